@@ -1,0 +1,23 @@
+"""What a forward pass leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Activity:
+    """Traces of a trial. Time is the first axis and step t holds the state after the update of that step, U[t+1].
+
+    `readout`: [T, B, classes]. `counts`: spikes of each hidden population summed over time, [B, *shape].
+    On demand, by population name, [T, B, *shape]: `spikes`, `potentials`, and `free`, the potential that the same input current would
+    cause without reset (what the theory describes).
+    """
+
+    readout: Tensor
+    counts: dict[str, Tensor]
+    spikes: dict[str, Tensor] = field(default_factory=dict)
+    potentials: dict[str, Tensor] = field(default_factory=dict)
+    free: dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,125 @@
+"""The reference engine: plain autograd over time, on any device, in the precision of the weights. Slow, and the oracle of the others."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool1d, max_pool2d
+
+from fdi.inputs import Constant, Input
+from fdi.snn.activity import Activity
+from fdi.snn.network import INPUT, Network
+from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
+from fdi.snn.population import Population
+from fdi.snn.surrogate import SuperSpike
+
+_MAX_POOL = {1: max_pool1d, 2: max_pool2d}
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+RECORDABLE = ("spikes", "potentials", "free")
+
+
+class ReferenceEngine:
+    """One update a time step for every population, all differentiated by autograd (the reset is detached)."""
+
+    @torch.no_grad()
+    def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
+        return run(network, dense(network, inputs), record)
+
+    @torch.no_grad()
+    def evaluate(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+        return _outcome(run(network, dense(network, inputs)), labels, objective)[1]
+
+    def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+        network.zero_grad(set_to_none=True)
+        loss, outcome = _outcome(run(network, dense(network, inputs)), labels, objective)
+        loss.backward()
+        for weight in network.parameters():
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return outcome
+
+
+def dense(network: Network, inputs: Input) -> Tensor:
+    """The input as a tensor [T, B, *shape], with the device and precision of the network's weights."""
+    weight = network.projections[0].weight
+    dtype = _NUMPY[weight.dtype]
+    x = inputs.image(dtype)[None] if isinstance(inputs, Constant) else inputs.dense(dtype)
+    x = torch.from_numpy(x.reshape(*x.shape[:2], *network.input_shape)).to(weight.device)
+    return x.expand(inputs.steps, *x.shape[1:])
+
+
+def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activity:
+    """The differentiable simulation behind every method.
+
+    Within one step every population first spikes from the potential it has, then updates potential and currents with the input that
+    arrived in the step before; then all projections deliver this step's spikes (they arrive in the next).
+    """
+    batch = x_TBN.shape[1]
+    neurons = {p.name: _Neurons(p, network.dt, batch, x_TBN, "free" in record) for p in (*network.hidden, network.readout)}
+    readout, traces = [], {kind: {p.name: [] for p in network.hidden} for kind in RECORDABLE}
+    for x_BN in x_TBN:
+        for state in neurons.values():
+            state.update()
+        for projection in network.projections:
+            source = x_BN if projection.source == INPUT else neurons[projection.source].emitted(projection.recurrent)
+            neurons[projection.target].receive(projection.channel, projection(source))
+        readout.append(neurons[network.readout.name].potential)
+        for p in network.hidden:
+            for kind, value in neurons[p.name].state().items():
+                if kind in record:
+                    traces[kind][p.name].append(value)
+    stacked = {kind: {name: torch.stack(steps) for name, steps in traces[kind].items()} for kind in record}
+    return Activity(torch.stack(readout), {p.name: neurons[p.name].counts for p in network.hidden}, **stacked)
+
+
+class _Neurons:
+    """The state of one population during a trial."""
+
+    def __init__(self, population: Population, dt: float, batch: int, like: Tensor, free: bool) -> None:
+        self.population = population
+        self.beta_m, self.betas = population.decays(dt)
+        self.potential = like.new_full((batch, *population.shape), population.u_init)
+        self.free = self.potential if free else None
+        self.spikes = self.counts = torch.zeros_like(self.potential)
+        self.currents = [torch.zeros_like(self.potential) for _ in population.tau_syn]
+        self.arrived: list[Tensor | None] = [None] * len(self.currents)
+
+    def update(self) -> None:
+        p = self.population
+        if p.spiking:
+            self.spikes = SuperSpike.apply(self.potential - p.theta, p.beta)
+            self.counts = self.counts + self.spikes
+        drive = (1 - self.beta_m) * sum(sign * current for sign, current in zip(p.signs, self.currents))
+        self.potential = (self.beta_m * self.potential + drive) * (1 - self.spikes.detach())
+        if self.free is not None:
+            self.free = self.beta_m * self.free + drive
+        self.currents = [
+            beta * current if x is None else beta * current + x for beta, current, x in zip(self.betas, self.currents, self.arrived)
+        ]
+        self.arrived = [None] * len(self.currents)
+
+    def emitted(self, recurrent: bool) -> Tensor:
+        p = self.population
+        return self.spikes if recurrent or p.pool == 1 else _MAX_POOL[len(p.shape) - 1](self.spikes, p.pool)
+
+    def receive(self, channel: int, x: Tensor) -> None:
+        self.arrived[channel] = x if self.arrived[channel] is None else self.arrived[channel] + x
+
+    def state(self) -> dict[str, Tensor | None]:
+        return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}
+
+
+def _outcome(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
+    targets = torch.as_tensor(labels, dtype=torch.int64, device=activity.readout.device)
+    task = objective.task(activity.readout, targets)
+    regularizer = objective.regularizer(activity.counts)
+    outcome = Outcome(
+        samples=len(targets),
+        task=float(task.detach().sum()),
+        regularizer=float(regularizer.detach().sum()),
+        correct=int((objective.logits(activity.readout).argmax(1) == targets).sum()),
+        counts={name: counts.detach().sum(0).cpu().numpy() for name, counts in activity.counts.items()},
+    )
+    return (objective.task_weight * task + regularizer).mean(), outcome

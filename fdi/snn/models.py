@@ -1,0 +1,251 @@
+"""Architectures: how populations and projections are laid out. Every builder returns a Network with zero weights; `fdi.init` draws them.
+
+All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set. Depth is one number: `depth` layers,
+lists shorter than that repeat their last value, longer ones are cut; without `depth` the longest list counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from fdi.snn.network import INPUT, Network
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection, conv_shape
+
+Sizes = int | Sequence[int]
+Source = tuple[str, tuple[int, ...]]
+
+
+def dense(
+    input_shape: tuple[int, ...],
+    classes: int,
+    steps: int,
+    dt: float,
+    *,
+    hidden: Sizes = 128,
+    depth: int | None = None,
+    recurrent: bool = False,
+    skip: bool = False,
+    tau_mem: float = 20e-3,
+    tau_syn: float = 10e-3,
+    theta: float = 1.0,
+    beta: float = 20.0,
+    readout_tau_mem: float | None = None,
+    readout_tau_syn: float = 10e-3,
+    readout_u_init: float = -1e-2,
+) -> Network:
+    """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
+
+    `hidden`: units a layer. `readout_tau_mem`: None means the duration of the trial. Times in seconds.
+    """
+    (sizes,) = _per_layer(depth, hidden=hidden)
+    layers = [(Population(f"h{i}", (n,), tau_mem, (tau_syn,), theta=theta, beta=beta),) for i, n in enumerate(sizes, 1)]
+    readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
+    return _assemble(input_shape, layers, readout, dt, _dense, _dense if recurrent else None, skip)
+
+
+def conv(
+    input_shape: tuple[int, ...],
+    classes: int,
+    steps: int,
+    dt: float,
+    *,
+    filters: Sizes = (16, 32, 64),
+    kernel: Sizes = 3,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    depth: int | None = None,
+    pool: Sizes = 1,
+    recurrent_kernel: int = 0,
+    skip: bool = False,
+    tau_mem: float = 20e-3,
+    tau_syn: float = 10e-3,
+    theta: float = 1.0,
+    beta: float = 20.0,
+    readout_tau_mem: float | None = None,
+    readout_tau_syn: float = 10e-3,
+    readout_u_init: float = -1e-3,
+) -> Network:
+    """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width); (units,) is read as one channel.
+
+    `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of the recurrent kernels (odd; 0: none).
+    Times in seconds.
+    """
+    shape = _image(input_shape)
+    layers, geometry = [], []
+    sizes = _per_layer(depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding)
+    for i, (n, window, *kernels) in enumerate(zip(*sizes), 1):
+        population = Population(f"h{i}", conv_shape(shape, n, *kernels), tau_mem, (tau_syn,), theta=theta, beta=beta, pool=window)
+        layers.append((population,))
+        geometry.append(kernels)
+        shape = population.pooled_shape
+    readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
+    recurrent = _recurrent_conv(recurrent_kernel) if recurrent_kernel else None
+    return _assemble(_image(input_shape), layers, readout, dt, _conv(geometry), recurrent, skip)
+
+
+def dale(
+    input_shape: tuple[int, ...],
+    classes: int,
+    steps: int,
+    dt: float,
+    *,
+    excitatory: Sizes = 128,
+    inhibitory: Sizes = 32,
+    depth: int | None = None,
+    recurrent_excitation: bool = True,
+    skip: bool = False,
+    tau_mem: float = 20e-3,
+    tau_exc: float = 10e-3,
+    tau_inh: float = 20e-3,
+    theta: float = 1.0,
+    beta: float = 20.0,
+    readout_tau_mem: float | None = None,
+    readout_tau_syn: float = 10e-3,
+    readout_u_init: float = -1e-3,
+) -> Network:
+    """Layers of an excitatory and an inhibitory population that obey Dale's law; the excitatory one drives what is above.
+
+    Within a layer inhibition reaches both populations, and so does excitation if `recurrent_excitation`. Times in seconds.
+    """
+    constants = dict(tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta)
+    sizes = zip(*_per_layer(depth, excitatory=excitatory, inhibitory=inhibitory))
+    layers = [
+        (Population(f"e{i}", (n_exc,), **constants), Population(f"i{i}", (n_inh,), **constants))
+        for i, (n_exc, n_inh) in enumerate(sizes, 1)
+    ]
+    readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
+    return _assemble(input_shape, layers, readout, dt, _dense, _dense, skip, recurrent_excitation)
+
+
+def dale_conv(
+    input_shape: tuple[int, ...],
+    classes: int,
+    steps: int,
+    dt: float,
+    *,
+    excitatory: Sizes = (16, 32),
+    inhibitory: Sizes = (4, 8),
+    kernel: Sizes = 3,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    depth: int | None = None,
+    pool: Sizes = 1,
+    recurrent_kernel: int = 5,
+    recurrent_excitation: bool = True,
+    skip: bool = False,
+    tau_mem: float = 20e-3,
+    tau_exc: float = 10e-3,
+    tau_inh: float = 20e-3,
+    theta: float = 1.0,
+    beta: float = 20.0,
+    readout_tau_mem: float | None = None,
+    readout_tau_syn: float = 10e-3,
+    readout_u_init: float = -1e-3,
+) -> Network:
+    """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every projection but the readout's is a convolution.
+
+    `recurrent_kernel`: edge of the kernels within a layer (odd). Times in seconds.
+    """
+    constants = dict(tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta)
+    shape, layers, geometry = _image(input_shape), [], []
+    sizes = _per_layer(
+        depth, excitatory=excitatory, inhibitory=inhibitory, pool=pool, kernel=kernel, stride=stride, padding=padding
+    )
+    for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
+        layer = tuple(
+            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), pool=window, **constants) for kind, n in (("e", n_exc), ("i", n_inh))
+        )
+        layers.append(layer)
+        geometry.append(kernels)
+        shape = layer[0].pooled_shape
+    readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
+    recurrent = _recurrent_conv(recurrent_kernel)
+    return _assemble(_image(input_shape), layers, readout, dt, _conv(geometry), recurrent, skip, recurrent_excitation)
+
+
+def _assemble(
+    input_shape: tuple[int, ...],
+    layers: list[tuple[Population, ...]],
+    readout: Population,
+    dt: float,
+    feedforward: Callable[..., Projection],
+    recurrent: Callable[..., Projection] | None,
+    skip: bool,
+    recurrent_excitation: bool = True,
+) -> Network:
+    """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself; the readout to the top.
+
+    The first population of a layer drives the layers above; a second one inhibits its own layer.
+    """
+    sources: list[Source] = [(INPUT, tuple(input_shape)), *((layer[0].name, layer[0].pooled_shape) for layer in layers)]
+    projections = []
+    for i, layer in enumerate(layers):
+        law = dict(nonnegative=len(layer) > 1)
+        below = [sources[i]] + ([sources[i - 1]] if skip and i >= 2 else [])
+        for target in layer:
+            projections += [feedforward(source, target, i, **law) for source in below]
+            for channel, population in enumerate(layer if recurrent else ()):
+                if len(layer) == 1 or channel == 1 or recurrent_excitation:
+                    source = (population.name, population.shape)
+                    projections.append(recurrent(source, target, i, recurrent=True, channel=channel, **law))
+    projections.append(_dense(sources[-1], readout))
+    return Network(input_shape, layers, readout, projections, dt)
+
+
+def _dense(source: Source, target: Population, layer: int = 0, **options) -> Projection:
+    name, shape = source
+    return Projection(name, target.name, (target.units, math.prod(shape)), **options)
+
+
+def _conv(geometry: list[Sequence[int]]) -> Callable[..., Projection]:
+    """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has the target's shape."""
+
+    def connect(source: Source, target: Population, layer: int, **options) -> Projection:
+        name, shape = source
+        kernel, stride, padding = geometry[layer]
+        edges = list(zip(shape[1:], target.shape[1:]))
+        if any((a + 2 * padding - kernel) // stride + 1 != b for a, b in edges):
+            stride = max(1, min(a // b for a, b in edges))
+            padding = max(0, *(-(-((b - 1) * stride + 1 - a) // 2) for a, b in edges))
+            kernels = [a + 2 * padding - (b - 1) * stride for a, b in edges]
+        else:
+            kernels = [kernel] * len(edges)
+        return Projection(name, target.name, (target.shape[0], shape[0], *kernels), stride=stride, padding=padding, **options)
+
+    return connect
+
+
+def _recurrent_conv(kernel: int) -> Callable[..., Projection]:
+    if kernel % 2 == 0:
+        raise ValueError(f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use {kernel + 1}")
+
+    def connect(source: Source, target: Population, layer: int, **options) -> Projection:
+        name, shape = source
+        window = (kernel,) * (len(shape) - 1)
+        return Projection(name, target.name, (target.shape[0], shape[0], *window), stride=1, padding=kernel // 2, **options)
+
+    return connect
+
+
+def _readout(classes: int, steps: int, dt: float, tau_mem: float | None, tau_syn: float, u_init: float) -> Population:
+    tau_mem = steps * dt if tau_mem is None else tau_mem
+    return Population("readout", (classes,), tau_mem, (tau_syn,), u_init=u_init, spiking=False)
+
+
+def _image(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(units,) is one channel of that length."""
+    return (1, *shape) if len(shape) == 1 else tuple(shape)
+
+
+def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
+    """Each size as a list of `depth` values."""
+    lists = {name: [value] if isinstance(value, int) else list(value) for name, value in sizes.items()}
+    for name, values in lists.items():
+        if not values or min(values) < (0 if name == "padding" else 1):
+            raise ValueError(f"{name} = {values} must be positive integers, one per layer")
+    depth = max(map(len, lists.values())) if depth is None else depth
+    if depth < 1:
+        raise ValueError(f"depth = {depth} must be at least 1")
+    return [(values + values[-1:] * depth)[:depth] for values in lists.values()]

@@ -1,0 +1,50 @@
+"""A network: populations and the projections between them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection
+
+INPUT = "input"
+
+
+class Network(nn.Module):
+    """Layers of hidden populations, the projections between them, and a readout; all that engines, strategies and figures need to know.
+
+    `layers`: the hidden populations, one tuple a layer (two populations in a Dale layer), from the input up.
+    `readout`: the population that does not spike; its units are the classes.
+    `projections`: every weight of the network; sources are population names or "input".
+    `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        layers: list[tuple[Population, ...]],
+        readout: Population,
+        projections: list[Projection],
+        dt: float,
+    ) -> None:
+        super().__init__()
+        if not dt > 0:
+            raise ValueError(f"the time step dt = {dt} s must be positive")
+        self.input_shape, self.layers, self.readout, self.dt = tuple(input_shape), layers, readout, dt
+        self.projections = nn.ModuleList(projections)
+
+    @property
+    def hidden(self) -> list[Population]:
+        """The spiking populations, from the input up."""
+        return [population for layer in self.layers for population in layer]
+
+    def afferents(self, target: str) -> list[Projection]:
+        return [projection for projection in self.projections if projection.target == target]
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Dale's law: clamp the weights that must not change sign at zero (after every optimizer step)."""
+        for projection in self.projections:
+            if projection.nonnegative:
+                projection.weight.clamp_(min=0)

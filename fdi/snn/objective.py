@@ -1,0 +1,76 @@
+"""What training minimizes: the task loss on the readout and the activity regularizers on spike counts, each a mean over samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+REDUCTIONS = {
+    "max": lambda readout_TBK: readout_TBK.amax(0),
+    "mean": lambda readout_TBK: readout_TBK.mean(0),
+    "last": lambda readout_TBK: readout_TBK[-1],
+}
+
+
+@dataclass(frozen=True)
+class UpperBound:
+    """strength mean(relu(n_bar - threshold)^2), n_bar the spike count of a trial averaged over units.
+
+    `axes`: how many trailing axes of the population are averaged; None: all but the channels, or all units of a fully connected one.
+    """
+
+    strength: float
+    threshold: float
+    axes: int | None = None
+
+    def per_sample(self, counts: Tensor) -> Tensor:
+        """[B, *shape] -> [B]."""
+        axes = self.axes or max(1, counts.ndim - 2)
+        excess = F.relu(counts.flatten(-axes).mean(-1) - self.threshold)
+        return self.strength * excess.square().reshape(len(counts), -1).mean(1)
+
+
+@dataclass(frozen=True)
+class LowerBound:
+    """strength mean(relu(threshold - n)^2), n the spike count of a trial, per neuron."""
+
+    strength: float
+    threshold: float
+
+    def per_sample(self, counts: Tensor) -> Tensor:
+        """[B, *shape] -> [B]."""
+        return self.strength * F.relu(self.threshold - counts).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """loss = task_weight * cross-entropy(readout reduced over time) + the bounds summed over hidden populations.
+
+    `readout`: "max" over time (the paper), "mean" over time, or the "last" step. `task_weight` is 0 while priming.
+    """
+
+    readout: str = "max"
+    upper: UpperBound | None = None
+    lower: LowerBound | None = None
+    task_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.readout not in REDUCTIONS:
+            raise ValueError(f"readout = {self.readout!r} is unknown; choose one of {', '.join(REDUCTIONS)}")
+
+    def logits(self, readout_TBK: Tensor) -> Tensor:
+        """[T, B, classes] -> [B, classes]."""
+        return REDUCTIONS[self.readout](readout_TBK)
+
+    def task(self, readout_TBK: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of each sample, [B]."""
+        return F.cross_entropy(self.logits(readout_TBK), labels, reduction="none")
+
+    def regularizer(self, counts: dict[str, Tensor]) -> Tensor:
+        """Sum of the bounds over hidden populations, of each sample, [B]."""
+        bounds = [bound for bound in (self.upper, self.lower) if bound is not None]
+        first = next(iter(counts.values()))
+        return sum((bound.per_sample(n) for bound in bounds for n in counts.values()), torch.zeros_like(first.flatten(1)[:, 0]))

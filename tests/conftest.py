@@ -1,0 +1,17 @@
+"""Shared by all tests: where the reference numbers and real data are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with `reference/` and `data/`."""
+    folder = os.environ.get("FDI_TEST_DATA")
+    if not folder:
+        pytest.skip("FDI_TEST_DATA is not set: no reference numbers or real data at hand")
+    return Path(folder)
