@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d, max_pool2d
 
 from fdi.inputs import Constant, Input
-from fdi.snn.activity import Activity
+from fdi.snn.activity import Activity, Moments
 from fdi.snn.network import INPUT, Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
@@ -17,7 +17,7 @@ from fdi.snn.surrogate import SuperSpike
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
-RECORDABLE = ("spikes", "potentials", "free")
+TRACES = ("spikes", "potentials", "free")
 
 
 class ReferenceEngine:
@@ -55,10 +55,13 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
 
     Within one step every population first spikes from the potential it has, then updates potential and currents with the input that
     arrived in the step before; then all projections deliver this step's spikes (they arrive in the next).
+    `record`: any of "spikes", "potentials", "free" and "moments".
     """
     batch = x_TBN.shape[1]
-    neurons = {p.name: _Neurons(p, network.dt, batch, x_TBN, "free" in record) for p in (*network.hidden, network.readout)}
-    readout, traces = [], {kind: {p.name: [] for p in network.hidden} for kind in RECORDABLE}
+    free = "free" in record or "moments" in record
+    neurons = {p.name: _Neurons(p, network.dt, batch, x_TBN, free) for p in (*network.hidden, network.readout)}
+    readout, traces = [], {kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record}
+    sums = {name: _Sums() for name in neurons} if "moments" in record else {}
     for x_BN in x_TBN:
         for state in neurons.values():
             state.update()
@@ -66,12 +69,33 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
             source = x_BN if projection.source == INPUT else neurons[projection.source].emitted(projection.recurrent)
             neurons[projection.target].receive(projection.channel, projection(source))
         readout.append(neurons[network.readout.name].potential)
-        for p in network.hidden:
-            for kind, value in neurons[p.name].state().items():
-                if kind in record:
-                    traces[kind][p.name].append(value)
-    stacked = {kind: {name: torch.stack(steps) for name, steps in traces[kind].items()} for kind in record}
-    return Activity(torch.stack(readout), {p.name: neurons[p.name].counts for p in network.hidden}, **stacked)
+        for kind, by_name in traces.items():
+            for name, steps in by_name.items():
+                steps.append(neurons[name].trace(kind))
+        for name, total in sums.items():
+            total.add(neurons[name].potential, neurons[name].free)
+    return Activity(
+        torch.stack(readout),
+        {p.name: neurons[p.name].counts for p in network.hidden},
+        **{kind: {name: torch.stack(steps) for name, steps in by_name.items()} for kind, by_name in traces.items()},
+        moments={name: total.moments() for name, total in sums.items()},
+    )
+
+
+class _Sums:
+    """Running sums over time and samples of the potential and its square, with reset and free."""
+
+    def __init__(self) -> None:
+        self.n, self.sums = 0, [0.0, 0.0, 0.0, 0.0]
+
+    def add(self, potential: Tensor, free: Tensor) -> None:
+        self.n += len(potential)
+        terms = [term for u in (potential.double(), free.double()) for term in (u.sum(0), u.square().sum(0))]
+        self.sums = [total + term for total, term in zip(self.sums, terms)]
+
+    def moments(self) -> Moments:
+        mean, square, free_mean, free_square = (total / self.n for total in self.sums)
+        return Moments(mean, (square - mean**2).clamp(min=0), free_mean, (free_square - free_mean**2).clamp(min=0))
 
 
 class _Neurons:
@@ -107,8 +131,8 @@ class _Neurons:
     def receive(self, channel: int, x: Tensor) -> None:
         self.arrived[channel] = x if self.arrived[channel] is None else self.arrived[channel] + x
 
-    def state(self) -> dict[str, Tensor | None]:
-        return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}
+    def trace(self, kind: str) -> Tensor:
+        return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}[kind]
 
 
 def _outcome(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:

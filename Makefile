@@ -1,0 +1,48 @@
+# A fresh machine needs git, make and python3-venv. `make` lists the targets; PYTHON=python3.12 chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install lint test test-slow run figures bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## make .venv and install fdi into it
+
+lint: $(INSTALLED_DEV) ## check style and common mistakes
+	$(BIN)/ruff check .
+
+test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that need reference data
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(INSTALLED_DEV) ## run the tests that take minutes
+	$(BIN)/pytest -m slow
+
+run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
+	$(BIN)/fdi-run -m experiment=quickstart
+	$(BIN)/fdi-figures learning_curves
+
+figures: $(INSTALLED) ## draw all figures from results/
+	$(BIN)/fdi-figures
+
+bench: $(INSTALLED) ## measure training speed
+	$(BIN)/python scripts/bench.py
+
+clean: ## remove what was built; .venv, data and results stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(INSTALLED_DEV): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@ $(INSTALLED)

@@ -1,0 +1,55 @@
+"""Fluctuation-driven initialization of a snnTorch network: three hidden layers that fall silent by default, and do not afterwards.
+
+    pip install fdi snntorch
+    python examples/snntorch_init.py
+"""
+
+from __future__ import annotations
+
+import snntorch as snn
+import torch
+from torch import nn
+
+from fdi.init import initialize
+
+DT = 1e-3  # s a step
+NU = 15.0  # Hz, rate of each input
+INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
+
+
+def build() -> nn.Sequential:
+    """Leaky neurons with tau_mem = 20 ms, and a layer without neuron as a readout."""
+    beta = float(torch.exp(torch.tensor(-DT / 20e-3)))
+    sizes = [INPUTS, HIDDEN, HIDDEN, HIDDEN]
+    layers = [(nn.Linear(n, m, bias=False), snn.Leaky(beta, init_hidden=True)) for n, m in zip(sizes, sizes[1:])]
+    return nn.Sequential(*(part for layer in layers for part in layer), nn.Linear(HIDDEN, CLASSES))
+
+
+@torch.no_grad()
+def hidden_rates(network: nn.Sequential, spikes: torch.Tensor) -> list[float]:
+    """Mean rate of each hidden layer in Hz; `spikes` is [T, B, inputs]."""
+    for neuron in network[1::2]:
+        neuron.reset_mem()
+    counts = [0.0, 0.0, 0.0]
+    for x in spikes:
+        for i in range(3):
+            x = network[2 * i + 1](network[2 * i](x))
+            counts[i] += float(x.mean())
+    return [count / (STEPS * DT) for count in counts]
+
+
+def main() -> tuple[list[float], list[float]]:
+    torch.manual_seed(0)
+    spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
+    network = build()
+    before = hidden_rates(network, spikes)
+    for row in initialize(network, sigma_u=1.0, nu=NU, dt=DT):
+        print(row)
+    after = hidden_rates(network, spikes)
+    print("rates in Hz, PyTorch's default:   ", "  ".join(f"{rate:6.2f}" for rate in before))
+    print("rates in Hz, fluctuation-driven:  ", "  ".join(f"{rate:6.2f}" for rate in after))
+    return before, after
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Fluctuation-driven initialization of a SpikingJelly network: three hidden layers that fall silent by default, and do not afterwards.
+
+    pip install fdi spikingjelly
+    python examples/spikingjelly_init.py
+"""
+
+from __future__ import annotations
+
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import nn
+
+from fdi.init import initialize
+
+DT = 1e-3  # s a step
+NU = 15.0  # Hz, rate of each input
+INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
+
+
+def build() -> nn.Sequential:
+    """LIF neurons with tau_mem = 20 ms (20 steps), and a layer without neuron as a readout."""
+    sizes = [INPUTS, HIDDEN, HIDDEN, HIDDEN]
+    layers = [(layer.Linear(n, m, bias=False), neuron.LIFNode(tau=20e-3 / DT)) for n, m in zip(sizes, sizes[1:])]
+    network = nn.Sequential(*(part for pair in layers for part in pair), layer.Linear(HIDDEN, CLASSES))
+    functional.set_step_mode(network, "m")
+    return network
+
+
+@torch.no_grad()
+def hidden_rates(network: nn.Sequential, spikes: torch.Tensor) -> list[float]:
+    """Mean rate of each hidden layer in Hz; `spikes` is [T, B, inputs]."""
+    functional.reset_net(network)
+    rates = []
+    for i in range(3):
+        spikes = network[2 * i + 1](network[2 * i](spikes))
+        rates.append(float(spikes.mean()) / DT)
+    return rates
+
+
+def main() -> tuple[list[float], list[float]]:
+    torch.manual_seed(0)
+    spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
+    network = build()
+    before = hidden_rates(network, spikes)
+    for row in initialize(network, sigma_u=1.0, nu=NU, dt=DT):
+        print(row)
+    after = hidden_rates(network, spikes)
+    print("rates in Hz, PyTorch's default:   ", "  ".join(f"{rate:6.2f}" for rate in before))
+    print("rates in Hz, fluctuation-driven:  ", "  ".join(f"{rate:6.2f}" for rate in after))
+    return before, after
+
+
+if __name__ == "__main__":
+    main()

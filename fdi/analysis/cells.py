@@ -1,0 +1,63 @@
+"""Cells: runs that differ in their seed only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fdi.analysis.collect import config_columns
+
+LABELS = ("dataset", "model", "init")
+COMPARED_WITHIN = {"dataset": ["dataset"], "model": ["model"], "init": ["init"]}
+
+
+def cell_columns(runs: pd.DataFrame) -> list[str]:
+    """dataset, model, init and the config columns that differ between runs which one would take for repetitions otherwise.
+
+    A key of the data set (model, init) is compared between runs with the same data set (model, init), other keys between those with the
+    same data set and model; keys of an object only between runs with the same `_target_`, which otherwise differs itself.
+    """
+    readable = runs[runs["state"] != "broken"]
+    return [*LABELS, *(column for column in config_columns(runs) if column != "seed" and _differs(readable, column))]
+
+
+def cells(runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """(values of `columns`, runs) of each cell in the order of these values, None where a key is absent; broken runs are in none."""
+    readable = runs[runs["state"] != "broken"]
+    ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
+    for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
+        yield tuple(None if pd.isna(value) else value for value in values), members
+
+
+def short_names(columns: Sequence[str]) -> dict[str, str]:
+    """Column -> the shortest end of its dotted name that no other column has: model.hidden -> hidden; a `_target_` is named after its owner."""
+    parts = {column: column.removesuffix("._target_").split(".") for column in columns}
+    ends = {column: [".".join(names[i:]) for i in reversed(range(len(names)))] for column, names in parts.items()}
+    taken = Counter(end for column in columns for end in ends[column])
+    return {column: next((end for end in ends[column] if taken[end] == 1), column) for column in columns}
+
+
+def shown(value: Any) -> str:
+    """A value of a cell, short: true, null, 0.5, the class of a `_target_`."""
+    if value is None or isinstance(value, bool | np.bool_):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).rpartition(".")[2] if str(value).startswith(("fdi.", "torch.")) else str(value)
+
+
+def _differs(runs: pd.DataFrame, column: str) -> bool:
+    if runs[column].nunique(dropna=False) < 2:
+        return False
+    owner = column.split(".")[0]
+    target = f"{owner}._target_"
+    within = COMPARED_WITHIN.get(owner, ["dataset", "model"]) + ([target] if target in runs and target != column else [])
+    return bool((runs.groupby(within, dropna=False)[column].nunique(dropna=False) > 1).any())
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    return column if pd.api.types.is_numeric_dtype(column) else column.map(shown)

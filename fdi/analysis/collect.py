@@ -1,0 +1,144 @@
+"""Folders of runs -> one table with a row a run, and learning curves with a row per run and epoch.
+
+Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that far):
+
+    path                        directory of the run
+    dataset, model, init        chosen options, the names of the directories above
+    seed, id                    from the name of the directory
+    state                       done | running | interrupted | failed | missing (nothing but a config) | broken (a file is unreadable)
+    error                       why it failed, or which file is broken
+    epoch, epochs               epochs finished, and epochs in all, priming included
+    test_accuracy_last          with the weights of the last epoch
+    test_accuracy_best          with the weights of the best validation epoch, `best_epoch`
+    valid_accuracy_best, valid_accuracy_last
+    seconds                     of the whole run
+    rate/<population>           Hz, on the test set
+    silent/<population>         share of neurons that never spike there
+    <dotted key>                each key of the config, as on the command line; lists as JSON text
+
+Columns of `curves`: path, dataset, model, init, seed, id, state, then those of metrics.csv as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fdi.analysis.configs import read_config
+
+KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
+NUMBERS = ("epoch", "epochs", "test_accuracy_last", "test_accuracy_best", "best_epoch", "valid_accuracy_best", "valid_accuracy_last", "seconds")
+STATES = ("done", "running", "interrupted", "failed", "missing")
+MEASURED = ("test_accuracy_last", "test_accuracy_best")
+POPULATIONS = {"rates": "rate", "silent": "silent"}
+RUN = re.compile(r"seed=(\d+)-(\w+)")
+CSV_COLUMNS = ("epoch", "phase")
+
+
+def runs(results: Path) -> pd.DataFrame:
+    """The runs below `results`/runs; a run with unreadable files has the state broken, and is there all the same."""
+    rows = [_row(directory) for directory in _directories(results / "runs")]
+    columns = dict.fromkeys((*KEYS, "error", *NUMBERS))
+    columns |= dict.fromkeys(column for row in rows for column in row if column.startswith(("rate/", "silent/")))
+    columns |= dict.fromkeys(column for row in rows for column in row)
+    table = pd.DataFrame({column: [row.get(column) for row in rows] for column in columns})
+    return table.astype(dict.fromkeys(NUMBERS, float))
+
+
+def config_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of `runs` that come from the config."""
+    return [column for column in table if column not in (*KEYS, "error", *NUMBERS) and not column.startswith(("rate/", "silent/"))]
+
+
+def curves(table: pd.DataFrame) -> pd.DataFrame:
+    """The learning curves of the runs in `table`; a run without a readable metrics.csv has no rows, a half-written last row is dropped."""
+    read = {path: _metrics(Path(path) / "metrics.csv") for path in table["path"]}
+    found = {path: metrics for path, metrics in read.items() if metrics is not None}
+    if not found:
+        return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
+    rows = pd.concat(found, names=["path", None]).reset_index("path")
+    return table[list(KEYS)].merge(rows, on="path")
+
+
+def _directories(root: Path) -> Iterator[tuple[str, ...]]:
+    """(path, dataset, model, init, seed, id) of each run, in alphabetical order."""
+    for dataset in _folders(root):
+        for model in _folders(dataset.path):
+            for init in _folders(model.path):
+                for run in _folders(init.path):
+                    if name := RUN.fullmatch(run.name):
+                        yield run.path, dataset.name, model.name, init.name, *name.groups()
+
+
+def _folders(path: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+
+
+def _row(run: tuple[str, ...]) -> dict[str, Any]:
+    path, dataset, model, init, seed, identity = run
+    directory = Path(path)
+    config: dict[str, Any] = {}
+    try:
+        config = read_config(directory / ".hydra" / "config.yaml")
+        outcome = _outcome(directory)
+    except (OSError, ValueError) as error:
+        outcome = {"state": "broken", "error": str(error)}
+    return config | {"path": path, "dataset": dataset, "model": model, "init": init, "seed": int(seed), "id": identity} | outcome
+
+
+def _outcome(directory: Path) -> dict[str, Any]:
+    """State and final numbers; a whole result.json means done. Raises ValueError for a broken file."""
+    status, result = _json(directory / "status.json"), _json(directory / "result.json")
+    content = (status or {"state": "missing"}) | (result or {})
+    state = "done" if result is not None else content.get("state")
+    numbers = _numbers(content, NUMBERS)
+    if state not in STATES or (state == "done" and any(numbers[key] is None for key in MEASURED)):
+        raise ValueError(f"{directory}: state {state} without the numbers of result.json")
+    for key, prefix in POPULATIONS.items():
+        measured = content.get(key, {})
+        if not isinstance(measured, dict):
+            raise ValueError(f"{directory}: {key} is not an object")
+        numbers |= {f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()}
+    return {"state": state, "error": content.get("error") and str(content["error"]), **numbers}
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: not an object")
+    return content
+
+
+def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | None]:
+    """The values of `keys`; raises ValueError for one that is neither a number nor null."""
+    values = {key: content.get(key) for key in keys}
+    for key, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"{key} = {value!r} is not a number")
+    return values
+
+
+def _metrics(path: Path) -> pd.DataFrame | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), index_col=False)
+    except (OSError, ValueError):
+        return None
+    numeric = all(pd.api.types.is_numeric_dtype(table[column]) for column in table if column != "phase")
+    return table if len(table) and numeric and set(CSV_COLUMNS) <= set(table) else None

@@ -1,0 +1,83 @@
+"""The summary for people: on a terminal, and as markdown."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from fdi.analysis.cells import LABELS, shown
+from fdi.analysis.published import SOURCES
+from fdi.analysis.table import BASELINE
+
+CAPTION = "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n seeds, bootstrap over pairs of equal seed"
+NUMERIC = ("n", "mean", "sd", "95 % interval")
+
+
+def rich_table(summary: pd.DataFrame) -> Table:
+    """The summary as a table of rich."""
+    rows = readable(summary)
+    table = Table(box=box.SIMPLE_HEAD, caption=notes(rows), caption_justify="left", caption_style="dim")
+    for column in rows:
+        table.add_column(Text(column), justify="right" if column in NUMERIC else "left", overflow="fold")
+    for row in rows.itertuples(index=False):
+        table.add_row(*map(Text, row))
+    return table
+
+
+def markdown(summary: pd.DataFrame) -> str:
+    """The summary as a markdown table with its notes below."""
+    rows = readable(summary)
+    bars = ["---:" if column in NUMERIC else "---" for column in rows]
+    lines = [" | ".join(cells) for cells in (list(rows), bars, *rows.itertuples(index=False))]
+    return "\n".join([*(f"| {line} |" for line in lines), "", notes(rows)])
+
+
+def readable(summary: pd.DataFrame) -> pd.DataFrame:
+    """The summary as text, accuracies in percent, columns that are empty left out."""
+    settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
+    text = {column: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value)) for column in (*LABELS, *settings)}
+    rows = summary.to_dict("records")
+    text |= {
+        "n": [str(row["n"]) for row in rows],
+        "not finished": [_unfinished(row) for row in rows],
+        "mean": [_percent(row["accuracy"]) for row in rows],
+        "sd": [_percent(row["sd"]) for row in rows],
+        "95 % interval": [_interval(row["low"], row["high"]) for row in rows],
+        "rates (Hz)": [_rates(row) for row in rows],
+        f"minus {BASELINE}": [_versus(row) for row in rows],
+        "published": summary["published"],
+    }
+    table = pd.DataFrame(text)
+    return table[[column for column in table if column in NUMERIC or (table[column] != "").any()]]
+
+
+def notes(rows: pd.DataFrame) -> str:
+    """What the columns of `readable` mean, and the sources that occur in it."""
+    quoted = " ".join(rows["published"]) if "published" in rows else ""
+    sources = [f"[{tag}] {meaning}" for tag, meaning in SOURCES.items() if f"[{tag}]" in quoted]
+    return "; ".join([CAPTION, *(["published values in percent: " + ", ".join(sources)] if sources else [])])
+
+
+def _unfinished(row: dict) -> str:
+    return ", ".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
+
+
+def _percent(share: float) -> str:
+    return "-" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def _rates(row: dict) -> str:
+    return "  ".join(f"{key.removeprefix('rate/')} {row[key]:.1f}" for key in row if key.startswith("rate/") and not pd.isna(row[key]))
+
+
+def _versus(row: dict) -> str:
+    if pd.isna(row["versus"]):
+        return ""
+    interval = "" if pd.isna(row["versus_low"]) else f" ({100 * row['versus_low']:+.1f} to {100 * row['versus_high']:+.1f})"
+    return f"{100 * row['versus']:+.1f}{interval}, n = {row['versus_n']:.0f}"

@@ -1,0 +1,92 @@
+"""Configs become objects here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.data.dataset import Dataset
+from fdi.init import strategies
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.network import Network
+from fdi.snn.objective import LowerBound, UpperBound
+from fdi.snn.psp import constant_input_rate
+from fdi.train.homeostasis import Phase, phases
+
+READOUT_INITS = {
+    "fluct": strategies.Fluct,
+    "kaiming": strategies.Kaiming,
+    "xavier": strategies.Xavier,
+    "pytorch": strategies.PyTorch,
+    "orthogonal": strategies.Orthogonal,
+}
+
+
+def dataset(config: DictConfig) -> Dataset:
+    return _instantiate(config.dataset, seed=config.seed)
+
+
+def network(config: DictConfig, data: Dataset) -> Network:
+    built = _instantiate(config.model, input_shape=data.shape, classes=data.classes, steps=data.steps, dt=data.dt)
+    return built.to(config.device)
+
+
+def strategy(config: DictConfig) -> Any:
+    return _instantiate(config.init)
+
+
+def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
+    """`readout_init: auto` is the authors' choice: N(0, 1)/sqrt(fan_in) behind convolutions and Dale populations, else as hidden layers."""
+    choice = config.readout_init
+    if choice == "auto":
+        choice = "kaiming" if any(p.convolutional or p.nonnegative for p in net.projections) else "same"
+    return hidden if choice == "same" else READOUT_INITS[choice]()
+
+
+def engine(config: DictConfig) -> Any:
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.engine == "reference":
+        return ReferenceEngine()
+    if config.device != "cpu":
+        raise ValueError(f"engine=cpu does not run on device={config.device}; use engine=reference")
+    from fdi.snn.engine.cpu.engine import CpuEngine  # Numba: only where it is used
+
+    return CpuEngine(config.threads)
+
+
+def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
+    arguments = OmegaConf.to_container(config.optimizer, resolve=True)
+    return get_class(arguments.pop("_target_"))(net.parameters(), **arguments)
+
+
+def training_phases(config: DictConfig) -> list[Phase]:
+    bounds = OmegaConf.to_container(config.homeostasis, resolve=True)
+    upper, lower = bounds.pop("upper"), bounds.pop("lower")
+    return phases(
+        epochs=config.trainer.epochs,
+        readout=config.trainer.readout,
+        upper=UpperBound(**upper) if upper else None,
+        lower=LowerBound(**lower) if lower else None,
+        **bounds,
+    )
+
+
+def input_rate(data: Dataset, net: Network) -> float:
+    """nu of the input in Hz: measured on the training set; for images the rate that spreads the potential as much as their pixels do."""
+    if data.nu is not None:
+        return data.nu
+    first = net.hidden[0]
+    return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
+
+
+def _instantiate(node: DictConfig, **arguments: Any) -> Any:
+    """Hydra's instantiate, whose errors are those of the called function."""
+    try:
+        return instantiate(node, **arguments, _convert_="all")
+    except InstantiationException as error:
+        raise (error.__cause__ or error) from None

@@ -1,0 +1,1 @@
+"""The console commands. Nothing here imports torch before a run starts."""

@@ -1,0 +1,43 @@
+"""What Hydra and OmegaConf complain about, in one line: what, the value, the valid choices."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import is_dataclass
+from typing import Any
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
+
+from fdi.checks import choose, shown, words
+
+HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
+
+
+def explain(error: Exception) -> str:
+    """One line for an error of composing a configuration."""
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
+    if sweep := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", str(error)):
+        return f"{sweep[1]} has several values; add -m to run each of them, or write a list as key=[a,b]"
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
+    if isinstance(cause, ValidationError) and cause.full_key:
+        return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
+    return " ".join(str(error).split())
+
+
+def _keys(node: Any) -> list[str]:
+    return [str(key) for key in node if key not in HIDDEN] if isinstance(node, DictConfig) else []
+
+
+def _expected(error: ValidationError) -> str:
+    """The type of the key in words, from the dataclass it belongs to."""
+    if not is_dataclass(error.object_type):
+        return str(error).splitlines()[0]
+    return words(error.object_type, str(error.key))

@@ -1,0 +1,51 @@
+"""`fdi-run --help`: what it does, everyday commands, and the groups with their options, read from the configuration folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TEXT = """\
+fdi-run trains a spiking neural network from a chosen initial state and records how well it learns.
+
+usage: fdi-run [-m] [group=option ...] [key=value ...]
+
+everyday commands
+  fdi-run                                               Randman, one hidden layer, fluctuation-driven
+  fdi-run model=recurrent init=kaiming seed=3           choose options and set values
+  fdi-run -m init=kaiming,fluct 'seed=range(5)'         all combinations, then a table; done runs are skipped
+  fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories and their state
+  fdi-run probe=only init.sigma_u=0.2                   measure the initial state, do not train
+  fdi-run --cfg job dataset=randman optimizer=adam      show the whole configuration, do not run
+
+groups and their options
+{groups}
+
+flags
+  -m, --multirun             run every combination of comma-separated values
+  -c, --cfg job              show the configuration
+  --config-dir FOLDER        add your own options: FOLDER/model/mine.yaml is model=mine
+  --shell-completion         fdi-run --shell-completion install=bash (or zsh, fish) prints how
+  --hydra-help, --info       what Hydra can do, and what it found
+  -h, --help, --version
+
+A stopped run goes on from its last epoch when the same command is given again. Results: results/runs/<dataset>/<model>/<init>/."""
+
+
+def help_text(arguments: list[str]) -> str:
+    """The help, with the options in the folder of --config-dir among `arguments`, if there is one."""
+    import fdi.conf
+
+    folders = [Path(fdi.conf.__path__[0]), *_config_dir(arguments)]
+    options: dict[str, set[str]] = {}
+    for folder in folders:
+        for file in folder.glob("*/*.yaml"):
+            options.setdefault(file.parent.name, set()).add(file.stem)
+    return TEXT.format(groups="\n".join(f"  {group:<14}{', '.join(sorted(names))}" for group, names in sorted(options.items())))
+
+
+def _config_dir(arguments: list[str]) -> list[Path]:
+    for i, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            return [Path(folder) for folder in [value or "".join(arguments[i + 1 : i + 2])] if folder]
+    return []

@@ -1,0 +1,35 @@
+"""What Hydra calls for each cell, in a process of its launcher's choice. The import of fdi.config gives that process the resolvers."""
+
+from __future__ import annotations
+
+import sys
+
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.config import prepare, run_directory
+from fdi.track.files import atomic
+
+FAILED, REFUSED = 1, 2
+
+
+def run_cell(config: DictConfig) -> int:
+    """Run one cell; a failure is one line here, its traceback is in run.log. Returns the exit code and nothing that holds memory."""
+    from fdi.run import run
+
+    config = prepare(config)
+    directory = run_directory(config)
+    with atomic(directory / ".hydra" / "config.yaml") as path:
+        OmegaConf.save(config, path)  # Hydra's own copy has its interpolations unresolved
+    try:
+        run(config, directory)
+    except ValueError as error:
+        return complain(str(error), REFUSED)
+    except Exception as error:
+        return complain(f"{type(error).__name__}: {error} (traceback in {directory / 'run.log'})", FAILED)
+    return 0
+
+
+def complain(line: str, code: int) -> int:
+    """Print one line on stderr; returns `code`."""
+    print(f"fdi-run: {' '.join(line.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,153 @@
+"""What a configuration is: typed keys, ranges, and the identity of a run. Only Hydra and the standard library; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from fdi.checks import complaints, out_of_range
+
+AUTO_ENGINE = {"cpu": "cpu", "cuda": "reference"}  # by device
+
+
+def _number(least: float) -> Any:
+    return field(default=MISSING, metadata={"least": least})
+
+
+def _one_of(*choices: str) -> Any:
+    return field(default=MISSING, metadata={"choices": choices})
+
+
+@dataclass
+class Bound:
+    strength: float = _number(0)
+    threshold: float = _number(0)
+
+
+@dataclass
+class Homeostasis:
+    joint: bool = MISSING
+    prime_epochs: int = _number(0)
+    prime_until_in_bounds: bool = MISSING
+    upper: Bound | None = MISSING
+    lower: Bound | None = MISSING
+
+
+@dataclass
+class Trainer:
+    epochs: int = _number(1)
+    batch_size: int = _number(1)
+    readout: str = _one_of("max", "mean", "last")
+
+
+@dataclass
+class Logger:
+    mirror: str | None = MISSING
+
+
+@dataclass
+class Paths:
+    results: str = MISSING
+    data: str = MISSING
+
+
+@dataclass
+class Name:
+    dataset: str = MISSING
+    model: str = MISSING
+    init: str = MISSING
+
+
+@dataclass
+class Identity:
+    exclude: list[str] = MISSING
+
+
+@dataclass
+class Config:
+    """All keys of a run. `dataset`, `model`, `init` and `optimizer` hold a `_target_` and its keyword arguments."""
+
+    name: Name = field(default_factory=Name)
+    dataset: Any = MISSING
+    model: Any = MISSING
+    init: Any = MISSING
+    optimizer: Any = MISSING
+    homeostasis: Homeostasis = field(default_factory=Homeostasis)
+    trainer: Trainer = field(default_factory=Trainer)
+    logger: Logger = field(default_factory=Logger)
+    paths: Paths = field(default_factory=Paths)
+    identity: Identity = field(default_factory=Identity)
+    seed: int = _number(0)
+    readout_init: str = _one_of("auto", "same", "fluct", "kaiming", "xavier", "pytorch", "orthogonal")
+    engine: str = _one_of("auto", "cpu", "reference")
+    device: str = _one_of("cpu", "cuda")
+    threads: int | None = _number(1)
+    probe: str = _one_of("before", "only", "none")
+    dry_run: bool = MISSING
+
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def prepare(config: DictConfig) -> DictConfig:
+    """The configuration a run sees: checked, `engine: auto` decided, interpolations resolved, without Hydra's own node.
+
+    `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value out of range or of a wrong type.
+    """
+    values = _plain(config)
+    targets = ("dataset", "model", "init", "optimizer")
+    problems = [*out_of_range(Config, values), *(problem for key in targets for problem in complaints(key, values[key]))]
+    if problems:
+        raise ValueError(problems[0])
+    return OmegaConf.create(values, flags={"struct": True})
+
+
+def run_id(config: DictConfig) -> str:
+    """First 8 hex digits of the SHA-256 of the configuration without the keys of `identity.exclude`.
+
+    The order of keys does not matter, and whole floats count as integers: 1 and 1.0 are the same run.
+    """
+    values = _plain(config)
+    for key in values["identity"]["exclude"]:
+        *path, last = key.split(".")
+        node = values
+        for part in path:
+            node = node.get(part) or {}
+        node.pop(last, None)
+    canonical = json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def run_name(config: DictConfig) -> str:
+    """<dataset>/<model>/<init>/seed=<n>-<id>."""
+    options = [str(config.name[group]).replace("/", "-") for group in ("dataset", "model", "init")]
+    return "/".join([*options, f"seed={config.seed}-{run_id(config)}"])
+
+
+def run_directory(config: DictConfig) -> Path:
+    """Where a run keeps its files."""
+    return Path(config.paths.results) / "runs" / run_name(config)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    values = OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True)
+    if values["engine"] == "auto":
+        values["engine"] = AUTO_ENGINE.get(values["device"], "auto")
+    return values
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)

@@ -1,0 +1,1 @@
+"""Data sets as in-memory event tables, frames or constant images; one public function each, returning a `Dataset`."""

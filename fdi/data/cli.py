@@ -1,0 +1,151 @@
+"""`fdi-data`: which data sets there are, get them, check them, look at them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdi.data.download import ensure, present
+from fdi.data.errors import DataError
+from fdi.data.sources import SOURCES
+
+if TYPE_CHECKING:
+    from fdi.data.dataset import Dataset
+
+FAILED, REFUSED = 1, 2
+
+
+def main(words: list[str] | None = None) -> None:
+    """The console command; exits with 1 if a check fails, 2 if a command cannot be carried out."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    if rest and (arguments.command != "show" or not all("=" in word and word[0] != "-" for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.overrides = rest
+    commands = {"list": _list, "get": _get, "check": _check, "show": _show}
+    try:
+        code = commands[arguments.command](arguments)
+    except (ValueError, OSError) as error:
+        print(f"fdi-data: {error}", file=sys.stderr)
+        code = REFUSED
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fdi-data", description="Data sets of fdi: list, get, check and show them.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str, **names: Any) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--data", type=Path, default=Path("data"), help="folder with one folder per data set (default: data)")
+        if names:
+            command.add_argument("name", metavar="NAME", help="see fdi-data list", **names)
+            command.add_argument("--root", type=Path, help="folder of this data set (default: DATA/NAME)")
+        return command
+
+    add("list", "name, classes, samples, size of the download, whether it is here, licence")
+    add("get", "download a data set, or unpack archives placed in its folder by hand", choices=SOURCES)
+    add("check", "read a data set from end to end (default: all that are here)", nargs="?", choices=SOURCES)
+    show = add("show", "draw a few samples, the mean rate nu and the histogram of rates", choices=SOURCES)
+    show.epilog = "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500."
+    show.add_argument("--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)")
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "classes", "samples (train / valid / test)", "download", "here", "licence", box=None, header_style="bold")
+    for name, source in SOURCES.items():
+        here = "yes" if _here(name, arguments.data / name) else "no"
+        table.add_row(name, source.classes, source.samples, source.size, here, source.licence)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    return 0
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    root = _root(arguments)
+    if SOURCES[arguments.name].archives:
+        print(f"{arguments.name}: in {ensure(arguments.name, root)}")
+    else:
+        print(f"{arguments.name}: nothing to download")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    names = [arguments.name] if arguments.name else [name for name in SOURCES if _here(name, arguments.data / name)]
+    failures = 0
+    for name in names:
+        root = arguments.root or arguments.data / name
+        try:
+            if not _here(name, root):
+                raise DataError(f"{name}: not here ({root}); fdi-data get {name}")
+            dataset = build(name, [], root)
+            print(f"ok: {_title(dataset)}, checksum {dataset.checksum}")
+        except (ValueError, OSError) as error:
+            failures += 1
+            print(f"failed: {error}")
+    return FAILED if failures else 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from fdi.data.picture import draw
+
+    dataset = build(arguments.name, arguments.overrides, _root(arguments))
+    path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
+    draw(dataset, path)
+    print(f"{_title(dataset)}\n{path}")
+    return 0
+
+
+def build(name: str, overrides: list[str], root: Path) -> Dataset:
+    """The data set `name` with the settings of its yaml, `overrides` ("key=value") and, unless they set it, `root`.
+
+    Raises ValueError, in one line, for a setting that does not exist or has the wrong type.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.errors import HydraException
+    from hydra.utils import get_method
+    from omegaconf import OmegaConf
+
+    from fdi.checks import complaints
+
+    try:
+        with initialize_config_module("fdi.conf", version_base="1.3"):
+            config = compose(overrides=[f"+dataset={name}", "+paths=default", *(f"++dataset.{override}" for override in overrides)]).dataset
+    except HydraException as error:
+        raise DataError(str(error).splitlines()[0]) from error
+    if "root" in config and not any(override.startswith("root=") for override in overrides):
+        config.root = str(root)
+    settings = OmegaConf.to_container(config, resolve=True)
+    for complaint in complaints("dataset", settings):
+        raise DataError(complaint)
+    return get_method(settings.pop("_target_"))(**{"seed": 0, **settings})
+
+
+def _title(dataset: Dataset) -> str:
+    from fdi.data.picture import title
+
+    return title(dataset)
+
+
+def _root(arguments: argparse.Namespace) -> Path:
+    return arguments.root or arguments.data / arguments.name
+
+
+def _here(name: str, root: Path) -> bool:
+    """Whether the data set could be built without a download."""
+    module = SOURCES[name].module
+    if name == "hdf5":
+        return any(root.glob("*.h5"))
+    return present(name, root) and (bool(SOURCES[name].archives) or module is None or find_spec(module) is not None)
+
+
+if __name__ == "__main__":
+    main()

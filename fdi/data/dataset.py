@@ -1,0 +1,112 @@
+"""What the rest of fdi knows of a data set: three splits and the numbers that describe them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fdi.data.errors import DataError
+from fdi.inputs import Constant, Events, Input
+from fdi.seeding import stream
+
+Transform = Callable[[Input, np.random.Generator], Input]
+
+
+@dataclass(frozen=True)
+class Split:
+    """All samples of a split; `labels`: int64 [B]. `transform` (crop, augmentation, encoding) is applied to each batch as it is made."""
+
+    inputs: Input
+    labels: np.ndarray
+    transform: Transform | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
+        """The samples `indices`, in that order, as the network sees them, and their labels."""
+        inputs = self.inputs.take(indices)
+        return inputs if self.transform is None else self.transform(inputs, rng), self.labels[indices]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits of one classification task.
+
+    `shape`: one sample in one step; `steps` of `dt` seconds: one trial; both as the network sees them. `nu_paper`: mean input rate in Hz
+    per unit that the paper uses, if it says one. `valid` may be empty. Raises DataError if labels are outside 0..classes-1 or a class has
+    no sample.
+    """
+
+    name: str
+    train: Split
+    valid: Split
+    test: Split
+    classes: int
+    shape: tuple[int, ...]
+    steps: int
+    dt: float
+    nu_paper: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, split in self.splits.items():
+            labels = split.labels
+            if len(split.inputs) != len(labels):
+                raise DataError(f"{self.name}: {len(split.inputs)} samples but {len(labels)} labels in the {name} split")
+            if len(labels) and not 0 <= labels.min() <= labels.max() < self.classes:
+                raise DataError(f"{self.name}: labels {labels.min()}..{labels.max()} in the {name} split, expected 0..{self.classes - 1}")
+            missing = np.setdiff1d(np.arange(self.classes), labels)
+            if len(missing) and (len(labels) or name != "valid"):
+                raise DataError(f"{self.name}: no sample of class {missing[0]} in the {name} split ({len(labels)} samples)")
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @cached_property
+    def nu(self) -> float | None:
+        """Mean input rate in Hz per unit, measured on the training split (1,024 samples of it if they are transformed); None for images."""
+        spikes, seconds = 0.0, 0.0
+        for batch in self._sample_batches():
+            if isinstance(batch, Constant):
+                return None
+            spikes += batch.total()
+            seconds += len(batch) * self.steps * self.dt
+        return spikes / (seconds * int(np.prod(self.shape)))
+
+    @cached_property
+    def mean_square(self) -> float | None:
+        """E[x^2] over the training images as a network sees them; None for spikes."""
+        images = self.train.inputs
+        if not isinstance(images, Constant) or self.train.transform is not None:
+            return None
+        return float(np.mean([np.mean(np.square(images[i : i + 256].image(np.float64))) for i in range(0, len(images), 256)]))
+
+    @cached_property
+    def checksum(self) -> str:
+        """16 hex digits of a hash over inputs and labels of all splits, in order (augmentation and noise are not part of it)."""
+        digest = hashlib.blake2b(digest_size=8)
+        for split in self.splits.values():
+            for array in (*_arrays(split.inputs), split.labels):
+                digest.update(f"{array.dtype}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def _sample_batches(self):
+        if self.train.transform is None:
+            yield self.train.inputs
+            return
+        rng = stream(0, "nu")
+        chosen = np.linspace(0, len(self.train) - 1, min(len(self.train), 1024)).astype(np.int64)
+        for start in range(0, len(chosen), 64):
+            yield self.train.batch(chosen[start : start + 64], rng)[0]
+
+
+def _arrays(inputs: Input) -> list[np.ndarray]:
+    if isinstance(inputs, Events):
+        return [inputs.indptr, inputs.units, *([] if inputs.counts is None else [inputs.counts])]
+    return [inputs.values]

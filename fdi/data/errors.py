@@ -1,0 +1,19 @@
+"""What is wrong with data, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged or does not fit its description; the message says what, where, and what to do."""
+
+
+@contextmanager
+def needs(package: str) -> Iterator[None]:
+    """Turn a failing import of the optional `package` into one line."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(f"this data set needs {package} ({error}); install it with: pip install 'fdi[data]'") from error

@@ -1,0 +1,95 @@
+"""Any pair (or triple) of files in the HDF5 layout of SHD, as events."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fdi.data.augment import speech_augmentation
+from fdi.data.binning import steps_in
+from fdi.data.dataset import Dataset, Split
+from fdi.data.errors import DataError
+from fdi.data.shd_file import largest_unit, read_events, read_header
+from fdi.data.splits import subset, train_valid
+from fdi.seeding import stream
+
+log = logging.getLogger("fdi.data")
+
+
+def hdf5(
+    *,
+    root: str | Path,
+    train_file: str,
+    test_file: str,
+    duration: float,
+    dt: float,
+    valid_file: str | None = None,
+    channels: int | None = None,
+    binning: Literal["binary", "counts"] = "binary",
+    valid: float = 0.1,
+    split_by: Literal["sample", "speaker"] = "sample",
+    max_train: int | None = None,
+    max_test: int | None = None,
+    time_jitter: float = 0.0,
+    channel_jitter: float = 0.0,
+    drop: float = 0.0,
+    nu_paper: float | None = None,
+    name: str = "hdf5",
+    seed: int = 0,
+) -> Dataset:
+    """The first `duration` seconds of every recording in bins of `dt`; `*_file` are names or patterns such as "*train*.h5" within `root`.
+
+    `channels`: None means the largest unit of the files + 1. Without a `valid_file`, the share `valid` of the training file validates,
+    drawn by `split_by`: "sample" (stratified) or "speaker" (no speaker in both). Augmentation of training batches: `time_jitter` (s),
+    `channel_jitter` (channels) are standard deviations, `drop` the share of spikes left out.
+    """
+    root = Path(root).expanduser()
+    train_path, test_path = find(root, train_file), find(root, test_file)
+    valid_path = train_path if valid_file is None else find(root, valid_file)
+    steps = steps_in(duration, dt)
+    labels, classes, speakers = read_header(train_path)
+    test_labels, _, _ = read_header(test_path)
+    if channels is None:
+        channels = 1 + max(largest_unit(path) for path in {train_path, valid_path, test_path})
+
+    if split_by not in ("sample", "speaker"):
+        raise DataError(f"split_by = {split_by} must be sample or speaker")
+    if split_by == "speaker" and speakers is None:
+        raise DataError(f"{train_path}: no extra/speaker, so split_by=speaker is impossible; use split_by=sample")
+    by = speakers if split_by == "speaker" else None
+    train, held = train_valid(labels, 0.0 if valid_file else valid, seed, max_train=max_train, speakers=by)
+    valid_labels = labels
+    if valid_file:
+        valid_labels, _, _ = read_header(valid_path)
+        held = np.arange(len(valid_labels))
+    tested = subset(test_labels, max_test, stream(0, "test"))
+
+    def split(path: Path, labels: np.ndarray, samples: np.ndarray, transform=None) -> Split:
+        return Split(read_events(path, samples, channels, steps, dt, binning), labels[samples], transform)
+
+    augmentation = speech_augmentation(dt, binning, time_jitter, channel_jitter, drop)
+    return Dataset(
+        name,
+        split(train_path, labels, train, augmentation),
+        split(valid_path, valid_labels, held),
+        split(test_path, test_labels, tested),
+        classes=classes,
+        shape=(channels,),
+        steps=steps,
+        dt=dt,
+        nu_paper=nu_paper,
+    )
+
+
+def find(root: Path, pattern: str) -> Path:
+    """The one file of `root` that `pattern` fits."""
+    if not root.is_dir():
+        raise DataError(f"no folder {root}; set dataset.root= to the folder of the .h5 files")
+    found = sorted(root.glob(pattern))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        raise DataError(f"{root}: {len(found)} files fit {pattern}, expected one (there: {names})")
+    return found[0]

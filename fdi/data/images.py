@@ -1,0 +1,84 @@
+"""Image sets as constant currents or spikes; the images stay uint8 until a batch is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fdi.data.dataset import Dataset, Split, Transform
+from fdi.data.download import ensure
+from fdi.data.encode import encoding_transform
+from fdi.data.image_files import Samples, read_cifar, read_digits, read_idx
+from fdi.data.splits import divide, subset, train_valid
+from fdi.inputs import Constant
+from fdi.seeding import stream
+
+Encoding = Literal["constant", "poisson", "latency"]
+
+
+def images(
+    *,
+    collection: Literal["cifar10", "mnist", "fashion_mnist"],
+    root: str | Path,
+    steps: int,
+    dt: float,
+    encoding: Encoding = "constant",
+    mean: float = 0.5,
+    std: float = 0.5,
+    rate: float = 50.0,
+    tau: float = 50e-3,
+    threshold: float = 0.2,
+    valid: float = 0.1,
+    max_train: int | None = None,
+    max_test: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """A `collection` of images with a training and a test set, read by torchvision.
+
+    "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at `rate` x (Hz). "latency": one spike at
+    tau log(x/(x - threshold)) seconds. `valid`: share of the training set held out, stratified, drawn with `seed`.
+    """
+    folder = ensure(collection, root)
+    if collection == "cifar10":
+        train, test = read_cifar(folder / "cifar-10-batches-py")
+    else:
+        raw = folder / {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[collection] / "raw"
+        train, test = read_idx(raw, "train"), read_idx(raw, "t10k")
+    chosen, held = train_valid(train[1], valid, seed, max_train=max_train)
+    tested = subset(test[1], max_test, stream(0, "test"))
+    parts = [_pick(train, chosen), _pick(train, held), _pick(test, tested)]
+    transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
+    return _dataset(collection, parts, steps, dt, mean, std, transform)
+
+
+def digits(
+    *,
+    steps: int,
+    dt: float,
+    encoding: Encoding = "constant",
+    mean: float = 0.5,
+    std: float = 0.5,
+    rate: float = 50.0,
+    tau: float = 50e-3,
+    threshold: float = 0.2,
+    valid: float = 0.1,
+    test: float = 0.2,
+    max_train: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """The 1,797 real 8 x 8 digits that come with scikit-learn; `valid` and `test` are shares of all, the rest as in `images`."""
+    samples = read_digits()
+    parts = [_pick(samples, chosen) for chosen in divide(samples[1], valid, test, stream(0, "test"), seed, max_train)]
+    transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
+    return _dataset("digits", parts, steps, dt, mean, std, transform)
+
+
+def _dataset(name: str, parts: list[Samples], steps: int, dt: float, mean: float, std: float, transform: Transform | None) -> Dataset:
+    splits = [Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform) for values, labels in parts]
+    return Dataset(name, *splits, classes=10, shape=splits[0].inputs.shape, steps=steps, dt=dt)
+
+
+def _pick(samples: Samples, chosen: np.ndarray) -> Samples:
+    return samples[0][chosen], samples[1][chosen]

@@ -1,0 +1,49 @@
+"""Synthetic Poisson spikes of any shape, for tests and benchmarks: each class is a pattern of rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from fdi.data.binning import table
+from fdi.data.dataset import Dataset, Split
+from fdi.data.errors import DataError
+from fdi.data.splits import divide
+from fdi.seeding import stream
+
+
+def poisson(
+    *,
+    shape: Sequence[int],
+    classes: int,
+    samples: int,
+    rate: float,
+    contrast: float,
+    steps: int,
+    dt: float,
+    data_seed: int,
+    valid: float,
+    test: float,
+    binning: Literal["binary", "counts"] = "binary",
+    max_train: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """`samples` a class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~ U(0, 1).
+
+    `data_seed` draws patterns, spikes and the test split, `seed` the validation split; `valid` and `test` are shares of all samples.
+    Binary bins merge spikes, so that the measured rate is below `rate`, by a share of about rate dt / 2.
+    """
+    if not (0 <= contrast <= 1 and rate > 0):
+        raise DataError(f"poisson: need 0 <= contrast <= 1 and rate > 0 Hz, got contrast = {contrast}, rate = {rate}")
+    rng = stream(data_seed, "data")
+    n_units, labels = prod(shape), np.repeat(np.arange(classes), samples)
+    rates = rate * (1 + contrast * (2 * rng.random((classes, n_units)) - 1))
+    spikes = rng.poisson(rates[labels] * steps * dt).ravel()
+    samples_of, units_of = np.divmod(np.repeat(np.arange(len(spikes)), spikes), n_units)
+    steps_of = rng.integers(steps, size=len(units_of))
+    events = table(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
+    splits = [Split(events.take(chosen), labels[chosen]) for chosen in divide(labels, valid, test, rng, seed, max_train)]
+    return Dataset("poisson", *splits, classes=classes, shape=tuple(shape), steps=steps, dt=dt)

@@ -1,0 +1,64 @@
+"""Draw the weights of a whole network, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Generator
+
+if TYPE_CHECKING:
+    from fdi.snn.activity import Activity
+    from fdi.snn.network import Network
+
+Measure = Callable[[], "Activity"]
+
+
+def draw(network: Network, strategy: Any, readout: Any, *, nu_input: float, measure: Measure, generator: Generator) -> None:
+    """Fill every weight of `network`: `strategy` for the hidden layers from the input up, `readout` for the readout.
+
+    `nu_input`: rate of the input in Hz. `measure()` simulates a batch of training data with the weights drawn so far and returns an
+    Activity with moments; only strategies that measure call it. The strategy's `nu` says which rate the sources are taken to fire at:
+    "auto" the input's for all (as the authors), a number for all, a mapping from source names to numbers, or "propagate", the rate that
+    each layer is measured to pass on (recurrent sources: the rate of the layer below).
+    """
+    names = ["input", *(population.name for population in network.hidden)]
+    rates = _assumed(getattr(strategy, "nu", "auto"), names, nu_input)
+    propagate = getattr(strategy, "nu", None) == "propagate"
+    below = nu_input
+    for layer in network.layers:
+        if propagate:
+            rates |= {population.name: below for population in layer}
+        for population in layer:
+            strategy.draw(population, network.afferents(population.name), rates, network.dt, generator)
+        if hasattr(strategy, "correct"):
+            strategy.correct(network, layer, measure)
+        if propagate:
+            rates |= _measured(measure(), layer, network.dt)
+            below = rates[layer[0].name]
+    assumed = _assumed(getattr(readout, "nu", "auto"), names, nu_input)
+    readout.draw(network.readout, network.afferents(network.readout.name), rates if propagate else assumed, network.dt, generator)
+
+
+def _assumed(nu: Any, names: list[str], nu_input: float) -> dict[str, float]:
+    if isinstance(nu, Mapping):
+        unknown = set(nu) - set(names)
+        if unknown:
+            raise ValueError(f"init.nu names {', '.join(sorted(unknown))}; the sources of this network are {', '.join(names)}")
+        return dict.fromkeys(names, nu_input) | {name: float(rate) for name, rate in nu.items()}
+    if nu in ("auto", "propagate"):
+        return dict.fromkeys(names, nu_input)
+    try:
+        rate = float(nu)
+    except (TypeError, ValueError):
+        raise ValueError(f"init.nu = {nu!r}: give a rate in Hz, auto, propagate, or a rate for each source") from None
+    return dict.fromkeys(names, rate)
+
+
+def _measured(activity: Activity, layer: tuple, dt: float) -> dict[str, float]:
+    duration = len(activity.readout) * dt
+    rates = {population.name: float(activity.counts[population.name].double().mean()) / duration for population in layer}
+    for name, rate in rates.items():
+        if rate == 0:
+            raise ValueError(f"init.nu = propagate: {name} fires no spike, so there is no rate to pass on; raise init.sigma_u or give init.nu")
+    return rates

@@ -1,0 +1,77 @@
+"""The initial state of a network: what the theory says of the weights that were drawn, and what a batch of training data measures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fdi.snn.psp import psp_kernel_integrals
+
+if TYPE_CHECKING:
+    from fdi.inputs import Input
+    from fdi.snn.network import Network
+    from fdi.snn.objective import Objective
+    from fdi.snn.population import Population
+
+
+def probe(
+    network: Network, engine: Any, inputs: Input, labels: np.ndarray, objective: Objective, strategy: Any, nu_input: float
+) -> list[dict[str, Any]]:
+    """A row for each hidden population, from one batch.
+
+    `target_*`: mean and spread of U that the strategy aims at (None if it aims at none). `theory_*`: what the theory predicts from the
+    drawn weights and the measured rates of their sources. `free_mean`, `free_sigma` (over time and samples, root mean square over
+    neurons), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the theory has it; `mean`, `sigma`,
+    `sigma_neurons`: with reset. `rate` in Hz; `silent`, `saturated`: shares of neurons without a spike, and with more than half of the
+    highest possible rate 1/(2 dt); `grad`: norm of the gradient of the objective, by surrogate, of all afferent weights.
+    """
+    activity = engine.simulate(network, inputs, record=("moments",))
+    engine.step(network, inputs, labels, objective)
+    duration = inputs.steps * network.dt
+    rates = {"input": nu_input} | {name: float(n.double().mean()) / duration for name, n in activity.counts.items()}
+    rows = []
+    for population in network.hidden:
+        afferents = network.afferents(population.name)
+        moments = activity.moments[population.name]
+        per_neuron = activity.counts[population.name].double().mean(0) / duration
+        target_mu, target_sigma = strategy.target(population) if hasattr(strategy, "target") else (None, None)
+        theory_mu, theory_sigma = predicted(population, afferents, rates, network.dt)
+        rows.append(
+            {
+                "population": population.name,
+                "neurons": population.units,
+                "target_mu_u": target_mu,
+                "target_sigma_u": target_sigma,
+                "theory_mu_u": theory_mu,
+                "theory_sigma_u": theory_sigma,
+                "free_mean": float(moments.free_mean.mean()),
+                "free_sigma": float(moments.free_variance.mean().sqrt()),
+                "free_sigma_neurons": float(moments.free_mean.std(correction=0)),
+                "mean": float(moments.mean.mean()),
+                "sigma": float(moments.variance.mean().sqrt()),
+                "sigma_neurons": float(moments.mean.std(correction=0)),
+                "rate": rates[population.name],
+                "silent": float((per_neuron == 0).double().mean()),
+                "saturated": float((per_neuron > 0.25 / network.dt).double().mean()),
+                "grad": math.sqrt(sum(float(p.weight.grad.double().square().sum()) for p in afferents)),
+            }
+        )
+    network.zero_grad(set_to_none=True)
+    return rows
+
+
+def predicted(population: Population, afferents: list, rates: dict[str, float], dt: float) -> tuple[float, float]:
+    """(mu_u, sigma_u) of the free potential from weights and rates, sums over afferent projections of n synapses.
+
+        mu_u = sum sign n <W> nu eps_bar,    sigma_u^2 = sum n <W^2> nu eps_hat
+    """
+    mu_u, variance = 0.0, 0.0
+    for projection in afferents:
+        eps_bar, eps_hat = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], dt)
+        drive = projection.fan_in * rates[projection.source]
+        weight = projection.weight.detach().double()
+        mu_u += population.signs[projection.channel] * drive * float(weight.mean()) * eps_bar
+        variance += drive * float(weight.square().mean()) * eps_hat
+    return mu_u, math.sqrt(variance)

@@ -1,0 +1,224 @@
+"""Initialization strategies: how the afferent weights of one population are drawn. Each works on every architecture or refuses with a sentence.
+
+`draw(population, afferents, rates, dt, generator)` fills the weights of all afferent projections; `rates` in Hz by source, `dt` in s.
+`target(population)` is the mean and spread of the free potential that a strategy aims at. `correct(network, layer, measure)` mends a
+drawn layer by measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance
+that feed-forward input carries in a recurrent population.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from fdi.init.calibrate import calibrate, center
+from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights, sigma_u_from_xi
+from fdi.snn.psp import psp_kernel_integrals
+
+if TYPE_CHECKING:
+    from fdi.init.draw import Measure
+    from fdi.snn.network import Network
+    from fdi.snn.population import Population
+    from fdi.snn.projection import Projection
+
+Rates = dict[str, float]
+Afferents = list["Projection"]
+
+
+@dataclass(frozen=True)
+class Fluct:
+    """Centred fluctuation-driven weights: normal, or exponential under Dale's law (Rossbroich et al. 2022)."""
+
+    sigma_u: float = 1.0
+    nu: Any = "auto"
+    alpha: float = 0.9
+
+    def target(self, population: Population) -> tuple[float, float]:
+        return 0.0, self.sigma_u * population.theta
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        if _obeys_dale(afferents):
+            scales = dale_exponential(*_dale_inputs(population, afferents, rates, dt), sigma_u=self.target(population)[1], alpha=self.alpha)
+            _fill_dale(afferents, scales, lambda weight, rate: weight.exponential_(rate, generator=generator))
+        else:
+            _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+
+
+@dataclass(frozen=True)
+class FluctLognormal:
+    """Fluctuation-driven log-normal weights for populations under Dale's law; the readout, which is not, gets normal ones."""
+
+    sigma_u: float = 1.0
+    nu: Any = "auto"
+    alpha: float = 0.9
+
+    def target(self, population: Population) -> tuple[float, float]:
+        return 0.0, self.sigma_u * population.theta
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        if _obeys_dale(afferents):
+            scales = dale_lognormal(*_dale_inputs(population, afferents, rates, dt), sigma_u=self.target(population)[1], alpha=self.alpha)
+            _fill_dale(afferents, scales, lambda weight, location: weight.log_normal_(location, 1.0, generator=generator))
+        elif population.spiking:
+            raise ValueError("init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use init=fluct for this model")
+        else:
+            _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+
+
+@dataclass(frozen=True)
+class FluctMu:
+    """Fluctuation-driven normal weights with a mean potential `mu_u` that lies `xi` spreads below threshold (Rossbroich et al. 2022)."""
+
+    mu_u: float = 0.0
+    xi: float = 1.0
+    nu: Any = "auto"
+    alpha: float = 0.9
+
+    def target(self, population: Population) -> tuple[float, float]:
+        return self.mu_u * population.theta, sigma_u_from_xi(self.mu_u, self.xi) * population.theta
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        if _obeys_dale(afferents):
+            raise ValueError(f"init=fluct_mu needs weights of both signs, and Dale's law forbids them; use init=fluct init.sigma_u={1 / self.xi:g}")
+        _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+
+
+@dataclass(frozen=True)
+class FluctCalibrated:
+    """Fluct, then corrected layer by layer until a batch of training data measures the spread `sigma_u`; `row_means`: and a mean of 0."""
+
+    sigma_u: float = 1.0
+    nu: Any = "auto"
+    alpha: float = 0.9
+    row_means: bool = False
+
+    def target(self, population: Population) -> tuple[float, float]:
+        return 0.0, self.sigma_u * population.theta
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        if self.row_means and _obeys_dale(afferents):
+            raise ValueError("init.row_means moves weights across 0, which Dale's law forbids; set init.row_means=false")
+        Fluct(self.sigma_u, self.nu, self.alpha).draw(population, afferents, rates, dt, generator)
+
+    def correct(self, network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
+        if self.row_means:
+            center(network, layer, measure)
+        calibrate(network, layer, measure, self.target(layer[0])[1])
+
+
+@dataclass(frozen=True)
+class Kaiming:
+    """W ~ N(0, gain^2 / fan_in), gain 1 in the paper's baseline."""
+
+    gain: float = 1.0
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            weight.normal_(0.0, self.gain / math.sqrt(weight[0].numel()), generator=generator)
+
+
+@dataclass(frozen=True)
+class Xavier:
+    """W ~ N(0, 2 gain^2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+
+    gain: float = 1.0
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.xavier_normal_(weight, self.gain, generator=generator)
+
+
+@dataclass(frozen=True)
+class PyTorch:
+    """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+
+
+@dataclass(frozen=True)
+class Orthogonal:
+    """Orthonormal rows or columns, times `gain` (Saxe et al. 2014)."""
+
+    gain: float = 1.0
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.orthogonal_(weight, self.gain, generator=generator)
+
+
+@dataclass(frozen=True)
+class Lsuv:
+    """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential (after Mishkin & Matas 2016, variance 1)."""
+
+    sigma_u: float = 1.0
+
+    def target(self, population: Population) -> tuple[float, float]:
+        return 0.0, self.sigma_u * population.theta
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.orthogonal_(weight, generator=generator)
+
+    def correct(self, network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
+        calibrate(network, layer, measure, self.target(layer[0])[1])
+
+
+def _obeys_dale(afferents: Afferents) -> bool:
+    return any(projection.nonnegative for projection in afferents)
+
+
+def _two_signed(strategy: Any, afferents: Afferents) -> list[Tensor]:
+    if _obeys_dale(afferents):
+        name = type(strategy).__name__.lower()
+        raise ValueError(f"init={name} draws weights of both signs, and Dale's law forbids them; use init=fluct, fluct_lognormal or fluct_calibrated")
+    return [projection.weight.data for projection in afferents]
+
+
+def _afferent(population: Population, projection: Projection, rates: Rates, dt: float) -> Afferent:
+    integrals = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], dt)
+    return Afferent(projection.fan_in, rates[projection.source], *integrals, recurrent=projection.recurrent)
+
+
+@torch.no_grad()
+def _draw_normal(
+    population: Population, afferents: Afferents, rates: Rates, dt: float, target: tuple[float, float], alpha: float, generator: Generator
+) -> None:
+    mu_u, sigma_u = target
+    inputs = [_afferent(population, projection, rates, dt) for projection in afferents]
+    for projection, (mu_w, sigma_w) in zip(afferents, normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha)):
+        projection.weight.normal_(mu_w, sigma_w, generator=generator)
+
+
+def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
+    """Feed-forward, inhibitory and recurrent excitatory projections of a population under Dale's law."""
+    feedforward = [projection for projection in afferents if not projection.recurrent]
+    inhibitory = [projection for projection in afferents if projection.channel == 1]
+    recurrent = [projection for projection in afferents if projection.recurrent and projection.channel == 0]
+    return feedforward, inhibitory, recurrent
+
+
+def _dale_inputs(population: Population, afferents: Afferents, rates: Rates, dt: float) -> tuple[Afferent | None, ...]:
+    return tuple(_pooled([_afferent(population, projection, rates, dt) for projection in kind]) for kind in _kinds(afferents))
+
+
+def _pooled(inputs: list[Afferent]) -> Afferent | None:
+    """Several projections through the same kind of synapse act as one with all their synapses, at the mean rate of these."""
+    if not inputs:
+        return None
+    n = sum(afferent.n for afferent in inputs)
+    nu = sum(afferent.n * afferent.nu for afferent in inputs) / n
+    return Afferent(n, nu, inputs[0].eps_bar, inputs[0].eps_hat, inputs[0].recurrent)
+
+
+@torch.no_grad()
+def _fill_dale(afferents: Afferents, scales: tuple[float | None, ...], fill: Callable[[Tensor, float], Tensor]) -> None:
+    for kind, scale in zip(_kinds(afferents), scales):
+        for projection in kind:
+            fill(projection.weight, scale)

@@ -1,0 +1,120 @@
+"""The fast engine on a CPU: events, kernels without the GIL, threads over chunks of the batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from fdi.inputs import Input
+from fdi.snn.activity import Activity
+from fdi.snn.engine.cpu.chunk import add_up, run_chunk
+from fdi.snn.engine.cpu.loss import in_numbers
+from fdi.snn.engine.cpu.memory import Memory
+from fdi.snn.engine.cpu.plan import constants, pack, unpack
+from fdi.snn.engine.cpu.signal import drive, drive_gradient, signal
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
+
+_DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+
+
+class CpuEngine:
+    """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
+
+    `threads`: None takes as many as torch. `chunk`: samples that one thread computes at a time; gradients are added in the order of the
+    chunks, so results depend on `chunk` but not on `threads`.
+    """
+
+    def __init__(self, threads: int | None = None, chunk: int = 32) -> None:
+        self.threads, self.chunk = torch.get_num_threads() if threads is None else threads, chunk
+        if self.threads < 1 or chunk < 1:
+            raise ValueError(f"threads = {threads} and chunk = {chunk} must be at least 1")
+        self._pool = ThreadPoolExecutor(self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,))
+        self._memories: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
+
+    def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
+        """Readout and spike counts; anything to `record` is left to the reference engine, which keeps all traces."""
+        if record:
+            return ReferenceEngine().simulate(network, inputs, record)
+        labels = np.zeros(len(inputs), dtype=np.int64)
+        *_, spikes, readout = self._run(network, inputs, labels, Objective(), readout=True)
+        counts = torch.from_numpy(spikes).split([p.units for p in network.hidden], dim=1)
+        named = {p.name: n.reshape(len(inputs), *p.shape) for p, n in zip(network.hidden, counts)}
+        return Activity(torch.from_numpy(readout).transpose(0, 1), named)
+
+    def evaluate(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+        return _outcome(network, labels, self._run(network, inputs, labels, objective))
+
+    def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+        return _outcome(network, labels, self._run(network, inputs, labels, objective, train=True))
+
+    def _run(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective, train: bool = False, readout: bool = False):
+        """(task, regularizer, prediction, counts, readout) of each sample; with `train` also sets the gradients."""
+        dtype = _DTYPES[network.projections[0].weight.dtype]
+        memory = self._memories.get(network)
+        if memory is None:
+            memory = self._memories[network] = Memory(network)
+        layout = memory.layout
+        batch, steps, classes = len(inputs), inputs.steps, network.readout.units
+        labels = np.require(labels, np.int64, ("C", "W"))
+        if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
+        x = signal(network, inputs, dtype)
+        tables, natural = pack(layout, torch.from_numpy(np.empty(0, dtype)).dtype)
+        first_rows = tables[: layout.plan.own_at[0]].reshape(-1, layout.plan.width[0])
+        current = drive(x.values, first_rows)
+        d_current = np.zeros_like(current) if train else current[:, :0]
+        results = (
+            np.empty(batch, dtype),
+            np.empty(batch, dtype),
+            np.empty(batch, np.int64),
+            np.empty((batch, int(layout.plan.population_at[-1])), dtype),
+            np.empty((batch, steps, classes) if readout else (0, 0, 0), dtype),
+        )
+        loss = in_numbers(objective, network, batch, dtype)
+        chunks = -(-batch // self.chunk)
+        gradients = memory.gradients(chunks if train else 0, dtype)
+        numbers = constants(network, dtype)
+
+        def work_off(indices) -> None:
+            with memory.work(steps, dtype) as work:
+                for i in indices:
+                    d_tables = gradients[i] if train else tables[:0]
+                    d_tables[:] = 0
+                    run_chunk(
+                        i * self.chunk, min((i + 1) * self.chunk, batch), layout.plan, numbers, tables, natural,
+                        (x.indptr, x.units, x.counts, current), labels, loss, work, results, d_tables, d_current,
+                    )  # fmt: skip
+
+        indices = iter(range(chunks))
+        self._share([(work_off, indices)] * min(self.threads, chunks))
+        if train:
+            bounds = np.linspace(0, tables.size, self.threads + 1).astype(np.int64)
+            self._share([(add_up, gradients, a, b) for a, b in zip(bounds[:-1], bounds[1:])])
+            if x.values.size:
+                first = gradients[0, : layout.plan.own_at[0]].reshape(first_rows.shape)
+                first += drive_gradient(x.values, d_current)
+            unpack(layout, gradients[0])
+        return results
+
+    def _share(self, calls: list[tuple]) -> None:
+        """Run the calls (function, *arguments) in the pool and wait for all."""
+        for future in [self._pool.submit(*call) for call in calls]:
+            future.result()
+
+
+def _outcome(network: Network, labels: np.ndarray, results: tuple) -> Outcome:
+    task, regularizer, prediction, spikes, _ = results
+    totals = np.split(spikes.sum(0), np.cumsum([p.units for p in network.hidden])[:-1])
+    return Outcome(
+        samples=len(labels),
+        task=float(task.sum(dtype=np.float64)),
+        regularizer=float(regularizer.sum(dtype=np.float64)),
+        correct=int((prediction == labels).sum()),
+        counts={p.name: n.reshape(p.shape) for p, n in zip(network.hidden, totals)},
+    )

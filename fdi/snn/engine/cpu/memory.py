@@ -1,0 +1,43 @@
+"""What the engine keeps between calls for one network: its layout, scratch memory, and the gradients of the chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+from fdi.snn.engine.cpu.plan import lay_out
+from fdi.snn.engine.cpu.work import Work, allocate
+from fdi.snn.network import Network
+
+_BLOCK = 8
+
+
+class Memory:
+    """Memory that was touched before is faster than fresh memory, so it is handed out again."""
+
+    def __init__(self, network: Network) -> None:
+        self.layout = lay_out(network)
+        self._free: dict[tuple[int, np.dtype], SimpleQueue[Work]] = {}
+        self._gradients: dict[tuple[int, np.dtype], np.ndarray] = {}
+
+    @contextmanager
+    def work(self, steps: int, dtype: np.dtype) -> Iterator[Work]:
+        """Scratch memory that nobody else uses meanwhile."""
+        free = self._free.setdefault((steps, dtype), SimpleQueue())
+        try:
+            work = free.get_nowait()
+        except Empty:
+            work = allocate(self.layout.plan, _BLOCK, steps, dtype)
+        try:
+            yield work
+        finally:
+            free.put(work)
+
+    def gradients(self, chunks: int, dtype: np.dtype) -> np.ndarray:
+        """[chunks, size of the tables], not cleared."""
+        if (chunks, dtype) not in self._gradients:
+            self._gradients = {(chunks, dtype): np.empty((chunks, self.layout.table_size), dtype)}
+        return self._gradients[chunks, dtype]

@@ -1,0 +1,184 @@
+"""Vectors of 64 bytes as values in Numba code: load, store, fill, select, bits, and the operators + - * / > and abs.
+
+LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps no tile of sums in registers; with
+explicit vectors it need not guess. On machines with shorter registers LLVM splits each vector. A product and a following sum may be fused.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, typing
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+BYTES = 64
+_FLAGS = ("contract",)
+
+
+class Vector(types.Type):
+    """As many numbers of `dtype` as fill 64 bytes."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype})")
+
+    @property
+    def lanes(self) -> int:
+        return BYTES * 8 // self.dtype.bitwidth
+
+
+class Mask(types.Type):
+    """A truth value for each of `lanes` numbers."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"Mask({lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, kind: Vector) -> None:
+        real = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, kind, ir.VectorType(real, kind.lanes))
+
+
+@register_model(Mask)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager, kind: Mask) -> None:
+        super().__init__(manager, kind, ir.VectorType(ir.IntType(1), kind.lanes))
+
+
+def _operator(symbol, build, result=None) -> None:
+    """Teach Numba `symbol` between two vectors."""
+
+    class Template(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) == 2 and isinstance(args[0], Vector) and args[0] == args[1]:
+                return typing.signature(result(args[0]) if result else args[0], *args)
+            return None
+
+    infer_global(symbol)(Template)
+
+    @lower_builtin(symbol, Vector, Vector)
+    def lower(context, builder, signature, args):
+        return build(builder, *args)
+
+
+_operator(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=_FLAGS))
+_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=_FLAGS))
+_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=_FLAGS))
+_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
+_operator(operator.gt, lambda builder, a, b: builder.fcmp_ordered(">", a, b), lambda kind: Mask(kind.lanes))
+_operator(operator.eq, lambda builder, a, b: builder.fcmp_ordered("==", a, b), lambda kind: Mask(kind.lanes))
+
+
+def _pointer(context, builder, array_type, array, indices, pointee):
+    """Address of array[indices] as a pointer to `pointee`; indices are not checked, the last axis must be contiguous."""
+    view = context.make_array(array_type)(context, builder, array)
+    offset = builder.mul(indices[-1], context.get_constant(types.intp, array_type.dtype.bitwidth // 8))
+    for axis, index in enumerate(indices[:-1]):
+        offset = builder.add(offset, builder.mul(index, builder.extract_value(view.strides, axis)))
+    start = builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [offset])
+    return builder.bitcast(start, pointee.as_pointer())
+
+
+def _everywhere(context, builder, kind, number):
+    undefined = ir.Constant(context.get_value_type(kind), ir.Undefined)
+    first = builder.insert_element(undefined, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), [0] * kind.lanes))
+
+
+@intrinsic
+def load(typing_context, array, indices):
+    """The vector that starts at array[indices]; `indices` is a tuple."""
+    kind = Vector(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        value = builder.load(_pointer(context, builder, array, args[0], places, context.get_value_type(kind)))
+        value.align = array.dtype.bitwidth // 8
+        return value
+
+    return kind(array, types.UniTuple(types.intp, len(indices))), codegen
+
+
+@intrinsic
+def store(typing_context, array, indices, vector):
+    """array[indices ...] = vector."""
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        pointer = _pointer(context, builder, array, args[0], places, context.get_value_type(vector))
+        builder.store(args[2], pointer).align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.UniTuple(types.intp, len(indices)), vector), codegen
+
+
+@intrinsic
+def fill(typing_context, number):
+    """The vector that holds `number` everywhere."""
+    kind = Vector(number)
+
+    def codegen(context, builder, signature, args):
+        return _everywhere(context, builder, kind, args[0])
+
+    return kind(number), codegen
+
+
+@intrinsic
+def spread(typing_context, array, indices):
+    """The vector that holds array[indices] everywhere."""
+    kind = Vector(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        number = builder.load(_pointer(context, builder, array, args[0], places, context.get_value_type(array.dtype)))
+        return _everywhere(context, builder, kind, number)
+
+    return kind(array, types.UniTuple(types.intp, len(indices))), codegen
+
+
+@intrinsic
+def select(typing_context, mask, a, b):
+    """a where the mask is true, else b."""
+
+    def codegen(context, builder, signature, args):
+        return builder.select(*args)
+
+    return a(mask, a, b), codegen
+
+
+@intrinsic
+def absolute(typing_context, a):
+    """|a|."""
+
+    def codegen(context, builder, signature, args):
+        vector = context.get_value_type(a)
+        name = f"llvm.fabs.v{a.lanes}f{a.dtype.bitwidth}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name), args)
+
+    return a(a), codegen
+
+
+@intrinsic
+def bits(typing_context, mask):
+    """The mask as an integer, lane 0 in the lowest bit."""
+
+    def codegen(context, builder, signature, args):
+        return builder.zext(builder.bitcast(args[0], ir.IntType(mask.lanes)), ir.IntType(64))
+
+    return types.uint64(mask), codegen
+
+
+@intrinsic
+def lowest_bit(typing_context, word):
+    """Index of the lowest bit of a word that is not 0."""
+
+    def codegen(context, builder, signature, args):
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), codegen

@@ -1,0 +1,27 @@
+"""The state of a training between two epochs, on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from fdi.snn.network import Network
+from fdi.track.files import atomic
+from fdi.train.fit import Progress
+
+
+def save(path: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write weights, optimizer and progress; a kill at any moment leaves the old file or the new one."""
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": asdict(progress)}
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
+    """Read what `save` wrote into `network` and `optimizer`; returns the progress."""
+    state = torch.load(path, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Progress(**state["progress"])

@@ -1,0 +1,151 @@
+"""The training loop: epochs over shuffled batches, one validation an epoch, a row of metrics."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdi.data.dataset import Split
+from fdi.seeding import stream
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
+from fdi.train.homeostasis import Phase, in_bounds
+
+
+class Diverged(RuntimeError):
+    """The loss or a gradient is not a finite number."""
+
+
+@dataclass
+class Progress:
+    """How far training got, and the weights of the best validation epoch; together with weights and optimizer all that a resume needs."""
+
+    epoch: int = 0
+    phase: int = 0
+    phase_epoch: int = 0
+    best_epoch: int = 0
+    best_accuracy: float | None = -1.0
+    best_weights: dict[str, Tensor] | None = None
+
+
+def fit(
+    network: Network,
+    engine: Any,
+    optimizer: torch.optim.Optimizer,
+    train: Split,
+    valid: Split,
+    phases: list[Phase],
+    *,
+    batch_size: int,
+    duration: float,
+    seed: int,
+    progress: Progress,
+    on_batch: Callable[[int, Outcome], None],
+    on_epoch: Callable[[dict[str, Any]], None],
+) -> None:
+    """Train through the remaining epochs of all `phases`; `duration` of a trial in seconds.
+
+    Order and noise of an epoch depend on `seed` and the epoch alone, so a training stopped after any epoch goes on as if never stopped.
+    Calls `on_batch(samples done, outcome)` and, when `progress` is up to date, `on_epoch(row)`. Raises Diverged.
+    """
+    while progress.phase < len(phases):
+        phase = phases[progress.phase]
+        started = time.perf_counter()
+        outcome, gradients = _train_epoch(network, engine, optimizer, train, phase.objective, batch_size, seed, progress.epoch, on_batch)
+        trained = time.perf_counter()
+        validation = evaluate(network, engine, valid, phase.objective, batch_size, seed) if len(valid) else None
+        progress.epoch += 1
+        progress.phase_epoch += 1
+        _remember_best(progress, phase, network, validation)
+        if progress.phase_epoch >= phase.epochs or (phase.until_in_bounds and in_bounds(outcome, phase.objective)):
+            progress.phase += 1
+            progress.phase_epoch = 0
+        row = {"epoch": progress.epoch, "phase": phase.name, "seconds": trained - started, "seconds_valid": time.perf_counter() - trained}
+        row |= _metrics("train", outcome, phase.objective)
+        row |= _metrics("valid", validation, phase.objective) if validation else {}
+        row |= activity(outcome, duration) | {f"grad/{name}": norm for name, norm in gradients.items()}
+        on_epoch(row)
+
+
+def evaluate(network: Network, engine: Any, split: Split, objective: Objective, batch_size: int, seed: int) -> Outcome:
+    """The outcome of a whole split, in its order; noise of the input, if any, is the same in every call."""
+    return reduce(
+        add,
+        (
+            engine.evaluate(network, *split.batch(indices, stream(seed, "evaluation noise", i)), objective)
+            for i, indices in enumerate(_batches(np.arange(len(split)), batch_size))
+        ),
+    )
+
+
+def activity(outcome: Outcome, duration: float) -> dict[str, float]:
+    """rate/<population> in Hz, and silent/<population>, the share of neurons without a single spike in all samples."""
+    rates = {f"rate/{name}": float(counts.mean()) / (outcome.samples * duration) for name, counts in outcome.counts.items()}
+    return rates | {f"silent/{name}": float((counts == 0).mean()) for name, counts in outcome.counts.items()}
+
+
+def _train_epoch(
+    network: Network,
+    engine: Any,
+    optimizer: torch.optim.Optimizer,
+    train: Split,
+    objective: Objective,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    on_batch: Callable[[int, Outcome], None],
+) -> tuple[Outcome, dict[str, float]]:
+    order = stream(seed, "order", epoch).permutation(len(train))
+    total, norms = None, []
+    for i, indices in enumerate(_batches(order, batch_size)):
+        outcome = engine.step(network, *train.batch(indices, stream(seed, "noise", epoch, i)), objective)
+        norms.append([float(projection.weight.grad.norm()) for projection in network.projections])
+        _refuse_nan(outcome, norms[-1], network, epoch, i)
+        optimizer.step()
+        network.constrain()
+        total = outcome if total is None else total + outcome
+        on_batch(total.samples, total)
+    names = [projection.name for projection in network.projections]
+    return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
+
+
+def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    return (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+
+
+def _refuse_nan(outcome: Outcome, norms: list[float], network: Network, epoch: int, batch: int) -> None:
+    where = f"epoch {epoch + 1}, batch {batch + 1}"
+    advice = "lower optimizer.lr or the initial sigma_u"
+    if not math.isfinite(outcome.task + outcome.regularizer):
+        raise Diverged(f"the loss is {outcome.task + outcome.regularizer} in {where}; {advice}")
+    for projection, norm in zip(network.projections, norms):
+        if not math.isfinite(norm):
+            raise Diverged(f"the gradient of {projection.name} is {norm} in {where}; {advice}")
+
+
+def _remember_best(progress: Progress, phase: Phase, network: Network, validation: Outcome | None) -> None:
+    """Without a validation split the last epoch counts as the best."""
+    accuracy = validation.correct / validation.samples if validation else None
+    if phase.objective.task_weight and (accuracy is None or accuracy > progress.best_accuracy):
+        progress.best_epoch, progress.best_accuracy = progress.epoch, accuracy
+        progress.best_weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
+
+
+def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:
+    task, regularizer = outcome.task / outcome.samples, outcome.regularizer / outcome.samples
+    return {
+        f"{split}/loss": objective.task_weight * task + regularizer,
+        f"{split}/task": task,
+        f"{split}/regularizer": regularizer,
+        f"{split}/accuracy": outcome.correct / outcome.samples,
+    }

@@ -1,0 +1,87 @@
+"""Augmentation of speech and encodings of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fdi.data.augment import jitter, speech_augmentation
+from fdi.data.binning import coordinates, table
+from fdi.data.encode import encoding_transform, latency_spikes, poisson_spikes
+from fdi.data.errors import DataError
+from fdi.inputs import Constant, Events
+
+
+@pytest.fixture
+def middle_spikes() -> Events:
+    """4 samples, one spike of each of 200 units in step 50 of 100."""
+    samples, units = np.divmod(np.arange(800), 200)
+    return table(samples, np.full(800, 50), units, (4, 100), (200,), "binary")
+
+
+def test_off_means_none():
+    assert speech_augmentation(0.002, "binary", 0.0, 0.0, 0.0) is None
+
+
+def test_jitter_has_the_spread_asked_for(middle_spikes: Events):
+    rng = np.random.default_rng(0)
+    in_time = speech_augmentation(0.002, "counts", time_jitter=0.01, channel_jitter=0.0, drop=0.0)(middle_spikes, rng)
+    samples, steps, units = coordinates(in_time)
+    assert np.std(steps - 50) == pytest.approx(5, rel=0.1)
+    assert np.bincount(samples).tolist() == [200] * 4
+    assert sorted(units) == sorted(middle_spikes.units)
+    over_units = jitter(middle_spikes, rng, step_sigma=0, unit_sigma=3, drop=0, binning="counts")
+    assert set(coordinates(over_units)[1]) == {50}
+    assert 780 < over_units.total() < 800, "some leave at the edges"
+    dropped = jitter(middle_spikes, rng, step_sigma=0, unit_sigma=0, drop=0.3, binning="binary")
+    assert dropped.total() == pytest.approx(0.7 * 800, rel=0.1)
+
+
+def test_jitter_is_seeded(middle_spikes: Events):
+    a, b, c = (jitter(middle_spikes, np.random.default_rng(s), step_sigma=2, unit_sigma=2, drop=0.1, binning="binary") for s in (0, 0, 1))
+    np.testing.assert_array_equal(a.units, b.units)
+    assert not np.array_equal(a.units, c.units)
+
+
+def test_wrong_augmentation():
+    with pytest.raises(DataError, match="0 <= drop < 1, got"):
+        speech_augmentation(0.002, "binary", 0.0, 0.0, 1.0)
+
+
+@pytest.fixture
+def ramp() -> Constant:
+    """Three images of 256 grey levels, 200 steps."""
+    return Constant(np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (3, 1, 16, 16)), 200, 1 / 255)
+
+
+def test_poisson_encoding_has_the_rate_of_the_intensity(ramp: Constant):
+    events = poisson_spikes(ramp, np.random.default_rng(0), probability=0.2)
+    rates = events.dense().mean(axis=(0, 1)).ravel()
+    expected = 0.2 * np.arange(256) / 255
+    assert events.shape == (1, 16, 16)
+    assert rates[0] == 0
+    assert np.corrcoef(rates, expected)[0, 1] > 0.95
+    assert rates.mean() == pytest.approx(expected.mean(), rel=0.03)
+    per_step = np.diff(events.indptr)
+    assert all((np.diff(events.units[a:b]) > 0).all() for a, b in zip(events.indptr[:9], events.indptr[1:10])), "sorted, none twice"
+    assert per_step.sum() == len(events.units)
+
+
+def test_latency_encoding_is_the_charging_time(ramp: Constant):
+    events = latency_spikes(ramp, np.random.default_rng(0), steps_tau=20, threshold=0.2)
+    dense = events.dense()[:, 0].reshape(200, 256)
+    x = np.arange(256) / 255
+    assert dense[:, x <= 0.2].sum() == 0
+    for level in (52, 100, 255):
+        assert np.flatnonzero(dense[:, level]).tolist() == [int(20 * np.log(x[level] / (x[level] - 0.2)))]
+
+
+def test_wrong_encodings():
+    settings = dict(dt=0.002, rate=50.0, tau=0.02, threshold=0.2)
+    assert encoding_transform("constant", **settings) is None
+    with pytest.raises(DataError, match="encoding = morse must be one of constant, poisson, latency"):
+        encoding_transform("morse", **settings)
+    with pytest.raises(DataError, match=r"rate = 900\.0 Hz must be positive and at most one spike"):
+        encoding_transform("poisson", **settings | dict(rate=900.0))
+    with pytest.raises(DataError, match="threshold = 1"):
+        encoding_transform("latency", **settings | dict(threshold=1))

@@ -1,0 +1,144 @@
+"""Files in the layout of SHD: what is read, and every way in which they can be wrong."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from fdi.data.errors import DataError
+from fdi.data.hdf5 import hdf5
+from fdi.data.speech import shd, ssc
+
+FILES = dict(train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25)
+
+
+def test_reads_what_was_written(tmp_path: Path, write_shd):
+    spikes = [([0.0, 0.004, 0.0041, 0.3], [1, 2, 2, 0]), ([], []), ([0.05], [4])]
+    for part in ("train", "test"):
+        write_shd(tmp_path / f"{part}.h5", spikes, [0, 1, 0])
+    data = hdf5(root=tmp_path, **FILES | dict(valid=0.0))
+    assert (data.shape, data.steps, data.classes) == ((5,), 50, 2)
+    dense = data.train.inputs.dense()
+    assert np.argwhere(dense).tolist() == [[0, 0, 1], [2, 0, 2], [25, 2, 4]]
+    assert hdf5(root=tmp_path, **FILES | dict(valid=0.0, binning="counts")).train.inputs.dense()[2, 0, 2] == 2
+    assert len(data.valid) == 0
+    assert data.nu == pytest.approx(3 / (3 * 5 * 0.1))
+
+
+def test_splits_by_sample_and_by_speaker(digits_folder: Path):
+    by_sample = hdf5(root=digits_folder, **FILES)
+    assert [len(split) for split in by_sample.splits.values()] == [9, 3, 4]
+    with h5py.File(digits_folder / "toy_train.h5") as file:
+        counts = np.array([len(np.unique(np.floor(t.astype(float) / 0.002 + 1e-6) * 6 + u)) for t, u in zip(*file["spikes"].values())])
+    by_speaker = [hdf5(root=digits_folder, **FILES, split_by="speaker", seed=seed) for seed in range(6)]
+    for data in by_speaker:
+        assert len(data.valid) in (4, 6, 8), "whole speakers, of 2 and 6 samples, until there are 3"
+        assert data.train.inputs.total() + data.valid.inputs.total() == counts.sum()
+    assert len({data.checksum for data in by_speaker}) > 1
+    subset = hdf5(root=digits_folder, **FILES, max_train=8, max_test=2)
+    assert [len(split) for split in subset.splits.values()] == [6, 2, 2]
+
+
+def test_a_validation_file(digits_folder: Path, write_shd):
+    write_shd(digits_folder / "toy_valid.h5", [([0.01], [3])] * 2, [1, 0], keys=2)
+    data = hdf5(root=digits_folder, **FILES, valid_file="*valid.h5")
+    assert [len(split) for split in data.splits.values()] == [12, 2, 4]
+    assert data.valid.labels.tolist() == [1, 0]
+
+
+def test_shd_and_ssc_use_files_placed_by_hand(digits_folder: Path, write_shd, caplog):
+    for name in ("shd", "ssc"):
+        for part in ("train", "test"):
+            (digits_folder / f"{name}_{part}.h5").write_bytes((digits_folder / f"toy_{part}.h5").read_bytes())
+    write_shd(digits_folder / "ssc_valid.h5", [([0.01], [3])] * 2, [1, 0], keys=2)
+    digits = shd(root=digits_folder, duration=0.7, dt=0.002, binning="binary", valid=0.25, split_by="sample")
+    assert (digits.name, digits.shape, digits.nu_paper) == ("shd", (700,), 15.8)
+    assert sum("not the official file of shd" in message for message in caplog.messages) == 2
+    commands = ssc(root=digits_folder, duration=1.0, dt=0.002, binning="binary")
+    assert (commands.name, len(commands.valid), commands.steps) == ("ssc", 2, 500)
+
+
+def _broken(digits_folder: Path, message: str, **settings) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        hdf5(root=digits_folder, **FILES | settings)
+    assert "\n" not in str(error.value)
+
+
+def test_empty_truncated_and_foreign_files(digits_folder: Path):
+    path = digits_folder / "toy_train.h5"
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"not HDF5 at all"):
+        path.write_bytes(content)
+        _broken(digits_folder, rf"toy_train\.h5: empty, truncated or not HDF5 \({len(content):,} bytes\)")
+
+
+def test_damage_inside_a_file(digits_folder: Path):
+    path = digits_folder / "toy_train.h5"
+    whole = bytearray(path.read_bytes())
+    place = whole.find(b"GCOL")  # the heap that holds the lists of spikes
+    whole[place : place + 4] = b"XXXX"
+    path.write_bytes(whole)
+    _broken(digits_folder, r"toy_train\.h5: /spikes/units cannot be read, the file is damaged")
+
+
+def test_wrong_layout(digits_folder: Path, write_shd):
+    path = digits_folder / "toy_train.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.zeros(3)
+    _broken(digits_folder, r"no spikes/times, spikes/units, labels; not in the layout of SHD \(found: images\)")
+    with h5py.File(path, "w"):
+        pass
+    _broken(digits_folder, r"found: nothing")
+    write_shd(path, [], [])
+    _broken(digits_folder, r"toy_train\.h5: no samples")
+    write_shd(path, [([0.1], [1])], [0, 1])
+    _broken(digits_folder, r"1 spikes/times, 1 spikes/units, 2 labels; they must be equally many")
+    write_shd(path, [([0.1, 0.2], [1]), ([0.1], [1])], [0, 1])
+    _broken(digits_folder, "sample 0 has 2 times but 1 units", valid=0.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
+def test_times_that_are_no_times(digits_folder: Path, write_shd, bad: float):
+    write_shd(digits_folder / "toy_train.h5", [([0.1], [1]), ([0.01, bad], [1, 2])], [0, 1])
+    _broken(digits_folder, rf"sample 1 has a spike at {bad} s; times must be finite", valid=0.0)
+
+
+def test_labels_and_units_out_of_range(digits_folder: Path, write_shd):
+    spikes = [([0.01], [1]), ([0.01], [5])]
+    _broken(digits_folder, r"has a spike of unit 5, outside 0\.\.4; is dataset\.channels right", channels=5)
+    write_shd(digits_folder / "toy_train.h5", spikes, [0, 7], keys=2)
+    _broken(digits_folder, r"label 7 of sample 1 is outside 0\.\.1 \(2 classes\)")
+    write_shd(digits_folder / "toy_train.h5", spikes, [0, -1])
+    _broken(digits_folder, "label -1 of sample 1 is outside")
+    write_shd(digits_folder / "toy_train.h5", spikes, [0, 0], keys=2)
+    _broken(digits_folder, "no sample of class 1 in the train split", valid=0.0)
+
+
+def test_settings_that_fit_no_file(digits_folder: Path, write_shd):
+    _broken(digits_folder, r"0 files fit nothing\*, expected one \(there: toy_test\.h5, toy_train\.h5\)", train_file="nothing*")
+    _broken(digits_folder, "2 files fit", train_file="*.h5")
+    _broken(digits_folder / "nowhere", r"no folder .*nowhere; set dataset\.root=")
+    _broken(digits_folder, "split_by = age must be sample or speaker", split_by="age")
+    write_shd(digits_folder / "toy_train.h5", [([0.01], [1])] * 4, [0, 1, 0, 1])
+    _broken(digits_folder, "no extra/speaker, so split_by=speaker is impossible", split_by="speaker")
+
+
+def test_spoken_digits(shared: Path):
+    data = hdf5(root=shared / "data" / "spoken-digits", **FILES | dict(duration=0.7, valid=0.1))
+    assert [len(split) for split in data.splits.values()] == [900, 100, 300]
+    assert (data.shape, data.steps, data.classes) == ((700,), 350, 10)
+    assert np.bincount(data.valid.labels).tolist() == [10] * 10
+    assert 11.5 < data.nu < 11.7
+    rng, fastest = np.random.default_rng(0), np.inf
+    for _ in range(5):
+        indices = rng.permutation(900)[:400]
+        start = time.perf_counter()
+        batch, labels = data.train.batch(indices, rng)
+        fastest = min(fastest, time.perf_counter() - start)
+    assert fastest < 0.02, "takes 1 ms on an idle core"
+    assert len(batch) == len(labels) == 400
+    np.testing.assert_array_equal(batch[7:8].dense(), data.train.inputs.take(indices[7:8]).dense())

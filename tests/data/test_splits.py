@@ -1,0 +1,91 @@
+"""Which samples train, validate and test; random streams."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fdi.data.dataset import Dataset, Split
+from fdi.data.errors import DataError
+from fdi.data.splits import divide, stratified, train_valid
+from fdi.inputs import Constant
+from fdi.seeding import stream
+
+LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10]))
+
+
+def test_streams_are_stable_and_independent():
+    assert stream(3, "split").integers(1000, size=4).tolist() == stream(3, "split").integers(1000, size=4).tolist()
+    draws = {tuple(stream(*key).integers(1 << 30, size=3)) for key in [(0, "split"), (0, "order"), (1, "split"), (0, "order", 1)]}
+    assert len(draws) == 4
+    assert stream(0, "split").integers(1 << 30) == 849811926, "runs recorded so far would not be reproduced"
+    with pytest.raises(ValueError, match="seed = -1"):
+        stream(-1, "split")
+
+
+def test_split_is_stratified_disjoint_and_seeded():
+    train, valid = train_valid(LABELS, 0.1, 0)
+    assert np.bincount(LABELS[valid]).tolist() == [6, 3, 1]
+    assert sorted([*train, *valid]) == list(range(100))
+    again = train_valid(LABELS, 0.1, 0)
+    np.testing.assert_array_equal(again[1], valid)
+    assert train_valid(LABELS, 0.1, 1)[1].tolist() != valid.tolist()
+
+
+def test_subset_is_stratified_and_contains_the_validation():
+    train, valid = train_valid(LABELS, 0.2, 0, max_train=20)
+    assert len(train) + len(valid) == 20
+    assert np.bincount(LABELS[[*train, *valid]]).tolist() == [12, 6, 2]
+    assert len(train_valid(LABELS, 0.2, 0, max_train=1000)[0]) == 80
+
+
+@pytest.mark.parametrize("size", [3, 4, 7, 50, 99, 100])
+def test_stratified_keeps_the_size_and_every_class(size: int):
+    chosen = stratified(LABELS, size, np.random.default_rng(0))
+    assert len(chosen) == len(set(chosen.tolist())) == size
+    assert np.bincount(LABELS[chosen]).min() >= 1
+
+
+def test_speakers_are_not_shared():
+    speakers = np.arange(100) // 20
+    for seed in range(5):
+        train, valid = train_valid(LABELS, 0.2, seed, speakers=speakers)
+        assert not set(speakers[train]) & set(speakers[valid])
+        assert len(valid) == 20
+    assert len(set(speakers[train_valid(LABELS, 0.5, 0, speakers=speakers)[1]])) == 3
+
+
+def test_test_split_does_not_depend_on_the_run():
+    first, second = (divide(LABELS, 0.1, 0.2, np.random.default_rng(5), seed, None) for seed in (0, 1))
+    np.testing.assert_array_equal(first[2], second[2])
+    assert first[1].tolist() != second[1].tolist()
+    assert [len(part) for part in first] == [70, 10, 20]
+    assert sorted(np.concatenate(first)) == list(range(100))
+
+
+def test_impossible_splits():
+    with pytest.raises(DataError, match="a subset of 2 samples cannot hold all of 3 classes"):
+        train_valid(LABELS, 0.1, 0, max_train=2)
+    with pytest.raises(DataError, match=r"valid = 1\.0 must be a share"):
+        train_valid(LABELS, 1.0, 0)
+    with pytest.raises(DataError, match=r"test = 0\.5, valid = 0\.5"):
+        divide(LABELS, 0.5, 0.5, np.random.default_rng(0), 0, None)
+    with pytest.raises(DataError, match="needs two speakers"):
+        train_valid(LABELS, 0.1, 0, speakers=np.zeros(100))
+
+
+def _dataset(train: list[int], valid: list[int], test: list[int]) -> Dataset:
+    splits = [Split(Constant(np.zeros((len(labels), 1, 2, 2)), 5), np.array(labels, dtype=np.int64)) for labels in (train, valid, test)]
+    return Dataset("toy", *splits, classes=2, shape=(1, 2, 2), steps=5, dt=0.001)
+
+
+def test_labels_are_checked():
+    assert _dataset([0, 1], [], [1, 0]).nu is None
+    with pytest.raises(DataError, match="toy: no sample of class 1 in the train split"):
+        _dataset([0, 0], [], [1, 0])
+    with pytest.raises(DataError, match="toy: no sample of class 0 in the valid split"):
+        _dataset([0, 1], [1], [1, 0])
+    with pytest.raises(DataError, match=r"toy: labels 0\.\.2 in the test split, expected 0\.\.1"):
+        _dataset([0, 1], [], [2, 1, 0])
+    with pytest.raises(DataError, match="3 samples but 2 labels in the test split"):
+        Dataset(**{**vars(_dataset([0, 1], [], [0, 1])), "test": Split(Constant(np.zeros((3, 1, 2, 2)), 5), np.array([0, 1]))})

@@ -1,0 +1,91 @@
+"""The arrows between the rooms of the package point one way, and the console starts without torch."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "fdi"
+HEAVY = {"torch", "numba", "pandas", "matplotlib", "tonic", "torchvision"}
+
+# room -> the rooms it may import; nothing may import a room that comes later in this table
+ALLOWED = {
+    "checks": set(),
+    "inputs": set(),
+    "seeding": set(),
+    "conf": set(),
+    "config": {"checks"},
+    "snn": {"inputs"},
+    "init": {"inputs", "snn"},
+    "data": {"checks", "inputs", "seeding"},
+    "track": {"snn"},
+    "train": {"data", "seeding", "snn", "track"},
+    "build": {"data", "init", "snn", "train", "track"},
+    "run": {"build", "data", "init", "seeding", "snn", "track", "train"},
+    "analysis": {"checks", "config", "track"},
+    "figures": {"analysis", "checks"},
+    "cli": {"analysis", "checks", "conf", "config", "run", "track"},
+}
+FORBIDDEN = {"figures": {"torch"}, "cli": HEAVY, "config": HEAVY, "checks": HEAVY, "inputs": {"torch"}}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports, anywhere in it, but for type checking."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unused = {
+        id(node)
+        for check in ast.walk(tree)
+        if isinstance(check, ast.If) and "TYPE_CHECKING" in ast.unparse(check.test)
+        for node in check.body
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if id(node) in unused:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names |= {f"fdi.{alias.name}" for alias in node.names} if node.module == "fdi" else {node.module}
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def test_the_table_points_one_way():
+    order = list(ALLOWED)
+    for name, allowed in ALLOWED.items():
+        assert all(order.index(other) < order.index(name) for other in allowed), name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_it_may(path):
+    own = room(path)
+    assert own in ALLOWED, f"{own} is not in the table of rooms"
+    assert "." not in own
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("fdi.")} - {own, "__version__"}
+    assert used <= ALLOWED[own]
+    assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN.get(own, set())
+
+
+@pytest.mark.parametrize("module", ["fdi.cli.run", "fdi.cli.task", "fdi.cli.cells", "fdi.cli.summary", "fdi.cli.errors", "fdi.config"])
+def test_the_console_starts_without_torch(module):
+    code = f"import sys, {module}; print(sorted({HEAVY} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_package_is_shipped():
+    listed = set(re.findall(r'"(fdi[.\w]*)",?\n', (ROOT / "pyproject.toml").read_text().partition("packages = [")[2].partition("]")[0]))
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("*.py")}
+    assert listed == folders | {"fdi.conf"}
