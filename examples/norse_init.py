@@ -1,4 +1,6 @@
-"""Fluctuation-driven initialization of a Norse network: three hidden layers that fall silent by default, and do not afterwards.
+"""Fluctuation-driven initialization of a Norse network: three hidden layers that are silent by default, and not afterwards.
+
+Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
     pip install fdi norse
     python examples/norse_init.py
@@ -14,6 +16,7 @@ from fdi.init import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input
+SIGMA_U = 0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
 INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
 
 
@@ -49,7 +52,7 @@ def main() -> tuple[list[float], list[float]]:
     spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
     network = build()
     before = hidden_rates(network, spikes)
-    for row in initialize(network, sigma_u=1.0, nu=NU, dt=DT):
+    for row in initialize(network, sigma_u=SIGMA_U, nu=NU, dt=DT):
         print(row)
     after = hidden_rates(network, spikes)
     print("rates in Hz, the default:         ", "  ".join(f"{rate:6.2f}" for rate in before))

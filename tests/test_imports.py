@@ -38,12 +38,8 @@ FORBIDDEN = {"figures": {"torch"}, "cli": HEAVY, "config": HEAVY, "checks": HEAV
 def imports(path: Path) -> set[str]:
     """Dotted names of the modules that a file imports, anywhere in it, but for type checking."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    unused = {
-        id(node)
-        for check in ast.walk(tree)
-        if isinstance(check, ast.If) and "TYPE_CHECKING" in ast.unparse(check.test)
-        for node in check.body
-    }
+    checks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    unused = {id(node) for check in checks for node in check.body}
     names = set()
     for node in ast.walk(tree):
         if id(node) in unused:

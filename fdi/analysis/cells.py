@@ -12,14 +12,13 @@ import pandas as pd
 from fdi.analysis.collect import config_columns
 
 LABELS = ("dataset", "model", "init")
-COMPARED_WITHIN = {"dataset": ["dataset"], "model": ["model"], "init": ["init"]}
 
 
 def cell_columns(runs: pd.DataFrame) -> list[str]:
     """dataset, model, init and the config columns that differ between runs which one would take for repetitions otherwise.
 
-    A key of the data set (model, init) is compared between runs with the same data set (model, init), other keys between those with the
-    same data set and model; keys of an object only between runs with the same `_target_`, which otherwise differs itself.
+    A key is compared between runs with the same data set and model, a key of `init` only between those of the same init, and a key of an
+    object only between those with the same `_target_`, which otherwise differs itself.
     """
     readable = runs[runs["state"] != "broken"]
     return [*LABELS, *(column for column in config_columns(runs) if column != "seed" and _differs(readable, column))]
@@ -34,7 +33,7 @@ def cells(runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[tuple[An
 
 
 def short_names(columns: Sequence[str]) -> dict[str, str]:
-    """Column -> the shortest end of its dotted name that no other column has: model.hidden -> hidden; a `_target_` is named after its owner."""
+    """Column -> the shortest end of its dotted name that no other column has: model.hidden -> hidden, optimizer._target_ -> optimizer."""
     parts = {column: column.removesuffix("._target_").split(".") for column in columns}
     ends = {column: [".".join(names[i:]) for i in reversed(range(len(names)))] for column, names in parts.items()}
     taken = Counter(end for column in columns for end in ends[column])
@@ -55,8 +54,8 @@ def _differs(runs: pd.DataFrame, column: str) -> bool:
         return False
     owner = column.split(".")[0]
     target = f"{owner}._target_"
-    within = COMPARED_WITHIN.get(owner, ["dataset", "model"]) + ([target] if target in runs and target != column else [])
-    return bool((runs.groupby(within, dropna=False)[column].nunique(dropna=False) > 1).any())
+    within = ["dataset", "model", *(["init"] if owner == "init" else []), *([target] if target in runs and target != column else [])]
+    return bool((runs.groupby(within, dropna=False, sort=False)[column].nunique(dropna=False) > 1).any())
 
 
 def _sortable(column: pd.Series) -> pd.Series:

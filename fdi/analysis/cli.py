@@ -31,15 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         chosen = select(load(arguments.results), arguments.filters)
+        if arguments.csv:
+            print(summarize(chosen).to_csv(index=False), end="")
+        elif arguments.markdown:
+            print(markdown(summarize(chosen)))
+        else:
+            print_summary(chosen)
     except ValueError as error:
         print(f"fdi-table: {error}", file=sys.stderr)
         return 1
-    if arguments.csv:
-        print(summarize(chosen).to_csv(index=False), end="")
-    elif arguments.markdown:
-        print(markdown(summarize(chosen)))
-    else:
-        print_summary(chosen)
     return 0
 
 
@@ -52,12 +52,11 @@ def load(results: Path) -> pd.DataFrame:
 
 
 def print_summary(table: pd.DataFrame) -> None:
-    """The summary of a table of runs, and how many of them are not in its statistics."""
+    """The summary of a table of runs, and what is not in its statistics; raises ValueError if no run is readable."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    readable = table[table["state"] != "broken"]
-    if len(readable):
-        console.print(rich_table(summarize(readable)))
+    console.print(rich_table(summarize(table)))
     counts = Counter(table["state"])
-    console.print(f"{len(table)} runs: {', '.join(f'{counts[state]} {state}' for state in (*STATES, 'broken') if counts[state])}", highlight=False)
+    states = ", ".join(f"{counts[state]} {state}" for state in (*STATES, "broken") if counts[state])
+    console.print(f"{len(table)} runs: {states}", highlight=False)
     for run in table[table["state"] == "broken"].itertuples():
         console.print(f"broken: {run.path}: {run.error}", soft_wrap=True, markup=False, highlight=False)

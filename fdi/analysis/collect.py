@@ -34,9 +34,11 @@ import pandas as pd
 from fdi.analysis.configs import read_config
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
-NUMBERS = ("epoch", "epochs", "test_accuracy_last", "test_accuracy_best", "best_epoch", "valid_accuracy_best", "valid_accuracy_last", "seconds")
+PROGRESS = ("epoch", "epochs")
+ACCURACIES = ("test_accuracy_last", "test_accuracy_best", "best_epoch", "valid_accuracy_best", "valid_accuracy_last")
+NUMBERS = (*PROGRESS, *ACCURACIES, "seconds")
 STATES = ("done", "running", "interrupted", "failed", "missing")
-MEASURED = ("test_accuracy_last", "test_accuracy_best")
+MEASURED = ACCURACIES[:2]
 POPULATIONS = {"rates": "rate", "silent": "silent"}
 RUN = re.compile(r"seed=(\d+)-(\w+)")
 CSV_COLUMNS = ("epoch", "phase")

@@ -80,4 +80,4 @@ def _versus(row: dict) -> str:
     if pd.isna(row["versus"]):
         return ""
     interval = "" if pd.isna(row["versus_low"]) else f" ({100 * row['versus_low']:+.1f} to {100 * row['versus_high']:+.1f})"
-    return f"{100 * row['versus']:+.1f}{interval}, n = {row['versus_n']:.0f}"
+    return f"{100 * row['versus']:+.1f}{interval} n={row['versus_n']:.0f}"

@@ -32,7 +32,9 @@ ACCURACY, BEST = "test_accuracy_last", "test_accuracy_best"
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
-    """The summary of a table of runs (fdi.analysis.collect.runs)."""
+    """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it is readable."""
+    if (runs["state"] == "broken").all():
+        raise ValueError(f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: {runs['error'].iloc[0]}")
     columns = cell_columns(runs)
     measured = [ACCURACY, BEST, *(column for column in runs if column.startswith("rate/"))]
     members = dict(cells(runs, columns))

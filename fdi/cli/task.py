@@ -7,23 +7,29 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import prepare, run_directory
-from fdi.track.files import atomic
+from fdi.track.files import RESULT, atomic
+from fdi.track.lock import Busy
 
 FAILED, REFUSED = 1, 2
 
 
 def run_cell(config: DictConfig) -> int:
-    """Run one cell; a failure is one line here, its traceback is in run.log. Returns the exit code and nothing that holds memory."""
-    from fdi.run import run
-
+    """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log. Returns the exit code."""
     config = prepare(config)
     directory = run_directory(config)
     with atomic(directory / ".hydra" / "config.yaml") as path:
         OmegaConf.save(config, path)  # Hydra's own copy has its interpolations unresolved
+    if (directory / RESULT).exists():
+        print(f"{directory}: done before")
+        return 0
+    from fdi.run import run
+
     try:
         run(config, directory)
     except ValueError as error:
         return complain(str(error), REFUSED)
+    except Busy as error:
+        return complain(str(error), FAILED)
     except Exception as error:
         return complain(f"{type(error).__name__}: {error} (traceback in {directory / 'run.log'})", FAILED)
     return 0

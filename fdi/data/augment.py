@@ -15,9 +15,7 @@ from fdi.inputs import Events
 def speech_augmentation(dt: float, binning: str, time_jitter: float, channel_jitter: float, drop: float) -> Transform | None:
     """`jitter` with `time_jitter` in seconds, or None if nothing is asked for."""
     if time_jitter < 0 or channel_jitter < 0 or not 0 <= drop < 1:
-        raise DataError(
-            f"need time_jitter >= 0 s, channel_jitter >= 0 and 0 <= drop < 1, got {time_jitter}, {channel_jitter} and {drop}"
-        )
+        raise DataError(f"need time_jitter >= 0 s, channel_jitter >= 0 and 0 <= drop < 1, got {time_jitter}, {channel_jitter} and {drop}")
     if time_jitter == channel_jitter == drop == 0:
         return None
     return partial(jitter, step_sigma=time_jitter / dt, unit_sigma=channel_jitter, drop=drop, binning=binning)

@@ -120,7 +120,7 @@ def build(name: str, overrides: list[str], root: Path) -> Dataset:
         with initialize_config_module("fdi.conf", version_base="1.3"):
             config = compose(overrides=[f"+dataset={name}", "+paths=default", *(f"++dataset.{override}" for override in overrides)]).dataset
     except HydraException as error:
-        raise DataError(str(error).splitlines()[0]) from error
+        raise DataError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
     if "root" in config and not any(override.startswith("root=") for override in overrides):
         config.root = str(root)
     settings = OmegaConf.to_container(config, resolve=True)

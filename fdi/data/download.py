@@ -33,7 +33,7 @@ def ensure(name: str, root: str | Path) -> Path:
         if not (root / archive.content).exists():
             _obtain(name, archive, root)
         elif archive.content_md5 and md5(root / archive.content) != archive.content_md5:
-            log.warning("%s: not the official file of %s (md5 is not %s)", root / archive.content, name, archive.content_md5)
+            log.warning("%s: not the official file of %s, md5 is not %s", root / archive.content, name, archive.content_md5)
     return root
 
 

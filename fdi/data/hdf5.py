@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +14,6 @@ from fdi.data.errors import DataError
 from fdi.data.shd_file import largest_unit, read_events, read_header
 from fdi.data.splits import subset, train_valid
 from fdi.seeding import stream
-
-log = logging.getLogger("fdi.data")
 
 
 def hdf5(

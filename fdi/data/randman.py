@@ -65,7 +65,7 @@ def manifold(points: np.ndarray, units: int, alpha: float, rng: np.random.Genera
     """A random manifold at `points` [n, D] of the unit cube, float64 [n, units].
 
     y_j(x) = prod_d sum_{i<K} a_jdi s_i sin(2 pi (i x_d b_jdi + c_jdi)), s_i = 1/((i+1)^alpha + 1), K = min(1000, ceil(1000^(1/alpha))),
-    a, b, c ~ U(0, 1), a_jd0 = 0. Sines in float32: the error of y is below 1e-5 of its range.
+    a, b, c ~ U(0, 1), a_jd0 = 0. Sines in float32: the error of y is below 1e-4 of its range.
     """
     dims, terms = points.shape[1], min(TERMS, ceil(TERMS ** (1 / alpha)))
     order = np.arange(terms)

@@ -55,7 +55,7 @@ SOURCES: dict[str, Source] = {
         "8,156 / - / 2,264",
         "-",
         "CC BY 4.0",
-        # sums of the unpacked files: the SHD loader of Norse-based code, github.com/norse; they only lead to a warning
+        # sums of the unpacked files: norse/dataset/spiking_heidelberg.py of github.com/norse/norse
         (
             _zenke("shd_train", "f3252aeb598ac776c1b526422d90eecb", "8e9877c85f29a28dd353ea6a54402667"),
             _zenke("shd_test", "1503a5064faa34311c398fb0a1ed0a6f", "207ad1295a0ab611e22d1734989c254e"),

@@ -22,10 +22,13 @@ def train_valid(
     chosen = subset(labels, max_train, rng)
     if valid == 0:
         return chosen, chosen[:0]
+    size, classes = round(valid * len(chosen)), len(np.unique(labels[chosen]))
+    if size < classes:
+        raise DataError(f"valid = {valid:.3g} of {len(chosen)} samples is {size}, fewer than the {classes} classes; raise it or max_train")
     if speakers is None:
-        held = stratified(labels[chosen], round(valid * len(chosen)), rng)
+        held = stratified(labels[chosen], size, rng)
     else:
-        held = _whole_speakers(speakers[chosen], valid * len(chosen), rng)
+        held = _whole_speakers(speakers[chosen], size, rng)
     return np.delete(chosen, held), chosen[held]
 
 
@@ -66,7 +69,7 @@ def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     return np.sort(np.concatenate(picks))
 
 
-def _whole_speakers(speakers: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
+def _whole_speakers(speakers: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of all samples of some speakers, in random order, until there are `size`; at least one speaker stays."""
     order = rng.permutation(np.unique(speakers))
     if len(order) < 2:

@@ -32,12 +32,12 @@ def write_shd() -> Callable[..., Path]:
 
 @pytest.fixture
 def digits_folder(tmp_path: Path, write_shd) -> Path:
-    """Twelve training and four test samples of two classes, 4 speakers, 6 units, in the layout of SHD."""
+    """Twenty training and four test samples of two classes, 4 speakers, 6 units, in the layout of SHD."""
     rng = np.random.default_rng(0)
 
     def samples(n: int) -> list:
         return [(np.sort(rng.uniform(0, 0.1, 50)), rng.integers(0, 6, 50)) for _ in range(n)]
 
-    write_shd(tmp_path / "toy_train.h5", samples(12), [0, 1] * 6, keys=2, speakers=[0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3])
+    write_shd(tmp_path / "toy_train.h5", samples(20), [0, 1] * 10, keys=2, speakers=[0] * 2 + [1] * 2 + [2] * 12 + [3] * 4)
     write_shd(tmp_path / "toy_test.h5", samples(4), [0, 1, 0, 1], keys=2, speakers=[9] * 4)
     return tmp_path

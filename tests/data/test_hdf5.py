@@ -17,7 +17,7 @@ FILES = dict(train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.
 
 
 def test_reads_what_was_written(tmp_path: Path, write_shd):
-    spikes = [([0.0, 0.004, 0.0041, 0.3], [1, 2, 2, 0]), ([], []), ([0.05], [4])]
+    spikes = [([0.0, 0.004, 0.0041, 0.3], [1, 2, 2, 0]), ([], []), ([0.0505], [4])]
     for part in ("train", "test"):
         write_shd(tmp_path / f"{part}.h5", spikes, [0, 1, 0])
     data = hdf5(root=tmp_path, **FILES | dict(valid=0.0))
@@ -31,12 +31,12 @@ def test_reads_what_was_written(tmp_path: Path, write_shd):
 
 def test_splits_by_sample_and_by_speaker(digits_folder: Path):
     by_sample = hdf5(root=digits_folder, **FILES)
-    assert [len(split) for split in by_sample.splits.values()] == [9, 3, 4]
+    assert [len(split) for split in by_sample.splits.values()] == [15, 5, 4]
     with h5py.File(digits_folder / "toy_train.h5") as file:
         counts = np.array([len(np.unique(np.floor(t.astype(float) / 0.002 + 1e-6) * 6 + u)) for t, u in zip(*file["spikes"].values())])
     by_speaker = [hdf5(root=digits_folder, **FILES, split_by="speaker", seed=seed) for seed in range(6)]
     for data in by_speaker:
-        assert len(data.valid) in (4, 6, 8), "whole speakers, of 2 and 6 samples, until there are 3"
+        assert len(data.valid) in (6, 8, 12, 14, 16), "whole speakers, of 2, 2, 12 and 4 samples, until there are 5"
         assert data.train.inputs.total() + data.valid.inputs.total() == counts.sum()
     assert len({data.checksum for data in by_speaker}) > 1
     subset = hdf5(root=digits_folder, **FILES, max_train=8, max_test=2)
@@ -46,7 +46,7 @@ def test_splits_by_sample_and_by_speaker(digits_folder: Path):
 def test_a_validation_file(digits_folder: Path, write_shd):
     write_shd(digits_folder / "toy_valid.h5", [([0.01], [3])] * 2, [1, 0], keys=2)
     data = hdf5(root=digits_folder, **FILES, valid_file="*valid.h5")
-    assert [len(split) for split in data.splits.values()] == [12, 2, 4]
+    assert [len(split) for split in data.splits.values()] == [20, 2, 4]
     assert data.valid.labels.tolist() == [1, 0]
 
 

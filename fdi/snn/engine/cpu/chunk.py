@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.backward import hidden_backward, readout_backward, readout_to_source
+from fdi.snn.engine.cpu.backward import hidden_backward
 from fdi.snn.engine.cpu.forward import collect, hidden_forward, readout_forward
 from fdi.snn.engine.cpu.loss import bounds, task
 from fdi.snn.engine.cpu.product import add_product
-from fdi.snn.engine.cpu.rows import add, jit
+from fdi.snn.engine.cpu.readout import readout_backward, readout_to_source
+from fdi.snn.engine.cpu.rows import jit, outer
 
 
-@jit
+@outer
 def _state(flat, plan, layer, samples, rows):
     """[samples, rows, width]: the part of a flat store that belongs to `layer`."""
     width, start = plan.width[layer], plan.state_at[layer] * samples * rows
     return flat[start : start + samples * rows * width].reshape(samples, rows, width)
 
 
-@jit
+@outer
 def _tables(flat, plan, layer):
     """(afferent rows, recurrent rows) of `layer`, each [:, width]."""
     width, start, own = plan.width[layer], plan.table_at[layer], plan.own_at[layer]
@@ -24,37 +25,36 @@ def _tables(flat, plan, layer):
     return flat[start:own].reshape(plan.rows[layer], width), flat[own:stop].reshape((stop - own) // width, width)
 
 
-@jit
+@outer
 def _matrix(flat, start, rows, columns):
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
-@jit
+@outer
 def _forward(s, plan, c, tables, given, work):
     """Sample s of the block through all layers."""
     units, counts, drive, count = given
     layers, block, steps = plan.units.size, work.indptr.shape[1], work.indptr.shape[2] - 1
     for layer in range(layers):
-        size, width = plan.units[layer], plan.width[layer]
+        size = plan.units[layer]
         u = _state(work.potentials, plan, layer, block, steps + 1)[s]
         u[0, :size] = c[layer, 7]
         table, own = _tables(tables, plan, layer)
         indptr, arrived, weights, current = work.indptr[layer, s], units, counts, drive
         if layer > 0:
             arrived, weights, current = work.arrived[layer], counts[:0], drive[:0]
-            collect(layer, s, plan, work.spike_indptr, work.spike_units, indptr, arrived, s * (arrived.size // block))
+            collect(layer, s, plan, work.spike_indptr, work.spikes, indptr, arrived, s * (arrived.size // block))
         if layer == layers - 1:
-            readout_forward(u, work.rows[0, :width], c[layer], (indptr, arrived, weights), table)
+            readout_forward(u, work.rows, c[layer], indptr, arrived, weights, table)
         else:
             first = plan.count_at[layer]
             hidden_forward(
-                u, work.rows[:2, :width], work.fired[:width], work.words[: width // 8], plan.channels[layer], plan.exc[layer],
-                plan.recurrent_from[layer], c[layer], (indptr, arrived, weights), table, current, own,
-                (work.spike_indptr[layer, s], work.spike_units[layer, s]), count[first : first + size],
+                u, work.rows, plan.channels[layer], plan.exc[layer], plan.recurrent_from[layer], c[layer], indptr, arrived, weights,
+                table, current, own, work.spike_indptr[layer, s], work.spikes[layer, s], count[first : first + size],
             )  # fmt: skip
 
 
-@jit
+@outer
 def _backward_from_readout(n, plan, c, tables, d_tables, natural, mode, work):
     """Adds the gradient of the readout's weights, and sets gS of all hidden layers to what the bounds and the readout say."""
     layers, block, steps = plan.units.size, work.indptr.shape[1], work.indptr.shape[2] - 1
@@ -65,21 +65,20 @@ def _backward_from_readout(n, plan, c, tables, d_tables, natural, mode, work):
             g[s, :steps, :size] = work.pull[s, first : first + size]
             g[s, :steps, size:] = 0
     top = layers - 1
-    width, classes = plan.width[top], plan.units[top]
     u = _state(work.potentials, plan, top, block, steps + 1)
     d_table, _ = _tables(d_tables, plan, top)
     for s in range(n):
-        peak, slope = work.peak[s], work.slope[s]
-        afferents = (work.indptr[top, s], work.arrived[top], natural[:0])
-        readout_backward(u[s], mode, peak, slope, work.rows[0, :width], work.rows[1, :width], c[top], afferents, d_table)
+        readout_backward(
+            u, s, mode, work.peak, work.slope, work.rows, c[top], work.indptr[top], work.arrived[top], natural[:0], d_table
+        )
         for q in range(plan.first_source[top], plan.first_source[top + 1]):
-            source, size = plan.source_layer[q], plan.source_units[q]
-            weight = _matrix(natural, plan.source_natural[q], classes, size)
-            g = _state(work.adjoints, plan, source, block, steps + 2)[s]
-            readout_to_source(u[s], mode, peak, slope, weight, work.rows[0, :size], work.rows[1, :size], g, c[top])
+            source = plan.source_layer[q]
+            weight = _matrix(natural, plan.source_natural[q], plan.units[top], plan.source_units[q])
+            g = _state(work.adjoints, plan, source, block, steps + 2)
+            readout_to_source(u, s, mode, work.peak, work.slope, weight, work.rows, g, plan.width[source], c[top])
 
 
-@jit
+@outer
 def _backward(n, layer, plan, c, natural, d_tables, units, counts, d_drive, work):
     """One hidden layer, and gS of its sources."""
     block, steps = work.indptr.shape[1], work.indptr.shape[2] - 1
@@ -94,8 +93,8 @@ def _backward(n, layer, plan, c, natural, d_tables, units, counts, d_drive, work
     if layer > 0:
         arrived, weights, current = work.arrived[layer], counts[:0], d_drive[:, :0]
     hidden_backward(
-        n, u, g, h, work.rows[2:, : plan.width[layer]], plan.channels[layer], exc, plan.recurrent_from[layer], c[layer], own_0, own_1,
-        (work.indptr[layer], arrived, weights), d_table, (work.spike_indptr[layer], work.spike_units[layer]), d_own, current,
+        n, u, g, h, work.pulls, plan.channels[layer], exc, plan.recurrent_from[layer], c[layer], own_0, own_1, work.indptr[layer], arrived,
+        weights, d_table, work.spike_indptr[layer], work.spikes[layer], d_own, current,
     )  # fmt: skip
     for q in range(plan.first_source[layer], plan.first_source[layer + 1]):
         source, seen = plan.source_layer[q], plan.source_units[q]
@@ -106,7 +105,7 @@ def _backward(n, layer, plan, c, natural, d_tables, units, counts, d_drive, work
                 add_product(below[s, : max(0, steps - 2), :seen], g[s, 2:steps], weight)
 
 
-@jit
+@outer
 def run_chunk(first, last, plan, c, tables, natural, inputs, labels, loss, work, results, d_tables, d_drive):
     """Samples first .. last - 1 of a batch.
 
@@ -142,4 +141,5 @@ def run_chunk(first, last, plan, c, tables, natural, inputs, labels, loss, work,
 def add_up(parts, first, last):
     """Add the columns first .. last - 1 of all rows of `parts` to its row 0, in order."""
     for i in range(1, parts.shape[0]):
-        add(parts[0, first:last], parts[i, first:last])
+        for j in range(first, last):
+            parts[0, j] += parts[i, j]

@@ -65,7 +65,7 @@ class CpuEngine:
         if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
             raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
         x = signal(network, inputs, dtype)
-        tables, natural = pack(layout, torch.from_numpy(np.empty(0, dtype)).dtype)
+        tables, natural = pack(layout, network.projections[0].weight.dtype)
         first_rows = tables[: layout.plan.own_at[0]].reshape(-1, layout.plan.width[0])
         current = drive(x.values, first_rows)
         d_current = np.zeros_like(current) if train else current[:, :0]

@@ -1,114 +1,111 @@
 """One sample of one layer over a whole trial, forward. Only potentials and lists of spikes are kept.
 
-A layer is populations side by side that share their constants. With one synaptic channel the units 0..exc - 1 are all units; with two,
-the recurrent projections of the units from `exc` on arrive on the second channel.
+A layer is populations side by side that share their constants. With one synaptic channel the units 0 .. exc - 1 are all units; with two,
+the recurrent projections of the units from `exc` on arrive on the second channel. Constants `c` as in plan.constants.
 """
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.rows import compact, gather, jit
+from fdi.snn.engine.cpu.rows import add, append, gather, inlined, jit
+from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
 
 
-@jit
-def _update(u, following, i, fired, c):
-    """S = H(U - theta), U' = (beta_m U + gain I) (1 - S), I' = beta_s I."""
-    beta_m, gain, beta_s, theta = c[0], c[1], c[3], c[5]
-    zero = theta - theta
-    for j in range(u.size):
-        spike = u[j] > theta
-        fired[j] = spike
-        following[j] = zero if spike else beta_m * u[j] + gain * i[j]
-        i[j] = beta_s * i[j]
+@inlined
+def _update(u, t, width, currents, c, spikes, n):
+    """S = H(U - theta), U' = (beta_m U + gain I) (1 - S), I' = beta_s I; appends the units that spike from n on, returns the new n."""
+    beta_m, gain, beta_s, theta, zero = fill(c[0]), fill(c[1]), fill(c[3]), fill(c[5]), fill(c[0] - c[0])
+    for j in range(0, width, BYTES // u.itemsize):
+        x, i = load(u, (t, j)), load(currents, (0, j))
+        fired = x > theta
+        store(u, (t + 1, j), select(fired, zero, beta_m * x + gain * i))
+        store(currents, (0, j), beta_s * i)
+        n = append(spikes, n, fired, j)
+    return n
 
 
-@jit
-def _update_two(u, following, i0, i1, fired, c):
+@inlined
+def _update_two(u, t, width, currents, c, spikes, n):
     """The same for two channels: U' = (beta_m U + gain_0 I_0 + gain_1 I_1) (1 - S)."""
-    beta_m, gain0, gain1, beta_0, beta_1, theta = c[0], c[1], c[2], c[3], c[4], c[5]
-    zero = theta - theta
-    for j in range(u.size):
-        spike = u[j] > theta
-        fired[j] = spike
-        following[j] = zero if spike else beta_m * u[j] + (gain0 * i0[j] + gain1 * i1[j])
-        i0[j] = beta_0 * i0[j]
-        i1[j] = beta_1 * i1[j]
+    beta_m, theta, zero = fill(c[0]), fill(c[5]), fill(c[0] - c[0])
+    gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
+    for j in range(0, width, BYTES // u.itemsize):
+        x, i0, i1 = load(u, (t, j)), load(currents, (0, j)), load(currents, (1, j))
+        fired = x > theta
+        store(u, (t + 1, j), select(fired, zero, beta_m * x + (gain_0 * i0 + gain_1 * i1)))
+        store(currents, (0, j), beta_0 * i0)
+        store(currents, (1, j), beta_1 * i1)
+        n = append(spikes, n, fired, j)
+    return n
 
 
 @jit
-def hidden_forward(u, currents, fired, words, channels, exc, recurrent_from, c, afferents, table, drive, own, spikes, count):
-    """Potentials u [T + 1, width] (row t: U[t], row 0 is given), spikes into `spikes` = (indptr [T + 1], units), their number into `count`.
+def hidden_forward(u, currents, channels, exc, recurrent_from, c, indptr, units, counts, table, drive, own, spike_indptr, spikes, count):
+    """Potentials u [T + 1, width] (row t: U[t], row 0 is given), spikes as (spike_indptr [T + 1], spikes), `count` of each unit.
 
-    `afferents` = (indptr, units, counts) of the trial and their weight rows `table`; `drive` [0, 1 or T, width] is a dense current of
-    every step; `own` [units, width] are the recurrent weight rows, used for units from `recurrent_from` on.
+    (indptr, units, counts) are the events that arrive in the trial, `table` [:, width] their weight rows; `drive` [0, 1 or T, width] is a
+    dense current of every step; `own` [units, width] are the recurrent weight rows, used for units from `recurrent_from` on.
     """
-    indptr, units, counts = afferents
-    spike_indptr, spike_units = spikes
-    steps, size = u.shape[0] - 1, count.size
-    currents[:] = 0
-    count[:] = 0
-    i0, i1 = currents[0], currents[1]
+    steps, width, size = u.shape[0] - 1, u.shape[1], count.size
     ones = counts[:0]
+    currents[:2, :width] = 0
+    count[:] = 0
     n = 0
     spike_indptr[0] = 0
     for t in range(steps):
         if channels == 1:
-            _update(u[t], u[t + 1], i0, fired, c)
+            n = _update(u, t, width, currents, c, spikes, n)
         else:
-            _update_two(u[t], u[t + 1], i0, i1, fired, c)
-        if t > 0:
-            gather(i0, table, units, counts, indptr[t - 1], indptr[t])
-            if drive.shape[0] > 0:
-                row = drive[min(t - 1, drive.shape[0] - 1)]
-                for j in range(row.size):
-                    i0[j] += row[j]
-            if recurrent_from < size:
-                start, stop = spike_indptr[t - 1], spike_indptr[t]
-                while start < stop and spike_units[start] < recurrent_from:
-                    start += 1
-                border = start
-                while border < stop and spike_units[border] < exc:
-                    border += 1
-                gather(i0, own, spike_units, ones, start, border)
-                gather(i1, own, spike_units, ones, border, stop)
-        first = n
-        n = compact(fired, words, spike_units, n)
+            n = _update_two(u, t, width, currents, c, spikes, n)
         spike_indptr[t + 1] = n
-        for e in range(first, n):
-            count[spike_units[e]] += 1
+        if t == 0:
+            continue
+        gather(currents, (0,), width, table, units, counts, indptr[t - 1], indptr[t])
+        if drive.shape[0] > 0:
+            add(currents, (0,), drive, (min(t - 1, drive.shape[0] - 1),), width)
+        if recurrent_from < size:
+            start, stop = spike_indptr[t - 1], spike_indptr[t]
+            while start < stop and spikes[start] < recurrent_from:
+                start += 1
+            border = start
+            while border < stop and spikes[border] < exc:
+                border += 1
+            gather(currents, (0,), width, own, spikes, ones, start, border)
+            if border < stop:
+                gather(currents, (1,), width, own, spikes, ones, border, stop)
+    for e in range(n):
+        count[spikes[e]] += 1
 
 
 @jit
-def _integrate(u, following, i, c):
-    """U' = beta_m U + gain I, I' = beta_s I."""
-    beta_m, gain, beta_s = c[0], c[1], c[3]
-    for j in range(u.size):
-        following[j] = beta_m * u[j] + gain * i[j]
-        i[j] = beta_s * i[j]
+def readout_forward(u, currents, c, indptr, units, counts, table):
+    """The leaky integrator: potentials u [T + 1, width], row t + 1 is the readout of step t; row 0 is given.
 
-
-@jit
-def readout_forward(u, current, c, afferents, table):
-    """The leaky integrator: potentials u [T + 1, width], row t + 1 is the readout of step t; row 0 is given."""
-    indptr, units, counts = afferents
-    current[:] = 0
-    for t in range(u.shape[0] - 1):
-        _integrate(u[t], u[t + 1], current, c)
+    U' = beta_m U + gain I, I' = beta_s I.
+    """
+    steps, width = u.shape[0] - 1, u.shape[1]
+    beta_m, gain, beta_s = fill(c[0]), fill(c[1]), fill(c[3])
+    currents[0, :width] = 0
+    for t in range(steps):
+        for j in range(0, width, BYTES // u.itemsize):
+            i = load(currents, (0, j))
+            store(u, (t + 1, j), beta_m * load(u, (t, j)) + gain * i)
+            store(currents, (0, j), beta_s * i)
         if t > 0:
-            gather(current, table, units, counts, indptr[t - 1], indptr[t])
+            gather(currents, (0,), width, table, units, counts, indptr[t - 1], indptr[t])
 
 
 @jit
-def collect(layer, sample, plan, spike_indptr, spike_units, indptr, arrived, n):
+def collect(layer, sample, plan, spike_indptr, spikes, indptr, arrived, n):
     """The spikes that `layer` receives from the layers below as one list, written to arrived[n:].
 
-    Units of a source are shifted by the source's first weight row. `spike_indptr` and `spike_units` are those of all layers.
+    Units of a source are shifted by the source's first weight row. `spike_indptr` and `spikes` are those of all layers.
     """
     indptr[0] = n
     for t in range(indptr.size - 1):
         for q in range(plan.first_source[layer], plan.first_source[layer + 1]):
             source, visible, shift = plan.source_layer[q], plan.source_units[q], plan.source_row[q]
             for e in range(spike_indptr[source, sample, t], spike_indptr[source, sample, t + 1]):
-                unit = spike_units[source, sample, e]
+                unit = spikes[source, sample, e]
                 if unit >= visible:
                     break
                 arrived[n] = unit + shift

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from fdi.snn.engine.cpu.plan import lay_out
-from fdi.snn.engine.cpu.work import Work, allocate
+from fdi.snn.engine.cpu.work import Work, allocate, zeros
 from fdi.snn.network import Network
 
 _BLOCK = 8
@@ -39,5 +39,5 @@ class Memory:
     def gradients(self, chunks: int, dtype: np.dtype) -> np.ndarray:
         """[chunks, size of the tables], not cleared."""
         if (chunks, dtype) not in self._gradients:
-            self._gradients = {(chunks, dtype): np.empty((chunks, self.layout.table_size), dtype)}
+            self._gradients = {(chunks, dtype): zeros(chunks, self.layout.table_size, dtype=dtype)}
         return self._gradients[chunks, dtype]

@@ -3,7 +3,7 @@
 A layer is one population, or two side by side (excitatory first); the last layer is the readout. `tables` holds, layer after layer, the
 weight rows that a spike adds to the currents: first of the sources below ([source units, width]), then of the layer itself. `natural`
 holds the same weights the other way round, [target units, source units], for the products of the backward pass. Rows of `tables` are padded
-to `width`, a multiple of 16.
+to `width`, a multiple of WIDTH.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fdi.snn.network import INPUT, Network
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
-LANES = 16
+WIDTH = 32
 
 
 class Plan(NamedTuple):
@@ -72,7 +72,7 @@ def lay_out(network: Network) -> Layout:
     for i, layer in enumerate(layers):
         _check_layer(layer)
         size = sum(p.units for p in layer)
-        width = -(-size // LANES) * LANES
+        width = -(-size // WIDTH) * WIDTH
         afferents = [projection for p in layer for projection in network.afferents(p.name)]
         below = list(dict.fromkeys(p.source for p in afferents if not p.recurrent))
         own = list(dict.fromkeys(p.source for p in afferents if p.recurrent))

@@ -10,8 +10,10 @@ import numba
 
 from fdi.snn.engine.cpu.simd import BYTES, bits, fill, load, lowest_bit, store
 
-jit = numba.njit(nogil=True, cache=True, error_model="numpy")
-inlined = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+outer = numba.njit(nogil=True, cache=True, error_model="numpy")
+"""For functions that make and hand on views of arrays; the kernels below them do not count references, which costs more than a row."""
+jit = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+inlined = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False, forceinline=True)
 
 
 @inlined

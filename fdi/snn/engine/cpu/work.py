@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from fdi.snn.engine.cpu.plan import Plan
 
@@ -16,36 +17,38 @@ class Work(NamedTuple):
     adjoints: np.ndarray  # [sum of S (T + 2) width] gS, then gI of channel 0
     adjoints_1: np.ndarray  # the same of channel 1, if a layer has one
     spike_indptr: np.ndarray  # [L, S, T + 1]
-    spike_units: np.ndarray  # [L, S, units T]
+    spikes: np.ndarray  # [L, S, units T]
     indptr: np.ndarray  # [L, S, T + 1] what arrives from below, ranges of the flat `arrived[layer]`
     arrived: np.ndarray  # [L, S units T]
-    rows: np.ndarray  # [2 + 2 S, W] currents, adjoints of the potential
-    fired: np.ndarray  # [W] bytes
-    words: np.ndarray  # the same memory, 8 bytes at a time
-    peak: np.ndarray  # [S, classes]
-    slope: np.ndarray  # [S, classes]
+    rows: np.ndarray  # [2, W] currents
+    pulls: np.ndarray  # [S, W] gradient of the potential
+    peak: np.ndarray  # [S, classes padded]
+    slope: np.ndarray  # [S, classes padded]
     pull: np.ndarray  # [S, hidden units] gradient of the bounds
 
 
 def allocate(plan: Plan, samples: int, steps: int, dtype: np.dtype) -> Work:
     """Scratch memory for blocks of `samples`."""
     layers, widest, total = len(plan.units), int(plan.width.max()), int(plan.width.sum())
-    hidden = int(plan.population_at[-1])
+    classes, hidden = int(plan.width[-1]), int(plan.population_at[-1])
     above = max(int(plan.rows[1:].max()), int(plan.units[:-1].max()))
-    fired = np.zeros(widest, dtype=np.uint8)
     second = total if plan.channels.max() > 1 else 0
     return Work(
-        potentials=np.zeros(samples * (steps + 1) * total, dtype=dtype),
-        adjoints=np.zeros(samples * (steps + 2) * total, dtype=dtype),
-        adjoints_1=np.zeros(samples * (steps + 2) * second, dtype=dtype),
+        potentials=zeros(samples * (steps + 1) * total, dtype=dtype),
+        adjoints=zeros(samples * (steps + 2) * total, dtype=dtype),
+        adjoints_1=zeros(samples * (steps + 2) * second, dtype=dtype),
         spike_indptr=np.zeros((layers, samples, steps + 1), dtype=np.int64),
-        spike_units=np.zeros((layers, samples, above * steps), dtype=np.int32),
+        spikes=np.zeros((layers, samples, above * steps), dtype=np.int32),
         indptr=np.zeros((layers, samples, steps + 1), dtype=np.int64),
         arrived=np.zeros((layers, samples * above * steps), dtype=np.int32),
-        rows=np.zeros((2 + 2 * samples, widest), dtype=dtype),
-        fired=fired,
-        words=fired.view(np.uint64),
-        peak=np.zeros((samples, int(plan.width[-1])), dtype=dtype),
-        slope=np.zeros((samples, int(plan.width[-1])), dtype=dtype),
-        pull=np.zeros((samples, hidden), dtype=dtype),
+        rows=zeros(2, widest, dtype=dtype),
+        pulls=zeros(samples, widest, dtype=dtype),
+        peak=zeros(samples, classes, dtype=dtype),
+        slope=zeros(samples, classes, dtype=dtype),
+        pull=zeros(samples, hidden, dtype=dtype),
     )
+
+
+def zeros(*shape: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that start at a multiple of 64 bytes, as vectors like it (torch aligns its memory, numpy does not)."""
+    return torch.zeros(shape, dtype=getattr(torch, dtype.name)).numpy()

@@ -1,0 +1,127 @@
+"""Learning curves: accuracy in training and validation and the rates of hidden populations, mean and spread over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from fdi.analysis.cells import LABELS, cell_columns, cells, short_names, shown
+from fdi.analysis.collect import curves
+from fdi.figures import style
+
+ABOUT = "accuracies and rates over epochs, mean and standard deviation over seeds, per data set and architecture"
+COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
+TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
+BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
+
+
+def data(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Page -> tidy table, a page per data set, model and differing keys of these; finished runs only.
+
+    Columns: title (of the page), line (its label), init, number (of the config among those of the same init), n (seeds), quantity, epoch,
+    mean, sd. Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates in Hz. An
+    epoch counts where all seeds of the line have it.
+    """
+    done = runs[runs["state"] == "done"]
+    metrics = _aligned(curves(done))
+    pages: dict[str, list[pd.DataFrame]] = {}
+    for _, group in done.groupby(["dataset", "model"]):
+        columns = cell_columns(group)
+        for values, members in cells(group, columns):
+            title, label = _names(dict(zip(columns, values)))
+            lines = _line(metrics[metrics["path"].isin(members["path"])])
+            if len(lines):
+                parts = pages.setdefault(title, [])
+                init = members["init"].iloc[0]
+                number = sum(part["init"].iloc[0] == init for part in parts)
+                parts.append(lines.assign(title=title, line=label, init=init, number=number))
+    return {title.replace(", ", "_").replace(" = ", "="): pd.concat(parts, ignore_index=True) for title, parts in pages.items()}
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """The layout: both accuracies in the first row, the rates of the populations below, two or three a row."""
+    rates = [quantity for quantity in page["quantity"].unique() if quantity not in TITLES]
+    per_row = 2 if len(rates) in (2, 4) else min(len(rates), 3)
+    rows = [list(TITLES), *(rates[i : i + per_row] for i in range(0, len(rates), per_row or 1))]
+    widths = [BASE // len(TITLES), *(BASE // per_row for _ in rows[1:])]
+    spread = [[name for name in row for _ in range(width)] for row, width in zip(rows, widths)]
+    return [row + ["."] * (BASE - len(row)) for row in spread]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """Draw a page of `data` into one axes per quantity."""
+    for (quantity, _), rows in page.groupby(["quantity", "line"], sort=False):
+        _draw_line(axes[quantity], rows)
+    rates = [quantity for quantity in axes if quantity not in TITLES]
+    _finish(axes, list(TITLES), 100.0, page)
+    _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)
+    figure = next(iter(axes.values())).figure
+    handles = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
+    if page["epoch"].min() < 1:
+        handles.append(Patch(color=style.PRIME, label="priming, before the task"))
+    figure.supxlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch", fontsize=style.RC["axes.labelsize"])
+    title = page["title"].iloc[0] + (": mean and standard deviation over n seeds" if page["n"].max() > 1 else "")
+    figure.legend(handles=handles, title=title, loc="outside upper left", alignment="left", ncols=2)
+
+
+def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Epochs counted from the start of the task."""
+    primed = (metrics["phase"] == "prime").groupby(metrics["path"]).transform("sum")
+    return metrics.assign(epoch=metrics["epoch"] - primed)
+
+
+def _line(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over the seeds of one cell; the long form of it."""
+    parts = []
+    for quantity in (*TITLES, *(column for column in metrics if column.startswith("rate/"))):
+        scale = 100.0 if quantity in TITLES else 1.0
+        by_seed = scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
+        if len(by_seed):
+            moments = pd.DataFrame({"mean": by_seed.mean(axis=1), "sd": by_seed.std(axis=1)}).reset_index()
+            parts.append(moments.assign(quantity=quantity, n=by_seed.shape[1]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _names(cell: Mapping[str, Any]) -> tuple[str, str]:
+    """Title of the page and label of the line of a cell: keys of data set and model go into the one, other keys into the other."""
+    short = short_names(list(cell))
+    title, label = [cell["dataset"], cell["model"]], [cell["init"]]
+    for column, value in cell.items():
+        if column not in LABELS and value is not None:
+            (title if column.startswith(("dataset.", "model.")) else label).append(f"{short[column]} = {shown(value)}")
+    return ", ".join(title), ", ".join(label)
+
+
+def _draw_line(axes: Axes, rows: pd.DataFrame) -> None:
+    color = style.color(rows["init"].iloc[0])
+    marker = "o" if len(rows) == 1 else None
+    axes.plot(rows["epoch"], rows["mean"], color=color, linestyle=style.line(rows["number"].iloc[0]), marker=marker, markersize=3)
+    if rows["n"].iloc[0] > 1:
+        axes.fill_between(rows["epoch"], rows["mean"] - rows["sd"], rows["mean"] + rows["sd"], color=color, alpha=0.2, linewidth=0)
+
+
+def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: pd.DataFrame) -> None:
+    """Limits that panels of one kind share, titles, axis labels, priming."""
+    first, last = page["epoch"].min(), page["epoch"].max()
+    for quantity in quantities:
+        panel = axes[quantity]
+        panel.set_title(TITLES.get(quantity, f"{quantity.removeprefix('rate/')} rate (Hz)"))
+        panel.set_xlim(min(first, 1) - 0.5, last + 0.5)
+        panel.set_ylim(-0.02 * top, 1.02 * top)
+        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if first < 1:
+            panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)
+
+
+def _handle(row: pd.Series) -> Line2D:
+    return Line2D([], [], color=style.color(row["init"]), linestyle=style.line(row["number"]), label=f"{row['line']} (n = {row['n']})")
+
+
+def _top(rates: pd.DataFrame) -> float:
+    return max(1.0, float((rates["mean"] + rates["sd"].fillna(0)).max())) if len(rates) else 1.0

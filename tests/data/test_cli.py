@@ -1,0 +1,109 @@
+"""`fdi-data` as a user types it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from fdi.data.cli import build, main
+from fdi.data.sources import SOURCES
+
+
+def _run(capsys, *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return end.value.code, captured.out, captured.err
+
+
+def test_list_says_what_is_here(capsys, tmp_path: Path):
+    (tmp_path / "hdf5").mkdir()
+    (tmp_path / "hdf5" / "train.h5").touch()
+    code, out, _ = _run(capsys, "list", "--data", tmp_path)
+    here = {line.split()[0]: " yes " in line for line in out.splitlines()[1:]}
+    assert code == 0
+    assert set(here) == set(SOURCES)
+    assert here["randman"]
+    assert here["hdf5"]
+    assert not here["shd"]
+    assert "CC BY-SA 4.0" in out
+
+
+def test_starts_without_torch():
+    code = "import sys, fdi.data.cli; print([name for name in ('torch', 'tonic', 'h5py', 'matplotlib') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_every_yaml_fits_its_function_and_is_listed():
+    from fdi.checks import complaints
+
+    folder = files("fdi.conf") / "dataset"
+    names = {path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")}
+    assert names == set(SOURCES)
+    for name in names:
+        settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
+        assert list(complaints("dataset", settings)) == [], name
+        assert ("root" in settings) == (name not in {"randman", "poisson", "digits"})
+
+
+def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
+    out = tmp_path / "figures" / "toy.png"
+    code, text, _ = _run(capsys, "show", "hdf5", "--root", digits_folder, "--out", out, "duration=0.1", "valid=0.25")
+    assert code == 0
+    assert "hdf5: 15 / 5 / 4 samples, 2 classes, input 6, 50 steps of 2 ms, nu " in text
+    assert out.read_bytes().startswith(b"\x89PNG")
+    for name, *settings in (["digits"], ["digits", "encoding=poisson"], ["poisson", "shape=[2,6,6]"], ["randman", "samples=50"]):
+        assert _run(capsys, "show", name, *settings, "--out", out)[0] == 0
+
+
+def test_check(capsys, digits_folder: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "hdf5").symlink_to(digits_folder)
+    code, out, _ = _run(capsys, "check", "--data", data)
+    assert code == 0
+    assert out.count("ok: ") == 4
+    (digits_folder / "toy_test.h5").write_bytes(b"")
+    code, out, _ = _run(capsys, "check", "hdf5", "--data", data)
+    assert code == 1
+    assert out.startswith("failed: ")
+    assert out.count("\n") == 1
+    code, out, _ = _run(capsys, "check", "shd", "--data", data)
+    assert (code, out) == (1, f"failed: shd: not here ({data / 'shd'}); fdi-data get shd\n")
+
+
+def test_get(capsys, tmp_path: Path, monkeypatch):
+    assert _run(capsys, "get", "randman")[:2] == (0, "randman: nothing to download\n")
+    (tmp_path / "shd_train.h5.zip").write_bytes(b"half of it")
+    code, _, err = _run(capsys, "get", "shd", "--root", tmp_path)
+    assert code == 2
+    assert err.startswith(f"fdi-data: shd: {tmp_path}/shd_train.h5.zip has md5 ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["foo=1"], "dataset.foo: no such key; choose one of"),
+        (["dt=fast"], "dataset.dt = fast must be a number"),
+        (["binning=sum"], "dataset.binning = sum must be binary or counts"),
+        (["samples=0"], "randman: samples = 0 must be at least 1"),
+        (["dt=[1,"], "dt=[1,"),
+        (["dt"], "unrecognized arguments: dt"),
+    ],
+)
+def test_wrong_settings_are_one_line(capsys, words: list[str], message: str):
+    code, out, err = _run(capsys, "show", "randman", *words)
+    assert code == 2
+    assert message in err.splitlines()[-1]
+    assert out == ""
+
+
+def test_settings_of_the_yaml_are_used():
+    data = build("randman", ["samples=30", "seed=3"], Path("unused"))
+    assert (data.steps, len(data.train)) == (100, 240)

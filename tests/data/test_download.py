@@ -1,0 +1,126 @@
+"""Getting files: downloaded, placed by hand, damaged, impossible; nothing half-written."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fdi.data import download
+from fdi.data.download import ensure, md5, present
+from fdi.data.errors import DataError
+from fdi.data.sources import SOURCES, Archive, Source
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch) -> Path:
+    """The archives of data set "toy", a .gz, a .zip and a .tar.gz, at file:// addresses."""
+    folder = tmp_path / "remote"
+    folder.mkdir()
+    (folder / "a.txt").write_text("spikes")
+    (folder / "a.gz").write_bytes(gzip.compress(b"spikes"))
+    with zipfile.ZipFile(folder / "b.zip", "w") as file:
+        file.write(folder / "a.txt", "Train/1/x.bin")
+    with tarfile.open(folder / "c.tar.gz", "w:gz") as file:
+        file.add(folder / "a.txt", "gestures/y.npy")
+    contents = {"a.gz": "a", "b.zip": "sub/Train", "c.tar.gz": "gestures"}
+    archives = tuple(
+        Archive(str(Path(content).parent / name), content, (folder / name).as_uri(), md5(folder / name))
+        for name, content in contents.items()
+    )
+    monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", archives))
+    return folder
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+
+
+ALL = ["a", "gestures/y.npy", "sub/Train/1/x.bin"]
+
+
+def test_downloads_and_unpacks_once(remote: Path, tmp_path: Path):
+    root = tmp_path / "here"
+    assert not present("toy", root)
+    assert ensure("toy", root) == root
+    assert _files(root) == ALL
+    assert present("toy", root)
+    for path in remote.iterdir():
+        path.unlink()
+    assert ensure("toy", root) == root
+
+
+def test_archives_placed_by_hand_are_unpacked(remote: Path, tmp_path: Path):
+    root = tmp_path / "here"
+    (root / "sub").mkdir(parents=True)
+    (remote / "a.gz").rename(root / "a.gz")
+    (remote / "b.zip").rename(root / "sub/b.zip")
+    ensure("toy", root)
+    assert _files(root) == sorted([*ALL, "a.gz", "sub/b.zip"])
+
+
+def test_offline_says_what_where_from_where_to_and_md5(remote: Path, tmp_path: Path):
+    root = tmp_path / "here"
+    (remote / "a.gz").unlink()
+    with pytest.raises(DataError, match="toy: a is missing and cannot be downloaded") as error:
+        ensure("toy", root)
+    message = str(error.value)
+    for part in ((remote / "a.gz").as_uri(), str(root / "a.gz"), SOURCES["toy"].archives[0].md5, "dataset.root="):
+        assert part in message
+    assert "\n" not in message
+    assert not root.exists(), "not even a folder is left"
+
+
+def test_a_download_with_another_md5_is_thrown_away(remote: Path, tmp_path: Path):
+    root = tmp_path / "here"
+    (remote / "b.zip").write_bytes(b"a page of an error")
+    found = hashlib.md5(b"a page of an error").hexdigest()
+    with pytest.raises(DataError, match=rf"toy: .*b\.zip has md5 {found}, expected .* \(18 bytes\); nothing was kept"):
+        ensure("toy", root)
+    assert _files(root) == ["a"]
+    assert list(root.glob("**/.partial*")) == []
+
+
+def test_a_truncated_archive_placed_by_hand_is_named(remote: Path, tmp_path: Path):
+    root = tmp_path / "here"
+    root.mkdir()
+    (root / "a.gz").write_bytes((remote / "a.gz").read_bytes()[:-5])
+    with pytest.raises(DataError, match=r"a\.gz has md5 .*; delete it and get it again"):
+        ensure("toy", root)
+    assert _files(root) == ["a.gz"]
+
+
+def test_a_connection_that_breaks_off_leaves_nothing(remote: Path, tmp_path: Path, monkeypatch):
+    def broken(*_):
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr(download.shutil, "copyfileobj", broken)
+    with pytest.raises(DataError, match=r"the download of file://.*a\.gz broke off \(reset by peer\); nothing was kept"):
+        ensure("toy", tmp_path / "here")
+    assert _files(tmp_path / "here") == []
+
+
+def test_an_archive_that_holds_something_else(remote: Path, tmp_path: Path, monkeypatch):
+    source = SOURCES["toy"].archives[1]
+    monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", (Archive("b.zip", "Test", source.url, source.md5),)))
+    with pytest.raises(DataError, match="holds no Test"):
+        ensure("toy", tmp_path / "here")
+    assert _files(tmp_path / "here") == []
+
+
+def test_a_folder_that_cannot_be_written(remote: Path, tmp_path: Path):
+    (tmp_path / "here").write_text("a file")
+    with pytest.raises(DataError, match=r"cannot be written .*; set dataset\.root="):
+        ensure("toy", tmp_path / "here")
+
+
+def test_every_source_is_complete():
+    for name, source in SOURCES.items():
+        for archive in source.archives:
+            assert archive.url.startswith("http"), name
+            assert len(archive.md5) == 32, name
+            assert archive.content, name

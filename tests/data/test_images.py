@@ -1,0 +1,121 @@
+"""Image sets: read as they are, complete or not, damaged or not."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fdi.data.errors import DataError
+from fdi.data.images import digits, images
+from fdi.inputs import Constant, Events
+
+VIEW = dict(steps=20, dt=0.002)
+
+
+def _batch(path: Path, labels: list[int], n: int | None = None) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (n or len(labels), 3072), dtype=np.uint8)
+    path.write_bytes(pickle.dumps({"data": pixels, "labels": labels}))
+
+
+@pytest.fixture
+def cifar(tmp_path: Path) -> Path:
+    """Two training batches of 20 and a test batch of 10 random images in CIFAR-10's layout."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name, repeats in (("data_batch_1", 2), ("data_batch_2", 2), ("test_batch", 1)):
+        _batch(folder / name, list(range(10)) * repeats)
+    return tmp_path
+
+
+def test_cifar10_is_a_constant_current(cifar: Path, caplog):
+    data = images(collection="cifar10", root=cifar, **VIEW, valid=0.25)
+    assert "not the official files of CIFAR-10" in caplog.text
+    assert [len(split) for split in data.splits.values()] == [30, 10, 10]
+    batch, labels = data.test.batch(np.arange(3), np.random.default_rng(0))
+    assert isinstance(batch, Constant)
+    assert batch.values.dtype == np.uint8
+    assert batch.shape == (3, 32, 32)
+    with (cifar / "cifar-10-batches-py" / "test_batch").open("rb") as file:
+        raw = pickle.load(file)
+    np.testing.assert_allclose(batch.image(), (raw["data"][:3].reshape(-1, 3, 32, 32) / 255 - 0.5) / 0.5, atol=1e-6)
+    assert labels.tolist() == [0, 1, 2]
+    assert data.nu is None
+    assert data.mean_square == pytest.approx(1 / 3, abs=0.01), "uniform over -1..1"
+
+
+def test_encodings_and_subsets(cifar: Path):
+    view = dict(collection="cifar10", root=cifar, **VIEW, valid=0.25)
+    spikes = images(**view, encoding="poisson", rate=100.0)
+    batch, _ = spikes.train.batch(np.arange(5), np.random.default_rng(0))
+    assert isinstance(batch, Events)
+    assert spikes.nu == pytest.approx(50, rel=0.02)
+    assert spikes.mean_square is None
+    once = images(**view, encoding="latency").train.batch(np.arange(5), np.random.default_rng(0))[0]
+    assert once.dense().sum(axis=0).max() == 1
+    small = images(**view | dict(valid=0.5), max_train=20, max_test=10)
+    assert [len(split) for split in small.splits.values()] == [10, 10, 10]
+    with pytest.raises(DataError, match=r"valid = 0\.25 of 20 samples is 5, fewer than the 10 classes; raise it or max_train"):
+        images(**view, max_train=20)
+
+
+def test_damaged_cifar(cifar: Path):
+    folder = cifar / "cifar-10-batches-py"
+    second = folder / "data_batch_2"
+    whole = second.read_bytes()
+    for content in (whole[:1000], b"", b"no pickle"):
+        second.write_bytes(content)
+        with pytest.raises(DataError, match=r"data_batch_2: cut short or not a batch of CIFAR-10 \(\w+.*\); delete it") as error:
+            images(collection="cifar10", root=cifar, **VIEW)
+        assert "\n" not in str(error.value)
+    _batch(second, [0] * 10, n=9)
+    with pytest.raises(DataError, match="data_batch_2: 9 images but 10 labels"):
+        images(collection="cifar10", root=cifar, **VIEW)
+    _batch(second, [11] * 10)
+    with pytest.raises(DataError, match=r"data_batch_2: label 11 is outside 0\.\.9"):
+        images(collection="cifar10", root=cifar, **VIEW)
+    (folder / "test_batch").unlink()
+    with pytest.raises(DataError, match="needs test_batch and at least one data_batch, has data_batch_1, data_batch_2"):
+        images(collection="cifar10", root=cifar, **VIEW)
+
+
+def _idx(folder: Path, prefix: str, n: int) -> np.ndarray:
+    pixels = np.random.default_rng(1).integers(0, 256, (n, 28, 28), dtype=np.uint8)
+    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, n, 28, 28) + pixels.tobytes())
+    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, n) + bytes(i % 10 for i in range(n)))
+    return pixels
+
+
+@pytest.mark.parametrize(("collection", "name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_mnist(tmp_path: Path, collection: str, name: str):
+    folder = tmp_path / name / "raw"
+    folder.mkdir(parents=True)
+    _idx(folder, "train", 40)
+    pixels = _idx(folder, "t10k", 10)
+    data = images(collection=collection, root=tmp_path, **VIEW, valid=0.25, mean=0.1307, std=0.3081)
+    assert [len(split) for split in data.splits.values()] == [30, 10, 10]
+    np.testing.assert_allclose(data.test.inputs.image()[:, 0], (pixels / 255 - 0.1307) / 0.3081, atol=1e-5)
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte: cut short or not in MNIST's format"):
+        images(collection=collection, root=tmp_path, **VIEW)
+
+
+def test_digits():
+    first, second = digits(**VIEW), digits(**VIEW, seed=1)
+    assert sum(len(split) for split in first.splits.values()) == 1797
+    assert first.shape == (1, 8, 8)
+    np.testing.assert_array_equal(first.test.labels, second.test.labels)
+    assert first.checksum != second.checksum
+    assert first.train.inputs.values.max() == 255
+
+
+def test_real_cifar_subset(shared: Path, caplog):
+    data = images(collection="cifar10", root=shared / "data" / "cifar10-subset", **VIEW, valid=0.1)
+    assert [len(split) for split in data.splits.values()] == [2700, 300, 1000]
+    assert np.bincount(data.valid.labels).tolist() == [30] * 10
+    assert 0.2 < data.mean_square < 0.3
+    assert "3 of 6 batches" in caplog.text

@@ -1,0 +1,238 @@
+"""`fdi-run` as its users meet it: a command, what it prints, its exit code, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from fdi.cli.run import main
+from fdi.track.files import write_json, write_status
+
+SMALL = ("dataset.samples=20", "model.hidden=8", "trainer.epochs=2", "trainer.batch_size=50", "threads=1")
+REFERENCE = "engine=reference"  # compiles nothing
+
+
+class Command:
+    """Calls `fdi-run` in this process; `run` stands in for fdi.run.run if given."""
+
+    def __init__(self, monkeypatch, capsys):
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str, run=None) -> SimpleNamespace:
+        if run is not None:
+            self.monkeypatch.setitem(sys.modules, "fdi.run", SimpleNamespace(run=run))
+        self.monkeypatch.setenv("COLUMNS", "160")
+        self.monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        return SimpleNamespace(code=code, **self.capsys.readouterr()._asdict())
+
+
+@pytest.fixture
+def fdi_run(monkeypatch, capsys, tmp_path) -> Command:
+    monkeypatch.chdir(tmp_path)
+    return Command(monkeypatch, capsys)
+
+
+def done(config, directory: Path) -> dict:
+    """A run that takes no time: its accuracy is its seed in per cent."""
+    result = {"test_accuracy_last": config.seed / 100, "test_accuracy_best": 0.5, "rates": {"h1": 10.0 + config.seed}}
+    write_json(directory / "result.json", result)
+    write_status(directory, "done")
+    return result
+
+
+def process(*arguments: str, **options) -> subprocess.Popen:
+    command = [sys.executable, "-c", "from fdi.cli.run import main; main()", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def wait_for_epoch(folder: Path, epoch: int, child: subprocess.Popen) -> None:
+    while child.poll() is None:
+        if any(len(file.read_text().splitlines()) > epoch for file in folder.rglob("metrics.csv")):
+            return
+        time.sleep(0.02)
+    raise AssertionError(child.communicate()[1])
+
+
+def test_help_is_fast_and_names_the_groups(tmp_path):
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        output = process("--help", cwd=tmp_path).communicate()[0]
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1
+    assert all(word in output for word in ("fdi-run -m init=kaiming,fluct", "randman", "fluct_calibrated", "quickstart", "--config-dir"))
+    assert output.isascii()
+
+
+def test_version_and_configuration_and_completion(fdi_run):
+    assert fdi_run("--version").out.startswith("fdi ")
+    shown = fdi_run("--cfg", "job", "seed=4", "--resolve")
+    assert shown.code == 0
+    config = OmegaConf.create(shown.out)
+    assert config.seed == 4
+    assert config.name == {"dataset": "randman", "model": "dense", "init": "fluct"}
+    assert "complete" in fdi_run("--shell-completion", "install=bash").out
+    assert not os.listdir()
+
+
+def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
+    code = "import sys\nfrom fdi.cli.run import main\ntry:\n    main()\nfinally:\n    assert 'torch' not in sys.modules"
+    command = [sys.executable, "-c", code, "-m", "init=kaiming,fluct", "seed=range(2)", "dry_run=true"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    lines = found.stdout.splitlines()
+    assert lines[-1] == "4 cells: 4 missing"
+    assert [line.split()[0] for line in lines[:-1]] == ["missing"] * 4
+    assert lines[0].split()[1].startswith("results/runs/randman/dense/kaiming/seed=0-")
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
+    first = fdi_run(*SMALL)
+    assert first.code == 0, first.err
+    (directory,) = tmp_path.glob("results/runs/randman/dense/fluct/seed=0-*")
+    assert first.out.splitlines()[-1] == str(directory.relative_to(tmp_path))
+    assert os.listdir() == ["results"]
+    assert json.loads((directory / "status.json").read_text())["state"] == "done"
+    config = OmegaConf.load(directory / ".hydra" / "config.yaml")
+    assert config.name.init == "fluct"
+    assert config.engine == "cpu"
+    result = (directory / "result.json").stat().st_mtime_ns
+    second = fdi_run(*SMALL)
+    assert second.code == 0
+    assert "done before" in second.out
+    assert (directory / "result.json").stat().st_mtime_ns == result
+    assert fdi_run(*SMALL, "dry_run=true").out == f"done         {directory.relative_to(tmp_path)}\n1 cell: 1 done\n"
+
+
+def test_probe_only_measures_and_stops(fdi_run, tmp_path):
+    found = fdi_run(*SMALL, REFERENCE, "probe=only")
+    assert found.code == 0, found.err
+    assert list(tmp_path.rglob("init.json"))
+    assert not list(tmp_path.rglob("metrics.csv"))
+
+
+def test_a_sweep_ends_in_a_table(fdi_run):
+    found = fdi_run("-m", "seed=1,3", "init=kaiming,fluct", "init.sigma_u=1", run=done)
+    assert found.code == 2  # kaiming has no sigma_u
+    assert found.err == "fdi-run: init.sigma_u: no such key; choose one of gain\n"
+    found = fdi_run("-m", "seed=1,3", "model.depth=1,2", run=done)
+    assert found.code == 0
+    rows = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in found.out.splitlines() if "\u2502" in line]
+    expected = ["randman", "dense", "fluct"], ["2", "0.020 +- 0.014", "0.500 +- 0.000", "h1 12.0"]
+    assert rows == [[*expected[0], depth, *expected[1]] for depth in "12"]
+    assert found.out.splitlines()[-1] == "4 cells: 4 done"
+
+
+def test_overrides_may_stand_on_both_sides_of_a_flag(fdi_run):
+    assert "2 cells: 2 done" in fdi_run("model=dense", "-m", "seed=1,2", run=done).out
+
+
+def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
+    lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
+    assert [line.split("/")[4] for line in lines[:-1]] == ["pytorch"]
+
+
+def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
+    def run(config, directory):
+        if config.seed == 1:
+            write_status(directory, "failed", error="RuntimeError: the loss is nan in epoch 1, batch 1")
+            raise RuntimeError("the loss is nan in epoch 1, batch 1")
+        return done(config, directory)
+
+    found = fdi_run("-m", "seed=0,1,2", run=run)
+    assert found.code == 1
+    assert found.err.startswith("fdi-run: RuntimeError: the loss is nan in epoch 1, batch 1 (traceback in results/runs/")
+    assert len(found.err.splitlines()) == 1
+    *_, failure, count = found.out.splitlines()
+    assert failure.startswith("failed  results/runs/randman/dense/fluct/seed=1-")
+    assert failure.endswith("RuntimeError: the loss is nan in epoch 1, batch 1")
+    assert count == "3 cells: 2 done, 1 failed"
+    again = fdi_run("-m", "seed=0,1,2", run=done)
+    assert again.out.count("done before") == 2
+    assert again.code == 0
+
+
+def test_what_a_user_can_mend_is_one_line(fdi_run):
+    found = fdi_run("dataset.samples=20", REFERENCE, "model=conv", "model.kernel=50", "model.padding=0")
+    assert found.code == 2
+    assert len(found.err.splitlines()) == 1
+    assert "leaves no neuron" in found.err
+    assert fdi_run("model.depth=abc").code == 2
+
+
+def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
+    def run(config, directory):
+        if config.seed == 1:
+            write_status(directory, "interrupted")
+            raise KeyboardInterrupt
+        return done(config, directory)
+
+    found = fdi_run("-m", "seed=0,1,2", run=run)
+    assert found.code == 130
+    assert found.err == "fdi-run: interrupted; the same command goes on where it stopped\n"
+    assert found.out.splitlines()[-1] == "3 cells: 1 done, 1 interrupted, 1 missing"
+
+
+def test_options_of_ones_own(fdi_run, tmp_path, monkeypatch):
+    (tmp_path / "mine" / "init").mkdir(parents=True)
+    (tmp_path / "mine" / "init" / "half.yaml").write_text("_target_: half.make\nshare: 0.5\n")
+    (tmp_path / "half.py").write_text("from fdi.init.strategies import Kaiming\ndef make(share):\n    return Kaiming(gain=share)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = fdi_run("--config-dir", "mine", "init=half", *SMALL, REFERENCE)
+    assert found.code == 0, found.err
+    assert list(tmp_path.glob("results/runs/randman/dense/half/seed=0-*/result.json"))
+    assert "half" in fdi_run("--help", "--config-dir", "mine").out
+
+
+def rows(folder: Path) -> list[list[str]]:
+    """metrics.csv without the columns that hold seconds."""
+    (file,) = folder.rglob("metrics.csv")
+    header, *body = [line.split(",") for line in file.read_text().splitlines()]
+    kept = [i for i, name in enumerate(header) if not name.startswith("seconds")]
+    return [[line[i] for i in kept] for line in (header, *body)]
+
+
+@pytest.mark.parametrize(("stop", "code", "engine"), [(signal.SIGKILL, -9, "cpu"), (signal.SIGINT, 130, "reference")])
+def test_stopped_and_started_again_gives_the_same_numbers(tmp_path, fdi_run, stop, code, engine):
+    command = (*SMALL, f"engine={engine}", "trainer.epochs=60")
+    child = process(*command, "paths.results=stopped", cwd=tmp_path)
+    wait_for_epoch(tmp_path / "stopped", 3, child)
+    child.send_signal(stop)
+    child.communicate()
+    assert child.returncode == code
+    assert fdi_run(*command, "paths.results=stopped", "dry_run=true").out.startswith("interrupted  ")
+    resumed = fdi_run(*command, "paths.results=stopped")
+    assert "resumed after epoch" in resumed.out
+    assert fdi_run(*command, "paths.results=whole").code == 0
+    assert len(rows(tmp_path / "whole")) == 61
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+    results = [json.loads(next((tmp_path / name).rglob("result.json")).read_text()) for name in ("stopped", "whole")]
+    assert results[0] == results[1]
+
+
+def test_two_processes_do_not_run_one_cell(tmp_path, fdi_run):
+    command = (*SMALL, REFERENCE, "trainer.epochs=100000")
+    child = process(*command, cwd=tmp_path)
+    try:
+        wait_for_epoch(tmp_path, 1, child)
+        second = fdi_run(*command)
+        assert second.code == 1
+        assert f"is being run by process {child.pid}" in second.err
+        assert fdi_run(*command, "dry_run=true").out.startswith("running")
+    finally:
+        child.kill()
+        child.communicate()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import fdi.init
+from fdi.init import (
+    fluctuation_driven_exponential_,
+    fluctuation_driven_lognormal_,
+    fluctuation_driven_normal_,
+    psp_kernel_integrals,
+)
+from fdi.init.theory import Afferent, membrane_statistics
+
+TIMES = dict(tau_mem=20e-3, tau_syn=10e-3, dt=2e-3)
+DALE = dict(tau_mem=20e-3, tau_exc=10e-3, tau_inh=20e-3, dt=2e-3)
+NU = 15.8
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("shape", [(500, 700), (200, 16, 21), (200, 32, 3, 3)])
+@pytest.mark.parametrize(("mu_u", "share", "theta"), [(0.0, 1.0, 1.0), (0.3, 0.9, 2.0)])
+def test_normal_weights_have_the_moments_of_the_theory(shape, mu_u, share, theta):
+    weight = torch.empty(shape, requires_grad=True)
+    returned = fluctuation_driven_normal_(weight, sigma_u=0.8, mu_u=mu_u, nu=NU, theta=theta, share=share, generator=seeded(), **TIMES)
+    assert returned is weight
+    assert weight.grad_fn is None
+    n, (eps_bar, eps_hat) = weight[0].numel(), psp_kernel_integrals(**TIMES)
+    mu_w = share * mu_u * theta / (n * NU * eps_bar)
+    sigma_w = math.sqrt(share * (0.8 * theta) ** 2 / (n * NU * eps_hat) - mu_w**2)
+    drawn = weight.detach().double()
+    assert float(drawn.mean()) == pytest.approx(mu_w, abs=4 * sigma_w / math.sqrt(weight.numel()))
+    assert float(drawn.std()) == pytest.approx(sigma_w, rel=0.01)
+
+
+@pytest.mark.parametrize("recurrent", [True, False])
+@pytest.mark.parametrize("fill", [fluctuation_driven_exponential_, fluctuation_driven_lognormal_])
+def test_dale_weights_balance_and_reach_the_target(fill, recurrent):
+    ff, inh = torch.empty(2000, 300), torch.empty(2000, 100)
+    rec = torch.empty(2000, 200) if recurrent else None
+    returned = fill(ff, inh, rec, sigma_u=0.7, nu=NU, alpha=0.8, theta=1.5, generator=seeded(), **DALE)
+    assert all(a is b for a, b in zip(returned, (ff, inh, rec)))
+    exc = psp_kernel_integrals(DALE["tau_mem"], DALE["tau_exc"], DALE["dt"])
+    own = psp_kernel_integrals(DALE["tau_mem"], DALE["tau_inh"], DALE["dt"])
+    signs, integrals = (1, -1, 1), (exc, own, exc)
+    present = [(w, sign, pair) for w, sign, pair in zip((ff, inh, rec), signs, integrals) if w is not None]
+    assert all(float(w.min()) >= 0 for w, _, _ in present)
+    afferents = [Afferent(w.shape[1], NU, *pair) for w, _, pair in present]
+    weights = [(sign * float(w.double().mean()), float(w.double().std())) for w, sign, _ in present]
+    mu_u, sigma_u = membrane_statistics(afferents, weights)
+    assert mu_u == pytest.approx(0, abs=0.05)
+    assert sigma_u == pytest.approx(0.7 * 1.5, rel=0.02)
+    if recurrent:
+        ff_variance, rec_variance = (membrane_statistics([afferents[i]], [weights[i]])[1] ** 2 for i in (0, 2))
+        assert ff_variance / (ff_variance + rec_variance) == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_generator_makes_the_weights_reproducible():
+    first, second, other = (
+        fluctuation_driven_normal_(torch.empty(4, 5), nu=NU, generator=seeded(seed), **TIMES) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": 0.0}, r"share = 0\.0 must lie in \(0, 1\]; 1 for a neuron's only projection"),
+        ({"share": 1.5}, r"share = 1\.5 must lie in"),
+        ({"nu": -1.0}, r"rate nu = -1\.0 Hz must be positive"),
+        ({"sigma_u": -1.0}, r"sigma_u = -1\.0 must be positive"),
+        ({"sigma_u": 1e-3, "mu_u": 0.9}, r"sigma_w\^2 = .*take mu_u closer to 0"),
+        ({"dt": 0.0}, r"dt = 0\.0 must be a positive, finite time"),
+    ],
+)
+def test_bad_values_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        fluctuation_driven_normal_(torch.empty(4, 5), **({"nu": NU} | TIMES | options))
+
+
+def test_a_vector_has_no_fan_in():
+    with pytest.raises(ValueError, match=r"a weight of shape \(5,\) has no fan-in; give \[target, source\] or a convolution's kernels"):
+        fluctuation_driven_normal_(torch.empty(5), nu=NU, **TIMES)
+
+
+def test_the_package_offers_its_functions_and_nothing_else():
+    assert all(callable(getattr(fdi.init, name)) for name in fdi.init.__all__)
+    with pytest.raises(AttributeError, match=r"module fdi\.init has no attribute nonsense"):
+        _ = fdi.init.nonsense

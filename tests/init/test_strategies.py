@@ -1,0 +1,174 @@
+"""Every strategy on every architecture and kind of input: drawn and probed, or refused with a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.init.draw import draw
+from fdi.init.probe import probe
+from fdi.init.strategies import Fluct, FluctCalibrated, FluctLognormal, FluctMu, Kaiming, Lsuv, Orthogonal, PyTorch, Xavier
+from fdi.inputs import Constant, Events, Frames
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.models import conv, dale, dale_conv, dense
+from fdi.snn.objective import Objective
+from fdi.snn.psp import constant_input_rate, psp_kernel_integrals
+
+STEPS, DT, BATCH, CLASSES, NU = 40, 2e-3, 12, 3, 60.0
+MODELS = {
+    "dense": lambda *spec: dense(*spec, hidden=40, depth=2),
+    "recurrent": lambda *spec: dense(*spec, hidden=40, depth=2, recurrent=True),
+    "skip": lambda *spec: dense(*spec, hidden=40, depth=3, skip=True),
+    "conv": lambda *spec: conv(*spec, filters=(6, 8), kernel=3, padding=1, pool=(2, 1)),
+    "conv_recurrent": lambda *spec: conv(*spec, filters=6, kernel=3, stride=2, padding=1, depth=2, recurrent_kernel=3),
+    "conv_skip": lambda *spec: conv(*spec, filters=6, kernel=3, stride=(1, 2, 1), padding=1, depth=3, skip=True),
+    "dale": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=2),
+    "dale_ff": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=2, recurrent_excitation=False),
+    "dale_skip": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=3, skip=True),
+    "dale_conv": lambda *spec: dale_conv(*spec, excitatory=8, inhibitory=4, kernel=3, padding=1, pool=(2, 1), depth=2, recurrent_kernel=3),
+}
+STRATEGIES = {
+    "fluct": Fluct(),
+    "fluct_propagate": Fluct(nu="propagate"),
+    "fluct_mu": FluctMu(mu_u=0.2, xi=1.0),
+    "fluct_lognormal": FluctLognormal(),
+    "fluct_calibrated": FluctCalibrated(),
+    "fluct_calibrated_rows": FluctCalibrated(row_means=True),
+    "kaiming": Kaiming(),
+    "xavier": Xavier(),
+    "pytorch": PyTorch(),
+    "orthogonal": Orthogonal(),
+    "lsuv": Lsuv(),
+}
+ONLY_BOTH_SIGNS = {"fluct_mu", "fluct_calibrated_rows", "kaiming", "xavier", "pytorch", "orthogonal", "lsuv"}
+SHAPES = {"line": (1, 16), "image": (2, 6, 6)}
+
+
+def spikes(shape, counts=False, steps=STEPS):
+    x = np.random.default_rng(0).poisson(NU * DT, (BATCH * steps, int(np.prod(shape))))
+    rows, units = np.nonzero(x)
+    indptr = np.searchsorted(rows, np.arange(BATCH * steps + 1))
+    return Events(indptr, units.astype(np.int32), shape, steps, x[rows, units].astype(np.float32) if counts else None)
+
+
+INPUTS = {
+    "events": lambda shape: spikes(shape),
+    "counts": lambda shape: spikes(shape, counts=True),
+    "frames": lambda shape: Frames(np.random.default_rng(1).poisson(NU * DT, (BATCH, STEPS, *shape)).astype(np.uint8)),
+    "constant": lambda shape: Constant(np.random.default_rng(2).random((BATCH, *shape), np.float32), STEPS, 2.0, -1.0),
+}
+
+
+def rate(inputs):
+    if isinstance(inputs, Constant):
+        return constant_input_rate(float(np.square(inputs.image()).mean()), 20e-3, 10e-3, DT)
+    return inputs.total() / (BATCH * inputs.steps * DT * np.prod(inputs.shape))
+
+
+def initialized(model, strategy, inputs, seed=0):
+    network = model(inputs.shape, CLASSES, inputs.steps, DT)
+    nu = rate(inputs)
+    draw(
+        network,
+        strategy,
+        Kaiming(),
+        nu_input=nu,
+        measure=lambda: ReferenceEngine().simulate(network, inputs, record=("moments",)),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    labels = np.arange(BATCH) % CLASSES
+    return network, probe(network, ReferenceEngine(), inputs, labels, Objective(), strategy, nu)
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_combination_is_probed_or_refused(strategy, model, kind):
+    inputs = INPUTS[kind](SHAPES["image"] if kind == "constant" else SHAPES["line"])
+    dale_model = model.startswith("dale")
+    if strategy in ONLY_BOTH_SIGNS and dale_model:
+        with pytest.raises(ValueError, match=r"Dale's law forbids"):
+            initialized(MODELS[model], STRATEGIES[strategy], inputs)
+    elif strategy == "fluct_lognormal" and not dale_model:
+        with pytest.raises(ValueError, match=r"use init=fluct for this model"):
+            initialized(MODELS[model], STRATEGIES[strategy], inputs)
+    elif (strategy, kind) == ("fluct_propagate", "constant") and dale_model:  # non-negative weights on images around 0: few spikes
+        with pytest.raises(ValueError, match=r"fires no spike, so there is no rate to pass on"):
+            initialized(MODELS[model], STRATEGIES[strategy], Constant(-np.ones((BATCH, *SHAPES["image"]), np.float32), STEPS))
+    else:
+        network, rows = initialized(MODELS[model], STRATEGIES[strategy], inputs)
+        assert [row["population"] for row in rows] == [population.name for population in network.hidden]
+        assert all(bool(torch.isfinite(weight).all()) and bool(weight.any()) for weight in network.parameters())
+        assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
+        if "calibrated" in strategy or strategy == "lsuv":
+            assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_the_closed_form_puts_a_layer_on_target(recurrent):
+    """On Poisson input; the spread over time, averaged over neurons. (Correlated excitation and inhibition make Dale's spread smaller.)"""
+    inputs = spikes((300,), steps=300)
+    network, rows = initialized(lambda *spec: dense(*spec, hidden=200, recurrent=recurrent), Fluct(sigma_u=1.0, alpha=0.9), inputs)
+    assert rows[0]["target_sigma_u"] == 1.0
+    assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.05)
+    if not recurrent:
+        assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("nu", "scale"), [(NU / 4, 2.0), ({"input": NU * 4}, 0.5)])
+def test_nu_as_a_number_or_by_source_scales_the_weights(nu, scale):
+    inputs = INPUTS["events"]((1, 16))
+    measured, given = (initialized(MODELS["dense"], Fluct(nu=value), inputs)[0] for value in (rate(inputs), nu))
+    ratio = given.projections[0].weight / measured.projections[0].weight
+    torch.testing.assert_close(ratio, torch.full_like(ratio, scale * (rate(inputs) / NU) ** 0.5))
+
+
+def test_excitation_and_inhibition_cancel():
+    """The mean drive is below 5 % of the excitatory one where every source fires at the assumed rate."""
+    inputs = spikes((300,))
+    network = dale((300,), CLASSES, STEPS, DT, excitatory=200, inhibitory=50)
+    draw(network, Fluct(), Kaiming(), nu_input=rate(inputs), measure=None, generator=torch.Generator().manual_seed(0))
+    for population in network.hidden:
+        drives = {0: 0.0, 1: 0.0}
+        for projection in network.afferents(population.name):
+            eps_bar, _ = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], DT)
+            drives[projection.channel] += projection.fan_in * float(projection.weight.detach().mean()) * eps_bar
+        assert abs(drives[0] - drives[1]) < 0.05 * drives[0]
+
+
+def test_row_means_bring_every_mean_to_zero():
+    network, rows = initialized(MODELS["dense"], FluctCalibrated(row_means=True), INPUTS["events"]((1, 16)))
+    assert rows[0]["free_sigma_neurons"] < 1e-3
+    _, plain = initialized(MODELS["dense"], FluctCalibrated(), INPUTS["events"]((1, 16)))
+    assert plain[0]["free_sigma_neurons"] > 0.1
+
+
+def test_the_same_seed_draws_the_same_weights():
+    first, second, other = (initialized(MODELS["conv"], FluctCalibrated(), INPUTS["events"]((1, 16)), seed)[0] for seed in (0, 0, 1))
+    for a, b, c in zip(first.parameters(), second.parameters(), other.parameters()):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+
+
+def test_calibration_says_which_layer_gets_no_input():
+    silent = Events(np.zeros(BATCH * STEPS + 1, np.int64), np.zeros(0, np.int32), (16,), STEPS)
+    network = dense((16,), CLASSES, STEPS, DT, hidden=8)
+    with pytest.raises(ValueError, match="h1 gets no input"):
+        draw(
+            network,
+            FluctCalibrated(),
+            Kaiming(),
+            nu_input=10.0,
+            measure=lambda: ReferenceEngine().simulate(network, silent, record=("moments",)),
+            generator=torch.Generator().manual_seed(0),
+        )
+
+
+@pytest.mark.parametrize(
+    ("nu", "message"),
+    [({"h9": 3.0}, "init.nu names h9; the sources of this network are input, h1, h2"), ("fast", "init.nu = 'fast': give a rate in Hz")],
+)
+def test_a_wrong_nu_is_refused(nu, message):
+    with pytest.raises(ValueError, match=message):
+        initialized(MODELS["dense"], Fluct(nu=nu), INPUTS["events"]((1, 16)))

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.data.randman import randman
+from fdi.init.draw import draw
+from fdi.init.strategies import Fluct
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.models import dale, dense
+from fdi.snn.objective import LowerBound, UpperBound
+from fdi.train.fit import Diverged, Progress, fit
+from fdi.train.homeostasis import phases
+from fdi.train.optimizers import SMORMS3
+
+SMALL = dict(
+    classes=2, units=10, spikes=1, manifold_dim=1, alpha=2.0, samples=150, steps=40, dt=2e-3, active=0.5, manifold_seed=1, valid=0.2, test=0.2
+)
+OPTIMIZERS = {
+    "smorms3": lambda p: SMORMS3(p, lr=0.5),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.5),
+    "sgd": lambda p: torch.optim.SGD(p, lr=10.0, momentum=0.9),
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return randman(**SMALL)
+
+
+def build(model, data, sigma_u=1.0):
+    network = model(data.shape, data.classes, data.steps, data.dt)
+    strategy = Fluct(sigma_u)
+    draw(network, strategy, strategy, nu_input=data.nu, measure=None, generator=torch.Generator().manual_seed(0))
+    return network
+
+
+def train(network, data, optimizer, stages, progress=None, on_epoch=lambda row: None, on_batch=lambda done, outcome: None):
+    rows = []
+    progress = progress or Progress()
+
+    def remember(row):
+        rows.append(row)
+        on_epoch(row)
+
+    fit(
+        network,
+        ReferenceEngine(),
+        optimizer,
+        data.train,
+        data.valid,
+        stages,
+        batch_size=32,
+        duration=data.steps * data.dt,
+        seed=0,
+        progress=progress,
+        on_batch=on_batch,
+        on_epoch=remember,
+    )
+    return rows, progress
+
+
+def test_training_learns_two_manifolds(data):
+    network = build(lambda *spec: dense(*spec, hidden=32), data)
+    rows, progress = train(network, data, SMORMS3(network.parameters()), phases(epochs=25))
+    assert rows[-1]["train/loss"] < 0.7 * rows[0]["train/loss"]
+    assert progress.best_accuracy == max(row["valid/accuracy"] for row in rows) > 0.75
+    assert [row["epoch"] for row in rows] == list(range(1, 26))
+    assert {"rate/h1", "silent/h1", "grad/input->h1", "grad/h1->readout"} <= set(rows[0])
+
+
+def test_priming_trains_the_regularizers_alone_and_stops_in_bounds(data):
+    stages = phases(epochs=2, upper=UpperBound(10.0, 1.2), prime_epochs=40, prime_until_in_bounds=True, joint=False)
+    network = build(lambda *spec: dense(*spec, hidden=32), data, sigma_u=3.0)
+    rows, _ = train(network, data, torch.optim.Adam(network.parameters(), lr=0.01), stages)
+    primed = [row for row in rows if row["phase"] == "prime"]
+    assert 1 < len(primed) < 40
+    assert all(row["train/loss"] == row["train/regularizer"] for row in primed)
+    assert primed[-1]["rate/h1"] * 0.08 <= 1.2 < primed[0]["rate/h1"] * 0.08
+    assert [row["phase"] for row in rows[len(primed) :]] == ["task", "task"]
+    assert all(row["train/loss"] == row["train/task"] for row in rows[len(primed) :])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_signs_never_flip_under_dales_law(data, optimizer):
+    network = build(lambda *spec: dale(*spec, excitatory=16, inhibitory=8, depth=2), data)
+    start = [projection.weight.detach().clone() for projection in network.projections]
+
+    def look(done, outcome):
+        for projection in network.projections:
+            if projection.nonnegative:
+                assert projection.weight.min() >= 0
+
+    train(network, data, OPTIMIZERS[optimizer](network.parameters()), phases(epochs=1, lower=LowerBound(100.0, 1e-3)), on_batch=look)
+    for projection, before in zip(network.projections, start):
+        assert not torch.equal(projection.weight, before)
+    clamped = [bool((projection.weight == 0).any()) for projection in network.projections if projection.nonnegative]
+    assert any(clamped), "steps too small to reach 0 test nothing"
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(data):
+    network = build(lambda *spec: dense(*spec, hidden=8), data)
+    with torch.no_grad():
+        network.projections[-1].weight[0, 0] = float("nan")
+    with pytest.raises(Diverged, match=r"nan in epoch 1, batch 1; lower optimizer.lr"):
+        train(network, data, SMORMS3(network.parameters()), phases(epochs=1))
+
+
+def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data):
+    seen = {}
+
+    class Spy(ReferenceEngine):
+        def step(self, network, inputs, labels, objective):
+            seen.setdefault(id(network), []).append(labels)
+            return super().step(network, inputs, labels, objective)
+
+    for sigma_u in (0.5, 1.0):
+        network = build(lambda *spec: dense(*spec, hidden=8), data, sigma_u)
+        fit(
+            network,
+            Spy(),
+            SMORMS3(network.parameters()),
+            data.train,
+            data.valid,
+            phases(epochs=2),
+            batch_size=60,
+            duration=0.08,
+            seed=3,
+            progress=Progress(),
+            on_batch=lambda done, outcome: None,
+            on_epoch=lambda row: None,
+        )
+    first, second = seen.values()
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not np.array_equal(first[0], first[len(first) // 2])
