@@ -15,6 +15,7 @@ install: $(INSTALLED) ## make .venv and install fdi into it
 
 lint: $(INSTALLED_DEV) ## check style and common mistakes
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that need reference data
 	$(BIN)/pytest -m "not slow"

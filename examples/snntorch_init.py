@@ -8,6 +8,8 @@ Without biases, as in the paper: the default ones make neurons fire that get no 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import snntorch as snn
 import torch
 from torch import nn
@@ -24,7 +26,7 @@ def build() -> nn.Sequential:
     """Leaky neurons with tau_mem = 20 ms, and a layer without neuron as a readout."""
     beta = float(torch.exp(torch.tensor(-DT / 20e-3)))
     sizes = [INPUTS, HIDDEN, HIDDEN, HIDDEN]
-    layers = [(nn.Linear(n, m, bias=False), snn.Leaky(beta, init_hidden=True)) for n, m in zip(sizes, sizes[1:])]
+    layers = [(nn.Linear(n, m, bias=False), snn.Leaky(beta, init_hidden=True)) for n, m in pairwise(sizes)]
     return nn.Sequential(*(part for layer in layers for part in layer), nn.Linear(HIDDEN, CLASSES))
 
 

@@ -8,6 +8,8 @@ Without biases, as in the paper: the default ones make neurons fire that get no 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
@@ -23,7 +25,7 @@ INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
 def build() -> nn.Sequential:
     """LIF neurons with tau_mem = 20 ms (20 steps), and a layer without neuron as a readout."""
     sizes = [INPUTS, HIDDEN, HIDDEN, HIDDEN]
-    layers = [(layer.Linear(n, m, bias=False), neuron.LIFNode(tau=20e-3 / DT)) for n, m in zip(sizes, sizes[1:])]
+    layers = [(layer.Linear(n, m, bias=False), neuron.LIFNode(tau=20e-3 / DT)) for n, m in pairwise(sizes)]
     network = nn.Sequential(*(part for pair in layers for part in pair), layer.Linear(HIDDEN, CLASSES))
     functional.set_step_mode(network, "m")
     return network

@@ -25,10 +25,12 @@ import io
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fdi.analysis.configs import read_config
@@ -60,13 +62,16 @@ def config_columns(table: pd.DataFrame) -> list[str]:
 
 
 def curves(table: pd.DataFrame) -> pd.DataFrame:
-    """The learning curves of the runs in `table`; a run without a readable metrics.csv has no rows, a half-written last row is dropped."""
-    read = {path: _metrics(Path(path) / "metrics.csv") for path in table["path"]}
-    found = {path: metrics for path, metrics in read.items() if metrics is not None}
-    if not found:
+    """The learning curves of the runs in `table`; a run without a whole metrics.csv has no rows, a half-written last row is dropped."""
+    files: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in table["path"]:
+        header, body = _metrics(Path(path) / "metrics.csv")
+        if body:
+            files[header][path] = body
+    parts = [part for header, bodies in files.items() for part in _parse(header, bodies)]
+    if not parts:
         return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
-    rows = pd.concat(found, names=["path", None]).reset_index("path")
-    return table[list(KEYS)].merge(rows, on="path")
+    return table[list(KEYS)].merge(pd.concat(parts, ignore_index=True), on="path")
 
 
 def _directories(root: Path) -> Iterator[tuple[str, ...]]:
@@ -136,11 +141,25 @@ def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | 
     return values
 
 
-def _metrics(path: Path) -> pd.DataFrame | None:
+def _metrics(path: Path) -> tuple[str, str]:
+    """Header and whole rows of a metrics.csv, both empty if it is not there or a row has too many or too few values."""
     try:
         text = path.read_text(encoding="utf-8")
-        table = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), index_col=False)
     except (OSError, ValueError):
-        return None
-    numeric = all(pd.api.types.is_numeric_dtype(table[column]) for column in table if column != "phase")
-    return table if len(table) and numeric and set(CSV_COLUMNS) <= set(table) else None
+        return "", ""
+    header, _, body = text[: text.rfind("\n") + 1].partition("\n")
+    whole = set(CSV_COLUMNS) <= set(header.split(",")) and body.count(",") == header.count(",") * body.count("\n")
+    return (header, body) if whole else ("", "")
+
+
+def _parse(header: str, bodies: dict[str, str]) -> Iterator[pd.DataFrame]:
+    """The rows of files (path -> body) with one header, all at once because that is fast; halves of them where one cannot be parsed."""
+    types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
+    try:
+        rows = pd.read_csv(io.StringIO(f"{header}\n{''.join(bodies.values())}"), dtype=types, index_col=False)
+    except ValueError:
+        items = list(bodies.items())
+        for half in (items[: len(items) // 2], items[len(items) // 2 :]) if len(items) > 1 else ():
+            yield from _parse(header, dict(half))
+    else:
+        yield rows.assign(path=np.repeat(list(bodies), [body.count("\n") for body in bodies.values()]))

@@ -36,6 +36,8 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
     With --multirun: the product of the sweeps on the command line and in `hydra.sweeper.params`, the command line winning.
     Raises Hydra's and OmegaConf's errors, and ValueError from `prepare`.
     """
+    if arguments.config_dir and not Path(arguments.config_dir).is_dir():
+        raise ValueError(f"--config-dir {arguments.config_dir} is not a folder")
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         cells = list({cell.directory: cell for cell in (_cell(arguments, overrides) for overrides in _split(arguments))}.values())
     if not (arguments.multirun or arguments.cfg):
@@ -81,7 +83,10 @@ def _refuse_one_of_many(cell: Cell) -> None:
 
 def _compose(arguments: Namespace, overrides: list[str]) -> DictConfig:
     folder = [f"hydra.searchpath=[file://{Path(arguments.config_dir).absolute()}]"] if arguments.config_dir else []
-    return compose(arguments.config_name or CONFIG_NAME, overrides=folder + list(overrides), return_hydra_config=True)
+    try:
+        return compose(arguments.config_name or CONFIG_NAME, overrides=folder + list(overrides), return_hydra_config=True)
+    except ValueError as error:  # Hydra's own, for model=3, does not say where
+        raise ValueError(f"{' '.join(overrides)}: {error}") from None
 
 
 def _alive(status: dict[str, Any]) -> bool:

@@ -39,7 +39,9 @@ def _command() -> int:
     from fdi.cli.task import REFUSED, complain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: "=" in word and word[0] != "-")  # argparse wants the overrides in one piece
+    sys.argv[1:] = sorted(
+        sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-")
+    )  # argparse wants the overrides in one piece
     arguments = get_args_parser().parse_args()
     try:
         return _dispatch(arguments)
@@ -75,7 +77,8 @@ def _execute(cells: list[Cell], multirun: bool) -> int:
     if multirun:
         failures = print_summary(cells)
         return max([*codes, FAILED if failures else 0])
-    print_result(cells[0])
+    if codes[0] in (0, INTERRUPTED):
+        print_result(cells[0])
     return codes[0]
 
 

@@ -14,6 +14,7 @@ from fdi.cli.cells import Cell, progress
 from fdi.track.files import RESULT, read_json
 
 LABELS = ("dataset", "model", "init")
+WIDTH = 160  # characters, where there is no terminal to fit
 ORDER = ("done", "running", "failed", "interrupted", "missing")
 
 
@@ -49,7 +50,10 @@ def print_summary(cells: list[Cell]) -> int:
 
 
 def _console() -> Console:
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console
 
 
 def _table(cells: list[Cell]) -> Table:
@@ -60,9 +64,9 @@ def _table(cells: list[Cell]) -> Table:
         row = (*(str(cell.config.name[label]) for label in LABELS), *(chosen[key] for key in varied))
         result = read_json(cell.directory / RESULT)
         results[row] += [result] if result else []
-    table = Table(caption="test accuracy: mean and standard deviation over n seeds")
+    table = Table(caption="test accuracy in percent: mean and standard deviation over n seeds")
     for column in (*LABELS, *varied):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("n", "last epoch", "best validation", "rates (Hz)"):
         table.add_column(column, justify="right")
     for row, found in results.items():
@@ -84,7 +88,7 @@ def _varied(cells: list[Cell]) -> list[str]:
 def _spread(values: list[float]) -> str:
     if not values:
         return "-"
-    return f"{mean(values):.3f} +- {stdev(values):.3f}" if len(values) > 1 else f"{values[0]:.3f}"
+    return f"{100 * mean(values):.1f} +- {100 * stdev(values):.1f}" if len(values) > 1 else f"{100 * values[0]:.1f}"
 
 
 def _rates(results: list[dict[str, Any]]) -> str:

@@ -32,8 +32,8 @@ def jitter(events: Events, rng: np.random.Generator, *, step_sigma: float, unit_
         kept = rng.random(len(units), dtype=np.float32) >= drop
         samples, steps, units = samples[kept], steps[kept], units[kept]
     if step_sigma:
-        steps = steps + np.rint(step_sigma * rng.standard_normal(len(steps), dtype=np.float32)).astype(np.int64)
+        steps = steps + np.rint(step_sigma * rng.standard_normal(len(steps), dtype=np.float32)).astype(np.int32)
     if unit_sigma:
-        units = units + np.rint(unit_sigma * rng.standard_normal(len(units), dtype=np.float32)).astype(np.int64)
+        units = units + np.rint(unit_sigma * rng.standard_normal(len(units), dtype=np.float32)).astype(np.int32)
     inside = (steps >= 0) & (steps < events.steps) & (units >= 0) & (units < channels)
     return table(samples[inside], steps[inside], units[inside], (len(events), events.steps), events.shape, binning)

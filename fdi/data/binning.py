@@ -31,16 +31,19 @@ def table(samples: np.ndarray, steps: np.ndarray, units: np.ndarray, size: tuple
     if binning not in BINNINGS:
         raise DataError(f"binning = {binning} must be one of {', '.join(BINNINGS)}")
     n_units = prod(shape)
-    keys = (np.asarray(samples, dtype=np.int64) * size[1] + steps) * n_units + units
+    kind = np.int32 if size[0] * size[1] * n_units < 2**31 else np.int64  # half the time of a table that fits
+    samples, steps, units = (np.asarray(axis).astype(kind, copy=False) for axis in (samples, steps, units))
+    keys = (samples * kind(size[1]) + steps) * kind(n_units) + units
     keys.sort()
     first = np.ones(len(keys), dtype=bool)
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
     starts = np.flatnonzero(first)
-    rows, columns = np.divmod(keys[starts], n_units)
+    keys = keys[starts]
+    rows = keys // kind(n_units)
     indptr = np.zeros(size[0] * size[1] + 1, dtype=np.int64)
     np.cumsum(np.bincount(rows, minlength=size[0] * size[1]), out=indptr[1:])
-    counts = np.diff(starts, append=len(keys)).astype(np.float32) if binning == "counts" else None
-    return Events(indptr, columns.astype(np.int32), tuple(shape), size[1], counts)
+    counts = np.diff(starts, append=len(first)).astype(np.float32) if binning == "counts" else None
+    return Events(indptr, (keys - rows * kind(n_units)).astype(np.int32, copy=False), tuple(shape), size[1], counts)
 
 
 def bin_recordings(
@@ -61,11 +64,14 @@ def bin_recordings(
 def coordinates(events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The inverse of `table`: sample, step and unit of every spike, a spike that counts n times listed n times."""
     inside = slice(events.indptr[0], events.indptr[-1])
-    rows, units = np.repeat(np.arange(len(events) * events.steps), np.diff(events.indptr)), events.units[inside]
+    per_step, n, units = np.diff(events.indptr), len(events), events.units[inside]
     if events.counts is not None:
         times = events.counts[inside].astype(np.int64)
-        rows, units = np.repeat(rows, times), np.repeat(units, times)
-    return *np.divmod(rows, events.steps), units
+        ends = np.concatenate([[0], np.cumsum(times)])
+        per_step = np.diff(ends[events.indptr - events.indptr[0]])
+        units = np.repeat(units, times)
+    samples = np.repeat(np.arange(n, dtype=np.int32), per_step.reshape(n, events.steps).sum(axis=1))
+    return samples, np.repeat(np.tile(np.arange(events.steps, dtype=np.int32), n), per_step), units
 
 
 def join(parts: Sequence[Events]) -> Events:

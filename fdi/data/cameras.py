@@ -68,6 +68,8 @@ def dvs_gesture(
     """
     if size < 1 or 128 % size or not 0 <= drop < 1:
         raise DataError(f"dvs_gesture: size must divide 128 and 0 <= drop < 1, got size = {size}, drop = {drop}")
+    if duration > LONGEST:
+        raise DataError(f"dvs_gesture: duration = {duration} s is longer than any recording; at most {LONGEST} s")
     root, steps, shape = ensure("dvs_gesture", root), steps_in(duration, dt), (2, size, size)
     train, test = (recordings("DVSGesture", root, train) for train in (True, False))
     warn_unless_complete(train, 1077)

@@ -23,10 +23,8 @@ def middle(events: Events, steps: int) -> np.ndarray:
 
 def crop(events: Events, starts: np.ndarray, steps: int, drop: float, binning: str, rng: np.random.Generator) -> Events:
     """`steps` steps of each recording from step `starts` [B] on, each spike left out with probability `drop`."""
-    samples, rows, units = coordinates(events)
-    rows = rows - starts[samples]
-    kept = (rows >= 0) & (rows < steps)
-    kept &= rng.random(len(kept), dtype=np.float32) >= drop
+    samples, rows, units = coordinates(_window(events, starts, steps))
+    kept = rng.random(len(units), dtype=np.float32) >= drop
     return table(samples[kept], rows[kept], units[kept], (len(events), steps), events.shape, binning)
 
 
@@ -37,6 +35,15 @@ def to_frames(events: Events, rng: np.random.Generator | None = None) -> Frames:
     values = np.zeros((len(events) * events.steps, prod(events.shape)), dtype=np.uint8)
     values[rows, events.units[inside]] = 1 if events.counts is None else np.minimum(events.counts[inside], 255)
     return Frames(values.reshape(len(events), events.steps, *events.shape))
+
+
+def _window(events: Events, starts: np.ndarray, steps: int) -> Events:
+    """Steps starts..starts + steps of each recording; they must lie within the table."""
+    edges = events.indptr[(np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps + 1)]
+    pieces = [slice(a, b) for a, b in zip(edges[:, 0].tolist(), edges[:, -1].tolist())]
+    indptr = np.concatenate([[0], np.cumsum(np.diff(edges, axis=1))])
+    units, counts = (np.concatenate([column[piece] for piece in pieces]) for column in (events.units, events.counts))
+    return Events(indptr, units, events.shape, steps, counts)
 
 
 def _room(events: Events, steps: int) -> np.ndarray:

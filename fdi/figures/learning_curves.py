@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from fdi.figures import style
 ABOUT = "accuracies and rates over epochs, mean and standard deviation over seeds, per data set and architecture"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
+WIDTH = 60  # characters in a line above the panels
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
@@ -67,7 +69,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
     figure.supxlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch", fontsize=style.RC["axes.labelsize"])
     title = page["title"].iloc[0] + (": mean and standard deviation over n seeds" if page["n"].max() > 1 else "")
-    figure.legend(handles=handles, title=title, loc="outside upper left", alignment="left", ncols=2)
+    columns = 2 if max(len(handle.get_label()) for handle in handles) <= WIDTH // 2 else 1
+    figure.legend(handles=handles, title=fill(title, WIDTH), loc="outside upper left", alignment="left", ncols=columns)
 
 
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +82,7 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the seeds of one cell; the long form of it."""
     parts = []
-    for quantity in (*TITLES, *(column for column in metrics if column.startswith("rate/"))):
+    for quantity in (column for column in metrics if column in TITLES or column.startswith("rate/")):
         scale = 100.0 if quantity in TITLES else 1.0
         by_seed = scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
         if len(by_seed):
@@ -99,11 +102,11 @@ def _names(cell: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _draw_line(axes: Axes, rows: pd.DataFrame) -> None:
-    color = style.color(rows["init"].iloc[0])
-    marker = "o" if len(rows) == 1 else None
-    axes.plot(rows["epoch"], rows["mean"], color=color, linestyle=style.line(rows["number"].iloc[0]), marker=marker, markersize=3)
-    if rows["n"].iloc[0] > 1:
-        axes.fill_between(rows["epoch"], rows["mean"] - rows["sd"], rows["mean"] + rows["sd"], color=color, alpha=0.2, linewidth=0)
+    first, marker = rows.iloc[0], "o" if len(rows) == 1 else None
+    axes.plot(rows["epoch"], rows["mean"], **style.look(first["init"], first["number"]), marker=marker, markersize=3)
+    if first["n"] > 1:
+        low, high = rows["mean"] - rows["sd"], rows["mean"] + rows["sd"]
+        axes.fill_between(rows["epoch"], low, high, color=style.color(first["init"]), alpha=0.2, linewidth=0)
 
 
 def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: pd.DataFrame) -> None:
@@ -114,13 +117,13 @@ def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, pag
         panel.set_title(TITLES.get(quantity, f"{quantity.removeprefix('rate/')} rate (Hz)"))
         panel.set_xlim(min(first, 1) - 0.5, last + 0.5)
         panel.set_ylim(-0.02 * top, 1.02 * top)
-        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         if first < 1:
             panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)
 
 
 def _handle(row: pd.Series) -> Line2D:
-    return Line2D([], [], color=style.color(row["init"]), linestyle=style.line(row["number"]), label=f"{row['line']} (n = {row['n']})")
+    return Line2D([], [], **style.look(row["init"], row["number"]), label=fill(f"{row['line']} (n = {row['n']})", WIDTH))
 
 
 def _top(rates: pd.DataFrame) -> float:

@@ -59,9 +59,10 @@ def color(init: str) -> str:
     return COLORS.get(init) or OTHER_COLORS[zlib.crc32(init.encode()) % len(OTHER_COLORS)]
 
 
-def line(number: int) -> Any:
-    """The line style of the number-th config of one initialization."""
-    return LINES[number % len(LINES)]
+def look(init: str, number: int) -> dict[str, Any]:
+    """Colour, line style and opacity of the number-th config of an initialization."""
+    again, style = divmod(number, len(LINES))
+    return {"color": color(init), "linestyle": LINES[style], "alpha": 0.5**again}
 
 
 def page(mosaic: Sequence[Sequence[str]]) -> tuple[Figure, dict[str, Axes]]:

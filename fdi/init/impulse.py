@@ -95,7 +95,7 @@ def _impulse_response(step: Step, shape: tuple[int, ...]) -> tuple[Tensor, float
 
 def _open_snntorch(neuron: Any, dt: float) -> tuple[float, float, float | None, tuple[int, ...], Step]:
     neuron.reset_mem()
-    twin = copy.deepcopy(neuron).double()
+    twin = copy.deepcopy(neuron).cpu().double()
     twin.init_hidden = True
     twin.recurrent = nn.Identity()
     alpha = getattr(twin, "alpha", None)
@@ -114,18 +114,19 @@ def _open_norse(neuron: Any, dt: float) -> tuple[float, float | None, float | No
     parameters = getattr(neuron.p, "lif", neuron.p)
     if not hasattr(parameters, "v_th"):
         raise Unmeasurable("has no threshold")
+    device = torch.as_tensor(parameters.v_th).device
     twin = copy.deepcopy(neuron)
     twin.record_states = False
     if hasattr(twin, "input_weights"):
         twin.hidden_size = 1
-        twin.input_weights = nn.Parameter(torch.ones(1, 1, dtype=torch.float64))
-        twin.recurrent_weights = nn.Parameter(torch.zeros(1, 1, dtype=torch.float64))
+        twin.input_weights = nn.Parameter(torch.ones(1, 1, dtype=torch.float64, device=device))
+        twin.recurrent_weights = nn.Parameter(torch.zeros(1, 1, dtype=torch.float64, device=device))
     over_time = not any(base.__name__ in ("SNNCell", "SNNRecurrentCell") for base in type(twin).__mro__)
     state = None
 
     def step(x: Tensor) -> Tensor:
         nonlocal state
-        _, state = twin(x[None] if over_time else x, state)
+        _, state = twin((x[None] if over_time else x).to(device), state)
         return getattr(state, "lif", state).v
 
     tau_mem, tau_syn = (
@@ -136,7 +137,7 @@ def _open_norse(neuron: Any, dt: float) -> tuple[float, float | None, float | No
 
 def _open_spikingjelly(neuron: Any, dt: float) -> tuple[float, float | None, None, tuple[int, ...], Step]:
     neuron.reset()
-    twin = copy.deepcopy(neuron).double()
+    twin = copy.deepcopy(neuron).cpu().double()
     if "s" not in twin.supported_step_mode():
         raise Unmeasurable("cannot be driven step by step (it has no single-step mode)")
     twin.step_mode = "s"

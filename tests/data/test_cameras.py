@@ -121,6 +121,8 @@ def test_damaged_gestures(gestures: Path):
         dvs_gesture(root=gestures, **GESTURE)
     with pytest.raises(DataError, match="size must divide 128"):
         dvs_gesture(root=gestures, **GESTURE, size=33)
+    with pytest.raises(DataError, match=r"duration = 30\.0 s is longer than any recording"):
+        dvs_gesture(root=gestures, **GESTURE | dict(duration=30.0))
 
 
 def _recordings() -> Events:

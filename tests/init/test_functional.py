@@ -61,9 +61,7 @@ def test_dale_weights_balance_and_reach_the_target(fill, recurrent):
 
 
 def test_a_generator_makes_the_weights_reproducible():
-    first, second, other = (
-        fluctuation_driven_normal_(torch.empty(4, 5), nu=NU, generator=seeded(seed), **TIMES) for seed in (1, 1, 2)
-    )
+    first, second, other = (fluctuation_driven_normal_(torch.empty(4, 5), nu=NU, generator=seeded(seed), **TIMES) for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 

@@ -53,7 +53,9 @@ def test_dale_rates_equal_the_authors_library(shared):
         ff, own = Afferent(row["n_ff"], row["nu"], *exc), Afferent(row["n_inh"], row["nu"], *inh)
         lambdas = dale_exponential(ff, own, rec, sigma_u=row["sigma_u"], alpha=row["alpha"])
         expected = row["lambda_ff"], row["lambda_inh"], row["lambda_rec"]
-        assert lambdas == (pytest.approx(expected[0], abs=1e-10), pytest.approx(expected[1], abs=1e-10), pytest.approx(expected[2], abs=1e-10))
+        assert (lambdas[2] is None) == (expected[2] is None)
+        present = slice(None) if rec else slice(2)
+        np.testing.assert_allclose(lambdas[present], expected[present], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +72,13 @@ def test_simulated_membrane_is_on_target(n, nu, tau_mem, tau_syn, dt, mu_u, sigm
     rng = np.random.default_rng(0)
     afferent = Afferent(n, nu, *psp_kernel_integrals(tau_mem, tau_syn, dt))
     ((mu_w, sigma_w),) = normal_weights([afferent], sigma_u=sigma_u, mu_u=mu_u)
-    deviation = sigma_w * rng.standard_normal((n, 200))
-    spikes = rng.poisson(nu * dt, (20_000, n)).astype(np.float64)
+    deviation = sigma_w * rng.standard_normal((n, 400))
+    spikes = rng.poisson(nu * dt, (10_000, n)).astype(np.float64)
     u = membrane(spikes @ np.hstack((mu_w + deviation, mu_w - deviation)), tau_mem, tau_syn, dt)
     assert u.mean() == pytest.approx(mu_u, abs=0.03 * abs(mu_u) + 1e-12)
     assert math.sqrt(u.var(0).mean()) == pytest.approx(sigma_u, rel=0.03)
     spread_of_means = math.sqrt(n * nu**2) * afferent.eps_bar * sigma_w
-    assert u.mean(0).std() == pytest.approx(spread_of_means, rel=0.05)
+    assert u.mean(0).std() == pytest.approx(spread_of_means, rel=0.1)
 
 
 @pytest.mark.parametrize("rec", [REC, None], ids=["recurrent", "feed-forward"])
@@ -150,7 +152,7 @@ def test_variance_shares():
         (lambda: dale_exponential(FF, OWN, REC, sigma_u=1.0, alpha=0.0), r"alpha = 0\.0, .* must lie between 0 and 1"),
         (lambda: dale_lognormal(FF, OWN, sigma_u=math.nan), r"sigma_u = nan must be positive"),
         (lambda: sigma_u_from_xi(0.0, 0.0), r"xi = 0\.0 must be positive; 1 to 3 is recommended"),
-        (lambda: sigma_u_from_xi(1.0, 2.0), r"mu_u = 1\.0 must lie below theta = 1\.0: .* the mean causes the spikes, not the fluctuations"),
+        (lambda: sigma_u_from_xi(1.0, 2.0), r"mu_u = 1\.0 must lie below theta = 1\.0: at or above it the mean causes the spikes"),
         (
             lambda: normal_weights([Afferent(1, 1.0, *EXC)], sigma_u=0.01, mu_u=0.9),
             r"sigma_w\^2 = .* for n = 1, nu = 1\.0 Hz and mu_w = .*take mu_u closer to 0, a larger sigma_u \(a smaller xi\) or more inputs",

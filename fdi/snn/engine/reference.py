@@ -34,7 +34,8 @@ class ReferenceEngine:
     def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
         network.zero_grad(set_to_none=True)
         loss, outcome = _outcome(run(network, dense(network, inputs)), labels, objective)
-        loss.backward()
+        if loss.requires_grad:  # in fewer than three steps nothing that a weight delivers reaches the readout
+            loss.backward()
         for weight in network.parameters():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)

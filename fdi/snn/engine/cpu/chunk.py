@@ -62,8 +62,11 @@ def _backward_from_readout(n, plan, c, tables, d_tables, natural, mode, work):
         size, first = plan.units[layer], plan.count_at[layer]
         g = _state(work.adjoints, plan, layer, block, steps + 2)
         for s in range(n):
-            g[s, :steps, :size] = work.pull[s, first : first + size]
-            g[s, :steps, size:] = 0
+            for t in range(steps):
+                for j in range(size):
+                    g[s, t, j] = work.pull[s, first + j]
+                for j in range(size, g.shape[2]):
+                    g[s, t, j] = 0
     top = layers - 1
     u = _state(work.potentials, plan, top, block, steps + 1)
     d_table, _ = _tables(d_tables, plan, top)
@@ -129,8 +132,9 @@ def run_chunk(first, last, plan, c, tables, natural, inputs, labels, loss, work,
                 u[s], classes, labels[b], loss.mode, loss.task_weight * loss.scale, work.peak[s], work.slope[s]
             )
             regularizers[b] = bounds(spikes[b], plan.population_at, loss.group, loss.bounds, loss.scale, work.pull[s])
-            if readout.size > 0:
-                readout[b] = u[s, 1:, :classes]
+            for t in range(readout.shape[1]):
+                for k in range(classes):
+                    readout[b, t, k] = u[s, t + 1, k]
         if d_tables.size > 0:
             _backward_from_readout(n, plan, c, tables, d_tables, natural, loss.mode, work)
             for layer in range(layers - 2, -1, -1):

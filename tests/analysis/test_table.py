@@ -1,0 +1,170 @@
+"""The summary: known accuracies in, known statistics out."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from fdi.analysis.cells import cell_columns, short_names, shown
+from fdi.analysis.collect import runs
+from fdi.analysis.published import PUBLISHED, SOURCES, published
+from fdi.analysis.render import markdown, readable
+from fdi.analysis.statistics import paired, summary
+from fdi.analysis.table import summarize
+
+FLUCT, KAIMING = [0.95, 0.93, 0.97], [0.5, 0.55, 0.6]
+
+
+@pytest.fixture
+def both(write_run, tmp_path):
+    for seed, (a, b) in enumerate(zip(FLUCT, KAIMING)):
+        write_run("fluct", seed, a, rates={"h1": 8.0 + seed})
+        write_run("kaiming", seed, b, rates={"h1": 1.0})
+    write_run("fluct", 3, None, status={"state": "failed", "epoch": 2, "epochs": 20, "error": "Diverged"})
+    write_run("fluct", 4, None, status={"state": "running", "epoch": 9, "epochs": 20})
+    write_run("kaiming", 5, 0.0)
+    return runs(tmp_path)
+
+
+def row(table: pd.DataFrame, **values: object) -> pd.Series:
+    for column, value in values.items():
+        table = table[table[column.replace("__", ".")] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+def test_statistics_of_a_cell(both):
+    fluct = row(summarize(both), init="fluct")
+    assert (fluct["n"], fluct["failed"], fluct["partial"]) == (3, 1, 1)
+    assert tuple(fluct[["accuracy", "sd", "low", "high"]]) == pytest.approx(summary(FLUCT)[1:])
+    assert fluct["accuracy_best"] == pytest.approx(0.96)
+    assert fluct["rate/h1"] == pytest.approx(9.0)
+
+
+def test_difference_uses_the_seeds_both_have(both):
+    table = summarize(both)
+    fluct, kaiming = row(table, init="fluct"), row(table, init="kaiming")
+    expected = paired(FLUCT, KAIMING)
+    assert fluct["versus_n"] == 3
+    assert tuple(fluct[["versus", "versus_low", "versus_high"]]) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert kaiming["n"] == 4
+    assert pd.isna(kaiming["versus"])
+
+
+def test_only_differing_columns_make_cells(write_run, tmp_path):
+    for sigma_u in (0.5, 1.0):
+        write_run("fluct", 0, sigma_u / 2, identity=f"{int(10 * sigma_u):08x}", config={"init.sigma_u": sigma_u})
+    write_run("kaiming", 0, 0.1)
+    table = summarize(runs(tmp_path))
+    assert list(table.columns[:5]) == ["dataset", "model", "init", "init.sigma_u", "n"]
+    assert row(table, init="fluct", init__sigma_u=0.5)["accuracy"] == 0.25
+    assert row(table, init="fluct", init__sigma_u=1.0)["versus"] == pytest.approx(0.4)
+
+
+def test_baseline_has_the_same_config_but_for_init(write_run, tmp_path):
+    for epochs, (a, b) in {20: (0.8, 0.5), 200: (0.9, 0.7)}.items():
+        write_run("fluct", 0, a, identity=f"{epochs:08x}", config={"trainer.epochs": epochs})
+        write_run("kaiming", 0, b, identity=f"{epochs:08x}", config={"trainer.epochs": epochs})
+    table = summarize(runs(tmp_path))
+    assert row(table, init="fluct", trainer__epochs=20)["versus"] == pytest.approx(0.3)
+    assert row(table, init="fluct", trainer__epochs=200)["versus"] == pytest.approx(0.2)
+
+
+def test_two_baselines_are_none(write_run, tmp_path):
+    write_run("fluct", 0, 0.9)
+    for gain in (1.0, 2.0):
+        write_run("kaiming", 0, 0.5, identity=f"{int(gain):08x}", config={"init.gain": gain})
+    assert pd.isna(row(summarize(runs(tmp_path)), init="fluct")["versus"])
+
+
+def test_a_key_that_goes_with_the_data_set_is_no_difference(write_run, tmp_path):
+    write_run(dataset="randman", config={"trainer.epochs": 200})
+    write_run(dataset="shd", config={"trainer.epochs": 100})
+    assert cell_columns(runs(tmp_path)) == ["dataset", "model", "init"]
+
+
+def test_an_object_differs_by_its_target_not_by_its_arguments(write_run, tmp_path):
+    write_run(identity="00000001", config={"optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.9, 0.999]}})
+    write_run(identity="00000002", config={"optimizer": {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.005}})
+    assert cell_columns(runs(tmp_path)) == ["dataset", "model", "init", "optimizer._target_"]
+
+
+def test_words_and_numbers_in_one_column(write_run, tmp_path):
+    for i, nu in enumerate(("auto", 15.8, None)):
+        write_run(identity=f"{i:08x}", config={"init.nu": nu})
+    table = readable(summarize(runs(tmp_path)))
+    assert sorted(table["init.nu"]) == ["-", "15.8", "auto"]
+
+
+def test_runs_of_one_seed_in_one_cell_count_once(write_run, tmp_path):
+    write_run("fluct", 0, 0.4, identity="00000001")
+    write_run("fluct", 0, 0.6, identity="00000002")
+    write_run("fluct", 1, 0.9)
+    found = row(summarize(runs(tmp_path)), init="fluct")
+    assert (found["n"], found["accuracy"]) == (2, pytest.approx(0.7))
+
+
+def test_broken_runs_are_in_no_cell(write_run, tmp_path):
+    write_run("fluct", 0, 0.9)
+    (write_run("fluct", 1, 0.1) / "result.json").write_text("{")
+    assert row(summarize(runs(tmp_path)), init="fluct")["accuracy"] == 0.9
+
+
+def test_nothing_but_broken_runs_is_an_error(write_run, tmp_path):
+    (write_run() / "result.json").write_text("{")
+    with pytest.raises(ValueError, match="all 1 runs are broken"):
+        summarize(runs(tmp_path))
+
+
+def test_published_values_stand_beside_ours_with_their_source(both):
+    table = readable(summarize(both))
+    assert row(table, init="fluct")["published"] == "96.3 [K] one run, 200 epochs"
+    assert row(table, init="fluct")["mean"] == "95.0"
+    assert row(table, init="kaiming")["published"] == ""
+
+
+def test_published_values_need_the_same_sigma_u():
+    run = {"dataset": "randman", "model": "dense", "init": "fluct"}
+    assert len(published(run | {"init.sigma_u": 1.0})) == 1
+    assert published(run | {"init.sigma_u": 0.5}) == []
+
+
+def test_every_published_value_has_a_known_source():
+    assert all(entry.source in SOURCES and 0 <= entry.accuracy <= 1 for entry in PUBLISHED)
+
+
+def test_readable_text(both):
+    fluct = row(readable(summarize(both)), init="fluct")
+    assert fluct["95 % interval"] == "90.0 to 100.0"
+    assert fluct["rates (Hz)"] == "h1 9.0"
+    assert fluct["not finished"] == "1 failed, 1 partial"
+    assert fluct["minus kaiming"].startswith("+40.0 (+37.0 to +45.0) n=3")
+
+
+def test_markdown_has_equal_columns_and_names_the_sources(both):
+    text = markdown(summarize(both))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 4
+    assert len({line.count("|") for line in lines}) == 1
+    assert "[K] the authors' notebooks" in text
+
+
+def test_csv_reads_back(both):
+    table = summarize(both)
+    again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    assert list(again.columns) == list(table.columns)
+    assert again["accuracy"].tolist() == pytest.approx(table["accuracy"].tolist())
+
+
+def test_short_names():
+    columns = ["init", "model.hidden", "homeostasis.upper.strength", "homeostasis.lower.strength", "optimizer._target_"]
+    assert list(short_names(columns).values()) == ["init", "hidden", "upper.strength", "lower.strength", "optimizer"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "null"), (True, "true"), (1.0, "1"), (0.25, "0.25"), ("[1, 2]", "[1, 2]"), ("torch.optim.Adam", "Adam")]
+)
+def test_shown(value, text):
+    assert shown(value) == text

@@ -1,0 +1,84 @@
+"""`fdi-table` as a user types it."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from fdi.analysis.cli import main
+
+
+@pytest.fixture
+def table(write_run, tmp_path, capsys):
+    write_run("fluct", 0, 0.9)
+    write_run("fluct", 1, 0.8, identity="12345678", config={"init.sigma_u": 0.5, "model.hidden": [64], "trainer.early": None})
+    write_run("kaiming", 0, 0.5, config={"trainer.early": True})
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = main([*words, "--results", str(tmp_path)])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("filters", "accuracies"),
+    [
+        ([], [0.8, 0.9, 0.5]),
+        (["init=fluct"], [0.8, 0.9]),
+        (["init=fluct,kaiming", "seed=0"], [0.9, 0.5]),
+        (["init.sigma_u=0.50"], [0.8]),
+        (["init.sigma_u=1"], [0.9]),
+        (["model.hidden=[128,128]"], [0.9, 0.5]),
+        (["id=12345678"], [0.8]),
+        (["trainer.early=true"], [0.5]),
+        (["init.sigma_u=null"], [0.5]),
+    ],
+)
+def test_filters(table, filters, accuracies):
+    code, out, _ = table(*filters, "--csv")
+    assert code == 0
+    assert sorted(pd.read_csv(io.StringIO(out))["accuracy"]) == sorted(accuracies)
+
+
+def test_terminal_table(table):
+    code, out, _ = table()
+    assert code == 0
+    assert "90.0" in out
+    assert "3 runs: 3 done" in out
+
+
+def test_markdown(table):
+    assert table("--markdown")[1].startswith("| dataset | model | init |")
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("datset=randman", "no column datset; did you mean dataset?"),
+        ("zzz=1", "no column zzz; it must be a key of the config"),
+        ("init=xavier", "no run has init=xavier"),
+        ("init", "cannot read 'init'; write column=value"),
+        ("init=[fluct", "cannot read the value [fluct"),
+    ],
+)
+def test_a_bad_filter_is_one_line(table, word, line):
+    code, out, err = table(word)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"fdi-table: {line}")
+    assert err.count("\n") == 1
+
+
+def test_no_runs_is_one_line_with_the_command_that_makes_some(tmp_path, capsys):
+    assert main(["--results", str(tmp_path)]) == 1
+    expected = f"fdi-table: no runs in {tmp_path / 'runs'}; make some: fdi-run -m init=kaiming,fluct 'seed=range(3)'\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_broken_runs_are_listed(write_run, tmp_path, table):
+    (write_run("fluct", 7) / "result.json").write_text("{")
+    _, out, _ = table()
+    assert "4 runs: 3 done, 1 broken" in out
+    assert "seed=7-0123abcd" in out

@@ -1,0 +1,83 @@
+"""`fdi-figures` as a user types it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fdi.figures.cli import main
+
+
+@pytest.fixture
+def figures(tmp_path, capsys):
+    def call(*words: str) -> tuple[int, str, str]:
+        code = main([*words, "--results", str(tmp_path), "--out", str(tmp_path / "out")])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_files_then_table(write_run, tmp_path, figures):
+    write_run("fluct", 0, [0.1, 0.3, 0.5])
+    write_run("kaiming", 0, [0.1, 0.1, 0.1])
+    code, out, _ = figures()
+    files = [tmp_path / "out" / f"learning_curves_randman_dense.{kind}" for kind in ("pdf", "png")]
+    assert code == 0
+    assert out.splitlines()[:2] == [str(file) for file in files]
+    assert "+40.0" in out
+    assert files[0].read_bytes().startswith(b"%PDF")
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_equal_runs_give_equal_files(write_run, tmp_path, figures):
+    write_run("fluct", 0, [0.1, 0.3, 0.5])
+    figures()
+    first = [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
+    figures("learning_curves")
+    assert first == [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
+
+
+def test_names_of_files_have_no_odd_characters(write_run, tmp_path, figures):
+    write_run("fluct", 0, [0.1], model="my model")
+    figures()
+    assert (tmp_path / "out" / "learning_curves_randman_my-model.png").exists()
+
+
+def test_missing_data_is_listed_with_its_command(write_run, figures):
+    write_run("fluct", 0, [0.1], done=False)
+    code, out, _ = figures()
+    assert code == 1
+    assert "missing: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct 'seed=range(3)'" in out
+    assert "1 runs: 1 running" in out
+
+
+def test_list(figures):
+    code, out, _ = figures("--list")
+    assert code == 0
+    assert out.startswith("learning_curves: ")
+
+
+def test_an_unknown_figure_is_one_line(figures):
+    assert figures("learning_curve") == (2, "", "fdi-figures: no figure learning_curve; choose one of learning_curves\n")
+
+
+def test_no_runs_is_one_line(figures, tmp_path):
+    code, out, err = figures()
+    assert (code, out) == (1, "")
+    assert err.startswith(f"fdi-figures: no runs in {tmp_path / 'runs'}; make some: fdi-run")
+    assert err.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(write_run, tmp_path, figures):
+    write_run("fluct", 0, [0.1])
+    (tmp_path / "out").write_text("in the way")
+    code, _, err = figures()
+    assert code == 1
+    assert err.count("\n") == 1
+
+
+def test_neither_torch_nor_a_window_is_needed():
+    code = "import sys, fdi.figures.cli; sys.exit(bool({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

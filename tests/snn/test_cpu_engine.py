@@ -1,0 +1,201 @@
+"""The fast engine computes what the reference engine computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from fdi.inputs import Constant, Events, Frames, Input
+from fdi.snn.engine.cpu import CpuEngine
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.models import dale, dense
+from fdi.snn.network import Network
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+
+UNITS, CLASSES, DT = 9, 4, 2e-3
+KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
+PROPERTY = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck), derandomize=True)
+OBJECTIVES = [
+    Objective(),
+    Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
+    Objective("last", upper=UpperBound(0.5, 0.2, axes=1), task_weight=0.3),
+    Objective("max", lower=LowerBound(1.0, 2.0), task_weight=0.0),
+]
+
+
+def build(kind: str, steps: int, sizes: list[int], skip: bool, **options) -> Network:
+    given = dict(input_shape=(UNITS,), classes=CLASSES, steps=steps, dt=DT, skip=skip, **options)
+    if kind.startswith("dale"):
+        inhibitory = [1 + n // 4 for n in sizes]
+        return dale(excitatory=sizes, inhibitory=inhibitory, recurrent_excitation="without" not in kind, **given)
+    return dense(hidden=sizes, recurrent=kind == "recurrent", **given)
+
+
+def draw_weights(network: Network, scale: float, seed: int) -> Network:
+    generator = torch.Generator().manual_seed(seed)
+    for projection in network.projections:
+        with torch.no_grad():
+            weight = torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64) * scale / projection.fan_in**0.5
+            projection.weight.copy_(weight.abs() if projection.nonnegative else weight)
+    return network
+
+
+def draw_input(kind: str, samples: int, steps: int, shape: tuple[int, ...], density: float, seed: int) -> Input:
+    rng = np.random.default_rng(seed)
+    if kind == "constant":
+        return Constant(rng.random((samples, *shape)), steps, scale=2.0, shift=-0.5)
+    counts = (rng.random((samples, steps, *shape)) < density) * rng.integers(1, 4, (samples, steps, *shape))
+    if kind == "frames":
+        return Frames(counts.astype(np.uint8))
+    flat = counts.reshape(samples * steps, -1)
+    rows, units = np.nonzero(flat)
+    indptr = np.searchsorted(rows, np.arange(samples * steps + 1))
+    values = flat[rows, units].astype(np.float32) if kind == "counted events" else None
+    return Events(indptr, units.astype(np.int32), shape, steps, values)
+
+
+@st.composite
+def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
+    """(network in float64, input, labels, objective, chunk)."""
+    steps, samples = draw(st.integers(1, 24)), draw(st.integers(1, 9))
+    sizes = draw(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+    network = build(draw(st.sampled_from(KINDS)), steps, sizes, draw(st.booleans()))
+    seed = draw(st.integers(0, 1000))
+    network = draw_weights(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)
+    kind = draw(st.sampled_from(["events", "counted events", "frames", "constant"]))
+    x = draw_input(kind, samples, steps, network.input_shape, draw(st.sampled_from([0.0, 0.1, 0.3, 0.9])), seed)
+    labels = np.random.default_rng(seed).integers(0, CLASSES, samples)
+    return network, x, labels, draw(st.sampled_from(OBJECTIVES)), draw(st.integers(1, 5))
+
+
+def gradients(network: Network) -> list[np.ndarray]:
+    return [projection.weight.grad.numpy().copy() for projection in network.projections]
+
+
+def assert_close(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    """Equal to `tolerance` of the largest expected number."""
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1e-30, np.abs(expected).max(initial=0)))
+
+
+@PROPERTY
+@given(cases())
+def test_step_and_evaluate_equal_the_reference_in_float64(case):
+    network, x, labels, objective, chunk = case
+    engine = CpuEngine(threads=2, chunk=chunk)
+    expected = ReferenceEngine().step(network, x, labels, objective)
+    expected_gradients = gradients(network)
+    for outcome in (engine.step(network, x, labels, objective), engine.evaluate(network, x, labels, objective)):
+        assert (outcome.samples, outcome.correct) == (expected.samples, expected.correct)
+        assert outcome.task == pytest.approx(expected.task, rel=1e-9, abs=1e-12)
+        assert outcome.regularizer == pytest.approx(expected.regularizer, rel=1e-9, abs=1e-12)
+        for name, counts in expected.counts.items():
+            np.testing.assert_array_equal(outcome.counts[name], counts)
+    for actual, wanted in zip(gradients(network), expected_gradients):
+        assert_close(actual, wanted, 1e-9)
+
+
+@PROPERTY
+@given(cases())
+def test_simulate_equals_the_reference_in_float64(case):
+    network, x, _, _, chunk = case
+    expected = ReferenceEngine().simulate(network, x)
+    activity = CpuEngine(threads=2, chunk=chunk).simulate(network, x)
+    assert_close(activity.readout.numpy(), expected.readout.numpy(), 1e-9)
+    for name, counts in expected.counts.items():
+        np.testing.assert_array_equal(activity.counts[name].numpy(), counts.numpy())
+
+
+@PROPERTY
+@given(cases())
+def test_gradients_equal_the_reference_in_float32(case):
+    network, x, labels, objective, chunk = case
+    network = network.float()
+    expected = ReferenceEngine().step(network, x, labels, objective)
+    expected_gradients = gradients(network)
+    outcome = CpuEngine(threads=1, chunk=chunk).step(network, x, labels, objective)
+    assume(all((outcome.counts[name] == counts).all() for name, counts in expected.counts.items()))
+    for actual, wanted in zip(gradients(network), expected_gradients):
+        assert actual.dtype == np.float32
+        assert_close(actual, wanted, 1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_bit_identical_for_any_number_of_threads(kind):
+    network = draw_weights(build(kind, 20, [33, 17], skip=False), 10.0, seed=0)
+    x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
+    labels = np.arange(23) % CLASSES
+    results = []
+    for threads in (1, 1, 2, 3):
+        engine = CpuEngine(threads, chunk=4)
+        engine.step(network, x, labels, OBJECTIVES[1])
+        engine.step(network, x, labels, OBJECTIVES[1])
+        results.append(gradients(network))
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            assert np.abs(a).max() > 0
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_network_silent_from_the_start_shares_the_gradient_among_equal_maxima():
+    network = build("dense", 12, [5], skip=False, readout_u_init=0.0).double()
+    x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
+    labels = np.zeros(3, dtype=np.int64)
+    draw_weights(network, 0.0, seed=0)
+    ReferenceEngine().step(network, x, labels, Objective())
+    expected = gradients(network)
+    CpuEngine(1).step(network, x, labels, Objective())
+    for actual, wanted in zip(gradients(network), expected):
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-15)
+
+
+def test_traces_come_from_the_reference():
+    network = draw_weights(build("dense", 12, [5], skip=False), 10.0, seed=0)
+    x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
+    assert CpuEngine(1).simulate(network, x, record=("spikes",)).spikes["h1"].shape == (12, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "words"),
+    [
+        (draw_input("events", 2, 5, (UNITS + 1,), 0.5, 0), [0, 1], "shape"),
+        (draw_input("events", 2, 5, (UNITS,), 0.5, 0), [0, CLASSES], "labels"),
+        (draw_input("events", 2, 5, (UNITS,), 0.5, 0), [0], "labels"),
+        (Events(np.array([0, 1]), np.array([UNITS], dtype=np.int32), (UNITS,), 1), [0], "event units"),
+    ],
+)
+def test_what_would_read_or_write_elsewhere_is_refused(x, labels, words):
+    network = build("dense", x.steps, [5], skip=False)
+    with pytest.raises(ValueError, match=words):
+        CpuEngine(1).step(network, x, np.array(labels), Objective())
+
+
+REFERENCE = {
+    "dense": lambda spec: dense((30,), hidden=(16, 12), **spec),
+    "recurrent": lambda spec: dense((30,), hidden=(16, 12), recurrent=True, **spec),
+    "dale": lambda spec: dale((30,), excitatory=16, inhibitory=4, **spec),
+}
+DALE_ORDER = ("input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", "e1->readout")
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_equals_the_authors_library(name, shared):
+    expected = np.load(shared / "reference" / f"{name}.npz")
+    network = REFERENCE[name](dict(classes=5, steps=60, dt=DT, readout_u_init=-1e-3)).double()
+    by_name = {projection.name: projection.weight for projection in network.projections}
+    weights = [by_name[key] for key in DALE_ORDER] if name == "dale" else list(by_name.values())
+    for i, weight in enumerate(weights):
+        with torch.no_grad():
+            weight.copy_(torch.from_numpy(expected[f"w_{i}"]))
+    engine, x = CpuEngine(2, chunk=3), Frames(expected["x"])
+    np.testing.assert_allclose(engine.simulate(network, x).readout.numpy().swapaxes(0, 1), expected["readout"], rtol=0, atol=1e-9)
+    objective = Objective(upper=UpperBound(0.1, 1.0, axes=1), lower=LowerBound(100.0, 1e-3))
+    outcome = engine.step(network, x, expected["y"], objective)
+    assert outcome.task / outcome.samples == pytest.approx(float(expected["loss"]), abs=1e-9)
+    assert outcome.regularizer / outcome.samples == pytest.approx(float(expected["reg"]), abs=1e-9)
+    for i, population in enumerate(network.hidden):
+        np.testing.assert_array_equal(outcome.counts[population.name], expected[f"spikes_{i}"].sum((0, 1)))
+    for i, weight in enumerate(weights):
+        np.testing.assert_allclose(weight.grad.numpy(), expected[f"grad_{i}"], rtol=0, atol=1e-9)
