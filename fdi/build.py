@@ -10,7 +10,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import Dataset
-from fdi.init import strategies
+from fdi.init import baselines, fluct
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
@@ -18,11 +18,11 @@ from fdi.snn.psp import constant_input_rate
 from fdi.train.homeostasis import Phase, phases
 
 READOUT_INITS = {
-    "fluct": strategies.Fluct,
-    "kaiming": strategies.Kaiming,
-    "xavier": strategies.Xavier,
-    "pytorch": strategies.PyTorch,
-    "orthogonal": strategies.Orthogonal,
+    "fluct": fluct.Fluct,
+    "kaiming": baselines.Kaiming,
+    "xavier": baselines.Xavier,
+    "pytorch": baselines.PyTorch,
+    "orthogonal": baselines.Orthogonal,
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,6 @@ from fdi.figures import style
 ABOUT = "accuracies and rates over epochs, mean and standard deviation over seeds, per data set and architecture"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
-WIDTH = 60  # characters in a line above the panels
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
@@ -31,13 +29,12 @@ def data(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     epoch counts where all seeds of the line have it.
     """
     done = runs[runs["state"] == "done"]
-    metrics = _aligned(curves(done))
     pages: dict[str, list[pd.DataFrame]] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = cell_columns(group)
         for values, members in cells(group, columns):
             title, label = _names(dict(zip(columns, values)))
-            lines = _line(metrics[metrics["path"].isin(members["path"])])
+            lines = _line(_aligned(curves(members)))
             if len(lines):
                 parts = pages.setdefault(title, [])
                 init = members["init"].iloc[0]
@@ -69,8 +66,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
     figure.supxlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch", fontsize=style.RC["axes.labelsize"])
     title = page["title"].iloc[0] + (": mean and standard deviation over n seeds" if page["n"].max() > 1 else "")
-    columns = 2 if max(len(handle.get_label()) for handle in handles) <= WIDTH // 2 else 1
-    figure.legend(handles=handles, title=fill(title, WIDTH), loc="outside upper left", alignment="left", ncols=columns)
+    style.legend(figure, handles, title)
 
 
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -115,7 +111,7 @@ def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, pag
     for quantity in quantities:
         panel = axes[quantity]
         panel.set_title(TITLES.get(quantity, f"{quantity.removeprefix('rate/')} rate (Hz)"))
-        panel.set_xlim(min(first, 1) - 0.5, last + 0.5)
+        panel.set_xlim(min(first - 0.5, 0), last + 0.5)
         panel.set_ylim(-0.02 * top, 1.02 * top)
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         if first < 1:
@@ -123,7 +119,7 @@ def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, pag
 
 
 def _handle(row: pd.Series) -> Line2D:
-    return Line2D([], [], **style.look(row["init"], row["number"]), label=fill(f"{row['line']} (n = {row['n']})", WIDTH))
+    return Line2D([], [], **style.look(row["init"], row["number"]), label=f"{row['line']} (n = {row['n']})")
 
 
 def _top(rates: pd.DataFrame) -> float:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
 ROW = 1.2  # inches, height of a row of panels
-HEAD = 0.55  # inches, above and below the panels
+HEAD = 0.4  # inches, title above and axis label below the panels
+LEGEND_LINE = 0.15  # inches
+LEGEND_WIDTH = 60  # characters in one column
 
 RC = {
     "font.size": 7,
@@ -70,6 +74,16 @@ def page(mosaic: Sequence[Sequence[str]]) -> tuple[Figure, dict[str, Axes]]:
     figure = Figure(figsize=(COLUMN, HEAD + ROW * len(mosaic)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.03)
     return figure, figure.subplot_mosaic([list(row) for row in mosaic], empty_sentinel=".")
+
+
+def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
+    """One legend above the panels, in two columns if the labels are short; the figure grows by what it needs."""
+    labels = [fill(str(handle.get_label()), LEGEND_WIDTH) for handle in handles]
+    columns = 2 if max(map(len, labels)) <= LEGEND_WIDTH // 2 else 1
+    title = fill(title, LEGEND_WIDTH + 5)
+    lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
+    figure.legend(handles=handles, labels=labels, title=title, loc="outside upper left", alignment="left", ncols=columns)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

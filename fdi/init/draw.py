@@ -60,5 +60,5 @@ def _measured(activity: Activity, layer: tuple, dt: float) -> dict[str, float]:
     rates = {population.name: float(activity.counts[population.name].double().mean()) / duration for population in layer}
     for name, rate in rates.items():
         if rate == 0:
-            raise ValueError(f"init.nu = propagate: {name} fires no spike, so there is no rate to pass on; raise init.sigma_u or give init.nu")
+            raise ValueError(f"init.nu = propagate: {name} fires no spike, so there is no rate to pass on; raise sigma_u or give nu")
     return rates

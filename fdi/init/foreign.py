@@ -66,7 +66,7 @@ def initialize(
 
     `nu`: rate of the inputs in Hz, that of the data; every layer is drawn for it. `dt`: duration of one step in seconds.
     Returns a row for each weight tensor. Raises ValueError if there is nothing to initialize, for a dt other than that of a neuron, and
-    like the theory. Nothing is changed then. Source: Rossbroich et al. 2022; the impulse is ours.
+    like the theory. No weight is changed then. Source: Rossbroich et al. 2022; the impulse is ours.
     """
     if not 0 < dt < math.inf:
         raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")

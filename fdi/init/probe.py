@@ -65,7 +65,7 @@ def probe(
 def predicted(population: Population, afferents: list, rates: dict[str, float], dt: float) -> tuple[float, float]:
     """(mu_u, sigma_u) of the free potential from weights and rates, sums over afferent projections of n synapses.
 
-        mu_u = sum sign n <W> nu eps_bar,    sigma_u^2 = sum n <W^2> nu eps_hat
+    mu_u = sum sign n <W> nu eps_bar,    sigma_u^2 = sum n <W^2> nu eps_hat
     """
     mu_u, variance = 0.0, 0.0
     for projection in afferents:

@@ -6,15 +6,14 @@ lists shorter than that repeat their last value, longer ones are cut; without `d
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import Network
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection, conv_shape
+from fdi.snn.projection import conv_shape
+from fdi.snn.wiring import all_to_all, assemble, convolution, recurrent_convolution
 
 Sizes = int | Sequence[int]
-Source = tuple[str, tuple[int, ...]]
 
 
 def dense(
@@ -42,7 +41,7 @@ def dense(
     (sizes,) = _per_layer(depth, hidden=hidden)
     layers = [(Population(f"h{i}", (n,), tau_mem, (tau_syn,), theta=theta, beta=beta),) for i, n in enumerate(sizes, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(input_shape, layers, readout, dt, _dense, _dense if recurrent else None, skip)
+    return assemble(input_shape, layers, readout, dt, all_to_all, all_to_all if recurrent else None, skip)
 
 
 def conv(
@@ -81,8 +80,8 @@ def conv(
         geometry.append(kernels)
         shape = population.pooled_shape
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    recurrent = _recurrent_conv(recurrent_kernel) if recurrent_kernel else None
-    return _assemble(_image(input_shape), layers, readout, dt, _conv(geometry), recurrent, skip)
+    recurrent = recurrent_convolution(recurrent_kernel) if recurrent_kernel else None
+    return assemble(_image(input_shape), layers, readout, dt, convolution(geometry), recurrent, skip)
 
 
 def dale(
@@ -116,7 +115,7 @@ def dale(
         for i, (n_exc, n_inh) in enumerate(sizes, 1)
     ]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(input_shape, layers, readout, dt, _dense, _dense, skip, recurrent_excitation)
+    return assemble(input_shape, layers, readout, dt, all_to_all, all_to_all, skip, recurrent_excitation)
 
 
 def dale_conv(
@@ -150,9 +149,7 @@ def dale_conv(
     """
     constants = dict(tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta)
     shape, layers, geometry = _image(input_shape), [], []
-    sizes = _per_layer(
-        depth, excitatory=excitatory, inhibitory=inhibitory, pool=pool, kernel=kernel, stride=stride, padding=padding
-    )
+    sizes = _per_layer(depth, excitatory=excitatory, inhibitory=inhibitory, pool=pool, kernel=kernel, stride=stride, padding=padding)
     for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
         layer = tuple(
             Population(f"{kind}{i}", conv_shape(shape, n, *kernels), pool=window, **constants) for kind, n in (("e", n_exc), ("i", n_inh))
@@ -161,72 +158,8 @@ def dale_conv(
         geometry.append(kernels)
         shape = layer[0].pooled_shape
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    recurrent = _recurrent_conv(recurrent_kernel)
-    return _assemble(_image(input_shape), layers, readout, dt, _conv(geometry), recurrent, skip, recurrent_excitation)
-
-
-def _assemble(
-    input_shape: tuple[int, ...],
-    layers: list[tuple[Population, ...]],
-    readout: Population,
-    dt: float,
-    feedforward: Callable[..., Projection],
-    recurrent: Callable[..., Projection] | None,
-    skip: bool,
-    recurrent_excitation: bool = True,
-) -> Network:
-    """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself; the readout to the top.
-
-    The first population of a layer drives the layers above; a second one inhibits its own layer.
-    """
-    sources: list[Source] = [(INPUT, tuple(input_shape)), *((layer[0].name, layer[0].pooled_shape) for layer in layers)]
-    projections = []
-    for i, layer in enumerate(layers):
-        law = dict(nonnegative=len(layer) > 1)
-        below = [sources[i]] + ([sources[i - 1]] if skip and i >= 2 else [])
-        for target in layer:
-            projections += [feedforward(source, target, i, **law) for source in below]
-            for channel, population in enumerate(layer if recurrent else ()):
-                if len(layer) == 1 or channel == 1 or recurrent_excitation:
-                    source = (population.name, population.shape)
-                    projections.append(recurrent(source, target, i, recurrent=True, channel=channel, **law))
-    projections.append(_dense(sources[-1], readout))
-    return Network(input_shape, layers, readout, projections, dt)
-
-
-def _dense(source: Source, target: Population, layer: int = 0, **options) -> Projection:
-    name, shape = source
-    return Projection(name, target.name, (target.units, math.prod(shape)), **options)
-
-
-def _conv(geometry: list[Sequence[int]]) -> Callable[..., Projection]:
-    """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has the target's shape."""
-
-    def connect(source: Source, target: Population, layer: int, **options) -> Projection:
-        name, shape = source
-        kernel, stride, padding = geometry[layer]
-        edges = list(zip(shape[1:], target.shape[1:]))
-        if any((a + 2 * padding - kernel) // stride + 1 != b for a, b in edges):
-            stride = max(1, min(a // b for a, b in edges))
-            padding = max(0, *(-(-((b - 1) * stride + 1 - a) // 2) for a, b in edges))
-            kernels = [a + 2 * padding - (b - 1) * stride for a, b in edges]
-        else:
-            kernels = [kernel] * len(edges)
-        return Projection(name, target.name, (target.shape[0], shape[0], *kernels), stride=stride, padding=padding, **options)
-
-    return connect
-
-
-def _recurrent_conv(kernel: int) -> Callable[..., Projection]:
-    if kernel % 2 == 0:
-        raise ValueError(f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use {kernel + 1}")
-
-    def connect(source: Source, target: Population, layer: int, **options) -> Projection:
-        name, shape = source
-        window = (kernel,) * (len(shape) - 1)
-        return Projection(name, target.name, (target.shape[0], shape[0], *window), stride=1, padding=kernel // 2, **options)
-
-    return connect
+    recurrent = recurrent_convolution(recurrent_kernel)
+    return assemble(_image(input_shape), layers, readout, dt, convolution(geometry), recurrent, skip, recurrent_excitation)
 
 
 def _readout(classes: int, steps: int, dt: float, tau_mem: float | None, tau_syn: float, u_init: float) -> Population:

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Outcome:
-    """Sums over `samples`: cross-entropy `task`, `regularizer`, `correct` predictions, and spikes of each neuron, `counts[name]` [*shape]."""
+    """Sums over `samples`: cross-entropy `task`, `regularizer`, `correct` predictions, and spikes of each neuron, counts[name] [*shape]."""
 
     samples: int
     task: float

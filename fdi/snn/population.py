@@ -37,7 +37,8 @@ class Population:
             if not value > 0:
                 raise ValueError(f"population {self.name}: {symbol} = {value} must be positive")
         if min(self.shape, default=0) < 1:
-            raise ValueError(f"population {self.name}: shape {self.shape} leaves no neuron; use smaller kernels, strides or pools, or fewer layers")
+            advice = "use smaller kernels, strides or pools, more padding, or fewer layers"
+            raise ValueError(f"population {self.name}: shape {self.shape} leaves no neuron; {advice}")
         if len(self.signs) != len(self.tau_syn):
             raise ValueError(f"population {self.name}: {len(self.signs)} signs for {len(self.tau_syn)} synaptic channels; give one each")
         if self.pool > 1 and min(self.shape[1:], default=0) < self.pool:

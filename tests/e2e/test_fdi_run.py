@@ -189,7 +189,7 @@ def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
 def test_options_of_ones_own(fdi_run, tmp_path, monkeypatch):
     (tmp_path / "mine" / "init").mkdir(parents=True)
     (tmp_path / "mine" / "init" / "half.yaml").write_text("_target_: half.make\nshare: 0.5\n")
-    (tmp_path / "half.py").write_text("from fdi.init.strategies import Kaiming\ndef make(share):\n    return Kaiming(gain=share)\n")
+    (tmp_path / "half.py").write_text("from fdi.init.baselines import Kaiming\ndef make(share):\n    return Kaiming(gain=share)\n")
     monkeypatch.syspath_prepend(tmp_path)
     found = fdi_run("--config-dir", "mine", "init=half", *SMALL, REFERENCE)
     assert found.code == 0, found.err

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from fdi.init.baselines import Kaiming, Lsuv, Orthogonal, PyTorch, Xavier
 from fdi.init.draw import draw
+from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
-from fdi.init.strategies import Fluct, FluctCalibrated, FluctLognormal, FluctMu, Kaiming, Lsuv, Orthogonal, PyTorch, Xavier
 from fdi.inputs import Constant, Events, Frames
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
@@ -109,7 +110,7 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
 def test_the_closed_form_puts_a_layer_on_target(recurrent):
     """On Poisson input; the spread over time, averaged over neurons. (Correlated excitation and inhibition make Dale's spread smaller.)"""
     inputs = spikes((300,), steps=300)
-    network, rows = initialized(lambda *spec: dense(*spec, hidden=200, recurrent=recurrent), Fluct(sigma_u=1.0, alpha=0.9), inputs)
+    _, rows = initialized(lambda *spec: dense(*spec, hidden=200, recurrent=recurrent), Fluct(sigma_u=1.0, alpha=0.9), inputs)
     assert rows[0]["target_sigma_u"] == 1.0
     assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.05)
     if not recurrent:
@@ -138,7 +139,7 @@ def test_excitation_and_inhibition_cancel():
 
 
 def test_row_means_bring_every_mean_to_zero():
-    network, rows = initialized(MODELS["dense"], FluctCalibrated(row_means=True), INPUTS["events"]((1, 16)))
+    _, rows = initialized(MODELS["dense"], FluctCalibrated(row_means=True), INPUTS["events"]((1, 16)))
     assert rows[0]["free_sigma_neurons"] < 1e-3
     _, plain = initialized(MODELS["dense"], FluctCalibrated(), INPUTS["events"]((1, 16)))
     assert plain[0]["free_sigma_neurons"] > 0.1

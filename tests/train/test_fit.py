@@ -6,7 +6,7 @@ import torch
 
 from fdi.data.randman import randman
 from fdi.init.draw import draw
-from fdi.init.strategies import Fluct
+from fdi.init.fluct import Fluct
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dale, dense
 from fdi.snn.objective import LowerBound, UpperBound
@@ -15,7 +15,18 @@ from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
 
 SMALL = dict(
-    classes=2, units=10, spikes=1, manifold_dim=1, alpha=2.0, samples=150, steps=40, dt=2e-3, active=0.5, manifold_seed=1, valid=0.2, test=0.2
+    classes=2,
+    units=10,
+    spikes=1,
+    manifold_dim=1,
+    alpha=2.0,
+    samples=150,
+    steps=40,
+    dt=2e-3,
+    active=0.5,
+    manifold_seed=1,
+    valid=0.2,
+    test=0.2,
 )
 OPTIMIZERS = {
     "smorms3": lambda p: SMORMS3(p, lr=0.5),

@@ -31,23 +31,24 @@ def _adjoint(u, s, t, g, h, gu, channels, c):
 
 @jit
 def hidden_backward(
-    samples, u, g, h, gu, channels, exc, recurrent_from, c, own_0, own_1, indptr, units, counts, d_table, spike_indptr, spikes, d_own, d_drive
-):
+    samples, size, u, g, h, gu, channels, exc, recurrent_from, c, natural, own_0, own_1,
+    indptr, units, counts, d_table, spike_indptr, spikes, d_own, d_drive,
+):  # fmt: skip
     """Backward through the first `samples` samples of a layer, in step with each other.
 
-    `g` [S, T + 2, width]: gS, becomes gI_0 (rows T and T + 1 are zero); `h`: gI_1 of layers with two channels. `own_0`, `own_1`:
-    recurrent weights [units, source units] of the units that arrive on channel 0 and 1. Lists [S, ...] as in the forward pass, of all
-    samples. Adds to `d_table`, `d_own` and `d_drive` [S, 0, 1 or T, width].
+    `g` [S, T + 2, width]: gS, becomes gI_0 (rows T and T + 1 are zero); `h`: gI_1 of layers with two channels. At `own_0` and
+    `own_1` in `natural` are the recurrent weights [units, source units] from the units that arrive on channel 0 and 1. Lists [S, ...] as in
+    the forward pass, of all samples. Adds to `d_table`, `d_own` and `d_drive` [S, 0, 1 or T, width].
     """
-    steps, width, size = u.shape[1] - 1, u.shape[2], own_0.shape[0]
-    ones = counts[:0]
+    block, steps, width = u.shape[0], u.shape[1] - 1, u.shape[2]
+    flat, flat_1, pace, ones = g.reshape(-1), h.reshape(-1), (steps + 2) * width, counts[:0]
     gu[:samples] = 0
     for t in range(steps - 1, -1, -1):
         if t + 2 < steps:
             if recurrent_from < exc:
-                add_product(g[:, t, :exc], g[:, t + 2], own_0)
+                add_product(flat, t * width, pace, flat, (t + 2) * width, pace, block, natural, own_0, size, exc)
             if exc < size:
-                add_product(g[:, t, exc:size], h[:, t + 2], own_1)
+                add_product(flat, t * width + exc, pace, flat_1, (t + 2) * width, pace, block, natural, own_1, size, size - exc)
         for s in range(samples):
             _adjoint(u, s, t, g, h, gu, channels, c)
             if t < 2:

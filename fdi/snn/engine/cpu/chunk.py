@@ -89,23 +89,25 @@ def _backward(n, layer, plan, c, natural, d_tables, units, counts, d_drive, work
     u = _state(work.potentials, plan, layer, block, steps + 1)
     g = _state(work.adjoints, plan, layer, block, steps + 2)
     h = _state(work.adjoints_1, plan, layer, block, steps + 2) if second else g
-    own_0 = _matrix(natural, plan.own_natural[layer, 0], size, exc if plan.recurrent_from[layer] < exc else 0)
-    own_1 = _matrix(natural, plan.own_natural[layer, 1], size, size - exc)
     d_table, d_own = _tables(d_tables, plan, layer)
     arrived, weights, current = units, counts, d_drive
     if layer > 0:
         arrived, weights, current = work.arrived[layer], counts[:0], d_drive[:, :0]
     hidden_backward(
-        n, u, g, h, work.pulls, plan.channels[layer], exc, plan.recurrent_from[layer], c[layer], own_0, own_1, work.indptr[layer], arrived,
-        weights, d_table, work.spike_indptr[layer], work.spikes[layer], d_own, current,
+        n, size, u, g, h, work.pulls, plan.channels[layer], exc, plan.recurrent_from[layer], c[layer], natural, plan.own_natural[layer, 0],
+        plan.own_natural[layer, 1], work.indptr[layer], arrived, weights, d_table, work.spike_indptr[layer], work.spikes[layer], d_own,
+        current,
     )  # fmt: skip
     for q in range(plan.first_source[layer], plan.first_source[layer + 1]):
         source, seen = plan.source_layer[q], plan.source_units[q]
         if source >= 0:
-            weight = _matrix(natural, plan.source_natural[q], size, seen)
-            below = _state(work.adjoints, plan, source, block, steps + 2)
+            width, step = plan.width[layer], plan.width[source]
             for s in range(n):
-                add_product(below[s, : max(0, steps - 2), :seen], g[s, 2:steps], weight)
+                add_product(
+                    work.adjoints, (plan.state_at[source] * block + s * step) * (steps + 2), step,
+                    work.adjoints, (plan.state_at[layer] * block + s * width) * (steps + 2) + 2 * width, width,
+                    steps - 2, natural, plan.source_natural[q], size, seen,
+                )  # fmt: skip
 
 
 @outer

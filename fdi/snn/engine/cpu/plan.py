@@ -70,7 +70,7 @@ def lay_out(network: Network) -> Layout:
     columns = {field: [] for field in Plan._fields}
     places, tables, natural = [], 0, 0
     for i, layer in enumerate(layers):
-        _check_layer(layer)
+        check_layer(layer)
         size = sum(p.units for p in layer)
         width = -(-size // WIDTH) * WIDTH
         afferents = [projection for p in layer for projection in network.afferents(p.name)]
@@ -127,7 +127,7 @@ def constants(network: Network, dtype: np.dtype) -> np.ndarray:
     return np.array(rows, dtype=dtype)
 
 
-def _check_layer(layer: tuple[Population, ...]) -> None:
+def check_layer(layer: tuple[Population, ...]) -> None:
     same = {(p.tau_mem, p.tau_syn, p.signs, p.theta, p.beta, p.u_init) for p in layer}
     names = ", ".join(p.name for p in layer)
     if len(layer) > 2 or len(same) > 1 or len(layer[0].tau_syn) > 2:

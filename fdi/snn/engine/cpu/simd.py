@@ -1,4 +1,4 @@
-"""Vectors of 64 bytes as values in Numba code: load, store, fill, select, bits, and the operators + - * / > and abs.
+"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, and the operators + - * / > == & | ~.
 
 LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps no tile of sums in registers; with
 explicit vectors it need not guess. On machines with shorter registers LLVM splits each vector. A product and a following sum may be fused.
@@ -51,28 +51,36 @@ class _MaskModel(models.PrimitiveModel):
         super().__init__(manager, kind, ir.VectorType(ir.IntType(1), kind.lanes))
 
 
-def _operator(symbol, build, result=None) -> None:
-    """Teach Numba `symbol` between two vectors."""
+def _operator(symbol, operands, build, result=None) -> None:
+    """Teach Numba `symbol` between vectors, or between masks."""
 
     class Template(AbstractTemplate):
         def generic(self, args, kws):
-            if len(args) == 2 and isinstance(args[0], Vector) and args[0] == args[1]:
+            if len(args) <= 2 and all(isinstance(a, operands) and a == args[0] for a in args):
                 return typing.signature(result(args[0]) if result else args[0], *args)
             return None
 
     infer_global(symbol)(Template)
 
-    @lower_builtin(symbol, Vector, Vector)
     def lower(context, builder, signature, args):
         return build(builder, *args)
 
+    lower_builtin(symbol, *[operands] * (build.__code__.co_argcount - 1))(lower)
 
-_operator(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=_FLAGS))
-_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=_FLAGS))
-_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=_FLAGS))
-_operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
-_operator(operator.gt, lambda builder, a, b: builder.fcmp_ordered(">", a, b), lambda kind: Mask(kind.lanes))
-_operator(operator.eq, lambda builder, a, b: builder.fcmp_ordered("==", a, b), lambda kind: Mask(kind.lanes))
+
+def _mask(vector: Vector) -> Mask:
+    return Mask(vector.lanes)
+
+
+_operator(operator.add, Vector, lambda builder, a, b: builder.fadd(a, b, flags=_FLAGS))
+_operator(operator.sub, Vector, lambda builder, a, b: builder.fsub(a, b, flags=_FLAGS))
+_operator(operator.mul, Vector, lambda builder, a, b: builder.fmul(a, b, flags=_FLAGS))
+_operator(operator.truediv, Vector, lambda builder, a, b: builder.fdiv(a, b))
+_operator(operator.gt, Vector, lambda builder, a, b: builder.fcmp_ordered(">", a, b), _mask)
+_operator(operator.eq, Vector, lambda builder, a, b: builder.fcmp_ordered("==", a, b), _mask)
+_operator(operator.and_, Mask, lambda builder, a, b: builder.and_(a, b))
+_operator(operator.or_, Mask, lambda builder, a, b: builder.or_(a, b))
+_operator(operator.invert, Mask, lambda builder, a: builder.not_(a))
 
 
 def _pointer(context, builder, array_type, array, indices, pointee):

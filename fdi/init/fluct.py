@@ -1,20 +1,19 @@
-"""Initialization strategies: how the afferent weights of one population are drawn. Each works on every architecture or refuses with a sentence.
+"""Fluctuation-driven initialization: weights that give the free membrane potential a target mean and spread (Rossbroich et al. 2022).
 
-`draw(population, afferents, rates, dt, generator)` fills the weights of all afferent projections; `rates` in Hz by source, `dt` in s.
-`target(population)` is the mean and spread of the free potential that a strategy aims at. `correct(network, layer, measure)` mends a
-drawn layer by measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance
-that feed-forward input carries in a recurrent population.
+A strategy's `draw(population, afferents, rates, dt, generator)` fills the weights of all afferent projections of a population; `rates` in
+Hz by source, `dt` in s. `target(population)` is the mean and spread it aims at; `correct(network, layer, measure)` mends a drawn layer by
+measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance that feed-forward
+input carries in a recurrent population. Each strategy works on every architecture or refuses with a sentence.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from fdi.init.calibrate import calibrate, center
 from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights, sigma_u_from_xi
@@ -84,7 +83,8 @@ class FluctMu:
 
     def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
         if _obeys_dale(afferents):
-            raise ValueError(f"init=fluct_mu needs weights of both signs, and Dale's law forbids them; use init=fluct init.sigma_u={1 / self.xi:g}")
+            instead = f"use init=fluct init.sigma_u={1 / self.xi:g}"
+            raise ValueError(f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}")
         _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
 
 
@@ -111,74 +111,8 @@ class FluctCalibrated:
         calibrate(network, layer, measure, self.target(layer[0])[1])
 
 
-@dataclass(frozen=True)
-class Kaiming:
-    """W ~ N(0, gain^2 / fan_in), gain 1 in the paper's baseline."""
-
-    gain: float = 1.0
-
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
-        for weight in _two_signed(self, afferents):
-            weight.normal_(0.0, self.gain / math.sqrt(weight[0].numel()), generator=generator)
-
-
-@dataclass(frozen=True)
-class Xavier:
-    """W ~ N(0, 2 gain^2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
-
-    gain: float = 1.0
-
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.xavier_normal_(weight, self.gain, generator=generator)
-
-
-@dataclass(frozen=True)
-class PyTorch:
-    """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
-
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
-
-
-@dataclass(frozen=True)
-class Orthogonal:
-    """Orthonormal rows or columns, times `gain` (Saxe et al. 2014)."""
-
-    gain: float = 1.0
-
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.orthogonal_(weight, self.gain, generator=generator)
-
-
-@dataclass(frozen=True)
-class Lsuv:
-    """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential (after Mishkin & Matas 2016, variance 1)."""
-
-    sigma_u: float = 1.0
-
-    def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.theta
-
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.orthogonal_(weight, generator=generator)
-
-    def correct(self, network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
-        calibrate(network, layer, measure, self.target(layer[0])[1])
-
-
 def _obeys_dale(afferents: Afferents) -> bool:
     return any(projection.nonnegative for projection in afferents)
-
-
-def _two_signed(strategy: Any, afferents: Afferents) -> list[Tensor]:
-    if _obeys_dale(afferents):
-        name = type(strategy).__name__.lower()
-        raise ValueError(f"init={name} draws weights of both signs, and Dale's law forbids them; use init=fluct, fluct_lognormal or fluct_calibrated")
-    return [projection.weight.data for projection in afferents]
 
 
 def _afferent(population: Population, projection: Projection, rates: Rates, dt: float) -> Afferent:
@@ -188,7 +122,13 @@ def _afferent(population: Population, projection: Projection, rates: Rates, dt: 
 
 @torch.no_grad()
 def _draw_normal(
-    population: Population, afferents: Afferents, rates: Rates, dt: float, target: tuple[float, float], alpha: float, generator: Generator
+    population: Population,
+    afferents: Afferents,
+    rates: Rates,
+    dt: float,
+    target: tuple[float, float],
+    alpha: float,
+    generator: Generator,
 ) -> None:
     mu_u, sigma_u = target
     inputs = [_afferent(population, projection, rates, dt) for projection in afferents]

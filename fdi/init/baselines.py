@@ -1,0 +1,84 @@
+"""What everybody uses: strategies with the interface of fdi.init.fluct that know nothing of rates and time constants."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Generator, Tensor, nn
+
+from fdi.init.calibrate import calibrate
+
+if TYPE_CHECKING:
+    from fdi.init.draw import Measure
+    from fdi.init.fluct import Afferents, Rates
+    from fdi.snn.network import Network
+    from fdi.snn.population import Population
+
+
+@dataclass(frozen=True)
+class Kaiming:
+    """W ~ N(0, gain^2 / fan_in), gain 1 in the paper's baseline."""
+
+    gain: float = 1.0
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            weight.normal_(0.0, self.gain / math.sqrt(weight[0].numel()), generator=generator)
+
+
+@dataclass(frozen=True)
+class Xavier:
+    """W ~ N(0, 2 gain^2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+
+    gain: float = 1.0
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.xavier_normal_(weight, self.gain, generator=generator)
+
+
+@dataclass(frozen=True)
+class PyTorch:
+    """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+
+
+@dataclass(frozen=True)
+class Orthogonal:
+    """Orthonormal rows or columns, times `gain` (Saxe et al. 2014)."""
+
+    gain: float = 1.0
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.orthogonal_(weight, self.gain, generator=generator)
+
+
+@dataclass(frozen=True)
+class Lsuv:
+    """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential (after Mishkin & Matas 2016: 1)."""
+
+    sigma_u: float = 1.0
+
+    def target(self, population: Population) -> tuple[float, float]:
+        return 0.0, self.sigma_u * population.theta
+
+    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+        for weight in _two_signed(self, afferents):
+            nn.init.orthogonal_(weight, generator=generator)
+
+    def correct(self, network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
+        calibrate(network, layer, measure, self.target(layer[0])[1])
+
+
+def _two_signed(strategy: Any, afferents: Afferents) -> list[Tensor]:
+    if any(projection.nonnegative for projection in afferents):
+        name = type(strategy).__name__.lower()
+        instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
+        raise ValueError(f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}")
+    return [projection.weight.data for projection in afferents]

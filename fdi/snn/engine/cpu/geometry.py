@@ -1,0 +1,84 @@
+"""Where the kernel of a convolution lands: runs of numbers that an event touches, and strips of rows for the gradient of the source.
+
+A spike at (y, x) reaches target (oy, ox) through the weight at (ky, kx) where oy stride + ky = y + padding, and likewise in x. For one ky
+these targets are neighbours in x, so with the kernel's columns in falling order they are one contiguous run of numbers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.snn.projection import Projection
+
+
+class Geometry(NamedTuple):
+    """(height, width) of the source, kernel, stride and padding; heights of a one-dimensional convolution are 1, 1, 1 and 0."""
+
+    source: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    @classmethod
+    def of(cls, projection: Projection, source: tuple[int, int]) -> Geometry:
+        flat = projection.weight.ndim == 3
+        stride, padding = projection.stride, projection.padding
+        kernel = tuple(projection.weight.shape[2:])
+        return cls(source, (1, *kernel) if flat else kernel, (1 if flat else stride, stride), (0 if flat else padding, padding))
+
+    @property
+    def guard(self) -> int:
+        """Columns beyond the ends of a target row that the kernel reaches from some source column."""
+        kernel, stride, padding, width = self.kernel[1], self.stride[1], self.padding[1], self.source[1]
+        target = (width + 2 * padding - kernel) // stride + 1
+        return max(0, -((padding - kernel + 1) // stride), (width - 1 + padding) // stride - target + 1)
+
+    def phase(self, r: int) -> list[int]:
+        """The columns of the kernel that a source column with (x + padding) % stride = r meets, falling."""
+        return list(range(r, self.kernel[1], self.stride[1]))[::-1]
+
+    def column_order(self) -> list[int]:
+        """The columns of the kernel as a table stores them: phase after phase."""
+        return [kx for r in range(min(self.stride[1], self.kernel[1])) for kx in self.phase(r)]
+
+
+def runs(geometry: Geometry, target: tuple[int, int], channels: int, guard: int) -> tuple[list[int], np.ndarray]:
+    """(start [source positions + 1], runs [n, 3]): the runs of each source position as (in the table of a source channel, in the guarded
+    map of the target, length).
+    """
+    (height, width), (kh, kw), (sy, sx), (py, px) = geometry
+    order = geometry.column_order()
+    start, found = [0], []
+    for y in range(height):
+        for x in range(width):
+            columns, last = geometry.phase((x + px) % sx), (x + px) // sx
+            first = last - len(columns) + 1
+            for ky in range((y + py) % sy, kh, sy):
+                oy = (y + py - ky) // sy
+                if columns and 0 <= oy < target[0]:
+                    row = oy * (target[1] + 2 * guard) + guard + first
+                    found.append(((ky * kw + order.index(columns[0])) * channels, row * channels, len(columns) * channels))
+            start.append(len(found))
+    return start, np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+def strips(geometry: Geometry, target: tuple[int, int], channels: int, guard: int, source_channels: int, tap: int) -> np.ndarray:
+    """[n, 6]: rows of the source's gradient that one weight of the kernel feeds from a row of the target's guarded map, as (start, step and
+    number of source rows, start and step in the target, start of the weight's [target channels, source channels]); one `tap` after another.
+    """
+    (height, width), (kh, kw), (sy, sx), (py, px) = geometry
+    found = []
+    for ky in range(kh if source_channels else 0):
+        for kx in range(kw):
+            first = (kx - px) % sx
+            number = len(range(first, width, sx))
+            ox = (first + px - kx) // sx
+            for y in range(height):
+                oy, rest = divmod(y + py - ky, sy)
+                if rest == 0 and 0 <= oy < target[0] and number:
+                    row = oy * (target[1] + 2 * guard) + guard + ox
+                    out = (y * width + first) * source_channels
+                    found.append((out, sx * source_channels, number, row * channels, channels, (ky * kw + kx) * tap))
+    return np.array(found, dtype=np.int64).reshape(-1, 6)
