@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 from rich import box
 from rich.table import Table
@@ -12,15 +14,18 @@ from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
 
 CAPTION = "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n seeds, bootstrap over pairs of equal seed"
+QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 NUMERIC = ("n", "mean", "sd", "95 % interval")
+WORDY = ("not finished", "rates (Hz)", f"minus {BASELINE}")
+NAMED = 3  # populations whose rates are shown one by one
 
 
 def rich_table(summary: pd.DataFrame) -> Table:
     """The summary as a table of rich."""
     rows = readable(summary)
-    table = Table(box=box.SIMPLE_HEAD, caption=notes(rows), caption_justify="left", caption_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=notes(summary), caption_justify="left")
     for column in rows:
-        table.add_column(Text(column), justify="right" if column in NUMERIC else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if column in NUMERIC else "left", overflow="fold", no_wrap=column not in WORDY)
     for row in rows.itertuples(index=False):
         table.add_row(*map(Text, row))
     return table
@@ -31,11 +36,11 @@ def markdown(summary: pd.DataFrame) -> str:
     rows = readable(summary)
     bars = ["---:" if column in NUMERIC else "---" for column in rows]
     lines = [" | ".join(cells) for cells in (list(rows), bars, *rows.itertuples(index=False))]
-    return "\n".join([*(f"| {line} |" for line in lines), "", notes(rows)])
+    return "\n".join([*(f"| {line} |" for line in lines), "", notes(summary)])
 
 
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
-    """The summary as text, accuracies in percent, columns that are empty left out."""
+    """The summary as text: accuracies in percent, of many rates the range and how many, empty columns left out."""
     settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
     text = {column: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value)) for column in (*LABELS, *settings)}
     rows = summary.to_dict("records")
@@ -47,17 +52,17 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         "95 % interval": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {BASELINE}": [_versus(row) for row in rows],
-        "published": summary["published"],
+        "published": [QUOTED.sub(r"\1", text) for text in summary["published"]],
     }
     table = pd.DataFrame(text)
     return table[[column for column in table if column in NUMERIC or (table[column] != "").any()]]
 
 
-def notes(rows: pd.DataFrame) -> str:
-    """What the columns of `readable` mean, and the sources that occur in it."""
-    quoted = " ".join(rows["published"]) if "published" in rows else ""
-    sources = [f"[{tag}] {meaning}" for tag, meaning in SOURCES.items() if f"[{tag}]" in quoted]
-    return "; ".join([CAPTION, *(["published values in percent: " + ", ".join(sources)] if sources else [])])
+def notes(summary: pd.DataFrame) -> str:
+    """What the columns of `readable` mean; the circumstances of each published value, and the sources."""
+    quoted = dict.fromkeys(text for texts in summary["published"] for text in texts.split("; ") if text)
+    sources = [f"[{tag}] {meaning}" for tag, meaning in SOURCES.items() if any(f"[{tag}]" in text for text in quoted)]
+    return "; ".join([CAPTION, *(["published, percent: " + ", ".join(quoted), *sources] if quoted else [])])
 
 
 def _unfinished(row: dict) -> str:
@@ -73,7 +78,10 @@ def _interval(low: float, high: float) -> str:
 
 
 def _rates(row: dict) -> str:
-    return "  ".join(f"{key.removeprefix('rate/')} {row[key]:.1f}" for key in row if key.startswith("rate/") and not pd.isna(row[key]))
+    rates = {key.removeprefix("rate/"): row[key] for key in row if key.startswith("rate/") and not pd.isna(row[key])}
+    if len(rates) > NAMED:
+        return f"{min(rates.values()):.1f} to {max(rates.values()):.1f} in {len(rates)}"
+    return "  ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 def _versus(row: dict) -> str:

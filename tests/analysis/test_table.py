@@ -120,9 +120,15 @@ def test_nothing_but_broken_runs_is_an_error(write_run, tmp_path):
 
 def test_published_values_stand_beside_ours_with_their_source(both):
     table = readable(summarize(both))
-    assert row(table, init="fluct")["published"] == "96.3 [K] one run, 200 epochs"
+    assert row(table, init="fluct")["published"] == "96.3 [K]"
     assert row(table, init="fluct")["mean"] == "95.0"
     assert row(table, init="kaiming")["published"] == ""
+
+
+def test_several_published_values_keep_their_tags(write_run, tmp_path):
+    write_run(dataset="shd", model="conv_recurrent")
+    table = readable(summarize(runs(tmp_path)))
+    assert table["published"].tolist() == ["83.5 +- 1.5 [P]; 82.7 [K]; 80.9 +- 1.2 [2]"]
 
 
 def test_published_values_need_the_same_sigma_u():
@@ -143,12 +149,17 @@ def test_readable_text(both):
     assert fluct["minus kaiming"].startswith("+40.0 (+37.0 to +45.0) n=3")
 
 
+def test_rates_of_many_populations_are_a_range(write_run, tmp_path):
+    write_run(rates={f"h{i}": float(i) for i in range(1, 8)})
+    assert readable(summarize(runs(tmp_path)))["rates (Hz)"].tolist() == ["1.0 to 7.0 in 7"]
+
+
 def test_markdown_has_equal_columns_and_names_the_sources(both):
     text = markdown(summarize(both))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
-    assert "[K] the authors' notebooks" in text
+    assert text.endswith("published, percent: 96.3 [K] one run, 200 epochs; [K] the authors' notebooks")
 
 
 def test_csv_reads_back(both):
