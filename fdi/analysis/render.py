@@ -9,14 +9,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fdi.analysis.cells import LABELS, shown
+from fdi.analysis.cells import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
 
 CAPTION = "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n seeds, bootstrap over pairs of equal seed"
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
-NUMERIC = ("n", "mean", "sd", "95 % interval")
-WORDY = ("not finished", "rates (Hz)", f"minus {BASELINE}")
+NUMERIC = ("n", "mean", "sd", "95 %")
 NAMED = 3  # populations whose rates are shown one by one
 
 
@@ -25,7 +24,7 @@ def rich_table(summary: pd.DataFrame) -> Table:
     rows = readable(summary)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=notes(summary), caption_justify="left")
     for column in rows:
-        table.add_column(Text(column), justify="right" if column in NUMERIC else "left", overflow="fold", no_wrap=column not in WORDY)
+        table.add_column(Text(column), justify="right" if column in NUMERIC else "left", overflow="fold", no_wrap=column in NUMERIC)
     for row in rows.itertuples(index=False):
         table.add_row(*map(Text, row))
     return table
@@ -33,7 +32,7 @@ def rich_table(summary: pd.DataFrame) -> Table:
 
 def markdown(summary: pd.DataFrame) -> str:
     """The summary as a markdown table with its notes below."""
-    rows = readable(summary)
+    rows = readable(summary).replace("\n", " ", regex=True)
     bars = ["---:" if column in NUMERIC else "---" for column in rows]
     lines = [" | ".join(cells) for cells in (list(rows), bars, *rows.itertuples(index=False))]
     return "\n".join([*(f"| {line} |" for line in lines), "", notes(summary)])
@@ -42,17 +41,18 @@ def markdown(summary: pd.DataFrame) -> str:
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text: accuracies in percent, of many rates the range and how many, empty columns left out."""
     settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
-    text = {column: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value)) for column in (*LABELS, *settings)}
+    names = short_names([*LABELS, *settings])
+    text = {name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value)) for column, name in names.items()}
     rows = summary.to_dict("records")
     text |= {
         "n": [str(row["n"]) for row in rows],
         "not finished": [_unfinished(row) for row in rows],
         "mean": [_percent(row["accuracy"]) for row in rows],
         "sd": [_percent(row["sd"]) for row in rows],
-        "95 % interval": [_interval(row["low"], row["high"]) for row in rows],
+        "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {BASELINE}": [_versus(row) for row in rows],
-        "published": [QUOTED.sub(r"\1", text) for text in summary["published"]],
+        "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
     }
     table = pd.DataFrame(text)
     return table[[column for column in table if column in NUMERIC or (table[column] != "").any()]]
@@ -66,7 +66,7 @@ def notes(summary: pd.DataFrame) -> str:
 
 
 def _unfinished(row: dict) -> str:
-    return ", ".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
+    return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
 
 
 def _percent(share: float) -> str:
@@ -74,18 +74,18 @@ def _percent(share: float) -> str:
 
 
 def _interval(low: float, high: float) -> str:
-    return "-" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+    return "-" if pd.isna(low) else f"{100 * low:.1f}..{100 * high:.1f}"
 
 
 def _rates(row: dict) -> str:
     rates = {key.removeprefix("rate/"): row[key] for key in row if key.startswith("rate/") and not pd.isna(row[key])}
     if len(rates) > NAMED:
-        return f"{min(rates.values()):.1f} to {max(rates.values()):.1f} in {len(rates)}"
-    return "  ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+        return f"{min(rates.values()):.1f}..{max(rates.values()):.1f}\nin {len(rates)}"
+    return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 def _versus(row: dict) -> str:
     if pd.isna(row["versus"]):
         return ""
-    interval = "" if pd.isna(row["versus_low"]) else f" ({100 * row['versus_low']:+.1f} to {100 * row['versus_high']:+.1f})"
-    return f"{100 * row['versus']:+.1f}{interval} n={row['versus_n']:.0f}"
+    interval = "" if pd.isna(row["versus_low"]) else f"\n({100 * row['versus_low']:+.1f}..{100 * row['versus_high']:+.1f})"
+    return f"{100 * row['versus']:+.1f} n={row['versus_n']:.0f}{interval}"

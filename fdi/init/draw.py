@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from fdi.snn.activity import Activity
     from fdi.snn.network import Network
 
+TOLERANCE = 0.02
+ROUNDS = 20
+
 Measure = Callable[[], "Activity"]
 
 
@@ -20,24 +23,34 @@ def draw(network: Network, strategy: Any, readout: Any, *, nu_input: float, meas
     `nu_input`: rate of the input in Hz. `measure()` simulates a batch of training data with the weights drawn so far and returns an
     Activity with moments; only strategies that measure call it. The strategy's `nu` says which rate the sources are taken to fire at:
     "auto" the input's for all (as the authors), a number for all, a mapping from source names to numbers, or "propagate", the rate that
-    each layer is measured to pass on (recurrent sources: the rate of the layer below).
+    each layer is measured to pass on. A recurrent layer's own rate depends on its weights: they are drawn again from the same random
+    numbers until they cause the rate they were drawn for within 2 %, at most 20 times.
     """
     names = ["input", *(population.name for population in network.hidden)]
     rates = _assumed(getattr(strategy, "nu", "auto"), names, nu_input)
     propagate = getattr(strategy, "nu", None) == "propagate"
-    below = nu_input
-    for layer in network.layers:
+    for i, layer in enumerate(network.layers):
         if propagate:
+            below = nu_input if i == 0 else rates[network.layers[i - 1][0].name]
             rates |= {population.name: below for population in layer}
-        for population in layer:
-            strategy.draw(population, network.afferents(population.name), rates, network.dt, generator)
-        if hasattr(strategy, "correct"):
-            strategy.correct(network, layer, measure)
-        if propagate:
-            rates |= _measured(measure(), layer, network.dt)
-            below = rates[layer[0].name]
-    assumed = _assumed(getattr(readout, "nu", "auto"), names, nu_input)
-    readout.draw(network.readout, network.afferents(network.readout.name), rates if propagate else assumed, network.dt, generator)
+        recurrent = any(projection.recurrent for population in layer for projection in network.afferents(population.name))
+        start = generator.get_state()
+        for _ in range(ROUNDS):
+            generator.set_state(start)
+            for population in layer:
+                strategy.draw(population, network.afferents(population.name), rates, network.dt, generator)
+            if hasattr(strategy, "correct"):
+                strategy.correct(network, layer, measure)
+            if not propagate:
+                break
+            measured = _measured(measure(), layer, network.dt)
+            settled = all(abs(rate / rates[name] - 1) < TOLERANCE for name, rate in measured.items())
+            rates |= measured
+            if settled or not recurrent:
+                break
+    if not propagate:
+        rates = _assumed(getattr(readout, "nu", "auto"), names, nu_input)
+    readout.draw(network.readout, network.afferents(network.readout.name), rates, network.dt, generator)
 
 
 def _assumed(nu: Any, names: list[str], nu_input: float) -> dict[str, float]:

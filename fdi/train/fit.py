@@ -28,11 +28,16 @@ class Diverged(RuntimeError):
 
 @dataclass
 class Progress:
-    """How far training got, and the weights of the best validation epoch; together with weights and optimizer all that a resume needs."""
+    """How far training got, and the weights of the best validation epoch; together with weights and optimizer all that a resume needs.
+
+    `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of the validation split.
+    """
 
     epoch: int = 0
     phase: int = 0
     phase_epoch: int = 0
+    seconds: float = 0.0
+    accuracy: float | None = None
     best_epoch: int = 0
     best_accuracy: float | None = -1.0
     best_weights: dict[str, Tensor] | None = None
@@ -66,6 +71,7 @@ def fit(
         validation = evaluate(network, engine, valid, phase.objective, batch_size, seed) if len(valid) else None
         progress.epoch += 1
         progress.phase_epoch += 1
+        progress.seconds += time.perf_counter() - started
         _remember_best(progress, phase, network, validation)
         if progress.phase_epoch >= phase.epochs or (phase.until_in_bounds and in_bounds(outcome, phase.objective)):
             progress.phase += 1
@@ -135,9 +141,9 @@ def _refuse_nan(outcome: Outcome, norms: list[float], network: Network, epoch: i
 
 def _remember_best(progress: Progress, phase: Phase, network: Network, validation: Outcome | None) -> None:
     """Without a validation split the last epoch counts as the best."""
-    accuracy = validation.correct / validation.samples if validation else None
-    if phase.objective.task_weight and (accuracy is None or accuracy > progress.best_accuracy):
-        progress.best_epoch, progress.best_accuracy = progress.epoch, accuracy
+    progress.accuracy = validation.correct / validation.samples if validation else None
+    if phase.objective.task_weight and (validation is None or progress.accuracy > progress.best_accuracy):
+        progress.best_epoch, progress.best_accuracy = progress.epoch, progress.accuracy
         progress.best_weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
 
 

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
+from fdi.snn.engine.cpu.conv_events import add_drive, deliver
 from fdi.snn.engine.cpu.rows import append, inlined, jit
 from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
 
 
 @inlined
-def add_runs(out, out_at, table, table_at, runs, first, last, factor, weighted):
-    """Add `factor` times one source channel's weights to the map at `out_at` along the runs of one source position."""
-    n = BYTES // out.itemsize
-    x = fill(factor)
-    for i in range(first, last):
-        a, b = table_at + runs[i, 0], out_at + runs[i, 1]
-        for j in range(0, runs[i, 2], n):
-            w = load(table, (a + j,))
-            store(out, (b + j,), load(out, (b + j,)) + (x * w if weighted else w))
-
-
-@inlined
-def decode(plan, link, code, inputs):
-    """(channel, position) of a source's spike."""
-    if inputs:
-        channel = code // plan.input_positions
-        return channel, code - channel * plan.input_positions
-    shift = plan.shift[plan.source[link]]
-    return code & ((1 << shift) - 1), code >> shift
-
-
-@inlined
 def _update(plan, layer, u, before, after, maps, c, spikes, n):
-    """The step of forward._update for a map: potentials u[before ...] become u[after ...], currents are the guarded maps [channels, :]."""
-    height, width, padded, guard, shift = (
-        plan.height[layer], plan.width[layer], plan.padded[layer], plan.guard[layer], plan.shift[layer],
-    )  # fmt: skip
+    """The step of forward._update for maps: potentials u[before ...] become u[after ...]; `maps` are the guarded currents."""
+    height, width, padded, guard = plan.height[layer], plan.width[layer], plan.padded[layer], plan.guard[layer]
+    shift, second, both = plan.shift[layer], plan.guarded[layer], plan.synapses[layer] > 1
     beta_m, theta, zero = fill(c[0]), fill(c[5]), fill(c[0] - c[0])
     gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
-    both = plan.synapses[layer] > 1
     for y in range(height):
         for x in range(width):
             place, k = y * width + x, (y * (width + 2 * guard) + guard + x) * padded
             for j in range(0, padded, BYTES // u.itemsize):
-                v, i = load(u, (before + place * padded + j,)), load(maps, (0, k + j))
+                v, i = load(u, (before + place * padded + j,)), load(maps, (k + j,))
                 drive = gain_0 * i
-                store(maps, (0, k + j), beta_0 * i)
+                store(maps, (k + j,), beta_0 * i)
                 if both:
-                    i = load(maps, (1, k + j))
+                    i = load(maps, (second + k + j,))
                     drive = drive + gain_1 * i
-                    store(maps, (1, k + j), beta_1 * i)
+                    store(maps, (second + k + j,), beta_1 * i)
                 fired = v > theta
                 store(u, (after + place * padded + j,), select(fired, zero, beta_m * v + drive))
                 n = append(spikes, n, fired, (place << shift) + j)
@@ -56,17 +33,19 @@ def _update(plan, layer, u, before, after, maps, c, spikes, n):
 
 @inlined
 def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
-    """Append the codes of the windows that the spikes first .. last - 1 fall into, each once, to pooled[n:]; return the new n."""
-    width, shift, pool, visible = plan.width[layer], plan.shift[layer], plan.pool[layer], plan.visible[layer]
-    high, wide = plan.height[layer] // pool, width // pool
-    if plan.height[layer] == 1:
-        high = 1
+    """Append the codes of the windows that the visible ones of the spikes first .. last - 1 fall into, each once; return the new n."""
+    width, shift, visible, pool_y, pool_x = plan.width[layer], plan.shift[layer], plan.visible[layer], plan.pool_y[layer], plan.pool_x[layer]
+    high, wide = plan.height[layer] // pool_y, width // pool_x
     for e in range(first, last):
-        channel, place = spikes[e] & ((1 << shift) - 1), spikes[e] >> shift
-        y, x = place // width // pool, place % width // pool
-        if channel < visible and y < high and x < wide:
+        code = spikes[e]
+        channel, place = code & ((1 << shift) - 1), code >> shift
+        if channel < visible and pool_x == 1:
+            pooled[n] = code
+            n += 1
+        elif channel < visible:
+            y, x = place // width // pool_y, place % width // pool_x
             code = ((y * wide + x) << shift) + channel
-            if stamps[code] != stamp:
+            if y < high and x < wide and stamps[code] != stamp:
                 stamps[code] = stamp
                 pooled[n] = code
                 n += 1
@@ -74,33 +53,32 @@ def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
 
 
 @jit
-def conv_forward(plan, layer, s, u, at, maps, c, tables, given, lists, stamps, count):
-    """Potentials u[at:] [T + 1, size] (row 0 is given), spikes and pooled spikes into `lists`, the number of each unit's into `count`.
+def conv_forward(plan, layer, u, u_init, maps, c, tables, inputs, drive, lists, stamps, count):
+    """Potentials [T + 1, size] into `u` at the layer's place, spikes and pooled spikes into `lists`, the number of each unit's into `count`.
 
-    `given` = (indptr [T + 1], units, counts, drive [0, 1 or T, size]) of the input; `lists` = (spike_indptr [L, T + 1], spikes [L, :],
-    pooled_indptr, pooled) of all layers; `stamps` [codes] is scratch.
+    `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size] is a dense current; `maps` and `stamps` are scratch.
     """
-    indptr, units, counts, drive = given
     spike_indptr, spikes, pooled_indptr, pooled = lists
-    steps, size, padded = indptr.size - 1, plan.size[layer], plan.padded[layer]
-    height, width, guard, shift = plan.height[layer], plan.width[layer], plan.guard[layer], plan.shift[layer]
-    one = c.dtype.type(1)
-    maps[:, : plan.guarded[layer]] = 0
+    steps, size, padded, shift = spike_indptr.shape[1] - 1, plan.size[layer], plan.padded[layer], plan.shift[layer]
+    at, n, m = plan.size_at[layer] * (steps + 1), 0, 0
+    for place in range(0, size, padded):
+        for j in range(padded):
+            u[at + place + j] = u_init if j < plan.channels[layer] else 0
+    maps[: 2 * plan.guarded[layer]] = 0
     stamps[:] = -1
-    n, m = 0, 0
+    count[:] = 0
     spike_indptr[layer, 0], pooled_indptr[layer, 0] = 0, 0
     for t in range(steps):
+        first = n
         n = _update(plan, layer, u, at + t * size, at + (t + 1) * size, maps, c, spikes[layer], n)
         spike_indptr[layer, t + 1] = n
-        m = _pool(plan, layer, spikes[layer], spike_indptr[layer, t], n, stamps, t, pooled[layer], m)
+        m = _pool(plan, layer, spikes[layer], first, n, stamps, t, pooled[layer], m)
         pooled_indptr[layer, t + 1] = m
-        if t == 0:
-            continue
-        for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
-            source, first_run = plan.source[q], plan.first_run[q]
-            if source < 0:
-                for e in range(indptr[t - 1], indptr[t]):
-                    channel, place = decode(plan, q, units[e], True)
-                    factor = counts[e] if counts.size > 0 else one
-                    a, b = plan.run_start[first_run + place], plan.run_start[first_run + place + 1]
-                    add_runs(maps, 0, tables, plan.table_at[q] + channel * plan.block[q], plan.run, a, b, factor, counts.size > 0)
+        if t > 0:
+            deliver(plan, layer, t - 1, tables, maps, 0, False, inputs, lists)
+            if drive.shape[0] > 0:
+                add_drive(plan, layer, maps, 0, drive, min(t - 1, drive.shape[0] - 1), False)
+    positions = plan.height[layer] * plan.width[layer]
+    for e in range(n):
+        code = spikes[layer, e]
+        count[(code & ((1 << shift) - 1)) * positions + (code >> shift)] += 1

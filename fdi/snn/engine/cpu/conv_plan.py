@@ -44,6 +44,8 @@ class ConvPlan(NamedTuple):
     source: np.ndarray  # [Q] -1: the input
     own: np.ndarray  # [Q] 1: the layer itself, without pooling
     synapse: np.ndarray  # [Q] synaptic channel
+    low: np.ndarray  # [Q] first channel of the source
+    high: np.ndarray  # [Q] channel behind its last one
     table_at: np.ndarray  # [Q]
     block: np.ndarray  # [Q] numbers of one source channel in the table
     natural_at: np.ndarray  # [Q]
@@ -92,6 +94,7 @@ def lay_out(network: Network) -> ConvLayout:
         first = layer[0]
         height, width = plane(first.shape)
         channels = sum(p.shape[0] for p in layer)
+        names, starts = [p.name for p in layer], [0, first.shape[0]]
         padded = -(-channels // LANES) * LANES
         guard = max(g.guard for _, _, g in grouped[i])
         pooled_height, pooled_width = (height, width) if first.pool == 1 else plane(first.pooled_shape)
@@ -109,11 +112,7 @@ def lay_out(network: Network) -> ConvLayout:
             p = projections[0]
             own = p.recurrent
             wide = columns["padded"][source] if source >= 0 else 0
-            starts, start = [], 0
-            for q in layer:
-                starts.append(start)
-                start += q.shape[0]
-            parts = tuple((q, starts[[t.name for t in layer].index(q.target)]) for q in projections)
+            parts = tuple((q, starts[names.index(q.target)]) for q in projections)
             links.append(Link(parts, geometry, tables, natural))
             begin, table = runs(geometry, (height, width), padded, guard)
             columns["first_run"].append(len(columns["run_start"]))
@@ -122,10 +121,12 @@ def lay_out(network: Network) -> ConvLayout:
             columns["first_strip"].append(sum(map(len, columns["strip"])))
             columns["strip"].append(strips(geometry, (height, width), padded, guard, wide, channels * wide))
             block = math.prod(geometry.kernel) * padded
-            rows = columns["channels"][source] if source >= 0 else p.weight.shape[1]
+            rows = p.weight.shape[1]
+            low = starts[names.index(p.source)] if own else 0
             for field, value in dict(
-                source=source, own=int(own), synapse=p.channel, table_at=tables, block=block, natural_at=natural, inner=channels, columns=wide
-            ).items():
+                source=source, own=int(own), synapse=p.channel, low=low, high=low + rows, table_at=tables, block=block,
+                natural_at=natural, inner=channels, columns=wide,
+            ).items():  # fmt: skip
                 columns[field].append(value)
             tables += rows * block
             natural += math.prod(geometry.kernel) * channels * wide

@@ -10,11 +10,11 @@ import torch
 
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
-from fdi.snn.engine.cpu.chunk import add_up, run_chunk
+from fdi.snn.engine.cpu.chunk import add_up
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
-from fdi.snn.engine.cpu.plan import constants, pack, unpack
-from fdi.snn.engine.cpu.signal import drive, drive_gradient, signal
+from fdi.snn.engine.cpu.plan import constants
+from fdi.snn.engine.cpu.signal import signal
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
@@ -59,15 +59,14 @@ class CpuEngine:
         memory = self._memories.get(network)
         if memory is None:
             memory = self._memories[network] = Memory(network)
-        layout = memory.layout
+        layout, program = memory.layout, memory.program
         batch, steps, classes = len(inputs), inputs.steps, network.readout.units
         labels = np.require(labels, np.int64, ("C", "W"))
         if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
             raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
-        x = signal(network, inputs, dtype)
-        tables, natural = pack(layout, network.projections[0].weight.dtype)
-        first_rows = tables[: layout.plan.own_at[0]].reshape(-1, layout.plan.width[0])
-        current = drive(x.values, first_rows)
+        x = signal(network, inputs, dtype, program.dense_from)
+        tables, natural = program.pack(layout, network.projections[0].weight.dtype)
+        current = program.drive(layout, x.values, tables)
         d_current = np.zeros_like(current) if train else current[:, :0]
         results = (
             np.empty(batch, dtype),
@@ -86,7 +85,7 @@ class CpuEngine:
                 for i in indices:
                     d_tables = gradients[i] if train else tables[:0]
                     d_tables[:] = 0
-                    run_chunk(
+                    program.run_chunk(
                         i * self.chunk, min((i + 1) * self.chunk, batch), layout.plan, numbers, tables, natural,
                         (x.indptr, x.units, x.counts, current), labels, loss, work, results, d_tables, d_current,
                     )  # fmt: skip
@@ -97,9 +96,8 @@ class CpuEngine:
             bounds = np.linspace(0, tables.size, self.threads + 1).astype(np.int64)
             self._share([(add_up, gradients, a, b) for a, b in zip(bounds[:-1], bounds[1:])])
             if x.values.size:
-                first = gradients[0, : layout.plan.own_at[0]].reshape(first_rows.shape)
-                first += drive_gradient(x.values, d_current)
-            unpack(layout, gradients[0])
+                program.drive_gradient(layout, x.values, d_current, gradients[0])
+            program.unpack(layout, gradients[0])
         return results
 
     def _share(self, calls: list[tuple]) -> None:

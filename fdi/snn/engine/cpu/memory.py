@@ -8,29 +8,29 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from fdi.snn.engine.cpu.plan import lay_out
-from fdi.snn.engine.cpu.work import Work, allocate, zeros
+from fdi.snn.engine.cpu.conv_chunk import ConvWork
+from fdi.snn.engine.cpu.program import program
+from fdi.snn.engine.cpu.work import Work, zeros
 from fdi.snn.network import Network
-
-_BLOCK = 8
 
 
 class Memory:
     """Memory that was touched before is faster than fresh memory, so it is handed out again."""
 
     def __init__(self, network: Network) -> None:
-        self.layout = lay_out(network)
-        self._free: dict[tuple[int, np.dtype], SimpleQueue[Work]] = {}
+        self.program = program(network)
+        self.layout = self.program.lay_out(network)
+        self._free: dict[tuple[int, np.dtype], SimpleQueue[Work | ConvWork]] = {}
         self._gradients: dict[tuple[int, np.dtype], np.ndarray] = {}
 
     @contextmanager
-    def work(self, steps: int, dtype: np.dtype) -> Iterator[Work]:
+    def work(self, steps: int, dtype: np.dtype) -> Iterator[Work | ConvWork]:
         """Scratch memory that nobody else uses meanwhile."""
         free = self._free.setdefault((steps, dtype), SimpleQueue())
         try:
             work = free.get_nowait()
         except Empty:
-            work = allocate(self.layout.plan, _BLOCK, steps, dtype)
+            work = self.program.allocate(self.layout.plan, steps, dtype)
         try:
             yield work
         finally:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from fdi.snn.network import INPUT, Network
 from fdi.snn.population import Population
@@ -146,29 +145,3 @@ def _check_projection(projection: Projection, layer: int, home: dict[str, tuple[
         fits = fits and (below == -1 or home[projection.source][1] == 0)
     if not fits:
         raise ValueError(f"CpuEngine does not compute the projection {projection.name} (channel {projection.channel}); use ReferenceEngine")
-
-
-def pack(layout: Layout, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """(tables, natural) with the weights as they are now."""
-    tables = torch.zeros(layout.table_size, dtype=dtype)
-    natural = torch.zeros(max(1, layout.natural_size), dtype=dtype)
-    for place in layout.places:
-        weight = place.projection.weight.detach()
-        _block(tables, place).copy_(weight.T)
-        if place.natural_at >= 0:
-            natural[place.natural_at : place.natural_at + weight.numel()] = weight.flatten()
-    return tables.numpy(), natural.numpy()
-
-
-def unpack(layout: Layout, tables: np.ndarray) -> None:
-    """Set `.grad` of every projection from gradients laid out like `tables`."""
-    flat = torch.from_numpy(tables)
-    for place in layout.places:
-        place.projection.weight.grad = _block(flat, place).T.contiguous()
-
-
-def _block(tables: torch.Tensor, place: Place) -> torch.Tensor:
-    """[source units, target units]: this projection's part of `tables`."""
-    target, source = place.projection.weight.shape
-    start = place.table_at + place.row * place.width + place.column
-    return tables.as_strided((source, target), (place.width, 1), start)

@@ -1,4 +1,4 @@
-"""The input of a batch in the two forms that kernels take: sparse events, or a dense current that torch computes for the whole batch."""
+"""The input of a batch in the two forms that kernels take: sparse events, or dense values whose current torch computes for the whole batch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from fdi.inputs import Constant, Events, Frames, Input
 from fdi.snn.network import Network
-
-_DENSE_FROM = 0.45
-"""Share of non-zero inputs from which a product is faster than events."""
-
 
 class Signal(NamedTuple):
     """`indptr` [B T + 1], `units` and `counts` as in Events, and `values` [B, 0, 1 or T, input units]: what is not sparse."""
@@ -24,8 +19,11 @@ class Signal(NamedTuple):
     values: np.ndarray
 
 
-def signal(network: Network, inputs: Input, dtype: np.dtype) -> Signal:
-    """The input as a Signal with the precision of the weights; ValueError if it does not fit the network."""
+def signal(network: Network, inputs: Input, dtype: np.dtype, dense_from: float) -> Signal:
+    """The input as a Signal with the precision of the weights; ValueError if it does not fit the network.
+
+    `dense_from`: share of non-zero numbers from which frames are kept as they are.
+    """
     size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
     if math.prod(inputs.shape) != size:
         raise ValueError(f"the input has shape {tuple(inputs.shape)}, but the network takes {network.input_shape}")
@@ -35,7 +33,7 @@ def signal(network: Network, inputs: Input, dtype: np.dtype) -> Signal:
         return _silent(batch, steps, inputs.image(dtype.type).reshape(batch, 1, size))
     if isinstance(inputs, Frames):
         values = inputs.values.reshape(batch, steps, size)
-        if np.count_nonzero(values) > _DENSE_FROM * values.size:
+        if np.count_nonzero(values) > dense_from * values.size:
             return _silent(batch, steps, values.astype(dtype))
         inputs = sparse(values)
     units = np.require(inputs.units, np.int32, ("C", "W"))
@@ -51,17 +49,6 @@ def sparse(values: np.ndarray) -> Events:
     flat = np.flatnonzero(values)
     indptr = np.searchsorted(flat, np.arange(batch * steps + 1) * size)
     return Events(indptr, (flat % size).astype(np.int32), (size,), steps, values.reshape(-1)[flat].astype(np.float32))
-
-
-def drive(values: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """The dense current [B, 0, 1 or T, width] that `values` cause through weight rows `table` [input units, width]."""
-    return (torch.from_numpy(values) @ torch.from_numpy(table)).numpy()
-
-
-def drive_gradient(values: np.ndarray, d_drive: np.ndarray) -> np.ndarray:
-    """The gradient [input units, width] of the weight rows behind `drive`."""
-    flat = torch.from_numpy(values.reshape(-1, values.shape[-1]))
-    return (flat.T @ torch.from_numpy(d_drive.reshape(-1, d_drive.shape[-1]))).numpy()
 
 
 def _silent(batch: int, steps: int, values: np.ndarray) -> Signal:

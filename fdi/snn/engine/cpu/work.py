@@ -9,6 +9,9 @@ import torch
 
 from fdi.snn.engine.cpu.plan import Plan
 
+BLOCK = 8
+"""Samples that go through the layers together: enough to reuse the recurrent weights from the registers."""
+
 
 class Work(NamedTuple):
     """For a block of S samples, T steps, L layers (the readout last), W = widest layer; flat arrays hold layer after layer."""
@@ -27,8 +30,9 @@ class Work(NamedTuple):
     pull: np.ndarray  # [S, hidden units] gradient of the bounds
 
 
-def allocate(plan: Plan, samples: int, steps: int, dtype: np.dtype) -> Work:
-    """Scratch memory for blocks of `samples`."""
+def allocate(plan: Plan, steps: int, dtype: np.dtype) -> Work:
+    """Scratch memory for trials of `steps`."""
+    samples = BLOCK
     layers, widest, total = len(plan.units), int(plan.width.max()), int(plan.width.sum())
     classes, hidden = int(plan.width[-1]), int(plan.population_at[-1])
     above = max(int(plan.rows[1:].max()), int(plan.units[:-1].max()))

@@ -1,0 +1,42 @@
+"""The two kinds of network that the engine computes, as functions with one signature each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fdi.snn.engine.cpu import chunk, conv_chunk, conv_pack, conv_plan, pack, plan, work
+from fdi.snn.network import Network
+
+
+@dataclass(frozen=True)
+class Program:
+    """`dense_from`: see signal.signal."""
+
+    lay_out: Callable
+    allocate: Callable
+    pack: Callable
+    unpack: Callable
+    drive: Callable
+    drive_gradient: Callable
+    run_chunk: Callable
+    dense_from: float
+
+
+_DENSE = Program(plan.lay_out, work.allocate, pack.pack, pack.unpack, pack.drive, pack.drive_gradient, chunk.run_chunk, 0.45)
+_CONV = Program(
+    conv_plan.lay_out,
+    conv_chunk.allocate,
+    conv_pack.pack,
+    conv_pack.unpack,
+    conv_pack.drive,
+    conv_pack.drive_gradient,
+    conv_chunk.run_chunk,
+    math.inf,
+)
+
+
+def program(network: Network) -> Program:
+    """Networks with a convolution are maps; all others are rows."""
+    return _CONV if any(projection.convolutional for projection in network.projections) else _DENSE
