@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class, get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import Dataset
@@ -74,6 +76,14 @@ def training_phases(config: DictConfig) -> list[Phase]:
         lower=LowerBound(**lower) if lower else None,
         **bounds,
     )
+
+
+def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextManager[Any]:
+    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None; `epoch`: the last one it has."""
+    if config.logger.mirror is None:
+        return nullcontext()
+    arguments = OmegaConf.to_container(config.logger.mirror)
+    return get_method(arguments.pop("_target_"))(OmegaConf.to_container(config), directory, epoch, **arguments)
 
 
 def input_rate(data: Dataset, net: Network) -> float:

@@ -48,7 +48,7 @@ class Trainer:
 
 @dataclass
 class Logger:
-    mirror: str | None = MISSING
+    mirror: Any = MISSING
 
 
 @dataclass
@@ -62,6 +62,7 @@ class Name:
     dataset: str = MISSING
     model: str = MISSING
     init: str = MISSING
+    experiment: str | None = MISSING
 
 
 @dataclass
@@ -103,6 +104,8 @@ def prepare(config: DictConfig) -> DictConfig:
     values = _plain(config)
     targets = ("dataset", "model", "init", "optimizer")
     problems = [*out_of_range(Config, values), *(problem for key in targets for problem in complaints(key, values[key]))]
+    if values["logger"]["mirror"] is not None:
+        problems += complaints("logger.mirror", values["logger"]["mirror"])
     if problems:
         raise ValueError(problems[0])
     return OmegaConf.create(values, flags={"struct": True})

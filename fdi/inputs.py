@@ -65,6 +65,10 @@ class Events:
         events = slice(self.indptr[0], self.indptr[-1])
         return float(self.indptr[-1] - self.indptr[0]) if self.counts is None else float(self.counts[events].sum())
 
+    def mean(self) -> float:
+        """Spikes per unit and step."""
+        return self.total() / (len(self) * self.steps * int(np.prod(self.shape)))
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -96,6 +100,10 @@ class Frames:
     def total(self) -> float:
         return float(self.values.sum(dtype=np.float64))
 
+    def mean(self) -> float:
+        """Spikes per unit and step."""
+        return float(self.values.mean(dtype=np.float64))
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -122,6 +130,10 @@ class Constant:
     def image(self, dtype=np.float32) -> np.ndarray:
         """The analogue input of one step, [B, *shape]."""
         return self.values.astype(dtype) * dtype(self.scale) + dtype(self.shift)
+
+    def mean(self) -> float:
+        """Mean input of a step per unit."""
+        return self.scale * float(self.values.mean(dtype=np.float64)) + self.shift
 
     def dense(self, dtype=np.float32) -> np.ndarray:
         """The image repeated for each step, [steps, B, *shape]; a read-only view."""

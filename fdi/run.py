@@ -18,35 +18,40 @@ from fdi.seeding import stream
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.track.console import probe_table, reporter
-from fdi.track.files import PROBE, RESULT, read_json, write_json, write_status
+from fdi.track.files import CHECKPOINT, PROBE, RESULT, STATUS, read_json, write_json, write_status
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
-from fdi.track.record import record
+from fdi.track.record import write_record
 from fdi.train import checkpoint
 from fdi.train.fit import Progress, activity, evaluate, fit
+from fdi.train.homeostasis import Phase
 
-INIT_SAMPLES = 128  # training samples on which the initial state is measured
+INIT_SAMPLES = 128  # training samples on which the initial state is measured,
+INIT_POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
 
 
 def run(config: DictConfig, directory: Path) -> dict[str, Any]:
     """Execute the run of `config` in `directory`, or go on where it stopped; returns the content of result.json.
 
-    A run that is done is not run again. Raises ValueError for what a user can mend, Diverged for a training that fails, Busy if another
-    process is at it; whatever is raised is in status.json and run.log first.
+    A run that is done is not run again; with probe=only nothing is trained, and nothing returned. Raises ValueError for what a user can
+    mend, Diverged for a training that fails, Busy if another process is at it; whatever is raised is in status.json and run.log first.
     """
     with lock(directory):
         result = read_json(directory / RESULT)
         if result is not None:
             return result
+        _mark(directory, "running")
         try:
-            return _run(config, directory)
-        except KeyboardInterrupt:
-            _stopped(directory, "interrupted", error=None)
+            result = _run(config, directory)
+        except (KeyboardInterrupt, SystemExit):
+            _mark(directory, "interrupted")
             raise
         except Exception as error:
             (directory / "run.log").write_text(traceback.format_exc())
-            _stopped(directory, "failed", error=f"{type(error).__name__}: {error}")
+            _mark(directory, "failed", error=f"{type(error).__name__}: {error}")
             raise
+        _mark(directory, "done" if result else "probed")
+        return result
 
 
 def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
@@ -56,28 +61,53 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     engine = build.engine(config)
     optimizer = build.optimizer(config, network)
     phases = build.training_phases(config)
-    epochs = sum(phase.epochs for phase in phases)
-    last = directory / "checkpoint" / "last.pt"
+    last = directory / CHECKPOINT
 
-    if last.exists() and config.probe != "only":
-        progress = checkpoint.load(last, network, optimizer)
-        console.print(f"{directory}: resumed after epoch {progress.epoch}", soft_wrap=True, highlight=False)
-    else:
-        progress = Progress()
+    if config.probe == "only":
         _initialize(config, data, network, engine, phases[-1].objective, directory, console)
-        if config.probe == "only":
-            return {}
-        write_json(directory / "record.json", record(data.checksum, config.device))
+        return {}
+    progress = checkpoint.load(last, network, optimizer) if last.exists() else Progress()
+    write_record(directory, progress.epoch, data.checksum, config.device, seed=config.seed, engine=config.engine)
+    with build.mirror(config, directory, progress.epoch) as mirror:
+        if progress.epoch:
+            console.print(f"{directory}: resumed after epoch {progress.epoch}", soft_wrap=True, highlight=False)
+        else:
+            rows = _initialize(config, data, network, engine, phases[-1].objective, directory, console)
+            if mirror and rows:
+                mirror.probe(rows)
+        _train(config, data, network, engine, optimizer, phases, progress, directory, mirror, console)
+        result = _test(config, data, network, engine, progress)
+        if mirror:
+            mirror.result(result)
+    write_json(directory / RESULT, result)
+    return result
 
+
+def _train(
+    config: DictConfig,
+    data: Dataset,
+    network: Network,
+    engine: Any,
+    optimizer: torch.optim.Optimizer,
+    phases: list[Phase],
+    progress: Progress,
+    directory: Path,
+    mirror: Any,
+    console: Console,
+) -> None:
+    """Fit, with a row of metrics, a checkpoint and a status after each epoch."""
+    epochs = sum(phase.epochs for phase in phases)
     write_status(directory, "running", epoch=progress.epoch, epochs=epochs)
     metrics = Metrics(directory / "metrics.csv", progress.epoch)
     with reporter(console, epochs, len(data.train), progress.epoch) as report:
 
         def on_epoch(row: dict[str, Any]) -> None:
             metrics.append(row)
-            checkpoint.save(last, network, optimizer, progress)
+            checkpoint.save(directory / CHECKPOINT, network, optimizer, progress)
             write_status(directory, "running", epoch=progress.epoch, epochs=epochs)
             report.row(row)
+            if mirror:
+                mirror.row(row)
 
         fit(
             network,
@@ -93,17 +123,14 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
             on_batch=report.batch,
             on_epoch=on_epoch,
         )
-    result = _test(config, data, network, engine, progress)
-    write_json(directory / RESULT, result)
-    write_status(directory, "done", epoch=progress.epoch, epochs=epochs)
-    return result
 
 
 def _initialize(
     config: DictConfig, data: Dataset, network: Network, engine: Any, objective: Objective, directory: Path, console: Console
-) -> None:
-    """Draw the weights and measure the state they put the network in."""
-    chosen = stream(config.seed, "init samples").permutation(len(data.train))[:INIT_SAMPLES]
+) -> list[dict[str, Any]]:
+    """Draw the weights and measure the state they put the network in; with probe=none it is not measured."""
+    samples = min(INIT_SAMPLES, max(1, INIT_POTENTIALS // sum(population.units for population in network.hidden)))
+    chosen = stream(config.seed, "init samples").permutation(len(data.train))[:samples]
     inputs, labels = data.train.batch(chosen, stream(config.seed, "init noise"))
     strategy = build.strategy(config)
     nu = build.input_rate(data, network)
@@ -113,13 +140,16 @@ def _initialize(
         strategy,
         build.readout_strategy(config, strategy, network),
         nu_input=nu,
-        measure=lambda: engine.simulate(network, inputs, record=("moments",)),
+        measure=lambda drawn: engine.simulate(drawn, inputs, record=("moments",)),
+        analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
-    if config.probe != "none":
-        rows = probe(network, engine, inputs, labels, objective, strategy, nu)
-        write_json(directory / PROBE, rows)
-        console.print(probe_table(rows, title=f"initial state: {config.name.model}, {config.name.init}"))
+    if config.probe == "none":
+        return []
+    rows = probe(network, engine, inputs, labels, objective, strategy, nu)
+    write_json(directory / PROBE, rows)
+    console.print(probe_table(rows, title=f"initial state: {config.name.model}, {config.name.init}"))
+    return rows
 
 
 def _test(config: DictConfig, data: Dataset, network: Network, engine: Any, progress: Progress) -> dict[str, Any]:
@@ -153,6 +183,7 @@ def _test(config: DictConfig, data: Dataset, network: Network, engine: Any, prog
     }
 
 
-def _stopped(directory: Path, state: str, **details: Any) -> None:
-    before = read_json(directory / "status.json") or {}
+def _mark(directory: Path, state: str, **details: Any) -> None:
+    """Change the state and keep the epochs."""
+    before = read_json(directory / STATUS) or {}
     write_status(directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details)

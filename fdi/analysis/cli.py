@@ -11,10 +11,11 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from fdi.analysis.collect import STATES, runs
+from fdi.analysis.collect import runs
 from fdi.analysis.render import markdown, rich_table
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
+from fdi.track.state import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 WIDTH = 200  # characters, where there is no terminal to fit

@@ -5,13 +5,15 @@ Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run
     path                        directory of the run
     dataset, model, init        chosen options, the names of the directories above
     seed, id                    from the name of the directory
-    state                       done | running | interrupted | failed | missing (nothing but a config) | broken (a file is unreadable)
+    state                       done | probed (initial state only) | running | failed | interrupted | missing (nothing but a config)
+                                | broken (a file is unreadable); only done runs have all numbers
     error                       why it failed, or which file is broken
     epoch, epochs               epochs finished, and epochs in all, priming included
     test_accuracy_last          with the weights of the last epoch
     test_accuracy_best          with the weights of the best validation epoch, `best_epoch`
     valid_accuracy_best, valid_accuracy_last
     seconds                     of the whole run
+    classes, test_samples       what a test accuracy is to be compared with
     rate/<population>           Hz, on the test set
     silent/<population>         share of neurons that never spike there
     <dotted key>                each key of the config, as on the command line; lists as JSON text
@@ -23,8 +25,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,21 +34,23 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.configs import read_config
+from fdi.analysis.folders import directories
+from fdi.track.lock import holder
+from fdi.track.state import STATES
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
 PROGRESS = ("epoch", "epochs")
 ACCURACIES = ("test_accuracy_last", "test_accuracy_best", "best_epoch", "valid_accuracy_best", "valid_accuracy_last")
-NUMBERS = (*PROGRESS, *ACCURACIES, "seconds")
-STATES = ("done", "running", "interrupted", "failed", "missing")
+NUMBERS = (*PROGRESS, *ACCURACIES, "seconds", "classes", "test_samples")
+ORIGIN = ("source", "provenance", "data_checksum")  # where a run comes from; not here, see fdi.analysis.results
 MEASURED = ACCURACIES[:2]
 POPULATIONS = {"rates": "rate", "silent": "silent"}
-RUN = re.compile(r"seed=(\d+)-(\w+)")
 CSV_COLUMNS = ("epoch", "phase")
 
 
 def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs; a run with unreadable files has the state broken, and is there all the same."""
-    rows = [_row(directory) for directory in _directories(results / "runs")]
+    rows = [_row(directory) for directory in directories(results / "runs")]
     columns = dict.fromkeys((*KEYS, "error", *NUMBERS))
     columns |= dict.fromkeys(column for row in rows for column in row if column.startswith(("rate/", "silent/")))
     columns |= dict.fromkeys(column for row in rows for column in row)
@@ -58,7 +60,8 @@ def runs(results: Path) -> pd.DataFrame:
 
 def config_columns(table: pd.DataFrame) -> list[str]:
     """The columns of `runs` that come from the config."""
-    return [column for column in table if column not in (*KEYS, "error", *NUMBERS) and not column.startswith(("rate/", "silent/"))]
+    others = {*KEYS, "error", *NUMBERS, *ORIGIN}
+    return [column for column in table if column not in others and not column.startswith(("rate/", "silent/"))]
 
 
 def curves(table: pd.DataFrame) -> pd.DataFrame:
@@ -72,24 +75,6 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
     return table[list(KEYS)].merge(pd.concat(parts, ignore_index=True), on="path")
-
-
-def _directories(root: Path) -> Iterator[tuple[str, ...]]:
-    """(path, dataset, model, init, seed, id) of each run, in alphabetical order."""
-    for dataset in _folders(root):
-        for model in _folders(dataset.path):
-            for init in _folders(model.path):
-                for run in _folders(init.path):
-                    if name := RUN.fullmatch(run.name):
-                        yield run.path, dataset.name, model.name, init.name, *name.groups()
-
-
-def _folders(path: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return []
 
 
 def _row(run: tuple[str, ...]) -> dict[str, Any]:
@@ -109,6 +94,8 @@ def _outcome(directory: Path) -> dict[str, Any]:
     status, result = _json(directory / "status.json"), _json(directory / "result.json")
     content = (status or {"state": "missing"}) | (result or {})
     state = "done" if result is not None else content.get("state")
+    if state == "running" and holder(directory) is None:
+        state = "interrupted"
     numbers = _numbers(content, NUMBERS)
     if state not in STATES or (state == "done" and any(numbers[key] is None for key in MEASURED)):
         raise ValueError(f"{directory}: state {state} without the numbers of result.json")

@@ -12,6 +12,12 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationErr
 
 from fdi.checks import choose, shown, words
 
+EXTRAS = {  # launchers that come with plugins of Hydra
+    "hydra/launcher/joblib": "parallel",
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/launcher/ray": "ray",
+}
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
 
@@ -22,14 +28,22 @@ def explain(error: Exception) -> str:
         return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
+        if extra := EXTRAS.get(error.missing_cfg_file):
+            return f"this launcher needs a package that is not installed; pip install 'fdi[{extra}]'"
         return f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
     if sweep := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", str(error)):
         return f"{sweep[1]} has several values; add -m to run each of them, or write a list as key=[a,b]"
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+    if missing_key(error):
         return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
     if isinstance(cause, ValidationError) and cause.full_key:
         return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
     return " ".join(str(error).split())
+
+
+def missing_key(error: Exception) -> str | None:
+    """The dotted key that an error of composing complains of, if that is what it complains of."""
+    cause = error.__cause__
+    return cause.full_key if isinstance(cause, ConfigAttributeError | ConfigKeyError) else None
 
 
 def _keys(node: Any) -> list[str]:

@@ -61,25 +61,63 @@ def _dispatch(arguments: Namespace) -> int:
         return _hydra(run_cell)
     if cells[0].config.dry_run:
         return print_states(cells)
-    return _execute(cells, arguments.multirun)
+    return _sweep(arguments, cells) if arguments.multirun else _one(cells[0])
 
 
-def _execute(cells: list[Cell], multirun: bool) -> int:
-    """Run the cells through Hydra, say what became of them, and return the exit code."""
-    from fdi.cli.summary import print_result, print_summary
-    from fdi.cli.task import FAILED, complain, run_cell
+def _one(cell: Cell) -> int:
+    """Run one cell through Hydra, and show it; returns the exit code."""
+    from fdi.cli.summary import print_result
+    from fdi.cli.task import run_cell
 
     codes = []
     try:
-        _hydra(run_cell if multirun else lambda config: codes.append(run_cell(config)))
+        _hydra(lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
-        codes = [complain("interrupted; the same command goes on where it stopped", INTERRUPTED)]
-    if multirun:
-        failures = print_summary(cells)
-        return max([*codes, FAILED if failures else 0])
+        codes = [_interrupted()]
     if codes[0] in (0, INTERRUPTED):
-        print_result(cells[0])
+        print_result(cell)
     return codes[0]
+
+
+def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
+    """Run the cells that are not finished, and say what became of all of them; returns the exit code."""
+    from fdi.cli.plan import write_plan
+    from fdi.cli.summary import print_summary
+    from fdi.cli.task import FAILED
+
+    write_plan(cells)
+    code = 0
+    try:
+        _launch(arguments, cells)
+    except KeyboardInterrupt:
+        code = _interrupted()
+    unfinished = print_summary(cells)
+    return code or (FAILED if unfinished else 0)
+
+
+def _launch(arguments: Namespace, cells: list[Cell]) -> None:
+    """Launch what is left, and again where a launcher gives up because it lost a worker, as long as that brings some cell further."""
+    from fdi.cli.launch import launch
+    from fdi.cli.task import FAILED, complain, run_cell
+    from fdi.track.state import finished, progress
+
+    before = None
+    while left := [cell for cell in cells if not finished(cell.directory, cell.config.probe)]:
+        states = [progress(cell.directory) for cell in left]
+        now = [(cell.directory, status["state"], status.get("epoch")) for cell, status in zip(left, states)]
+        if now == before:
+            return
+        before = now
+        try:
+            return launch(arguments, left, run_cell)
+        except Exception as error:
+            complain(f"{type(error).__name__}: {error}; what is left starts again", FAILED)
+
+
+def _interrupted() -> int:
+    from fdi.cli.task import complain
+
+    return complain("interrupted; the same command goes on where it stopped", INTERRUPTED)
 
 
 def _hydra(task: Callable[[Any], Any]) -> int:

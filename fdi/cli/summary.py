@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fdi.cli.cells import Cell, progress
+from fdi.cli.cells import Cell
 from fdi.track.files import RESULT, read_json
+from fdi.track.state import STATES, finished, last_line, progress
 
 LABELS = ("dataset", "model", "init")
 WIDTH = 160  # characters, where there is no terminal to fit
-ORDER = ("done", "running", "failed", "interrupted", "missing")
+ELSEWHERE = "running elsewhere"
 
 
 def print_states(cells: list[Cell]) -> int:
@@ -36,17 +37,20 @@ def print_result(cell: Cell) -> None:
 
 
 def print_summary(cells: list[Cell]) -> int:
-    """The table of what is done, a line for each cell that stopped, and how many there are of each state; returns the failures."""
+    """The table of what is done, a line for each cell that stopped, and how many there are of each state.
+
+    Returns how many are neither finished nor being run by another process.
+    """
     console = _console()
-    found = [(cell, progress(cell.directory)) for cell in cells]
-    if any(status["state"] == "done" for _, status in found):
+    found = [progress(cell.directory) for cell in cells]
+    states = [ELSEWHERE if status["state"] == "running" else status["state"] for status in found]
+    if "done" in states:
         console.print(_table(cells))
-    for cell, status in found:
-        if status["state"] not in ("done", "missing"):
-            reason = str(status.get("error") or "").strip().splitlines()
-            console.print("  ".join([status["state"], str(cell.directory), *reason[-1:]]))
-    console.print(_counted(status["state"] for _, status in found))
-    return sum(status["state"] == "failed" for _, status in found)
+    for cell, state, status in zip(cells, states, found):
+        if state not in ("done", "probed", "missing"):
+            console.print("  ".join(filter(None, [state, str(cell.directory), last_line(status.get("error"))])))
+    console.print(_counted(states))
+    return sum(not (finished(cell.directory, cell.config.probe) or state == ELSEWHERE) for cell, state in zip(cells, states))
 
 
 def _console() -> Console:
@@ -61,7 +65,7 @@ def _table(cells: list[Cell]) -> Table:
     results: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for cell in cells:
         chosen = dict(override.split("=", 1) for override in cell.overrides if "=" in override)
-        row = (*(str(cell.config.name[label]) for label in LABELS), *(chosen[key] for key in varied))
+        row = (*(str(cell.config.name[label]) for label in LABELS), *(chosen.get(key, "-") for key in varied))
         result = read_json(cell.directory / RESULT)
         results[row] += [result] if result else []
     table = Table(caption="test accuracy in percent: mean and standard deviation over n seeds")
@@ -100,4 +104,5 @@ def _rates(results: list[dict[str, Any]]) -> str:
 def _counted(states: Iterable[str]) -> str:
     counts = Counter(states)
     total = counts.total()
-    return f"{total} {'cell' if total == 1 else 'cells'}: {', '.join(f'{counts[state]} {state}' for state in ORDER if counts[state])}"
+    each = ", ".join(f"{counts[state]} {state}" for state in (*STATES, ELSEWHERE) if counts[state])
+    return f"{total} {'cell' if total == 1 else 'cells'}: {each}"

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
+from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import prepare, run_directory
 from fdi.track.files import RESULT, atomic
 from fdi.track.lock import Busy
+from fdi.track.state import progress
 
 FAILED, REFUSED = 1, 2
 
 
 def run_cell(config: DictConfig) -> int:
-    """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log. Returns the exit code."""
+    """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log. Returns the exit code.
+
+    Beside other cells, what it prints is in its own output.log, and here is one line when it ends.
+    """
     config = prepare(config)
     directory = run_directory(config)
     with atomic(directory / ".hydra" / "config.yaml") as path:
@@ -22,6 +29,16 @@ def run_cell(config: DictConfig) -> int:
     if (directory / RESULT).exists():
         print(f"{directory}: done before")
         return 0
+    if HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
+        return _run(config, directory)
+    with (directory / "output.log").open("a") as file, redirect_stdout(file):
+        code = _run(config, directory)
+    if code == 0:
+        print(f"{progress(directory)['state']}  {directory}", flush=True)
+    return code
+
+
+def _run(config: DictConfig, directory: Path) -> int:
     from fdi.run import run
 
     try:

@@ -53,6 +53,8 @@ class Dataset:
     nu_paper: float | None = None
 
     def __post_init__(self) -> None:
+        if not (self.dt > 0 and self.steps > 0):
+            raise DataError(f"{self.name}: a trial of {self.steps} steps of dt = {self.dt} s; both must be positive")
         for name, split in self.splits.items():
             labels = split.labels
             if len(split.inputs) != len(labels):

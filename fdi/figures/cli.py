@@ -12,10 +12,38 @@ from types import ModuleType
 import matplotlib
 import pandas as pd
 
-from fdi.analysis.cli import load, print_summary
-from fdi.figures import learning_curves, style
+from fdi.analysis.cli import EXAMPLE, print_summary
+from fdi.analysis.results import Results, own, reference
+from fdi.figures import (
+    alpha,
+    calibrated,
+    dale,
+    depth,
+    gradients,
+    homeostasis,
+    learning_curves,
+    membrane,
+    regimes,
+    shallow,
+    snapshot,
+    speed,
+    style,
+)
 
-FIGURES: dict[str, ModuleType] = {"learning_curves": learning_curves}
+FIGURES: dict[str, ModuleType] = {
+    "membrane": membrane,
+    "regimes": regimes,
+    "shallow": shallow,
+    "gradients": gradients,
+    "depth": depth,
+    "learning_curves": learning_curves,
+    "homeostasis": homeostasis,
+    "alpha": alpha,
+    "dale": dale,
+    "calibrated": calibrated,
+    "snapshot": snapshot,
+    "speed": speed,
+}
 UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
 
 
@@ -43,25 +71,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _draw_all(names: Sequence[str], results: Path, out: Path) -> int:
-    runs = load(results)
+    mine, measured = own(results), reference(results / "reference")
     missing = []
     for name in names:
-        files = _draw(name, runs, out)
-        missing += [] if files else [name]
-        for file in files:
-            print(file)
-    print_summary(runs)
+        found = pages(FIGURES[name], mine, measured)
+        missing += [] if found else [name]
+        for page, content in found.items():
+            for file in draw(FIGURES[name], content, out / file_name(name, page)):
+                print(file)
+    if len(mine.runs):
+        print_summary(mine.runs)
+    if len(missing) == len(names) and mine.runs.empty and measured.runs.empty:
+        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:
-        print(f"missing: {name} needs finished runs: {FIGURES[name].COMMAND}")
+        print(f"missing: {name} needs {FIGURES[name].NEEDS}: {FIGURES[name].COMMAND}")
     return int(len(missing) == len(names))
 
 
-def _draw(name: str, runs: pd.DataFrame, out: Path) -> list[Path]:
-    """Draw each page of a figure; the files written."""
-    module, files = FIGURES[name], []
+def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
+    """The pages of a figure, from the user's own runs where these are enough, and from the reference."""
+    return module.data(measured) | module.data(mine)
+
+
+def file_name(name: str, page: str) -> str:
+    return UNSAFE.sub("-", f"{name}_{page}" if page else name)
+
+
+def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
+    """Draw one page; the files written."""
     with matplotlib.rc_context(style.RC):
-        for page, content in module.data(runs).items():
-            figure, axes = style.page(module.panels(content))
-            module.draw(content, axes)
-            files += style.save(figure, out / UNSAFE.sub("-", f"{name}_{page}"))
-    return files
+        figure, axes = style.page(module.panels(content), *module.SIZE)
+        module.draw(content, axes)
+        style.foot(figure, "; ".join(content["source"].dropna().unique()))
+        return style.save(figure, path)

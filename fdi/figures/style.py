@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from textwrap import fill
 from typing import Any
 
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
+PAGE = 7.0  # inches: 178 mm, two columns
 ROW = 1.2  # inches, height of a row of panels
 HEAD = 0.4  # inches, title above and axis label below the panels
+FOOT_LINE = 0.09  # inches
+FOOT_WIDTH = 95  # characters in one column
 LEGEND_LINE = 0.15  # inches
 LEGEND_WIDTH = 60  # characters in one column
 
@@ -54,8 +61,15 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
     "lsuv": "#000000",
 }
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
+MARKERS = {"kaiming": "s", "xavier": "^", "pytorch": "v", "orthogonal": "P", "lsuv": "X"}
+SIGMAS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)  # ticks
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 PRIME = "#EBEBEB"
+GREY = "#999999"
+ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
+BAND = "#E8F1F8"  # the recommended range of sigma_u
+MAP = "cividis"  # of heat maps
+SEQUENCE = ("#A6CDE8", "#56A0D3", "#0072B2", "#004B78", "#002A45", "#001522")  # light to dark, for an ordered quantity
 
 
 def color(init: str) -> str:
@@ -69,21 +83,74 @@ def look(init: str, number: int) -> dict[str, Any]:
     return {"color": color(init), "linestyle": LINES[style], "alpha": 0.5**again}
 
 
-def page(mosaic: Sequence[Sequence[str]]) -> tuple[Figure, dict[str, Axes]]:
-    """A figure one column wide, with a panel for each name in `mosaic` ("." stays empty)."""
-    figure = Figure(figsize=(COLUMN, HEAD + ROW * len(mosaic)), layout="constrained")
+def shades(number: int) -> list[str]:
+    """So many colours for an ordered quantity, light to dark."""
+    last = len(SEQUENCE) - 1
+    return [SEQUENCE[round(i * last / max(number - 1, 1))] for i in range(number)] if number > 4 else list(SEQUENCE[:number])
+
+
+def fraction(whole: float) -> str:
+    """1 / whole, as text."""
+    return "1" if whole == 1 else f"1/{whole:g}"
+
+
+def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number: int = 0) -> None:
+    """Columns x, mean, sd of `rows` with error bars, in the colour of an initialization; open circles where there is no line."""
+    look = {"markersize": 3, "capsize": 1.5, "elinewidth": 0.8, "marker": "o" if line else MARKERS.get(init, "D"), "zorder": 3}
+    linestyle = LINES[number % len(LINES)] if line else ""
+    axes.errorbar(rows["x"], rows["mean"], rows["sd"].fillna(0), color=color(init), linestyle=linestyle, **look)
+
+
+def handle(init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = "") -> Line2D:
+    """The legend's entry of what `points` draws, with the number of seeds."""
+    n = f"{least}" if least == most else f"{least} to {most}"
+    linestyle = LINES[number % len(LINES)] if line else ""
+    marker = "o" if line else MARKERS.get(init, "D")
+    return Line2D([], [], color=color(init), linestyle=linestyle, marker=marker, markersize=3, label=f"{label or init} (n = {n})")
+
+
+def sigma_axis(axes: Axes, values: pd.Series) -> None:
+    """A logarithmic axis of sigma_u with plain numbers."""
+    axes.set_xscale("log")
+    axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in SIGMAS if values.min() / 1.25 <= tick <= values.max() * 1.25]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("$\\sigma_U$ (units of threshold)")
+
+
+def page(mosaic: Sequence[Sequence[str]], width: float = COLUMN, row: float = ROW) -> tuple[Figure, dict[str, Axes]]:
+    """A figure `width` inches wide, `row` inches a row, with a panel for each name in `mosaic` ("." stays empty)."""
+    figure = Figure(figsize=(width, HEAD + row * len(mosaic)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.03)
     return figure, figure.subplot_mosaic([list(row) for row in mosaic], empty_sentinel=".")
 
 
 def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
-    """One legend above the panels, in two columns if the labels are short; the figure grows by what it needs."""
-    labels = [fill(str(handle.get_label()), LEGEND_WIDTH) for handle in handles]
-    columns = 2 if max(map(len, labels)) <= LEGEND_WIDTH // 2 else 1
-    title = fill(title, LEGEND_WIDTH + 5)
+    """One legend above the panels, in as many columns as the labels leave room for; the figure grows by what it needs."""
+    room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
+    labels = [fill(str(handle.get_label()), room) for handle in handles]
+    columns = max(1, min(len(labels), room // (max(map(len, labels), default=room) + 6)))
+    title = fill(title, room + 5)
     lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
     figure.legend(handles=handles, labels=labels, title=title, loc="outside upper left", alignment="left", ncols=columns)
+
+
+def letters(axes: Mapping[str, Axes]) -> None:
+    """a, b, c ... before the titles of the panels."""
+    for letter, panel in zip(ascii_lowercase, axes.values()):
+        panel.set_title(f"$\\bf{{{letter}}}$  {panel.get_title(loc='left')}")
+
+
+def foot(figure: Figure, source: str) -> None:
+    """Small lines below everything that say where the data come from; the figure grows by them."""
+    text = fill(f"data: {source}", round(FOOT_WIDTH * figure.get_figwidth() / COLUMN))
+    inches = FOOT_LINE * (text.count("\n") + 1.4)
+    height = figure.get_figheight() + inches
+    figure.set_figheight(height)
+    figure.get_layout_engine().set(rect=(0, inches / height, 1, 1 - inches / height))
+    figure.text(0.01, 0.3 * FOOT_LINE / height, text, fontsize=5, color="0.4", va="bottom")
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

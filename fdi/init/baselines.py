@@ -72,8 +72,8 @@ class Lsuv:
         for weight in _two_signed(self, afferents):
             nn.init.orthogonal_(weight, generator=generator)
 
-    def correct(self, network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
-        calibrate(network, layer, measure, self.target(layer[0])[1])
+    def correct(self, network: Network, measure: Measure) -> None:
+        calibrate(network, measure, self.target(network.layers[-1][0])[1])
 
 
 def _two_signed(strategy: Any, afferents: Afferents) -> list[Tensor]:

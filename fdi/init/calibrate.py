@@ -21,15 +21,16 @@ class Unreachable(ValueError):
 
 
 @torch.no_grad()
-def calibrate(network: Network, layer: tuple[Population, ...], measure: Measure, sigma_u: float) -> None:
-    """Scale the afferent weights of each population of `layer` until sqrt(mean_j Var_t,b(U_j)) = sigma_u within 2 %, U free of reset.
+def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
+    """Scale the afferent weights of each population of the last layer until sqrt(mean_j Var_t,b(U_j)) = sigma_u within 2 %, U free of reset.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's law). Recurrence makes the spread depend
     on the rate it causes: factors are damped by a square root after half of the rounds. Raises Unreachable if a population gets no input
     or does not settle within 12 forward passes.
     """
+    layer = network.layers[-1]
     for i in range(ROUNDS):
-        moments = measure().moments
+        moments = measure(network).moments
         spreads = {population.name: float(moments[population.name].free_variance.mean().sqrt()) for population in layer}
         for name, spread in spreads.items():
             if not spread > 0:
@@ -48,18 +49,19 @@ def calibrate(network: Network, layer: tuple[Population, ...], measure: Measure,
 
 
 @torch.no_grad()
-def center(network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
-    """Shift each row of the feed-forward weights of `layer` by the constant that brings the neuron's mean potential to 0.
+def center(network: Network, measure: Measure) -> None:
+    """Shift each row of the feed-forward weights of the last layer by the constant that brings the neuron's mean potential to 0.
 
     The mean is linear in that constant, so two forward passes measure the slope. A row is a neuron, or a channel of a convolution (its
     mean is then over positions too). Rows without input stay as they are.
     """
-    before = _row_means(measure(), layer)
+    layer = network.layers[-1]
+    before = _row_means(measure(network), layer)
     steps = {population.name: float(_feedforward(network, population)[0].weight.std()) for population in layer}
     for population in layer:
         for projection in _feedforward(network, population):
             projection.weight.add_(steps[population.name])
-    after = _row_means(measure(), layer)
+    after = _row_means(measure(network), layer)
     for population in layer:
         step = steps[population.name]
         slope = (after[population.name] - before[population.name]) / step

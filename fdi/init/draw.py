@@ -14,21 +14,26 @@ if TYPE_CHECKING:
 TOLERANCE = 0.02
 ROUNDS = 20
 
-Measure = Callable[[], "Activity"]
+Measure = Callable[["Network"], "Activity"]
 
 
-def draw(network: Network, strategy: Any, readout: Any, *, nu_input: float, measure: Measure, generator: Generator) -> None:
+def draw(
+    network: Network, strategy: Any, readout: Any, *, nu_input: float, measure: Measure, generator: Generator, analogue: bool = False
+) -> None:
     """Fill every weight of `network`: `strategy` for the hidden layers from the input up, `readout` for the readout.
 
-    `nu_input`: rate of the input in Hz. `measure()` simulates a batch of training data with the weights drawn so far and returns an
-    Activity with moments; only strategies that measure call it. The strategy's `nu` says which rate the sources are taken to fire at:
-    "auto" the input's for all (as the authors), a number for all, a mapping from source names to numbers, or "propagate", the rate that
-    each layer is measured to pass on. A recurrent layer's own rate depends on its weights: they are drawn again from the same random
-    numbers until they cause the rate they were drawn for within 2 %, at most 20 times.
+    `nu_input`: rate of the input in Hz, or of an `analogue` input the rate of equal spread. `measure(network)` simulates a batch of
+    training data and returns an Activity with moments; it is called with the layers drawn so far, by strategies that measure.
+
+    The strategy's `nu` says which rate the sources are taken to fire at: "auto" the input's for all (as the authors), a number for all, a
+    mapping from source names to numbers, or "propagate", the rate that each layer is measured to pass on; "auto" is "propagate" behind an
+    analogue input, which has no rate to hand on. A recurrent layer's own rate depends on its weights: they are drawn again from the same
+    random numbers until they cause the rate they were drawn for within 2 %, at most 20 times.
     """
     names = ["input", *(population.name for population in network.hidden)]
     rates = _assumed(getattr(strategy, "nu", "auto"), names, nu_input)
-    propagate = getattr(strategy, "nu", None) == "propagate"
+    nu = getattr(strategy, "nu", None)
+    propagate = nu == "propagate" or (nu == "auto" and analogue)
     for i, layer in enumerate(network.layers):
         if propagate:
             below = nu_input if i == 0 else rates[network.layers[i - 1][0].name]
@@ -40,10 +45,10 @@ def draw(network: Network, strategy: Any, readout: Any, *, nu_input: float, meas
             for population in layer:
                 strategy.draw(population, network.afferents(population.name), rates, network.dt, generator)
             if hasattr(strategy, "correct"):
-                strategy.correct(network, layer, measure)
+                strategy.correct(network.up_to(i + 1), measure)
             if not propagate:
                 break
-            measured = _measured(measure(), layer, network.dt)
+            measured = _measured(measure(network.up_to(i + 1)), layer, network.dt)
             settled = all(abs(rate / rates[name] - 1) < TOLERANCE for name, rate in measured.items())
             rates |= measured
             if settled or not recurrent:

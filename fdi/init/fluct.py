@@ -1,8 +1,8 @@
 """Fluctuation-driven initialization: weights that give the free membrane potential a target mean and spread (Rossbroich et al. 2022).
 
 A strategy's `draw(population, afferents, rates, dt, generator)` fills the weights of all afferent projections of a population; `rates` in
-Hz by source, `dt` in s. `target(population)` is the mean and spread it aims at; `correct(network, layer, measure)` mends a drawn layer by
-measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance that feed-forward
+Hz by source, `dt` in s. `target(population)` is the mean and spread it aims at; `correct(network, measure)` mends the last layer of a
+network by measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance that feed-forward
 input carries in a recurrent population. Each strategy works on every architecture or refuses with a sentence.
 """
 
@@ -105,10 +105,10 @@ class FluctCalibrated:
             raise ValueError("init.row_means moves weights across 0, which Dale's law forbids; set init.row_means=false")
         Fluct(self.sigma_u, self.nu, self.alpha).draw(population, afferents, rates, dt, generator)
 
-    def correct(self, network: Network, layer: tuple[Population, ...], measure: Measure) -> None:
+    def correct(self, network: Network, measure: Measure) -> None:
         if self.row_means:
-            center(network, layer, measure)
-        calibrate(network, layer, measure, self.target(layer[0])[1])
+            center(network, measure)
+        calibrate(network, measure, self.target(network.layers[-1][0])[1])
 
 
 def _obeys_dale(afferents: Afferents) -> bool:

@@ -30,14 +30,16 @@ def probe(
     activity = engine.simulate(network, inputs, record=("moments",))
     engine.step(network, inputs, labels, objective)
     duration = inputs.steps * network.dt
-    rates = {"input": nu_input} | {name: float(n.double().mean()) / duration for name, n in activity.counts.items()}
+    rates = {name: float(n.double().mean()) / duration for name, n in activity.counts.items()}
+    drive = rates | {"input": inputs.mean() / network.dt}
+    noise = rates | {"input": nu_input}
     rows = []
     for population in network.hidden:
         afferents = network.afferents(population.name)
         moments = activity.moments[population.name]
         per_neuron = activity.counts[population.name].double().mean(0) / duration
         target_mu, target_sigma = strategy.target(population) if hasattr(strategy, "target") else (None, None)
-        theory_mu, theory_sigma = predicted(population, afferents, rates, network.dt)
+        theory_mu, theory_sigma = predicted(population, afferents, drive, noise, network.dt)
         rows.append(
             {
                 "population": population.name,
@@ -62,16 +64,18 @@ def probe(
     return rows
 
 
-def predicted(population: Population, afferents: list, rates: dict[str, float], dt: float) -> tuple[float, float]:
-    """(mu_u, sigma_u) of the free potential from weights and rates, sums over afferent projections of n synapses.
+def predicted(population: Population, afferents: list, drive: dict[str, float], noise: dict[str, float], dt: float) -> tuple[float, float]:
+    """(mu_u, sigma_u) of the free potential from weights and rates in Hz, sums over afferent projections of n synapses.
 
-    mu_u = sum sign n <W> nu eps_bar,    sigma_u^2 = sum n <W^2> nu eps_hat
+        mu_u = sum sign n <W> drive eps_bar,    sigma_u^2 = sum n <W^2> noise eps_hat
+
+    For spikes both are the rate of the source. For images `drive` is their mean per time step, and `noise` the rate of equal spread.
     """
     mu_u, variance = 0.0, 0.0
     for projection in afferents:
         eps_bar, eps_hat = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], dt)
-        drive = projection.fan_in * rates[projection.source]
+        n, source = projection.fan_in, projection.source
         weight = projection.weight.detach().double()
-        mu_u += population.signs[projection.channel] * drive * float(weight.mean()) * eps_bar
-        variance += drive * float(weight.square().mean()) * eps_hat
+        mu_u += population.signs[projection.channel] * n * float(weight.mean()) * drive[source] * eps_bar
+        variance += n * noise[source] * float(weight.square().mean()) * eps_hat
     return mu_u, math.sqrt(variance)

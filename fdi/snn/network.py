@@ -42,6 +42,13 @@ class Network(nn.Module):
     def afferents(self, target: str) -> list[Projection]:
         return [projection for projection in self.projections if projection.target == target]
 
+    def up_to(self, depth: int) -> Network:
+        """The first `depth` layers, with the same weights; its readout hears nothing."""
+        layers = self.layers[:depth]
+        names = {population.name for layer in layers for population in layer}
+        projections = [projection for projection in self.projections if projection.target in names]
+        return Network(self.input_shape, layers, self.readout, projections, self.dt)
+
     @torch.no_grad()
     def constrain(self) -> None:
         """Dale's law: clamp the weights that must not change sign at zero (after every optimizer step)."""

@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-RESULT, STATUS, PROBE = "result.json", "status.json", "init.json"
+RESULT, STATUS, PROBE, CHECKPOINT = "result.json", "status.json", "init.json", "checkpoint/last.pt"
+SWEEPS = "sweeps"  # folder of the plans of sweeps, beside runs/
 
 
 @contextmanager
@@ -39,6 +40,6 @@ def read_json(path: Path) -> Any | None:
 
 
 def write_status(directory: Path, state: str, **details: Any) -> None:
-    """status.json: `state` is running, done, failed or interrupted; `details` are epoch, epochs, error."""
+    """status.json: `state` is running, done, probed, failed or interrupted; `details` are epoch, epochs, error."""
     updated = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_json(directory / STATUS, {"state": state, **details, "pid": os.getpid(), "host": os.uname().nodename, "updated": updated})

@@ -2,32 +2,68 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shlex
 import subprocess
 import sys
-from importlib.metadata import version
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import fdi
+from fdi.track.files import read_json, write_json
+from fdi.track.state import command
+
+RECORD = "record.json"
+PACKAGES = ("torch", "numpy", "numba", "scipy", "pandas", "h5py", "hydra-core", "omegaconf", "tonic", "torchvision", "scikit-learn")
+
+
+def write_record(directory: Path, epoch: int, checksum: str, device: str, **more: Any) -> None:
+    """record.json: what `record` says of the first start, and in `run` what is of this run alone: its own command, time, host, `more`.
+
+    Of each later start, at `epoch`, the same is in the list run.resumed.
+    """
+    found = record(checksum, device)
+    alone = command(directory) or found["command"]
+    if not found["command"].startswith("fdi-run"):  # a worker of a launcher
+        found["command"] = alone
+    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    run = {"command": alone, "time": time, "host": os.uname().nodename, **more}
+    first = read_json(directory / RECORD)
+    if epoch and first:
+        first["run"].setdefault("resumed", []).append({"epoch": epoch, **found, **run})
+    write_json(directory / RECORD, first if epoch and first else found | {"run": run})
 
 
 def record(checksum: str, device: str) -> dict[str, Any]:
-    """Versions, git commit (with "+changes" if the tree is dirty; None outside a checkout), machine, threads, command, data checksum."""
+    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout), machine, threads, checksum of the data."""
     return {
-        "command": " ".join(sys.argv),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "fdi": fdi.__version__,
         "commit": _commit(),
         "python": platform.python_version(),
-        **{package: version(package) for package in ("torch", "numpy", "numba", "hydra-core", "omegaconf")},
+        **_versions(),
         "platform": platform.platform(),
         "processor": _processor(),
         "device": device,
+        "accelerator": torch.cuda.get_device_name() if device == "cuda" else None,
         "threads": torch.get_num_threads(),
         "data_checksum": checksum,
     }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _commit() -> str | None:
@@ -35,6 +71,7 @@ def _commit() -> str | None:
         return subprocess.run(["git", *arguments], cwd=Path(fdi.__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # an installed fdi may lie in somebody else's checkout
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None

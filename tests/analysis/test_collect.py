@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, curves, runs
 from fdi.analysis.configs import read_config
+from fdi.track.lock import lock
 
 
 def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
@@ -37,9 +39,12 @@ def test_keys_that_cannot_change_the_numbers_are_left_out(write_run, tmp_path):
 
 @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
 def test_a_partial_run_is_marked_and_has_no_numbers(write_run, tmp_path, state):
-    write_run(accuracy=None, status={"state": state, "epoch": 4, "epochs": 20, "error": "Diverged: nan" if state == "failed" else None})
-    row = runs(tmp_path).iloc[0]
+    error = "Diverged: nan" if state == "failed" else None
+    directory = write_run(accuracy=None, status={"state": state, "epoch": 4, "epochs": 20, "error": error})
+    with lock(directory) if state == "running" else nullcontext():
+        row = runs(tmp_path).iloc[0]
     assert (row["state"], row["epoch"], row["epochs"]) == (state, 4, 20)
+    assert runs(tmp_path).iloc[0]["state"] == {"running": "interrupted"}.get(state, state)  # nobody is at it any more
     assert np.isnan(row["test_accuracy_last"])
     assert row["error"] == "Diverged: nan" if state == "failed" else pd.isna(row["error"])
 

@@ -75,7 +75,7 @@ def initialized(model, strategy, inputs, seed=0):
         strategy,
         Kaiming(),
         nu_input=nu,
-        measure=lambda: ReferenceEngine().simulate(network, inputs, record=("moments",)),
+        measure=lambda drawn: ReferenceEngine().simulate(drawn, inputs, record=("moments",)),
         generator=torch.Generator().manual_seed(seed),
     )
     labels = np.arange(BATCH) % CLASSES
@@ -163,7 +163,7 @@ def test_calibration_says_which_layer_gets_no_input():
             FluctCalibrated(),
             Kaiming(),
             nu_input=10.0,
-            measure=lambda: ReferenceEngine().simulate(network, silent, record=("moments",)),
+            measure=lambda drawn: ReferenceEngine().simulate(drawn, silent, record=("moments",)),
             generator=torch.Generator().manual_seed(0),
         )
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from fdi.inputs import Constant, Events, Frames, Input
 from fdi.snn.engine.cpu import CpuEngine
 from fdi.snn.engine.reference import ReferenceEngine
-from fdi.snn.models import dale, dense
+from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 UNITS, CLASSES, DT = 9, 4, 2e-3
 KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
-PROPERTY = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck), derandomize=True)
+MAPS = ("conv", "recurrent conv", "dale conv", "dale conv without recurrent excitation")
+PROPERTY = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck), derandomize=True)
 OBJECTIVES = [
     Objective(),
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
@@ -32,6 +33,15 @@ def build(kind: str, steps: int, sizes: list[int], skip: bool, **options) -> Net
         inhibitory = [1 + n // 4 for n in sizes]
         return dale(excitatory=sizes, inhibitory=inhibitory, recurrent_excitation="without" not in kind, **given)
     return dense(hidden=sizes, recurrent=kind == "recurrent", **given)
+
+
+def build_maps(kind: str, shape: tuple[int, ...], steps: int, sizes: list[int], skip: bool, **geometry) -> Network:
+    given = dict(input_shape=shape, classes=CLASSES, steps=steps, dt=DT, skip=skip, **geometry)
+    if kind.startswith("dale"):
+        inhibitory = [1 + n // 4 for n in sizes]
+        excitation = "without" not in kind
+        return dale_conv(excitatory=sizes, inhibitory=inhibitory, recurrent_kernel=3, recurrent_excitation=excitation, **given)
+    return conv(filters=sizes, recurrent_kernel=3 if kind == "recurrent conv" else 0, **given)
 
 
 def draw_weights(network: Network, scale: float, seed: int) -> Network:
@@ -58,11 +68,29 @@ def draw_input(kind: str, samples: int, steps: int, shape: tuple[int, ...], dens
 
 
 @st.composite
+def networks(draw, steps: int) -> Network:
+    skip = draw(st.booleans())
+    if draw(st.booleans()):
+        return build(draw(st.sampled_from(KINDS)), steps, draw(st.lists(st.integers(1, 40), min_size=1, max_size=4)), skip)
+    channels = draw(st.integers(1, 3))
+    edges = draw(st.one_of(st.tuples(st.integers(1, 20)), st.tuples(st.integers(1, 9), st.integers(1, 9))))
+    depth = draw(st.integers(1, 3))
+    geometry = {
+        name: [draw(st.integers(low, high)) for _ in range(depth)]
+        for name, low, high in (("kernel", 1, 4), ("stride", 1, 3), ("padding", 0, 3), ("pool", 1, 2))
+    }
+    sizes = [draw(st.integers(1, 20)) for _ in range(depth)]
+    try:
+        return build_maps(draw(st.sampled_from(MAPS)), (channels, *edges), steps, sizes, skip, **geometry)
+    except ValueError:  # no neuron is left
+        reject()
+
+
+@st.composite
 def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
     """(network in float64, input, labels, objective, chunk)."""
     steps, samples = draw(st.integers(1, 24)), draw(st.integers(1, 9))
-    sizes = draw(st.lists(st.integers(1, 40), min_size=1, max_size=4))
-    network = build(draw(st.sampled_from(KINDS)), steps, sizes, draw(st.booleans()))
+    network = draw(networks(steps))
     seed = draw(st.integers(0, 1000))
     network = draw_weights(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)
     kind = draw(st.sampled_from(["events", "counted events", "frames", "constant"]))
@@ -122,9 +150,10 @@ def test_gradients_equal_the_reference_in_float32(case):
         assert_close(actual, wanted, 1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *MAPS])
 def test_gradients_are_bit_identical_for_any_number_of_threads(kind):
-    network = draw_weights(build(kind, 20, [33, 17], skip=False), 10.0, seed=0)
+    network = build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if kind in MAPS else build(kind, 20, [33, 17], skip=False)
+    draw_weights(network, 10.0, seed=0)
     x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
     labels = np.arange(23) % CLASSES
     results = []
@@ -175,6 +204,8 @@ def test_what_would_read_or_write_elsewhere_is_refused(x, labels, words):
 REFERENCE = {
     "dense": lambda spec: dense((30,), hidden=(16, 12), **spec),
     "recurrent": lambda spec: dense((30,), hidden=(16, 12), recurrent=True, **spec),
+    "conv1d_rec": lambda spec: conv((1, 40), filters=(4, 6), kernel=(7, 5), stride=(3, 2), padding=2, recurrent_kernel=5, **spec),
+    "conv2d": lambda spec: conv((2, 6, 6), filters=(4, 5), kernel=3, padding=2, pool=(2, 1), **spec),
     "dale": lambda spec: dale((30,), excitatory=16, inhibitory=4, **spec),
 }
 DALE_ORDER = ("input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", "e1->readout")

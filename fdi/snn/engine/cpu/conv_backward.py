@@ -71,7 +71,7 @@ def _to_source(plan, q, g, at, out, out_at, natural):
 
 
 @jit
-def conv_backward(plan, layer, u, above, pull, extra, gu, g, c, natural, d_tables, inputs, d_drive, lists):
+def conv_backward(plan, layer, u, above, pull, extra, gu, g, c, natural, d_tables, inputs, d_drive, lists, rows):
     """Adds to `d_tables`, to `d_drive` [0, 1 or T, size] and to `above` of the sources: [T, pooled size] of each layer, the gradient of the
     pooled spikes. `pull` [size]: what the bounds add to gS in every step. `extra`, `gu` and `g` [ring, 2, guarded] are scratch.
     """
@@ -92,7 +92,7 @@ def conv_backward(plan, layer, u, above, pull, extra, gu, g, c, natural, d_table
         _adjoint(plan, layer, u, potentials, above, pooled, pull, extra, gu, g, now, (t + 1) % ring * pace, c)
         if t < 2:
             continue
-        deliver(plan, layer, t - 2, d_tables, g, now, True, inputs, lists)
+        deliver(plan, layer, t - 2, d_tables, g, now, True, inputs, lists, rows)
         if d_drive.shape[0] > 0:
             add_drive(plan, layer, g, now, d_drive, min(t - 2, d_drive.shape[0] - 1), True)
         for q in range(plan.first_link[layer], plan.first_link[layer + 1]):

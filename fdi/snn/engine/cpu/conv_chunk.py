@@ -26,7 +26,8 @@ class ConvWork(NamedTuple):
     spikes: np.ndarray  # [L, :]
     pooled_indptr: np.ndarray  # [L, T + 1]
     pooled: np.ndarray  # [L, :]
-    stamps: np.ndarray  # [codes]
+    stamps: np.ndarray  # [codes] the step in which a window was last seen to spike
+    starts: np.ndarray  # [channels] where the weights of the spikes of one position begin
     maps: np.ndarray  # [2 guarded] currents
     adjoints: np.ndarray  # [ring 2 guarded] their adjoints
     pull: np.ndarray  # [size] gradient of the bounds
@@ -42,6 +43,7 @@ def allocate(plan: ConvPlan, steps: int, dtype: np.dtype) -> ConvWork:
     """Scratch memory for trials of `steps`."""
     layers, size, guarded = len(plan.height), int(plan.size.max()), int(plan.guarded.max())
     width, codes = int(plan.readout[1]), int((plan.height * plan.width << plan.shift).max())
+    channels = 1 << int(plan.shift.max())
     most = int((plan.height * plan.width * plan.channels).max()) * steps
     return ConvWork(
         potentials=zeros((steps + 1) * int(plan.size.sum()), dtype=dtype),
@@ -52,6 +54,7 @@ def allocate(plan: ConvPlan, steps: int, dtype: np.dtype) -> ConvWork:
         pooled_indptr=np.zeros((layers, steps + 1), dtype=np.int64),
         pooled=np.zeros((layers, most), dtype=np.int32),
         stamps=np.zeros(codes, dtype=np.int32),
+        starts=np.zeros(channels, dtype=np.int64),
         maps=zeros(2 * guarded, dtype=dtype),
         adjoints=zeros(2 * guarded * int(plan.ring.max()), dtype=dtype),
         pull=zeros(size, dtype=dtype),
@@ -71,7 +74,7 @@ def _forward(plan, c, tables, inputs, drive, work, lists, count):
         first = plan.spikes_at[layer]
         last = first + plan.channels[layer] * plan.height[layer] * plan.width[layer]
         conv_forward(
-            plan, layer, work.potentials, c[layer, 7], work.maps, c[layer], tables, inputs, drive if layer == 0 else drive[:0], lists,
+            plan, layer, work.potentials, c[layer, 7], work.maps, c[layer], tables, inputs, drive if layer == 0 else drive[:0], lists, work.starts,
             work.stamps, count[first:last],
         )  # fmt: skip
     classes, width, at = plan.readout[0], plan.readout[1], plan.readout[2]
@@ -107,7 +110,7 @@ def _backward(plan, c, tables, natural, d_tables, mode, inputs, d_drive, work, l
                 work.pull[place * padded + j] = 0
         conv_backward(
             plan, layer, work.potentials, work.above, work.pull, work.extra, work.gu, work.adjoints, c[layer], natural, d_tables, inputs,
-            d_drive if layer == 0 else d_drive[:0], lists,
+            d_drive if layer == 0 else d_drive[:0], lists, work.starts,
         )  # fmt: skip
 
 

@@ -34,29 +34,24 @@ def _update(plan, layer, u, before, after, maps, c, spikes, n):
 @inlined
 def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
     """Append the codes of the windows that the visible ones of the spikes first .. last - 1 fall into, each once; return the new n."""
-    width, shift, visible, pool_y, pool_x = plan.width[layer], plan.shift[layer], plan.visible[layer], plan.pool_y[layer], plan.pool_x[layer]
-    high, wide = plan.height[layer] // pool_y, width // pool_x
+    shift, visible, single, at = plan.shift[layer], plan.visible[layer], plan.pool_x[layer] == 1, plan.first_window[layer]
     for e in range(first, last):
         code = spikes[e]
-        channel, place = code & ((1 << shift) - 1), code >> shift
-        if channel < visible and pool_x == 1:
+        place = code >> shift
+        channel, window = code - (place << shift), plan.window[at + place]
+        code = (window << shift) + channel
+        if channel < visible and window >= 0 and (single or stamps[code] != stamp):
+            stamps[code] = stamp
             pooled[n] = code
             n += 1
-        elif channel < visible:
-            y, x = place // width // pool_y, place % width // pool_x
-            code = ((y * wide + x) << shift) + channel
-            if y < high and x < wide and stamps[code] != stamp:
-                stamps[code] = stamp
-                pooled[n] = code
-                n += 1
     return n
 
 
 @jit
-def conv_forward(plan, layer, u, u_init, maps, c, tables, inputs, drive, lists, stamps, count):
+def conv_forward(plan, layer, u, u_init, maps, c, tables, inputs, drive, lists, rows, stamps, count):
     """Potentials [T + 1, size] into `u` at the layer's place, spikes and pooled spikes into `lists`, the number of each unit's into `count`.
 
-    `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size] is a dense current; `maps` and `stamps` are scratch.
+    `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size] is a dense current; the others are scratch.
     """
     spike_indptr, spikes, pooled_indptr, pooled = lists
     steps, size, padded, shift = spike_indptr.shape[1] - 1, plan.size[layer], plan.padded[layer], plan.shift[layer]
@@ -75,7 +70,7 @@ def conv_forward(plan, layer, u, u_init, maps, c, tables, inputs, drive, lists, 
         m = _pool(plan, layer, spikes[layer], first, n, stamps, t, pooled[layer], m)
         pooled_indptr[layer, t + 1] = m
         if t > 0:
-            deliver(plan, layer, t - 1, tables, maps, 0, False, inputs, lists)
+            deliver(plan, layer, t - 1, tables, maps, 0, False, inputs, lists, rows)
             if drive.shape[0] > 0:
                 add_drive(plan, layer, maps, 0, drive, min(t - 1, drive.shape[0] - 1), False)
     positions = plan.height[layer] * plan.width[layer]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.geometry import Geometry, runs, strips
+from fdi.snn.engine.cpu.geometry import Geometry, runs, strips, windows
 from fdi.snn.engine.cpu.plan import WIDTH, check_layer
 from fdi.snn.network import INPUT, Network
 from fdi.snn.projection import Projection
@@ -56,6 +56,8 @@ class ConvPlan(NamedTuple):
     run_start: np.ndarray  # for each link [positions + 1], indices into run
     run: np.ndarray  # [:, 3] int32, see geometry.runs
     strip: np.ndarray  # [:, 6], see geometry.strips
+    first_window: np.ndarray  # [L] start in window
+    window: np.ndarray  # for each layer [positions], the pooling window of a position, or -1
     population_at: np.ndarray  # [P + 1] range of a population's units among all hidden units
     input_positions: int
     readout: np.ndarray  # units, padded width, start in the table, start in natural
@@ -108,6 +110,8 @@ def lay_out(network: Network) -> ConvLayout:
         )  # fmt: skip
         for field, value in values.items():
             columns[field].append(value)
+        columns["first_window"].append(len(columns["window"]))
+        columns["window"] += windows((height, width), (values["pool_y"], values["pool_x"]))
         for projections, source, geometry in grouped[i]:
             p = projections[0]
             own = p.recurrent

@@ -22,12 +22,15 @@ from fdi.snn.outcome import Outcome
 
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
+_CHUNKS = 8
+"""A batch is cut into at least this many chunks, if it has enough samples, so that threads have something to share."""
+
 
 class CpuEngine:
     """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
 
-    `threads`: None takes as many as torch. `chunk`: samples that one thread computes at a time; gradients are added in the order of the
-    chunks, so results depend on `chunk` but not on `threads`.
+    `threads`: None takes as many as torch. `chunk`: most samples that one thread computes at a time (small batches are cut into smaller
+    chunks); gradients are added in the order of the chunks, so results depend on `chunk` but not on `threads`.
     """
 
     def __init__(self, threads: int | None = None, chunk: int = 32) -> None:
@@ -76,7 +79,8 @@ class CpuEngine:
             np.empty((batch, steps, classes) if readout else (0, 0, 0), dtype),
         )
         loss = in_numbers(objective, network, batch, dtype)
-        chunks = -(-batch // self.chunk)
+        chunk = min(self.chunk, max(program.together, -(-batch // _CHUNKS)))
+        chunks = -(-batch // chunk)
         gradients = memory.gradients(chunks if train else 0, dtype)
         numbers = constants(network, dtype)
 
@@ -86,7 +90,7 @@ class CpuEngine:
                     d_tables = gradients[i] if train else tables[:0]
                     d_tables[:] = 0
                     program.run_chunk(
-                        i * self.chunk, min((i + 1) * self.chunk, batch), layout.plan, numbers, tables, natural,
+                        i * chunk, min((i + 1) * chunk, batch), layout.plan, numbers, tables, natural,
                         (x.indptr, x.units, x.counts, current), labels, loss, work, results, d_tables, d_current,
                     )  # fmt: skip
 

@@ -82,3 +82,10 @@ def strips(geometry: Geometry, target: tuple[int, int], channels: int, guard: in
                     out = (y * width + first) * source_channels
                     found.append((out, sx * source_channels, number, row * channels, channels, (ky * kw + kx) * tap))
     return np.array(found, dtype=np.int64).reshape(-1, 6)
+
+
+def windows(plane: tuple[int, int], pool: tuple[int, int]) -> list[int]:
+    """The pooling window of each position of a map, or -1 where the last, partial windows are dropped."""
+    high, wide = plane[0] // pool[0], plane[1] // pool[1]
+    places = [(y // pool[0], x // pool[1]) for y in range(plane[0]) for x in range(plane[1])]
+    return [y * wide + x if y < high and x < wide else -1 for y, x in places]

@@ -12,7 +12,7 @@ from fdi.snn.network import Network
 
 @dataclass(frozen=True)
 class Program:
-    """`dense_from`: see signal.signal."""
+    """`dense_from`: see signal.signal. `together`: samples that a kernel computes at a time."""
 
     lay_out: Callable
     allocate: Callable
@@ -22,9 +22,12 @@ class Program:
     drive_gradient: Callable
     run_chunk: Callable
     dense_from: float
+    together: int
 
 
-_DENSE = Program(plan.lay_out, work.allocate, pack.pack, pack.unpack, pack.drive, pack.drive_gradient, chunk.run_chunk, 0.45)
+_DENSE = Program(
+    plan.lay_out, work.allocate, pack.pack, pack.unpack, pack.drive, pack.drive_gradient, chunk.run_chunk, 0.45, work.BLOCK
+)
 _CONV = Program(
     conv_plan.lay_out,
     conv_chunk.allocate,
@@ -34,6 +37,7 @@ _CONV = Program(
     conv_pack.drive_gradient,
     conv_chunk.run_chunk,
     math.inf,
+    1,
 )
 
 

@@ -1,0 +1,101 @@
+"""Measurements that come with fdi: finished runs as small csv files, with what it takes to measure them again.
+
+    runs.csv                          a row a run: final numbers, config, checksum of the data, `provenance` (a key of provenance.csv)
+    curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60 epochs
+    probe.csv                         initial states, a row per run and hidden population
+    provenance.csv                    command, commit, versions, machine, date
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fdi.analysis.results import CURVES, NAME, PROBES, PROVENANCE, RUNS, Results, own, reference
+from fdi.track.files import STATUS, atomic, read_json
+
+EPOCHS = 60  # of a learning curve, kept
+DIGITS = "%.5g"
+FOLDERS = re.compile(r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/")  # of absolute paths, which say nothing on another machine
+DROPPED = ("platform", "data_checksum", "run")  # from the record of a run: the one says too much, the others differ from run to run
+
+
+def export(results: Path, folder: Path) -> int:
+    """Add the finished runs below `results`/runs to `folder`; one that is there already is replaced. Returns how many there are then.
+
+    Raises ValueError if there is no finished run.
+    """
+    everything = own(results)
+    found = everything.runs[everything.runs["state"] == "done"]
+    if found.empty:
+        raise ValueError(f"no finished runs in {results / 'runs'}")
+    records = [read_json(Path(path) / "record.json") or {} for path in found["path"]]
+    origins = [_origin(Path(path), record) for path, record in zip(found["path"], records)]
+    found = found.assign(data_checksum=[record.get("data_checksum") for record in records], provenance=[o["provenance"] for o in origins])
+    provenance = pd.DataFrame(origins).drop_duplicates()
+    write(_merged(reference(folder), _select(everything, found)), _known(folder, provenance), folder)
+    return len(reference(folder).runs)
+
+
+def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
+    """All files of the reference; curves are thinned, numbers rounded to five digits."""
+    runs = results.runs.drop(columns=["path", "error", "source", "state"]).sort_values(list(NAME))
+    _write(runs, folder / RUNS)
+    _write(results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]), folder / PROBES)
+    used = provenance[provenance["provenance"].isin(runs["provenance"])].drop_duplicates("provenance")
+    _write(used.sort_values(["date", "command", "provenance"]), folder / PROVENANCE)
+    for (dataset, model), curves in results.curves.groupby(["dataset", "model"]):
+        thin = curves[_kept(curves)].drop(columns=["path", "state"]).dropna(axis=1, how="all")
+        _write(thin.sort_values([*NAME[:4], "epoch"]), folder / CURVES / f"{dataset}_{model}.csv")
+
+
+def _merged(old: Results, new: Results) -> Results:
+    names = {name: (getattr(old, name), getattr(new, name)) for name in ("runs", "curves", "probe")}
+    paths = set(new.runs["path"])
+    tables = {name: pd.concat([a[~a["path"].isin(paths)], b], ignore_index=True) if len(a) else b for name, (a, b) in names.items()}
+    return replace(new, **tables)
+
+
+def _select(results: Results, found: pd.DataFrame) -> Results:
+    """The runs `found`, with paths as the reference has them: the last four folders."""
+
+    def short(table: pd.DataFrame) -> pd.DataFrame:
+        chosen = table[table["path"].isin(found["path"])]
+        return chosen.assign(path=["/".join(Path(path).parts[-4:]) for path in chosen["path"]])
+
+    return replace(results, runs=short(found), curves=short(results.curves), probe=short(results.probe))
+
+
+def _origin(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The row of provenance.csv of a run: its record without folders of this machine, and the day; `provenance` is a hash of the rest."""
+    program, *words = record.get("command", "unknown").split(" ")
+    origin = {
+        "commit": "unknown",
+        **{key: value for key, value in record.items() if key not in DROPPED},
+        "command": " ".join([Path(program).name, *(FOLDERS.sub("", word) for word in words)]),
+        "date": (read_json(directory / STATUS) or {}).get("updated", "")[:10],
+    }
+    return {"provenance": hashlib.sha256(json.dumps(origin).encode()).hexdigest()[:8], **origin}
+
+
+def _known(folder: Path, new: pd.DataFrame) -> pd.DataFrame:
+    path = folder / PROVENANCE
+    return pd.concat([pd.read_csv(path, dtype=str), new.astype(str)], ignore_index=True) if path.exists() else new
+
+
+def _kept(curves: pd.DataFrame) -> pd.Series:
+    """The first ten epochs, every k-th, and the last one of each run."""
+    epoch = curves["epoch"]
+    last = epoch.groupby(curves["path"]).transform("max")
+    return (epoch <= 10) | (epoch % (-(-last // EPOCHS)) == 0) | (epoch == last)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")

@@ -1,0 +1,59 @@
+"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+from hydra import initialize_config_module
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from fdi.cli.cells import CONFIG_MODULE, Cell, compose_config, without_sweeps
+
+
+def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
+    """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time; returns when all are through.
+
+    Raises what the launcher raises when it loses a worker, and what `task` raises.
+    """
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        config = compose_config(arguments, without_sweeps(arguments.overrides))
+        context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(context, task, config)
+        given = [_with_threads(cell, config.hydra.launcher) for cell in cells]
+        size = config.hydra.sweeper.get("max_batch_size") or _at_once(config.hydra.launcher) or len(cells)
+        for start in range(0, len(cells), size):
+            for job in launcher.launch(given[start : start + size], start):
+                _ = job.return_value  # raises what went wrong
+
+
+def _with_threads(cell: Cell, launcher: DictConfig) -> list[str]:
+    """The overrides of a cell, with its share of the cores unless its number of threads is given."""
+    threads = _threads(launcher)
+    return [*cell.overrides] if threads is None or cell.config.threads is not None else [*cell.overrides, f"threads={threads}"]
+
+
+def _threads(launcher: DictConfig) -> int | None:
+    """CPU threads of one cell; None where one cell runs at a time."""
+    if "n_jobs" in launcher:
+        return 1 if launcher.n_jobs < 0 else max(1, _cores() // launcher.n_jobs)
+    if "ray" in launcher:
+        return max(1, int(launcher.ray.remote.get("num_cpus", 1)))
+    return launcher.get("cpus_per_task")
+
+
+def _at_once(launcher: DictConfig) -> int | None:
+    """Cells that may start together; None leaves it to the launcher. The local executor of submitit starts all that it gets."""
+    if not launcher._target_.endswith(".LocalLauncher"):
+        return None
+    return max(1, _cores() // (launcher.cpus_per_task or 1))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,60 @@
+"""Three regimes of a spiking neuron: silent below threshold, driven by fluctuations, driven by the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.results import Results
+from fdi.figures import style
+
+ABOUT = "sub-threshold, fluctuation-driven and mean-driven: potential, inter-spike intervals and their coefficient of variation"
+NEEDS = "a simulation"
+COMMAND = "python scripts/simulate_states.py regimes"
+SIZE = (style.COLUMN, 1.05)
+COLORS = {"sub-threshold": "0.5", "fluctuation-driven": style.color("fluct"), "mean-driven": style.ACCENT}
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """The table of scripts/states/regimes.py."""
+    table = results.table("regimes")
+    return {"": table} if len(table) else {}
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """A row a regime: its trace, and its intervals."""
+    return [[f"trace {regime}", f"trace {regime}", f"intervals {regime}"] for regime in page["regime"].unique()]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """Draw the three regimes below one another."""
+    for regime, rows in page.groupby("regime", sort=False):
+        number = rows[rows["part"].isin(["mu_u", "sigma_u", "rate", "cv"])].set_index("part")["y"]
+        _trace(axes[f"trace {regime}"], rows, COLORS[regime])
+        axes[f"trace {regime}"].set_title(f"{regime}: $\\mu_U$ = {number['mu_u']:g}, $\\sigma_U$ = {number['sigma_u']:g}")
+        _intervals(axes[f"intervals {regime}"], rows, COLORS[regime], number)
+    last = page["regime"].iloc[-1]
+    axes[f"trace {last}"].set_xlabel("time (s)")
+    axes[f"intervals {last}"].set_xlabel("interval (ms)")
+
+
+def _trace(axes: Axes, rows: pd.DataFrame, color: str) -> None:
+    trace = rows[rows["part"] == "trace"]
+    axes.plot(trace["x"], trace["y"], color=color, linewidth=0.8)
+    axes.vlines(rows.loc[rows["part"] == "spikes", "x"], 1.25, 1.75, color=color, linewidth=0.8)
+    axes.axhline(1.0, color="black", linestyle="--", linewidth=0.8)
+    axes.set_xlim(0, 0.5)
+    axes.set_ylim(-2, 1.9)
+    axes.set_ylabel("U (threshold)")
+
+
+def _intervals(axes: Axes, rows: pd.DataFrame, color: str, number: pd.Series) -> None:
+    found = rows[rows["part"] == "intervals"]
+    axes.fill_between(found["x"], 1e3 * found["y"], step="mid", color=color, alpha=0.5, linewidth=0)
+    axes.set_xlim(0, 200)
+    axes.set_ylim(0)
+    axes.set_yticks([])
+    cv = f", CV {number['cv']:.2f}" if pd.notna(number["cv"]) else ""
+    axes.set_title(f"{number['rate']:.1f} Hz{cv}" if number["rate"] >= 0.1 else "almost no spikes")

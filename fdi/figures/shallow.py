@@ -1,0 +1,84 @@
+"""One hidden layer: what the target spread of the membrane potential does to accuracy and rate, beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from fdi.analysis.published import published
+from fdi.analysis.results import Results
+from fdi.figures import style
+from fdi.figures.sweeps import moments, source, swept, sweeps, usual
+
+ABOUT = "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread that their weights imply"
+NEEDS = "runs with at least three values of init.sigma_u"
+COMMAND = "fdi-run -m experiment=shallow"
+SIZE = (style.COLUMN, 1.5)
+TITLES = {"accuracy": "test accuracy (%)", "before": "rate before training (Hz)", "after": "rate after training (Hz)"}
+RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a baseline imply), mean, sd, n.
+
+    The same in all rows: title, chance (%), published (%) and quoted (its source), source.
+    """
+    pages = {}
+    shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
+    for (dataset, model), found in sweeps(shallow):
+        if "init.sigma_u" not in found:
+            continue
+        found = _measured(found, results.probe)
+        fluct = swept(found, "fluct", "init.sigma_u")
+        if fluct["init.sigma_u"].nunique() < 3:
+            continue
+        others = usual(found[found["init"] != "fluct"])
+        points = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), others.assign(x=others.groupby("init")["implied"].transform("mean"))])
+        table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in TITLES], ignore_index=True)
+        quoted = published({"dataset": dataset, "model": model, "init": "fluct", "init.sigma_u": 1.0})
+        pages[f"{dataset}_{model}"] = table.assign(
+            title=f"{dataset}, {model}, {fluct['epochs'].iloc[0]:.0f} epochs",
+            chance=100 / fluct["classes"].iloc[0],
+            published=100 * quoted[0].accuracy if quoted else float("nan"),
+            quoted=str(quoted[0]) if quoted else None,
+            source=source(found),
+        )
+    return pages
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """Accuracy above, rates below."""
+    return [["accuracy", "accuracy"], ["before", "after"]]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A line over sigma_u, a point for each baseline, a star for what was published."""
+    for quantity, title in TITLES.items():
+        panel = axes[quantity]
+        style.sigma_axis(panel, page["x"])
+        panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
+        for init, rows in page[page["quantity"] == quantity].groupby("init"):
+            style.points(panel, rows, init, line=init == "fluct")
+        panel.set_title(title)
+        panel.set_ylim(0, 103 if quantity == "accuracy" else None)
+    first = page.iloc[0]
+    axes["accuracy"].axhline(first["chance"], color=style.GREY, linewidth=0.8, linestyle=":")
+    handles = [style.handle(init, rows["n"].min(), rows["n"].max(), line=init == "fluct") for init, rows in page.groupby("init")]
+    handles += [Patch(color=style.BAND, label="recommended"), Line2D([], [], color=style.GREY, linestyle=":", label="chance")]
+    if pd.notna(first["published"]):
+        axes["accuracy"].plot(1, first["published"], "*", color="none", markeredgecolor="black", markersize=7, zorder=4)
+        look = {"color": "none", "marker": "*", "markeredgecolor": "black", "markersize": 7}
+        handles.append(Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]"))
+    quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
+    style.legend(axes["accuracy"].figure, handles, f"{first['title']}: mean and sd over n seeds{quoted}")
+
+
+def _measured(runs: pd.DataFrame, probe: pd.DataFrame) -> pd.DataFrame:
+    """The runs with accuracy (%), rate `after` training, and what the probe says: `implied` spread and rate `before`."""
+    probe = probe.reindex(columns=["path", "theory_sigma_u", "rate"]).rename(columns={"theory_sigma_u": "implied", "rate": "before"})
+    after = runs.filter(like="rate/").max(axis=1)
+    return runs.assign(accuracy=100 * runs["test_accuracy_last"], after=after).merge(probe, on="path", how="left")

@@ -1,0 +1,81 @@
+"""One trial before and after training: input, hidden spikes, potentials, readout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.results import Results
+from fdi.figures import style
+
+ABOUT = "one trial of Randman before and after training: input, hidden spikes, potentials of some neurons, readout"
+NEEDS = "a simulation"
+COMMAND = "python scripts/simulate_states.py snapshot"
+SIZE = (style.COLUMN, 0.9)
+MOMENTS = ("before", "after")
+PARTS = {"input": "input unit", "hidden": "hidden neuron", "potential": "U (threshold)", "readout": "readout"}
+SPACING = 3.0  # between the potentials of two neurons, in units of the threshold
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """The table of scripts/states/snapshot.py."""
+    table = results.table("snapshot")
+    return {"": table} if len(table) else {}
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """Before on the left, after on the right; a row a part, the readout below."""
+    rows = [[f"{part} {moment}" for moment in MOMENTS] for part in PARTS]
+    return [rows[0], rows[1], rows[1], rows[2], rows[2], rows[3]]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """Draw the trial; the readout of the right class is thick."""
+    for (moment, part), rows in page.groupby(["moment", "part"], sort=False):
+        if part in PARTS:
+            {"potential": _potentials, "readout": _readout}.get(part, _raster)(axes[f"{part} {moment}"], rows, page)
+    right = int(page.loc[page["part"] == "label", "y"].iloc[0])
+    for moment in MOMENTS:
+        readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
+        chosen = int(readout.loc[readout["y"].idxmax(), "unit"])
+        axes[f"input {moment}"].set_title(f"{moment} training")
+        verdict = "right" if chosen == right else "wrong"
+        axes[f"readout {moment}"].set_title(f"class {right}, answer {chosen}: {verdict}")
+        axes[f"readout {moment}"].set_xlabel("time (s)")
+    for part in PARTS:
+        _share_limits([axes[f"{part} {moment}"] for moment in MOMENTS])
+    for name, panel in axes.items():
+        part, moment = name.split()
+        panel.set_xlim(0, page["x"].max())
+        if part != "readout":
+            panel.set_xticklabels([])
+        if moment == "before":
+            panel.set_ylabel(PARTS[part])
+        else:
+            panel.set_yticklabels([])
+
+
+def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+    axes.scatter(rows["x"], rows["y"], s=1.5, color="0.2" if rows["part"].iloc[0] == "input" else style.color("fluct"), linewidths=0)
+
+
+def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+    for unit, trace in rows.groupby("unit"):
+        axes.axhline(1 + SPACING * unit, color="black", linestyle="--", linewidth=0.4)
+        axes.plot(trace["x"], trace["y"] + SPACING * unit, color=style.color("fluct"), linewidth=0.8)
+    axes.set_yticks([0, 1], ["0", "1"])
+
+
+def _readout(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+    right = page.loc[page["part"] == "label", "y"].iloc[0]
+    for unit, trace in rows.groupby("unit"):
+        look = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3} if unit == right else {"color": "0.6", "linewidth": 0.6}
+        axes.plot(trace["x"], trace["y"], **look)
+
+
+def _share_limits(panels: list[Axes]) -> None:
+    limits = [panel.get_ylim() for panel in panels]
+    for panel in panels:
+        panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

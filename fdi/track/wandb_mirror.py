@@ -1,0 +1,83 @@
+"""A copy of a run at Weights & Biases; csv and json files stay the truth. wandb is imported only here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fdi.track.probe_image import probe_image
+
+MISSING = "logger=wandb needs the package wandb: pip install 'fdi[wandb]'"
+
+
+@contextmanager
+def wandb_mirror(
+    config: dict[str, Any],
+    directory: Path,
+    epoch: int,
+    *,
+    project: str = "fdi",
+    entity: str | None = None,
+    mode: str = "offline",
+    group: str | None = None,
+    tags: Sequence[str] = (),
+) -> Iterator[WandbMirror]:
+    """Open the run with the id of its directory, so that a resumed run goes on in its curves; it is closed however the block ends.
+
+    `group`: null for one group per data set, model and init, with the seeds as its members. Raises ValueError if wandb is missing or
+    refuses.
+    """
+    try:
+        import wandb
+    except ImportError:
+        raise ValueError(MISSING) from None
+    seed, _, identity = directory.name.rpartition("-")
+    labels = [config["name"][key] for key in ("dataset", "model", "init", "experiment")]
+    try:
+        run = wandb.init(
+            project=project,
+            entity=entity,
+            mode=mode,
+            id=identity,
+            resume="allow",
+            name=f"{'/'.join(labels[:3])}/{seed}",
+            group=group or "/".join(labels[:3]),
+            tags=[*filter(None, labels), *tags],
+            config=config,
+            dir=directory,
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    except wandb.Error as error:
+        raise ValueError(f"logger=wandb: {error}; without an account: logger.mirror.mode=offline") from None
+    run.define_metric("epoch")
+    run.define_metric("*", step_metric="epoch")
+    try:
+        yield WandbMirror(run)
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+
+
+class WandbMirror:
+    """What goes to an open run of wandb."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def probe(self, rows: list[dict[str, Any]]) -> None:
+        """The initial state, as an image and as numbers of the summary."""
+        import wandb
+
+        self.run.log({"epoch": 0, "init": wandb.Image(probe_image(rows))})
+        self.run.summary["init"] = {row["population"]: {key: row[key] for key in row if key != "population"} for row in rows}
+
+    def row(self, row: dict[str, Any]) -> None:
+        """One epoch of the learning curves."""
+        self.run.log(row)
+
+    def result(self, result: dict[str, Any]) -> None:
+        """The final numbers."""
+        self.run.summary.update({f"result/{key}": value for key, value in result.items()})

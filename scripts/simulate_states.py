@@ -1,0 +1,40 @@
+"""Simulate the states that figures show: `python scripts/simulate_states.py [name ...]`, all by default. About a minute."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+
+from states import alpha, dale, membrane, regimes, snapshot
+
+from fdi.track.files import atomic
+from fdi.track.record import record
+
+SIMULATIONS = {"membrane": membrane, "regimes": regimes, "alpha": alpha, "dale": dale, "snapshot": snapshot}
+FOLDER = Path("results/reference")
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in SIMULATIONS]
+    if unknown:
+        print(f"simulate_states: no state {unknown[0]}; choose one of {', '.join(SIMULATIONS)}", file=sys.stderr)
+        return 2
+    for name in names or SIMULATIONS:
+        path = FOLDER / f"{name}.csv"
+        with atomic(path) as temporary:
+            table = SIMULATIONS[name].simulate().to_csv(index=False, float_format="%.5g", lineterminator="\n")
+            temporary.write_text(f"# {provenance(name)}\n{table}")
+        print(path)
+    return 0
+
+
+def provenance(name: str) -> str:
+    """One line that says what made a file."""
+    found = record("", "cpu")
+    commit = (found["commit"] or "unknown")[:7] + ("+changes" if str(found["commit"]).endswith("+changes") else "")
+    return f"simulate_states.py {name}, commit {commit}, torch {found['torch']}, {found['processor']}, {date.today()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
