@@ -22,11 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_peers import CLASSES, WORKLOADS, available
+from bench_peers import CLASSES, DENSITY, WORKLOADS, available
 
 from fdi.inputs import Events
 
-DENSITY = 0.015
 NOT_BUILT = {"e": ("snntorch", "norse", "spikingjelly", "sinabs")}
 """Libraries without a neuron of two synaptic currents."""
 
@@ -72,10 +71,8 @@ def in_own_process(library: str, workload: str) -> dict:
     """`alone` twice: with an empty cache of compiled code, and with the cache that the first left."""
     with tempfile.TemporaryDirectory() as cache:
         command = [sys.executable, __file__, "--alone", library, workload]
-        runs = [
-            json.loads(subprocess.run(command, env={**os.environ, "NUMBA_CACHE_DIR": cache}, check=True, capture_output=True, text=True).stdout)
-            for _ in range(2)
-        ]
+        options = dict(env={**os.environ, "NUMBA_CACHE_DIR": cache}, check=True, stdout=subprocess.PIPE, text=True)
+        runs = [json.loads(subprocess.run(command, **options).stdout.splitlines()[-1]) for _ in range(2)]
     return {"cold_s": runs[0]["first"], "warm_s": runs[1]["first"], "peak_mib": runs[1]["peak_mib"]}
 
 

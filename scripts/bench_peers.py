@@ -1,8 +1,8 @@
 """The benchmark's workloads in fdi and in other libraries, each as a function that trains one step; only what can be imported takes part.
 
-All compute layers of leaky integrate-and-fire neurons with an exponential synapse (tau_mem 20 ms, tau_syn 10 ms, reset to zero, fast-sigmoid
-surrogate of slope 20), a leaky integrator as readout, cross-entropy on its maximum over time, and Adam; libraries differ in the order of
-updates within a step. Where a library has a multi-step mode, it is used.
+All compute layers of leaky integrate-and-fire neurons with an exponential synapse (tau_mem 20 ms, tau_syn 10 ms, reset to zero,
+fast-sigmoid surrogate of slope 20), a leaky integrator as readout, cross-entropy on its maximum over time, and Adam; libraries differ in
+the order of updates within a step. Where a library has a multi-step mode, it is used.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fdi.init.draw import draw
+from fdi.init.fluct import Fluct
 from fdi.inputs import Events
 from fdi.snn import models
 from fdi.snn.engine.cpu import CpuEngine
@@ -23,6 +25,7 @@ from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
 DT, TAU_MEM, TAU_SYN, CLASSES, SLOPE, U_INIT = 2e-3, 20e-3, 10e-3, 20, 20.0, -1e-3
+DENSITY = 0.015
 BETA, ALPHA = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
 WORKLOADS = {
     "a": dict(about="dense 700-128-20", steps=100, batch=256, shape=(700,), sizes=(128,)),
@@ -36,7 +39,7 @@ Step = Callable[[], float]
 
 
 def network(work: dict) -> Network:
-    """The workload's network in fdi, with normal (Dale: exponential) weights that make some 10 spikes a second."""
+    """The workload's network in fdi, in the fluctuation-driven state (some 10 spikes a second)."""
     given = dict(input_shape=work["shape"], classes=CLASSES, steps=work["steps"], dt=DT, readout_u_init=U_INIT)
     if len(work["shape"]) == 3:
         net = models.conv(filters=work["sizes"], kernel=3, padding=1, pool=2, **given)
@@ -44,13 +47,8 @@ def network(work: dict) -> Network:
         net = models.dale(excitatory=work["sizes"], inhibitory=32, **given)
     else:
         net = models.dense(hidden=work["sizes"], recurrent=work.get("recurrent", False), **given)
-    generator = torch.Generator().manual_seed(0)
-    for p in net.projections:
-        scale = 1.2 if p.nonnegative and p.channel == 0 else 6.0 if p.source == "input" else 7.0
-        with torch.no_grad():
-            p.weight.normal_(0, scale * (0.5 if p.recurrent else 1.0) / p.fan_in ** (1.0 if p.nonnegative else 0.5), generator=generator)
-            if p.nonnegative:
-                p.weight.abs_().mul_(4.0)
+    nu = {p.name: 40.0 if p.pool > 1 else 14.0 for p in net.hidden}
+    draw(net, Fluct(nu=nu), Fluct(nu=nu), nu_input=DENSITY / DT, measure=None, generator=torch.Generator().manual_seed(0))
     return net
 
 
@@ -91,8 +89,8 @@ def _weights(work: dict) -> list[nn.Module]:
     found = []
     for p in net.projections:
         if not p.recurrent:
-            conv = p.convolutional
-            found.append(nn.Conv2d(*p.weight.shape[1::-1], 3, padding=1, bias=False) if conv else nn.Linear(*p.weight.shape[::-1], bias=False))
+            out, into = p.weight.shape[:2]
+            found.append(nn.Conv2d(into, out, 3, padding=1, bias=False) if p.convolutional else nn.Linear(into, out, bias=False))
             found[-1].weight = nn.Parameter(p.weight.detach().clone())
     return found
 

@@ -142,7 +142,7 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
     config = prepared("dataset=shd")
     assert config.engine == "cpu"
     assert config.dataset.root == "data/shd"
-    assert config.name == {"dataset": "shd", "model": "dense", "init": "fluct"}
+    assert config.name == {"dataset": "shd", "model": "dense", "init": "fluct", "experiment": None}
     assert "hydra" not in config
     assert prepared("device=cuda").engine == "reference"
 

@@ -12,6 +12,7 @@ import pandas as pd
 from fdi.analysis.collect import config_columns
 
 LABELS = ("dataset", "model", "init")
+UNTRAINED = ("broken", "probed")
 
 
 def cell_columns(runs: pd.DataFrame) -> list[str]:
@@ -20,13 +21,13 @@ def cell_columns(runs: pd.DataFrame) -> list[str]:
     A key is compared between runs with the same data set and model, a key of `init` only between those of the same init, and a key of an
     object only between those with the same `_target_`, which otherwise differs itself.
     """
-    readable = runs[runs["state"] != "broken"]
+    readable = runs[~runs["state"].isin(UNTRAINED)]
     return [*LABELS, *(column for column in config_columns(runs) if column != "seed" and _differs(readable, column))]
 
 
 def cells(runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """(values of `columns`, runs) of each cell in the order of these values, None where a key is absent; broken runs are in none."""
-    readable = runs[runs["state"] != "broken"]
+    """(values of `columns`, runs) of each cell in the order of these values, None where a key is absent; UNTRAINED runs are in none."""
+    readable = runs[~runs["state"].isin(UNTRAINED)]
     ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
     for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
         yield tuple(None if pd.isna(value) else value for value in values), members

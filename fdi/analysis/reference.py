@@ -1,4 +1,4 @@
-"""Measurements that come with fdi: finished runs as small csv files, with what it takes to measure them again.
+"""Measurements that come with fdi: runs as small csv files, with what it takes to measure them again.
 
     runs.csv                          a row a run: final numbers, config, checksum of the data, `provenance` (a key of provenance.csv)
     curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60 epochs
@@ -20,6 +20,7 @@ import pandas as pd
 from fdi.analysis.results import CURVES, NAME, PROBES, PROVENANCE, RUNS, Results, own, reference
 from fdi.track.files import STATUS, atomic, read_json
 
+KEPT = ("done", "probed")
 EPOCHS = 60  # of a learning curve, kept
 DIGITS = "%.5g"
 FOLDERS = re.compile(r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/")  # of absolute paths, which say nothing on another machine
@@ -27,12 +28,12 @@ DROPPED = ("platform", "data_checksum", "run")  # from the record of a run: the 
 
 
 def export(results: Path, folder: Path) -> int:
-    """Add the finished runs below `results`/runs to `folder`; one that is there already is replaced. Returns how many there are then.
+    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there already is replaced. Returns how many there are then.
 
     Raises ValueError if there is no finished run.
     """
     everything = own(results)
-    found = everything.runs[everything.runs["state"] == "done"]
+    found = everything.runs[everything.runs["state"].isin(KEPT)]
     if found.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
     records = [read_json(Path(path) / "record.json") or {} for path in found["path"]]
@@ -45,7 +46,7 @@ def export(results: Path, folder: Path) -> int:
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     """All files of the reference; curves are thinned, numbers rounded to five digits."""
-    runs = results.runs.drop(columns=["path", "error", "source", "state"]).sort_values(list(NAME))
+    runs = results.runs.drop(columns=["path", "error", "source"]).sort_values(list(NAME))
     _write(runs, folder / RUNS)
     _write(results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]), folder / PROBES)
     used = provenance[provenance["provenance"].isin(runs["provenance"])].drop_duplicates("provenance")

@@ -67,7 +67,7 @@ def probes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """`path` from the columns that tell runs apart, as in a folder of runs; rows of a table without `state` are of finished runs."""
+    """`path` from the columns that tell runs apart, as in a folder of runs; `state` of a table that has none is "done"."""
     names = [f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}" for row in table[list(NAME)].itertuples()]
     keyed = table.assign(path=names, state=table.get("state", "done"))
     return keyed[[*KEYS, *(column for column in keyed if column not in KEYS)]]

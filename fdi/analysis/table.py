@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.cells import cell_columns, cells
+from fdi.analysis.cells import UNTRAINED, cell_columns, cells
 from fdi.analysis.published import published
 from fdi.analysis.statistics import paired, summary
 
@@ -35,6 +35,8 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it is readable."""
     if (runs["state"] == "broken").all():
         raise ValueError(f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: {runs['error'].iloc[0]}")
+    if runs["state"].isin(UNTRAINED).all():
+        raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = cell_columns(runs)
     measured = [ACCURACY, BEST, *(column for column in runs if column.startswith("rate/"))]
     members = dict(cells(runs, columns))

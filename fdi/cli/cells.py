@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from hydra import compose, initialize_config_module
@@ -82,10 +84,23 @@ def _sweep(arguments: Namespace) -> list[Cell]:
     return list({cell.directory: cell for cell in cells.values()}.values())
 
 
-def _product(arguments: Namespace) -> list[list[str]]:
+def _product(arguments: Namespace) -> Iterator[list[str]]:
+    """The overrides of each cell. Keys of `hydra.sweeper.params` joined by + vary together, as in dataset+model: shd+dense,digits+conv."""
     params = compose_config(arguments, without_sweeps(arguments.overrides)).hydra.sweeper.get("params") or {}
-    overrides = [*(f"{key}={value}" for key, value in params.items()), *arguments.overrides]
-    return BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)[0]
+    parser = OverridesParser.create()
+    command = parser.parse_overrides(arguments.overrides)
+    given = {override.key_or_group for override in command}
+    together = [_together(key, values, given) for key, values in params.items() if "+" in key]
+    independent = parser.parse_overrides([f"{key}={values}" for key, values in params.items() if "+" not in key])
+    for overrides in BasicSweeper.split_arguments(independent + command, None)[0]:
+        for combination in product(*together):
+            yield [*(override for row in combination for override in row), *overrides]
+
+
+def _together(keys: str, values: str, given: set[str]) -> list[tuple[str, ...]]:
+    """The rows of a joint sweep, each once, without the keys that are `given`."""
+    rows = (zip(keys.split("+"), row.strip().split("+")) for row in values.split(","))
+    return list(dict.fromkeys(tuple(f"{key}={value}" for key, value in row if key not in given) for row in rows))
 
 
 def _key(override: str) -> str:
@@ -104,7 +119,7 @@ def _refuse_one_of_many(cell: Cell) -> None:
     """An experiment is a sweep; without -m each of its values must be given, but for keys that the chosen options lack."""
     params = HydraConfig.get().sweeper.get("params") or {}
     given = {*map(_key, cell.overrides), *(key for key in params if not _has(cell.config, key))}
-    sweep = [f"{key}={values}" for key, values in params.items() if key not in given]
+    sweep = [f"{key}={values}" for key, values in params.items() if not given.issuperset(key.split("+"))]
     if sweep:
         raise ValueError(f"the experiment is a sweep over {' '.join(sweep)}; add -m to run all of it, or give one value of each")
 

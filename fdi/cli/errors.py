@@ -16,7 +16,6 @@ EXTRAS = {  # launchers that come with plugins of Hydra
     "hydra/launcher/joblib": "parallel",
     "hydra/launcher/submitit_local": "slurm",
     "hydra/launcher/submitit_slurm": "slurm",
-    "hydra/launcher/ray": "ray",
 }
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 

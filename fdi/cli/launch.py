@@ -20,12 +20,15 @@ from fdi.cli.cells import CONFIG_MODULE, Cell, compose_config, without_sweeps
 def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
     """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time; returns when all are through.
 
-    Raises what the launcher raises when it loses a worker, and what `task` raises.
+    Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a launcher that cannot start.
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_config(arguments, without_sweeps(arguments.overrides))
         context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
-        launcher = Plugins.instance().instantiate_launcher(context, task, config)
+        try:
+            launcher = Plugins.instance().instantiate_launcher(context, task, config)
+        except RuntimeError as error:  # the file of the launcher is here, its plugin is not
+            raise ValueError(f"{error}; install what the head of conf/hydra/launcher says, as in pip install 'fdi[ray]'") from None
         given = [_with_threads(cell, config.hydra.launcher) for cell in cells]
         size = config.hydra.sweeper.get("max_batch_size") or _at_once(config.hydra.launcher) or len(cells)
         for start in range(0, len(cells), size):

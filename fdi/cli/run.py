@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _command() -> int:
     from fdi.cli.task import REFUSED, complain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
+    warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")  # our file has the name of its plugin's
     sys.argv[1:] = sorted(
         sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-")
     )  # argparse wants the overrides in one piece
@@ -84,8 +86,12 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
     from fdi.cli.plan import write_plan
     from fdi.cli.summary import print_summary
     from fdi.cli.task import FAILED
+    from fdi.track.state import finished
 
     write_plan(cells)
+    before = sum(finished(cell.directory, cell.config.probe) for cell in cells)
+    if before:
+        print(f"{before} of {len(cells)} done before")
     code = 0
     try:
         _launch(arguments, cells)
@@ -107,11 +113,15 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
         now = [(cell.directory, status["state"], status.get("epoch")) for cell, status in zip(left, states)]
         if now == before:
             return
+        if before:
+            print("what is left starts again", flush=True)
         before = now
         try:
             return launch(arguments, left, run_cell)
+        except ValueError:
+            raise
         except Exception as error:
-            complain(f"{type(error).__name__}: {error}; what is left starts again", FAILED)
+            complain(f"{type(error).__name__}: {str(error).partition('. ')[0]}", FAILED)
 
 
 def _interrupted() -> int:

@@ -11,97 +11,77 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
-from fdi.figures import style
-from fdi.figures.sweeps import moments, source, swept, sweeps, usual
+from fdi.figures import style, sweeps
+from fdi.figures.states import State, states
+from fdi.figures.sweeps import moments
 
 ABOUT = "accuracy by depth and initial state, and the rate of each layer of the deepest network before training"
 NEEDS = "runs with at least two values of model.depth"
 COMMAND = "fdi-run -m experiment=depth"
 SIZE = (style.COLUMN, 1.55)
+KEYS = ["init", "sigma_u"]
+SILENT = 0.02  # Hz, where layers without spikes are drawn
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per part and point: part (accuracy in %, rate in Hz), column (initial state), init, sigma_u, depth, layer, mean, sd, n."""
+    """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, sigma_u, x (depth or layer), mean, sd, n, title, source."""
     pages = {}
-    for (dataset, model), found in sweeps(results.runs, ["model.depth"]):
-        if "model.depth" not in found or found["model.depth"].nunique() < 2:
-            continue
-        states = _states(found)
-        accuracy = moments(states.assign(y=100 * states["test_accuracy_last"]), [*KEYS, "model.depth"], "y").rename(columns={"model.depth": "depth"})
-        deepest = states[states["model.depth"] == states["model.depth"].max()]
+    for (dataset, model), found in sweeps.sweeps(results.runs, lambda runs: sweeps.levels(runs, "model.depth") >= 2, ["model.depth"]):
+        chosen = sweeps.states(found)
+        chosen = chosen.assign(x=chosen["model.depth"], y=100 * chosen["test_accuracy_last"])
+        deepest = chosen[chosen["x"] == chosen["x"].max()]
         layers = results.probe.reindex(columns=["path", "population", "rate"]).merge(deepest[["path", "seed", *KEYS]], on="path")
-        layers = layers.assign(layer=layers.groupby("path").cumcount() + 1)
-        rate = moments(layers, [*KEYS, "layer"], "rate")
+        layers = layers.assign(x=layers.groupby("path").cumcount() + 1)
+        accuracy, rate = moments(chosen, [*KEYS, "x"], "y"), moments(layers, [*KEYS, "x"], "rate")
         table = pd.concat([accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True)
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean over n = {_counted(accuracy['n'])} seeds"
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=source(states))
+        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean over n = {style.span(accuracy['n'])} seeds"
+        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
-
-
-KEYS = ["column", "init", "sigma_u"]
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
     """The map above, rates per layer below."""
-    return [["accuracy"], ["rate"]] if (page["part"] == "rate").any() else [["accuracy"]]
+    return [["accuracy"], ["rate"]]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A map with the numbers in it, and a line for each initial state."""
-    _map(axes["accuracy"], page[page["part"] == "accuracy"])
-    handles = _rates(axes["rate"], page[page["part"] == "rate"]) if "rate" in axes else []
+    found = list(states(page))
+    _map(axes["accuracy"], page[page["part"] == "accuracy"], found)
+    _rates(axes["rate"], page[page["part"] == "rate"], found)
+    handles = [Line2D([], [], **state.look(), label=state.label) for state in found]
     style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
 
 
-def _states(runs: pd.DataFrame) -> pd.DataFrame:
-    """fluct at each sigma_u, one config of each other initialization; `column` is the label."""
-    others = usual(runs[runs["init"] != "fluct"])
-    if "init.sigma_u" not in runs:
-        return others.assign(column=others["init"], sigma_u=np.nan)
-    fluct = swept(runs, "fluct", "init.sigma_u")
-    fluct = fluct.assign(column=fluct["init.sigma_u"].map("{:g}".format), sigma_u=fluct["init.sigma_u"])
-    return pd.concat([others.assign(column=others["init"], sigma_u=np.nan), fluct])
-
-
-def _columns(rows: pd.DataFrame) -> pd.DataFrame:
-    """The initial states in the order they are drawn in: baselines, then sigma_u upwards."""
-    return rows.drop_duplicates("column").sort_values(["sigma_u", "column"], na_position="first")
-
-
-def _map(axes: Axes, rows: pd.DataFrame) -> None:
-    columns = _columns(rows)
-    table = rows.pivot(index="depth", columns="column", values="mean")[columns["column"]]
+def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
+    depths = sorted(rows["x"].unique())
+    table = np.array([state.rows(rows).set_index("x")["mean"].reindex(depths) for state in found]).T
     axes.imshow(table, cmap=style.MAP, norm=Normalize(0, 100), aspect="auto", origin="lower")
-    for (i, j), value in np.ndenumerate(table.to_numpy()):
+    for (i, j), value in np.ndenumerate(table):
         if np.isfinite(value):
             axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color="black" if value > 50 else "white")
-    axes.set_xticks(range(len(columns)), columns["column"].str.replace("_", "\n"))
-    axes.set_yticks(range(len(table)), [f"{depth:.0f}" for depth in table.index])
-    axes.tick_params(length=0)
+    axes.set_xticks(range(len(found)), ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found])
+    for init in dict.fromkeys(state.init for state in found):
+        places = [j for j, state in enumerate(found) if state.init == init]
+        name = init.replace("_", "\n", len(places) == 1)
+        axes.annotate(name, (np.mean(places), 0), (0, -11), ("data", "axes fraction"), "offset points", ha="center", va="top", fontsize=6.5)
+        axes.axvline(places[0] - 0.5, color="white", linewidth=2.5)
+    axes.set_yticks(range(len(depths)), [f"{depth:.0f}" for depth in depths])
+    axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
     axes.set_ylabel("hidden layers")
-    axes.set_xlabel("initialization; numbers: fluct with that $\\sigma_U$")
-    axes.set_title("test accuracy (%)")
+    axes.set_title("test accuracy (%) by $\\sigma_U$ and initialization")
 
 
-def _rates(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
-    columns = _columns(rows)
-    shades = iter(style.shades(int(columns["sigma_u"].notna().sum())))
-    floor = rows.loc[rows["mean"] > 0, "mean"].min() / 2
-    handles = []
-    for state in columns.itertuples():
-        line = rows[rows["column"] == state.column]
-        fluct = pd.notna(state.sigma_u)
-        look = {"color": next(shades) if fluct else style.color(state.init), "linestyle": "-" if fluct else "--", "marker": "o", "markersize": 3}
-        axes.plot(line["layer"], line["mean"].clip(lower=floor), **look)
-        handles.append(Line2D([], [], **look, label=f"fluct, $\\sigma_U$ = {state.column}" if fluct else state.column))
+def _rates(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
+    for state in found:
+        line = state.rows(rows)
+        axes.plot(line["x"], line["mean"].clip(lower=SILENT), **state.look())
     axes.set_yscale("log")
-    axes.set_xticks(sorted(rows["layer"].unique()))
-    axes.set_xlabel(f"layer; silent layers at the lower edge ({floor:.1g} Hz)")
+    axes.set_ylim(SILENT / 1.5, 250)
+    axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])
+    axes.minorticks_off()
+    axes.set_xticks(sorted(rows["x"].unique()))
+    axes.set_xlabel("layer")
     axes.set_ylabel("rate (Hz)")
     axes.set_title("before training, deepest network")
-    return handles
-
-
-def _counted(n: pd.Series) -> str:
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"

@@ -12,35 +12,38 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.cells import LABELS, cell_columns, cells, short_names, shown
-from fdi.analysis.collect import curves
+from fdi.analysis.results import Results
 from fdi.figures import style
+from fdi.figures.sweeps import source, usual
 
 ABOUT = "accuracies and rates over epochs, mean and standard deviation over seeds, per data set and architecture"
+NEEDS = "finished runs"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
+SIZE = (style.COLUMN, style.ROW)
 TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
+MOST = 6  # lines of a page
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
-def data(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Page -> tidy table, a page per data set, model and differing keys of these; finished runs only.
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> tidy table, a page per data set, model and differing keys other than those of the initialization; finished runs only.
 
     Columns: title (of the page), line (its label), init, number (of the config among those of the same init), n (seeds), quantity, epoch,
-    mean, sd. Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates in Hz. An
-    epoch counts where all seeds of the line have it.
+    mean, sd, source. Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates in
+    Hz. An epoch counts where all seeds of the line have it. Where some pages of a data set and model compare initializations, those with a
+    single one are left out; a page with more than six lines keeps one of each initialization.
     """
-    done = runs[runs["state"] == "done"]
-    pages: dict[str, list[pd.DataFrame]] = {}
+    done = results.runs[results.runs["state"] == "done"]
+    pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = cell_columns(group)
-        for values, members in cells(group, columns):
-            title, label = _names(dict(zip(columns, values)))
-            lines = _line(_aligned(curves(members)))
-            if len(lines):
-                parts = pages.setdefault(title, [])
-                init = members["init"].iloc[0]
-                number = sum(part["init"].iloc[0] == init for part in parts)
-                parts.append(lines.assign(title=title, line=label, init=init, number=number))
-    return {title.replace(", ", "_").replace(" = ", "="): pd.concat(parts, ignore_index=True) for title, parts in pages.items()}
+        found = [(cell, members) for cell, members in cells(group, [c for c in columns if c != "init" and not c.startswith("init.")])]
+        compared = [(cell, members) for cell, members in found if members["init"].nunique() > 1]
+        for _, members in compared or found:
+            page = _page(members if _lines(members, columns) <= MOST else usual(members), columns, results.curves)
+            if len(page):
+                pages[page["title"].iloc[0].replace(", ", "_").replace(" = ", "=")] = page
+    return pages
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -69,6 +72,23 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     style.legend(figure, handles, title)
 
 
+def _lines(runs: pd.DataFrame, columns: Sequence[str]) -> int:
+    return sum(1 for _ in cells(runs, columns))
+
+
+def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> pd.DataFrame:
+    """The lines of runs that differ in seed and initialization only; empty where they have no curves."""
+    parts: list[pd.DataFrame] = []
+    for values, members in cells(runs, columns):
+        title, label = _names(dict(zip(columns, values)))
+        lines = _line(_aligned(curves[curves["path"].isin(members["path"])]))
+        if len(lines):
+            init = members["init"].iloc[0]
+            number = sum(part["init"].iloc[0] == init for part in parts)
+            parts.append(lines.assign(title=title, line=label, init=init, number=number, source=source(members)))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
     """Epochs counted from the start of the task."""
     primed = (metrics["phase"] == "prime").groupby(metrics["path"]).transform("sum")
@@ -88,12 +108,12 @@ def _line(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names(cell: Mapping[str, Any]) -> tuple[str, str]:
-    """Title of the page and label of the line of a cell: keys of data set and model go into the one, other keys into the other."""
+    """Title of the page and label of the line of a cell: keys of the initialization go into the label, all others into the title."""
     short = short_names(list(cell))
     title, label = [cell["dataset"], cell["model"]], [cell["init"]]
     for column, value in cell.items():
         if column not in LABELS and value is not None:
-            (title if column.startswith(("dataset.", "model.")) else label).append(f"{short[column]} = {shown(value)}")
+            (label if column.startswith("init.") else title).append(f"{short[column]} = {shown(value)}")
     return ", ".join(title), ", ".join(label)
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import moments, source, swept, sweeps, usual
+from fdi.figures.sweeps import levels, moments, source, swept, sweeps, usual
 
 ABOUT = "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread that their weights imply"
 NEEDS = "runs with at least three values of init.sigma_u"
@@ -29,13 +29,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
-    for (dataset, model), found in sweeps(shallow):
-        if "init.sigma_u" not in found:
-            continue
+    for (dataset, model), found in sweeps(shallow, spreads):
         found = _measured(found, results.probe)
         fluct = swept(found, "fluct", "init.sigma_u")
-        if fluct["init.sigma_u"].nunique() < 3:
-            continue
         others = usual(found[found["init"] != "fluct"])
         points = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), others.assign(x=others.groupby("init")["implied"].transform("mean"))])
         table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in TITLES], ignore_index=True)
@@ -48,6 +44,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             source=source(found),
         )
     return pages
+
+
+def spreads(runs: pd.DataFrame) -> bool:
+    """Do the runs of fluct have at least three values of sigma_u, all else equal?"""
+    return levels(runs, "init.sigma_u", "fluct") >= 3 and levels(swept(runs, "fluct", "init.sigma_u"), "init.sigma_u") >= 3
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

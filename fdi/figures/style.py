@@ -21,7 +21,7 @@ PAGE = 7.0  # inches: 178 mm, two columns
 ROW = 1.2  # inches, height of a row of panels
 HEAD = 0.4  # inches, title above and axis label below the panels
 FOOT_LINE = 0.09  # inches
-FOOT_WIDTH = 95  # characters in one column
+FOOT_WIDTH = 86  # characters in one column
 LEGEND_LINE = 0.15  # inches
 LEGEND_WIDTH = 60  # characters in one column
 
@@ -69,6 +69,7 @@ GREY = "#999999"
 ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
 BAND = "#E8F1F8"  # the recommended range of sigma_u
 MAP = "cividis"  # of heat maps
+EXCITATION, INHIBITION = "#117733", "#AA4466"
 SEQUENCE = ("#A6CDE8", "#56A0D3", "#0072B2", "#004B78", "#002A45", "#001522")  # light to dark, for an ordered quantity
 
 
@@ -103,10 +104,20 @@ def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number:
 
 def handle(init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = "") -> Line2D:
     """The legend's entry of what `points` draws, with the number of seeds."""
-    n = f"{least}" if least == most else f"{least} to {most}"
+    n = span(pd.Series([least, most]))
     linestyle = LINES[number % len(LINES)] if line else ""
     marker = "o" if line else MARKERS.get(init, "D")
     return Line2D([], [], color=color(init), linestyle=linestyle, marker=marker, markersize=3, label=f"{label or init} (n = {n})")
+
+
+def span(n: pd.Series) -> str:
+    """Numbers of seeds, as text."""
+    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+
+
+def span(n: pd.Series) -> str:
+    """Numbers of seeds, as text."""
+    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
@@ -131,7 +142,7 @@ def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
     room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
     labels = [fill(str(handle.get_label()), room) for handle in handles]
     columns = max(1, min(len(labels), room // (max(map(len, labels), default=room) + 6)))
-    title = fill(title, room + 5)
+    title = fill(title, room)
     lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
     figure.legend(handles=handles, labels=labels, title=title, loc="outside upper left", alignment="left", ncols=columns)

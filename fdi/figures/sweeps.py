@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
 from fdi.analysis.collect import config_columns
 
 
-def sweeps(runs: pd.DataFrame, varied: Sequence[str] = ()) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """(data set, model) and its finished runs that agree in the whole config but for seed, init and `varied`; of several such sets the largest.
+def sweeps(
+    runs: pd.DataFrame, enough: Callable[[pd.DataFrame], bool], varied: Sequence[str] = (), states: Sequence[str] = ("done",)
+) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """(data set, model) and its runs of these `states` that agree in the whole config but for seed, init and `varied`.
 
+    Of several such sets the largest that is `enough`; of equally large ones the last, for example the deepest network.
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    done = runs[runs["state"] == "done"]
-    for key, group in done.groupby(["dataset", "model"]):
-        yield key, largest(group, [column for column in fixed(group, varied)])
+    chosen = runs[runs["state"].isin(states)]
+    for key, group in chosen.groupby(["dataset", "model"]):
+        columns = fixed(group, varied)
+        sets = [found for _, found in group.groupby(columns, dropna=False)] if columns else [group]
+        sets = [found for found in sets if enough(found)]
+        if sets:
+            yield key, max(reversed(sets), key=len)
+
+
+def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
+    """How many values `key` (a column) takes, in the runs of `init` if one is given."""
+    return runs.loc[runs["init"] == init if init else slice(None), key].nunique() if key in runs else 0
 
 
 def fixed(runs: pd.DataFrame, varied: Sequence[str] = ()) -> list[str]:
@@ -37,19 +49,31 @@ def largest(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
     """The runs of `init` in which `key` (a column) varies and the other arguments of the initialization do not; of several such sets the largest."""
     chosen = runs[runs["init"] == init]
-    others = [column for column in chosen if column.startswith("init.") and column != key and chosen[column].nunique(dropna=False) > 1]
-    return largest(chosen, others)
+    return largest(chosen, [column for column in _differing(chosen) if column != key])
 
 
 def usual(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each initialization the config that the paper recommends, sigma_u = 1, or the one nearest to it; else the most frequent one."""
-    parts = []
-    for _, chosen in runs.groupby("init", sort=False):
-        if "init.sigma_u" in chosen and chosen["init.sigma_u"].notna().any():
-            distance = (chosen["init.sigma_u"] - 1).abs()
-            chosen = chosen[distance == distance.min()]
-        parts.append(largest(chosen, [c for c in chosen if c.startswith("init.") and chosen[c].nunique(dropna=False) > 1]))
+    """Of each initialization one config: the sigma_u nearest to 1, as in the paper, and of these the most frequent other values."""
+    parts = [largest(near, _differing(near)) for _, near in near_one(runs).groupby("init", sort=False)]
     return pd.concat(parts) if parts else runs
+
+
+def near_one(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each initialization the runs with the sigma_u nearest to 1, and all of those without one."""
+    if "init.sigma_u" not in runs:
+        return runs
+    distance = (runs["init.sigma_u"] - 1).abs()
+    return runs[distance.isna() | (distance == distance.groupby(runs["init"]).transform("min"))]
+
+
+def states(runs: pd.DataFrame) -> pd.DataFrame:
+    """Initial states, for figures that compare them: an initialization at each sigma_u, one config of those without; column `sigma_u`."""
+    parts = []
+    for init, chosen in runs.groupby("init", sort=False):
+        several = levels(chosen, "init.sigma_u") > 1
+        found = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
+        parts.append(found.assign(sigma_u=found["init.sigma_u"] if several else float("nan")))
+    return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 
 
 def source(runs: pd.DataFrame) -> str:
@@ -62,3 +86,7 @@ def moments(runs: pd.DataFrame, by: Sequence[str], quantity: str, scale: float =
     by_seed = runs.groupby([*by, "seed"], dropna=False)[quantity].mean() * scale
     grouped = by_seed.dropna().groupby(level=list(range(len(by))), dropna=False)
     return pd.DataFrame({"mean": grouped.mean(), "sd": grouped.std(), "n": grouped.size()}).reset_index()
+
+
+def _differing(runs: pd.DataFrame) -> list[str]:
+    return [column for column in runs if column.startswith("init.") and runs[column].nunique(dropna=False) > 1]

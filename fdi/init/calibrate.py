@@ -22,7 +22,9 @@ class Unreachable(ValueError):
 
 @torch.no_grad()
 def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
-    """Scale the afferent weights of each population of the last layer until sqrt(mean_j Var_t,b(U_j)) = sigma_u within 2 %, U free of reset.
+    """Scale the afferent weights of each population of the last layer until its measured spread is sigma_u within 2 %.
+
+        sqrt(mean_j Var_t,b(U_j)) = sigma_u,   U free of reset
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's law). Recurrence makes the spread depend
     on the rate it causes: factors are damped by a square root after half of the rounds. Raises Unreachable if a population gets no input

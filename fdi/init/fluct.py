@@ -2,8 +2,8 @@
 
 A strategy's `draw(population, afferents, rates, dt, generator)` fills the weights of all afferent projections of a population; `rates` in
 Hz by source, `dt` in s. `target(population)` is the mean and spread it aims at; `correct(network, measure)` mends the last layer of a
-network by measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance that feed-forward
-input carries in a recurrent population. Each strategy works on every architecture or refuses with a sentence.
+network by measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance that
+feed-forward input carries in a recurrent population. Each strategy works on every architecture or refuses with a sentence.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from fdi.snn.objective import LowerBound, Objective, UpperBound
 UNITS, CLASSES, DT = 9, 4, 2e-3
 KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
 MAPS = ("conv", "recurrent conv", "dale conv", "dale conv without recurrent excitation")
-PROPERTY = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck), derandomize=True)
+PROPERTY = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
 OBJECTIVES = [
     Objective(),
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
@@ -89,7 +89,7 @@ def networks(draw, steps: int) -> Network:
 @st.composite
 def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
     """(network in float64, input, labels, objective, chunk)."""
-    steps, samples = draw(st.integers(1, 24)), draw(st.integers(1, 9))
+    steps, samples = draw(st.integers(1, 16)), draw(st.integers(1, 9))
     network = draw(networks(steps))
     seed = draw(st.integers(0, 1000))
     network = draw_weights(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)

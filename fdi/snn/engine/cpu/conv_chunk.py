@@ -74,8 +74,8 @@ def _forward(plan, c, tables, inputs, drive, work, lists, count):
         first = plan.spikes_at[layer]
         last = first + plan.channels[layer] * plan.height[layer] * plan.width[layer]
         conv_forward(
-            plan, layer, work.potentials, c[layer, 7], work.maps, c[layer], tables, inputs, drive if layer == 0 else drive[:0], lists, work.starts,
-            work.stamps, count[first:last],
+            plan, layer, work.potentials, c[layer, 7], work.maps, c[layer], tables, inputs, drive if layer == 0 else drive[:0], lists,
+            work.starts, work.stamps, count[first:last],
         )  # fmt: skip
     classes, width, at = plan.readout[0], plan.readout[1], plan.readout[2]
     work.readout[0, 0, :classes] = c[layers, 7]

@@ -49,7 +49,7 @@ def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
 
 @jit
 def conv_forward(plan, layer, u, u_init, maps, c, tables, inputs, drive, lists, rows, stamps, count):
-    """Potentials [T + 1, size] into `u` at the layer's place, spikes and pooled spikes into `lists`, the number of each unit's into `count`.
+    """Potentials [T + 1, size] into `u` at the layer's place, spikes and pooled spikes into `lists`, and each unit's `count`.
 
     `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size] is a dense current; the others are scratch.
     """

@@ -103,7 +103,8 @@ def lay_out(network: Network) -> ConvLayout:
         values = dict(
             height=height, width=width, channels=channels, padded=padded, visible=first.shape[0], shift=(padded - 1).bit_length(),
             guard=guard, pool_x=first.pool,
-            pool_y=1 if len(first.shape) == 2 else first.pool, synapses=len(first.tau_syn), ring=3 if any(p.recurrent for (p, *_), _, _ in grouped[i]) else 1,
+            pool_y=1 if len(first.shape) == 2 else first.pool, synapses=len(first.tau_syn),
+            ring=3 if any(p.recurrent for (p, *_), _, _ in grouped[i]) else 1,
             size=height * width * padded, guarded=height * (width + 2 * guard) * padded, pooled=pooled_height * pooled_width * padded,
             size_at=sum(columns["size"]), pooled_at=sum(columns["pooled"]), first_link=len(links),
             spikes_at=sum(math.prod(p.shape) for below in network.layers[:i] for p in below),
@@ -147,11 +148,8 @@ def lay_out(network: Network) -> ConvLayout:
     if readout.convolutional or home.get(readout.source) != len(network.layers) - 1 or readout.source != network.layers[-1][0].name:
         raise ValueError(f"CpuEngine does not compute the projection {readout.name}; use ReferenceEngine")
     columns["input_positions"] = math.prod(network.input_shape[1:])
-    plan = ConvPlan(
-        **{
-            field: values if field in ("input_positions", "run") else np.asarray(values, dtype=np.int64) for field, values in columns.items()
-        }
-    )
+    ready = ("input_positions", "run")
+    plan = ConvPlan(**{field: v if field in ready else np.asarray(v, dtype=np.int64) for field, v in columns.items()})
     tables += (positions << columns["shift"][-1]) * wide
     natural += classes * columns["pooled"][-1]
     return ConvLayout(plan, tuple(links), readout, tables, natural)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -98,7 +99,7 @@ class CpuEngine:
         self._share([(work_off, indices)] * min(self.threads, chunks))
         if train:
             bounds = np.linspace(0, tables.size, self.threads + 1).astype(np.int64)
-            self._share([(add_up, gradients, a, b) for a, b in zip(bounds[:-1], bounds[1:])])
+            self._share([(add_up, gradients, a, b) for a, b in pairwise(bounds)])
             if x.values.size:
                 program.drive_gradient(layout, x.values, d_current, gradients[0])
             program.unpack(layout, gradients[0])

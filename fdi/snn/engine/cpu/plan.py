@@ -42,7 +42,7 @@ class Plan(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one projection's weight [target, source] lies: `tables` rows from `row` and `natural` (or -1), at a column (unit of the layer)."""
+    """Where a projection's weight [target, source] lies: row and column (unit of the layer) in `tables`, start in `natural` (or -1)."""
 
     projection: Projection
     table_at: int
@@ -122,7 +122,7 @@ def constants(network: Network, dtype: np.dtype) -> np.ndarray:
     for p, *_ in (*network.layers, (network.readout,)):
         beta_m, betas = p.decays(network.dt)
         gains = [sign * (1 - beta_m) for sign in p.signs]
-        rows.append([beta_m, *(gains + [0.0])[:2], *(*betas, 0.0)[:2], p.theta, p.beta, p.u_init])
+        rows.append([beta_m, *[*gains, 0.0][:2], *(*betas, 0.0)[:2], p.theta, p.beta, p.u_init])
     return np.array(rows, dtype=dtype)
 
 

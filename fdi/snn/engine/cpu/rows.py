@@ -4,6 +4,8 @@ A row is an array and a place in it: `place` is the tuple of its leading indices
 Kernels are sequential and run without the GIL. Events are (units, counts) of a list; no `counts` means that all are ones.
 """
 
+# ruff: noqa: RUF005 (Numba adds tuples, but does not unpack them into new ones on every Python)
+
 from __future__ import annotations
 
 import numba

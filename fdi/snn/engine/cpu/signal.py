@@ -1,4 +1,4 @@
-"""The input of a batch in the two forms that kernels take: sparse events, or dense values whose current torch computes for the whole batch."""
+"""The input of a batch as kernels take it: sparse events, or dense values whose current torch computes for the whole batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from fdi.inputs import Constant, Events, Frames, Input
 from fdi.snn.network import Network
+
 
 class Signal(NamedTuple):
     """`indptr` [B T + 1], `units` and `counts` as in Events, and `values` [B, 0, 1 or T, input units]: what is not sparse."""

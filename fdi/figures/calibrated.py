@@ -1,0 +1,83 @@
+"""Does it help to correct the weights until the measured spread of the potential is on target?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.results import Results
+from fdi.figures import style
+from fdi.figures.sweeps import largest, moments, source, sweeps
+
+ABOUT = "the closed form against weights corrected by measurement: spread and rate of each layer before training, accuracy after"
+NEEDS = "runs of fluct and fluct_calibrated"
+COMMAND = "fdi-run -m experiment=calibrated"
+SIZE = (style.COLUMN, 1.4)
+LAYERS = {"spread": "measured $\\sigma_U$ / target", "rate": "rate before training (Hz)"}
+COMPARED = ("kaiming", "fluct", "fluct_calibrated")
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer, or position), mean, sd, n, title, source."""
+    pages = {}
+    for (dataset, model), found in sweeps(_compared(results.runs), lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])):
+        lines = _lines(found)
+        layers = results.probe.merge(lines[["path", "line", "number"]], on="path")
+        layers = layers.assign(x=layers.groupby("path").cumcount() + 1, spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0))
+        keys = ["init", "line", "number"]
+        parts = [moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS]
+        accuracy = moments(lines.assign(y=100 * lines["test_accuracy_last"]), keys, "y").assign(quantity="accuracy")
+        parts.append(accuracy.assign(x=range(len(accuracy))))
+        title = f"{dataset}, {model}, {layers['x'].max()} hidden populations, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(title=title, source=source(found))
+    return pages
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """The layers side by side, the accuracy below."""
+    return [["spread", "rate"], ["accuracy", "accuracy"]]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A line for each initialization over the layers."""
+    handles = []
+    for (init, line, number), rows in page.groupby(["init", "line", "number"], sort=False):
+        for quantity in LAYERS:
+            style.points(axes[quantity], rows[rows["quantity"] == quantity], init, number=number)
+        accuracy = rows[rows["quantity"] == "accuracy"]
+        style.points(axes["accuracy"], accuracy, init, line=False)
+        handles.append(style.handle(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line))
+    for quantity, title in LAYERS.items():
+        axes[quantity].set_title(title)
+        axes[quantity].set_xticks(sorted(page.loc[page["quantity"] == quantity, "x"].unique()))
+        axes[quantity].set_xlabel("layer")
+        axes[quantity].set_ylim(0)
+    axes["spread"].axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
+    accuracy = page[page["quantity"] == "accuracy"]
+    axes["accuracy"].set_title("test accuracy (%)")
+    axes["accuracy"].set_ylim(0, 103)
+    axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
+    axes["accuracy"].set_xticks(accuracy["x"], accuracy["line"].str.replace("_", "\n").str.replace(", ", ",\n"))
+    style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
+
+
+def _compared(runs: pd.DataFrame) -> pd.DataFrame:
+    """The initializations in question, at the target sigma_u of most of the corrected ones."""
+    chosen = runs[runs["init"].isin(COMPARED)]
+    if "init.sigma_u" in chosen:
+        target = largest(chosen[chosen["init"] == "fluct_calibrated"], ["init.sigma_u"])["init.sigma_u"]
+        chosen = chosen[chosen["init.sigma_u"].isna() | chosen["init.sigma_u"].isin(target)]
+    return chosen
+
+
+def _lines(runs: pd.DataFrame) -> pd.DataFrame:
+    """Label and line style of each config: init, and nu, alpha or row_means where they differ within it."""
+    parts = []
+    for init, members in runs.groupby("init", sort=False):
+        differing = [c for c in members if c.startswith("init.") and members[c].nunique(dropna=False) > 1]
+        labels = [", ".join([init, *(f"{c[5:]} = {run[c]}" for c in differing)]) for run in members.to_dict("records")]
+        numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
+        parts.append(members.assign(line=labels, number=[numbers[label] for label in labels]))
+    return pd.concat(parts)

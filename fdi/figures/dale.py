@@ -1,0 +1,132 @@
+"""Dale's law: excitation and inhibition balance, weights have one sign, and networks of them learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from fdi.analysis.results import Results
+from fdi.figures import style
+from fdi.figures.sweeps import moments, source, sweeps, usual
+
+ABOUT = "networks that obey Dale's law: spikes, balance of excitation and inhibition, weights; learning curves"
+NEEDS = "a simulation, or runs of model=dale"
+COMMAND = "python scripts/simulate_states.py dale; fdi-run -m experiment=dale"
+SIZE = (style.COLUMN, 1.15)
+CELLS = {"E": style.EXCITATION, "I": style.INHIBITION}
+TRACES = {"excitation": style.EXCITATION, "inhibition": style.INHIBITION, "sum": "black"}
+KINDS = {"input to E": (style.GREY, "-"), "E to E": (style.EXCITATION, "--"), "I to E": (style.INHIBITION, ":")}
+LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page "" -> the table of scripts/states/dale.py.
+
+    Other pages, runs of a Dale network -> a row per part (curve: validation accuracy in %; rate in Hz), init, x (epoch; population), mean, sd, n.
+    """
+    simulated = results.table("dale")
+    pages = {"": simulated} if len(simulated) else {}
+    runs = results.runs[results.runs["model"].isin(["dale", "dale_conv"])]
+    for (dataset, model), found in sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
+        chosen = usual(found)
+        curves = results.curves.merge(chosen[["path"]], on="path")
+        curves = curves[curves["phase"] == "task"].assign(y=lambda rows: 100 * rows["valid/accuracy"])
+        probe = results.probe.merge(chosen[["path"]], on="path")
+        curve = moments(curves, ["init", "epoch"], "y").rename(columns={"epoch": "x"})
+        rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
+        title = f"{dataset}, {model}: mean and sd over n seeds"
+        table = pd.concat([curve.assign(part="curve"), rate.assign(part="rate")], ignore_index=True)
+        pages[f"{dataset}_{model}"] = table.assign(title=title, source=source(chosen))
+    return pages
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """Simulation: raster, traces, and below them weights and balance of both laws. Runs: curves and rates."""
+    if "title" in page:
+        return [["curve", "curve", "rate"]]
+    inits = list(page["init"].unique())
+    return [["raster"] * 2, ["trace"] * 2, [f"weights {init}" for init in inits], [f"balance {init}" for init in inits]]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """Draw a simulated state or runs."""
+    if "title" in page:
+        _runs(page, axes)
+        return
+    for init, rows in page.groupby("init", sort=False):
+        _weights(axes[f"weights {init}"], rows[rows["part"] == "weights"])
+        _balance(axes[f"balance {init}"], rows[rows["part"] == "balance"], init)
+        axes[f"weights {init}"].set_title(f"{LAWS[init]} weights")
+    first = page[page["init"] == page["init"].iloc[0]]
+    _raster(axes["raster"], first[first["part"] == "raster"])
+    _traces(axes["trace"], first[first["part"] == "trace"])
+    handles = [Line2D([], [], color=color, label=kind) for kind, color in TRACES.items()]
+    handles += [Line2D([], [], color=color, linestyle=line, label=f"weights, {kind}") for kind, (color, line) in KINDS.items()]
+    style.legend(axes["raster"].figure, handles, "one layer of 128 excitatory and 32 inhibitory neurons before training")
+
+
+def _raster(axes: Axes, rows: pd.DataFrame) -> None:
+    offset = {"E": 0, "I": rows.loc[rows["kind"] == "E", "y"].max() + 5}
+    for kind, spikes in rows.groupby("kind", sort=False):
+        axes.scatter(spikes["x"], spikes["y"] + offset[kind], s=1.2, color=CELLS[kind], linewidths=0)
+    axes.set_yticks([64, offset["I"] + 16], ["E", "I"])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(0, 0.4)
+    axes.set_xticklabels([])
+    axes.set_title("spikes")
+
+
+def _traces(axes: Axes, rows: pd.DataFrame) -> None:
+    for kind, trace in rows.groupby("kind", sort=False):
+        axes.plot(trace["x"], trace["y"], color=TRACES[kind], linewidth=0.9)
+    axes.axhline(1, color="black", linestyle="--", linewidth=0.6)
+    axes.set_xlim(0, 0.4)
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("U (threshold)")
+    axes.set_title("free potential of one E neuron and its parts")
+
+
+def _weights(axes: Axes, rows: pd.DataFrame) -> None:
+    for kind, shown in rows.groupby("kind", sort=False):
+        color, line = KINDS[kind]
+        axes.plot(shown["x"], shown["y"], color=color, linestyle=line)
+    axes.set_yscale("log")
+    axes.set_xlabel("W (threshold)")
+    axes.set_ylabel("density")
+
+
+def _balance(axes: Axes, rows: pd.DataFrame, init: str) -> None:
+    axes.scatter(rows["x"], rows["y"], s=4, color=style.color(init), linewidths=0, alpha=0.7)
+    top = 1.05 * max(rows["x"].max(), rows["y"].max())
+    axes.plot([0, top], [0, top], color="black", linewidth=0.8, linestyle=":", zorder=1)
+    axes.set_xlim(0, top)
+    axes.set_ylim(0, top)
+    axes.set_xlabel("mean excitation")
+    axes.set_ylabel("mean inhibition")
+
+
+def _runs(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    rates = page[page["part"] == "rate"]
+    places = {name: i for i, name in enumerate(rates["x"].unique())}
+    handles = []
+    inits = list(page["init"].unique())
+    for i, init in enumerate(inits):
+        rows = page[page["init"] == init]
+        curve, rate = (rows[rows["part"] == part] for part in ("curve", "rate"))
+        axes["curve"].plot(curve["x"], curve["mean"], color=style.color(init))
+        low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
+        axes["curve"].fill_between(curve["x"].astype(float), low, high, color=style.color(init), alpha=0.2, linewidth=0)
+        shift = 0.2 * (i - (len(inits) - 1) / 2)
+        style.points(axes["rate"], rate.assign(x=rate["x"].map(places) + shift), init, line=False)
+        handles.append(style.handle(init, curve["n"].min(), curve["n"].max()))
+    axes["curve"].set_ylim(0, 103)
+    axes["curve"].set_title("validation accuracy (%)")
+    axes["curve"].set_xlabel("epoch")
+    axes["rate"].set_xticks(list(places.values()), list(places))
+    axes["rate"].set_xlim(-0.5, len(places) - 0.5)
+    axes["rate"].set_ylim(0)
+    axes["rate"].set_title("initial rate (Hz)")
+    style.legend(axes["curve"].figure, handles, page["title"].iloc[0])

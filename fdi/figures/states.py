@@ -1,0 +1,45 @@
+"""How initial states are told apart in a figure: the colour of the initialization, light to dark in sigma_u."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
+
+from fdi.figures import style
+
+
+class State(NamedTuple):
+    """An initialization at one sigma_u, or one without (NaN)."""
+
+    init: str
+    sigma_u: float
+    color: str
+
+    @property
+    def label(self) -> str:
+        return self.init if pd.isna(self.sigma_u) else f"{self.init}, $\\sigma_U$ = {self.sigma_u:g}"
+
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        same = table["sigma_u"].isna() if pd.isna(self.sigma_u) else table["sigma_u"] == self.sigma_u
+        return table[(table["init"] == self.init) & same]
+
+    def look(self) -> dict[str, Any]:
+        marker = style.MARKERS.get(self.init, "o")
+        return {"color": self.color, "linestyle": "--" if self.init in style.MARKERS else "-", "marker": marker, "markersize": 3}
+
+
+def states(table: pd.DataFrame) -> Iterator[State]:
+    """The states of a table with the columns init and sigma_u: baselines first, then each initialization from small sigma_u to large."""
+    for init in sorted(table["init"].unique(), key=lambda name: (name not in style.MARKERS, name)):
+        values = sorted(table.loc[table["init"] == init, "sigma_u"].unique())
+        for i, value in enumerate(values):
+            yield State(init, value, shade(style.color(init), (i + 1) / len(values)))
+
+
+def shade(color: str, depth: float) -> str:
+    """The colour at `depth` = 1, mixed with white below it."""
+    share = 0.35 + 0.65 * depth
+    return to_hex([share * channel + 1 - share for channel in to_rgb(color)])
