@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import levels, moments, source, swept, sweeps, usual
+from fdi.figures.sweeps import levels, moments, source, sweeps, swept, usual
 
 ABOUT = "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy and rate against it"
 NEEDS = "a simulation, or runs with at least three values of init.alpha"

@@ -9,20 +9,21 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import largest, moments, source, sweeps
+from fdi.figures.sweeps import moments, near_one, source, sweeps
 
 ABOUT = "the closed form against weights corrected by measurement: spread and rate of each layer before training, accuracy after"
 NEEDS = "runs of fluct and fluct_calibrated"
 COMMAND = "fdi-run -m experiment=calibrated"
 SIZE = (style.COLUMN, 1.4)
 LAYERS = {"spread": "measured $\\sigma_U$ / target", "rate": "rate before training (Hz)"}
-COMPARED = ("kaiming", "fluct", "fluct_calibrated")
+COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer, or position), mean, sd, n, title, source."""
     pages = {}
-    for (dataset, model), found in sweeps(_compared(results.runs), lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])):
+    chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
+    for (dataset, model), found in sweeps(chosen, lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])):
         lines = _lines(found)
         layers = results.probe.merge(lines[["path", "line", "number"]], on="path")
         layers = layers.assign(x=layers.groupby("path").cumcount() + 1, spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0))
@@ -30,7 +31,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         parts = [moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS]
         accuracy = moments(lines.assign(y=100 * lines["test_accuracy_last"]), keys, "y").assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
-        title = f"{dataset}, {model}, {layers['x'].max()} hidden populations, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+        title = (
+            f"{dataset}, {model}, {layers['x'].max()} hidden populations, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+        )
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(title=title, source=source(found))
     return pages
 
@@ -61,15 +64,6 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
     axes["accuracy"].set_xticks(accuracy["x"], accuracy["line"].str.replace("_", "\n").str.replace(", ", ",\n"))
     style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
-
-
-def _compared(runs: pd.DataFrame) -> pd.DataFrame:
-    """The initializations in question, at the target sigma_u of most of the corrected ones."""
-    chosen = runs[runs["init"].isin(COMPARED)]
-    if "init.sigma_u" in chosen:
-        target = largest(chosen[chosen["init"] == "fluct_calibrated"], ["init.sigma_u"])["init.sigma_u"]
-        chosen = chosen[chosen["init.sigma_u"].isna() | chosen["init.sigma_u"].isin(target)]
-    return chosen
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:

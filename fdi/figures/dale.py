@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
-from fdi.figures import style
-from fdi.figures.sweeps import moments, source, sweeps, usual
+from fdi.figures import dale_runs, style
 
 ABOUT = "networks that obey Dale's law: spikes, balance of excitation and inhibition, weights; learning curves"
 NEEDS = "a simulation, or runs of model=dale"
@@ -23,30 +22,15 @@ LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page "" -> the table of scripts/states/dale.py.
-
-    Other pages, runs of a Dale network -> a row per part (curve: validation accuracy in %; rate in Hz), init, x (epoch; population), mean, sd, n.
-    """
+    """Page "" -> the table of scripts/states/dale.py; the other pages are those of fdi.figures.dale_runs."""
     simulated = results.table("dale")
-    pages = {"": simulated} if len(simulated) else {}
-    runs = results.runs[results.runs["model"].isin(["dale", "dale_conv"])]
-    for (dataset, model), found in sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
-        chosen = usual(found)
-        curves = results.curves.merge(chosen[["path"]], on="path")
-        curves = curves[curves["phase"] == "task"].assign(y=lambda rows: 100 * rows["valid/accuracy"])
-        probe = results.probe.merge(chosen[["path"]], on="path")
-        curve = moments(curves, ["init", "epoch"], "y").rename(columns={"epoch": "x"})
-        rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
-        title = f"{dataset}, {model}: mean and sd over n seeds"
-        table = pd.concat([curve.assign(part="curve"), rate.assign(part="rate")], ignore_index=True)
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=source(chosen))
-    return pages
+    return ({"": simulated} if len(simulated) else {}) | dale_runs.pages(results)
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """Simulation: raster, traces, and below them weights and balance of both laws. Runs: curves and rates."""
+    """Of the simulation: raster, traces, and below them weights and balance of both laws."""
     if "title" in page:
-        return [["curve", "curve", "rate"]]
+        return dale_runs.panels(page)
     inits = list(page["init"].unique())
     return [["raster"] * 2, ["trace"] * 2, [f"weights {init}" for init in inits], [f"balance {init}" for init in inits]]
 
@@ -54,7 +38,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw a simulated state or runs."""
     if "title" in page:
-        _runs(page, axes)
+        dale_runs.draw(page, axes)
         return
     for init, rows in page.groupby("init", sort=False):
         _weights(axes[f"weights {init}"], rows[rows["part"] == "weights"])
@@ -106,27 +90,3 @@ def _balance(axes: Axes, rows: pd.DataFrame, init: str) -> None:
     axes.set_ylim(0, top)
     axes.set_xlabel("mean excitation")
     axes.set_ylabel("mean inhibition")
-
-
-def _runs(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    rates = page[page["part"] == "rate"]
-    places = {name: i for i, name in enumerate(rates["x"].unique())}
-    handles = []
-    inits = list(page["init"].unique())
-    for i, init in enumerate(inits):
-        rows = page[page["init"] == init]
-        curve, rate = (rows[rows["part"] == part] for part in ("curve", "rate"))
-        axes["curve"].plot(curve["x"], curve["mean"], color=style.color(init))
-        low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
-        axes["curve"].fill_between(curve["x"].astype(float), low, high, color=style.color(init), alpha=0.2, linewidth=0)
-        shift = 0.2 * (i - (len(inits) - 1) / 2)
-        style.points(axes["rate"], rate.assign(x=rate["x"].map(places) + shift), init, line=False)
-        handles.append(style.handle(init, curve["n"].min(), curve["n"].max()))
-    axes["curve"].set_ylim(0, 103)
-    axes["curve"].set_title("validation accuracy (%)")
-    axes["curve"].set_xlabel("epoch")
-    axes["rate"].set_xticks(list(places.values()), list(places))
-    axes["rate"].set_xlim(-0.5, len(places) - 0.5)
-    axes["rate"].set_ylim(0)
-    axes["rate"].set_title("initial rate (Hz)")
-    style.legend(axes["curve"].figure, handles, page["title"].iloc[0])

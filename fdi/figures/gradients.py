@@ -15,7 +15,7 @@ from fdi.figures.shallow import RECOMMENDED, spreads
 from fdi.figures.sweeps import moments
 
 ABOUT = "norm of the gradient that reaches each layer before training, against sigma_u and for the baselines"
-NEEDS = "initial states with at least three values of init.sigma_u"
+NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
 READOUT = "readout"
@@ -24,15 +24,16 @@ READOUT = "readout"
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean, sd, n, title, source."""
     pages = {}
-    for (dataset, model), found in sweeps.sweeps(results.runs, spreads, states=("done", "probed")):
+    layers = results.probe.groupby("path").size()
+    deep = results.runs[results.runs["path"].map(layers) > 1]
+    for (dataset, model), found in sweeps.sweeps(deep, spreads, states=("done", "probed")):
         fluct = sweeps.swept(found, "fluct", "init.sigma_u")
         baselines = sweeps.usual(found[found["init"].isin(style.MARKERS)])
         chosen = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), baselines.assign(x=float("nan"))])
         norms = results.probe.merge(chosen[["path", "x"]], on="path")
-        if len(norms):
-            table = moments(norms, ["init", "x", "population"], "grad")
-            title = f"{dataset}, {model}, gradient norm before training: mean and sd over n = {style.span(table['n'])} seeds"
-            pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
+        table = moments(norms, ["init", "x", "population"], "grad")
+        title = f"{dataset}, {model}, gradient norm before training: mean and sd over n = {style.span(table['n'])} seeds"
+        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
 
 

@@ -26,21 +26,24 @@ BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> tidy table, a page per data set, model and differing keys other than those of the initialization; finished runs only.
+    """Page -> tidy table, a page per data set, model and differing keys of these; finished runs only.
 
     Columns: title (of the page), line (its label), init, number (of the config among those of the same init), n (seeds), quantity, epoch,
     mean, sd, source. Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates in
-    Hz. An epoch counts where all seeds of the line have it. Where some pages of a data set and model compare initializations, those with a
-    single one are left out; a page with more than six lines keeps one of each initialization.
+    Hz. An epoch counts where all seeds of the line have it. Of runs that differ in other keys than those of the initialization, a page has
+    the set with most initializations, and the largest of these; with more than six lines it keeps one of each initialization.
     """
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = cell_columns(group)
-        found = [(cell, members) for cell, members in cells(group, [c for c in columns if c != "init" and not c.startswith("init.")])]
-        compared = [(cell, members) for cell, members in found if members["init"].nunique() > 1]
-        for _, members in compared or found:
-            page = _page(members if _lines(members, columns) <= MOST else usual(members), columns, results.curves)
+        named = [column for column in columns if column in LABELS[:2] or column.startswith(("dataset.", "model."))]
+        for _, members in cells(group, named):
+            others = [column for column in columns if column not in named and column != "init" and not column.startswith("init.")]
+            sets = [found for _, found in cells(members, others)] if others else [members]
+            chosen = max(sets, key=lambda found: (found["init"].nunique(), len(found)))
+            shown = [*named, "init", *(column for column in columns if column.startswith("init."))]
+            page = _page(chosen if sum(1 for _ in cells(chosen, shown)) <= MOST else usual(chosen), shown, results.curves)
             if len(page):
                 pages[page["title"].iloc[0].replace(", ", "_").replace(" = ", "=")] = page
     return pages
@@ -70,10 +73,6 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     figure.supxlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch", fontsize=style.RC["axes.labelsize"])
     title = page["title"].iloc[0] + (": mean and standard deviation over n seeds" if page["n"].max() > 1 else "")
     style.legend(figure, handles, title)
-
-
-def _lines(runs: pd.DataFrame, columns: Sequence[str]) -> int:
-    return sum(1 for _ in cells(runs, columns))
 
 
 def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> pd.DataFrame:

@@ -12,13 +12,15 @@ from matplotlib.patches import Patch
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import levels, moments, source, swept, sweeps, usual
+from fdi.figures.sweeps import levels, moments, source, sweeps, swept, usual
 
 ABOUT = "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread that their weights imply"
 NEEDS = "runs with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=shallow"
 SIZE = (style.COLUMN, 1.5)
 TITLES = {"accuracy": "test accuracy (%)", "before": "rate before training (Hz)", "after": "rate after training (Hz)"}
+MEASURED = tuple(TITLES)
+XI = (0.9, 3.1)  # the range of xi that is shown where runs of fluct_mu vary it
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 
 
@@ -32,9 +34,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     for (dataset, model), found in sweeps(shallow, spreads):
         found = _measured(found, results.probe)
         fluct = swept(found, "fluct", "init.sigma_u")
-        others = usual(found[found["init"] != "fluct"])
+        others = usual(found[~found["init"].isin(["fluct", "fluct_mu"])])
         points = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), others.assign(x=others.groupby("init")["implied"].transform("mean"))])
-        table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in TITLES], ignore_index=True)
+        table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in MEASURED], ignore_index=True)
+        table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
         quoted = published({"dataset": dataset, "model": model, "init": "fluct", "init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
             title=f"{dataset}, {model}, {fluct['epochs'].iloc[0]:.0f} epochs",
@@ -52,23 +55,26 @@ def spreads(runs: pd.DataFrame) -> bool:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """Accuracy above, rates below."""
-    return [["accuracy", "accuracy"], ["before", "after"]]
+    """Accuracy above, rates below, and last the accuracy against xi if there are means other than 0."""
+    return [["accuracy", "accuracy"], ["before", "after"], *([["xi", "xi"]] if "xi" in set(page["quantity"]) else [])]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line over sigma_u, a point for each baseline, a star for what was published."""
+    swept = page[page["quantity"] != "xi"]
     for quantity, title in TITLES.items():
         panel = axes[quantity]
-        style.sigma_axis(panel, page["x"])
+        style.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
         for init, rows in page[page["quantity"] == quantity].groupby("init"):
             style.points(panel, rows, init, line=init == "fluct")
         panel.set_title(title)
         panel.set_ylim(0, 103 if quantity == "accuracy" else None)
+    if "xi" in axes:
+        _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     first = page.iloc[0]
     axes["accuracy"].axhline(first["chance"], color=style.GREY, linewidth=0.8, linestyle=":")
-    handles = [style.handle(init, rows["n"].min(), rows["n"].max(), line=init == "fluct") for init, rows in page.groupby("init")]
+    handles = [style.handle(init, rows["n"].min(), rows["n"].max(), line=init == "fluct") for init, rows in swept.groupby("init")]
     handles += [Patch(color=style.BAND, label="recommended"), Line2D([], [], color=style.GREY, linestyle=":", label="chance")]
     if pd.notna(first["published"]):
         axes["accuracy"].plot(1, first["published"], "*", color="none", markeredgecolor="black", markersize=7, zorder=4)
@@ -76,6 +82,29 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]"))
     quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
     style.legend(axes["accuracy"].figure, handles, f"{first['title']}: mean and sd over n seeds{quoted}")
+
+
+def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy against xi = (theta - mu_u)/sigma_u, a line for each mu_u; empty without runs of fluct_mu."""
+    shifted = runs[runs["init"] == "fluct_mu"]
+    if shifted.empty:
+        return pd.DataFrame()
+    shifted = shifted.assign(x=shifted["init.xi"], mu_u=shifted["init.mu_u"])
+    centred = fluct.assign(x=1 / fluct["init.sigma_u"], mu_u=0.0)
+    points = pd.concat([shifted, centred[centred["x"].between(*XI)]])
+    return moments(points, ["init", "mu_u", "x"], "accuracy").assign(quantity="xi")
+
+
+def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
+    for number, (mu_u, line) in enumerate(rows.groupby("mu_u")):
+        init = line["init"].iloc[0]
+        style.points(axes, line, init, number=number)
+        axes.plot([], [], **style.look(init, number), label=f"$\\mu_U$ = {mu_u:g}")
+    axes.set_title("test accuracy (%) by distance to threshold")
+    axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
+    axes.set_xlim(*XI)
+    axes.set_ylim(0, 103)
+    axes.legend(loc="best", ncols=3, handlelength=2.4)
 
 
 def _measured(runs: pd.DataFrame, probe: pd.DataFrame) -> pd.DataFrame:

@@ -38,7 +38,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel, ordered = axes[workload], rows.sort_values("median_ms", ascending=False)
         panel.barh(ordered["library"], ordered["median_ms"], color=[OURS.get(name, style.GREY) for name in ordered["library"]], height=0.7)
         for place, row in enumerate(ordered.itertuples()):
-            panel.text(1.1 * row.median_ms, place, f"{row.median_ms:,.0f} ms" if row.median_ms >= 100 else f"{row.median_ms:.3g} ms", va="center", fontsize=5.5)
+            panel.text(
+                1.1 * row.median_ms,
+                place,
+                f"{row.median_ms:,.0f} ms" if row.median_ms >= 100 else f"{row.median_ms:.3g} ms",
+                va="center",
+                fontsize=5.5,
+            )
         panel.set_xscale("log")
         panel.set_xlim(page["median_ms"].min() / 3, top)
         panel.tick_params(axis="y", length=0, labelsize=6)

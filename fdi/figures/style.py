@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from string import ascii_lowercase
 from textwrap import fill
 from typing import Any
 
@@ -64,6 +64,7 @@ OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
 MARKERS = {"kaiming": "s", "xavier": "^", "pytorch": "v", "orthogonal": "P", "lsuv": "X"}
 SIGMAS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)  # ticks
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+FORMULA = re.compile(r"\$.*?\$")
 PRIME = "#EBEBEB"
 GREY = "#999999"
 ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
@@ -115,11 +116,6 @@ def span(n: pd.Series) -> str:
     return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
-def span(n: pd.Series) -> str:
-    """Numbers of seeds, as text."""
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-
-
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
     """A logarithmic axis of sigma_u with plain numbers."""
     axes.set_xscale("log")
@@ -141,17 +137,16 @@ def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
     """One legend above the panels, in as many columns as the labels leave room for; the figure grows by what it needs."""
     room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
     labels = [fill(str(handle.get_label()), room) for handle in handles]
-    columns = max(1, min(len(labels), room // (max(map(len, labels), default=room) + 6)))
+    columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
     title = fill(title, room)
     lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
     figure.legend(handles=handles, labels=labels, title=title, loc="outside upper left", alignment="left", ncols=columns)
 
 
-def letters(axes: Mapping[str, Axes]) -> None:
-    """a, b, c ... before the titles of the panels."""
-    for letter, panel in zip(ascii_lowercase, axes.values()):
-        panel.set_title(f"$\\bf{{{letter}}}$  {panel.get_title(loc='left')}")
+def _length(label: str) -> int:
+    """Characters, formulas counted as two."""
+    return len(FORMULA.sub("xx", label))
 
 
 def foot(figure: Figure, source: str) -> None:

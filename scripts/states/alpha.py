@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from states.tools import free_potential, generator, poisson_input
 
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dense
+from states.tools import free_potential, generator, poisson_input
 
 INPUTS, NU, DT, NEURONS, TRIALS, STEPS, WARM = 100, 15.8, 2e-3, 128, 4, 500, 50
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from states.tools import free_potential, generator, histogram, poisson_input, raster, rows
 
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctLognormal
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dale
 from fdi.snn.network import Network
+from states.tools import free_potential, generator, histogram, poisson_input, raster, rows
 
 INPUTS, NU, DT, TRIALS, STEPS, SHOWN, WARM = 100, 15.8, 2e-3, 8, 500, 200, 50
 STRATEGIES = {"fluct": Fluct(), "fluct_lognormal": FluctLognormal()}

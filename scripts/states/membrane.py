@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from states.tools import generator, histogram, poisson_input, raster, rows
 
 from fdi.init.functional import fluctuation_driven_normal_
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dense
+from states.tools import generator, histogram, poisson_input, raster, rows
 
 INPUTS, NU, DT, NEURONS = 700, 15.8, 2e-3, 256
 TRIALS, STEPS, SHOWN = 16, 500, 250

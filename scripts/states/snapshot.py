@@ -7,7 +7,6 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 import yaml
-from states.tools import generator, raster, rows
 
 from fdi.data.dataset import Dataset
 from fdi.data.randman import randman
@@ -21,6 +20,7 @@ from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.train.fit import Progress, fit
 from fdi.train.homeostasis import Phase
 from fdi.train.optimizers import SMORMS3
+from states.tools import generator, raster, rows
 
 EPOCHS, BATCH, SEED, NEURONS = 30, 250, 0, 5
 

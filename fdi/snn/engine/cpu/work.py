@@ -9,7 +9,7 @@ import torch
 
 from fdi.snn.engine.cpu.plan import Plan
 
-BLOCK = 1
+BLOCK = 8
 """Samples that go through the layers together: enough to reuse the recurrent weights from the registers."""
 
 
