@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow run figures bench clean
+.PHONY: help install lint test test-slow run figures report bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,8 +27,14 @@ run: $(INSTALLED) ## train Randman from two initial states, show a table, draw t
 	$(BIN)/fdi-run -m experiment=quickstart
 	$(BIN)/fdi-figures learning_curves
 
-figures: $(INSTALLED) ## draw all figures from results/
+figures: $(INSTALLED) ## draw all figures from results/; make fig-depth draws one
 	$(BIN)/fdi-figures
+
+fig-%: $(INSTALLED)
+	$(BIN)/fdi-figures $*
+
+report: $(INSTALLED) ## write results/report.html: figures, tables, where they come from
+	$(BIN)/python -m fdi.figures.report
 
 bench: $(INSTALLED) ## measure training speed
 	$(BIN)/python scripts/bench.py

@@ -64,6 +64,7 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     last = directory / CHECKPOINT
 
     if config.probe == "only":
+        write_record(directory, 0, data.checksum, config.device, seed=config.seed, engine=config.engine)
         _initialize(config, data, network, engine, phases[-1].objective, directory, console)
         return {}
     progress = checkpoint.load(last, network, optimizer) if last.exists() else Progress()

@@ -157,6 +157,7 @@ def spikingjelly(work: dict, x: Events, labels: np.ndarray) -> Step:
         return neuron.LIFNode(step_mode="m", **options)
 
     cells = nn.ModuleList(cell(n) for n in work["sizes"])
+
     def leak(tau: float, decay_input: bool) -> nn.Module:
         return neuron.LIFNode(tau=tau, decay_input=decay_input, v_threshold=math.inf, v_reset=0.0, step_mode="m", store_v_seq=True)
 

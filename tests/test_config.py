@@ -45,7 +45,7 @@ def options(group: str) -> list[str]:
     ("group", "option"),
     [
         (group, option)
-        for group in ("dataset", "model", "init", "homeostasis", "optimizer", "trainer", "logger")
+        for group in ("dataset", "model", "init", "homeostasis", "optimizer", "trainer", "logger", "budget")
         for option in options(group)
     ],
 )
@@ -157,6 +157,25 @@ def test_what_cannot_change_the_numbers_is_the_same_run(override):
 )
 def test_what_can_is_another(override):
     assert run_id(prepared(override)) != run_id(prepared())
+
+
+@pytest.mark.parametrize("budget", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("experiment", [name for name in options("experiment") if name != "quickstart"])
+def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
+    head = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    overrides = [f"experiment={experiment}", f"budget={budget}", "seed=0"]
+    cells = compose_cells(Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None))
+    seeds = int(re.fullmatch(r"range\((\d+)\)", composed(*overrides).hydra.sweeper.params.seed)[1])
+    assert re.search(rf"^# {budget}: +{len(cells) * seeds} cells, ", head, re.MULTILINE), len(cells) * seeds
+    assert f"fdi-run -m experiment={experiment} " in head
+    assert "kaiming" in {cell.config.name.init for cell in cells}
+    assert all(cell.config.name.experiment == experiment for cell in cells)
+
+
+def test_keys_that_vary_together_are_replaced_by_the_command_line():
+    overrides = ["experiment=calibrated", "budget=laptop", "seed=0", "init=kaiming", "dataset=poisson"]
+    cells = compose_cells(Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None))
+    assert [(cell.config.name.dataset, cell.config.name.model) for cell in cells] == [("poisson", "dense"), ("poisson", "conv")]
 
 
 def test_identity_does_not_change_between_versions():

@@ -28,9 +28,9 @@ DROPPED = ("platform", "data_checksum", "run")  # from the record of a run: the 
 
 
 def export(results: Path, folder: Path) -> int:
-    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there already is replaced. Returns how many there are then.
+    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there already is replaced.
 
-    Raises ValueError if there is no finished run.
+    Returns how many there are then. Raises ValueError if there is no finished run.
     """
     everything = own(results)
     found = everything.runs[everything.runs["state"].isin(KEPT)]

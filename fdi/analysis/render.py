@@ -14,6 +14,10 @@ from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
 
 CAPTION = "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n seeds, bootstrap over pairs of equal seed"
+LEARNING = (
+    "at chance: share of runs no better than guessing; area: mean validation accuracy over the epochs; epochs to target: until the "
+    "validation accuracy is 90 % of the best one with that data set and model, mean over the n runs that get there"
+)
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 NUMERIC = ("n", "mean", "sd", "95 %")
 NAMED = 3  # populations whose rates are shown one by one
@@ -52,6 +56,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {BASELINE}": [_versus(row) for row in rows],
+        **_learning(rows),
         "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
     }
     table = pd.DataFrame(text)
@@ -62,7 +67,8 @@ def notes(summary: pd.DataFrame) -> str:
     """What the columns of `readable` mean; the circumstances of each published value, and the sources."""
     quoted = dict.fromkeys(text for texts in summary["published"] for text in texts.split("; ") if text)
     sources = [f"[{tag}] {meaning}" for tag, meaning in SOURCES.items() if any(f"[{tag}]" in text for text in quoted)]
-    return "; ".join([CAPTION, *(["published, percent: " + ", ".join(quoted), *sources] if quoted else [])])
+    learning = [LEARNING] if "chance" in summary else []
+    return "; ".join([CAPTION, *learning, *(["published, percent: " + ", ".join(quoted), *sources] if quoted else [])])
 
 
 def _unfinished(row: dict) -> str:
@@ -82,6 +88,24 @@ def _rates(row: dict) -> str:
     if len(rates) > NAMED:
         return f"{min(rates.values()):.1f}..{max(rates.values()):.1f}\nin {len(rates)}"
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+
+
+def _learning(rows: list[dict]) -> dict[str, list[str]]:
+    """The columns of fdi.analysis.learning, where the summary has them."""
+    if not rows or "chance" not in rows[0]:
+        return {}
+    return {
+        "at chance": [_percent(row["chance"]) for row in rows],
+        "area": [_percent(row["area"]) for row in rows],
+        "epochs to target": [_soon(row) for row in rows],
+    }
+
+
+def _soon(row: dict) -> str:
+    if pd.isna(row["target"]):
+        return "-"
+    epochs = "-" if pd.isna(row["epochs_to"]) else f"{row['epochs_to']:.1f}"
+    return f"{epochs} to {100 * row['target']:.0f}, n={row['reached']:.0f}"
 
 
 def _versus(row: dict) -> str:

@@ -11,7 +11,9 @@ from fdi.analysis.collect import KEYS, curves, runs
 from fdi.track.files import PROBE, read_json
 
 OWN = "own runs"
+REFERENCE = "results/reference, commit "
 RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
+READOUT = "readout"
 NAME = ("dataset", "model", "init", "seed", "id")  # what tells runs apart in the files of the reference
 
 
@@ -20,13 +22,18 @@ class Results:
     """Three tables that share the columns `collect.KEYS`, and a folder with measurements that are no runs.
 
     `runs`: `collect.runs` and `source`, where they come from. `curves`: `collect.curves`. `probe`: the initial states, a row per run and
-    hidden population, with the columns of init.json.
+    population, with the columns of init.json.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
     probe: pd.DataFrame
     folder: Path
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """The initial states of the hidden populations."""
+        return self.probe[self.probe["population"] != READOUT]
 
     def table(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty where there is no such file."""
@@ -41,7 +48,11 @@ class Results:
 
 def own(results: Path) -> Results:
     """The runs below `results`/runs."""
-    table = runs(results)
+    return of_runs(runs(results), results)
+
+
+def of_runs(table: pd.DataFrame, results: Path) -> Results:
+    """Some of the runs below `results`/runs: rows of `collect.runs`."""
     return Results(table.assign(source=OWN), curves(table), probes(table), results)
 
 
@@ -52,7 +63,7 @@ def reference(folder: Path) -> Results:
         return Results(nothing.assign(source=""), curves(nothing), probes(nothing), folder)
     table = _keyed(pd.read_csv(folder / RUNS, dtype={"id": str, "error": str, "provenance": str}))
     commits = pd.read_csv(folder / PROVENANCE, dtype=str).set_index("provenance")["commit"].str.replace(r"^(.{7})\w*", r"\1", regex=True)
-    table["source"] = "results/reference, commit " + table["provenance"].map(commits).fillna("unknown")
+    table["source"] = REFERENCE + table["provenance"].map(commits).fillna("unknown")
     parts = [pd.read_csv(file, dtype={"id": str, "phase": str}) for file in sorted((folder / CURVES).glob("*.csv"))]
     learning = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
     return Results(table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder)

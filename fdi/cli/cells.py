@@ -35,8 +35,8 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
     """The cells of the parsed command line `arguments`, in its order, each once and its configuration checked.
 
     With --multirun: the product of the sweeps on the command line and in `hydra.sweeper.params`, the command line winning. A key with a
-    dot in it counts for the cells that have it (kaiming has no sigma_u), and at least one must. Raises Hydra's and OmegaConf's errors,
-    and ValueError from `prepare`.
+    dot in it counts for the cells that have it (kaiming has no sigma_u), and at least one must, unless the key is the experiment's and the
+    option is not. Raises Hydra's and OmegaConf's errors, and ValueError from `prepare`.
     """
     if arguments.config_dir and not Path(arguments.config_dir).is_dir():
         raise ValueError(f"--config-dir {arguments.config_dir} is not a folder")
@@ -58,9 +58,18 @@ def compose_config(arguments: Namespace, overrides: list[str] | tuple[str, ...])
         raise ValueError(f"{' '.join(overrides)}: {error}") from None
 
 
-def without_sweeps(overrides: list[str]) -> list[str]:
-    """Those of the overrides that have one value."""
-    return [override.input_line for override in OverridesParser.create().parse_overrides(overrides) if not override.is_sweep_override()]
+def compose_sweep(arguments: Namespace) -> DictConfig:
+    """What the cells of a sweep have in common: the overrides with one value, as far as the default options have their keys."""
+    parsed = OverridesParser.create().parse_overrides(arguments.overrides)
+    overrides = [override.input_line for override in parsed if not override.is_sweep_override()]
+    while True:
+        try:
+            return compose_config(arguments, overrides)
+        except ConfigCompositionException as error:
+            kept = [override for override in overrides if _key(override) != missing_key(error)]
+            if kept == overrides:
+                raise
+            overrides = kept
 
 
 def _sweep(arguments: Namespace) -> list[Cell]:
@@ -78,15 +87,16 @@ def _sweep(arguments: Namespace) -> list[Cell]:
                     raise
                 lacks.add(key)
                 errors[key] = error
+    given = set(map(_key, arguments.overrides))
     for key, error in errors.items():
-        if all(key in lacks for lacks in lacking.values()):
+        if all(key in lacks for lacks in lacking.values()) and (key in given or key.split(".")[0] not in given):
             raise error
     return list({cell.directory: cell for cell in cells.values()}.values())
 
 
 def _product(arguments: Namespace) -> Iterator[list[str]]:
     """The overrides of each cell. Keys of `hydra.sweeper.params` joined by + vary together, as in dataset+model: shd+dense,digits+conv."""
-    params = compose_config(arguments, without_sweeps(arguments.overrides)).hydra.sweeper.get("params") or {}
+    params = compose_sweep(arguments).hydra.sweeper.get("params") or {}
     parser = OverridesParser.create()
     command = parser.parse_overrides(arguments.overrides)
     given = {override.key_or_group for override in command}

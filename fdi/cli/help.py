@@ -14,6 +14,8 @@ everyday commands
   fdi-run model=recurrent init=kaiming seed=3           choose options and set values
   fdi-run -m init=kaiming,fluct 'seed=range(5)'         all combinations, then a table; done runs are skipped
   fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories and their state
+  fdi-run -m experiment=depth budget=laptop             the sweep of one question of the paper; budget=paper is for a cluster
+  fdi-run -m experiment=depth hydra/launcher=local      several runs at once; isolated, slurm and ray: docs/cluster.md
   fdi-run probe=only init.sigma_u=0.2                   measure the initial state, do not train
   fdi-run --cfg job dataset=randman optimizer=adam      show the whole configuration, do not run
 
@@ -38,9 +40,9 @@ def help_text(arguments: list[str]) -> str:
     folders = [Path(fdi.conf.__path__[0]), *_config_dir(arguments)]
     options: dict[str, set[str]] = {}
     for folder in folders:
-        for file in folder.glob("*/*.yaml"):
-            options.setdefault(file.parent.name, set()).add(file.stem)
-    return TEXT.format(groups="\n".join(f"  {group:<14}{', '.join(sorted(names))}" for group, names in sorted(options.items())))
+        for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:
+            options.setdefault(file.parent.relative_to(folder).as_posix(), set()).add(file.stem)
+    return TEXT.format(groups="\n".join(f"  {group:<16}{', '.join(sorted(names))}" for group, names in sorted(options.items())))
 
 
 def _config_dir(arguments: list[str]) -> list[Path]:

@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from fdi.cli.cells import CONFIG_MODULE, Cell, compose_config, without_sweeps
+from fdi.cli.cells import CONFIG_MODULE, Cell, compose_sweep
 
 
 def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
@@ -23,7 +23,7 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
     Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a launcher that cannot start.
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        config = compose_config(arguments, without_sweeps(arguments.overrides))
+        config = compose_sweep(arguments)
         context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
         try:
             launcher = Plugins.instance().instantiate_launcher(context, task, config)

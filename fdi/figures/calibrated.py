@@ -20,12 +20,12 @@ COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer, or position), mean, sd, n, title, source."""
+    """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer or position), mean, sd, n, title, source."""
     pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
     for (dataset, model), found in sweeps(chosen, lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])):
         lines = _lines(found)
-        layers = results.probe.merge(lines[["path", "line", "number"]], on="path")
+        layers = results.layers.merge(lines[["path", "line", "number"]], on="path")
         layers = layers.assign(x=layers.groupby("path").cumcount() + 1, spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0))
         keys = ["init", "line", "number"]
         parts = [moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS]

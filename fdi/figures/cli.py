@@ -12,8 +12,10 @@ from types import ModuleType
 import matplotlib
 import pandas as pd
 
+from fdi.analysis.cells import UNTRAINED
 from fdi.analysis.cli import EXAMPLE, print_summary
 from fdi.analysis.results import Results, own, reference
+from fdi.analysis.table import summarize
 from fdi.figures import (
     alpha,
     calibrated,
@@ -79,8 +81,8 @@ def _draw_all(names: Sequence[str], results: Path, out: Path) -> int:
         for page, content in found.items():
             for file in draw(FIGURES[name], content, out / file_name(name, page)):
                 print(file)
-    if len(mine.runs):
-        print_summary(mine.runs)
+    if not mine.runs["state"].isin(UNTRAINED).all():
+        print_summary(mine.runs, summarize(mine.runs))
     if len(missing) == len(names) and mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:
@@ -102,5 +104,5 @@ def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
     with matplotlib.rc_context(style.RC):
         figure, axes = style.page(module.panels(content), *module.SIZE)
         module.draw(content, axes)
-        style.foot(figure, "; ".join(content["source"].dropna().unique()))
+        style.foot(figure, content["source"].iloc[0])
         return style.save(figure, path)

@@ -27,7 +27,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         chosen = sweeps.usual(members)
         curves = results.curves[results.curves["phase"] == "task"].merge(chosen[["path"]], on="path")
         curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100).rename(columns={"epoch": "x"})
-        probe = results.probe.merge(chosen[["path"]], on="path")
+        probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
         sigma = moments(sweeps.states(members), ["init", "sigma_u"], "test_accuracy_last", 100).rename(columns={"sigma_u": "x"})
         parts = {"curve": curve, "rate": rate, "sigma": sigma.dropna(subset="x"), "free": _without(results.runs, members)}

@@ -26,17 +26,21 @@ SILENT = 0.02  # Hz, where layers without spikes are drawn
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, sigma_u, x (depth or layer), mean, sd, n, title, source."""
     pages = {}
-    for (dataset, model), found in sweeps.sweeps(results.runs, lambda runs: sweeps.levels(runs, "model.depth") >= 2, ["model.depth"]):
-        chosen = sweeps.states(found)
+    for (dataset, model), found in sweeps.sweeps(results.runs, _deep_and_shallow, ["model.depth"]):
+        chosen = sweeps.crossed(sweeps.states(found.dropna(subset=["model.depth"])), "model.depth")
         chosen = chosen.assign(x=chosen["model.depth"], y=100 * chosen["test_accuracy_last"])
         deepest = chosen[chosen["x"] == chosen["x"].max()]
-        layers = results.probe.reindex(columns=["path", "population", "rate"]).merge(deepest[["path", "seed", *KEYS]], on="path")
+        layers = results.layers.reindex(columns=["path", "population", "rate"]).merge(deepest[["path", "seed", *KEYS]], on="path")
         layers = layers.assign(x=layers.groupby("path").cumcount() + 1)
         accuracy, rate = moments(chosen, [*KEYS, "x"], "y"), moments(layers, [*KEYS, "x"], "rate")
         table = pd.concat([accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True)
         title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean over n = {style.span(accuracy['n'])} seeds"
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
+
+
+def _deep_and_shallow(runs: pd.DataFrame) -> bool:
+    return sweeps.levels(runs, "model.depth") >= 2 and len(sweeps.crossed(sweeps.states(runs), "model.depth")) > 0
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

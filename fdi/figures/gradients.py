@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdi.analysis.results import Results
+from fdi.analysis.results import READOUT, Results
 from fdi.figures import style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
 from fdi.figures.sweeps import moments
@@ -18,7 +18,6 @@ ABOUT = "norm of the gradient that reaches each layer before training, against s
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
-READOUT = "readout"
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:

@@ -25,15 +25,20 @@ WIDTH = 0.7  # of the points of one mode, in units of the distance between modes
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: quantity, init, sigma_u, mode, mean, sd, n, title, source."""
     pages = {}
-    for (dataset, model), found in sweeps.sweeps(results.runs, lambda runs: _modes(runs).nunique() >= 2, ["homeostasis."]):
-        chosen = sweeps.states(found)
+    for (dataset, model), found in sweeps.sweeps(results.runs, _several, ["homeostasis."]):
+        chosen = sweeps.crossed(sweeps.states(found.assign(mode=_modes(found))), "mode")
         rate = chosen.filter(like="rate/").mean(axis=1)
-        chosen = chosen.assign(mode=_modes(chosen), accuracy=100 * chosen["test_accuracy_last"], rate=rate)
+        chosen = chosen.assign(accuracy=100 * chosen["test_accuracy_last"], rate=rate)
         parts = [moments(chosen, ["init", "sigma_u", "mode"], quantity).assign(quantity=quantity) for quantity in TITLES]
         n = style.span(parts[0]["n"])
         title = f"{dataset}, {model}, {found['trainer.epochs'].iloc[0]:.0f} epochs of the task: mean and sd over n = {n} seeds"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(title=title, source=sweeps.source(chosen))
     return pages
+
+
+def _several(runs: pd.DataFrame) -> bool:
+    """Is there an initial state with at least two kinds of homeostasis?"""
+    return len(sweeps.crossed(sweeps.states(runs.assign(mode=_modes(runs))), "mode")) > 0
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -64,5 +69,6 @@ def _points(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
 
 def _modes(runs: pd.DataFrame) -> pd.Series:
     """none, joint, prime, or prime + joint, for each run."""
-    primed, joint = runs["homeostasis.prime_epochs"] > 0, runs["homeostasis.joint"].astype(bool)
+    runs = runs.reindex(columns=["homeostasis.prime_epochs", "homeostasis.joint"])
+    primed, joint = runs["homeostasis.prime_epochs"] > 0, runs["homeostasis.joint"].eq(True)
     return pd.Series([MODES[key] for key in zip(primed, joint)], index=runs.index, dtype=str)

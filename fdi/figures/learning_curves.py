@@ -70,7 +70,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     handles = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
     if page["epoch"].min() < 1:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
-    figure.supxlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch", fontsize=style.RC["axes.labelsize"])
+    for quantity in {*panels(page)[-1]} - {"."}:
+        axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
     title = page["title"].iloc[0] + (": mean and standard deviation over n seeds" if page["n"].max() > 1 else "")
     style.legend(figure, handles, title)
 
@@ -84,8 +85,8 @@ def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> p
         if len(lines):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
-            parts.append(lines.assign(title=title, line=label, init=init, number=number, source=source(members)))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+            parts.append(lines.assign(title=title, line=label, init=init, number=number))
+    return pd.concat(parts, ignore_index=True).assign(source=source(runs)) if parts else pd.DataFrame()
 
 
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:

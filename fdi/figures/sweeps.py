@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 
 from fdi.analysis.collect import config_columns
+from fdi.analysis.results import REFERENCE
 
 
 def sweeps(
@@ -47,7 +48,7 @@ def largest(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
-    """The runs of `init` in which `key` (a column) varies and the other arguments of the initialization do not; of several such sets the largest."""
+    """The runs of `init` in which only `key` (a column) varies of all arguments of the initialization; of several such sets the largest."""
     chosen = runs[runs["init"] == init]
     return largest(chosen, [column for column in _differing(chosen) if column != key])
 
@@ -76,9 +77,15 @@ def states(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 
 
+def crossed(states: pd.DataFrame, key: str) -> pd.DataFrame:
+    """The initial states with at least two values of `key` (a column): others belong to another question."""
+    values = states.dropna(subset=[key]).groupby(["init", "sigma_u"], dropna=False)[key].transform("nunique")
+    return states.loc[values[values >= 2].index]
+
+
 def source(runs: pd.DataFrame) -> str:
     """Where the runs come from, as text."""
-    return "; ".join(runs["source"].unique())
+    return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
 
 
 def moments(runs: pd.DataFrame, by: Sequence[str], quantity: str, scale: float = 1.0) -> pd.DataFrame:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 def probe(
     network: Network, engine: Any, inputs: Input, labels: np.ndarray, objective: Objective, strategy: Any, nu_input: float
 ) -> list[dict[str, Any]]:
-    """A row for each hidden population, from one batch.
+    """A row for each population, from one batch.
 
     `target_*`: mean and spread of U that the strategy aims at (None if it aims at none). `theory_*`: what the theory predicts from the
     drawn weights and the measured rates of their sources. `free_mean`, `free_sigma` (over time and samples, root mean square over
     neurons), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the theory has it; `mean`, `sigma`,
     `sigma_neurons`: with reset. `rate` in Hz; `silent`, `saturated`: shares of neurons without a spike, and with more than half of the
-    highest possible rate 1/(2 dt); `grad`: norm of the gradient of the objective, by surrogate, of all afferent weights.
+    highest possible rate 1/(2 dt); `grad`: norm of the gradient of the objective, by surrogate, of all afferent weights. A last row has
+    the `grad` of the readout.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
     engine.step(network, inputs, labels, objective)
@@ -57,11 +58,18 @@ def probe(
                 "rate": rates[population.name],
                 "silent": float((per_neuron == 0).double().mean()),
                 "saturated": float((per_neuron > 0.25 / network.dt).double().mean()),
-                "grad": math.sqrt(sum(float(p.weight.grad.double().square().sum()) for p in afferents)),
+                "grad": _gradient_norm(afferents),
             }
         )
+    nothing = dict.fromkeys(rows[0])
+    readout = network.readout
+    rows.append(nothing | {"population": readout.name, "neurons": readout.units, "grad": _gradient_norm(network.afferents(readout.name))})
     network.zero_grad(set_to_none=True)
     return rows
+
+
+def _gradient_norm(afferents: list) -> float:
+    return math.sqrt(sum(float(projection.weight.grad.double().square().sum()) for projection in afferents))
 
 
 def predicted(population: Population, afferents: list, drive: dict[str, float], noise: dict[str, float], dt: float) -> tuple[float, float]:

@@ -16,8 +16,10 @@ ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
 
 
 def simulate() -> pd.DataFrame:
-    """Columns nu (auto or propagate), alpha, seed; share: measured feed-forward share of the variance of the free potential, its spread
-    `sigma_u` (units of theta) and the rate (Hz)."""
+    """Columns nu (auto or propagate), alpha, seed, share, sigma_u, rate.
+
+    share: measured feed-forward share of the variance of the free potential; sigma_u: its spread, units of theta; rate in Hz.
+    """
     return pd.DataFrame([_state(nu, alpha, seed) for nu in ("auto", "propagate") for alpha in ALPHAS for seed in range(5)])
 
 

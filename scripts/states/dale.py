@@ -19,8 +19,11 @@ BINS = 40
 
 
 def simulate() -> pd.DataFrame:
-    """Columns init, part, kind, x, y. Parts: raster (x s, y unit), trace of the free potential of an E neuron (x s; kinds excitation,
-    inhibition, sum), balance (mean excitation x and inhibition y of each E neuron), weights (x weight, y density)."""
+    """Columns init, part, kind, x, y.
+
+    Parts: raster (x s, y unit), trace of the free potential of an E neuron (x s; kinds excitation,
+    inhibition, sum), balance (mean excitation x and inhibition y of each E neuron), weights (x weight, y density).
+    """
     inputs = poisson_input(np.random.default_rng(3), TRIALS, STEPS, INPUTS, NU, DT)
     return pd.concat([part for init in STRATEGIES for part in _state(init, inputs)], ignore_index=True)
 

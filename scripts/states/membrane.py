@@ -18,8 +18,11 @@ WEIGHT_EDGES = np.linspace(-0.6, 0.6, 61)
 
 
 def simulate() -> pd.DataFrame:
-    """Columns part, xi, kind, x, y. Parts: raster (x s, y input unit), weights, trace (x s, y U in units of theta), spikes, histogram (of U),
-    number. Kinds of histogram: `own`, free of reset around each neuron's own mean; `free`, of reset; `reset`, as simulated."""
+    """Columns part, xi, kind, x, y.
+
+    Parts: raster (x s, y input unit), weights, trace (x s, y U in units of theta), spikes, histogram (of U), number. Kinds of histogram:
+    `own`, free of reset and around each neuron's own mean; `free`, of reset; `reset`, as simulated.
+    """
     inputs = poisson_input(np.random.default_rng(1), TRIALS, STEPS, INPUTS, NU, DT)
     parts = [raster(inputs.values[0, :SHOWN, :60], DT, part="raster", xi=0, kind="input")]
     for xi in (1, 2, 3):

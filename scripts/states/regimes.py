@@ -19,8 +19,11 @@ EDGES = np.arange(0, 201, 5.0)  # ms
 
 
 def simulate() -> pd.DataFrame:
-    """Columns part, regime, x, y. Parts: trace (x s, y U in units of theta), spikes, intervals (x ms, y density), mu_u, sigma_u, rate (Hz) and
-    cv, the coefficient of variation of the intervals of a neuron, mean over neurons with at least 5 of them."""
+    """Columns part, regime, x, y.
+
+    Parts: trace (x s, y U in units of theta), spikes, intervals (x ms, y density), mu_u, sigma_u, rate (Hz) and cv, the coefficient of
+    variation of the intervals of a neuron, mean over neurons with at least 5 of them.
+    """
     inputs = poisson_input(np.random.default_rng(2), TRIALS, STEPS, INPUTS, NU, DT)
     return pd.concat([part for name in REGIMES for part in _regime(name, inputs)], ignore_index=True)
 

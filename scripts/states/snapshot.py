@@ -26,8 +26,11 @@ EPOCHS, BATCH, SEED, NEURONS = 30, 250, 0, 5
 
 
 def simulate() -> pd.DataFrame:
-    """Columns moment (before, after), part, unit, x (s), y. Parts: input and hidden (rasters, y unit), potential (of some hidden neurons, units
-    of theta), readout (of each class), label (y: the class of the sample)."""
+    """Columns moment (before, after), part, unit, x (s), y.
+
+    Parts: input and hidden (rasters, y unit), potential (of some hidden neurons, units of theta), readout (of each class), label (y: the
+    class of the sample).
+    """
     data = randman(**_arguments(), seed=SEED)
     network = dense(data.shape, data.classes, data.steps, data.dt)
     draw(network, Fluct(), Fluct(), nu_input=data.nu, measure=lambda: None, generator=generator(SEED))

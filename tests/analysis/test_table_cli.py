@@ -77,6 +77,15 @@ def test_no_runs_is_one_line_with_the_command_that_makes_some(tmp_path, capsys):
     assert capsys.readouterr().err == expected
 
 
+def test_whole_tables_go_to_files(table, write_run, tmp_path):
+    write_run("fluct", 5, 0.7, curve=[0.2, 0.3])
+    assert table("init=fluct", "--runs", str(tmp_path / "a.csv"))[:2] == (0, f"3 rows: {tmp_path / 'a.csv'}\n")
+    assert sorted(pd.read_csv(tmp_path / "a.csv")["test_accuracy_last"]) == [0.7, 0.8, 0.9]
+    assert table("--curves", str(tmp_path / "b.csv"))[0] == 0
+    assert list(pd.read_csv(tmp_path / "b.csv")["epoch"]) == [1, 2]
+    assert table("--runs", str(tmp_path / "c.xlsx"))[2] == f"fdi-table: {tmp_path / 'c.xlsx'} must end in .csv or .parquet\n"
+
+
 def test_broken_runs_are_listed(write_run, tmp_path, table):
     (write_run("fluct", 7) / "result.json").write_text("{")
     _, out, _ = table()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from omegaconf import OmegaConf
 
 from fdi.cli.run import main
 from fdi.track.files import write_json, write_status
+from fdi.track.lock import lock
 
 SMALL = ("dataset.samples=20", "model.hidden=8", "trainer.epochs=2", "trainer.batch_size=50", "threads=1")
 REFERENCE = "engine=reference"  # compiles nothing
@@ -120,8 +123,13 @@ def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
 def test_probe_only_measures_and_stops(fdi_run, tmp_path):
     found = fdi_run(*SMALL, REFERENCE, "probe=only")
     assert found.code == 0, found.err
-    assert list(tmp_path.rglob("init.json"))
+    (file,) = tmp_path.rglob("init.json")
     assert not list(tmp_path.rglob("metrics.csv"))
+    measured = file.stat().st_mtime_ns
+    again = fdi_run("-m", *SMALL, REFERENCE, "probe=only")
+    assert again.code == 0
+    assert again.out.splitlines() == ["1 of 1 done before", "1 cell: 1 probed"]
+    assert file.stat().st_mtime_ns == measured
 
 
 def test_a_sweep_ends_in_a_table(fdi_run):
@@ -168,6 +176,58 @@ def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
     again = fdi_run("-m", "seed=0,1,2", run=done)
     assert again.out.startswith("2 of 3 done before\n")
     assert again.code == 0
+
+
+def test_a_cell_that_another_process_runs_is_left_to_it(fdi_run):
+    directory = Path(fdi_run("-m", "seed=0,1", "dry_run=true").out.split()[1])
+    with lock(directory):
+        write_status(directory, "running")
+        found = fdi_run("-m", "seed=0,1", run=lambda config, cell: None if cell == directory else done(config, cell))
+    assert found.code == 0
+    assert found.out.splitlines()[-2:] == [f"running elsewhere  {directory}", "2 cells: 1 done, 1 running elsewhere"]
+
+
+def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monkeypatch):
+    """As long as that brings some cell further."""
+    launches = []
+
+    def launch(arguments, cells, task):
+        launches.append([cell.config.seed for cell in cells])
+        if len(launches) < 3:
+            done(cells[0].config, cells[0].directory)
+        raise RuntimeError("a worker was killed. It was worker 7.")
+
+    monkeypatch.setattr("fdi.cli.launch.launch", launch)
+    found = fdi_run("-m", "seed=range(4)")
+    assert launches == [[0, 1, 2, 3], [1, 2, 3], [2, 3]]
+    assert found.code == 1
+    assert found.err.splitlines() == ["fdi-run: RuntimeError: a worker was killed"] * 3
+    assert found.out.splitlines()[-1] == "4 cells: 2 done, 2 missing"
+
+
+def test_a_failed_cell_leaves_no_memory_behind(fdi_run):
+    class Big:
+        pass
+
+    kept = []
+
+    def run(config, directory):
+        big = Big()
+        kept.append(weakref.ref(big))
+        raise RuntimeError(f"seed {config.seed}")
+
+    assert fdi_run("-m", "seed=0,1", run=run).code == 1
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None]
+
+
+def test_a_sweep_leaves_its_plan_for_fdi_status(fdi_run):
+    fdi_run("-m", "experiment=quickstart", "seed=0,1", run=done)
+    (plan,) = Path("results/sweeps").glob("quickstart-*.json")
+    content = json.loads(plan.read_text())
+    assert content["command"] == "fdi-run -m experiment=quickstart seed=0,1"
+    assert all((Path("results") / directory / "result.json").exists() for directory in content["cells"])
+    assert sorted(content["cells"].values())[0] == ["init=fluct", "experiment=quickstart", "seed=0"]
 
 
 def test_what_a_user_can_mend_is_one_line(fdi_run):

@@ -48,7 +48,9 @@ def results(folder: Path) -> list[Path]:
     "launcher", ["local", pytest.param("isolated", marks=pytest.mark.slow), pytest.param("ray", marks=pytest.mark.slow)]
 )
 def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
-    code, out, err = finish(start(tmp_path, launcher, "trainer.epochs=1", "init=kaiming,fluct", "model=dense,dale"))
+    code, out, err = finish(
+        start(tmp_path, launcher, "trainer.epochs=1", "init=kaiming,fluct", "model=dense,dale", "model.hidden=8", "model.excitatory=8")
+    )
     assert code == 1, err
     assert out.splitlines()[-1] == "4 cells: 3 done, 1 failed"  # Dale's law forbids kaiming
     assert len(results(tmp_path)) == 3
@@ -63,7 +65,7 @@ def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["local", "isolated", "ray"])
 def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launcher):
-    sweep = ("seed=range(4)", "trainer.epochs=30")
+    sweep = ("seed=range(4)", "trainer.epochs=30", "model.hidden=8")
     child = start(tmp_path, launcher, *sweep)
     killed, pid = running(tmp_path, 3, child)
     os.kill(pid, signal.SIGKILL)
@@ -81,10 +83,10 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
 @pytest.mark.slow
 def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
     """The signal that SLURM sends, through the local executor of submitit, which queues the job again in the same way."""
-    child = start(tmp_path, "isolated", "seed=0", "trainer.epochs=60")
+    child = start(tmp_path, "isolated", "seed=0", "trainer.epochs=60", "model.hidden=8")
     cell, pid = running(tmp_path, 3, child)
     os.kill(pid, signal.SIGUSR2)
-    code, out, err = finish(child)
+    code, _, err = finish(child)
     assert code == 0, err
     assert "resumed after epoch" in (cell / "output.log").read_text()
     assert len(results(tmp_path)) == 1
@@ -94,7 +96,7 @@ def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_in_two_terminals_runs_each_cell_once(tmp_path):
-    sweep = ("seed=range(6)", "trainer.epochs=10")
+    sweep = ("seed=range(6)", "trainer.epochs=10", "model.hidden=8")
     children = [start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1") for _ in range(2)]
     ends = [finish(child) for child in children]
     assert [code for code, *_ in ends] == [0, 0]

@@ -1,12 +1,23 @@
-"""Finished runs with known learning curves."""
+"""Runs with known numbers: folders with learning curves, and tables in memory; and what every drawing must keep."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from fdi.analysis.collect import KEYS
+from fdi.analysis.results import Results
+from fdi.figures import style
 
 
 @pytest.fixture
@@ -45,3 +56,63 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         return directory
 
     return write
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[..., Results]:
+    """Tables in memory, from runs given as (init, seed, accuracy, layers, config columns).
+
+    A hidden layer i has the initial rate 10 i Hz, spread 0.9 i, gradient 0.1 i and predicted spread 0.2; 5 Hz after training. Validation
+    accuracy grows over three epochs to that on the test set.
+    """
+
+    def build(runs: Iterable[tuple[str, int, float, int, dict[str, Any]]], model: str = "dense", state: str = "done") -> Results:
+        rows, probe, curves = [], [], []
+        for number, (init, seed, accuracy, layers, config) in enumerate(runs):
+            values = (f"{model}/{init}/{number}", "randman", model, init, seed, f"{number:08x}", state)
+            keys = dict(zip(KEYS, values))
+            numbers = {"epoch": 3.0, "epochs": 3.0, "test_accuracy_last": accuracy, "test_accuracy_best": accuracy}
+            rates = {f"rate/h{i}": 5.0 for i in range(1, layers + 1)}
+            fixed = {"source": "own runs", "classes": 10.0, "test_samples": 1000.0, "seed": seed, "trainer.epochs": 3}
+            rows.append({**keys, "error": None, **numbers, **rates, **fixed, **config})
+            for i in range(1, layers + 1):
+                measured = {"rate": 10.0 * i, "grad": 0.1 * i, "free_sigma": 0.9 * i, "theory_sigma_u": 0.2, "target_sigma_u": 1.0}
+                probe.append({**keys, "population": f"h{i}", **measured})
+            for epoch in (1, 2, 3):
+                measured = {"valid/accuracy": accuracy * epoch / 3, "train/accuracy": accuracy * epoch / 3} | rates
+                curves.append({**keys, "epoch": epoch, "phase": "task", **measured})
+        return Results(pd.DataFrame(rows), pd.DataFrame(curves), pd.DataFrame(probe), tmp_path)
+
+    return build
+
+
+@pytest.fixture
+def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
+    """Draws a page, and checks that no text overlaps another one or leaves the page."""
+
+    def draw(module, page: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
+        with rc_context(style.RC):
+            figure, axes = style.page(module.panels(page), *module.SIZE)
+            module.draw(page, axes)
+            style.foot(figure, page["source"].iloc[0])
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            figure.draw_without_rendering()
+            boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in _visible(figure)]
+        assert not [(a, b) for i, (a, box) in enumerate(boxes) for b, other in boxes[:i] if box.overlaps(other)]
+        outside = [
+            a for a, box in boxes if box.x0 < figure.bbox.x0 or box.x1 > figure.bbox.x1 or box.y0 < -1 or box.y1 > figure.bbox.y1 + 1
+        ]
+        assert not outside
+        return figure, axes
+
+    return draw
+
+
+def _visible(figure: Figure) -> list[Text]:
+    """All texts but the labels of ticks outside the limits of their axis, which are not drawn."""
+    hidden = set()
+    for axis in (axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        hidden |= {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
+    return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in hidden]

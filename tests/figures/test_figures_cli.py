@@ -50,17 +50,20 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
     code, out, _ = figures()
     assert code == 1
     assert "missing: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct 'seed=range(3)'" in out
-    assert "1 runs: 1 running" in out
+    assert "1 runs: 1 interrupted" in out
 
 
 def test_list(figures):
     code, out, _ = figures("--list")
     assert code == 0
-    assert out.startswith("learning_curves: ")
+    assert out.startswith("membrane: ")
+    assert len(out.splitlines()) == 12
 
 
 def test_an_unknown_figure_is_one_line(figures):
-    assert figures("learning_curve") == (2, "", "fdi-figures: no figure learning_curve; choose one of learning_curves\n")
+    code, out, err = figures("learning_curve")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("fdi-figures: no figure learning_curve; choose one of membrane, regimes,")
 
 
 def test_no_runs_is_one_line(figures, tmp_path):

@@ -99,7 +99,10 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
             initialized(MODELS[model], STRATEGIES[strategy], Constant(-np.ones((BATCH, *SHAPES["image"]), np.float32), STEPS))
     else:
         network, rows = initialized(MODELS[model], STRATEGIES[strategy], inputs)
+        *rows, readout = rows
         assert [row["population"] for row in rows] == [population.name for population in network.hidden]
+        assert readout["population"] == "readout"
+        assert readout["grad"] > 0 or all(row["rate"] == 0 for row in rows[-1:])
         assert all(bool(torch.isfinite(weight).all()) and bool(weight.any()) for weight in network.parameters())
         assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
         if "calibrated" in strategy or strategy == "lsuv":
@@ -130,7 +133,7 @@ def test_excitation_and_inhibition_cancel():
     inputs = spikes((200,), steps=200)
     network, rows = initialized(lambda *spec: dale(*spec, excitatory=256, inhibitory=128), Fluct(nu="propagate"), inputs)
     rates = {"input": rate(inputs)} | {row["population"]: row["rate"] for row in rows}
-    for population, row in zip(network.hidden, rows):
+    for population, row in zip(network.hidden, rows, strict=False):
         excitatory = 0.0
         for projection in network.afferents(population.name):
             if projection.channel == 0:

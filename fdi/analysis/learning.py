@@ -1,0 +1,76 @@
+"""What learning curves add to the summary: how soon, how much on the way, and how often not at all.
+
+Columns, of the finished runs of a cell (accuracies are shares, of the validation split unless said otherwise):
+
+    chance                  share of runs whose test accuracy is no better than guessing
+    area                    area under the learning curve, a mean accuracy over the epochs of the task
+    target                  90 % of the highest mean accuracy (last epoch) of any cell with the same data set and model
+    epochs_to, reached      first epoch of the task with that accuracy, mean over the runs that get there, and how many these are
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from fdi.analysis.cells import cell_columns, cells
+from fdi.analysis.results import Results
+from fdi.analysis.statistics import area, chance_share, epochs_to
+from fdi.analysis.table import summarize
+
+SHARE = 0.9  # of the best accuracy
+COLUMNS = ("chance", "area", "target", "epochs_to", "reached")
+
+
+def full(results: Results) -> pd.DataFrame:
+    """The summary with the columns above, before `published`. Raises ValueError if there is nothing to summarize."""
+    summary = summarize(results.runs)
+    columns = cell_columns(results.runs)
+    accuracies = _curves(results.curves)
+    members = [found[found["state"] == "done"] for _, found in cells(results.runs, columns)]
+    last = [_mean(accuracies[path].iloc[-1] for path in found["path"] if path in accuracies) for found in members]
+    best = pd.Series(last, dtype=float).groupby([summary["dataset"], summary["model"]]).transform("max")
+    rows = [_learning(found, accuracies, SHARE * top) for found, top in zip(members, best)]
+    wide = summary.join(pd.DataFrame(rows, columns=COLUMNS, index=summary.index))
+    return wide[[*(column for column in wide if column != "published"), "published"]]
+
+
+def _curves(curves: pd.DataFrame) -> dict[str, pd.Series]:
+    """Path -> validation accuracies of the task, by epoch of the task counted from 1."""
+    task = curves[curves["phase"] == "task"]
+    if "valid/accuracy" not in task:
+        return {}
+    first = task.groupby("path")["epoch"].transform("min")
+    task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset="valid/accuracy")
+    return {path: rows.set_index("epoch")["valid/accuracy"] for path, rows in task.groupby("path")}
+
+
+def _learning(runs: pd.DataFrame, curves: dict[str, pd.Series], target: float) -> dict[str, float]:
+    found = [curves[path] for path in runs["path"] if path in curves]
+    reached = [float(epoch) for epoch in (_first(curve, target) for curve in found) if pd.notna(epoch)]
+    counted = runs.dropna(subset=["classes", "test_samples"])
+    failed = [chance_share([run.test_accuracy_last], int(run.classes), int(run.test_samples)) for run in counted.itertuples()]
+    return {
+        "chance": _mean(failed),
+        "area": _mean(float(area(_every_epoch(curve))) for curve in found),
+        "target": target,
+        "epochs_to": _mean(reached),
+        "reached": len(reached),
+    }
+
+
+def _first(curve: pd.Series, target: float) -> float:
+    place = float(epochs_to(curve, target))
+    return float(curve.index[int(place) - 1]) if pd.notna(place) else place
+
+
+def _every_epoch(curve: pd.Series) -> np.ndarray:
+    """The accuracies with those between two recorded epochs filled in: the reference keeps some 60 epochs of a long training."""
+    return np.interp(np.arange(curve.index[0], curve.index[-1] + 1), curve.index, curve)
+
+
+def _mean(values: Iterable[float]) -> float:
+    values = list(values)
+    return sum(values) / len(values) if values else float("nan")

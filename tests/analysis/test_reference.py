@@ -1,0 +1,82 @@
+"""Runs out to the files of the reference and back."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from fdi.analysis.collect import KEYS, curves
+from fdi.analysis.reference import export
+from fdi.analysis.results import own, reference
+from fdi.analysis.table import summarize
+
+RECORD = {
+    "command": "/home/me/.venv/bin/fdi-run -m paths.data=/home/me/data seed=0,1",
+    "commit": "a" * 40,
+    "platform": "secret",
+    "torch": "2.9",
+}
+
+
+@pytest.fixture
+def exported(write_run, tmp_path):
+    for seed in (0, 1):
+        for init in ("fluct", "kaiming"):
+            directory = write_run(init, seed, 0.5 + seed / 10, curve=[0.25, 0.125], config={"init.nu": "auto"})
+            (directory / "record.json").write_text(json.dumps(RECORD | {"data_checksum": f"{seed:08x}"}))
+            (directory / "init.json").write_text(json.dumps([{"population": "h1", "rate": 3.0}, {"population": "h2", "rate": 2.0}]))
+    write_run("xavier", 0, None, status={"state": "running", "epoch": 1, "epochs": 2})
+    assert export(tmp_path, tmp_path / "reference") == 4
+    return tmp_path / "reference"
+
+
+def test_the_same_tables_come_back(exported, tmp_path):
+    back, mine = reference(exported), own(tmp_path)
+    assert set(back.runs["source"]) == {"results/reference, commit aaaaaaa"}
+    done = mine.runs[mine.runs["state"] == "done"]
+    pd.testing.assert_frame_equal(summarize(back.runs), summarize(done), check_dtype=False)
+    assert tuple(back.curves.columns[: len(KEYS)]) == KEYS
+    assert back.curves["valid/accuracy"].tolist() == curves(done)["valid/accuracy"].tolist()
+    assert back.probe[["population", "rate"]].value_counts().to_dict() == {("h1", 3.0): 4, ("h2", 2.0): 4}
+    assert set(back.curves["path"]) == set(back.probe["path"]) == set(back.runs["path"])
+
+
+def test_provenance_names_no_folder_of_the_machine(exported):
+    provenance = pd.read_csv(exported / "provenance.csv")
+    assert provenance["command"].tolist() == ["fdi-run -m paths.data=data seed=0,1"]
+    assert "platform" not in provenance
+    assert set(reference(exported).runs["data_checksum"].astype(int)) == {0, 1}
+
+
+def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
+    before = {file.name: file.read_bytes() for file in exported.rglob("*.csv")}
+    assert export(tmp_path, exported) == 4
+    assert before == {file.name: file.read_bytes() for file in exported.rglob("*.csv")}
+    write_run("fluct", 2, 0.9, curve=[0.5, 0.75])
+    assert export(tmp_path, exported) == 5
+    found = reference(exported).runs.set_index(["init", "seed"])["source"]
+    assert found["fluct", 2] == "results/reference, commit unknown"
+
+
+def test_long_curves_are_thinned(write_run, tmp_path):
+    write_run(curve=[i / 200 for i in range(200)])
+    export(tmp_path, tmp_path / "reference")
+    epochs = reference(tmp_path / "reference").curves["epoch"].tolist()
+    assert epochs[:11] == [*range(1, 11), 12]
+    assert epochs[-1] == 200
+    assert len(epochs) < 70
+
+
+def test_nothing_to_export_is_an_error(write_run, tmp_path):
+    write_run("fluct", 0, None, status={"state": "running", "epoch": 1, "epochs": 2})
+    with pytest.raises(ValueError, match="no finished runs"):
+        export(tmp_path, tmp_path / "reference")
+
+
+def test_no_reference_is_empty(tmp_path):
+    found = reference(tmp_path)
+    assert found.runs.empty
+    assert found.curves.empty
+    assert found.table("membrane").empty

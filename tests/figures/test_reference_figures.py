@@ -1,0 +1,77 @@
+"""Figures of simulations and of the benchmark, and whatever the committed reference holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fdi.analysis.results import own, reference
+from fdi.figures import report, speed
+from fdi.figures.cli import FIGURES, file_name, main, pages
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_simulated_states(name, drawn):
+    page = FIGURES[name].data(reference(REFERENCE))[""]
+    assert page["source"].str.contains(f"simulate_states.py {name}, commit").all()
+    drawn(FIGURES[name], page)
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in SIMULATED])
+def test_reference_runs(name, drawn):
+    found = FIGURES[name].data(reference(REFERENCE))
+    for page in found.values():
+        drawn(FIGURES[name], page)
+
+
+def test_speed(tmp_path, drawn):
+    columns = "workload,about,library,median_ms,torch,threads,machine"
+    rows = [f"{w},dense {w},{library},{ms},2.9,2,a machine" for w in "ab" for library, ms in (("fdi", 12.3), ("stork", 1234.5))]
+    (tmp_path / "bench.csv").write_text("\n".join([columns, *rows, ""]))
+    page = speed.data(own(tmp_path))[""]
+    assert page["source"].iloc[0] == "bench.csv, a machine, 2 threads, torch 2.9"
+    _, axes = drawn(speed, page)
+    assert [text.get_text() for text in axes["a"].texts] == ["1,234 ms", "12.3 ms"]
+    assert [bar.get_width() for bar in axes["a"].patches] == [1234.5, 12.3]
+
+
+def test_own_runs_win_over_the_reference(write_run, tmp_path):
+    write_run("fluct", 0, [0.1, 0.3])
+    mine = own(tmp_path)
+    found = pages(FIGURES["learning_curves"], mine, reference(REFERENCE))
+    assert found["randman_dense"]["source"].unique() == ["own runs"]
+    assert pages(FIGURES["membrane"], mine, reference(REFERENCE)).keys() == {""}
+
+
+def test_names_of_files():
+    assert file_name("depth", "randman_dense") == "depth_randman_dense"
+    assert file_name("membrane", "") == "membrane"
+
+
+def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
+    for seed in (0, 1):
+        write_run("fluct", seed, [0.1, 0.3, 0.5])
+        write_run("kaiming", seed, [0.1, 0.1, 0.1])
+    assert report.main(["--results", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert "http" not in page.replace("https://", "http").split("<body>")[1], "nothing is loaded from elsewhere"
+    assert "viewport" in page
+    assert "Missing: needs a simulation." in page
+    assert "<td>+40.0 n=2\n(+40.0..+40.0)</td>" in page
+    assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
+
+
+def test_report_without_a_folder_is_one_line(tmp_path, capsys):
+    assert report.main(["--results", str(tmp_path / "nothing")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_nothing_at_all_is_one_line(tmp_path, capsys):
+    assert main(["--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.startswith(f"fdi-figures: no runs in {tmp_path / 'runs'}")

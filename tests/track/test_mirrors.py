@@ -1,0 +1,130 @@
+"""Mirrors of the learning curves: they hold what metrics.csv holds, and are closed when a run fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fdi.track import tensorboard_mirror, wandb_mirror
+
+CONFIG = {"name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"}, "seed": 3}
+PROBE = {"population": "h1", "target_sigma_u": None, "theory_sigma_u": 0.5, "free_sigma": 0.6, "sigma": 0.4, "rate": 9.0, "grad": 0.1}
+ROWS = [{"epoch": epoch, "phase": "task", "valid/accuracy": epoch / 10} for epoch in (1, 2)]
+RESULT = {"epochs": 2, "test_accuracy_last": 0.25}
+
+WRITE = """
+import json, sys
+from pathlib import Path
+from fdi.track.wandb_mirror import wandb_mirror
+config, probe, rows, result = json.loads(sys.argv[1])
+with wandb_mirror(config, Path("seed=3-0123abcd").absolute(), 0, tags=["mine"]) as mirror:
+    mirror.probe([probe])
+    for row in rows:
+        mirror.row(row)
+    mirror.result(result)
+"""
+
+
+def test_wandb_offline_needs_no_account(tmp_path):
+    pytest.importorskip("wandb")
+    (tmp_path / "seed=3-0123abcd").mkdir()
+    given = json.dumps([CONFIG, PROBE, ROWS, RESULT])
+    written = subprocess.run([sys.executable, "-c", WRITE, given], cwd=tmp_path, capture_output=True, text=True)
+    assert (written.returncode, written.stderr) == (0, "")
+    (file,) = tmp_path.glob("seed=3-0123abcd/wandb/offline-run-*-0123abcd/run-0123abcd.wandb")
+    content = file.read_bytes()
+    assert all(
+        word in content for word in (b"valid/accuracy", b"randman/dense/fluct/seed=3", b"mine", b"depth", b"result/test_accuracy_last")
+    )
+    assert list(file.parent.glob("files/media/images/init*.png"))
+
+
+class FakeWandb:
+    """Stands in for the module and for its run, and notes what is asked of it."""
+
+    Error = type("Error", (Exception,), {})
+
+    def __init__(self):
+        self.options, self.ends, self.rows, self.summary = {}, [], [], {}
+
+    def init(self, **options):
+        if options["mode"] == "online":
+            raise self.Error("no API key configured")
+        self.options = options
+        return self
+
+    def Settings(self, **_):
+        return None
+
+    def define_metric(self, *_, **__):
+        pass
+
+    def log(self, row):
+        self.rows.append(row)
+
+    def finish(self, exit_code=0):
+        self.ends.append(exit_code)
+
+
+@pytest.fixture
+def wandb(monkeypatch) -> FakeWandb:
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    return fake
+
+
+def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, tmp_path):
+    with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0) as mirror:
+        mirror.row(ROWS[0])
+        mirror.result(RESULT)
+    assert (wandb.options["id"], wandb.options["resume"], wandb.options["group"]) == ("0123abcd", "allow", "randman/dense/fluct")
+    assert (wandb.rows, wandb.ends, wandb.summary) == (ROWS[:1], [0], {"result/epochs": 2, "result/test_accuracy_last": 0.25})
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_wandb_is_finished_on_failure(wandb, tmp_path, failure):
+    def fail() -> None:
+        with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0):
+            raise failure
+
+    with pytest.raises(failure):
+        fail()
+    assert wandb.ends == [1]
+
+
+def test_wandb_without_an_account_is_one_line(wandb, tmp_path):
+    with pytest.raises(ValueError, match=r"no API key configured; without an account: logger\.mirror\.mode=offline"):
+        wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0, mode="online").__enter__()
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    with tensorboard_mirror.tensorboard_mirror(CONFIG, tmp_path, 0) as mirror:
+        mirror.probe([PROBE])
+        for row in ROWS:
+            mirror.row(row)
+        mirror.result(RESULT)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, round(event.value, 3)) for event in events.Scalars("valid/accuracy")] == [(1, 0.1), (2, 0.2)]
+    assert [event.step for event in events.Scalars("result/test_accuracy_last")] == [2]
+    assert events.Tags()["images"] == ["init"]
+
+
+@pytest.mark.parametrize(
+    ("mirror", "name", "module"),
+    [
+        (wandb_mirror.wandb_mirror, "wandb", "wandb"),
+        (tensorboard_mirror.tensorboard_mirror, "tensorboard", "torch.utils.tensorboard"),
+    ],
+)
+def test_a_missing_package_is_one_line_with_the_remedy(tmp_path, mirror, name, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    needed = rf"logger={name} needs the package {name}: pip install 'fdi\[{name}\]'"
+    with pytest.raises(ValueError, match=needed):
+        mirror({}, tmp_path, 0).__enter__()
