@@ -17,8 +17,10 @@ from fdi.init.probe import probe
 from fdi.seeding import stream
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
 from fdi.track.console import probe_table, reporter
 from fdi.track.files import CHECKPOINT, PROBE, RESULT, STATUS, read_json, write_json, write_status
+from fdi.track.interrupt import interruptible
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
 from fdi.track.record import write_record
@@ -100,7 +102,11 @@ def _train(
     epochs = sum(phase.epochs for phase in phases)
     write_status(directory, "running", epoch=progress.epoch, epochs=epochs)
     metrics = Metrics(directory / "metrics.csv", progress.epoch)
-    with reporter(console, epochs, len(data.train), progress.epoch) as report:
+    with reporter(console, epochs, len(data.train), progress.epoch) as report, interruptible() as check:
+
+        def on_batch(done: int, outcome: Outcome) -> None:
+            report.batch(done, outcome)
+            check()
 
         def on_epoch(row: dict[str, Any]) -> None:
             metrics.append(row)
@@ -121,7 +127,7 @@ def _train(
             duration=data.steps * data.dt,
             seed=config.seed,
             progress=progress,
-            on_batch=report.batch,
+            on_batch=on_batch,
             on_epoch=on_epoch,
         )
 

@@ -272,7 +272,7 @@ def rows(folder: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize(("stop", "code", "engine"), [(signal.SIGKILL, -9, "cpu"), (signal.SIGINT, 130, "reference")])
 def test_stopped_and_started_again_gives_the_same_numbers(tmp_path, fdi_run, stop, code, engine):
-    command = (*SMALL, f"engine={engine}", "trainer.epochs=40")
+    command = (*SMALL, f"engine={engine}", "trainer.epochs=60")
     child = process(*command, "paths.results=stopped", cwd=tmp_path)
     wait_for_epoch(tmp_path / "stopped", 3, child)
     child.send_signal(stop)
@@ -282,7 +282,7 @@ def test_stopped_and_started_again_gives_the_same_numbers(tmp_path, fdi_run, sto
     resumed = fdi_run(*command, "paths.results=stopped")
     assert "resumed after epoch" in resumed.out
     assert fdi_run(*command, "paths.results=whole").code == 0
-    assert len(rows(tmp_path / "whole")) == 41
+    assert len(rows(tmp_path / "whole")) == 61
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
     results = [json.loads(next((tmp_path / name).rglob("result.json")).read_text()) for name in ("stopped", "whole")]
     assert results[0].pop("seconds") > 0

@@ -1,9 +1,9 @@
 """Adjoints of a hidden layer in reverse time, written by hand from its equations (the reset is detached).
 
-    gI_c[t] = beta_s,c gI_c[t + 1] + gain_c (1 - S[t]) gU[t + 1]
-    gU[t] = beta_m (1 - S[t]) gU[t + 1] + gS[t] / (beta |U[t] - theta| + 1)^2
-    gS[t] = W^T gI[t + 2] of all targets, and what the regularizers add
-    gW = sum_t gI[t + 2] S_source[t]^T
+gI_c[t] = beta_s,c gI_c[t + 1] + gain_c (1 - S[t]) gU[t + 1]
+gU[t] = beta_m (1 - S[t]) gU[t + 1] + gS[t] / (beta |U[t] - theta| + 1)^2
+gS[t] = W^T gI[t + 2] of all targets, and what the regularizers add
+gW = sum_t gI[t + 2] S_source[t]^T
 """
 
 from __future__ import annotations

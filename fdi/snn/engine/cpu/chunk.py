@@ -71,9 +71,7 @@ def _backward_from_readout(n, plan, c, tables, d_tables, natural, mode, work):
     u = _state(work.potentials, plan, top, block, steps + 1)
     d_table, _ = _tables(d_tables, plan, top)
     for s in range(n):
-        readout_backward(
-            u, s, mode, work.peak, work.slope, work.rows, c[top], work.indptr[top], work.arrived[top], natural[:0], d_table
-        )
+        readout_backward(u, s, mode, work.peak, work.slope, work.rows, c[top], work.indptr[top], work.arrived[top], natural[:0], d_table)
         for q in range(plan.first_source[top], plan.first_source[top + 1]):
             source = plan.source_layer[q]
             weight = _matrix(natural, plan.source_natural[q], plan.units[top], plan.source_units[q])
@@ -130,9 +128,7 @@ def run_chunk(first, last, plan, c, tables, natural, inputs, labels, loss, work,
             for t in range(steps + 1):
                 work.indptr[0, s, t] = indptr[b * steps + t]
             _forward(s, plan, c, tables, (units, counts, drive[b], spikes[b]), work)
-            tasks[b], predictions[b] = task(
-                u[s], classes, labels[b], loss.mode, loss.task_weight * loss.scale, work.peak[s], work.slope[s]
-            )
+            tasks[b], predictions[b] = task(u[s], classes, labels[b], loss.mode, loss.task_weight * loss.scale, work.peak[s], work.slope[s])
             regularizers[b] = bounds(spikes[b], plan.population_at, loss.group, loss.bounds, loss.scale, work.pull[s])
             for t in range(readout.shape[1]):
                 for k in range(classes):

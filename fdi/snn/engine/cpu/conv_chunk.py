@@ -91,9 +91,7 @@ def _backward(plan, c, tables, natural, d_tables, mode, inputs, d_drive, work, l
     work.above[:] = 0
     d_table = d_tables[at:].reshape((d_tables.size - at) // width, width)
     indptr, pooled = work.pooled_indptr[top:], work.pooled[top]
-    readout_backward(
-        work.readout, 0, mode, work.peak, work.slope, work.rows, c[layers], indptr, pooled, inputs[2][:0], d_table
-    )
+    readout_backward(work.readout, 0, mode, work.peak, work.slope, work.rows, c[layers], indptr, pooled, inputs[2][:0], d_table)
     size = plan.pooled[top]
     weight = natural[plan.readout[3] : plan.readout[3] + classes * size].reshape(classes, size)
     start = plan.pooled_at[top] * steps

@@ -25,9 +25,7 @@ class Program:
     together: int
 
 
-_DENSE = Program(
-    plan.lay_out, work.allocate, pack.pack, pack.unpack, pack.drive, pack.drive_gradient, chunk.run_chunk, 0.45, work.BLOCK
-)
+_DENSE = Program(plan.lay_out, work.allocate, pack.pack, pack.unpack, pack.drive, pack.drive_gradient, chunk.run_chunk, 0.45, work.BLOCK)
 _CONV = Program(
     conv_plan.lay_out,
     conv_chunk.allocate,

@@ -1,7 +1,7 @@
 """The gradient of the readout's weights and of the spikes it reads, in reverse time.
 
-    gU[t] = beta_m gU[t + 1] + dL/dreadout[t - 1]        gI[t - 1] = beta_s gI[t] + gain gU[t]
-    gS[t] = W^T gI[t + 2]                                gW = sum_t gI[t + 2] S[t]^T
+gU[t] = beta_m gU[t + 1] + dL/dreadout[t - 1]        gI[t - 1] = beta_s gI[t] + gain gU[t]
+gS[t] = W^T gI[t + 2]                                gW = sum_t gI[t + 2] S[t]^T
 """
 
 from __future__ import annotations
