@@ -97,7 +97,7 @@ def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
 @pytest.mark.slow
 def test_a_sweep_in_two_terminals_runs_each_cell_once(tmp_path):
     sweep = ("seed=range(6)", "trainer.epochs=10", "model.hidden=8")
-    children = [start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1") for _ in range(2)]
+    children = [start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1", "threads=1") for _ in range(2)]
     ends = [finish(child) for child in children]
     assert [code for code, *_ in ends] == [0, 0]
     assert len(results(tmp_path)) == 6
