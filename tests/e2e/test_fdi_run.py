@@ -57,7 +57,9 @@ def done(config, directory: Path) -> dict:
 
 
 def process(*arguments: str, **options) -> subprocess.Popen:
-    command = [sys.executable, "-c", "from fdi.cli.run import main; main()", *arguments]
+    code = "from signal import *; signal(SIGINT, default_int_handler)\n"  # a job in the background ignores it
+    code += "from fdi.cli.run import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 

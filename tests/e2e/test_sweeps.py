@@ -19,7 +19,8 @@ NEEDS = {"local": "hydra_plugins.hydra_joblib_launcher", "isolated": "hydra_plug
 
 def start(folder: Path, launcher: str, *overrides: str) -> subprocess.Popen:
     pytest.importorskip(NEEDS[launcher])
-    code = "import sys; from fdi.cli.run import main; sys.argv[0] = 'fdi-run'; main()"
+    code = "import sys; from signal import *; signal(SIGINT, default_int_handler)\n"  # a job in the background ignores it
+    code += "from fdi.cli.run import main; sys.argv[0] = 'fdi-run'; main()"
     command = [sys.executable, "-c", code, "-m", f"hydra/launcher={launcher}", *SMALL, *overrides]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
 

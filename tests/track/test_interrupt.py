@@ -7,6 +7,14 @@ import pytest
 from fdi.track.interrupt import interruptible
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """A job in the background starts with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_first_control_c_waits_for_the_check_and_the_second_does_not():
     with interruptible() as check:
         check()
@@ -19,11 +27,8 @@ def test_the_first_control_c_waits_for_the_check_and_the_second_does_not():
 
 
 def test_an_ignored_control_c_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with interruptible() as check:
-            signal.raise_signal(signal.SIGINT)
-            check()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible() as check:
+        signal.raise_signal(signal.SIGINT)
+        check()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
