@@ -28,11 +28,11 @@ def _state(nu: str, alpha: float, seed: int) -> dict[str, object]:
     network = dense((INPUTS,), 2, STEPS, DT, hidden=NEURONS, recurrent=True)
     engine, strategy = ReferenceEngine(), Fluct(nu=nu, alpha=alpha)
 
-    def measure():
-        return engine.simulate(network, inputs, record=("moments", "spikes", "free"))
+    def measure(drawn):
+        return engine.simulate(drawn, inputs, record=("moments", "spikes", "free"))
 
     draw(network, strategy, strategy, nu_input=NU, measure=measure, generator=generator(seed))
-    activity = measure()
+    activity = measure(network)
     sources = {"input": inputs.dense(), "h1": activity.spikes["h1"].numpy()}
     variance = {
         projection.recurrent: free_potential(sources[projection.source] @ projection.weight.detach().numpy().T, 20e-3, 10e-3, DT)[WARM:]

@@ -31,7 +31,7 @@ def simulate() -> pd.DataFrame:
 def _state(init: str, inputs) -> list[pd.DataFrame]:
     network = dale((INPUTS,), 2, STEPS, DT)
     engine = ReferenceEngine()
-    draw(network, STRATEGIES[init], Fluct(), nu_input=NU, measure=lambda: None, generator=generator(3))
+    draw(network, STRATEGIES[init], Fluct(), nu_input=NU, measure=None, generator=generator(3))
     activity = engine.simulate(network, inputs, record=("spikes",))
     spikes = {"input": inputs.dense()} | {name: trace.numpy() for name, trace in activity.spikes.items()}
     excitation, inhibition = _drives(network, spikes)

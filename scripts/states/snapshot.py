@@ -33,7 +33,7 @@ def simulate() -> pd.DataFrame:
     """
     data = randman(**_arguments(), seed=SEED)
     network = dense(data.shape, data.classes, data.steps, data.dt)
-    draw(network, Fluct(), Fluct(), nu_input=data.nu, measure=lambda: None, generator=generator(SEED))
+    draw(network, Fluct(), Fluct(), nu_input=data.nu, measure=None, generator=generator(SEED))
     before = _trial("before", network, data)
     objective = Objective("max", UpperBound(0.1, 4.0), LowerBound(100.0, 1e-3))
     fit(
