@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from states import alpha, dale, membrane, regimes, snapshot
 
@@ -20,18 +21,18 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"simulate_states: no state {unknown[0]}; choose one of {', '.join(SIMULATIONS)}", file=sys.stderr)
         return 2
+    origin = record("", "cpu")  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
         with atomic(path) as temporary:
             table = SIMULATIONS[name].simulate().to_csv(index=False, float_format="%.5g", lineterminator="\n")
-            temporary.write_text(f"# {provenance(name)}\n{table}")
+            temporary.write_text(f"# {provenance(name, origin)}\n{table}")
         print(path)
     return 0
 
 
-def provenance(name: str) -> str:
-    """One line that says what made a file."""
-    found = record("", "cpu")
+def provenance(name: str, found: dict[str, Any]) -> str:
+    """One line that says what made a file, from `fdi.track.record.record`."""
     commit = (found["commit"] or "unknown")[:7] + ("+changes" if str(found["commit"]).endswith("+changes") else "")
     return f"simulate_states.py {name}, commit {commit}, torch {found['torch']}, {found['processor']}, {date.today()}"
 
