@@ -19,8 +19,3 @@ class SuperSpike(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         (v,) = ctx.saved_tensors
         return grad / (ctx.beta * v.abs() + 1.0) ** 2, None
-
-
-def superspike_derivative(v: Tensor, beta: float) -> Tensor:
-    """1 / (beta |V| + 1)^2."""
-    return 1.0 / (beta * v.abs() + 1.0) ** 2
