@@ -33,6 +33,8 @@ def dataset(config: DictConfig) -> Dataset:
 
 
 def network(config: DictConfig, data: Dataset) -> Network:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device = cuda: PyTorch finds no CUDA device here; use device=cpu, or install a PyTorch that fits your driver")
     built = _instantiate(config.model, input_shape=data.shape, classes=data.classes, steps=data.steps, dt=data.dt)
     return built.to(config.device)
 
@@ -50,15 +52,23 @@ def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
 
 
 def engine(config: DictConfig) -> Any:
+    name, device = config.engine.name, config.device
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    if config.engine == "reference":
+    if name != "reference" and name != device:
+        raise ValueError(f"engine={name} does not run on device={device}; use engine={device} or engine=reference")
+    if name != "cpu" and config.engine.checkpoint != "none":
+        raise ValueError(f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with engine={name}; leave it out")
+    if name == "reference":
         return ReferenceEngine()
-    if config.device != "cpu":
-        raise ValueError(f"engine=cpu does not run on device={config.device}; use engine=reference")
+    if name == "cuda":
+        from fdi.snn.engine.cuda import CudaEngine
+
+        return CudaEngine()
     from fdi.snn.engine.cpu.engine import CpuEngine  # Numba: only where it is used
 
-    return CpuEngine(config.threads)
+    windows = "auto" if config.engine.checkpoint == "auto" else 1
+    return CpuEngine(config.threads, windows=windows, memory=config.engine.memory)
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:

@@ -13,7 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.checks import complaints, out_of_range
 
-AUTO_ENGINE = {"cpu": "cpu", "cuda": "reference"}  # by device
+AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
 
 
 def _number(least: float) -> Any:
@@ -44,6 +44,13 @@ class Trainer:
     epochs: int = _number(1)
     batch_size: int = _number(1)
     readout: str = _one_of("max", "mean", "last")
+
+
+@dataclass
+class Engine:
+    name: str = _one_of("auto", "cpu", "cuda", "reference")
+    checkpoint: str = _one_of("none", "auto")
+    memory: float = _number(0)
 
 
 @dataclass
@@ -81,12 +88,12 @@ class Config:
     optimizer: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
     trainer: Trainer = field(default_factory=Trainer)
+    engine: Engine = field(default_factory=Engine)
     logger: Logger = field(default_factory=Logger)
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
     seed: int = _number(0)
     readout_init: str = _one_of("auto", "same", "fluct", "kaiming", "xavier", "pytorch", "orthogonal")
-    engine: str = _one_of("auto", "cpu", "reference")
     device: str = _one_of("cpu", "cuda")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")
@@ -97,7 +104,7 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 
 def prepare(config: DictConfig) -> DictConfig:
-    """The configuration a run sees: checked, `engine: auto` decided, interpolations resolved, without Hydra's own node.
+    """The configuration a run sees: checked, `engine.name: auto` decided, interpolations resolved, without Hydra's own node.
 
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value out of range or of a wrong type.
     """
@@ -140,8 +147,9 @@ def run_directory(config: DictConfig) -> Path:
 
 def _plain(config: DictConfig) -> dict[str, Any]:
     values = OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True)
-    if values["engine"] == "auto":
-        values["engine"] = AUTO_ENGINE.get(values["device"], "auto")
+    engine = values["engine"]
+    if engine["name"] == "auto":
+        engine["name"] = AUTO_ENGINE.get(values["device"], "auto")
     return values
 
 

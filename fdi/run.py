@@ -61,16 +61,17 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     data = build.dataset(config)
     network = build.network(config, data)
     engine = build.engine(config)
+    console.print(f"engine {config.engine.name}, device {config.device}", highlight=False)
     optimizer = build.optimizer(config, network)
     phases = build.training_phases(config)
     last = directory / CHECKPOINT
 
     if config.probe == "only":
-        write_record(directory, 0, data.checksum, config.device, seed=config.seed, engine=config.engine)
+        write_record(directory, 0, data.checksum, config.device, seed=config.seed, engine=config.engine.name)
         _initialize(config, data, network, engine, phases[-1].objective, directory, console)
         return {}
     progress = checkpoint.load(last, network, optimizer) if last.exists() else Progress()
-    write_record(directory, progress.epoch, data.checksum, config.device, seed=config.seed, engine=config.engine)
+    write_record(directory, progress.epoch, data.checksum, config.device, seed=config.seed, engine=config.engine.name)
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
             console.print(f"{directory}: resumed after epoch {progress.epoch}", soft_wrap=True, highlight=False)

@@ -113,7 +113,7 @@ def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
     assert json.loads((directory / "status.json").read_text())["state"] == "done"
     config = OmegaConf.load(directory / ".hydra" / "config.yaml")
     assert config.name.init == "fluct"
-    assert config.engine == "cpu"
+    assert config.engine.name == "cpu"
     result = (directory / "result.json").stat().st_mtime_ns
     second = fdi_run(*SMALL)
     assert second.code == 0

@@ -71,25 +71,25 @@ def _to_source(plan, q, g, at, out, out_at, natural):
 
 
 @jit
-def conv_backward(plan, layer, u, above, pull, extra, gu, g, c, natural, d_tables, inputs, d_drive, lists, rows):
-    """Adds to `d_tables`, to `d_drive` [0, 1 or T, size] and to `above` of the sources: [T, pooled size] of each layer, the gradient of the
-    pooled spikes. `pull` [size]: what the bounds add to gS in every step. `extra`, `gu` and `g` [ring, 2, guarded] are scratch.
+def conv_backward(plan, layer, steps, t0, t1, span, u, above, pull, extra, gu, g, c, natural, d_tables, inputs, d_drive, lists, rows):
+    """From step t1 - 1 of a trial of `steps` to t0. Adds to `d_tables`, to `d_drive` [0, 1 or T, size] and to `above` of the sources:
+    [span + 2, pooled size] of each layer, the gradient of the pooled spikes from step t0 - 2 on.
+
+    `pull` [size]: what the bounds add to gS in every step; `u`: U[t0] and on; `gu` [size] and `g` [ring, 2, guarded]: adjoints at t1 of the
+    potential and the currents, become those at t0; `extra` is scratch.
     """
-    steps, size, ring, pace = lists[0].shape[1] - 1, plan.size[layer], plan.ring[layer], 2 * plan.guarded[layer]
+    size, ring, pace = plan.size[layer], plan.ring[layer], 2 * plan.guarded[layer]
     extra[:size] = 0
-    gu[:size] = 0
-    g[: ring * pace] = 0
-    for t in range(steps - 1, -1, -1):
-        now = t % ring * pace
+    for t in range(t1 - 1, t0 - 1, -1):
+        now, row = t % ring * pace, t - t0 + 2
         if ring > 1 and t + 2 < steps:
             extra[:size] = 0
             for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
                 if plan.own[q] > 0:
                     at = (t + 2) % ring * pace + plan.synapse[q] * plan.guarded[layer]
                     _to_source(plan, q, g, at, extra, 0, natural)
-        potentials = plan.size_at[layer] * (steps + 1) + t * size
-        pooled = plan.pooled_at[layer] * steps + t * plan.pooled[layer]
-        _adjoint(plan, layer, u, potentials, above, pooled, pull, extra, gu, g, now, (t + 1) % ring * pace, c)
+        pooled = plan.pooled_at[layer] * (span + 2) + row * plan.pooled[layer]
+        _adjoint(plan, layer, u, (t - t0) * size, above, pooled, pull, extra, gu, g, now, (t + 1) % ring * pace, c)
         if t < 2:
             continue
         deliver(plan, layer, t - 2, d_tables, g, now, True, inputs, lists, rows)
@@ -98,4 +98,4 @@ def conv_backward(plan, layer, u, above, pull, extra, gu, g, c, natural, d_table
         for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
             source = plan.source[q]
             if source >= 0 and plan.own[q] == 0:
-                _to_source(plan, q, g, now, above, plan.pooled_at[source] * steps + (t - 2) * plan.pooled[source], natural)
+                _to_source(plan, q, g, now, above, plan.pooled_at[source] * (span + 2) + (row - 2) * plan.pooled[source], natural)

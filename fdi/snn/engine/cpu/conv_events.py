@@ -1,7 +1,7 @@
 """What the links of a layer do with the spikes of one time step: add weights to currents, or adjoints to gradients of weights.
 
-`inputs` = (indptr [T + 1], units, counts) are the events of one sample. `lists` = (spike_indptr [L, T + 1], spikes [L, :], pooled_indptr,
-pooled) are the codes of all layers' spikes, before and after pooling. `rows` [channels] is scratch.
+`inputs` = (indptr [T + 1], units, counts) are the events of one sample. `lists` = (spike_indptr [L, T + 1], spikes, pooled_indptr, pooled)
+are the codes of all layers' spikes, before and after pooling. `rows` [channels] is scratch.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def deliver(plan, layer, t, table, maps, at, backward, inputs, lists, rows):
             _input_events(plan, q, table, maps, here, backward, units, counts, indptr[t], indptr[t + 1])
             continue
         own = plan.own[q] > 0
-        codes = spikes[source] if own else pooled[source]
+        codes = spikes if own else pooled
         start = spike_indptr[source, t] if own else pooled_indptr[source, t]
         stop = spike_indptr[source, t + 1] if own else pooled_indptr[source, t + 1]
         if backward:

@@ -48,32 +48,33 @@ def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
 
 
 @jit
-def conv_forward(plan, layer, u, u_init, maps, c, tables, inputs, drive, lists, rows, stamps, count):
-    """Potentials [T + 1, size] into `u` at the layer's place, spikes and pooled spikes into `lists`, and each unit's `count`.
+def conv_forward(plan, layer, t0, t1, u, maps, c, tables, inputs, drive, lists, rows, stamps):
+    """The steps t0 .. t1 - 1: potentials into `u` at the layer's place, U[t0] is given; spikes and pooled spikes into `lists`.
 
-    `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size] is a dense current; the others are scratch.
+    `maps` are the guarded currents at t0 and become those at t1. `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size]
+    is a dense current; the others are scratch.
     """
     spike_indptr, spikes, pooled_indptr, pooled = lists
-    steps, size, padded, shift = spike_indptr.shape[1] - 1, plan.size[layer], plan.padded[layer], plan.shift[layer]
-    at, n, m = plan.size_at[layer] * (steps + 1), 0, 0
-    for place in range(0, size, padded):
-        for j in range(padded):
-            u[at + place + j] = u_init if j < plan.channels[layer] else 0
-    maps[: 2 * plan.guarded[layer]] = 0
+    size, at, n, m = plan.size[layer], 0, spike_indptr[layer, t0], pooled_indptr[layer, t0]
     stamps[:] = -1
-    count[:] = 0
-    spike_indptr[layer, 0], pooled_indptr[layer, 0] = 0, 0
-    for t in range(steps):
+    for t in range(t0, t1):
         first = n
-        n = _update(plan, layer, u, at + t * size, at + (t + 1) * size, maps, c, spikes[layer], n)
+        n = _update(plan, layer, u, at, at + size, maps, c, spikes, n)
+        at += size
         spike_indptr[layer, t + 1] = n
-        m = _pool(plan, layer, spikes[layer], first, n, stamps, t, pooled[layer], m)
+        m = _pool(plan, layer, spikes, first, n, stamps, t, pooled, m)
         pooled_indptr[layer, t + 1] = m
         if t > 0:
             deliver(plan, layer, t - 1, tables, maps, 0, False, inputs, lists, rows)
             if drive.shape[0] > 0:
                 add_drive(plan, layer, maps, 0, drive, min(t - 1, drive.shape[0] - 1), False)
-    positions = plan.height[layer] * plan.width[layer]
-    for e in range(n):
-        code = spikes[layer, e]
+
+
+@jit
+def count_spikes(plan, layer, spike_indptr, spikes, count):
+    """The spike `count` of each unit, in the order of torch."""
+    positions, shift = plan.height[layer] * plan.width[layer], plan.shift[layer]
+    count[:] = 0
+    for e in range(spike_indptr[0], spike_indptr[-1]):
+        code = spikes[e]
         count[(code & ((1 << shift) - 1)) * positions + (code >> shift)] += 1

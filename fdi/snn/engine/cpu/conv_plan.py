@@ -38,6 +38,7 @@ class ConvPlan(NamedTuple):
     guarded: np.ndarray  # [L] height (width + 2 guard) padded
     pooled: np.ndarray  # [L] the same as size of what the layers above see
     size_at: np.ndarray  # [L] sums of the sizes before
+    guarded_at: np.ndarray  # [L]
     pooled_at: np.ndarray  # [L]
     spikes_at: np.ndarray  # [L] units before, in the order of torch: channels, height, width
     first_link: np.ndarray  # [L + 1]
@@ -106,7 +107,7 @@ def lay_out(network: Network) -> ConvLayout:
             pool_y=1 if len(first.shape) == 2 else first.pool, synapses=len(first.tau_syn),
             ring=3 if any(p.recurrent for (p, *_), _, _ in grouped[i]) else 1,
             size=height * width * padded, guarded=height * (width + 2 * guard) * padded, pooled=pooled_height * pooled_width * padded,
-            size_at=sum(columns["size"]), pooled_at=sum(columns["pooled"]), first_link=len(links),
+            size_at=sum(columns["size"]), guarded_at=sum(columns["guarded"]), pooled_at=sum(columns["pooled"]), first_link=len(links),
             spikes_at=sum(math.prod(p.shape) for below in network.layers[:i] for p in below),
         )  # fmt: skip
         for field, value in values.items():

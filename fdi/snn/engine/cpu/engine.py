@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -26,18 +27,24 @@ _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float
 _CHUNKS = 8
 """A batch is cut into at least this many chunks, if it has enough samples, so that threads have something to share."""
 
+_EVALUATED = 128
+"""Steps of a window where no gradient is asked for: their potentials stay in the cache."""
+
 
 class CpuEngine:
     """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
 
     `threads`: None takes as many as torch. `chunk`: most samples that one thread computes at a time (small batches are cut into smaller
     chunks); gradients are added in the order of the chunks, so results depend on `chunk` but not on `threads`.
+    `windows`: a training step keeps the potentials of one of so many windows of time and computes those of the others twice; "auto": as
+    few windows as keep the scratch memory of all threads within `memory` GiB. Results do not depend on it.
     """
 
-    def __init__(self, threads: int | None = None, chunk: int = 32) -> None:
+    def __init__(self, threads: int | None = None, chunk: int = 32, windows: int | Literal["auto"] = 1, memory: float = 1.0) -> None:
         self.threads, self.chunk = torch.get_num_threads() if threads is None else threads, chunk
-        if self.threads < 1 or chunk < 1:
-            raise ValueError(f"threads = {threads} and chunk = {chunk} must be at least 1")
+        self.windows, self.memory = windows, memory
+        if self.threads < 1 or chunk < 1 or (windows != "auto" and windows < 1):
+            raise ValueError(f"threads = {threads}, chunk = {chunk} and windows = {windows} must be at least 1")
         self._pool = ThreadPoolExecutor(self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,))
         self._memories: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
 
@@ -84,9 +91,11 @@ class CpuEngine:
         chunks = -(-batch // chunk)
         gradients = memory.gradients(chunks if train else 0, dtype)
         numbers = constants(network, dtype)
+        gradual = train or self.windows != 1
+        span = memory.span(steps, dtype, self.threads, self.windows, self.memory) if gradual else min(steps, _EVALUATED)
 
         def work_off(indices) -> None:
-            with memory.work(steps, dtype) as work:
+            with memory.work(steps, span, gradual, dtype) as work:
                 for i in indices:
                     d_tables = gradients[i] if train else tables[:0]
                     d_tables[:] = 0

@@ -39,23 +39,21 @@ def _update_two(u, t, width, currents, c, spikes, n):
 
 
 @jit
-def hidden_forward(u, currents, channels, exc, recurrent_from, c, indptr, units, counts, table, drive, own, spike_indptr, spikes, count):
-    """Potentials u [T + 1, width] (row t: U[t], row 0 is given), spikes as (spike_indptr [T + 1], spikes), `count` of each unit.
+def hidden_forward(
+    u, t0, t1, currents, channels, exc, recurrent_from, size, c, indptr, units, counts, table, drive, own, spike_indptr, spikes
+):
+    """The steps t0 .. t1 - 1: potentials u [:, width] (row t - t0: U[t], row 0 is given), spikes as (spike_indptr [T + 1], spikes).
 
-    (indptr, units, counts) are the events that arrive in the trial, `table` [:, width] their weight rows; `drive` [0, 1 or T, width] is a
-    dense current of every step; `own` [units, width] are the recurrent weight rows, used for units from `recurrent_from` on.
+    `currents` [2, width] are those at t0 and become those at t1. (indptr, units, counts) are the events that arrive in the trial, `table`
+    [:, width] their weight rows; `drive` [0, 1 or T, width] is a dense current of every step; `own` [size, width] are the recurrent weight
+    rows, used for units from `recurrent_from` on.
     """
-    steps, width, size = u.shape[0] - 1, u.shape[1], count.size
-    ones = counts[:0]
-    currents[:2, :width] = 0
-    count[:] = 0
-    n = 0
-    spike_indptr[0] = 0
-    for t in range(steps):
+    width, ones, n = u.shape[1], counts[:0], spike_indptr[t0]
+    for t in range(t0, t1):
         if channels == 1:
-            n = _update(u, t, width, currents, c, spikes, n)
+            n = _update(u, t - t0, width, currents, c, spikes, n)
         else:
-            n = _update_two(u, t, width, currents, c, spikes, n)
+            n = _update_two(u, t - t0, width, currents, c, spikes, n)
         spike_indptr[t + 1] = n
         if t == 0:
             continue
@@ -72,8 +70,6 @@ def hidden_forward(u, currents, channels, exc, recurrent_from, c, indptr, units,
             gather(currents, (0,), width, own, spikes, ones, start, border)
             if border < stop:
                 gather(currents, (1,), width, own, spikes, ones, border, stop)
-    for e in range(n):
-        count[spikes[e]] += 1
 
 
 @jit
@@ -95,17 +91,25 @@ def readout_forward(u, currents, c, indptr, units, counts, table):
 
 
 @jit
-def collect(layer, sample, plan, spike_indptr, spikes, indptr, arrived, n):
-    """The spikes that `layer` receives from the layers below as one list, written to arrived[n:].
+def count_spikes(spike_indptr, spikes, count):
+    """The spike `count` of each unit."""
+    count[:] = 0
+    for e in range(spike_indptr[0], spike_indptr[-1]):
+        count[spikes[e]] += 1
 
-    Units of a source are shifted by the source's first weight row. `spike_indptr` and `spikes` are those of all layers.
+
+@jit
+def collect(layer, sample, t0, t1, plan, spike_indptr, spikes, indptr, arrived):
+    """The spikes that `layer` receives from the layers below in the steps t0 .. t1 - 1 as one list, written to arrived[indptr[t0]:].
+
+    Units of a source are shifted by the source's first weight row. `spike_indptr` [L, S, T + 1] and `spikes` are those of all layers.
     """
-    indptr[0] = n
-    for t in range(indptr.size - 1):
+    n = indptr[t0]
+    for t in range(t0, t1):
         for q in range(plan.first_source[layer], plan.first_source[layer + 1]):
             source, visible, shift = plan.source_layer[q], plan.source_units[q], plan.source_row[q]
             for e in range(spike_indptr[source, sample, t], spike_indptr[source, sample, t + 1]):
-                unit = spikes[source, sample, e]
+                unit = spikes[e]
                 if unit >= visible:
                     break
                 arrived[n] = unit + shift

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
+from typing import Literal
 
 import numpy as np
 
 from fdi.snn.engine.cpu.conv_chunk import ConvWork
 from fdi.snn.engine.cpu.program import program
-from fdi.snn.engine.cpu.work import Work, zeros
+from fdi.snn.engine.cpu.scratch import allocate, size, zeros
+from fdi.snn.engine.cpu.work import Work
 from fdi.snn.network import Network
 
 
@@ -20,17 +22,33 @@ class Memory:
     def __init__(self, network: Network) -> None:
         self.program = program(network)
         self.layout = self.program.lay_out(network)
-        self._free: dict[tuple[int, np.dtype], SimpleQueue[Work | ConvWork]] = {}
+        self._free: dict[tuple, SimpleQueue[Work | ConvWork]] = {}
         self._gradients: dict[tuple[int, np.dtype], np.ndarray] = {}
 
+    def span(self, steps: int, dtype: np.dtype, threads: int, windows: int | Literal["auto"], memory: float) -> int:
+        """Steps of a window of time; see CpuEngine. ValueError if no number of windows fits into `memory` GiB."""
+        if windows != "auto":
+            return -(-steps // windows)
+        plan = self.layout.plan
+        spans = sorted({-(-steps // n) for n in range(1, steps + 1)}, reverse=True)
+        gib = {span: threads * size(self.program.shapes(plan, steps, span, True), dtype) / 2**30 for span in spans}
+        span = next((span for span in spans if gib[span] <= memory), None)
+        if span is None:
+            raise ValueError(
+                f"{steps} steps of this network need {min(gib.values()):.3g} GiB with {threads} threads, more than engine.memory = "
+                f"{memory:g} GiB; raise engine.memory, or lower threads"
+            )
+        return span
+
     @contextmanager
-    def work(self, steps: int, dtype: np.dtype) -> Iterator[Work | ConvWork]:
-        """Scratch memory that nobody else uses meanwhile."""
-        free = self._free.setdefault((steps, dtype), SimpleQueue())
+    def work(self, steps: int, span: int, gradients: bool, dtype: np.dtype) -> Iterator[Work | ConvWork]:
+        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of `span`, with or without a backward pass."""
+        free = self._free.setdefault((steps, span, gradients, dtype), SimpleQueue())
         try:
             work = free.get_nowait()
         except Empty:
-            work = self.program.allocate(self.layout.plan, steps, dtype)
+            shapes = self.program.shapes(self.layout.plan, steps, span, gradients)
+            work = self.program.work(span, **allocate(shapes, dtype))
         try:
             yield work
         finally:

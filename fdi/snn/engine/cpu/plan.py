@@ -31,6 +31,7 @@ class Plan(NamedTuple):
     recurrent_from: np.ndarray  # [L] first unit that has recurrent projections
     table_at: np.ndarray  # [L] the afferent rows in `tables`
     rows: np.ndarray  # [L] their number
+    arrived_at: np.ndarray  # [L] sum of the rows before, without those of the first layer
     own_at: np.ndarray  # [L] the recurrent rows in `tables`
     own_natural: np.ndarray  # [L, 2] recurrent weights in `natural`, from channel 0 and 1
     first_source: np.ndarray  # [L + 1] range of a layer's sources
@@ -96,7 +97,7 @@ def lay_out(network: Network) -> Layout:
         values = dict(
             units=size, width=width, channels=len(layer[0].tau_syn), exc=border, rows=row, table_at=tables, own_at=tables + row * width,
             recurrent_from=min((home[source][1] for source in own), default=size), own_natural=own_natural,
-            state_at=sum(columns["width"]), count_at=sum(columns["units"]),
+            state_at=sum(columns["width"]), count_at=sum(columns["units"]), arrived_at=sum(columns["rows"][1:]),
         )  # fmt: skip
         for field, value in values.items():
             columns[field].append(value)

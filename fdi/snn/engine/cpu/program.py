@@ -15,7 +15,8 @@ class Program:
     """`dense_from`: see signal.signal. `together`: samples that a kernel computes at a time."""
 
     lay_out: Callable
-    allocate: Callable
+    work: type
+    shapes: Callable
     pack: Callable
     unpack: Callable
     drive: Callable
@@ -25,10 +26,22 @@ class Program:
     together: int
 
 
-_DENSE = Program(plan.lay_out, work.allocate, pack.pack, pack.unpack, pack.drive, pack.drive_gradient, chunk.run_chunk, 0.45, work.BLOCK)
+_DENSE = Program(
+    plan.lay_out,
+    work.Work,
+    work.shapes,
+    pack.pack,
+    pack.unpack,
+    pack.drive,
+    pack.drive_gradient,
+    chunk.run_chunk,
+    0.45,
+    work.BLOCK,
+)
 _CONV = Program(
     conv_plan.lay_out,
-    conv_chunk.allocate,
+    conv_chunk.ConvWork,
+    conv_chunk.shapes,
     conv_pack.pack,
     conv_pack.unpack,
     conv_pack.drive,

@@ -35,16 +35,16 @@ def readout_backward(u, s, mode, peak, slope, rows, c, indptr, units, counts, d_
 
 
 @jit
-def readout_to_source(u, s, mode, peak, slope, weight, rows, g, width, c):
-    """Adds W^T gI[t + 2] to g [S, T + 2, width], the gS of one source; `weight` [classes, source units].
+def readout_to_source(u, s, t0, t1, mode, peak, slope, weight, rows, g, width, c):
+    """Adds W^T gI[t] to row t - t0 of g [S, :, width], the gS[t - 2] of one source, for t = t1 - 1 .. t0; `weight` [classes, source units].
 
     The readout is linear and all its units have the same constants, so W^T is taken before the recursion in time: the loss pulls at few
-    steps, and a row of weights is added there instead of a product in every step. `rows` [2, width] is scratch: gU and gI behind W^T.
+    steps, and a row of weights is added there instead of a product in every step. `rows` [2, width]: gU and gI behind W^T, at t1 (0 at the
+    end of the trial), become those at t0.
     """
     last, classes, units = u.shape[1] - 1, weight.shape[0], weight.shape[1]
     beta_m, gain, beta_s = fill(c[0]), fill(c[1]), fill(c[3])
-    rows[:2, :width] = 0
-    for t in range(last, 2, -1):
+    for t in range(t1, max(t0, 2), -1):
         if mode != LAST or t == last:
             for k in range(classes):
                 if slope[s, k] != 0 and (mode != MAX or u[s, t, k] == peak[s, k]):
@@ -55,4 +55,4 @@ def readout_to_source(u, s, mode, peak, slope, weight, rows, g, width, c):
             gi = beta_s * load(rows, (1, j)) + gain * gu
             store(rows, (1, j), gi)
             store(rows, (0, j), beta_m * gu)
-            store(g, (s, t - 3, j), load(g, (s, t - 3, j)) + gi)
+            store(g, (s, t - 1 - t0, j), load(g, (s, t - 1 - t0, j)) + gi)

@@ -122,6 +122,13 @@ def add(target, place, source, other, width):
         store(target, place + (j,), load(target, place + (j,)) + load(source, other + (j,)))
 
 
+@jit
+def copy(source, start, target, to, n):
+    """target[to : to + n] = source[start : start + n], of flat arrays and whole vectors."""
+    for j in range(0, n, BYTES // source.itemsize):
+        store(target, (to + j,), load(source, (start + j,)))
+
+
 @inlined
 def append(units, n, mask, first):
     """Append first + lane, for every lane where the mask is true, to units[n:]; return the new n."""

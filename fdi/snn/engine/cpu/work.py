@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from fdi.snn.engine.cpu.plan import Plan
 
@@ -14,45 +13,49 @@ BLOCK = 8
 
 
 class Work(NamedTuple):
-    """For a block of S samples, T steps, L layers (the readout last), W = widest layer; flat arrays hold layer after layer."""
+    """For a block of S samples, T steps in windows of `span`, L layers (the readout last), W = widest layer; flat arrays hold layer after
+    layer. Without gradients those for the backward pass are empty, and `saved` is that of one
+    window.
+    """
 
-    potentials: np.ndarray  # [sum of S (T + 1) width]
-    adjoints: np.ndarray  # [sum of S (T + 2) width] gS, then gI of channel 0
+    span: int
+    saved: np.ndarray  # [windows sum of S 3 width] potential and currents at the beginning of each window
+    potentials: np.ndarray  # [sum of S (span + 1) width]
+    adjoints: np.ndarray  # [sum of S (span + 4) width] gS, then gI of channel 0, from two steps before to two behind the window
     adjoints_1: np.ndarray  # the same of channel 1, if a layer has one
-    spike_indptr: np.ndarray  # [L, S, T + 1]
-    spikes: np.ndarray  # [L, S, units T]
-    indptr: np.ndarray  # [L, S, T + 1] what arrives from below, ranges of the flat `arrived[layer]`
-    arrived: np.ndarray  # [L, S units T]
+    gu: np.ndarray  # [sum of S width] gradient of the potential
+    leak: np.ndarray  # [sum of S 2 width] the readout's adjoints as its sources see them
+    readout: np.ndarray  # [S, T + 1, classes padded] potentials
+    spike_indptr: np.ndarray  # [L - 1, S, T + 1] ranges of the flat `spikes`
+    spikes: np.ndarray
+    indptr: np.ndarray  # [L, S, T + 1] what arrives from below, ranges of the flat `arrived`
+    arrived: np.ndarray
     rows: np.ndarray  # [2, W] currents
-    pulls: np.ndarray  # [S, W] gradient of the potential
     peak: np.ndarray  # [S, classes padded]
     slope: np.ndarray  # [S, classes padded]
     pull: np.ndarray  # [S, hidden units] gradient of the bounds
 
 
-def allocate(plan: Plan, steps: int, dtype: np.dtype) -> Work:
-    """Scratch memory for trials of `steps`."""
-    samples = BLOCK
-    layers, widest, total = len(plan.units), int(plan.width.max()), int(plan.width.sum())
-    classes, hidden = int(plan.width[-1]), int(plan.population_at[-1])
-    above = max(int(plan.rows[1:].max()), int(plan.units[:-1].max()))
+def shapes(plan: Plan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
+    """The shape of each part of the scratch memory. A neuron spikes in every second step at most: it is reset in between."""
+    n, total, widest, classes = BLOCK, int(plan.state_at[-1]), int(plan.width.max()), int(plan.width[-1])
     second = total if plan.channels.max() > 1 else 0
-    return Work(
-        potentials=zeros(samples * (steps + 1) * total, dtype=dtype),
-        adjoints=zeros(samples * (steps + 2) * total, dtype=dtype),
-        adjoints_1=zeros(samples * (steps + 2) * second, dtype=dtype),
-        spike_indptr=np.zeros((layers, samples, steps + 1), dtype=np.int64),
-        spikes=np.zeros((layers, samples, above * steps), dtype=np.int32),
-        indptr=np.zeros((layers, samples, steps + 1), dtype=np.int64),
-        arrived=np.zeros((layers, samples * above * steps), dtype=np.int32),
-        rows=zeros(2, widest, dtype=dtype),
-        pulls=zeros(samples, widest, dtype=dtype),
-        peak=zeros(samples, classes, dtype=dtype),
-        slope=zeros(samples, classes, dtype=dtype),
-        pull=zeros(samples, hidden, dtype=dtype),
+    hidden, layers, most = int(plan.population_at[-1]), len(plan.units), -(-steps // 2)
+    backward = n * total * gradients
+    return dict(
+        saved=((-(-steps // span) if gradients else 1) * 3 * n * total,),
+        potentials=(n * (span + 1) * total,),
+        adjoints=(backward * (span + 4),),
+        adjoints_1=(n * second * gradients * (span + 4),),
+        gu=(backward,),
+        leak=(2 * backward,),
+        readout=(n, steps + 1, classes),
+        spike_indptr=(layers - 1, n, steps + 1),
+        spikes=(n * hidden * most,),
+        indptr=(layers, n, steps + 1),
+        arrived=(n * int(plan.rows[1:].sum()) * most,),
+        rows=(2, widest),
+        peak=(n, classes),
+        slope=(n, classes),
+        pull=(n, hidden),
     )
-
-
-def zeros(*shape: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros that start at a multiple of 64 bytes, as vectors like it (torch aligns its memory, numpy does not)."""
-    return torch.zeros(shape, dtype=getattr(torch, dtype.name)).numpy()
