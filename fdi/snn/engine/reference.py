@@ -29,11 +29,11 @@ class ReferenceEngine:
 
     @torch.no_grad()
     def evaluate(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
-        return _outcome(run(network, dense(network, inputs)), labels, objective)[1]
+        return score(run(network, dense(network, inputs)), labels, objective)[1]
 
     def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
         network.zero_grad(set_to_none=True)
-        loss, outcome = _outcome(run(network, dense(network, inputs)), labels, objective)
+        loss, outcome = score(run(network, dense(network, inputs)), labels, objective)
         if loss.requires_grad:  # in fewer than three steps nothing that a weight delivers reaches the readout
             loss.backward()
         for weight in network.parameters():
@@ -136,7 +136,8 @@ class _Neurons:
         return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}[kind]
 
 
-def _outcome(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
+def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
+    """(loss, what to report) of a batch."""
     targets = torch.as_tensor(labels, dtype=torch.int64, device=activity.readout.device)
     task = objective.task(activity.readout, targets)
     regularizer = objective.regularizer(activity.counts)

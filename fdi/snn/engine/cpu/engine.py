@@ -12,6 +12,7 @@ import torch
 
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
+from fdi.snn.engine.checks import check_input, check_labels
 from fdi.snn.engine.cpu.chunk import add_up
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
@@ -73,8 +74,8 @@ class CpuEngine:
         layout, program = memory.layout, memory.program
         batch, steps, classes = len(inputs), inputs.steps, network.readout.units
         labels = np.require(labels, np.int64, ("C", "W"))
-        if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
+        check_input(network, inputs)
+        check_labels(network, inputs, labels)
         x = signal(network, inputs, dtype, program.dense_from)
         tables, natural = program.pack(layout, network.projections[0].weight.dtype)
         current = program.drive(layout, x.values, tables)

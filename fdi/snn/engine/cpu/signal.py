@@ -21,15 +21,11 @@ class Signal(NamedTuple):
 
 
 def signal(network: Network, inputs: Input, dtype: np.dtype, dense_from: float) -> Signal:
-    """The input as a Signal with the precision of the weights; ValueError if it does not fit the network.
+    """The input as a Signal with the precision of the weights.
 
     `dense_from`: share of non-zero numbers from which frames are kept as they are.
     """
     size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
-    if math.prod(inputs.shape) != size:
-        raise ValueError(f"the input has shape {tuple(inputs.shape)}, but the network takes {network.input_shape}")
-    if batch < 1 or steps < 1:
-        raise ValueError(f"the input has {batch} samples of {steps} steps; both must be at least 1")
     if isinstance(inputs, Constant):
         return _silent(batch, steps, inputs.image(dtype.type).reshape(batch, 1, size))
     if isinstance(inputs, Frames):
@@ -38,8 +34,6 @@ def signal(network: Network, inputs: Input, dtype: np.dtype, dense_from: float) 
             return _silent(batch, steps, values.astype(dtype))
         inputs = sparse(values)
     units = np.require(inputs.units, np.int32, ("C", "W"))
-    if units.size and not 0 <= units.min() <= units.max() < size:
-        raise ValueError(f"event units {units.min()} to {units.max()} do not fit into {size} input units")
     counts = np.empty(0, dtype) if inputs.counts is None else np.require(inputs.counts, dtype, ("C", "W"))
     return Signal(np.require(inputs.indptr, np.int64, ("C", "W")), units, counts, np.empty((batch, 0, size), dtype))
 

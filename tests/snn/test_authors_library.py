@@ -1,4 +1,4 @@
-"""The reference engine against numbers computed with the authors' own library, in float64."""
+"""All engines against numbers computed with the authors' own library, in float64."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from fdi.inputs import Frames
+from fdi.snn.engine.cpu import CpuEngine
+from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import Network
@@ -21,6 +23,7 @@ NETWORKS = {
     "conv2d": lambda: conv((2, 6, 6), filters=(4, 5), kernel=3, padding=2, pool=(2, 1), **SPEC),
     "dale": lambda: dale((30,), excitatory=16, inhibitory=4, **SPEC),
 }
+ENGINES = {"reference": ReferenceEngine, "cpu": lambda: CpuEngine(threads=2, chunk=3), "cuda": CudaEngine}
 DALE_ORDER = ("input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", "e1->readout")
 
 
@@ -37,10 +40,9 @@ def case(request, shared) -> tuple[Network, list[torch.Tensor], dict[str, np.nda
     return network, weights, expected
 
 
-def test_forward_equals_the_authors_library(case):
+def test_spikes_and_potentials_equal_the_authors_library(case):
     network, _, expected = case
     activity = ReferenceEngine().simulate(network, Frames(expected["x"]), record=("spikes", "potentials"))
-    np.testing.assert_allclose(activity.readout.numpy().swapaxes(0, 1), expected["readout"], rtol=0, atol=1e-9)
     for i, population in enumerate(network.hidden):
         spikes = activity.spikes[population.name].numpy().swapaxes(0, 1)
         assert spikes.sum() > 0
@@ -49,11 +51,16 @@ def test_forward_equals_the_authors_library(case):
         np.testing.assert_allclose(potentials, expected[f"mem_{i}"], rtol=0, atol=1e-9)
 
 
-def test_loss_and_gradients_equal_the_authors_library(case):
+@pytest.mark.parametrize("name", ENGINES)
+def test_readout_loss_and_gradients_equal_the_authors_library(name, case):
     network, weights, expected = case
-    outcome = ReferenceEngine().step(network, Frames(expected["x"]), expected["y"], OBJECTIVE)
+    engine, x = ENGINES[name](), Frames(expected["x"])
+    np.testing.assert_allclose(engine.simulate(network, x).readout.numpy().swapaxes(0, 1), expected["readout"], rtol=0, atol=1e-9)
+    outcome = engine.step(network, x, expected["y"], OBJECTIVE)
     assert outcome.task / outcome.samples == pytest.approx(float(expected["loss"]), abs=1e-9)
     assert outcome.regularizer / outcome.samples == pytest.approx(float(expected["reg"]), abs=1e-9)
+    for i, population in enumerate(network.hidden):
+        np.testing.assert_array_equal(outcome.counts[population.name], expected[f"spikes_{i}"].sum((0, 1)))
     for i, weight in enumerate(weights):
         assert np.abs(expected[f"grad_{i}"]).max() > 0
         np.testing.assert_allclose(weight.grad.numpy(), expected[f"grad_{i}"], rtol=0, atol=1e-9)

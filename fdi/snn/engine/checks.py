@@ -1,0 +1,30 @@
+"""What an engine refuses before it computes: indices that would read or write elsewhere."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fdi.inputs import Events, Input
+from fdi.snn.network import Network
+
+
+def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:
+    """ValueError unless there is one class for each sample."""
+    batch, classes = len(inputs), network.readout.units
+    if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
+
+
+def check_input(network: Network, inputs: Input) -> None:
+    """ValueError unless the input fits the network."""
+    size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
+    if math.prod(inputs.shape) != size:
+        raise ValueError(f"the input has shape {tuple(inputs.shape)}, but the network takes {network.input_shape}")
+    if batch < 1 or steps < 1:
+        raise ValueError(f"the input has {batch} samples of {steps} steps; both must be at least 1")
+    if isinstance(inputs, Events):
+        units = inputs.units
+        if units.size and not 0 <= units.min() <= units.max() < size:
+            raise ValueError(f"event units {units.min()} to {units.max()} do not fit into {size} input units")

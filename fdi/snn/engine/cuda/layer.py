@@ -1,0 +1,117 @@
+"""The equations of one layer over a whole trial, forward and adjoint (the reset is detached).
+
+Input X_c[s] reaches the potential through a fixed filter in time, which is one matrix product for all steps s and t:
+
+    D[t] = sum_c sum_s A_c[t, s] X_c[s],        A_c[t, s] = (1 - beta_m) sign_c beta_s,c^(t - s - 2) for s <= t - 2
+    U[t+1] = (beta_m U[t] + D[t]) (1 - S[t])
+    gU[t] = gS[t] / (beta |U[t] - theta| + 1)^2 + beta_m gD[t],        gD[t] = (1 - S[t]) gU[t+1]
+    gX_c[s] = sum_t A_c[t, s] gD[t]
+
+so only the reset is left to a loop over time, and the currents of recurrent projections. What arrives in the last two steps has no effect.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from fdi.snn.engine.cuda.product import source_gradient
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection
+
+
+def filters(population: Population, dt: float) -> list[tuple[float, float]]:
+    """(beta_s, gain (1 - beta_m) sign) of each channel."""
+    beta_m, betas = population.decays(dt)
+    return [(beta, (1 - beta_m) * sign) for beta, sign in zip(betas, population.signs)]
+
+
+def powers(beta: float, delay: int, steps: int, like: Tensor) -> Tensor:
+    """beta^(t - s - delay) for s <= t - delay, else 0, [T, T - delay]."""
+    t = torch.arange(steps, device=like.device, dtype=torch.float64)
+    lag = t[:, None] - t[: steps - delay] - delay
+    return (beta ** lag.clamp(min=0)).tril(-delay).to(like.dtype)
+
+
+def drive(population: Population, dt: float, steps: int, arrived: list[Tensor | None], batch: int, like: Tensor) -> Tensor:
+    """[T + 1, B, *shape]: u_init, then D[t]; `arrived[c]` is X_c, [T - 2, B, *shape], or [1, B, *shape] if it is the same in every step."""
+    u = like.new_zeros(steps + 1, batch, *population.shape)
+    u[0] = population.u_init
+    for x, (beta, gain) in zip(arrived, filters(population, dt)):
+        if x is not None:
+            a = powers(beta, 2, steps, like)
+            u[1:].view(steps, -1).addmm_(a if len(x) == steps - 2 else a.sum(1, keepdim=True), x.flatten(1), alpha=gain)
+    return u
+
+
+def arrived_gradient(population: Population, dt: float, channel: int, d_TBN: Tensor) -> Tensor:
+    """gX_c [T - 2, B, *shape] for gD [T, B, *shape]."""
+    beta, gain = filters(population, dt)[channel]
+    x = powers(beta, 2, len(d_TBN), d_TBN).T @ d_TBN.flatten(1)
+    return x.mul_(gain).view(-1, *d_TBN.shape[1:])
+
+
+def integrate(readout: Population, dt: float, u: Tensor) -> Tensor:
+    """U[t+1] of a population without reset, [T, B, *shape], for what `drive` returns."""
+    beta_m, _ = readout.decays(dt)
+    u[1] += beta_m * u[0]
+    return (powers(beta_m, 0, len(u) - 1, u) @ u[1:].flatten(1)).view_as(u[1:])
+
+
+def integrate_gradient(readout: Population, dt: float, d_TBN: Tensor) -> Tensor:
+    """gD of a population without reset for the gradient of its potential after each step."""
+    beta_m, _ = readout.decays(dt)
+    return (powers(beta_m, 0, len(d_TBN), d_TBN).T @ d_TBN.flatten(1)).view_as(d_TBN)
+
+
+def by_channel(links: list[Projection]) -> list[tuple[tuple[str, int], list[Projection]]]:
+    """Recurrent projections that arrive at the same (target, channel)."""
+
+    def key(link: Projection) -> tuple[str, int]:
+        return link.target, link.channel
+
+    return [(k, list(group)) for k, group in groupby(sorted(links, key=key), key)]
+
+
+def scan(layer: tuple[Population, ...], links: list[Projection], dt: float, u: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Spikes [T, B, *shape], truth values; `u` is what `drive` returns for each population and becomes the potentials, in place."""
+    populations = {p.name: p for p in layer}
+    spikes = {name: torch.empty_like(u[name][1:], dtype=torch.bool) for name in populations}
+    channels = [(key, group, torch.zeros_like(u[key[0]][0])) for key, group in by_channel(links)]
+    for t in range(len(u[layer[0].name]) - 1):
+        for (target, channel), group, current in channels if t >= 2 else ():
+            beta, gain = filters(populations[target], dt)[channel]
+            current.mul_(beta)
+            for link in group:
+                current += link(spikes[link.source][t - 2].to(current.dtype))
+            u[target][t + 1].add_(current, alpha=gain)
+        for name, p in populations.items():
+            torch.gt(u[name][t], p.theta, out=spikes[name][t])
+            u[name][t + 1].add_(u[name][t], alpha=p.decays(dt)[0]).masked_fill_(spikes[name][t], 0)
+    return spikes
+
+
+def adjoint(
+    layer: tuple[Population, ...], links: list[Projection], dt: float, u: dict[str, Tensor], spikes: dict[str, Tensor], g: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """gD [T, B, *shape] of each population.
+
+    `g` [T + 1, B, *shape] is gS, with zeros in row T, and becomes gU; `u`, the potentials, becomes the surrogate derivative.
+    """
+    populations = {p.name: p for p in layer}
+    alive = {p.name: spikes[p.name].logical_not().to(u[p.name].dtype) for p in layer}
+    for name, p in populations.items():
+        g[name] *= u[name].sub_(p.theta).abs_().mul_(p.beta).add_(1).square_().reciprocal_()
+    channels = [(key, group, torch.zeros_like(g[key[0]][0])) for key, group in by_channel(links)]
+    steps = len(alive[layer[0].name])
+    for t in range(steps - 1, 0, -1):
+        for (target, channel), group, current in channels if t + 2 < steps else ():
+            beta, gain = filters(populations[target], dt)[channel]
+            current.mul_(beta).addcmul_(alive[target][t + 2], g[target][t + 3], value=gain)
+            for link in group:
+                g[link.source][t].addcmul_(u[link.source][t], source_gradient(link, populations[link.source].shape, current))
+        for name, p in populations.items():
+            g[name][t].addcmul_(alive[name][t], g[name][t + 1], value=p.decays(dt)[0])
+    return {name: a.mul_(g[name][1:]) for name, a in alive.items()}
