@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import Dataset
 from fdi.init import baselines, fluct
+from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
@@ -59,11 +60,10 @@ def engine(config: DictConfig) -> Any:
         raise ValueError(f"engine={name} does not run on device={device}; use engine={device} or engine=reference")
     if name != "cpu" and config.engine.checkpoint != "none":
         raise ValueError(f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with engine={name}; leave it out")
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = True, False
     if name == "reference":
         return ReferenceEngine()
     if name == "cuda":
-        from fdi.snn.engine.cuda import CudaEngine
-
         return CudaEngine()
     from fdi.snn.engine.cpu.engine import CpuEngine  # Numba: only where it is used
 

@@ -22,7 +22,11 @@ UNITS, CLASSES, DT = 9, 4, 2e-3
 KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
 MAPS = ("conv", "recurrent conv", "dale conv", "dale conv without recurrent excitation")
 PROPERTY = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
-ENGINES = {"cpu": lambda chunk: CpuEngine(threads=2, chunk=chunk), "cuda": lambda chunk: CudaEngine()}
+ENGINES = {
+    "cpu": lambda chunk: CpuEngine(threads=2, chunk=chunk),
+    "cpu in windows of time": lambda chunk: CpuEngine(threads=2, chunk=chunk, windows=3),
+    "cuda": lambda chunk: CudaEngine(),
+}
 OBJECTIVES = [
     Objective(),
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
@@ -164,14 +168,14 @@ def test_gradients_equal_the_reference_in_float32(make, case):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *MAPS])
-def test_gradients_are_bit_identical_for_any_number_of_threads(kind):
+def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind):
     network = build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if kind in MAPS else build(kind, 20, [33, 17], skip=False)
     draw_weights(network, 10.0, seed=0)
     x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
     labels = np.arange(23) % CLASSES
     results = []
-    for threads in (1, 1, 2, 3):
-        engine = CpuEngine(threads, chunk=4)
+    for threads, windows in ((1, 1), (1, 1), (2, 1), (3, 3), (1, 7), (2, 20)):
+        engine = CpuEngine(threads, chunk=4, windows=windows)
         engine.step(network, x, labels, OBJECTIVES[1])
         engine.step(network, x, labels, OBJECTIVES[1])
         results.append(gradients(network))
