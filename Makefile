@@ -36,7 +36,7 @@ fig-%: $(INSTALLED)
 report: $(INSTALLED) ## write results/report.html: figures, tables, where they come from
 	$(BIN)/python -m fdi.figures.report
 
-bench: $(INSTALLED) ## measure training speed
+bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py
 
 clean: ## remove what was built; .venv, data and results stay

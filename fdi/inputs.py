@@ -36,20 +36,17 @@ class Events:
     def take(self, indices: np.ndarray) -> Events:
         """The samples `indices`, in that order, with their events copied together."""
         indices = np.asarray(indices, dtype=np.int64)
-        starts = self.indptr[indices * self.steps]
-        stops = self.indptr[(indices + 1) * self.steps]
-        offsets = np.zeros(len(indices), dtype=np.int64)
-        np.cumsum((stops - starts)[:-1], out=offsets[1:])
-        steps = indices[:, None] * self.steps + np.arange(self.steps)
-        body = self.indptr[steps] - (starts - offsets)[:, None]
-        total = int((stops - starts).sum())
+        body = self.indptr[:-1].reshape(-1, self.steps)[indices]
+        starts, stops = body[:, 0].copy(), self.indptr[(indices + 1) * self.steps]
+        lengths = stops - starts
+        body -= (stops - np.cumsum(lengths))[:, None]
         pieces = [slice(a, b) for a, b in zip(starts.tolist(), stops.tolist())]
 
         def gather(table: np.ndarray) -> np.ndarray:
             return np.concatenate([table[piece] for piece in pieces]) if pieces else table[:0]
 
         counts = None if self.counts is None else gather(self.counts)
-        return replace(self, indptr=np.append(body.ravel(), total), units=gather(self.units), counts=counts)
+        return replace(self, indptr=np.append(body, lengths.sum()), units=gather(self.units), counts=counts)
 
     def dense(self, dtype=np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""

@@ -1,9 +1,7 @@
-"""Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads abcde] [--rounds 9] [--out results/bench.csv].
+"""Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads a b ...] [--rounds 9] [--out results/bench.csv].
 
-One step is forward, loss, backward and optimizer on one batch in memory. The libraries take turns, round after round, so that whatever
-else the machine does hits all of them; reported are the median time, the ratio to stork's time in the same round (median, and quartiles),
-and, from a process of its own, the first step cold (nothing compiled or cached), the first step warm, and the peak memory above what was in
-use before the first step.
+The workload "epoch" is a whole training loop of fdi; its table stands beside the other one. See benchmark/steps.py, floors.py and epoch.py
+for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -11,115 +9,23 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import platform
-import subprocess
-import sys
-import tempfile
-import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
-import torch
-from bench_peers import CLASSES, DENSITY, WORKLOADS, available
+from benchmark import epoch
+from benchmark.steps import alone, compare
+from benchmark.workloads import WORKLOADS
 
-from fdi.inputs import Events
+from fdi.analysis.results import own
+from fdi.figures import speed
+from fdi.figures.cli import draw
 
-NOT_BUILT = {"e": ("snntorch", "norse", "spikingjelly", "sinabs")}
-"""Libraries without a neuron of two synaptic currents."""
-
-
-def batch(work: dict) -> tuple[Events, np.ndarray]:
-    """Random events of the workload's density, and random labels."""
-    rng = np.random.default_rng(0)
-    rows, size = work["batch"] * work["steps"], int(np.prod(work["shape"]))
-    counts = rng.binomial(size, DENSITY, rows)
-    units = np.concatenate([np.sort(rng.choice(size, n, replace=False)) for n in counts]).astype(np.int32)
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return Events(indptr, units, work["shape"], work["steps"]), rng.integers(0, CLASSES, work["batch"])
-
-
-def alone(library: str, workload: str) -> dict:
-    """First step, second step and peak memory, measured in this process."""
-    work = WORKLOADS[workload]
-    step = available()[library](work, *batch(work))
-    before, times = _forget_peak(), []
-    for _ in range(3):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return {"first": times[0], "peak_mib": _memory("VmHWM") - before}
-
-
-def _memory(field: str) -> float:
-    """MiB of this process, from Linux; NaN elsewhere."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan"))
-
-
-def _forget_peak() -> float:
-    """Start a new peak of memory; returns what is in use, in MiB."""
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        clear.write_text("5")
-    return _memory("VmRSS")
-
-
-def in_own_process(library: str, workload: str) -> dict:
-    """`alone` twice: with an empty cache of compiled code, and with the cache that the first left."""
-    with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, __file__, "--alone", library, workload]
-        options = dict(env={**os.environ, "NUMBA_CACHE_DIR": cache}, check=True, stdout=subprocess.PIPE, text=True)
-        runs = [json.loads(subprocess.run(command, **options).stdout.splitlines()[-1]) for _ in range(2)]
-    return {"cold_s": runs[0]["first"], "warm_s": runs[1]["first"], "peak_mib": runs[1]["peak_mib"]}
-
-
-def compare(workload: str, rounds: int) -> list[dict]:
-    """One row for each library."""
-    work = WORKLOADS[workload]
-    x, labels = batch(work)
-    builders = {name: build for name, build in available().items() if name not in NOT_BUILT.get(workload, ())}
-    steps = {name: build(work, x, labels) for name, build in builders.items()}
-    times = {name: [] for name in steps}
-    losses = {name: step() for name, step in steps.items()}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    base = "stork" if "stork" in times else "reference"
-    rows = []
-    for name, seconds in times.items():
-        low, ratio, high = np.percentile(np.array(times[base]) / np.array(seconds), [25, 50, 75])
-        row = dict(workload=workload, about=work["about"], library=name, median_ms=1e3 * float(np.median(seconds)), relative_to=base)
-        row |= dict(ratio=ratio, ratio_low=low, ratio_high=high, first_loss=losses[name], **in_own_process(name, workload))
-        rows.append(row | dict(version=_version(name), torch=torch.__version__, threads=torch.get_num_threads(), machine=_machine()))
-        print(
-            f"{workload:5}{name:14}{row['median_ms']:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base}  loss {losses[name]:.4f}"
-            f"  cold {row['cold_s']:.2f} s  warm {row['warm_s']:.2f} s  peak {row['peak_mib']:.0f} MiB",
-            flush=True,
-        )
-    return rows
-
-
-def _version(library: str) -> str:
-    try:
-        return version("fdi" if library == "reference" else library)
-    except PackageNotFoundError:
-        return ""
-
-
-def _machine() -> str:
-    path = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in path.read_text().splitlines() if "model name" in line] if path.exists() else []
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+EPOCH = "epoch"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=WORKLOADS)
+    choices = [*WORKLOADS, EPOCH]
+    parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("results/bench.csv"))
     parser.add_argument("--alone", nargs=2, metavar=("LIBRARY", "WORKLOAD"), help=argparse.SUPPRESS)
@@ -127,13 +33,30 @@ def main() -> None:
     if options.alone:
         print(json.dumps(alone(*options.alone)))
         return
-    rows = [row for workload in options.workloads for row in compare(workload, options.rounds)]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="") as file:
+    rows = [row for workload in options.workloads if workload != EPOCH for row in compare(workload, options.rounds)]
+    if rows:
+        write(options.out, rows)
+    if EPOCH in options.workloads:
+        epochs = [row for output in epoch.OUTPUTS for row in epoch.measure(output)]
+        write(options.out.with_stem(f"{options.out.stem}_epoch"), epochs)
+    if rows:
+        draw_speed(options.out)
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    print(f"written to {options.out}")
+    print(path)
+
+
+def draw_speed(table: Path) -> None:
+    """The figure of `table`, in the folder figures beside it."""
+    page = speed.page(own(table.parent).table(table.stem))
+    for file in draw(speed, page, table.parent / "figures" / "speed"):
+        print(file)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,19 @@ def test_speed(tmp_path, drawn):
     assert [bar.get_width() for bar in axes["a"].patches] == [1234.5, 12.3]
 
 
+def test_speed_shows_the_floors(tmp_path, drawn):
+    columns = "workload,about,library,median_ms,dense_floor_ms,event_floor_ms,above_floor,torch,threads,machine"
+    libraries = (("fdi", 8.0, 4.0), ("stork", 200.0, 10.0))
+    rows = [f"{w},dense {w},{library},{ms},20,2,{above},2.9,2,a machine" for w in "ab" for library, ms, above in libraries]
+    (tmp_path / "bench.csv").write_text("\n".join([columns, *rows, ""]))
+    figure, axes = drawn(speed, speed.data(own(tmp_path))[""])
+    for panel in axes.values():
+        assert {line.get_linestyle(): line.get_xdata()[0] for line in panel.lines} == {"--": 20, "-": 2}
+        assert panel.get_xlim()[0] < 2
+        assert [text.get_text() for text in panel.texts] == ["200 ms", "8 ms, 4 x its floor"]
+    assert [line.get_linestyle() for line in figure.legends[0].get_lines()] == ["--", "-"]
+
+
 def test_own_runs_win_over_the_reference(write_run, tmp_path):
     write_run("fluct", 0, [0.1, 0.3])
     mine = own(tmp_path)

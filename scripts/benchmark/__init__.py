@@ -1,0 +1,1 @@
+"""Training speed: workloads, libraries, what the machine could do, and where an epoch goes."""

@@ -1,0 +1,119 @@
+"""Where an epoch of the default run goes: training steps, the validation split, and all that a user's run does besides.
+
+The run is the one of `fdi-run`, with metrics, checkpoint, status and progress, once with its output in a file and once on a terminal. The
+first epoch is not counted; an epoch lasts from the end of one checkpoint to the end of the next.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from hydra.utils import get_class
+
+import fdi.run
+from benchmark import machine
+from fdi.cli.cells import Cell, compose_cells
+from fdi.data.dataset import Split
+from fdi.snn.engine.cpu import CpuEngine
+from fdi.track.console import Reporter
+from fdi.track.metrics import Metrics
+from fdi.train import checkpoint
+
+EPOCHS = 21
+OUTPUTS = ("file", "terminal")
+Spans = dict[str, list[tuple[float, float]]]
+
+
+def measure(output: str) -> list[dict]:
+    """A row for each part of an epoch; "everything else" is an epoch without steps and evaluation, the parts below it are in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        cell = _cell(Path(folder))
+        with _watched(cell) as spans, _output(output, Path(folder)):
+            fdi.run.run(cell.config, cell.directory)
+    ends = [stop for _, stop in spans["checkpoint"]]
+    epochs = len(ends) - 1
+    parts = {name: sum(b - a for a, b in found if ends[0] < a < ends[-1]) / epochs for name, found in spans.items()}
+    total = (ends[-1] - ends[0]) / epochs
+    step, evaluation = parts.pop("step"), parts.pop("evaluation")
+    rest = total - step - evaluation
+    found = {"epoch": total, "step": step, "evaluation": evaluation, "everything else": rest, **parts, "loop": rest - sum(parts.values())}
+    shares = ", ".join(f"{name} {seconds / total:.1%}" for name, seconds in list(found.items())[1:])
+    print(f"epoch, output to a {output}: {1e3 * total:.0f} ms; {shares}", flush=True)
+    about = dict(batch=cell.config.trainer.batch_size, epochs=epochs, torch=torch.__version__, threads=torch.get_num_threads())
+    return [
+        dict(output=output, part=name, ms=1e3 * seconds, share=seconds / total, **about, machine=machine.name())
+        for name, seconds in found.items()
+    ]
+
+
+def _cell(folder: Path) -> Cell:
+    overrides = [f"paths.results={folder}", f"trainer.epochs={EPOCHS}"]
+    (cell,) = compose_cells(Namespace(overrides=overrides, multirun=False, cfg=None, config_name=None, config_dir=None))
+    return cell
+
+
+@contextmanager
+def _watched(cell: Cell) -> Iterator[Spans]:
+    """Notes when the parts of a run begin and end."""
+    parts = {
+        "step": [(CpuEngine, "step")],
+        "evaluation": [(CpuEngine, "evaluate")],
+        "data": [(Split, "batch")],
+        "optimizer": [(get_class(cell.config.optimizer._target_), "step")],
+        "checkpoint": [(checkpoint, "save")],
+        "metrics and status": [(Metrics, "append"), (fdi.run, "write_status")],
+        "progress": [(Reporter, "batch"), (Reporter, "row")],
+    }
+    spans: Spans = {name: [] for name in parts}
+    with ExitStack() as stack:
+        for name, places in parts.items():
+            for owner, function in places:
+                stack.enter_context(mock.patch.object(owner, function, _noted(getattr(owner, function), spans[name])))
+        yield spans
+
+
+def _noted(function: Callable[..., Any], spans: list[tuple[float, float]]) -> Callable[..., Any]:
+    @wraps(function)
+    def noted(*arguments: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spans.append((start, time.perf_counter()))
+
+    return noted
+
+
+@contextmanager
+def _output(output: str, folder: Path) -> Iterator[None]:
+    """Standard output goes to a file, or to a terminal that nobody looks at."""
+    if output == "file":
+        with (folder / "output.log").open("w") as file, redirect_stdout(file):
+            yield
+        return
+    looking, terminal = os.openpty()
+    reader = threading.Thread(target=_drain, args=(looking,))
+    reader.start()
+    with os.fdopen(terminal, "w") as file, redirect_stdout(file), mock.patch.dict(os.environ, TERM="xterm"):
+        yield
+    reader.join()
+    os.close(looking)
+
+
+def _drain(terminal: int) -> None:
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:  # Linux says so when the other end is closed
+        return

@@ -1,0 +1,97 @@
+"""The least that a training step must compute and move: by the dense algorithm, and by events as fdi does it.
+
+Counted for the network, the input and the spikes before training. A spike of step t is in the potential from step t + 2 on, so those of
+the last two steps count nothing. An addition counts as a multiply-add: it takes one instruction as well.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fdi.inputs import Events
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.network import INPUT, Network
+from fdi.snn.projection import Projection
+
+LATE = 2  # steps at the end whose spikes arrive too late
+REAL, INDEX, POINTER = 4, 4, 8  # bytes
+OPTIMIZER = 8  # reads and writes of a weight, its gradient and its two moments
+
+
+class Counts(NamedTuple):
+    """Of one training step: multiply-adds of both algorithms, and bytes of the second."""
+
+    dense: float
+    event: float
+    moved: float
+
+
+def count(network: Network, x: Events) -> Counts:
+    """For a batch `x`, and a loss that pulls at each readout once in a trial."""
+    batch, late = len(x), len(x) * max(0, x.steps - LATE)
+    dense = event = 0.0
+    for projection, seen in zip(network.projections, arrivals(network, x)):
+        fan_out = fan_outs(projection, seen.shape)
+        synapses = float(fan_out.sum())
+        dense += batch * x.steps * synapses * (2 if projection.source == INPUT else 3)
+        event += 2 * float((seen * fan_out).sum())
+        if projection.target == network.readout.name:
+            event += batch * synapses + 3 * late * seen.numel()
+        elif projection.source != INPUT:
+            event += late * synapses
+    rows = batch * x.steps
+    event += rows * sum(p.units * (6 + 4 * len(p.tau_syn)) for p in network.hidden)
+    event += rows * network.readout.units * 6
+    weights = sum(weight.numel() for weight in network.parameters())
+    potentials = rows * sum(p.units for p in (*network.hidden, network.readout))
+    moved = 2 * REAL * potentials + 2 * (INDEX * x.total() + POINTER * rows) + OPTIMIZER * REAL * weights
+    return Counts(dense, event, moved)
+
+
+def arrivals(network: Network, x: Events) -> list[Tensor]:
+    """How often each unit of each projection's source spikes early enough, [*source shape], summed over the batch."""
+    seen = [[] for _ in network.projections]
+    hooks = [
+        projection.register_forward_pre_hook(lambda _, given, steps=steps: steps.append((given[0] != 0).sum(0)))
+        for projection, steps in zip(network.projections, seen)
+    ]
+    ReferenceEngine().simulate(network, x)
+    for hook in hooks:
+        hook.remove()
+    return [torch.stack(steps[:-LATE]).sum(0) for steps in seen]
+
+
+def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:
+    """How many synapses each unit of the source has, [*shape]; padding has none."""
+    ones = deepcopy(projection)
+    torch.nn.init.ones_(ones.weight)
+    source = torch.ones(1, *shape, requires_grad=True)
+    ones(source).sum().backward()
+    return source.grad[0].double()
+
+
+def floors(counts: Counts, machine: dict[str, float]) -> dict[str, float]:
+    """Columns: what is counted, what the machine can do, and the milliseconds that follow; computing and moving may go on side by side."""
+    pace = max(machine["gflops_torch"], machine["gflops_fdi"])
+    computing, moving = 2e-6 * counts.event / pace, 1e-6 * counts.moved / machine["gbps"]
+    return {
+        "dense_gflop": 2e-9 * counts.dense,
+        "event_gflop": 2e-9 * counts.event,
+        "event_mib": counts.moved / 2**20,
+        **machine,
+        "dense_floor_ms": 2e-6 * counts.dense / pace,
+        "event_floor_ms": max(computing, moving),
+    }
+
+
+def told(least: dict[str, float]) -> str:
+    """`floors` in a line."""
+    return (
+        f"machine {least['gflops_torch']:.0f} (torch) and {least['gflops_fdi']:.0f} (fdi) GFLOP/s, {least['gbps']:.0f} GB/s; floors: "
+        f"dense {least['dense_floor_ms']:.3g} ms ({least['dense_gflop']:.3g} GFLOP), "
+        f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, {least['event_mib']:.0f} MiB)"
+    )

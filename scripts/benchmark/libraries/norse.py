@@ -1,0 +1,33 @@
+"""Norse: modules over whole sequences."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.libraries.tools import in_one, torch_step, weights
+from benchmark.workloads import DT, SLOPE, TAU_MEM, TAU_SYN, Step
+from fdi.inputs import Events
+
+
+def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+    import norse.torch as nt
+
+    maps = nn.ModuleList(weights(work))
+    constants = dict(tau_syn_inv=torch.tensor(1 / TAU_SYN), tau_mem_inv=torch.tensor(1 / TAU_MEM))
+    p = nt.LIFParameters(alpha=torch.tensor(SLOPE), **constants)
+    recurrent = work.get("recurrent")
+    cells = nn.ModuleList(nt.LIFRecurrent(x.shape[0], n, p, dt=DT) if recurrent else nt.LIF(p, dt=DT) for n in work["sizes"])
+    duration = torch.tensor(1 / (work["steps"] * DT))
+    integrator = nt.LI(nt.LIParameters(tau_syn_inv=constants["tau_syn_inv"], tau_mem_inv=duration), dt=DT)
+    if recurrent:
+        cells[0].input_weights = nn.Parameter(maps[0].weight.detach().clone())
+
+    def forward(s: Tensor) -> Tensor:
+        for i, cell in enumerate(cells):
+            s, _ = cell(s if recurrent else in_one(maps[i], s))
+            s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
+        return integrator(maps[-1](s.flatten(2)))[0]
+
+    return torch_step(nn.ModuleList([maps, cells]), forward, torch.from_numpy(x.dense()), labels)

@@ -1,0 +1,29 @@
+"""fdi, with its fast engine and with its reference engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmark.workloads import Step, network
+from fdi.inputs import Events
+from fdi.snn.engine.cpu import CpuEngine
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.objective import Objective
+
+
+def fdi(work: dict, x: Events, labels: np.ndarray, engine: CpuEngine | ReferenceEngine | None = None) -> Step:
+    net, engine, objective = network(work), engine or CpuEngine(), Objective()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+
+    def step() -> float:
+        outcome = engine.step(net, x, labels, objective)
+        optimizer.step()
+        net.constrain()
+        return outcome.task / outcome.samples
+
+    return step
+
+
+def reference(work: dict, x: Events, labels: np.ndarray) -> Step:
+    return fdi(work, x, labels, ReferenceEngine())

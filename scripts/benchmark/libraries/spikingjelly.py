@@ -1,0 +1,47 @@
+"""SpikingJelly: nodes in multi-step mode; an exponential synapse is a node without threshold."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.libraries.tools import in_one, torch_step, weights
+from benchmark.workloads import ALPHA, BETA, SLOPE, Step
+from fdi.inputs import Events
+
+
+def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    maps = nn.ModuleList(weights(work))
+
+    def cell(n: int) -> nn.Module:
+        options = dict(tau=1 / (1 - BETA), v_reset=0.0, detach_reset=True, surrogate_function=surrogate.SuperSpike(alpha=SLOPE))
+        if work.get("recurrent"):
+            return layer.LinearRecurrentContainer(neuron.LIFNode(**options), n, n, bias=False, step_mode="m")
+        return neuron.LIFNode(step_mode="m", **options)
+
+    cells = nn.ModuleList(cell(n) for n in work["sizes"])
+
+    def leak(tau: float, decay_input: bool) -> nn.Module:
+        return neuron.LIFNode(tau=tau, decay_input=decay_input, v_threshold=math.inf, v_reset=0.0, step_mode="m", store_v_seq=True)
+
+    synapses = nn.ModuleList(leak(1 / (1 - ALPHA), False) for _ in maps)
+    integrator = leak(float(work["steps"]), True)
+    model = nn.ModuleList([maps, cells, synapses, integrator])
+
+    def filtered(node: nn.Module, x: Tensor) -> Tensor:
+        node(x)
+        return node.v_seq
+
+    def forward(s: Tensor) -> Tensor:
+        functional.reset_net(model)
+        for i, node in enumerate(cells):
+            s = node(filtered(synapses[i], in_one(maps[i], s)))
+            s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
+        return filtered(integrator, filtered(synapses[-1], maps[-1](s.flatten(2))))
+
+    return torch_step(model, forward, torch.from_numpy(x.dense()), labels)

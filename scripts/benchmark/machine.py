@@ -1,0 +1,66 @@
+"""What the machine can do: products of matrices, and moving memory, with all threads of torch; the best of some tries."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fdi.snn.engine.cpu.product import add_product
+from fdi.snn.engine.cpu.work import zeros
+
+EDGE = 2048  # of the matrices
+BLOCK = (784, 128, 128, 100)  # rows, inner, columns, and how often, of the product in the cache
+LENGTH = 2**26  # float32 numbers of a vector, 256 MiB: larger than the caches
+TRIES = 7
+
+
+def throughput() -> dict[str, float]:
+    """Float32 operations in a second, a multiply-add being two, of torch.mm and of fdi's own kernel, and bytes moved, all in 10^9."""
+    return {"gflops_torch": _torch_product(), "gflops_fdi": _own_product(), "gbps": _triad()}
+
+
+def name() -> str:
+    path = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in path.read_text().splitlines() if "model name" in line] if path.exists() else []
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def _torch_product() -> float:
+    a, b, out = (torch.rand(EDGE, EDGE) for _ in range(3))
+    return 2e-9 * EDGE**3 / _fastest(lambda: torch.mm(a, b, out=out))
+
+
+def _own_product() -> float:
+    rows, inner, columns, times = BLOCK
+    threads = torch.get_num_threads()
+
+    def work(_: int) -> None:
+        a, w, out = (zeros(n, dtype=np.dtype(np.float32)) for n in (rows * inner, inner * columns, rows * columns))
+        for _ in range(times):
+            add_product(out, 0, columns, a, 0, inner, rows, w, 0, inner, columns)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return 2e-9 * rows * inner * columns * times * threads / _fastest(lambda: list(pool.map(work, range(threads))))
+
+
+def _triad() -> float:
+    """a = b + 2 c reads two vectors and writes one."""
+    b, c, out = (torch.ones(LENGTH) for _ in range(3))
+    return 3e-9 * out.nbytes / _fastest(lambda: torch.add(b, c, alpha=2, out=out))
+
+
+def _fastest(call: Callable[[], object]) -> float:
+    call()
+    times = []
+    for _ in range(TRIES):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)

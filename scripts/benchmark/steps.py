@@ -1,0 +1,104 @@
+"""Times training steps of all libraries on one workload.
+
+One step is forward, loss, backward and optimizer on one batch in memory. The libraries take turns, round after round, so that whatever
+else the machine does hits all of them; reported are the median time, the ratio to stork's time in the same round (median, and quartiles),
+the time as a multiple of the floor of the algorithm that a library computes (events: fdi, dense: all others), and, from a process of its
+own, the first step cold (nothing compiled or cached), the first step warm, and the peak memory above what was in use before the first step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark import machine
+from benchmark.floors import count, floors, told
+from benchmark.libraries import available
+from benchmark.workloads import WORKLOADS, batch, network
+
+NOT_BUILT = {"e": ("snntorch", "norse", "spikingjelly", "sinabs")}
+"""Libraries without a neuron of two synaptic currents."""
+
+
+def compare(workload: str, rounds: int) -> list[dict]:
+    """One row for each library."""
+    work = WORKLOADS[workload]
+    x, labels = batch(work)
+    builders = {name: build for name, build in available().items() if name not in NOT_BUILT.get(workload, ())}
+    steps = {name: build(work, x, labels) for name, build in builders.items()}
+    times = {name: [] for name in steps}
+    losses = {name: step() for name, step in steps.items()}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    least = floors(count(network(work), x), machine.throughput())
+    print(f"{workload:5}{told(least)}", flush=True)
+    base = "stork" if "stork" in times else "reference"
+    rows = []
+    for name, seconds in times.items():
+        low, ratio, high = np.percentile(np.array(times[base]) / np.array(seconds), [25, 50, 75])
+        median = 1e3 * float(np.median(seconds))
+        row = dict(workload=workload, about=work["about"], library=name, median_ms=median, relative_to=base)
+        row |= dict(ratio=ratio, ratio_low=low, ratio_high=high, first_loss=losses[name], **in_own_process(name, workload), **least)
+        row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
+        rows.append(row | dict(version=_version(name), torch=torch.__version__, threads=torch.get_num_threads(), machine=machine.name()))
+        print(
+            f"{workload:5}{name:14}{median:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base}  {row['above_floor']:6.1f} x floor"
+            f"  loss {losses[name]:.4f}  cold {row['cold_s']:.2f} s  warm {row['warm_s']:.2f} s  peak {row['peak_mib']:.0f} MiB",
+            flush=True,
+        )
+    return rows
+
+
+def alone(library: str, workload: str) -> dict:
+    """First step, second step and peak memory, measured in this process."""
+    work = WORKLOADS[workload]
+    step = available()[library](work, *batch(work))
+    before, times = _forget_peak(), []
+    for _ in range(3):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return {"first": times[0], "peak_mib": _memory("VmHWM") - before}
+
+
+def in_own_process(library: str, workload: str) -> dict:
+    """`alone` twice: with an empty cache of compiled code, and with the cache that the first left."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, sys.argv[0], "--alone", library, workload]
+        options = dict(env={**os.environ, "NUMBA_CACHE_DIR": cache}, check=True, stdout=subprocess.PIPE, text=True)
+        runs = [json.loads(subprocess.run(command, **options).stdout.splitlines()[-1]) for _ in range(2)]
+    return {"cold_s": runs[0]["first"], "warm_s": runs[1]["first"], "peak_mib": runs[1]["peak_mib"]}
+
+
+def _memory(field: str) -> float:
+    """MiB of this process, from Linux; NaN elsewhere."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan"))
+
+
+def _forget_peak() -> float:
+    """Start a new peak of memory; returns what is in use, in MiB."""
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
+    return _memory("VmRSS")
+
+
+def _version(library: str) -> str:
+    try:
+        return version("fdi" if library == "reference" else library)
+    except PackageNotFoundError:
+        return ""
