@@ -27,8 +27,8 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
-        """The samples `indices`, in that order, as the network sees them, and their labels."""
+    def batch(self, indices: np.ndarray, rng: np.random.Generator | None) -> tuple[Input, np.ndarray]:
+        """The samples `indices`, in that order, as the network sees them, and their labels; `rng` is for the transform, if there is one."""
         inputs = self.inputs.take(indices)
         return inputs if self.transform is None else self.transform(inputs, rng), self.labels[indices]
 

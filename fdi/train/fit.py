@@ -88,7 +88,7 @@ def evaluate(network: Network, engine: Any, split: Split, objective: Objective, 
     return reduce(
         add,
         (
-            engine.evaluate(network, *split.batch(indices, stream(seed, "evaluation noise", i)), objective)
+            engine.evaluate(network, *split.batch(indices, _noise(split, seed, "evaluation noise", i)), objective)
             for i, indices in enumerate(_batches(np.arange(len(split)), batch_size))
         ),
     )
@@ -114,7 +114,7 @@ def _train_epoch(
     order = stream(seed, "order", epoch).permutation(len(train))
     total, norms = None, []
     for i, indices in enumerate(_batches(order, batch_size)):
-        outcome = engine.step(network, *train.batch(indices, stream(seed, "noise", epoch, i)), objective)
+        outcome = engine.step(network, *train.batch(indices, _noise(train, seed, "noise", epoch, i)), objective)
         norms.append([float(projection.weight.grad.norm()) for projection in network.projections])
         _refuse_nan(outcome, norms[-1], network, epoch, i)
         optimizer.step()
@@ -123,6 +123,10 @@ def _train_epoch(
         on_batch(total.samples, total)
     names = [projection.name for projection in network.projections]
     return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
+
+
+def _noise(split: Split, *key: Any) -> np.random.Generator | None:
+    return None if split.transform is None else stream(*key)
 
 
 def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

@@ -6,8 +6,8 @@ from fdi.snn.engine.cpu.backward import hidden_backward
 from fdi.snn.engine.cpu.chunk_forward import run_window
 from fdi.snn.engine.cpu.product import add_product
 from fdi.snn.engine.cpu.readout import readout_backward, readout_to_source
-from fdi.snn.engine.cpu.rows import copy, outer
-from fdi.snn.engine.cpu.views import layer_state, layer_tables, matrix
+from fdi.snn.engine.cpu.rows import copy, outer, repeat
+from fdi.snn.engine.cpu.views import arriving, layer_state, layer_tables, matrix
 
 
 @outer
@@ -15,7 +15,7 @@ def _from_readout(n, t0, t1, plan, c, natural, mode, work):
     """Sets gS of the hidden layers in the window's rows to what the bounds and the readout say."""
     layers, block, steps, span = plan.units.size, work.indptr.shape[1], work.indptr.shape[2] - 1, work.span
     for layer in range(layers - 1):
-        size, first, second = plan.units[layer], plan.count_at[layer], plan.channels[layer] > 1
+        first, second = plan.count_at[layer], plan.channels[layer] > 1
         g = layer_state(work.adjoints, plan, layer, block, span + 4)
         h = layer_state(work.adjoints_1, plan, layer, block, span + 4) if second else g
         for s in range(n):
@@ -32,11 +32,7 @@ def _from_readout(n, t0, t1, plan, c, natural, mode, work):
                     copy(work.adjoints, at + row * width, work.adjoints, at + (span + row) * width, width)
                     if second:
                         copy(work.adjoints_1, at + row * width, work.adjoints_1, at + (span + row) * width, width)
-            for row in range(rows):
-                for j in range(size):
-                    g[s, row, j] = work.pull[s, first + j]
-                for j in range(size, g.shape[2]):
-                    g[s, row, j] = 0
+            repeat(work.pull, (s, first), g, s, rows)
     top = layers - 1
     for s in range(n):
         for q in range(plan.first_source[top], plan.first_source[top + 1]):
@@ -57,12 +53,13 @@ def _hidden_backward(n, layer, t0, t1, plan, c, natural, d_tables, units, counts
     h = layer_state(work.adjoints_1, plan, layer, block, span + 4) if second else g
     gu = layer_state(work.gu, plan, layer, block, 1)[:, 0]
     d_table, d_own = layer_tables(d_tables, plan, layer)
-    arrived, weights, current = units, counts, d_drive
+    indptr, arrived, weights, current = work.indptr[0], units, counts, d_drive
     if layer > 0:
-        arrived, weights, current = work.arrived, counts[:0], d_drive[:, :0]
+        indptr, arrived = arriving(plan, layer, work)
+        weights, current = counts[:0], d_drive[:, :0]
     hidden_backward(
         n, steps, t0, t1, size, u, g, h, gu, plan.channels[layer], plan.exc[layer], plan.recurrent_from[layer], c[layer], natural,
-        plan.own_natural[layer, 0], plan.own_natural[layer, 1], work.indptr[layer], arrived, weights, d_table, work.spike_indptr[layer],
+        plan.own_natural[layer, 0], plan.own_natural[layer, 1], indptr, arrived, weights, d_table, work.spike_indptr[layer],
         work.spikes, d_own, current,
     )  # fmt: skip
     first = max(t0, 2) - t0
@@ -85,10 +82,9 @@ def run_backward(n, plan, c, tables, natural, mode, given, d_tables, d_drive, wo
     layers, steps, span = plan.units.size, work.indptr.shape[2] - 1, work.span
     top, windows = layers - 1, -(-steps // span)
     d_table, _ = layer_tables(d_tables, plan, top)
+    indptr, arrived = arriving(plan, top, work)
     for s in range(n):
-        readout_backward(
-            work.readout, s, mode, work.peak, work.slope, work.rows, c[top], work.indptr[top], work.arrived, counts[:0], d_table
-        )
+        readout_backward(work.readout, s, mode, work.peak, work.slope, work.rows, c[top], indptr, arrived, counts[:0], d_table)
     work.leak[:] = 0
     work.gu[:] = 0
     for k in range(windows - 1, -1, -1):

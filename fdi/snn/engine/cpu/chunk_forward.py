@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fdi.snn.engine.cpu.forward import collect, count_spikes, hidden_forward, readout_forward
 from fdi.snn.engine.cpu.rows import copy, outer
-from fdi.snn.engine.cpu.views import layer_tables
+from fdi.snn.engine.cpu.views import arriving, layer_tables
 
 
 @outer
@@ -14,15 +14,16 @@ def run_window(k, s, t0, t1, first_time, plan, c, tables, given, work):
     top, block, steps, span = plan.units.size - 1, work.indptr.shape[1], work.indptr.shape[2] - 1, work.span
     pace, flat = 3 * block * plan.state_at[top], work.rows.reshape(-1)
     for layer in range(top):
-        width, indptr = plan.width[layer], work.indptr[layer, s]
+        width = plan.width[layer]
         start = plan.state_at[layer] * block + s * width
         u = work.potentials[start * (span + 1) : (start + width) * (span + 1)].reshape(span + 1, width)
         table, own = layer_tables(tables, plan, layer)
-        arrived, weights, current = units, counts, drive
+        indptr, arrived, weights, current = work.indptr[0, s], units, counts, drive
         if layer > 0:
-            arrived, weights, current = work.arrived, counts[:0], drive[:0]
-            if first_time:
-                collect(layer, s, t0, t1, plan, work.spike_indptr, work.spikes, indptr, arrived)
+            if first_time and plan.direct[layer] < 0:
+                collect(layer, s, t0, t1, plan, work.spike_indptr, work.spikes, work.indptr[layer, s], work.arrived)
+            lists, arrived = arriving(plan, layer, work)
+            indptr, weights, current = lists[s], counts[:0], drive[:0]
         at = 3 * start + min(k * pace, work.saved.size - pace)
         copy(work.saved, at, work.potentials, start * (span + 1), width)
         for channel in range(plan.channels[layer]):
@@ -44,8 +45,8 @@ def run_forward(s, plan, c, tables, given, count, work):
     layers, block, steps, span = plan.units.size, work.indptr.shape[1], work.indptr.shape[2] - 1, work.span
     most = (steps + 1) // 2
     for layer in range(layers):
-        if layer > 0:
-            work.indptr[layer, s, 0] = (plan.arrived_at[layer] * block + plan.rows[layer] * s) * most
+        if layer > 0 and plan.direct[layer] < 0:
+            work.indptr[layer, s, 0] = (plan.collected_at[layer] * block + plan.rows[layer] * s) * most
         if layer < layers - 1:
             work.spike_indptr[layer, s, 0] = (plan.count_at[layer] * block + plan.units[layer] * s) * most
             at, width = 3 * (plan.state_at[layer] * block + s * plan.width[layer]), plan.width[layer]
@@ -60,5 +61,7 @@ def run_forward(s, plan, c, tables, given, count, work):
     u = work.readout[s]
     u[0, : plan.units[top]] = c[top, 7]
     table, _ = layer_tables(tables, plan, top)
-    collect(top, s, 0, steps, plan, work.spike_indptr, work.spikes, work.indptr[top, s], work.arrived)
-    readout_forward(u, work.rows, c[top], work.indptr[top, s], work.arrived, given[1][:0], table)
+    if plan.direct[top] < 0:
+        collect(top, s, 0, steps, plan, work.spike_indptr, work.spikes, work.indptr[top, s], work.arrived)
+    lists, arrived = arriving(plan, top, work)
+    readout_forward(u, work.rows, c[top], lists[s], arrived, given[1][:0], table)

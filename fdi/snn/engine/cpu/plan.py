@@ -31,7 +31,8 @@ class Plan(NamedTuple):
     recurrent_from: np.ndarray  # [L] first unit that has recurrent projections
     table_at: np.ndarray  # [L] the afferent rows in `tables`
     rows: np.ndarray  # [L] their number
-    arrived_at: np.ndarray  # [L] sum of the rows before, without those of the first layer
+    direct: np.ndarray  # [L] the layer whose spikes are all that arrives, as they are, or -1
+    collected_at: np.ndarray  # [L] sum of the rows before of layers that are not direct, without the first layer
     own_at: np.ndarray  # [L] the recurrent rows in `tables`
     own_natural: np.ndarray  # [L, 2] recurrent weights in `natural`, from channel 0 and 1
     first_source: np.ndarray  # [L + 1] range of a layer's sources
@@ -89,6 +90,8 @@ def lay_out(network: Network) -> Layout:
             columns["source_natural"].append(natural_of[source])
             row += n
             natural += 0 if source == INPUT else size * n
+        sources = [home[source][0] for source in below if source != INPUT]
+        direct = sources[0] if len(below) == 1 and sources and row == columns["units"][sources[0]] else -1
         own_natural, border = [0, 0], layer[0].units
         for channel, p in enumerate(layer):
             if p.name in own:
@@ -97,7 +100,8 @@ def lay_out(network: Network) -> Layout:
         values = dict(
             units=size, width=width, channels=len(layer[0].tau_syn), exc=border, rows=row, table_at=tables, own_at=tables + row * width,
             recurrent_from=min((home[source][1] for source in own), default=size), own_natural=own_natural,
-            state_at=sum(columns["width"]), count_at=sum(columns["units"]), arrived_at=sum(columns["rows"][1:]),
+            state_at=sum(columns["width"]), count_at=sum(columns["units"]), direct=direct,
+            collected_at=sum(n for n, one in zip(columns["rows"][1:], columns["direct"][1:]) if one < 0),
         )  # fmt: skip
         for field, value in values.items():
             columns[field].append(value)

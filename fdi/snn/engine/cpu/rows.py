@@ -129,6 +129,15 @@ def copy(source, start, target, to, n):
         store(target, (to + j,), load(source, (start + j,)))
 
 
+@jit
+def repeat(source, place, target, block, rows):
+    """Each of the first rows of target[block] [:, width] becomes what follows source[place]."""
+    for j in range(0, target.shape[2], BYTES // source.itemsize):
+        x = load(source, (place[0], place[1] + j))
+        for row in range(rows):
+            store(target, (block, row, j), x)
+
+
 @inlined
 def append(units, n, mask, first):
     """Append first + lane, for every lane where the mask is true, to units[n:]; return the new n."""

@@ -23,3 +23,10 @@ def layer_tables(flat, plan, layer):
 @outer
 def matrix(flat, start, rows, columns):
     return flat[start : start + rows * columns].reshape(rows, columns)
+
+
+@outer
+def arriving(plan, layer, work):
+    """(indptr [S, T + 1], units): the spikes that reach a layer above the first."""
+    direct = plan.direct[layer]
+    return (work.indptr[layer], work.arrived) if direct < 0 else (work.spike_indptr[direct], work.spikes)

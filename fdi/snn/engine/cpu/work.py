@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.plan import Plan
+from fdi.snn.engine.cpu.plan import WIDTH, Plan
 
 BLOCK = 8
 """Samples that go through the layers together: enough to reuse the recurrent weights from the registers."""
@@ -28,12 +28,12 @@ class Work(NamedTuple):
     readout: np.ndarray  # [S, T + 1, classes padded] potentials
     spike_indptr: np.ndarray  # [L - 1, S, T + 1] ranges of the flat `spikes`
     spikes: np.ndarray
-    indptr: np.ndarray  # [L, S, T + 1] what arrives from below, ranges of the flat `arrived`
+    indptr: np.ndarray  # [L, S, T + 1] what arrives at layers that are not direct, ranges of the flat `arrived`; layer 0: of the input
     arrived: np.ndarray
     rows: np.ndarray  # [2, W] currents
     peak: np.ndarray  # [S, classes padded]
     slope: np.ndarray  # [S, classes padded]
-    pull: np.ndarray  # [S, hidden units] gradient of the bounds
+    pull: np.ndarray  # [S, hidden units + WIDTH] gradient of the bounds
 
 
 def shapes(plan: Plan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
@@ -53,9 +53,9 @@ def shapes(plan: Plan, steps: int, span: int, gradients: bool) -> dict[str, tupl
         spike_indptr=(layers - 1, n, steps + 1),
         spikes=(n * hidden * most,),
         indptr=(layers, n, steps + 1),
-        arrived=(n * int(plan.rows[1:].sum()) * most,),
+        arrived=(n * int(plan.rows[1:][plan.direct[1:] < 0].sum()) * most,),
         rows=(2, widest),
         peak=(n, classes),
         slope=(n, classes),
-        pull=(n, hidden),
+        pull=(n, hidden + WIDTH),
     )
