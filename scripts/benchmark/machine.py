@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fdi.snn.engine.cpu.product import add_product
-from fdi.snn.engine.cpu.work import zeros
+from fdi.snn.engine.cpu.scratch import zeros
 
 EDGE = 2048  # of the matrices
 BLOCK = (784, 128, 128, 100)  # rows, inner, columns, and how often, of the product in the cache

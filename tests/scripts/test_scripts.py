@@ -1,0 +1,46 @@
+"""The scripts: all can be imported, and bench.py makes its table on a small workload."""
+
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_can_be_imported(script, monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    runpy.run_path(str(script), run_name="imported")
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The script as a module, with a machine that is measured in no time and one small workload."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import bench
+    from benchmark import libraries, machine, steps, workloads
+
+    small = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))
+    monkeypatch.setitem(workloads.WORKLOADS, "a", small)
+    monkeypatch.setattr(libraries, "LIBRARIES", {"fdi": libraries.ours.fdi})
+    monkeypatch.setattr(machine, "EDGE", 16)
+    monkeypatch.setattr(machine, "LENGTH", 1024)
+    monkeypatch.setattr(machine, "BLOCK", (16, 16, 16, 1))
+    monkeypatch.setattr(steps, "in_own_process", lambda *cell: dict(cold_s=2.0, warm_s=1.0, peak_mib=steps.alone(*cell)["peak_mib"]))
+    return bench
+
+
+def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "bench.csv"
+    monkeypatch.setattr("sys.argv", ["bench.py", "--workloads", "a", "--rounds", "2", "--out", str(out)])
+    monkeypatch.setattr(bench, "draw_speed", lambda path: print(f"figure of {path.name}"))
+    bench.main()
+    table = pd.read_csv(out).set_index("library")
+    assert set(table.index) == {"fdi", "reference"}
+    assert table.first_loss["fdi"] == pytest.approx(table.first_loss["reference"], rel=1e-5)
+    assert table.ratio["reference"] == 1
+    assert (table[["ratio", "median_ms", "above_floor", "event_gflop", "gbps"]] > 0).all(axis=None)
+    assert table.event_gflop["fdi"] < table.dense_gflop["fdi"]
+    assert "figure of bench.csv" in capsys.readouterr().out
