@@ -40,7 +40,7 @@ class Published:
 UNIT_SPREAD = {"init.sigma_u": 1.0}
 
 PUBLISHED = (
-    Published("randman", "dense", "fluct", 0.963, None, "K", "one run, 200 epochs", UNIT_SPREAD),
+    Published("randman", "dense", "fluct", 0.963, None, "K", "one run, 1 x 128, 200 epochs", {**UNIT_SPREAD, "trainer.epochs": 200}),
     Published("shd", "dense", "fluct", 0.550, None, "K", "one run, 3 x 128", UNIT_SPREAD),
     Published("shd", "conv_recurrent", "fluct", 0.835, 0.015, "P", "3 layers", UNIT_SPREAD),
     Published("shd", "conv_recurrent", "fluct", 0.827, None, "K", "one run, 3 layers", UNIT_SPREAD),

@@ -51,11 +51,11 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     text |= {
         "n": [str(row["n"]) for row in rows],
         "not finished": [_unfinished(row) for row in rows],
-        "mean": [_percent(row["accuracy"]) for row in rows],
-        "sd": [_percent(row["sd"]) for row in rows],
+        "mean": [percent(row["accuracy"]) for row in rows],
+        "sd": [percent(row["sd"]) for row in rows],
         "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
-        f"minus {BASELINE}": [_versus(row) for row in rows],
+        f"minus {BASELINE}": [versus(row) for row in rows],
         **_learning(rows),
         "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
     }
@@ -75,7 +75,8 @@ def _unfinished(row: dict) -> str:
     return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent with one decimal."""
     return "-" if pd.isna(share) else f"{100 * share:.1f}"
 
 
@@ -95,8 +96,8 @@ def _learning(rows: list[dict]) -> dict[str, list[str]]:
     if not rows or "chance" not in rows[0]:
         return {}
     return {
-        "at chance": [_percent(row["chance"]) for row in rows],
-        "area": [_percent(row["area"]) for row in rows],
+        "at chance": [percent(row["chance"]) for row in rows],
+        "area": [percent(row["area"]) for row in rows],
         "epochs to target": [_soon(row) for row in rows],
     }
 
@@ -108,7 +109,8 @@ def _soon(row: dict) -> str:
     return f"{epochs} to {100 * row['target']:.0f}, n={row['reached']:.0f}"
 
 
-def _versus(row: dict) -> str:
+def versus(row: dict) -> str:
+    """The difference to the baseline in points, its pairs, and its interval on a second line, of a row of the summary."""
     if pd.isna(row["versus"]):
         return ""
     interval = "" if pd.isna(row["versus_low"]) else f"\n({100 * row['versus_low']:+.1f}..{100 * row['versus_high']:+.1f})"

@@ -38,7 +38,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         points = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), others.assign(x=others.groupby("init")["implied"].transform("mean"))])
         table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in MEASURED], ignore_index=True)
         table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
-        quoted = published({"dataset": dataset, "model": model, "init": "fluct", "init.sigma_u": 1.0})
+        quoted = published(fluct.iloc[0].to_dict() | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
             title=f"{dataset}, {model}, {fluct['epochs'].iloc[0]:.0f} epochs",
             chance=100 / fluct["classes"].iloc[0],

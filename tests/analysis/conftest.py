@@ -37,7 +37,7 @@ def write_run(tmp_path: Path) -> WriteRun:
             "dataset": {"_target_": f"fdi.data.{dataset}", "classes": 10},
             "model": {"_target_": f"fdi.snn.models.{model}", "hidden": [128, 128], "tau_mem": 0.02, "depth": None},
             "init": {"_target_": f"fdi.init.{init}"} | ({"sigma_u": 1.0} if init == "fluct" else {"gain": 1.0}),
-            "trainer": {"epochs": 20},
+            "trainer": {"epochs": 200},
             "identity": {"exclude": ["name", "identity", "device", "paths", "dataset.root"]},
             "paths": {"results": "results"},
             "seed": seed,

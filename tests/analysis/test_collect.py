@@ -27,7 +27,7 @@ def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
     assert (row["rate/h1"], row["rate/h2"], row["silent/h1"]) == (8.0, 6.0, 0.25)
     assert (row["init.sigma_u"], row["init.nu"], row["model.hidden"]) == (1.0, "auto", "[128, 128]")
     assert pd.isna(row["model.depth"])
-    assert row["trainer.epochs"] == 20
+    assert row["trainer.epochs"] == 200
 
 
 def test_keys_that_cannot_change_the_numbers_are_left_out(write_run, tmp_path):

@@ -131,10 +131,11 @@ def test_several_published_values_keep_their_tags(write_run, tmp_path):
     assert table["published"].tolist() == ["83.5 +- 1.5 [P]\n82.7 [K]\n80.9 +- 1.2 [2]"]
 
 
-def test_published_values_need_the_same_sigma_u():
-    run = {"dataset": "randman", "model": "dense", "init": "fluct"}
+def test_published_values_need_the_same_sigma_u_and_epochs():
+    run = {"dataset": "randman", "model": "dense", "init": "fluct", "trainer.epochs": 200}
     assert len(published(run | {"init.sigma_u": 1.0})) == 1
     assert published(run | {"init.sigma_u": 0.5}) == []
+    assert published(run | {"init.sigma_u": 1.0, "trainer.epochs": 20}) == []
 
 
 def test_every_published_value_has_a_known_source():
@@ -159,7 +160,7 @@ def test_markdown_has_equal_columns_and_names_the_sources(both):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
-    assert text.endswith("published, percent: 96.3 [K] one run, 200 epochs; [K] the authors' notebooks")
+    assert text.endswith("published, percent: 96.3 [K] one run, 1 x 128, 200 epochs; [K] the authors' notebooks")
 
 
 def test_csv_reads_back(both):

@@ -10,6 +10,7 @@ from fdi.figures import alpha, calibrated, dale, depth, gradients, homeostasis, 
 
 SIGMAS = (0.2, 0.5, 1.0, 2.0)
 FLUCT = {"init.alpha": 0.9, "init.nu": "auto"}
+PAPER = {"trainer.epochs": 200}
 SEEDS = ((0, -0.02), (1, 0.02))  # and what they add to the accuracy
 
 
@@ -22,7 +23,7 @@ def spreads(layers=1, **config):
 
 
 def test_shallow(results, drawn):
-    runs = [*spreads(), *sweep("kaiming", 0.3), *sweep("fluct_mu", 0.5, **{"init.mu_u": -1.0, "init.xi": 2.0})]
+    runs = [*spreads(**PAPER), *sweep("kaiming", 0.3, **PAPER), *sweep("fluct_mu", 0.5, **{"init.mu_u": -1.0, "init.xi": 2.0}, **PAPER)]
     page = shallow.data(results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"].set_index(["init", "x"])
     assert accuracy.loc[("fluct", 0.5), "mean"] == pytest.approx(20)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fdi.analysis.results import reference
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -30,6 +32,18 @@ def bench(monkeypatch):
     monkeypatch.setattr(machine, "BLOCK", (16, 16, 16, 1))
     monkeypatch.setattr(steps, "in_own_process", lambda *cell: dict(cold_s=2.0, warm_s=1.0, peak_mib=steps.alone(*cell)["peak_mib"]))
     return bench
+
+
+def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch):
+    monkeypatch.chdir(SCRIPTS.parent)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import update_docs
+
+    measured = reference(Path("results/reference"))
+    for page in update_docs.PAGES:
+        tables = list(update_docs.MARKED.finditer(page.read_text()))
+        assert tables
+        assert [found[0] for found in tables] == [update_docs.filled(found[1], measured) for found in tables]
 
 
 def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
