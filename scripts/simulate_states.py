@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
 from states import alpha, dale, membrane, regimes, snapshot
 
 from fdi.track.files import atomic
@@ -21,6 +22,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"simulate_states: no state {unknown[0]}; choose one of {', '.join(SIMULATIONS)}", file=sys.stderr)
         return 2
+    torch.set_num_threads(1)  # the same sums on any number of cores
     origin = record("", "cpu")  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
