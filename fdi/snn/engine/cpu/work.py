@@ -14,8 +14,7 @@ BLOCK = 8
 
 class Work(NamedTuple):
     """For a block of S samples, T steps in windows of `span`, L layers (the readout last), W = widest layer; flat arrays hold layer after
-    layer. Without gradients those for the backward pass are empty, and `saved` is that of one
-    window.
+    layer. Without gradients those for the backward pass are empty, and `saved` is that of one window.
     """
 
     span: int
