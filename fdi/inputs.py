@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+SHORT = 50  # events of a sample, on average: fewer are copied one by one, more sample by sample
+
 
 @dataclass(frozen=True)
 class Events:
@@ -36,17 +38,24 @@ class Events:
     def take(self, indices: np.ndarray) -> Events:
         """The samples `indices`, in that order, with their events copied together."""
         indices = np.asarray(indices, dtype=np.int64)
-        body = self.indptr[:-1].reshape(-1, self.steps)[indices]
-        starts, stops = body[:, 0].copy(), self.indptr[(indices + 1) * self.steps]
+        starts, stops = self.indptr[indices * self.steps], self.indptr[(indices + 1) * self.steps]
         lengths = stops - starts
-        body -= (stops - np.cumsum(lengths))[:, None]
-        pieces = [slice(a, b) for a, b in zip(starts.tolist(), stops.tolist())]
+        shift = stops - np.cumsum(lengths)
+        indptr = np.empty(len(indices) * self.steps + 1, dtype=np.int64)
+        body = indptr[:-1].reshape(-1, self.steps)
+        np.take(self.indptr[:-1].reshape(-1, self.steps), indices, axis=0, out=body, mode="clip")
+        body -= shift[:, None]
+        indptr[-1] = lengths.sum()
+        if indptr[-1] < SHORT * len(indices):
+            pieces = [np.repeat(shift, lengths) + np.arange(indptr[-1])]
+        else:
+            pieces = [slice(a, b) for a, b in zip(starts.tolist(), stops.tolist())]
 
         def gather(table: np.ndarray) -> np.ndarray:
-            return np.concatenate([table[piece] for piece in pieces]) if pieces else table[:0]
+            return np.concatenate([table[:0], *(table[piece] for piece in pieces)])
 
         counts = None if self.counts is None else gather(self.counts)
-        return replace(self, indptr=np.append(body, lengths.sum()), units=gather(self.units), counts=counts)
+        return replace(self, indptr=indptr, units=gather(self.units), counts=counts)
 
     def dense(self, dtype=np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""

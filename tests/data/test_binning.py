@@ -52,3 +52,15 @@ def test_what_cannot_be_binned():
     with pytest.raises(DataError, match="duration = 0 s must be at least one step"):
         steps_in(0, 0.002)
     assert steps_in(0.7, 0.002) == 350
+
+
+@pytest.mark.parametrize("binning", ["binary", "counts"])
+@pytest.mark.parametrize("per_sample", [0, 3, 400])
+def test_take_is_indexing(per_sample: int, binning: str):
+    rng = np.random.default_rng(2)
+    samples, steps, units = (rng.integers(size, size=6 * per_sample) for size in (6, 9, 64))
+    whole = table(samples, steps, units, (6, 9), (64,), binning)[1:]
+    for indices in ([4, 0, 0, 2], [3], []):
+        taken = whole.take(np.array(indices, dtype=int))
+        np.testing.assert_array_equal(taken.dense(), whole.dense()[:, indices])
+        assert (taken.units.dtype, taken.indptr.dtype, len(taken)) == (np.int32, np.int64, len(indices))
