@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pages.gallery import gallery, paper_settings
 from pages.results import results
+from pages.speed import epoch, steps
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -15,6 +16,8 @@ from fdi.analysis.results import Results, reference
 DOCS = Path("docs")
 PICTURES = DOCS / "figures"
 PAGES = (Path("README.md"), DOCS / "which-initialization.md")
+TABLES = {"results": results, "speed": steps, "epoch": epoch}
+"""Those that do not stand behind a figure."""
 MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
@@ -30,7 +33,7 @@ def main() -> int:
 
 def filled(name: str, measured: Results) -> str:
     """A table between its marks."""
-    table = results(measured) if name == "results" else behind(name, measured)
+    table = TABLES[name](measured) if name in TABLES else behind(name, measured)
     return f"<!-- table {name} -->\n{table}<!-- end -->\n"
 
 

@@ -1,0 +1,26 @@
+"""The benchmark as a table: how many times as fast as the library that it is relative to, and in how much memory."""
+
+from __future__ import annotations
+
+from fdi.analysis.results import Results
+from fdi.figures import speed
+from pages.tables import markdown
+
+
+def steps(measured: Results) -> str:
+    """A row a workload, a column a library, fastest first, and how far fdi is from what the machine could do."""
+    page = speed.data(measured)[""]
+    rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
+    order = rows.groupby("library")["ratio"].median().sort_values(ascending=False).index
+    wide = rows.pivot(index="about", columns="library", values="cell").reindex(rows["about"].unique())[order].fillna("")
+    floor = rows[rows["library"] == "fdi"].set_index("about")["above_floor"]
+    wide["fdi: time / floor"] = floor.map("{:.2g}".format)
+    return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
+
+
+def epoch(measured: Results) -> str:
+    """A column for each part of an epoch of the default run, in percent."""
+    parts = measured.table("bench_epoch")
+    parts = parts[parts["part"] != "epoch"].assign(share=lambda rows: rows["share"].map("{:.1%}".format))
+    wide = parts.pivot(index="output", columns="part", values="share")[parts["part"].unique()]
+    return markdown(wide.reset_index(names="output to a"))
