@@ -56,7 +56,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes[quantity].set_title(title)
         axes[quantity].set_xticks(sorted(page.loc[page["quantity"] == quantity, "x"].unique()))
         axes[quantity].set_xlabel("layer")
-        axes[quantity].set_ylim(0)
+        style.from_zero(axes[quantity])
     axes["spread"].axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
     accuracy = page[page["quantity"] == "accuracy"]
     axes["accuracy"].set_title("test accuracy (%)")

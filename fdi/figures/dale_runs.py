@@ -77,7 +77,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
         style.points(axes, shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)), init, line=False)
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
-    axes.set_ylim(0)
+    style.from_zero(axes)
     axes.set_title("initial rate (Hz)")
 
 

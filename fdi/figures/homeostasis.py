@@ -52,7 +52,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for quantity, panel in axes.items():
         _points(panel, page[page["quantity"] == quantity], found)
         panel.set_title(TITLES[quantity])
-        panel.set_ylim(0, None if quantity == "rate" else 103)
+    style.from_zero(axes["rate"])
+    axes["accuracy"].set_ylim(0, 103)
     handles = [Line2D([], [], **state.look() | {"linestyle": ""}, label=state.label) for state in found]
     style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
 

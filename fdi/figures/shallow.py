@@ -69,7 +69,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         for init, rows in page[page["quantity"] == quantity].groupby("init"):
             style.points(panel, rows, init, line=init == "fluct")
         panel.set_title(title)
-        panel.set_ylim(0, 103 if quantity == "accuracy" else None)
+        style.from_zero(panel)
+    axes["accuracy"].set_ylim(0, 103)
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     first = page.iloc[0]

@@ -126,6 +126,11 @@ def sigma_axis(axes: Axes, values: pd.Series) -> None:
     axes.set_xlabel("$\\sigma_U$ (units of threshold)")
 
 
+def from_zero(axes: Axes) -> None:
+    """The vertical axis starts at 0, with room above the highest point drawn so far."""
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+
+
 def page(mosaic: Sequence[Sequence[str]], width: float = COLUMN, row: float = ROW) -> tuple[Figure, dict[str, Axes]]:
     """A figure `width` inches wide, `row` inches a row, with a panel for each name in `mosaic` ("." stays empty)."""
     figure = Figure(figsize=(width, HEAD + row * len(mosaic)), layout="constrained")
