@@ -15,7 +15,7 @@ def sweeps(
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """(data set, model) and its runs of these `states` that agree in the whole config but for seed, init and `varied`.
 
-    Of several such sets the largest that is `enough`; of equally large ones the last, for example the deepest network.
+    Of several such sets that are `enough` the one with most initializations, then most runs, then the last (say, the deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = runs[runs["state"].isin(states)]
@@ -24,7 +24,7 @@ def sweeps(
         sets = [found for _, found in group.groupby(columns, dropna=False)] if columns else [group]
         sets = [found for found in sets if enough(found)]
         if sets:
-            yield key, max(reversed(sets), key=len)
+            yield key, max(reversed(sets), key=lambda found: (found["init"].nunique(), len(found)))
 
 
 def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
