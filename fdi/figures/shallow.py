@@ -34,8 +34,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     for (dataset, model), found in sweeps(shallow, spreads):
         found = _measured(found, results.probe)
         fluct = swept(found, "fluct", "init.sigma_u")
-        others = usual(found[~found["init"].isin(["fluct", "fluct_mu"])])
-        points = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), others.assign(x=others.groupby("init")["implied"].transform("mean"))])
+        aimed = [init for init in found["init"].unique() if init != "fluct_mu" and levels(found, "init.sigma_u", init)]
+        points = [swept(found, init, "init.sigma_u") for init in aimed]
+        points = [runs.assign(x=runs["init.sigma_u"]) for runs in points]
+        others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])])
+        points = pd.concat([*points, others.assign(x=others.groupby("init")["implied"].transform("mean"))])
         table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in MEASURED], ignore_index=True)
         table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
         quoted = published(fluct.iloc[0].to_dict() | {"init.sigma_u": 1.0})
@@ -67,7 +70,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         style.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
         for init, rows in page[page["quantity"] == quantity].groupby("init"):
-            style.points(panel, rows, init, line=init == "fluct")
+            style.points(panel, rows, init, line=len(rows) > 1)
         panel.set_title(title)
         style.from_zero(panel)
     axes["accuracy"].set_ylim(0, 103)
@@ -75,7 +78,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     first = page.iloc[0]
     axes["accuracy"].axhline(first["chance"], color=style.GREY, linewidth=0.8, linestyle=":")
-    handles = [style.handle(init, rows["n"].min(), rows["n"].max(), line=init == "fluct") for init, rows in swept.groupby("init")]
+    handles = [style.handle(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 1) for init, rows in swept.groupby("init")]
     handles += [Patch(color=style.BAND, label="recommended"), Line2D([], [], color=style.GREY, linestyle=":", label="chance")]
     if pd.notna(first["published"]):
         axes["accuracy"].plot(1, first["published"], "*", color="none", markeredgecolor="black", markersize=7, zorder=4)

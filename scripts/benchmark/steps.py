@@ -49,7 +49,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
     for name, seconds in times.items():
         low, ratio, high = np.percentile(np.array(times[base]) / np.array(seconds), [25, 50, 75])
         median = 1e3 * float(np.median(seconds))
-        row = dict(workload=workload, about=work["about"], library=name, median_ms=median, relative_to=base)
+        row = dict(workload=workload, about=work["about"], library=name, rounds=rounds, median_ms=median, relative_to=base)
         row |= dict(ratio=ratio, ratio_low=low, ratio_high=high, first_loss=losses[name], **in_own_process(name, workload), **least)
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
         rows.append(row | dict(version=_version(name), torch=torch.__version__, threads=torch.get_num_threads(), machine=machine.name()))

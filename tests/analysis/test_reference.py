@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+from argparse import Namespace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +14,9 @@ from fdi.analysis.collect import KEYS, curves
 from fdi.analysis.reference import export
 from fdi.analysis.results import own, reference
 from fdi.analysis.table import summarize
+from fdi.cli.cells import compose_cells
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
 RECORD = {
     "command": "/home/me/.venv/bin/fdi-run -m paths.data=/home/me/data seed=0,1",
@@ -80,3 +86,23 @@ def test_no_reference_is_empty(tmp_path):
     assert found.runs.empty
     assert found.curves.empty
     assert found.table("membrane").empty
+
+
+def directories(*words):
+    arguments = Namespace(overrides=[w for w in words if w != "-m"], multirun="-m" in words, cfg=None, config_name=None, config_dir=None)
+    return {"/".join(cell.directory.parts[-4:]) for cell in compose_cells(arguments)}
+
+
+def test_commands_of_the_reference_make_its_runs():
+    """So a measurement that is repeated replaces the old one; not those of `dataset.root`, whose data are elsewhere."""
+    commands = pd.read_csv(REFERENCE / "provenance.csv").set_index("provenance")["command"]
+    runs = reference(REFERENCE).runs
+    for provenance, command in commands[commands.str.contains("experiment=recurrent_alpha|fdi-run -m init=|dataset=digits")].items():
+        found = set(runs.loc[runs["provenance"] == provenance, "path"])
+        assert found
+        assert found <= directories(*shlex.split(command)[1:])
+
+
+def test_the_place_of_a_folder_does_not_change_the_id():
+    a, b, c = (directories("dataset=hdf5", f"dataset.root={root}") for root in ("/a/mine", "/b/mine/", "/a/other"))
+    assert a == b != c
