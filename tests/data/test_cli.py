@@ -55,7 +55,7 @@ def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
     out = tmp_path / "figures" / "toy.png"
     code, text, _ = _run(capsys, "show", "hdf5", "--root", digits_folder, "--out", out, "duration=0.1", "valid=0.25")
     assert code == 0
-    assert f"{digits_folder}: 15 / 5 / 4 samples, 2 classes, input 6, 50 steps of 2 ms, nu " in text
+    assert f"{digits_folder.name}: 15 / 5 / 4 samples, 2 classes, input 6, 50 steps of 2 ms, nu " in text
     assert out.read_bytes().startswith(b"\x89PNG")
     for name, *settings in (["digits"], ["digits", "encoding=poisson"], ["poisson", "shape=[2,6,6]"], ["randman", "samples=50"]):
         assert _run(capsys, "show", name, *settings, "--out", out)[0] == 0
