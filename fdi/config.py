@@ -161,5 +161,4 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-OmegaConf.register_new_resolver("folder_name", lambda path: Path(path).name, replace=True)
 OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)
