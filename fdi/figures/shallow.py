@@ -33,12 +33,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
     for (dataset, model), found in sweeps(shallow, spreads):
         found = _measured(found, results.probe)
-        fluct = swept(found, "fluct", "init.sigma_u")
         aimed = [init for init in found["init"].unique() if init != "fluct_mu" and levels(found, "init.sigma_u", init)]
-        points = [swept(found, init, "init.sigma_u") for init in aimed]
-        points = [runs.assign(x=runs["init.sigma_u"]) for runs in points]
+        aimed = {init: swept(found, init, "init.sigma_u") for init in aimed}
+        fluct = aimed["fluct"]
         others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])])
-        points = pd.concat([*points, others.assign(x=others.groupby("init")["implied"].transform("mean"))])
+        others = others.assign(x=others.groupby("init")["implied"].transform("mean"))
+        points = pd.concat([*(runs.assign(x=runs["init.sigma_u"]) for runs in aimed.values()), others])
         table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in MEASURED], ignore_index=True)
         table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
         quoted = published(fluct.iloc[0].to_dict() | {"init.sigma_u": 1.0})

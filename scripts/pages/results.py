@@ -15,13 +15,13 @@ from pages.tables import markdown
 
 FLUCT, CALIBRATED = "fluct", "fluct_calibrated"
 DEFAULTS = {"init.sigma_u": 1.0, "init.alpha": 0.9}
-UNBOUND = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
+HOMEOSTASIS = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
 
 
 def results(measured: Results) -> str:
     """A row for each data set, architecture and length of training with both `kaiming` and `fluct`."""
     runs = measured.runs
-    for column, value in UNBOUND.items():
+    for column, value in HOMEOSTASIS.items():
         runs = runs[runs[column] == value]
     return markdown(pd.DataFrame(_rows(replace(measured, runs=runs))).fillna(""))
 

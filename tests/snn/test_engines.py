@@ -52,6 +52,11 @@ def build_maps(kind: str, shape: tuple[int, ...], steps: int, sizes: list[int], 
     return conv(filters=sizes, recurrent_kernel=3 if kind == "recurrent conv" else 0, **given)
 
 
+def two_layers(kind: str) -> Network:
+    """A network of that kind for trials of 20 steps."""
+    return build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if kind in MAPS else build(kind, 20, [33, 17], skip=False)
+
+
 def draw_weights(network: Network, scale: float, seed: int) -> Network:
     generator = torch.Generator().manual_seed(seed)
     for projection in network.projections:
@@ -172,8 +177,7 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     """Some networks are too sensitive to rounding, as the reference against itself in float64 shows; the others must agree."""
     agreed = 0
     for seed in range(8):
-        maps = kind in MAPS
-        network = build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if maps else build(kind, 20, [33, 17], skip=False)
+        network = two_layers(kind)
         draw_weights(network, 10.0, seed=seed)
         x, labels = draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed), np.arange(5) % CLASSES
         found = []
@@ -194,7 +198,7 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
 
 @pytest.mark.parametrize("kind", [*KINDS, *MAPS])
 def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind):
-    network = build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if kind in MAPS else build(kind, 20, [33, 17], skip=False)
+    network = two_layers(kind)
     draw_weights(network, 10.0, seed=0)
     x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
     labels = np.arange(23) % CLASSES
@@ -246,7 +250,7 @@ def test_what_would_read_or_write_elsewhere_is_refused(make, x, labels, words):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA hardware")
 @pytest.mark.parametrize("kind", [*KINDS, *MAPS])
 def test_cuda_hardware_computes_what_the_reference_computes_on_a_cpu(kind):
-    network = build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if kind in MAPS else build(kind, 20, [33, 17], skip=False)
+    network = two_layers(kind)
     draw_weights(network.double(), 10.0, seed=0)
     x, labels = draw_input("counted events", 23, 20, network.input_shape, 0.2, seed=0), np.arange(23) % CLASSES
     ReferenceEngine().step(network, x, labels, OBJECTIVES[1])
