@@ -1,4 +1,6 @@
-"""The Hydra configuration groups of fdi; this folder is the package `fdi.conf`. Hydra imports it, and with it the resolver of its files."""
+"""The Hydra configuration groups of fdi; this folder is the package `fdi.conf`. Hydra imports it,
+and with it the resolver of its files.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Fluctuation-driven initialization of a Norse network: three hidden layers that are silent by default, and not afterwards.
+"""Fluctuation-driven initialization of a Norse network: three hidden layers that are silent by
+default, and not afterwards.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
@@ -16,13 +17,19 @@ from fdi.init import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input
-SIGMA_U = 0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
+SIGMA_U = (
+    0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
+)
 INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
 
 
 def build() -> norse.SequentialState:
-    """LIF neurons with tau_mem = 20 ms and tau_syn = 10 ms, the last of them recurrent, and a leaky integrator as a readout."""
-    constants = norse.LIFParameters(tau_mem_inv=torch.tensor(1 / 20e-3), tau_syn_inv=torch.tensor(1 / 10e-3))
+    """LIF neurons with tau_mem = 20 ms and tau_syn = 10 ms, the last of them recurrent, and a leaky
+    integrator as a readout.
+    """
+    constants = norse.LIFParameters(
+        tau_mem_inv=torch.tensor(1 / 20e-3), tau_syn_inv=torch.tensor(1 / 10e-3)
+    )
     return norse.SequentialState(
         nn.Linear(INPUTS, HIDDEN, bias=False),
         norse.LIF(constants, dt=DT),

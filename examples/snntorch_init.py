@@ -1,4 +1,5 @@
-"""Fluctuation-driven initialization of a snnTorch network: three hidden layers that are silent by default, and not afterwards.
+"""Fluctuation-driven initialization of a snnTorch network: three hidden layers that are silent by
+default, and not afterwards.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
@@ -18,7 +19,9 @@ from fdi.init import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input
-SIGMA_U = 0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
+SIGMA_U = (
+    0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
+)
 INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
 
 
@@ -26,7 +29,9 @@ def build() -> nn.Sequential:
     """Leaky neurons with tau_mem = 20 ms, and a layer without neuron as a readout."""
     beta = float(torch.exp(torch.tensor(-DT / 20e-3)))
     sizes = [INPUTS, HIDDEN, HIDDEN, HIDDEN]
-    layers = [(nn.Linear(n, m, bias=False), snn.Leaky(beta, init_hidden=True)) for n, m in pairwise(sizes)]
+    layers = [
+        (nn.Linear(n, m, bias=False), snn.Leaky(beta, init_hidden=True)) for n, m in pairwise(sizes)
+    ]
     return nn.Sequential(*(part for layer in layers for part in layer), nn.Linear(HIDDEN, CLASSES))
 
 

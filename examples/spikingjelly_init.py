@@ -1,4 +1,5 @@
-"""Fluctuation-driven initialization of a SpikingJelly network: three hidden layers that are silent by default, and not afterwards.
+"""Fluctuation-driven initialization of a SpikingJelly network: three hidden layers that are silent
+by default, and not afterwards.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
@@ -18,15 +19,21 @@ from fdi.init import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input
-SIGMA_U = 0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
+SIGMA_U = (
+    0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
+)
 INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
 
 
 def build() -> nn.Sequential:
     """LIF neurons with tau_mem = 20 ms (20 steps), and a layer without neuron as a readout."""
     sizes = [INPUTS, HIDDEN, HIDDEN, HIDDEN]
-    layers = [(layer.Linear(n, m, bias=False), neuron.LIFNode(tau=20e-3 / DT)) for n, m in pairwise(sizes)]
-    network = nn.Sequential(*(part for pair in layers for part in pair), layer.Linear(HIDDEN, CLASSES))
+    layers = [
+        (layer.Linear(n, m, bias=False), neuron.LIFNode(tau=20e-3 / DT)) for n, m in pairwise(sizes)
+    ]
+    network = nn.Sequential(
+        *(part for pair in layers for part in pair), layer.Linear(HIDDEN, CLASSES)
+    )
     functional.set_step_mode(network, "m")
     return network
 

@@ -35,8 +35,13 @@ def dataset(config: DictConfig) -> Dataset:
 
 def network(config: DictConfig, data: Dataset) -> Network:
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device = cuda: PyTorch finds no CUDA device here; use device=cpu, or install a PyTorch that fits your driver")
-    built = _instantiate(config.model, input_shape=data.shape, classes=data.classes, steps=data.steps, dt=data.dt)
+        raise ValueError(
+            "device = cuda: PyTorch finds no CUDA device here; use device=cpu, or install a "
+            "PyTorch that fits your driver"
+        )
+    built = _instantiate(
+        config.model, input_shape=data.shape, classes=data.classes, steps=data.steps, dt=data.dt
+    )
     return built.to(config.device)
 
 
@@ -45,10 +50,14 @@ def strategy(config: DictConfig) -> Any:
 
 
 def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
-    """`readout_init: auto` is the authors' choice: N(0, 1)/sqrt(fan_in) behind convolutions and Dale populations, else as hidden layers."""
+    """`readout_init: auto` is the authors' choice: N(0, 1)/sqrt(fan_in) behind convolutions and
+    Dale populations, else as hidden layers.
+    """
     choice = config.readout_init
     if choice == "auto":
-        choice = "kaiming" if any(p.convolutional or p.nonnegative for p in net.projections) else "same"
+        choice = (
+            "kaiming" if any(p.convolutional or p.nonnegative for p in net.projections) else "same"
+        )
     return hidden if choice == "same" else READOUT_INITS[choice]()
 
 
@@ -57,9 +66,15 @@ def engine(config: DictConfig) -> Any:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     if name != "reference" and name != device:
-        raise ValueError(f"engine={name} does not run on device={device}; use engine={device} or engine=reference")
+        raise ValueError(
+            f"engine={name} does not run on device={device}; use engine={device} or "
+            f"engine=reference"
+        )
     if name != "cpu" and config.engine.checkpoint != "none":
-        raise ValueError(f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with engine={name}; leave it out")
+        raise ValueError(
+            f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with "
+            f"engine={name}; leave it out"
+        )
     torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = True, False
     if name == "reference":
         return ReferenceEngine()
@@ -89,15 +104,21 @@ def training_phases(config: DictConfig) -> list[Phase]:
 
 
 def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextManager[Any]:
-    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None; `epoch`: the last one it has."""
+    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None;
+    `epoch`: the last one it has.
+    """
     if config.logger.mirror is None:
         return nullcontext()
     arguments = OmegaConf.to_container(config.logger.mirror)
-    return get_method(arguments.pop("_target_"))(OmegaConf.to_container(config), directory, epoch, **arguments)
+    return get_method(arguments.pop("_target_"))(
+        OmegaConf.to_container(config), directory, epoch, **arguments
+    )
 
 
 def input_rate(data: Dataset, net: Network) -> float:
-    """nu of the input in Hz: measured on the training set; for images the rate that spreads the potential as much as their pixels do."""
+    """nu of the input in Hz: measured on the training set; for images the rate that spreads the
+    potential as much as their pixels do.
+    """
     if data.nu is not None:
         return data.nu
     first = net.hidden[0]

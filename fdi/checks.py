@@ -1,4 +1,6 @@
-"""One-line complaints about the values of a configuration, without importing what it configures (and torch with it)."""
+"""One-line complaints about the values of a configuration, without importing what it configures
+(and torch with it).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Kind(NamedTuple):
 
 KINDS = {
     "int": Kind("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    "float": Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "float": Kind(
+        "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)
+    ),
     "bool": Kind("true or false", lambda value: isinstance(value, bool)),
     "str": Kind("text", lambda value: isinstance(value, str)),
     "None": Kind("null", lambda value: value is None),
@@ -43,7 +47,11 @@ def shown(value: Any) -> str:
     """A value as one would write it on the command line."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(shown, value))}]"
-    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
 
 
 def words(schema: type, key: str) -> str:
@@ -53,7 +61,9 @@ def words(schema: type, key: str) -> str:
 
 
 def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Complaints about keys that the dataclass `schema` lacks, and by the `least` value or the `choices` that its fields carry."""
+    """Complaints about keys that the dataclass `schema` lacks, and by the `least` value or the
+    `choices` that its fields carry.
+    """
     hints = get_type_hints(schema)
     for key in values.keys() - hints.keys():
         yield f"{path}{key}: no such key; {choose(key, hints)}"
@@ -73,9 +83,15 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
 
 
 def complaints(path: str, node: Any) -> Iterator[str]:
-    """Complaints about the keyword arguments of a `_target_` of fdi's own: unknown ones and wrong types, by its signature."""
+    """Complaints about the keyword arguments of a `_target_` of fdi's own: unknown ones and wrong
+    types, by its signature.
+    """
     if not isinstance(node, Mapping) or "_target_" not in node:
-        yield f"{path} = {node} must have a _target_: the function or class to call with the other keys"
+        yield (
+            f"{path} = {node} must have a _target_: the function or class to call with the "
+            f"other "
+            f"keys"
+        )
         return
     if not node["_target_"].startswith("fdi."):
         return
@@ -89,12 +105,16 @@ def complaints(path: str, node: Any) -> Iterator[str]:
         if key not in known:
             yield f"{path}.{key}: no such key; {choose(key, known)}"
         elif not any(kind.admits(value) for kind in known[key]):
-            yield f"{path}.{key} = {shown(value)} must be {' or '.join(kind.words for kind in known[key])}"
+            yield (
+                f"{path}.{key} = {shown(value)} must be "
+                f"{' or '.join(kind.words for kind in known[key])}"
+            )
 
 
 @lru_cache
 def parameters(target: str) -> dict[str, list[Kind]] | None:
-    """Optional arguments of the function or class `target` and what they may be, read from its source; None if there is none.
+    """Optional arguments of the function or class `target` and what they may be, read from its
+    source; None if there is none.
 
     Arguments without a default are left out unless keyword-only: they come from elsewhere.
     """
@@ -110,14 +130,25 @@ def parameters(target: str) -> dict[str, list[Kind]] | None:
             definitions[statement.targets[0].id] = statement.value
     if name not in definitions:
         return None
-    return {key: _kinds(annotation, definitions) for key, annotation in _arguments(definitions[name], definitions).items()}
+    return {
+        key: _kinds(annotation, definitions)
+        for key, annotation in _arguments(definitions[name], definitions).items()
+    }
 
 
 def _arguments(node: ast.AST, definitions: Mapping[str, ast.AST]) -> dict[str, ast.expr | None]:
-    """Name -> annotation of the optional arguments of a function, or of a class: those of its __init__, or else its fields."""
+    """Name -> annotation of the optional arguments of a function, or of a class: those of its
+    __init__, or else its fields.
+    """
     if isinstance(node, ast.FunctionDef):
-        optional = node.args.args[len(node.args.args) - len(node.args.defaults) :] if node.args.defaults else []
-        return {argument.arg: argument.annotation for argument in (*optional, *node.args.kwonlyargs)}
+        optional = (
+            node.args.args[len(node.args.args) - len(node.args.defaults) :]
+            if node.args.defaults
+            else []
+        )
+        return {
+            argument.arg: argument.annotation for argument in (*optional, *node.args.kwonlyargs)
+        }
     arguments = {}
     for base in node.bases:
         if isinstance(base, ast.Name) and base.id in definitions:
@@ -131,7 +162,9 @@ def _arguments(node: ast.AST, definitions: Mapping[str, ast.AST]) -> dict[str, a
 
 
 def _kinds(annotation: ast.AST | None, definitions: Mapping[str, ast.AST]) -> list[Kind]:
-    """The alternatives of an annotation: unions, literals, sequences, aliases of the same module; anything else admits all."""
+    """The alternatives of an annotation: unions, literals, sequences, aliases of the same module;
+    anything else admits all.
+    """
     match annotation:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return [*_kinds(left, definitions), *_kinds(right, definitions)]
@@ -144,9 +177,16 @@ def _kinds(annotation: ast.AST | None, definitions: Mapping[str, ast.AST]) -> li
         case ast.Name(id=name) if name in definitions:
             return _kinds(definitions[name], definitions)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=slice):
-            return [_literal(element.value) for element in (slice.elts if isinstance(slice, ast.Tuple) else [slice])]
+            return [
+                _literal(element.value)
+                for element in (slice.elts if isinstance(slice, ast.Tuple) else [slice])
+            ]
         case ast.Subscript(value=ast.Name(id="Sequence" | "list" | "tuple"), slice=slice):
-            return [_sequence(_kinds(slice.elts[0] if isinstance(slice, ast.Tuple) else slice, definitions))]
+            return [
+                _sequence(
+                    _kinds(slice.elts[0] if isinstance(slice, ast.Tuple) else slice, definitions)
+                )
+            ]
     return [ANYTHING]
 
 
@@ -164,5 +204,8 @@ def _sequence(element: list[Kind]) -> Kind:
     words = " or ".join(kind.words for kind in element)
     return Kind(
         f"a list, each {words}",
-        lambda value: isinstance(value, list | tuple) and all(any(kind.admits(item) for kind in element) for item in value),
+        lambda value: (
+            isinstance(value, list | tuple)
+            and all(any(kind.admits(item) for kind in element) for item in value)
+        ),
     )

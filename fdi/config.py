@@ -1,4 +1,6 @@
-"""What a configuration is: typed keys, ranges, and the identity of a run. Only Hydra and the standard library; no torch."""
+"""What a configuration is: typed keys, ranges, and the identity of a run. Only Hydra and the
+standard library; no torch.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ class Identity:
 
 @dataclass
 class Config:
-    """All keys of a run. `dataset`, `model`, `init` and `optimizer` hold a `_target_` and its keyword arguments."""
+    """All keys of a run. `dataset`, `model`, `init` and `optimizer` hold a `_target_` and its
+    keyword arguments.
+    """
 
     name: Name = field(default_factory=Name)
     dataset: Any = MISSING
@@ -93,7 +97,9 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
     seed: int = _number(0)
-    readout_init: str = _one_of("auto", "same", "fluct", "kaiming", "xavier", "pytorch", "orthogonal")
+    readout_init: str = _one_of(
+        "auto", "same", "fluct", "kaiming", "xavier", "pytorch", "orthogonal"
+    )
     device: str = _one_of("cpu", "cuda")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")
@@ -104,13 +110,18 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 
 def prepare(config: DictConfig) -> DictConfig:
-    """The configuration a run sees: checked, `engine.name: auto` decided, interpolations resolved, without Hydra's own node.
+    """The configuration a run sees: checked, `engine.name: auto` decided, interpolations resolved,
+    without Hydra's own node.
 
-    `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value out of range or of a wrong type.
+    `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
+    out of range or of a wrong type.
     """
     values = _plain(config)
     targets = ("dataset", "model", "init", "optimizer")
-    problems = [*out_of_range(Config, values), *(problem for key in targets for problem in complaints(key, values[key]))]
+    problems = [
+        *out_of_range(Config, values),
+        *(problem for key in targets for problem in complaints(key, values[key])),
+    ]
     if values["logger"]["mirror"] is not None:
         problems += complaints("logger.mirror", values["logger"]["mirror"])
     if problems:
@@ -119,9 +130,11 @@ def prepare(config: DictConfig) -> DictConfig:
 
 
 def run_id(config: DictConfig) -> str:
-    """First 8 hex digits of the SHA-256 of the configuration without the keys of `identity.exclude`.
+    """First 8 hex digits of the SHA-256 of the configuration without the keys of
+    `identity.exclude`.
 
-    The order of keys does not matter, and whole floats count as integers: 1 and 1.0 are the same run.
+    The order of keys does not matter, and whole floats count as integers: 1 and 1.0 are the same
+    run.
     """
     values = _plain(config)
     for key in values["identity"]["exclude"]:
@@ -146,7 +159,9 @@ def run_directory(config: DictConfig) -> Path:
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True)
+    values = OmegaConf.to_container(
+        OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True
+    )
     engine = values["engine"]
     if engine["name"] == "auto":
         engine["name"] = AUTO_ENGINE.get(values["device"], "auto")

@@ -1,6 +1,8 @@
-"""The three kinds of input of a network: events, frames, constant. Numpy only, sample-major; the currency between data and engines.
+"""The three kinds of input of a network: events, frames, constant. Numpy only, sample-major; the
+currency between data and engines.
 
-A whole data set and a batch of it are the same thing: `x.take(indices)` is a batch, `x[a:b]` a slice without a copy where possible.
+A whole data set and a batch of it are the same thing: `x.take(indices)` is a batch, `x[a:b]` a
+slice without a copy where possible.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ SHORT = 50  # events of a sample, on average: fewer are copied one by one, more 
 
 @dataclass(frozen=True)
 class Events:
-    """Sparse spikes: sample b emits `units[indptr[b * steps + t] : indptr[b * steps + t + 1]]` in time step t.
+    """Sparse spikes: sample b emits `units[indptr[b * steps + t] : indptr[b * steps + t + 1]]` in
+    time step t.
 
-    `indptr`: int64 [B * steps + 1]. `units`: int32 [n], flat indices into `shape`, sorted in time within a sample.
+    `indptr`: int64 [B * steps + 1]. `units`: int32 [n], flat indices into `shape`, sorted in time
+    within a sample.
     `counts`: float32 [n], spikes of that unit in that step, or None if all are 1.
     """
 
@@ -32,8 +36,12 @@ class Events:
     def __getitem__(self, samples: slice) -> Events:
         start, stop, step = samples.indices(len(self))
         if step != 1:
-            raise ValueError(f"Events take slices of step 1, not {step}; use take() for anything else")
-        return replace(self, indptr=self.indptr[start * self.steps : max(start, stop) * self.steps + 1])
+            raise ValueError(
+                f"Events take slices of step 1, not {step}; use take() for anything else"
+            )
+        return replace(
+            self, indptr=self.indptr[start * self.steps : max(start, stop) * self.steps + 1]
+        )
 
     def take(self, indices: np.ndarray) -> Events:
         """The samples `indices`, in that order, with their events copied together."""
@@ -63,13 +71,19 @@ class Events:
         events = slice(self.indptr[0], self.indptr[-1])
         rows = np.repeat(np.arange(n * self.steps), np.diff(self.indptr))
         dense = np.zeros((n * self.steps, size), dtype=dtype)
-        np.add.at(dense, (rows, self.units[events]), 1 if self.counts is None else self.counts[events])
+        np.add.at(
+            dense, (rows, self.units[events]), 1 if self.counts is None else self.counts[events]
+        )
         return np.ascontiguousarray(dense.reshape(n, self.steps, *self.shape).swapaxes(0, 1))
 
     def total(self) -> float:
         """Number of spikes of all samples."""
         events = slice(self.indptr[0], self.indptr[-1])
-        return float(self.indptr[-1] - self.indptr[0]) if self.counts is None else float(self.counts[events].sum())
+        return (
+            float(self.indptr[-1] - self.indptr[0])
+            if self.counts is None
+            else float(self.counts[events].sum())
+        )
 
     def mean(self) -> float:
         """Spikes per unit and step."""
@@ -78,7 +92,9 @@ class Events:
 
 @dataclass(frozen=True)
 class Frames:
-    """Event counts of every unit in every step: `values` [B, steps, *shape], any real dtype (uint8 on the way to a convolution)."""
+    """Event counts of every unit in every step: `values` [B, steps, *shape], any real dtype (uint8
+    on the way to a convolution).
+    """
 
     values: np.ndarray
 
@@ -113,7 +129,9 @@ class Frames:
 
 @dataclass(frozen=True)
 class Constant:
-    """One analogue image for the whole trial: in each of `steps` steps the input is `scale * values + shift`, `values` [B, *shape]."""
+    """One analogue image for the whole trial: in each of `steps` steps the input is `scale * values
+    + shift`, `values` [B, *shape].
+    """
 
     values: np.ndarray
     steps: int

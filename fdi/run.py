@@ -33,10 +33,12 @@ INIT_POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
 
 
 def run(config: DictConfig, directory: Path) -> dict[str, Any]:
-    """Execute the run of `config` in `directory`, or go on where it stopped; returns the content of result.json.
+    """Execute the run of `config` in `directory`, or go on where it stopped; returns the content of
+    result.json.
 
-    A run that is done is not run again; with probe=only nothing is trained, and nothing returned. Raises ValueError for what a user can
-    mend, Diverged for a training that fails, Busy if another process is at it; whatever is raised is in status.json and run.log first.
+    A run that is done is not run again; with probe=only nothing is trained, and nothing returned.
+    Raises ValueError for what a user can mend, Diverged for a training that fails, Busy if another
+    process is at it; whatever is raised is in status.json and run.log first.
     """
     with lock(directory):
         result = read_json(directory / RESULT)
@@ -67,19 +69,36 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     last = directory / CHECKPOINT
 
     if config.probe == "only":
-        write_record(directory, 0, data.checksum, config.device, seed=config.seed, engine=config.engine.name)
+        write_record(
+            directory, 0, data.checksum, config.device, seed=config.seed, engine=config.engine.name
+        )
         _initialize(config, data, network, engine, phases[-1].objective, directory, console)
         return {}
     progress = checkpoint.load(last, network, optimizer) if last.exists() else Progress()
-    write_record(directory, progress.epoch, data.checksum, config.device, seed=config.seed, engine=config.engine.name)
+    write_record(
+        directory,
+        progress.epoch,
+        data.checksum,
+        config.device,
+        seed=config.seed,
+        engine=config.engine.name,
+    )
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
-            console.print(f"{directory}: resumed after epoch {progress.epoch}", soft_wrap=True, highlight=False)
+            console.print(
+                f"{directory}: resumed after epoch {progress.epoch}",
+                soft_wrap=True,
+                highlight=False,
+            )
         else:
-            rows = _initialize(config, data, network, engine, phases[-1].objective, directory, console)
+            rows = _initialize(
+                config, data, network, engine, phases[-1].objective, directory, console
+            )
             if mirror and rows:
                 mirror.probe(rows)
-        _train(config, data, network, engine, optimizer, phases, progress, directory, mirror, console)
+        _train(
+            config, data, network, engine, optimizer, phases, progress, directory, mirror, console
+        )
         result = _test(config, data, network, engine, progress)
         if mirror:
             mirror.result(result)
@@ -103,7 +122,10 @@ def _train(
     epochs = sum(phase.epochs for phase in phases)
     write_status(directory, "running", epoch=progress.epoch, epochs=epochs)
     metrics = Metrics(directory / "metrics.csv", progress.epoch)
-    with reporter(console, epochs, len(data.train), progress.epoch) as report, interruptible() as check:
+    with (
+        reporter(console, epochs, len(data.train), progress.epoch) as report,
+        interruptible() as check,
+    ):
 
         def on_batch(done: int, outcome: Outcome) -> None:
             report.batch(done, outcome)
@@ -134,10 +156,21 @@ def _train(
 
 
 def _initialize(
-    config: DictConfig, data: Dataset, network: Network, engine: Any, objective: Objective, directory: Path, console: Console
+    config: DictConfig,
+    data: Dataset,
+    network: Network,
+    engine: Any,
+    objective: Objective,
+    directory: Path,
+    console: Console,
 ) -> list[dict[str, Any]]:
-    """Draw the weights and measure the state they put the network in; with probe=none it is not measured."""
-    samples = min(INIT_SAMPLES, max(1, INIT_POTENTIALS // sum(population.units for population in network.hidden)))
+    """Draw the weights and measure the state they put the network in; with probe=none it is not
+    measured.
+    """
+    samples = min(
+        INIT_SAMPLES,
+        max(1, INIT_POTENTIALS // sum(population.units for population in network.hidden)),
+    )
     chosen = stream(config.seed, "init samples").permutation(len(data.train))[:samples]
     inputs, labels = data.train.batch(chosen, stream(config.seed, "init noise"))
     strategy = build.strategy(config)
@@ -156,16 +189,24 @@ def _initialize(
         return []
     rows = probe(network, engine, inputs, labels, objective, strategy, nu)
     write_json(directory / PROBE, rows)
-    console.print(probe_table(rows, title=f"initial state: {config.name.model}, {config.name.init}"))
+    console.print(
+        probe_table(rows, title=f"initial state: {config.name.model}, {config.name.init}")
+    )
     return rows
 
 
-def _test(config: DictConfig, data: Dataset, network: Network, engine: Any, progress: Progress) -> dict[str, Any]:
-    """Look at the test set, once with the last weights and once with those of the best validation epoch."""
+def _test(
+    config: DictConfig, data: Dataset, network: Network, engine: Any, progress: Progress
+) -> dict[str, Any]:
+    """Look at the test set, once with the last weights and once with those of the best validation
+    epoch.
+    """
     objective = Objective(config.trainer.readout)
 
     def test() -> Any:
-        return evaluate(network, engine, data.test, objective, config.trainer.batch_size, config.seed)
+        return evaluate(
+            network, engine, data.test, objective, config.trainer.batch_size, config.seed
+        )
 
     last = best = test()
     if progress.best_epoch != progress.epoch:
@@ -185,8 +226,16 @@ def _test(config: DictConfig, data: Dataset, network: Network, engine: Any, prog
         "classes": data.classes,
         "test_samples": last.samples,
         "seconds": progress.seconds,
-        "rates": {name.removeprefix("rate/"): value for name, value in rates.items() if name.startswith("rate/")},
-        "silent": {name.removeprefix("silent/"): value for name, value in rates.items() if name.startswith("silent/")},
+        "rates": {
+            name.removeprefix("rate/"): value
+            for name, value in rates.items()
+            if name.startswith("rate/")
+        },
+        "silent": {
+            name.removeprefix("silent/"): value
+            for name, value in rates.items()
+            if name.startswith("silent/")
+        },
         "parameters": sum(weight.numel() for weight in network.parameters()),
     }
 
@@ -194,4 +243,6 @@ def _test(config: DictConfig, data: Dataset, network: Network, engine: Any, prog
 def _mark(directory: Path, state: str, **details: Any) -> None:
     """Change the state and keep the epochs."""
     before = read_json(directory / STATUS) or {}
-    write_status(directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details)
+    write_status(
+        directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details
+    )

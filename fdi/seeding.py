@@ -8,10 +8,11 @@ import numpy as np
 
 
 def stream(seed: int, name: str, *more: int) -> np.random.Generator:
-    """The generator of stream `name` ("split", "weights", "order", "noise", "data"), further keyed by `more`, e.g. the epoch.
+    """The generator of stream `name` ("split", "weights", "order", "noise", "data"), further keyed
+    by `more`, e.g. the epoch.
 
-    Its entropy is [seed, crc32(name), *more], so the same arguments give the same numbers, whatever was drawn elsewhere.
-    Raises ValueError for a negative seed.
+    Its entropy is [seed, crc32(name), *more], so the same arguments give the same numbers, whatever
+    was drawn elsewhere. Raises ValueError for a negative seed.
     """
     if seed < 0:
         raise ValueError(f"seed = {seed} must not be negative")

@@ -1,7 +1,8 @@
-"""Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads a b ...] [--rounds 9] [--out results/bench.csv].
+"""Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads a b ...]
+[--rounds 9] [--out results/bench.csv].
 
-The workload "epoch" is a whole training loop of fdi; its table stands beside the other one. See benchmark/steps.py, floors.py and epoch.py
-for what is measured. Ends with a figure.
+The workload "epoch" is a whole training loop of fdi; its table stands beside the other one. See
+benchmark/steps.py, floors.py and epoch.py for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ def main() -> None:
     if options.alone:
         print(json.dumps(alone(*options.alone)))
         return
-    rows = [row for workload in options.workloads if workload != EPOCH for row in compare(workload, options.rounds)]
+    rows = [
+        row
+        for workload in options.workloads
+        if workload != EPOCH
+        for row in compare(workload, options.rounds)
+    ]
     if rows:
         write(options.out, rows)
     if EPOCH in options.workloads:

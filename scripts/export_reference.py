@@ -1,4 +1,6 @@
-"""Add finished runs to the measurements that come with fdi: `python scripts/export_reference.py [results] [reference]`."""
+"""Add finished runs to the measurements that come with fdi: `python scripts/export_reference.py
+[results] [reference]`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from fdi.analysis.reference import export
 
 
 def main(results: str = "results", folder: str = "") -> int:
-    """`results`: folder with runs/ in it; `folder`: where the csv files go, `results`/reference if it is not given."""
+    """`results`: folder with runs/ in it; `folder`: where the csv files go, `results`/reference if
+    it is not given.
+    """
     target = Path(folder or Path(results) / "reference")
     try:
         print(f"{export(Path(results), target)} runs in {target}")

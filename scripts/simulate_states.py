@@ -1,4 +1,6 @@
-"""Simulate the states that figures show: `python scripts/simulate_states.py [name ...]`, all by default. About a minute."""
+"""Simulate the states that figures show: `python scripts/simulate_states.py [name ...]`, all by
+default. About a minute.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +15,34 @@ from states import alpha, dale, membrane, regimes, snapshot
 from fdi.track.files import atomic
 from fdi.track.record import record
 
-SIMULATIONS = {"membrane": membrane, "regimes": regimes, "alpha": alpha, "dale": dale, "snapshot": snapshot}
+SIMULATIONS = {
+    "membrane": membrane,
+    "regimes": regimes,
+    "alpha": alpha,
+    "dale": dale,
+    "snapshot": snapshot,
+}
 FOLDER = Path("results/reference")
 
 
 def main(names: list[str]) -> int:
     unknown = [name for name in names if name not in SIMULATIONS]
     if unknown:
-        print(f"simulate_states: no state {unknown[0]}; choose one of {', '.join(SIMULATIONS)}", file=sys.stderr)
+        print(
+            f"simulate_states: no state {unknown[0]}; choose one of {', '.join(SIMULATIONS)}",
+            file=sys.stderr,
+        )
         return 2
     torch.set_num_threads(1)  # the same sums on any number of cores
     origin = record("", "cpu")  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
         with atomic(path) as temporary:
-            table = SIMULATIONS[name].simulate().to_csv(index=False, float_format="%.5g", lineterminator="\n")
+            table = (
+                SIMULATIONS[name]
+                .simulate()
+                .to_csv(index=False, float_format="%.5g", lineterminator="\n")
+            )
             temporary.write_text(f"# {provenance(name, origin)}\n{table}")
         print(path)
     return 0
@@ -35,8 +50,13 @@ def main(names: list[str]) -> int:
 
 def provenance(name: str, found: dict[str, Any]) -> str:
     """One line that says what made a file, from `fdi.track.record.record`."""
-    commit = (found["commit"] or "unknown")[:7] + ("+changes" if str(found["commit"]).endswith("+changes") else "")
-    return f"simulate_states.py {name}, commit {commit}, torch {found['torch']}, {found['processor']}, {date.today()}"
+    commit = (found["commit"] or "unknown")[:7] + (
+        "+changes" if str(found["commit"]).endswith("+changes") else ""
+    )
+    return (
+        f"simulate_states.py {name}, commit {commit}, torch {found['torch']}, "
+        f"{found['processor']}, {date.today()}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Draw the figures of the committed reference into docs/, and fill the tables of README.md and docs/: `python scripts/update_docs.py`."""
+"""Draw the figures of the committed reference into docs/, and fill the tables of README.md and
+docs/: `python scripts/update_docs.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Configurations: every option composes, later layers win, wrong ones are refused in one line, equal ones are the same run."""
+"""Configurations: every option composes, later layers win, wrong ones are refused in one line,
+equal ones are the same run.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def prepared(*overrides: str) -> DictConfig:
 
 
 def refusal(*overrides: str, multirun: bool = False) -> str:
-    arguments = Namespace(overrides=list(overrides), multirun=multirun, cfg=None, config_name=None, config_dir=None)
+    arguments = Namespace(
+        overrides=list(overrides), multirun=multirun, cfg=None, config_name=None, config_dir=None
+    )
     with pytest.raises((HydraException, ValueError)) as caught:
         compose_cells(arguments)
     return explain(caught.value)
@@ -45,7 +49,16 @@ def options(group: str) -> list[str]:
     ("group", "option"),
     [
         (group, option)
-        for group in ("dataset", "model", "init", "homeostasis", "optimizer", "trainer", "logger", "budget")
+        for group in (
+            "dataset",
+            "model",
+            "init",
+            "homeostasis",
+            "optimizer",
+            "trainer",
+            "logger",
+            "budget",
+        )
         for option in options(group)
     ],
 )
@@ -81,7 +94,9 @@ def test_precedence_is_command_line_debug_experiment_tuned_group(tmp_path):
 
 def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
     (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - override /dataset: shd\n")
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /dataset: shd\n"
+    )
     config = prepared(f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine")
     assert config.name.dataset == "shd"
     assert config.model.hidden == [128, 128, 128]
@@ -90,15 +105,31 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("init=flcut", r"init = flcut does not exist; did you mean fluct\? choose one of fluct, .*"),
-        ("dataset=rndman", r"dataset = rndman does not exist; did you mean randman\? choose one of .*"),
-        ("dataste=randman", r"dataste: no such key; did you mean dataset\? choose one of dataset, .*"),
-        ("model.dept=3", r"model\.dept: no such key; did you mean depth\? choose one of beta, depth, .*"),
-        ("+model.dept=3", r"model\.dept: no such key; did you mean depth\? choose one of beta, depth, .*"),
+        (
+            "init=flcut",
+            r"init = flcut does not exist; did you mean fluct\? choose one of fluct, .*",
+        ),
+        (
+            "dataset=rndman",
+            r"dataset = rndman does not exist; did you mean randman\? choose one of .*",
+        ),
+        (
+            "dataste=randman",
+            r"dataste: no such key; did you mean dataset\? choose one of dataset, .*",
+        ),
+        (
+            "model.dept=3",
+            r"model\.dept: no such key; did you mean depth\? choose one of beta, depth, .*",
+        ),
+        (
+            "+model.dept=3",
+            r"model\.dept: no such key; did you mean depth\? choose one of beta, depth, .*",
+        ),
         ("+foo=3", r"foo: no such key; choose one of dataset, .*"),
         (
             "homeostasis.upper.thresold=3",
-            r"homeostasis\.upper\.thresold: no such key; did you mean threshold\? choose one of strength, threshold",
+            r"homeostasis\.upper\.thresold: no such key; did you mean threshold\? choose one of "
+            r"strength, threshold",
         ),
         ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, threshold\} or null"),
         ("seed=x", r"seed = x must be an integer"),
@@ -107,11 +138,20 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
         ("~seed", r"seed is missing"),
         ("trainer.epochs=abc", r"trainer\.epochs = abc must be an integer"),
         ("trainer.epochs=-1", r"trainer\.epochs = -1 must be at least 1"),
-        ("trainer.readout=mx", r"trainer\.readout = mx is unknown; did you mean max\? choose one of last, max, mean"),
+        (
+            "trainer.readout=mx",
+            r"trainer\.readout = mx is unknown; did you mean max\? choose one of last, max, mean",
+        ),
         ("model.depth=abc", r"model\.depth = abc must be an integer or null"),
         ("model.depth=true", r"model\.depth = true must be an integer or null"),
-        ("model.hidden=[64,x]", r"model\.hidden = \[64, x\] must be an integer or a list, each an integer"),
-        ("model._target_=fdi.snn.models.dens", r"model\._target_ = fdi\.snn\.models\.dens does not exist"),
+        (
+            "model.hidden=[64,x]",
+            r"model\.hidden = \[64, x\] must be an integer or a list, each an integer",
+        ),
+        (
+            "model._target_=fdi.snn.models.dens",
+            r"model\._target_ = fdi\.snn\.models\.dens does not exist",
+        ),
         ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number"),
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer"),
         ("device=gpu", r"device = gpu is unknown; did you mean cpu\? choose one of cpu, cuda"),
@@ -148,7 +188,8 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
 
 
 @pytest.mark.parametrize("override", [
-        "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu", "engine.checkpoint=auto", "engine.memory=1",
+        "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
+        "engine.checkpoint=auto", "engine.memory=1",
         "init.sigma_u=1",
     ],
 )  # fmt: skip
@@ -157,37 +198,72 @@ def test_what_cannot_change_the_numbers_is_the_same_run(override):
 
 
 @pytest.mark.parametrize(
-    "override", ["seed=1", "engine=reference", "model.depth=3", "init.sigma_u=1.01", "trainer.epochs=3", "optimizer=adam"]
+    "override",
+    [
+        "seed=1",
+        "engine=reference",
+        "model.depth=3",
+        "init.sigma_u=1.01",
+        "trainer.epochs=3",
+        "optimizer=adam",
+    ],
 )
 def test_what_can_is_another(override):
     assert run_id(prepared(override)) != run_id(prepared())
 
 
 @pytest.mark.parametrize("budget", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("experiment", [name for name in options("experiment") if name != "quickstart"])
+@pytest.mark.parametrize(
+    "experiment", [name for name in options("experiment") if name != "quickstart"]
+)
 def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
     head = (CONF / "experiment" / f"{experiment}.yaml").read_text()
     overrides = [f"experiment={experiment}", f"budget={budget}", "seed=0"]
-    cells = compose_cells(Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None))
+    cells = compose_cells(
+        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
+    )
     seeds = int(re.fullmatch(r"range\((\d+)\)", composed(*overrides).hydra.sweeper.params.seed)[1])
-    assert re.search(rf"^# {budget}: +{len(cells) * seeds} cells, ", head, re.MULTILINE), len(cells) * seeds
+    assert re.search(rf"^# {budget}: +{len(cells) * seeds} cells, ", head, re.MULTILINE), (
+        len(cells) * seeds
+    )
     assert f"fdi-run -m experiment={experiment} " in head
     assert "kaiming" in {cell.config.name.init for cell in cells}
     assert all(cell.config.name.experiment == experiment for cell in cells)
 
 
 def test_keys_that_vary_together_are_replaced_by_the_command_line():
-    overrides = ["experiment=calibrated", "budget=laptop", "seed=0", "init=kaiming", "dataset=poisson"]
-    cells = compose_cells(Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None))
-    assert [(cell.config.name.dataset, cell.config.name.model) for cell in cells] == [("poisson", "dense"), ("poisson", "conv")]
+    overrides = [
+        "experiment=calibrated",
+        "budget=laptop",
+        "seed=0",
+        "init=kaiming",
+        "dataset=poisson",
+    ]
+    cells = compose_cells(
+        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
+    )
+    assert [(cell.config.name.dataset, cell.config.name.model) for cell in cells] == [
+        ("poisson", "dense"),
+        ("poisson", "conv"),
+    ]
 
 
 def test_identity_does_not_change_between_versions():
     config = OmegaConf.create(
-        {"b": 1.0, "a": {"x": 0.1, "y": [True, None, 2]}, "engine": {"name": "cpu"}, "identity": {"exclude": ["identity", "a.z"]}}
+        {
+            "b": 1.0,
+            "a": {"x": 0.1, "y": [True, None, 2]},
+            "engine": {"name": "cpu"},
+            "identity": {"exclude": ["identity", "a.z"]},
+        }
     )
     reordered = OmegaConf.create(
-        {"engine": {"name": "cpu"}, "a": {"y": [True, None, 2.0], "z": 5, "x": 0.1}, "b": 1, "identity": config.identity}
+        {
+            "engine": {"name": "cpu"},
+            "a": {"y": [True, None, 2.0], "z": 5, "x": 0.1},
+            "b": 1,
+            "identity": config.identity,
+        }
     )
     assert run_id(config) == run_id(reordered) == "229b5e28"
 
@@ -200,7 +276,9 @@ def test_directory_is_the_one_hydra_uses():
     assert f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}" == str(directory)
 
 
-@pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONF)))
+@pytest.mark.parametrize(
+    "file", sorted(CONF.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONF))
+)
 def test_every_value_is_explained(file):
     """A comment behind each value, or one for all of them at the head of the file."""
     text = file.read_text(encoding="ascii")

@@ -1,4 +1,6 @@
-"""The arrows between the rooms of the package point one way, and the console starts without torch."""
+"""The arrows between the rooms of the package point one way, and the console starts without
+torch.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,23 @@ ALLOWED = {
     "figures": {"analysis", "checks"},
     "cli": {"analysis", "checks", "conf", "config", "run", "track"},
 }
-FORBIDDEN = {"figures": {"torch"}, "cli": HEAVY, "config": HEAVY, "checks": HEAVY, "inputs": {"torch"}}
+FORBIDDEN = {
+    "figures": {"torch"},
+    "cli": HEAVY,
+    "config": HEAVY,
+    "checks": HEAVY,
+    "inputs": {"torch"},
+}
 
 
 def imports(path: Path) -> set[str]:
     """Dotted names of the modules that a file imports, anywhere in it, but for type checking."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    checks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    checks = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
     unused = {id(node) for check in checks for node in check.body}
     names = set()
     for node in ast.walk(tree):
@@ -47,7 +59,11 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names |= {f"fdi.{alias.name}" for alias in node.names} if node.module == "fdi" else {node.module}
+            names |= (
+                {f"fdi.{alias.name}" for alias in node.names}
+                if node.module == "fdi"
+                else {node.module}
+            )
     return names
 
 
@@ -69,12 +85,25 @@ def test_a_room_imports_only_what_it_may(path):
     own = room(path)
     assert own in ALLOWED, f"{own} is not in the table of rooms"
     assert "." not in own
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("fdi.")} - {own, "__version__"}
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("fdi.")} - {
+        own,
+        "__version__",
+    }
     assert used <= ALLOWED[own]
     assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN.get(own, set())
 
 
-@pytest.mark.parametrize("module", ["fdi.cli.run", "fdi.cli.task", "fdi.cli.cells", "fdi.cli.summary", "fdi.cli.errors", "fdi.config"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "fdi.cli.run",
+        "fdi.cli.task",
+        "fdi.cli.cells",
+        "fdi.cli.summary",
+        "fdi.cli.errors",
+        "fdi.config",
+    ],
+)
 def test_the_console_starts_without_torch(module):
     code = f"import sys, {module}; print(sorted({HEAVY} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -82,6 +111,11 @@ def test_the_console_starts_without_torch(module):
 
 
 def test_every_package_is_shipped():
-    listed = set(re.findall(r'"(fdi[.\w]*)",?\n', (ROOT / "pyproject.toml").read_text().partition("packages = [")[2].partition("]")[0]))
+    listed = set(
+        re.findall(
+            r'"(fdi[.\w]*)",?\n',
+            (ROOT / "pyproject.toml").read_text().partition("packages = [")[2].partition("]")[0],
+        )
+    )
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("*.py")}
     assert listed == folders | {"fdi.conf"}

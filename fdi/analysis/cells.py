@@ -16,17 +16,30 @@ UNTRAINED = ("broken", "probed")
 
 
 def cell_columns(runs: pd.DataFrame) -> list[str]:
-    """dataset, model, init and the config columns that differ between runs which one would take for repetitions otherwise.
+    """dataset, model, init and the config columns that differ between runs which one would take for
+    repetitions otherwise.
 
-    A key is compared between runs with the same data set and model, a key of `init` only between those of the same init, and a key of an
-    object only between those with the same `_target_`, which otherwise differs itself.
+    A key is compared between runs with the same data set and model, a key of `init` only between
+    those of the same init, and a key of an object only between those with the same `_target_`,
+    which otherwise differs itself.
     """
     readable = runs[~runs["state"].isin(UNTRAINED)]
-    return [*LABELS, *(column for column in config_columns(runs) if column != "seed" and _differs(readable, column))]
+    return [
+        *LABELS,
+        *(
+            column
+            for column in config_columns(runs)
+            if column != "seed" and _differs(readable, column)
+        ),
+    ]
 
 
-def cells(runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """(values of `columns`, runs) of each cell in the order of these values, None where a key is absent; UNTRAINED runs are in none."""
+def cells(
+    runs: pd.DataFrame, columns: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """(values of `columns`, runs) of each cell in the order of these values, None where a key is
+    absent; UNTRAINED runs are in none.
+    """
     readable = runs[~runs["state"].isin(UNTRAINED)]
     ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
     for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
@@ -34,11 +47,18 @@ def cells(runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[tuple[An
 
 
 def short_names(columns: Sequence[str]) -> dict[str, str]:
-    """Column -> the shortest end of its dotted name that no other column has: model.hidden -> hidden, optimizer._target_ -> optimizer."""
+    """Column -> the shortest end of its dotted name that no other column has: model.hidden ->
+    hidden, optimizer._target_ -> optimizer.
+    """
     parts = {column: column.removesuffix("._target_").split(".") for column in columns}
-    ends = {column: [".".join(names[i:]) for i in reversed(range(len(names)))] for column, names in parts.items()}
+    ends = {
+        column: [".".join(names[i:]) for i in reversed(range(len(names)))]
+        for column, names in parts.items()
+    }
     taken = Counter(end for column in columns for end in ends[column])
-    return {column: next((end for end in ends[column] if taken[end] == 1), column) for column in columns}
+    return {
+        column: next((end for end in ends[column] if taken[end] == 1), column) for column in columns
+    }
 
 
 def shown(value: Any) -> str:
@@ -47,7 +67,9 @@ def shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value).rpartition(".")[2] if str(value).startswith(("fdi.", "torch.")) else str(value)
+    return (
+        str(value).rpartition(".")[2] if str(value).startswith(("fdi.", "torch.")) else str(value)
+    )
 
 
 def _differs(runs: pd.DataFrame, column: str) -> bool:
@@ -55,8 +77,15 @@ def _differs(runs: pd.DataFrame, column: str) -> bool:
         return False
     owner = column.split(".")[0]
     target = f"{owner}._target_"
-    within = ["dataset", "model", *(["init"] if owner == "init" else []), *([target] if target in runs and target != column else [])]
-    return bool((runs.groupby(within, dropna=False, sort=False)[column].nunique(dropna=False) > 1).any())
+    within = [
+        "dataset",
+        "model",
+        *(["init"] if owner == "init" else []),
+        *([target] if target in runs and target != column else []),
+    ]
+    return bool(
+        (runs.groupby(within, dropna=False, sort=False)[column].nunique(dropna=False) > 1).any()
+    )
 
 
 def _sortable(column: pd.Series) -> pd.Series:

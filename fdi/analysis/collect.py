@@ -1,11 +1,13 @@
 """Folders of runs -> one table with a row a run, and learning curves with a row per run and epoch.
 
-Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that far):
+Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that
+far):
 
     path                        directory of the run
     dataset, model, init        chosen options, the names of the directories above
     seed, id                    from the name of the directory
-    state                       done | probed (initial state only) | running | failed | interrupted | missing (nothing but a config)
+    state                       done | probed (initial state only) | running | failed |
+    interrupted | missing (nothing but a config)
                                 | broken (a file is unreadable); only done runs have all numbers
     error                       why it failed, or which file is broken
     epoch, epochs               epochs finished, and epochs in all, priming included
@@ -18,7 +20,8 @@ Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run
     silent/<population>         share of neurons that never spike there
     <dotted key>                each key of the config, as on the command line; lists as JSON text
 
-Columns of `curves`: path, dataset, model, init, seed, id, state, then those of metrics.csv as they are.
+Columns of `curves`: path, dataset, model, init, seed, id, state, then those of metrics.csv as they
+are.
 """
 
 from __future__ import annotations
@@ -40,19 +43,33 @@ from fdi.track.state import STATES
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
 PROGRESS = ("epoch", "epochs")
-ACCURACIES = ("test_accuracy_last", "test_accuracy_best", "best_epoch", "valid_accuracy_best", "valid_accuracy_last")
+ACCURACIES = (
+    "test_accuracy_last",
+    "test_accuracy_best",
+    "best_epoch",
+    "valid_accuracy_best",
+    "valid_accuracy_last",
+)
 NUMBERS = (*PROGRESS, *ACCURACIES, "seconds", "classes", "test_samples")
-ORIGIN = ("source", "provenance", "data_checksum")  # where a run comes from; not here, see fdi.analysis.results
+ORIGIN = (
+    "source",
+    "provenance",
+    "data_checksum",
+)  # where a run comes from; not here, see fdi.analysis.results
 MEASURED = ACCURACIES[:2]
 POPULATIONS = {"rates": "rate", "silent": "silent"}
 CSV_COLUMNS = ("epoch", "phase")
 
 
 def runs(results: Path) -> pd.DataFrame:
-    """The runs below `results`/runs; a run with unreadable files has the state broken, and is there all the same."""
+    """The runs below `results`/runs; a run with unreadable files has the state broken, and is there
+    all the same.
+    """
     rows = [_row(directory) for directory in directories(results / "runs")]
     columns = dict.fromkeys((*KEYS, "error", *NUMBERS))
-    columns |= dict.fromkeys(column for row in rows for column in row if column.startswith(("rate/", "silent/")))
+    columns |= dict.fromkeys(
+        column for row in rows for column in row if column.startswith(("rate/", "silent/"))
+    )
     columns |= dict.fromkeys(column for row in rows for column in row)
     table = pd.DataFrame({column: [row.get(column) for row in rows] for column in columns})
     return table.astype(dict.fromkeys(NUMBERS, float))
@@ -61,11 +78,17 @@ def runs(results: Path) -> pd.DataFrame:
 def config_columns(table: pd.DataFrame) -> list[str]:
     """The columns of `runs` that come from the config."""
     others = {*KEYS, "error", *NUMBERS, *ORIGIN}
-    return [column for column in table if column not in others and not column.startswith(("rate/", "silent/"))]
+    return [
+        column
+        for column in table
+        if column not in others and not column.startswith(("rate/", "silent/"))
+    ]
 
 
 def curves(table: pd.DataFrame) -> pd.DataFrame:
-    """The learning curves of the runs in `table`; a run without a whole metrics.csv has no rows, a half-written last row is dropped."""
+    """The learning curves of the runs in `table`; a run without a whole metrics.csv has no rows, a
+    half-written last row is dropped.
+    """
     files: dict[str, dict[str, str]] = defaultdict(dict)
     for path in table["path"]:
         header, body = _metrics(Path(path) / "metrics.csv")
@@ -86,11 +109,24 @@ def _row(run: tuple[str, ...]) -> dict[str, Any]:
         outcome = _outcome(directory)
     except (OSError, ValueError) as error:
         outcome = {"state": "broken", "error": str(error)}
-    return config | {"path": path, "dataset": dataset, "model": model, "init": init, "seed": int(seed), "id": identity} | outcome
+    return (
+        config
+        | {
+            "path": path,
+            "dataset": dataset,
+            "model": model,
+            "init": init,
+            "seed": int(seed),
+            "id": identity,
+        }
+        | outcome
+    )
 
 
 def _outcome(directory: Path) -> dict[str, Any]:
-    """State and final numbers; a whole result.json means done. Raises ValueError for a broken file."""
+    """State and final numbers; a whole result.json means done. Raises ValueError for a broken
+    file.
+    """
     status, result = _json(directory / "status.json"), _json(directory / "result.json")
     content = (status or {"state": "missing"}) | (result or {})
     state = "done" if result is not None else content.get("state")
@@ -103,7 +139,9 @@ def _outcome(directory: Path) -> dict[str, Any]:
         measured = content.get(key, {})
         if not isinstance(measured, dict):
             raise ValueError(f"{directory}: {key} is not an object")
-        numbers |= {f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()}
+        numbers |= {
+            f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()
+        }
     return {"state": state, "error": content.get("error") and str(content["error"]), **numbers}
 
 
@@ -129,24 +167,34 @@ def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | 
 
 
 def _metrics(path: Path) -> tuple[str, str]:
-    """Header and whole rows of a metrics.csv, both empty if it is not there or a row has too many or too few values."""
+    """Header and whole rows of a metrics.csv, both empty if it is not there or a row has too many
+    or too few values.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return "", ""
     header, _, body = text[: text.rfind("\n") + 1].partition("\n")
-    whole = set(CSV_COLUMNS) <= set(header.split(",")) and body.count(",") == header.count(",") * body.count("\n")
+    whole = set(CSV_COLUMNS) <= set(header.split(",")) and body.count(",") == header.count(
+        ","
+    ) * body.count("\n")
     return (header, body) if whole else ("", "")
 
 
 def _parse(header: str, bodies: dict[str, str]) -> Iterator[pd.DataFrame]:
-    """The rows of files (path -> body) with one header, all at once because that is fast; halves of them where one cannot be parsed."""
+    """The rows of files (path -> body) with one header, all at once because that is fast; halves of
+    them where one cannot be parsed.
+    """
     types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
     try:
-        rows = pd.read_csv(io.StringIO(f"{header}\n{''.join(bodies.values())}"), dtype=types, index_col=False)
+        rows = pd.read_csv(
+            io.StringIO(f"{header}\n{''.join(bodies.values())}"), dtype=types, index_col=False
+        )
     except ValueError:
         items = list(bodies.items())
         for half in (items[: len(items) // 2], items[len(items) // 2 :]) if len(items) > 1 else ():
             yield from _parse(header, dict(half))
     else:
-        yield rows.assign(path=np.repeat(list(bodies), [body.count("\n") for body in bodies.values()]))
+        yield rows.assign(
+            path=np.repeat(list(bodies), [body.count("\n") for body in bodies.values()])
+        )

@@ -16,10 +16,12 @@ EXCLUDE = "identity.exclude"
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Dotted key -> value, lists as JSON text, without the keys that `identity.exclude` names: they cannot change the numbers.
+    """Dotted key -> value, lists as JSON text, without the keys that `identity.exclude` names: they
+    cannot change the numbers.
 
-    The file is block-style YAML as Hydra writes it. It is parsed a top-level key at a time, and equal text only once, because the
-    configs of a sweep differ in a few lines. Raises OSError, and ValueError for what is not a whole config.
+    The file is block-style YAML as Hydra writes it. It is parsed a top-level key at a time, and
+    equal text only once, because the configs of a sweep differ in a few lines. Raises OSError, and
+    ValueError for what is not a whole config.
     """
     flat: dict[str, Any] = {}
     try:
@@ -31,7 +33,11 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError("not a whole config (no seed)")
     excluded = json.loads(flat.get(EXCLUDE, "[]"))
     inside = tuple(f"{key}." for key in excluded)
-    return {key: value for key, value in flat.items() if key not in excluded and not key.startswith(inside)}
+    return {
+        key: value
+        for key, value in flat.items()
+        if key not in excluded and not key.startswith(inside)
+    }
 
 
 @lru_cache(maxsize=16384)

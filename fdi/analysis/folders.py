@@ -23,6 +23,8 @@ def directories(root: Path) -> Iterator[tuple[str, ...]]:
 def _folders(path: str | Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
+            return sorted(
+                (entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name
+            )
     except FileNotFoundError:
         return []

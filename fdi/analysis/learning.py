@@ -1,11 +1,15 @@
 """What learning curves add to the summary: how soon, how much on the way, and how often not at all.
 
-Columns, of the finished runs of a cell (accuracies are shares, of the validation split unless said otherwise):
+Columns, of the finished runs of a cell (accuracies are shares, of the validation split unless said
+otherwise):
 
     chance                  share of runs whose test accuracy is no better than guessing
-    area                    area under the learning curve, a mean accuracy over the epochs of the task
-    target                  90 % of the highest mean accuracy (last epoch) of any cell with the same data set and model
-    epochs_to, reached      first epoch of the task with that accuracy, mean over the runs that get there, and how many these are
+    area                    area under the learning curve, a mean accuracy over the epochs of the
+    task
+    target                  90 % of the highest mean accuracy (last epoch) of any cell with the
+    same data set and model
+    epochs_to, reached      first epoch of the task with that accuracy, mean over the runs that
+    get there, and how many these are
 """
 
 from __future__ import annotations
@@ -25,13 +29,22 @@ COLUMNS = ("chance", "area", "target", "epochs_to", "reached")
 
 
 def full(results: Results) -> pd.DataFrame:
-    """The summary with the columns above, before `published`. Raises ValueError if there is nothing to summarize."""
+    """The summary with the columns above, before `published`. Raises ValueError if there is nothing
+    to summarize.
+    """
     summary = summarize(results.runs)
     columns = cell_columns(results.runs)
     accuracies = _curves(results.curves)
     members = [found[found["state"] == "done"] for _, found in cells(results.runs, columns)]
-    last = [_mean(accuracies[path].iloc[-1] for path in found["path"] if path in accuracies) for found in members]
-    best = pd.Series(last, dtype=float).groupby([summary["dataset"], summary["model"]]).transform("max")
+    last = [
+        _mean(accuracies[path].iloc[-1] for path in found["path"] if path in accuracies)
+        for found in members
+    ]
+    best = (
+        pd.Series(last, dtype=float)
+        .groupby([summary["dataset"], summary["model"]])
+        .transform("max")
+    )
     rows = [_learning(found, accuracies, SHARE * top) for found, top in zip(members, best)]
     wide = summary.join(pd.DataFrame(rows, columns=COLUMNS, index=summary.index))
     return wide[[*(column for column in wide if column != "published"), "published"]]
@@ -49,9 +62,14 @@ def _curves(curves: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _learning(runs: pd.DataFrame, curves: dict[str, pd.Series], target: float) -> dict[str, float]:
     found = [curves[path] for path in runs["path"] if path in curves]
-    reached = [float(epoch) for epoch in (_first(curve, target) for curve in found) if pd.notna(epoch)]
+    reached = [
+        float(epoch) for epoch in (_first(curve, target) for curve in found) if pd.notna(epoch)
+    ]
     counted = runs.dropna(subset=["classes", "test_samples"])
-    failed = [chance_share([run.test_accuracy_last], int(run.classes), int(run.test_samples)) for run in counted.itertuples()]
+    failed = [
+        chance_share([run.test_accuracy_last], int(run.classes), int(run.test_samples))
+        for run in counted.itertuples()
+    ]
     return {
         "chance": _mean(failed),
         "area": _mean(float(area(_every_epoch(curve))) for curve in found),
@@ -67,7 +85,9 @@ def _first(curve: pd.Series, target: float) -> float:
 
 
 def _every_epoch(curve: pd.Series) -> np.ndarray:
-    """The accuracies with those between two recorded epochs filled in: the reference keeps some 60 epochs of a long training."""
+    """The accuracies with those between two recorded epochs filled in: the reference keeps some 60
+    epochs of a long training.
+    """
     return np.interp(np.arange(curve.index[0], curve.index[-1] + 1), curve.index, curve)
 
 

@@ -1,6 +1,8 @@
-"""What others measured, with where it comes from; shown beside our numbers, never averaged with them.
+"""What others measured, with where it comes from; shown beside our numbers, never averaged with
+them.
 
-Rossbroich, Gygax, Zenke (2022), Neuromorph. Comput. Eng. 2, 044016, unless the source says otherwise.
+Rossbroich, Gygax, Zenke (2022), Neuromorph. Comput. Eng. 2, 044016, unless the source says
+otherwise.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Published:
-    """A test accuracy (share, 0 to 1) and its spread as published; `source` is a key of SOURCES, `where` says what was run.
+    """A test accuracy (share, 0 to 1) and its spread as published; `source` is a key of SOURCES,
+    `where` says what was run.
 
     `config`: values the run must have to be the same experiment, by column of the run table.
     """
@@ -40,7 +43,16 @@ class Published:
 UNIT_SPREAD = {"init.sigma_u": 1.0}
 
 PUBLISHED = (
-    Published("randman", "dense", "fluct", 0.963, None, "K", "one run, 1 x 128, 200 epochs", {**UNIT_SPREAD, "trainer.epochs": 200}),
+    Published(
+        "randman",
+        "dense",
+        "fluct",
+        0.963,
+        None,
+        "K",
+        "one run, 1 x 128, 200 epochs",
+        {**UNIT_SPREAD, "trainer.epochs": 200},
+    ),
     Published("shd", "dense", "fluct", 0.550, None, "K", "one run, 3 x 128", UNIT_SPREAD),
     Published("shd", "conv_recurrent", "fluct", 0.835, 0.015, "P", "3 layers", UNIT_SPREAD),
     Published("shd", "conv_recurrent", "fluct", 0.827, None, "K", "one run, 3 layers", UNIT_SPREAD),
@@ -56,7 +68,9 @@ PUBLISHED = (
 
 
 def published(run: Mapping[str, Any]) -> list[Published]:
-    """What was published for the data set, model and initialization of `run` (a row of the run table)."""
+    """What was published for the data set, model and initialization of `run` (a row of the run
+    table).
+    """
     return [
         entry
         for entry in PUBLISHED

@@ -1,7 +1,10 @@
-"""Measurements that come with fdi: runs as small csv files, with what it takes to measure them again.
+"""Measurements that come with fdi: runs as small csv files, with what it takes to measure them
+again.
 
-runs.csv                          a row a run: final numbers, config, checksum of the data, `provenance` (a key of provenance.csv)
-curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60 epochs
+runs.csv                          a row a run: final numbers, config, checksum of the data,
+`provenance` (a key of provenance.csv)
+curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60
+epochs
 probe.csv                         initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
 """
@@ -23,12 +26,19 @@ from fdi.track.files import STATUS, atomic, read_json
 KEPT = ("done", "probed")
 EPOCHS = 60  # of a learning curve, kept
 DIGITS = "%.5g"
-FOLDERS = re.compile(r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/")  # of absolute paths, which say nothing on another machine
-DROPPED = ("platform", "data_checksum", "run")  # from the record of a run: the one says too much, the others differ from run to run
+FOLDERS = re.compile(
+    r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
+)  # of absolute paths, which say nothing on another machine
+DROPPED = (
+    "platform",
+    "data_checksum",
+    "run",
+)  # from the record of a run: the one says too much, the others differ from run to run
 
 
 def export(results: Path, folder: Path) -> int:
-    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there already is replaced.
+    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there
+    already is replaced.
 
     Returns how many there are then. Raises ValueError if there is no finished run.
     """
@@ -38,9 +48,14 @@ def export(results: Path, folder: Path) -> int:
         raise ValueError(f"no finished runs in {results / 'runs'}")
     records = [read_json(Path(path) / "record.json") or {} for path in found["path"]]
     origins = [_origin(Path(path), record) for path, record in zip(found["path"], records)]
-    found = found.assign(data_checksum=[record.get("data_checksum") for record in records], provenance=[o["provenance"] for o in origins])
+    found = found.assign(
+        data_checksum=[record.get("data_checksum") for record in records],
+        provenance=[o["provenance"] for o in origins],
+    )
     provenance = pd.DataFrame(origins).drop_duplicates()
-    write(_merged(reference(folder), _select(everything, found)), _known(folder, provenance), folder)
+    write(
+        _merged(reference(folder), _select(everything, found)), _known(folder, provenance), folder
+    )
     return len(reference(folder).runs)
 
 
@@ -48,8 +63,13 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     """All files of the reference; curves are thinned, numbers rounded to five digits."""
     runs = results.runs.drop(columns=["path", "error", "source"]).sort_values(list(NAME))
     _write(runs, folder / RUNS)
-    _write(results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]), folder / PROBES)
-    used = provenance[provenance["provenance"].isin(runs["provenance"])].drop_duplicates("provenance")
+    _write(
+        results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]),
+        folder / PROBES,
+    )
+    used = provenance[provenance["provenance"].isin(runs["provenance"])].drop_duplicates(
+        "provenance"
+    )
     _write(used.sort_values(["date", "command", "provenance"]), folder / PROVENANCE)
     for (dataset, model), curves in results.curves.groupby(["dataset", "model"]):
         thin = curves[_kept(curves)].drop(columns=["path", "state"]).dropna(axis=1, how="all")
@@ -59,7 +79,10 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 def _merged(old: Results, new: Results) -> Results:
     names = {name: (getattr(old, name), getattr(new, name)) for name in ("runs", "curves", "probe")}
     paths = set(new.runs["path"])
-    tables = {name: pd.concat([a[~a["path"].isin(paths)], b], ignore_index=True) if len(a) else b for name, (a, b) in names.items()}
+    tables = {
+        name: pd.concat([a[~a["path"].isin(paths)], b], ignore_index=True) if len(a) else b
+        for name, (a, b) in names.items()
+    }
     return replace(new, **tables)
 
 
@@ -70,11 +93,15 @@ def _select(results: Results, found: pd.DataFrame) -> Results:
         chosen = table[table["path"].isin(found["path"])]
         return chosen.assign(path=["/".join(Path(path).parts[-4:]) for path in chosen["path"]])
 
-    return replace(results, runs=short(found), curves=short(results.curves), probe=short(results.probe))
+    return replace(
+        results, runs=short(found), curves=short(results.curves), probe=short(results.probe)
+    )
 
 
 def _origin(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """The row of provenance.csv of a run: its record without folders of this machine, and the day; `provenance` is a hash of the rest."""
+    """The row of provenance.csv of a run: its record without folders of this machine, and the day;
+    `provenance` is a hash of the rest.
+    """
     program, *words = record.get("command", "unknown").split(" ")
     origin = {
         "commit": "unknown",
@@ -87,7 +114,11 @@ def _origin(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
 
 def _known(folder: Path, new: pd.DataFrame) -> pd.DataFrame:
     path = folder / PROVENANCE
-    return pd.concat([pd.read_csv(path, dtype=str), new.astype(str)], ignore_index=True) if path.exists() else new
+    return (
+        pd.concat([pd.read_csv(path, dtype=str), new.astype(str)], ignore_index=True)
+        if path.exists()
+        else new
+    )
 
 
 def _kept(curves: pd.DataFrame) -> pd.Series:

@@ -13,10 +13,15 @@ from fdi.analysis.cells import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
 
-CAPTION = "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n seeds, bootstrap over pairs of equal seed"
+CAPTION = (
+    "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n "
+    "seeds, bootstrap over pairs of equal seed"
+)
 LEARNING = (
-    "at chance: share of runs no better than guessing; area: mean validation accuracy over the epochs; epochs to target: until the "
-    "validation accuracy is 90 % of the best one with that data set and model, mean over the n runs that get there"
+    "at chance: share of runs no better than guessing; area: mean validation accuracy over the "
+    "epochs; epochs to target: until the "
+    "validation accuracy is 90 % of the best one with that data set and model, mean over the n "
+    "runs that get there"
 )
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 NUMERIC = ("n", "mean", "sd", "95 %")
@@ -26,9 +31,20 @@ NAMED = 3  # populations whose rates are shown one by one
 def rich_table(summary: pd.DataFrame) -> Table:
     """The summary as a table of rich."""
     rows = readable(summary)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=notes(summary), caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption=notes(summary),
+        caption_justify="left",
+    )
     for column in rows:
-        table.add_column(Text(column), justify="right" if column in NUMERIC else "left", overflow="fold", no_wrap=column in NUMERIC)
+        table.add_column(
+            Text(column),
+            justify="right" if column in NUMERIC else "left",
+            overflow="fold",
+            no_wrap=column in NUMERIC,
+        )
     for row in rows.itertuples(index=False):
         table.add_row(*map(Text, row))
     return table
@@ -43,10 +59,15 @@ def markdown(summary: pd.DataFrame) -> str:
 
 
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
-    """The summary as text: accuracies in percent, of many rates the range and how many, empty columns left out."""
+    """The summary as text: accuracies in percent, of many rates the range and how many, empty
+    columns left out.
+    """
     settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
     names = short_names([*LABELS, *settings])
-    text = {name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value)) for column, name in names.items()}
+    text = {
+        name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value))
+        for column, name in names.items()
+    }
     rows = summary.to_dict("records")
     text |= {
         "n": [str(row["n"]) for row in rows],
@@ -64,11 +85,25 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def notes(summary: pd.DataFrame) -> str:
-    """What the columns of `readable` mean; the circumstances of each published value, and the sources."""
-    quoted = dict.fromkeys(text for texts in summary["published"] for text in texts.split("; ") if text)
-    sources = [f"[{tag}] {meaning}" for tag, meaning in SOURCES.items() if any(f"[{tag}]" in text for text in quoted)]
+    """What the columns of `readable` mean; the circumstances of each published value, and the
+    sources.
+    """
+    quoted = dict.fromkeys(
+        text for texts in summary["published"] for text in texts.split("; ") if text
+    )
+    sources = [
+        f"[{tag}] {meaning}"
+        for tag, meaning in SOURCES.items()
+        if any(f"[{tag}]" in text for text in quoted)
+    ]
     learning = [LEARNING] if "chance" in summary else []
-    return "; ".join([CAPTION, *learning, *(["published, percent: " + ", ".join(quoted), *sources] if quoted else [])])
+    return "; ".join(
+        [
+            CAPTION,
+            *learning,
+            *(["published, percent: " + ", ".join(quoted), *sources] if quoted else []),
+        ]
+    )
 
 
 def _unfinished(row: dict) -> str:
@@ -85,7 +120,11 @@ def _interval(low: float, high: float) -> str:
 
 
 def _rates(row: dict) -> str:
-    rates = {key.removeprefix("rate/"): row[key] for key in row if key.startswith("rate/") and not pd.isna(row[key])}
+    rates = {
+        key.removeprefix("rate/"): row[key]
+        for key in row
+        if key.startswith("rate/") and not pd.isna(row[key])
+    }
     if len(rates) > NAMED:
         return f"{min(rates.values()):.1f}..{max(rates.values()):.1f}\nin {len(rates)}"
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
@@ -110,8 +149,14 @@ def _soon(row: dict) -> str:
 
 
 def versus(row: dict) -> str:
-    """The difference to the baseline in points, its pairs, and its interval on a second line, of a row of the summary."""
+    """The difference to the baseline in points, its pairs, and its interval on a second line, of a
+    row of the summary.
+    """
     if pd.isna(row["versus"]):
         return ""
-    interval = "" if pd.isna(row["versus_low"]) else f"\n({100 * row['versus_low']:+.1f}..{100 * row['versus_high']:+.1f})"
+    interval = (
+        ""
+        if pd.isna(row["versus_low"])
+        else f"\n({100 * row['versus_low']:+.1f}..{100 * row['versus_high']:+.1f})"
+    )
     return f"{100 * row['versus']:+.1f} n={row['versus_n']:.0f}{interval}"

@@ -1,4 +1,6 @@
-"""All that figures and tables are made of: the user's own runs, or the measurements that come with fdi."""
+"""All that figures and tables are made of: the user's own runs, or the measurements that come with
+fdi.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,22 @@ OWN = "own runs"
 REFERENCE = "results/reference, commit "
 RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
 READOUT = "readout"
-NAME = ("dataset", "model", "init", "seed", "id")  # what tells runs apart in the files of the reference
+NAME = (
+    "dataset",
+    "model",
+    "init",
+    "seed",
+    "id",
+)  # what tells runs apart in the files of the reference
 
 
 @dataclass(frozen=True)
 class Results:
-    """Three tables that share the columns `collect.KEYS`, and a folder with measurements that are no runs.
+    """Three tables that share the columns `collect.KEYS`, and a folder with measurements that are
+    no runs.
 
-    `runs`: `collect.runs` and `source`, where they come from. `curves`: `collect.curves`. `probe`: the initial states, a row per run and
-    population, with the columns of init.json.
+    `runs`: `collect.runs` and `source`, where they come from. `curves`: `collect.curves`. `probe`:
+    the initial states, a row per run and population, with the columns of init.json.
     """
 
     runs: pd.DataFrame
@@ -36,7 +45,9 @@ class Results:
         return self.probe[self.probe["population"] != READOUT]
 
     def table(self, name: str) -> pd.DataFrame:
-        """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty where there is no such file."""
+        """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
+        where there is no such file.
+        """
         path = self.folder / f"{name}.csv"
         if not path.exists():
             return pd.DataFrame()
@@ -62,23 +73,45 @@ def reference(folder: Path) -> Results:
         nothing = runs(folder)
         return Results(nothing.assign(source=""), curves(nothing), probes(nothing), folder)
     table = _keyed(pd.read_csv(folder / RUNS, dtype={"id": str, "error": str, "provenance": str}))
-    commits = pd.read_csv(folder / PROVENANCE, dtype=str).set_index("provenance")["commit"].str.replace(r"^(.{7})\w*", r"\1", regex=True)
+    commits = (
+        pd.read_csv(folder / PROVENANCE, dtype=str)
+        .set_index("provenance")["commit"]
+        .str.replace(r"^(.{7})\w*", r"\1", regex=True)
+    )
     table["source"] = REFERENCE + table["provenance"].map(commits).fillna("unknown")
-    parts = [pd.read_csv(file, dtype={"id": str, "phase": str}) for file in sorted((folder / CURVES).glob("*.csv"))]
-    learning = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
-    return Results(table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder)
+    parts = [
+        pd.read_csv(file, dtype={"id": str, "phase": str})
+        for file in sorted((folder / CURVES).glob("*.csv"))
+    ]
+    learning = (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
+    )
+    return Results(
+        table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
+    )
 
 
 def probes(table: pd.DataFrame) -> pd.DataFrame:
     """The initial states of the runs in `table`."""
-    rows = [{"path": path, **row} for path in table["path"] for row in read_json(Path(path) / PROBE) or []]
+    rows = [
+        {"path": path, **row}
+        for path in table["path"]
+        for row in read_json(Path(path) / PROBE) or []
+    ]
     if not rows:
         return pd.DataFrame(columns=[*KEYS, "population"])
     return table[list(KEYS)].merge(pd.DataFrame(rows), on="path")
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """`path` from the columns that tell runs apart, as in a folder of runs; `state` of a table that has none is "done"."""
-    names = [f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}" for row in table[list(NAME)].itertuples()]
+    """`path` from the columns that tell runs apart, as in a folder of runs; `state` of a table that
+    has none is "done".
+    """
+    names = [
+        f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}"
+        for row in table[list(NAME)].itertuples()
+    ]
     keyed = table.assign(path=names, state=table.get("state", "done"))
     return keyed[[*KEYS, *(column for column in keyed if column not in KEYS)]]

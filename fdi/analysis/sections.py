@@ -1,4 +1,6 @@
-"""The full summary in parts that fit a page: a table for each set of runs that differ in their initialization only."""
+"""The full summary in parts that fit a page: a table for each set of runs that differ in their
+initialization only.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,25 @@ from fdi.analysis.results import Results
 
 
 def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(data set, model and the values of the differing keys as text, summary of `fdi.analysis.learning`) of the finished runs."""
+    """(data set, model and the values of the differing keys as text, summary of
+    `fdi.analysis.learning`) of the finished runs.
+    """
     done = results.runs[results.runs["state"] == "done"]
     for (dataset, model), group in done.groupby(["dataset", "model"]):
-        keys = [column for column in cell_columns(group) if column not in LABELS and not column.startswith("init.")]
+        keys = [
+            column
+            for column in cell_columns(group)
+            if column not in LABELS and not column.startswith("init.")
+        ]
         names = short_names(keys)
         for values, members in cells(group, keys) if keys else [((), group)]:
-            settings = [f"{names[key]} = {shown(value)}" for key, value in zip(keys, values) if value is not None]
+            settings = [
+                f"{names[key]} = {shown(value)}"
+                for key, value in zip(keys, values)
+                if value is not None
+            ]
             curves = results.curves[results.curves["path"].isin(members["path"])]
-            yield ", ".join([f"{dataset}, {model}", *settings]), full(replace(results, runs=members, curves=curves))
+            yield (
+                ", ".join([f"{dataset}, {model}", *settings]),
+                full(replace(results, runs=members, curves=curves)),
+            )

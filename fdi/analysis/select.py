@@ -11,17 +11,24 @@ import yaml
 
 
 def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
-    """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax of the command line.
+    """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
+    of the command line.
 
-    Raises ValueError, one line, for an unknown column, a filter that cannot be read, and filters that nothing passes.
+    Raises ValueError, one line, for an unknown column, a filter that cannot be read, and filters
+    that nothing passes.
     """
     for text in filters:
         column, _, values = text.partition("=")
         if not values:
-            raise ValueError(f"cannot read '{text}'; write column=value, for example dataset=randman")
+            raise ValueError(
+                f"cannot read '{text}'; write column=value, for example dataset=randman"
+            )
         if column not in runs:
             close = difflib.get_close_matches(column, map(str, runs.columns), n=1)
-            raise ValueError(f"no column {column}" + (f"; did you mean {close[0]}?" if close else "; it must be a key of the config"))
+            raise ValueError(
+                f"no column {column}"
+                + (f"; did you mean {close[0]}?" if close else "; it must be a key of the config")
+            )
         accepted = _values(values)
         runs = runs[[(None if pd.isna(value) else value) in accepted for value in runs[column]]]
         if runs.empty:

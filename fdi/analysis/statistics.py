@@ -13,7 +13,9 @@ RESAMPLES = 10_000
 
 
 class Summary(NamedTuple):
-    """`sd` has n - 1 in its denominator; `low` and `high` bound a 95 % interval of the mean. NaN where n is too small to say."""
+    """`sd` has n - 1 in its denominator; `low` and `high` bound a 95 % interval of the mean. NaN
+    where n is too small to say.
+    """
 
     n: int
     mean: float
@@ -31,10 +33,11 @@ def summary(values: ArrayLike) -> Summary:
 
 
 def paired(values: ArrayLike, baseline: ArrayLike, seed: int = 0) -> Summary:
-    """Differences values[i] - baseline[i] of pairs that share a seed; the interval holds the middle 95 % of bootstrapped means.
+    """Differences values[i] - baseline[i] of pairs that share a seed; the interval holds the middle
+    95 % of bootstrapped means.
 
-    10,000 resamples of the pairs with replacement, drawn from `seed`. With few pairs such an interval is too narrow: read it with n.
-    Raises ValueError if the lengths differ.
+    10,000 resamples of the pairs with replacement, drawn from `seed`. With few pairs such an
+    interval is too narrow: read it with n. Raises ValueError if the lengths differ.
     """
     values, baseline = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if values.shape != baseline.shape:
@@ -44,18 +47,24 @@ def paired(values: ArrayLike, baseline: ArrayLike, seed: int = 0) -> Summary:
     if n < 2:
         return Summary(n, mean, sd, np.nan, np.nan)
     chosen = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
-    low, high = np.quantile(differences[chosen].mean(axis=1), [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    low, high = np.quantile(
+        differences[chosen].mean(axis=1), [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]
+    )
     return Summary(n, mean, sd, float(low), float(high))
 
 
 def epochs_to(accuracy: ArrayLike, target: float) -> np.ndarray:
-    """First epoch, counted from 1, with accuracy >= target, along the last axis; NaN where there is none."""
+    """First epoch, counted from 1, with accuracy >= target, along the last axis; NaN where there is
+    none.
+    """
     reached = np.asarray(accuracy, dtype=float) >= target
     return np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1.0, np.nan)
 
 
 def area(accuracy: ArrayLike) -> np.ndarray:
-    """Area under learning curves (trapezoids over the last axis, one epoch apart) divided by its length: a mean accuracy, 0 to 1."""
+    """Area under learning curves (trapezoids over the last axis, one epoch apart) divided by its
+    length: a mean accuracy, 0 to 1.
+    """
     accuracy = np.asarray(accuracy, dtype=float)
     if accuracy.shape[-1] == 1:
         return accuracy[..., 0]
@@ -63,9 +72,13 @@ def area(accuracy: ArrayLike) -> np.ndarray:
 
 
 def chance_share(accuracy: ArrayLike, classes: int, samples: int) -> float:
-    """Share of runs no better than guessing: accuracy <= p + 2 sqrt(p (1 - p) / samples), p = 1 / classes, on `samples` test samples."""
+    """Share of runs no better than guessing: accuracy <= p + 2 sqrt(p (1 - p) / samples), p = 1 /
+    classes, on `samples` test samples.
+    """
     p = 1 / classes
-    return float(np.mean(np.asarray(accuracy, dtype=float) <= p + 2 * np.sqrt(p * (1 - p) / samples)))
+    return float(
+        np.mean(np.asarray(accuracy, dtype=float) <= p + 2 * np.sqrt(p * (1 - p) / samples))
+    )
 
 
 def _moments(values: np.ndarray) -> tuple[int, float, float]:

@@ -27,7 +27,9 @@ ALONE = "single runs"
 
 @dataclass(frozen=True)
 class Group:
-    """The cells that one command asked for: its experiment, and the overrides of each cell by its directory; None: not known."""
+    """The cells that one command asked for: its experiment, and the overrides of each cell by its
+    directory; None: not known.
+    """
 
     title: str
     command: str | None
@@ -36,17 +38,45 @@ class Group:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
-    parser = argparse.ArgumentParser("fdi-status", description="How many cells are done, running, failed, interrupted and missing.")
-    parser.add_argument("experiments", nargs="*", metavar="experiment", help="only these (default: all sweeps and single runs)")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder with runs/ in it (default: results)")
-    parser.add_argument("--failed", action="store_true", help="print the commands that run the failed and interrupted cells again")
+    parser = argparse.ArgumentParser(
+        "fdi-status",
+        description="How many cells are done, running, failed, interrupted and missing.",
+    )
+    parser.add_argument(
+        "experiments",
+        nargs="*",
+        metavar="experiment",
+        help="only these (default: all sweeps and single runs)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="folder with runs/ in it (default: results)",
+    )
+    parser.add_argument(
+        "--failed",
+        action="store_true",
+        help="print the commands that run the failed and interrupted cells again",
+    )
     arguments = parser.parse_args(argv)
-    found = [group for group in groups(arguments.results) if not arguments.experiments or group.title in arguments.experiments]
+    found = [
+        group
+        for group in groups(arguments.results)
+        if not arguments.experiments or group.title in arguments.experiments
+    ]
     if not found:
         what = " ".join(arguments.experiments) or "runs"
-        print(f"fdi-status: no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes some", file=sys.stderr)
+        print(
+            f"fdi-status: no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes "
+            f"some",
+            file=sys.stderr,
+        )
         return 1
-    states = {directory: progress(Path(directory)) for directory in {directory for group in found for directory in group.cells}}
+    states = {
+        directory: progress(Path(directory))
+        for directory in {directory for group in found for directory in group.cells}
+    }
     if arguments.failed:
         for line in dict.fromkeys(line for group in found for line in _again(group, states)):
             print(line)
@@ -57,9 +87,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def groups(results: Path) -> list[Group]:
     """The sweeps that were started, by experiment, and last the runs that belong to none."""
-    plans = [plan for path in sorted((results / SWEEPS).glob("*.json")) if (plan := read_json(path))]
+    plans = [
+        plan for path in sorted((results / SWEEPS).glob("*.json")) if (plan := read_json(path))
+    ]
     found = [
-        Group(plan["experiment"] or "sweep", plan["command"], {str(results / path): words for path, words in plan["cells"].items()})
+        Group(
+            plan["experiment"] or "sweep",
+            plan["command"],
+            {str(results / path): words for path, words in plan["cells"].items()},
+        )
         for plan in plans
     ]
     planned = {directory for group in found for directory in group.cells}
@@ -70,7 +106,11 @@ def groups(results: Path) -> list[Group]:
 def _again(group: Group, states: dict[str, dict[str, Any]]) -> Iterator[str]:
     for directory, overrides in group.cells.items():
         if states[directory]["state"] in STOPPED:
-            line = command(Path(directory)) if overrides is None else shlex.join(["fdi-run", *overrides])
+            line = (
+                command(Path(directory))
+                if overrides is None
+                else shlex.join(["fdi-run", *overrides])
+            )
             yield line or f"# {directory}: no .hydra/overrides.yaml"
 
 
@@ -81,10 +121,17 @@ def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
     for group in found:
         console.print(f"{group.title}: {group.command}" if group.command else group.title)
         console.print(_table(group, states))
-    stopped = [directory for directory in dict.fromkeys(d for group in found for d in group.cells) if states[directory]["state"] in STOPPED]
+    stopped = [
+        directory
+        for directory in dict.fromkeys(d for group in found for d in group.cells)
+        if states[directory]["state"] in STOPPED
+    ]
     for directory in stopped[:SHOWN]:
         status = states[directory]
-        reason = last_line(status.get("error")) or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
+        reason = (
+            last_line(status.get("error"))
+            or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
+        )
         console.print(f"{status['state']}  {directory}  {reason}")
     if stopped[SHOWN:]:
         console.print(f"and {len(stopped) - SHOWN} more")
@@ -93,7 +140,9 @@ def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
 
 
 def _table(group: Group, states: dict[str, dict[str, Any]]) -> Table:
-    """A row per data set, model and init; columns of states that no cell of the group is in are left out."""
+    """A row per data set, model and init; columns of states that no cell of the group is in are
+    left out.
+    """
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for directory in group.cells:
         counts.setdefault(Path(directory).parts[-4:-1], Counter())[states[directory]["state"]] += 1

@@ -1,18 +1,23 @@
-"""The summary: a row a cell, statistics over its seeds, the difference to a baseline, what was published.
+"""The summary: a row a cell, statistics over its seeds, the difference to a baseline, what was
+published.
 
 Columns (accuracies are shares, 0 to 1, on the test set):
 
     dataset, model, init, and the config columns that differ
     n                                 seeds of finished runs; everything below is about these
-    failed, partial                   runs that failed, and runs that are not finished; not part of the statistics
-    accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 % interval of the mean (t)
+    failed, partial                   runs that failed, and runs that are not finished; not part
+    of the statistics
+    accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 %
+    interval of the mean (t)
     accuracy_best                     with the weights of the best validation epoch: mean
     rate/<population>                 Hz: mean
     versus, versus_low, versus_high, versus_n
-                                      accuracy minus that of kaiming over the seeds both have: mean, 95 % bootstrap interval, seeds
+                                      accuracy minus that of kaiming over the seeds both have: mean,
+                                      95 % bootstrap interval, seeds
     published                         percent, source and circumstances, as text
 
-The baseline of a cell is the kaiming cell that agrees in all columns but those of `init`; without exactly one there is no difference.
+The baseline of a cell is the kaiming cell that agrees in all columns but those of `init`; without
+exactly one there is no difference.
 """
 
 from __future__ import annotations
@@ -32,22 +37,33 @@ ACCURACY, BEST = "test_accuracy_last", "test_accuracy_best"
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
-    """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it is readable."""
+    """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it
+    is readable.
+    """
     if (runs["state"] == "broken").all():
-        raise ValueError(f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: {runs['error'].iloc[0]}")
+        raise ValueError(
+            f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: "
+            f"{runs['error'].iloc[0]}"
+        )
     if runs["state"].isin(UNTRAINED).all():
         raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = cell_columns(runs)
     measured = [ACCURACY, BEST, *(column for column in runs if column.startswith("rate/"))]
     members = dict(cells(runs, columns))
-    by_seed = {cell: found[found["state"] == "done"].groupby("seed")[measured].mean() for cell, found in members.items()}
+    by_seed = {
+        cell: found[found["state"] == "done"].groupby("seed")[measured].mean()
+        for cell, found in members.items()
+    }
     baselines = _baselines(by_seed, columns)
     rows = [
         {
             **dict(zip(columns, cell)),
             **_counts(members[cell]),
             **_statistics(by_seed[cell]),
-            **_versus(by_seed[cell], baselines.get(_partner(cell, columns), []) if cell[2] != BASELINE else []),
+            **_versus(
+                by_seed[cell],
+                baselines.get(_partner(cell, columns), []) if cell[2] != BASELINE else [],
+            ),
             "published": "; ".join(map(str, published(members[cell].iloc[0].to_dict()))),
         }
         for cell in members
@@ -58,25 +74,40 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 def _counts(runs: pd.DataFrame) -> dict[str, int]:
     states = runs["state"]
     done, failed = states == "done", states == "failed"
-    return {"n": int(runs.loc[done, "seed"].nunique()), "failed": int(failed.sum()), "partial": int((~done & ~failed).sum())}
+    return {
+        "n": int(runs.loc[done, "seed"].nunique()),
+        "failed": int(failed.sum()),
+        "partial": int((~done & ~failed).sum()),
+    }
 
 
 def _statistics(by_seed: pd.DataFrame) -> dict[str, float]:
     _, mean, sd, low, high = summary(by_seed[ACCURACY])
     means = by_seed.mean()
     rates = {column: means[column] for column in by_seed if column.startswith("rate/")}
-    return {"accuracy": mean, "sd": sd, "low": low, "high": high, "accuracy_best": means[BEST], **rates}
+    return {
+        "accuracy": mean,
+        "sd": sd,
+        "low": low,
+        "high": high,
+        "accuracy_best": means[BEST],
+        **rates,
+    }
 
 
 def _versus(by_seed: pd.DataFrame, baselines: list[pd.DataFrame]) -> dict[str, float]:
     if len(baselines) != 1:
         return dict.fromkeys(("versus", "versus_low", "versus_high", "versus_n"), float("nan"))
     common = by_seed.index.intersection(baselines[0].index)
-    n, mean, _, low, high = paired(by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY])
+    n, mean, _, low, high = paired(
+        by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY]
+    )
     return {"versus": mean, "versus_low": low, "versus_high": high, "versus_n": n}
 
 
-def _baselines(by_seed: dict[tuple[Any, ...], pd.DataFrame], columns: Sequence[str]) -> dict[tuple[Any, ...], list[pd.DataFrame]]:
+def _baselines(
+    by_seed: dict[tuple[Any, ...], pd.DataFrame], columns: Sequence[str]
+) -> dict[tuple[Any, ...], list[pd.DataFrame]]:
     found: dict[tuple[Any, ...], list[pd.DataFrame]] = defaultdict(list)
     for cell, accuracies in by_seed.items():
         if cell[2] == BASELINE and len(accuracies):

@@ -28,10 +28,17 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if extra := EXTRAS.get(error.missing_cfg_file):
-            return f"this launcher needs a package that is not installed; pip install 'fdi[{extra}]'"
-        return f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
+            return (
+                f"this launcher needs a package that is not installed; pip install 'fdi[{extra}]'"
+            )
+        return (
+            f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
+        )
     if sweep := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", str(error)):
-        return f"{sweep[1]} has several values; add -m to run each of them, or write a list as key=[a,b]"
+        return (
+            f"{sweep[1]} has several values; add -m to run each of them, or write a list as "
+            f"key=[a,b]"
+        )
     if missing_key(error):
         return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
     if isinstance(cause, ValidationError) and cause.full_key:

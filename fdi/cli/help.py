@@ -1,4 +1,6 @@
-"""`fdi-run --help`: what it does, everyday commands, and the groups with their options, read from the configuration folders."""
+"""`fdi-run --help`: what it does, everyday commands, and the groups with their options, read from
+the configuration folders.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,17 @@ fdi-run trains a spiking neural network from a chosen initial state and records 
 usage: fdi-run [-m] [group=option ...] [key=value ...]
 
 everyday commands
-  fdi-run                                               Randman, one hidden layer, fluctuation-driven
+  fdi-run                                               Randman, one hidden layer,
+  fluctuation-driven
   fdi-run model=recurrent init=kaiming seed=3           choose options and set values
-  fdi-run -m init=kaiming,fluct 'seed=range(5)'         all combinations, then a table; done runs are skipped
-  fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories and their state
-  fdi-run -m experiment=depth budget=laptop             the sweep of one question of the paper; budget=paper is for a cluster
-  fdi-run -m experiment=depth hydra/launcher=local      several runs at once; isolated, slurm and ray: docs/cluster.md
+  fdi-run -m init=kaiming,fluct 'seed=range(5)'         all combinations, then a table; done runs
+  are skipped
+  fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories and
+  their state
+  fdi-run -m experiment=depth budget=laptop             the sweep of one question of the paper;
+  budget=paper is for a cluster
+  fdi-run -m experiment=depth hydra/launcher=local      several runs at once; isolated, slurm and
+  ray: docs/cluster.md
   fdi-run probe=only init.sigma_u=0.2                   measure the initial state, do not train
   fdi-run --cfg job dataset=randman optimizer=adam      show the whole configuration, do not run
 
@@ -30,11 +37,14 @@ flags
   --hydra-help, --info       what Hydra can do, and what it found
   -h, --help, --version
 
-A stopped run goes on from its last epoch when the same command is given again. Results: results/runs/<dataset>/<model>/<init>/."""
+A stopped run goes on from its last epoch when the same command is given again. Results:
+results/runs/<dataset>/<model>/<init>/."""
 
 
 def help_text(arguments: list[str]) -> str:
-    """The help, with the options in the folder of --config-dir among `arguments`, if there is one."""
+    """The help, with the options in the folder of --config-dir among `arguments`, if there is
+    one.
+    """
     import fdi.conf
 
     folders = [Path(fdi.conf.__path__[0]), *_config_dir(arguments)]
@@ -42,12 +52,18 @@ def help_text(arguments: list[str]) -> str:
     for folder in folders:
         for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:
             options.setdefault(file.parent.relative_to(folder).as_posix(), set()).add(file.stem)
-    return TEXT.format(groups="\n".join(f"  {group:<16}{', '.join(sorted(names))}" for group, names in sorted(options.items())))
+    return TEXT.format(
+        groups="\n".join(
+            f"  {group:<16}{', '.join(sorted(names))}" for group, names in sorted(options.items())
+        )
+    )
 
 
 def _config_dir(arguments: list[str]) -> list[Path]:
     for i, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
-            return [Path(folder) for folder in [value or "".join(arguments[i + 1 : i + 2])] if folder]
+            return [
+                Path(folder) for folder in [value or "".join(arguments[i + 1 : i + 2])] if folder
+            ]
     return []

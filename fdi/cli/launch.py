@@ -18,9 +18,11 @@ from fdi.cli.cells import CONFIG_MODULE, Cell, compose_sweep
 
 
 def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
-    """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time; returns when all are through.
+    """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time; returns when all are
+    through.
 
-    Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a launcher that cannot start.
+    Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a
+    launcher that cannot start.
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_sweep(arguments)
@@ -28,18 +30,31 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
         try:
             launcher = Plugins.instance().instantiate_launcher(context, task, config)
         except RuntimeError as error:  # the file of the launcher is here, its plugin is not
-            raise ValueError(f"{error}; install what the head of conf/hydra/launcher says, as in pip install 'fdi[ray]'") from None
+            raise ValueError(
+                f"{error}; install what the head of conf/hydra/launcher says, as in pip install "
+                f"'fdi[ray]'"
+            ) from None
         given = [_with_threads(cell, config.hydra.launcher) for cell in cells]
-        size = config.hydra.sweeper.get("max_batch_size") or _at_once(config.hydra.launcher) or len(cells)
+        size = (
+            config.hydra.sweeper.get("max_batch_size")
+            or _at_once(config.hydra.launcher)
+            or len(cells)
+        )
         for start in range(0, len(cells), size):
             for job in launcher.launch(given[start : start + size], start):
                 _ = job.return_value  # raises what went wrong
 
 
 def _with_threads(cell: Cell, launcher: DictConfig) -> list[str]:
-    """The overrides of a cell, with its share of the cores unless its number of threads is given."""
+    """The overrides of a cell, with its share of the cores unless its number of threads is
+    given.
+    """
     threads = _threads(launcher)
-    return [*cell.overrides] if threads is None or cell.config.threads is not None else [*cell.overrides, f"threads={threads}"]
+    return (
+        [*cell.overrides]
+        if threads is None or cell.config.threads is not None
+        else [*cell.overrides, f"threads={threads}"]
+    )
 
 
 def _threads(launcher: DictConfig) -> int | None:
@@ -52,7 +67,9 @@ def _threads(launcher: DictConfig) -> int | None:
 
 
 def _at_once(launcher: DictConfig) -> int | None:
-    """Cells that may start together; None leaves it to the launcher. The local executor of submitit starts all that it gets."""
+    """Cells that may start together; None leaves it to the launcher. The local executor of submitit
+    starts all that it gets.
+    """
     if not launcher._target_.endswith(".LocalLauncher"):
         return None
     return max(1, _cores() // (launcher.cpus_per_task or 1))

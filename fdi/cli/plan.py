@@ -1,4 +1,6 @@
-"""What a sweep is about to run, for `fdi-status`: it can tell what is missing only of what somebody asked for."""
+"""What a sweep is about to run, for `fdi-status`: it can tell what is missing only of what somebody
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from fdi.track.files import SWEEPS, write_json
 
 
 def write_plan(cells: list[Cell]) -> Path:
-    """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its directory below results.
+    """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
+    directory below results.
 
     The same cells make the same file.
     """
@@ -21,5 +24,12 @@ def write_plan(cells: list[Cell]) -> Path:
     planned = {os.path.relpath(cell.directory, results): cell.overrides for cell in cells}
     name = hashlib.sha256("\n".join(sorted(planned)).encode()).hexdigest()[:8]
     path = Path(results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
-    write_json(path, {"command": shlex.join(["fdi-run", *sys.argv[1:]]), "experiment": experiment, "cells": planned})
+    write_json(
+        path,
+        {
+            "command": shlex.join(["fdi-run", *sys.argv[1:]]),
+            "experiment": experiment,
+            "cells": planned,
+        },
+    )
     return path

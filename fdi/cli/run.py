@@ -40,7 +40,9 @@ def _command() -> int:
     from fdi.cli.task import REFUSED, complain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
-    warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")  # our file has the name of its plugin's
+    warnings.filterwarnings(
+        "ignore", "\n'hydra/launcher/ray' is validated"
+    )  # our file has the name of its plugin's
     sys.argv[1:] = sorted(
         sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-")
     )  # argparse wants the overrides in one piece
@@ -82,7 +84,9 @@ def _one(cell: Cell) -> int:
 
 
 def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
-    """Run the cells that are not finished, and say what became of all of them; returns the exit code."""
+    """Run the cells that are not finished, and say what became of all of them; returns the exit
+    code.
+    """
     from fdi.cli.plan import write_plan
     from fdi.cli.summary import print_summary
     from fdi.cli.task import FAILED
@@ -102,7 +106,9 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
 
 
 def _launch(arguments: Namespace, cells: list[Cell]) -> None:
-    """Launch what is left, and again where a launcher gives up because it lost a worker, as long as that brings some cell further."""
+    """Launch what is left, and again where a launcher gives up because it lost a worker, as long as
+    that brings some cell further.
+    """
     from fdi.cli.launch import launch
     from fdi.cli.task import FAILED, complain, run_cell
     from fdi.track.state import finished, progress
@@ -110,7 +116,10 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
     before = None
     while left := [cell for cell in cells if not finished(cell.directory, cell.config.probe)]:
         states = [progress(cell.directory) for cell in left]
-        now = [(cell.directory, status["state"], status.get("epoch")) for cell, status in zip(left, states)]
+        now = [
+            (cell.directory, status["state"], status.get("epoch"))
+            for cell, status in zip(left, states)
+        ]
         if now == before:
             return
         if before:

@@ -1,4 +1,6 @@
-"""What a sweep did: one line per group of cells that differ in their seed only, and the failures."""
+"""What a sweep did: one line per group of cells that differ in their seed only, and the
+failures.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ ELSEWHERE = "running elsewhere"
 
 
 def print_states(cells: list[Cell]) -> int:
-    """A line per cell, with its state and its directory, and how many there are of each state; returns 0."""
+    """A line per cell, with its state and its directory, and how many there are of each state;
+    returns 0.
+    """
     states = [progress(cell.directory)["state"] for cell in cells]
     for cell, state in zip(cells, states):
         print(f"{state:<11}  {cell.directory}")
@@ -37,7 +41,8 @@ def print_result(cell: Cell) -> None:
 
 
 def print_summary(cells: list[Cell]) -> int:
-    """The table of what is done, a line for each cell that stopped, and how many there are of each state.
+    """The table of what is done, a line for each cell that stopped, and how many there are of each
+    state.
 
     Returns how many are neither finished nor being run by another process.
     """
@@ -48,9 +53,16 @@ def print_summary(cells: list[Cell]) -> int:
         console.print(_table(cells))
     for cell, state, status in zip(cells, states, found):
         if state not in ("done", "probed", "missing"):
-            console.print("  ".join(filter(None, [state, str(cell.directory), last_line(status.get("error"))])))
+            console.print(
+                "  ".join(
+                    filter(None, [state, str(cell.directory), last_line(status.get("error"))])
+                )
+            )
     console.print(_counted(states))
-    return sum(not (finished(cell.directory, cell.config.probe) or state == ELSEWHERE) for cell, state in zip(cells, states))
+    return sum(
+        not (finished(cell.directory, cell.config.probe) or state == ELSEWHERE)
+        for cell, state in zip(cells, states)
+    )
 
 
 def _console() -> Console:
@@ -65,7 +77,10 @@ def _table(cells: list[Cell]) -> Table:
     results: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for cell in cells:
         chosen = dict(override.split("=", 1) for override in cell.overrides if "=" in override)
-        row = (*(str(cell.config.name[label]) for label in LABELS), *(chosen.get(key, "-") for key in varied))
+        row = (
+            *(str(cell.config.name[label]) for label in LABELS),
+            *(chosen.get(key, "-") for key in varied),
+        )
         result = read_json(cell.directory / RESULT)
         results[row] += [result] if result else []
     table = Table(caption="test accuracy in percent: mean and standard deviation over n seeds")
@@ -74,7 +89,10 @@ def _table(cells: list[Cell]) -> Table:
     for column in ("n", "last epoch", "best validation", "rates (Hz)"):
         table.add_column(column, justify="right")
     for row, found in results.items():
-        accuracies = (_spread([result[key] for result in found]) for key in ("test_accuracy_last", "test_accuracy_best"))
+        accuracies = (
+            _spread([result[key] for result in found])
+            for key in ("test_accuracy_last", "test_accuracy_best")
+        )
         table.add_row(*row, str(len(found)), *accuracies, _rates(found))
     return table
 
@@ -92,13 +110,19 @@ def _varied(cells: list[Cell]) -> list[str]:
 def _spread(values: list[float]) -> str:
     if not values:
         return "-"
-    return f"{100 * mean(values):.1f} +- {100 * stdev(values):.1f}" if len(values) > 1 else f"{100 * values[0]:.1f}"
+    return (
+        f"{100 * mean(values):.1f} +- {100 * stdev(values):.1f}"
+        if len(values) > 1
+        else f"{100 * values[0]:.1f}"
+    )
 
 
 def _rates(results: list[dict[str, Any]]) -> str:
     """Mean rate of each population over `results`."""
     populations = results[0]["rates"] if results else {}
-    return "  ".join(f"{name} {mean(result['rates'][name] for result in results):.1f}" for name in populations)
+    return "  ".join(
+        f"{name} {mean(result['rates'][name] for result in results):.1f}" for name in populations
+    )
 
 
 def _counted(states: Iterable[str]) -> str:

@@ -1,4 +1,6 @@
-"""What Hydra calls for each cell, in a process of its launcher's choice. The import of fdi.config gives that process the resolvers."""
+"""What Hydra calls for each cell, in a process of its launcher's choice. The import of fdi.config
+gives that process the resolvers.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ FAILED, REFUSED = 1, 2
 
 
 def run_cell(config: DictConfig) -> int:
-    """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log. Returns the exit code.
+    """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log.
+    Returns the exit code.
 
     Beside other cells, what it prints is in its own output.log, and here is one line when it ends.
     """
@@ -48,7 +51,9 @@ def _run(config: DictConfig, directory: Path) -> int:
     except Busy as error:
         return complain(str(error), FAILED)
     except Exception as error:
-        return complain(f"{type(error).__name__}: {error} (traceback in {directory / 'run.log'})", FAILED)
+        return complain(
+            f"{type(error).__name__}: {error} (traceback in {directory / 'run.log'})", FAILED
+        )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""From spike times to event tables: time steps of dt, several spikes of a unit in one step counted or merged."""
+"""From spike times to event tables: time steps of dt, several spikes of a unit in one step counted
+or merged.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,34 @@ BLOCK = 256  # recordings sorted at once
 def steps_in(duration: float, dt: float) -> int:
     """Number of steps of `dt` in `duration` (both in seconds, both positive)."""
     if not (dt > 0 and duration >= dt):
-        raise DataError(f"duration = {duration} s must be at least one step of dt = {dt} s, and dt positive")
+        raise DataError(
+            f"duration = {duration} s must be at least one step of dt = {dt} s, and dt positive"
+        )
     return round(duration / dt)
 
 
-def table(samples: np.ndarray, steps: np.ndarray, units: np.ndarray, size: tuple[int, int], shape: Sequence[int], binning: str) -> Events:
-    """The event table of spikes given one by one: `samples`, `steps`, `units` are integers [n] in any order; `size`: samples and steps.
+def table(
+    samples: np.ndarray,
+    steps: np.ndarray,
+    units: np.ndarray,
+    size: tuple[int, int],
+    shape: Sequence[int],
+    binning: str,
+) -> Events:
+    """The event table of spikes given one by one: `samples`, `steps`, `units` are integers [n] in
+    any order; `size`: samples and steps.
 
     `binning`: "binary" makes one spike of several of a unit in one step, "counts" counts them.
     """
     if binning not in BINNINGS:
         raise DataError(f"binning = {binning} must be one of {', '.join(BINNINGS)}")
     n_units = prod(shape)
-    kind = np.int32 if size[0] * size[1] * n_units < 2**31 else np.int64  # half the time of a table that fits
-    samples, steps, units = (np.asarray(axis).astype(kind, copy=False) for axis in (samples, steps, units))
+    kind = (
+        np.int32 if size[0] * size[1] * n_units < 2**31 else np.int64
+    )  # half the time of a table that fits
+    samples, steps, units = (
+        np.asarray(axis).astype(kind, copy=False) for axis in (samples, steps, units)
+    )
     keys = (samples * kind(size[1]) + steps) * kind(n_units) + units
     keys.sort()
     first = np.ones(len(keys), dtype=bool)
@@ -43,13 +59,25 @@ def table(samples: np.ndarray, steps: np.ndarray, units: np.ndarray, size: tuple
     indptr = np.zeros(size[0] * size[1] + 1, dtype=np.int64)
     np.cumsum(np.bincount(rows, minlength=size[0] * size[1]), out=indptr[1:])
     counts = np.diff(starts, append=len(first)).astype(np.float32) if binning == "counts" else None
-    return Events(indptr, (keys - rows * kind(n_units)).astype(np.int32, copy=False), tuple(shape), size[1], counts)
+    return Events(
+        indptr,
+        (keys - rows * kind(n_units)).astype(np.int32, copy=False),
+        tuple(shape),
+        size[1],
+        counts,
+    )
 
 
 def bin_recordings(
-    recordings: Iterable[tuple[np.ndarray, np.ndarray]], steps: int, dt: float, shape: Sequence[int], binning: str
+    recordings: Iterable[tuple[np.ndarray, np.ndarray]],
+    steps: int,
+    dt: float,
+    shape: Sequence[int],
+    binning: str,
 ) -> Events:
-    """The event table of (times in seconds [n], units [n]) of one recording after the other; what is after `steps` * `dt` is cut off."""
+    """The event table of (times in seconds [n], units [n]) of one recording after the other; what
+    is after `steps` * `dt` is cut off.
+    """
     recordings = iter(recordings)
     parts = []
     while block := list(islice(recordings, BLOCK)):
@@ -57,12 +85,20 @@ def bin_recordings(
         bins = np.concatenate([_bins(times, dt) for times, _ in block])
         units = np.concatenate([units for _, units in block])
         inside = bins < steps
-        parts.append(table(owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning))
-    return join(parts) if parts else table(*np.zeros((3, 0), dtype=np.int64), (0, steps), shape, binning)
+        parts.append(
+            table(owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning)
+        )
+    return (
+        join(parts)
+        if parts
+        else table(*np.zeros((3, 0), dtype=np.int64), (0, steps), shape, binning)
+    )
 
 
 def coordinates(events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The inverse of `table`: sample, step and unit of every spike, a spike that counts n times listed n times."""
+    """The inverse of `table`: sample, step and unit of every spike, a spike that counts n times
+    listed n times.
+    """
     inside = slice(events.indptr[0], events.indptr[-1])
     per_step, n, units = np.diff(events.indptr), len(events), events.units[inside]
     if events.counts is not None:
@@ -80,7 +116,9 @@ def join(parts: Sequence[Events]) -> Events:
     indptr = [part.indptr[:-1] + offset for part, offset in zip(parts, offsets)]
     counts = None if parts[0].counts is None else np.concatenate([part.counts for part in parts])
     units = np.concatenate([part.units for part in parts])
-    return Events(np.concatenate([*indptr, offsets[-1:]]), units, parts[0].shape, parts[0].steps, counts)
+    return Events(
+        np.concatenate([*indptr, offsets[-1:]]), units, parts[0].shape, parts[0].steps, counts
+    )
 
 
 def _bins(times: np.ndarray, dt: float) -> np.ndarray:

@@ -33,13 +33,18 @@ def nmnist(
     max_test: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """N-MNIST: digits seen by a moving event camera, 2 x 34 x 34; the first `duration` seconds in bins of `dt`, as events."""
+    """N-MNIST: digits seen by a moving event camera, 2 x 34 x 34; the first `duration` seconds in
+    bins of `dt`, as events.
+    """
     root, steps = ensure("nmnist", root), steps_in(duration, dt)
     train, test = (recordings("NMNIST", root, train) for train in (True, False))
     warn_unless_complete(train, 60_000)
 
     def split(files: Any, samples: np.ndarray) -> Split:
-        return Split(bin_recordings(_spikes(files, samples, 34, 34), steps, dt, (2, 34, 34), binning), _labels(files)[samples])
+        return Split(
+            bin_recordings(_spikes(files, samples, 34, 34), steps, dt, (2, 34, 34), binning),
+            _labels(files)[samples],
+        )
 
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
@@ -61,38 +66,62 @@ def dvs_gesture(
     max_test: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """DVS128 Gesture: the share `drop` of the events left out, 128 pixels summed to `size`, frames of `dt`, a crop of `duration` seconds.
+    """DVS128 Gesture: the share `drop` of the events left out, 128 pixels summed to `size`, frames
+    of `dt`, a crop of `duration` seconds.
 
-    In training crop and dropped events are drawn anew for each batch. In validation and test "deterministic" takes the middle and drops the
-    same events each time; "paper" draws them as in training.
+    In training crop and dropped events are drawn anew for each batch. In validation and test
+    "deterministic" takes the middle and drops the same events each time; "paper" draws them as in
+    training.
     """
     if size < 1 or 128 % size or not 0 <= drop < 1:
-        raise DataError(f"dvs_gesture: size must divide 128 and 0 <= drop < 1, got size = {size}, drop = {drop}")
+        raise DataError(
+            f"dvs_gesture: size must divide 128 and 0 <= drop < 1, got size = {size}, drop = {drop}"
+        )
     if duration > LONGEST:
-        raise DataError(f"dvs_gesture: duration = {duration} s is longer than any recording; at most {LONGEST} s")
+        raise DataError(
+            f"dvs_gesture: duration = {duration} s is longer than any recording; "
+            f"at most {LONGEST} s"
+        )
     root, steps, shape = ensure("dvs_gesture", root), steps_in(duration, dt), (2, size, size)
     train, test = (recordings("DVSGesture", root, train) for train in (True, False))
     warn_unless_complete(train, 1077)
     draw = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
 
     def split(files: Any, samples: np.ndarray, fixed: bool) -> Split:
-        whole = bin_recordings(_spikes(files, samples, 128, size), steps_in(LONGEST, dt), dt, shape, "counts")
+        whole = bin_recordings(
+            _spikes(files, samples, 128, size), steps_in(LONGEST, dt), dt, shape, "counts"
+        )
         labels = _labels(files)[samples]
         if not fixed or not len(samples):
             return Split(whole, labels, draw)
         rng = stream(0, "test")
-        blocks = (whole.take(np.arange(i, min(i + BLOCK, len(whole)))) for i in range(0, len(whole), BLOCK))
-        return Split(join([crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]), labels, to_frames)
+        blocks = (
+            whole.take(np.arange(i, min(i + BLOCK, len(whole))))
+            for i in range(0, len(whole), BLOCK)
+        )
+        return Split(
+            join(
+                [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
+            ),
+            labels,
+            to_frames,
+        )
 
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
     fixed = test_protocol == "deterministic"
     splits = [split(train, chosen, False), split(train, held, fixed), split(test, tested, fixed)]
-    return Dataset("dvs_gesture", *splits, classes=11, shape=shape, steps=steps, dt=dt, nu_paper=9.2)
+    return Dataset(
+        "dvs_gesture", *splits, classes=11, shape=shape, steps=steps, dt=dt, nu_paper=9.2
+    )
 
 
-def _spikes(files: Any, samples: np.ndarray, sensor: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Times (s) and flat indices into (2, size, size) of one recording after the other; `sensor`: its edge in pixels."""
+def _spikes(
+    files: Any, samples: np.ndarray, sensor: int, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Times (s) and flat indices into (2, size, size) of one recording after the other; `sensor`:
+    its edge in pixels.
+    """
     for i in samples:
         times, x, y, polarity = read(files, i, (2, sensor, sensor))
         yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)

@@ -24,7 +24,9 @@ def main(words: list[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
-    if rest and (arguments.command != "show" or not all("=" in word and word[0] != "-" for word in rest)):
+    if rest and (
+        arguments.command != "show" or not all("=" in word and word[0] != "-" for word in rest)
+    ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.overrides = rest
     commands = {"list": _list, "get": _get, "check": _check, "show": _show}
@@ -37,23 +39,45 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fdi-data", description="Data sets of fdi: list, get, check and show them.")
+    parser = argparse.ArgumentParser(
+        prog="fdi-data", description="Data sets of fdi: list, get, check and show them."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add(name: str, text: str, **names: Any) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--data", type=Path, default=Path("data"), help="folder with one folder per data set (default: data)")
+        command.add_argument(
+            "--data",
+            type=Path,
+            default=Path("data"),
+            help="folder with one folder per data set (default: data)",
+        )
         if names:
             command.add_argument("name", metavar="NAME", help="see fdi-data list", **names)
-            command.add_argument("--root", type=Path, help="folder of this data set (default: DATA/NAME)")
+            command.add_argument(
+                "--root", type=Path, help="folder of this data set (default: DATA/NAME)"
+            )
         return command
 
     add("list", "name, classes, samples, size of the download, whether it is here, licence")
-    add("get", "download a data set, or unpack archives placed in its folder by hand", choices=SOURCES)
-    add("check", "read a data set from end to end (default: all that are here)", nargs="?", choices=SOURCES)
-    show = add("show", "draw a few samples, the mean rate nu and the histogram of rates", choices=SOURCES)
+    add(
+        "get",
+        "download a data set, or unpack archives placed in its folder by hand",
+        choices=SOURCES,
+    )
+    add(
+        "check",
+        "read a data set from end to end (default: all that are here)",
+        nargs="?",
+        choices=SOURCES,
+    )
+    show = add(
+        "show", "draw a few samples, the mean rate nu and the histogram of rates", choices=SOURCES
+    )
     show.epilog = "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500."
-    show.add_argument("--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)")
+    show.add_argument(
+        "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
+    )
     return parser
 
 
@@ -61,7 +85,16 @@ def _list(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "classes", "samples (train / valid / test)", "download", "here", "licence", box=None, header_style="bold")
+    table = Table(
+        "name",
+        "classes",
+        "samples (train / valid / test)",
+        "download",
+        "here",
+        "licence",
+        box=None,
+        header_style="bold",
+    )
     for name, source in SOURCES.items():
         here = "yes" if _here(name, arguments.data / name) else "no"
         table.add_row(name, source.classes, source.samples, source.size, here, source.licence)
@@ -79,7 +112,11 @@ def _get(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    names = [arguments.name] if arguments.name else [name for name in SOURCES if _here(name, arguments.data / name)]
+    names = (
+        [arguments.name]
+        if arguments.name
+        else [name for name in SOURCES if _here(name, arguments.data / name)]
+    )
     failures = 0
     for name in names:
         root = arguments.root or arguments.data / name
@@ -105,7 +142,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def build(name: str, overrides: list[str], root: Path) -> Dataset:
-    """The data set `name` with the settings of its yaml, `overrides` ("key=value") and, unless they set it, `root`.
+    """The data set `name` with the settings of its yaml, `overrides` ("key=value") and, unless they
+    set it, `root`.
 
     Raises ValueError, in one line, for a setting that does not exist or has the wrong type.
     """
@@ -118,7 +156,13 @@ def build(name: str, overrides: list[str], root: Path) -> Dataset:
 
     try:
         with initialize_config_module("fdi.conf", version_base="1.3"):
-            config = compose(overrides=[f"+dataset={name}", "+paths=default", *(f"++dataset.{override}" for override in overrides)]).dataset
+            config = compose(
+                overrides=[
+                    f"+dataset={name}",
+                    "+paths=default",
+                    *(f"++dataset.{override}" for override in overrides),
+                ]
+            ).dataset
     except HydraException as error:
         raise DataError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
     if "root" in config and not any(override.startswith("root=") for override in overrides):
@@ -144,7 +188,9 @@ def _here(name: str, root: Path) -> bool:
     module = SOURCES[name].module
     if name == "hdf5":
         return any(root.glob("*.h5"))
-    return present(name, root) and (bool(SOURCES[name].archives) or module is None or find_spec(module) is not None)
+    return present(name, root) and (
+        bool(SOURCES[name].archives) or module is None or find_spec(module) is not None
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ Transform = Callable[[Input, np.random.Generator], Input]
 
 @dataclass(frozen=True)
 class Split:
-    """All samples of a split; `labels`: int64 [B]. `transform` (crop, augmentation, encoding) is applied to each batch as it is made."""
+    """All samples of a split; `labels`: int64 [B]. `transform` (crop, augmentation, encoding) is
+    applied to each batch as it is made.
+    """
 
     inputs: Input
     labels: np.ndarray
@@ -27,19 +29,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator | None) -> tuple[Input, np.ndarray]:
-        """The samples `indices`, in that order, as the network sees them, and their labels; `rng` is for the transform, if there is one."""
+    def batch(
+        self, indices: np.ndarray, rng: np.random.Generator | None
+    ) -> tuple[Input, np.ndarray]:
+        """The samples `indices`, in that order, as the network sees them, and their labels; `rng`
+        is for the transform, if there is one.
+        """
         inputs = self.inputs.take(indices)
-        return inputs if self.transform is None else self.transform(inputs, rng), self.labels[indices]
+        return inputs if self.transform is None else self.transform(inputs, rng), self.labels[
+            indices
+        ]
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Three splits of one classification task.
 
-    `shape`: one sample in one step; `steps` of `dt` seconds: one trial; both as the network sees them. `nu_paper`: mean input rate in Hz
-    per unit that the paper uses, if it says one. `valid` may be empty. Raises DataError if labels are outside 0..classes-1 or a class has
-    no sample.
+    `shape`: one sample in one step; `steps` of `dt` seconds: one trial; both as the network sees
+    them. `nu_paper`: mean input rate in Hz per unit that the paper uses, if it says one. `valid`
+    may be empty. Raises DataError if labels are outside 0..classes-1 or a class has no sample.
     """
 
     name: str
@@ -54,16 +62,28 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not (self.dt > 0 and self.steps > 0):
-            raise DataError(f"{self.name}: a trial of {self.steps} steps of dt = {self.dt} s; both must be positive")
+            raise DataError(
+                f"{self.name}: a trial of {self.steps} steps of dt = {self.dt} s; both must be "
+                f"positive"
+            )
         for name, split in self.splits.items():
             labels = split.labels
             if len(split.inputs) != len(labels):
-                raise DataError(f"{self.name}: {len(split.inputs)} samples but {len(labels)} labels in the {name} split")
+                raise DataError(
+                    f"{self.name}: {len(split.inputs)} samples but {len(labels)} labels in the "
+                    f"{name} split"
+                )
             if len(labels) and not 0 <= labels.min() <= labels.max() < self.classes:
-                raise DataError(f"{self.name}: labels {labels.min()}..{labels.max()} in the {name} split, expected 0..{self.classes - 1}")
+                raise DataError(
+                    f"{self.name}: labels {labels.min()}..{labels.max()} in the {name} split, "
+                    f"expected 0..{self.classes - 1}"
+                )
             missing = np.setdiff1d(np.arange(self.classes), labels)
             if len(missing) and (len(labels) or name != "valid"):
-                raise DataError(f"{self.name}: no sample of class {missing[0]} in the {name} split ({len(labels)} samples)")
+                raise DataError(
+                    f"{self.name}: no sample of class {missing[0]} in the {name} split "
+                    f"({len(labels)} samples)"
+                )
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -71,7 +91,9 @@ class Dataset:
 
     @cached_property
     def nu(self) -> float | None:
-        """Mean input rate in Hz per unit, measured on the training split (1,024 samples of it if they are transformed); None for images."""
+        """Mean input rate in Hz per unit, measured on the training split (1,024 samples of it if
+        they are transformed); None for images.
+        """
         spikes, seconds = 0.0, 0.0
         for batch in self._sample_batches():
             if isinstance(batch, Constant):
@@ -86,11 +108,20 @@ class Dataset:
         images = self.train.inputs
         if not isinstance(images, Constant) or self.train.transform is not None:
             return None
-        return float(np.mean([np.mean(np.square(images[i : i + 256].image(np.float64))) for i in range(0, len(images), 256)]))
+        return float(
+            np.mean(
+                [
+                    np.mean(np.square(images[i : i + 256].image(np.float64)))
+                    for i in range(0, len(images), 256)
+                ]
+            )
+        )
 
     @cached_property
     def checksum(self) -> str:
-        """16 hex digits of a hash over inputs and labels of all splits, in order (augmentation and noise are not part of it)."""
+        """16 hex digits of a hash over inputs and labels of all splits, in order (augmentation and
+        noise are not part of it).
+        """
         digest = hashlib.blake2b(digest_size=8)
         for split in self.splits.values():
             for array in (*_arrays(split.inputs), split.labels):

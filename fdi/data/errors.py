@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 
 class DataError(ValueError):
-    """Data that is missing, damaged or does not fit its description; the message says what, where, and what to do."""
+    """Data that is missing, damaged or does not fit its description; the message says what, where,
+    and what to do.
+    """
 
 
 @contextmanager
@@ -16,4 +18,6 @@ def needs(package: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise DataError(f"this data set needs {package} ({error}); install it with: pip install 'fdi[data]'") from error
+        raise DataError(
+            f"this data set needs {package} ({error}); install it with: pip install 'fdi[data]'"
+        ) from error

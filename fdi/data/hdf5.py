@@ -37,10 +37,12 @@ def hdf5(
     name: str = "hdf5",
     seed: int = 0,
 ) -> Dataset:
-    """The first `duration` seconds of every recording in bins of `dt`; `*_file` are names or patterns such as "*train*.h5" within `root`.
+    """The first `duration` seconds of every recording in bins of `dt`; `*_file` are names or
+    patterns such as "*train*.h5" within `root`.
 
-    `channels`: None means the largest unit of the files + 1. Without a `valid_file`, the share `valid` of the training file validates,
-    drawn by `split_by`: "sample" (stratified) or "speaker" (no speaker in both). Augmentation of training batches: `time_jitter` (s),
+    `channels`: None means the largest unit of the files + 1. Without a `valid_file`, the share
+    `valid` of the training file validates, drawn by `split_by`: "sample" (stratified) or "speaker"
+    (no speaker in both). Augmentation of training batches: `time_jitter` (s),
     `channel_jitter` (channels) are standard deviations, `drop` the share of spikes left out.
     """
     root = Path(root).expanduser()
@@ -55,9 +57,14 @@ def hdf5(
     if split_by not in ("sample", "speaker"):
         raise DataError(f"split_by = {split_by} must be sample or speaker")
     if split_by == "speaker" and speakers is None:
-        raise DataError(f"{train_path}: no extra/speaker, so split_by=speaker is impossible; use split_by=sample")
+        raise DataError(
+            f"{train_path}: no extra/speaker, so split_by=speaker is impossible; use "
+            f"split_by=sample"
+        )
     by = speakers if split_by == "speaker" else None
-    train, held = train_valid(labels, 0.0 if valid_file else valid, seed, max_train=max_train, speakers=by)
+    train, held = train_valid(
+        labels, 0.0 if valid_file else valid, seed, max_train=max_train, speakers=by
+    )
     valid_labels = labels
     if valid_file:
         valid_labels, _, _ = read_header(valid_path)
@@ -65,7 +72,9 @@ def hdf5(
     tested = subset(test_labels, max_test, stream(0, "test"))
 
     def split(path: Path, labels: np.ndarray, samples: np.ndarray, transform=None) -> Split:
-        return Split(read_events(path, samples, channels, steps, dt, binning), labels[samples], transform)
+        return Split(
+            read_events(path, samples, channels, steps, dt, binning), labels[samples], transform
+        )
 
     augmentation = speech_augmentation(dt, binning, time_jitter, channel_jitter, drop)
     return Dataset(
@@ -87,6 +96,10 @@ def find(root: Path, pattern: str) -> Path:
         raise DataError(f"no folder {root}; set dataset.root= to the folder of the .h5 files")
     found = sorted(root.glob(pattern))
     if len(found) != 1:
-        names = ", ".join(path.name for path in found) or ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        names = (
+            ", ".join(path.name for path in found)
+            or ", ".join(sorted(p.name for p in root.iterdir())[:8])
+            or "nothing"
+        )
         raise DataError(f"{root}: {len(found)} files fit {pattern}, expected one (there: {names})")
     return found[0]

@@ -1,4 +1,6 @@
-"""Reading image files with torchvision and scikit-learn, file by file, so that a damaged one is named; images uint8 [B, C, H, W]."""
+"""Reading image files with torchvision and scikit-learn, file by file, so that a damaged one is
+named; images uint8 [B, C, H, W].
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,42 @@ from fdi.data.download import md5
 from fdi.data.errors import DataError, needs
 
 log = logging.getLogger("fdi.data")
-DAMAGED = (OSError, EOFError, ValueError, TypeError, LookupError, AssertionError, RuntimeError, AttributeError, pickle.UnpicklingError)
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AssertionError,
+    RuntimeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
 def read_cifar(folder: Path) -> tuple[Samples, Samples]:
-    """Training and test images of the Python batches in `folder`; fewer batches than CIFAR-10 has are read with a warning."""
+    """Training and test images of the Python batches in `folder`; fewer batches than CIFAR-10 has
+    are read with a warning.
+    """
     with needs("torchvision"):
         from torchvision.datasets import CIFAR10
     official = dict(CIFAR10.train_list + CIFAR10.test_list)
     there = [name for name in official if (folder / name).is_file()]
     if "test_batch" not in there or len(there) < 2:
-        raise DataError(f"{folder}: needs test_batch and at least one data_batch, has {', '.join(there) or 'neither'}")
-    if any(md5(folder / name) != official.get(name) for name in official if name in there) or len(there) < len(official):
-        log.warning("%s: not the official files of CIFAR-10, their md5 sums differ (%d of %d batches)", folder, len(there), len(official))
+        raise DataError(
+            f"{folder}: needs test_batch and at least one data_batch, has "
+            f"{', '.join(there) or 'neither'}"
+        )
+    if any(md5(folder / name) != official.get(name) for name in official if name in there) or len(
+        there
+    ) < len(official):
+        log.warning(
+            "%s: not the official files of CIFAR-10, their md5 sums differ (%d of %d batches)",
+            folder,
+            len(there),
+            len(official),
+        )
     batches = {name: _cifar_batch(folder / name) for name in there}
     test = batches.pop("test_batch")
     return tuple(np.concatenate(arrays) for arrays in zip(*batches.values())), test
@@ -52,21 +76,32 @@ def _cifar_batch(path: Path) -> Samples:
             warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
             batch = Batch(path.parent.parent)
     except DAMAGED as error:
-        raise DataError(f"{path}: cut short or not a batch of CIFAR-10 ({_line(error)}); delete it and get it again") from error
+        raise DataError(
+            f"{path}: cut short or not a batch of CIFAR-10 ({_line(error)}); delete it and get it "
+            f"again"
+        ) from error
     return _checked(path, batch.data.transpose(0, 3, 1, 2), batch.targets)
 
 
 def read_idx(folder: Path, prefix: str) -> Samples:
-    """The images and labels `prefix`-images-idx3-ubyte and `prefix`-labels-idx1-ubyte of MNIST's format."""
+    """The images and labels `prefix`-images-idx3-ubyte and `prefix`-labels-idx1-ubyte of MNIST's
+    format.
+    """
     with needs("torchvision"):
         from torchvision.datasets.mnist import read_image_file, read_label_file
     arrays = []
-    for read, kind in ((read_image_file, "images-idx3-ubyte"), (read_label_file, "labels-idx1-ubyte")):
+    for read, kind in (
+        (read_image_file, "images-idx3-ubyte"),
+        (read_label_file, "labels-idx1-ubyte"),
+    ):
         path = folder / f"{prefix}-{kind}"
         try:
             arrays.append(read(str(path)).numpy())
         except DAMAGED as error:
-            raise DataError(f"{path}: cut short or not in MNIST's format ({_line(error)}); delete it and get it again") from error
+            raise DataError(
+                f"{path}: cut short or not in MNIST's format ({_line(error)}); delete it and get "
+                f"it again"
+            ) from error
     return _checked(path, arrays[0][:, None], arrays[1])
 
 
@@ -75,7 +110,9 @@ def read_digits() -> Samples:
     with needs("sklearn"):
         from sklearn.datasets import load_digits
     digits = load_digits()
-    return np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8), digits.target.astype(np.int64)
+    return np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8), digits.target.astype(
+        np.int64
+    )
 
 
 def _checked(path: Path, images: np.ndarray, labels: np.ndarray) -> Samples:
@@ -83,7 +120,10 @@ def _checked(path: Path, images: np.ndarray, labels: np.ndarray) -> Samples:
     if len(images) != len(labels) or not len(labels):
         raise DataError(f"{path}: {len(images)} images but {len(labels)} labels")
     if labels.min() < 0 or labels.max() > 9:
-        raise DataError(f"{path}: label {labels.max() if labels.max() > 9 else labels.min()} is outside 0..9 (10 classes)")
+        raise DataError(
+            f"{path}: label {labels.max() if labels.max() > 9 else labels.min()} is outside 0..9 "
+            f"(10 classes)"
+        )
     return np.ascontiguousarray(images), labels
 
 

@@ -37,8 +37,9 @@ def images(
 ) -> Dataset:
     """A `collection` of images with a training and a test set, read by torchvision.
 
-    "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at `rate` x (Hz). "latency": one spike at
-    tau log(x/(x - threshold)) seconds. `valid`: share of the training set held out, stratified, drawn with `seed`.
+    "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at
+    `rate` x (Hz). "latency": one spike at tau log(x/(x - threshold)) seconds. `valid`: share of the
+    training set held out, stratified, drawn with `seed`.
     """
     folder = ensure(collection, root)
     if collection == "cifar10":
@@ -68,15 +69,31 @@ def digits(
     max_train: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """The 1,797 real 8 x 8 digits that come with scikit-learn; `valid` and `test` are shares of all, the rest as in `images`."""
+    """The 1,797 real 8 x 8 digits that come with scikit-learn; `valid` and `test` are shares of
+    all, the rest as in `images`.
+    """
     samples = read_digits()
-    parts = [_pick(samples, chosen) for chosen in divide(samples[1], valid, test, stream(0, "test"), seed, max_train)]
+    parts = [
+        _pick(samples, chosen)
+        for chosen in divide(samples[1], valid, test, stream(0, "test"), seed, max_train)
+    ]
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
     return _dataset("digits", parts, steps, dt, mean, std, transform)
 
 
-def _dataset(name: str, parts: list[Samples], steps: int, dt: float, mean: float, std: float, transform: Transform | None) -> Dataset:
-    splits = [Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform) for values, labels in parts]
+def _dataset(
+    name: str,
+    parts: list[Samples],
+    steps: int,
+    dt: float,
+    mean: float,
+    std: float,
+    transform: Transform | None,
+) -> Dataset:
+    splits = [
+        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)
+        for values, labels in parts
+    ]
     return Dataset(name, *splits, classes=10, shape=splits[0].inputs.shape, steps=steps, dt=dt)
 
 

@@ -1,4 +1,6 @@
-"""One picture of a data set: a few samples as the network sees them, the rate over time, the histogram of rates over units."""
+"""One picture of a data set: a few samples as the network sees them, the rate over time, the
+histogram of rates over units.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ Spikes = tuple[np.ndarray, np.ndarray, np.ndarray]  # sample, step and flat unit
 def draw(dataset: Dataset, path: Path) -> None:
     """Write the picture of the training split to `path` (PNG)."""
     chosen = _one_of_each(dataset.train.labels, dataset.classes)
-    others = np.setdiff1d(np.linspace(0, len(dataset.train) - 1, STATISTICS).astype(np.int64), chosen)
+    others = np.setdiff1d(
+        np.linspace(0, len(dataset.train) - 1, STATISTICS).astype(np.int64), chosen
+    )
     inputs, labels = dataset.train.batch(np.concatenate([chosen, others]), stream(0, "noise"))
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
@@ -47,7 +51,10 @@ def title(dataset: Dataset) -> str:
     """The data set in one line: samples, shape, mean rate or current."""
     sizes = " / ".join(f"{len(split):,}" for split in dataset.splits.values())
     shape = " x ".join(map(str, dataset.shape))
-    text = f"{dataset.name}: {sizes} samples, {dataset.classes} classes, input {shape}, {dataset.steps} steps of {1e3 * dataset.dt:g} ms"
+    text = (
+        f"{dataset.name}: {sizes} samples, {dataset.classes} classes, input {shape}, "
+        f"{dataset.steps} steps of {1e3 * dataset.dt:g} ms"
+    )
     if dataset.nu is None:
         return f"{text}, mean square {dataset.mean_square:.3g}"
     paper = "" if dataset.nu_paper is None else f" (paper {dataset.nu_paper:g})"
@@ -56,7 +63,12 @@ def title(dataset: Dataset) -> str:
 
 def _one_of_each(labels: np.ndarray, classes: int) -> np.ndarray:
     """The first sample of each of the classes drawn, which are spread over all."""
-    return np.array([np.flatnonzero(labels == label)[0] for label in np.arange(min(SAMPLES, classes)) * max(1, classes // SAMPLES)])
+    return np.array(
+        [
+            np.flatnonzero(labels == label)[0]
+            for label in np.arange(min(SAMPLES, classes)) * max(1, classes // SAMPLES)
+        ]
+    )
 
 
 def _spikes(inputs: Events | Frames) -> Spikes:
@@ -67,19 +79,28 @@ def _spikes(inputs: Events | Frames) -> Spikes:
     return tuple(np.repeat(axis, values[places]) for axis in places)
 
 
-def _draw_samples(axes: Sequence[Axes], dataset: Dataset, spikes: Spikes, labels: np.ndarray) -> None:
+def _draw_samples(
+    axes: Sequence[Axes], dataset: Dataset, spikes: Spikes, labels: np.ndarray
+) -> None:
     """Rasters; or, for pixels, the spike counts of the whole trial as an image."""
     samples, steps, units = spikes
     for b, (panel, label) in enumerate(zip(axes, labels)):
         chosen = samples == b
         if len(dataset.shape) == 3:
-            counts = np.bincount(units[chosen], minlength=prod(dataset.shape)).reshape(dataset.shape)
+            counts = np.bincount(units[chosen], minlength=prod(dataset.shape)).reshape(
+                dataset.shape
+            )
             _draw_image(panel, counts / max(1, counts.max()), label)
             continue
         panel.plot(1e3 * dataset.dt * steps[chosen], units[chosen], ",", color=INK, alpha=0.6)
         if prod(dataset.shape) <= 100:
             panel.lines[0].set(marker="|", markersize=4, alpha=1)
-        panel.set(title=f"class {label}", xlabel="time (ms)", xlim=(0, 1e3 * dataset.dt * dataset.steps), ylim=(-1, prod(dataset.shape)))
+        panel.set(
+            title=f"class {label}",
+            xlabel="time (ms)",
+            xlim=(0, 1e3 * dataset.dt * dataset.steps),
+            ylim=(-1, prod(dataset.shape)),
+        )
         panel.title.set_size(9)
     axes[0].set_ylabel("" if len(dataset.shape) == 3 else "input unit")
 
@@ -88,8 +109,12 @@ def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: in
     _, steps, units = spikes
     size = prod(dataset.shape)
     over_time = np.bincount(steps, minlength=dataset.steps) / (n * size * dataset.dt)
-    left.step(1e3 * dataset.dt * np.arange(dataset.steps), over_time, where="post", color=INK, linewidth=1)
-    left.set(xlabel="time (ms)", ylabel="rate (Hz per unit)", xlim=(0, 1e3 * dataset.dt * dataset.steps))
+    left.step(
+        1e3 * dataset.dt * np.arange(dataset.steps), over_time, where="post", color=INK, linewidth=1
+    )
+    left.set(
+        xlabel="time (ms)", ylabel="rate (Hz per unit)", xlim=(0, 1e3 * dataset.dt * dataset.steps)
+    )
     left.set_ylim(0, 1.1 * over_time.max() + 1e-9)
     per_unit = np.bincount(units, minlength=size) / (n * dataset.steps * dataset.dt)
     right.hist(per_unit, bins=40, color=INK)
@@ -114,12 +139,16 @@ def _draw_currents(left: Axes, right: Axes, images: np.ndarray) -> None:
 
 
 def _draw_image(panel: Axes, image: np.ndarray, label: int) -> None:
-    """`image` [C, H, W] in 0..1: grey, colour, or for two channels (polarities) their difference."""
+    """`image` [C, H, W] in 0..1: grey, colour, or for two channels (polarities) their
+    difference.
+    """
     if len(image) == 3:
         panel.imshow(image.transpose(1, 2, 0))
     elif len(image) == 2:
         difference = image[1] - image[0]
-        panel.imshow(difference, cmap="RdBu_r", vmin=-np.abs(difference).max(), vmax=np.abs(difference).max())
+        panel.imshow(
+            difference, cmap="RdBu_r", vmin=-np.abs(difference).max(), vmax=np.abs(difference).max()
+        )
     else:
         panel.imshow(image.mean(axis=0), cmap="gray")
     panel.set_title(f"class {label}", size=9)

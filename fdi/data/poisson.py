@@ -1,4 +1,6 @@
-"""Synthetic Poisson spikes of any shape, for tests and benchmarks: each class is a pattern of rates."""
+"""Synthetic Poisson spikes of any shape, for tests and benchmarks: each class is a pattern of
+rates.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,18 @@ def poisson(
     max_train: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """`samples` a class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~ U(0, 1).
+    """`samples` a class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~
+    U(0, 1).
 
-    `data_seed` draws patterns, spikes and the test split, `seed` the validation split; `valid` and `test` are shares of all samples.
-    Binary bins merge spikes, so that the measured rate is below `rate`, by a share of about rate dt / 2.
+    `data_seed` draws patterns, spikes and the test split, `seed` the validation split; `valid` and
+    `test` are shares of all samples. Binary bins merge spikes, so that the measured rate is below
+    `rate`, by a share of about rate dt / 2.
     """
     if not (0 <= contrast <= 1 and rate > 0):
-        raise DataError(f"poisson: need 0 <= contrast <= 1 and rate > 0 Hz, got contrast = {contrast}, rate = {rate}")
+        raise DataError(
+            f"poisson: need 0 <= contrast <= 1 and rate > 0 Hz, got contrast = {contrast}, rate = "
+            f"{rate}"
+        )
     rng = stream(data_seed, "data")
     n_units, labels = prod(shape), np.repeat(np.arange(classes), samples)
     rates = rate * (1 + contrast * (2 * rng.random((classes, n_units)) - 1))
@@ -45,5 +52,8 @@ def poisson(
     samples_of, units_of = np.divmod(np.repeat(np.arange(len(spikes)), spikes), n_units)
     steps_of = rng.integers(steps, size=len(units_of))
     events = table(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
-    splits = [Split(events.take(chosen), labels[chosen]) for chosen in divide(labels, valid, test, rng, seed, max_train)]
+    splits = [
+        Split(events.take(chosen), labels[chosen])
+        for chosen in divide(labels, valid, test, rng, seed, max_train)
+    ]
     return Dataset("poisson", *splits, classes=classes, shape=tuple(shape), steps=steps, dt=dt)

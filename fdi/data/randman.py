@@ -1,4 +1,6 @@
-"""Randman: each class is a smooth random manifold, a sample is a point on it, its coordinates are spike times (Zenke & Vogels 2021)."""
+"""Randman: each class is a smooth random manifold, a sample is a point on it, its coordinates are
+spike times (Zenke & Vogels 2021).
+"""
 
 from __future__ import annotations
 
@@ -35,17 +37,28 @@ def randman(
     max_train: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """`samples` a class, `spikes` a unit, in the first `active` share of `steps` steps of `dt` seconds.
+    """`samples` a class, `spikes` a unit, in the first `active` share of `steps` steps of `dt`
+    seconds.
 
-    One manifold a class and spike, all spikes of a sample at the same coordinates. `manifold_seed` draws manifolds, samples and the test
-    split, `seed` the validation split; `valid` and `test` are shares of all samples.
+    One manifold a class and spike, all spikes of a sample at the same coordinates. `manifold_seed`
+    draws manifolds, samples and the test split, `seed` the validation split; `valid` and `test` are
+    shares of all samples.
     """
-    sizes = {"units": units, "spikes": spikes, "manifold_dim": manifold_dim, "samples": samples, "steps": steps, "classes": classes}
+    sizes = {
+        "units": units,
+        "spikes": spikes,
+        "manifold_dim": manifold_dim,
+        "samples": samples,
+        "steps": steps,
+        "classes": classes,
+    }
     for name, value in sizes.items():
         if value < 1:
             raise DataError(f"randman: {name} = {value} must be at least 1")
     if not (0 < active <= 1 and alpha > 0):
-        raise DataError(f"randman: need 0 < active <= 1 and alpha > 0, got active = {active}, alpha = {alpha}")
+        raise DataError(
+            f"randman: need 0 < active <= 1 and alpha > 0, got active = {active}, alpha = {alpha}"
+        )
     rng = stream(manifold_seed, "data")
     window = max(1, round(steps * active))
     times = np.empty((classes, samples, spikes, units), dtype=np.int64)
@@ -55,23 +68,35 @@ def randman(
             y = rescale(manifold(points, units, alpha, rng))
             times[k, :, s] = np.minimum(y * window, window - 1)
     labels = np.repeat(np.arange(classes), samples)
-    owner, unit = np.repeat(np.arange(len(labels)), spikes * units), np.tile(np.arange(units), len(labels) * spikes)
+    owner, unit = (
+        np.repeat(np.arange(len(labels)), spikes * units),
+        np.tile(np.arange(units), len(labels) * spikes),
+    )
     events = table(owner, times.ravel(), unit, (len(labels), steps), (units,), binning)
-    splits = [Split(events.take(chosen), labels[chosen]) for chosen in divide(labels, valid, test, rng, seed, max_train)]
-    return Dataset("randman", *splits, classes=classes, shape=(units,), steps=steps, dt=dt, nu_paper=5.0)
+    splits = [
+        Split(events.take(chosen), labels[chosen])
+        for chosen in divide(labels, valid, test, rng, seed, max_train)
+    ]
+    return Dataset(
+        "randman", *splits, classes=classes, shape=(units,), steps=steps, dt=dt, nu_paper=5.0
+    )
 
 
 def manifold(points: np.ndarray, units: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
     """A random manifold at `points` [n, D] of the unit cube, float64 [n, units].
 
-    y_j(x) = prod_d sum_{i<K} a_jdi s_i sin(2 pi (i x_d b_jdi + c_jdi)), s_i = 1/((i+1)^alpha + 1), K = min(1000, ceil(1000^(1/alpha))),
-    a, b, c ~ U(0, 1), a_jd0 = 0. Sines in float32: the error of y is below 1e-4 of its range.
+    y_j(x) = prod_d sum_{i<K} a_jdi s_i sin(2 pi (i x_d b_jdi + c_jdi)), s_i = 1/((i+1)^alpha + 1),
+    K = min(1000, ceil(1000^(1/alpha))), a, b, c ~ U(0, 1), a_jd0 = 0. Sines in float32: the error
+    of y is below 1e-4 of its range.
     """
     dims, terms = points.shape[1], min(TERMS, ceil(TERMS ** (1 / alpha)))
     order = np.arange(terms)
     a, b, c = rng.random((3, units, dims, terms))
     weights = (a * (order > 0) / ((order + 1.0) ** alpha + 1)).astype(np.float32)
-    frequencies, phases = (2 * np.pi * order * b).astype(np.float32), (2 * np.pi * c).astype(np.float32)
+    frequencies, phases = (
+        (2 * np.pi * order * b).astype(np.float32),
+        (2 * np.pi * c).astype(np.float32),
+    )
     y = np.ones((len(points), units))
     for start in range(0, len(points), BLOCK):
         block = slice(start, start + BLOCK)

@@ -1,6 +1,7 @@
 """Where the files of each data set come from, and what is known of them. Facts only.
 
-Addresses and md5 sums: tonic 1.7 (shd, ssc, nmnist, dvs_gesture) and torchvision 0.28 (cifar10, mnist, fashion_mnist).
+Addresses and md5 sums: tonic 1.7 (shd, ssc, nmnist, dvs_gesture) and torchvision 0.28 (cifar10,
+mnist, fashion_mnist).
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download: what it unpacks to, relative to the root of its data set, and next to what it is put.
+    """A file to download: what it unpacks to, relative to the root of its data set, and next to
+    what it is put.
 
-    `file`: its own name there; `md5`: of the archive; `content_md5`: of what it unpacks to, if that is one file and its sum is known.
+    `file`: its own name there; `md5`: of the archive; `content_md5`: of what it unpacks to, if that
+    is one file and its sum is known.
     """
 
     file: str
@@ -24,7 +27,9 @@ class Archive:
 
 @dataclass(frozen=True)
 class Source:
-    """One line of `fdi-data list`. `samples`: train / valid / test as published; `size`: of the download; `module`: import it needs."""
+    """One line of `fdi-data list`. `samples`: train / valid / test as published; `size`: of the
+    download; `module`: import it needs.
+    """
 
     classes: str
     samples: str
@@ -35,11 +40,20 @@ class Source:
 
 
 def _zenke(name: str, md5: str, content_md5: str | None = None) -> Archive:
-    return Archive(f"{name}.h5.zip", f"{name}.h5", f"https://zenkelab.org/datasets/{name}.h5.zip", md5, content_md5)
+    return Archive(
+        f"{name}.h5.zip",
+        f"{name}.h5",
+        f"https://zenkelab.org/datasets/{name}.h5.zip",
+        md5,
+        content_md5,
+    )
 
 
 def _mnist(folder: str, base: str, sums: dict[str, str]) -> tuple[Archive, ...]:
-    return tuple(Archive(f"{folder}/raw/{name}.gz", f"{folder}/raw/{name}", f"{base}{name}.gz", md5) for name, md5 in sums.items())
+    return tuple(
+        Archive(f"{folder}/raw/{name}.gz", f"{folder}/raw/{name}", f"{base}{name}.gz", md5)
+        for name, md5 in sums.items()
+    )
 
 
 MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
@@ -57,8 +71,12 @@ SOURCES: dict[str, Source] = {
         "CC BY 4.0",
         # sums of the unpacked files: norse/dataset/spiking_heidelberg.py of github.com/norse/norse
         (
-            _zenke("shd_train", "f3252aeb598ac776c1b526422d90eecb", "8e9877c85f29a28dd353ea6a54402667"),
-            _zenke("shd_test", "1503a5064faa34311c398fb0a1ed0a6f", "207ad1295a0ab611e22d1734989c254e"),
+            _zenke(
+                "shd_train", "f3252aeb598ac776c1b526422d90eecb", "8e9877c85f29a28dd353ea6a54402667"
+            ),
+            _zenke(
+                "shd_test", "1503a5064faa34311c398fb0a1ed0a6f", "207ad1295a0ab611e22d1734989c254e"
+            ),
         ),
     ),
     "ssc": Source(

@@ -1,4 +1,6 @@
-"""Spiking Heidelberg Digits and Spiking Speech Commands (Cramer et al. 2022), downloaded when missing."""
+"""Spiking Heidelberg Digits and Spiking Speech Commands (Cramer et al. 2022), downloaded when
+missing.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def ssc(
     drop: float = 0.0,
     seed: int = 0,
 ) -> Dataset:
-    """SSC: 35 spoken commands, 700 channels, with a validation split of its own; arguments as in `hdf5`."""
+    """SSC: 35 spoken commands, 700 channels, with a validation split of its own; arguments as in
+    `hdf5`.
+    """
     options = {name: value for name, value in locals().items() if name != "root"}
     return hdf5(
         **options,

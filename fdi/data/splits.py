@@ -9,22 +9,33 @@ from fdi.seeding import stream
 
 
 def train_valid(
-    labels: np.ndarray, valid: float, seed: int, *, max_train: int | None = None, speakers: np.ndarray | None = None
+    labels: np.ndarray,
+    valid: float,
+    seed: int,
+    *,
+    max_train: int | None = None,
+    speakers: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted indices of the training and the validation split, drawn from stream "split" of the run's seed.
+    """Sorted indices of the training and the validation split, drawn from stream "split" of the
+    run's seed.
 
-    `max_train`: at most so many samples, validation included. `valid`: share of them held out; with `speakers` (one id a sample), whole
-    speakers until that share is reached.
+    `max_train`: at most so many samples, validation included. `valid`: share of them held out; with
+    `speakers` (one id a sample), whole speakers until that share is reached.
     """
     if not 0 <= valid < 1:
-        raise DataError(f"valid = {valid} must be a share of the training set, at least 0 and below 1")
+        raise DataError(
+            f"valid = {valid} must be a share of the training set, at least 0 and below 1"
+        )
     rng = stream(seed, "split")
     chosen = subset(labels, max_train, rng)
     if valid == 0:
         return chosen, chosen[:0]
     size, classes = round(valid * len(chosen)), len(np.unique(labels[chosen]))
     if size < classes:
-        raise DataError(f"valid = {valid:.3g} of {len(chosen)} samples is {size}, fewer than the {classes} classes; raise it or max_train")
+        raise DataError(
+            f"valid = {valid:.3g} of {len(chosen)} samples is {size}, fewer than the {classes} "
+            f"classes; raise it or max_train"
+        )
     if speakers is None:
         held = stratified(labels[chosen], size, rng)
     else:
@@ -33,14 +44,23 @@ def train_valid(
 
 
 def divide(
-    labels: np.ndarray, valid: float, test: float, rng: np.random.Generator, seed: int, max_train: int | None
+    labels: np.ndarray,
+    valid: float,
+    test: float,
+    rng: np.random.Generator,
+    seed: int,
+    max_train: int | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sorted indices of train, valid and test for data that come in one piece; `valid` and `test` are shares of all samples.
+    """Sorted indices of train, valid and test for data that come in one piece; `valid` and `test`
+    are shares of all samples.
 
-    `rng` draws the test split, so that it can be the same for all runs; the run's `seed` draws the rest.
+    `rng` draws the test split, so that it can be the same for all runs; the run's `seed` draws the
+    rest.
     """
     if not (test > 0 and valid >= 0 and test + valid < 1):
-        raise DataError(f"need test > 0, valid >= 0 and test + valid < 1, got test = {test}, valid = {valid}")
+        raise DataError(
+            f"need test > 0, valid >= 0 and test + valid < 1, got test = {test}, valid = {valid}"
+        )
     tested = stratified(labels, round(test * len(labels)), rng)
     rest = np.setdiff1d(np.arange(len(labels)), tested)
     train, held = train_valid(labels[rest], valid / (1 - test), seed, max_train=max_train)
@@ -55,25 +75,36 @@ def subset(labels: np.ndarray, size: int | None, rng: np.random.Generator) -> np
 
 
 def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Sorted indices of `size` samples in which classes have the shares they have in `labels`, at least one sample each."""
+    """Sorted indices of `size` samples in which classes have the shares they have in `labels`, at
+    least one sample each.
+    """
     classes, counts = np.unique(labels, return_counts=True)
     if size < len(classes):
-        raise DataError(f"a subset of {size} samples cannot hold all of {len(classes)} classes; ask for at least {len(classes)}")
+        raise DataError(
+            f"a subset of {size} samples cannot hold all of {len(classes)} classes; ask for at "
+            f"least {len(classes)}"
+        )
     quota = counts * (size / len(labels))
     share = np.maximum(1, np.floor(quota)).astype(np.int64)
     while share.sum() < size:
         share[np.argmax(quota - share)] += 1
     while share.sum() > size:
         share[np.argmax(np.where(share > 1, share - quota, -np.inf))] -= 1
-    picks = [rng.permutation(np.flatnonzero(labels == label))[:n] for label, n in zip(classes, share)]
+    picks = [
+        rng.permutation(np.flatnonzero(labels == label))[:n] for label, n in zip(classes, share)
+    ]
     return np.sort(np.concatenate(picks))
 
 
 def _whole_speakers(speakers: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of all samples of some speakers, in random order, until there are `size`; at least one speaker stays."""
+    """Indices of all samples of some speakers, in random order, until there are `size`; at least
+    one speaker stays.
+    """
     order = rng.permutation(np.unique(speakers))
     if len(order) < 2:
-        raise DataError(f"split_by=speaker needs two speakers or more in the training set, it has {len(order)}")
+        raise DataError(
+            f"split_by=speaker needs two speakers or more in the training set, it has {len(order)}"
+        )
     totals = np.cumsum([np.sum(speakers == speaker) for speaker in order[:-1]])
     held = order[: 1 + min(np.searchsorted(totals, size), len(totals) - 1)]
     return np.flatnonzero(np.isin(speakers, held))

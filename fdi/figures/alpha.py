@@ -1,4 +1,6 @@
-"""Recurrent layers: does each source get the share of the variance that alpha gives it, and what does alpha do to training?"""
+"""Recurrent layers: does each source get the share of the variance that alpha gives it, and what
+does alpha do to training?
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from fdi.analysis.results import Results
 from fdi.figures import style
 from fdi.figures.sweeps import levels, moments, source, sweeps, swept, usual
 
-ABOUT = "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy and rate against it"
+ABOUT = (
+    "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy "
+    "and rate against it"
+)
 NEEDS = "a simulation, or runs with at least three values of init.alpha"
 COMMAND = "python scripts/simulate_states.py alpha; fdi-run -m experiment=recurrent_alpha"
 SIZE = (style.COLUMN, 1.5)
@@ -24,26 +29,43 @@ TITLES = {
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity and point: quantity, init, line, x (alpha), mean, sd, n, title, source.
+    """Page -> a row per quantity and point: quantity, init, line, x (alpha), mean, sd, n, title,
+    source.
 
-    The page "" holds the simulation of scripts/states/alpha.py, the others runs of recurrent networks.
+    The page "" holds the simulation of scripts/states/alpha.py, the others runs of recurrent
+    networks.
     """
     pages = {}
     simulated = results.table("alpha")
     if len(simulated):
-        parts = [moments(simulated, ["nu", "alpha"], quantity).assign(quantity=quantity) for quantity in ("share", "sigma_u")]
+        parts = [
+            moments(simulated, ["nu", "alpha"], quantity).assign(quantity=quantity)
+            for quantity in ("share", "sigma_u")
+        ]
         table = pd.concat(parts, ignore_index=True).rename(columns={"nu": "line", "alpha": "x"})
         title = "a recurrent layer before training: mean and sd over n draws"
         pages[""] = table.assign(init="fluct", title=title, source=simulated["source"].iloc[0])
     recurrent = results.runs[_recurrent(results.runs)]
-    for (dataset, model), found in sweeps(recurrent, lambda runs: levels(runs, "init.alpha", "fluct") >= 3):
+    for (dataset, model), found in sweeps(
+        recurrent, lambda runs: levels(runs, "init.alpha", "fluct") >= 3
+    ):
         fluct = swept(found, "fluct", "init.alpha")
         others = usual(found[found["init"] == "kaiming"])
         chosen = pd.concat([fluct.assign(x=fluct["init.alpha"]), others.assign(x=float("nan"))])
-        chosen = chosen.assign(accuracy=100 * chosen["test_accuracy_last"], after=chosen.filter(like="rate/").mean(axis=1))
-        parts = [moments(chosen, ["init", "x"], quantity).assign(quantity=quantity) for quantity in ("accuracy", "after")]
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
-        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(line="", title=title, source=source(chosen))
+        chosen = chosen.assign(
+            accuracy=100 * chosen["test_accuracy_last"],
+            after=chosen.filter(like="rate/").mean(axis=1),
+        )
+        parts = [
+            moments(chosen, ["init", "x"], quantity).assign(quantity=quantity)
+            for quantity in ("accuracy", "after")
+        ]
+        title = (
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+        )
+        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
+            line="", title=title, source=source(chosen)
+        )
     return pages
 
 
@@ -58,9 +80,18 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for (quantity, init, line), rows in page.groupby(["quantity", "init", "line"], sort=False):
         number = list(page["line"].unique()).index(line)
         label = f"nu = {line}" if line else init
-        handles[label] = style.handle(init, rows["n"].min(), rows["n"].max(), line=rows["x"].notna().all(), number=number, label=label)
+        handles[label] = style.handle(
+            init,
+            rows["n"].min(),
+            rows["n"].max(),
+            line=rows["x"].notna().all(),
+            number=number,
+            label=label,
+        )
         if rows["x"].isna().all():
-            axes[quantity].axhline(rows["mean"].iloc[0], color=style.color(init), linewidth=0.9, linestyle="--")
+            axes[quantity].axhline(
+                rows["mean"].iloc[0], color=style.color(init), linewidth=0.9, linestyle="--"
+            )
             handles[label].set(linestyle="--", marker="")
         else:
             style.points(axes[quantity], rows, init, number=number)
@@ -82,6 +113,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 def _recurrent(runs: pd.DataFrame) -> pd.Series:
     """Which runs have weights within a layer."""
     wired = pd.Series(False, index=runs.index)
-    for column in runs.columns.intersection(["model.recurrent", "model.recurrent_kernel", "model.recurrent_excitation"]):
+    for column in runs.columns.intersection(
+        ["model.recurrent", "model.recurrent_kernel", "model.recurrent_excitation"]
+    ):
         wired |= ~runs[column].astype(str).isin(["False", "0", "0.0", "nan", "None"])
     return wired

@@ -11,7 +11,10 @@ from fdi.analysis.results import Results
 from fdi.figures import style
 from fdi.figures.sweeps import moments, near_one, source, sweeps
 
-ABOUT = "the closed form against weights corrected by measurement: spread and rate of each layer before training, accuracy after"
+ABOUT = (
+    "the closed form against weights corrected by measurement: spread and rate of each layer "
+    "before training, accuracy after"
+)
 NEEDS = "runs of fluct and fluct_calibrated"
 COMMAND = "fdi-run -m experiment=calibrated"
 SIZE = (style.COLUMN, 1.4)
@@ -20,21 +23,35 @@ COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer or position), mean, sd, n, title, source."""
+    """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer or
+    position), mean, sd, n, title, source.
+    """
     pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
-    for (dataset, model), found in sweeps(chosen, lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])):
+    for (dataset, model), found in sweeps(
+        chosen, lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])
+    ):
         lines = _lines(found)
         layers = results.layers.merge(lines[["path", "line", "number"]], on="path")
-        layers = layers.assign(x=layers.groupby("path").cumcount() + 1, spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0))
+        layers = layers.assign(
+            x=layers.groupby("path").cumcount() + 1,
+            spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0),
+        )
         keys = ["init", "line", "number"]
-        parts = [moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS]
-        accuracy = moments(lines.assign(y=100 * lines["test_accuracy_last"]), keys, "y").assign(quantity="accuracy")
+        parts = [
+            moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS
+        ]
+        accuracy = moments(lines.assign(y=100 * lines["test_accuracy_last"]), keys, "y").assign(
+            quantity="accuracy"
+        )
         parts.append(accuracy.assign(x=range(len(accuracy))))
         title = (
-            f"{dataset}, {model}, {layers['x'].max()} hidden populations, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+            f"{dataset}, {model}, {layers['x'].max()} hidden populations, "
+            f"{found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
         )
-        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(title=title, source=source(found))
+        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
+            title=title, source=source(found)
+        )
     return pages
 
 
@@ -51,7 +68,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             style.points(axes[quantity], rows[rows["quantity"] == quantity], init, number=number)
         accuracy = rows[rows["quantity"] == "accuracy"]
         style.points(axes["accuracy"], accuracy, init, line=False)
-        handles.append(style.handle(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line))
+        handles.append(
+            style.handle(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line)
+        )
     for quantity, title in LAYERS.items():
         axes[quantity].set_title(title)
         axes[quantity].set_xticks(sorted(page.loc[page["quantity"] == quantity, "x"].unique()))
@@ -62,16 +81,25 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes["accuracy"].set_title("test accuracy (%)")
     axes["accuracy"].set_ylim(0, 103)
     axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
-    axes["accuracy"].set_xticks(accuracy["x"], accuracy["line"].str.replace("_", "\n").str.replace(", ", ",\n"))
+    axes["accuracy"].set_xticks(
+        accuracy["x"], accuracy["line"].str.replace("_", "\n").str.replace(", ", ",\n")
+    )
     style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:
-    """Label and line style of each config: init, and nu, alpha or row_means where they differ within it."""
+    """Label and line style of each config: init, and nu, alpha or row_means where they differ
+    within it.
+    """
     parts = []
     for init, members in runs.groupby("init", sort=False):
-        differing = [c for c in members if c.startswith("init.") and members[c].nunique(dropna=False) > 1]
-        labels = [", ".join([init, *(f"{c[5:]} = {run[c]}" for c in differing)]) for run in members.to_dict("records")]
+        differing = [
+            c for c in members if c.startswith("init.") and members[c].nunique(dropna=False) > 1
+        ]
+        labels = [
+            ", ".join([init, *(f"{c[5:]} = {run[c]}" for c in differing)])
+            for run in members.to_dict("records")
+        ]
         numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
         parts.append(members.assign(line=labels, number=[numbers[label] for label in labels]))
     return pd.concat(parts)

@@ -51,15 +51,30 @@ UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
-    parser = argparse.ArgumentParser("fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains.")
+    parser = argparse.ArgumentParser(
+        "fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains."
+    )
     parser.add_argument("names", nargs="*", metavar="name", help="figures to draw (default: all)")
     parser.add_argument("--list", action="store_true", help="list the figures")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder with runs/ in it (default: results)")
-    parser.add_argument("--out", type=Path, default=Path("results/figures"), help="folder for the figures (default: results/figures)")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="folder with runs/ in it (default: results)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results/figures"),
+        help="folder for the figures (default: results/figures)",
+    )
     arguments = parser.parse_args(argv)
     unknown = [name for name in arguments.names if name not in FIGURES]
     if unknown:
-        print(f"fdi-figures: no figure {unknown[0]}; choose one of {', '.join(FIGURES)}", file=sys.stderr)
+        print(
+            f"fdi-figures: no figure {unknown[0]}; choose one of {', '.join(FIGURES)}",
+            file=sys.stderr,
+        )
         return 2
     if arguments.list:
         for name, module in FIGURES.items():
@@ -91,7 +106,9 @@ def _draw_all(names: Sequence[str], results: Path, out: Path) -> int:
 
 
 def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
-    """The pages of a figure, from the user's own runs where these are enough, and from the reference."""
+    """The pages of a figure, from the user's own runs where these are enough, and from the
+    reference.
+    """
     return module.data(measured) | module.data(mine)
 
 

@@ -1,4 +1,6 @@
-"""Dale's law: excitation and inhibition balance, weights have one sign, and networks of them learn."""
+"""Dale's law: excitation and inhibition balance, weights have one sign, and networks of them
+learn.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,27 @@ from matplotlib.lines import Line2D
 from fdi.analysis.results import Results
 from fdi.figures import dale_runs, style
 
-ABOUT = "networks that obey Dale's law: spikes, balance of excitation and inhibition, weights; learning curves"
+ABOUT = (
+    "networks that obey Dale's law: spikes, balance of excitation and inhibition, weights; "
+    "learning curves"
+)
 NEEDS = "a simulation, or runs of model=dale"
 COMMAND = "python scripts/simulate_states.py dale; fdi-run -m experiment=dale"
 SIZE = (style.COLUMN, 1.15)
 CELLS = {"E": style.EXCITATION, "I": style.INHIBITION}
 TRACES = {"excitation": style.EXCITATION, "inhibition": style.INHIBITION, "sum": "black"}
-KINDS = {"input to E": (style.GREY, "-"), "E to E": (style.EXCITATION, "--"), "I to E": (style.INHIBITION, ":")}
+KINDS = {
+    "input to E": (style.GREY, "-"),
+    "E to E": (style.EXCITATION, "--"),
+    "I to E": (style.INHIBITION, ":"),
+}
 LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page "" -> the table of scripts/states/dale.py; the other pages are those of fdi.figures.dale_runs."""
+    """Page "" -> the table of scripts/states/dale.py; the other pages are those of
+    fdi.figures.dale_runs.
+    """
     simulated = results.table("dale")
     return ({"": simulated} if len(simulated) else {}) | dale_runs.pages(results)
 
@@ -32,7 +43,12 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
     if "title" in page:
         return dale_runs.panels(page)
     inits = list(page["init"].unique())
-    return [["raster"] * 2, ["trace"] * 2, [f"weights {init}" for init in inits], [f"balance {init}" for init in inits]]
+    return [
+        ["raster"] * 2,
+        ["trace"] * 2,
+        [f"weights {init}" for init in inits],
+        [f"balance {init}" for init in inits],
+    ]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -48,14 +64,23 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     _raster(axes["raster"], first[first["part"] == "raster"])
     _traces(axes["trace"], first[first["part"] == "trace"])
     handles = [Line2D([], [], color=color, label=kind) for kind, color in TRACES.items()]
-    handles += [Line2D([], [], color=color, linestyle=line, label=f"weights, {kind}") for kind, (color, line) in KINDS.items()]
-    style.legend(axes["raster"].figure, handles, "one layer of 128 excitatory and 32 inhibitory neurons before training")
+    handles += [
+        Line2D([], [], color=color, linestyle=line, label=f"weights, {kind}")
+        for kind, (color, line) in KINDS.items()
+    ]
+    style.legend(
+        axes["raster"].figure,
+        handles,
+        "one layer of 128 excitatory and 32 inhibitory neurons before training",
+    )
 
 
 def _raster(axes: Axes, rows: pd.DataFrame) -> None:
     offset = {"E": 0, "I": rows.loc[rows["kind"] == "E", "y"].max() + 5}
     for kind, spikes in rows.groupby("kind", sort=False):
-        axes.scatter(spikes["x"], spikes["y"] + offset[kind], s=1.2, color=CELLS[kind], linewidths=0)
+        axes.scatter(
+            spikes["x"], spikes["y"] + offset[kind], s=1.2, color=CELLS[kind], linewidths=0
+        )
     axes.set_yticks([64, offset["I"] + 16], ["E", "I"])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 0.4)

@@ -18,21 +18,37 @@ MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, w
 def pages(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per part and point: part, init, x, mean, sd, n, title, source.
 
-    Parts: curve (validation accuracy in % over epochs), rate (initial, in Hz, by population), sigma (test accuracy in % over sigma_u), free
-    (the same without the law: x is sigma_u, NaN for Kaiming).
+    Parts: curve (validation accuracy in % over epochs), rate (initial, in Hz, by population), sigma
+    (test accuracy in % over sigma_u), free (the same without the law: x is sigma_u, NaN for
+    Kaiming).
     """
     found = {}
     runs = results.runs[results.runs["model"].isin(MODELS)]
     for (dataset, model), members in sweeps.sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
         chosen = sweeps.usual(members)
-        curves = results.curves[results.curves["phase"] == "task"].merge(chosen[["path"]], on="path")
-        curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100).rename(columns={"epoch": "x"})
+        curves = results.curves[results.curves["phase"] == "task"].merge(
+            chosen[["path"]], on="path"
+        )
+        curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100).rename(
+            columns={"epoch": "x"}
+        )
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
-        sigma = moments(sweeps.states(members), ["init", "sigma_u"], "test_accuracy_last", 100).rename(columns={"sigma_u": "x"})
-        parts = {"curve": curve, "rate": rate, "sigma": sigma.dropna(subset="x"), "free": _without(results.runs, members)}
-        table = pd.concat([rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True)
-        title = f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+        sigma = moments(
+            sweeps.states(members), ["init", "sigma_u"], "test_accuracy_last", 100
+        ).rename(columns={"sigma_u": "x"})
+        parts = {
+            "curve": curve,
+            "rate": rate,
+            "sigma": sigma.dropna(subset="x"),
+            "free": _without(results.runs, members),
+        }
+        table = pd.concat(
+            [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
+        )
+        title = (
+            f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+        )
         found[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return found
 
@@ -50,11 +66,17 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         curve = rows["curve"][rows["curve"]["init"] == init]
         axes["curve"].plot(curve["x"], curve["mean"], color=style.color(init))
         low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
-        axes["curve"].fill_between(curve["x"].astype(float), low, high, color=style.color(init), alpha=0.2, linewidth=0)
+        axes["curve"].fill_between(
+            curve["x"].astype(float), low, high, color=style.color(init), alpha=0.2, linewidth=0
+        )
     _rates(axes["rate"], rows["rate"], inits)
-    handles = [style.handle(init, n.min(), n.max()) for init, n in rows["curve"].groupby("init")["n"]]
+    handles = [
+        style.handle(init, n.min(), n.max()) for init, n in rows["curve"].groupby("init")["n"]
+    ]
     if "sigma" in axes:
-        handles += _sigma(axes["sigma"], rows["sigma"], rows.get("free", pd.DataFrame(columns=["init", "x"])))
+        handles += _sigma(
+            axes["sigma"], rows["sigma"], rows.get("free", pd.DataFrame(columns=["init", "x"]))
+        )
     axes["curve"].set_ylim(0, 103)
     axes["curve"].set_title("validation accuracy (%)")
     axes["curve"].set_xlabel("epoch")
@@ -62,11 +84,21 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of networks that are free of the law, on the same data set and for as many epochs."""
+    """Test accuracy of networks that are free of the law, on the same data set and for as many
+    epochs.
+    """
     first = members.iloc[0]
-    same = (runs["dataset"] == first["dataset"]) & (runs["model"] == MODELS[first["model"]]) & (runs["epochs"] == first["epochs"])
-    for _, free in sweeps.sweeps(runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True):
-        return moments(sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100).rename(columns={"sigma_u": "x"})
+    same = (
+        (runs["dataset"] == first["dataset"])
+        & (runs["model"] == MODELS[first["model"]])
+        & (runs["epochs"] == first["epochs"])
+    )
+    for _, free in sweeps.sweeps(
+        runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True
+    ):
+        return moments(sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100).rename(
+            columns={"sigma_u": "x"}
+        )
     return pd.DataFrame()
 
 
@@ -74,7 +106,12 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
     places = {name: i for i, name in enumerate(rows["x"].unique())}
     for i, init in enumerate(inits):
         shown = rows[rows["init"] == init]
-        style.points(axes, shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)), init, line=False)
+        style.points(
+            axes,
+            shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)),
+            init,
+            line=False,
+        )
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
     style.from_zero(axes)
@@ -87,10 +124,16 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
         style.points(axes, line, init)
     for init, line in free.groupby("init"):
         if line["x"].isna().all():
-            axes.axhline(line["mean"].iloc[0], color=style.color(init), linewidth=0.9, linestyle="--")
+            axes.axhline(
+                line["mean"].iloc[0], color=style.color(init), linewidth=0.9, linestyle="--"
+            )
         else:
             style.points(axes, line, init, number=1)
-        handles.append(Line2D([], [], color=style.color(init), linestyle="--", label=f"{init}, without the law"))
+        handles.append(
+            Line2D(
+                [], [], color=style.color(init), linestyle="--", label=f"{init}, without the law"
+            )
+        )
     style.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
     axes.set_ylim(0, 103)
     axes.set_title("test accuracy (%)")

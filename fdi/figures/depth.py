@@ -1,4 +1,6 @@
-"""Depth: which initial states still train deep networks, and how activity propagates through them before training."""
+"""Depth: which initial states still train deep networks, and how activity propagates through them
+before training.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from fdi.figures import style, sweeps
 from fdi.figures.states import State, states
 from fdi.figures.sweeps import moments
 
-ABOUT = "accuracy by depth and initial state, and the rate of each layer of the deepest network before training"
+ABOUT = (
+    "accuracy by depth and initial state, and the rate of each layer of the deepest network "
+    "before training"
+)
 NEEDS = "runs with at least two values of model.depth"
 COMMAND = "fdi-run -m experiment=depth"
 SIZE = (style.COLUMN, 1.55)
@@ -24,23 +29,35 @@ SILENT = 0.02  # Hz, where layers without spikes are drawn
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, sigma_u, x (depth or layer), mean, sd, n, title, source."""
+    """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, sigma_u, x (depth
+    or layer), mean, sd, n, title, source.
+    """
     pages = {}
     for (dataset, model), found in sweeps.sweeps(results.runs, _deep_and_shallow, ["model.depth"]):
         chosen = sweeps.crossed(sweeps.states(found.dropna(subset=["model.depth"])), "model.depth")
         chosen = chosen.assign(x=chosen["model.depth"], y=100 * chosen["test_accuracy_last"])
         deepest = chosen[chosen["x"] == chosen["x"].max()]
-        layers = results.layers.reindex(columns=["path", "population", "rate"]).merge(deepest[["path", "seed", *KEYS]], on="path")
+        layers = results.layers.reindex(columns=["path", "population", "rate"]).merge(
+            deepest[["path", "seed", *KEYS]], on="path"
+        )
         layers = layers.assign(x=layers.groupby("path").cumcount() + 1)
         accuracy, rate = moments(chosen, [*KEYS, "x"], "y"), moments(layers, [*KEYS, "x"], "rate")
-        table = pd.concat([accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True)
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean over n = {style.span(accuracy['n'])} seeds"
+        table = pd.concat(
+            [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
+        )
+        title = (
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean over n = "
+            f"{style.span(accuracy['n'])} seeds"
+        )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
 
 
 def _deep_and_shallow(runs: pd.DataFrame) -> bool:
-    return sweeps.levels(runs, "model.depth") >= 2 and len(sweeps.crossed(sweeps.states(runs), "model.depth")) > 0
+    return (
+        sweeps.levels(runs, "model.depth") >= 2
+        and len(sweeps.crossed(sweeps.states(runs), "model.depth")) > 0
+    )
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -63,12 +80,32 @@ def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
     axes.imshow(table, cmap=style.MAP, norm=Normalize(0, 100), aspect="auto", origin="lower")
     for (i, j), value in np.ndenumerate(table):
         if np.isfinite(value):
-            axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color="black" if value > 50 else "white")
-    axes.set_xticks(range(len(found)), ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found])
+            axes.text(
+                j,
+                i,
+                f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="black" if value > 50 else "white",
+            )
+    axes.set_xticks(
+        range(len(found)),
+        ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found],
+    )
     for init in dict.fromkeys(state.init for state in found):
         places = [j for j, state in enumerate(found) if state.init == init]
         name = init.replace("_", "\n", len(places) == 1)
-        axes.annotate(name, (np.mean(places), 0), (0, -11), ("data", "axes fraction"), "offset points", ha="center", va="top", fontsize=6.5)
+        axes.annotate(
+            name,
+            (np.mean(places), 0),
+            (0, -11),
+            ("data", "axes fraction"),
+            "offset points",
+            ha="center",
+            va="top",
+            fontsize=6.5,
+        )
         axes.axvline(places[0] - 0.5, color="white", linewidth=2.5)
     axes.set_yticks(range(len(depths)), [f"{depth:.0f}" for depth in depths])
     axes.tick_params(length=0, pad=2)

@@ -1,4 +1,6 @@
-"""Gradient norms before training, layer by layer, against the target spread of the membrane potential."""
+"""Gradient norms before training, layer by layer, against the target spread of the membrane
+potential.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +16,35 @@ from fdi.figures import style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
 from fdi.figures.sweeps import moments
 
-ABOUT = "norm of the gradient that reaches each layer before training, against sigma_u and for the baselines"
+ABOUT = (
+    "norm of the gradient that reaches each layer before training, against sigma_u and for "
+    "the "
+    "baselines"
+)
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean, sd, n, title, source."""
+    """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean,
+    sd, n, title, source.
+    """
     pages = {}
     layers = results.probe.groupby("path").size()
     deep = results.runs[results.runs["path"].map(layers) > 1]
     for (dataset, model), found in sweeps.sweeps(deep, spreads, states=("done", "probed")):
         fluct = sweeps.swept(found, "fluct", "init.sigma_u")
         baselines = sweeps.usual(found[found["init"].isin(style.MARKERS)])
-        chosen = pd.concat([fluct.assign(x=fluct["init.sigma_u"]), baselines.assign(x=float("nan"))])
+        chosen = pd.concat(
+            [fluct.assign(x=fluct["init.sigma_u"]), baselines.assign(x=float("nan"))]
+        )
         norms = results.probe.merge(chosen[["path", "x"]], on="path")
         table = moments(norms, ["init", "x", "population"], "grad")
-        title = f"{dataset}, {model}, gradient norm before training: mean and sd over n = {style.span(table['n'])} seeds"
+        title = (
+            f"{dataset}, {model}, gradient norm before training: mean and sd over n = "
+            f"{style.span(table['n'])} seeds"
+        )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
 
@@ -52,12 +65,24 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for name in names:
         rows = page[page["population"] == name]
         line = "--" if name == READOUT else "-"
-        look = {"color": colors[name], "marker": "o", "markersize": 3, "capsize": 1.5, "elinewidth": 0.8}
+        look = {
+            "color": colors[name],
+            "marker": "o",
+            "markersize": 3,
+            "capsize": 1.5,
+            "elinewidth": 0.8,
+        }
         _errorbars(axes["fluct"], rows[rows["x"].notna()], look | {"linestyle": line})
         if places:
             baselines = rows[rows["x"].isna()]
-            _errorbars(axes["baselines"], baselines.assign(x=baselines["init"].map(places)), look | {"linestyle": ""})
-        handles.append(Line2D([], [], color=colors[name], linestyle=line, marker="o", markersize=3, label=name))
+            _errorbars(
+                axes["baselines"],
+                baselines.assign(x=baselines["init"].map(places)),
+                look | {"linestyle": ""},
+            )
+        handles.append(
+            Line2D([], [], color=colors[name], linestyle=line, marker="o", markersize=3, label=name)
+        )
     _finish(page, axes, places)
     handles.append(Patch(color=style.BAND, label="recommended"))
     style.legend(axes["fluct"].figure, handles, page["title"].iloc[0])
@@ -77,5 +102,7 @@ def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, i
         panel.set_ylim(shown.min() / 2, shown.max() * 2)
     if places:
         axes["baselines"].set_xlim(-0.6, len(places) - 0.4)
-        axes["baselines"].set_xticks(list(places.values()), list(places), rotation=90 if len(places) > 2 else 0)
+        axes["baselines"].set_xticks(
+            list(places.values()), list(places), rotation=90 if len(places) > 2 else 0
+        )
         axes["baselines"].tick_params(axis="y", which="both", labelleft=False)

@@ -1,4 +1,6 @@
-"""Homeostasis: can activity regularizers, during training or before it, make up for a bad initial state?"""
+"""Homeostasis: can activity regularizers, during training or before it, make up for a bad initial
+state?
+"""
 
 from __future__ import annotations
 
@@ -13,26 +15,47 @@ from fdi.figures import style, sweeps
 from fdi.figures.states import State, states
 from fdi.figures.sweeps import moments
 
-ABOUT = "accuracy and rate by homeostasis (none, joint with the task, priming before it) and initial state"
+ABOUT = (
+    "accuracy and rate by homeostasis (none, joint with the task, priming before it) and "
+    "initial state"
+)
 NEEDS = "runs with at least two kinds of homeostasis"
 COMMAND = "fdi-run -m experiment=homeostasis"
 SIZE = (style.COLUMN, 1.4)
-MODES = {(False, False): "none", (False, True): "joint", (True, False): "prime", (True, True): "prime + joint"}
-TITLES = {"accuracy": "test accuracy (%)", "rate": "rate after training (Hz), mean of the hidden populations"}
+MODES = {
+    (False, False): "none",
+    (False, True): "joint",
+    (True, False): "prime",
+    (True, True): "prime + joint",
+}
+TITLES = {
+    "accuracy": "test accuracy (%)",
+    "rate": "rate after training (Hz), mean of the hidden populations",
+}
 WIDTH = 0.7  # of the points of one mode, in units of the distance between modes
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity and point: quantity, init, sigma_u, mode, mean, sd, n, title, source."""
+    """Page -> a row per quantity and point: quantity, init, sigma_u, mode, mean, sd, n, title,
+    source.
+    """
     pages = {}
     for (dataset, model), found in sweeps.sweeps(results.runs, _several, ["homeostasis."]):
         chosen = sweeps.crossed(sweeps.states(found.assign(mode=_modes(found))), "mode")
         rate = chosen.filter(like="rate/").mean(axis=1)
         chosen = chosen.assign(accuracy=100 * chosen["test_accuracy_last"], rate=rate)
-        parts = [moments(chosen, ["init", "sigma_u", "mode"], quantity).assign(quantity=quantity) for quantity in TITLES]
+        parts = [
+            moments(chosen, ["init", "sigma_u", "mode"], quantity).assign(quantity=quantity)
+            for quantity in TITLES
+        ]
         n = style.span(parts[0]["n"])
-        title = f"{dataset}, {model}, {found['trainer.epochs'].iloc[0]:.0f} epochs of the task: mean and sd over n = {n} seeds"
-        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(title=title, source=sweeps.source(chosen))
+        title = (
+            f"{dataset}, {model}, {found['trainer.epochs'].iloc[0]:.0f} epochs of the task: "
+            f"mean and sd over n = {n} seeds"
+        )
+        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
+            title=title, source=sweeps.source(chosen)
+        )
     return pages
 
 
@@ -54,7 +77,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_title(TITLES[quantity])
     style.from_zero(axes["rate"])
     axes["accuracy"].set_ylim(0, 103)
-    handles = [Line2D([], [], **state.look() | {"linestyle": ""}, label=state.label) for state in found]
+    handles = [
+        Line2D([], [], **state.look() | {"linestyle": ""}, label=state.label) for state in found
+    ]
     style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
 
 
@@ -63,7 +88,14 @@ def _points(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
     for i, state in enumerate(found):
         shown = state.rows(rows)
         x = shown["mode"].map(modes.index) + WIDTH * ((i + 0.5) / len(found) - 0.5)
-        axes.errorbar(x, shown["mean"], shown["sd"].fillna(0), **state.look() | {"linestyle": ""}, capsize=1.5, elinewidth=0.8)
+        axes.errorbar(
+            x,
+            shown["mean"],
+            shown["sd"].fillna(0),
+            **state.look() | {"linestyle": ""},
+            capsize=1.5,
+            elinewidth=0.8,
+        )
     axes.set_xlim(-0.5, len(modes) - 0.5)
     axes.set_xticks(range(len(modes)), modes)
 

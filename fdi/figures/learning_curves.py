@@ -1,4 +1,6 @@
-"""Learning curves: accuracy in training and validation and the rates of hidden populations, mean and spread over seeds."""
+"""Learning curves: accuracy in training and validation and the rates of hidden populations, mean
+and spread over seeds.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from fdi.analysis.results import Results
 from fdi.figures import style
 from fdi.figures.sweeps import source, usual
 
-ABOUT = "accuracies and rates over epochs, mean and standard deviation over seeds, per data set and architecture"
+ABOUT = (
+    "accuracies and rates over epochs, mean and standard deviation over seeds, per data set "
+    "and architecture"
+)
 NEEDS = "finished runs"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
@@ -26,31 +31,48 @@ BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> tidy table, a page per data set, model and differing keys of these; finished runs only.
+    """Page -> tidy table, a page per data set, model and differing keys of these; finished runs
+    only.
 
-    Columns: title (of the page), line (its label), init, number (of the config among those of the same init), n (seeds), quantity, epoch,
-    mean, sd, source. Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates in
-    Hz. An epoch counts where all seeds of the line have it. Of runs that differ in other keys than those of the initialization, a page has
-    the set with most initializations, and the largest of these; with more than six lines it keeps one of each initialization.
+    Columns: title (of the page), line (its label), init, number (of the config among those of the
+    same init), n (seeds), quantity, epoch, mean, sd, source. Epochs count from the start of the
+    task, so those of a priming phase are 0 and less; accuracies in percent, rates in Hz. An epoch
+    counts where all seeds of the line have it. Of runs that differ in other keys than those of the
+    initialization, a page has the set with most initializations, and the largest of these; with
+    more than six lines it keeps one of each initialization.
     """
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = cell_columns(group)
-        named = [column for column in columns if column in LABELS[:2] or column.startswith(("dataset.", "model."))]
+        named = [
+            column
+            for column in columns
+            if column in LABELS[:2] or column.startswith(("dataset.", "model."))
+        ]
         for _, members in cells(group, named):
-            others = [column for column in columns if column not in named and column != "init" and not column.startswith("init.")]
+            others = [
+                column
+                for column in columns
+                if column not in named and column != "init" and not column.startswith("init.")
+            ]
             sets = [found for _, found in cells(members, others)] if others else [members]
             chosen = max(sets, key=lambda found: (found["init"].nunique(), len(found)))
             shown = [*named, "init", *(column for column in columns if column.startswith("init."))]
-            page = _page(chosen if sum(1 for _ in cells(chosen, shown)) <= MOST else usual(chosen), shown, results.curves)
+            page = _page(
+                chosen if sum(1 for _ in cells(chosen, shown)) <= MOST else usual(chosen),
+                shown,
+                results.curves,
+            )
             if len(page):
                 pages[page["title"].iloc[0].replace(", ", "_").replace(" = ", "=")] = page
     return pages
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """The layout: both accuracies in the first row, the rates of the populations below, two or three a row."""
+    """The layout: both accuracies in the first row, the rates of the populations below, two or
+    three a row.
+    """
     rates = [quantity for quantity in page["quantity"].unique() if quantity not in TITLES]
     per_row = 2 if len(rates) in (2, 4) else min(len(rates), 3)
     rows = [list(TITLES), *(rates[i : i + per_row] for i in range(0, len(rates), per_row or 1))]
@@ -72,12 +94,16 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
     for quantity in {*panels(page)[-1]} - {"."}:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
-    title = page["title"].iloc[0] + (": mean and standard deviation over n seeds" if page["n"].max() > 1 else "")
+    title = page["title"].iloc[0] + (
+        ": mean and standard deviation over n seeds" if page["n"].max() > 1 else ""
+    )
     style.legend(figure, handles, title)
 
 
 def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> pd.DataFrame:
-    """The lines of runs that differ in seed and initialization only; empty where they have no curves."""
+    """The lines of runs that differ in seed and initialization only; empty where they have no
+    curves.
+    """
     parts: list[pd.DataFrame] = []
     for values, members in cells(runs, columns):
         title, label = _names(dict(zip(columns, values)))
@@ -86,7 +112,9 @@ def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> p
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
             parts.append(lines.assign(title=title, line=label, init=init, number=number))
-    return pd.concat(parts, ignore_index=True).assign(source=source(runs)) if parts else pd.DataFrame()
+    return (
+        pd.concat(parts, ignore_index=True).assign(source=source(runs)) if parts else pd.DataFrame()
+    )
 
 
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -98,34 +126,54 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the seeds of one cell; the long form of it."""
     parts = []
-    for quantity in (column for column in metrics if column in TITLES or column.startswith("rate/")):
+    for quantity in (
+        column for column in metrics if column in TITLES or column.startswith("rate/")
+    ):
         scale = 100.0 if quantity in TITLES else 1.0
-        by_seed = scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
+        by_seed = (
+            scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
+        )
         if len(by_seed):
-            moments = pd.DataFrame({"mean": by_seed.mean(axis=1), "sd": by_seed.std(axis=1)}).reset_index()
+            moments = pd.DataFrame(
+                {"mean": by_seed.mean(axis=1), "sd": by_seed.std(axis=1)}
+            ).reset_index()
             parts.append(moments.assign(quantity=quantity, n=by_seed.shape[1]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _names(cell: Mapping[str, Any]) -> tuple[str, str]:
-    """Title of the page and label of the line of a cell: keys of the initialization go into the label, all others into the title."""
+    """Title of the page and label of the line of a cell: keys of the initialization go into the
+    label, all others into the title.
+    """
     short = short_names(list(cell))
     title, label = [cell["dataset"], cell["model"]], [cell["init"]]
     for column, value in cell.items():
         if column not in LABELS and value is not None:
-            (label if column.startswith("init.") else title).append(f"{short[column]} = {shown(value)}")
+            (label if column.startswith("init.") else title).append(
+                f"{short[column]} = {shown(value)}"
+            )
     return ", ".join(title), ", ".join(label)
 
 
 def _draw_line(axes: Axes, rows: pd.DataFrame) -> None:
     first, marker = rows.iloc[0], "o" if len(rows) == 1 else None
-    axes.plot(rows["epoch"], rows["mean"], **style.look(first["init"], first["number"]), marker=marker, markersize=3)
+    axes.plot(
+        rows["epoch"],
+        rows["mean"],
+        **style.look(first["init"], first["number"]),
+        marker=marker,
+        markersize=3,
+    )
     if first["n"] > 1:
         low, high = rows["mean"] - rows["sd"], rows["mean"] + rows["sd"]
-        axes.fill_between(rows["epoch"], low, high, color=style.color(first["init"]), alpha=0.2, linewidth=0)
+        axes.fill_between(
+            rows["epoch"], low, high, color=style.color(first["init"]), alpha=0.2, linewidth=0
+        )
 
 
-def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: pd.DataFrame) -> None:
+def _finish(
+    axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: pd.DataFrame
+) -> None:
     """Limits that panels of one kind share, titles, axis labels, priming."""
     first, last = page["epoch"].min(), page["epoch"].max()
     for quantity in quantities:
@@ -139,7 +187,9 @@ def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, pag
 
 
 def _handle(row: pd.Series) -> Line2D:
-    return Line2D([], [], **style.look(row["init"], row["number"]), label=f"{row['line']} (n = {row['n']})")
+    return Line2D(
+        [], [], **style.look(row["init"], row["number"]), label=f"{row['line']} (n = {row['n']})"
+    )
 
 
 def _top(rates: pd.DataFrame) -> float:

@@ -1,4 +1,6 @@
-"""The theory at work: weights, the membrane potential they cause, and its distribution against the predicted Gaussian, for three xi."""
+"""The theory at work: weights, the membrane potential they cause, and its distribution against the
+predicted Gaussian, for three xi.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from matplotlib.ticker import MaxNLocator
 from fdi.analysis.results import Results
 from fdi.figures import style
 
-ABOUT = "the theory: Poisson input, weights, potential and its distribution against the Gaussian, for xi = 1, 2, 3"
+ABOUT = (
+    "the theory: Poisson input, weights, potential and its distribution against the Gaussian, "
+    "for xi = 1, 2, 3"
+)
 NEEDS = "a simulation"
 COMMAND = "python scripts/simulate_states.py membrane"
 SIZE = (style.PAGE, 1.25)
@@ -31,7 +36,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def panels(page: pd.DataFrame) -> list[list[str]]:
     """Input and weights on the left; a row of trace and two distributions for each xi."""
     left = ["input", "weights", "weights"]
-    return [[left[i], f"trace {xi}", f"trace {xi}", f"free {xi}", f"reset {xi}"] for i, xi in enumerate(_xis(page))]
+    return [
+        [left[i], f"trace {xi}", f"trace {xi}", f"free {xi}", f"reset {xi}"]
+        for i, xi in enumerate(_xis(page))
+    ]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -79,9 +87,17 @@ def _weights(axes: Axes, page: pd.DataFrame) -> None:
     xis = _xis(page)
     for xi, shade in zip(xis, style.shades(len(xis))):
         rows = page[(page["part"] == "weights") & (page["xi"] == xi)]
-        sigma_w = page.loc[(page["part"] == "number") & (page["xi"] == xi) & (page["kind"] == "sigma_w"), "y"].iloc[0]
+        sigma_w = page.loc[
+            (page["part"] == "number") & (page["xi"] == xi) & (page["kind"] == "sigma_w"), "y"
+        ].iloc[0]
         axes.fill_between(rows["x"], rows["y"], step="mid", color=shade, alpha=0.35, linewidth=0)
-        axes.plot(rows["x"], _gauss(rows["x"], sigma_w), color=shade, linewidth=0.9, label=f"$\\xi$ = {xi}")
+        axes.plot(
+            rows["x"],
+            _gauss(rows["x"], sigma_w),
+            color=shade,
+            linewidth=0.9,
+            label=f"$\\xi$ = {xi}",
+        )
     axes.set_title("weights")
     axes.set_xlabel("W (units of threshold)")
     axes.set_ylabel("density")

@@ -1,4 +1,6 @@
-"""Three regimes of a spiking neuron: silent below threshold, driven by fluctuations, driven by the mean."""
+"""Three regimes of a spiking neuron: silent below threshold, driven by fluctuations, driven by the
+mean.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,18 @@ from matplotlib.axes import Axes
 from fdi.analysis.results import Results
 from fdi.figures import style
 
-ABOUT = "sub-threshold, fluctuation-driven and mean-driven: potential, inter-spike intervals and their coefficient of variation"
+ABOUT = (
+    "sub-threshold, fluctuation-driven and mean-driven: potential, inter-spike intervals and "
+    "their coefficient of variation"
+)
 NEEDS = "a simulation"
 COMMAND = "python scripts/simulate_states.py regimes"
 SIZE = (style.COLUMN, 1.05)
-COLORS = {"sub-threshold": "0.5", "fluctuation-driven": style.color("fluct"), "mean-driven": style.ACCENT}
+COLORS = {
+    "sub-threshold": "0.5",
+    "fluctuation-driven": style.color("fluct"),
+    "mean-driven": style.ACCENT,
+}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -25,7 +34,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
     """A row a regime: its trace, and its intervals."""
-    return [[f"trace {regime}", f"trace {regime}", f"intervals {regime}"] for regime in page["regime"].unique()]
+    return [
+        [f"trace {regime}", f"trace {regime}", f"intervals {regime}"]
+        for regime in page["regime"].unique()
+    ]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -33,7 +45,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for regime, rows in page.groupby("regime", sort=False):
         number = rows[rows["part"].isin(["mu_u", "sigma_u", "rate", "cv"])].set_index("part")["y"]
         _trace(axes[f"trace {regime}"], rows, COLORS[regime])
-        axes[f"trace {regime}"].set_title(f"{regime}: $\\mu_U$ = {number['mu_u']:g}, $\\sigma_U$ = {number['sigma_u']:g}")
+        axes[f"trace {regime}"].set_title(
+            f"{regime}: $\\mu_U$ = {number['mu_u']:g}, $\\sigma_U$ = {number['sigma_u']:g}"
+        )
         _intervals(axes[f"intervals {regime}"], rows, COLORS[regime], number)
     last = page["regime"].iloc[-1]
     axes[f"trace {last}"].set_xlabel("time (s)")

@@ -1,4 +1,6 @@
-"""One hidden layer: what the target spread of the membrane potential does to accuracy and rate, beside the baselines."""
+"""One hidden layer: what the target spread of the membrane potential does to accuracy and rate,
+beside the baselines.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +16,26 @@ from fdi.analysis.results import Results
 from fdi.figures import style
 from fdi.figures.sweeps import levels, moments, source, sweeps, swept, usual
 
-ABOUT = "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread that their weights imply"
+ABOUT = (
+    "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread "
+    "that their weights imply"
+)
 NEEDS = "runs with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=shallow"
 SIZE = (style.COLUMN, 1.5)
-TITLES = {"accuracy": "test accuracy (%)", "before": "rate before training (Hz)", "after": "rate after training (Hz)"}
+TITLES = {
+    "accuracy": "test accuracy (%)",
+    "before": "rate before training (Hz)",
+    "after": "rate after training (Hz)",
+}
 MEASURED = tuple(TITLES)
 XI = (0.9, 3.1)  # the range of xi that is shown where runs of fluct_mu vary it
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a baseline imply), mean, sd, n.
+    """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a
+    baseline imply), mean, sd, n.
 
     The same in all rows: title, chance (%), published (%) and quoted (its source), source.
     """
@@ -33,13 +43,25 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
     for (dataset, model), found in sweeps(shallow, spreads):
         found = _measured(found, results.probe)
-        aimed = [init for init in found["init"].unique() if init != "fluct_mu" and levels(found, "init.sigma_u", init)]
+        aimed = [
+            init
+            for init in found["init"].unique()
+            if init != "fluct_mu" and levels(found, "init.sigma_u", init)
+        ]
         aimed = {init: swept(found, init, "init.sigma_u") for init in aimed}
         fluct = aimed["fluct"]
         others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])])
         others = others.assign(x=others.groupby("init")["implied"].transform("mean"))
-        points = pd.concat([*(runs.assign(x=runs["init.sigma_u"]) for runs in aimed.values()), others])
-        table = pd.concat([moments(points, ["init", "x"], quantity).assign(quantity=quantity) for quantity in MEASURED], ignore_index=True)
+        points = pd.concat(
+            [*(runs.assign(x=runs["init.sigma_u"]) for runs in aimed.values()), others]
+        )
+        table = pd.concat(
+            [
+                moments(points, ["init", "x"], quantity).assign(quantity=quantity)
+                for quantity in MEASURED
+            ],
+            ignore_index=True,
+        )
         table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
         quoted = published(fluct.iloc[0].to_dict() | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
@@ -54,12 +76,21 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def spreads(runs: pd.DataFrame) -> bool:
     """Do the runs of fluct have at least three values of sigma_u, all else equal?"""
-    return levels(runs, "init.sigma_u", "fluct") >= 3 and levels(swept(runs, "fluct", "init.sigma_u"), "init.sigma_u") >= 3
+    return (
+        levels(runs, "init.sigma_u", "fluct") >= 3
+        and levels(swept(runs, "fluct", "init.sigma_u"), "init.sigma_u") >= 3
+    )
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """Accuracy above, rates below, and last the accuracy against xi if there are means other than 0."""
-    return [["accuracy", "accuracy"], ["before", "after"], *([["xi", "xi"]] if "xi" in set(page["quantity"]) else [])]
+    """Accuracy above, rates below, and last the accuracy against xi if there are means other than
+    0.
+    """
+    return [
+        ["accuracy", "accuracy"],
+        ["before", "after"],
+        *([["xi", "xi"]] if "xi" in set(page["quantity"]) else []),
+    ]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -78,18 +109,38 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     first = page.iloc[0]
     axes["accuracy"].axhline(first["chance"], color=style.GREY, linewidth=0.8, linestyle=":")
-    handles = [style.handle(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 1) for init, rows in swept.groupby("init")]
-    handles += [Patch(color=style.BAND, label="recommended"), Line2D([], [], color=style.GREY, linestyle=":", label="chance")]
+    handles = [
+        style.handle(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 1)
+        for init, rows in swept.groupby("init")
+    ]
+    handles += [
+        Patch(color=style.BAND, label="recommended"),
+        Line2D([], [], color=style.GREY, linestyle=":", label="chance"),
+    ]
     if pd.notna(first["published"]):
-        axes["accuracy"].plot(1, first["published"], "*", color="none", markeredgecolor="black", markersize=7, zorder=4)
+        axes["accuracy"].plot(
+            1,
+            first["published"],
+            "*",
+            color="none",
+            markeredgecolor="black",
+            markersize=7,
+            zorder=4,
+        )
         look = {"color": "none", "marker": "*", "markeredgecolor": "black", "markersize": 7}
-        handles.append(Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]"))
+        handles.append(
+            Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]")
+        )
     quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
-    style.legend(axes["accuracy"].figure, handles, f"{first['title']}: mean and sd over n seeds{quoted}")
+    style.legend(
+        axes["accuracy"].figure, handles, f"{first['title']}: mean and sd over n seeds{quoted}"
+    )
 
 
 def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy against xi = (theta - mu_u)/sigma_u, a line for each mu_u; empty without runs of fluct_mu."""
+    """Accuracy against xi = (theta - mu_u)/sigma_u, a line for each mu_u; empty without runs of
+    fluct_mu.
+    """
     shifted = runs[runs["init"] == "fluct_mu"]
     if shifted.empty:
         return pd.DataFrame()
@@ -112,7 +163,13 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _measured(runs: pd.DataFrame, probe: pd.DataFrame) -> pd.DataFrame:
-    """The runs with accuracy (%), rate `after` training, and what the probe says: `implied` spread and rate `before`."""
-    probe = probe.reindex(columns=["path", "theory_sigma_u", "rate"]).rename(columns={"theory_sigma_u": "implied", "rate": "before"})
+    """The runs with accuracy (%), rate `after` training, and what the probe says: `implied` spread
+    and rate `before`.
+    """
+    probe = probe.reindex(columns=["path", "theory_sigma_u", "rate"]).rename(
+        columns={"theory_sigma_u": "implied", "rate": "before"}
+    )
     after = runs.filter(like="rate/").max(axis=1)
-    return runs.assign(accuracy=100 * runs["test_accuracy_last"], after=after).merge(probe, on="path", how="left")
+    return runs.assign(accuracy=100 * runs["test_accuracy_last"], after=after).merge(
+        probe, on="path", how="left"
+    )

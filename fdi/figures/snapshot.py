@@ -10,12 +10,20 @@ from matplotlib.axes import Axes
 from fdi.analysis.results import Results
 from fdi.figures import style
 
-ABOUT = "one trial of Randman before and after training: input, hidden spikes, potentials of some neurons, readout"
+ABOUT = (
+    "one trial of Randman before and after training: input, hidden spikes, potentials of some "
+    "neurons, readout"
+)
 NEEDS = "a simulation"
 COMMAND = "python scripts/simulate_states.py snapshot"
 SIZE = (style.COLUMN, 0.9)
 MOMENTS = ("before", "after")
-PARTS = {"input": "input unit", "hidden": "hidden neuron", "potential": "U (threshold)", "readout": "readout"}
+PARTS = {
+    "input": "input unit",
+    "hidden": "hidden neuron",
+    "potential": "U (threshold)",
+    "readout": "readout",
+}
 SPACING = 3.0  # between the potentials of two neurons, in units of the threshold
 
 
@@ -35,7 +43,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw the trial; the readout of the right class is thick."""
     for (moment, part), rows in page.groupby(["moment", "part"], sort=False):
         if part in PARTS:
-            {"potential": _potentials, "readout": _readout}.get(part, _raster)(axes[f"{part} {moment}"], rows, page)
+            {"potential": _potentials, "readout": _readout}.get(part, _raster)(
+                axes[f"{part} {moment}"], rows, page
+            )
     right = int(page.loc[page["part"] == "label", "y"].iloc[0])
     for moment in MOMENTS:
         readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
@@ -58,20 +68,32 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
-    axes.scatter(rows["x"], rows["y"], s=1.5, color="0.2" if rows["part"].iloc[0] == "input" else style.color("fluct"), linewidths=0)
+    axes.scatter(
+        rows["x"],
+        rows["y"],
+        s=1.5,
+        color="0.2" if rows["part"].iloc[0] == "input" else style.color("fluct"),
+        linewidths=0,
+    )
 
 
 def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
     for unit, trace in rows.groupby("unit"):
         axes.axhline(1 + SPACING * unit, color="black", linestyle="--", linewidth=0.4)
-        axes.plot(trace["x"], trace["y"] + SPACING * unit, color=style.color("fluct"), linewidth=0.8)
+        axes.plot(
+            trace["x"], trace["y"] + SPACING * unit, color=style.color("fluct"), linewidth=0.8
+        )
     axes.set_yticks([0, 1], ["0", "1"])
 
 
 def _readout(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
     right = page.loc[page["part"] == "label", "y"].iloc[0]
     for unit, trace in rows.groupby("unit"):
-        look = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3} if unit == right else {"color": "0.6", "linewidth": 0.6}
+        look = (
+            {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
+            if unit == right
+            else {"color": "0.6", "linewidth": 0.6}
+        )
         axes.plot(trace["x"], trace["y"], **look)
 
 

@@ -17,7 +17,10 @@ COMMAND = "make bench"
 SIZE = (style.COLUMN, 1.05)
 OURS = {"fdi": style.color("fluct"), "reference": style.SEQUENCE[0]}
 FLOORS = {
-    "dense_floor_ms": {"linestyle": (0, (4, 2)), "label": "floor of the dense algorithm on this machine"},
+    "dense_floor_ms": {
+        "linestyle": (0, (4, 2)),
+        "label": "floor of the dense algorithm on this machine",
+    },
     "event_floor_ms": {"linestyle": "-", "label": "floor of the event-driven algorithm of fdi"},
 }
 """Column of the table -> how it is drawn."""
@@ -32,7 +35,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def page(table: pd.DataFrame) -> pd.DataFrame:
     """A table of scripts/bench.py with a line that says what was measured where."""
     first = table.iloc[0]
-    return table.assign(source=f"bench.csv, {first['machine']}, {first['threads']} threads, torch {first['torch']}")
+    return table.assign(
+        source=f"bench.csv, {first['machine']}, {first['threads']} threads, torch {first['torch']}"
+    )
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -41,12 +46,19 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """Bars on a logarithmic axis, the fastest on top, with the times; lines for the floors of a table that has them."""
+    """Bars on a logarithmic axis, the fastest on top, with the times; lines for the floors of a
+    table that has them.
+    """
     floors = [column for column in FLOORS if column in page]
     lowest, top = page[["median_ms", *floors]].min().min() / 3, 4 * page["median_ms"].max()
     for workload, rows in page.groupby("workload", sort=False):
         panel, ordered = axes[workload], rows.sort_values("median_ms", ascending=False)
-        panel.barh(ordered["library"], ordered["median_ms"], color=[OURS.get(name, style.GREY) for name in ordered["library"]], height=0.7)
+        panel.barh(
+            ordered["library"],
+            ordered["median_ms"],
+            color=[OURS.get(name, style.GREY) for name in ordered["library"]],
+            height=0.7,
+        )
         for place, row in enumerate(ordered.itertuples()):
             panel.text(
                 1.1 * row.median_ms,
@@ -57,7 +69,12 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )
         for column in floors:
-            panel.axvline(ordered[column].iloc[0], color="black", linewidth=0.7, linestyle=FLOORS[column]["linestyle"])
+            panel.axvline(
+                ordered[column].iloc[0],
+                color="black",
+                linewidth=0.7,
+                linestyle=FLOORS[column]["linestyle"],
+            )
         panel.set_xscale("log")
         panel.set_xlim(lowest, top)
         panel.tick_params(axis="y", length=0, labelsize=6)
@@ -66,7 +83,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     last = axes[page["workload"].iloc[-1]]
     last.set_xlabel("one training step (ms)")
     if floors:
-        style.legend(last.figure, [Line2D([], [], color="black", linewidth=0.7, **FLOORS[column]) for column in floors], "")
+        style.legend(
+            last.figure,
+            [Line2D([], [], color="black", linewidth=0.7, **FLOORS[column]) for column in floors],
+            "",
+        )
 
 
 def _label(ms: float, above_floor: float | None) -> str:

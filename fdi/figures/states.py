@@ -1,4 +1,6 @@
-"""How initial states are told apart in a figure: the colour of the initialization, light to dark in sigma_u."""
+"""How initial states are told apart in a figure: the colour of the initialization, light to dark in
+sigma_u.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,30 @@ class State(NamedTuple):
 
     @property
     def label(self) -> str:
-        return self.init if pd.isna(self.sigma_u) else f"{self.init}, $\\sigma_U$ = {self.sigma_u:g}"
+        return (
+            self.init if pd.isna(self.sigma_u) else f"{self.init}, $\\sigma_U$ = {self.sigma_u:g}"
+        )
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        same = table["sigma_u"].isna() if pd.isna(self.sigma_u) else table["sigma_u"] == self.sigma_u
+        same = (
+            table["sigma_u"].isna() if pd.isna(self.sigma_u) else table["sigma_u"] == self.sigma_u
+        )
         return table[(table["init"] == self.init) & same]
 
     def look(self) -> dict[str, Any]:
         marker = style.MARKERS.get(self.init, "o")
-        return {"color": self.color, "linestyle": "--" if self.init in style.MARKERS else "-", "marker": marker, "markersize": 3}
+        return {
+            "color": self.color,
+            "linestyle": "--" if self.init in style.MARKERS else "-",
+            "marker": marker,
+            "markersize": 3,
+        }
 
 
 def states(table: pd.DataFrame) -> Iterator[State]:
-    """The states of a table with the columns init and sigma_u: baselines first, then each initialization from small sigma_u to large."""
+    """The states of a table with the columns init and sigma_u: baselines first, then each
+    initialization from small sigma_u to large.
+    """
     for init in sorted(table["init"].unique(), key=lambda name: (name not in style.MARKERS, name)):
         values = sorted(table.loc[table["init"] == init, "sigma_u"].unique())
         for i, value in enumerate(values):

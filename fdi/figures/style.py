@@ -1,4 +1,6 @@
-"""How every figure looks: one journal column, one colour per initialization, legible in print and to the colour-blind."""
+"""How every figure looks: one journal column, one colour per initialization, legible in print and
+to the colour-blind.
+"""
 
 from __future__ import annotations
 
@@ -71,11 +73,20 @@ ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
 BAND = "#E8F1F8"  # the recommended range of sigma_u
 MAP = "cividis"  # of heat maps
 EXCITATION, INHIBITION = "#117733", "#AA4466"
-SEQUENCE = ("#A6CDE8", "#56A0D3", "#0072B2", "#004B78", "#002A45", "#001522")  # light to dark, for an ordered quantity
+SEQUENCE = (
+    "#A6CDE8",
+    "#56A0D3",
+    "#0072B2",
+    "#004B78",
+    "#002A45",
+    "#001522",
+)  # light to dark, for an ordered quantity
 
 
 def color(init: str) -> str:
-    """The colour of an initialization, the same in every figure; one that fdi does not know gets its own by its name."""
+    """The colour of an initialization, the same in every figure; one that fdi does not know gets
+    its own by its name.
+    """
     return COLORS.get(init) or OTHER_COLORS[zlib.crc32(init.encode()) % len(OTHER_COLORS)]
 
 
@@ -88,7 +99,11 @@ def look(init: str, number: int) -> dict[str, Any]:
 def shades(number: int) -> list[str]:
     """So many colours for an ordered quantity, light to dark."""
     last = len(SEQUENCE) - 1
-    return [SEQUENCE[round(i * last / max(number - 1, 1))] for i in range(number)] if number > 4 else list(SEQUENCE[:number])
+    return (
+        [SEQUENCE[round(i * last / max(number - 1, 1))] for i in range(number)]
+        if number > 4
+        else list(SEQUENCE[:number])
+    )
 
 
 def fraction(whole: float) -> str:
@@ -97,18 +112,43 @@ def fraction(whole: float) -> str:
 
 
 def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number: int = 0) -> None:
-    """Columns x, mean, sd of `rows` with error bars, in the colour of an initialization; open circles where there is no line."""
-    look = {"markersize": 3, "capsize": 1.5, "elinewidth": 0.8, "marker": "o" if line else MARKERS.get(init, "D"), "zorder": 3}
+    """Columns x, mean, sd of `rows` with error bars, in the colour of an initialization; open
+    circles where there is no line.
+    """
+    look = {
+        "markersize": 3,
+        "capsize": 1.5,
+        "elinewidth": 0.8,
+        "marker": "o" if line else MARKERS.get(init, "D"),
+        "zorder": 3,
+    }
     linestyle = LINES[number % len(LINES)] if line else ""
-    axes.errorbar(rows["x"], rows["mean"], rows["sd"].fillna(0), color=color(init), linestyle=linestyle, **look)
+    axes.errorbar(
+        rows["x"],
+        rows["mean"],
+        rows["sd"].fillna(0),
+        color=color(init),
+        linestyle=linestyle,
+        **look,
+    )
 
 
-def handle(init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = "") -> Line2D:
+def handle(
+    init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
+) -> Line2D:
     """The legend's entry of what `points` draws, with the number of seeds."""
     n = span(pd.Series([least, most]))
     linestyle = LINES[number % len(LINES)] if line else ""
     marker = "o" if line else MARKERS.get(init, "D")
-    return Line2D([], [], color=color(init), linestyle=linestyle, marker=marker, markersize=3, label=f"{label or init} (n = {n})")
+    return Line2D(
+        [],
+        [],
+        color=color(init),
+        linestyle=linestyle,
+        marker=marker,
+        markersize=3,
+        label=f"{label or init} (n = {n})",
+    )
 
 
 def span(n: pd.Series) -> str:
@@ -120,7 +160,11 @@ def sigma_axis(axes: Axes, values: pd.Series) -> None:
     """A logarithmic axis of sigma_u with plain numbers."""
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in SIGMAS if values.min() / 1.25 <= tick <= values.max() * 1.25]))
+    axes.xaxis.set_major_locator(
+        FixedLocator(
+            [tick for tick in SIGMAS if values.min() / 1.25 <= tick <= values.max() * 1.25]
+        )
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("$\\sigma_U$ (units of threshold)")
@@ -131,22 +175,35 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
-def page(mosaic: Sequence[Sequence[str]], width: float = COLUMN, row: float = ROW) -> tuple[Figure, dict[str, Axes]]:
-    """A figure `width` inches wide, `row` inches a row, with a panel for each name in `mosaic` ("." stays empty)."""
+def page(
+    mosaic: Sequence[Sequence[str]], width: float = COLUMN, row: float = ROW
+) -> tuple[Figure, dict[str, Axes]]:
+    """A figure `width` inches wide, `row` inches a row, with a panel for each name in `mosaic` ("."
+    stays empty).
+    """
     figure = Figure(figsize=(width, HEAD + row * len(mosaic)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.03)
     return figure, figure.subplot_mosaic([list(row) for row in mosaic], empty_sentinel=".")
 
 
 def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
-    """One legend above the panels, in as many columns as the labels leave room for; the figure grows by what it needs."""
+    """One legend above the panels, in as many columns as the labels leave room for; the figure
+    grows by what it needs.
+    """
     room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
     labels = [fill(str(handle.get_label()), room) for handle in handles]
     columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
     title = fill(title, room)
     lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
-    figure.legend(handles=handles, labels=labels, title=title, loc="outside upper left", alignment="left", ncols=columns)
+    figure.legend(
+        handles=handles,
+        labels=labels,
+        title=title,
+        loc="outside upper left",
+        alignment="left",
+        ncols=columns,
+    )
 
 
 def _length(label: str) -> int:

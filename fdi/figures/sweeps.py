@@ -11,11 +11,16 @@ from fdi.analysis.results import REFERENCE
 
 
 def sweeps(
-    runs: pd.DataFrame, enough: Callable[[pd.DataFrame], bool], varied: Sequence[str] = (), states: Sequence[str] = ("done",)
+    runs: pd.DataFrame,
+    enough: Callable[[pd.DataFrame], bool],
+    varied: Sequence[str] = (),
+    states: Sequence[str] = ("done",),
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """(data set, model) and its runs of these `states` that agree in the whole config but for seed, init and `varied`.
+    """(data set, model) and its runs of these `states` that agree in the whole config but for seed,
+    init and `varied`.
 
-    Of several such sets that are `enough` the one with most initializations, then most runs, then the last (say, the deepest network).
+    Of several such sets that are `enough` the one with most initializations, then most runs, then
+    the last (say, the deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = runs[runs["state"].isin(states)]
@@ -29,14 +34,24 @@ def sweeps(
 
 def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
     """How many values `key` (a column) takes, in the runs of `init` if one is given."""
-    return runs.loc[runs["init"] == init if init else slice(None), key].nunique() if key in runs else 0
+    return (
+        runs.loc[runs["init"] == init if init else slice(None), key].nunique() if key in runs else 0
+    )
 
 
 def fixed(runs: pd.DataFrame, varied: Sequence[str] = ()) -> list[str]:
-    """The config columns that must agree: all that differ, but those of the seed, the initialization and `varied`."""
+    """The config columns that must agree: all that differ, but those of the seed, the
+    initialization and `varied`.
+    """
     free = ("seed", "init.", *varied)
-    differing = [column for column in config_columns(runs) if runs[column].nunique(dropna=False) > 1]
-    return [c for c in differing if not any(c == name or (name.endswith(".") and c.startswith(name)) for name in free)]
+    differing = [
+        column for column in config_columns(runs) if runs[column].nunique(dropna=False) > 1
+    ]
+    return [
+        c
+        for c in differing
+        if not any(c == name or (name.endswith(".") and c.startswith(name)) for name in free)
+    ]
 
 
 def largest(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -48,19 +63,27 @@ def largest(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
-    """The runs of `init` in which only `key` (a column) varies of all arguments of the initialization; of several such sets the largest."""
+    """The runs of `init` in which only `key` (a column) varies of all arguments of the
+    initialization; of several such sets the largest.
+    """
     chosen = runs[runs["init"] == init]
     return largest(chosen, [column for column in _differing(chosen) if column != key])
 
 
 def usual(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each initialization one config: the sigma_u nearest to 1, as in the paper, and of these the most frequent other values."""
-    parts = [largest(near, _differing(near)) for _, near in near_one(runs).groupby("init", sort=False)]
+    """Of each initialization one config: the sigma_u nearest to 1, as in the paper, and of these
+    the most frequent other values.
+    """
+    parts = [
+        largest(near, _differing(near)) for _, near in near_one(runs).groupby("init", sort=False)
+    ]
     return pd.concat(parts) if parts else runs
 
 
 def near_one(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each initialization the runs with the sigma_u nearest to 1, and all of those without one."""
+    """Of each initialization the runs with the sigma_u nearest to 1, and all of those without
+    one.
+    """
     if "init.sigma_u" not in runs:
         return runs
     distance = (runs["init.sigma_u"] - 1).abs()
@@ -68,7 +91,9 @@ def near_one(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def states(runs: pd.DataFrame) -> pd.DataFrame:
-    """Initial states, for figures that compare them: an initialization at each sigma_u, one config of those without; column `sigma_u`."""
+    """Initial states, for figures that compare them: an initialization at each sigma_u, one config
+    of those without; column `sigma_u`.
+    """
     parts = []
     for init, chosen in runs.groupby("init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
@@ -78,8 +103,14 @@ def states(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def crossed(states: pd.DataFrame, key: str) -> pd.DataFrame:
-    """The initial states with at least two values of `key` (a column): others belong to another question."""
-    values = states.dropna(subset=[key]).groupby(["init", "sigma_u"], dropna=False)[key].transform("nunique")
+    """The initial states with at least two values of `key` (a column): others belong to another
+    question.
+    """
+    values = (
+        states.dropna(subset=[key])
+        .groupby(["init", "sigma_u"], dropna=False)[key]
+        .transform("nunique")
+    )
     return states.loc[values[values >= 2].index]
 
 
@@ -88,12 +119,22 @@ def source(runs: pd.DataFrame) -> str:
     return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
 
 
-def moments(runs: pd.DataFrame, by: Sequence[str], quantity: str, scale: float = 1.0) -> pd.DataFrame:
-    """Mean, standard deviation and number of seeds of `quantity`, a row per combination of `by`: columns *by, mean, sd, n."""
+def moments(
+    runs: pd.DataFrame, by: Sequence[str], quantity: str, scale: float = 1.0
+) -> pd.DataFrame:
+    """Mean, standard deviation and number of seeds of `quantity`, a row per combination of `by`:
+    columns *by, mean, sd, n.
+    """
     by_seed = runs.groupby([*by, "seed"], dropna=False)[quantity].mean() * scale
     grouped = by_seed.dropna().groupby(level=list(range(len(by))), dropna=False)
-    return pd.DataFrame({"mean": grouped.mean(), "sd": grouped.std(), "n": grouped.size()}).reset_index()
+    return pd.DataFrame(
+        {"mean": grouped.mean(), "sd": grouped.std(), "n": grouped.size()}
+    ).reset_index()
 
 
 def _differing(runs: pd.DataFrame) -> list[str]:
-    return [column for column in runs if column.startswith("init.") and runs[column].nunique(dropna=False) > 1]
+    return [
+        column
+        for column in runs
+        if column.startswith("init.") and runs[column].nunique(dropna=False) > 1
+    ]

@@ -1,4 +1,6 @@
-"""Fluctuation-driven initialization, for anybody's tensors and networks. Each name is imported when it is first used."""
+"""Fluctuation-driven initialization, for anybody's tensors and networks. Each name is imported when
+it is first used.
+"""
 
 from __future__ import annotations
 

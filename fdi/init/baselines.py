@@ -1,4 +1,6 @@
-"""What everybody uses: strategies with the interface of fdi.init.fluct that know nothing of rates and time constants."""
+"""What everybody uses: strategies with the interface of fdi.init.fluct that know nothing of rates
+and time constants.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,14 @@ class Kaiming:
 
     gain: float = 1.0
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         for weight in _two_signed(self, afferents):
             weight.normal_(0.0, self.gain / math.sqrt(weight[0].numel()), generator=generator)
 
@@ -34,7 +43,14 @@ class Xavier:
 
     gain: float = 1.0
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         for weight in _two_signed(self, afferents):
             nn.init.xavier_normal_(weight, self.gain, generator=generator)
 
@@ -43,7 +59,14 @@ class Xavier:
 class PyTorch:
     """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         for weight in _two_signed(self, afferents):
             nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
 
@@ -54,21 +77,37 @@ class Orthogonal:
 
     gain: float = 1.0
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         for weight in _two_signed(self, afferents):
             nn.init.orthogonal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
 class Lsuv:
-    """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential (after Mishkin & Matas 2016: 1)."""
+    """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential
+    (after Mishkin & Matas 2016: 1).
+    """
 
     sigma_u: float = 1.0
 
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.theta
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         for weight in _two_signed(self, afferents):
             nn.init.orthogonal_(weight, generator=generator)
 
@@ -80,5 +119,7 @@ def _two_signed(strategy: Any, afferents: Afferents) -> list[Tensor]:
     if any(projection.nonnegative for projection in afferents):
         name = type(strategy).__name__.lower()
         instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
-        raise ValueError(f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}")
+        raise ValueError(
+            f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
+        )
     return [projection.weight.data for projection in afferents]

@@ -22,22 +22,28 @@ class Unreachable(ValueError):
 
 @torch.no_grad()
 def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
-    """Scale the afferent weights of each population of the last layer until its measured spread is sigma_u within 2 %.
+    """Scale the afferent weights of each population of the last layer until its measured spread is
+    sigma_u within 2 %.
 
         sqrt(mean_j Var_t,b(U_j)) = sigma_u,   U free of reset
 
-    One factor a population keeps the shares of its projections (alpha, and the balance of Dale's law). Recurrence makes the spread depend
-    on the rate it causes: factors are damped by a square root after half of the rounds. Raises Unreachable if a population gets no input
-    or does not settle within 12 forward passes.
+    One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
+    law). Recurrence makes the spread depend on the rate it causes: factors are damped by a square
+    root after half of the rounds. Raises Unreachable if a population gets no input or does not
+    settle within 12 forward passes.
     """
     layer = network.layers[-1]
     for i in range(ROUNDS):
         moments = measure(network).moments
-        spreads = {population.name: float(moments[population.name].free_variance.mean().sqrt()) for population in layer}
+        spreads = {
+            population.name: float(moments[population.name].free_variance.mean().sqrt())
+            for population in layer
+        }
         for name, spread in spreads.items():
             if not spread > 0:
                 raise Unreachable(
-                    f"{name} gets no input in the measured batch, so no scale of its weights makes its spread sigma_u = {sigma_u}; "
+                    f"{name} gets no input in the measured batch, so no scale of its weights makes "
+                    f"its spread sigma_u = {sigma_u}; "
                     "raise init.sigma_u, so that the layer below fires, or check the data"
                 )
         if all(abs(spread / sigma_u - 1) < TOLERANCE for spread in spreads.values()):
@@ -47,19 +53,27 @@ def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
             for projection in network.afferents(name):
                 projection.weight.mul_(factor)
     reached = ", ".join(f"{name} at {spread:.3g}" for name, spread in spreads.items())
-    raise Unreachable(f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({reached}); raise init.alpha or lower init.sigma_u")
+    raise Unreachable(
+        f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({reached}); raise init.alpha "
+        f"or lower init.sigma_u"
+    )
 
 
 @torch.no_grad()
 def center(network: Network, measure: Measure) -> None:
-    """Shift each row of the feed-forward weights of the last layer by the constant that brings the neuron's mean potential to 0.
+    """Shift each row of the feed-forward weights of the last layer by the constant that brings the
+    neuron's mean potential to 0.
 
-    The mean is linear in that constant, so two forward passes measure the slope. A row is a neuron, or a channel of a convolution (its
-    mean is then over positions too). Rows without input stay as they are.
+    The mean is linear in that constant, so two forward passes measure the slope. A row is a neuron,
+    or a channel of a convolution (its mean is then over positions too). Rows without input stay as
+    they are.
     """
     layer = network.layers[-1]
     before = _row_means(measure(network), layer)
-    steps = {population.name: float(_feedforward(network, population)[0].weight.std()) for population in layer}
+    steps = {
+        population.name: float(_feedforward(network, population)[0].weight.std())
+        for population in layer
+    }
     for population in layer:
         for projection in _feedforward(network, population):
             projection.weight.add_(steps[population.name])
@@ -69,11 +83,15 @@ def center(network: Network, measure: Measure) -> None:
         slope = (after[population.name] - before[population.name]) / step
         shift = torch.where(slope.abs() > 0, before[population.name] / slope, 0.0) + step
         for projection in _feedforward(network, population):
-            projection.weight.sub_(shift.to(projection.weight.dtype).reshape(-1, *(1,) * (projection.weight.ndim - 1)))
+            projection.weight.sub_(
+                shift.to(projection.weight.dtype).reshape(-1, *(1,) * (projection.weight.ndim - 1))
+            )
 
 
 def _feedforward(network: Network, population: Population) -> list:
-    return [projection for projection in network.afferents(population.name) if not projection.recurrent]
+    return [
+        projection for projection in network.afferents(population.name) if not projection.recurrent
+    ]
 
 
 def _row_means(activity, layer: tuple[Population, ...]) -> dict[str, Tensor]:

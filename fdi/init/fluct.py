@@ -1,9 +1,12 @@
-"""Fluctuation-driven initialization: weights that give the free membrane potential a target mean and spread (Rossbroich et al. 2022).
+"""Fluctuation-driven initialization: weights that give the free membrane potential a target mean
+and spread (Rossbroich et al. 2022).
 
-A strategy's `draw(population, afferents, rates, dt, generator)` fills the weights of all afferent projections of a population; `rates` in
-Hz by source, `dt` in s. `target(population)` is the mean and spread it aims at; `correct(network, measure)` mends the last layer of a
-network by measuring it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the variance that
-feed-forward input carries in a recurrent population. Each strategy works on every architecture or refuses with a sentence.
+A strategy's `draw(population, afferents, rates, dt, generator)` fills the weights of all afferent
+projections of a population; `rates` in Hz by source, `dt` in s. `target(population)` is the mean
+and spread it aims at; `correct(network, measure)` mends the last layer of a network by measuring
+it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of
+the variance that feed-forward input carries in a recurrent population. Each strategy works on every
+architecture or refuses with a sentence.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ import torch
 from torch import Generator, Tensor
 
 from fdi.init.calibrate import calibrate, center
-from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights, sigma_u_from_xi
+from fdi.init.theory import (
+    Afferent,
+    dale_exponential,
+    dale_lognormal,
+    normal_weights,
+    sigma_u_from_xi,
+)
 from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
@@ -31,7 +40,9 @@ Afferents = list["Projection"]
 
 @dataclass(frozen=True)
 class Fluct:
-    """Centred fluctuation-driven weights: normal, or exponential under Dale's law (Rossbroich et al. 2022)."""
+    """Centred fluctuation-driven weights: normal, or exponential under Dale's law (Rossbroich et
+    al. 2022).
+    """
 
     sigma_u: float = 1.0
     nu: Any = "auto"
@@ -40,17 +51,36 @@ class Fluct:
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.theta
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         if _obeys_dale(afferents):
-            scales = dale_exponential(*_dale_inputs(population, afferents, rates, dt), sigma_u=self.target(population)[1], alpha=self.alpha)
-            _fill_dale(afferents, scales, lambda weight, rate: weight.exponential_(rate, generator=generator))
+            scales = dale_exponential(
+                *_dale_inputs(population, afferents, rates, dt),
+                sigma_u=self.target(population)[1],
+                alpha=self.alpha,
+            )
+            _fill_dale(
+                afferents,
+                scales,
+                lambda weight, rate: weight.exponential_(rate, generator=generator),
+            )
         else:
-            _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+            _draw_normal(
+                population, afferents, rates, dt, self.target(population), self.alpha, generator
+            )
 
 
 @dataclass(frozen=True)
 class FluctLognormal:
-    """Fluctuation-driven log-normal weights for populations under Dale's law; the readout, which is not, gets normal ones."""
+    """Fluctuation-driven log-normal weights for populations under Dale's law; the readout, which is
+    not, gets normal ones.
+    """
 
     sigma_u: float = 1.0
     nu: Any = "auto"
@@ -59,19 +89,41 @@ class FluctLognormal:
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.theta
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         if _obeys_dale(afferents):
-            scales = dale_lognormal(*_dale_inputs(population, afferents, rates, dt), sigma_u=self.target(population)[1], alpha=self.alpha)
-            _fill_dale(afferents, scales, lambda weight, location: weight.log_normal_(location, 1.0, generator=generator))
+            scales = dale_lognormal(
+                *_dale_inputs(population, afferents, rates, dt),
+                sigma_u=self.target(population)[1],
+                alpha=self.alpha,
+            )
+            _fill_dale(
+                afferents,
+                scales,
+                lambda weight, location: weight.log_normal_(location, 1.0, generator=generator),
+            )
         elif population.spiking:
-            raise ValueError("init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use init=fluct for this model")
+            raise ValueError(
+                "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
+                "init=fluct for this model"
+            )
         else:
-            _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+            _draw_normal(
+                population, afferents, rates, dt, self.target(population), self.alpha, generator
+            )
 
 
 @dataclass(frozen=True)
 class FluctMu:
-    """Fluctuation-driven normal weights with a mean potential `mu_u` that lies `xi` spreads below threshold (Rossbroich et al. 2022)."""
+    """Fluctuation-driven normal weights with a mean potential `mu_u` that lies `xi` spreads below
+    threshold (Rossbroich et al. 2022).
+    """
 
     mu_u: float = 0.0
     xi: float = 1.0
@@ -81,16 +133,29 @@ class FluctMu:
     def target(self, population: Population) -> tuple[float, float]:
         return self.mu_u * population.theta, sigma_u_from_xi(self.mu_u, self.xi) * population.theta
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         if _obeys_dale(afferents):
             instead = f"use init=fluct init.sigma_u={1 / self.xi:g}"
-            raise ValueError(f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}")
-        _draw_normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+            raise ValueError(
+                f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}"
+            )
+        _draw_normal(
+            population, afferents, rates, dt, self.target(population), self.alpha, generator
+        )
 
 
 @dataclass(frozen=True)
 class FluctCalibrated:
-    """Fluct, then corrected layer by layer until a batch of training data measures the spread `sigma_u`; `row_means`: and a mean of 0."""
+    """Fluct, then corrected layer by layer until a batch of training data measures the spread
+    `sigma_u`; `row_means`: and a mean of 0.
+    """
 
     sigma_u: float = 1.0
     nu: Any = "auto"
@@ -100,9 +165,19 @@ class FluctCalibrated:
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.theta
 
-    def draw(self, population: Population, afferents: Afferents, rates: Rates, dt: float, generator: Generator) -> None:
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
         if self.row_means and _obeys_dale(afferents):
-            raise ValueError("init.row_means moves weights across 0, which Dale's law forbids; set init.row_means=false")
+            raise ValueError(
+                "init.row_means moves weights across 0, which Dale's law forbids; set "
+                "init.row_means=false"
+            )
         Fluct(self.sigma_u, self.nu, self.alpha).draw(population, afferents, rates, dt, generator)
 
     def correct(self, network: Network, measure: Measure) -> None:
@@ -117,7 +192,9 @@ def _obeys_dale(afferents: Afferents) -> bool:
 
 def _afferent(population: Population, projection: Projection, rates: Rates, dt: float) -> Afferent:
     integrals = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], dt)
-    return Afferent(projection.fan_in, rates[projection.source], *integrals, recurrent=projection.recurrent)
+    return Afferent(
+        projection.fan_in, rates[projection.source], *integrals, recurrent=projection.recurrent
+    )
 
 
 @torch.no_grad()
@@ -132,24 +209,37 @@ def _draw_normal(
 ) -> None:
     mu_u, sigma_u = target
     inputs = [_afferent(population, projection, rates, dt) for projection in afferents]
-    for projection, (mu_w, sigma_w) in zip(afferents, normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha)):
+    for projection, (mu_w, sigma_w) in zip(
+        afferents, normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha)
+    ):
         projection.weight.normal_(mu_w, sigma_w, generator=generator)
 
 
 def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
-    """Feed-forward, inhibitory and recurrent excitatory projections of a population under Dale's law."""
+    """Feed-forward, inhibitory and recurrent excitatory projections of a population under Dale's
+    law.
+    """
     feedforward = [projection for projection in afferents if not projection.recurrent]
     inhibitory = [projection for projection in afferents if projection.channel == 1]
-    recurrent = [projection for projection in afferents if projection.recurrent and projection.channel == 0]
+    recurrent = [
+        projection for projection in afferents if projection.recurrent and projection.channel == 0
+    ]
     return feedforward, inhibitory, recurrent
 
 
-def _dale_inputs(population: Population, afferents: Afferents, rates: Rates, dt: float) -> tuple[Afferent | None, ...]:
-    return tuple(_pooled([_afferent(population, projection, rates, dt) for projection in kind]) for kind in _kinds(afferents))
+def _dale_inputs(
+    population: Population, afferents: Afferents, rates: Rates, dt: float
+) -> tuple[Afferent | None, ...]:
+    return tuple(
+        _pooled([_afferent(population, projection, rates, dt) for projection in kind])
+        for kind in _kinds(afferents)
+    )
 
 
 def _pooled(inputs: list[Afferent]) -> Afferent | None:
-    """Several projections through the same kind of synapse act as one with all their synapses, at the mean rate of these."""
+    """Several projections through the same kind of synapse act as one with all their synapses, at
+    the mean rate of these.
+    """
     if not inputs:
         return None
     n = sum(afferent.n for afferent in inputs)
@@ -158,7 +248,9 @@ def _pooled(inputs: list[Afferent]) -> Afferent | None:
 
 
 @torch.no_grad()
-def _fill_dale(afferents: Afferents, scales: tuple[float | None, ...], fill: Callable[[Tensor, float], Tensor]) -> None:
+def _fill_dale(
+    afferents: Afferents, scales: tuple[float | None, ...], fill: Callable[[Tensor, float], Tensor]
+) -> None:
     for kind, scale in zip(_kinds(afferents), scales):
         for projection in kind:
             fill(projection.weight, scale)

@@ -21,9 +21,11 @@ _OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
 class LayerReport:
     """What became of one weight tensor.
 
-    `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`: its time constants in seconds, None where
-    it has none; read from beta and alpha (snnTorch), tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), for information only.
-    `sigma_w`: spread of the new weights, None if they were left alone. `note`: why they were, or what the theory does not count.
+    `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`:
+    its time constants in seconds, None where it has none; read from beta and alpha (snnTorch),
+    tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), for information only.
+    `sigma_w`: spread of the new weights, None if they were left alone. `note`: why they were, or
+    what the theory does not count.
     """
 
     layer: str
@@ -37,7 +39,9 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class _Weights:
-    """A weight tensor on its way to a neuron. `autapses`: False if a neuron's weight onto itself is to stay 0."""
+    """A weight tensor on its way to a neuron. `autapses`: False if a neuron's weight onto itself is
+    to stay 0.
+    """
 
     name: str
     weight: Tensor
@@ -53,20 +57,30 @@ class _Weights:
 
 @torch.no_grad()
 def initialize(
-    module: nn.Module, *, sigma_u: float = 1.0, nu: float, dt: float, alpha: float = 0.9, generator: Generator | None = None
+    module: nn.Module,
+    *,
+    sigma_u: float = 1.0,
+    nu: float,
+    dt: float,
+    alpha: float = 0.9,
+    generator: Generator | None = None,
 ) -> list[LayerReport]:
-    """Draw the weights of a spiking network so that the potential of its neurons has mean 0 and spread sigma_u, in units of theta.
+    """Draw the weights of a spiking network so that the potential of its neurons has mean 0 and
+    spread sigma_u, in units of theta.
 
         W ~ N(0, sigma_w^2),   sigma_w^2 = share (sigma_u theta)^2 / (n nu eps_hat),   bias = 0
 
-    A Linear, Conv1d or Conv2d layer belongs to the neuron registered next (the order of an nn.Sequential, a SequentialState, or of the
-    assignments in __init__: a convention, which the report lets you check). Recurrent weights that a neuron holds itself share the variance
-    with the layer in front, alpha : 1 - alpha. theta and eps_hat are measured on each neuron with an impulse, so every model counts
-    with its own conventions; the state of the neurons is reset. Layers in front of no neuron, such as a readout, are left alone.
+    A Linear, Conv1d or Conv2d layer belongs to the neuron registered next (the order of an
+    nn.Sequential, a SequentialState, or of the assignments in __init__: a convention, which the
+    report lets you check). Recurrent weights that a neuron holds itself share the variance with the
+    layer in front, alpha : 1 - alpha. theta and eps_hat are measured on each neuron with an
+    impulse, so every model counts with its own conventions; the state of the neurons is reset.
+    Layers in front of no neuron, such as a readout, are left alone.
 
-    `nu`: rate of the inputs in Hz, that of the data; every layer is drawn for it. `dt`: duration of one step in seconds.
-    Returns a row for each weight tensor. Raises ValueError if there is nothing to initialize, for a dt other than that of a neuron, and
-    like the theory. No weight is changed then. Source: Rossbroich et al. 2022; the impulse is ours.
+    `nu`: rate of the inputs in Hz, that of the data; every layer is drawn for it. `dt`: duration of
+    one step in seconds. Returns a row for each weight tensor. Raises ValueError if there is nothing
+    to initialize, for a dt other than that of a neuron, and like the theory. No weight is changed
+    then. Source: Rossbroich et al. 2022; the impulse is ours.
     """
     if not 0 < dt < math.inf:
         raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
@@ -81,23 +95,42 @@ def initialize(
             except Unmeasurable as error:
                 reason = f"{neuron_name}: {error}"
         if response is None:
-            rows += [LayerReport(w.name, neuron_name, w.fan_in, note=f"left alone: {reason}") for w in afferents]
+            rows += [
+                LayerReport(w.name, neuron_name, w.fan_in, note=f"left alone: {reason}")
+                for w in afferents
+            ]
         else:
             spreads = _spreads(afferents, response, sigma_u, nu, alpha)
             draws += zip(afferents, spreads)
             constants = response.tau_mem, response.tau_syn
-            rows += [LayerReport(w.name, neuron_name, w.fan_in, *constants, sigma_w, w.note) for w, sigma_w in zip(afferents, spreads)]
+            rows += [
+                LayerReport(w.name, neuron_name, w.fan_in, *constants, sigma_w, w.note)
+                for w, sigma_w in zip(afferents, spreads)
+            ]
     if not draws:
-        found = "; ".join(f"{row.layer} {row.note}" for row in rows) or "no Linear, Conv1d or Conv2d layer"
-        raise ValueError(f"{type(module).__name__}: nothing to initialize ({found}); put neurons of snnTorch, Norse or SpikingJelly in it")
+        found = (
+            "; ".join(f"{row.layer} {row.note}" for row in rows)
+            or "no Linear, Conv1d or Conv2d layer"
+        )
+        raise ValueError(
+            f"{type(module).__name__}: nothing to initialize ({found}); put neurons of snnTorch, "
+            f"Norse or SpikingJelly in it"
+        )
     for w, sigma_w in draws:
         _draw(w, sigma_w, generator)
     return rows
 
 
-def _spreads(afferents: list[_Weights], response: Response, sigma_u: float, nu: float, alpha: float) -> list[float]:
-    theory = [Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat, w.recurrent) for w in afferents]
-    return [sigma_w for _, sigma_w in normal_weights(theory, sigma_u=sigma_u * response.theta, alpha=alpha)]
+def _spreads(
+    afferents: list[_Weights], response: Response, sigma_u: float, nu: float, alpha: float
+) -> list[float]:
+    theory = [
+        Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat, w.recurrent) for w in afferents
+    ]
+    return [
+        sigma_w
+        for _, sigma_w in normal_weights(theory, sigma_u=sigma_u * response.theta, alpha=alpha)
+    ]
 
 
 def _draw(w: _Weights, sigma_w: float, generator: Generator | None) -> None:
@@ -108,8 +141,12 @@ def _draw(w: _Weights, sigma_w: float, generator: Generator | None) -> None:
         w.bias.zero_()
 
 
-def _populations(module: nn.Module) -> Iterator[tuple[list[_Weights], str | None, nn.Module | None, str]]:
-    """Afferent weights with the name of their neuron, the neuron, and ""; or one layer with None, None, and why it has no neuron."""
+def _populations(
+    module: nn.Module,
+) -> Iterator[tuple[list[_Weights], str | None, nn.Module | None, str]]:
+    """Afferent weights with the name of their neuron, the neuron, and ""; or one layer with None,
+    None, and why it has no neuron.
+    """
     waiting: _Weights | None = None
     for name, part in _parts(module):
         kind = type(part).__name__
@@ -136,9 +173,16 @@ def _populations(module: nn.Module) -> Iterator[tuple[list[_Weights], str | None
 
 
 def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Layers, neurons and other modules that are not just containers of such, in the order of registration."""
+    """Layers, neurons and other modules that are not just containers of such, in the order of
+    registration.
+    """
     children = list(module.named_children())
-    if not children or library(module) or isinstance(module, _LAYERS) or type(module).__name__ in _OPAQUE:
+    if (
+        not children
+        or library(module)
+        or isinstance(module, _LAYERS)
+        or type(module).__name__ in _OPAQUE
+    ):
         yield name, module
         return
     for child_name, child in children:
@@ -146,10 +190,17 @@ def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
 
 
 def _own_weights(name: str, neuron: nn.Module) -> Iterator[_Weights]:
-    """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in Norse."""
+    """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
+    Norse.
+    """
     layer = getattr(neuron, "recurrent", None)
     if isinstance(layer, _LAYERS):
         yield _Weights(f"{name}.recurrent", layer.weight, layer.bias, recurrent=True)
     if hasattr(neuron, "recurrent_weights"):
         yield _Weights(f"{name}.input_weights", neuron.input_weights)
-        yield _Weights(f"{name}.recurrent_weights", neuron.recurrent_weights, recurrent=True, autapses=neuron.autapses)
+        yield _Weights(
+            f"{name}.recurrent_weights",
+            neuron.recurrent_weights,
+            recurrent=True,
+            autapses=neuron.autapses,
+        )

@@ -1,4 +1,6 @@
-"""Fluctuation-driven initialization of anybody's weight tensors, in the manner of torch.nn.init: in place, without gradient."""
+"""Fluctuation-driven initialization of anybody's weight tensors, in the manner of torch.nn.init: in
+place, without gradient.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +25,27 @@ def fluctuation_driven_normal_(
     share: float = 1.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Fill `weight` so that the potential of its target neurons has mean mu_u and spread sigma_u, both in units of theta.
+    """Fill `weight` so that the potential of its target neurons has mean mu_u and spread sigma_u,
+    both in units of theta.
 
-        W ~ N(mu_w, sigma_w^2),   mu_w = share mu_u theta / (n nu eps_bar),   sigma_w^2 = share (sigma_u theta)^2 / (n nu eps_hat) - mu_w^2
+        W ~ N(mu_w, sigma_w^2),
+        mu_w = share mu_u theta / (n nu eps_bar),
+        sigma_w^2 = share (sigma_u theta)^2 / (n nu eps_hat) - mu_w^2
 
-    `weight`: [target, source] or [target channels, source channels, *kernel]; n is its fan-in, weight[0].numel().
+    `weight`: [target, source] or [target channels, source channels, *kernel]; n is its fan-in,
+    weight[0].numel().
     `nu`: rate of the source in Hz. `tau_mem`, `tau_syn`, `dt` in seconds.
-    `share`: part of the mean and of the variance that this projection carries; the shares of all projections onto a neuron add up to 1
-    (0.9 and 0.1 for the feed-forward and the recurrent one in the paper). Returns `weight`.
-    Raises ValueError for a share outside (0, 1] and where sigma_w^2 <= 0. Source: Rossbroich et al. 2022.
+    `share`: part of the mean and of the variance that this projection carries; the shares of all
+    projections onto a neuron add up to 1 (0.9 and 0.1 for the feed-forward and the recurrent one in
+    the paper). Returns `weight`. Raises ValueError for a share outside (0, 1] and where sigma_w^2
+    <= 0. Source: Rossbroich et al. 2022.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share = {share} must lie in (0, 1]; 1 for a neuron's only projection")
     afferent = _afferent(weight, nu, tau_mem, tau_syn, dt)
-    ((mu_w, sigma_w),) = normal_weights([afferent], sigma_u=share**0.5 * sigma_u * theta, mu_u=share * mu_u * theta)
+    ((mu_w, sigma_w),) = normal_weights(
+        [afferent], sigma_u=share**0.5 * sigma_u * theta, mu_u=share * mu_u * theta
+    )
     return weight.normal_(mu_w, sigma_w, generator=generator)
 
 
@@ -56,14 +65,18 @@ def fluctuation_driven_exponential_(
     alpha: float = 0.9,
     generator: Generator | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Fill the afferent weights of one population that obeys Dale's law: mean potential 0, spread sigma_u in units of theta.
+    """Fill the afferent weights of one population that obeys Dale's law: mean potential 0, spread
+    sigma_u in units of theta.
 
-        W ~ Exp(lambda) >= 0 with the rates of `fdi.init.theory.dale_exponential`; the network subtracts the inhibitory input
+        W ~ Exp(lambda) >= 0 with the rates of `fdi.init.theory.dale_exponential`; the network
+        subtracts the inhibitory input
 
-    `ff`, `rec`: excitation from below and from the same layer through synapses of time constant tau_exc; `inh`: inhibition, tau_inh.
-    Each [target, source] or [target channels, source channels, *kernel]. `nu`: rate of the sources in Hz. Times in seconds.
-    `alpha`: share of the excitatory variance that `ff` carries if there is `rec`. Returns (ff, inh, rec). A network has two such
-    populations a layer, its excitatory and its inhibitory neurons. Raises ValueError like the theory. Source: Rossbroich et al. 2022.
+    `ff`, `rec`: excitation from below and from the same layer through synapses of time constant
+    tau_exc; `inh`: inhibition, tau_inh. Each [target, source] or [target channels, source channels,
+    *kernel]. `nu`: rate of the sources in Hz. Times in seconds.
+    `alpha`: share of the excitatory variance that `ff` carries if there is `rec`. Returns (ff, inh,
+    rec). A network has two such populations a layer, its excitatory and its inhibitory neurons.
+    Raises ValueError like the theory. Source: Rossbroich et al. 2022.
     """
     afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
     lambdas = dale_exponential(*afferents, sigma_u=sigma_u * theta, alpha=alpha)
@@ -91,7 +104,8 @@ def fluctuation_driven_lognormal_(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """`fluctuation_driven_exponential_` with log-normal weights.
 
-        W ~ LogNormal(m, 1) > 0 with the locations of `fdi.init.theory.dale_lognormal`; the network subtracts the inhibitory input
+        W ~ LogNormal(m, 1) > 0 with the locations of `fdi.init.theory.dale_lognormal`; the network
+        subtracts the inhibitory input
 
     Source: derived here from the conditions in Rossbroich et al. 2022.
     """
@@ -105,12 +119,26 @@ def fluctuation_driven_lognormal_(
 
 def _afferent(weight: Tensor, nu: float, tau_mem: float, tau_syn: float, dt: float) -> Afferent:
     if weight.ndim < 2 or not weight.numel():
-        raise ValueError(f"a weight of shape {tuple(weight.shape)} has no fan-in; give [target, source] or a convolution's kernels")
+        raise ValueError(
+            f"a weight of shape {tuple(weight.shape)} has no fan-in; give [target, source] or a "
+            f"convolution's kernels"
+        )
     return Afferent(weight[0].numel(), nu, *psp_kernel_integrals(tau_mem, tau_syn, dt))
 
 
 def _dale_afferents(
-    ff: Tensor, inh: Tensor, rec: Tensor | None, nu: float, tau_mem: float, tau_exc: float, tau_inh: float, dt: float
+    ff: Tensor,
+    inh: Tensor,
+    rec: Tensor | None,
+    nu: float,
+    tau_mem: float,
+    tau_exc: float,
+    tau_inh: float,
+    dt: float,
 ) -> tuple[Afferent, Afferent, Afferent | None]:
     exc, inhibition = (nu, tau_mem, tau_exc, dt), (nu, tau_mem, tau_inh, dt)
-    return _afferent(ff, *exc), _afferent(inh, *inhibition), None if rec is None else _afferent(rec, *exc)
+    return (
+        _afferent(ff, *exc),
+        _afferent(inh, *inhibition),
+        None if rec is None else _afferent(rec, *exc),
+    )

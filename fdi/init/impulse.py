@@ -1,8 +1,10 @@
-"""What one input spike does to a neuron of snnTorch, Norse or SpikingJelly, measured on the neuron itself.
+"""What one input spike does to a neuron of snnTorch, Norse or SpikingJelly, measured on the neuron
+itself.
 
-The libraries differ in their discretization, in whether a synapse filters the input, and in whether the leak scales it. Instead of one
-formula for each model, a copy of the neuron gets a single tiny impulse, far below threshold where it is linear, and its potential is read.
-None of the libraries is imported here: the module and the name of a base class tell their neurons.
+The libraries differ in their discretization, in whether a synapse filters the input, and in whether
+the leak scales it. Instead of one formula for each model, a copy of the neuron gets a single tiny
+impulse, far below threshold where it is linear, and its potential is read. None of the libraries is
+imported here: the module and the name of a base class tell their neurons.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ class Unmeasurable(ValueError):
 
 @dataclass(frozen=True)
 class Response:
-    """Integrals eps_bar and eps_hat of the PSP (s), distance theta of the threshold from rest, and, where readable, time constants (s)."""
+    """Integrals eps_bar and eps_hat of the PSP (s), distance theta of the threshold from rest, and,
+    where readable, time constants (s).
+    """
 
     eps_bar: float
     eps_hat: float
@@ -57,14 +61,20 @@ def library(module: nn.Module) -> str | None:
 def measure(neuron: nn.Module, dt: float) -> Response:
     """Drive a copy of `neuron` with one impulse and integrate its response.
 
-        k[t] = (U[t] with the impulse - U[t] without) / impulse,   eps_bar = sum_t k[t] dt,   eps_hat = sum_t k[t]^2 dt
+        k[t] = (U[t] with the impulse - U[t] without) / impulse,
+        eps_bar = sum_t k[t] dt,
+        eps_hat = sum_t k[t]^2 dt
 
-    until 100 steps in a row stay below 1e-5 of the peak; neurons with constants of their own are averaged. The state of `neuron` is reset.
-    Raises Unmeasurable for a neuron that does not spike, leak or respond, and ValueError for a time step other than the neuron's own.
+    until 100 steps in a row stay below 1e-5 of the peak; neurons with constants of their own are
+    averaged. The state of `neuron` is reset. Raises Unmeasurable for a neuron that does not spike,
+    leak or respond, and ValueError for a time step other than the neuron's own.
     """
     own_dt = getattr(neuron, "dt", dt)
     if not math.isclose(own_dt, dt):
-        raise ValueError(f"{type(neuron).__name__} integrates with dt = {own_dt} s, not dt = {dt} s; build it with dt={dt}")
+        raise ValueError(
+            f"{type(neuron).__name__} integrates with dt = {own_dt} s, not dt = {dt} s; build it "
+            f"with dt={dt}"
+        )
     try:
         threshold, tau_mem, tau_syn, shape, step = _OPEN[library(neuron)](neuron, dt)
         kernel, rest = _impulse_response(step, shape)
@@ -72,16 +82,26 @@ def measure(neuron: nn.Module, dt: float) -> Response:
         raise Unmeasurable(f"cannot be driven step by step ({error})") from error
     theta = threshold - rest
     if not theta > 0:
-        raise Unmeasurable(f"threshold {threshold:.3g} is not above the potential at rest {rest:.3g}")
+        raise Unmeasurable(
+            f"threshold {threshold:.3g} is not above the potential at rest {rest:.3g}"
+        )
     eps_bar, eps_hat = (float(powers.sum(0).mean()) * dt for powers in (kernel, kernel.square()))
     if not (0 < eps_bar < math.inf and 0 < eps_hat < math.inf):
-        raise Unmeasurable(f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s")
+        raise Unmeasurable(
+            f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s"
+        )
     return Response(eps_bar, eps_hat, theta, tau_mem, tau_syn)
 
 
 def _impulse_response(step: Step, shape: tuple[int, ...]) -> tuple[Tensor, float]:
-    """The kernel [T, neurons] and the potential at rest; the batch is one neuron without and one with the impulse."""
-    pair = torch.tensor([0.0, _IMPULSE], dtype=torch.float64).reshape(2, *(1,) * len(shape)).expand(2, *shape)
+    """The kernel [T, neurons] and the potential at rest; the batch is one neuron without and one
+    with the impulse.
+    """
+    pair = (
+        torch.tensor([0.0, _IMPULSE], dtype=torch.float64)
+        .reshape(2, *(1,) * len(shape))
+        .expand(2, *shape)
+    )
     kernel: list[Tensor] = []
     for t in range(_MAX_STEPS):
         quiet, driven = step(pair if t == 0 else torch.zeros_like(pair))
@@ -90,10 +110,15 @@ def _impulse_response(step: Step, shape: tuple[int, ...]) -> tuple[Tensor, float
             response = torch.stack(kernel)
             if response[-_BLOCK:].abs().max() <= _TAIL * response.abs().max():
                 return response, float(quiet.mean())
-    raise Unmeasurable(f"response does not decay within {_MAX_STEPS} steps: without leak the potential has no stationary spread")
+    raise Unmeasurable(
+        f"response does not decay within {_MAX_STEPS} steps: without leak the potential has no "
+        f"stationary spread"
+    )
 
 
-def _open_snntorch(neuron: Any, dt: float) -> tuple[float, float, float | None, tuple[int, ...], Step]:
+def _open_snntorch(
+    neuron: Any, dt: float
+) -> tuple[float, float, float | None, tuple[int, ...], Step]:
     neuron.reset_mem()
     twin = copy.deepcopy(neuron).cpu().double()
     twin.init_hidden = True
@@ -110,7 +135,9 @@ def _open_snntorch(neuron: Any, dt: float) -> tuple[float, float, float | None, 
     return _mean(twin.threshold), _mean(-dt / twin.beta.log()), tau_syn, shape, step
 
 
-def _open_norse(neuron: Any, dt: float) -> tuple[float, float | None, float | None, tuple[int, ...], Step]:
+def _open_norse(
+    neuron: Any, dt: float
+) -> tuple[float, float | None, float | None, tuple[int, ...], Step]:
     parameters = getattr(neuron.p, "lif", neuron.p)
     if not hasattr(parameters, "v_th"):
         raise Unmeasurable("has no threshold")
@@ -121,7 +148,9 @@ def _open_norse(neuron: Any, dt: float) -> tuple[float, float | None, float | No
         twin.hidden_size = 1
         twin.input_weights = nn.Parameter(torch.ones(1, 1, dtype=torch.float64, device=device))
         twin.recurrent_weights = nn.Parameter(torch.zeros(1, 1, dtype=torch.float64, device=device))
-    over_time = not any(base.__name__ in ("SNNCell", "SNNRecurrentCell") for base in type(twin).__mro__)
+    over_time = not any(
+        base.__name__ in ("SNNCell", "SNNRecurrentCell") for base in type(twin).__mro__
+    )
     state = None
 
     def step(x: Tensor) -> Tensor:
@@ -130,12 +159,15 @@ def _open_norse(neuron: Any, dt: float) -> tuple[float, float | None, float | No
         return getattr(state, "lif", state).v
 
     tau_mem, tau_syn = (
-        1 / _mean(getattr(parameters, inverse)) if hasattr(parameters, inverse) else None for inverse in ("tau_mem_inv", "tau_syn_inv")
+        1 / _mean(getattr(parameters, inverse)) if hasattr(parameters, inverse) else None
+        for inverse in ("tau_mem_inv", "tau_syn_inv")
     )
     return _mean(parameters.v_th), tau_mem, tau_syn, (1,), step
 
 
-def _open_spikingjelly(neuron: Any, dt: float) -> tuple[float, float | None, None, tuple[int, ...], Step]:
+def _open_spikingjelly(
+    neuron: Any, dt: float
+) -> tuple[float, float | None, None, tuple[int, ...], Step]:
     neuron.reset()
     twin = copy.deepcopy(neuron).cpu().double()
     if "s" not in twin.supported_step_mode():
@@ -147,7 +179,13 @@ def _open_spikingjelly(neuron: Any, dt: float) -> tuple[float, float | None, Non
         twin(x)
         return twin.v
 
-    return _mean(twin.v_threshold), _mean(twin.tau) * dt if hasattr(twin, "tau") else None, None, (1,), step
+    return (
+        _mean(twin.v_threshold),
+        _mean(twin.tau) * dt if hasattr(twin, "tau") else None,
+        None,
+        (1,),
+        step,
+    )
 
 
 _OPEN = {"snntorch": _open_snntorch, "norse": _open_norse, "spikingjelly": _open_spikingjelly}

@@ -1,4 +1,6 @@
-"""The initial state of a network: what the theory says of the weights that were drawn, and what a batch of training data measures."""
+"""The initial state of a network: what the theory says of the weights that were drawn, and what a
+batch of training data measures.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,25 @@ if TYPE_CHECKING:
 
 
 def probe(
-    network: Network, engine: Any, inputs: Input, labels: np.ndarray, objective: Objective, strategy: Any, nu_input: float
+    network: Network,
+    engine: Any,
+    inputs: Input,
+    labels: np.ndarray,
+    objective: Objective,
+    strategy: Any,
+    nu_input: float,
 ) -> list[dict[str, Any]]:
     """A row for each population, from one batch.
 
-    `target_*`: mean and spread of U that the strategy aims at (None if it aims at none). `theory_*`: what the theory predicts from the
-    drawn weights and the measured rates of their sources. `free_mean`, `free_sigma` (over time and samples, root mean square over
-    neurons), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the theory has it; `mean`, `sigma`,
-    `sigma_neurons`: with reset. `rate` in Hz; `silent`, `saturated`: shares of neurons without a spike, and with more than half of the
-    highest possible rate 1/(2 dt); `grad`: norm of the gradient of the objective, by surrogate, of all afferent weights. A last row has
-    the `grad` of the readout.
+    `target_*`: mean and spread of U that the strategy aims at (None if it aims at none).
+    `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
+    sources. `free_mean`, `free_sigma` (over time and samples, root mean square over neurons),
+    `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the theory has
+    it; `mean`, `sigma`,
+    `sigma_neurons`: with reset. `rate` in Hz; `silent`, `saturated`: shares of neurons without a
+    spike, and with more than half of the highest possible rate 1/(2 dt); `grad`: norm of the
+    gradient of the objective, by surrogate, of all afferent weights. A last row has the `grad` of
+    the readout.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
     engine.step(network, inputs, labels, objective)
@@ -39,7 +50,9 @@ def probe(
         afferents = network.afferents(population.name)
         moments = activity.moments[population.name]
         per_neuron = activity.counts[population.name].double().mean(0) / duration
-        target_mu, target_sigma = strategy.target(population) if hasattr(strategy, "target") else (None, None)
+        target_mu, target_sigma = (
+            strategy.target(population) if hasattr(strategy, "target") else (None, None)
+        )
         theory_mu, theory_sigma = predicted(population, afferents, drive, noise, network.dt)
         rows.append(
             {
@@ -63,27 +76,52 @@ def probe(
         )
     nothing = dict.fromkeys(rows[0])
     readout = network.readout
-    rows.append(nothing | {"population": readout.name, "neurons": readout.units, "grad": _gradient_norm(network.afferents(readout.name))})
+    rows.append(
+        nothing
+        | {
+            "population": readout.name,
+            "neurons": readout.units,
+            "grad": _gradient_norm(network.afferents(readout.name)),
+        }
+    )
     network.zero_grad(set_to_none=True)
     return rows
 
 
 def _gradient_norm(afferents: list) -> float:
-    return math.sqrt(sum(float(projection.weight.grad.double().square().sum()) for projection in afferents))
+    return math.sqrt(
+        sum(float(projection.weight.grad.double().square().sum()) for projection in afferents)
+    )
 
 
-def predicted(population: Population, afferents: list, drive: dict[str, float], noise: dict[str, float], dt: float) -> tuple[float, float]:
-    """(mu_u, sigma_u) of the free potential from weights and rates in Hz, sums over afferent projections of n synapses.
+def predicted(
+    population: Population,
+    afferents: list,
+    drive: dict[str, float],
+    noise: dict[str, float],
+    dt: float,
+) -> tuple[float, float]:
+    """(mu_u, sigma_u) of the free potential from weights and rates in Hz, sums over afferent
+    projections of n synapses.
 
         mu_u = sum sign n <W> drive eps_bar,    sigma_u^2 = sum n <W^2> noise eps_hat
 
-    For spikes both are the rate of the source. For images `drive` is their mean per time step, and `noise` the rate of equal spread.
+    For spikes both are the rate of the source. For images `drive` is their mean per time step, and
+    `noise` the rate of equal spread.
     """
     mu_u, variance = 0.0, 0.0
     for projection in afferents:
-        eps_bar, eps_hat = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], dt)
+        eps_bar, eps_hat = psp_kernel_integrals(
+            population.tau_mem, population.tau_syn[projection.channel], dt
+        )
         n, source = projection.fan_in, projection.source
         weight = projection.weight.detach().double()
-        mu_u += population.signs[projection.channel] * n * float(weight.mean()) * drive[source] * eps_bar
+        mu_u += (
+            population.signs[projection.channel]
+            * n
+            * float(weight.mean())
+            * drive[source]
+            * eps_bar
+        )
         variance += n * noise[source] * float(weight.square().mean()) * eps_hat
     return mu_u, math.sqrt(variance)

@@ -1,8 +1,10 @@
-"""From a target spread of the membrane potential to weights, and back. Plain floats: no tensors, no networks.
+"""From a target spread of the membrane potential to weights, and back. Plain floats: no tensors, no
+networks.
 
-The free membrane potential (no reset) of a neuron with independent Poisson inputs is shot noise. An afferent projection of n synapses with
-weights W and presynaptic rate nu adds n nu eps_bar E[W] to its mean and n nu eps_hat E[W^2] to its variance (Rossbroich et al. 2022). The
-variance is the one over time, averaged over draws of the weights.
+The free membrane potential (no reset) of a neuron with independent Poisson inputs is shot noise. An
+afferent projection of n synapses with weights W and presynaptic rate nu adds n nu eps_bar E[W] to
+its mean and n nu eps_hat E[W^2] to its variance (Rossbroich et al. 2022). The variance is the one
+over time, averaged over draws of the weights.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Afferent:
-    """One projection onto a neuron: fan-in n, presynaptic rate nu (Hz) and the integrals of its PSP eps_bar, eps_hat (s).
+    """One projection onto a neuron: fan-in n, presynaptic rate nu (Hz) and the integrals of its PSP
+    eps_bar, eps_hat (s).
 
-    `recurrent`: the source lies in the target's own layer. Raises ValueError for a value that is not positive and finite.
+    `recurrent`: the source lies in the target's own layer. Raises ValueError for a value that is
+    not positive and finite.
     """
 
     n: int
@@ -29,10 +33,16 @@ class Afferent:
         if not self.n >= 1:
             raise ValueError(f"fan-in n = {self.n} must be at least 1")
         if not 0 < self.nu < math.inf:
-            raise ValueError(f"rate nu = {self.nu} Hz must be positive and finite; estimate it from the training set")
+            raise ValueError(
+                f"rate nu = {self.nu} Hz must be positive and finite; estimate it from the "
+                f"training set"
+            )
         for symbol, value in (("eps_bar", self.eps_bar), ("eps_hat", self.eps_hat)):
             if not 0 < value < math.inf:
-                raise ValueError(f"{symbol} = {value} s must be positive and finite; take it from psp_kernel_integrals")
+                raise ValueError(
+                    f"{symbol} = {value} s must be positive and finite; take it from "
+                    f"psp_kernel_integrals"
+                )
 
     @property
     def mean_gain(self) -> float:
@@ -45,16 +55,22 @@ class Afferent:
         return self.n * self.nu * self.eps_hat
 
 
-def membrane_statistics(afferents: Sequence[Afferent], weights: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Mean and spread (mu_u, sigma_u) of the free potential, given the (mu_w, sigma_w) of each afferent; inhibition has mu_w < 0.
+def membrane_statistics(
+    afferents: Sequence[Afferent], weights: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """Mean and spread (mu_u, sigma_u) of the free potential, given the (mu_w, sigma_w) of each
+    afferent; inhibition has mu_w < 0.
 
-        mu_u = sum_i n_i nu_i eps_bar_i mu_w,i,   sigma_u^2 = sum_i n_i nu_i eps_hat_i (sigma_w,i^2 + mu_w,i^2)
+        mu_u = sum_i n_i nu_i eps_bar_i mu_w,i,
+        sigma_u^2 = sum_i n_i nu_i eps_hat_i (sigma_w,i^2 + mu_w,i^2)
 
     Source: Rossbroich et al. 2022.
     """
     pairs = list(zip(afferents, weights, strict=True))
     mu_u = sum(afferent.mean_gain * mu_w for afferent, (mu_w, _) in pairs)
-    variance = sum(afferent.variance_gain * (sigma_w**2 + mu_w**2) for afferent, (mu_w, sigma_w) in pairs)
+    variance = sum(
+        afferent.variance_gain * (sigma_w**2 + mu_w**2) for afferent, (mu_w, sigma_w) in pairs
+    )
     return mu_u, math.sqrt(variance)
 
 
@@ -63,21 +79,28 @@ def sigma_u_from_xi(mu_u: float, xi: float, theta: float = 1.0) -> float:
 
         sigma_u = (theta - mu_u) / xi,   recommended 1 <= xi <= 3
 
-    Raises ValueError for xi <= 0 and for mu_u >= theta, where it is the mean that causes the spikes. Source: Rossbroich et al. 2022.
+    Raises ValueError for xi <= 0 and for mu_u >= theta, where it is the mean that causes the
+    spikes. Source: Rossbroich et al. 2022.
     """
     if not xi > 0:
         raise ValueError(f"xi = {xi} must be positive; 1 to 3 is recommended")
     if not mu_u < theta:
-        raise ValueError(f"mu_u = {mu_u} must lie below theta = {theta}: at or above it the mean causes the spikes, not the fluctuations")
+        raise ValueError(
+            f"mu_u = {mu_u} must lie below theta = {theta}: at or above it the mean causes the "
+            f"spikes, not the fluctuations"
+        )
     return (theta - mu_u) / xi
 
 
 def variance_shares(recurrent: Sequence[bool], alpha: float) -> list[float]:
-    """Share of the variance for each of K_ff feed-forward and K_rec recurrent afferents (`recurrent` tells which is which).
+    """Share of the variance for each of K_ff feed-forward and K_rec recurrent afferents
+    (`recurrent` tells which is which).
 
-        alpha / K_ff for a feed-forward one, (1 - alpha) / K_rec for a recurrent one; 1 / K each if all are of one kind
+        alpha / K_ff for a feed-forward one, (1 - alpha) / K_rec for a recurrent one; 1 / K each if
+        all are of one kind
 
-    Raises ValueError for an alpha outside (0, 1) if both kinds exist. Source: Rossbroich et al. 2022.
+    Raises ValueError for an alpha outside (0, 1) if both kinds exist. Source: Rossbroich et al.
+    2022.
     """
     k_rec = sum(recurrent)
     k_ff = len(recurrent) - k_rec
@@ -87,10 +110,14 @@ def variance_shares(recurrent: Sequence[bool], alpha: float) -> list[float]:
     return [(1 - alpha) / k_rec if own else alpha / k_ff for own in recurrent]
 
 
-def normal_weights(afferents: Sequence[Afferent], *, sigma_u: float, mu_u: float = 0.0, alpha: float = 0.9) -> list[tuple[float, float]]:
-    """The (mu_w, sigma_w) of each afferent of a population whose free potential is to have mean mu_u and spread sigma_u.
+def normal_weights(
+    afferents: Sequence[Afferent], *, sigma_u: float, mu_u: float = 0.0, alpha: float = 0.9
+) -> list[tuple[float, float]]:
+    """The (mu_w, sigma_w) of each afferent of a population whose free potential is to have mean
+    mu_u and spread sigma_u.
 
-        mu_w = mu_u / sum_j n_j nu_j eps_bar_j   (the same for all),   sigma_w,i^2 = share_i sigma_u^2 / (n_i nu_i eps_hat_i) - mu_w^2
+        mu_w = mu_u / sum_j n_j nu_j eps_bar_j   (the same for all),
+        sigma_w,i^2 = share_i sigma_u^2 / (n_i nu_i eps_hat_i) - mu_w^2
 
     with share_i from `variance_shares`. Raises ValueError where sigma_w^2 <= 0.
     Source: Rossbroich et al. 2022, there with one rate for all afferents.
@@ -98,15 +125,20 @@ def normal_weights(afferents: Sequence[Afferent], *, sigma_u: float, mu_u: float
     _check_sigma_u(sigma_u)
     mu_w = mu_u / sum(afferent.mean_gain for afferent in afferents)
     shares = variance_shares([afferent.recurrent for afferent in afferents], alpha)
-    return [(mu_w, _sigma_w(afferent, share * sigma_u**2, mu_w)) for afferent, share in zip(afferents, shares)]
+    return [
+        (mu_w, _sigma_w(afferent, share * sigma_u**2, mu_w))
+        for afferent, share in zip(afferents, shares)
+    ]
 
 
 def dale_exponential(
     ff: Afferent, inh: Afferent, rec: Afferent | None = None, *, sigma_u: float, alpha: float = 0.9
 ) -> tuple[float, float, float | None]:
-    """Rates (lambda_ff, lambda_inh, lambda_rec) of the exponential weights of a population that obeys Dale's law.
+    """Rates (lambda_ff, lambda_inh, lambda_rec) of the exponential weights of a population that
+    obeys Dale's law.
 
-        W_i ~ Exp(lambda_i),   lambda_i = 1 / s_i with the scales s_i of `_dale_scales` for E[Z^2] = 2
+        W_i ~ Exp(lambda_i),
+        lambda_i = 1 / s_i with the scales s_i of `_dale_scales` for E[Z^2] = 2
 
     lambda_rec is None without recurrent excitation. Source: Rossbroich et al. 2022.
     """
@@ -117,26 +149,41 @@ def dale_exponential(
 def dale_lognormal(
     ff: Afferent, inh: Afferent, rec: Afferent | None = None, *, sigma_u: float, alpha: float = 0.9
 ) -> tuple[float, float, float | None]:
-    """Locations (m_ff, m_inh, m_rec) of the log-normal weights of a population that obeys Dale's law.
+    """Locations (m_ff, m_inh, m_rec) of the log-normal weights of a population that obeys Dale's
+    law.
 
-        W_i ~ LogNormal(m_i, 1),   m_i = log s_i with the scales s_i of `_dale_scales` for E[Z^2] = e^2
+        W_i ~ LogNormal(m_i, 1),
+        m_i = log s_i with the scales s_i of `_dale_scales` for E[Z^2] = e^2
 
-    m_rec is None without recurrent excitation. Source: derived here from the three conditions in Rossbroich et al. 2022.
+    m_rec is None without recurrent excitation. Source: derived here from the three conditions in
+    Rossbroich et al. 2022.
     """
-    ff_scale, inh_scale, rec_scale = _dale_scales(ff, inh, rec, sigma_u, alpha, second_moment=math.e**2)
+    ff_scale, inh_scale, rec_scale = _dale_scales(
+        ff, inh, rec, sigma_u, alpha, second_moment=math.e**2
+    )
     return math.log(ff_scale), math.log(inh_scale), None if rec is None else math.log(rec_scale)
 
 
 def _dale_scales(
-    ff: Afferent, inh: Afferent, rec: Afferent | None, sigma_u: float, alpha: float, second_moment: float
+    ff: Afferent,
+    inh: Afferent,
+    rec: Afferent | None,
+    sigma_u: float,
+    alpha: float,
+    second_moment: float,
 ) -> tuple[float, float, float]:
-    """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 whose shape Z is the same for the three projections.
+    """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 whose shape Z is the same for the
+    three projections.
 
     With m_i = n_i nu_i eps_bar_i and v_i = n_i nu_i eps_hat_i the three conditions are
-        (c) feed-forward : recurrent share is alpha : 1 - alpha     v_ff s_ff^2 / (v_rec s_rec^2) = alpha / (1 - alpha)
-        (a) excitation and inhibition cancel, whatever E[Z] is      m_ff s_ff + m_rec s_rec = m_inh s_inh
-        (b) the spread is sigma_u                                   E[Z^2] (v_ff s_ff^2 + v_rec s_rec^2 + v_inh s_inh^2) = sigma_u^2
-    (c) gives s_rec / s_ff, then (a) s_inh / s_ff, then (b) s_ff. Without recurrent excitation s_rec = 0.
+        (c) feed-forward : recurrent share is alpha : 1 - alpha     v_ff s_ff^2 / (v_rec s_rec^2)
+        = alpha / (1 - alpha)
+        (a) excitation and inhibition cancel, whatever E[Z] is      m_ff s_ff + m_rec s_rec =
+        m_inh s_inh
+        (b) the spread is sigma_u                                   E[Z^2] (v_ff s_ff^2 + v_rec
+        s_rec^2 + v_inh s_inh^2) = sigma_u^2
+    (c) gives s_rec / s_ff, then (a) s_inh / s_ff, then (b) s_ff. Without recurrent excitation s_rec
+    = 0.
     """
     _check_sigma_u(sigma_u)
     if rec is None:
@@ -146,7 +193,9 @@ def _dale_scales(
         rec_ratio = math.sqrt((1 - alpha) * ff.variance_gain / (alpha * rec.variance_gain))
         rec_mean, rec_variance = rec.mean_gain, rec.variance_gain
     inh_ratio = (ff.mean_gain + rec_mean * rec_ratio) / inh.mean_gain
-    variance = second_moment * (ff.variance_gain + rec_variance * rec_ratio**2 + inh.variance_gain * inh_ratio**2)
+    variance = second_moment * (
+        ff.variance_gain + rec_variance * rec_ratio**2 + inh.variance_gain * inh_ratio**2
+    )
     ff_scale = sigma_u / math.sqrt(variance)
     return ff_scale, inh_ratio * ff_scale, rec_ratio * ff_scale
 
@@ -156,17 +205,24 @@ def _sigma_w(afferent: Afferent, variance: float, mu_w: float) -> float:
     sigma_w_squared = variance / afferent.variance_gain - mu_w**2
     if not sigma_w_squared > 0:
         raise ValueError(
-            f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz and mu_w = {mu_w:.3g}: the mean weight alone "
-            f"causes more than the wanted variance {variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) or more inputs"
+            f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz and "
+            f"mu_w = {mu_w:.3g}: the mean weight alone "
+            f"causes more than the wanted variance {variance:.3g}; take mu_u closer to 0, a larger "
+            f"sigma_u (a smaller xi) or more inputs"
         )
     return math.sqrt(sigma_w_squared)
 
 
 def _check_sigma_u(sigma_u: float) -> None:
     if not 0 < sigma_u < math.inf:
-        raise ValueError(f"sigma_u = {sigma_u} must be positive and finite; theta / 3 to theta is recommended")
+        raise ValueError(
+            f"sigma_u = {sigma_u} must be positive and finite; theta / 3 to theta is recommended"
+        )
 
 
 def _check_alpha(alpha: float) -> None:
     if not 0 < alpha < 1:
-        raise ValueError(f"alpha = {alpha}, the feed-forward share of the variance, must lie between 0 and 1 in a recurrent population")
+        raise ValueError(
+            f"alpha = {alpha}, the feed-forward share of the variance, must lie between 0 and 1 in "
+            f"a recurrent population"
+        )

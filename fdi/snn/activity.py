@@ -9,7 +9,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and variance of each neuron's potential over time and samples, [*shape]: with reset as simulated, and free of reset.
+    """Mean and variance of each neuron's potential over time and samples, [*shape]: with reset as
+    simulated, and free of reset.
 
     The spread of the theory, sigma_u, is the root of the mean over neurons of `free_variance`.
     """
@@ -22,11 +23,13 @@ class Moments:
 
 @dataclass
 class Activity:
-    """Traces of a trial. Time is the first axis and step t holds the state after the update of that step, U[t+1].
+    """Traces of a trial. Time is the first axis and step t holds the state after the update of that
+    step, U[t+1].
 
-    `readout`: [T, B, classes]. `counts`: spikes of each hidden population summed over time, [B, *shape].
-    On demand, by population name, [T, B, *shape]: `spikes`, `potentials`, and `free`, the potential that the same input current would
-    cause without reset (what the theory describes); and `moments` of the potentials, which need no traces.
+    `readout`: [T, B, classes]. `counts`: spikes of each hidden population summed over time, [B,
+    *shape]. On demand, by population name, [T, B, *shape]: `spikes`, `potentials`, and `free`, the
+    potential that the same input current would cause without reset (what the theory describes); and
+    `moments` of the potentials, which need no traces.
     """
 
     readout: Tensor

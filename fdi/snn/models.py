@@ -1,7 +1,9 @@
-"""Architectures: how populations and projections are laid out. Every builder returns a Network with zero weights; `fdi.init` draws them.
+"""Architectures: how populations and projections are laid out. Every builder returns a Network with
+zero weights; `fdi.init` draws them.
 
-All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set. Depth is one number: `depth` layers,
-lists shorter than that repeat their last value, longer ones are cut; without `depth` the longest list counts.
+All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set.
+Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
+are cut; without `depth` the longest list counts.
 """
 
 from __future__ import annotations
@@ -36,12 +38,18 @@ def dense(
 ) -> Network:
     """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
 
-    `hidden`: units a layer. `readout_tau_mem`: None means the duration of the trial. Times in seconds.
+    `hidden`: units a layer. `readout_tau_mem`: None means the duration of the trial. Times in
+    seconds.
     """
     (sizes,) = _per_layer(depth, hidden=hidden)
-    layers = [(Population(f"h{i}", (n,), tau_mem, (tau_syn,), theta=theta, beta=beta),) for i, n in enumerate(sizes, 1)]
+    layers = [
+        (Population(f"h{i}", (n,), tau_mem, (tau_syn,), theta=theta, beta=beta),)
+        for i, n in enumerate(sizes, 1)
+    ]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return assemble(input_shape, layers, readout, dt, all_to_all, all_to_all if recurrent else None, skip)
+    return assemble(
+        input_shape, layers, readout, dt, all_to_all, all_to_all if recurrent else None, skip
+    )
 
 
 def conv(
@@ -66,22 +74,35 @@ def conv(
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-3,
 ) -> Network:
-    """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width); (units,) is read as one channel.
+    """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width);
+    (units,) is read as one channel.
 
-    `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of the recurrent kernels (odd; 0: none).
-    Times in seconds.
+    `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of
+    the recurrent kernels (odd; 0: none). Times in seconds.
     """
     shape = _image(input_shape)
     layers, geometry = [], []
-    sizes = _per_layer(depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding)
+    sizes = _per_layer(
+        depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding
+    )
     for i, (n, window, *kernels) in enumerate(zip(*sizes), 1):
-        population = Population(f"h{i}", conv_shape(shape, n, *kernels), tau_mem, (tau_syn,), theta=theta, beta=beta, pool=window)
+        population = Population(
+            f"h{i}",
+            conv_shape(shape, n, *kernels),
+            tau_mem,
+            (tau_syn,),
+            theta=theta,
+            beta=beta,
+            pool=window,
+        )
         layers.append((population,))
         geometry.append(kernels)
         shape = population.pooled_shape
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     recurrent = recurrent_convolution(recurrent_kernel) if recurrent_kernel else None
-    return assemble(_image(input_shape), layers, readout, dt, convolution(geometry), recurrent, skip)
+    return assemble(
+        _image(input_shape), layers, readout, dt, convolution(geometry), recurrent, skip
+    )
 
 
 def dale(
@@ -104,18 +125,24 @@ def dale(
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-3,
 ) -> Network:
-    """Layers of an excitatory and an inhibitory population that obey Dale's law; the excitatory one drives what is above.
+    """Layers of an excitatory and an inhibitory population that obey Dale's law; the excitatory one
+    drives what is above.
 
-    Within a layer inhibition reaches both populations, and so does excitation if `recurrent_excitation`. Times in seconds.
+    Within a layer inhibition reaches both populations, and so does excitation if
+    `recurrent_excitation`. Times in seconds.
     """
-    constants = dict(tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta)
+    constants = dict(
+        tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta
+    )
     sizes = zip(*_per_layer(depth, excitatory=excitatory, inhibitory=inhibitory))
     layers = [
         (Population(f"e{i}", (n_exc,), **constants), Population(f"i{i}", (n_inh,), **constants))
         for i, (n_exc, n_inh) in enumerate(sizes, 1)
     ]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return assemble(input_shape, layers, readout, dt, all_to_all, all_to_all, skip, recurrent_excitation)
+    return assemble(
+        input_shape, layers, readout, dt, all_to_all, all_to_all, skip, recurrent_excitation
+    )
 
 
 def dale_conv(
@@ -143,26 +170,49 @@ def dale_conv(
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-3,
 ) -> Network:
-    """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every projection but the readout's is a convolution.
+    """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every
+    projection but the readout's is a convolution.
 
     `recurrent_kernel`: edge of the kernels within a layer (odd). Times in seconds.
     """
-    constants = dict(tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta)
+    constants = dict(
+        tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta
+    )
     shape, layers, geometry = _image(input_shape), [], []
-    sizes = _per_layer(depth, excitatory=excitatory, inhibitory=inhibitory, pool=pool, kernel=kernel, stride=stride, padding=padding)
+    sizes = _per_layer(
+        depth,
+        excitatory=excitatory,
+        inhibitory=inhibitory,
+        pool=pool,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+    )
     for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
         layer = tuple(
-            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), pool=window, **constants) for kind, n in (("e", n_exc), ("i", n_inh))
+            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), pool=window, **constants)
+            for kind, n in (("e", n_exc), ("i", n_inh))
         )
         layers.append(layer)
         geometry.append(kernels)
         shape = layer[0].pooled_shape
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     recurrent = recurrent_convolution(recurrent_kernel)
-    return assemble(_image(input_shape), layers, readout, dt, convolution(geometry), recurrent, skip, recurrent_excitation)
+    return assemble(
+        _image(input_shape),
+        layers,
+        readout,
+        dt,
+        convolution(geometry),
+        recurrent,
+        skip,
+        recurrent_excitation,
+    )
 
 
-def _readout(classes: int, steps: int, dt: float, tau_mem: float | None, tau_syn: float, u_init: float) -> Population:
+def _readout(
+    classes: int, steps: int, dt: float, tau_mem: float | None, tau_syn: float, u_init: float
+) -> Population:
     tau_mem = steps * dt if tau_mem is None else tau_mem
     return Population("readout", (classes,), tau_mem, (tau_syn,), u_init=u_init, spiking=False)
 
@@ -174,7 +224,9 @@ def _image(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
     """Each size as a list of `depth` values."""
-    lists = {name: [value] if isinstance(value, int) else list(value) for name, value in sizes.items()}
+    lists = {
+        name: [value] if isinstance(value, int) else list(value) for name, value in sizes.items()
+    }
     for name, values in lists.items():
         if not values or min(values) < (0 if name == "padding" else 1):
             raise ValueError(f"{name} = {values} must be positive integers, one per layer")

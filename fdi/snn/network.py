@@ -12,9 +12,11 @@ INPUT = "input"
 
 
 class Network(nn.Module):
-    """Layers of hidden populations, the projections between them, and a readout; all that engines, strategies and figures need to know.
+    """Layers of hidden populations, the projections between them, and a readout; all that engines,
+    strategies and figures need to know.
 
-    `layers`: the hidden populations, one tuple a layer (two populations in a Dale layer), from the input up.
+    `layers`: the hidden populations, one tuple a layer (two populations in a Dale layer), from the
+    input up.
     `readout`: the population that does not spike; its units are the classes.
     `projections`: every weight of the network; sources are population names or "input".
     `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds.
@@ -31,7 +33,12 @@ class Network(nn.Module):
         super().__init__()
         if not dt > 0:
             raise ValueError(f"the time step dt = {dt} s must be positive")
-        self.input_shape, self.layers, self.readout, self.dt = tuple(input_shape), layers, readout, dt
+        self.input_shape, self.layers, self.readout, self.dt = (
+            tuple(input_shape),
+            layers,
+            readout,
+            dt,
+        )
         self.projections = nn.ModuleList(projections)
 
     @property
@@ -51,7 +58,9 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def constrain(self) -> None:
-        """Dale's law: clamp the weights that must not change sign at zero (after every optimizer step)."""
+        """Dale's law: clamp the weights that must not change sign at zero (after every optimizer
+        step).
+        """
         for projection in self.projections:
             if projection.nonnegative:
                 projection.weight.clamp_(min=0)

@@ -1,4 +1,6 @@
-"""What training minimizes: the task loss on the readout and the activity regularizers on spike counts, each a mean over samples."""
+"""What training minimizes: the task loss on the readout and the activity regularizers on spike
+counts, each a mean over samples.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ REDUCTIONS = {
 
 @dataclass(frozen=True)
 class UpperBound:
-    """strength mean(relu(n_bar - threshold)^2), n_bar the spike count of a trial averaged over units.
+    """strength mean(relu(n_bar - threshold)^2), n_bar the spike count of a trial averaged over
+    units.
 
-    `axes`: how many trailing axes of the population are averaged; None: all but the channels, or all units of a fully connected one.
+    `axes`: how many trailing axes of the population are averaged; None: all but the channels, or
+    all units of a fully connected one.
     """
 
     strength: float
@@ -47,9 +51,11 @@ class LowerBound:
 
 @dataclass(frozen=True)
 class Objective:
-    """loss = task_weight * cross-entropy(readout reduced over time) + the bounds summed over hidden populations.
+    """loss = task_weight * cross-entropy(readout reduced over time) + the bounds summed over hidden
+    populations.
 
-    `readout`: "max" over time (the paper), "mean" over time, or the "last" step. `task_weight` is 0 while priming.
+    `readout`: "max" over time (the paper), "mean" over time, or the "last" step. `task_weight` is 0
+    while priming.
     """
 
     readout: str = "max"
@@ -59,7 +65,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.readout not in REDUCTIONS:
-            raise ValueError(f"readout = {self.readout!r} is unknown; choose one of {', '.join(REDUCTIONS)}")
+            raise ValueError(
+                f"readout = {self.readout!r} is unknown; choose one of {', '.join(REDUCTIONS)}"
+            )
 
     def logits(self, readout_TBK: Tensor) -> Tensor:
         """[T, B, classes] -> [B, classes]."""
@@ -73,4 +81,7 @@ class Objective:
         """Sum of the bounds over hidden populations, of each sample, [B]."""
         bounds = [bound for bound in (self.upper, self.lower) if bound is not None]
         first = next(iter(counts.values()))
-        return sum((bound.per_sample(n) for bound in bounds for n in counts.values()), torch.zeros_like(first.flatten(1)[:, 0]))
+        return sum(
+            (bound.per_sample(n) for bound in bounds for n in counts.values()),
+            torch.zeros_like(first.flatten(1)[:, 0]),
+        )

@@ -1,4 +1,6 @@
-"""What a training or evaluation step reports: sums over samples, so that the parts of a batch or of an epoch add up."""
+"""What a training or evaluation step reports: sums over samples, so that the parts of a batch or of
+an epoch add up.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Outcome:
-    """Sums over `samples`: cross-entropy `task`, `regularizer`, `correct` predictions, and spikes of each neuron, counts[name] [*shape]."""
+    """Sums over `samples`: cross-entropy `task`, `regularizer`, `correct` predictions, and spikes
+    of each neuron, counts[name] [*shape].
+    """
 
     samples: int
     task: float

@@ -10,11 +10,14 @@ _CONVOLUTION = {1: F.conv1d, 2: F.conv2d}
 
 
 class Projection(nn.Module):
-    """X = W S: what a source's spikes deliver to one synaptic channel of the target, dense or as a convolution.
+    """X = W S: what a source's spikes deliver to one synaptic channel of the target, dense or as a
+    convolution.
 
-    `weight`: [target units, source units], or [target channels, source channels, *kernel] with `stride` and `padding` for a convolution.
+    `weight`: [target units, source units], or [target channels, source channels, *kernel] with
+    `stride` and `padding` for a convolution.
     `recurrent`: the source is in the target's own layer (it is then seen without pooling).
-    `channel`: index into the target's synaptic channels. `nonnegative`: Dale's law, the channel carries the sign.
+    `channel`: index into the target's synaptic channels. `nonnegative`: Dale's law, the channel
+    carries the sign.
     """
 
     def __init__(
@@ -51,14 +54,23 @@ class Projection(nn.Module):
     def forward(self, spikes: Tensor) -> Tensor:
         """[B, *source shape] -> [B, *target shape]."""
         if self.convolutional:
-            return _CONVOLUTION[self.weight.ndim - 2](spikes, self.weight, stride=self.stride, padding=self.padding)
+            return _CONVOLUTION[self.weight.ndim - 2](
+                spikes, self.weight, stride=self.stride, padding=self.padding
+            )
         return F.linear(spikes.flatten(1), self.weight)
 
     def extra_repr(self) -> str:
         conv = f", stride={self.stride}, padding={self.padding}" if self.convolutional else ""
-        return f"{self.name}, {tuple(self.weight.shape)}, channel={self.channel}, recurrent={self.recurrent}{conv}"
+        return (
+            f"{self.name}, {tuple(self.weight.shape)}, channel={self.channel}, "
+            f"recurrent={self.recurrent}{conv}"
+        )
 
 
-def conv_shape(shape: tuple[int, ...], filters: int, kernel: int, stride: int, padding: int) -> tuple[int, ...]:
-    """Shape (filters, *edges) of a convolution over `shape` (channels, *edges): edge' = (edge + 2 padding - kernel) // stride + 1."""
+def conv_shape(
+    shape: tuple[int, ...], filters: int, kernel: int, stride: int, padding: int
+) -> tuple[int, ...]:
+    """Shape (filters, *edges) of a convolution over `shape` (channels, *edges): edge' = (edge + 2
+    padding - kernel) // stride + 1.
+    """
     return (filters, *((edge + 2 * padding - kernel) // stride + 1 for edge in shape[1:]))

@@ -1,4 +1,6 @@
-"""The postsynaptic potential (PSP) of one spike, and the two integrals of it that the theory needs."""
+"""The postsynaptic potential (PSP) of one spike, and the two integrals of it that the theory
+needs.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,16 @@ import numpy as np
 def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     """Response of the membrane to one spike through a weight of 1, as the simulator computes it.
 
-        k[t+1] = beta_m k[t] + (1 - beta_m) beta_s^t,   k[0] = 0,   beta_m = exp(-dt / tau_mem),   beta_s = exp(-dt / tau_syn)
-        hence k[t] = (1 - beta_m) (beta_m^t - beta_s^t) / (beta_m - beta_s), computed without cancellation where the two decays are close
+        k[t+1] = beta_m k[t] + (1 - beta_m) beta_s^t,
+        k[0] = 0,
+        beta_m = exp(-dt / tau_mem),
+        beta_s = exp(-dt / tau_syn)
+        hence k[t] = (1 - beta_m) (beta_m^t - beta_s^t) / (beta_m - beta_s), computed without
+        cancellation where the two decays are close
 
-    Times in seconds. Returns float64 [T] with T = int(10 max(tau_mem, tau_syn) / dt), in units of potential.
-    Raises ValueError for a time that is not positive and finite, and for a dt too long to see any response.
-    Source: Rossbroich et al. 2022 and the authors' code.
+    Times in seconds. Returns float64 [T] with T = int(10 max(tau_mem, tau_syn) / dt), in units of
+    potential. Raises ValueError for a time that is not positive and finite, and for a dt too long
+    to see any response. Source: Rossbroich et al. 2022 and the authors' code.
     """
     for symbol, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn), ("dt", dt)):
         if not (0 < value < math.inf):
@@ -24,7 +30,10 @@ def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     slow = max(tau_mem, tau_syn)
     steps = int(10 * slow / dt)
     if steps < 2:
-        raise ValueError(f"dt = {dt} s leaves no response of tau_mem = {tau_mem} s and tau_syn = {tau_syn} s; use a dt below {slow} s")
+        raise ValueError(
+            f"dt = {dt} s leaves no response of tau_mem = {tau_mem} s and tau_syn = {tau_syn} s; "
+            f"use a dt below {slow} s"
+        )
     t = np.arange(steps)
     gap = dt * abs(1 / tau_mem - 1 / tau_syn)
     ratio = np.expm1(-gap * t) / math.expm1(-gap) if gap else t.astype(np.float64)
@@ -38,7 +47,8 @@ def psp_kernel_integrals(tau_mem: float, tau_syn: float, dt: float) -> tuple[flo
         eps_bar = sum_t k[t] dt,   eps_hat = sum_t k[t]^2 dt
 
     Times in seconds, both results in seconds. Raises ValueError like `psp_kernel`.
-    Source: Rossbroich et al. 2022 and the authors' code, which use the discrete kernel (at dt = 2 ms eps_hat is 22 % above its limit).
+    Source: Rossbroich et al. 2022 and the authors' code, which use the discrete kernel (at dt = 2
+    ms eps_hat is 22 % above its limit).
     """
     kernel = psp_kernel(tau_mem, tau_syn, dt)
     return float(kernel.sum() * dt), float(np.square(kernel).sum() * dt)
@@ -49,8 +59,8 @@ def psp_kernel_integrals_analytical(tau_mem: float, tau_syn: float) -> tuple[flo
 
         eps_bar = tau_syn,   eps_hat = tau_syn^2 / (2 (tau_syn + tau_mem))
 
-    Times in seconds, both results in seconds. Raises ValueError for a time that is not positive and finite.
-    Source: Rossbroich et al. 2022.
+    Times in seconds, both results in seconds. Raises ValueError for a time that is not positive and
+    finite. Source: Rossbroich et al. 2022.
     """
     for symbol, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
         if not (0 < value < math.inf):
@@ -59,10 +69,14 @@ def psp_kernel_integrals_analytical(tau_mem: float, tau_syn: float) -> tuple[flo
 
 
 def constant_input_rate(mean_square: float, tau_mem: float, tau_syn: float, dt: float) -> float:
-    """Rate in Hz at which Poisson spikes would spread the potential as much as a constant analogue input x does in its steady state.
+    """Rate in Hz at which Poisson spikes would spread the potential as much as a constant analogue
+    input x does in its steady state.
 
-        Var(U) = n sigma_w^2 E[x^2] / (1 - beta_s)^2 = n sigma_w^2 nu eps_hat   hence   nu = E[x^2] / ((1 - beta_s)^2 eps_hat)
+        Var(U) = n sigma_w^2 E[x^2] / (1 - beta_s)^2 = n sigma_w^2 nu eps_hat   hence   nu =
+        E[x^2] / ((1 - beta_s)^2 eps_hat)
 
     The spread of a constant input is over neurons and images, not over time. Source: derived here.
     """
-    return mean_square / (math.expm1(-dt / tau_syn) ** 2 * psp_kernel_integrals(tau_mem, tau_syn, dt)[1])
+    return mean_square / (
+        math.expm1(-dt / tau_syn) ** 2 * psp_kernel_integrals(tau_mem, tau_syn, dt)[1]
+    )

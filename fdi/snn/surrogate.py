@@ -7,7 +7,9 @@ from torch import Tensor
 
 
 class SuperSpike(torch.autograd.Function):
-    """S = H(V), with the surrogate derivative dS/dV = 1 / (beta |V| + 1)^2; V = U - theta (Zenke & Ganguli 2018)."""
+    """S = H(V), with the surrogate derivative dS/dV = 1 / (beta |V| + 1)^2; V = U - theta (Zenke &
+    Ganguli 2018).
+    """
 
     @staticmethod
     def forward(ctx, v: Tensor, beta: float) -> Tensor:

@@ -1,4 +1,6 @@
-"""Wiring: which projections an architecture has, and how one is laid out between two populations."""
+"""Wiring: which projections an architecture has, and how one is laid out between two
+populations.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,15 @@ def assemble(
     skip: bool,
     recurrent_excitation: bool = True,
 ) -> Network:
-    """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself; the readout to the top.
+    """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself;
+    the readout to the top.
 
     The first population of a layer drives the layers above; a second one inhibits its own layer.
     """
-    sources: list[Source] = [(INPUT, tuple(input_shape)), *((layer[0].name, layer[0].pooled_shape) for layer in layers)]
+    sources: list[Source] = [
+        (INPUT, tuple(input_shape)),
+        *((layer[0].name, layer[0].pooled_shape) for layer in layers),
+    ]
     projections = []
     for i, layer in enumerate(layers):
         law = dict(nonnegative=len(layer) > 1)
@@ -37,7 +43,9 @@ def assemble(
             for channel, population in enumerate(layer if recurrent else ()):
                 if len(layer) == 1 or channel == 1 or recurrent_excitation:
                     source = (population.name, population.shape)
-                    projections.append(recurrent(source, target, i, recurrent=True, channel=channel, **law))
+                    projections.append(
+                        recurrent(source, target, i, recurrent=True, channel=channel, **law)
+                    )
     projections.append(all_to_all(sources[-1], readout))
     return Network(input_shape, layers, readout, projections, dt)
 
@@ -48,7 +56,9 @@ def all_to_all(source: Source, target: Population, layer: int = 0, **options) ->
 
 
 def convolution(geometry: list[Sequence[int]]) -> Connect:
-    """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has the target's shape."""
+    """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has
+    the target's shape.
+    """
 
     def connect(source: Source, target: Population, layer: int, **options) -> Projection:
         name, shape = source
@@ -60,18 +70,35 @@ def convolution(geometry: list[Sequence[int]]) -> Connect:
             kernels = [a + 2 * padding - (b - 1) * stride for a, b in edges]
         else:
             kernels = [kernel] * len(edges)
-        return Projection(name, target.name, (target.shape[0], shape[0], *kernels), stride=stride, padding=padding, **options)
+        return Projection(
+            name,
+            target.name,
+            (target.shape[0], shape[0], *kernels),
+            stride=stride,
+            padding=padding,
+            **options,
+        )
 
     return connect
 
 
 def recurrent_convolution(kernel: int) -> Connect:
     if kernel % 2 == 0:
-        raise ValueError(f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use {kernel + 1}")
+        raise ValueError(
+            f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use "
+            f"{kernel + 1}"
+        )
 
     def connect(source: Source, target: Population, layer: int, **options) -> Projection:
         name, shape = source
         window = (kernel,) * (len(shape) - 1)
-        return Projection(name, target.name, (target.shape[0], shape[0], *window), stride=1, padding=kernel // 2, **options)
+        return Projection(
+            name,
+            target.name,
+            (target.shape[0], shape[0], *window),
+            stride=1,
+            padding=kernel // 2,
+            **options,
+        )
 
     return connect

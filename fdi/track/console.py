@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from fdi.snn.outcome import Outcome
@@ -16,7 +23,9 @@ from fdi.snn.outcome import Outcome
 class Reporter:
     """Shows the epochs of one training."""
 
-    def __init__(self, console: Console, epochs: int, samples: int, bar: Progress | None, done: int) -> None:
+    def __init__(
+        self, console: Console, epochs: int, samples: int, bar: Progress | None, done: int
+    ) -> None:
         self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
         self.epoch, self.valid = done, ""
         self.task = None if bar is None else bar.add_task("", total=epochs, completed=done, what="")
@@ -33,13 +42,18 @@ class Reporter:
         self.valid = f"{validation}rate {min(rates):.1f}-{max(rates):.1f} Hz"
         if self.bar is None:
             self.console.print(
-                f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {row['phase']}  loss {row['train/loss']:.4f}  "
+                f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {row['phase']}  loss "
+                f"{row['train/loss']:.4f}  "
                 f"accuracy {row['train/accuracy']:.3f}  {self.valid}  {row['seconds']:.2f} s",
                 soft_wrap=True,
                 highlight=False,
             )
         else:
-            self.bar.update(self.task, completed=self.epoch, what=f"accuracy {row['train/accuracy']:.3f}  {self.valid}")
+            self.bar.update(
+                self.task,
+                completed=self.epoch,
+                what=f"accuracy {row['train/accuracy']:.3f}  {self.valid}",
+            )
 
 
 @contextmanager
@@ -82,10 +96,15 @@ _PROBE_LINES = (
 
 def probe_table(rows: list[dict[str, Any]], title: str) -> Table:
     """The rows of fdi.init.probe for a person, a column a population."""
-    table = Table(title=title, caption="U in units where rest is 0; without reset, as the theory has it, unless said")
+    table = Table(
+        title=title,
+        caption="U in units where rest is 0; without reset, as the theory has it, unless said",
+    )
     table.add_column("")
     for row in rows:
         table.add_column(row["population"], justify="right")
     for label, key, style in _PROBE_LINES:
-        table.add_row(label, *("-" if row[key] is None else format(row[key], style) for row in rows))
+        table.add_row(
+            label, *("-" if row[key] is None else format(row[key], style) for row in rows)
+        )
     return table

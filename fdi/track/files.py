@@ -1,4 +1,6 @@
-"""Files of a run: each is written under a temporary name and renamed, so that a kill leaves the old file or the new one."""
+"""Files of a run: each is written under a temporary name and renamed, so that a kill leaves the old
+file or the new one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ SWEEPS = "sweeps"  # folder of the plans of sweeps, beside runs/
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it becomes `path` when the block ends well and is gone otherwise."""
+    """A temporary path beside `path` to write to; it becomes `path` when the block ends well and is
+    gone otherwise.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -40,6 +44,17 @@ def read_json(path: Path) -> Any | None:
 
 
 def write_status(directory: Path, state: str, **details: Any) -> None:
-    """status.json: `state` is running, done, probed, failed or interrupted; `details` are epoch, epochs, error."""
+    """status.json: `state` is running, done, probed, failed or interrupted; `details` are epoch,
+    epochs, error.
+    """
     updated = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_json(directory / STATUS, {"state": state, **details, "pid": os.getpid(), "host": os.uname().nodename, "updated": updated})
+    write_json(
+        directory / STATUS,
+        {
+            "state": state,
+            **details,
+            "pid": os.getpid(),
+            "host": os.uname().nodename,
+            "updated": updated,
+        },
+    )

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed since; a second Ctrl-C does not wait for its call.
+    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed since; a second Ctrl-C
+    does not wait for its call.
 
-    Where Ctrl-C is ignored, or outside the main thread, nothing changes and the function does nothing.
+    Where Ctrl-C is ignored, or outside the main thread, nothing changes and the function does
+    nothing.
     """
     before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():

@@ -1,8 +1,9 @@
 """One process at a time works on a cell, on one machine or on several that share the folder.
 
-The holder has an flock on `.lock`, which the system releases however the process ends. Not every shared file system carries an flock to
-other machines, so the holder also writes its name into the file and touches it every BEAT seconds: a lock of another machine counts as
-held while it is younger than STALE. Clocks of machines must agree within a minute.
+The holder has an flock on `.lock`, which the system releases however the process ends. Not every
+shared file system carries an flock to other machines, so the holder also writes its name into the
+file and touches it every BEAT seconds: a lock of another machine counts as held while it is younger
+than STALE. Clocks of machines must agree within a minute.
 """
 
 from __future__ import annotations

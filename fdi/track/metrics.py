@@ -12,12 +12,16 @@ from fdi.track.files import atomic
 
 
 class Metrics:
-    """Appends rows to a csv file, each on disk before the call returns. Opening it again drops the rows after `epoch`."""
+    """Appends rows to a csv file, each on disk before the call returns. Opening it again drops the
+    rows after `epoch`.
+    """
 
     def __init__(self, path: Path, epoch: int) -> None:
         self.path = path
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        kept = lines[:1] + [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= epoch]
+        kept = lines[:1] + [
+            line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= epoch
+        ]
         self.header = next(csv.reader(kept[:1]), None) if epoch else None
         with atomic(path) as temporary:
             temporary.write_text("".join(kept) if epoch else "")

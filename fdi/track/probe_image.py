@@ -9,7 +9,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 PANELS = (
-    ("spread of U", {"target_sigma_u": "target", "theory_sigma_u": "theory", "free_sigma": "measured", "sigma": "with reset"}),
+    (
+        "spread of U",
+        {
+            "target_sigma_u": "target",
+            "theory_sigma_u": "theory",
+            "free_sigma": "measured",
+            "sigma": "with reset",
+        },
+    ),
     ("rate (Hz)", {"rate": "rate"}),
     ("norm of the gradient", {"grad": "gradient"}),
 )

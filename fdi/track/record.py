@@ -19,11 +19,24 @@ from fdi.track.files import read_json, write_json
 from fdi.track.state import command
 
 RECORD = "record.json"
-PACKAGES = ("torch", "numpy", "numba", "scipy", "pandas", "h5py", "hydra-core", "omegaconf", "tonic", "torchvision", "scikit-learn")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "numba",
+    "scipy",
+    "pandas",
+    "h5py",
+    "hydra-core",
+    "omegaconf",
+    "tonic",
+    "torchvision",
+    "scikit-learn",
+)
 
 
 def write_record(directory: Path, epoch: int, checksum: str, device: str, **more: Any) -> None:
-    """record.json: what `record` says of the first start, and in `run` what is of this run alone: its own command, time, host, `more`.
+    """record.json: what `record` says of the first start, and in `run` what is of this run alone:
+    its own command, time, host, `more`.
 
     Of each later start, at `epoch`, the same is in the list run.resumed.
     """
@@ -40,7 +53,9 @@ def write_record(directory: Path, epoch: int, checksum: str, device: str, **more
 
 
 def record(checksum: str, device: str) -> dict[str, Any]:
-    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout), machine, threads, checksum of the data."""
+    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout), machine,
+    threads, checksum of the data.
+    """
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "fdi": fdi.__version__,
@@ -68,11 +83,21 @@ def _versions() -> dict[str, str]:
 
 def _commit() -> str | None:
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=Path(fdi.__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=Path(fdi.__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "__init__.py")  # an installed fdi may lie in somebody else's checkout
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+        git(
+            "ls-files", "--error-unmatch", "__init__.py"
+        )  # an installed fdi may lie in somebody else's checkout
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -82,4 +107,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

@@ -17,7 +17,8 @@ STATES = ("done", "probed", "running", "failed", "interrupted", "missing")
 def progress(directory: Path) -> dict[str, Any]:
     """status.json of a run, its `state` one of STATES; `error` says why it failed.
 
-    probed: the initial state was measured and nothing more asked for; interrupted: it says running, and nobody works on it.
+    probed: the initial state was measured and nothing more asked for; interrupted: it says running,
+    and nobody works on it.
     """
     if (directory / RESULT).exists():
         return {"state": "done"}
@@ -38,7 +39,9 @@ def last_line(error: Any) -> str:
 
 
 def command(directory: Path) -> str | None:
-    """The command that runs this cell alone, from the overrides that Hydra keeps; None if it kept none."""
+    """The command that runs this cell alone, from the overrides that Hydra keeps; None if it kept
+    none.
+    """
     try:
         overrides = yaml.safe_load((directory / ".hydra" / "overrides.yaml").read_text())
     except FileNotFoundError:

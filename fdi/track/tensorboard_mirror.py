@@ -13,8 +13,12 @@ MISSING = "logger=tensorboard needs the package tensorboard: pip install 'fdi[te
 
 
 @contextmanager
-def tensorboard_mirror(config: dict[str, Any], directory: Path, epoch: int) -> Iterator[TensorboardMirror]:
-    """Write to `directory`/tensorboard; what is there of epochs after `epoch` is void. Raises ValueError if tensorboard is missing."""
+def tensorboard_mirror(
+    config: dict[str, Any], directory: Path, epoch: int
+) -> Iterator[TensorboardMirror]:
+    """Write to `directory`/tensorboard; what is there of epochs after `epoch` is void. Raises
+    ValueError if tensorboard is missing.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

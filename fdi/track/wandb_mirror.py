@@ -1,4 +1,6 @@
-"""A copy of a run at Weights & Biases; csv and json files stay the truth. wandb is imported only here."""
+"""A copy of a run at Weights & Biases; csv and json files stay the truth. wandb is imported only
+here.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,11 @@ def wandb_mirror(
     group: str | None = None,
     tags: Sequence[str] = (),
 ) -> Iterator[WandbMirror]:
-    """Open the run with the id of its directory, so that a resumed run goes on in its curves; it is closed however the block ends.
+    """Open the run with the id of its directory, so that a resumed run goes on in its curves; it is
+    closed however the block ends.
 
-    `group`: null for one group per data set, model and init, with the seeds as its members. Raises ValueError if wandb is missing or
-    refuses.
+    `group`: null for one group per data set, model and init, with the seeds as its members. Raises
+    ValueError if wandb is missing or refuses.
     """
     try:
         import wandb
@@ -50,7 +53,9 @@ def wandb_mirror(
             settings=wandb.Settings(silent=True, console="off"),
         )
     except wandb.Error as error:
-        raise ValueError(f"logger=wandb: {error}; without an account: logger.mirror.mode=offline") from None
+        raise ValueError(
+            f"logger=wandb: {error}; without an account: logger.mirror.mode=offline"
+        ) from None
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     try:
@@ -72,7 +77,9 @@ class WandbMirror:
         import wandb
 
         self.run.log({"epoch": 0, "init": wandb.Image(probe_image(rows))})
-        self.run.summary["init"] = {row["population"]: {key: row[key] for key in row if key != "population"} for row in rows}
+        self.run.summary["init"] = {
+            row["population"]: {key: row[key] for key in row if key != "population"} for row in rows
+        }
 
     def row(self, row: dict[str, Any]) -> None:
         """One epoch of the learning curves."""

@@ -12,9 +12,17 @@ from fdi.track.files import atomic
 from fdi.train.fit import Progress
 
 
-def save(path: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write weights, optimizer and progress; a kill at any moment leaves the old file or the new one."""
-    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": asdict(progress)}
+def save(
+    path: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write weights, optimizer and progress; a kill at any moment leaves the old file or the new
+    one.
+    """
+    state = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": asdict(progress),
+    }
     with atomic(path) as temporary:
         torch.save(state, temporary)
 

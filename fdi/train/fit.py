@@ -28,9 +28,11 @@ class Diverged(RuntimeError):
 
 @dataclass
 class Progress:
-    """How far training got, and the weights of the best validation epoch; together with weights and optimizer all that a resume needs.
+    """How far training got, and the weights of the best validation epoch; together with weights and
+    optimizer all that a resume needs.
 
-    `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of the validation split.
+    `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of
+    the validation split.
     """
 
     epoch: int = 0
@@ -60,44 +62,83 @@ def fit(
 ) -> None:
     """Train through the remaining epochs of all `phases`; `duration` of a trial in seconds.
 
-    Order and noise of an epoch depend on `seed` and the epoch alone, so a training stopped after any epoch goes on as if never stopped.
-    Calls `on_batch(samples done, outcome)` and, when `progress` is up to date, `on_epoch(row)`. Raises Diverged.
+    Order and noise of an epoch depend on `seed` and the epoch alone, so a training stopped after
+    any epoch goes on as if never stopped. Calls `on_batch(samples done, outcome)` and, when
+    `progress` is up to date, `on_epoch(row)`. Raises Diverged.
     """
     while progress.phase < len(phases):
         phase = phases[progress.phase]
         started = time.perf_counter()
-        outcome, gradients = _train_epoch(network, engine, optimizer, train, phase.objective, batch_size, seed, progress.epoch, on_batch)
+        outcome, gradients = _train_epoch(
+            network,
+            engine,
+            optimizer,
+            train,
+            phase.objective,
+            batch_size,
+            seed,
+            progress.epoch,
+            on_batch,
+        )
         trained = time.perf_counter()
-        validation = evaluate(network, engine, valid, phase.objective, batch_size, seed) if len(valid) else None
+        validation = (
+            evaluate(network, engine, valid, phase.objective, batch_size, seed)
+            if len(valid)
+            else None
+        )
         progress.epoch += 1
         progress.phase_epoch += 1
         progress.seconds += time.perf_counter() - started
         _remember_best(progress, phase, network, validation)
-        if progress.phase_epoch >= phase.epochs or (phase.until_in_bounds and in_bounds(outcome, phase.objective)):
+        if progress.phase_epoch >= phase.epochs or (
+            phase.until_in_bounds and in_bounds(outcome, phase.objective)
+        ):
             progress.phase += 1
             progress.phase_epoch = 0
-        row = {"epoch": progress.epoch, "phase": phase.name, "seconds": trained - started, "seconds_valid": time.perf_counter() - trained}
+        row = {
+            "epoch": progress.epoch,
+            "phase": phase.name,
+            "seconds": trained - started,
+            "seconds_valid": time.perf_counter() - trained,
+        }
         row |= _metrics("train", outcome, phase.objective)
         row |= _metrics("valid", validation, phase.objective) if validation else {}
-        row |= activity(outcome, duration) | {f"grad/{name}": norm for name, norm in gradients.items()}
+        row |= activity(outcome, duration) | {
+            f"grad/{name}": norm for name, norm in gradients.items()
+        }
         on_epoch(row)
 
 
-def evaluate(network: Network, engine: Any, split: Split, objective: Objective, batch_size: int, seed: int) -> Outcome:
-    """The outcome of a whole split, in its order; noise of the input, if any, is the same in every call."""
+def evaluate(
+    network: Network, engine: Any, split: Split, objective: Objective, batch_size: int, seed: int
+) -> Outcome:
+    """The outcome of a whole split, in its order; noise of the input, if any, is the same in every
+    call.
+    """
     return reduce(
         add,
         (
-            engine.evaluate(network, *split.batch(indices, _noise(split, seed, "evaluation noise", i)), objective)
+            engine.evaluate(
+                network,
+                *split.batch(indices, _noise(split, seed, "evaluation noise", i)),
+                objective,
+            )
             for i, indices in enumerate(_batches(np.arange(len(split)), batch_size))
         ),
     )
 
 
 def activity(outcome: Outcome, duration: float) -> dict[str, float]:
-    """rate/<population> in Hz, and silent/<population>, the share of neurons without a single spike in all samples."""
-    rates = {f"rate/{name}": float(counts.mean()) / (outcome.samples * duration) for name, counts in outcome.counts.items()}
-    return rates | {f"silent/{name}": float((counts == 0).mean()) for name, counts in outcome.counts.items()}
+    """rate/<population> in Hz, and silent/<population>, the share of neurons without a single spike
+    in all samples.
+    """
+    rates = {
+        f"rate/{name}": float(counts.mean()) / (outcome.samples * duration)
+        for name, counts in outcome.counts.items()
+    }
+    return rates | {
+        f"silent/{name}": float((counts == 0).mean()) for name, counts in outcome.counts.items()
+    }
 
 
 def _train_epoch(
@@ -114,7 +155,9 @@ def _train_epoch(
     order = stream(seed, "order", epoch).permutation(len(train))
     total, norms = None, []
     for i, indices in enumerate(_batches(order, batch_size)):
-        outcome = engine.step(network, *train.batch(indices, _noise(train, seed, "noise", epoch, i)), objective)
+        outcome = engine.step(
+            network, *train.batch(indices, _noise(train, seed, "noise", epoch, i)), objective
+        )
         norms.append([float(projection.weight.grad.norm()) for projection in network.projections])
         _refuse_nan(outcome, norms[-1], network, epoch, i)
         optimizer.step()
@@ -133,7 +176,9 @@ def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     return (order[start : start + batch_size] for start in range(0, len(order), batch_size))
 
 
-def _refuse_nan(outcome: Outcome, norms: list[float], network: Network, epoch: int, batch: int) -> None:
+def _refuse_nan(
+    outcome: Outcome, norms: list[float], network: Network, epoch: int, batch: int
+) -> None:
     where = f"epoch {epoch + 1}, batch {batch + 1}"
     advice = "lower optimizer.lr or the initial sigma_u"
     if not math.isfinite(outcome.task + outcome.regularizer):
@@ -143,12 +188,18 @@ def _refuse_nan(outcome: Outcome, norms: list[float], network: Network, epoch: i
             raise Diverged(f"the gradient of {projection.name} is {norm} in {where}; {advice}")
 
 
-def _remember_best(progress: Progress, phase: Phase, network: Network, validation: Outcome | None) -> None:
+def _remember_best(
+    progress: Progress, phase: Phase, network: Network, validation: Outcome | None
+) -> None:
     """Without a validation split the last epoch counts as the best."""
     progress.accuracy = validation.correct / validation.samples if validation else None
-    if phase.objective.task_weight and (validation is None or progress.accuracy > progress.best_accuracy):
+    if phase.objective.task_weight and (
+        validation is None or progress.accuracy > progress.best_accuracy
+    ):
         progress.best_epoch, progress.best_accuracy = progress.epoch, progress.accuracy
-        progress.best_weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
+        progress.best_weights = {
+            name: weight.detach().clone() for name, weight in network.state_dict().items()
+        }
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

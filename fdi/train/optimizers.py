@@ -9,7 +9,8 @@ from torch import Tensor
 
 
 class SMORMS3(torch.optim.Optimizer):
-    """RMSprop whose memory and step follow the signal-to-noise ratio of each gradient (Funk 2015), the optimizer of Rossbroich et al. 2022.
+    """RMSprop whose memory and step follow the signal-to-noise ratio of each gradient (Funk 2015),
+    the optimizer of Rossbroich et al. 2022.
 
         r = 1 / (mem + 1)
         g <- (1 - r) g + r grad,    g2 <- (1 - r) g2 + r grad^2

@@ -1,7 +1,9 @@
-"""Where an epoch of the default run goes: training steps, the validation split, and all that a user's run does besides.
+"""Where an epoch of the default run goes: training steps, the validation split, and all that a
+user's run does besides.
 
-The run is the one of `fdi-run`, with metrics, checkpoint, status and progress, once with its output in a file and once on a terminal. The
-first epoch is not counted; an epoch lasts from the end of one checkpoint to the end of the next.
+The run is the one of `fdi-run`, with metrics, checkpoint, status and progress, once with its output
+in a file and once on a terminal. The first epoch is not counted; an epoch lasts from the end of one
+checkpoint to the end of the next.
 """
 
 from __future__ import annotations
@@ -36,30 +38,56 @@ Spans = dict[str, list[tuple[float, float]]]
 
 
 def measure(output: str) -> list[dict]:
-    """A row for each part of an epoch; "everything else" is an epoch without steps and evaluation, the parts below it are in it."""
+    """A row for each part of an epoch; "everything else" is an epoch without steps and evaluation,
+    the parts below it are in it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         cell = _cell(Path(folder))
         with _watched(cell) as spans, _output(output, Path(folder)):
             fdi.run.run(cell.config, cell.directory)
     ends = [stop for _, stop in spans["checkpoint"]]
     epochs = len(ends) - 1
-    parts = {name: sum(b - a for a, b in found if ends[0] < a < ends[-1]) / epochs for name, found in spans.items()}
+    parts = {
+        name: sum(b - a for a, b in found if ends[0] < a < ends[-1]) / epochs
+        for name, found in spans.items()
+    }
     total = (ends[-1] - ends[0]) / epochs
     step, evaluation = parts.pop("step"), parts.pop("evaluation")
     rest = total - step - evaluation
-    found = {"epoch": total, "step": step, "evaluation": evaluation, "everything else": rest, **parts, "loop": rest - sum(parts.values())}
+    found = {
+        "epoch": total,
+        "step": step,
+        "evaluation": evaluation,
+        "everything else": rest,
+        **parts,
+        "loop": rest - sum(parts.values()),
+    }
     shares = ", ".join(f"{name} {seconds / total:.1%}" for name, seconds in list(found.items())[1:])
     print(f"epoch, output to a {output}: {1e3 * total:.0f} ms; {shares}", flush=True)
-    about = dict(batch=cell.config.trainer.batch_size, epochs=epochs, torch=torch.__version__, threads=torch.get_num_threads())
+    about = dict(
+        batch=cell.config.trainer.batch_size,
+        epochs=epochs,
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+    )
     return [
-        dict(output=output, part=name, ms=1e3 * seconds, share=seconds / total, **about, machine=machine.name())
+        dict(
+            output=output,
+            part=name,
+            ms=1e3 * seconds,
+            share=seconds / total,
+            **about,
+            machine=machine.name(),
+        )
         for name, seconds in found.items()
     ]
 
 
 def _cell(folder: Path) -> Cell:
     overrides = [f"paths.results={folder}", f"trainer.epochs={EPOCHS}"]
-    (cell,) = compose_cells(Namespace(overrides=overrides, multirun=False, cfg=None, config_name=None, config_dir=None))
+    (cell,) = compose_cells(
+        Namespace(overrides=overrides, multirun=False, cfg=None, config_name=None, config_dir=None)
+    )
     return cell
 
 
@@ -79,7 +107,11 @@ def _watched(cell: Cell) -> Iterator[Spans]:
     with ExitStack() as stack:
         for name, places in parts.items():
             for owner, function in places:
-                stack.enter_context(mock.patch.object(owner, function, _noted(getattr(owner, function), spans[name])))
+                stack.enter_context(
+                    mock.patch.object(
+                        owner, function, _noted(getattr(owner, function), spans[name])
+                    )
+                )
         yield spans
 
 
@@ -105,7 +137,11 @@ def _output(output: str, folder: Path) -> Iterator[None]:
     looking, terminal = os.openpty()
     reader = threading.Thread(target=_drain, args=(looking,))
     reader.start()
-    with os.fdopen(terminal, "w") as file, redirect_stdout(file), mock.patch.dict(os.environ, TERM="xterm"):
+    with (
+        os.fdopen(terminal, "w") as file,
+        redirect_stdout(file),
+        mock.patch.dict(os.environ, TERM="xterm"),
+    ):
         yield
     reader.join()
     os.close(looking)

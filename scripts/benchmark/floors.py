@@ -1,7 +1,9 @@
-"""The least that a training step must compute and move: by the dense algorithm, and by events as fdi does it.
+"""The least that a training step must compute and move: by the dense algorithm, and by events as
+fdi does it.
 
-Counted for the network, the input and the spikes before training. A spike of step t is in the potential from step t + 2 on, so those of
-the last two steps count nothing. An addition counts as a multiply-add: it takes one instruction as well.
+Counted for the network, the input and the spikes before training. A spike of step t is in the
+potential from step t + 2 on, so those of the last two steps count nothing. An addition counts as a
+multiply-add: it takes one instruction as well.
 """
 
 from __future__ import annotations
@@ -48,15 +50,23 @@ def count(network: Network, x: Events) -> Counts:
     event += rows * network.readout.units * 6
     weights = sum(weight.numel() for weight in network.parameters())
     potentials = rows * sum(p.units for p in (*network.hidden, network.readout))
-    moved = 2 * REAL * potentials + 2 * (INDEX * x.total() + POINTER * rows) + OPTIMIZER * REAL * weights
+    moved = (
+        2 * REAL * potentials
+        + 2 * (INDEX * x.total() + POINTER * rows)
+        + OPTIMIZER * REAL * weights
+    )
     return Counts(dense, event, moved)
 
 
 def arrivals(network: Network, x: Events) -> list[Tensor]:
-    """How often each unit of each projection's source spikes early enough, [*source shape], summed over the batch."""
+    """How often each unit of each projection's source spikes early enough, [*source shape], summed
+    over the batch.
+    """
     seen = [[] for _ in network.projections]
     hooks = [
-        projection.register_forward_pre_hook(lambda _, given, steps=steps: steps.append((given[0] != 0).sum(0)))
+        projection.register_forward_pre_hook(
+            lambda _, given, steps=steps: steps.append((given[0] != 0).sum(0))
+        )
         for projection, steps in zip(network.projections, seen)
     ]
     ReferenceEngine().simulate(network, x)
@@ -75,7 +85,9 @@ def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:
 
 
 def floors(counts: Counts, machine: dict[str, float]) -> dict[str, float]:
-    """Columns: what is counted, what the machine can do, and the milliseconds that follow; computing and moving may go on side by side."""
+    """Columns: what is counted, what the machine can do, and the milliseconds that follow;
+    computing and moving may go on side by side.
+    """
     pace = max(machine["gflops_torch"], machine["gflops_fdi"])
     computing, moving = 2e-6 * counts.event / pace, 1e-6 * counts.moved / machine["gbps"]
     return {
@@ -91,7 +103,9 @@ def floors(counts: Counts, machine: dict[str, float]) -> dict[str, float]:
 def told(least: dict[str, float]) -> str:
     """`floors` in a line."""
     return (
-        f"machine {least['gflops_torch']:.0f} (torch) and {least['gflops_fdi']:.0f} (fdi) GFLOP/s, {least['gbps']:.0f} GB/s; floors: "
+        f"machine {least['gflops_torch']:.0f} (torch) and {least['gflops_fdi']:.0f} (fdi) GFLOP/s, "
+        f"{least['gbps']:.0f} GB/s; floors: "
         f"dense {least['dense_floor_ms']:.3g} ms ({least['dense_gflop']:.3g} GFLOP), "
-        f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, {least['event_mib']:.0f} MiB)"
+        f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, "
+        f"{least['event_mib']:.0f} MiB)"
     )

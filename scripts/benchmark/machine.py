@@ -1,4 +1,6 @@
-"""What the machine can do: products of matrices, and moving memory, with all threads of torch; the best of some tries."""
+"""What the machine can do: products of matrices, and moving memory, with all threads of torch; the
+best of some tries.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,27 @@ TRIES = 7
 
 
 def throughput() -> dict[str, float]:
-    """Float32 operations in a second, a multiply-add being two, of torch.mm and of fdi's own kernel, and bytes moved, all in 10^9."""
+    """Float32 operations in a second, a multiply-add being two, of torch.mm and of fdi's own
+    kernel, and bytes moved, all in 10^9.
+    """
     return {"gflops_torch": _torch_product(), "gflops_fdi": _own_product(), "gbps": _triad()}
 
 
 def name() -> str:
     path = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in path.read_text().splitlines() if "model name" in line] if path.exists() else []
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    names = (
+        [
+            line.split(":")[1].strip()
+            for line in path.read_text().splitlines()
+            if "model name" in line
+        ]
+        if path.exists()
+        else []
+    )
+    return (
+        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}"
+    )
 
 
 def _torch_product() -> float:
@@ -42,12 +57,23 @@ def _own_product() -> float:
     threads = torch.get_num_threads()
 
     def work(_: int) -> None:
-        a, w, out = (zeros(n, dtype=np.dtype(np.float32)) for n in (rows * inner, inner * columns, rows * columns))
+        a, w, out = (
+            zeros(n, dtype=np.dtype(np.float32))
+            for n in (rows * inner, inner * columns, rows * columns)
+        )
         for _ in range(times):
             add_product(out, 0, columns, a, 0, inner, rows, w, 0, inner, columns)
 
     with ThreadPoolExecutor(threads) as pool:
-        return 2e-9 * rows * inner * columns * times * threads / _fastest(lambda: list(pool.map(work, range(threads))))
+        return (
+            2e-9
+            * rows
+            * inner
+            * columns
+            * times
+            * threads
+            / _fastest(lambda: list(pool.map(work, range(threads))))
+        )
 
 
 def _triad() -> float:

@@ -1,9 +1,11 @@
 """Times training steps of all libraries on one workload.
 
-One step is forward, loss, backward and optimizer on one batch in memory. The libraries take turns, round after round, so that whatever
-else the machine does hits all of them; reported are the median time, the ratio to stork's time in the same round (median, and quartiles),
-the time as a multiple of the floor of the algorithm that a library computes (events: fdi, dense: all others), and, from a process of its
-own, the first step cold (nothing compiled or cached), the first step warm, and the peak memory above what was in use before the first step.
+One step is forward, loss, backward and optimizer on one batch in memory. The libraries take turns,
+round after round, so that whatever else the machine does hits all of them; reported are the median
+time, the ratio to stork's time in the same round (median, and quartiles), the time as a multiple of
+the floor of the algorithm that a library computes (events: fdi, dense: all others), and, from a
+process of its own, the first step cold (nothing compiled or cached), the first step warm, and the
+peak memory above what was in use before the first step.
 """
 
 from __future__ import annotations
@@ -33,7 +35,11 @@ def compare(workload: str, rounds: int) -> list[dict]:
     """One row for each library."""
     work = WORKLOADS[workload]
     x, labels = batch(work)
-    builders = {name: build for name, build in available().items() if name not in NOT_BUILT.get(workload, ())}
+    builders = {
+        name: build
+        for name, build in available().items()
+        if name not in NOT_BUILT.get(workload, ())
+    }
     steps = {name: build(work, x, labels) for name, build in builders.items()}
     times = {name: [] for name in steps}
     losses = {name: step() for name, step in steps.items()}
@@ -49,13 +55,37 @@ def compare(workload: str, rounds: int) -> list[dict]:
     for name, seconds in times.items():
         low, ratio, high = np.percentile(np.array(times[base]) / np.array(seconds), [25, 50, 75])
         median = 1e3 * float(np.median(seconds))
-        row = dict(workload=workload, about=work["about"], library=name, rounds=rounds, median_ms=median, relative_to=base)
-        row |= dict(ratio=ratio, ratio_low=low, ratio_high=high, first_loss=losses[name], **in_own_process(name, workload), **least)
+        row = dict(
+            workload=workload,
+            about=work["about"],
+            library=name,
+            rounds=rounds,
+            median_ms=median,
+            relative_to=base,
+        )
+        row |= dict(
+            ratio=ratio,
+            ratio_low=low,
+            ratio_high=high,
+            first_loss=losses[name],
+            **in_own_process(name, workload),
+            **least,
+        )
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
-        rows.append(row | dict(version=_version(name), torch=torch.__version__, threads=torch.get_num_threads(), machine=machine.name()))
+        rows.append(
+            row
+            | dict(
+                version=_version(name),
+                torch=torch.__version__,
+                threads=torch.get_num_threads(),
+                machine=machine.name(),
+            )
+        )
         print(
-            f"{workload:5}{name:14}{median:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base}  {row['above_floor']:6.1f} x floor"
-            f"  loss {losses[name]:.4f}  cold {row['cold_s']:.2f} s  warm {row['warm_s']:.2f} s  peak {row['peak_mib']:.0f} MiB",
+            f"{workload:5}{name:14}{median:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base} "
+            f" {row['above_floor']:6.1f} x floor"
+            f"  loss {losses[name]:.4f}  cold {row['cold_s']:.2f} s  warm {row['warm_s']:.2f} s  "
+            f"peak {row['peak_mib']:.0f} MiB",
             flush=True,
         )
     return rows
@@ -74,11 +104,20 @@ def alone(library: str, workload: str) -> dict:
 
 
 def in_own_process(library: str, workload: str) -> dict:
-    """`alone` twice: with an empty cache of compiled code, and with the cache that the first left."""
+    """`alone` twice: with an empty cache of compiled code, and with the cache that the first
+    left.
+    """
     with tempfile.TemporaryDirectory() as cache:
         command = [sys.executable, sys.argv[0], "--alone", library, workload]
-        options = dict(env={**os.environ, "NUMBA_CACHE_DIR": cache}, check=True, stdout=subprocess.PIPE, text=True)
-        runs = [json.loads(subprocess.run(command, **options).stdout.splitlines()[-1]) for _ in range(2)]
+        options = dict(
+            env={**os.environ, "NUMBA_CACHE_DIR": cache},
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        runs = [
+            json.loads(subprocess.run(command, **options).stdout.splitlines()[-1]) for _ in range(2)
+        ]
     return {"cold_s": runs[0]["first"], "warm_s": runs[1]["first"], "peak_mib": runs[1]["peak_mib"]}
 
 
@@ -86,7 +125,9 @@ def _memory(field: str) -> float:
     """MiB of this process, from Linux; NaN elsewhere."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan"))
+    return next(
+        (int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan")
+    )
 
 
 def _forget_peak() -> float:

@@ -19,11 +19,32 @@ DENSITY = 0.015
 BETA, ALPHA = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
 WORKLOADS = {
     "a": dict(about="dense 700-128-20", steps=100, batch=256, shape=(700,), sizes=(128,)),
-    "b": dict(about="recurrent 700-128r-20", steps=100, batch=256, shape=(700,), sizes=(128,), recurrent=True),
+    "b": dict(
+        about="recurrent 700-128r-20",
+        steps=100,
+        batch=256,
+        shape=(700,),
+        sizes=(128,),
+        recurrent=True,
+    ),
     "c": dict(about="deep 700-3x128-20", steps=100, batch=256, shape=(700,), sizes=(128, 128, 128)),
-    "d": dict(about="conv 3x32x32, 32-64-128 filters 3x3, max pooling 2", steps=50, batch=32, shape=(3, 32, 32), sizes=(32, 64, 128)),
-    "e": dict(about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True),
-    "long": dict(about="dense 700-128-20, T = 350, batch 400", steps=350, batch=400, shape=(700,), sizes=(128,)),
+    "d": dict(
+        about="conv 3x32x32, 32-64-128 filters 3x3, max pooling 2",
+        steps=50,
+        batch=32,
+        shape=(3, 32, 32),
+        sizes=(32, 64, 128),
+    ),
+    "e": dict(
+        about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True
+    ),
+    "long": dict(
+        about="dense 700-128-20, T = 350, batch 400",
+        steps=350,
+        batch=400,
+        shape=(700,),
+        sizes=(128,),
+    ),
 }
 Step = Callable[[], float]
 
@@ -33,14 +54,24 @@ def batch(work: dict) -> tuple[Events, np.ndarray]:
     rng = np.random.default_rng(0)
     rows, size = work["batch"] * work["steps"], int(np.prod(work["shape"]))
     counts = rng.binomial(size, DENSITY, rows)
-    units = np.concatenate([np.sort(rng.choice(size, n, replace=False)) for n in counts]).astype(np.int32)
+    units = np.concatenate([np.sort(rng.choice(size, n, replace=False)) for n in counts]).astype(
+        np.int32
+    )
     indptr = np.concatenate([[0], np.cumsum(counts)])
-    return Events(indptr, units, work["shape"], work["steps"]), rng.integers(0, CLASSES, work["batch"])
+    return Events(indptr, units, work["shape"], work["steps"]), rng.integers(
+        0, CLASSES, work["batch"]
+    )
 
 
 def network(work: dict) -> Network:
     """The workload's network in fdi, in the fluctuation-driven state (some 10 spikes a second)."""
-    given = dict(input_shape=work["shape"], classes=CLASSES, steps=work["steps"], dt=DT, readout_u_init=U_INIT)
+    given = dict(
+        input_shape=work["shape"],
+        classes=CLASSES,
+        steps=work["steps"],
+        dt=DT,
+        readout_u_init=U_INIT,
+    )
     if len(work["shape"]) == 3:
         net = models.conv(filters=work["sizes"], kernel=3, padding=1, pool=2, **given)
     elif work.get("dale"):
@@ -48,5 +79,12 @@ def network(work: dict) -> Network:
     else:
         net = models.dense(hidden=work["sizes"], recurrent=work.get("recurrent", False), **given)
     nu = {p.name: 40.0 if p.pool > 1 else 14.0 for p in net.hidden}
-    draw(net, Fluct(nu=nu), Fluct(nu=nu), nu_input=DENSITY / DT, measure=None, generator=torch.Generator().manual_seed(0))
+    draw(
+        net,
+        Fluct(nu=nu),
+        Fluct(nu=nu),
+        nu_input=DENSITY / DT,
+        measure=None,
+        generator=torch.Generator().manual_seed(0),
+    )
     return net

@@ -18,7 +18,8 @@ from fdi.figures.cli import FIGURES, draw, file_name
 EPOCHS = 200  # of the paper
 HEAD = """# Gallery
 
-Every figure that `make figures` draws, here from the measurements in [`results/reference`](../results/reference/README.md). Each says below
+Every figure that `make figures` draws, here from the measurements in
+[`results/reference`](../results/reference/README.md). Each says below
 it where its data come from. This page is written by `python scripts/update_docs.py`.
 """
 
@@ -34,7 +35,11 @@ def gallery(measured: Results, pictures: Path) -> str:
 def paper_settings(measured: Results, picture: Path) -> None:
     """The learning curves of Randman, one layer, with the settings of the paper."""
     runs = measured.runs
-    chosen = runs[(runs["dataset"] == "randman") & (runs["model"] == "dense") & (runs["trainer.epochs"] == EPOCHS)]
+    chosen = runs[
+        (runs["dataset"] == "randman")
+        & (runs["model"] == "dense")
+        & (runs["trainer.epochs"] == EPOCHS)
+    ]
     (page,) = learning_curves.data(replace(measured, runs=chosen)).values()
     _picture(learning_curves, page, picture)
 
@@ -42,7 +47,9 @@ def paper_settings(measured: Results, picture: Path) -> None:
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for name, module in FIGURES.items():
         found = module.data(measured)
-        yield f"## {name}\n\n{module.ABOUT[0].upper()}{module.ABOUT[1:]}. Data: `{module.COMMAND}`.\n"
+        yield (
+            f"## {name}\n\n{module.ABOUT[0].upper()}{module.ABOUT[1:]}. Data: `{module.COMMAND}`.\n"
+        )
         for page, content in found.items():
             stem = file_name(name, page)
             _picture(module, content, pictures / f"{stem}.png")

@@ -1,4 +1,6 @@
-"""The initial states side by side, on all that was measured with the default settings, and what was published."""
+"""The initial states side by side, on all that was measured with the default settings, and what was
+published.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ HOMEOSTASIS = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
 
 
 def results(measured: Results) -> str:
-    """A row for each data set, architecture and length of training with both `kaiming` and `fluct`."""
+    """A row for each data set, architecture and length of training with both `kaiming` and
+    `fluct`.
+    """
     runs = measured.runs
     for column, value in HOMEOSTASIS.items():
         runs = runs[runs[column] == value]
@@ -40,10 +44,17 @@ def _row(settings: str, found: dict[str, dict]) -> dict[str, str]:
     cells = {"data and network": settings}
     for init in (BASELINE, FLUCT, CALIBRATED):
         if init in found:
-            cells[init] = f"{percent(found[init]['accuracy'])}{_spread(found[init]['sd'])} (n = {found[init]['n']})"
+            cells[init] = (
+                f"{percent(found[init]['accuracy'])}{_spread(found[init]['sd'])} (n = "
+                f"{found[init]['n']})"
+            )
         if init in found and init != BASELINE:
             cells[f"{init} minus {BASELINE}"] = versus(found[init]).replace("\n", " ")
-    return cells | {"published": "; ".join(f"{init} {row['published']}" for init, row in found.items() if row["published"])}
+    return cells | {
+        "published": "; ".join(
+            f"{init} {row['published']}" for init, row in found.items() if row["published"]
+        )
+    }
 
 
 def _spread(sd: float) -> str:

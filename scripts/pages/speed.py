@@ -1,4 +1,6 @@
-"""The benchmark as a table: how many times as fast as the library that it is relative to, and in how much memory."""
+"""The benchmark as a table: how many times as fast as the library that it is relative to, and in
+how much memory.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,17 @@ from pages.tables import markdown
 
 
 def steps(measured: Results) -> str:
-    """A row a workload, a column a library, fastest first, and how far fdi is from what the machine could do."""
+    """A row a workload, a column a library, fastest first, and how far fdi is from what the machine
+    could do.
+    """
     page = speed.data(measured)[""]
     rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
     order = rows.groupby("library")["ratio"].median().sort_values(ascending=False).index
-    wide = rows.pivot(index="about", columns="library", values="cell").reindex(rows["about"].unique())[order].fillna("")
+    wide = (
+        rows.pivot(index="about", columns="library", values="cell")
+        .reindex(rows["about"].unique())[order]
+        .fillna("")
+    )
     floor = rows[rows["library"] == "fdi"].set_index("about")["above_floor"]
     wide["fdi: time / floor"] = floor.map("{:.2g}".format)
     return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
@@ -21,6 +29,8 @@ def steps(measured: Results) -> str:
 def epoch(measured: Results) -> str:
     """A column for each part of an epoch of the default run, in percent."""
     parts = measured.table("bench_epoch")
-    parts = parts[parts["part"] != "epoch"].assign(share=lambda rows: rows["share"].map("{:.1%}".format))
+    parts = parts[parts["part"] != "epoch"].assign(
+        share=lambda rows: rows["share"].map("{:.1%}".format)
+    )
     wide = parts.pivot(index="output", columns="part", values="share")[parts["part"].unique()]
     return markdown(wide.reset_index(names="output to a"))

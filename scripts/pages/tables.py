@@ -7,14 +7,28 @@ import pandas as pd
 from fdi.analysis.results import Results
 from fdi.figures.cli import FIGURES
 
-WIDE = {"depth": ("accuracy", "x", "{:g} layers"), "homeostasis": ("accuracy", "mode", "{}"), "dale": ("sigma", "x", "sigma_u = {:g}")}
-LONG = {"shallow": {"init": "init", "x": "sigma_u"}, "alpha": {"init": "init", "x": "alpha"}, "calibrated": {"line": "init"}}
+WIDE = {
+    "depth": ("accuracy", "x", "{:g} layers"),
+    "homeostasis": ("accuracy", "mode", "{}"),
+    "dale": ("sigma", "x", "sigma_u = {:g}"),
+}
+LONG = {
+    "shallow": {"init": "init", "x": "sigma_u"},
+    "alpha": {"init": "init", "x": "alpha"},
+    "calibrated": {"line": "init"},
+}
 
 
 def behind(name: str, measured: Results) -> str:
     """The accuracies behind a figure as markdown, a table a page."""
-    pages = [page for page in FIGURES[name].data(measured).values() if "title" in page and {"init", "n"} <= set(page)]
-    texts = [_wide(page, *WIDE[name]) if name in WIDE else _long(page, LONG[name]) for page in pages]
+    pages = [
+        page
+        for page in FIGURES[name].data(measured).values()
+        if "title" in page and {"init", "n"} <= set(page)
+    ]
+    texts = [
+        _wide(page, *WIDE[name]) if name in WIDE else _long(page, LONG[name]) for page in pages
+    ]
     found = [f"{page['title'].iloc[0]}\n\n{text}" for page, text in zip(pages, texts) if text]
     return "\n".join(found) if found else f"*Not measured yet: `{FIGURES[name].COMMAND}`.*\n"
 
@@ -33,16 +47,25 @@ def _long(page: pd.DataFrame, columns: dict[str, str]) -> str:
     if rows.empty:
         return ""
     shown = rows[list(columns)].rename(columns=columns)
-    shown = shown.map(lambda value: value if isinstance(value, str) else "-" if pd.isna(value) else f"{value:.2g}")
+    shown = shown.map(
+        lambda value: value if isinstance(value, str) else "-" if pd.isna(value) else f"{value:.2g}"
+    )
     return markdown(shown.assign(**{"test accuracy (%)": _cells(rows)}))
 
 
 def _state(row: dict) -> str:
-    return row["init"] if pd.isna(row.get("sigma_u")) else f"{row['init']}, sigma_u = {row['sigma_u']:g}"
+    return (
+        row["init"]
+        if pd.isna(row.get("sigma_u"))
+        else f"{row['init']}, sigma_u = {row['sigma_u']:g}"
+    )
 
 
 def _cells(rows: pd.DataFrame) -> list[str]:
-    return [f"{row.mean:.1f}{'' if pd.isna(row.sd) else f' +- {row.sd:.1f}'} (n = {row.n})" for row in rows.itertuples()]
+    return [
+        f"{row.mean:.1f}{'' if pd.isna(row.sd) else f' +- {row.sd:.1f}'} (n = {row.n})"
+        for row in rows.itertuples()
+    ]
 
 
 def markdown(table: pd.DataFrame) -> str:

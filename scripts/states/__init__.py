@@ -1,1 +1,3 @@
-"""One module per simulated state, with `simulate()`: a tidy table for the figure of the same name. Seeds are fixed."""
+"""One module per simulated state, with `simulate()`: a tidy table for the figure of the same name.
+Seeds are fixed.
+"""

@@ -1,4 +1,6 @@
-"""One trial before and after training: Randman, 128 hidden neurons, fluctuation-driven, 30 epochs with the paper's other settings."""
+"""One trial before and after training: Randman, 128 hidden neurons, fluctuation-driven, 30 epochs
+with the paper's other settings.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ EPOCHS, BATCH, SEED, NEURONS = 30, 250, 0, 5
 def simulate() -> pd.DataFrame:
     """Columns moment (before, after), part, unit, x (s), y.
 
-    Parts: input and hidden (rasters, y unit), potential (of some hidden neurons, units of theta), readout (of each class), label (y: the
-    class of the sample).
+    Parts: input and hidden (rasters, y unit), potential (of some hidden neurons, units of theta),
+    readout (of each class), label (y: the class of the sample).
     """
     data = randman(**_arguments(), seed=SEED)
     network = dense(data.shape, data.classes, data.steps, data.dt)

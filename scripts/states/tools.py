@@ -13,7 +13,9 @@ from scipy.signal import lfilter
 from fdi.inputs import Frames
 
 
-def poisson_input(rng: np.random.Generator, trials: int, steps: int, units: int, nu: float, dt: float) -> Frames:
+def poisson_input(
+    rng: np.random.Generator, trials: int, steps: int, units: int, nu: float, dt: float
+) -> Frames:
     """Independent spikes of rate `nu` in Hz, at most one a step of `dt` seconds."""
     return Frames((rng.random((trials, steps, units), dtype=np.float32) < nu * dt).astype(np.uint8))
 
@@ -40,7 +42,9 @@ def raster(spikes_TN: ArrayLike, dt: float, **labels: object) -> pd.DataFrame:
 
 
 def free_potential(current_TN: ArrayLike, tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
-    """The potential that delivered weights cause without reset (delays of the simulator aside), [T, N]."""
+    """The potential that delivered weights cause without reset (delays of the simulator aside), [T,
+    N].
+    """
     beta_m, beta_s = np.exp(-dt / tau_mem), np.exp(-dt / tau_syn)
     synaptic = lfilter([1], [1, -beta_s], np.asarray(current_TN, dtype=float), axis=0)
     return lfilter([1 - beta_m], [1, -beta_m], synaptic, axis=0)

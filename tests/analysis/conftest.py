@@ -35,8 +35,14 @@ def write_run(tmp_path: Path) -> WriteRun:
         whole = {
             "name": {"dataset": "${hydra:runtime.choices.dataset}"},
             "dataset": {"_target_": f"fdi.data.{dataset}", "classes": 10},
-            "model": {"_target_": f"fdi.snn.models.{model}", "hidden": [128, 128], "tau_mem": 0.02, "depth": None},
-            "init": {"_target_": f"fdi.init.{init}"} | ({"sigma_u": 1.0} if init == "fluct" else {"gain": 1.0}),
+            "model": {
+                "_target_": f"fdi.snn.models.{model}",
+                "hidden": [128, 128],
+                "tau_mem": 0.02,
+                "depth": None,
+            },
+            "init": {"_target_": f"fdi.init.{init}"}
+            | ({"sigma_u": 1.0} if init == "fluct" else {"gain": 1.0}),
             "trainer": {"epochs": 200},
             "identity": {"exclude": ["name", "identity", "device", "paths", "dataset.root"]},
             "paths": {"results": "results"},
@@ -50,7 +56,9 @@ def write_run(tmp_path: Path) -> WriteRun:
                 node = node.setdefault(part, {})
             node[last] = value
         (directory / ".hydra" / "config.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
-        (directory / "status.json").write_text(json.dumps(status or {"state": "done", "epoch": 20, "epochs": 20, "error": None}))
+        (directory / "status.json").write_text(
+            json.dumps(status or {"state": "done", "epoch": 20, "epochs": 20, "error": None})
+        )
         if accuracy is not None:
             result = {
                 "test_accuracy_last": accuracy,

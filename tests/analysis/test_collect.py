@@ -20,10 +20,24 @@ def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
     row = table.iloc[0]
     assert tuple(table.columns[: len(KEYS) + 1 + len(NUMBERS)]) == (*KEYS, "error", *NUMBERS)
     assert row["path"] == str(directory)
-    assert (row["dataset"], row["model"], row["init"], row["seed"], row["id"]) == ("randman", "dense", "fluct", 3, "0123abcd")
+    assert (row["dataset"], row["model"], row["init"], row["seed"], row["id"]) == (
+        "randman",
+        "dense",
+        "fluct",
+        3,
+        "0123abcd",
+    )
     assert (row["state"], row["epoch"], row["epochs"]) == ("done", 20, 20)
-    assert (row["test_accuracy_last"], row["test_accuracy_best"], row["best_epoch"]) == (0.9, 0.91, 18)
-    assert (row["valid_accuracy_best"], row["valid_accuracy_last"], row["seconds"]) == (0.92, 0.9, 12.5)
+    assert (row["test_accuracy_last"], row["test_accuracy_best"], row["best_epoch"]) == (
+        0.9,
+        0.91,
+        18,
+    )
+    assert (row["valid_accuracy_best"], row["valid_accuracy_last"], row["seconds"]) == (
+        0.92,
+        0.9,
+        12.5,
+    )
     assert (row["rate/h1"], row["rate/h2"], row["silent/h1"]) == (8.0, 6.0, 0.25)
     assert (row["init.sigma_u"], row["init.nu"], row["model.hidden"]) == (1.0, "auto", "[128, 128]")
     assert pd.isna(row["model.depth"])
@@ -34,17 +48,27 @@ def test_keys_that_cannot_change_the_numbers_are_left_out(write_run, tmp_path):
     write_run(config={"dataset.root": "/data", "dataset.rooted": 1})
     columns = config_columns(runs(tmp_path))
     assert "dataset.rooted" in columns
-    assert not {"dataset.root", "device", "paths.results", "name.dataset", "identity.exclude"} & set(columns)
+    assert not {
+        "dataset.root",
+        "device",
+        "paths.results",
+        "name.dataset",
+        "identity.exclude",
+    } & set(columns)
 
 
 @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
 def test_a_partial_run_is_marked_and_has_no_numbers(write_run, tmp_path, state):
     error = "Diverged: nan" if state == "failed" else None
-    directory = write_run(accuracy=None, status={"state": state, "epoch": 4, "epochs": 20, "error": error})
+    directory = write_run(
+        accuracy=None, status={"state": state, "epoch": 4, "epochs": 20, "error": error}
+    )
     with lock(directory) if state == "running" else nullcontext():
         row = runs(tmp_path).iloc[0]
     assert (row["state"], row["epoch"], row["epochs"]) == (state, 4, 20)
-    assert runs(tmp_path).iloc[0]["state"] == {"running": "interrupted"}.get(state, state)  # nobody is at it any more
+    assert runs(tmp_path).iloc[0]["state"] == {"running": "interrupted"}.get(
+        state, state
+    )  # nobody is at it any more
     assert np.isnan(row["test_accuracy_last"])
     assert row["error"] == "Diverged: nan" if state == "failed" else pd.isna(row["error"])
 
@@ -54,7 +78,17 @@ def test_a_run_that_never_started_is_missing(write_run, tmp_path):
     assert runs(tmp_path)["state"].tolist() == ["missing"]
 
 
-@pytest.mark.parametrize("result", [b"", b'{"test_accuracy_last": 0.', b"[]", b"{}", b"\xff\xfe", b'{"test_accuracy_last": "high"}'])
+@pytest.mark.parametrize(
+    "result",
+    [
+        b"",
+        b'{"test_accuracy_last": 0.',
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b'{"test_accuracy_last": "high"}',
+    ],
+)
 def test_a_broken_result_is_marked(write_run, tmp_path, result):
     write_run(seed=1)
     (write_run(seed=0) / "result.json").write_bytes(result)
@@ -71,13 +105,26 @@ def test_wrong_rates_are_marked(write_run, tmp_path, rates):
     assert runs(tmp_path)["state"].tolist() == ["broken"]
 
 
-@pytest.mark.parametrize("config", ["", "dataset: {", "just words", "- a\n- b\n", "model:\n  hidden: 1\nmo", "dataset:\n\tx: 1\nseed: 0\n"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "dataset: {",
+        "just words",
+        "- a\n- b\n",
+        "model:\n  hidden: 1\nmo",
+        "dataset:\n\tx: 1\nseed: 0\n",
+    ],
+)
 def test_a_broken_config_is_marked(write_run, tmp_path, config):
     (write_run() / ".hydra" / "config.yaml").write_text(config)
     assert runs(tmp_path)["state"].tolist() == ["broken"]
 
 
-@pytest.mark.parametrize("status", ["", "{", "[1]", '{"state": "dancing"}', '{"state": "done"}', '{"state": ["running"]}'])
+@pytest.mark.parametrize(
+    "status",
+    ["", "{", "[1]", '{"state": "dancing"}', '{"state": "done"}', '{"state": ["running"]}'],
+)
 def test_a_broken_status_is_marked(write_run, tmp_path, status):
     (write_run(accuracy=None) / "status.json").write_text(status)
     assert runs(tmp_path)["state"].tolist() == ["broken"]
@@ -100,7 +147,8 @@ def test_no_folder_is_an_empty_table_with_columns(tmp_path):
 def test_config_equals_a_plain_reading_of_the_yaml(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(
-        "seed: 0\ntext: 'two\n\n  lines: 3'\nempty: {}\nlist:\n- 1\n- a: b\nnested:\n  deep:\n    down: 1.0e-16\n"
+        "seed: 0\ntext: 'two\n\n  lines: 3'\nempty: {}\nlist:\n- 1\n- a: b\nnested:\n  deep:\n    "
+        "down: 1.0e-16\n"
         "flag: true\nidentity:\n  exclude:\n  - flag\n"
     )
     assert read_config(path) == {
@@ -130,7 +178,14 @@ def test_a_half_written_row_is_dropped(write_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "epoch,phase\n", "a,b\n1,2\n", "epoch,phase,seconds,train/accuracy,valid/accuracy,rate/h1\n1,task,x,0.1,0.1,8\n", "\x00\n"]
+    "text",
+    [
+        "",
+        "epoch,phase\n",
+        "a,b\n1,2\n",
+        "epoch,phase,seconds,train/accuracy,valid/accuracy,rate/h1\n1,task,x,0.1,0.1,8\n",
+        "\x00\n",
+    ],
 )
 def test_a_broken_metrics_file_has_no_rows_and_harms_no_other(write_run, tmp_path, text):
     (write_run(seed=2, curve=[0.3]) / "metrics.csv").write_text(text)

@@ -15,7 +15,9 @@ from fdi.analysis.sections import sections
 
 @pytest.fixture
 def learned(write_run, tmp_path):
-    for seed, curve in enumerate(([0.2, 0.6, 1.0], [0.2, 0.8, 0.8])):  # twice the validation accuracies
+    for seed, curve in enumerate(
+        ([0.2, 0.6, 1.0], [0.2, 0.8, 0.8])
+    ):  # twice the validation accuracies
         write_run("fluct", seed, 0.5, curve=curve)
     write_run("kaiming", 0, 0.1, curve=[0.2, 0.2, 0.2])
     for path in tmp_path.rglob("result.json"):
@@ -32,13 +34,22 @@ def test_speed_and_failures(learned):
     assert table.loc["kaiming", "reached"] == 0
     assert pd.isna(table.loc["kaiming", "epochs_to"])
     assert table["chance"].tolist() == [0, 1]
-    assert list(full(learned).columns[-6:]) == ["chance", "area", "target", "epochs_to", "reached", "published"]
+    assert list(full(learned).columns[-6:]) == [
+        "chance",
+        "area",
+        "target",
+        "epochs_to",
+        "reached",
+        "published",
+    ]
 
 
 def test_epochs_count_from_the_start_of_the_task(write_run, tmp_path):
     directory = write_run("fluct", 0, 0.5, curve=[0.2, 0.2, 0.4, 1.0])
     text = (directory / "metrics.csv").read_text()
-    (directory / "metrics.csv").write_text(text.replace("1,task", "1,prime").replace("2,task", "2,prime"))
+    (directory / "metrics.csv").write_text(
+        text.replace("1,task", "1,prime").replace("2,task", "2,prime")
+    )
     assert full(own(tmp_path))["epochs_to"].tolist() == [2]
 
 

@@ -30,9 +30,15 @@ RECORD = {
 def exported(write_run, tmp_path):
     for seed in (0, 1):
         for init in ("fluct", "kaiming"):
-            directory = write_run(init, seed, 0.5 + seed / 10, curve=[0.25, 0.125], config={"init.nu": "auto"})
-            (directory / "record.json").write_text(json.dumps(RECORD | {"data_checksum": f"{seed:08x}"}))
-            (directory / "init.json").write_text(json.dumps([{"population": "h1", "rate": 3.0}, {"population": "h2", "rate": 2.0}]))
+            directory = write_run(
+                init, seed, 0.5 + seed / 10, curve=[0.25, 0.125], config={"init.nu": "auto"}
+            )
+            (directory / "record.json").write_text(
+                json.dumps(RECORD | {"data_checksum": f"{seed:08x}"})
+            )
+            (directory / "init.json").write_text(
+                json.dumps([{"population": "h1", "rate": 3.0}, {"population": "h2", "rate": 2.0}])
+            )
     write_run("xavier", 0, None, status={"state": "running", "epoch": 1, "epochs": 2})
     assert export(tmp_path, tmp_path / "reference") == 4
     return tmp_path / "reference"
@@ -45,7 +51,10 @@ def test_the_same_tables_come_back(exported, tmp_path):
     pd.testing.assert_frame_equal(summarize(back.runs), summarize(done), check_dtype=False)
     assert tuple(back.curves.columns[: len(KEYS)]) == KEYS
     assert back.curves["valid/accuracy"].tolist() == curves(done)["valid/accuracy"].tolist()
-    assert back.probe[["population", "rate"]].value_counts().to_dict() == {("h1", 3.0): 4, ("h2", 2.0): 4}
+    assert back.probe[["population", "rate"]].value_counts().to_dict() == {
+        ("h1", 3.0): 4,
+        ("h2", 2.0): 4,
+    }
     assert set(back.curves["path"]) == set(back.probe["path"]) == set(back.runs["path"])
 
 
@@ -89,20 +98,33 @@ def test_no_reference_is_empty(tmp_path):
 
 
 def directories(*words):
-    arguments = Namespace(overrides=[w for w in words if w != "-m"], multirun="-m" in words, cfg=None, config_name=None, config_dir=None)
+    arguments = Namespace(
+        overrides=[w for w in words if w != "-m"],
+        multirun="-m" in words,
+        cfg=None,
+        config_name=None,
+        config_dir=None,
+    )
     return {"/".join(cell.directory.parts[-4:]) for cell in compose_cells(arguments)}
 
 
 def test_commands_of_the_reference_make_its_runs():
-    """So a measurement that is repeated replaces the old one; not those of `dataset.root`, whose data are elsewhere."""
+    """So a measurement that is repeated replaces the old one; not those of `dataset.root`, whose
+    data are elsewhere.
+    """
     commands = pd.read_csv(REFERENCE / "provenance.csv").set_index("provenance")["command"]
     runs = reference(REFERENCE).runs
-    for provenance, command in commands[commands.str.contains("experiment=recurrent_alpha|fdi-run -m init=|dataset=digits")].items():
+    for provenance, command in commands[
+        commands.str.contains("experiment=recurrent_alpha|fdi-run -m init=|dataset=digits")
+    ].items():
         found = set(runs.loc[runs["provenance"] == provenance, "path"])
         assert found
         assert found <= directories(*shlex.split(command)[1:])
 
 
 def test_the_place_of_a_folder_does_not_change_the_id():
-    a, b, c = (directories("dataset=hdf5", f"dataset.root={root}") for root in ("/a/mine", "/b/mine/", "/a/other"))
+    a, b, c = (
+        directories("dataset=hdf5", f"dataset.root={root}")
+        for root in ("/a/mine", "/b/mine/", "/a/other")
+    )
     assert a == b != c

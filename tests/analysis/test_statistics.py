@@ -43,7 +43,9 @@ def test_paired_mean_and_sd_are_those_of_the_differences():
 def test_bootstrap_agrees_with_all_resamples_there_are():
     differences = np.array([0.02, 0.05, 0.11, 0.3, 0.31])
     means = [np.mean(resample) for resample in product(differences, repeat=5)]
-    assert paired(differences, np.zeros(5))[3:] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.005)
+    assert paired(differences, np.zeros(5))[3:] == pytest.approx(
+        np.quantile(means, [0.025, 0.975]), abs=0.005
+    )
 
 
 def test_bootstrap_depends_on_the_seed_alone():
@@ -83,6 +85,8 @@ def test_area_under_the_curve():
 
 def test_share_of_runs_at_chance():
     limit = 0.1 + 2 * np.sqrt(0.1 * 0.9 / 1000)
-    assert chance_share([0.1, 0.05, limit - 1e-6, limit + 1e-6, 0.9], classes=10, samples=1000) == pytest.approx(3 / 5)
+    assert chance_share(
+        [0.1, 0.05, limit - 1e-6, limit + 1e-6, 0.9], classes=10, samples=1000
+    ) == pytest.approx(3 / 5)
     guessing = np.random.default_rng(0).binomial(1000, 0.1, 5000) / 1000
     assert chance_share(guessing, 10, 1000) == pytest.approx(0.977, abs=0.01)

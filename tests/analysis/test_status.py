@@ -22,8 +22,15 @@ def status(tmp_path, capsys):
 
 @pytest.fixture
 def sweep(write_run, tmp_path):
-    """Five cells of the experiment depth: done, failed, interrupted, running once locked, missing; and a run of its own."""
-    error = {"state": "failed", "epoch": 3, "epochs": 20, "error": "Diverged: first line\nthe loss is nan in epoch 4, batch 1"}
+    """Five cells of the experiment depth: done, failed, interrupted, running once locked, missing;
+    and a run of its own.
+    """
+    error = {
+        "state": "failed",
+        "epoch": 3,
+        "epochs": 20,
+        "error": "Diverged: first line\nthe loss is nan in epoch 4, batch 1",
+    }
     half = {"state": "running", "epoch": 7, "epochs": 20, "error": None}
     cells = [
         write_run("fluct", 0),
@@ -33,8 +40,14 @@ def sweep(write_run, tmp_path):
         tmp_path / "runs/randman/dense/kaiming/seed=1-0123abcd",
     ]
     names = [str(cell.relative_to(tmp_path)) for cell in cells]
-    planned = {name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "nu=a b"] for name in names}
-    write_json(tmp_path / "sweeps" / "depth-1.json", {"command": "fdi-run -m experiment=depth", "experiment": "depth", "cells": planned})
+    planned = {
+        name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "nu=a b"]
+        for name in names
+    }
+    write_json(
+        tmp_path / "sweeps" / "depth-1.json",
+        {"command": "fdi-run -m experiment=depth", "experiment": "depth", "cells": planned},
+    )
     alone = write_run("xavier", 5, None, status=error)
     (alone / ".hydra" / "overrides.yaml").write_text("- init=xavier\n- seed=5\n")
     return cells
@@ -50,7 +63,17 @@ def test_counts_by_sweep_and_cell(status, sweep):
     assert code == 0
     lines = rows(out)
     assert lines[0] == ["depth:", "fdi-run", "-m", "experiment=depth"]
-    assert lines[1] == ["dataset", "model", "init", "cells", "done", "running", "failed", "interrupted", "missing"]
+    assert lines[1] == [
+        "dataset",
+        "model",
+        "init",
+        "cells",
+        "done",
+        "running",
+        "failed",
+        "interrupted",
+        "missing",
+    ]
     assert ["randman", "dense", "fluct", "3", "1", "1", "1"] in lines
     assert ["randman", "dense", "kaiming", "2", "1", "1"] in lines
     assert ["5", "1", "1", "1", "1", "1"] in lines
@@ -70,7 +93,12 @@ def test_failed_prints_commands_and_nothing_else(status, sweep):
 
 def test_one_experiment(status, sweep):
     assert "single runs" not in status("depth")[1]
-    assert status("shallow") == (1, "", f"fdi-status: no shallow in {sweep[0].parents[4]}; fdi-run -m experiment=quickstart makes some\n")
+    assert status("shallow") == (
+        1,
+        "",
+        f"fdi-status: no shallow in {sweep[0].parents[4]}; fdi-run -m experiment=quickstart makes "
+        f"some\n",
+    )
 
 
 def test_an_unreadable_status_is_a_missing_run(status, write_run):

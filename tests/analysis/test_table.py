@@ -22,7 +22,9 @@ def both(write_run, tmp_path):
     for seed, (a, b) in enumerate(zip(FLUCT, KAIMING)):
         write_run("fluct", seed, a, rates={"h1": 8.0 + seed})
         write_run("kaiming", seed, b, rates={"h1": 1.0})
-    write_run("fluct", 3, None, status={"state": "failed", "epoch": 2, "epochs": 20, "error": "Diverged"})
+    write_run(
+        "fluct", 3, None, status={"state": "failed", "epoch": 2, "epochs": 20, "error": "Diverged"}
+    )
     write_run("fluct", 4, None, status={"state": "running", "epoch": 9, "epochs": 20})
     write_run("kaiming", 5, 0.0)
     return runs(tmp_path)
@@ -48,14 +50,22 @@ def test_difference_uses_the_seeds_both_have(both):
     fluct, kaiming = row(table, init="fluct"), row(table, init="kaiming")
     expected = paired(FLUCT, KAIMING)
     assert fluct["versus_n"] == 3
-    assert tuple(fluct[["versus", "versus_low", "versus_high"]]) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert tuple(fluct[["versus", "versus_low", "versus_high"]]) == pytest.approx(
+        (expected.mean, expected.low, expected.high)
+    )
     assert kaiming["n"] == 4
     assert pd.isna(kaiming["versus"])
 
 
 def test_only_differing_columns_make_cells(write_run, tmp_path):
     for sigma_u in (0.5, 1.0):
-        write_run("fluct", 0, sigma_u / 2, identity=f"{int(10 * sigma_u):08x}", config={"init.sigma_u": sigma_u})
+        write_run(
+            "fluct",
+            0,
+            sigma_u / 2,
+            identity=f"{int(10 * sigma_u):08x}",
+            config={"init.sigma_u": sigma_u},
+        )
     write_run("kaiming", 0, 0.1)
     table = summarize(runs(tmp_path))
     assert list(table.columns[:5]) == ["dataset", "model", "init", "init.sigma_u", "n"]
@@ -86,8 +96,14 @@ def test_a_key_that_goes_with_the_data_set_is_no_difference(write_run, tmp_path)
 
 
 def test_an_object_differs_by_its_target_not_by_its_arguments(write_run, tmp_path):
-    write_run(identity="00000001", config={"optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.9, 0.999]}})
-    write_run(identity="00000002", config={"optimizer": {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.005}})
+    write_run(
+        identity="00000001",
+        config={"optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.9, 0.999]}},
+    )
+    write_run(
+        identity="00000002",
+        config={"optimizer": {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.005}},
+    )
     assert cell_columns(runs(tmp_path)) == ["dataset", "model", "init", "optimizer._target_"]
 
 
@@ -160,7 +176,9 @@ def test_markdown_has_equal_columns_and_names_the_sources(both):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
-    assert text.endswith("published, percent: 96.3 [K] one run, 1 x 128, 200 epochs; [K] the authors' notebooks")
+    assert text.endswith(
+        "published, percent: 96.3 [K] one run, 1 x 128, 200 epochs; [K] the authors' notebooks"
+    )
 
 
 def test_csv_reads_back(both):
@@ -171,12 +189,32 @@ def test_csv_reads_back(both):
 
 
 def test_short_names():
-    columns = ["init", "model.hidden", "homeostasis.upper.strength", "homeostasis.lower.strength", "optimizer._target_"]
-    assert list(short_names(columns).values()) == ["init", "hidden", "upper.strength", "lower.strength", "optimizer"]
+    columns = [
+        "init",
+        "model.hidden",
+        "homeostasis.upper.strength",
+        "homeostasis.lower.strength",
+        "optimizer._target_",
+    ]
+    assert list(short_names(columns).values()) == [
+        "init",
+        "hidden",
+        "upper.strength",
+        "lower.strength",
+        "optimizer",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "null"), (True, "true"), (1.0, "1"), (0.25, "0.25"), ("[1, 2]", "[1, 2]"), ("torch.optim.Adam", "Adam")]
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1.0, "1"),
+        (0.25, "0.25"),
+        ("[1, 2]", "[1, 2]"),
+        ("torch.optim.Adam", "Adam"),
+    ],
 )
 def test_shown(value, text):
     assert shown(value) == text

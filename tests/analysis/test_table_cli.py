@@ -13,7 +13,13 @@ from fdi.analysis.cli import main
 @pytest.fixture
 def table(write_run, tmp_path, capsys):
     write_run("fluct", 0, 0.9)
-    write_run("fluct", 1, 0.8, identity="12345678", config={"init.sigma_u": 0.5, "model.hidden": [64], "trainer.early": None})
+    write_run(
+        "fluct",
+        1,
+        0.8,
+        identity="12345678",
+        config={"init.sigma_u": 0.5, "model.hidden": [64], "trainer.early": None},
+    )
     write_run("kaiming", 0, 0.5, config={"trainer.early": True})
 
     def call(*words: str) -> tuple[int, str, str]:
@@ -73,17 +79,26 @@ def test_a_bad_filter_is_one_line(table, word, line):
 
 def test_no_runs_is_one_line_with_the_command_that_makes_some(tmp_path, capsys):
     assert main(["--results", str(tmp_path)]) == 1
-    expected = f"fdi-table: no runs in {tmp_path / 'runs'}; make some: fdi-run -m init=kaiming,fluct 'seed=range(3)'\n"
+    expected = (
+        f"fdi-table: no runs in {tmp_path / 'runs'}; make some: fdi-run -m "
+        f"init=kaiming,fluct 'seed=range(3)'\n"
+    )
     assert capsys.readouterr().err == expected
 
 
 def test_whole_tables_go_to_files(table, write_run, tmp_path):
     write_run("fluct", 5, 0.7, curve=[0.2, 0.3])
-    assert table("init=fluct", "--runs", str(tmp_path / "a.csv"))[:2] == (0, f"3 rows: {tmp_path / 'a.csv'}\n")
+    assert table("init=fluct", "--runs", str(tmp_path / "a.csv"))[:2] == (
+        0,
+        f"3 rows: {tmp_path / 'a.csv'}\n",
+    )
     assert sorted(pd.read_csv(tmp_path / "a.csv")["test_accuracy_last"]) == [0.7, 0.8, 0.9]
     assert table("--curves", str(tmp_path / "b.csv"))[0] == 0
     assert list(pd.read_csv(tmp_path / "b.csv")["epoch"]) == [1, 2]
-    assert table("--runs", str(tmp_path / "c.xlsx"))[2] == f"fdi-table: {tmp_path / 'c.xlsx'} must end in .csv or .parquet\n"
+    assert (
+        table("--runs", str(tmp_path / "c.xlsx"))[2]
+        == f"fdi-table: {tmp_path / 'c.xlsx'} must end in .csv or .parquet\n"
+    )
 
 
 def test_broken_runs_are_listed(write_run, tmp_path, table):

@@ -14,10 +14,19 @@ import pytest
 def write_shd() -> Callable[..., Path]:
     """Writes a file in the layout of SHD: `spikes` is a list of (times, units), one per sample."""
 
-    def write(path: Path, spikes: Sequence, labels: Sequence[int], *, keys: int = 0, speakers: Sequence[int] = ()) -> Path:
+    def write(
+        path: Path,
+        spikes: Sequence,
+        labels: Sequence[int],
+        *,
+        keys: int = 0,
+        speakers: Sequence[int] = (),
+    ) -> Path:
         with h5py.File(path, "w") as file:
             for name, column, kind in (("times", 0, np.float16), ("units", 1, np.uint16)):
-                data = file.create_dataset(f"spikes/{name}", (len(spikes),), dtype=h5py.vlen_dtype(kind))
+                data = file.create_dataset(
+                    f"spikes/{name}", (len(spikes),), dtype=h5py.vlen_dtype(kind)
+                )
                 for i, sample in enumerate(spikes):
                     data[i] = np.asarray(sample[column], dtype=kind)
             file["labels"] = np.asarray(labels, dtype=np.int32)
@@ -32,12 +41,20 @@ def write_shd() -> Callable[..., Path]:
 
 @pytest.fixture
 def digits_folder(tmp_path: Path, write_shd) -> Path:
-    """Twenty training and four test samples of two classes, 4 speakers, 6 units, in the layout of SHD."""
+    """Twenty training and four test samples of two classes, 4 speakers, 6 units, in the layout of
+    SHD.
+    """
     rng = np.random.default_rng(0)
 
     def samples(n: int) -> list:
         return [(np.sort(rng.uniform(0, 0.1, 50)), rng.integers(0, 6, 50)) for _ in range(n)]
 
-    write_shd(tmp_path / "toy_train.h5", samples(20), [0, 1] * 10, keys=2, speakers=[0] * 2 + [1] * 2 + [2] * 12 + [3] * 4)
+    write_shd(
+        tmp_path / "toy_train.h5",
+        samples(20),
+        [0, 1] * 10,
+        keys=2,
+        speakers=[0] * 2 + [1] * 2 + [2] * 12 + [3] * 4,
+    )
     write_shd(tmp_path / "toy_test.h5", samples(4), [0, 1, 0, 1], keys=2, speakers=[9] * 4)
     return tmp_path

@@ -25,7 +25,9 @@ def test_off_means_none():
 
 def test_jitter_has_the_spread_asked_for(middle_spikes: Events):
     rng = np.random.default_rng(0)
-    in_time = speech_augmentation(0.002, "counts", time_jitter=0.01, channel_jitter=0.0, drop=0.0)(middle_spikes, rng)
+    in_time = speech_augmentation(0.002, "counts", time_jitter=0.01, channel_jitter=0.0, drop=0.0)(
+        middle_spikes, rng
+    )
     samples, steps, units = coordinates(in_time)
     assert np.std(steps - 50) == pytest.approx(5, rel=0.1)
     assert np.bincount(samples).tolist() == [200] * 4
@@ -38,7 +40,17 @@ def test_jitter_has_the_spread_asked_for(middle_spikes: Events):
 
 
 def test_jitter_is_seeded(middle_spikes: Events):
-    a, b, c = (jitter(middle_spikes, np.random.default_rng(s), step_sigma=2, unit_sigma=2, drop=0.1, binning="binary") for s in (0, 0, 1))
+    a, b, c = (
+        jitter(
+            middle_spikes,
+            np.random.default_rng(s),
+            step_sigma=2,
+            unit_sigma=2,
+            drop=0.1,
+            binning="binary",
+        )
+        for s in (0, 0, 1)
+    )
     np.testing.assert_array_equal(a.units, b.units)
     assert not np.array_equal(a.units, c.units)
 
@@ -51,7 +63,11 @@ def test_wrong_augmentation():
 @pytest.fixture
 def ramp() -> Constant:
     """Three images of 256 grey levels, 200 steps."""
-    return Constant(np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (3, 1, 16, 16)), 200, 1 / 255)
+    return Constant(
+        np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (3, 1, 16, 16)),
+        200,
+        1 / 255,
+    )
 
 
 def test_poisson_encoding_has_the_rate_of_the_intensity(ramp: Constant):
@@ -63,7 +79,10 @@ def test_poisson_encoding_has_the_rate_of_the_intensity(ramp: Constant):
     assert np.corrcoef(rates, expected)[0, 1] > 0.95
     assert rates.mean() == pytest.approx(expected.mean(), rel=0.03)
     per_step = np.diff(events.indptr)
-    assert all((np.diff(events.units[a:b]) > 0).all() for a, b in zip(events.indptr[:9], events.indptr[1:10])), "sorted, none twice"
+    assert all(
+        (np.diff(events.units[a:b]) > 0).all()
+        for a, b in zip(events.indptr[:9], events.indptr[1:10])
+    ), "sorted, none twice"
     assert per_step.sum() == len(events.units)
 
 
@@ -73,13 +92,17 @@ def test_latency_encoding_is_the_charging_time(ramp: Constant):
     x = np.arange(256) / 255
     assert dense[:, x <= 0.2].sum() == 0
     for level in (52, 100, 255):
-        assert np.flatnonzero(dense[:, level]).tolist() == [int(20 * np.log(x[level] / (x[level] - 0.2)))]
+        assert np.flatnonzero(dense[:, level]).tolist() == [
+            int(20 * np.log(x[level] / (x[level] - 0.2)))
+        ]
 
 
 def test_wrong_encodings():
     settings = dict(dt=0.002, rate=50.0, tau=0.02, threshold=0.2)
     assert encoding_transform("constant", **settings) is None
-    with pytest.raises(DataError, match="encoding = morse must be one of constant, poisson, latency"):
+    with pytest.raises(
+        DataError, match="encoding = morse must be one of constant, poisson, latency"
+    ):
         encoding_transform("morse", **settings)
     with pytest.raises(DataError, match=r"rate = 900\.0 Hz must be positive and at most one spike"):
         encoding_transform("poisson", **settings | dict(rate=900.0))

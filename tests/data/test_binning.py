@@ -10,10 +10,21 @@ from fdi.data.errors import DataError
 
 
 def test_bins_by_hand():
-    recordings = [([0.0, 0.0019, 0.002, 0.022, 0.0219], [3, 3, 1, 2, 0]), ([], []), ([0.005, 0.9], [1, 1])]
-    arrays = [(np.asarray(times, dtype=float), np.asarray(units, dtype=int)) for times, units in recordings]
+    recordings = [
+        ([0.0, 0.0019, 0.002, 0.022, 0.0219], [3, 3, 1, 2, 0]),
+        ([], []),
+        ([0.005, 0.9], [1, 1]),
+    ]
+    arrays = [
+        (np.asarray(times, dtype=float), np.asarray(units, dtype=int))
+        for times, units in recordings
+    ]
     events = bin_recordings(arrays, 12, 0.002, (4,), "binary")
-    assert [list(axis) for axis in coordinates(events)] == [[0, 0, 0, 0, 2], [0, 1, 10, 11, 2], [3, 1, 0, 2, 1]]
+    assert [list(axis) for axis in coordinates(events)] == [
+        [0, 0, 0, 0, 2],
+        [0, 1, 10, 11, 2],
+        [3, 1, 0, 2, 1],
+    ]
     assert events.units.dtype == np.int32
     assert events.indptr.dtype == np.int64
     assert events.counts is None
@@ -29,7 +40,9 @@ def test_table_equals_dense_histogram(binning: str):
     events = table(samples, steps, units, (5, 7), (2, 3), binning)
     dense = np.zeros((7, 5, 2, 3))
     np.add.at(dense, (steps, samples, units // 3, units % 3), 1)
-    np.testing.assert_array_equal(events.dense(), np.minimum(dense, 1) if binning == "binary" else dense)
+    np.testing.assert_array_equal(
+        events.dense(), np.minimum(dense, 1) if binning == "binary" else dense
+    )
     again = table(*coordinates(events), (5, 7), (2, 3), binning)
     np.testing.assert_array_equal(again.units, events.units)
     np.testing.assert_array_equal(again.indptr, events.indptr)
@@ -37,7 +50,14 @@ def test_table_equals_dense_histogram(binning: str):
 
 def test_join_is_concatenation():
     rng = np.random.default_rng(1)
-    whole = table(rng.integers(6, size=400), rng.integers(9, size=400), rng.integers(4, size=400), (6, 9), (4,), "counts")
+    whole = table(
+        rng.integers(6, size=400),
+        rng.integers(9, size=400),
+        rng.integers(4, size=400),
+        (6, 9),
+        (4,),
+        "counts",
+    )
     parts = join([whole.take(np.arange(2)), whole.take(np.arange(2, 6))])
     np.testing.assert_array_equal(parts.dense(), whole.dense())
 
@@ -63,4 +83,8 @@ def test_take_is_indexing(per_sample: int, binning: str):
     for indices in ([4, 0, 0, 2], [3], []):
         taken = whole.take(np.array(indices, dtype=int))
         np.testing.assert_array_equal(taken.dense(), whole.dense()[:, indices])
-        assert (taken.units.dtype, taken.indptr.dtype, len(taken)) == (np.int32, np.int64, len(indices))
+        assert (taken.units.dtype, taken.indptr.dtype, len(taken)) == (
+            np.int32,
+            np.int64,
+            len(indices),
+        )

@@ -1,4 +1,6 @@
-"""Event cameras: the path from events to frames, protocols of training and test, damaged recordings."""
+"""Event cameras: the path from events to frames, protocols of training and test, damaged
+recordings.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ DIGITS = dict(duration=0.3, dt=0.002, valid=0.0)
 def _bin(path: Path, events: list[tuple[int, int, int, int]]) -> None:
     """x, y, polarity and time in us, in N-MNIST's 5-byte records."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(bytes([x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255]) for x, y, p, t in events))
+    path.write_bytes(
+        b"".join(
+            bytes([x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255]) for x, y, p, t in events
+        )
+    )
 
 
 @pytest.fixture
@@ -29,21 +35,36 @@ def digits(tmp_path: Path) -> Path:
     """One training and one test recording per digit."""
     for part in ("Train", "Test"):
         for digit in range(10):
-            _bin(tmp_path / "NMNIST" / part / str(digit) / "00001.bin", [(digit, 3, 1, 1000), (5, 6, 0, 101_500), (5, 6, 0, 400_000)])
+            _bin(
+                tmp_path / "NMNIST" / part / str(digit) / "00001.bin",
+                [(digit, 3, 1, 1000), (5, 6, 0, 101_500), (5, 6, 0, 400_000)],
+            )
     return tmp_path
 
 
 def test_nmnist(digits: Path, caplog):
     data = nmnist(root=digits, **DIGITS)
-    assert (data.shape, data.steps, data.classes, len(data.train), len(data.test)) == ((2, 34, 34), 150, 10, 10, 10)
+    assert (data.shape, data.steps, data.classes, len(data.train), len(data.test)) == (
+        (2, 34, 34),
+        150,
+        10,
+        10,
+        10,
+    )
     assert "10 of 60000 training recordings" in caplog.text
     for sample, label in enumerate(data.train.labels):
-        assert np.argwhere(data.train.inputs.dense()[:, sample]).tolist() == [[0, 1, 3, label], [50, 0, 6, 5]]
+        assert np.argwhere(data.train.inputs.dense()[:, sample]).tolist() == [
+            [0, 1, 3, label],
+            [50, 0, 6, 5],
+        ]
 
 
 def test_damaged_nmnist(digits: Path):
     path = digits / "NMNIST" / "Train" / "4" / "00001.bin"
-    for content, message in [(b"", "0 bytes"), (path.read_bytes()[:-2], "13 bytes are not a whole number of 5-byte events")]:
+    for content, message in [
+        (b"", "0 bytes"),
+        (path.read_bytes()[:-2], "13 bytes are not a whole number of 5-byte events"),
+    ]:
         path.write_bytes(content)
         with pytest.raises(DataError, match=rf"Train/4/00001\.bin: {message}"):
             nmnist(root=digits, **DIGITS)
@@ -61,13 +82,22 @@ def test_damaged_nmnist(digits: Path):
 
 @pytest.fixture
 def gestures(tmp_path: Path) -> Path:
-    """One recording per gesture and split, 400 ms, of which tonic keeps x, y, polarity and time in ms."""
+    """One recording per gesture and split, 400 ms, of which tonic keeps x, y, polarity and time in
+    ms.
+    """
     rng = np.random.default_rng(0)
     for part in ("Train", "Test"):
         folder = tmp_path / "DVSGesture" / f"ibmGesture{part}" / "user01_led"
         folder.mkdir(parents=True)
         for label in range(11):
-            events = np.stack([*rng.integers(0, 128, (2, 4000)), rng.integers(0, 2, 4000), 7 + np.sort(rng.integers(0, 400, 4000))], axis=1)
+            events = np.stack(
+                [
+                    *rng.integers(0, 128, (2, 4000)),
+                    rng.integers(0, 2, 4000),
+                    7 + np.sort(rng.integers(0, 400, 4000)),
+                ],
+                axis=1,
+            )
             np.save(folder / f"{label}.npy", events)
     return tmp_path
 
@@ -79,22 +109,38 @@ def test_gestures_are_thinned_downscaled_and_cropped(gestures: Path):
     assert isinstance(batch, Frames)
     assert (batch.values.shape, batch.values.dtype) == ((11, 50, 2, 32, 32), np.uint8)
     assert sorted(labels) == list(range(11))
-    assert batch.total() == pytest.approx(11 * 4000 * 0.25 * 0.5, rel=0.05), "a quarter of the time, half of the events"
+    assert batch.total() == pytest.approx(11 * 4000 * 0.25 * 0.5, rel=0.05), (
+        "a quarter of the time, half of the events"
+    )
     assert data.nu == pytest.approx(4000 * 0.5 / 0.4 / 2048, rel=0.05)
     everything = dvs_gesture(root=gestures, **GESTURE | dict(duration=0.4), drop=0.0)
     whole, labels = everything.train.batch(np.arange(11), np.random.default_rng(0))
     events = np.load(gestures / "DVSGesture/ibmGestureTrain/user01_led/3.npy")
     expected = np.zeros((200, 2, 32, 32))
-    np.add.at(expected, ((events[:, 3] - events[:, 3].min()) // 2, events[:, 2], events[:, 1] // 4, events[:, 0] // 4), 1)
+    np.add.at(
+        expected,
+        (
+            (events[:, 3] - events[:, 3].min()) // 2,
+            events[:, 2],
+            events[:, 1] // 4,
+            events[:, 0] // 4,
+        ),
+        1,
+    )
     np.testing.assert_array_equal(whole.values[labels.tolist().index(3)], expected)
 
 
 def test_protocols_of_train_and_test(gestures: Path):
     def twice(split) -> bool:
-        first, second = (split.batch(np.arange(5), np.random.default_rng(seed))[0].values for seed in (0, 1))
+        first, second = (
+            split.batch(np.arange(5), np.random.default_rng(seed))[0].values for seed in (0, 1)
+        )
         return np.array_equal(first, second)
 
-    fixed, paper = dvs_gesture(root=gestures, **GESTURE), dvs_gesture(root=gestures, **GESTURE, test_protocol="paper")
+    fixed, paper = (
+        dvs_gesture(root=gestures, **GESTURE),
+        dvs_gesture(root=gestures, **GESTURE, test_protocol="paper"),
+    )
     assert (twice(fixed.train), twice(fixed.test), twice(paper.test)) == (False, True, False)
     again = dvs_gesture(root=gestures, **GESTURE, seed=1)
     assert np.array_equal(fixed.test.inputs.units, again.test.inputs.units)
@@ -137,7 +183,10 @@ def test_crops():
     part = crop(events, np.array([10, 0]), 10, 0.0, "counts", rng)
     assert np.argwhere(part.dense()[:, 0]).tolist() == [[t, (t + 10) % 3] for t in range(10)]
     assert part.dense()[:, 1].sum() == 4
-    starts = {crop_to_frames(events, rng, steps=28, drop=0.0, binning="counts").values[0, 0].argmax() for _ in range(40)}
+    starts = {
+        crop_to_frames(events, rng, steps=28, drop=0.0, binning="counts").values[0, 0].argmax()
+        for _ in range(40)
+    }
     assert starts == {0, 1, 2}, "steps 0, 1 and 2 are all drawn, no later one"
     np.testing.assert_array_equal(to_frames(part).dense(), part.dense())
 

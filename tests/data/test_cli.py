@@ -35,15 +35,25 @@ def test_list_says_what_is_here(capsys, tmp_path: Path):
 
 
 def test_starts_without_torch():
-    code = "import sys, fdi.data.cli; print([name for name in ('torch', 'tonic', 'h5py', 'matplotlib') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, fdi.data.cli; print([name for name in ('torch', 'tonic', 'h5py', "
+        "'matplotlib') if name in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_every_yaml_fits_its_function_and_is_listed():
     from fdi.checks import complaints
 
     folder = files("fdi.conf") / "dataset"
-    names = {path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")}
+    names = {
+        path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")
+    }
     assert names == set(SOURCES)
     for name in names:
         settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
@@ -53,11 +63,21 @@ def test_every_yaml_fits_its_function_and_is_listed():
 
 def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
     out = tmp_path / "figures" / "toy.png"
-    code, text, _ = _run(capsys, "show", "hdf5", "--root", digits_folder, "--out", out, "duration=0.1", "valid=0.25")
+    code, text, _ = _run(
+        capsys, "show", "hdf5", "--root", digits_folder, "--out", out, "duration=0.1", "valid=0.25"
+    )
     assert code == 0
-    assert f"{digits_folder.name}: 15 / 5 / 4 samples, 2 classes, input 6, 50 steps of 2 ms, nu " in text
+    assert (
+        f"{digits_folder.name}: 15 / 5 / 4 samples, 2 classes, input 6, 50 steps of 2 ms, nu "
+        in text
+    )
     assert out.read_bytes().startswith(b"\x89PNG")
-    for name, *settings in (["digits"], ["digits", "encoding=poisson"], ["poisson", "shape=[2,6,6]"], ["randman", "samples=50"]):
+    for name, *settings in (
+        ["digits"],
+        ["digits", "encoding=poisson"],
+        ["poisson", "shape=[2,6,6]"],
+        ["randman", "samples=50"],
+    ):
         assert _run(capsys, "show", name, *settings, "--out", out)[0] == 0
 
 

@@ -29,7 +29,9 @@ def remote(tmp_path: Path, monkeypatch) -> Path:
         file.add(folder / "a.txt", "gestures/y.npy")
     contents = {"a.gz": "a", "b.zip": "sub/Train", "c.tar.gz": "gestures"}
     archives = tuple(
-        Archive(str(Path(content).parent / name), content, (folder / name).as_uri(), md5(folder / name))
+        Archive(
+            str(Path(content).parent / name), content, (folder / name).as_uri(), md5(folder / name)
+        )
         for name, content in contents.items()
     )
     monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", archives))
@@ -37,7 +39,11 @@ def remote(tmp_path: Path, monkeypatch) -> Path:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+    return (
+        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        if folder.exists()
+        else []
+    )
 
 
 ALL = ["a", "gestures/y.npy", "sub/Train/1/x.bin"]
@@ -69,7 +75,12 @@ def test_offline_says_what_where_from_where_to_and_md5(remote: Path, tmp_path: P
     with pytest.raises(DataError, match="toy: a is missing and cannot be downloaded") as error:
         ensure("toy", root)
     message = str(error.value)
-    for part in ((remote / "a.gz").as_uri(), str(root / "a.gz"), SOURCES["toy"].archives[0].md5, "dataset.root="):
+    for part in (
+        (remote / "a.gz").as_uri(),
+        str(root / "a.gz"),
+        SOURCES["toy"].archives[0].md5,
+        "dataset.root=",
+    ):
         assert part in message
     assert "\n" not in message
     assert not root.exists(), "not even a folder is left"
@@ -79,7 +90,10 @@ def test_a_download_with_another_md5_is_thrown_away(remote: Path, tmp_path: Path
     root = tmp_path / "here"
     (remote / "b.zip").write_bytes(b"a page of an error")
     found = hashlib.md5(b"a page of an error").hexdigest()
-    with pytest.raises(DataError, match=rf"toy: .*b\.zip has md5 {found}, expected .* \(18 bytes\); nothing was kept"):
+    with pytest.raises(
+        DataError,
+        match=rf"toy: .*b\.zip has md5 {found}, expected .* \(18 bytes\); nothing was kept",
+    ):
         ensure("toy", root)
     assert _files(root) == ["a"]
     assert list(root.glob("**/.partial*")) == []
@@ -99,14 +113,21 @@ def test_a_connection_that_breaks_off_leaves_nothing(remote: Path, tmp_path: Pat
         raise ConnectionResetError("reset by peer")
 
     monkeypatch.setattr(download.shutil, "copyfileobj", broken)
-    with pytest.raises(DataError, match=r"the download of file://.*a\.gz broke off \(reset by peer\); nothing was kept"):
+    with pytest.raises(
+        DataError,
+        match=r"the download of file://.*a\.gz broke off \(reset by peer\); nothing was kept",
+    ):
         ensure("toy", tmp_path / "here")
     assert _files(tmp_path / "here") == []
 
 
 def test_an_archive_that_holds_something_else(remote: Path, tmp_path: Path, monkeypatch):
     source = SOURCES["toy"].archives[1]
-    monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", (Archive("b.zip", "Test", source.url, source.md5),)))
+    monkeypatch.setitem(
+        SOURCES,
+        "toy",
+        Source("2", "-", "-", "-", (Archive("b.zip", "Test", source.url, source.md5),)),
+    )
     with pytest.raises(DataError, match="holds no Test"):
         ensure("toy", tmp_path / "here")
     assert _files(tmp_path / "here") == []

@@ -24,7 +24,12 @@ def test_reads_what_was_written(tmp_path: Path, write_shd):
     assert (data.shape, data.steps, data.classes) == ((5,), 50, 2)
     dense = data.train.inputs.dense()
     assert np.argwhere(dense).tolist() == [[0, 0, 1], [2, 0, 2], [25, 2, 4]]
-    assert hdf5(root=tmp_path, **FILES | dict(valid=0.0, binning="counts")).train.inputs.dense()[2, 0, 2] == 2
+    assert (
+        hdf5(root=tmp_path, **FILES | dict(valid=0.0, binning="counts")).train.inputs.dense()[
+            2, 0, 2
+        ]
+        == 2
+    )
     assert len(data.valid) == 0
     assert data.nu == pytest.approx(3 / (3 * 5 * 0.1))
 
@@ -33,10 +38,19 @@ def test_splits_by_sample_and_by_speaker(digits_folder: Path):
     by_sample = hdf5(root=digits_folder, **FILES)
     assert [len(split) for split in by_sample.splits.values()] == [15, 5, 4]
     with h5py.File(digits_folder / "toy_train.h5") as file:
-        counts = np.array([len(np.unique(np.floor(t.astype(float) / 0.002 + 1e-6) * 6 + u)) for t, u in zip(*file["spikes"].values())])
-    by_speaker = [hdf5(root=digits_folder, **FILES, split_by="speaker", seed=seed) for seed in range(6)]
+        counts = np.array(
+            [
+                len(np.unique(np.floor(t.astype(float) / 0.002 + 1e-6) * 6 + u))
+                for t, u in zip(*file["spikes"].values())
+            ]
+        )
+    by_speaker = [
+        hdf5(root=digits_folder, **FILES, split_by="speaker", seed=seed) for seed in range(6)
+    ]
     for data in by_speaker:
-        assert len(data.valid) in (6, 8, 12, 14, 16), "whole speakers, of 2, 2, 12 and 4 samples, until there are 5"
+        assert len(data.valid) in (6, 8, 12, 14, 16), (
+            "whole speakers, of 2, 2, 12 and 4 samples, until there are 5"
+        )
         assert data.train.inputs.total() + data.valid.inputs.total() == counts.sum()
     assert len({data.checksum for data in by_speaker}) > 1
     subset = hdf5(root=digits_folder, **FILES, max_train=8, max_test=2)
@@ -53,9 +67,13 @@ def test_a_validation_file(digits_folder: Path, write_shd):
 def test_shd_and_ssc_use_files_placed_by_hand(digits_folder: Path, write_shd, caplog):
     for name in ("shd", "ssc"):
         for part in ("train", "test"):
-            (digits_folder / f"{name}_{part}.h5").write_bytes((digits_folder / f"toy_{part}.h5").read_bytes())
+            (digits_folder / f"{name}_{part}.h5").write_bytes(
+                (digits_folder / f"toy_{part}.h5").read_bytes()
+            )
     write_shd(digits_folder / "ssc_valid.h5", [([0.01], [3])] * 2, [1, 0], keys=2)
-    digits = shd(root=digits_folder, duration=0.7, dt=0.002, binning="binary", valid=0.25, split_by="sample")
+    digits = shd(
+        root=digits_folder, duration=0.7, dt=0.002, binning="binary", valid=0.25, split_by="sample"
+    )
     assert (digits.name, digits.shape, digits.nu_paper) == ("shd", (700,), 15.8)
     assert sum("not the official file of shd" in message for message in caplog.messages) == 2
     commands = ssc(root=digits_folder, duration=1.0, dt=0.002, binning="binary")
@@ -73,7 +91,10 @@ def test_empty_truncated_and_foreign_files(digits_folder: Path):
     whole = path.read_bytes()
     for content in (b"", whole[: len(whole) // 2], b"not HDF5 at all"):
         path.write_bytes(content)
-        _broken(digits_folder, rf"toy_train\.h5: empty, truncated or not HDF5 \({len(content):,} bytes\)")
+        _broken(
+            digits_folder,
+            rf"toy_train\.h5: empty, truncated or not HDF5 \({len(content):,} bytes\)",
+        )
 
 
 def test_damage_inside_a_file(digits_folder: Path):
@@ -89,7 +110,10 @@ def test_wrong_layout(digits_folder: Path, write_shd):
     path = digits_folder / "toy_train.h5"
     with h5py.File(path, "w") as file:
         file["images"] = np.zeros(3)
-    _broken(digits_folder, r"no spikes/times, spikes/units, labels; not in the layout of SHD \(found: images\)")
+    _broken(
+        digits_folder,
+        r"no spikes/times, spikes/units, labels; not in the layout of SHD \(found: images\)",
+    )
     with h5py.File(path, "w"):
         pass
     _broken(digits_folder, r"found: nothing")
@@ -109,7 +133,11 @@ def test_times_that_are_no_times(digits_folder: Path, write_shd, bad: float):
 
 def test_labels_and_units_out_of_range(digits_folder: Path, write_shd):
     spikes = [([0.01], [1]), ([0.01], [5])]
-    _broken(digits_folder, r"has a spike of unit 5, outside 0\.\.4; is dataset\.channels right", channels=5)
+    _broken(
+        digits_folder,
+        r"has a spike of unit 5, outside 0\.\.4; is dataset\.channels right",
+        channels=5,
+    )
     write_shd(digits_folder / "toy_train.h5", spikes, [0, 7], keys=2)
     _broken(digits_folder, r"label 7 of sample 1 is outside 0\.\.1 \(2 classes\)")
     write_shd(digits_folder / "toy_train.h5", spikes, [0, -1])
@@ -119,12 +147,18 @@ def test_labels_and_units_out_of_range(digits_folder: Path, write_shd):
 
 
 def test_settings_that_fit_no_file(digits_folder: Path, write_shd):
-    _broken(digits_folder, r"0 files fit nothing\*, expected one \(there: toy_test\.h5, toy_train\.h5\)", train_file="nothing*")
+    _broken(
+        digits_folder,
+        r"0 files fit nothing\*, expected one \(there: toy_test\.h5, toy_train\.h5\)",
+        train_file="nothing*",
+    )
     _broken(digits_folder, "2 files fit", train_file="*.h5")
     _broken(digits_folder / "nowhere", r"no folder .*nowhere; set dataset\.root=")
     _broken(digits_folder, "split_by = age must be sample or speaker", split_by="age")
     write_shd(digits_folder / "toy_train.h5", [([0.01], [1])] * 4, [0, 1, 0, 1])
-    _broken(digits_folder, "no extra/speaker, so split_by=speaker is impossible", split_by="speaker")
+    _broken(
+        digits_folder, "no extra/speaker, so split_by=speaker is impossible", split_by="speaker"
+    )
 
 
 def test_spoken_digits(shared: Path):

@@ -41,7 +41,9 @@ def test_cifar10_is_a_constant_current(cifar: Path, caplog):
     assert batch.shape == (3, 32, 32)
     with (cifar / "cifar-10-batches-py" / "test_batch").open("rb") as file:
         raw = pickle.load(file)
-    np.testing.assert_allclose(batch.image(), (raw["data"][:3].reshape(-1, 3, 32, 32) / 255 - 0.5) / 0.5, atol=1e-6)
+    np.testing.assert_allclose(
+        batch.image(), (raw["data"][:3].reshape(-1, 3, 32, 32) / 255 - 0.5) / 0.5, atol=1e-6
+    )
     assert labels.tolist() == [0, 1, 2]
     assert data.nu is None
     assert data.mean_square == pytest.approx(1 / 3, abs=0.01), "uniform over -1..1"
@@ -58,7 +60,10 @@ def test_encodings_and_subsets(cifar: Path):
     assert once.dense().sum(axis=0).max() == 1
     small = images(**view | dict(valid=0.5), max_train=20, max_test=10)
     assert [len(split) for split in small.splits.values()] == [10, 10, 10]
-    with pytest.raises(DataError, match=r"valid = 0\.25 of 20 samples is 5, fewer than the 10 classes; raise it or max_train"):
+    with pytest.raises(
+        DataError,
+        match=r"valid = 0\.25 of 20 samples is 5, fewer than the 10 classes; raise it or max_train",
+    ):
         images(**view, max_train=20)
 
 
@@ -68,7 +73,10 @@ def test_damaged_cifar(cifar: Path):
     whole = second.read_bytes()
     for content in (whole[:1000], b"", b"no pickle"):
         second.write_bytes(content)
-        with pytest.raises(DataError, match=r"data_batch_2: cut short or not a batch of CIFAR-10 \(\w+.*\); delete it") as error:
+        with pytest.raises(
+            DataError,
+            match=r"data_batch_2: cut short or not a batch of CIFAR-10 \(\w+.*\); delete it",
+        ) as error:
             images(collection="cifar10", root=cifar, **VIEW)
         assert "\n" not in str(error.value)
     _batch(second, [0] * 10, n=9)
@@ -78,18 +86,27 @@ def test_damaged_cifar(cifar: Path):
     with pytest.raises(DataError, match=r"data_batch_2: label 11 is outside 0\.\.9"):
         images(collection="cifar10", root=cifar, **VIEW)
     (folder / "test_batch").unlink()
-    with pytest.raises(DataError, match="needs test_batch and at least one data_batch, has data_batch_1, data_batch_2"):
+    with pytest.raises(
+        DataError,
+        match="needs test_batch and at least one data_batch, has data_batch_1, data_batch_2",
+    ):
         images(collection="cifar10", root=cifar, **VIEW)
 
 
 def _idx(folder: Path, prefix: str, n: int) -> np.ndarray:
     pixels = np.random.default_rng(1).integers(0, 256, (n, 28, 28), dtype=np.uint8)
-    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, n, 28, 28) + pixels.tobytes())
-    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, n) + bytes(i % 10 for i in range(n)))
+    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(
+        struct.pack(">4i", 0x803, n, 28, 28) + pixels.tobytes()
+    )
+    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(
+        struct.pack(">2i", 0x801, n) + bytes(i % 10 for i in range(n))
+    )
     return pixels
 
 
-@pytest.mark.parametrize(("collection", "name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+@pytest.mark.parametrize(
+    ("collection", "name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
+)
 def test_mnist(tmp_path: Path, collection: str, name: str):
     folder = tmp_path / name / "raw"
     folder.mkdir(parents=True)
@@ -97,10 +114,14 @@ def test_mnist(tmp_path: Path, collection: str, name: str):
     pixels = _idx(folder, "t10k", 10)
     data = images(collection=collection, root=tmp_path, **VIEW, valid=0.25, mean=0.1307, std=0.3081)
     assert [len(split) for split in data.splits.values()] == [30, 10, 10]
-    np.testing.assert_allclose(data.test.inputs.image()[:, 0], (pixels / 255 - 0.1307) / 0.3081, atol=1e-5)
+    np.testing.assert_allclose(
+        data.test.inputs.image()[:, 0], (pixels / 255 - 0.1307) / 0.3081, atol=1e-5
+    )
     path = folder / "train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte: cut short or not in MNIST's format"):
+    with pytest.raises(
+        DataError, match=r"train-images-idx3-ubyte: cut short or not in MNIST's format"
+    ):
         images(collection=collection, root=tmp_path, **VIEW)
 
 

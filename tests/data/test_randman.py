@@ -12,7 +12,17 @@ from fdi.data.errors import DataError
 from fdi.data.poisson import poisson
 from fdi.data.randman import manifold, randman, rescale
 
-AUTHORS = dict(classes=10, units=20, spikes=1, manifold_dim=1, alpha=1.0, samples=1000, steps=100, dt=0.002, active=0.5)
+AUTHORS = dict(
+    classes=10,
+    units=20,
+    spikes=1,
+    manifold_dim=1,
+    alpha=1.0,
+    samples=1000,
+    steps=100,
+    dt=0.002,
+    active=0.5,
+)
 SPLIT = dict(manifold_seed=1, valid=0.1, test=0.1)
 SMALL = AUTHORS | SPLIT | dict(samples=40, classes=3)
 
@@ -29,7 +39,10 @@ def test_manifold_is_the_sum_of_the_paper(dims: int, alpha: float):
             product = 1.0
             for d in range(dims):
                 product *= sum(
-                    a[j, d, i] / ((i + 1) ** alpha + 1) * sin(2 * pi * (i * x[d] * b[j, d, i] + c[j, d, i])) for i in range(terms)
+                    a[j, d, i]
+                    / ((i + 1) ** alpha + 1)
+                    * sin(2 * pi * (i * x[d] * b[j, d, i] + c[j, d, i]))
+                    for i in range(terms)
                 )
             assert y[n, j] == pytest.approx(product, abs=1e-4)
 
@@ -60,7 +73,12 @@ def test_settings_of_the_authors():
 
 def test_smoother_manifolds_vary_less():
     points = np.linspace(0, 1, 500)[:, None]
-    roughness = [np.abs(np.diff(rescale(manifold(points, 30, alpha, np.random.default_rng(0))), axis=0)).sum() for alpha in (0.5, 1, 2)]
+    roughness = [
+        np.abs(
+            np.diff(rescale(manifold(points, 30, alpha, np.random.default_rng(0))), axis=0)
+        ).sum()
+        for alpha in (0.5, 1, 2)
+    ]
     assert roughness[0] > 2 * roughness[1] > 4 * roughness[2]
 
 
@@ -88,13 +106,33 @@ def test_wrong_settings():
 
 
 def test_poisson_rate_shape_and_seeds():
-    settings = dict(shape=(2, 5, 5), classes=4, samples=100, rate=20.0, contrast=1.0, steps=100, dt=0.001, data_seed=1, valid=0.1, test=0.1)
+    settings = dict(
+        shape=(2, 5, 5),
+        classes=4,
+        samples=100,
+        rate=20.0,
+        contrast=1.0,
+        steps=100,
+        dt=0.001,
+        data_seed=1,
+        valid=0.1,
+        test=0.1,
+    )
     data = poisson(**settings, binning="counts")
     assert data.nu == pytest.approx(20, rel=0.1)
-    assert data.train.batch(np.arange(3), np.random.default_rng(0))[0].dense().shape == (100, 3, 2, 5, 5)
+    assert data.train.batch(np.arange(3), np.random.default_rng(0))[0].dense().shape == (
+        100,
+        3,
+        2,
+        5,
+        5,
+    )
     flat = poisson(**settings | dict(contrast=0.0), binning="counts")
     assert flat.nu == pytest.approx(20, rel=0.01)
-    spread = [d.train.inputs.dense().sum(axis=0)[d.train.labels == 0].mean(axis=0).std() for d in (data, flat)]
+    spread = [
+        d.train.inputs.dense().sum(axis=0)[d.train.labels == 0].mean(axis=0).std()
+        for d in (data, flat)
+    ]
     assert spread[0] > 3 * spread[1]
     assert poisson(**settings).nu < data.nu, "binary bins merge spikes"
     assert poisson(**settings).checksum == poisson(**settings).checksum

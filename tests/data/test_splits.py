@@ -15,10 +15,18 @@ LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10])
 
 
 def test_streams_are_stable_and_independent():
-    assert stream(3, "split").integers(1000, size=4).tolist() == stream(3, "split").integers(1000, size=4).tolist()
-    draws = {tuple(stream(*key).integers(1 << 30, size=3)) for key in [(0, "split"), (0, "order"), (1, "split"), (0, "order", 1)]}
+    assert (
+        stream(3, "split").integers(1000, size=4).tolist()
+        == stream(3, "split").integers(1000, size=4).tolist()
+    )
+    draws = {
+        tuple(stream(*key).integers(1 << 30, size=3))
+        for key in [(0, "split"), (0, "order"), (1, "split"), (0, "order", 1)]
+    }
     assert len(draws) == 4
-    assert stream(0, "split").integers(1 << 30) == 287357330, "runs recorded so far would not be reproduced"
+    assert stream(0, "split").integers(1 << 30) == 287357330, (
+        "runs recorded so far would not be reproduced"
+    )
     with pytest.raises(ValueError, match="seed = -1"):
         stream(-1, "split")
 
@@ -56,7 +64,9 @@ def test_speakers_are_not_shared():
 
 
 def test_test_split_does_not_depend_on_the_run():
-    first, second = (divide(LABELS, 0.1, 0.2, np.random.default_rng(5), seed, None) for seed in (0, 1))
+    first, second = (
+        divide(LABELS, 0.1, 0.2, np.random.default_rng(5), seed, None) for seed in (0, 1)
+    )
     np.testing.assert_array_equal(first[2], second[2])
     assert first[1].tolist() != second[1].tolist()
     assert [len(part) for part in first] == [70, 10, 20]
@@ -75,7 +85,10 @@ def test_impossible_splits():
 
 
 def _dataset(train: list[int], valid: list[int], test: list[int]) -> Dataset:
-    splits = [Split(Constant(np.zeros((len(labels), 1, 2, 2)), 5), np.array(labels, dtype=np.int64)) for labels in (train, valid, test)]
+    splits = [
+        Split(Constant(np.zeros((len(labels), 1, 2, 2)), 5), np.array(labels, dtype=np.int64))
+        for labels in (train, valid, test)
+    ]
     return Dataset("toy", *splits, classes=2, shape=(1, 2, 2), steps=5, dt=0.001)
 
 
@@ -88,4 +101,9 @@ def test_labels_are_checked():
     with pytest.raises(DataError, match=r"toy: labels 0\.\.2 in the test split, expected 0\.\.1"):
         _dataset([0, 1], [], [2, 1, 0])
     with pytest.raises(DataError, match="3 samples but 2 labels in the test split"):
-        Dataset(**{**vars(_dataset([0, 1], [], [0, 1])), "test": Split(Constant(np.zeros((3, 1, 2, 2)), 5), np.array([0, 1]))})
+        Dataset(
+            **{
+                **vars(_dataset([0, 1], [], [0, 1])),
+                "test": Split(Constant(np.zeros((3, 1, 2, 2)), 5), np.array([0, 1])),
+            }
+        )

@@ -1,4 +1,6 @@
-"""`fdi-run` as its users meet it: a command, what it prints, its exit code, and what it leaves behind."""
+"""`fdi-run` as its users meet it: a command, what it prints, its exit code, and what it leaves
+behind.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ from fdi.cli.run import main
 from fdi.track.files import write_json, write_status
 from fdi.track.lock import lock
 
-SMALL = ("dataset.samples=20", "model.hidden=8", "trainer.epochs=2", "trainer.batch_size=50", "threads=1")
+SMALL = (
+    "dataset.samples=20",
+    "model.hidden=8",
+    "trainer.epochs=2",
+    "trainer.batch_size=50",
+    "threads=1",
+)
 REFERENCE = "engine=reference"  # compiles nothing
 
 
@@ -50,17 +58,24 @@ def fdi_run(monkeypatch, capsys, tmp_path) -> Command:
 
 def done(config, directory: Path) -> dict:
     """A run that takes no time: its accuracy is its seed in per cent."""
-    result = {"test_accuracy_last": config.seed / 100, "test_accuracy_best": 0.5, "rates": {"h1": 10.0 + config.seed}}
+    result = {
+        "test_accuracy_last": config.seed / 100,
+        "test_accuracy_best": 0.5,
+        "rates": {"h1": 10.0 + config.seed},
+    }
     write_json(directory / "result.json", result)
     write_status(directory, "done")
     return result
 
 
 def process(*arguments: str, **options) -> subprocess.Popen:
-    code = "from signal import *; signal(SIGINT, default_int_handler)\n"  # a job in the background ignores it
+    # a job in the background ignores it
+    code = "from signal import *; signal(SIGINT, default_int_handler)\n"
     code += "from fdi.cli.run import main; main()"
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def wait_for_epoch(folder: Path, epoch: int, child: subprocess.Popen) -> None:
@@ -78,7 +93,16 @@ def test_help_is_fast_and_names_the_groups(tmp_path):
         output = process("--help", cwd=tmp_path).communicate()[0]
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 1
-    assert all(word in output for word in ("fdi-run -m init=kaiming,fluct", "randman", "fluct_calibrated", "quickstart", "--config-dir"))
+    assert all(
+        word in output
+        for word in (
+            "fdi-run -m init=kaiming,fluct",
+            "randman",
+            "fluct_calibrated",
+            "quickstart",
+            "--config-dir",
+        )
+    )
     assert output.isascii()
 
 
@@ -88,14 +112,30 @@ def test_version_and_configuration_and_completion(fdi_run):
     assert shown.code == 0
     config = OmegaConf.create(shown.out)
     assert config.seed == 4
-    assert config.name == {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": None}
+    assert config.name == {
+        "dataset": "randman",
+        "model": "dense",
+        "init": "fluct",
+        "experiment": None,
+    }
     assert "complete" in fdi_run("--shell-completion", "install=bash").out
     assert not os.listdir()
 
 
 def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
-    code = "import sys\nfrom fdi.cli.run import main\ntry:\n    main()\nfinally:\n    assert 'torch' not in sys.modules"
-    command = [sys.executable, "-c", code, "-m", "init=kaiming,fluct", "seed=range(2)", "dry_run=true"]
+    code = (
+        "import sys\nfrom fdi.cli.run import main\ntry:\n    main()\nfinally:\n    assert "
+        "'torch' not in sys.modules"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "-m",
+        "init=kaiming,fluct",
+        "seed=range(2)",
+        "dry_run=true",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     lines = found.stdout.splitlines()
     assert lines[-1] == "4 cells: 4 missing"
@@ -119,7 +159,10 @@ def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
     assert second.code == 0
     assert "done before" in second.out
     assert (directory / "result.json").stat().st_mtime_ns == result
-    assert fdi_run(*SMALL, "dry_run=true").out == f"done         {directory.relative_to(tmp_path)}\n1 cell: 1 done\n"
+    assert (
+        fdi_run(*SMALL, "dry_run=true").out
+        == f"done         {directory.relative_to(tmp_path)}\n1 cell: 1 done\n"
+    )
 
 
 def test_probe_only_measures_and_stops(fdi_run, tmp_path):
@@ -137,18 +180,33 @@ def test_probe_only_measures_and_stops(fdi_run, tmp_path):
 def test_a_sweep_ends_in_a_table(fdi_run):
     found = fdi_run("-m", "seed=1,3", "model.depth=1,2", run=done)
     assert found.code == 0
-    rows = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in found.out.splitlines() if "\u2502" in line]
+    rows = [
+        [cell.strip() for cell in line.split("\u2502")[1:-1]]
+        for line in found.out.splitlines()
+        if "\u2502" in line
+    ]
     expected = ["randman", "dense", "fluct"], ["2", "2.0 +- 1.4", "50.0 +- 0.0", "h1 12.0"]
     assert rows == [[*expected[0], depth, *expected[1]] for depth in "12"]
     assert found.out.splitlines()[-1] == "4 cells: 4 done"
 
 
 def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
-    sweep = ("-m", "seed=0,1", "init=kaiming,fluct,fluct_mu", "init.sigma_u=0.5,1", "init.xi=1,2,3", "dry_run=true")
+    sweep = (
+        "-m",
+        "seed=0,1",
+        "init=kaiming,fluct,fluct_mu",
+        "init.sigma_u=0.5,1",
+        "init.xi=1,2,3",
+        "dry_run=true",
+    )
     assert fdi_run(*sweep).out.splitlines()[-1] == "12 cells: 12 missing"
     typo = fdi_run("-m", "init=kaiming,fluct", "init.sgima_u=0.5,1")
     assert typo.code == 2
-    assert typo.err == "fdi-run: init.sgima_u: no such key; did you mean sigma_u? choose one of alpha, nu, sigma_u\n"
+    assert (
+        typo.err
+        == "fdi-run: init.sgima_u: no such key; did you mean sigma_u? choose one of alpha, nu, "
+        "sigma_u\n"
+    )
 
 
 def test_overrides_may_stand_on_both_sides_of_a_flag(fdi_run):
@@ -163,13 +221,17 @@ def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
 def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
     def run(config, directory):
         if config.seed == 1:
-            write_status(directory, "failed", error="RuntimeError: the loss is nan in epoch 1, batch 1")
+            write_status(
+                directory, "failed", error="RuntimeError: the loss is nan in epoch 1, batch 1"
+            )
             raise RuntimeError("the loss is nan in epoch 1, batch 1")
         return done(config, directory)
 
     found = fdi_run("-m", "seed=0,1,2", run=run)
     assert found.code == 1
-    assert found.err.startswith("fdi-run: RuntimeError: the loss is nan in epoch 1, batch 1 (traceback in results/runs/")
+    assert found.err.startswith(
+        "fdi-run: RuntimeError: the loss is nan in epoch 1, batch 1 (traceback in results/runs/"
+    )
     assert len(found.err.splitlines()) == 1
     *_, failure, count = found.out.splitlines()
     assert failure.startswith("failed  results/runs/randman/dense/fluct/seed=1-")
@@ -184,9 +246,16 @@ def test_a_cell_that_another_process_runs_is_left_to_it(fdi_run):
     directory = Path(fdi_run("-m", "seed=0,1", "dry_run=true").out.split()[1])
     with lock(directory):
         write_status(directory, "running")
-        found = fdi_run("-m", "seed=0,1", run=lambda config, cell: None if cell == directory else done(config, cell))
+        found = fdi_run(
+            "-m",
+            "seed=0,1",
+            run=lambda config, cell: None if cell == directory else done(config, cell),
+        )
     assert found.code == 0
-    assert found.out.splitlines()[-2:] == [f"running elsewhere  {directory}", "2 cells: 1 done, 1 running elsewhere"]
+    assert found.out.splitlines()[-2:] == [
+        f"running elsewhere  {directory}",
+        "2 cells: 1 done, 1 running elsewhere",
+    ]
 
 
 def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monkeypatch):
@@ -228,12 +297,16 @@ def test_a_sweep_leaves_its_plan_for_fdi_status(fdi_run):
     (plan,) = Path("results/sweeps").glob("quickstart-*.json")
     content = json.loads(plan.read_text())
     assert content["command"] == "fdi-run -m experiment=quickstart seed=0,1"
-    assert all((Path("results") / directory / "result.json").exists() for directory in content["cells"])
+    assert all(
+        (Path("results") / directory / "result.json").exists() for directory in content["cells"]
+    )
     assert sorted(content["cells"].values())[0] == ["init=fluct", "experiment=quickstart", "seed=0"]
 
 
 def test_what_a_user_can_mend_is_one_line(fdi_run):
-    found = fdi_run("dataset.samples=20", REFERENCE, "model=conv", "model.kernel=50", "model.padding=0")
+    found = fdi_run(
+        "dataset.samples=20", REFERENCE, "model=conv", "model.kernel=50", "model.padding=0"
+    )
     assert found.code == 2
     assert len(found.err.splitlines()) == 1
     assert "leaves no neuron" in found.err
@@ -256,7 +329,9 @@ def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
 def test_options_of_ones_own(fdi_run, tmp_path, monkeypatch):
     (tmp_path / "mine" / "init").mkdir(parents=True)
     (tmp_path / "mine" / "init" / "half.yaml").write_text("_target_: half.make\nshare: 0.5\n")
-    (tmp_path / "half.py").write_text("from fdi.init.baselines import Kaiming\ndef make(share):\n    return Kaiming(gain=share)\n")
+    (tmp_path / "half.py").write_text(
+        "from fdi.init.baselines import Kaiming\ndef make(share):\n    return Kaiming(gain=share)\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     found = fdi_run("--config-dir", "mine", "init=half", *SMALL, REFERENCE)
     assert found.code == 0, found.err
@@ -272,7 +347,9 @@ def rows(folder: Path) -> list[list[str]]:
     return [[line[i] for i in kept] for line in (header, *body)]
 
 
-@pytest.mark.parametrize(("stop", "code", "engine"), [(signal.SIGKILL, -9, "cpu"), (signal.SIGINT, 130, "reference")])
+@pytest.mark.parametrize(
+    ("stop", "code", "engine"), [(signal.SIGKILL, -9, "cpu"), (signal.SIGINT, 130, "reference")]
+)
 def test_stopped_and_started_again_gives_the_same_numbers(tmp_path, fdi_run, stop, code, engine):
     command = (*SMALL, f"engine={engine}", "trainer.epochs=60")
     child = process(*command, "paths.results=stopped", cwd=tmp_path)
@@ -280,13 +357,18 @@ def test_stopped_and_started_again_gives_the_same_numbers(tmp_path, fdi_run, sto
     child.send_signal(stop)
     child.communicate()
     assert child.returncode == code
-    assert fdi_run(*command, "paths.results=stopped", "dry_run=true").out.startswith("interrupted  ")
+    assert fdi_run(*command, "paths.results=stopped", "dry_run=true").out.startswith(
+        "interrupted  "
+    )
     resumed = fdi_run(*command, "paths.results=stopped")
     assert "resumed after epoch" in resumed.out
     assert fdi_run(*command, "paths.results=whole").code == 0
     assert len(rows(tmp_path / "whole")) == 61
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
-    results = [json.loads(next((tmp_path / name).rglob("result.json")).read_text()) for name in ("stopped", "whole")]
+    results = [
+        json.loads(next((tmp_path / name).rglob("result.json")).read_text())
+        for name in ("stopped", "whole")
+    ]
     assert results[0].pop("seconds") > 0
     assert results[1].pop("seconds") > 0
     assert results[0] == results[1]

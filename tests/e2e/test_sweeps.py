@@ -1,4 +1,6 @@
-"""Sweeps on real launchers: nothing is lost when a cell fails, a worker is killed or a job is preempted, and nothing is done twice."""
+"""Sweeps on real launchers: nothing is lost when a cell fails, a worker is killed or a job is
+preempted, and nothing is done twice.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,22 @@ from pathlib import Path
 import pytest
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50")
-NEEDS = {"local": "hydra_plugins.hydra_joblib_launcher", "isolated": "hydra_plugins.hydra_submitit_launcher", "ray": "ray"}
+NEEDS = {
+    "local": "hydra_plugins.hydra_joblib_launcher",
+    "isolated": "hydra_plugins.hydra_submitit_launcher",
+    "ray": "ray",
+}
 
 
 def start(folder: Path, launcher: str, *overrides: str) -> subprocess.Popen:
     pytest.importorskip(NEEDS[launcher])
-    code = "import sys; from signal import *; signal(SIGINT, default_int_handler)\n"  # a job in the background ignores it
+    # a job in the background ignores it
+    code = "import sys; from signal import *; signal(SIGINT, default_int_handler)\n"
     code += "from fdi.cli.run import main; sys.argv[0] = 'fdi-run'; main()"
     command = [sys.executable, "-c", code, "-m", f"hydra/launcher={launcher}", *SMALL, *overrides]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+    )
 
 
 def finish(child: subprocess.Popen) -> tuple[int, str, str]:
@@ -46,17 +55,36 @@ def results(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "launcher", ["local", pytest.param("isolated", marks=pytest.mark.slow), pytest.param("ray", marks=pytest.mark.slow)]
+    "launcher",
+    [
+        "local",
+        pytest.param("isolated", marks=pytest.mark.slow),
+        pytest.param("ray", marks=pytest.mark.slow),
+    ],
 )
 def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
     code, out, err = finish(
-        start(tmp_path, launcher, "trainer.epochs=1", "init=kaiming,fluct", "model=dense,dale", "model.hidden=8", "model.excitatory=8")
+        start(
+            tmp_path,
+            launcher,
+            "trainer.epochs=1",
+            "init=kaiming,fluct",
+            "model=dense,dale",
+            "model.hidden=8",
+            "model.excitatory=8",
+        )
     )
     assert code == 1, err
     assert out.splitlines()[-1] == "4 cells: 3 done, 1 failed"  # Dale's law forbids kaiming
     assert len(results(tmp_path)) == 3
-    failed = [file for file in tmp_path.rglob("status.json") if json.loads(file.read_text())["state"] == "failed"]
-    assert all("ValueError: init=kaiming" in (file.parent / "run.log").read_text() for file in failed)
+    failed = [
+        file
+        for file in tmp_path.rglob("status.json")
+        if json.loads(file.read_text())["state"] == "failed"
+    ]
+    assert all(
+        "ValueError: init=kaiming" in (file.parent / "run.log").read_text() for file in failed
+    )
     record = json.loads((results(tmp_path)[0] / "record.json").read_text())
     assert record["threads"] == 1
     assert record["run"]["command"].startswith("fdi-run engine=reference")
@@ -74,7 +102,9 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
     assert code == 0, err
     assert out.splitlines()[-1] == "4 cells: 4 done"
     assert "resumed after epoch" in (killed / "output.log").read_text()
-    assert all(len((cell / "metrics.csv").read_text().splitlines()) == 31 for cell in results(tmp_path))
+    assert all(
+        len((cell / "metrics.csv").read_text().splitlines()) == 31 for cell in results(tmp_path)
+    )
     before = {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
     code, out, _ = finish(start(tmp_path, launcher, *sweep))
     assert (code, out.splitlines()[0]) == (0, "4 of 4 done before")
@@ -83,7 +113,9 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
 
 @pytest.mark.slow
 def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
-    """The signal that SLURM sends, through the local executor of submitit, which queues the job again in the same way."""
+    """The signal that SLURM sends, through the local executor of submitit, which queues the job
+    again in the same way.
+    """
     child = start(tmp_path, "isolated", "seed=0", "trainer.epochs=60", "model.hidden=8")
     cell, pid = running(tmp_path, 3, child)
     os.kill(pid, signal.SIGUSR2)
@@ -91,17 +123,26 @@ def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
     assert code == 0, err
     assert "resumed after epoch" in (cell / "output.log").read_text()
     assert len(results(tmp_path)) == 1
-    assert any("Requeued job" in file.read_text() for file in tmp_path.glob("results/submitit/*/*_log.*"))
+    assert any(
+        "Requeued job" in file.read_text() for file in tmp_path.glob("results/submitit/*/*_log.*")
+    )
     assert len((cell / "metrics.csv").read_text().splitlines()) == 61
 
 
 @pytest.mark.slow
 def test_a_sweep_in_two_terminals_runs_each_cell_once(tmp_path):
     sweep = ("seed=range(6)", "trainer.epochs=10", "model.hidden=8")
-    children = [start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1", "threads=1") for _ in range(2)]
+    children = [
+        start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1", "threads=1") for _ in range(2)
+    ]
     ends = [finish(child) for child in children]
     assert [code for code, *_ in ends] == [0, 0]
     assert len(results(tmp_path)) == 6
-    assert all(len((cell / "metrics.csv").read_text().splitlines()) == 11 for cell in results(tmp_path))
-    started = [re.findall(r"initial state", (cell / "output.log").read_text()) for cell in results(tmp_path)]
+    assert all(
+        len((cell / "metrics.csv").read_text().splitlines()) == 11 for cell in results(tmp_path)
+    )
+    started = [
+        re.findall(r"initial state", (cell / "output.log").read_text())
+        for cell in results(tmp_path)
+    ]
     assert [len(times) for times in started] == [1] * 6

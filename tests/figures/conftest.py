@@ -1,4 +1,6 @@
-"""Runs with known numbers: folders with learning curves, and tables in memory; and what every drawing must keep."""
+"""Runs with known numbers: folders with learning curves, and tables in memory; and what every
+drawing must keep.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from fdi.figures import style
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run below tmp_path with validation accuracies `curve`, training accuracies twice that, after `prime` epochs at 0.1."""
+    """Writes a run below tmp_path with validation accuracies `curve`, training accuracies twice
+    that, after `prime` epochs at 0.1.
+    """
 
     def write(
         init: str,
@@ -40,15 +44,34 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         directory = tmp_path / "runs" / "randman" / model / init / f"seed={seed}-{identity}"
         (directory / ".hydra").mkdir(parents=True)
         key = "sigma_u" if init == "fluct" else "gain"
-        config = f"model:\n  hidden: {hidden}\ninit:\n  _target_: fdi.init.{init}\n  {key}: {sigma_u}\nseed: {seed}\n"
+        config = (
+            f"model:\n  hidden: {hidden}\ninit:\n  _target_: fdi.init.{init}\n  {key}: "
+            f"{sigma_u}\nseed: {seed}\n"
+        )
         (directory / ".hydra" / "config.yaml").write_text(config)
         state = "done" if done else "running"
-        (directory / "status.json").write_text(json.dumps({"state": state, "epoch": len(curve), "epochs": len(curve)}))
+        (directory / "status.json").write_text(
+            json.dumps({"state": state, "epoch": len(curve), "epochs": len(curve)})
+        )
         if done:
-            result = {"test_accuracy_last": curve[-1], "test_accuracy_best": max(curve), "rates": dict.fromkeys(populations, 8.0)}
+            result = {
+                "test_accuracy_last": curve[-1],
+                "test_accuracy_best": max(curve),
+                "rates": dict.fromkeys(populations, 8.0),
+            }
             (directory / "result.json").write_text(json.dumps(result))
         rows = [("prime", 0.1)] * prime + [("task", value) for value in curve]
-        lines = [",".join(["epoch", "phase", "train/accuracy", "valid/accuracy", *(f"rate/{name}" for name in populations)])]
+        lines = [
+            ",".join(
+                [
+                    "epoch",
+                    "phase",
+                    "train/accuracy",
+                    "valid/accuracy",
+                    *(f"rate/{name}" for name in populations),
+                ]
+            )
+        ]
         for epoch, (phase, value) in enumerate(rows, 1):
             rates = [str(10.0 * i + seed) for i in range(1, len(populations) + 1)]
             lines.append(",".join([str(epoch), phase, str(2 * value), str(value), *rates]))
@@ -62,24 +85,56 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
 def results(tmp_path: Path) -> Callable[..., Results]:
     """Tables in memory, from runs given as (init, seed, accuracy, layers, config columns).
 
-    A hidden layer i has the initial rate 10 i Hz, spread 0.9 i, gradient 0.1 i and predicted spread 0.2; 5 Hz after training. Validation
-    accuracy grows over three epochs to that on the test set.
+    A hidden layer i has the initial rate 10 i Hz, spread 0.9 i, gradient 0.1 i and predicted spread
+    0.2; 5 Hz after training. Validation accuracy grows over three epochs to that on the test set.
     """
 
-    def build(runs: Iterable[tuple[str, int, float, int, dict[str, Any]]], model: str = "dense", state: str = "done") -> Results:
+    def build(
+        runs: Iterable[tuple[str, int, float, int, dict[str, Any]]],
+        model: str = "dense",
+        state: str = "done",
+    ) -> Results:
         rows, probe, curves = [], [], []
         for number, (init, seed, accuracy, layers, config) in enumerate(runs):
-            values = (f"{model}/{init}/{number}", "randman", model, init, seed, f"{number:08x}", state)
+            values = (
+                f"{model}/{init}/{number}",
+                "randman",
+                model,
+                init,
+                seed,
+                f"{number:08x}",
+                state,
+            )
             keys = dict(zip(KEYS, values))
-            numbers = {"epoch": 3.0, "epochs": 3.0, "test_accuracy_last": accuracy, "test_accuracy_best": accuracy}
+            numbers = {
+                "epoch": 3.0,
+                "epochs": 3.0,
+                "test_accuracy_last": accuracy,
+                "test_accuracy_best": accuracy,
+            }
             rates = {f"rate/h{i}": 5.0 for i in range(1, layers + 1)}
-            fixed = {"source": "own runs", "classes": 10.0, "test_samples": 1000.0, "seed": seed, "trainer.epochs": 3}
+            fixed = {
+                "source": "own runs",
+                "classes": 10.0,
+                "test_samples": 1000.0,
+                "seed": seed,
+                "trainer.epochs": 3,
+            }
             rows.append({**keys, "error": None, **numbers, **rates, **fixed, **config})
             for i in range(1, layers + 1):
-                measured = {"rate": 10.0 * i, "grad": 0.1 * i, "free_sigma": 0.9 * i, "theory_sigma_u": 0.2, "target_sigma_u": 1.0}
+                measured = {
+                    "rate": 10.0 * i,
+                    "grad": 0.1 * i,
+                    "free_sigma": 0.9 * i,
+                    "theory_sigma_u": 0.2,
+                    "target_sigma_u": 1.0,
+                }
                 probe.append({**keys, "population": f"h{i}", **measured})
             for epoch in (1, 2, 3):
-                measured = {"valid/accuracy": accuracy * epoch / 3, "train/accuracy": accuracy * epoch / 3} | rates
+                measured = {
+                    "valid/accuracy": accuracy * epoch / 3,
+                    "train/accuracy": accuracy * epoch / 3,
+                } | rates
                 curves.append({**keys, "epoch": epoch, "phase": "task", **measured})
         return Results(pd.DataFrame(rows), pd.DataFrame(curves), pd.DataFrame(probe), tmp_path)
 
@@ -97,10 +152,22 @@ def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
             style.foot(figure, page["source"].iloc[0])
             renderer = FigureCanvasAgg(figure).get_renderer()
             figure.draw_without_rendering()
-            boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in _visible(figure)]
-        assert not [(a, b) for i, (a, box) in enumerate(boxes) for b, other in boxes[:i] if box.overlaps(other)]
+            boxes = [
+                (text.get_text(), text.get_window_extent(renderer)) for text in _visible(figure)
+            ]
+        assert not [
+            (a, b)
+            for i, (a, box) in enumerate(boxes)
+            for b, other in boxes[:i]
+            if box.overlaps(other)
+        ]
         outside = [
-            a for a, box in boxes if box.x0 < figure.bbox.x0 or box.x1 > figure.bbox.x1 or box.y0 < -1 or box.y1 > figure.bbox.y1 + 1
+            a
+            for a, box in boxes
+            if box.x0 < figure.bbox.x0
+            or box.x1 > figure.bbox.x1
+            or box.y0 < -1
+            or box.y1 > figure.bbox.y1 + 1
         ]
         assert not outside
         return figure, axes
@@ -115,4 +182,8 @@ def _visible(figure: Figure) -> list[Text]:
         low, high = sorted(axis.get_view_interval())
         ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
         hidden |= {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
-    return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in hidden]
+    return [
+        text
+        for text in figure.findobj(Text)
+        if text.get_text() and text.get_visible() and text not in hidden
+    ]

@@ -19,16 +19,28 @@ def sweep(init, accuracy, layers=1, **config):
 
 
 def spreads(layers=1, **config):
-    return [run for sigma_u in SIGMAS for run in sweep("fluct", 0.4 * sigma_u, layers, **FLUCT, **{"init.sigma_u": sigma_u}, **config)]
+    return [
+        run
+        for sigma_u in SIGMAS
+        for run in sweep(
+            "fluct", 0.4 * sigma_u, layers, **FLUCT, **{"init.sigma_u": sigma_u}, **config
+        )
+    ]
 
 
 def test_shallow(results, drawn):
-    runs = [*spreads(**PAPER), *sweep("kaiming", 0.3, **PAPER), *sweep("fluct_mu", 0.5, **{"init.mu_u": -1.0, "init.xi": 2.0}, **PAPER)]
+    runs = [
+        *spreads(**PAPER),
+        *sweep("kaiming", 0.3, **PAPER),
+        *sweep("fluct_mu", 0.5, **{"init.mu_u": -1.0, "init.xi": 2.0}, **PAPER),
+    ]
     page = shallow.data(results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"].set_index(["init", "x"])
     assert accuracy.loc[("fluct", 0.5), "mean"] == pytest.approx(20)
     assert accuracy.loc[("fluct", 0.5), "sd"] == pytest.approx(4 / np.sqrt(2))
-    assert accuracy.loc[("kaiming", 0.2), "mean"] == pytest.approx(30), "a baseline stands at the spread its weights imply"
+    assert accuracy.loc[("kaiming", 0.2), "mean"] == pytest.approx(30), (
+        "a baseline stands at the spread its weights imply"
+    )
     assert set(accuracy["n"]) == {2}
     assert page.loc[page["quantity"] == "before", "mean"].unique() == [10]
     assert page.loc[page["quantity"] == "after", "mean"].unique() == [5]
@@ -46,7 +58,10 @@ def test_shallow_needs_one_layer_and_three_spreads(results):
 
 def test_of_several_sweeps_the_largest_is_drawn(results):
     short = spreads(**{"trainer.batch_size": 10})
-    long = [*spreads(**{"trainer.batch_size": 20}), *sweep("kaiming", 0.3, **{"trainer.batch_size": 20})]
+    long = [
+        *spreads(**{"trainer.batch_size": 20}),
+        *sweep("kaiming", 0.3, **{"trainer.batch_size": 20}),
+    ]
     page = shallow.data(results([*short, *long]))["randman_dense"]
     assert set(page["init"]) == {"fluct", "kaiming"}
     assert set(page["n"]) == {2}
@@ -56,7 +71,9 @@ def test_gradients_of_states_that_were_never_trained(results, drawn):
     found = results([*spreads(layers=3), *sweep("kaiming", 0.1, 3)], state="probed")
     page = gradients.data(found)["randman_dense"]
     means = page.groupby("population")["mean"].unique()
-    assert {name: value.tolist() for name, value in means.items()} == {f"h{i}": pytest.approx([0.1 * i]) for i in (1, 2, 3)}
+    assert {name: value.tolist() for name, value in means.items()} == {
+        f"h{i}": pytest.approx([0.1 * i]) for i in (1, 2, 3)
+    }
     assert page["x"].isna().sum() == 3
     _, axes = drawn(gradients, page)
     assert axes["fluct"].get_yscale() == "log"
@@ -67,11 +84,17 @@ def test_depth(results, drawn):
     for layers in (1, 3, 7):
         key = {"model.depth": float(layers)}
         runs += [*spreads(layers, **key), *sweep("kaiming", 0.1, layers, **key)]
-        runs += [run for s in (0.5, 1.0) for run in sweep("fluct_calibrated", 0.6, layers, **{"init.sigma_u": s}, **key)]
+        runs += [
+            run
+            for s in (0.5, 1.0)
+            for run in sweep("fluct_calibrated", 0.6, layers, **{"init.sigma_u": s}, **key)
+        ]
     page = depth.data(results(runs))["randman_dense"]
     accuracy = page[page["part"] == "accuracy"]
     assert len(accuracy) == 3 * 7
-    assert accuracy.loc[(accuracy["init"] == "fluct") & (accuracy["sigma_u"] == 0.5), "mean"].tolist() == pytest.approx([20] * 3)
+    assert accuracy.loc[
+        (accuracy["init"] == "fluct") & (accuracy["sigma_u"] == 0.5), "mean"
+    ].tolist() == pytest.approx([20] * 3)
     rates = page[(page["part"] == "rate") & (page["init"] == "kaiming")]
     assert rates["mean"].tolist() == [10.0 * i for i in range(1, 8)]
     _, axes = drawn(depth, page)
@@ -85,48 +108,99 @@ def test_homeostasis(results, drawn):
         key = {"homeostasis.joint": joint, "homeostasis.prime_epochs": prime}
         runs += [*spreads(3, **key), *sweep("kaiming", 0.1 + prime / 100, 3, **key)]
     page = homeostasis.data(results(runs))["randman_dense"]
-    found = page[(page["quantity"] == "accuracy") & (page["init"] == "kaiming")].set_index("mode")["mean"]
-    assert found.to_dict() == pytest.approx({"none": 10, "joint": 10, "prime": 30, "prime + joint": 30})
+    found = page[(page["quantity"] == "accuracy") & (page["init"] == "kaiming")].set_index("mode")[
+        "mean"
+    ]
+    assert found.to_dict() == pytest.approx(
+        {"none": 10, "joint": 10, "prime": 30, "prime + joint": 30}
+    )
     _, axes = drawn(homeostasis, page)
-    assert [label.get_text() for label in axes["rate"].get_xticklabels()] == list(homeostasis.MODES.values())
+    assert [label.get_text() for label in axes["rate"].get_xticklabels()] == list(
+        homeostasis.MODES.values()
+    )
 
 
 def test_states_of_another_experiment_are_left_out(results):
-    both = [{"homeostasis.joint": joint, "homeostasis.prime_epochs": 0, "model.depth": 3.0} for joint in (False, True)]
-    runs = [*sweep("kaiming", 0.1, 3, **both[0]), *sweep("kaiming", 0.2, 3, **both[1]), *sweep("lsuv", 0.3, 3, **both[1])]
+    both = [
+        {"homeostasis.joint": joint, "homeostasis.prime_epochs": 0, "model.depth": 3.0}
+        for joint in (False, True)
+    ]
+    runs = [
+        *sweep("kaiming", 0.1, 3, **both[0]),
+        *sweep("kaiming", 0.2, 3, **both[1]),
+        *sweep("lsuv", 0.3, 3, **both[1]),
+    ]
     assert set(homeostasis.data(results(runs))["randman_dense"]["init"]) == {"kaiming"}
-    runs += [*sweep("lsuv", 0.3, 7, **both[1] | {"model.depth": 7.0}), *sweep("xavier", 0.3, 1, **both[1] | {"model.depth": None})]
+    runs += [
+        *sweep("lsuv", 0.3, 7, **both[1] | {"model.depth": 7.0}),
+        *sweep("xavier", 0.3, 1, **both[1] | {"model.depth": None}),
+    ]
     assert set(depth.data(results(runs))["randman_dense"]["init"]) == {"lsuv"}
 
 
 def test_alpha(results, drawn):
     wired = {"model.recurrent": True}
-    runs = [run for a in (0.1, 0.5, 0.9) for run in sweep("fluct", a, **{"init.alpha": a, "init.sigma_u": 1.0}, **wired)]
-    page = alpha.data(results([*runs, *sweep("kaiming", 0.3, **wired)], model="recurrent"))["randman_recurrent"]
+    runs = [
+        run
+        for a in (0.1, 0.5, 0.9)
+        for run in sweep("fluct", a, **{"init.alpha": a, "init.sigma_u": 1.0}, **wired)
+    ]
+    page = alpha.data(results([*runs, *sweep("kaiming", 0.3, **wired)], model="recurrent"))[
+        "randman_recurrent"
+    ]
     accuracy = page[page["quantity"] == "accuracy"]
     assert accuracy["mean"].tolist() == pytest.approx([10, 50, 90, 30])
     drawn(alpha, page)
-    free = [(init, seed, value, layers, config | {"model.recurrent": False}) for init, seed, value, layers, config in runs]
+    free = [
+        (init, seed, value, layers, config | {"model.recurrent": False})
+        for init, seed, value, layers, config in runs
+    ]
     assert alpha.data(results(free)) == {}, "without recurrence alpha means nothing"
 
 
 def test_dale(results, drawn):
-    laws = [run for init in ("fluct", "fluct_lognormal") for s in SIGMAS for run in sweep(init, 0.3 * s, 2, **{"init.sigma_u": s})]
-    obeying, free = results(laws, model="dale"), results([*spreads(), *sweep("kaiming", 0.2)], model="recurrent")
-    both = type(free)(*(pd.concat([getattr(obeying, name), getattr(free, name)]) for name in ("runs", "curves", "probe")), free.folder)
+    laws = [
+        run
+        for init in ("fluct", "fluct_lognormal")
+        for s in SIGMAS
+        for run in sweep(init, 0.3 * s, 2, **{"init.sigma_u": s})
+    ]
+    obeying, free = (
+        results(laws, model="dale"),
+        results([*spreads(), *sweep("kaiming", 0.2)], model="recurrent"),
+    )
+    both = type(free)(
+        *(
+            pd.concat([getattr(obeying, name), getattr(free, name)])
+            for name in ("runs", "curves", "probe")
+        ),
+        free.folder,
+    )
     page = dale.data(both)["randman_dale"]
-    assert page.loc[(page["part"] == "sigma") & (page["init"] == "fluct"), "mean"].tolist() == pytest.approx([6, 15, 30, 60])
-    assert page.loc[(page["part"] == "free") & (page["init"] == "kaiming"), "mean"].tolist() == pytest.approx([20])
-    assert page.loc[(page["part"] == "curve") & (page["init"] == "fluct"), "mean"].tolist() == pytest.approx([10, 20, 30])
+    assert page.loc[
+        (page["part"] == "sigma") & (page["init"] == "fluct"), "mean"
+    ].tolist() == pytest.approx([6, 15, 30, 60])
+    assert page.loc[
+        (page["part"] == "free") & (page["init"] == "kaiming"), "mean"
+    ].tolist() == pytest.approx([20])
+    assert page.loc[
+        (page["part"] == "curve") & (page["init"] == "fluct"), "mean"
+    ].tolist() == pytest.approx([10, 20, 30])
     drawn(dale, page)
 
 
 def test_calibrated(results, drawn):
     runs = [*spreads(3), *sweep("kaiming", 0.1, 3), *sweep("lsuv", 0.2, 3, **{"init.sigma_u": 1.0})]
-    runs += [run for s in (0.5, 1.0) for run in sweep("fluct_calibrated", 0.7 * s, 3, **{"init.sigma_u": s})]
+    runs += [
+        run
+        for s in (0.5, 1.0)
+        for run in sweep("fluct_calibrated", 0.7 * s, 3, **{"init.sigma_u": s})
+    ]
     page = calibrated.data(results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"].set_index("init")["mean"]
-    assert accuracy.to_dict() == pytest.approx({"fluct": 40, "fluct_calibrated": 70, "kaiming": 10, "lsuv": 20})
+    assert accuracy.to_dict() == pytest.approx(
+        {"fluct": 40, "fluct_calibrated": 70, "kaiming": 10, "lsuv": 20}
+    )
     spread = page[(page["quantity"] == "spread") & (page["init"] == "fluct")]
     assert spread["mean"].tolist() == pytest.approx([0.9, 1.8, 2.7])
     drawn(calibrated, page)
@@ -141,4 +215,7 @@ def test_missing_runs_give_no_pages(results):
 def test_one_colour_per_initialization_in_every_figure(results, drawn):
     found = results([*spreads(), *sweep("kaiming", 0.3)])
     _, axes = drawn(shallow, shallow.data(found)["randman_dense"])
-    assert {line.get_color() for line in axes["accuracy"].lines} >= {style.color("fluct"), style.color("kaiming")}
+    assert {line.get_color() for line in axes["accuracy"].lines} >= {
+        style.color("fluct"),
+        style.color("kaiming"),
+    }

@@ -49,7 +49,10 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
     write_run("fluct", 0, [0.1], done=False)
     code, out, _ = figures()
     assert code == 1
-    assert "missing: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct 'seed=range(3)'" in out
+    assert (
+        "missing: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct "
+        "'seed=range(3)'" in out
+    )
     assert "1 runs: 1 interrupted" in out
 
 
@@ -82,5 +85,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(write_run, tmp_path, figure
 
 
 def test_neither_torch_nor_a_window_is_needed():
-    code = "import sys, fdi.figures.cli; sys.exit(bool({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
+    code = (
+        "import sys, fdi.figures.cli; sys.exit(bool({'torch', 'matplotlib.pyplot'} & "
+        "set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

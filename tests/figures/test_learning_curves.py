@@ -28,7 +28,9 @@ def test_mean_and_spread_over_seeds(write_run, tmp_path):
     assert set(valid["n"]) == {2}
     rates = lines(pages["randman_dense"], quantity="rate/h1")
     assert rates["mean"].tolist() == [11, 11]
-    assert lines(pages["randman_dense"], quantity="train/accuracy")["mean"].tolist() == pytest.approx([30, 80])
+    assert lines(pages["randman_dense"], quantity="train/accuracy")[
+        "mean"
+    ].tolist() == pytest.approx([30, 80])
 
 
 def test_unfinished_runs_and_runs_without_curves_are_left_out(write_run, tmp_path):
@@ -68,17 +70,26 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
     write_run("fluct", 0, [0.1], hidden=64)
     write_run("fluct", 0, [0.1], hidden=128)
     write_run("fluct", 0, [0.1], model="recurrent")
-    assert list(data(own(tmp_path))) == ["randman_dense_hidden=64", "randman_dense_hidden=128", "randman_recurrent"]
+    assert list(data(own(tmp_path))) == [
+        "randman_dense_hidden=64",
+        "randman_dense_hidden=128",
+        "randman_recurrent",
+    ]
 
 
-@pytest.mark.parametrize(("populations", "rows"), [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [3, 2]), (7, [3, 3, 1])])
+@pytest.mark.parametrize(
+    ("populations", "rows"),
+    [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [3, 2]), (7, [3, 3, 1])],
+)
 def test_layout(write_run, tmp_path, populations, rows):
     names = [f"h{i}" for i in range(1, populations + 1)]
     write_run("fluct", 0, [0.1], populations=names)
     mosaic = panels(data(own(tmp_path))["randman_dense"])
     assert [len(set(row) - {"."}) for row in mosaic] == [2, *rows]
     assert {len(row) for row in mosaic} == {6}
-    assert {f"rate/{name}" for name in names} == {name for row in mosaic[1:] for name in row} - {"."}
+    assert {f"rate/{name}" for name in names} == {name for row in mosaic[1:] for name in row} - {
+        "."
+    }
 
 
 def test_what_is_drawn(write_run, tmp_path, drawn):
@@ -87,7 +98,10 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
     write_run("kaiming", 0, [0.1, 0.1, 0.2])
     figure, axes = drawn(learning_curves, data(own(tmp_path))["randman_dense"])
     valid = axes["valid/accuracy"]
-    assert [line.get_color() for line in valid.lines] == [style.color("fluct"), style.color("kaiming")]
+    assert [line.get_color() for line in valid.lines] == [
+        style.color("fluct"),
+        style.color("kaiming"),
+    ]
     np.testing.assert_allclose(valid.lines[0].get_ydata(), [10, 30, 41])
     assert len(valid.collections) == 1, "one band: kaiming has a single seed"
     (legend,) = figure.legends
@@ -98,14 +112,23 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
 def test_priming_is_marked(write_run, tmp_path, drawn):
     write_run("fluct", 0, [0.1, 0.3], prime=2)
     figure, axes = drawn(learning_curves, data(own(tmp_path))["randman_dense"])
-    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "priming, before the task"
+    assert [text.get_text() for text in figure.legends[0].get_texts()][
+        -1
+    ] == "priming, before the task"
     assert all(len(panel.patches) == 1 for panel in axes.values())
 
 
 def test_no_text_overlaps_or_leaves_the_page(write_run, tmp_path, drawn):
     for init in ("fluct", "fluct_calibrated", "kaiming"):
         for sigma_u in (0.25, 1.0):
-            write_run(init, 0, np.linspace(0.1, 0.45, 200), sigma_u=sigma_u, populations=[f"h{i}" for i in range(1, 8)], prime=20)
+            write_run(
+                init,
+                0,
+                np.linspace(0.1, 0.45, 200),
+                sigma_u=sigma_u,
+                populations=[f"h{i}" for i in range(1, 8)],
+                prime=20,
+            )
     figure, axes = drawn(learning_curves, data(own(tmp_path))["randman_dense"])
     assert len(axes) == 9
     assert len(figure.legends[0].get_texts()) == 7
@@ -119,6 +142,8 @@ def test_a_crowded_page_keeps_one_line_of_each_initialization(write_run, tmp_pat
 
 
 def test_one_colour_per_initialization():
-    assert len(set(style.COLORS.values()) | set(style.OTHER_COLORS)) == len(style.COLORS) + len(style.OTHER_COLORS)
+    assert len(set(style.COLORS.values()) | set(style.OTHER_COLORS)) == len(style.COLORS) + len(
+        style.OTHER_COLORS
+    )
     assert style.color("mine") == style.color("mine")
     assert style.look("fluct", 7) != style.look("fluct", 2)

@@ -31,7 +31,11 @@ def test_reference_runs(name, drawn):
 
 def test_speed(tmp_path, drawn):
     columns = "workload,about,library,median_ms,torch,threads,machine"
-    rows = [f"{w},dense {w},{library},{ms},2.9,2,a machine" for w in "ab" for library, ms in (("fdi", 12.3), ("stork", 1234.5))]
+    rows = [
+        f"{w},dense {w},{library},{ms},2.9,2,a machine"
+        for w in "ab"
+        for library, ms in (("fdi", 12.3), ("stork", 1234.5))
+    ]
     (tmp_path / "bench.csv").write_text("\n".join([columns, *rows, ""]))
     page = speed.data(own(tmp_path))[""]
     assert page["source"].iloc[0] == "bench.csv, a machine, 2 threads, torch 2.9"
@@ -41,13 +45,23 @@ def test_speed(tmp_path, drawn):
 
 
 def test_speed_shows_the_floors(tmp_path, drawn):
-    columns = "workload,about,library,median_ms,dense_floor_ms,event_floor_ms,above_floor,torch,threads,machine"
+    columns = (
+        "workload,about,library,median_ms,dense_floor_ms,event_floor_ms,above_floor,torch,"
+        "threads,machine"
+    )
     libraries = (("fdi", 8.0, 4.0), ("stork", 200.0, 10.0))
-    rows = [f"{w},dense {w},{library},{ms},20,2,{above},2.9,2,a machine" for w in "ab" for library, ms, above in libraries]
+    rows = [
+        f"{w},dense {w},{library},{ms},20,2,{above},2.9,2,a machine"
+        for w in "ab"
+        for library, ms, above in libraries
+    ]
     (tmp_path / "bench.csv").write_text("\n".join([columns, *rows, ""]))
     figure, axes = drawn(speed, speed.data(own(tmp_path))[""])
     for panel in axes.values():
-        assert {line.get_linestyle(): line.get_xdata()[0] for line in panel.lines} == {"--": 20, "-": 2}
+        assert {line.get_linestyle(): line.get_xdata()[0] for line in panel.lines} == {
+            "--": 20,
+            "-": 2,
+        }
         assert panel.get_xlim()[0] < 2
         assert [text.get_text() for text in panel.texts] == ["200 ms", "8 ms, 4 x its floor"]
     assert [line.get_linestyle() for line in figure.legends[0].get_lines()] == ["--", "-"]
@@ -74,7 +88,9 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 1
-    assert "http" not in page.replace("https://", "http").split("<body>")[1], "nothing is loaded from elsewhere"
+    assert "http" not in page.replace("https://", "http").split("<body>")[1], (
+        "nothing is loaded from elsewhere"
+    )
     assert "viewport" in page
     assert "Missing: needs a simulation." in page
     assert "<td>+40.0 n=2\n(+40.0..+40.0)</td>" in page

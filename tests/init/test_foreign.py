@@ -1,4 +1,6 @@
-"""Initialization of foreign networks: on a stand-in for a snnTorch neuron, and on the libraries where they are installed."""
+"""Initialization of foreign networks: on a stand-in for a snnTorch neuron, and on the libraries
+where they are installed.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from fdi.init.impulse import Unmeasurable, measure
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DT, NU = 1e-3, 15.0
-IMPORT_WARNINGS = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+IMPORT_WARNINGS = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 
 
 class LIF(nn.Module):
@@ -23,7 +27,9 @@ class LIF(nn.Module):
 
     __module__ = "snntorch"
 
-    def __init__(self, beta: float, threshold: float = 1.0, recurrent: nn.Module | None = None) -> None:
+    def __init__(
+        self, beta: float, threshold: float = 1.0, recurrent: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.beta, self.threshold = torch.tensor(beta), torch.tensor(threshold)
         self.mem = torch.zeros(0)
@@ -43,9 +49,18 @@ def sigma_w(n: int, eps_hat: float, sigma_u: float = 1.0) -> float:
 
 
 def test_a_layer_gets_the_spread_of_the_neuron_behind_it():
-    network = nn.Sequential(nn.Linear(700, 300), LIF(0.9, 2.0), nn.Flatten(), nn.Conv1d(4, 8, 5), LIF(0.8), nn.Linear(300, 10))
+    network = nn.Sequential(
+        nn.Linear(700, 300),
+        LIF(0.9, 2.0),
+        nn.Flatten(),
+        nn.Conv1d(4, 8, 5),
+        LIF(0.8),
+        nn.Linear(300, 10),
+    )
     readout = network[5].weight.detach().clone()
-    first, second, last = initialize(network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0))
+    first, second, last = initialize(
+        network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0)
+    )
     assert (first.layer, first.neuron, first.fan_in, first.note) == ("0", "1 (LIF)", 700, "")
     assert first.sigma_w == pytest.approx(sigma_w(700, DT / (1 - 0.9**2), 0.8 * 2), rel=1e-4)
     assert first.tau_mem == pytest.approx(-DT / math.log(0.9), rel=1e-5)
@@ -59,7 +74,9 @@ def test_a_layer_gets_the_spread_of_the_neuron_behind_it():
 def test_the_potential_reaches_the_target():
     network = nn.Sequential(nn.Linear(200, 400), LIF(0.95, 2.0))
     initialize(network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0))
-    spikes = torch.poisson(torch.full((5000, 200), NU * DT), generator=torch.Generator().manual_seed(1))
+    spikes = torch.poisson(
+        torch.full((5000, 200), NU * DT), generator=torch.Generator().manual_seed(1)
+    )
     with torch.no_grad():
         potential = torch.stack([network[1].mem for x in spikes if network(x) is not None])[200:]
     assert float(potential.var(0).mean().sqrt()) == pytest.approx(0.8 * 2, rel=0.03)
@@ -108,11 +125,32 @@ def test_constants_of_single_neurons_are_averaged():
 @pytest.mark.parametrize(
     ("network", "options", "message"),
     [
-        (nn.Sequential(nn.Linear(5, 8), nn.ReLU()), {}, r"nothing to initialize \(0 left alone: 1 \(ReLU\) follows, not a neuron\)"),
-        (nn.ReLU(), {}, r"ReLU: nothing to initialize \(no Linear, Conv1d or Conv2d layer\); put neurons of snnTorch"),
-        (nn.Sequential(nn.Linear(5, 8), LIF(0.9)), {"dt": 0.0}, r"dt = 0\.0 must be a positive, finite time in seconds"),
-        (nn.Sequential(nn.Linear(5, 8), LIF(0.9)), {"nu": 0.0}, r"rate nu = 0\.0 Hz must be positive"),
-        (nn.Sequential(nn.Linear(5, 8), LIF(0.9)), {"sigma_u": -1.0}, r"sigma_u = -1\.0 must be positive"),
+        (
+            nn.Sequential(nn.Linear(5, 8), nn.ReLU()),
+            {},
+            r"nothing to initialize \(0 left alone: 1 \(ReLU\) follows, not a neuron\)",
+        ),
+        (
+            nn.ReLU(),
+            {},
+            r"ReLU: nothing to initialize \(no Linear, Conv1d or Conv2d layer\); put neurons of "
+            r"snnTorch",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"dt": 0.0},
+            r"dt = 0\.0 must be a positive, finite time in seconds",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"nu": 0.0},
+            r"rate nu = 0\.0 Hz must be positive",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"sigma_u": -1.0},
+            r"sigma_u = -1\.0 must be positive",
+        ),
     ],
 )
 def test_errors_leave_the_network_as_it_was(network, options, message):
@@ -130,11 +168,15 @@ def test_a_threshold_below_rest_is_refused():
 @IMPORT_WARNINGS
 def test_snntorch_neurons_answer_by_their_own_equations():
     snn = pytest.importorskip("snntorch")
-    assert measure(snn.Leaky(0.9, reset_mechanism="zero"), DT).eps_hat == pytest.approx(DT / (1 - 0.9**2), rel=1e-4)
+    assert measure(snn.Leaky(0.9, reset_mechanism="zero"), DT).eps_hat == pytest.approx(
+        DT / (1 - 0.9**2), rel=1e-4
+    )
     synaptic = measure(snn.Synaptic(0.8, 0.9), DT)
     kernel = [(0.9**t - 0.8**t) / (0.9 - 0.8) for t in range(1, 400)]
     assert synaptic.eps_hat == pytest.approx(DT * sum(k**2 for k in kernel), rel=1e-4)
-    assert (synaptic.tau_mem, synaptic.tau_syn) == pytest.approx((-DT / math.log(0.9), -DT / math.log(0.8)), rel=1e-5)
+    assert (synaptic.tau_mem, synaptic.tau_syn) == pytest.approx(
+        (-DT / math.log(0.9), -DT / math.log(0.8)), rel=1e-5
+    )
     network = nn.Sequential(nn.Linear(20, 8), snn.RLeaky(0.9, linear_features=8, init_hidden=True))
     network(torch.ones(3, 20))
     ff, rec = initialize(network, nu=NU, dt=DT)
@@ -150,15 +192,25 @@ def test_norse_neurons_answer_by_their_own_equations():
     for _ in range(400):
         v, i = v + DT * 100.0 * (i - v), i * (1 - DT * 200.0)
         kernel.append(v)
-    for neuron in (norse.LIF(), norse.LIFCell(), norse.LIFRecurrentCell(3, 4), norse.LIFRecurrent(3, 4, record_states=True)):
+    for neuron in (
+        norse.LIF(),
+        norse.LIFCell(),
+        norse.LIFRecurrentCell(3, 4),
+        norse.LIFRecurrent(3, 4, record_states=True),
+    ):
         response = measure(neuron, DT)
         assert response.eps_hat == pytest.approx(DT * sum(k**2 for k in kernel), rel=1e-4)
-        assert (response.tau_mem, response.tau_syn, response.theta) == pytest.approx((10e-3, 5e-3, 1.0))
+        assert (response.tau_mem, response.tau_syn, response.theta) == pytest.approx(
+            (10e-3, 5e-3, 1.0)
+        )
     network = norse.SequentialState(norse.LIFRecurrent(20, 8), nn.Linear(8, 4), norse.LI())
     ff, rec, readout = initialize(network, nu=NU, dt=DT)
     assert (ff.fan_in, rec.fan_in, readout.note) == (20, 7, "left alone: 2 (LI): has no threshold")
     assert not network[0].recurrent_weights.diagonal().any()
-    with pytest.raises(ValueError, match=r"LIF integrates with dt = 0\.001 s, not dt = 0\.002 s; build it with dt=0\.002"):
+    with pytest.raises(
+        ValueError,
+        match=r"LIF integrates with dt = 0\.001 s, not dt = 0\.002 s; build it with dt=0\.002",
+    ):
         initialize(norse.SequentialState(nn.Linear(3, 4), norse.LIF()), nu=NU, dt=2e-3)
 
 
@@ -168,11 +220,18 @@ def test_spikingjelly_neurons_answer_by_their_own_equations():
     from spikingjelly.activation_based import layer, neuron
 
     eps_hat = DT / (1 - 0.9**2)
-    scaled, unscaled = neuron.LIFNode(tau=10.0, step_mode="m"), neuron.LIFNode(tau=10.0, decay_input=False, v_reset=None)
+    scaled, unscaled = (
+        neuron.LIFNode(tau=10.0, step_mode="m"),
+        neuron.LIFNode(tau=10.0, decay_input=False, v_reset=None),
+    )
     assert measure(scaled, DT).eps_hat == pytest.approx(0.1**2 * eps_hat, rel=1e-4)
     assert measure(unscaled, DT).eps_hat == pytest.approx(eps_hat, rel=1e-4)
-    assert measure(neuron.LIFNode(tau=10.0, v_threshold=1.0, v_reset=-0.5), DT).theta == pytest.approx(1.5)
-    network = nn.Sequential(layer.Linear(20, 8), neuron.LIFNode(tau=10.0), layer.Linear(8, 4), neuron.IFNode())
+    assert measure(
+        neuron.LIFNode(tau=10.0, v_threshold=1.0, v_reset=-0.5), DT
+    ).theta == pytest.approx(1.5)
+    network = nn.Sequential(
+        layer.Linear(20, 8), neuron.LIFNode(tau=10.0), layer.Linear(8, 4), neuron.IFNode()
+    )
     network(torch.ones(3, 20))
     first, second = initialize(network, nu=NU, dt=DT)
     assert first.sigma_w == pytest.approx(sigma_w(20, 0.1**2 * eps_hat), rel=1e-4)
@@ -183,7 +242,9 @@ def test_spikingjelly_neurons_answer_by_their_own_equations():
 @pytest.mark.parametrize("library", ["snntorch", "norse", "spikingjelly"])
 def test_examples_are_silent_before_and_active_after(library):
     pytest.importorskip(library)
-    spec = importlib.util.spec_from_file_location(f"{library}_init", EXAMPLES / f"{library}_init.py")
+    spec = importlib.util.spec_from_file_location(
+        f"{library}_init", EXAMPLES / f"{library}_init.py"
+    )
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     before, after = example.main()

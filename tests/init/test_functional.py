@@ -27,7 +27,9 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize(("mu_u", "share", "theta"), [(0.0, 1.0, 1.0), (0.3, 0.9, 2.0)])
 def test_normal_weights_have_the_moments_of_the_theory(shape, mu_u, share, theta):
     weight = torch.empty(shape, requires_grad=True)
-    returned = fluctuation_driven_normal_(weight, sigma_u=0.8, mu_u=mu_u, nu=NU, theta=theta, share=share, generator=seeded(), **TIMES)
+    returned = fluctuation_driven_normal_(
+        weight, sigma_u=0.8, mu_u=mu_u, nu=NU, theta=theta, share=share, generator=seeded(), **TIMES
+    )
     assert returned is weight
     assert weight.grad_fn is None
     n, (eps_bar, eps_hat) = weight[0].numel(), psp_kernel_integrals(**TIMES)
@@ -43,12 +45,16 @@ def test_normal_weights_have_the_moments_of_the_theory(shape, mu_u, share, theta
 def test_dale_weights_balance_and_reach_the_target(fill, recurrent):
     ff, inh = torch.empty(2000, 300), torch.empty(2000, 100)
     rec = torch.empty(2000, 200) if recurrent else None
-    returned = fill(ff, inh, rec, sigma_u=0.7, nu=NU, alpha=0.8, theta=1.5, generator=seeded(), **DALE)
+    returned = fill(
+        ff, inh, rec, sigma_u=0.7, nu=NU, alpha=0.8, theta=1.5, generator=seeded(), **DALE
+    )
     assert all(a is b for a, b in zip(returned, (ff, inh, rec)))
     exc = psp_kernel_integrals(DALE["tau_mem"], DALE["tau_exc"], DALE["dt"])
     own = psp_kernel_integrals(DALE["tau_mem"], DALE["tau_inh"], DALE["dt"])
     signs, integrals = (1, -1, 1), (exc, own, exc)
-    present = [(w, sign, pair) for w, sign, pair in zip((ff, inh, rec), signs, integrals) if w is not None]
+    present = [
+        (w, sign, pair) for w, sign, pair in zip((ff, inh, rec), signs, integrals) if w is not None
+    ]
     assert all(float(w.min()) >= 0 for w, _, _ in present)
     afferents = [Afferent(w.shape[1], NU, *pair) for w, _, pair in present]
     weights = [(sign * float(w.double().mean()), float(w.double().std())) for w, sign, _ in present]
@@ -56,12 +62,17 @@ def test_dale_weights_balance_and_reach_the_target(fill, recurrent):
     assert mu_u == pytest.approx(0, abs=0.05)
     assert sigma_u == pytest.approx(0.7 * 1.5, rel=0.02)
     if recurrent:
-        ff_variance, rec_variance = (membrane_statistics([afferents[i]], [weights[i]])[1] ** 2 for i in (0, 2))
+        ff_variance, rec_variance = (
+            membrane_statistics([afferents[i]], [weights[i]])[1] ** 2 for i in (0, 2)
+        )
         assert ff_variance / (ff_variance + rec_variance) == pytest.approx(0.8, abs=0.01)
 
 
 def test_a_generator_makes_the_weights_reproducible():
-    first, second, other = (fluctuation_driven_normal_(torch.empty(4, 5), nu=NU, generator=seeded(seed), **TIMES) for seed in (1, 1, 2))
+    first, second, other = (
+        fluctuation_driven_normal_(torch.empty(4, 5), nu=NU, generator=seeded(seed), **TIMES)
+        for seed in (1, 1, 2)
+    )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -83,7 +94,11 @@ def test_bad_values_are_refused(options, message):
 
 
 def test_a_vector_has_no_fan_in():
-    with pytest.raises(ValueError, match=r"a weight of shape \(5,\) has no fan-in; give \[target, source\] or a convolution's kernels"):
+    with pytest.raises(
+        ValueError,
+        match=r"a weight of shape \(5,\) has no fan-in; give \[target, source\] or a convolution's "
+        r"kernels",
+    ):
         fluctuation_driven_normal_(torch.empty(5), nu=NU, **TIMES)
 
 

@@ -1,4 +1,6 @@
-"""Every strategy on every architecture and kind of input: drawn and probed, or refused with a sentence."""
+"""Every strategy on every architecture and kind of input: drawn and probed, or refused with a
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,27 @@ MODELS = {
     "recurrent": lambda *spec: dense(*spec, hidden=40, depth=2, recurrent=True),
     "skip": lambda *spec: dense(*spec, hidden=40, depth=3, skip=True),
     "conv": lambda *spec: conv(*spec, filters=(6, 8), kernel=3, padding=1, pool=(2, 1)),
-    "conv_recurrent": lambda *spec: conv(*spec, filters=6, kernel=3, stride=2, padding=1, depth=2, recurrent_kernel=3),
-    "conv_skip": lambda *spec: conv(*spec, filters=6, kernel=3, stride=(1, 2, 1), padding=1, depth=3, skip=True),
+    "conv_recurrent": lambda *spec: conv(
+        *spec, filters=6, kernel=3, stride=2, padding=1, depth=2, recurrent_kernel=3
+    ),
+    "conv_skip": lambda *spec: conv(
+        *spec, filters=6, kernel=3, stride=(1, 2, 1), padding=1, depth=3, skip=True
+    ),
     "dale": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=2),
-    "dale_ff": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=2, recurrent_excitation=False),
+    "dale_ff": lambda *spec: dale(
+        *spec, excitatory=40, inhibitory=10, depth=2, recurrent_excitation=False
+    ),
     "dale_skip": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=3, skip=True),
-    "dale_conv": lambda *spec: dale_conv(*spec, excitatory=8, inhibitory=4, kernel=3, padding=1, pool=(2, 1), depth=2, recurrent_kernel=3),
+    "dale_conv": lambda *spec: dale_conv(
+        *spec,
+        excitatory=8,
+        inhibitory=4,
+        kernel=3,
+        padding=1,
+        pool=(2, 1),
+        depth=2,
+        recurrent_kernel=3,
+    ),
 }
 STRATEGIES = {
     "fluct": Fluct(),
@@ -42,7 +59,15 @@ STRATEGIES = {
     "orthogonal": Orthogonal(),
     "lsuv": Lsuv(),
 }
-ONLY_BOTH_SIGNS = {"fluct_mu", "fluct_calibrated_rows", "kaiming", "xavier", "pytorch", "orthogonal", "lsuv"}
+ONLY_BOTH_SIGNS = {
+    "fluct_mu",
+    "fluct_calibrated_rows",
+    "kaiming",
+    "xavier",
+    "pytorch",
+    "orthogonal",
+    "lsuv",
+}
 SHAPES = {"line": (1, 16), "image": (2, 6, 6)}
 
 
@@ -50,14 +75,24 @@ def spikes(shape, counts=False, steps=STEPS):
     x = np.random.default_rng(0).poisson(NU * DT, (BATCH * steps, int(np.prod(shape))))
     rows, units = np.nonzero(x)
     indptr = np.searchsorted(rows, np.arange(BATCH * steps + 1))
-    return Events(indptr, units.astype(np.int32), shape, steps, x[rows, units].astype(np.float32) if counts else None)
+    return Events(
+        indptr,
+        units.astype(np.int32),
+        shape,
+        steps,
+        x[rows, units].astype(np.float32) if counts else None,
+    )
 
 
 INPUTS = {
     "events": lambda shape: spikes(shape),
     "counts": lambda shape: spikes(shape, counts=True),
-    "frames": lambda shape: Frames(np.random.default_rng(1).poisson(NU * DT, (BATCH, STEPS, *shape)).astype(np.uint8)),
-    "constant": lambda shape: Constant(np.random.default_rng(2).random((BATCH, *shape), np.float32), STEPS, 2.0, -1.0),
+    "frames": lambda shape: Frames(
+        np.random.default_rng(1).poisson(NU * DT, (BATCH, STEPS, *shape)).astype(np.uint8)
+    ),
+    "constant": lambda shape: Constant(
+        np.random.default_rng(2).random((BATCH, *shape), np.float32), STEPS, 2.0, -1.0
+    ),
 }
 
 
@@ -94,16 +129,28 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
     elif strategy == "fluct_lognormal" and not dale_model:
         with pytest.raises(ValueError, match=r"use init=fluct for this model"):
             initialized(MODELS[model], STRATEGIES[strategy], inputs)
-    elif (strategy, kind) == ("fluct_propagate", "constant") and dale_model:  # non-negative weights on images around 0: few spikes
+    elif (strategy, kind) == (
+        "fluct_propagate",
+        "constant",
+    ) and dale_model:  # non-negative weights on images around 0: few spikes
         with pytest.raises(ValueError, match=r"fires no spike, so there is no rate to pass on"):
-            initialized(MODELS[model], STRATEGIES[strategy], Constant(-np.ones((BATCH, *SHAPES["image"]), np.float32), STEPS))
+            initialized(
+                MODELS[model],
+                STRATEGIES[strategy],
+                Constant(-np.ones((BATCH, *SHAPES["image"]), np.float32), STEPS),
+            )
     else:
         network, rows = initialized(MODELS[model], STRATEGIES[strategy], inputs)
         *rows, readout = rows
-        assert [row["population"] for row in rows] == [population.name for population in network.hidden]
+        assert [row["population"] for row in rows] == [
+            population.name for population in network.hidden
+        ]
         assert readout["population"] == "readout"
         assert readout["grad"] > 0 or all(row["rate"] == 0 for row in rows[-1:])
-        assert all(bool(torch.isfinite(weight).all()) and bool(weight.any()) for weight in network.parameters())
+        assert all(
+            bool(torch.isfinite(weight).all()) and bool(weight.any())
+            for weight in network.parameters()
+        )
         assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
         if "calibrated" in strategy or strategy == "lsuv":
             assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows)
@@ -111,9 +158,15 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
 
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_the_closed_form_puts_a_layer_on_target(recurrent):
-    """On Poisson input; the spread over time, averaged over neurons. (Correlated excitation and inhibition make Dale's spread smaller.)"""
+    """On Poisson input; the spread over time, averaged over neurons. (Correlated excitation and
+    inhibition make Dale's spread smaller.)
+    """
     inputs = spikes((300,), steps=300)
-    _, rows = initialized(lambda *spec: dense(*spec, hidden=200, recurrent=recurrent), Fluct(sigma_u=1.0, alpha=0.9), inputs)
+    _, rows = initialized(
+        lambda *spec: dense(*spec, hidden=200, recurrent=recurrent),
+        Fluct(sigma_u=1.0, alpha=0.9),
+        inputs,
+    )
     assert rows[0]["target_sigma_u"] == 1.0
     assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.05)
     if not recurrent:
@@ -123,35 +176,51 @@ def test_the_closed_form_puts_a_layer_on_target(recurrent):
 @pytest.mark.parametrize(("nu", "scale"), [(NU / 4, 2.0), ({"input": NU * 4}, 0.5)])
 def test_nu_as_a_number_or_by_source_scales_the_weights(nu, scale):
     inputs = INPUTS["events"]((1, 16))
-    measured, given = (initialized(MODELS["dense"], Fluct(nu=value), inputs)[0] for value in (rate(inputs), nu))
+    measured, given = (
+        initialized(MODELS["dense"], Fluct(nu=value), inputs)[0] for value in (rate(inputs), nu)
+    )
     ratio = given.projections[0].weight / measured.projections[0].weight
     torch.testing.assert_close(ratio, torch.full_like(ratio, scale * (rate(inputs) / NU) ** 0.5))
 
 
 def test_excitation_and_inhibition_cancel():
-    """With every rate as measured, the mean potential is below 10 % of what excitation alone would make of it."""
+    """With every rate as measured, the mean potential is below 10 % of what excitation alone would
+    make of it.
+    """
     inputs = spikes((200,), steps=200)
-    network, rows = initialized(lambda *spec: dale(*spec, excitatory=256, inhibitory=128), Fluct(nu="propagate"), inputs)
+    network, rows = initialized(
+        lambda *spec: dale(*spec, excitatory=256, inhibitory=128), Fluct(nu="propagate"), inputs
+    )
     rates = {"input": rate(inputs)} | {row["population"]: row["rate"] for row in rows}
     for population, row in zip(network.hidden, rows, strict=False):
         excitatory = 0.0
         for projection in network.afferents(population.name):
             if projection.channel == 0:
                 eps_bar, _ = psp_kernel_integrals(population.tau_mem, population.tau_syn[0], DT)
-                excitatory += projection.fan_in * float(projection.weight.detach().mean()) * rates[projection.source] * eps_bar
+                excitatory += (
+                    projection.fan_in
+                    * float(projection.weight.detach().mean())
+                    * rates[projection.source]
+                    * eps_bar
+                )
         assert excitatory > 1
         assert abs(row["free_mean"]) < 0.1 * excitatory
 
 
 def test_row_means_bring_every_mean_to_zero():
-    _, rows = initialized(MODELS["dense"], FluctCalibrated(row_means=True), INPUTS["events"]((1, 16)))
+    _, rows = initialized(
+        MODELS["dense"], FluctCalibrated(row_means=True), INPUTS["events"]((1, 16))
+    )
     assert rows[0]["free_sigma_neurons"] < 1e-3
     _, plain = initialized(MODELS["dense"], FluctCalibrated(), INPUTS["events"]((1, 16)))
     assert plain[0]["free_sigma_neurons"] > 0.1
 
 
 def test_the_same_seed_draws_the_same_weights():
-    first, second, other = (initialized(MODELS["conv"], FluctCalibrated(), INPUTS["events"]((1, 16)), seed)[0] for seed in (0, 0, 1))
+    first, second, other = (
+        initialized(MODELS["conv"], FluctCalibrated(), INPUTS["events"]((1, 16)), seed)[0]
+        for seed in (0, 0, 1)
+    )
     for a, b, c in zip(first.parameters(), second.parameters(), other.parameters()):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
@@ -173,7 +242,10 @@ def test_calibration_says_which_layer_gets_no_input():
 
 @pytest.mark.parametrize(
     ("nu", "message"),
-    [({"h9": 3.0}, "init.nu names h9; the sources of this network are input, h1, h2"), ("fast", "init.nu = 'fast': give a rate in Hz")],
+    [
+        ({"h9": 3.0}, "init.nu names h9; the sources of this network are input, h1, h2"),
+        ("fast", "init.nu = 'fast': give a rate in Hz"),
+    ],
 )
 def test_a_wrong_nu_is_refused(nu, message):
     with pytest.raises(ValueError, match=message):

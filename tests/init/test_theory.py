@@ -21,11 +21,17 @@ from fdi.snn.psp import psp_kernel_integrals
 
 TAU_MEM, TAU_EXC, TAU_INH, DT = 20e-3, 10e-3, 20e-3, 2e-3
 EXC, INH = psp_kernel_integrals(TAU_MEM, TAU_EXC, DT), psp_kernel_integrals(TAU_MEM, TAU_INH, DT)
-FF, REC, OWN = Afferent(100, 12.0, *EXC), Afferent(30, 20.0, *EXC, recurrent=True), Afferent(10, 30.0, *INH, recurrent=True)
+FF, REC, OWN = (
+    Afferent(100, 12.0, *EXC),
+    Afferent(30, 20.0, *EXC, recurrent=True),
+    Afferent(10, 30.0, *INH, recurrent=True),
+)
 
 
 def membrane(x: np.ndarray, tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
-    """Potential without reset of neurons that get the input x, [T, neurons]; the first ten time constants are cut off."""
+    """Potential without reset of neurons that get the input x, [T, neurons]; the first ten time
+    constants are cut off.
+    """
     beta_m, beta_s = math.exp(-dt / tau_mem), math.exp(-dt / tau_syn)
     u, i, trace = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.empty_like(x)
     for t, jump in enumerate(x):
@@ -35,18 +41,27 @@ def membrane(x: np.ndarray, tau_mem: float, tau_syn: float, dt: float) -> np.nda
 
 
 def test_normal_weights_equal_the_authors_library(shared):
-    for row in json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())["normal"]:
+    for row in json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())[
+        "normal"
+    ]:
         integrals = psp_kernel_integrals(row["tau_mem"], row["tau_syn"], row["dt"])
         sizes = [math.prod(shape[1:]) for shape in row["weight_shapes"]]
-        afferents = [Afferent(n, row["nu"], *integrals, recurrent) for n, recurrent in zip(sizes, row["recurrent"])]
+        afferents = [
+            Afferent(n, row["nu"], *integrals, recurrent)
+            for n, recurrent in zip(sizes, row["recurrent"])
+        ]
         sigma_u = sigma_u_from_xi(row["mu_u"], row["xi"])
         weights = normal_weights(afferents, sigma_u=sigma_u, mu_u=row["mu_u"], alpha=row["alpha"])
         np.testing.assert_allclose(weights, row["mu_w_sigma_w"], rtol=0, atol=1e-10)
-        assert membrane_statistics(afferents, weights) == pytest.approx((row["mu_u"], sigma_u), rel=1e-12, abs=1e-12)
+        assert membrane_statistics(afferents, weights) == pytest.approx(
+            (row["mu_u"], sigma_u), rel=1e-12, abs=1e-12
+        )
 
 
 def test_dale_rates_equal_the_authors_library(shared):
-    for row in json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())["dale"]:
+    for row in json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())[
+        "dale"
+    ]:
         exc = psp_kernel_integrals(row["tau_mem"], row["tau_exc"], row["dt"])
         inh = psp_kernel_integrals(row["tau_mem"], row["tau_inh"], row["dt"])
         rec = Afferent(row["n_exc"], row["nu"], *exc) if row["recurrent"] else None
@@ -68,7 +83,9 @@ def test_dale_rates_equal_the_authors_library(shared):
     ],
 )
 def test_simulated_membrane_is_on_target(n, nu, tau_mem, tau_syn, dt, mu_u, sigma_u):
-    """Over time, and on average over neurons; their weights come in pairs mu_w +- w, so that the average of their means is not random."""
+    """Over time, and on average over neurons; their weights come in pairs mu_w +- w, so that the
+    average of their means is not random.
+    """
     rng = np.random.default_rng(0)
     afferent = Afferent(n, nu, *psp_kernel_integrals(tau_mem, tau_syn, dt))
     ((mu_w, sigma_w),) = normal_weights([afferent], sigma_u=sigma_u, mu_u=mu_u)
@@ -84,12 +101,18 @@ def test_simulated_membrane_is_on_target(n, nu, tau_mem, tau_syn, dt, mu_u, sigm
 @pytest.mark.parametrize("rec", [REC, None], ids=["recurrent", "feed-forward"])
 @pytest.mark.parametrize("distribution", ["exponential", "lognormal"])
 def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
-    """Each spike draws its weight anew, so that the average over weights is part of the simulated one."""
+    """Each spike draws its weight anew, so that the average over weights is part of the simulated
+    one.
+    """
     rng = np.random.default_rng(1)
     sigma_u, alpha, trials, steps = 0.8, 0.7, 20, 10_000
     if distribution == "exponential":
         parameters = dale_exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-        draw = [lambda size, rate=rate: rng.exponential(1 / rate, size) for rate in parameters if rate is not None]
+        draw = [
+            lambda size, rate=rate: rng.exponential(1 / rate, size)
+            for rate in parameters
+            if rate is not None
+        ]
     else:
         parameters = dale_lognormal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
         draw = [lambda size, m=m: rng.lognormal(m, 1.0, size) for m in parameters if m is not None]
@@ -97,7 +120,9 @@ def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
     for afferent, weights, tau_syn in zip((FF, OWN, rec), draw, (TAU_EXC, TAU_INH, TAU_EXC)):
         counts = rng.poisson(afferent.n * afferent.nu * DT, steps * trials)
         bins = np.repeat(np.arange(steps * trials), counts)
-        x = np.bincount(bins, weights(counts.sum()), minlength=steps * trials).reshape(steps, trials)
+        x = np.bincount(bins, weights(counts.sum()), minlength=steps * trials).reshape(
+            steps, trials
+        )
         parts.append(membrane(x, TAU_MEM, tau_syn, DT))
     ff, inh, *excitation = parts
     u = ff + sum(excitation) - inh
@@ -113,23 +138,40 @@ def test_dale_weights_satisfy_the_three_conditions(rec):
     lambdas = dale_exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
     locations = dale_lognormal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
     exponential = [(1 / rate, 1 / rate) for rate in lambdas if rate is not None]
-    lognormal = [(math.exp(m + 0.5), math.sqrt(math.e - 1) * math.exp(m + 0.5)) for m in locations if m is not None]
+    lognormal = [
+        (math.exp(m + 0.5), math.sqrt(math.e - 1) * math.exp(m + 0.5))
+        for m in locations
+        if m is not None
+    ]
     afferents = [FF, OWN, rec] if rec else [FF, OWN]
     for weights in (exponential, lognormal):
-        signed = [(-mu_w if afferent is OWN else mu_w, sigma_w) for afferent, (mu_w, sigma_w) in zip(afferents, weights)]
+        signed = [
+            (-mu_w if afferent is OWN else mu_w, sigma_w)
+            for afferent, (mu_w, sigma_w) in zip(afferents, weights)
+        ]
         mu_u, reached = membrane_statistics(afferents, signed)
         assert mu_u == pytest.approx(0, abs=1e-12)
         assert reached == pytest.approx(sigma_u, rel=1e-12)
         if rec:
-            variances = [membrane_statistics([afferent], [weight])[1] ** 2 for afferent, weight in zip(afferents, weights)]
+            variances = [
+                membrane_statistics([afferent], [weight])[1] ** 2
+                for afferent, weight in zip(afferents, weights)
+            ]
             assert variances[0] / (variances[0] + variances[2]) == pytest.approx(alpha, rel=1e-12)
 
 
 def test_afferents_with_rates_of_their_own_share_the_variance():
-    afferents = [Afferent(700, 15.8, *EXC), Afferent(128, 40.0, *EXC), Afferent(64, 8.0, *EXC, recurrent=True)]
+    afferents = [
+        Afferent(700, 15.8, *EXC),
+        Afferent(128, 40.0, *EXC),
+        Afferent(64, 8.0, *EXC, recurrent=True),
+    ]
     weights = normal_weights(afferents, sigma_u=0.9, mu_u=0.2, alpha=0.7)
     assert membrane_statistics(afferents, weights) == pytest.approx((0.2, 0.9))
-    variances = [membrane_statistics([afferent], [weight])[1] ** 2 / 0.81 for afferent, weight in zip(afferents, weights)]
+    variances = [
+        membrane_statistics([afferent], [weight])[1] ** 2 / 0.81
+        for afferent, weight in zip(afferents, weights)
+    ]
     assert variances == pytest.approx([0.35, 0.35, 0.3])
 
 
@@ -143,19 +185,38 @@ def test_variance_shares():
     ("call", "message"),
     [
         (lambda: Afferent(0, 10.0, *EXC), r"fan-in n = 0 must be at least 1"),
-        (lambda: Afferent(10, 0.0, *EXC), r"rate nu = 0\.0 Hz must be positive and finite; estimate it from the training set"),
+        (
+            lambda: Afferent(10, 0.0, *EXC),
+            r"rate nu = 0\.0 Hz must be positive and finite; estimate it from the training set",
+        ),
         (lambda: Afferent(10, math.nan, *EXC), r"rate nu = nan Hz"),
-        (lambda: Afferent(10, 10.0, 0.0, 1.0), r"eps_bar = 0\.0 s must be positive and finite; take it from psp_kernel_integrals"),
+        (
+            lambda: Afferent(10, 10.0, 0.0, 1.0),
+            r"eps_bar = 0\.0 s must be positive and finite; take it from psp_kernel_integrals",
+        ),
         (lambda: Afferent(10, 10.0, 1.0, math.nan), r"eps_hat = nan s must be positive"),
-        (lambda: normal_weights([FF], sigma_u=0.0), r"sigma_u = 0\.0 must be positive and finite; theta / 3 to theta is recommended"),
-        (lambda: normal_weights([FF, REC], sigma_u=1.0, alpha=1.0), r"alpha = 1\.0, .* must lie between 0 and 1 in a recurrent population"),
-        (lambda: dale_exponential(FF, OWN, REC, sigma_u=1.0, alpha=0.0), r"alpha = 0\.0, .* must lie between 0 and 1"),
+        (
+            lambda: normal_weights([FF], sigma_u=0.0),
+            r"sigma_u = 0\.0 must be positive and finite; theta / 3 to theta is recommended",
+        ),
+        (
+            lambda: normal_weights([FF, REC], sigma_u=1.0, alpha=1.0),
+            r"alpha = 1\.0, .* must lie between 0 and 1 in a recurrent population",
+        ),
+        (
+            lambda: dale_exponential(FF, OWN, REC, sigma_u=1.0, alpha=0.0),
+            r"alpha = 0\.0, .* must lie between 0 and 1",
+        ),
         (lambda: dale_lognormal(FF, OWN, sigma_u=math.nan), r"sigma_u = nan must be positive"),
         (lambda: sigma_u_from_xi(0.0, 0.0), r"xi = 0\.0 must be positive; 1 to 3 is recommended"),
-        (lambda: sigma_u_from_xi(1.0, 2.0), r"mu_u = 1\.0 must lie below theta = 1\.0: at or above it the mean causes the spikes"),
+        (
+            lambda: sigma_u_from_xi(1.0, 2.0),
+            r"mu_u = 1\.0 must lie below theta = 1\.0: at or above it the mean causes the spikes",
+        ),
         (
             lambda: normal_weights([Afferent(1, 1.0, *EXC)], sigma_u=0.01, mu_u=0.9),
-            r"sigma_w\^2 = .* for n = 1, nu = 1\.0 Hz and mu_w = .*take mu_u closer to 0, a larger sigma_u \(a smaller xi\) or more inputs",
+            r"sigma_w\^2 = .* for n = 1, nu = 1\.0 Hz and mu_w = .*take mu_u closer to 0, a larger "
+            r"sigma_u \(a smaller xi\) or more inputs",
         ),
     ],
 )

@@ -30,7 +30,11 @@ def bench(monkeypatch):
     monkeypatch.setattr(machine, "EDGE", 16)
     monkeypatch.setattr(machine, "LENGTH", 1024)
     monkeypatch.setattr(machine, "BLOCK", (16, 16, 16, 1))
-    monkeypatch.setattr(steps, "in_own_process", lambda *cell: dict(cold_s=2.0, warm_s=1.0, peak_mib=steps.alone(*cell)["peak_mib"]))
+    monkeypatch.setattr(
+        steps,
+        "in_own_process",
+        lambda *cell: dict(cold_s=2.0, warm_s=1.0, peak_mib=steps.alone(*cell)["peak_mib"]),
+    )
     return bench
 
 
@@ -43,12 +47,16 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch):
     for page in update_docs.PAGES:
         tables = list(update_docs.MARKED.finditer(page.read_text()))
         assert tables
-        assert [found[0] for found in tables] == [update_docs.filled(found[1], measured) for found in tables]
+        assert [found[0] for found in tables] == [
+            update_docs.filled(found[1], measured) for found in tables
+        ]
 
 
 def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     out = tmp_path / "bench.csv"
-    monkeypatch.setattr("sys.argv", ["bench.py", "--workloads", "a", "--rounds", "2", "--out", str(out)])
+    monkeypatch.setattr(
+        "sys.argv", ["bench.py", "--workloads", "a", "--rounds", "2", "--out", str(out)]
+    )
     monkeypatch.setattr(bench, "draw_speed", lambda path: print(f"figure of {path.name}"))
     bench.main()
     table = pd.read_csv(out).set_index("library")

@@ -21,7 +21,9 @@ from fdi.snn.objective import LowerBound, Objective, UpperBound
 UNITS, CLASSES, DT = 9, 4, 2e-3
 KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
 MAPS = ("conv", "recurrent conv", "dale conv", "dale conv without recurrent excitation")
-PROPERTY = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
+PROPERTY = settings(
+    deadline=None, max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True
+)
 ENGINES = {
     "cpu": lambda chunk: CpuEngine(threads=2, chunk=chunk),
     "cpu in windows of time": lambda chunk: CpuEngine(threads=2, chunk=chunk, windows=3),
@@ -39,38 +41,63 @@ def build(kind: str, steps: int, sizes: list[int], skip: bool, **options) -> Net
     given = dict(input_shape=(UNITS,), classes=CLASSES, steps=steps, dt=DT, skip=skip, **options)
     if kind.startswith("dale"):
         inhibitory = [1 + n // 4 for n in sizes]
-        return dale(excitatory=sizes, inhibitory=inhibitory, recurrent_excitation="without" not in kind, **given)
+        return dale(
+            excitatory=sizes,
+            inhibitory=inhibitory,
+            recurrent_excitation="without" not in kind,
+            **given,
+        )
     return dense(hidden=sizes, recurrent=kind == "recurrent", **given)
 
 
-def build_maps(kind: str, shape: tuple[int, ...], steps: int, sizes: list[int], skip: bool, **geometry) -> Network:
+def build_maps(
+    kind: str, shape: tuple[int, ...], steps: int, sizes: list[int], skip: bool, **geometry
+) -> Network:
     given = dict(input_shape=shape, classes=CLASSES, steps=steps, dt=DT, skip=skip, **geometry)
     if kind.startswith("dale"):
         inhibitory = [1 + n // 4 for n in sizes]
         excitation = "without" not in kind
-        return dale_conv(excitatory=sizes, inhibitory=inhibitory, recurrent_kernel=3, recurrent_excitation=excitation, **given)
+        return dale_conv(
+            excitatory=sizes,
+            inhibitory=inhibitory,
+            recurrent_kernel=3,
+            recurrent_excitation=excitation,
+            **given,
+        )
     return conv(filters=sizes, recurrent_kernel=3 if kind == "recurrent conv" else 0, **given)
 
 
 def two_layers(kind: str) -> Network:
     """A network of that kind for trials of 20 steps."""
-    return build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2) if kind in MAPS else build(kind, 20, [33, 17], skip=False)
+    return (
+        build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2)
+        if kind in MAPS
+        else build(kind, 20, [33, 17], skip=False)
+    )
 
 
 def draw_weights(network: Network, scale: float, seed: int) -> Network:
     generator = torch.Generator().manual_seed(seed)
     for projection in network.projections:
         with torch.no_grad():
-            weight = torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64) * scale / projection.fan_in**0.5
+            weight = (
+                torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64)
+                * scale
+                / projection.fan_in**0.5
+            )
             projection.weight.copy_(weight.abs() if projection.nonnegative else weight)
     return network
 
 
-def draw_input(kind: str, samples: int, steps: int, shape: tuple[int, ...], density: float, seed: int) -> Input:
+def draw_input(
+    kind: str, samples: int, steps: int, shape: tuple[int, ...], density: float, seed: int
+) -> Input:
     rng = np.random.default_rng(seed)
     if kind == "constant":
         return Constant(rng.random((samples, *shape)), steps, scale=2.0, shift=-0.5)
-    counts = (rng.random((samples, steps, *shape)) < density) * rng.integers(1, 4, (samples, steps, *shape))
+    counts = (rng.random((samples, steps, *shape)) < density) * rng.integers(
+        1, 4, (samples, steps, *shape)
+    )
     if kind == "frames":
         return Frames(counts.astype(np.uint8))
     flat = counts.reshape(samples * steps, -1)
@@ -84,17 +111,31 @@ def draw_input(kind: str, samples: int, steps: int, shape: tuple[int, ...], dens
 def networks(draw, steps: int) -> Network:
     skip = draw(st.booleans())
     if draw(st.booleans()):
-        return build(draw(st.sampled_from(KINDS)), steps, draw(st.lists(st.integers(1, 40), min_size=1, max_size=4)), skip)
+        return build(
+            draw(st.sampled_from(KINDS)),
+            steps,
+            draw(st.lists(st.integers(1, 40), min_size=1, max_size=4)),
+            skip,
+        )
     channels = draw(st.integers(1, 3))
-    edges = draw(st.one_of(st.tuples(st.integers(1, 20)), st.tuples(st.integers(1, 9), st.integers(1, 9))))
+    edges = draw(
+        st.one_of(st.tuples(st.integers(1, 20)), st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    )
     depth = draw(st.integers(1, 3))
     geometry = {
         name: [draw(st.integers(low, high)) for _ in range(depth)]
-        for name, low, high in (("kernel", 1, 4), ("stride", 1, 3), ("padding", 0, 3), ("pool", 1, 2))
+        for name, low, high in (
+            ("kernel", 1, 4),
+            ("stride", 1, 3),
+            ("padding", 0, 3),
+            ("pool", 1, 2),
+        )
     }
     sizes = [draw(st.integers(1, 20)) for _ in range(depth)]
     try:
-        return build_maps(draw(st.sampled_from(MAPS)), (channels, *edges), steps, sizes, skip, **geometry)
+        return build_maps(
+            draw(st.sampled_from(MAPS)), (channels, *edges), steps, sizes, skip, **geometry
+        )
     except ValueError:  # no neuron is left
         reject()
 
@@ -107,7 +148,9 @@ def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
     seed = draw(st.integers(0, 1000))
     network = draw_weights(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)
     kind = draw(st.sampled_from(["events", "counted events", "frames", "constant"]))
-    x = draw_input(kind, samples, steps, network.input_shape, draw(st.sampled_from([0.0, 0.1, 0.3, 0.9])), seed)
+    x = draw_input(
+        kind, samples, steps, network.input_shape, draw(st.sampled_from([0.0, 0.1, 0.3, 0.9])), seed
+    )
     labels = np.random.default_rng(seed).integers(0, CLASSES, samples)
     return network, x, labels, draw(st.sampled_from(OBJECTIVES)), draw(st.integers(1, 5))
 
@@ -124,7 +167,9 @@ def gradients(network: Network) -> list[np.ndarray]:
 
 def assert_close(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     """Equal to `tolerance` of the largest expected number."""
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1e-30, np.abs(expected).max(initial=0)))
+    np.testing.assert_allclose(
+        actual, expected, rtol=0, atol=tolerance * max(1e-30, np.abs(expected).max(initial=0))
+    )
 
 
 @PROPERTY
@@ -134,7 +179,10 @@ def test_step_and_evaluate_equal_the_reference_in_float64(make, case):
     engine = make(chunk)
     expected = ReferenceEngine().step(network, x, labels, objective)
     expected_gradients = gradients(network)
-    for outcome in (engine.step(network, x, labels, objective), engine.evaluate(network, x, labels, objective)):
+    for outcome in (
+        engine.step(network, x, labels, objective),
+        engine.evaluate(network, x, labels, objective),
+    ):
         assert (outcome.samples, outcome.correct) == (expected.samples, expected.correct)
         assert outcome.task == pytest.approx(expected.task, rel=1e-9, abs=1e-12)
         assert outcome.regularizer == pytest.approx(expected.regularizer, rel=1e-9, abs=1e-12)
@@ -163,7 +211,9 @@ def test_gradients_equal_the_reference_in_float32(make, case):
     expected = ReferenceEngine().step(network, x, labels, objective)
     expected_gradients = gradients(network)
     ReferenceEngine().step(network.double(), x, labels, objective)
-    for rounded, exact in zip(expected_gradients, gradients(network)):  # rounding alone costs some networks more than the tolerance
+    for rounded, exact in zip(
+        expected_gradients, gradients(network)
+    ):  # rounding alone costs some networks more than the tolerance
         assume(np.abs(rounded - exact).max() <= 2e-5 * np.abs(exact).max())
     outcome = make(chunk).step(network.float(), x, labels, objective)
     assume(all((outcome.counts[name] == counts).all() for name, counts in expected.counts.items()))
@@ -174,21 +224,33 @@ def test_gradients_equal_the_reference_in_float32(make, case):
 
 @pytest.mark.parametrize("kind", [*KINDS, *MAPS])
 def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
-    """Some networks are too sensitive to rounding, as the reference against itself in float64 shows; the others must agree."""
+    """Some networks are too sensitive to rounding, as the reference against itself in float64
+    shows; the others must agree.
+    """
     agreed = 0
     for seed in range(8):
         network = two_layers(kind)
         draw_weights(network, 10.0, seed=seed)
-        x, labels = draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed), np.arange(5) % CLASSES
+        x, labels = (
+            draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed),
+            np.arange(5) % CLASSES,
+        )
         found = []
         network = network.float()
         for engine in (make(2), ReferenceEngine()):
             found.append((engine.step(network, x, labels, OBJECTIVES[1]), gradients(network)))
-        found.append((ReferenceEngine().step(network.double(), x, labels, OBJECTIVES[1]), gradients(network)))
-        spikes = [np.concatenate([counts.ravel() for counts in outcome.counts.values()]) for outcome, _ in found]
+        found.append(
+            (ReferenceEngine().step(network.double(), x, labels, OBJECTIVES[1]), gradients(network))
+        )
+        spikes = [
+            np.concatenate([counts.ravel() for counts in outcome.counts.values()])
+            for outcome, _ in found
+        ]
         assert spikes[-1].sum() > 0
         ours, rounded, exact = (each for _, each in found)
-        rounding = max(np.abs(a - b).max() / max(1e-30, np.abs(b).max()) for a, b in zip(rounded, exact))
+        rounding = max(
+            np.abs(a - b).max() / max(1e-30, np.abs(b).max()) for a, b in zip(rounded, exact)
+        )
         if (spikes[0] == spikes[1]).all() and rounding <= 2e-5:
             agreed += 1
             for actual, wanted in zip(ours, exact):
@@ -238,7 +300,11 @@ def test_traces_come_from_the_reference(make):
         (draw_input("events", 2, 5, (UNITS + 1,), 0.5, 0), [0, 1], "shape"),
         (draw_input("events", 2, 5, (UNITS,), 0.5, 0), [0, CLASSES], "labels"),
         (draw_input("events", 2, 5, (UNITS,), 0.5, 0), [0], "labels"),
-        (Events(np.array([0, 1]), np.array([UNITS], dtype=np.int32), (UNITS,), 1), [0], "event units"),
+        (
+            Events(np.array([0, 1]), np.array([UNITS], dtype=np.int32), (UNITS,), 1),
+            [0],
+            "event units",
+        ),
     ],
 )
 def test_what_would_read_or_write_elsewhere_is_refused(make, x, labels, words):
@@ -252,7 +318,10 @@ def test_what_would_read_or_write_elsewhere_is_refused(make, x, labels, words):
 def test_cuda_hardware_computes_what_the_reference_computes_on_a_cpu(kind):
     network = two_layers(kind)
     draw_weights(network.double(), 10.0, seed=0)
-    x, labels = draw_input("counted events", 23, 20, network.input_shape, 0.2, seed=0), np.arange(23) % CLASSES
+    x, labels = (
+        draw_input("counted events", 23, 20, network.input_shape, 0.2, seed=0),
+        np.arange(23) % CLASSES,
+    )
     ReferenceEngine().step(network, x, labels, OBJECTIVES[1])
     expected = gradients(network)
     CudaEngine().step(network.cuda(), x, labels, OBJECTIVES[1])

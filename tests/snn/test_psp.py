@@ -13,8 +13,12 @@ def test_integrals_equal_the_authors_library(shared):
     for row in json.loads((shared / "reference" / "kernel_integrals.json").read_text()):
         numerical = psp_kernel_integrals(row["tau_mem"], row["tau_syn"], row["dt"])
         analytical = psp_kernel_integrals_analytical(row["tau_mem"], row["tau_syn"])
-        assert numerical == pytest.approx((row["eps_bar_numerical"], row["eps_hat_numerical"]), rel=0, abs=1e-10)
-        assert analytical == pytest.approx((row["eps_bar_analytical"], row["eps_hat_analytical"]), rel=0, abs=1e-10)
+        assert numerical == pytest.approx(
+            (row["eps_bar_numerical"], row["eps_hat_numerical"]), rel=0, abs=1e-10
+        )
+        assert analytical == pytest.approx(
+            (row["eps_bar_analytical"], row["eps_hat_analytical"]), rel=0, abs=1e-10
+        )
 
 
 @pytest.mark.parametrize("tau_syn", [10e-3, 40e-3, 20e-3, 20e-3 * (1 + 1e-9), 1e-5])
@@ -32,8 +36,13 @@ def test_kernel_solves_the_equations_of_the_neuron(tau_syn, dt):
 
 
 def test_integrals_approach_the_analytical_ones_with_the_time_step():
-    assert psp_kernel_integrals(20e-3, 10e-3, 1e-5) == pytest.approx(psp_kernel_integrals_analytical(20e-3, 10e-3), rel=2e-3)
-    ratio = psp_kernel_integrals(20e-3, 10e-3, 2e-3)[1] / psp_kernel_integrals_analytical(20e-3, 10e-3)[1]
+    assert psp_kernel_integrals(20e-3, 10e-3, 1e-5) == pytest.approx(
+        psp_kernel_integrals_analytical(20e-3, 10e-3), rel=2e-3
+    )
+    ratio = (
+        psp_kernel_integrals(20e-3, 10e-3, 2e-3)[1]
+        / psp_kernel_integrals_analytical(20e-3, 10e-3)[1]
+    )
     assert ratio == pytest.approx(1.22, abs=0.005)
 
 
@@ -51,5 +60,8 @@ def test_a_time_that_is_not_positive_and_finite_is_refused(symbol, value):
 
 
 def test_a_time_step_longer_than_the_response_is_refused():
-    with pytest.raises(ValueError, match=r"dt = 0\.2 s leaves no response of tau_mem = 0\.02 s and .* use a dt below 0\.02 s"):
+    with pytest.raises(
+        ValueError,
+        match=r"dt = 0\.2 s leaves no response of tau_mem = 0\.02 s and .* use a dt below 0\.02 s",
+    ):
         psp_kernel(20e-3, 10e-3, 0.2)

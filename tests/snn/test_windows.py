@@ -43,7 +43,9 @@ def test_auto_takes_the_fewest_windows_whose_memory_fits(name, dtype):
 def test_too_little_memory_is_refused_with_what_would_do(name):
     network = NETWORKS[name]()
     x, labels = Constant(np.ones((2, *network.input_shape)), STEPS), np.array([0, 1])
-    with pytest.raises(ValueError, match=r"engine.memory = 1e-06 GiB; raise engine.memory, or lower threads") as refusal:
+    with pytest.raises(
+        ValueError, match=r"engine.memory = 1e-06 GiB; raise engine.memory, or lower threads"
+    ) as refusal:
         CpuEngine(2, windows="auto", memory=1e-6).step(network, x, labels, Objective())
     enough = float(re.search(r"need ([^ ]+) GiB", str(refusal.value))[1])
     CpuEngine(2, windows="auto", memory=1.01 * enough).step(network, x, labels, Objective())

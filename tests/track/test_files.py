@@ -46,11 +46,18 @@ def test_metrics_reopened_drop_what_came_after_the_checkpoint(tmp_path):
 
 def test_a_second_process_is_told_who_holds_the_cell(tmp_path):
     script = (
-        "import sys; from pathlib import Path; from fdi.track.lock import lock; from fdi.track.files import write_status\n"
+        "import sys; from pathlib import Path; from fdi.track.lock import lock; from "
+        "fdi.track.files import write_status\n"
         "with lock(Path(sys.argv[1])):\n"
-        "    write_status(Path(sys.argv[1]), 'running'); print('held', flush=True); sys.stdin.read()"
+        "    write_status(Path(sys.argv[1]), 'running'); print('held', flush=True); "
+        "sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(Busy, match=f"run by process {holder.pid} on "), lock(tmp_path):

@@ -1,4 +1,6 @@
-"""Mirrors of the learning curves: they hold what metrics.csv holds, and are closed when a run fails."""
+"""Mirrors of the learning curves: they hold what metrics.csv holds, and are closed when a run
+fails.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,19 @@ import pytest
 
 from fdi.track import tensorboard_mirror, wandb_mirror
 
-CONFIG = {"name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"}, "seed": 3}
-PROBE = {"population": "h1", "target_sigma_u": None, "theory_sigma_u": 0.5, "free_sigma": 0.6, "sigma": 0.4, "rate": 9.0, "grad": 0.1}
+CONFIG = {
+    "name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"},
+    "seed": 3,
+}
+PROBE = {
+    "population": "h1",
+    "target_sigma_u": None,
+    "theory_sigma_u": 0.5,
+    "free_sigma": 0.6,
+    "sigma": 0.4,
+    "rate": 9.0,
+    "grad": 0.1,
+}
 ROWS = [{"epoch": epoch, "phase": "task", "valid/accuracy": epoch / 10} for epoch in (1, 2)]
 RESULT = {"epochs": 2, "test_accuracy_last": 0.25}
 
@@ -32,12 +45,21 @@ def test_wandb_offline_needs_no_account(tmp_path):
     pytest.importorskip("wandb")
     (tmp_path / "seed=3-0123abcd").mkdir()
     given = json.dumps([CONFIG, PROBE, ROWS, RESULT])
-    written = subprocess.run([sys.executable, "-c", WRITE, given], cwd=tmp_path, capture_output=True, text=True)
+    written = subprocess.run(
+        [sys.executable, "-c", WRITE, given], cwd=tmp_path, capture_output=True, text=True
+    )
     assert (written.returncode, written.stderr) == (0, "")
     (file,) = tmp_path.glob("seed=3-0123abcd/wandb/offline-run-*-0123abcd/run-0123abcd.wandb")
     content = file.read_bytes()
     assert all(
-        word in content for word in (b"valid/accuracy", b"randman/dense/fluct/seed=3", b"mine", b"depth", b"result/test_accuracy_last")
+        word in content
+        for word in (
+            b"valid/accuracy",
+            b"randman/dense/fluct/seed=3",
+            b"mine",
+            b"depth",
+            b"result/test_accuracy_last",
+        )
     )
     assert list(file.parent.glob("files/media/images/init*.png"))
 
@@ -80,8 +102,16 @@ def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, tmp_path):
     with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0) as mirror:
         mirror.row(ROWS[0])
         mirror.result(RESULT)
-    assert (wandb.options["id"], wandb.options["resume"], wandb.options["group"]) == ("0123abcd", "allow", "randman/dense/fluct")
-    assert (wandb.rows, wandb.ends, wandb.summary) == (ROWS[:1], [0], {"result/epochs": 2, "result/test_accuracy_last": 0.25})
+    assert (wandb.options["id"], wandb.options["resume"], wandb.options["group"]) == (
+        "0123abcd",
+        "allow",
+        "randman/dense/fluct",
+    )
+    assert (wandb.rows, wandb.ends, wandb.summary) == (
+        ROWS[:1],
+        [0],
+        {"result/epochs": 2, "result/test_accuracy_last": 0.25},
+    )
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
@@ -96,8 +126,12 @@ def test_wandb_is_finished_on_failure(wandb, tmp_path, failure):
 
 
 def test_wandb_without_an_account_is_one_line(wandb, tmp_path):
-    with pytest.raises(ValueError, match=r"no API key configured; without an account: logger\.mirror\.mode=offline"):
-        wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0, mode="online").__enter__()
+    with pytest.raises(
+        ValueError, match=r"no API key configured; without an account: logger\.mirror\.mode=offline"
+    ):
+        wandb_mirror.wandb_mirror(
+            CONFIG, tmp_path / "seed=3-0123abcd", 0, mode="online"
+        ).__enter__()
 
 
 def test_tensorboard(tmp_path):
@@ -111,7 +145,10 @@ def test_tensorboard(tmp_path):
 
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [(event.step, round(event.value, 3)) for event in events.Scalars("valid/accuracy")] == [(1, 0.1), (2, 0.2)]
+    assert [(event.step, round(event.value, 3)) for event in events.Scalars("valid/accuracy")] == [
+        (1, 0.1),
+        (2, 0.2),
+    ]
     assert [event.step for event in events.Scalars("result/test_accuracy_last")] == [2]
     assert events.Tags()["images"] == ["init"]
 

@@ -43,11 +43,26 @@ def data():
 def build(model, data, sigma_u=1.0):
     network = model(data.shape, data.classes, data.steps, data.dt)
     strategy = Fluct(sigma_u)
-    draw(network, strategy, strategy, nu_input=data.nu, measure=None, generator=torch.Generator().manual_seed(0))
+    draw(
+        network,
+        strategy,
+        strategy,
+        nu_input=data.nu,
+        measure=None,
+        generator=torch.Generator().manual_seed(0),
+    )
     return network
 
 
-def train(network, data, optimizer, stages, progress=None, on_epoch=lambda row: None, on_batch=lambda done, outcome: None):
+def train(
+    network,
+    data,
+    optimizer,
+    stages,
+    progress=None,
+    on_epoch=lambda row: None,
+    on_batch=lambda done, outcome: None,
+):
     rows = []
     progress = progress or Progress()
 
@@ -82,7 +97,13 @@ def test_training_learns_two_manifolds(data):
 
 
 def test_priming_trains_the_regularizers_alone_and_stops_in_bounds(data):
-    stages = phases(epochs=2, upper=UpperBound(10.0, 1.2), prime_epochs=40, prime_until_in_bounds=True, joint=False)
+    stages = phases(
+        epochs=2,
+        upper=UpperBound(10.0, 1.2),
+        prime_epochs=40,
+        prime_until_in_bounds=True,
+        joint=False,
+    )
     network = build(lambda *spec: dense(*spec, hidden=32), data, sigma_u=3.0)
     rows, _ = train(network, data, torch.optim.Adam(network.parameters(), lr=0.01), stages)
     primed = [row for row in rows if row["phase"] == "prime"]
@@ -103,10 +124,20 @@ def test_signs_never_flip_under_dales_law(data, optimizer):
             if projection.nonnegative:
                 assert projection.weight.min() >= 0
 
-    train(network, data, OPTIMIZERS[optimizer](network.parameters()), phases(epochs=1, lower=LowerBound(100.0, 1e-3)), on_batch=look)
+    train(
+        network,
+        data,
+        OPTIMIZERS[optimizer](network.parameters()),
+        phases(epochs=1, lower=LowerBound(100.0, 1e-3)),
+        on_batch=look,
+    )
     for projection, before in zip(network.projections, start):
         assert not torch.equal(projection.weight, before)
-    clamped = [bool((projection.weight == 0).any()) for projection in network.projections if projection.nonnegative]
+    clamped = [
+        bool((projection.weight == 0).any())
+        for projection in network.projections
+        if projection.nonnegative
+    ]
     assert any(clamped), "steps too small to reach 0 test nothing"
 
 

@@ -9,11 +9,15 @@ from fdi.train.optimizers import SMORMS3
 
 
 def test_smorms3_equals_the_authors_library(shared):
-    expected = json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())["smorms3"]
+    expected = json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())[
+        "smorms3"
+    ]
     first, *after = torch.tensor(expected["parameters"], dtype=torch.float64)
     p = torch.nn.Parameter(first.clone())
     optimizer = SMORMS3([p], lr=expected["lr"], eps=expected["eps"])
-    for gradient, moved in zip(torch.tensor(expected["gradients"], dtype=torch.float64), after, strict=True):
+    for gradient, moved in zip(
+        torch.tensor(expected["gradients"], dtype=torch.float64), after, strict=True
+    ):
         p.grad = gradient
         optimizer.step()
         np.testing.assert_allclose(p.detach().numpy(), moved.numpy(), rtol=0, atol=1e-10)

@@ -21,10 +21,15 @@ def check_input(network: Network, inputs: Input) -> None:
     """ValueError unless the input fits the network."""
     size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
     if math.prod(inputs.shape) != size:
-        raise ValueError(f"the input has shape {tuple(inputs.shape)}, but the network takes {network.input_shape}")
+        raise ValueError(
+            f"the input has shape {tuple(inputs.shape)}, but the network takes "
+            f"{network.input_shape}"
+        )
     if batch < 1 or steps < 1:
         raise ValueError(f"the input has {batch} samples of {steps} steps; both must be at least 1")
     if isinstance(inputs, Events):
         units = inputs.units
         if units.size and not 0 <= units.min() <= units.max() < size:
-            raise ValueError(f"event units {units.min()} to {units.max()} do not fit into {size} input units")
+            raise ValueError(
+                f"event units {units.min()} to {units.max()} do not fit into {size} input units"
+            )

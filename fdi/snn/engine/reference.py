@@ -1,4 +1,6 @@
-"""The reference engine: plain autograd over time, on any device, in the precision of the weights. Slow, and the oracle of the others."""
+"""The reference engine: plain autograd over time, on any device, in the precision of the weights.
+Slow, and the oracle of the others.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,28 @@ TRACES = ("spikes", "potentials", "free")
 
 
 class ReferenceEngine:
-    """One update a time step for every population, all differentiated by autograd (the reset is detached)."""
+    """One update a time step for every population, all differentiated by autograd (the reset is
+    detached).
+    """
 
     @torch.no_grad()
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         return run(network, dense(network, inputs), record)
 
     @torch.no_grad()
-    def evaluate(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+    def evaluate(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
         return score(run(network, dense(network, inputs)), labels, objective)[1]
 
-    def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+    def step(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
         network.zero_grad(set_to_none=True)
         loss, outcome = score(run(network, dense(network, inputs)), labels, objective)
-        if loss.requires_grad:  # in fewer than three steps nothing that a weight delivers reaches the readout
+        if (
+            loss.requires_grad
+        ):  # in fewer than three steps nothing that a weight delivers reaches the readout
             loss.backward()
         for weight in network.parameters():
             if weight.grad is None:
@@ -43,7 +53,9 @@ class ReferenceEngine:
 
 
 def dense(network: Network, inputs: Input) -> Tensor:
-    """The input as a tensor [T, B, *shape], with the device and precision of the network's weights."""
+    """The input as a tensor [T, B, *shape], with the device and precision of the network's
+    weights.
+    """
     weight = network.projections[0].weight
     dtype = _NUMPY[weight.dtype]
     x = inputs.image(dtype)[None] if isinstance(inputs, Constant) else inputs.dense(dtype)
@@ -54,20 +66,31 @@ def dense(network: Network, inputs: Input) -> Tensor:
 def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activity:
     """The differentiable simulation behind every method.
 
-    Within one step every population first spikes from the potential it has, then updates potential and currents with the input that
-    arrived in the step before; then all projections deliver this step's spikes (they arrive in the next).
+    Within one step every population first spikes from the potential it has, then updates potential
+    and currents with the input that arrived in the step before; then all projections deliver this
+    step's spikes (they arrive in the next).
     `record`: any of "spikes", "potentials", "free" and "moments".
     """
     batch = x_TBN.shape[1]
     free = "free" in record or "moments" in record
-    neurons = {p.name: _Neurons(p, network.dt, batch, x_TBN, free) for p in (*network.hidden, network.readout)}
-    readout, traces = [], {kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record}
+    neurons = {
+        p.name: _Neurons(p, network.dt, batch, x_TBN, free)
+        for p in (*network.hidden, network.readout)
+    }
+    readout, traces = (
+        [],
+        {kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record},
+    )
     sums = {name: _Sums() for name in neurons} if "moments" in record else {}
     for x_BN in x_TBN:
         for state in neurons.values():
             state.update()
         for projection in network.projections:
-            source = x_BN if projection.source == INPUT else neurons[projection.source].emitted(projection.recurrent)
+            source = (
+                x_BN
+                if projection.source == INPUT
+                else neurons[projection.source].emitted(projection.recurrent)
+            )
             neurons[projection.target].receive(projection.channel, projection(source))
         readout.append(neurons[network.readout.name].potential)
         for kind, by_name in traces.items():
@@ -78,7 +101,10 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
     return Activity(
         torch.stack(readout),
         {p.name: neurons[p.name].counts for p in network.hidden},
-        **{kind: {name: torch.stack(steps) for name, steps in by_name.items()} for kind, by_name in traces.items()},
+        **{
+            kind: {name: torch.stack(steps) for name, steps in by_name.items()}
+            for kind, by_name in traces.items()
+        },
         moments={name: total.moments() for name, total in sums.items()},
     )
 
@@ -91,18 +117,29 @@ class _Sums:
 
     def add(self, potential: Tensor, free: Tensor) -> None:
         self.n += len(potential)
-        terms = [term for u in (potential.double(), free.double()) for term in (u.sum(0), u.square().sum(0))]
+        terms = [
+            term
+            for u in (potential.double(), free.double())
+            for term in (u.sum(0), u.square().sum(0))
+        ]
         self.sums = [total + term for total, term in zip(self.sums, terms)]
 
     def moments(self) -> Moments:
         mean, square, free_mean, free_square = (total / self.n for total in self.sums)
-        return Moments(mean, (square - mean**2).clamp(min=0), free_mean, (free_square - free_mean**2).clamp(min=0))
+        return Moments(
+            mean,
+            (square - mean**2).clamp(min=0),
+            free_mean,
+            (free_square - free_mean**2).clamp(min=0),
+        )
 
 
 class _Neurons:
     """The state of one population during a trial."""
 
-    def __init__(self, population: Population, dt: float, batch: int, like: Tensor, free: bool) -> None:
+    def __init__(
+        self, population: Population, dt: float, batch: int, like: Tensor, free: bool
+    ) -> None:
         self.population = population
         self.beta_m, self.betas = population.decays(dt)
         self.potential = like.new_full((batch, *population.shape), population.u_init)
@@ -116,18 +153,25 @@ class _Neurons:
         if p.spiking:
             self.spikes = SuperSpike.apply(self.potential - p.theta, p.beta)
             self.counts = self.counts + self.spikes
-        drive = (1 - self.beta_m) * sum(sign * current for sign, current in zip(p.signs, self.currents))
+        drive = (1 - self.beta_m) * sum(
+            sign * current for sign, current in zip(p.signs, self.currents)
+        )
         self.potential = (self.beta_m * self.potential + drive) * (1 - self.spikes.detach())
         if self.free is not None:
             self.free = self.beta_m * self.free + drive
         self.currents = [
-            beta * current if x is None else beta * current + x for beta, current, x in zip(self.betas, self.currents, self.arrived)
+            beta * current if x is None else beta * current + x
+            for beta, current, x in zip(self.betas, self.currents, self.arrived)
         ]
         self.arrived = [None] * len(self.currents)
 
     def emitted(self, recurrent: bool) -> Tensor:
         p = self.population
-        return self.spikes if recurrent or p.pool == 1 else _MAX_POOL[len(p.shape) - 1](self.spikes, p.pool)
+        return (
+            self.spikes
+            if recurrent or p.pool == 1
+            else _MAX_POOL[len(p.shape) - 1](self.spikes, p.pool)
+        )
 
     def receive(self, channel: int, x: Tensor) -> None:
         self.arrived[channel] = x if self.arrived[channel] is None else self.arrived[channel] + x
@@ -146,6 +190,8 @@ def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple
         task=float(task.detach().sum()),
         regularizer=float(regularizer.detach().sum()),
         correct=int((objective.logits(activity.readout).argmax(1) == targets).sum()),
-        counts={name: counts.detach().sum(0).cpu().numpy() for name, counts in activity.counts.items()},
+        counts={
+            name: counts.detach().sum(0).cpu().numpy() for name, counts in activity.counts.items()
+        },
     )
     return (objective.task_weight * task + regularizer).mean(), outcome

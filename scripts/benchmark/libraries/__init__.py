@@ -1,8 +1,10 @@
-"""The workloads in fdi and in other libraries: a module each, with a function that builds a training step.
+"""The workloads in fdi and in other libraries: a module each, with a function that builds a
+training step.
 
-All compute layers of leaky integrate-and-fire neurons with an exponential synapse (tau_mem 20 ms, tau_syn 10 ms, reset to zero,
-fast-sigmoid surrogate of slope 20), a leaky integrator as readout, cross-entropy on its maximum over time, and Adam; libraries differ in
-the order of updates within a step. Where a library has a multi-step mode, it is used.
+All compute layers of leaky integrate-and-fire neurons with an exponential synapse (tau_mem 20 ms,
+tau_syn 10 ms, reset to zero, fast-sigmoid surrogate of slope 20), a leaky integrator as readout,
+cross-entropy on its maximum over time, and Adam; libraries differ in the order of updates within a
+step. Where a library has a multi-step mode, it is used.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ LIBRARIES = {
 
 
 def available() -> dict[str, Callable]:
-    """The libraries that can be imported; without stork, fdi's reference engine stands in for it under the name "reference"."""
+    """The libraries that can be imported; without stork, fdi's reference engine stands in for it
+    under the name "reference".
+    """
     found = {name: build for name, build in LIBRARIES.items() if importlib.util.find_spec(name)}
     return found if "stork" in found else {**found, "reference": ours.reference}

@@ -18,9 +18,14 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     constants = dict(tau_syn_inv=torch.tensor(1 / TAU_SYN), tau_mem_inv=torch.tensor(1 / TAU_MEM))
     p = nt.LIFParameters(alpha=torch.tensor(SLOPE), **constants)
     recurrent = work.get("recurrent")
-    cells = nn.ModuleList(nt.LIFRecurrent(x.shape[0], n, p, dt=DT) if recurrent else nt.LIF(p, dt=DT) for n in work["sizes"])
+    cells = nn.ModuleList(
+        nt.LIFRecurrent(x.shape[0], n, p, dt=DT) if recurrent else nt.LIF(p, dt=DT)
+        for n in work["sizes"]
+    )
     duration = torch.tensor(1 / (work["steps"] * DT))
-    integrator = nt.LI(nt.LIParameters(tau_syn_inv=constants["tau_syn_inv"], tau_mem_inv=duration), dt=DT)
+    integrator = nt.LI(
+        nt.LIParameters(tau_syn_inv=constants["tau_syn_inv"], tau_mem_inv=duration), dt=DT
+    )
     if recurrent:
         cells[0].input_weights = nn.Parameter(maps[0].weight.detach().clone())
 

@@ -12,7 +12,9 @@ from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.objective import Objective
 
 
-def fdi(work: dict, x: Events, labels: np.ndarray, engine: CpuEngine | ReferenceEngine | None = None) -> Step:
+def fdi(
+    work: dict, x: Events, labels: np.ndarray, engine: CpuEngine | ReferenceEngine | None = None
+) -> Step:
     net, engine, objective = network(work), engine or CpuEngine(), Objective()
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
 

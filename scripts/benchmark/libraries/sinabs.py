@@ -17,14 +17,21 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
 
     maps = nn.ModuleList(weights(work))
     options = dict(
-        tau_mem=TAU_MEM / DT, tau_syn=TAU_SYN / DT, norm_input=True, spike_fn=act.SingleSpike, reset_fn=act.MembraneReset(),
+        tau_mem=TAU_MEM / DT, tau_syn=TAU_SYN / DT, norm_input=True, spike_fn=act.SingleSpike,
+        reset_fn=act.MembraneReset(),
         surrogate_grad_fn=act.SingleExponential(),
     )  # fmt: skip
     if work.get("recurrent"):
-        cells = nn.ModuleList(sl.LIFRecurrent(rec_connect=nn.Linear(n, n, bias=False), **options) for n in work["sizes"])
+        cells = nn.ModuleList(
+            sl.LIFRecurrent(rec_connect=nn.Linear(n, n, bias=False), **options)
+            for n in work["sizes"]
+        )
     else:
         cells = nn.ModuleList(sl.LIF(**options) for _ in work["sizes"])
-    synapse, integrator = sl.ExpLeak(tau_mem=TAU_SYN / DT), sl.ExpLeak(tau_mem=float(work["steps"]), norm_input=True)
+    synapse, integrator = (
+        sl.ExpLeak(tau_mem=TAU_SYN / DT),
+        sl.ExpLeak(tau_mem=float(work["steps"]), norm_input=True),
+    )
     model = nn.ModuleList([maps, cells, synapse, integrator])
 
     def forward(s: Tensor) -> Tensor:
@@ -35,4 +42,6 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
         return integrator(synapse(maps[-1](s.flatten(2)))).transpose(0, 1)
 
-    return torch_step(model, forward, torch.from_numpy(x.dense()).transpose(0, 1).contiguous(), labels)
+    return torch_step(
+        model, forward, torch.from_numpy(x.dense()).transpose(0, 1).contiguous(), labels
+    )

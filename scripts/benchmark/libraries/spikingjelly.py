@@ -19,15 +19,29 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     maps = nn.ModuleList(weights(work))
 
     def cell(n: int) -> nn.Module:
-        options = dict(tau=1 / (1 - BETA), v_reset=0.0, detach_reset=True, surrogate_function=surrogate.SuperSpike(alpha=SLOPE))
+        options = dict(
+            tau=1 / (1 - BETA),
+            v_reset=0.0,
+            detach_reset=True,
+            surrogate_function=surrogate.SuperSpike(alpha=SLOPE),
+        )
         if work.get("recurrent"):
-            return layer.LinearRecurrentContainer(neuron.LIFNode(**options), n, n, bias=False, step_mode="m")
+            return layer.LinearRecurrentContainer(
+                neuron.LIFNode(**options), n, n, bias=False, step_mode="m"
+            )
         return neuron.LIFNode(step_mode="m", **options)
 
     cells = nn.ModuleList(cell(n) for n in work["sizes"])
 
     def leak(tau: float, decay_input: bool) -> nn.Module:
-        return neuron.LIFNode(tau=tau, decay_input=decay_input, v_threshold=math.inf, v_reset=0.0, step_mode="m", store_v_seq=True)
+        return neuron.LIFNode(
+            tau=tau,
+            decay_input=decay_input,
+            v_threshold=math.inf,
+            v_reset=0.0,
+            step_mode="m",
+            store_v_seq=True,
+        )
 
     synapses = nn.ModuleList(leak(1 / (1 - ALPHA), False) for _ in maps)
     integrator = leak(float(work["steps"]), True)

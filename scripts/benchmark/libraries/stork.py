@@ -21,24 +21,38 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     for i, n in enumerate(work["sizes"]):
         if len(shape) == 3:
             layer = layers.ConvLayer(
-                f"h{i}", model, below, kernel_size=3, stride=1, padding=1, nb_filters=n, recurrent=False,
+                f"h{i}", model, below, kernel_size=3, stride=1, padding=1, nb_filters=n,
+                recurrent=False,
                 connection_class=connections.Conv2dConnection, neuron_kwargs=lif,
             )  # fmt: skip
             below = model.add_group(nodes.MaxPool2d(layer.output_group, kernel_size=2))
         elif work.get("dale"):
             constants = dict(tau_mem=TAU_MEM, tau_exc=TAU_SYN, tau_inh=20e-3)
-            below = layers.DalianLayer(f"h{i}", model, n, below, exc_neuron_kwargs=constants, inh_neuron_kwargs=constants).output_group
+            below = layers.DalianLayer(
+                f"h{i}", model, n, below, exc_neuron_kwargs=constants, inh_neuron_kwargs=constants
+            ).output_group
         else:
-            below = layers.Layer(f"h{i}", model, n, below, recurrent=bool(work.get("recurrent")), neuron_kwargs=lif).output_group
-    readout = model.add_group(nodes.ReadoutGroup(CLASSES, tau_mem=steps * DT, tau_syn=TAU_SYN, initial_state=U_INIT))
+            below = layers.Layer(
+                f"h{i}", model, n, below, recurrent=bool(work.get("recurrent")), neuron_kwargs=lif
+            ).output_group
+    readout = model.add_group(
+        nodes.ReadoutGroup(CLASSES, tau_mem=steps * DT, tau_syn=TAU_SYN, initial_state=U_INIT)
+    )
     model.add_connection(connections.Connection(below, readout, flatten_input=len(shape) == 3))
     model.configure(source, readout, loss_stack=loss_stacks.MaxOverTimeCrossEntropy(), time_step=DT)
     with torch.no_grad():
         ours = {p.name: p.weight for p in network(work).projections}
-        names = ["input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", "e1->readout"] if work.get("dale") else list(ours)
+        names = (
+            ["input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", "e1->readout"]
+            if work.get("dale")
+            else list(ours)
+        )
         for connection, name in zip(model.connections, names):
             connection.op.weight.copy_(ours[name])
-    dense, targets = torch.from_numpy(x.dense()).transpose(0, 1).contiguous(), torch.from_numpy(labels)
+    dense, targets = (
+        torch.from_numpy(x.dense()).transpose(0, 1).contiguous(),
+        torch.from_numpy(labels),
+    )
 
     def step() -> float:
         loss = model.get_total_loss(model.forward_pass(dense, cur_batch_size=batch), targets)

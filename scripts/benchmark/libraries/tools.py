@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from benchmark.workloads import Step, network
 
 
-def torch_step(model: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor, labels: np.ndarray) -> Step:
+def torch_step(
+    model: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor, labels: np.ndarray
+) -> Step:
     """`forward`: [T, B, *shape] -> readout [T, B, classes]."""
     optimizer, targets = torch.optim.Adam(model.parameters(), 1e-4), torch.from_numpy(labels)
 
@@ -26,13 +28,19 @@ def torch_step(model: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor,
 
 
 def weights(work: dict) -> list[nn.Module]:
-    """The linear or convolutional map into each layer, and into the readout, with the weights that fdi draws."""
+    """The linear or convolutional map into each layer, and into the readout, with the weights that
+    fdi draws.
+    """
     net = network(work)
     found = []
     for p in net.projections:
         if not p.recurrent:
             out, into = p.weight.shape[:2]
-            found.append(nn.Conv2d(into, out, 3, padding=1, bias=False) if p.convolutional else nn.Linear(into, out, bias=False))
+            found.append(
+                nn.Conv2d(into, out, 3, padding=1, bias=False)
+                if p.convolutional
+                else nn.Linear(into, out, bias=False)
+            )
             found[-1].weight = nn.Parameter(p.weight.detach().clone())
     return found
 

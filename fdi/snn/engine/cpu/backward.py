@@ -1,4 +1,5 @@
-"""Adjoints of a hidden layer in reverse time, written by hand from its equations (the reset is detached).
+"""Adjoints of a hidden layer in reverse time, written by hand from its equations (the reset is
+detached).
 
 gI_c[t] = beta_s,c gI_c[t + 1] + gain_c (1 - S[t]) gU[t + 1]
 gU[t] = beta_m (1 - S[t]) gU[t + 1] + gS[t] / (beta |U[t] - theta| + 1)^2
@@ -15,7 +16,9 @@ from fdi.snn.engine.cpu.simd import BYTES, absolute, fill, load, select, store
 
 @inlined
 def _adjoint(u, s, t, g, h, gu, channels, c):
-    """Row t + 2 of g[s] holds gS and becomes gI_0, that of h[s] becomes gI_1, gu[s] holds gU[t + 1] and becomes gU[t]."""
+    """Row t + 2 of g[s] holds gS and becomes gI_0, that of h[s] becomes gI_1, gu[s] holds gU[t + 1]
+    and becomes gU[t].
+    """
     beta_m, theta, beta = fill(c[0]), fill(c[5]), fill(c[6])
     gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
     zero, one = fill(c.dtype.type(0)), fill(c.dtype.type(1))
@@ -34,12 +37,14 @@ def hidden_backward(
     samples, steps, t0, t1, size, u, g, h, gu, channels, exc, recurrent_from, c, natural, own_0, own_1,
     indptr, units, counts, d_table, spike_indptr, spikes, d_own, d_drive,
 ):  # fmt: skip
-    """Backward from step t1 - 1 to t0 of a trial of `steps`, through the first `samples` samples of a layer in step with each other.
+    """Backward from step t1 - 1 to t0 of a trial of `steps`, through the first `samples` samples of
+    a layer in step with each other.
 
-    Rows of `g` [S, :, width] belong to the steps from t0 - 2 on: gS becomes gI_0, of which t1 and t1 + 1 are given; `h`: gI_1 of layers
-    with two channels; `gu` [S, width]: gU[t1] becomes gU[t0]; `u` [S, :, width]: U[t0] and on. At `own_0` and `own_1` in `natural` are the
-    recurrent weights [units, source units] from the units that arrive on channel 0 and 1. Lists as in the forward pass, of all
-    samples [S, T + 1]. Adds to `d_table`, `d_own` and `d_drive` [S, 0, 1 or T, width].
+    Rows of `g` [S, :, width] belong to the steps from t0 - 2 on: gS becomes gI_0, of which t1 and
+    t1 + 1 are given; `h`: gI_1 of layers with two channels; `gu` [S, width]: gU[t1] becomes gU[t0];
+    `u` [S, :, width]: U[t0] and on. At `own_0` and `own_1` in `natural` are the recurrent weights
+    [units, source units] from the units that arrive on channel 0 and 1. Lists as in the forward
+    pass, of all samples [S, T + 1]. Adds to `d_table`, `d_own` and `d_drive` [S, 0, 1 or T, width].
     """
     block, width = u.shape[0], u.shape[2]
     flat, flat_1, pace, ones = g.reshape(-1), h.reshape(-1), g.shape[1] * width, counts[:0]
@@ -50,7 +55,19 @@ def hidden_backward(
             if recurrent_from < exc:
                 add_product(flat, here, pace, flat, later, pace, block, natural, own_0, size, exc)
             if exc < size:
-                add_product(flat, here + exc, pace, flat_1, later, pace, block, natural, own_1, size, size - exc)
+                add_product(
+                    flat,
+                    here + exc,
+                    pace,
+                    flat_1,
+                    later,
+                    pace,
+                    block,
+                    natural,
+                    own_1,
+                    size,
+                    size - exc,
+                )
         for s in range(samples):
             _adjoint(u, s, t - t0, g, h, gu, channels, c)
             if t < 2:

@@ -13,7 +13,12 @@ from fdi.snn.engine.cpu.views import arriving, layer_state, layer_tables, matrix
 @outer
 def _from_readout(n, t0, t1, plan, c, natural, mode, work):
     """Sets gS of the hidden layers in the window's rows to what the bounds and the readout say."""
-    layers, block, steps, span = plan.units.size, work.indptr.shape[1], work.indptr.shape[2] - 1, work.span
+    layers, block, steps, span = (
+        plan.units.size,
+        work.indptr.shape[1],
+        work.indptr.shape[2] - 1,
+        work.span,
+    )
     for layer in range(layers - 1):
         first, second = plan.count_at[layer], plan.channels[layer] > 1
         g = layer_state(work.adjoints, plan, layer, block, span + 4)
@@ -29,9 +34,21 @@ def _from_readout(n, t0, t1, plan, c, natural, mode, work):
                 width = plan.width[layer]
                 at = (plan.state_at[layer] * block + s * width) * (span + 4)
                 for row in range(3, -1, -1):
-                    copy(work.adjoints, at + row * width, work.adjoints, at + (span + row) * width, width)
+                    copy(
+                        work.adjoints,
+                        at + row * width,
+                        work.adjoints,
+                        at + (span + row) * width,
+                        width,
+                    )
                     if second:
-                        copy(work.adjoints_1, at + row * width, work.adjoints_1, at + (span + row) * width, width)
+                        copy(
+                            work.adjoints_1,
+                            at + row * width,
+                            work.adjoints_1,
+                            at + (span + row) * width,
+                            width,
+                        )
             repeat(work.pull, (s, first), g, s, rows)
     top = layers - 1
     for s in range(n):
@@ -40,7 +57,20 @@ def _from_readout(n, t0, t1, plan, c, natural, mode, work):
             weight = matrix(natural, plan.source_natural[q], plan.units[top], plan.source_units[q])
             g = layer_state(work.adjoints, plan, source, block, span + 4)
             leak = layer_state(work.leak, plan, source, block, 2)[s]
-            readout_to_source(work.readout, s, t0, t1, mode, work.peak, work.slope, weight, leak, g, plan.width[source], c[top])
+            readout_to_source(
+                work.readout,
+                s,
+                t0,
+                t1,
+                mode,
+                work.peak,
+                work.slope,
+                weight,
+                leak,
+                g,
+                plan.width[source],
+                c[top],
+            )
 
 
 @outer
@@ -77,14 +107,28 @@ def _hidden_backward(n, layer, t0, t1, plan, c, natural, d_tables, units, counts
 
 @outer
 def run_backward(n, plan, c, tables, natural, mode, given, d_tables, d_drive, work):
-    """Adds the gradients of n samples, window after window in reverse; potentials of all but the last are computed again."""
+    """Adds the gradients of n samples, window after window in reverse; potentials of all but the
+    last are computed again.
+    """
     units, counts, drive = given
     layers, steps, span = plan.units.size, work.indptr.shape[2] - 1, work.span
     top, windows = layers - 1, -(-steps // span)
     d_table, _ = layer_tables(d_tables, plan, top)
     indptr, arrived = arriving(plan, top, work)
     for s in range(n):
-        readout_backward(work.readout, s, mode, work.peak, work.slope, work.rows, c[top], indptr, arrived, counts[:0], d_table)
+        readout_backward(
+            work.readout,
+            s,
+            mode,
+            work.peak,
+            work.slope,
+            work.rows,
+            c[top],
+            indptr,
+            arrived,
+            counts[:0],
+            d_table,
+        )
     work.leak[:] = 0
     work.gu[:] = 0
     for k in range(windows - 1, -1, -1):
@@ -93,4 +137,6 @@ def run_backward(n, plan, c, tables, natural, mode, given, d_tables, d_drive, wo
             run_window(k, s, t0, t1, False, plan, c, tables, (units, counts, drive[s]), work)
         _from_readout(n, t0, t1, plan, c, natural, mode, work)
         for layer in range(layers - 2, -1, -1):
-            _hidden_backward(n, layer, t0, t1, plan, c, natural, d_tables, units, counts, d_drive, work)
+            _hidden_backward(
+                n, layer, t0, t1, plan, c, natural, d_tables, units, counts, d_drive, work
+            )

@@ -1,6 +1,8 @@
-"""Adjoints of one sample of one layer of convolutions in reverse time; the equations are those of backward.py.
+"""Adjoints of one sample of one layer of convolutions in reverse time; the equations are those of
+backward.py.
 
-A window of the max pooling passes the gradient to its first spike, or to its first neuron if it is silent, as torch does.
+A window of the max pooling passes the gradient to its first spike, or to its first neuron if it is
+silent, as torch does.
 """
 
 from __future__ import annotations
@@ -13,11 +15,21 @@ from fdi.snn.engine.cpu.simd import BYTES, absolute, fill, load, select, store
 
 @inlined
 def _adjoint(plan, layer, u, at, above, above_at, pull, extra, gu, g, now, then, c):
-    """gS from the pooled gradient above[above_at:], `pull` [size] and `extra` [size]; gu [size] becomes gU[t]; the guarded maps of gI[t]
-    at g[now:] come from those of gI[t + 1] at g[then:].
+    """gS from the pooled gradient above[above_at:], `pull` [size] and `extra` [size]; gu [size]
+    becomes gU[t]; the guarded maps of gI[t] at g[now:] come from those of gI[t + 1] at g[then:].
     """
-    height, width, padded, guard = plan.height[layer], plan.width[layer], plan.padded[layer], plan.guard[layer]
-    pool_y, pool_x, second, both = plan.pool_y[layer], plan.pool_x[layer], plan.guarded[layer], plan.synapses[layer] > 1
+    height, width, padded, guard = (
+        plan.height[layer],
+        plan.width[layer],
+        plan.padded[layer],
+        plan.guard[layer],
+    )
+    pool_y, pool_x, second, both = (
+        plan.pool_y[layer],
+        plan.pool_x[layer],
+        plan.guarded[layer],
+        plan.synapses[layer] > 1,
+    )
     high, wide = height // pool_y, width // pool_x
     beta_m, theta, beta = fill(c[0]), fill(c[5]), fill(c[6])
     gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
@@ -57,26 +69,66 @@ def _adjoint(plan, layer, u, at, above, above_at, pull, extra, gu, g, now, then,
                         store(gu, (i,), beta_m * through + gs / (d * d))
                         store(g, (now + k,), beta_0 * load(g, (then + k,)) + gain_0 * through)
                         if both:
-                            store(g, (now + second + k,), beta_1 * load(g, (then + second + k,)) + gain_1 * through)
+                            store(
+                                g,
+                                (now + second + k,),
+                                beta_1 * load(g, (then + second + k,)) + gain_1 * through,
+                            )
 
 
 @jit
 def _to_source(plan, q, g, at, out, out_at, natural):
-    """Add W^T gI of link q, from the guarded map at g[at:], to the gradient of its source's spikes at out[out_at:]."""
+    """Add W^T gI of link q, from the guarded map at g[at:], to the gradient of its source's spikes
+    at out[out_at:].
+    """
     inner, columns = plan.inner[q], plan.columns[q]
     for i in range(plan.first_strip[q], plan.first_strip[q + 1]):
         start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
         a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
-        add_product(out, out_at + start, step, g, at + a, a_step, rows, natural, plan.natural_at[q] + w, inner, columns)
+        add_product(
+            out,
+            out_at + start,
+            step,
+            g,
+            at + a,
+            a_step,
+            rows,
+            natural,
+            plan.natural_at[q] + w,
+            inner,
+            columns,
+        )
 
 
 @jit
-def conv_backward(plan, layer, steps, t0, t1, span, u, above, pull, extra, gu, g, c, natural, d_tables, inputs, d_drive, lists, rows):
-    """From step t1 - 1 of a trial of `steps` to t0. Adds to `d_tables`, to `d_drive` [0, 1 or T, size] and to `above` of the sources:
-    [span + 2, pooled size] of each layer, the gradient of the pooled spikes from step t0 - 2 on.
+def conv_backward(
+    plan,
+    layer,
+    steps,
+    t0,
+    t1,
+    span,
+    u,
+    above,
+    pull,
+    extra,
+    gu,
+    g,
+    c,
+    natural,
+    d_tables,
+    inputs,
+    d_drive,
+    lists,
+    rows,
+):
+    """From step t1 - 1 of a trial of `steps` to t0. Adds to `d_tables`, to `d_drive` [0, 1 or T,
+    size] and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the
+    pooled spikes from step t0 - 2 on.
 
-    `pull` [size]: what the bounds add to gS in every step; `u`: U[t0] and on; `gu` [size] and `g` [ring, 2, guarded]: adjoints at t1 of the
-    potential and the currents, become those at t0; `extra` is scratch.
+    `pull` [size]: what the bounds add to gS in every step; `u`: U[t0] and on; `gu` [size] and `g`
+    [ring, 2, guarded]: adjoints at t1 of the potential and the currents, become those at t0;
+    `extra` is scratch.
     """
     size, ring, pace = plan.size[layer], plan.ring[layer], 2 * plan.guarded[layer]
     extra[:size] = 0
@@ -89,7 +141,21 @@ def conv_backward(plan, layer, steps, t0, t1, span, u, above, pull, extra, gu, g
                     at = (t + 2) % ring * pace + plan.synapse[q] * plan.guarded[layer]
                     _to_source(plan, q, g, at, extra, 0, natural)
         pooled = plan.pooled_at[layer] * (span + 2) + row * plan.pooled[layer]
-        _adjoint(plan, layer, u, (t - t0) * size, above, pooled, pull, extra, gu, g, now, (t + 1) % ring * pace, c)
+        _adjoint(
+            plan,
+            layer,
+            u,
+            (t - t0) * size,
+            above,
+            pooled,
+            pull,
+            extra,
+            gu,
+            g,
+            now,
+            (t + 1) % ring * pace,
+            c,
+        )
         if t < 2:
             continue
         deliver(plan, layer, t - 2, d_tables, g, now, True, inputs, lists, rows)
@@ -98,4 +164,12 @@ def conv_backward(plan, layer, steps, t0, t1, span, u, above, pull, extra, gu, g
         for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
             source = plan.source[q]
             if source >= 0 and plan.own[q] == 0:
-                _to_source(plan, q, g, now, above, plan.pooled_at[source] * (span + 2) + (row - 2) * plan.pooled[source], natural)
+                _to_source(
+                    plan,
+                    q,
+                    g,
+                    now,
+                    above,
+                    plan.pooled_at[source] * (span + 2) + (row - 2) * plan.pooled[source],
+                    natural,
+                )

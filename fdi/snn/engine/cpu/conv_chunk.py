@@ -1,4 +1,6 @@
-"""Forward, loss and backward of a whole network of convolutions for some samples of a batch, without returning to Python."""
+"""Forward, loss and backward of a whole network of convolutions for some samples of a batch,
+without returning to Python.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,12 @@ class ConvWork(NamedTuple):
     """Scratch memory for one sample; flat arrays hold layer after layer. Otherwise as work.Work."""
 
     span: int
-    saved: np.ndarray  # [windows sum of size + 2 guarded] potential and currents at the beginning of each window
+    saved: (
+        np.ndarray
+    )  # [windows sum of size + 2 guarded] potential and currents at the beginning of each window
     potentials: np.ndarray  # [sum of (span + 1) size]
-    above: np.ndarray  # [sum of (span + 2) pooled] gradient of the pooled spikes, from two steps before the window on
+    # [sum of (span + 2) pooled] gradient of the pooled spikes, from two steps before the window on
+    above: np.ndarray
     readout: np.ndarray  # [1, T + 1, width] potentials
     spike_indptr: np.ndarray  # [L, T + 1] ranges of the flat `spikes`
     spikes: np.ndarray
@@ -35,7 +40,9 @@ class ConvWork(NamedTuple):
     extra: np.ndarray  # [size] gradient of the spikes through the layer's own links
     gu: np.ndarray  # [sum of size] gradient of the potential
     rows: np.ndarray  # [2, width]
-    leak: np.ndarray  # [2, pooled map of the top layer] the readout's adjoints as that layer sees them
+    leak: (
+        np.ndarray
+    )  # [2, pooled map of the top layer] the readout's adjoints as that layer sees them
     peak: np.ndarray  # [1, width]
     slope: np.ndarray  # [1, width]
     counted: np.ndarray  # [hidden units] gradient of the bounds, in the order of torch
@@ -49,7 +56,11 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         int(plan.guarded.max()),
         int(plan.population_at[-1]) * -(-steps // 2),
     )
-    total, guarded_total, width = int(plan.size.sum()), int(plan.guarded.sum()), int(plan.readout[1])
+    total, guarded_total, width = (
+        int(plan.size.sum()),
+        int(plan.guarded.sum()),
+        int(plan.readout[1]),
+    )
     return dict(
         saved=((-(-steps // span) if gradients else 1) * (total + 2 * guarded_total),),
         potentials=((span + 1) * total,),
@@ -87,7 +98,19 @@ def _window(k, t0, t1, first_time, plan, c, tables, inputs, drive, work, lists):
         copy(work.saved, at, u, 0, size)
         copy(work.saved, at + size, work.maps, 0, currents)
         conv_forward(
-            plan, layer, t0, t1, u, work.maps, c[layer], tables, inputs, drive if layer == 0 else drive[:0], lists, work.starts, work.stamps
+            plan,
+            layer,
+            t0,
+            t1,
+            u,
+            work.maps,
+            c[layer],
+            tables,
+            inputs,
+            drive if layer == 0 else drive[:0],
+            lists,
+            work.starts,
+            work.stamps,
         )
         if first_time and t1 < steps:
             at = begin + min((k + 1) * pace, work.saved.size - pace)
@@ -100,12 +123,26 @@ def _forward(plan, c, tables, inputs, drive, work, lists, count):
     layers, steps = plan.height.size, work.spike_indptr.shape[1] - 1
     work.saved[:] = 0
     for layer in range(layers):
-        work.spike_indptr[layer, 0] = work.pooled_indptr[layer, 0] = plan.spikes_at[layer] * ((steps + 1) // 2)
+        work.spike_indptr[layer, 0] = work.pooled_indptr[layer, 0] = plan.spikes_at[layer] * (
+            (steps + 1) // 2
+        )
         at, padded = plan.size_at[layer] + 2 * plan.guarded_at[layer], plan.padded[layer]
         for place in range(at, at + plan.size[layer], padded):
             work.saved[place : place + plan.channels[layer]] = c[layer, 7]
     for k in range(-(-steps // work.span)):
-        _window(k, k * work.span, min((k + 1) * work.span, steps), True, plan, c, tables, inputs, drive, work, lists)
+        _window(
+            k,
+            k * work.span,
+            min((k + 1) * work.span, steps),
+            True,
+            plan,
+            c,
+            tables,
+            inputs,
+            drive,
+            work,
+            lists,
+        )
     for layer in range(layers):
         first = plan.spikes_at[layer]
         last = first + plan.channels[layer] * plan.height[layer] * plan.width[layer]
@@ -113,7 +150,15 @@ def _forward(plan, c, tables, inputs, drive, work, lists, count):
     classes, width, at = plan.readout[0], plan.readout[1], plan.readout[2]
     work.readout[0, 0, :classes] = c[layers, 7]
     table = tables[at:].reshape((tables.size - at) // width, width)
-    readout_forward(work.readout[0], work.rows, c[layers], work.pooled_indptr[layers - 1], work.pooled, inputs[2][:0], table)
+    readout_forward(
+        work.readout[0],
+        work.rows,
+        c[layers],
+        work.pooled_indptr[layers - 1],
+        work.pooled,
+        inputs[2][:0],
+        table,
+    )
 
 
 @outer
@@ -123,7 +168,9 @@ def _pull(plan, layer, work):
     for j in range(padded):
         first = plan.spikes_at[layer] + j * positions
         for place in range(positions):
-            work.pull[place * padded + j] = work.counted[first + place] if j < plan.channels[layer] else 0
+            work.pull[place * padded + j] = (
+                work.counted[first + place] if j < plan.channels[layer] else 0
+            )
 
 
 @outer
@@ -142,7 +189,20 @@ def _window_backward(t0, t1, plan, c, natural, d_tables, mode, inputs, d_drive, 
     size, start = plan.pooled[top], plan.pooled_at[top] * (span + 2)
     weight = natural[plan.readout[3] : plan.readout[3] + classes * size].reshape(classes, size)
     above = work.above[start : start + (span + 2) * size].reshape(1, span + 2, size)
-    readout_to_source(work.readout, 0, t0, t1, mode, work.peak, work.slope, weight, work.leak, above, size, c[layers])
+    readout_to_source(
+        work.readout,
+        0,
+        t0,
+        t1,
+        mode,
+        work.peak,
+        work.slope,
+        weight,
+        work.leak,
+        above,
+        size,
+        c[layers],
+    )
     for layer in range(top, -1, -1):
         _pull(plan, layer, work)
         u = work.potentials[plan.size_at[layer] * (span + 1) :]
@@ -155,12 +215,26 @@ def _window_backward(t0, t1, plan, c, natural, d_tables, mode, inputs, d_drive, 
 
 @outer
 def _backward(plan, c, tables, natural, d_tables, mode, inputs, drive, d_drive, work, lists):
-    """Adds the gradients, window after window in reverse; potentials of all but the last are computed again."""
+    """Adds the gradients, window after window in reverse; potentials of all but the last are
+    computed again.
+    """
     layers, steps = plan.height.size, work.spike_indptr.shape[1] - 1
     width, at = plan.readout[1], plan.readout[2]
     d_table = d_tables[at:].reshape((d_tables.size - at) // width, width)
     indptr = work.pooled_indptr[layers - 1 :]
-    readout_backward(work.readout, 0, mode, work.peak, work.slope, work.rows, c[layers], indptr, work.pooled, inputs[2][:0], d_table)
+    readout_backward(
+        work.readout,
+        0,
+        mode,
+        work.peak,
+        work.slope,
+        work.rows,
+        c[layers],
+        indptr,
+        work.pooled,
+        inputs[2][:0],
+        d_table,
+    )
     work.leak[:] = 0
     work.gu[:] = 0
     work.adjoints[:] = 0
@@ -173,7 +247,9 @@ def _backward(plan, c, tables, natural, d_tables, mode, inputs, drive, d_drive, 
 
 
 @outer
-def run_chunk(first, last, plan, c, tables, natural, inputs, labels, loss, work, results, d_tables, d_drive):
+def run_chunk(
+    first, last, plan, c, tables, natural, inputs, labels, loss, work, results, d_tables, d_drive
+):
     """As chunk.run_chunk."""
     indptr, units, counts, drive = inputs
     tasks, regularizers, predictions, spikes, readout = results
@@ -183,11 +259,31 @@ def run_chunk(first, last, plan, c, tables, natural, inputs, labels, loss, work,
         given = (indptr[b * steps : (b + 1) * steps + 1], units, counts)
         _forward(plan, c, tables, given, drive[b], work, lists, spikes[b])
         tasks[b], predictions[b] = task(
-            work.readout[0], classes, labels[b], loss.mode, loss.task_weight * loss.scale, work.peak[0], work.slope[0]
+            work.readout[0],
+            classes,
+            labels[b],
+            loss.mode,
+            loss.task_weight * loss.scale,
+            work.peak[0],
+            work.slope[0],
         )
-        regularizers[b] = bounds(spikes[b], plan.population_at, loss.group, loss.bounds, loss.scale, work.counted)
+        regularizers[b] = bounds(
+            spikes[b], plan.population_at, loss.group, loss.bounds, loss.scale, work.counted
+        )
         for t in range(readout.shape[1]):
             for k in range(classes):
                 readout[b, t, k] = work.readout[0, t + 1, k]
         if d_tables.size > 0:
-            _backward(plan, c, tables, natural, d_tables, loss.mode, given, drive[b], d_drive[b], work, lists)
+            _backward(
+                plan,
+                c,
+                tables,
+                natural,
+                d_tables,
+                loss.mode,
+                given,
+                drive[b],
+                d_drive[b],
+                work,
+                lists,
+            )

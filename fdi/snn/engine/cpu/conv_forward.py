@@ -1,4 +1,6 @@
-"""One sample of one layer of convolutions over a whole trial, forward. Only potentials and lists of spikes are kept."""
+"""One sample of one layer of convolutions over a whole trial, forward. Only potentials and lists of
+spikes are kept.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,15 @@ from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
 
 @inlined
 def _update(plan, layer, u, before, after, maps, c, spikes, n):
-    """The step of forward._update for maps: potentials u[before ...] become u[after ...]; `maps` are the guarded currents."""
-    height, width, padded, guard = plan.height[layer], plan.width[layer], plan.padded[layer], plan.guard[layer]
+    """The step of forward._update for maps: potentials u[before ...] become u[after ...]; `maps`
+    are the guarded currents.
+    """
+    height, width, padded, guard = (
+        plan.height[layer],
+        plan.width[layer],
+        plan.padded[layer],
+        plan.guard[layer],
+    )
     shift, second, both = plan.shift[layer], plan.guarded[layer], plan.synapses[layer] > 1
     beta_m, theta, zero = fill(c[0]), fill(c[5]), fill(c[0] - c[0])
     gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
@@ -33,8 +42,15 @@ def _update(plan, layer, u, before, after, maps, c, spikes, n):
 
 @inlined
 def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
-    """Append the codes of the windows that the visible ones of the spikes first .. last - 1 fall into, each once; return the new n."""
-    shift, visible, single, at = plan.shift[layer], plan.visible[layer], plan.pool_x[layer] == 1, plan.first_window[layer]
+    """Append the codes of the windows that the visible ones of the spikes first .. last - 1 fall
+    into, each once; return the new n.
+    """
+    shift, visible, single, at = (
+        plan.shift[layer],
+        plan.visible[layer],
+        plan.pool_x[layer] == 1,
+        plan.first_window[layer],
+    )
     for e in range(first, last):
         code = spikes[e]
         place = code >> shift
@@ -49,10 +65,11 @@ def _pool(plan, layer, spikes, first, last, stamps, stamp, pooled, n):
 
 @jit
 def conv_forward(plan, layer, t0, t1, u, maps, c, tables, inputs, drive, lists, rows, stamps):
-    """The steps t0 .. t1 - 1: potentials into `u` at the layer's place, U[t0] is given; spikes and pooled spikes into `lists`.
+    """The steps t0 .. t1 - 1: potentials into `u` at the layer's place, U[t0] is given; spikes and
+    pooled spikes into `lists`.
 
-    `maps` are the guarded currents at t0 and become those at t1. `inputs` and `lists` as in conv_events.deliver; `drive` [0, 1 or T, size]
-    is a dense current; the others are scratch.
+    `maps` are the guarded currents at t0 and become those at t1. `inputs` and `lists` as in
+    conv_events.deliver; `drive` [0, 1 or T, size] is a dense current; the others are scratch.
     """
     spike_indptr, spikes, pooled_indptr, pooled = lists
     size, at, n, m = plan.size[layer], 0, spike_indptr[layer, t0], pooled_indptr[layer, t0]

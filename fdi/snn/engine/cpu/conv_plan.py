@@ -1,8 +1,10 @@
 """What the kernels must know about a network of convolutions, as arrays of numbers.
 
-Maps are stored channels last: [height, width, channels padded to LANES], lengths have height 1. Currents and their adjoints carry `guard`
-columns of zeros at both ends of each row, so that a kernel never needs to be cut. The spike of channel c at position p has the code
-(p << shift) + c. A *link* is the convolution from one source (the input, the layer itself, or a layer below) to one layer.
+Maps are stored channels last: [height, width, channels padded to LANES], lengths have height 1.
+Currents and their adjoints carry `guard` columns of zeros at both ends of each row, so that a
+kernel never needs to be cut. The spike of channel c at position p has the code (p << shift) + c. A
+*link* is the convolution from one source (the input, the layer itself, or a layer below) to one
+layer.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ LANES = 16
 
 
 class ConvPlan(NamedTuple):
-    """[L] has one number a hidden layer, [Q] one a link; sizes and starts count numbers, not bytes."""
+    """[L] has one number a hidden layer, [Q] one a link; sizes and starts count numbers, not
+    bytes.
+    """
 
     height: np.ndarray  # [L]
     width: np.ndarray  # [L]
@@ -65,7 +69,9 @@ class ConvPlan(NamedTuple):
 
 
 class Link(NamedTuple):
-    """The projections (one a target population) behind a link, and the channel at which each target's weights begin."""
+    """The projections (one a target population) behind a link, and the channel at which each
+    target's weights begin.
+    """
 
     parts: tuple[tuple[Projection, int], ...]
     geometry: Geometry
@@ -87,7 +93,9 @@ def plane(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def lay_out(network: Network) -> ConvLayout:
-    """The plan of a network whose hidden projections are convolutions and whose readout reads its last layer."""
+    """The plan of a network whose hidden projections are convolutions and whose readout reads its
+    last layer.
+    """
     home = {p.name: i for i, layer in enumerate(network.layers) for p in layer}
     columns = {field: [] for field in ConvPlan._fields}
     grouped = [_links(network, i, home) for i in range(len(network.layers))]
@@ -100,7 +108,9 @@ def lay_out(network: Network) -> ConvLayout:
         names, starts = [p.name for p in layer], [0, first.shape[0]]
         padded = -(-channels // LANES) * LANES
         guard = max(g.guard for _, _, g in grouped[i])
-        pooled_height, pooled_width = (height, width) if first.pool == 1 else plane(first.pooled_shape)
+        pooled_height, pooled_width = (
+            (height, width) if first.pool == 1 else plane(first.pooled_shape)
+        )
         values = dict(
             height=height, width=width, channels=channels, padded=padded, visible=first.shape[0], shift=(padded - 1).bit_length(),
             guard=guard, pool_x=first.pool,
@@ -125,7 +135,9 @@ def lay_out(network: Network) -> ConvLayout:
             columns["run_start"] += [sum(map(len, columns["run"])) + k for k in begin]
             columns["run"].append(table)
             columns["first_strip"].append(sum(map(len, columns["strip"])))
-            columns["strip"].append(strips(geometry, (height, width), padded, guard, wide, channels * wide))
+            columns["strip"].append(
+                strips(geometry, (height, width), padded, guard, wide, channels * wide)
+            )
             block = math.prod(geometry.kernel) * padded
             rows = p.weight.shape[1]
             low = starts[names.index(p.source)] if own else 0
@@ -146,30 +158,52 @@ def lay_out(network: Network) -> ConvLayout:
     columns["readout"] = [classes, wide, tables, natural]
     positions = columns["pooled"][-1] // columns["padded"][-1]
     (readout,) = network.afferents(network.readout.name)
-    if readout.convolutional or home.get(readout.source) != len(network.layers) - 1 or readout.source != network.layers[-1][0].name:
-        raise ValueError(f"CpuEngine does not compute the projection {readout.name}; use ReferenceEngine")
+    if (
+        readout.convolutional
+        or home.get(readout.source) != len(network.layers) - 1
+        or readout.source != network.layers[-1][0].name
+    ):
+        raise ValueError(
+            f"CpuEngine does not compute the projection {readout.name}; use ReferenceEngine"
+        )
     columns["input_positions"] = math.prod(network.input_shape[1:])
     ready = ("input_positions", "run")
-    plan = ConvPlan(**{field: v if field in ready else np.asarray(v, dtype=np.int64) for field, v in columns.items()})
+    plan = ConvPlan(
+        **{
+            field: v if field in ready else np.asarray(v, dtype=np.int64)
+            for field, v in columns.items()
+        }
+    )
     tables += (positions << columns["shift"][-1]) * wide
     natural += classes * columns["pooled"][-1]
     return ConvLayout(plan, tuple(links), readout, tables, natural)
 
 
-def _links(network: Network, layer: int, home: dict[str, int]) -> list[tuple[list[Projection], int, Geometry]]:
+def _links(
+    network: Network, layer: int, home: dict[str, int]
+) -> list[tuple[list[Projection], int, Geometry]]:
     """(projections, source layer, geometry) of every source of a layer."""
     targets = [p.name for p in network.layers[layer]]
     found: dict[tuple[str, bool], list[Projection]] = {}
     for target in targets:
         for projection in network.afferents(target):
             source = -1 if projection.source == INPUT else home[projection.source]
-            fits = projection.convolutional and (source == layer if projection.recurrent else source < layer)
+            fits = projection.convolutional and (
+                source == layer if projection.recurrent else source < layer
+            )
             if projection.recurrent:
                 fits = fits and projection.channel == targets.index(projection.source)
             else:
-                fits = fits and projection.channel == 0 and (source == -1 or projection.source == network.layers[source][0].name)
+                fits = (
+                    fits
+                    and projection.channel == 0
+                    and (source == -1 or projection.source == network.layers[source][0].name)
+                )
             if not fits:
-                raise ValueError(f"CpuEngine does not compute the projection {projection.name}; use ReferenceEngine")
+                raise ValueError(
+                    f"CpuEngine does not compute the projection {projection.name}; use "
+                    f"ReferenceEngine"
+                )
             found.setdefault((projection.source, projection.recurrent), []).append(projection)
     links = []
     for (source, recurrent), projections in found.items():
@@ -178,5 +212,11 @@ def _links(network: Network, layer: int, home: dict[str, int]) -> list[tuple[lis
         else:
             p = next(p for p in network.hidden if p.name == source)
             shape = p.shape if recurrent else p.pooled_shape
-        links.append((projections, -1 if source == INPUT else home[source], Geometry.of(projections[0], plane(shape))))
+        links.append(
+            (
+                projections,
+                -1 if source == INPUT else home[source],
+                Geometry.of(projections[0], plane(shape)),
+            )
+        )
     return links

@@ -26,7 +26,9 @@ from fdi.snn.outcome import Outcome
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 _CHUNKS = 8
-"""A batch is cut into at least this many chunks, if it has enough samples, so that threads have something to share."""
+"""A batch is cut into at least this many chunks, if it has enough samples, so that threads have
+something to share.
+"""
 
 _EVALUATED = 128
 """Steps of a window where no gradient is asked for: their potentials stay in the cache."""
@@ -35,22 +37,36 @@ _EVALUATED = 128
 class CpuEngine:
     """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
 
-    `threads`: None takes as many as torch. `chunk`: most samples that one thread computes at a time (small batches are cut into smaller
-    chunks); gradients are added in the order of the chunks, so results depend on `chunk` but not on `threads`.
-    `windows`: a training step keeps the potentials of one of so many windows of time and computes those of the others twice; "auto": as
-    few windows as keep the scratch memory of all threads within `memory` GiB. Results do not depend on it.
+    `threads`: None takes as many as torch. `chunk`: most samples that one thread computes at a time
+    (small batches are cut into smaller chunks); gradients are added in the order of the chunks, so
+    results depend on `chunk` but not on `threads`.
+    `windows`: a training step keeps the potentials of one of so many windows of time and computes
+    those of the others twice; "auto": as few windows as keep the scratch memory of all threads
+    within `memory` GiB. Results do not depend on it.
     """
 
-    def __init__(self, threads: int | None = None, chunk: int = 32, windows: int | Literal["auto"] = 1, memory: float = 1.0) -> None:
+    def __init__(
+        self,
+        threads: int | None = None,
+        chunk: int = 32,
+        windows: int | Literal["auto"] = 1,
+        memory: float = 1.0,
+    ) -> None:
         self.threads, self.chunk = torch.get_num_threads() if threads is None else threads, chunk
         self.windows, self.memory = windows, memory
         if self.threads < 1 or chunk < 1 or (windows != "auto" and windows < 1):
-            raise ValueError(f"threads = {threads}, chunk = {chunk} and windows = {windows} must be at least 1")
-        self._pool = ThreadPoolExecutor(self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,))
+            raise ValueError(
+                f"threads = {threads}, chunk = {chunk} and windows = {windows} must be at least 1"
+            )
+        self._pool = ThreadPoolExecutor(
+            self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,)
+        )
         self._memories: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
-        """Readout and spike counts; anything to `record` is left to the reference engine, which keeps all traces."""
+        """Readout and spike counts; anything to `record` is left to the reference engine, which
+        keeps all traces.
+        """
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
         labels = np.zeros(len(inputs), dtype=np.int64)
@@ -59,14 +75,28 @@ class CpuEngine:
         named = {p.name: n.reshape(len(inputs), *p.shape) for p, n in zip(network.hidden, counts)}
         return Activity(torch.from_numpy(readout).transpose(0, 1), named)
 
-    def evaluate(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+    def evaluate(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
         return _outcome(network, labels, self._run(network, inputs, labels, objective))
 
-    def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+    def step(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
         return _outcome(network, labels, self._run(network, inputs, labels, objective, train=True))
 
-    def _run(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective, train: bool = False, readout: bool = False):
-        """(task, regularizer, prediction, counts, readout) of each sample; with `train` also sets the gradients."""
+    def _run(
+        self,
+        network: Network,
+        inputs: Input,
+        labels: np.ndarray,
+        objective: Objective,
+        train: bool = False,
+        readout: bool = False,
+    ):
+        """(task, regularizer, prediction, counts, readout) of each sample; with `train` also sets
+        the gradients.
+        """
         dtype = _DTYPES[network.projections[0].weight.dtype]
         memory = self._memories.get(network)
         if memory is None:
@@ -93,7 +123,11 @@ class CpuEngine:
         gradients = memory.gradients(chunks if train else 0, dtype)
         numbers = constants(network, dtype)
         gradual = train or self.windows != 1
-        span = memory.span(steps, dtype, self.threads, self.windows, self.memory) if gradual else min(steps, _EVALUATED)
+        span = (
+            memory.span(steps, dtype, self.threads, self.windows, self.memory)
+            if gradual
+            else min(steps, _EVALUATED)
+        )
 
         def work_off(indices) -> None:
             with memory.work(steps, span, gradual, dtype) as work:

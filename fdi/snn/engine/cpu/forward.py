@@ -1,7 +1,9 @@
-"""One sample of one layer over a whole trial, forward. Only potentials and lists of spikes are kept.
+"""One sample of one layer over a whole trial, forward. Only potentials and lists of spikes are
+kept.
 
-A layer is populations side by side that share their constants. With one synaptic channel the units 0 .. exc - 1 are all units; with two,
-the recurrent projections of the units from `exc` on arrive on the second channel. Constants `c` as in plan.constants.
+A layer is populations side by side that share their constants. With one synaptic channel the units
+0 .. exc - 1 are all units; with two, the recurrent projections of the units from `exc` on arrive on
+the second channel. Constants `c` as in plan.constants.
 """
 
 from __future__ import annotations
@@ -12,8 +14,16 @@ from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
 
 @inlined
 def _update(u, t, width, currents, c, spikes, n):
-    """S = H(U - theta), U' = (beta_m U + gain I) (1 - S), I' = beta_s I; appends the units that spike from n on, returns the new n."""
-    beta_m, gain, beta_s, theta, zero = fill(c[0]), fill(c[1]), fill(c[3]), fill(c[5]), fill(c[0] - c[0])
+    """S = H(U - theta), U' = (beta_m U + gain I) (1 - S), I' = beta_s I; appends the units that
+    spike from n on, returns the new n.
+    """
+    beta_m, gain, beta_s, theta, zero = (
+        fill(c[0]),
+        fill(c[1]),
+        fill(c[3]),
+        fill(c[5]),
+        fill(c[0] - c[0]),
+    )
     for j in range(0, width, BYTES // u.itemsize):
         x, i = load(u, (t, j)), load(currents, (0, j))
         fired = x > theta
@@ -40,13 +50,31 @@ def _update_two(u, t, width, currents, c, spikes, n):
 
 @jit
 def hidden_forward(
-    u, t0, t1, currents, channels, exc, recurrent_from, size, c, indptr, units, counts, table, drive, own, spike_indptr, spikes
+    u,
+    t0,
+    t1,
+    currents,
+    channels,
+    exc,
+    recurrent_from,
+    size,
+    c,
+    indptr,
+    units,
+    counts,
+    table,
+    drive,
+    own,
+    spike_indptr,
+    spikes,
 ):
-    """The steps t0 .. t1 - 1: potentials u [:, width] (row t - t0: U[t], row 0 is given), spikes as (spike_indptr [T + 1], spikes).
+    """The steps t0 .. t1 - 1: potentials u [:, width] (row t - t0: U[t], row 0 is given), spikes as
+    (spike_indptr [T + 1], spikes).
 
-    `currents` [2, width] are those at t0 and become those at t1. (indptr, units, counts) are the events that arrive in the trial, `table`
-    [:, width] their weight rows; `drive` [0, 1 or T, width] is a dense current of every step; `own` [size, width] are the recurrent weight
-    rows, used for units from `recurrent_from` on.
+    `currents` [2, width] are those at t0 and become those at t1. (indptr, units, counts) are the
+    events that arrive in the trial, `table` [:, width] their weight rows; `drive` [0, 1 or T,
+    width] is a dense current of every step; `own` [size, width] are the recurrent weight rows, used
+    for units from `recurrent_from` on.
     """
     width, ones, n = u.shape[1], counts[:0], spike_indptr[t0]
     for t in range(t0, t1):
@@ -74,7 +102,8 @@ def hidden_forward(
 
 @jit
 def readout_forward(u, currents, c, indptr, units, counts, table):
-    """The leaky integrator: potentials u [T + 1, width], row t + 1 is the readout of step t; row 0 is given.
+    """The leaky integrator: potentials u [T + 1, width], row t + 1 is the readout of step t; row 0
+    is given.
 
     U' = beta_m U + gain I, I' = beta_s I.
     """
@@ -100,9 +129,11 @@ def count_spikes(spike_indptr, spikes, count):
 
 @jit
 def collect(layer, sample, t0, t1, plan, spike_indptr, spikes, indptr, arrived):
-    """The spikes that `layer` receives from the layers below in the steps t0 .. t1 - 1 as one list, written to arrived[indptr[t0]:].
+    """The spikes that `layer` receives from the layers below in the steps t0 .. t1 - 1 as one list,
+    written to arrived[indptr[t0]:].
 
-    Units of a source are shifted by the source's first weight row. `spike_indptr` [L, S, T + 1] and `spikes` are those of all layers.
+    Units of a source are shifted by the source's first weight row. `spike_indptr` [L, S, T + 1] and
+    `spikes` are those of all layers.
     """
     n = indptr[t0]
     for t in range(t0, t1):

@@ -1,7 +1,9 @@
-"""Where the kernel of a convolution lands: runs of numbers that an event touches, and strips of rows for the gradient of the source.
+"""Where the kernel of a convolution lands: runs of numbers that an event touches, and strips of
+rows for the gradient of the source.
 
-A spike at (y, x) reaches target (oy, ox) through the weight at (ky, kx) where oy stride + ky = y + padding, and likewise in x. For one ky
-these targets are neighbours in x, so with the kernel's columns in falling order they are one contiguous run of numbers.
+A spike at (y, x) reaches target (oy, ox) through the weight at (ky, kx) where oy stride + ky = y +
+padding, and likewise in x. For one ky these targets are neighbours in x, so with the kernel's
+columns in falling order they are one contiguous run of numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from fdi.snn.projection import Projection
 
 
 class Geometry(NamedTuple):
-    """(height, width) of the source, kernel, stride and padding; heights of a one-dimensional convolution are 1, 1, 1 and 0."""
+    """(height, width) of the source, kernel, stride and padding; heights of a one-dimensional
+    convolution are 1, 1, 1 and 0.
+    """
 
     source: tuple[int, int]
     kernel: tuple[int, int]
@@ -26,17 +30,33 @@ class Geometry(NamedTuple):
         flat = projection.weight.ndim == 3
         stride, padding = projection.stride, projection.padding
         kernel = tuple(projection.weight.shape[2:])
-        return cls(source, (1, *kernel) if flat else kernel, (1 if flat else stride, stride), (0 if flat else padding, padding))
+        return cls(
+            source,
+            (1, *kernel) if flat else kernel,
+            (1 if flat else stride, stride),
+            (0 if flat else padding, padding),
+        )
 
     @property
     def guard(self) -> int:
-        """Columns beyond the ends of a target row that the kernel reaches from some source column."""
-        kernel, stride, padding, width = self.kernel[1], self.stride[1], self.padding[1], self.source[1]
+        """Columns beyond the ends of a target row that the kernel reaches from some source
+        column.
+        """
+        kernel, stride, padding, width = (
+            self.kernel[1],
+            self.stride[1],
+            self.padding[1],
+            self.source[1],
+        )
         target = (width + 2 * padding - kernel) // stride + 1
-        return max(0, -((padding - kernel + 1) // stride), (width - 1 + padding) // stride - target + 1)
+        return max(
+            0, -((padding - kernel + 1) // stride), (width - 1 + padding) // stride - target + 1
+        )
 
     def phase(self, r: int) -> list[int]:
-        """The columns of the kernel that a source column with (x + padding) % stride = r meets, falling."""
+        """The columns of the kernel that a source column with (x + padding) % stride = r meets,
+        falling.
+        """
         return list(range(r, self.kernel[1], self.stride[1]))[::-1]
 
     def column_order(self) -> list[int]:
@@ -44,9 +64,11 @@ class Geometry(NamedTuple):
         return [kx for r in range(min(self.stride[1], self.kernel[1])) for kx in self.phase(r)]
 
 
-def runs(geometry: Geometry, target: tuple[int, int], channels: int, guard: int) -> tuple[list[int], np.ndarray]:
-    """(start [source positions + 1], runs [n, 3]): the runs of each source position as (in the table of a source channel, in the guarded
-    map of the target, length).
+def runs(
+    geometry: Geometry, target: tuple[int, int], channels: int, guard: int
+) -> tuple[list[int], np.ndarray]:
+    """(start [source positions + 1], runs [n, 3]): the runs of each source position as (in the
+    table of a source channel, in the guarded map of the target, length).
     """
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     order = geometry.column_order()
@@ -59,14 +81,28 @@ def runs(geometry: Geometry, target: tuple[int, int], channels: int, guard: int)
                 oy = (y + py - ky) // sy
                 if columns and 0 <= oy < target[0]:
                     row = oy * (target[1] + 2 * guard) + guard + first
-                    found.append(((ky * kw + order.index(columns[0])) * channels, row * channels, len(columns) * channels))
+                    found.append(
+                        (
+                            (ky * kw + order.index(columns[0])) * channels,
+                            row * channels,
+                            len(columns) * channels,
+                        )
+                    )
             start.append(len(found))
     return start, np.array(found, dtype=np.int64).reshape(-1, 3)
 
 
-def strips(geometry: Geometry, target: tuple[int, int], channels: int, guard: int, source_channels: int, tap: int) -> np.ndarray:
-    """[n, 6]: rows of the source's gradient that one weight of the kernel feeds from a row of the target's guarded map, as (start, step and
-    number of source rows, start and step in the target, start of the weight's [target channels, source channels]); one `tap` after another.
+def strips(
+    geometry: Geometry,
+    target: tuple[int, int],
+    channels: int,
+    guard: int,
+    source_channels: int,
+    tap: int,
+) -> np.ndarray:
+    """[n, 6]: rows of the source's gradient that one weight of the kernel feeds from a row of the
+    target's guarded map, as (start, step and number of source rows, start and step in the target,
+    start of the weight's [target channels, source channels]); one `tap` after another.
     """
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     found = []
@@ -80,12 +116,23 @@ def strips(geometry: Geometry, target: tuple[int, int], channels: int, guard: in
                 if rest == 0 and 0 <= oy < target[0] and number:
                     row = oy * (target[1] + 2 * guard) + guard + ox
                     out = (y * width + first) * source_channels
-                    found.append((out, sx * source_channels, number, row * channels, channels, (ky * kw + kx) * tap))
+                    found.append(
+                        (
+                            out,
+                            sx * source_channels,
+                            number,
+                            row * channels,
+                            channels,
+                            (ky * kw + kx) * tap,
+                        )
+                    )
     return np.array(found, dtype=np.int64).reshape(-1, 6)
 
 
 def windows(plane: tuple[int, int], pool: tuple[int, int]) -> list[int]:
-    """The pooling window of each position of a map, or -1 where the last, partial windows are dropped."""
+    """The pooling window of each position of a map, or -1 where the last, partial windows are
+    dropped.
+    """
     high, wide = plane[0] // pool[0], plane[1] // pool[1]
     places = [(y // pool[0], x // pool[1]) for y in range(plane[0]) for x in range(plane[1])]
     return [y * wide + x if y < high and x < wide else -1 for y, x in places]

@@ -1,4 +1,6 @@
-"""The loss of one sample and its gradient: cross-entropy of the readout, and the bounds on spike counts (see fdi.snn.objective)."""
+"""The loss of one sample and its gradient: cross-entropy of the readout, and the bounds on spike
+counts (see fdi.snn.objective).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _MODES = {"max": MAX, "mean": MEAN, "last": LAST}
 
 
 class Loss(NamedTuple):
-    """An objective in numbers. `bounds` [4]: strength and threshold of the upper and of the lower bound; `scale`: of one sample's gradient.
+    """An objective in numbers. `bounds` [4]: strength and threshold of the upper and of the lower
+    bound; `scale`: of one sample's gradient.
 
     `group` [P]: units whose counts are averaged before the upper bound, of each hidden population.
     """
@@ -31,23 +34,33 @@ class Loss(NamedTuple):
 def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
     """The loss is a mean over `samples`."""
     upper, lower = objective.upper, objective.lower
-    bounds = [*((upper.strength, upper.threshold) if upper else (0, 0)), *((lower.strength, lower.threshold) if lower else (0, 0))]
+    bounds = [
+        *((upper.strength, upper.threshold) if upper else (0, 0)),
+        *((lower.strength, lower.threshold) if lower else (0, 0)),
+    ]
     group = []
     for p in network.hidden:
         axes = (upper.axes if upper else None) or max(1, len(p.shape) - 1)
         if axes > len(p.shape):
-            raise ValueError(f"the upper bound averages {axes} axes, but population {p.name} has shape {p.shape}")
+            raise ValueError(
+                f"the upper bound averages {axes} axes, but population {p.name} has shape {p.shape}"
+            )
         group.append(math.prod(p.shape[-axes:]))
-    numbers = (dtype.type(objective.task_weight), dtype.type(1 / samples), np.array(bounds, dtype=dtype))
+    numbers = (
+        dtype.type(objective.task_weight),
+        dtype.type(1 / samples),
+        np.array(bounds, dtype=dtype),
+    )
     return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64))
 
 
 @jit
 def task(u, classes, label, mode, weight, peak, slope):
-    """(cross-entropy, prediction) for potentials u [T + 1, >= classes]; row t + 1 is the readout of step t.
+    """(cross-entropy, prediction) for potentials u [T + 1, >= classes]; row t + 1 is the readout of
+    step t.
 
-    Sets the logits `peak` and, at each step that counts, the gradient `slope` of `weight` times the cross-entropy. "max" shares the
-    gradient among equal maxima, as torch.amax does.
+    Sets the logits `peak` and, at each step that counts, the gradient `slope` of `weight` times the
+    cross-entropy. "max" shares the gradient among equal maxima, as torch.amax does.
     """
     one = peak.dtype.type(1)
     steps = u.shape[0] - 1
@@ -81,7 +94,9 @@ def task(u, classes, label, mode, weight, peak, slope):
 
 @jit
 def bounds(count, population_at, group, strengths, scale, gradient):
-    """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes `scale` times its gradient."""
+    """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes `scale`
+    times its gradient.
+    """
     upper, above, lower, below = strengths[0], strengths[1], strengths[2], strengths[3]
     two, zero = count.dtype.type(2), count.dtype.type(0)
     total = zero

@@ -1,4 +1,6 @@
-"""What the engine keeps between calls for one network: its layout, scratch memory, and the gradients of the chunks."""
+"""What the engine keeps between calls for one network: its layout, scratch memory, and the
+gradients of the chunks.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +27,41 @@ class Memory:
         self._free: dict[tuple, SimpleQueue[Work | ConvWork]] = {}
         self._gradients: dict[tuple[int, np.dtype], np.ndarray] = {}
 
-    def span(self, steps: int, dtype: np.dtype, threads: int, windows: int | Literal["auto"], memory: float) -> int:
-        """Steps of a window of time; see CpuEngine. ValueError if no number of windows fits into `memory` GiB."""
+    def span(
+        self,
+        steps: int,
+        dtype: np.dtype,
+        threads: int,
+        windows: int | Literal["auto"],
+        memory: float,
+    ) -> int:
+        """Steps of a window of time; see CpuEngine. ValueError if no number of windows fits into
+        `memory` GiB.
+        """
         if windows != "auto":
             return -(-steps // windows)
         plan = self.layout.plan
         spans = sorted({-(-steps // n) for n in range(1, steps + 1)}, reverse=True)
-        gib = {span: threads * size(self.program.shapes(plan, steps, span, True), dtype) / 2**30 for span in spans}
+        gib = {
+            span: threads * size(self.program.shapes(plan, steps, span, True), dtype) / 2**30
+            for span in spans
+        }
         span = next((span for span in spans if gib[span] <= memory), None)
         if span is None:
             raise ValueError(
-                f"{steps} steps of this network need {min(gib.values()):.3g} GiB with {threads} threads, more than engine.memory = "
+                f"{steps} steps of this network need {min(gib.values()):.3g} GiB with {threads} "
+                f"threads, more than engine.memory = "
                 f"{memory:g} GiB; raise engine.memory, or lower threads"
             )
         return span
 
     @contextmanager
-    def work(self, steps: int, span: int, gradients: bool, dtype: np.dtype) -> Iterator[Work | ConvWork]:
-        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of `span`, with or without a backward pass."""
+    def work(
+        self, steps: int, span: int, gradients: bool, dtype: np.dtype
+    ) -> Iterator[Work | ConvWork]:
+        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of
+        `span`, with or without a backward pass.
+        """
         free = self._free.setdefault((steps, span, gradients, dtype), SimpleQueue())
         try:
             work = free.get_nowait()

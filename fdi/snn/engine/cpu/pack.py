@@ -1,4 +1,6 @@
-"""Weights of dense projections in the order that the kernels read, their gradients back, and dense currents of a whole batch."""
+"""Weights of dense projections in the order that the kernels read, their gradients back, and dense
+currents of a whole batch.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,15 @@ def _block(tables: torch.Tensor, place: Place) -> torch.Tensor:
 
 
 def drive(layout: Layout, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """The dense current [B, 0, 1 or T, width] of the first layer that `values` [B, 0, 1 or T, input units] cause."""
+    """The dense current [B, 0, 1 or T, width] of the first layer that `values` [B, 0, 1 or T, input
+    units] cause.
+    """
     return (torch.from_numpy(values) @ _input_rows(layout, tables)).numpy()
 
 
-def drive_gradient(layout: Layout, values: np.ndarray, d_drive: np.ndarray, tables: np.ndarray) -> None:
+def drive_gradient(
+    layout: Layout, values: np.ndarray, d_drive: np.ndarray, tables: np.ndarray
+) -> None:
     """Add the gradient of the weights behind `drive` to `tables`."""
     flat = torch.from_numpy(values.reshape(-1, values.shape[-1]))
     _input_rows(layout, tables).addmm_(flat.T, torch.from_numpy(d_drive.reshape(len(flat), -1)))

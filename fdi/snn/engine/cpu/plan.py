@@ -1,9 +1,11 @@
-"""What the kernels must know about a network of dense projections, as arrays of numbers: layers, their sources, where weights lie.
+"""What the kernels must know about a network of dense projections, as arrays of numbers: layers,
+their sources, where weights lie.
 
-A layer is one population, or two side by side (excitatory first); the last layer is the readout. `tables` holds, layer after layer, the
-weight rows that a spike adds to the currents: first of the sources below ([source units, width]), then of the layer itself. `natural`
-holds the same weights the other way round, [target units, source units], for the products of the backward pass. Rows of `tables` are padded
-to `width`, a multiple of WIDTH.
+A layer is one population, or two side by side (excitatory first); the last layer is the readout.
+`tables` holds, layer after layer, the weight rows that a spike adds to the currents: first of the
+sources below ([source units, width]), then of the layer itself. `natural` holds the same weights
+the other way round, [target units, source units], for the products of the backward pass. Rows of
+`tables` are padded to `width`, a multiple of WIDTH.
 """
 
 from __future__ import annotations
@@ -20,19 +22,25 @@ WIDTH = 32
 
 
 class Plan(NamedTuple):
-    """All int64; [L] has one number a layer (hidden layers, then the readout), [Q] one a source of a layer, [P] one a hidden population."""
+    """All int64; [L] has one number a layer (hidden layers, then the readout), [Q] one a source of
+    a layer, [P] one a hidden population.
+    """
 
     units: np.ndarray  # [L]
     width: np.ndarray  # [L] units padded
     state_at: np.ndarray  # [L] sum of the widths before
     count_at: np.ndarray  # [L] sum of the units before
     channels: np.ndarray  # [L] synaptic channels
-    exc: np.ndarray  # [L] units whose recurrent projections arrive on channel 0, the others on channel 1
+    exc: (
+        np.ndarray
+    )  # [L] units whose recurrent projections arrive on channel 0, the others on channel 1
     recurrent_from: np.ndarray  # [L] first unit that has recurrent projections
     table_at: np.ndarray  # [L] the afferent rows in `tables`
     rows: np.ndarray  # [L] their number
     direct: np.ndarray  # [L] the layer whose spikes are all that arrives, as they are, or -1
-    collected_at: np.ndarray  # [L] sum of the rows before of layers that are not direct, without the first layer
+    collected_at: (
+        np.ndarray
+    )  # [L] sum of the rows before of layers that are not direct, without the first layer
     own_at: np.ndarray  # [L] the recurrent rows in `tables`
     own_natural: np.ndarray  # [L, 2] recurrent weights in `natural`, from channel 0 and 1
     first_source: np.ndarray  # [L + 1] range of a layer's sources
@@ -44,7 +52,9 @@ class Plan(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a projection's weight [target, source] lies: row and column (unit of the layer) in `tables`, start in `natural` (or -1)."""
+    """Where a projection's weight [target, source] lies: row and column (unit of the layer) in
+    `tables`, start in `natural` (or -1).
+    """
 
     projection: Projection
     table_at: int
@@ -64,9 +74,15 @@ class Layout(NamedTuple):
 
 
 def lay_out(network: Network) -> Layout:
-    """The plan of a network; a ValueError says what a network has that these kernels do not compute."""
+    """The plan of a network; a ValueError says what a network has that these kernels do not
+    compute.
+    """
     layers = [*network.layers, (network.readout,)]
-    home = {p.name: (i, sum(q.units for q in layer[:k])) for i, layer in enumerate(layers) for k, p in enumerate(layer)}
+    home = {
+        p.name: (i, sum(q.units for q in layer[:k]))
+        for i, layer in enumerate(layers)
+        for k, p in enumerate(layer)
+    }
     populations = {p.name: p for layer in layers for p in layer}
     columns = {field: [] for field in Plan._fields}
     places, tables, natural = [], 0, 0
@@ -91,7 +107,11 @@ def lay_out(network: Network) -> Layout:
             row += n
             natural += 0 if source == INPUT else size * n
         sources = [home[source][0] for source in below if source != INPUT]
-        direct = sources[0] if len(below) == 1 and sources and row == columns["units"][sources[0]] else -1
+        direct = (
+            sources[0]
+            if len(below) == 1 and sources and row == columns["units"][sources[0]]
+            else -1
+        )
         own_natural, border = [0, 0], layer[0].units
         for channel, p in enumerate(layer):
             if p.name in own:
@@ -108,12 +128,18 @@ def lay_out(network: Network) -> Layout:
         for projection in afferents:
             column = home[projection.target][1]
             if projection.recurrent:
-                start, store, key = home[projection.source][1], values["own_at"], (projection.source, "own")
+                start, store, key = (
+                    home[projection.source][1],
+                    values["own_at"],
+                    (projection.source, "own"),
+                )
             else:
                 start, store, key = rows_of[projection.source][0], tables, projection.source
             n = projection.weight.shape[1]
             at = natural_of[key]
-            places.append(Place(projection, store, width, start, column, at if at < 0 else at + column * n))
+            places.append(
+                Place(projection, store, width, start, column, at if at < 0 else at + column * n)
+            )
         tables += (row + (size if own else 0)) * width
     columns["first_source"].append(len(columns["source_layer"]))
     columns["population_at"] = np.cumsum([0, *(p.units for p in network.hidden)])
@@ -122,7 +148,9 @@ def lay_out(network: Network) -> Layout:
 
 
 def constants(network: Network, dtype: np.dtype) -> np.ndarray:
-    """[L, 8]: beta_m, gain of channel 0 and 1 (sign (1 - beta_m)), beta_s of channel 0 and 1, theta, beta, u_init."""
+    """[L, 8]: beta_m, gain of channel 0 and 1 (sign (1 - beta_m)), beta_s of channel 0 and 1,
+    theta, beta, u_init.
+    """
     rows = []
     for p, *_ in (*network.layers, (network.readout,)):
         beta_m, betas = p.decays(network.dt)
@@ -135,12 +163,22 @@ def check_layer(layer: tuple[Population, ...]) -> None:
     same = {(p.tau_mem, p.tau_syn, p.signs, p.theta, p.beta, p.u_init) for p in layer}
     names = ", ".join(p.name for p in layer)
     if len(layer) > 2 or len(same) > 1 or len(layer[0].tau_syn) > 2:
-        raise ValueError(f"CpuEngine computes layers of one or two populations with equal constants and at most two channels, not {names}")
+        raise ValueError(
+            f"CpuEngine computes layers of one or two populations with equal constants and at most "
+            f"two channels, not {names}"
+        )
 
 
-def _check_projection(projection: Projection, layer: int, home: dict[str, tuple[int, int]], mates: tuple[Population, ...]) -> None:
+def _check_projection(
+    projection: Projection,
+    layer: int,
+    home: dict[str, tuple[int, int]],
+    mates: tuple[Population, ...],
+) -> None:
     if projection.convolutional:
-        raise ValueError(f"CpuEngine does not compute the convolution {projection.name} yet; use ReferenceEngine")
+        raise ValueError(
+            f"CpuEngine does not compute the convolution {projection.name} yet; use ReferenceEngine"
+        )
     if projection.recurrent:
         names = [p.name for p in mates]
         fits = projection.source in names and projection.channel == names.index(projection.source)
@@ -149,4 +187,7 @@ def _check_projection(projection: Projection, layer: int, home: dict[str, tuple[
         fits = projection.channel == 0 and below < layer and (layer == 0) == (below == -1)
         fits = fits and (below == -1 or home[projection.source][1] == 0)
     if not fits:
-        raise ValueError(f"CpuEngine does not compute the projection {projection.name} (channel {projection.channel}); use ReferenceEngine")
+        raise ValueError(
+            f"CpuEngine does not compute the projection {projection.name} (channel "
+            f"{projection.channel}); use ReferenceEngine"
+        )

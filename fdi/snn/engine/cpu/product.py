@@ -1,6 +1,8 @@
-"""The dense products of the backward pass: rows of adjoints times a weight matrix, with the sums held in vector registers.
+"""The dense products of the backward pass: rows of adjoints times a weight matrix, with the sums
+held in vector registers.
 
-Matrices lie in flat arrays: `out_at` is the index of the first number, `out_step` the distance between rows.
+Matrices lie in flat arrays: `out_at` is the index of the first number, `out_step` the distance
+between rows.
 """
 
 from __future__ import annotations
@@ -13,12 +15,39 @@ from fdi.snn.engine.cpu.simd import BYTES, load, spread, store
 def _tile(out, o, step, a, p, a_step, w, q, inner, columns):
     """Four rows and four vectors of columns of `add_product`."""
     n = BYTES // out.itemsize
-    o1, o2, o3, p1, p2, p3 = o + step, o + 2 * step, o + 3 * step, p + a_step, p + 2 * a_step, p + 3 * a_step
+    o1, o2, o3, p1, p2, p3 = (
+        o + step,
+        o + 2 * step,
+        o + 3 * step,
+        p + a_step,
+        p + 2 * a_step,
+        p + 3 * a_step,
+    )
     n2, n3 = 2 * n, 3 * n
-    a0, a1, a2, a3 = load(out, (o,)), load(out, (o + n,)), load(out, (o + n2,)), load(out, (o + n3,))
-    b0, b1, b2, b3 = load(out, (o1,)), load(out, (o1 + n,)), load(out, (o1 + n2,)), load(out, (o1 + n3,))
-    c0, c1, c2, c3 = load(out, (o2,)), load(out, (o2 + n,)), load(out, (o2 + n2,)), load(out, (o2 + n3,))
-    d0, d1, d2, d3 = load(out, (o3,)), load(out, (o3 + n,)), load(out, (o3 + n2,)), load(out, (o3 + n3,))
+    a0, a1, a2, a3 = (
+        load(out, (o,)),
+        load(out, (o + n,)),
+        load(out, (o + n2,)),
+        load(out, (o + n3,)),
+    )
+    b0, b1, b2, b3 = (
+        load(out, (o1,)),
+        load(out, (o1 + n,)),
+        load(out, (o1 + n2,)),
+        load(out, (o1 + n3,)),
+    )
+    c0, c1, c2, c3 = (
+        load(out, (o2,)),
+        load(out, (o2 + n,)),
+        load(out, (o2 + n2,)),
+        load(out, (o2 + n3,)),
+    )
+    d0, d1, d2, d3 = (
+        load(out, (o3,)),
+        load(out, (o3 + n,)),
+        load(out, (o3 + n2,)),
+        load(out, (o3 + n3,)),
+    )
     for k in range(inner):
         r = q + k * columns
         w0, w1, w2, w3 = load(w, (r,)), load(w, (r + n,)), load(w, (r + n2,)), load(w, (r + n3,))
@@ -30,17 +59,44 @@ def _tile(out, o, step, a, p, a_step, w, q, inner, columns):
         c0, c1, c2, c3 = c0 + x * w0, c1 + x * w1, c2 + x * w2, c3 + x * w3
         x = spread(a, (p3 + k,))
         d0, d1, d2, d3 = d0 + x * w0, d1 + x * w1, d2 + x * w2, d3 + x * w3
-    store(out, (o,), a0), store(out, (o + n,), a1), store(out, (o + n2,), a2), store(out, (o + n3,), a3)
-    store(out, (o1,), b0), store(out, (o1 + n,), b1), store(out, (o1 + n2,), b2), store(out, (o1 + n3,), b3)
-    store(out, (o2,), c0), store(out, (o2 + n,), c1), store(out, (o2 + n2,), c2), store(out, (o2 + n3,), c3)
-    store(out, (o3,), d0), store(out, (o3 + n,), d1), store(out, (o3 + n2,), d2), store(out, (o3 + n3,), d3)
+    (
+        store(out, (o,), a0),
+        store(out, (o + n,), a1),
+        store(out, (o + n2,), a2),
+        store(out, (o + n3,), a3),
+    )
+    (
+        store(out, (o1,), b0),
+        store(out, (o1 + n,), b1),
+        store(out, (o1 + n2,), b2),
+        store(out, (o1 + n3,), b3),
+    )
+    (
+        store(out, (o2,), c0),
+        store(out, (o2 + n,), c1),
+        store(out, (o2 + n2,), c2),
+        store(out, (o2 + n3,), c3),
+    )
+    (
+        store(out, (o3,), d0),
+        store(out, (o3 + n,), d1),
+        store(out, (o3 + n2,), d2),
+        store(out, (o3 + n3,), d3),
+    )
 
 
 @inlined
 def _narrow(out, o, step, a, p, a_step, w, q, inner, columns):
     """Four rows and two vectors of columns."""
     n = BYTES // out.itemsize
-    o1, o2, o3, p1, p2, p3 = o + step, o + 2 * step, o + 3 * step, p + a_step, p + 2 * a_step, p + 3 * a_step
+    o1, o2, o3, p1, p2, p3 = (
+        o + step,
+        o + 2 * step,
+        o + 3 * step,
+        p + a_step,
+        p + 2 * a_step,
+        p + 3 * a_step,
+    )
     a0, a1, b0, b1 = load(out, (o,)), load(out, (o + n,)), load(out, (o1,)), load(out, (o1 + n,))
     c0, c1, d0, d1 = load(out, (o2,)), load(out, (o2 + n,)), load(out, (o3,)), load(out, (o3 + n,))
     for k in range(inner):
@@ -51,7 +107,12 @@ def _narrow(out, o, step, a, p, a_step, w, q, inner, columns):
         x, y = spread(a, (p2 + k,)), spread(a, (p3 + k,))
         c0, c1, d0, d1 = c0 + x * w0, c1 + x * w1, d0 + y * w0, d1 + y * w1
     store(out, (o,), a0), store(out, (o + n,), a1), store(out, (o1,), b0), store(out, (o1 + n,), b1)
-    store(out, (o2,), c0), store(out, (o2 + n,), c1), store(out, (o3,), d0), store(out, (o3 + n,), d1)
+    (
+        store(out, (o2,), c0),
+        store(out, (o2 + n,), c1),
+        store(out, (o3,), d0),
+        store(out, (o3 + n,), d1),
+    )
 
 
 @inlined
@@ -65,7 +126,9 @@ def _vector(out, o, a, p, w, q, inner, columns):
 
 @jit
 def add_product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
-    """out += a w for out [rows, columns], a [rows, inner] and w [inner, columns], whose rows follow each other."""
+    """out += a w for out [rows, columns], a [rows, inner] and w [inner, columns], whose rows follow
+    each other.
+    """
     n = BYTES // out.itemsize
     j = 0
     while j + n <= columns:
@@ -87,4 +150,6 @@ def add_product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, co
     for r in range(rows if j < columns else 0):
         for k in range(inner):
             for i in range(j, columns):
-                out[out_at + r * out_step + i] += a[a_at + r * a_step + k] * w[w_at + k * columns + i]
+                out[out_at + r * out_step + i] += (
+                    a[a_at + r * a_step + k] * w[w_at + k * columns + i]
+                )

@@ -15,7 +15,8 @@ from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
 def readout_backward(u, s, mode, peak, slope, rows, c, indptr, units, counts, d_table):
     """Adds the gradient of the readout's weight rows for sample s.
 
-    `u` [S, T + 1, width] potentials; the loss pulls with `slope` [S, width] at every step that counts: where the readout is at its
+    `u` [S, T + 1, width] potentials; the loss pulls with `slope` [S, width] at every step that
+    counts: where the readout is at its
     `peak`, at the last step, or everywhere. `rows` [2, width] is scratch.
     """
     last, width = u.shape[1] - 1, u.shape[2]
@@ -36,11 +37,13 @@ def readout_backward(u, s, mode, peak, slope, rows, c, indptr, units, counts, d_
 
 @jit
 def readout_to_source(u, s, t0, t1, mode, peak, slope, weight, rows, g, width, c):
-    """Adds W^T gI[t] to row t - t0 of g [S, :, width], the gS[t - 2] of one source, for t = t1 - 1 .. t0; `weight` [classes, source units].
+    """Adds W^T gI[t] to row t - t0 of g [S, :, width], the gS[t - 2] of one source, for t = t1 - 1
+    .. t0; `weight` [classes, source units].
 
-    The readout is linear and all its units have the same constants, so W^T is taken before the recursion in time: the loss pulls at few
-    steps, and a row of weights is added there instead of a product in every step. `rows` [2, width]: gU and gI behind W^T, at t1 (0 at the
-    end of the trial), become those at t0.
+    The readout is linear and all its units have the same constants, so W^T is taken before the
+    recursion in time: the loss pulls at few steps, and a row of weights is added there instead of a
+    product in every step. `rows` [2, width]: gU and gI behind W^T, at t1 (0 at the end of the
+    trial), become those at t0.
     """
     last, classes, units = u.shape[1] - 1, weight.shape[0], weight.shape[1]
     beta_m, gain, beta_s = fill(c[0]), fill(c[1]), fill(c[3])

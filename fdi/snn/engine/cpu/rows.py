@@ -1,7 +1,9 @@
-"""Operations on rows of numbers, what every other kernel is made of. Rows are multiples of two vectors long (see plan.WIDTH).
+"""Operations on rows of numbers, what every other kernel is made of. Rows are multiples of two
+vectors long (see plan.WIDTH).
 
-A row is an array and a place in it: `place` is the tuple of its leading indices (slices would count references, with locked instructions).
-Kernels are sequential and run without the GIL. Events are (units, counts) of a list; no `counts` means that all are ones.
+A row is an array and a place in it: `place` is the tuple of its leading indices (slices would count
+references, with locked instructions). Kernels are sequential and run without the GIL. Events are
+(units, counts) of a list; no `counts` means that all are ones.
 """
 
 # ruff: noqa: RUF005 (Numba adds tuples, but does not unpack them into new ones on every Python)
@@ -13,7 +15,9 @@ import numba
 from fdi.snn.engine.cpu.simd import BYTES, bits, fill, load, lowest_bit, store
 
 outer = numba.njit(nogil=True, cache=True, error_model="numpy")
-"""For functions that make and hand on views of arrays; the kernels below them do not count references, which costs more than a row."""
+"""For functions that make and hand on views of arrays; the kernels below them do not count
+references, which costs more than a row.
+"""
 jit = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
 inlined = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False, forceinline=True)
 
@@ -23,13 +27,26 @@ def _gather_eight(target, place, j, table, units, start, stop):
     """Columns j .. of `gather`, eight vectors wide."""
     n = BYTES // target.itemsize
     p0, p1, p2, p3 = place + (j,), place + (j + n,), place + (j + 2 * n,), place + (j + 3 * n,)
-    p4, p5, p6, p7 = place + (j + 4 * n,), place + (j + 5 * n,), place + (j + 6 * n,), place + (j + 7 * n,)
+    p4, p5, p6, p7 = (
+        place + (j + 4 * n,),
+        place + (j + 5 * n,),
+        place + (j + 6 * n,),
+        place + (j + 7 * n,),
+    )
     a0, a1, a2, a3 = load(target, p0), load(target, p1), load(target, p2), load(target, p3)
     a4, a5, a6, a7 = load(target, p4), load(target, p5), load(target, p6), load(target, p7)
     for e in range(start, stop):
         r = units[e]
-        a0, a1, a2 = a0 + load(table, (r, j)), a1 + load(table, (r, j + n)), a2 + load(table, (r, j + 2 * n))
-        a3, a4, a5 = a3 + load(table, (r, j + 3 * n)), a4 + load(table, (r, j + 4 * n)), a5 + load(table, (r, j + 5 * n))
+        a0, a1, a2 = (
+            a0 + load(table, (r, j)),
+            a1 + load(table, (r, j + n)),
+            a2 + load(table, (r, j + 2 * n)),
+        )
+        a3, a4, a5 = (
+            a3 + load(table, (r, j + 3 * n)),
+            a4 + load(table, (r, j + 4 * n)),
+            a5 + load(table, (r, j + 5 * n)),
+        )
         a6, a7 = a6 + load(table, (r, j + 6 * n)), a7 + load(table, (r, j + 7 * n))
     store(target, p0, a0), store(target, p1, a1), store(target, p2, a2), store(target, p3, a3)
     store(target, p4, a4), store(target, p5, a5), store(target, p6, a6), store(target, p7, a7)
@@ -69,8 +86,16 @@ def gather(target, place, width, table, units, counts, start, stop):
 def _scatter_eight(table, units, start, stop, source, place, j):
     """Columns j .. of `scatter`, eight vectors wide."""
     n = BYTES // source.itemsize
-    a0, a1, a2 = load(source, place + (j,)), load(source, place + (j + n,)), load(source, place + (j + 2 * n,))
-    a3, a4, a5 = load(source, place + (j + 3 * n,)), load(source, place + (j + 4 * n,)), load(source, place + (j + 5 * n,))
+    a0, a1, a2 = (
+        load(source, place + (j,)),
+        load(source, place + (j + n,)),
+        load(source, place + (j + 2 * n,)),
+    )
+    a3, a4, a5 = (
+        load(source, place + (j + 3 * n,)),
+        load(source, place + (j + 4 * n,)),
+        load(source, place + (j + 5 * n,)),
+    )
     a6, a7 = load(source, place + (j + 6 * n,)), load(source, place + (j + 7 * n,))
     for e in range(start, stop):
         r = units[e]
@@ -140,7 +165,9 @@ def repeat(source, place, target, block, rows):
 
 @inlined
 def append(units, n, mask, first):
-    """Append first + lane, for every lane where the mask is true, to units[n:]; return the new n."""
+    """Append first + lane, for every lane where the mask is true, to units[n:]; return the new
+    n.
+    """
     word = bits(mask)
     while word != 0:
         units[n] = first + lowest_bit(word)

@@ -1,7 +1,9 @@
-"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, and the operators + - * / > == & | ~.
+"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, and the
+operators + - * / > == & | ~.
 
-LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps no tile of sums in registers; with
-explicit vectors it need not guess. On machines with shorter registers LLVM splits each vector. A product and a following sum may be fused.
+LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps
+no tile of sums in registers; with explicit vectors it need not guess. On machines with shorter
+registers LLVM splits each vector. A product and a following sum may be fused.
 """
 
 from __future__ import annotations
@@ -84,9 +86,13 @@ _operator(operator.invert, Mask, lambda builder, a: builder.not_(a))
 
 
 def _pointer(context, builder, array_type, array, indices, pointee):
-    """Address of array[indices] as a pointer to `pointee`; indices are not checked, the last axis must be contiguous."""
+    """Address of array[indices] as a pointer to `pointee`; indices are not checked, the last axis
+    must be contiguous.
+    """
     view = context.make_array(array_type)(context, builder, array)
-    offset = builder.mul(indices[-1], context.get_constant(types.intp, array_type.dtype.bitwidth // 8))
+    offset = builder.mul(
+        indices[-1], context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
+    )
     for axis, index in enumerate(indices[:-1]):
         offset = builder.add(offset, builder.mul(index, builder.extract_value(view.strides, axis)))
     start = builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [offset])
@@ -96,7 +102,9 @@ def _pointer(context, builder, array_type, array, indices, pointee):
 def _everywhere(context, builder, kind, number):
     undefined = ir.Constant(context.get_value_type(kind), ir.Undefined)
     first = builder.insert_element(undefined, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), [0] * kind.lanes))
+    return builder.shuffle_vector(
+        first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), [0] * kind.lanes)
+    )
 
 
 @intrinsic
@@ -106,7 +114,9 @@ def load(typing_context, array, indices):
 
     def codegen(context, builder, signature, args):
         places = cgutils.unpack_tuple(builder, args[1])
-        value = builder.load(_pointer(context, builder, array, args[0], places, context.get_value_type(kind)))
+        value = builder.load(
+            _pointer(context, builder, array, args[0], places, context.get_value_type(kind))
+        )
         value.align = array.dtype.bitwidth // 8
         return value
 
@@ -144,7 +154,9 @@ def spread(typing_context, array, indices):
 
     def codegen(context, builder, signature, args):
         places = cgutils.unpack_tuple(builder, args[1])
-        number = builder.load(_pointer(context, builder, array, args[0], places, context.get_value_type(array.dtype)))
+        number = builder.load(
+            _pointer(context, builder, array, args[0], places, context.get_value_type(array.dtype))
+        )
         return _everywhere(context, builder, kind, number)
 
     return kind(array, types.UniTuple(types.intp, len(indices))), codegen
@@ -167,7 +179,10 @@ def absolute(typing_context, a):
     def codegen(context, builder, signature, args):
         vector = context.get_value_type(a)
         name = f"llvm.fabs.v{a.lanes}f{a.dtype.bitwidth}"
-        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name), args)
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name),
+            args,
+        )
 
     return a(a), codegen
 

@@ -16,8 +16,12 @@ def layer_state(flat, plan, layer, samples, rows):
 def layer_tables(flat, plan, layer):
     """(afferent rows, recurrent rows) of `layer`, each [:, width]."""
     width, start, own = plan.width[layer], plan.table_at[layer], plan.own_at[layer]
-    stop = own + (plan.units[layer] * width if plan.recurrent_from[layer] < plan.units[layer] else 0)
-    return flat[start:own].reshape(plan.rows[layer], width), flat[own:stop].reshape((stop - own) // width, width)
+    stop = own + (
+        plan.units[layer] * width if plan.recurrent_from[layer] < plan.units[layer] else 0
+    )
+    return flat[start:own].reshape(plan.rows[layer], width), flat[own:stop].reshape(
+        (stop - own) // width, width
+    )
 
 
 @outer
@@ -29,4 +33,8 @@ def matrix(flat, start, rows, columns):
 def arriving(plan, layer, work):
     """(indptr [S, T + 1], units): the spikes that reach a layer above the first."""
     direct = plan.direct[layer]
-    return (work.indptr[layer], work.arrived) if direct < 0 else (work.spike_indptr[direct], work.spikes)
+    return (
+        (work.indptr[layer], work.arrived)
+        if direct < 0
+        else (work.spike_indptr[direct], work.spikes)
+    )

@@ -1,4 +1,6 @@
-"""The engine for a GPU, in plain torch; see engine.py for the way of a batch, layer.py for the equations."""
+"""The engine for a GPU, in plain torch; see engine.py for the way of a batch, layer.py for the
+equations.
+"""
 
 from fdi.snn.engine.cuda.engine import CudaEngine
 

@@ -1,4 +1,6 @@
-"""The engine for a GPU: layer by layer, the products of all steps of a trial at once; it was never run on CUDA hardware, only on a CPU."""
+"""The engine for a GPU: layer by layer, the products of all steps of a trial at once; it was never
+run on CUDA hardware, only on a CPU.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from torch import Tensor
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import check_input, check_labels
-from fdi.snn.engine.cuda.layer import adjoint, arrived_gradient, drive, integrate, integrate_gradient, scan
+from fdi.snn.engine.cuda.layer import (
+    adjoint,
+    arrived_gradient,
+    drive,
+    integrate,
+    integrate_gradient,
+    scan,
+)
 from fdi.snn.engine.cuda.product import pool, source_gradient, unpool, weight_gradient
 from fdi.snn.engine.cuda.signal import signal
 from fdi.snn.engine.reference import ReferenceEngine, score
@@ -23,27 +32,37 @@ from fdi.snn.projection import Projection
 
 
 class CudaEngine:
-    """Plain torch with a backward pass by hand, on the device and in the precision of the weights."""
+    """Plain torch with a backward pass by hand, on the device and in the precision of the
+    weights.
+    """
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
-        """Readout and spike counts; anything to `record` is left to the reference engine, which keeps all traces."""
+        """Readout and spike counts; anything to `record` is left to the reference engine, which
+        keeps all traces.
+        """
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
         check_input(network, inputs)
         return forward(network, inputs).activity
 
     @torch.no_grad()
-    def evaluate(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+    def evaluate(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
         check_input(network, inputs)
         check_labels(network, inputs, labels)
         return score(forward(network, inputs).activity, labels, objective)[1]
 
-    def step(self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective) -> Outcome:
+    def step(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
         check_input(network, inputs)
         check_labels(network, inputs, labels)
         network.zero_grad(set_to_none=True)
         trial = forward(network, inputs, keep=True)
-        leaves = [x.requires_grad_() for x in (trial.activity.readout, *trial.activity.counts.values())]
+        leaves = [
+            x.requires_grad_() for x in (trial.activity.readout, *trial.activity.counts.values())
+        ]
         loss, outcome = score(trial.activity, labels, objective)
         d_readout, *d_counts = torch.autograd.grad(loss, leaves, materialize_grads=True)
         if inputs.steps > 2:  # else nothing that a weight delivers reaches the readout
@@ -58,7 +77,8 @@ class CudaEngine:
 class Trial:
     """What the backward pass needs, by population name.
 
-    `seen`: what feed-forward targets see of a source, [T - 2, B, *pooled shape], or [1, B, *shape] of a constant input.
+    `seen`: what feed-forward targets see of a source, [T - 2, B, *pooled shape], or [1, B, *shape]
+    of a constant input.
     `spikes` [T, B, *shape]: truth values. `potentials` [T + 1, B, *shape], if they are kept.
     """
 
@@ -73,14 +93,20 @@ def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
     """All layers from the input up; `keep` the potentials for the backward pass."""
     x, steps, batch = signal(network, inputs), inputs.steps, len(inputs)
     like = network.projections[0].weight
-    seen, spikes, potentials = {INPUT: x[: max(0, steps - 2)]}, {}, {}  # what is emitted in the last two steps reaches no readout
+    seen, spikes, potentials = (
+        {INPUT: x[: max(0, steps - 2)]},
+        {},
+        {},
+    )  # what is emitted in the last two steps reaches no readout
 
     def driven(population: Population) -> Tensor:
         arrived: list[Tensor | None] = [None] * len(population.tau_syn)
         for projection in network.afferents(population.name) if steps > 2 else ():
             if not projection.recurrent:
                 source = seen[projection.source]
-                delivered = projection(source.flatten(0, 1).to(like.dtype)).unflatten(0, source.shape[:2])
+                delivered = projection(source.flatten(0, 1).to(like.dtype)).unflatten(
+                    0, source.shape[:2]
+                )
                 before = arrived[projection.channel]
                 arrived[projection.channel] = delivered if before is None else before + delivered
         return drive(population, network.dt, steps, arrived, batch, like)
@@ -97,7 +123,9 @@ def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
 
 
 @torch.no_grad()
-def backward(network: Network, trial: Trial, d_readout: Tensor, d_counts: dict[str, Tensor]) -> None:
+def backward(
+    network: Network, trial: Trial, d_readout: Tensor, d_counts: dict[str, Tensor]
+) -> None:
     """Sets the gradient of every weight; the potentials of the trial are used up."""
     d_seen: dict[str, Tensor] = {}
 
@@ -107,9 +135,14 @@ def backward(network: Network, trial: Trial, d_readout: Tensor, d_counts: dict[s
             c, name = projection.channel, projection.source
             if c not in d_arrived:
                 d_arrived[c] = arrived_gradient(population, network.dt, c, d_drive)
-            d, source = d_arrived[c], trial.spikes[name][:-2] if projection.recurrent else trial.seen[name]
+            d, source = (
+                d_arrived[c],
+                trial.spikes[name][:-2] if projection.recurrent else trial.seen[name],
+            )
             flat = (d if len(source) == len(d) else d.sum(0, keepdim=True)).flatten(0, 1)
-            projection.weight.grad = weight_gradient(projection, source.flatten(0, 1).to(d.dtype), flat)
+            projection.weight.grad = weight_gradient(
+                projection, source.flatten(0, 1).to(d.dtype), flat
+            )
             if not projection.recurrent and name != INPUT:
                 x = source_gradient(projection, source.shape[2:], flat).view(source.shape)
                 d_seen[name] = d_seen[name].add_(x) if name in d_seen else x
@@ -121,10 +154,17 @@ def backward(network: Network, trial: Trial, d_readout: Tensor, d_counts: dict[s
             g[p.name][:-1] += d_counts[p.name]
             if p.name in d_seen:
                 g[p.name][:-3] += unpool(p, trial.spikes[p.name][:-2], d_seen.pop(p.name))
-        d_drive = adjoint(layer, _recurrent(network, layer), network.dt, trial.potentials, trial.spikes, g)
+        d_drive = adjoint(
+            layer, _recurrent(network, layer), network.dt, trial.potentials, trial.spikes, g
+        )
         for p in layer:
             collect(p, d_drive[p.name])
 
 
 def _recurrent(network: Network, layer: tuple[Population, ...]) -> list[Projection]:
-    return [projection for p in layer for projection in network.afferents(p.name) if projection.recurrent]
+    return [
+        projection
+        for p in layer
+        for projection in network.afferents(p.name)
+        if projection.recurrent
+    ]

@@ -1,13 +1,16 @@
 """The equations of one layer over a whole trial, forward and adjoint (the reset is detached).
 
-Input X_c[s] reaches the potential through a fixed filter in time, which is one matrix product for all steps s and t:
+Input X_c[s] reaches the potential through a fixed filter in time, which is one matrix product for
+all steps s and t:
 
-    D[t] = sum_c sum_s A_c[t, s] X_c[s],        A_c[t, s] = (1 - beta_m) sign_c beta_s,c^(t - s - 2) for s <= t - 2
+    D[t] = sum_c sum_s A_c[t, s] X_c[s],
+    A_c[t, s] = (1 - beta_m) sign_c beta_s,c^(t - s - 2) for s <= t - 2
     U[t+1] = (beta_m U[t] + D[t]) (1 - S[t])
     gU[t] = gS[t] / (beta |U[t] - theta| + 1)^2 + beta_m gD[t],        gD[t] = (1 - S[t]) gU[t+1]
     gX_c[s] = sum_t A_c[t, s] gD[t]
 
-so only the reset is left to a loop over time, and the currents of recurrent projections. What arrives in the last two steps has no effect.
+so only the reset is left to a loop over time, and the currents of recurrent projections. What
+arrives in the last two steps has no effect.
 """
 
 from __future__ import annotations
@@ -35,14 +38,25 @@ def powers(beta: float, delay: int, steps: int, like: Tensor) -> Tensor:
     return (beta ** lag.clamp(min=0)).tril(-delay).to(like.dtype)
 
 
-def drive(population: Population, dt: float, steps: int, arrived: list[Tensor | None], batch: int, like: Tensor) -> Tensor:
-    """[T + 1, B, *shape]: u_init, then D[t]; `arrived[c]` is X_c, [T - 2, B, *shape], or [1, B, *shape] if it is the same in every step."""
+def drive(
+    population: Population,
+    dt: float,
+    steps: int,
+    arrived: list[Tensor | None],
+    batch: int,
+    like: Tensor,
+) -> Tensor:
+    """[T + 1, B, *shape]: u_init, then D[t]; `arrived[c]` is X_c, [T - 2, B, *shape], or [1, B,
+    *shape] if it is the same in every step.
+    """
     u = like.new_zeros(steps + 1, batch, *population.shape)
     u[0] = population.u_init
     for x, (beta, gain) in zip(arrived, filters(population, dt)):
         if x is not None:
             a = powers(beta, 2, steps, like)
-            u[1:].view(steps, -1).addmm_(a if len(x) == steps - 2 else a.sum(1, keepdim=True), x.flatten(1), alpha=gain)
+            u[1:].view(steps, -1).addmm_(
+                a if len(x) == steps - 2 else a.sum(1, keepdim=True), x.flatten(1), alpha=gain
+            )
     return u
 
 
@@ -75,8 +89,12 @@ def by_channel(links: list[Projection]) -> list[tuple[tuple[str, int], list[Proj
     return [(k, list(group)) for k, group in groupby(sorted(links, key=key), key)]
 
 
-def scan(layer: tuple[Population, ...], links: list[Projection], dt: float, u: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Spikes [T, B, *shape], truth values; `u` is what `drive` returns for each population and becomes the potentials, in place."""
+def scan(
+    layer: tuple[Population, ...], links: list[Projection], dt: float, u: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Spikes [T, B, *shape], truth values; `u` is what `drive` returns for each population and
+    becomes the potentials, in place.
+    """
     populations = {p.name: p for p in layer}
     spikes = {name: torch.empty_like(u[name][1:], dtype=torch.bool) for name in populations}
     channels = [(key, group, torch.zeros_like(u[key[0]][0])) for key, group in by_channel(links)]
@@ -94,11 +112,17 @@ def scan(layer: tuple[Population, ...], links: list[Projection], dt: float, u: d
 
 
 def adjoint(
-    layer: tuple[Population, ...], links: list[Projection], dt: float, u: dict[str, Tensor], spikes: dict[str, Tensor], g: dict[str, Tensor]
+    layer: tuple[Population, ...],
+    links: list[Projection],
+    dt: float,
+    u: dict[str, Tensor],
+    spikes: dict[str, Tensor],
+    g: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """gD [T, B, *shape] of each population.
 
-    `g` [T + 1, B, *shape] is gS, with zeros in row T, and becomes gU; `u`, the potentials, becomes the surrogate derivative.
+    `g` [T + 1, B, *shape] is gS, with zeros in row T, and becomes gU; `u`, the potentials, becomes
+    the surrogate derivative.
     """
     populations = {p.name: p for p in layer}
     alive = {p.name: spikes[p.name].logical_not().to(u[p.name].dtype) for p in layer}
@@ -111,7 +135,10 @@ def adjoint(
             beta, gain = filters(populations[target], dt)[channel]
             current.mul_(beta).addcmul_(alive[target][t + 2], g[target][t + 3], value=gain)
             for link in group:
-                g[link.source][t].addcmul_(u[link.source][t], source_gradient(link, populations[link.source].shape, current))
+                g[link.source][t].addcmul_(
+                    u[link.source][t],
+                    source_gradient(link, populations[link.source].shape, current),
+                )
         for name, p in populations.items():
             g[name][t].addcmul_(alive[name][t], g[name][t + 1], value=p.decays(dt)[0])
     return {name: a.mul_(g[name][1:]) for name, a in alive.items()}

@@ -1,4 +1,6 @@
-"""What a projection does to many spike patterns at once, and its adjoints; [n, ...] is all steps and samples of a trial, or one step."""
+"""What a projection does to many spike patterns at once, and its adjoints; [n, ...] is all steps
+and samples of a trial, or one step.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def weight_gradient(projection: Projection, source: Tensor, d: Tensor) -> Tensor
     if not projection.convolutional:
         return d.T @ source.flatten(1)
     shape = projection.weight.shape
-    return _WEIGHT[len(shape) - 2](source, shape, d, stride=projection.stride, padding=projection.padding)
+    return _WEIGHT[len(shape) - 2](
+        source, shape, d, stride=projection.stride, padding=projection.padding
+    )
 
 
 def source_gradient(projection: Projection, shape: tuple[int, ...], d: Tensor) -> Tensor:
@@ -26,7 +30,9 @@ def source_gradient(projection: Projection, shape: tuple[int, ...], d: Tensor) -
     weight, shape = projection.weight, (len(d), *shape)
     if not projection.convolutional:
         return (d @ weight).view(shape)
-    return _SOURCE[weight.ndim - 2](shape, weight, d, stride=projection.stride, padding=projection.padding)
+    return _SOURCE[weight.ndim - 2](
+        shape, weight, d, stride=projection.stride, padding=projection.padding
+    )
 
 
 def pool(population: Population, spikes_TBN: Tensor, dtype) -> Tensor:
@@ -38,7 +44,9 @@ def pool(population: Population, spikes_TBN: Tensor, dtype) -> Tensor:
 
 
 def unpool(population: Population, spikes_TBN: Tensor, d_TBN: Tensor) -> Tensor:
-    """The gradient of the spikes for the gradient of what is seen: all of it goes to the first maximum of a window."""
+    """The gradient of the spikes for the gradient of what is seen: all of it goes to the first
+    maximum of a window.
+    """
     if population.pool == 1:
         return d_TBN
     spikes = spikes_TBN.flatten(0, 1).to(d_TBN.dtype)

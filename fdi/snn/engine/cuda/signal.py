@@ -1,4 +1,6 @@
-"""The input of a batch on the device of the weights: events travel as indices and become dense there."""
+"""The input of a batch on the device of the weights: events travel as indices and become dense
+there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def signal(network: Network, inputs: Input) -> Tensor:
-    """[T, B, *shape], or [1, B, *shape] if every step is the same; small integers stay as they are until a product needs them."""
+    """[T, B, *shape], or [1, B, *shape] if every step is the same; small integers stay as they are
+    until a product needs them.
+    """
     weight = network.projections[0].weight
     if isinstance(inputs, Events):
         x = _events(inputs, weight)
@@ -30,13 +34,23 @@ def _events(events: Events, weight: Tensor) -> Tensor:
     span = slice(events.indptr[0], events.indptr[-1])
     units = torch.from_numpy(events.units[span]).to(weight.device).long()
     lengths = torch.from_numpy(np.diff(events.indptr)).to(weight.device)
-    row = torch.arange(batch * steps, device=weight.device).repeat_interleave(lengths, output_size=len(units))
+    row = torch.arange(batch * steps, device=weight.device).repeat_interleave(
+        lengths, output_size=len(units)
+    )
     place = (row % steps * batch + row // steps) * size + units
     x = weight.new_zeros(steps * batch * size)
-    counts = weight.new_ones(()).expand(len(units)) if events.counts is None else torch.from_numpy(events.counts[span]).to(x)
+    counts = (
+        weight.new_ones(()).expand(len(units))
+        if events.counts is None
+        else torch.from_numpy(events.counts[span]).to(x)
+    )
     return x.index_add_(0, place, counts).view(steps, batch, size)
 
 
 def _frames(frames: Frames, weight: Tensor) -> Tensor:
-    values = frames.values if frames.values.dtype == np.uint8 else frames.values.astype(_NUMPY[weight.dtype])
+    values = (
+        frames.values
+        if frames.values.dtype == np.uint8
+        else frames.values.astype(_NUMPY[weight.dtype])
+    )
     return torch.from_numpy(values).to(weight.device).transpose(0, 1).contiguous()
