@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fdi.snn.engine.cpu.product import add_product
+from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.scratch import zeros
 
 EDGE = 2048  # of the matrices

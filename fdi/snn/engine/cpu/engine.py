@@ -13,10 +13,10 @@ import torch
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import check_input, check_labels
-from fdi.snn.engine.cpu.chunk import add_up
+from fdi.snn.engine.cpu.dense.chunk import add_up
+from fdi.snn.engine.cpu.dense.plan import constants
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
-from fdi.snn.engine.cpu.plan import constants
 from fdi.snn.engine.cpu.signal import signal
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network

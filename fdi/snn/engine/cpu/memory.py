@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from fdi.snn.engine.cpu.conv_chunk import ConvWork
+from fdi.snn.engine.cpu.conv.chunk import ConvWork
+from fdi.snn.engine.cpu.dense.work import Work
 from fdi.snn.engine.cpu.program import program
 from fdi.snn.engine.cpu.scratch import allocate, size, zeros
-from fdi.snn.engine.cpu.work import Work
 from fdi.snn.network import Network
 
 

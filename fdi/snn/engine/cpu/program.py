@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fdi.snn.engine.cpu import chunk, conv_chunk, conv_pack, conv_plan, pack, plan, work
+from fdi.snn.engine.cpu.conv import chunk as conv_chunk
+from fdi.snn.engine.cpu.conv import pack as conv_pack
+from fdi.snn.engine.cpu.conv import plan as conv_plan
+from fdi.snn.engine.cpu.dense import chunk, pack, plan, work
 from fdi.snn.network import Network
 
 

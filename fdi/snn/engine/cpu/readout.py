@@ -6,9 +6,9 @@ gS[t] = W^T gI[t + 2]                                gW = sum_t gI[t + 2] S[t]^T
 
 from __future__ import annotations
 
+from fdi.snn.engine.cpu.kernels.rows import jit, scatter
+from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, select, store
 from fdi.snn.engine.cpu.loss import LAST, MAX
-from fdi.snn.engine.cpu.rows import jit, scatter
-from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
 
 
 @jit

@@ -9,9 +9,9 @@ gW = sum_t gI[t + 2] S_source[t]^T
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.product import add_product
-from fdi.snn.engine.cpu.rows import add, inlined, jit, scatter
-from fdi.snn.engine.cpu.simd import BYTES, absolute, fill, load, select, store
+from fdi.snn.engine.cpu.kernels.product import add_product
+from fdi.snn.engine.cpu.kernels.rows import add, inlined, jit, scatter
+from fdi.snn.engine.cpu.kernels.simd import BYTES, absolute, fill, load, select, store
 
 
 @inlined

@@ -7,10 +7,10 @@ silent, as torch does.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.conv_events import add_drive, deliver
-from fdi.snn.engine.cpu.product import add_product
-from fdi.snn.engine.cpu.rows import inlined, jit
-from fdi.snn.engine.cpu.simd import BYTES, absolute, fill, load, select, store
+from fdi.snn.engine.cpu.conv.events import add_drive, deliver
+from fdi.snn.engine.cpu.kernels.product import add_product
+from fdi.snn.engine.cpu.kernels.rows import inlined, jit
+from fdi.snn.engine.cpu.kernels.simd import BYTES, absolute, fill, load, select, store
 
 
 @inlined

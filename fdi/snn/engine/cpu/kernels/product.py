@@ -7,8 +7,8 @@ between rows.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.rows import inlined, jit
-from fdi.snn.engine.cpu.simd import BYTES, load, spread, store
+from fdi.snn.engine.cpu.kernels.rows import inlined, jit
+from fdi.snn.engine.cpu.kernels.simd import BYTES, load, spread, store
 
 
 @inlined

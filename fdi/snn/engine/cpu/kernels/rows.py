@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numba
 
-from fdi.snn.engine.cpu.simd import BYTES, bits, fill, load, lowest_bit, store
+from fdi.snn.engine.cpu.kernels.simd import BYTES, bits, fill, load, lowest_bit, store
 
 outer = numba.njit(nogil=True, cache=True, error_model="numpy")
 """For functions that make and hand on views of arrays; the kernels below them do not count

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fdi.snn.engine.cpu.plan import Layout, Place
+from fdi.snn.engine.cpu.dense.plan import Layout, Place
 
 
 def pack(layout: Layout, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:

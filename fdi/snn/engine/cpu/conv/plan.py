@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.geometry import Geometry, runs, strips, windows
-from fdi.snn.engine.cpu.plan import WIDTH, check_layer
+from fdi.snn.engine.cpu.conv.geometry import Geometry, runs, strips, windows
+from fdi.snn.engine.cpu.dense.plan import WIDTH, check_layer
 from fdi.snn.network import INPUT, Network
 from fdi.snn.projection import Projection
 

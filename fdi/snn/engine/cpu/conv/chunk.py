@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.conv_backward import conv_backward
-from fdi.snn.engine.cpu.conv_forward import conv_forward, count_spikes
-from fdi.snn.engine.cpu.conv_plan import ConvPlan
-from fdi.snn.engine.cpu.forward import readout_forward
+from fdi.snn.engine.cpu.conv.backward import conv_backward
+from fdi.snn.engine.cpu.conv.forward import conv_forward, count_spikes
+from fdi.snn.engine.cpu.conv.plan import ConvPlan
+from fdi.snn.engine.cpu.dense.forward import readout_forward
+from fdi.snn.engine.cpu.kernels.rows import copy, outer
 from fdi.snn.engine.cpu.loss import bounds, task
 from fdi.snn.engine.cpu.readout import readout_backward, readout_to_source
-from fdi.snn.engine.cpu.rows import copy, outer
 
 
 class ConvWork(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.plan import WIDTH, Plan
+from fdi.snn.engine.cpu.dense.plan import WIDTH, Plan
 
 BLOCK = 8
 """Samples that go through the layers together: enough to reuse the recurrent weights from the

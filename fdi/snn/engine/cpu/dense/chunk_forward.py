@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.forward import collect, count_spikes, hidden_forward, readout_forward
-from fdi.snn.engine.cpu.rows import copy, outer
-from fdi.snn.engine.cpu.views import arriving, layer_tables
+from fdi.snn.engine.cpu.dense.forward import collect, count_spikes, hidden_forward, readout_forward
+from fdi.snn.engine.cpu.dense.views import arriving, layer_tables
+from fdi.snn.engine.cpu.kernels.rows import copy, outer
 
 
 @outer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.rows import outer
+from fdi.snn.engine.cpu.kernels.rows import outer
 
 
 @outer

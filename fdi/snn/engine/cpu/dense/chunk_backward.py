@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.backward import hidden_backward
-from fdi.snn.engine.cpu.chunk_forward import run_window
-from fdi.snn.engine.cpu.product import add_product
+from fdi.snn.engine.cpu.dense.backward import hidden_backward
+from fdi.snn.engine.cpu.dense.chunk_forward import run_window
+from fdi.snn.engine.cpu.dense.views import arriving, layer_state, layer_tables, matrix
+from fdi.snn.engine.cpu.kernels.product import add_product
+from fdi.snn.engine.cpu.kernels.rows import copy, outer, repeat
 from fdi.snn.engine.cpu.readout import readout_backward, readout_to_source
-from fdi.snn.engine.cpu.rows import copy, outer, repeat
-from fdi.snn.engine.cpu.views import arriving, layer_state, layer_tables, matrix
 
 
 @outer

@@ -4,10 +4,10 @@ without returning to Python.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.chunk_backward import run_backward
-from fdi.snn.engine.cpu.chunk_forward import run_forward
+from fdi.snn.engine.cpu.dense.chunk_backward import run_backward
+from fdi.snn.engine.cpu.dense.chunk_forward import run_forward
+from fdi.snn.engine.cpu.kernels.rows import jit, outer
 from fdi.snn.engine.cpu.loss import bounds, task
-from fdi.snn.engine.cpu.rows import jit, outer
 
 
 @outer

@@ -8,8 +8,8 @@ the second channel. Constants `c` as in plan.constants.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.rows import add, append, gather, inlined, jit
-from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
+from fdi.snn.engine.cpu.kernels.rows import add, append, gather, inlined, jit
+from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, select, store
 
 
 @inlined

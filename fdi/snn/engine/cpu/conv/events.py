@@ -8,8 +8,8 @@ pooling. `rows` [channels] is scratch.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.rows import inlined, jit
-from fdi.snn.engine.cpu.simd import BYTES, fill, load, store
+from fdi.snn.engine.cpu.kernels.rows import inlined, jit
+from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, store
 
 
 @inlined

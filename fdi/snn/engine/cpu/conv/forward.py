@@ -4,9 +4,9 @@ spikes are kept.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.conv_events import add_drive, deliver
-from fdi.snn.engine.cpu.rows import append, inlined, jit
-from fdi.snn.engine.cpu.simd import BYTES, fill, load, select, store
+from fdi.snn.engine.cpu.conv.events import add_drive, deliver
+from fdi.snn.engine.cpu.kernels.rows import append, inlined, jit
+from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, select, store
 
 
 @inlined

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, conv2d
 from torch.nn.grad import conv1d_weight, conv2d_weight
 
-from fdi.snn.engine.cpu.conv_plan import ConvLayout, Link
+from fdi.snn.engine.cpu.conv.plan import ConvLayout, Link
 
 
 def pack(layout: ConvLayout, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Layers of convolutions: maps with channels last."""

@@ -1,0 +1,1 @@
+"""Layers of fully connected projections: rows of numbers."""

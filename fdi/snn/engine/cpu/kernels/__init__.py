@@ -1,0 +1,1 @@
+"""What every other kernel is made of: vectors, rows, products."""
