@@ -40,7 +40,12 @@ def network(config: DictConfig, data: Dataset) -> Network:
             "PyTorch that fits your driver"
         )
     built = _instantiate(
-        config.model, input_shape=data.shape, classes=data.classes, steps=data.steps, dt=data.dt
+        config.model,
+        neuron=_instantiate(config.neuron),
+        input_shape=data.shape,
+        classes=data.classes,
+        steps=data.steps,
+        dt=data.dt,
     )
     return built.to(config.device)
 
@@ -121,7 +126,7 @@ def input_rate(data: Dataset, net: Network) -> float:
     """
     if data.nu is not None:
         return data.nu
-    first = net.hidden[0]
+    first = net.hidden[0].neuron
     return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
 
 

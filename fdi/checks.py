@@ -116,7 +116,8 @@ def parameters(target: str) -> dict[str, list[Kind]] | None:
     """Optional arguments of the function or class `target` and what they may be, read from its
     source; None if there is none.
 
-    Arguments without a default are left out unless keyword-only: they come from elsewhere.
+    Where there are keyword-only arguments these are the options, else those with a default; the
+    others come from elsewhere.
     """
     module, _, name = target.rpartition(".")
     file = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
@@ -141,14 +142,9 @@ def _arguments(node: ast.AST, definitions: Mapping[str, ast.AST]) -> dict[str, a
     __init__, or else its fields.
     """
     if isinstance(node, ast.FunctionDef):
-        optional = (
-            node.args.args[len(node.args.args) - len(node.args.defaults) :]
-            if node.args.defaults
-            else []
-        )
-        return {
-            argument.arg: argument.annotation for argument in (*optional, *node.args.kwonlyargs)
-        }
+        defaults = len(node.args.defaults)
+        optional = node.args.kwonlyargs or (node.args.args[-defaults:] if defaults else [])
+        return {argument.arg: argument.annotation for argument in optional}
     arguments = {}
     for base in node.bases:
         if isinstance(base, ast.Name) and base.id in definitions:

@@ -81,13 +81,14 @@ class Identity:
 
 @dataclass
 class Config:
-    """All keys of a run. `dataset`, `model`, `init` and `optimizer` hold a `_target_` and its
-    keyword arguments.
+    """All keys of a run. `dataset`, `model`, `neuron`, `init` and `optimizer` hold a `_target_` and
+    its keyword arguments.
     """
 
     name: Name = field(default_factory=Name)
     dataset: Any = MISSING
     model: Any = MISSING
+    neuron: Any = MISSING
     init: Any = MISSING
     optimizer: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
@@ -117,7 +118,7 @@ def prepare(config: DictConfig) -> DictConfig:
     out of range or of a wrong type.
     """
     values = _plain(config)
-    targets = ("dataset", "model", "init", "optimizer")
+    targets = ("dataset", "model", "neuron", "init", "optimizer")
     problems = [
         *out_of_range(Config, values),
         *(problem for key in targets for problem in complaints(key, values[key])),

@@ -119,11 +119,11 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
         ),
         (
             "model.dept=3",
-            r"model\.dept: no such key; did you mean depth\? choose one of beta, depth, .*",
+            r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
         ),
         (
             "+model.dept=3",
-            r"model\.dept: no such key; did you mean depth\? choose one of beta, depth, .*",
+            r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
         ),
         ("+foo=3", r"foo: no such key; choose one of dataset, .*"),
         (

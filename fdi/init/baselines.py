@@ -98,7 +98,7 @@ class Lsuv:
     sigma_u: float = 1.0
 
     def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.theta
+        return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(
         self,

@@ -49,7 +49,7 @@ class Fluct:
     alpha: float = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.theta
+        return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(
         self,
@@ -87,7 +87,7 @@ class FluctLognormal:
     alpha: float = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.theta
+        return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(
         self,
@@ -108,7 +108,7 @@ class FluctLognormal:
                 scales,
                 lambda weight, location: weight.log_normal_(location, 1.0, generator=generator),
             )
-        elif population.spiking:
+        elif population.neuron.spiking:
             raise ValueError(
                 "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
                 "init=fluct for this model"
@@ -131,7 +131,9 @@ class FluctMu:
     alpha: float = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
-        return self.mu_u * population.theta, sigma_u_from_xi(self.mu_u, self.xi) * population.theta
+        return self.mu_u * population.neuron.theta, sigma_u_from_xi(
+            self.mu_u, self.xi
+        ) * population.neuron.theta
 
     def draw(
         self,
@@ -163,7 +165,7 @@ class FluctCalibrated:
     row_means: bool = False
 
     def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.theta
+        return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(
         self,
@@ -191,7 +193,8 @@ def _obeys_dale(afferents: Afferents) -> bool:
 
 
 def _afferent(population: Population, projection: Projection, rates: Rates, dt: float) -> Afferent:
-    integrals = psp_kernel_integrals(population.tau_mem, population.tau_syn[projection.channel], dt)
+    neuron = population.neuron
+    integrals = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[projection.channel], dt)
     return Afferent(
         projection.fan_in, rates[projection.source], *integrals, recurrent=projection.recurrent
     )

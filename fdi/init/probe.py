@@ -112,12 +112,12 @@ def predicted(
     mu_u, variance = 0.0, 0.0
     for projection in afferents:
         eps_bar, eps_hat = psp_kernel_integrals(
-            population.tau_mem, population.tau_syn[projection.channel], dt
+            population.neuron.tau_mem, population.neuron.tau_syn[projection.channel], dt
         )
         n, source = projection.fan_in, projection.source
         weight = projection.weight.detach().double()
         mu_u += (
-            population.signs[projection.channel]
+            population.neuron.signs[projection.channel]
             * n
             * float(weight.mean())
             * drive[source]

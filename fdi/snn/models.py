@@ -1,7 +1,8 @@
 """Architectures: how populations and projections are laid out. Every builder returns a Network with
 zero weights; `fdi.init` draws them.
 
-All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set.
+All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set,
+and the `neuron` of the hidden layers.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
 are cut; without `depth` the longest list counts.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fdi.snn.network import Network
+from fdi.snn.neuron import LIF, Neuron, integrator
 from fdi.snn.population import Population
 from fdi.snn.projection import conv_shape
 from fdi.snn.wiring import all_to_all, assemble, convolution, recurrent_convolution
@@ -23,15 +25,12 @@ def dense(
     classes: int,
     steps: int,
     dt: float,
+    neuron: Neuron = LIF,
     *,
     hidden: Sizes = 128,
     depth: int | None = None,
     recurrent: bool = False,
     skip: bool = False,
-    tau_mem: float = 20e-3,
-    tau_syn: float = 10e-3,
-    theta: float = 1.0,
-    beta: float = 20.0,
     readout_tau_mem: float | None = None,
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-2,
@@ -42,10 +41,7 @@ def dense(
     seconds.
     """
     (sizes,) = _per_layer(depth, hidden=hidden)
-    layers = [
-        (Population(f"h{i}", (n,), tau_mem, (tau_syn,), theta=theta, beta=beta),)
-        for i, n in enumerate(sizes, 1)
-    ]
+    layers = [(Population(f"h{i}", (n,), neuron),) for i, n in enumerate(sizes, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return assemble(
         input_shape, layers, readout, dt, all_to_all, all_to_all if recurrent else None, skip
@@ -57,6 +53,7 @@ def conv(
     classes: int,
     steps: int,
     dt: float,
+    neuron: Neuron = LIF,
     *,
     filters: Sizes = (16, 32, 64),
     kernel: Sizes = 3,
@@ -66,10 +63,6 @@ def conv(
     pool: Sizes = 1,
     recurrent_kernel: int = 0,
     skip: bool = False,
-    tau_mem: float = 20e-3,
-    tau_syn: float = 10e-3,
-    theta: float = 1.0,
-    beta: float = 20.0,
     readout_tau_mem: float | None = None,
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-3,
@@ -86,15 +79,7 @@ def conv(
         depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding
     )
     for i, (n, window, *kernels) in enumerate(zip(*sizes), 1):
-        population = Population(
-            f"h{i}",
-            conv_shape(shape, n, *kernels),
-            tau_mem,
-            (tau_syn,),
-            theta=theta,
-            beta=beta,
-            pool=window,
-        )
+        population = Population(f"h{i}", conv_shape(shape, n, *kernels), neuron, window)
         layers.append((population,))
         geometry.append(kernels)
         shape = population.pooled_shape
@@ -110,17 +95,14 @@ def dale(
     classes: int,
     steps: int,
     dt: float,
+    neuron: Neuron = LIF,
     *,
     excitatory: Sizes = 128,
     inhibitory: Sizes = 32,
     depth: int | None = None,
     recurrent_excitation: bool = True,
     skip: bool = False,
-    tau_mem: float = 20e-3,
-    tau_exc: float = 10e-3,
     tau_inh: float = 20e-3,
-    theta: float = 1.0,
-    beta: float = 20.0,
     readout_tau_mem: float | None = None,
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-3,
@@ -131,12 +113,10 @@ def dale(
     Within a layer inhibition reaches both populations, and so does excitation if
     `recurrent_excitation`. Times in seconds.
     """
-    constants = dict(
-        tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta
-    )
+    neuron = neuron.under_dale(tau_inh)
     sizes = zip(*_per_layer(depth, excitatory=excitatory, inhibitory=inhibitory))
     layers = [
-        (Population(f"e{i}", (n_exc,), **constants), Population(f"i{i}", (n_inh,), **constants))
+        (Population(f"e{i}", (n_exc,), neuron), Population(f"i{i}", (n_inh,), neuron))
         for i, (n_exc, n_inh) in enumerate(sizes, 1)
     ]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
@@ -150,6 +130,7 @@ def dale_conv(
     classes: int,
     steps: int,
     dt: float,
+    neuron: Neuron = LIF,
     *,
     excitatory: Sizes = (16, 32),
     inhibitory: Sizes = (4, 8),
@@ -161,11 +142,7 @@ def dale_conv(
     recurrent_kernel: int = 5,
     recurrent_excitation: bool = True,
     skip: bool = False,
-    tau_mem: float = 20e-3,
-    tau_exc: float = 10e-3,
     tau_inh: float = 20e-3,
-    theta: float = 1.0,
-    beta: float = 20.0,
     readout_tau_mem: float | None = None,
     readout_tau_syn: float = 10e-3,
     readout_u_init: float = -1e-3,
@@ -175,9 +152,7 @@ def dale_conv(
 
     `recurrent_kernel`: edge of the kernels within a layer (odd). Times in seconds.
     """
-    constants = dict(
-        tau_mem=tau_mem, tau_syn=(tau_exc, tau_inh), signs=(1, -1), theta=theta, beta=beta
-    )
+    neuron = neuron.under_dale(tau_inh)
     shape, layers, geometry = _image(input_shape), [], []
     sizes = _per_layer(
         depth,
@@ -190,7 +165,7 @@ def dale_conv(
     )
     for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
         layer = tuple(
-            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), pool=window, **constants)
+            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), neuron, window)
             for kind, n in (("e", n_exc), ("i", n_inh))
         )
         layers.append(layer)
@@ -214,7 +189,7 @@ def _readout(
     classes: int, steps: int, dt: float, tau_mem: float | None, tau_syn: float, u_init: float
 ) -> Population:
     tau_mem = steps * dt if tau_mem is None else tau_mem
-    return Population("readout", (classes,), tau_mem, (tau_syn,), u_init=u_init, spiking=False)
+    return Population("readout", (classes,), integrator(tau_mem, tau_syn, u_init))
 
 
 def _image(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ def count(network: Network, x: Events) -> Counts:
         elif projection.source != INPUT:
             event += late * synapses
     rows = batch * x.steps
-    event += rows * sum(p.units * (6 + 4 * len(p.tau_syn)) for p in network.hidden)
+    event += rows * sum(p.units * (6 + 4 * len(p.neuron.tau_syn)) for p in network.hidden)
     event += rows * network.readout.units * 6
     weights = sum(weight.numel() for weight in network.parameters())
     potentials = rows * sum(p.units for p in (*network.hidden, network.readout))

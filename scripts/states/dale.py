@@ -75,7 +75,7 @@ def _drives(network: Network, spikes: dict[str, np.ndarray]) -> tuple[np.ndarray
             + spikes[projection.source] @ projection.weight.detach().numpy().T
         )
     excitation, inhibition = (
-        free_potential(current, population.tau_mem, tau_syn, network.dt)
-        for current, tau_syn in zip(currents, population.tau_syn)
+        free_potential(current, population.neuron.tau_mem, tau_syn, network.dt)
+        for current, tau_syn in zip(currents, population.neuron.tau_syn)
     )
     return excitation, inhibition

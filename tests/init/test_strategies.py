@@ -196,7 +196,9 @@ def test_excitation_and_inhibition_cancel():
         excitatory = 0.0
         for projection in network.afferents(population.name):
             if projection.channel == 0:
-                eps_bar, _ = psp_kernel_integrals(population.tau_mem, population.tau_syn[0], DT)
+                eps_bar, _ = psp_kernel_integrals(
+                    population.neuron.tau_mem, population.neuron.tau_syn[0], DT
+                )
                 excitatory += (
                     projection.fan_in
                     * float(projection.weight.detach().mean())

@@ -141,15 +141,15 @@ class _Neurons:
         self, population: Population, dt: float, batch: int, like: Tensor, free: bool
     ) -> None:
         self.population = population
-        self.beta_m, self.betas = population.decays(dt)
-        self.potential = like.new_full((batch, *population.shape), population.u_init)
+        self.beta_m, self.betas = population.neuron.decays(dt)
+        self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
         self.free = self.potential if free else None
         self.spikes = self.counts = torch.zeros_like(self.potential)
-        self.currents = [torch.zeros_like(self.potential) for _ in population.tau_syn]
+        self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
     def update(self) -> None:
-        p = self.population
+        p = self.population.neuron
         if p.spiking:
             self.spikes = SuperSpike.apply(self.potential - p.theta, p.beta)
             self.counts = self.counts + self.spikes

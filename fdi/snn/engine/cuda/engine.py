@@ -100,7 +100,7 @@ def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
     )  # what is emitted in the last two steps reaches no readout
 
     def driven(population: Population) -> Tensor:
-        arrived: list[Tensor | None] = [None] * len(population.tau_syn)
+        arrived: list[Tensor | None] = [None] * len(population.neuron.tau_syn)
         for projection in network.afferents(population.name) if steps > 2 else ():
             if not projection.recurrent:
                 source = seen[projection.source]

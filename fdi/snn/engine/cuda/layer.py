@@ -27,8 +27,8 @@ from fdi.snn.projection import Projection
 
 def filters(population: Population, dt: float) -> list[tuple[float, float]]:
     """(beta_s, gain (1 - beta_m) sign) of each channel."""
-    beta_m, betas = population.decays(dt)
-    return [(beta, (1 - beta_m) * sign) for beta, sign in zip(betas, population.signs)]
+    beta_m, betas = population.neuron.decays(dt)
+    return [(beta, (1 - beta_m) * sign) for beta, sign in zip(betas, population.neuron.signs)]
 
 
 def powers(beta: float, delay: int, steps: int, like: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def drive(
     *shape] if it is the same in every step.
     """
     u = like.new_zeros(steps + 1, batch, *population.shape)
-    u[0] = population.u_init
+    u[0] = population.neuron.u_init
     for x, (beta, gain) in zip(arrived, filters(population, dt)):
         if x is not None:
             a = powers(beta, 2, steps, like)
@@ -69,14 +69,14 @@ def arrived_gradient(population: Population, dt: float, channel: int, d_TBN: Ten
 
 def integrate(readout: Population, dt: float, u: Tensor) -> Tensor:
     """U[t+1] of a population without reset, [T, B, *shape], for what `drive` returns."""
-    beta_m, _ = readout.decays(dt)
+    beta_m, _ = readout.neuron.decays(dt)
     u[1] += beta_m * u[0]
     return (powers(beta_m, 0, len(u) - 1, u) @ u[1:].flatten(1)).view_as(u[1:])
 
 
 def integrate_gradient(readout: Population, dt: float, d_TBN: Tensor) -> Tensor:
     """gD of a population without reset for the gradient of its potential after each step."""
-    beta_m, _ = readout.decays(dt)
+    beta_m, _ = readout.neuron.decays(dt)
     return (powers(beta_m, 0, len(d_TBN), d_TBN).T @ d_TBN.flatten(1)).view_as(d_TBN)
 
 
@@ -106,8 +106,10 @@ def scan(
                 current += link(spikes[link.source][t - 2].to(current.dtype))
             u[target][t + 1].add_(current, alpha=gain)
         for name, p in populations.items():
-            torch.gt(u[name][t], p.theta, out=spikes[name][t])
-            u[name][t + 1].add_(u[name][t], alpha=p.decays(dt)[0]).masked_fill_(spikes[name][t], 0)
+            torch.gt(u[name][t], p.neuron.theta, out=spikes[name][t])
+            u[name][t + 1].add_(u[name][t], alpha=p.neuron.decays(dt)[0]).masked_fill_(
+                spikes[name][t], 0
+            )
     return spikes
 
 
@@ -127,7 +129,9 @@ def adjoint(
     populations = {p.name: p for p in layer}
     alive = {p.name: spikes[p.name].logical_not().to(u[p.name].dtype) for p in layer}
     for name, p in populations.items():
-        g[name] *= u[name].sub_(p.theta).abs_().mul_(p.beta).add_(1).square_().reciprocal_()
+        g[name] *= (
+            u[name].sub_(p.neuron.theta).abs_().mul_(p.neuron.beta).add_(1).square_().reciprocal_()
+        )
     channels = [(key, group, torch.zeros_like(g[key[0]][0])) for key, group in by_channel(links)]
     steps = len(alive[layer[0].name])
     for t in range(steps - 1, 0, -1):
@@ -140,5 +144,5 @@ def adjoint(
                     source_gradient(link, populations[link.source].shape, current),
                 )
         for name, p in populations.items():
-            g[name][t].addcmul_(alive[name][t], g[name][t + 1], value=p.decays(dt)[0])
+            g[name][t].addcmul_(alive[name][t], g[name][t + 1], value=p.neuron.decays(dt)[0])
     return {name: a.mul_(g[name][1:]) for name, a in alive.items()}

@@ -114,7 +114,7 @@ def lay_out(network: Network) -> ConvLayout:
         values = dict(
             height=height, width=width, channels=channels, padded=padded, visible=first.shape[0], shift=(padded - 1).bit_length(),
             guard=guard, pool_x=first.pool,
-            pool_y=1 if len(first.shape) == 2 else first.pool, synapses=len(first.tau_syn),
+            pool_y=1 if len(first.shape) == 2 else first.pool, synapses=len(first.neuron.tau_syn),
             ring=3 if any(p.recurrent for (p, *_), _, _ in grouped[i]) else 1,
             size=height * width * padded, guarded=height * (width + 2 * guard) * padded, pooled=pooled_height * pooled_width * padded,
             size_at=sum(columns["size"]), guarded_at=sum(columns["guarded"]), pooled_at=sum(columns["pooled"]), first_link=len(links),

@@ -118,7 +118,7 @@ def lay_out(network: Network) -> Layout:
                 own_natural[channel] = natural_of[p.name, "own"] = natural
                 natural += size * p.units
         values = dict(
-            units=size, width=width, channels=len(layer[0].tau_syn), exc=border, rows=row, table_at=tables, own_at=tables + row * width,
+            units=size, width=width, channels=len(layer[0].neuron.tau_syn), exc=border, rows=row, table_at=tables, own_at=tables + row * width,
             recurrent_from=min((home[source][1] for source in own), default=size), own_natural=own_natural,
             state_at=sum(columns["width"]), count_at=sum(columns["units"]), direct=direct,
             collected_at=sum(n for n, one in zip(columns["rows"][1:], columns["direct"][1:]) if one < 0),
@@ -152,7 +152,8 @@ def constants(network: Network, dtype: np.dtype) -> np.ndarray:
     theta, beta, u_init.
     """
     rows = []
-    for p, *_ in (*network.layers, (network.readout,)):
+    for population, *_ in (*network.layers, (network.readout,)):
+        p = population.neuron
         beta_m, betas = p.decays(network.dt)
         gains = [sign * (1 - beta_m) for sign in p.signs]
         rows.append([beta_m, *[*gains, 0.0][:2], *(*betas, 0.0)[:2], p.theta, p.beta, p.u_init])
@@ -160,9 +161,9 @@ def constants(network: Network, dtype: np.dtype) -> np.ndarray:
 
 
 def check_layer(layer: tuple[Population, ...]) -> None:
-    same = {(p.tau_mem, p.tau_syn, p.signs, p.theta, p.beta, p.u_init) for p in layer}
+    same = {p.neuron for p in layer}
     names = ", ".join(p.name for p in layer)
-    if len(layer) > 2 or len(same) > 1 or len(layer[0].tau_syn) > 2:
+    if len(layer) > 2 or len(same) > 1 or len(layer[0].neuron.tau_syn) > 2:
         raise ValueError(
             f"CpuEngine computes layers of one or two populations with equal constants and at most "
             f"two channels, not {names}"
