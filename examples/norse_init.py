@@ -3,7 +3,7 @@ default, and not afterwards.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
-    pip install fdi norse
+    pip install fdi-snn norse
     python examples/norse_init.py
 """
 

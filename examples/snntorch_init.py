@@ -3,7 +3,7 @@ default, and not afterwards.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
-    pip install fdi snntorch
+    pip install fdi-snn snntorch
     python examples/snntorch_init.py
 """
 

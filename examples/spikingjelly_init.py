@@ -3,7 +3,7 @@ by default, and not afterwards.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
-    pip install fdi spikingjelly
+    pip install fdi-snn spikingjelly
     python examples/spikingjelly_init.py
 """
 

@@ -108,7 +108,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
             )
     except ImportError:
         raise ValueError(
-            f"{path} needs the package pyarrow; write .csv, or pip install pyarrow"
+            f"{path} needs the package pyarrow; write .csv, or pip install 'fdi-snn[export]'"
         ) from None
     print(f"{len(table)} rows: {path}")
 

@@ -29,7 +29,8 @@ def explain(error: Exception) -> str:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if extra := EXTRAS.get(error.missing_cfg_file):
             return (
-                f"this launcher needs a package that is not installed; pip install 'fdi[{extra}]'"
+                f"this launcher needs a package that is not installed; "
+                f"pip install 'fdi-snn[{extra}]'"
             )
         return (
             f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"

@@ -32,7 +32,7 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
         except RuntimeError as error:  # the file of the launcher is here, its plugin is not
             raise ValueError(
                 f"{error}; install what the head of conf/hydra/launcher says, as in pip install "
-                f"'fdi[ray]'"
+                f"'fdi-snn[ray]'"
             ) from None
         given = [_with_threads(cell, config.hydra.launcher) for cell in cells]
         size = (

@@ -19,5 +19,5 @@ def needs(package: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise DataError(
-            f"this data set needs {package} ({error}); install it with: pip install 'fdi[data]'"
+            f"this data set needs {package} ({error}); install it with: pip install 'fdi-snn[data]'"
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from fdi.track.probe_image import probe_image
 
-MISSING = "logger=tensorboard needs the package tensorboard: pip install 'fdi[tensorboard]'"
+MISSING = "logger=tensorboard needs the package tensorboard: pip install 'fdi-snn[tensorboard]'"
 
 
 @contextmanager

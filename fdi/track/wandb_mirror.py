@@ -11,7 +11,7 @@ from typing import Any
 
 from fdi.track.probe_image import probe_image
 
-MISSING = "logger=wandb needs the package wandb: pip install 'fdi[wandb]'"
+MISSING = "logger=wandb needs the package wandb: pip install 'fdi-snn[wandb]'"
 
 
 @contextmanager

@@ -140,6 +140,6 @@ def _forget_peak() -> float:
 
 def _version(library: str) -> str:
     try:
-        return version("fdi" if library == "reference" else library)
+        return version("fdi-snn" if library == "reference" else library)
     except PackageNotFoundError:
         return ""

@@ -162,6 +162,6 @@ def test_tensorboard(tmp_path):
 )
 def test_a_missing_package_is_one_line_with_the_remedy(tmp_path, mirror, name, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    needed = rf"logger={name} needs the package {name}: pip install 'fdi\[{name}\]'"
+    needed = rf"logger={name} needs the package {name}: pip install 'fdi-snn\[{name}\]'"
     with pytest.raises(ValueError, match=needed):
         mirror({}, tmp_path, 0).__enter__()
