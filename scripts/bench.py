@@ -18,7 +18,7 @@ from benchmark.workloads import WORKLOADS
 
 from fdi.analysis.results import own
 from fdi.figures import speed
-from fdi.figures.cli import draw
+from fdi.figures.catalogue import draw
 
 EPOCH = "epoch"
 

@@ -32,7 +32,7 @@ ALLOWED = {
     "run": {"build", "data", "init", "seeding", "snn", "track", "train"},
     "analysis": {"checks", "config", "track"},
     "figures": {"analysis", "checks"},
-    "cli": {"analysis", "checks", "conf", "config", "run", "track"},
+    "cli": {"analysis", "checks", "conf", "config", "data", "figures", "run", "track"},
 }
 FORBIDDEN = {
     "figures": {"torch"},

@@ -1,12 +1,12 @@
 """What learning curves add to the summary: how soon, how much on the way, and how often not at all.
 
-Columns, of the finished runs of a cell (accuracies are shares, of the validation split unless said
-otherwise):
+Columns, of the finished runs of a condition (accuracies are shares, of the validation split unless
+said otherwise):
 
     chance                  share of runs whose test accuracy is no better than guessing
     area                    area under the learning curve, a mean accuracy over the epochs of the
     task
-    target                  90 % of the highest mean accuracy (last epoch) of any cell with the
+    target                  90 % of the highest mean accuracy (last epoch) of any condition with the
     same data set and model
     epochs_to, reached      first epoch of the task with that accuracy, mean over the runs that
     get there, and how many these are
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.cells import cell_columns, cells
+from fdi.analysis.conditions import condition_columns, conditions
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import area, chance_share, epochs_to
 from fdi.analysis.table import summarize
@@ -33,9 +33,9 @@ def full(results: Results) -> pd.DataFrame:
     to summarize.
     """
     summary = summarize(results.runs)
-    columns = cell_columns(results.runs)
+    columns = condition_columns(results.runs)
     accuracies = _curves(results.curves)
-    members = [found[found["state"] == "done"] for _, found in cells(results.runs, columns)]
+    members = [found[found["state"] == "done"] for _, found in conditions(results.runs, columns)]
     last = [
         _mean(accuracies[path].iloc[-1] for path in found["path"] if path in accuracies)
         for found in members

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections import Counter
 
 import pandas as pd
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fdi.analysis.cells import LABELS, short_names, shown
+from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
+from fdi.track.state import STATES
 
+EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
+WIDTH = 200  # characters, where there is no terminal to fit
 CAPTION = (
     "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n "
     "seeds, bootstrap over pairs of equal seed"
@@ -26,6 +32,19 @@ LEARNING = (
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 NUMERIC = ("n", "mean", "sd", "95 %")
 NAMED = 3  # populations whose rates are shown one by one
+
+
+def print_summary(table: pd.DataFrame, summary: pd.DataFrame) -> None:
+    """The `summary` of a table of runs, and what is not in its statistics."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(rich_table(summary))
+    counts = Counter(table["state"])
+    states = ", ".join(f"{counts[state]} {state}" for state in (*STATES, "broken") if counts[state])
+    console.print(f"{len(table)} runs: {states}", highlight=False)
+    for run in table[table["state"] == "broken"].itertuples():
+        console.print(
+            f"broken: {run.path}: {run.error}", soft_wrap=True, markup=False, highlight=False
+        )
 
 
 def rich_table(summary: pd.DataFrame) -> Table:

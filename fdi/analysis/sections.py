@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from fdi.analysis.cells import LABELS, cell_columns, cells, short_names, shown
+from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.learning import full
 from fdi.analysis.results import Results
 
@@ -22,11 +22,11 @@ def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
     for (dataset, model), group in done.groupby(["dataset", "model"]):
         keys = [
             column
-            for column in cell_columns(group)
+            for column in condition_columns(group)
             if column not in LABELS and not column.startswith("init.")
         ]
         names = short_names(keys)
-        for values, members in cells(group, keys) if keys else [((), group)]:
+        for values, members in conditions(group, keys) if keys else [((), group)]:
             settings = [
                 f"{names[key]} = {shown(value)}"
                 for key, value in zip(keys, values)

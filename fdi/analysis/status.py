@@ -1,27 +1,13 @@
-"""`fdi-status`: how far the sweeps and single runs below results/ are."""
+"""What was asked for below results/: the sweeps and single runs, and their cells."""
 
 from __future__ import annotations
 
-import argparse
-import shlex
-import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from fdi.analysis.folders import directories
 from fdi.track.files import SWEEPS, read_json
-from fdi.track.state import STATES, command, last_line, progress
 
-WIDTH = 160  # characters, where there is no terminal to fit
-SHOWN = 20  # cells that stopped, listed one by one
-STOPPED = ("failed", "interrupted")
 ALONE = "single runs"
 
 
@@ -34,55 +20,6 @@ class Group:
     title: str
     command: str | None
     cells: dict[str, list[str] | None]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The console command; its exit code."""
-    parser = argparse.ArgumentParser(
-        "fdi-status",
-        description="How many cells are done, running, failed, interrupted and missing.",
-    )
-    parser.add_argument(
-        "experiments",
-        nargs="*",
-        metavar="experiment",
-        help="only these (default: all sweeps and single runs)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        help="folder with runs/ in it (default: results)",
-    )
-    parser.add_argument(
-        "--failed",
-        action="store_true",
-        help="print the commands that run the failed and interrupted cells again",
-    )
-    arguments = parser.parse_args(argv)
-    found = [
-        group
-        for group in groups(arguments.results)
-        if not arguments.experiments or group.title in arguments.experiments
-    ]
-    if not found:
-        what = " ".join(arguments.experiments) or "runs"
-        print(
-            f"fdi-status: no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes "
-            f"some",
-            file=sys.stderr,
-        )
-        return 1
-    states = {
-        directory: progress(Path(directory))
-        for directory in {directory for group in found for directory in group.cells}
-    }
-    if arguments.failed:
-        for line in dict.fromkeys(line for group in found for line in _again(group, states)):
-            print(line)
-    else:
-        _show(found, states)
-    return 0
 
 
 def groups(results: Path) -> list[Group]:
@@ -101,58 +38,3 @@ def groups(results: Path) -> list[Group]:
     planned = {directory for group in found for directory in group.cells}
     alone = {path: None for path, *_ in directories(results / "runs") if path not in planned}
     return [*found, Group(ALONE, None, alone)] if alone else found
-
-
-def _again(group: Group, states: dict[str, dict[str, Any]]) -> Iterator[str]:
-    for directory, overrides in group.cells.items():
-        if states[directory]["state"] in STOPPED:
-            line = (
-                command(Path(directory))
-                if overrides is None
-                else shlex.join(["fdi-run", *overrides])
-            )
-            yield line or f"# {directory}: no .hydra/overrides.yaml"
-
-
-def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = WIDTH
-    for group in found:
-        console.print(f"{group.title}: {group.command}" if group.command else group.title)
-        console.print(_table(group, states))
-    stopped = [
-        directory
-        for directory in dict.fromkeys(d for group in found for d in group.cells)
-        if states[directory]["state"] in STOPPED
-    ]
-    for directory in stopped[:SHOWN]:
-        status = states[directory]
-        reason = (
-            last_line(status.get("error"))
-            or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
-        )
-        console.print(f"{status['state']}  {directory}  {reason}")
-    if stopped[SHOWN:]:
-        console.print(f"and {len(stopped) - SHOWN} more")
-    if stopped:
-        console.print("fdi-status --failed prints the commands that run them again")
-
-
-def _table(group: Group, states: dict[str, dict[str, Any]]) -> Table:
-    """A row per data set, model and init; columns of states that no cell of the group is in are
-    left out.
-    """
-    counts: dict[tuple[str, ...], Counter[str]] = {}
-    for directory in group.cells:
-        counts.setdefault(Path(directory).parts[-4:-1], Counter())[states[directory]["state"]] += 1
-    total = sum(counts.values(), Counter())
-    shown = [state for state in STATES if total[state]]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=len(counts) > 1)
-    for column in ("dataset", "model", "init"):
-        table.add_column(column, overflow="fold")
-    for column, count in (("cells", total.total()), *((state, total[state]) for state in shown)):
-        table.add_column(column, str(count), justify="right")
-    for labels, row in counts.items():
-        table.add_row(*labels, str(row.total()), *(str(row[state] or "") for state in shown))
-    return table

@@ -1,4 +1,4 @@
-"""The summary: a row a cell, statistics over its seeds, the difference to a baseline, what was
+"""The summary: a row a condition, statistics over its seeds, the difference to a baseline, what was
 published.
 
 Columns (accuracies are shares, 0 to 1, on the test set):
@@ -16,8 +16,8 @@ Columns (accuracies are shares, 0 to 1, on the test set):
                                       95 % bootstrap interval, seeds
     published                         percent, source and circumstances, as text
 
-The baseline of a cell is the kaiming cell that agrees in all columns but those of `init`; without
-exactly one there is no difference.
+The baseline of a condition is the kaiming one that agrees in all columns but those of `init`;
+without exactly one there is no difference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.cells import UNTRAINED, cell_columns, cells
+from fdi.analysis.conditions import UNTRAINED, condition_columns, conditions
 from fdi.analysis.published import published
 from fdi.analysis.statistics import paired, summary
 
@@ -47,26 +47,26 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
         )
     if runs["state"].isin(UNTRAINED).all():
         raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
-    columns = cell_columns(runs)
+    columns = condition_columns(runs)
     measured = [ACCURACY, BEST, *(column for column in runs if column.startswith("rate/"))]
-    members = dict(cells(runs, columns))
+    members = dict(conditions(runs, columns))
     by_seed = {
-        cell: found[found["state"] == "done"].groupby("seed")[measured].mean()
-        for cell, found in members.items()
+        condition: found[found["state"] == "done"].groupby("seed")[measured].mean()
+        for condition, found in members.items()
     }
     baselines = _baselines(by_seed, columns)
     rows = [
         {
-            **dict(zip(columns, cell)),
-            **_counts(members[cell]),
-            **_statistics(by_seed[cell]),
+            **dict(zip(columns, condition)),
+            **_counts(members[condition]),
+            **_statistics(by_seed[condition]),
             **_versus(
-                by_seed[cell],
-                baselines.get(_partner(cell, columns), []) if cell[2] != BASELINE else [],
+                by_seed[condition],
+                baselines.get(_partner(condition, columns), []) if condition[2] != BASELINE else [],
             ),
-            "published": "; ".join(map(str, published(members[cell].iloc[0].to_dict()))),
+            "published": "; ".join(map(str, published(members[condition].iloc[0].to_dict()))),
         }
-        for cell in members
+        for condition in members
     ]
     return pd.DataFrame(rows)
 
@@ -109,12 +109,14 @@ def _baselines(
     by_seed: dict[tuple[Any, ...], pd.DataFrame], columns: Sequence[str]
 ) -> dict[tuple[Any, ...], list[pd.DataFrame]]:
     found: dict[tuple[Any, ...], list[pd.DataFrame]] = defaultdict(list)
-    for cell, accuracies in by_seed.items():
-        if cell[2] == BASELINE and len(accuracies):
-            found[_partner(cell, columns)].append(accuracies)
+    for condition, accuracies in by_seed.items():
+        if condition[2] == BASELINE and len(accuracies):
+            found[_partner(condition, columns)].append(accuracies)
     return found
 
 
-def _partner(cell: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:
-    """What a cell and its baseline have in common."""
-    return tuple(value for column, value in zip(columns, cell) if column.split(".")[0] != "init")
+def _partner(condition: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:
+    """What a condition and its baseline have in common."""
+    return tuple(
+        value for column, value in zip(columns, condition) if column.split(".")[0] != "init"
+    )

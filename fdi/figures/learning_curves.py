@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.cells import LABELS, cell_columns, cells, short_names, shown
+from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
 from fdi.figures import style
 from fdi.figures.sweeps import source, usual
@@ -44,23 +44,23 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
-        columns = cell_columns(group)
+        columns = condition_columns(group)
         named = [
             column
             for column in columns
             if column in LABELS[:2] or column.startswith(("dataset.", "model."))
         ]
-        for _, members in cells(group, named):
+        for _, members in conditions(group, named):
             others = [
                 column
                 for column in columns
                 if column not in named and column != "init" and not column.startswith("init.")
             ]
-            sets = [found for _, found in cells(members, others)] if others else [members]
+            sets = [found for _, found in conditions(members, others)] if others else [members]
             chosen = max(sets, key=lambda found: (found["init"].nunique(), len(found)))
             shown = [*named, "init", *(column for column in columns if column.startswith("init."))]
             page = _page(
-                chosen if sum(1 for _ in cells(chosen, shown)) <= MOST else usual(chosen),
+                chosen if sum(1 for _ in conditions(chosen, shown)) <= MOST else usual(chosen),
                 shown,
                 results.curves,
             )
@@ -105,7 +105,7 @@ def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> p
     curves.
     """
     parts: list[pd.DataFrame] = []
-    for values, members in cells(runs, columns):
+    for values, members in conditions(runs, columns):
         title, label = _names(dict(zip(columns, values)))
         lines = _line(_aligned(curves[curves["path"].isin(members["path"])]))
         if len(lines):
@@ -124,7 +124,7 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds of one cell; the long form of it."""
+    """Mean and standard deviation over the seeds of one condition; the long form of it."""
     parts = []
     for quantity in (
         column for column in metrics if column in TITLES or column.startswith("rate/")
@@ -141,13 +141,13 @@ def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _names(cell: Mapping[str, Any]) -> tuple[str, str]:
-    """Title of the page and label of the line of a cell: keys of the initialization go into the
-    label, all others into the title.
+def _names(condition: Mapping[str, Any]) -> tuple[str, str]:
+    """Title of the page and label of the line of a condition: keys of the initialization go into
+    the label, all others into the title.
     """
-    short = short_names(list(cell))
-    title, label = [cell["dataset"], cell["model"]], [cell["init"]]
-    for column, value in cell.items():
+    short = short_names(list(condition))
+    title, label = [condition["dataset"], condition["model"]], [condition["init"]]
+    for column, value in condition.items():
         if column not in LABELS and value is not None:
             (label if column.startswith("init.") else title).append(
                 f"{short[column]} = {shown(value)}"

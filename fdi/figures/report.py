@@ -20,7 +20,7 @@ from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results, own, reference
 from fdi.analysis.sections import sections
 from fdi.figures import style
-from fdi.figures.cli import FIGURES, draw, file_name, pages
+from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
 PIXELS = 105  # of a screen, for an inch of a figure
 STYLE = """

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fdi.analysis.results import Results
 from fdi.figures import learning_curves
-from fdi.figures.cli import FIGURES, draw, file_name
+from fdi.figures.catalogue import FIGURES, draw, file_name
 
 EPOCHS = 200  # of the paper
 HEAD = """# Gallery

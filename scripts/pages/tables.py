@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures.cli import FIGURES
+from fdi.figures.catalogue import FIGURES
 
 WIDE = {
     "depth": ("accuracy", "x", "{:g} layers"),
@@ -37,7 +37,7 @@ def _wide(page: pd.DataFrame, part: str, column: str, label: str) -> str:
     rows = page[page.get("part", page.get("quantity")) == part].dropna(subset=[column])
     if rows.empty:
         return ""
-    rows = rows.assign(cell=_cells(rows), row=[_state(row) for row in rows.to_dict("records")])
+    rows = rows.assign(cell=_accuracies(rows), row=[_state(row) for row in rows.to_dict("records")])
     wide = rows.pivot(index="row", columns=column, values="cell").fillna("")
     return markdown(wide.rename(columns=label.format).reset_index(names="init"))
 
@@ -50,7 +50,7 @@ def _long(page: pd.DataFrame, columns: dict[str, str]) -> str:
     shown = shown.map(
         lambda value: value if isinstance(value, str) else "-" if pd.isna(value) else f"{value:.2g}"
     )
-    return markdown(shown.assign(**{"test accuracy (%)": _cells(rows)}))
+    return markdown(shown.assign(**{"test accuracy (%)": _accuracies(rows)}))
 
 
 def _state(row: dict) -> str:
@@ -61,7 +61,7 @@ def _state(row: dict) -> str:
     )
 
 
-def _cells(rows: pd.DataFrame) -> list[str]:
+def _accuracies(rows: pd.DataFrame) -> list[str]:
     return [
         f"{row.mean:.1f}{'' if pd.isna(row.sd) else f' +- {row.sd:.1f}'} (n = {row.n})"
         for row in rows.itertuples()

@@ -7,10 +7,10 @@ import io
 import pandas as pd
 import pytest
 
-from fdi.analysis.cli import main
 from fdi.analysis.learning import full
 from fdi.analysis.results import own
 from fdi.analysis.sections import sections
+from fdi.cli.table import main
 
 
 @pytest.fixture

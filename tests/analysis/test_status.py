@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fdi.analysis.status import main
+from fdi.cli.status import main
 from fdi.track.files import write_json
 from fdi.track.lock import lock
 

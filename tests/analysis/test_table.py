@@ -7,8 +7,8 @@ import io
 import pandas as pd
 import pytest
 
-from fdi.analysis.cells import cell_columns, short_names, shown
 from fdi.analysis.collect import runs
+from fdi.analysis.conditions import condition_columns, short_names, shown
 from fdi.analysis.published import PUBLISHED, SOURCES, published
 from fdi.analysis.render import markdown, readable
 from fdi.analysis.statistics import paired, summary
@@ -92,7 +92,7 @@ def test_two_baselines_are_none(write_run, tmp_path):
 def test_a_key_that_goes_with_the_data_set_is_no_difference(write_run, tmp_path):
     write_run(dataset="randman", config={"trainer.epochs": 200})
     write_run(dataset="shd", config={"trainer.epochs": 100})
-    assert cell_columns(runs(tmp_path)) == ["dataset", "model", "init"]
+    assert condition_columns(runs(tmp_path)) == ["dataset", "model", "init"]
 
 
 def test_an_object_differs_by_its_target_not_by_its_arguments(write_run, tmp_path):
@@ -104,7 +104,7 @@ def test_an_object_differs_by_its_target_not_by_its_arguments(write_run, tmp_pat
         identity="00000002",
         config={"optimizer": {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.005}},
     )
-    assert cell_columns(runs(tmp_path)) == ["dataset", "model", "init", "optimizer._target_"]
+    assert condition_columns(runs(tmp_path)) == ["dataset", "model", "init", "optimizer._target_"]
 
 
 def test_words_and_numbers_in_one_column(write_run, tmp_path):

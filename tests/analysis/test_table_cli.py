@@ -7,7 +7,7 @@ import io
 import pandas as pd
 import pytest
 
-from fdi.analysis.cli import main
+from fdi.cli.table import main
 
 
 @pytest.fixture

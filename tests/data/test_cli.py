@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from fdi.data.cli import build, main
+from fdi.cli.data import build, main
 from fdi.data.sources import SOURCES
 
 
@@ -36,7 +36,7 @@ def test_list_says_what_is_here(capsys, tmp_path: Path):
 
 def test_starts_without_torch():
     code = (
-        "import sys, fdi.data.cli; print([name for name in ('torch', 'tonic', 'h5py', "
+        "import sys, fdi.cli.data; print([name for name in ('torch', 'tonic', 'h5py', "
         "'matplotlib') if name in sys.modules])"
     )
     assert (

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fdi.figures.cli import main
+from fdi.cli.figures import main
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(write_run, tmp_path, figure
 
 def test_neither_torch_nor_a_window_is_needed():
     code = (
-        "import sys, fdi.figures.cli; sys.exit(bool({'torch', 'matplotlib.pyplot'} & "
+        "import sys, fdi.cli.figures; sys.exit(bool({'torch', 'matplotlib.pyplot'} & "
         "set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

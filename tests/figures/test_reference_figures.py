@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fdi.analysis.results import own, reference
+from fdi.cli.figures import main
 from fdi.figures import report, speed
-from fdi.figures.cli import FIGURES, file_name, main, pages
+from fdi.figures.catalogue import FIGURES, file_name, pages
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")

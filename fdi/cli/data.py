@@ -191,7 +191,3 @@ def _here(name: str, root: Path) -> bool:
     return present(name, root) and (
         bool(SOURCES[name].archives) or module is None or find_spec(module) is not None
     )
-
-
-if __name__ == "__main__":
-    main()

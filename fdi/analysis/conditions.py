@@ -1,4 +1,4 @@
-"""Cells: runs that differ in their seed only."""
+"""Conditions: runs that differ in their seed only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LABELS = ("dataset", "model", "init")
 UNTRAINED = ("broken", "probed")
 
 
-def cell_columns(runs: pd.DataFrame) -> list[str]:
+def condition_columns(runs: pd.DataFrame) -> list[str]:
     """dataset, model, init and the config columns that differ between runs which one would take for
     repetitions otherwise.
 
@@ -34,11 +34,11 @@ def cell_columns(runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def cells(
+def conditions(
     runs: pd.DataFrame, columns: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """(values of `columns`, runs) of each cell in the order of these values, None where a key is
-    absent; UNTRAINED runs are in none.
+    """(values of `columns`, runs) of each condition in the order of these values, None where a key
+    is absent; UNTRAINED runs are in none.
     """
     readable = runs[~runs["state"].isin(UNTRAINED)]
     ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
@@ -62,7 +62,7 @@ def short_names(columns: Sequence[str]) -> dict[str, str]:
 
 
 def shown(value: Any) -> str:
-    """A value of a cell, short: true, null, 0.5, the class of a `_target_`."""
+    """A value of a condition, short: true, null, 0.5, the class of a `_target_`."""
     if value is None or isinstance(value, bool | np.bool_):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):

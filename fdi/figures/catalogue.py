@@ -1,0 +1,63 @@
+"""The figures by name, and how one of them is drawn to a file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib
+import pandas as pd
+
+from fdi.analysis.results import Results
+from fdi.figures import (
+    alpha,
+    calibrated,
+    dale,
+    depth,
+    gradients,
+    homeostasis,
+    learning_curves,
+    membrane,
+    regimes,
+    shallow,
+    snapshot,
+    speed,
+    style,
+)
+
+FIGURES: dict[str, ModuleType] = {
+    "membrane": membrane,
+    "regimes": regimes,
+    "shallow": shallow,
+    "gradients": gradients,
+    "depth": depth,
+    "learning_curves": learning_curves,
+    "homeostasis": homeostasis,
+    "alpha": alpha,
+    "dale": dale,
+    "calibrated": calibrated,
+    "snapshot": snapshot,
+    "speed": speed,
+}
+UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
+
+
+def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
+    """The pages of a figure, from the user's own runs where these are enough, and from the
+    reference.
+    """
+    return module.data(measured) | module.data(mine)
+
+
+def file_name(name: str, page: str) -> str:
+    return UNSAFE.sub("-", f"{name}_{page}" if page else name)
+
+
+def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
+    """Draw one page; the files written."""
+    with matplotlib.rc_context(style.RC):
+        figure, axes = style.page(module.panels(content), *module.SIZE)
+        module.draw(content, axes)
+        style.foot(figure, content["source"].iloc[0])
+        return style.save(figure, path)
