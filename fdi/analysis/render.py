@@ -20,8 +20,9 @@ from fdi.track.state import STATES
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 WIDTH = 200  # characters, where there is no terminal to fit
 CAPTION = (
-    "test accuracy in percent after the last epoch; 95 % intervals of the mean: t over n "
-    "seeds, bootstrap over pairs of equal seed"
+    "test accuracy in percent after the last epoch; 95 % intervals by Student's t, of means over "
+    "n seeds and of differences over n pairs of equal seed; better, worse, or undecided by Holm's "
+    "method over all comparisons of the table (95 %)"
 )
 LEARNING = (
     "at chance: share of runs no better than guessing; area: mean validation accuracy over the "
@@ -73,7 +74,7 @@ def markdown(summary: pd.DataFrame) -> str:
     """The summary as a markdown table with its notes below."""
     rows = readable(summary).replace("\n", " ", regex=True)
     bars = ["---:" if column in NUMERIC else "---" for column in rows]
-    lines = [" | ".join(cells) for cells in (list(rows), bars, *rows.itertuples(index=False))]
+    lines = [" | ".join(line) for line in (list(rows), bars, *rows.itertuples(index=False))]
     return "\n".join([*(f"| {line} |" for line in lines), "", notes(summary)])
 
 
@@ -168,8 +169,8 @@ def _soon(row: dict) -> str:
 
 
 def versus(row: dict) -> str:
-    """The difference to the baseline in points, its pairs, and its interval on a second line, of a
-    row of the summary.
+    """The difference to the baseline in points, the verdict, its pairs, and its interval on a
+    second line, of a row of the summary.
     """
     if pd.isna(row["versus"]):
         return ""
@@ -178,4 +179,5 @@ def versus(row: dict) -> str:
         if pd.isna(row["versus_low"])
         else f"\n({100 * row['versus_low']:+.1f}..{100 * row['versus_high']:+.1f})"
     )
-    return f"{100 * row['versus']:+.1f} n={row['versus_n']:.0f}{interval}"
+    word = f" {row['verdict']}," if row["verdict"] else ""
+    return f"{100 * row['versus']:+.1f}{word} n={row['versus_n']:.0f}{interval}"

@@ -8,12 +8,17 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     failed, partial                   runs that failed, and runs that are not finished; not part
     of the statistics
     accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 %
-    interval of the mean (t)
+    interval of the mean (Student's t, cut at 0 and 1)
     accuracy_best                     with the weights of the best validation epoch: mean
+    valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of kaiming over the seeds both have: mean,
-                                      95 % bootstrap interval, seeds
+                                      95 % interval (paired, Student's t), seeds
+    versus_p                          of that difference, by Holm's method over all comparisons of
+                                      the table
+    verdict                           better or worse than kaiming where versus_p < 0.05, else
+                                      undecided
     published                         percent, source and circumstances, as text
 
 The baseline of a condition is the kaiming one that agrees in all columns but those of `init`;
@@ -26,14 +31,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fdi.analysis.conditions import UNTRAINED, condition_columns, conditions
 from fdi.analysis.published import published
-from fdi.analysis.statistics import paired, summary
+from fdi.analysis.statistics import holm, paired, summary, verdict
 
 BASELINE = "kaiming"
-ACCURACY, BEST = "test_accuracy_last", "test_accuracy_best"
+ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
+VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
+LAST = ("versus_p", "verdict", "published")  # columns
 
 
 def summarize(runs: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +56,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["state"].isin(UNTRAINED).all():
         raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = condition_columns(runs)
-    measured = [ACCURACY, BEST, *(column for column in runs if column.startswith("rate/"))]
+    measured = [ACCURACY, BEST, VALID, *(column for column in runs if column.startswith("rate/"))]
     members = dict(conditions(runs, columns))
     by_seed = {
         condition: found[found["state"] == "done"].groupby("seed")[measured].mean()
@@ -68,7 +76,10 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
         }
         for condition in members
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table["versus_p"] = holm(table["versus_p"])
+    table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
+    return table[[*(column for column in table if column not in LAST), *LAST]]
 
 
 def _counts(runs: pd.DataFrame) -> dict[str, int]:
@@ -88,21 +99,21 @@ def _statistics(by_seed: pd.DataFrame) -> dict[str, float]:
     return {
         "accuracy": mean,
         "sd": sd,
-        "low": low,
-        "high": high,
+        "low": np.maximum(low, 0.0),
+        "high": np.minimum(high, 1.0),
         "accuracy_best": means[BEST],
+        "valid": means[VALID],
         **rates,
     }
 
 
 def _versus(by_seed: pd.DataFrame, baselines: list[pd.DataFrame]) -> dict[str, float]:
     if len(baselines) != 1:
-        return dict.fromkeys(("versus", "versus_low", "versus_high", "versus_n"), float("nan"))
+        return dict.fromkeys(VERSUS, float("nan"))
     common = by_seed.index.intersection(baselines[0].index)
-    n, mean, _, low, high = paired(
-        by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY]
-    )
-    return {"versus": mean, "versus_low": low, "versus_high": high, "versus_n": n}
+    found = paired(by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY])
+    low, high = np.maximum(found.low, -1.0), np.minimum(found.high, 1.0)
+    return dict(zip(VERSUS, (found.mean, low, high, found.n, found.p)))
 
 
 def _baselines(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from fdi.analysis.statistics import area, chance_share, epochs_to, paired, summary
+from fdi.analysis.statistics import area, chance_share, epochs_to, holm, paired, summary, verdict
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -37,25 +35,48 @@ def test_paired_mean_and_sd_are_those_of_the_differences():
     a, b = np.array([0.9, 0.8, 0.7]), np.array([0.5, 0.6, 0.3])
     found = paired(a, b)
     assert found[:3] == pytest.approx((3, (a - b).mean(), (a - b).std(ddof=1)))
-    assert found[3:] == pytest.approx(((a - b).min(), (a - b).max()))
 
 
-def test_bootstrap_agrees_with_all_resamples_there_are():
-    differences = np.array([0.02, 0.05, 0.11, 0.3, 0.31])
-    means = [np.mean(resample) for resample in product(differences, repeat=5)]
-    assert paired(differences, np.zeros(5))[3:] == pytest.approx(
-        np.quantile(means, [0.025, 0.975]), abs=0.005
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_paired_agrees_with_scipy(n):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(0.8, 0.1, n), rng.normal(0.75, 0.1, n)
+    found, expected = paired(a, b), stats.ttest_rel(a, b)
+    interval = expected.confidence_interval(0.95)
+    assert found[3:] == pytest.approx((interval.low, interval.high, expected.pvalue), rel=1e-9)
+
+
+def test_interval_of_few_pairs_covers_the_difference_in_95_percent_of_samples():
+    rng = np.random.default_rng(1)
+    found = [paired(rng.normal(0.5, 0.1, 3), rng.normal(0.4, 0.1, 3)) for _ in range(2000)]
+    assert np.mean([f.low <= 0.1 <= f.high for f in found]) == pytest.approx(0.95, abs=0.015)
+    assert all((f.low <= 0 <= f.high) == (f.p >= 0.05) for f in found)
+
+
+def test_holm():
+    np.testing.assert_allclose(
+        holm([0.01, np.nan, 0.04, 0.03, 0.005]), [0.03, np.nan, 0.06, 0.06, 0.02]
     )
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
+    assert holm([]).size == 0
 
 
-def test_bootstrap_depends_on_the_seed_alone():
-    a, b = np.arange(7.0), np.zeros(7)
-    assert paired(a, b) == paired(a, b)
-    assert paired(a**2, b, seed=0) != paired(a**2, b, seed=3)
+def test_holm_keeps_the_chance_of_any_false_verdict():
+    rng = np.random.default_rng(2)
+    false = [np.any(holm(rng.uniform(size=8)) < 0.05) for _ in range(4000)]
+    assert np.mean(false) == pytest.approx(0.05, abs=0.012)
+
+
+def test_verdicts():
+    assert verdict(0.1, 0.049) == "better"
+    assert verdict(-0.1, 0.049) == "worse"
+    assert verdict(0.1, 0.05) == "undecided"
+    assert verdict(0.1, np.nan) == ""
 
 
 def test_constant_differences_have_an_interval_of_no_width():
-    assert paired([0.9, 0.7], [0.8, 0.6])[1:] == pytest.approx((0.1, 0.0, 0.1, 0.1))
+    assert paired([0.9, 0.7], [0.8, 0.6])[1:] == pytest.approx((0.1, 0.0, 0.1, 0.1, 0.0))
+    assert paired([0.1, 0.1], [0.1, 0.1]).p == 1, "two networks that guess alike"
 
 
 def test_one_pair_has_no_interval():

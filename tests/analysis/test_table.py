@@ -9,7 +9,7 @@ import pytest
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns, short_names, shown
-from fdi.analysis.published import PUBLISHED, SOURCES, published
+from fdi.analysis.published import PUBLISHED, SOURCES, depth, published
 from fdi.analysis.render import markdown, readable
 from fdi.analysis.statistics import paired, summary
 from fdi.analysis.table import summarize
@@ -37,7 +37,7 @@ def row(table: pd.DataFrame, **values: object) -> pd.Series:
     return table.iloc[0]
 
 
-def test_statistics_of_a_cell(both):
+def test_statistics_of_a_condition(both):
     fluct = row(summarize(both), init="fluct")
     assert (fluct["n"], fluct["failed"], fluct["partial"]) == (3, 1, 1)
     assert tuple(fluct[["accuracy", "sd", "low", "high"]]) == pytest.approx(summary(FLUCT)[1:])
@@ -53,11 +53,13 @@ def test_difference_uses_the_seeds_both_have(both):
     assert tuple(fluct[["versus", "versus_low", "versus_high"]]) == pytest.approx(
         (expected.mean, expected.low, expected.high)
     )
+    assert (fluct["versus_p"], fluct["verdict"]) == (pytest.approx(expected.p), "better")
     assert kaiming["n"] == 4
+    assert kaiming["verdict"] == ""
     assert pd.isna(kaiming["versus"])
 
 
-def test_only_differing_columns_make_cells(write_run, tmp_path):
+def test_only_differing_columns_make_conditions(write_run, tmp_path):
     for sigma_u in (0.5, 1.0):
         write_run(
             "fluct",
@@ -80,6 +82,30 @@ def test_baseline_has_the_same_config_but_for_init(write_run, tmp_path):
     table = summarize(runs(tmp_path))
     assert row(table, init="fluct", trainer__epochs=20)["versus"] == pytest.approx(0.3)
     assert row(table, init="fluct", trainer__epochs=200)["versus"] == pytest.approx(0.2)
+
+
+def test_verdicts_hold_for_all_comparisons_of_a_table_together(write_run, tmp_path):
+    others = [f"other{i}" for i in range(9)]
+    for seed, more in enumerate((0.02, 0.03, 0.04)):
+        write_run("kaiming", seed, 0.5)
+        for init in ("fluct", *others):
+            write_run(init, seed, 0.5 + more)
+    table = summarize(runs(tmp_path))
+    assert set(table.loc[table["init"] != "kaiming", "verdict"]) == {"undecided"}
+    assert row(table, init="fluct")["versus_low"] > 0, "alone it would be better"
+    alone = runs(tmp_path)
+    alone = summarize(alone[~alone["init"].isin(others)])
+    assert row(alone, init="fluct")["verdict"] == "better"
+
+
+def test_intervals_of_accuracies_end_at_0_and_1(write_run, tmp_path):
+    for seed, accuracy in enumerate((0.9, 1.0)):
+        write_run("fluct", seed, accuracy)
+        write_run("kaiming", seed, 1 - accuracy)
+    table = summarize(runs(tmp_path))
+    assert row(table, init="fluct")[["low", "high"]].between(0, 1).all()
+    assert row(table, init="kaiming")[["low", "high"]].between(0, 1).all()
+    assert row(table, init="fluct")["versus_high"] == 1
 
 
 def test_two_baselines_are_none(write_run, tmp_path):
@@ -114,7 +140,7 @@ def test_words_and_numbers_in_one_column(write_run, tmp_path):
     assert sorted(table["nu"]) == ["-", "15.8", "auto"]
 
 
-def test_runs_of_one_seed_in_one_cell_count_once(write_run, tmp_path):
+def test_runs_of_one_seed_in_one_condition_count_once(write_run, tmp_path):
     write_run("fluct", 0, 0.4, identity="00000001")
     write_run("fluct", 0, 0.6, identity="00000002")
     write_run("fluct", 1, 0.9)
@@ -122,7 +148,7 @@ def test_runs_of_one_seed_in_one_cell_count_once(write_run, tmp_path):
     assert (found["n"], found["accuracy"]) == (2, pytest.approx(0.7))
 
 
-def test_broken_runs_are_in_no_cell(write_run, tmp_path):
+def test_broken_runs_are_in_no_condition(write_run, tmp_path):
     write_run("fluct", 0, 0.9)
     (write_run("fluct", 1, 0.1) / "result.json").write_text("{")
     assert row(summarize(runs(tmp_path)), init="fluct")["accuracy"] == 0.9
@@ -142,13 +168,24 @@ def test_published_values_stand_beside_ours_with_their_source(both):
 
 
 def test_several_published_values_keep_their_tags(write_run, tmp_path):
-    write_run(dataset="shd", model="conv_recurrent")
+    for layers in (3, 7):
+        rates = {f"h{i}": 8.0 for i in range(1, layers + 1)}
+        key = {"model.depth": layers}
+        write_run(
+            dataset="shd", model="conv_recurrent", rates=rates, identity=f"{layers:08x}", config=key
+        )
     table = readable(summarize(runs(tmp_path)))
-    assert table["published"].tolist() == ["83.5 +- 1.5 [P]\n82.7 [K]\n80.9 +- 1.2 [2]"]
+    assert table["published"].tolist() == ["83.5 +- 1.5 [P]\n82.7 [K]", "80.9 +- 1.2 [2]"]
 
 
-def test_published_values_need_the_same_sigma_u_and_epochs():
+def test_excitatory_and_inhibitory_neurons_are_one_layer():
+    assert depth({"rate/e1": 8.0, "rate/i1": 9.0, "rate/h2": float("nan"), "n": 1}) == 1
+
+
+def test_published_values_need_the_same_sigma_u_epochs_and_depth():
     run = {"dataset": "randman", "model": "dense", "init": "fluct", "trainer.epochs": 200}
+    run |= {"rate/h1": 8.0, "rate/h2": float("nan")}
+    assert published(run | {"init.sigma_u": 1.0, "rate/h2": 8.0}) == []
     assert len(published(run | {"init.sigma_u": 1.0})) == 1
     assert published(run | {"init.sigma_u": 0.5}) == []
     assert published(run | {"init.sigma_u": 1.0, "trainer.epochs": 20}) == []
@@ -163,7 +200,7 @@ def test_readable_text(both):
     assert fluct["95 %"] == "90.0..100.0"
     assert fluct["rates (Hz)"] == "h1 9.0"
     assert fluct["not finished"] == "1 failed\n1 partial"
-    assert fluct["minus kaiming"] == "+40.0 n=3\n(+37.0..+45.0)"
+    assert fluct["minus kaiming"] == "+40.0 better, n=3\n(+29.2..+50.8)"
 
 
 def test_rates_of_many_populations_are_a_range(write_run, tmp_path):
@@ -177,7 +214,7 @@ def test_markdown_has_equal_columns_and_names_the_sources(both):
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
     assert text.endswith(
-        "published, percent: 96.3 [K] one run, 1 x 128, 200 epochs; [K] the authors' notebooks"
+        "published, percent: 96.3 [K] one run, 200 epochs; [K] the authors' notebooks"
     )
 
 

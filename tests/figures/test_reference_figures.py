@@ -94,7 +94,7 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     )
     assert "viewport" in page
     assert "Missing: needs a simulation." in page
-    assert "<td>+40.0 n=2\n(+40.0..+40.0)</td>" in page
+    assert "<td>+40.0 better, n=2\n(+40.0..+40.0)</td>" in page
     assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
 
 
