@@ -131,8 +131,11 @@ def input_rate(data: Dataset, net: Network) -> float:
 
 
 def _instantiate(node: DictConfig, **arguments: Any) -> Any:
-    """Hydra's instantiate, whose errors are those of the called function."""
+    """What the node's `_target_` makes of its values and of `arguments`, which Hydra must not see:
+    it turns dataclasses into dicts.
+    """
     try:
-        return instantiate(node, **arguments, _convert_="all")
+        make = instantiate(node, _partial_=True, _convert_="all")
     except InstantiationException as error:
         raise (error.__cause__ or error) from None
+    return make(**arguments)

@@ -70,7 +70,13 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
 
     if config.probe == "only":
         write_record(
-            directory, 0, data.checksum, config.device, seed=config.seed, engine=config.engine.name
+            directory,
+            0,
+            data.checksum,
+            config.device,
+            seed=config.seed,
+            engine=config.engine.name,
+            data=data.form(),
         )
         _initialize(config, data, network, engine, phases[-1].objective, directory, console)
         return {}
@@ -82,6 +88,7 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
         config.device,
         seed=config.seed,
         engine=config.engine.name,
+        data=data.form(),
     )
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
@@ -210,7 +217,7 @@ def _test(
 
     last = best = test()
     if progress.best_epoch != progress.epoch:
-        network.load_state_dict(progress.best_weights)
+        network.load_weights(progress.best_weights)
         best = test()
     rates = activity(last, data.steps * data.dt)
     return {

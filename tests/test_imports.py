@@ -30,9 +30,10 @@ ALLOWED = {
     "train": {"data", "seeding", "snn", "track"},
     "build": {"data", "init", "snn", "train", "track"},
     "run": {"build", "data", "init", "seeding", "snn", "track", "train"},
+    "trained": {"build", "config", "snn", "track"},
     "analysis": {"checks", "config", "track"},
     "figures": {"analysis", "checks"},
-    "cli": {"analysis", "checks", "conf", "config", "data", "figures", "run", "track"},
+    "cli": {"analysis", "checks", "conf", "config", "data", "figures", "run", "track", "trained"},
 }
 FORBIDDEN = {
     "figures": {"torch"},

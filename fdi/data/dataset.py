@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,15 @@ class Dataset:
     @property
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    def form(self) -> dict[str, Any]:
+        """What a network is built for, beside its config: shape of a sample, classes, steps, dt."""
+        return {
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "steps": self.steps,
+            "dt": self.dt,
+        }
 
     @cached_property
     def nu(self) -> float | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
@@ -55,6 +57,22 @@ class Network(nn.Module):
         names = {population.name for layer in layers for population in layer}
         projections = [projection for projection in self.projections if projection.target in names]
         return Network(self.input_shape, layers, self.readout, projections, self.dt)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights, in the memory of the network, by projection, such as "input->h1"."""
+        return {projection.name: projection.weight.detach() for projection in self.projections}
+
+    @torch.no_grad()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what `weights()` of an equal network gave; raises ValueError, and changes
+        nothing, where names or shapes differ.
+        """
+        shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+        own = {name: tuple(weight.shape) for name, weight in self.weights().items()}
+        if shapes != own:
+            raise ValueError(f"weights {shapes} do not fit a network of {own}")
+        for projection in self.projections:
+            projection.weight.copy_(weights[projection.name])
 
     @torch.no_grad()
     def constrain(self) -> None:

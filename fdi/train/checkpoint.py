@@ -15,11 +15,11 @@ from fdi.train.fit import Progress
 def save(
     path: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Write weights, optimizer and progress; a kill at any moment leaves the old file or the new
-    one.
+    """Write weights by name, optimizer and progress; a kill at any moment leaves the old file
+    or the new one.
     """
     state = {
-        "network": network.state_dict(),
+        "weights": network.weights(),
         "optimizer": optimizer.state_dict(),
         "progress": asdict(progress),
     }
@@ -30,6 +30,6 @@ def save(
 def load(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
     """Read what `save` wrote into `network` and `optimizer`; returns the progress."""
     state = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
+    network.load_weights(state["weights"])
     optimizer.load_state_dict(state["optimizer"])
     return Progress(**state["progress"])

@@ -197,9 +197,7 @@ def _remember_best(
         validation is None or progress.accuracy > progress.best_accuracy
     ):
         progress.best_epoch, progress.best_accuracy = progress.epoch, progress.accuracy
-        progress.best_weights = {
-            name: weight.detach().clone() for name, weight in network.state_dict().items()
-        }
+        progress.best_weights = {name: weight.clone() for name, weight in network.weights().items()}
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

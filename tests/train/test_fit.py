@@ -10,6 +10,7 @@ from fdi.init.fluct import Fluct
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dale, dense
 from fdi.snn.objective import LowerBound, UpperBound
+from fdi.train import checkpoint
 from fdi.train.fit import Diverged, Progress, fit
 from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
@@ -176,3 +177,15 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data)
     first, second = seen.values()
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0], first[len(first) // 2])
+
+
+def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
+    network, other = build(dense, data), build(dense, data, sigma_u=0.5)
+    optimizer = SMORMS3(network.parameters())
+    checkpoint.save(tmp_path / "last.pt", network, optimizer, Progress(epoch=3))
+    weights = torch.load(tmp_path / "last.pt", weights_only=True)["weights"]
+    assert list(weights) == ["input->h1", "h1->readout"]
+    assert checkpoint.load(tmp_path / "last.pt", other, SMORMS3(other.parameters())).epoch == 3
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters()))
+    with pytest.raises(ValueError, match=r"weights .* do not fit a network of \{'input->h1'"):
+        other.load_weights({"input->h2": weights["input->h1"]})

@@ -1,0 +1,70 @@
+"""A run after training: its network with its weights, its config and its metrics."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from fdi import build
+from fdi.snn.network import Network
+from fdi.track.files import CHECKPOINT, RESULT, read_json
+from fdi.track.record import RECORD
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left behind.
+
+    `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
+    `metrics`: a row an epoch. `result`: the content of result.json, None while training goes on.
+    """
+
+    directory: Path
+    network: Network
+    config: DictConfig
+    metrics: pd.DataFrame
+    result: dict[str, Any] | None
+
+
+def load(directory: Path, weights: str = "last") -> Trained:
+    """The run in `directory`, with its weights after the "last" epoch or the "best" validation
+    epoch; nothing is written. Raises ValueError for what is not a trained run.
+    """
+    if weights not in ("last", "best"):
+        raise ValueError(f"weights = {weights!r} must be 'last' or 'best'")
+    record = read_json(directory / RECORD)
+    if not record or not (directory / CHECKPOINT).exists():
+        raise ValueError(
+            f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
+            f"<init>/seed=<n>-<id>"
+        )
+    config = OmegaConf.load(directory / ".hydra" / "config.yaml")
+    network = build.network(
+        OmegaConf.merge(config, {"device": "cpu"}), SimpleNamespace(**record["run"]["data"])
+    )
+    network.load_weights(_weights(directory / CHECKPOINT, weights))
+    return Trained(
+        directory,
+        network,
+        config,
+        pd.read_csv(directory / "metrics.csv"),
+        read_json(directory / RESULT),
+    )
+
+
+def _weights(path: Path, which: str) -> dict[str, torch.Tensor]:
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        last, best = state["weights"], state["progress"]["best_weights"]
+    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}); run it again") from None
+    if which == "best" and best is None:
+        raise ValueError(f"{path}: no epoch of the task yet; use weights='last'")
+    return last if which == "last" else best

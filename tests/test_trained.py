@@ -1,0 +1,65 @@
+"""A trained run is an object again: the same network, config and metrics."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fdi
+from fdi import build
+from fdi.cli.run import main
+from fdi.snn.engine.reference import ReferenceEngine
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    """Two epochs of a small network."""
+    results = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = [
+            "fdi-run",
+            f"paths.results={results}",
+            "engine=reference",
+            "dataset.samples=20",
+            "model.hidden=8",
+            "model.depth=2",
+            "trainer.epochs=2",
+            "threads=1",
+        ]
+        patch.setattr(sys, "argv", arguments)
+        with suppress(SystemExit):
+            main()
+    (found,) = results.glob("runs/*/*/*/*")
+    return found
+
+
+def test_a_loaded_run_tests_as_it_did(directory):
+    run = fdi.load(directory)
+    assert list(run.network.weights()) == ["input->h1", "h1->h2", "h2->readout"]
+    assert list(run.metrics["epoch"]) == [1, 2]
+    assert run.config.seed == run.result["seed"] == 0
+    test = build.dataset(run.config).test
+    inputs, labels = test.batch(np.arange(len(test)), None)
+    outcome = ReferenceEngine().evaluate(
+        run.network, inputs, labels, build.training_phases(run.config)[-1].objective
+    )
+    assert outcome.correct / outcome.samples == run.result["test_accuracy_last"]
+    assert outcome.task / outcome.samples == pytest.approx(run.result["test_loss_last"], rel=1e-5)
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(directory):
+    last, best = fdi.load(directory), fdi.load(directory, "best")
+    same = all(map(torch.equal, last.network.parameters(), best.network.parameters()))
+    assert same == (last.result["best_epoch"] == 2)
+
+
+def test_what_is_no_trained_run_is_one_line(directory, tmp_path):
+    with pytest.raises(ValueError, match="holds no trained run; give a folder"):
+        fdi.load(tmp_path)
+    with pytest.raises(ValueError, match="weights = 'first' must be 'last' or 'best'"):
+        fdi.load(directory, "first")
