@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import Dataset
 from fdi.init import baselines, fluct
+from fdi.snn.engine import Engine
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
@@ -66,7 +67,7 @@ def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
     return hidden if choice == "same" else READOUT_INITS[choice]()
 
 
-def engine(config: DictConfig) -> Any:
+def engine(config: DictConfig) -> Engine:
     name, device = config.engine.name, config.device
     if config.threads is not None:
         torch.set_num_threads(config.threads)

@@ -63,6 +63,7 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     data = build.dataset(config)
     network = build.network(config, data)
     engine = build.engine(config)
+    engine.check(network)
     console.print(f"engine {config.engine.name}, device {config.device}", highlight=False)
     optimizer = build.optimizer(config, network)
     phases = build.training_phases(config)

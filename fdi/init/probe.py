@@ -35,7 +35,7 @@ def probe(
     `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the theory has
     it; `mean`, `sigma`,
     `sigma_neurons`: with reset. `rate` in Hz; `silent`, `saturated`: shares of neurons without a
-    spike, and with more than half of the highest possible rate 1/(2 dt); `grad`: norm of the
+    spike, and with more than half of the highest possible rate; `grad`: norm of the
     gradient of the objective, by surrogate, of all afferent weights. A last row has the `grad` of
     the readout.
     """
@@ -70,7 +70,9 @@ def probe(
                 "sigma_neurons": float(moments.mean.std(correction=0)),
                 "rate": rates[population.name],
                 "silent": float((per_neuron == 0).double().mean()),
-                "saturated": float((per_neuron > 0.25 / network.dt).double().mean()),
+                "saturated": float(
+                    (per_neuron > 0.5 * population.neuron.highest_rate(network.dt)).double().mean()
+                ),
                 "grad": _gradient_norm(afferents),
             }
         )

@@ -9,8 +9,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and variance of each neuron's potential over time and samples, [*shape]: with reset as
-    simulated, and free of reset.
+    """Mean and variance of each neuron's potential over time and samples, [*shape]: as simulated,
+    and free of reset and adaptation.
 
     The spread of the theory, sigma_u, is the root of the mean over neurons of `free_variance`.
     """
@@ -28,8 +28,8 @@ class Activity:
 
     `readout`: [T, B, classes]. `counts`: spikes of each hidden population summed over time, [B,
     *shape]. On demand, by population name, [T, B, *shape]: `spikes`, `potentials`, and `free`, the
-    potential that the same input current would cause without reset (what the theory describes); and
-    `moments` of the potentials, which need no traces.
+    potential that the same input current would cause without reset and adaptation (what the theory
+    describes); and `moments` of the potentials, which need no traces.
     """
 
     readout: Tensor

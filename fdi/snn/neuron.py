@@ -3,7 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+Reset = Literal["zero", "subtract"]
+Surrogate = Literal["superspike", "triangle", "sigmoid", "boxcar"]
+
+
+class Slope(NamedTuple):
+    """A surrogate derivative dS/dU as a function of V = U - theta (a tensor) and its steepness
+    beta; `beta`: the published steepness.
+    """
+
+    beta: float
+    of: Callable[[Any, float], Any]
+
+
+SLOPES: dict[str, Slope] = {
+    # 1 / (beta |V| + 1)^2 [Zenke & Ganguli 2018; beta: Rossbroich et al. 2022, authors' code]
+    "superspike": Slope(20.0, lambda v, beta: 1 / (beta * v.abs() + 1.0) ** 2),
+    # max(0, 1 - beta |V|) [Esser et al. 2016, Bellec et al. 2018]
+    "triangle": Slope(1.0, lambda v, beta: (1 - beta * v.abs()).clamp(min=0)),
+    # beta s (1 - s), s = 1 / (1 + exp(-beta V)) [Zenke & Vogels 2021]
+    "sigmoid": Slope(10.0, lambda v, beta: beta * (beta * v).sigmoid() * (-beta * v).sigmoid()),
+    # beta where |V| <= 1 / (2 beta), else 0 [Wu et al. 2018, Kaiser et al. 2020]
+    "boxcar": Slope(1.0, lambda v, beta: (beta * v.abs() <= 0.5).to(v.dtype) * beta),
+}
 
 
 @dataclass(frozen=True)
@@ -12,60 +38,170 @@ class Neuron:
     discrete time).
 
         I_c[t+1] = beta_s,c I_c[t] + X_c[t],   beta_s,c = exp(-dt / tau_syn[c])
-        U[t+1] = (beta_m U[t] + (1 - beta_m) sum_c sign_c I_c[t]) (1 - S[t])
-        S[t] = H(U[t] - theta),   beta_m = exp(-dt / tau_mem)
+        U[t+1] = (beta_m U[t] + D[t]) (1 - S[t])          with reset "zero"
+        U[t+1] = beta_m (U[t] - theta S[t]) + D[t]        with reset "subtract"
+        D[t] = (1 - beta_m) sum_c sign_c I_c[t],   beta_m = exp(-dt / tau_mem)
+        S[t] = H(U[t] - theta)
 
     X_c[t] is what the afferent projections of synaptic channel c delivered in step t - 1. One
     channel is the usual LIF neuron; two channels with signs (+1, -1) are the current-based neuron
-    of Dale networks. A neuron that does not spike is a readout.
+    of Dale networks. A neuron that does not spike is a readout. No gradient flows through the
+    reset.
 
-    Times in seconds, potentials in units where U_rest = 0. `beta`: steepness of the surrogate
-    derivative 1 / (beta |U - theta| + 1)^2. `u_init`: potential at the start of a trial.
-    Raises ValueError for a constant that is not positive.
+    Times in seconds, potentials in units where U_rest = 0. `surrogate` and its steepness `beta`:
+    dS/dU, one of SLOPES. `u_init`: potential at the start of a trial.
+    Raises ValueError for a constant that is not positive, and for an unknown reset or surrogate.
     """
 
     tau_mem: float = 20e-3
     tau_syn: tuple[float, ...] = (10e-3,)
     signs: tuple[int, ...] = (1,)
     theta: float = 1.0
+    reset: Reset = "zero"
+    surrogate: Surrogate = "superspike"
     beta: float = 20.0
     u_init: float = 0.0
     spiking: bool = True
 
     def __post_init__(self) -> None:
-        for symbol, value in (
-            ("tau_mem", self.tau_mem),
-            *(("tau_syn", tau) for tau in self.tau_syn),
-            ("theta", self.theta),
-            ("beta", self.beta),
-        ):
-            if not 0 < value < math.inf:
-                raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
+        _positive(tau_mem=self.tau_mem, theta=self.theta, beta=self.beta)
+        for tau in self.tau_syn:
+            _positive(tau_syn=tau)
         if len(self.signs) != len(self.tau_syn):
             raise ValueError(
                 f"neuron: {len(self.signs)} signs for {len(self.tau_syn)} synaptic channels; give "
                 f"one each"
             )
+        for key, value, known in (
+            ("reset", self.reset, Reset.__args__),
+            ("surrogate", self.surrogate, SLOPES),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"neuron: {key} = {value} is unknown; choose one of {', '.join(known)}"
+                )
 
     def decays(self, dt: float) -> tuple[float, tuple[float, ...]]:
         """(beta_m, (beta_s of each channel)) for a time step `dt` in seconds."""
         return math.exp(-dt / self.tau_mem), tuple(math.exp(-dt / tau) for tau in self.tau_syn)
+
+    def highest_rate(self, dt: float) -> float:
+        """Hz; a reset to zero takes a step."""
+        return (0.5 if self.reset == "zero" else 1.0) / dt
 
     def under_dale(self, tau_inh: float) -> Neuron:
         """The same neuron with a second, inhibitory channel of time constant `tau_inh` in s."""
         return replace(self, tau_syn=(self.tau_syn[0], tau_inh), signs=(1, -1))
 
 
+@dataclass(frozen=True)
+class ALIF(Neuron):
+    """A LIF neuron with an adaptation current that its spikes feed (the authors' library).
+
+        A[t+1] = beta_a A[t] + S[t-1],   beta_a = exp(-dt / tau_ada)
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] - a A[t])
+
+    `tau_ada` in seconds; `a`: strength, at least 0.
+    """
+
+    tau_ada: float = 100e-3
+    a: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(tau_ada=self.tau_ada)
+        if not 0 <= self.a < math.inf:
+            raise ValueError(f"neuron: a = {self.a} must be at least 0 and finite")
+
+
+@dataclass(frozen=True)
+class AdLIF(Neuron):
+    """A LIF neuron whose adaptation current is fed by its potential and its spikes (Bittar &
+    Garner 2022; there reset is "subtract", -1 <= a <= 1, 0 <= b <= 2).
+
+        A[t+1] = beta_w A[t] + (1 - beta_w) a U[t] + b S[t],   beta_w = exp(-dt / tau_w)
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] - A[t])
+
+    `tau_w` in seconds; `a`: coupling to the potential, above -1 (below it runs away); `b`: jump by
+    a spike.
+    """
+
+    tau_w: float = 120e-3
+    a: float = 0.1
+    b: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(tau_w=self.tau_w)
+        if not -1 < self.a < math.inf:
+            raise ValueError(f"neuron: a = {self.a} must be above -1 and finite")
+        if not 0 <= self.b < math.inf:
+            raise ValueError(f"neuron: b = {self.b} must be at least 0 and finite")
+
+
 def lif(
-    *, tau_mem: float = 20e-3, tau_syn: float = 10e-3, theta: float = 1.0, beta: float = 20.0
+    *,
+    tau_mem: float = 20e-3,
+    tau_syn: float = 10e-3,
+    theta: float = 1.0,
+    reset: Reset = "zero",
+    surrogate: Surrogate = "superspike",
+    beta: float | None = None,
 ) -> Neuron:
-    """The leaky integrate-and-fire neuron of the paper; times in seconds."""
-    return Neuron(tau_mem, (tau_syn,), theta=theta, beta=beta)
+    """The leaky integrate-and-fire neuron of the paper; times in seconds, `beta`: None takes the
+    published steepness of the surrogate.
+    """
+    return Neuron(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, _steepness(surrogate, beta))
+
+
+def alif(
+    *,
+    tau_mem: float = 20e-3,
+    tau_syn: float = 10e-3,
+    theta: float = 1.0,
+    reset: Reset = "zero",
+    surrogate: Surrogate = "superspike",
+    beta: float | None = None,
+    tau_ada: float = 100e-3,
+    a: float = 0.1,
+) -> ALIF:
+    """The authors' adaptive neuron, otherwise as `lif`."""
+    beta = _steepness(surrogate, beta)
+    return ALIF(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_ada=tau_ada, a=a)
+
+
+def adlif(
+    *,
+    tau_mem: float = 20e-3,
+    tau_syn: float = 10e-3,
+    theta: float = 1.0,
+    reset: Reset = "subtract",
+    surrogate: Surrogate = "superspike",
+    beta: float | None = None,
+    tau_w: float = 120e-3,
+    a: float = 0.1,
+    b: float = 0.2,
+) -> AdLIF:
+    """The adaptive neuron of Bittar & Garner (2022), otherwise as `lif`."""
+    beta = _steepness(surrogate, beta)
+    return AdLIF(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_w=tau_w, a=a, b=b)
 
 
 def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:
     """The leaky integrator of a readout, which never spikes; times in seconds."""
     return Neuron(tau_mem, (tau_syn,), u_init=u_init, spiking=False)
+
+
+def _steepness(surrogate: str, beta: float | None) -> float:
+    if beta is None:
+        return SLOPES[surrogate].beta if surrogate in SLOPES else 1.0  # Neuron refuses the others
+    return beta
+
+
+def _positive(**constants: float) -> None:
+    for symbol, value in constants.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
 
 
 LIF = lif()

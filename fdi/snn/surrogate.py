@@ -1,23 +1,23 @@
-"""The spike and its surrogate derivative."""
+"""The spike and its surrogate derivative, for autograd."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from fdi.snn.neuron import SLOPES
 
-class SuperSpike(torch.autograd.Function):
-    """S = H(V), with the surrogate derivative dS/dV = 1 / (beta |V| + 1)^2; V = U - theta (Zenke &
-    Ganguli 2018).
-    """
+
+class Spike(torch.autograd.Function):
+    """S = H(V), V = U - theta, with the derivative `SLOPES[surrogate]` of steepness beta."""
 
     @staticmethod
-    def forward(ctx, v: Tensor, beta: float) -> Tensor:
+    def forward(ctx, v: Tensor, surrogate: str, beta: float) -> Tensor:
         ctx.save_for_backward(v)
-        ctx.beta = beta
+        ctx.surrogate, ctx.beta = surrogate, beta
         return (v > 0).to(v.dtype)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
-        return grad / (ctx.beta * v.abs() + 1.0) ** 2, None
+        return grad * SLOPES[ctx.surrogate].of(v, ctx.beta), None, None

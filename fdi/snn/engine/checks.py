@@ -1,13 +1,52 @@
-"""What an engine refuses before it computes: indices that would read or write elsewhere."""
+"""What an engine refuses before it computes: neurons that it does not know, and indices that would
+read or write elsewhere.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from fdi.inputs import Events, Input
 from fdi.snn.network import Network
+from fdi.snn.neuron import Neuron
+
+
+@dataclass(frozen=True)
+class Computes:
+    """The neurons that an engine called `engine` computes; those of a readout are always `Neuron`
+    without spikes.
+    """
+
+    engine: str
+    kinds: tuple[type[Neuron], ...]
+    resets: tuple[str, ...]
+    surrogates: tuple[str, ...]
+
+
+def check_neurons(network: Network, computes: Computes) -> None:
+    """ValueError if the network has a neuron that the engine does not compute."""
+    for population in network.hidden:
+        neuron = population.neuron
+        for what, value, known in (
+            ("kind", type(neuron), computes.kinds),
+            ("reset", neuron.reset, computes.resets),
+            ("surrogate", neuron.surrogate, computes.surrogates),
+            ("spiking", neuron.spiking, (True,)),
+        ):
+            if value not in known:
+                value = value.__name__.lower() if what == "kind" else value
+                raise ValueError(
+                    f"engine={computes.engine} does not compute neurons of {what} {value} "
+                    f"(population {population.name}); use engine=reference"
+                )
+    if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
+        raise ValueError(
+            f"engine={computes.engine} computes a readout of leaky integrators only; use "
+            f"engine=reference"
+        )
 
 
 def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:

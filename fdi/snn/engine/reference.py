@@ -11,11 +11,12 @@ from torch.nn.functional import max_pool1d, max_pool2d
 
 from fdi.inputs import Constant, Input
 from fdi.snn.activity import Activity, Moments
+from fdi.snn.engine.reference_neurons import STEPS, reset
 from fdi.snn.network import INPUT, Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
-from fdi.snn.surrogate import SuperSpike
+from fdi.snn.surrogate import Spike
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
@@ -26,6 +27,9 @@ class ReferenceEngine:
     """One update a time step for every population, all differentiated by autograd (the reset is
     detached).
     """
+
+    def check(self, network: Network) -> None:
+        """Every kind of network is computed."""
 
     @torch.no_grad()
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
@@ -140,25 +144,26 @@ class _Neurons:
     def __init__(
         self, population: Population, dt: float, batch: int, like: Tensor, free: bool
     ) -> None:
-        self.population = population
+        self.population, self.dt = population, dt
         self.beta_m, self.betas = population.neuron.decays(dt)
         self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
         self.free = self.potential if free else None
         self.spikes = self.counts = torch.zeros_like(self.potential)
+        self.step, states = STEPS[type(population.neuron)]
+        self.state = (self.spikes,) * states
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
     def update(self) -> None:
-        p = self.population.neuron
-        if p.spiking:
-            self.spikes = SuperSpike.apply(self.potential - p.theta, p.beta)
+        n, u = self.population.neuron, self.potential
+        if n.spiking:
+            self.spikes = Spike.apply(u - n.theta, n.surrogate, n.beta)
             self.counts = self.counts + self.spikes
-        drive = (1 - self.beta_m) * sum(
-            sign * current for sign, current in zip(p.signs, self.currents)
-        )
-        self.potential = (self.beta_m * self.potential + drive) * (1 - self.spikes.detach())
+        current = sum(sign * current for sign, current in zip(n.signs, self.currents))
+        drive, self.state = self.step(n, self.dt, u, self.spikes, current, self.state)
+        self.potential = reset(n, self.dt, u, self.spikes, drive)
         if self.free is not None:
-            self.free = self.beta_m * self.free + drive
+            self.free = self.beta_m * self.free + (1 - self.beta_m) * current
         self.currents = [
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)

@@ -12,7 +12,7 @@ import torch
 
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
-from fdi.snn.engine.checks import check_input, check_labels
+from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons
 from fdi.snn.engine.cpu.dense.chunk import add_up
 from fdi.snn.engine.cpu.dense.plan import constants
 from fdi.snn.engine.cpu.loss import in_numbers
@@ -20,10 +20,13 @@ from fdi.snn.engine.cpu.memory import Memory
 from fdi.snn.engine.cpu.signal import signal
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
+from fdi.snn.neuron import Neuron
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+
+_COMPUTES = Computes("cpu", kinds=(Neuron,), resets=("zero",), surrogates=("superspike",))
 
 _CHUNKS = 8
 """A batch is cut into at least this many chunks, if it has enough samples, so that threads have
@@ -63,6 +66,10 @@ class CpuEngine:
         )
         self._memories: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
 
+    def check(self, network: Network) -> None:
+        """ValueError, one line, if the engine does not compute this network."""
+        self._memory(network)
+
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Readout and spike counts; anything to `record` is left to the reference engine, which
         keeps all traces.
@@ -98,9 +105,7 @@ class CpuEngine:
         the gradients.
         """
         dtype = _DTYPES[network.projections[0].weight.dtype]
-        memory = self._memories.get(network)
-        if memory is None:
-            memory = self._memories[network] = Memory(network)
+        memory = self._memory(network)
         layout, program = memory.layout, memory.program
         batch, steps, classes = len(inputs), inputs.steps, network.readout.units
         labels = np.require(labels, np.int64, ("C", "W"))
@@ -148,6 +153,12 @@ class CpuEngine:
                 program.drive_gradient(layout, x.values, d_current, gradients[0])
             program.unpack(layout, gradients[0])
         return results
+
+    def _memory(self, network: Network) -> Memory:
+        if network not in self._memories:
+            check_neurons(network, _COMPUTES)
+            self._memories[network] = Memory(network)
+        return self._memories[network]
 
     def _share(self, calls: list[tuple]) -> None:
         """Run the calls (function, *arguments) in the pool and wait for all."""

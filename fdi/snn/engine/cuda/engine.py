@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
-from fdi.snn.engine.checks import check_input, check_labels
+from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons
 from fdi.snn.engine.cuda.layer import (
     adjoint,
     arrived_gradient,
@@ -25,16 +25,23 @@ from fdi.snn.engine.cuda.product import pool, source_gradient, unpool, weight_gr
 from fdi.snn.engine.cuda.signal import signal
 from fdi.snn.engine.reference import ReferenceEngine, score
 from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import Neuron
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
+
+_COMPUTES = Computes("cuda", kinds=(Neuron,), resets=("zero",), surrogates=("superspike",))
 
 
 class CudaEngine:
     """Plain torch with a backward pass by hand, on the device and in the precision of the
     weights.
     """
+
+    def check(self, network: Network) -> None:
+        """ValueError, one line, if the engine does not compute this network."""
+        check_neurons(network, _COMPUTES)
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Readout and spike counts; anything to `record` is left to the reference engine, which
@@ -91,6 +98,7 @@ class Trial:
 @torch.no_grad()
 def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
     """All layers from the input up; `keep` the potentials for the backward pass."""
+    check_neurons(network, _COMPUTES)
     x, steps, batch = signal(network, inputs), inputs.steps, len(inputs)
     like = network.projections[0].weight
     seen, spikes, potentials = (

@@ -1,0 +1,179 @@
+"""Each kind of neuron follows its published equations, and an engine computes it or refuses."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.inputs import Frames
+from fdi.snn.engine.cpu import CpuEngine
+from fdi.snn.engine.cuda import CudaEngine
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.models import conv, dense
+from fdi.snn.network import Network
+from fdi.snn.neuron import SLOPES, AdLIF, Neuron, adlif, alif, lif
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.population import Population
+
+DT, STEPS = 2e-3, 25
+OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(1.0, 4.0))
+ENGINES = {"cpu": lambda: CpuEngine(threads=1), "cuda": CudaEngine}
+KINDS = {"lif": lif(), "alif": alif(), "adlif": adlif()}
+
+
+def draw(network: Network, seed: int = 0) -> Network:
+    generator = torch.Generator().manual_seed(seed)
+    for projection in network.double().projections:
+        with torch.no_grad():
+            weight = torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64)
+            projection.weight.copy_(8 * weight / projection.fan_in**0.5)
+    return network
+
+
+def spikes(shape: tuple[int, ...], samples: int = 2) -> Frames:
+    rng = np.random.default_rng(0)
+    return Frames((rng.random((samples, STEPS, *shape)) < 0.2).astype(np.uint8))
+
+
+def outputs(engine, network: Network, x: Frames) -> list[np.ndarray]:
+    """Readout and gradients."""
+    readout = engine.simulate(network, x).readout.numpy()
+    engine.step(network, x, np.arange(len(x)) % 3, OBJECTIVE)
+    return [readout, *(p.weight.grad.numpy().copy() for p in network.projections)]
+
+
+def small(neuron: Neuron) -> Network:
+    return dense((6,), 3, STEPS, DT, neuron, hidden=[7, 5], recurrent=True)
+
+
+def by_hand(n: Neuron, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(U[t+1], S[t]) for the current I[t] into one neuron, step by step from the equations."""
+    beta_m, u, a, before = np.exp(-DT / n.tau_mem), 0.0, 0.0, 0.0
+    potentials, spikes = [], []
+    for i in current:
+        s = float(u > n.theta)
+        if type(n) is AdLIF:
+            beta_w = np.exp(-DT / n.tau_w)
+            d, a = (1 - beta_m) * (i - a), beta_w * a + (1 - beta_w) * n.a * u + n.b * s
+        elif hasattr(n, "tau_ada"):
+            d, a = (1 - beta_m) * (i - n.a * a), np.exp(-DT / n.tau_ada) * a + before
+        else:
+            d = (1 - beta_m) * i
+        u = (beta_m * u + d) * (1 - s) if n.reset == "zero" else beta_m * (u - n.theta * s) + d
+        before = s
+        potentials.append(u)
+        spikes.append(s)
+    return np.array(potentials), np.array(spikes)
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_neuron_follows_its_equations(kind, reset):
+    n = replace(KINDS[kind], reset=reset)
+    network = dense((1,), 3, 120, DT, n, hidden=[1]).double()
+    with torch.no_grad():
+        network.projections[0].weight.fill_(1.7)
+    x = (np.random.default_rng(0).random((1, 120, 1)) < 0.6).astype(np.uint8)
+    current, i = [], 0.0
+    for t in range(120):
+        current.append(i)
+        i = np.exp(-DT / n.tau_syn[0]) * i + (1.7 * x[0, t - 1, 0] if t else 0.0)
+    activity = ReferenceEngine().simulate(network, Frames(x), record=("spikes", "potentials"))
+    potentials, fired = by_hand(n, np.array(current))
+    assert fired.sum() > 10
+    np.testing.assert_array_equal(activity.spikes["h1"][:, 0, 0].numpy(), fired)
+    np.testing.assert_allclose(activity.potentials["h1"][:, 0, 0].numpy(), potentials, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_surrogates_have_their_published_shape(name):
+    v = torch.linspace(-1.0, 1.0, 4001, dtype=torch.float64)
+    for beta in (2.0, 5.0):
+        slope = SLOPES[name].of(v, beta)
+        np.testing.assert_allclose(slope, slope.flip(0), atol=1e-12)
+        peak, area = {
+            "superspike": (1.0, 2 / beta * (1 - 1 / (beta + 1))),
+            "triangle": (1.0, 1 / beta),
+            "sigmoid": (beta / 4, np.tanh(beta / 2)),
+            "boxcar": (beta, 1.0),
+        }[name]
+        assert float(slope[2000]) == pytest.approx(peak)
+        assert float(torch.trapezoid(slope, v)) == pytest.approx(area, rel=5e-3)
+
+
+@pytest.mark.parametrize("changes", [{"reset": "one"}, {"surrogate": "line"}, {"beta": 0.0}])
+def test_unknown_choices_are_refused(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        lif(**changes)
+
+
+CHANGES = {
+    "tau_mem": 15e-3,
+    "tau_syn": (7e-3,),
+    "signs": (-1,),
+    "theta": 0.8,
+    "reset": "subtract",
+    "surrogate": "triangle",
+    "beta": 11.0,
+    "u_init": 0.3,
+    "spiking": False,
+    "tau_ada": 50e-3,
+    "tau_w": 50e-3,
+    "a": 0.7,
+    "b": 0.9,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_field_of_a_neuron_changes_the_numbers_or_is_refused(engine, kind):
+    base, x = KINDS[kind], spikes((6,))
+    for field in fields(base):
+        change = CHANGES[field.name]
+        if getattr(base, field.name) == change:
+            change = "zero"
+        changed = draw(small(replace(base, **{field.name: change})))
+        wanted = outputs(ReferenceEngine(), changed, x)
+        assert any(
+            not np.allclose(a, b)
+            for a, b in zip(wanted, outputs(ReferenceEngine(), draw(small(base)), x))
+        ), field.name
+        agrees_or_refuses(ENGINES[engine](), changed, x, wanted)
+
+
+def refuses(engine, network: Network) -> bool:
+    try:
+        engine.check(network)
+    except ValueError:
+        return True
+    return False
+
+
+def agrees_or_refuses(engine, network: Network, x: Frames, wanted: list[np.ndarray]) -> None:
+    if refuses(engine, network):
+        with pytest.raises(ValueError, match=r"^[^\n]* use engine=reference$"):
+            engine.step(network, x, np.zeros(len(x), dtype=np.int64), OBJECTIVE)
+        return
+    for a, b in zip(outputs(engine, network, x), wanted):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * max(1e-30, np.abs(b).max()))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
+    def build(**changes) -> Network:
+        given = dict(filters=[4], kernel=3, padding=1, pool=2) | changes
+        return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), **given))
+
+    x = spikes((2, 6, 6))
+    different = {
+        "name": build(),
+        "shape": build(filters=[5]),
+        "neuron": draw(conv((2, 6, 6), 3, STEPS, DT, adlif(), filters=[4], pool=2)),
+        "pool": build(pool=3),
+    }
+    assert set(different) == {field.name for field in fields(Population)}
+    for network in different.values():
+        agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
