@@ -4,8 +4,10 @@ standard library; no torch.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,8 +113,13 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 
 def prepare(config: DictConfig) -> DictConfig:
-    """The configuration a run sees: checked, `engine.name: auto` decided, interpolations resolved,
-    without Hydra's own node.
+    """The configuration a run sees: `settings` with closed keys."""
+    return OmegaConf.create(settings(config), flags={"struct": True})
+
+
+def settings(config: DictConfig) -> dict[str, Any]:
+    """The values of a run: checked, `engine.name: auto` decided, interpolations resolved, without
+    Hydra's own node.
 
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
     out of range or of a wrong type.
@@ -127,17 +134,17 @@ def prepare(config: DictConfig) -> DictConfig:
         problems += complaints("logger.mirror", values["logger"]["mirror"])
     if problems:
         raise ValueError(problems[0])
-    return OmegaConf.create(values, flags={"struct": True})
+    return values
 
 
-def run_id(config: DictConfig) -> str:
+def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     """First 8 hex digits of the SHA-256 of the configuration without the keys of
     `identity.exclude`.
 
     The order of keys does not matter, and whole floats count as integers: 1 and 1.0 are the same
     run.
     """
-    values = _plain(config)
+    values = _plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     for key in values["identity"]["exclude"]:
         *path, last = key.split(".")
         node = values
@@ -148,21 +155,22 @@ def run_id(config: DictConfig) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
-def run_name(config: DictConfig) -> str:
+def run_name(config: DictConfig | Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>/seed=<n>-<id>."""
-    options = [str(config.name[group]).replace("/", "-") for group in ("dataset", "model", "init")]
-    return "/".join([*options, f"seed={config.seed}-{run_id(config)}"])
+    names = config["name"]
+    options = [str(names[group]).replace("/", "-") for group in ("dataset", "model", "init")]
+    return "/".join([*options, f"seed={config['seed']}-{run_id(config)}"])
 
 
-def run_directory(config: DictConfig) -> Path:
+def run_directory(config: DictConfig | Mapping[str, Any]) -> Path:
     """Where a run keeps its files."""
-    return Path(config.paths.results) / "runs" / run_name(config)
+    return Path(config["paths"]["results"]) / "runs" / run_name(config)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(
-        OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True
-    )
+    if "hydra" in config:
+        config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    values = OmegaConf.to_container(config, resolve=True)
     engine = values["engine"]
     if engine["name"] == "auto":
         engine["name"] = AUTO_ENGINE.get(values["device"], "auto")

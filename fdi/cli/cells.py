@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
+from fdi.cli.compose import CONFIG_MODULE, Composer, composer
 from fdi.cli.errors import missing_key
-from fdi.config import prepare, run_directory
-
-CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
+from fdi.config import run_directory
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: the overrides that single it out, without Hydra's own; its configuration, its
-    directory.
-    """
+    """One run: the overrides that single it out, without Hydra's own; its values, its directory."""
 
     overrides: tuple[str, ...]
-    config: DictConfig
+    values: dict[str, Any]
     directory: Path
 
+    @cached_property
+    def config(self) -> DictConfig:
+        """The values with dots between keys."""
+        return OmegaConf.create(self.values, flags={"struct": True})
 
-def compose_cells(arguments: Namespace) -> list[Cell]:
+
+def compose_cells(
+    arguments: Namespace, watch: Callable[[Cell, int], None] = lambda cell, total: None
+) -> list[Cell]:
     """The cells of the parsed command line `arguments`, in its order, each once and its
-    configuration checked.
+    configuration checked. `watch` gets each when it is composed, and how many there are at most.
 
     With --multirun: the product of the sweeps on the command line and in `hydra.sweeper.params`,
     the command line winning. A key with a dot in it counts for the cells that have it (kaiming has
@@ -46,41 +51,29 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
         raise ValueError(f"--config-dir {arguments.config_dir} is not a folder")
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         if arguments.multirun:
-            return _sweep(arguments)
-        cell = _cell(arguments, tuple(arguments.overrides))
+            return _sweep(arguments, watch)
+        cell = _cell(composer(arguments), tuple(arguments.overrides))
         if not arguments.cfg:
             _refuse_one_of_many(cell)
+        watch(cell, 1)
         return [cell]
 
 
-def compose_config(arguments: Namespace, overrides: list[str] | tuple[str, ...]) -> DictConfig:
-    """The configuration with Hydra's own node, for `overrides` in place of those in `arguments`;
-    needs an initialized Hydra.
-    """
-    folder = (
-        [f"hydra.searchpath=[file://{Path(arguments.config_dir).absolute()}]"]
-        if arguments.config_dir
-        else []
-    )
-    try:
-        return compose(
-            arguments.config_name or CONFIG_NAME,
-            overrides=[*folder, *overrides],
-            return_hydra_config=True,
-        )
-    except ValueError as error:  # Hydra's own, for model=3, does not say where
-        raise ValueError(f"{' '.join(overrides)}: {error}") from None
-
-
 def compose_sweep(arguments: Namespace) -> DictConfig:
-    """What the cells of a sweep have in common: the overrides with one value, as far as the default
-    options have their keys.
+    """What the cells of a sweep have in common, with Hydra's own node; needs an initialized
+    Hydra.
     """
+    return composer(arguments).whole(common(arguments))
+
+
+def common(arguments: Namespace) -> list[str]:
+    """The overrides with one value, as far as the default options have their keys."""
     parsed = OverridesParser.create().parse_overrides(arguments.overrides)
     overrides = [override.input_line for override in parsed if not override.is_sweep_override()]
     while True:
         try:
-            return compose_config(arguments, overrides)
+            composer(arguments).whole(overrides)
+            return overrides
         except ConfigCompositionException as error:
             kept = [override for override in overrides if _key(override) != missing_key(error)]
             if kept == overrides:
@@ -88,22 +81,37 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
             overrides = kept
 
 
-def _sweep(arguments: Namespace) -> list[Cell]:
+def _sweep(arguments: Namespace, watch: Callable[[Cell, int], None]) -> list[Cell]:
+    compose = composer(arguments)
+    combinations = list(_product(arguments))
+    lacking = _lacking(arguments, compose, combinations)
     cells: dict[tuple[str, ...], Cell] = {}
-    lacking: dict[tuple[str, ...], set[str]] = defaultdict(
-        set
-    )  # options -> keys that configurations with these options lack
+    for overrides in combinations:
+        lacks = lacking[compose.options(overrides)]
+        kept = tuple(override for override in overrides if _key(override) not in lacks)
+        if kept not in cells:
+            cells[kept] = _cell(compose, kept)
+            watch(cells[kept], len(combinations))
+    return list({cell.directory: cell for cell in cells.values()}.values())
+
+
+def _lacking(
+    arguments: Namespace, compose: Composer, combinations: list[list[str]]
+) -> dict[tuple[str, ...], set[str]]:
+    """Options -> the keys on the command line that configurations with these options lack."""
+    lacking: dict[tuple[str, ...], set[str]] = {}
     errors = {}
-    for overrides in _product(arguments):
-        lacks = lacking[tuple(override for override in overrides if "." not in _key(override))]
-        while (
-            kept := tuple(override for override in overrides if _key(override) not in lacks)
-        ) not in cells:
+    for overrides in combinations:
+        if (options := compose.options(overrides)) in lacking:
+            continue
+        lacks = lacking[options] = set()
+        while True:
             try:
-                cells[kept] = _cell(arguments, kept)
+                compose.settings([word for word in overrides if _key(word) not in lacks])
+                break
             except ConfigCompositionException as error:
                 key = missing_key(error)
-                if key not in map(_key, kept):
+                if key is None or key in lacks or key not in map(_key, overrides):
                     raise
                 lacks.add(key)
                 errors[key] = error
@@ -113,7 +121,7 @@ def _sweep(arguments: Namespace) -> list[Cell]:
             key in given or key.split(".")[0] not in given
         ):
             raise error
-    return list({cell.directory: cell for cell in cells.values()}.values())
+    return lacking
 
 
 def _product(arguments: Namespace) -> Iterator[list[str]]:
@@ -147,16 +155,14 @@ def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def _cell(arguments: Namespace, overrides: tuple[str, ...]) -> Cell:
-    composed = compose_config(arguments, overrides)
-    HydraConfig.instance().set_config(composed)
-    config = prepare(composed)
+def _cell(composer: Composer, overrides: tuple[str, ...]) -> Cell:
+    values = composer.settings(overrides)
     own = tuple(
         override
         for override in overrides
         if not override.lstrip("+~").startswith(("hydra.", "hydra/"))
     )
-    return Cell(own, config, run_directory(config))
+    return Cell(own, values, run_directory(values))
 
 
 def _refuse_one_of_many(cell: Cell) -> None:

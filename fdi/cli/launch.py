@@ -9,12 +9,12 @@ from typing import Any
 
 from hydra import initialize_config_module
 from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from fdi.cli.cells import CONFIG_MODULE, Cell, compose_sweep
+from fdi.cli.cells import Cell, compose_sweep
+from fdi.cli.compose import CONFIG_MODULE, composer
 
 
 def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
@@ -26,7 +26,7 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_sweep(arguments)
-        context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+        context = HydraContext(composer(arguments), Callbacks(config))
         try:
             launcher = Plugins.instance().instantiate_launcher(context, task, config)
         except RuntimeError as error:  # the file of the launcher is here, its plugin is not
@@ -52,7 +52,7 @@ def _with_threads(cell: Cell, launcher: DictConfig) -> list[str]:
     threads = _threads(launcher)
     return (
         [*cell.overrides]
-        if threads is None or cell.config.threads is not None
+        if threads is None or cell.values["threads"] is not None
         else [*cell.overrides, f"threads={threads}"]
     )
 
