@@ -21,6 +21,7 @@ from fdi.snn.objective import LowerBound, UpperBound
 from fdi.snn.psp import constant_input_rate
 from fdi.train.homeostasis import Phase, phases
 
+_THREADS = torch.get_num_threads()
 READOUT_INITS = {
     "fluct": fluct.Fluct,
     "kaiming": baselines.Kaiming,
@@ -34,13 +35,30 @@ def dataset(config: DictConfig) -> Dataset:
     return _instantiate(config.dataset, seed=config.seed)
 
 
-def network(config: DictConfig, data: Dataset) -> Network:
-    if config.device == "cuda" and not torch.cuda.is_available():
+def device(config: DictConfig) -> torch.device:
+    """Where weights and activity live."""
+    if config.device == "cpu":
+        return torch.device("cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not found:
         raise ValueError(
-            "device = cuda: PyTorch finds no CUDA device here; use device=cpu, or install a "
-            "PyTorch that fits your driver"
+            f"device = {config.device}: PyTorch finds no CUDA device here; use device=cpu, or "
+            f"install a PyTorch that fits your driver"
         )
-    built = _instantiate(
+    chosen = torch.device(config.device)
+    if (chosen.index or 0) >= found:
+        raise ValueError(
+            f"device = {config.device}: there are {found} CUDA devices here, the last is "
+            f"cuda:{found - 1}"
+        )
+    return chosen
+
+
+def network(config: DictConfig, data: Dataset) -> Network:
+    """The architecture, on the CPU; weights are drawn there, so that a seed means the same ones on
+    every device.
+    """
+    return _instantiate(
         config.model,
         neuron=_instantiate(config.neuron),
         input_shape=data.shape,
@@ -48,7 +66,6 @@ def network(config: DictConfig, data: Dataset) -> Network:
         steps=data.steps,
         dt=data.dt,
     )
-    return built.to(config.device)
 
 
 def strategy(config: DictConfig) -> Any:
@@ -68,12 +85,13 @@ def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
 
 
 def engine(config: DictConfig) -> Engine:
-    name, device = config.engine.name, config.device
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    if name != "reference" and name != device:
+    """The engine of a run. Sums of torch depend on its threads, so it has one, but in the engine
+    whose identity they belong to.
+    """
+    name, kind = config.engine.name, config.device.partition(":")[0]
+    if name != "reference" and name != kind:
         raise ValueError(
-            f"engine={name} does not run on device={device}; use engine={device} or "
+            f"engine={name} does not run on device={config.device}; use engine={kind} or "
             f"engine=reference"
         )
     if name != "cpu" and config.engine.checkpoint != "none":
@@ -81,7 +99,7 @@ def engine(config: DictConfig) -> Engine:
             f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with "
             f"engine={name}; leave it out"
         )
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = True, False
+    torch.set_num_threads(config.threads if name == "reference" else 1)
     if name == "reference":
         return ReferenceEngine()
     if name == "cuda":
@@ -89,7 +107,12 @@ def engine(config: DictConfig) -> Engine:
     from fdi.snn.engine.cpu.engine import CpuEngine  # Numba: only where it is used
 
     windows = "auto" if config.engine.checkpoint == "auto" else 1
-    return CpuEngine(config.threads, windows=windows, memory=config.engine.memory)
+    return CpuEngine(threads(config), windows=windows, memory=config.engine.memory)
+
+
+def threads(config: DictConfig) -> int:
+    """Of the run: all that torch found, unless the number is given."""
+    return _THREADS if config.threads is None else config.threads
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:

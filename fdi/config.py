@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,13 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from fdi import devices
 from fdi.checks import complaints, out_of_range
 
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
+AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
+DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
+"""Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
 
 
 def _number(least: float) -> Any:
@@ -54,7 +59,7 @@ class Trainer:
 class Engine:
     name: str = _one_of("auto", "cpu", "cuda", "reference")
     checkpoint: str = _one_of("none", "auto")
-    memory: float = _number(0)
+    memory: float | None = _number(0)
 
 
 @dataclass
@@ -103,7 +108,7 @@ class Config:
     readout_init: str = _one_of(
         "auto", "same", "fluct", "kaiming", "xavier", "pytorch", "orthogonal"
     )
-    device: str = _one_of("cpu", "cuda")
+    device: str = _one_of("cpu", "cuda", "auto")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")
     dry_run: bool = MISSING
@@ -118,7 +123,7 @@ def prepare(config: DictConfig) -> DictConfig:
 
 
 def settings(config: DictConfig) -> dict[str, Any]:
-    """The values of a run: checked, `engine.name: auto` decided, interpolations resolved, without
+    """The values of a run: checked, what is auto decided, interpolations resolved, without
     Hydra's own node.
 
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
@@ -127,7 +132,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
     values = _plain(config)
     targets = ("dataset", "model", "neuron", "init", "optimizer")
     problems = [
-        *out_of_range(Config, values),
+        *out_of_range(Config, values | {"device": _kind(values["device"])}),
         *(problem for key in targets for problem in complaints(key, values[key])),
     ]
     if values["logger"]["mirror"] is not None:
@@ -139,13 +144,18 @@ def settings(config: DictConfig) -> dict[str, Any]:
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     """First 8 hex digits of the SHA-256 of the configuration without the keys of
-    `identity.exclude`.
+    `identity.exclude`, but for those that decide the numbers of its engine.
 
-    The order of keys does not matter, and whole floats count as integers: 1 and 1.0 are the same
-    run.
+    All GPUs of a machine are one device. The order of keys does not matter, and whole floats count
+    as integers: 1 and 1.0 are the same run.
     """
     values = _plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
+    kept = DECIDES.get(values["engine"]["name"], ())
+    if "device" in kept:
+        values["device"] = _kind(values["device"])
     for key in values["identity"]["exclude"]:
+        if key in kept:
+            continue
         *path, last = key.split(".")
         node = values
         for part in path:
@@ -172,9 +182,20 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     values = OmegaConf.to_container(config, resolve=True)
     engine = values["engine"]
+    if values.get("device") == "auto":
+        values["device"] = "cuda" if devices.gpus() else "cpu"
     if engine["name"] == "auto":
-        engine["name"] = AUTO_ENGINE.get(values["device"], "auto")
+        engine["name"] = AUTO_ENGINE.get(_kind(values["device"]), "auto")
+    if engine["name"] == "reference" and values.get("threads", 1) is None:
+        values["threads"] = 1
+    if engine.get("memory", 0) is None:
+        engine["memory"] = AUTO_MEMORY.get(engine["name"])
     return values
+
+
+def _kind(device: Any) -> Any:
+    """cuda for cuda:1."""
+    return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
 
 
 def _canonical(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def run(config: DictConfig, directory: Path) -> dict[str, Any]:
 def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     console = Console()
     data = build.dataset(config)
-    network = build.network(config, data)
+    device = build.device(config)
+    network = build.network(config, data).to(device)
     engine = build.engine(config)
     engine.check(network)
     console.print(f"engine {config.engine.name}, device {config.device}", highlight=False)
@@ -74,7 +76,8 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
             directory,
             0,
             data.checksum,
-            config.device,
+            device,
+            build.threads(config),
             seed=config.seed,
             engine=config.engine.name,
             data=data.form(),
@@ -86,7 +89,8 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
         directory,
         progress.epoch,
         data.checksum,
-        config.device,
+        device,
+        build.threads(config),
         seed=config.seed,
         engine=config.engine.name,
         data=data.form(),
@@ -184,15 +188,20 @@ def _initialize(
     strategy = build.strategy(config)
     nu = build.input_rate(data, network)
     weights = stream(config.seed, "weights")
+    device = next(network.parameters()).device
+    drawn = build.network(config, data)
     draw(
-        network,
+        drawn,
         strategy,
         build.readout_strategy(config, strategy, network),
         nu_input=nu,
-        measure=lambda drawn: engine.simulate(drawn, inputs, record=("moments",)),
+        measure=lambda part: engine.simulate(
+            deepcopy(part).to(device), inputs, record=("moments",)
+        ),
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
+    network.load_weights(drawn.weights())
     if config.probe == "none":
         return []
     rows = probe(network, engine, inputs, labels, objective, strategy, nu)

@@ -34,7 +34,7 @@ def main(names: list[str]) -> int:
         )
         return 2
     torch.set_num_threads(1)  # the same sums on any number of cores
-    origin = record("", "cpu")  # before the files below change under git
+    origin = record("", torch.device("cpu"), 1)  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
         with atomic(path) as temporary:

@@ -154,7 +154,11 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
         ),
         ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number"),
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer"),
-        ("device=gpu", r"device = gpu is unknown; did you mean cpu\? choose one of cpu, cuda"),
+        (
+            "device=gpu",
+            r"device = gpu is unknown; did you mean cpu\? choose one of auto, cpu, cuda",
+        ),
+        ("device=cuda:x", r"device = cuda:x is unknown; did you mean cuda\? choose one of .*"),
         ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
         ("init=kaiming,fluct", r"init=kaiming,fluct has several values; add -m .*"),
         ("seed=range(3)", r"seed=range\(3\) has several values; add -m .*"),
@@ -195,6 +199,41 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
 )  # fmt: skip
 def test_what_cannot_change_the_numbers_is_the_same_run(override):
     assert run_id(prepared("dataset=shd", override)) == run_id(prepared("dataset=shd"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["engine=reference"], ["engine=reference", "device=cuda"]),
+        (["engine=reference", "threads=1"], ["engine=reference", "threads=2"]),
+        (["device=cuda"], ["device=cuda", "engine.memory=1"]),
+    ],
+)
+def test_device_threads_and_memory_are_part_of_a_run_where_they_change_its_sums(one, other):
+    assert run_id(prepared(*one)) != run_id(prepared(*other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["device=cuda"], ["device=cuda:1"]),
+        (["device=cuda"], ["device=cuda", "threads=2"]),
+        (["engine=reference", "device=cuda"], ["engine=reference", "device=cuda:1"]),
+        (["engine=reference"], ["engine=reference", "threads=1"]),
+        (["engine=reference"], ["engine=reference", "engine.memory=1"]),
+        (["device=cuda"], ["device=cuda", "engine.memory=10"]),
+    ],
+)
+def test_where_they_do_not_it_is_the_same_run(one, other):
+    assert run_id(prepared(*one)) == run_id(prepared(*other))
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (2, "cuda")])
+def test_the_device_auto_is_what_is_there(monkeypatch, gpus, device):
+    monkeypatch.setattr("fdi.devices.gpus", lambda: gpus)
+    config = prepared("device=auto")
+    assert (config.device, config.engine.name) == (device, device)
+    assert run_id(config) == run_id(prepared(f"device={device}"))
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ ALLOWED = {
     "checks": set(),
     "inputs": set(),
     "seeding": set(),
+    "devices": set(),
     "conf": set(),
-    "config": {"checks"},
+    "config": {"checks", "devices"},
     "snn": {"inputs"},
     "init": {"inputs", "snn"},
     "data": {"checks", "inputs", "seeding"},
@@ -40,6 +41,7 @@ FORBIDDEN = {
     "cli": HEAVY,
     "config": HEAVY,
     "checks": HEAVY,
+    "devices": HEAVY,
     "inputs": {"torch"},
 }
 

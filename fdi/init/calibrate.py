@@ -84,7 +84,7 @@ def center(network: Network, measure: Measure) -> None:
         shift = torch.where(slope.abs() > 0, before[population.name] / slope, 0.0) + step
         for projection in _feedforward(network, population):
             projection.weight.sub_(
-                shift.to(projection.weight.dtype).reshape(-1, *(1,) * (projection.weight.ndim - 1))
+                shift.to(projection.weight).reshape(-1, *(1,) * (projection.weight.ndim - 1))
             )
 
 

@@ -34,13 +34,15 @@ PACKAGES = (
 )
 
 
-def write_record(directory: Path, epoch: int, checksum: str, device: str, **more: Any) -> None:
+def write_record(
+    directory: Path, epoch: int, checksum: str, device: torch.device, threads: int, **more: Any
+) -> None:
     """record.json: what `record` says of the first start, and in `run` what is of this run alone:
     its own command, time, host, `more`.
 
     Of each later start, at `epoch`, the same is in the list run.resumed.
     """
-    found = record(checksum, device)
+    found = record(checksum, device, threads)
     alone = command(directory) or found["command"]
     if not found["command"].startswith("fdi-run"):  # a worker of a launcher
         found["command"] = alone
@@ -52,7 +54,7 @@ def write_record(directory: Path, epoch: int, checksum: str, device: str, **more
     write_json(directory / RECORD, first if epoch and first else found | {"run": run})
 
 
-def record(checksum: str, device: str) -> dict[str, Any]:
+def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
     """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout), machine,
     threads, checksum of the data.
     """
@@ -64,9 +66,9 @@ def record(checksum: str, device: str) -> dict[str, Any]:
         **_versions(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "device": device,
-        "accelerator": torch.cuda.get_device_name() if device == "cuda" else None,
-        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": threads,
         "data_checksum": checksum,
     }
 

@@ -158,7 +158,7 @@ def _train_epoch(
         outcome = engine.step(
             network, *train.batch(indices, _noise(train, seed, "noise", epoch, i)), objective
         )
-        norms.append([float(projection.weight.grad.norm()) for projection in network.projections])
+        norms.append(torch.stack([p.weight.grad.norm() for p in network.projections]).tolist())
         _refuse_nan(outcome, norms[-1], network, epoch, i)
         optimizer.step()
         network.constrain()
@@ -197,7 +197,9 @@ def _remember_best(
         validation is None or progress.accuracy > progress.best_accuracy
     ):
         progress.best_epoch, progress.best_accuracy = progress.epoch, progress.accuracy
-        progress.best_weights = {name: weight.clone() for name, weight in network.weights().items()}
+        progress.best_weights = {
+            name: weight.to("cpu", copy=True) for name, weight in network.weights().items()
+        }
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

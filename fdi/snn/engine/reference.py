@@ -11,6 +11,7 @@ from torch.nn.functional import max_pool1d, max_pool2d
 
 from fdi.inputs import Constant, Input
 from fdi.snn.activity import Activity, Moments
+from fdi.snn.engine.exact import exact
 from fdi.snn.engine.reference_neurons import STEPS, reset
 from fdi.snn.network import INPUT, Network
 from fdi.snn.objective import Objective
@@ -27,6 +28,9 @@ class ReferenceEngine:
     """One update a time step for every population, all differentiated by autograd (the reset is
     detached).
     """
+
+    def __init__(self) -> None:
+        exact()
 
     def check(self, network: Network) -> None:
         """Every kind of network is computed."""
@@ -172,11 +176,7 @@ class _Neurons:
 
     def emitted(self, recurrent: bool) -> Tensor:
         p = self.population
-        return (
-            self.spikes
-            if recurrent or p.pool == 1
-            else _MAX_POOL[len(p.shape) - 1](self.spikes, p.pool)
-        )
+        return self.spikes if recurrent or p.pool == 1 else max_pool(self.spikes, p.pool)
 
     def receive(self, channel: int, x: Tensor) -> None:
         self.arrived[channel] = x if self.arrived[channel] is None else self.arrived[channel] + x
@@ -185,18 +185,30 @@ class _Neurons:
         return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}[kind]
 
 
+def max_pool(x: Tensor, edge: int) -> Tensor:
+    """[B, C, *edges] in windows of `edge`; the gradient goes to the first of equal maxima, and is
+    not added up in any order, as torch's own is on a GPU.
+    """
+    pool = _MAX_POOL[x.ndim - 2]
+    winner = pool(x.detach(), edge, return_indices=True)[1]
+    return x.flatten(2).gather(2, winner.flatten(2)).view_as(winner)
+
+
 def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
     """(loss, what to report) of a batch."""
     targets = torch.as_tensor(labels, dtype=torch.int64, device=activity.readout.device)
     task = objective.task(activity.readout, targets)
     regularizer = objective.regularizer(activity.counts)
+    correct = objective.logits(activity.readout).argmax(1) == targets
+    counts = {name: n.detach().sum(0) for name, n in activity.counts.items()}
+    sums = [x.detach().double().sum()[None] for x in (task, regularizer, correct)]
+    told = torch.cat([*sums, *(n.double().flatten() for n in counts.values())]).cpu()  # one wait
+    named = told[3:].to(activity.readout.dtype).split([n.numel() for n in counts.values()])
     outcome = Outcome(
         samples=len(targets),
-        task=float(task.detach().sum()),
-        regularizer=float(regularizer.detach().sum()),
-        correct=int((objective.logits(activity.readout).argmax(1) == targets).sum()),
-        counts={
-            name: counts.detach().sum(0).cpu().numpy() for name, counts in activity.counts.items()
-        },
+        task=float(told[0]),
+        regularizer=float(told[1]),
+        correct=int(told[2]),
+        counts={name: n.view(counts[name].shape).numpy() for name, n in zip(counts, named)},
     )
     return (objective.task_weight * task + regularizer).mean(), outcome

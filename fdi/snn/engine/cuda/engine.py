@@ -23,6 +23,7 @@ from fdi.snn.engine.cuda.layer import (
 )
 from fdi.snn.engine.cuda.product import pool, source_gradient, unpool, weight_gradient
 from fdi.snn.engine.cuda.signal import signal
+from fdi.snn.engine.exact import exact
 from fdi.snn.engine.reference import ReferenceEngine, score
 from fdi.snn.network import INPUT, Network
 from fdi.snn.neuron import Neuron
@@ -38,6 +39,9 @@ class CudaEngine:
     """Plain torch with a backward pass by hand, on the device and in the precision of the
     weights.
     """
+
+    def __init__(self) -> None:
+        exact()
 
     def check(self, network: Network) -> None:
         """ValueError, one line, if the engine does not compute this network."""
