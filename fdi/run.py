@@ -19,7 +19,7 @@ from fdi.seeding import stream
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
-from fdi.track.console import probe_table, reporter
+from fdi.track.console import print_probe, reporter
 from fdi.track.files import CHECKPOINT, PROBE, RESULT, STATUS, read_json, write_json, write_status
 from fdi.track.interrupt import interruptible
 from fdi.track.lock import lock
@@ -206,9 +206,7 @@ def _initialize(
         return []
     rows = probe(network, engine, inputs, labels, objective, strategy, nu)
     write_json(directory / PROBE, rows)
-    console.print(
-        probe_table(rows, title=f"initial state: {config.name.model}, {config.name.init}")
-    )
+    print_probe(console, rows, config.name.model, config.name.init)
     return rows
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
 from fdi.track.state import STATES
+from fdi.track.tables import console, print_note, print_table
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
-WIDTH = 200  # characters, where there is no terminal to fit
 CAPTION = (
     "test accuracy in percent after the last epoch; 95 % intervals by Student's t, of means over "
     "n seeds and of differences over n pairs of equal seed; better, worse, or undecided by Holm's "
@@ -37,37 +32,25 @@ NAMED = 3  # populations whose rates are shown one by one
 
 def print_summary(table: pd.DataFrame, summary: pd.DataFrame) -> None:
     """The `summary` of a table of runs, and what is not in its statistics."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    console.print(rich_table(summary))
+    out = console()
+    rows = readable(summary)
+    same = [name for name in LABELS if rows[name].nunique() == 1] if len(rows) > 1 else []
+    if same:
+        out.print(", ".join(rows[name].iloc[0] for name in same))
+    columns = {name: list(rows[name]) for name in rows if name not in same}
+    print_table(out, columns, [name for name in columns if name in _keys(summary)])
+    print_note(out, notes(summary))
     counts = Counter(table["state"])
     states = ", ".join(f"{counts[state]} {state}" for state in (*STATES, "broken") if counts[state])
-    console.print(f"{len(table)} runs: {states}", highlight=False)
+    out.print(f"{len(table)} runs: {states}")
     for run in table[table["state"] == "broken"].itertuples():
-        console.print(
-            f"broken: {run.path}: {run.error}", soft_wrap=True, markup=False, highlight=False
-        )
+        out.print(f"broken: {run.path}: {run.error}")
 
 
-def rich_table(summary: pd.DataFrame) -> Table:
-    """The summary as a table of rich."""
-    rows = readable(summary)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        caption=notes(summary),
-        caption_justify="left",
-    )
-    for column in rows:
-        table.add_column(
-            Text(column),
-            justify="right" if column in NUMERIC else "left",
-            overflow="fold",
-            no_wrap=column in NUMERIC,
-        )
-    for row in rows.itertuples(index=False):
-        table.add_row(*map(Text, row))
-    return table
+def _keys(summary: pd.DataFrame) -> dict[str, str]:
+    """Names of the columns of `readable` that tell its rows apart -> columns of the summary."""
+    settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
+    return {name: column for column, name in short_names([*LABELS, *settings]).items()}
 
 
 def markdown(summary: pd.DataFrame) -> str:
@@ -82,11 +65,9 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text: accuracies in percent, of many rates the range and how many, empty
     columns left out.
     """
-    settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
-    names = short_names([*LABELS, *settings])
     text = {
         name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value))
-        for column, name in names.items()
+        for name, column in _keys(summary).items()
     }
     rows = summary.to_dict("records")
     text |= {

@@ -1,4 +1,6 @@
-"""What a person sees of a run: a progress bar on a terminal, a line an epoch in a log."""
+"""What a person sees of a run: a progress bar on a terminal, a line an epoch in a log, and the
+verdict on the initial state.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column
 
 from fdi.snn.outcome import Outcome
+from fdi.track.tables import print_note, print_table
+from fdi.track.verdict import sentence, word
+
+WIDE = 100  # characters of a terminal that has room for more columns
 
 
 class Reporter:
@@ -27,33 +33,37 @@ class Reporter:
         self, console: Console, epochs: int, samples: int, bar: Progress | None, done: int
     ) -> None:
         self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
-        self.epoch, self.valid = done, ""
+        self.epoch, self.valid, self.rates = done, "", ""
         self.task = None if bar is None else bar.add_task("", total=epochs, completed=done, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
         if self.bar is not None:
-            what = f"accuracy {outcome.correct / outcome.samples:.3f}  {self.valid}"
-            self.bar.update(self.task, completed=self.epoch + done / self.samples, what=what)
+            self._update(
+                self.epoch + done / self.samples,
+                outcome.task / outcome.samples,
+                outcome.correct / outcome.samples,
+            )
 
     def row(self, row: dict[str, Any]) -> None:
         self.epoch = row["epoch"]
         rates = [value for key, value in row.items() if key.startswith("rate/")]
-        validation = f"validation {row['valid/accuracy']:.3f}  " if "valid/accuracy" in row else ""
-        self.valid = f"{validation}rate {min(rates):.1f}-{max(rates):.1f} Hz"
-        if self.bar is None:
-            self.console.print(
-                f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {row['phase']}  loss "
-                f"{row['train/loss']:.4f}  "
-                f"accuracy {row['train/accuracy']:.3f}  {self.valid}  {row['seconds']:.2f} s",
-                soft_wrap=True,
-                highlight=False,
-            )
-        else:
-            self.bar.update(
-                self.task,
-                completed=self.epoch,
-                what=f"accuracy {row['train/accuracy']:.3f}  {self.valid}",
-            )
+        self.rates = f"{_range(min(rates), max(rates))} Hz"
+        self.valid = f"valid {percent(row['valid/accuracy'])}  " if "valid/accuracy" in row else ""
+        if self.bar is not None:
+            self._update(self.epoch, row["train/loss"], row["train/accuracy"])
+            return
+        phase = "" if row["phase"] == "task" else f"{row['phase']}  "
+        self.console.print(
+            f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {phase}"
+            f"{_learned(row['train/loss'], row['train/accuracy'])}  {self.valid}{self.rates}  "
+            f"{row['seconds']:.2f} s",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+    def _update(self, epochs: float, loss: float, accuracy: float) -> None:
+        what = f"{_learned(loss, accuracy)}  {self.valid}{self.rates}"
+        self.bar.update(self.task, completed=epochs, what=what)
 
 
 @contextmanager
@@ -62,49 +72,53 @@ def reporter(console: Console, epochs: int, samples: int, done: int) -> Iterator
     if not console.is_terminal:
         yield Reporter(console, epochs, samples, None, done)
         return
+    whole = Column(no_wrap=True)
     columns = (
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[what]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+        MofNCompleteColumn(table_column=whole),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what the words leave
+        TextColumn("{task.fields[what]}", table_column=whole),
+        TimeElapsedColumn(table_column=whole),
+        TextColumn("left", table_column=whole),
+        TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, expand=True) as bar:
         yield Reporter(console, epochs, samples, bar, done)
 
 
-_PROBE_LINES = (
-    ("neurons", "neurons", "d"),
-    ("mean of U: target", "target_mu_u", ".2f"),
-    ("  theory", "theory_mu_u", ".2f"),
-    ("  measured", "free_mean", ".2f"),
-    ("  with reset", "mean", ".2f"),
-    ("spread of U over time: target", "target_sigma_u", ".2f"),
-    ("  theory", "theory_sigma_u", ".2f"),
-    ("  measured", "free_sigma", ".2f"),
-    ("  with reset", "sigma", ".2f"),
-    ("spread of the means over neurons", "free_sigma_neurons", ".2f"),
-    ("  with reset", "sigma_neurons", ".2f"),
-    ("rate (Hz)", "rate", ".1f"),
-    ("silent neurons", "silent", ".0%"),
-    ("saturated neurons", "saturated", ".0%"),
-    ("norm of the gradient", "grad", ".2g"),
-)
+def percent(share: float) -> str:
+    """A share in percent, as it stands everywhere on the terminal."""
+    return f"{100 * share:.1f} %"
 
 
-def probe_table(rows: list[dict[str, Any]], title: str) -> Table:
-    """The rows of fdi.init.probe for a person, a column a population."""
-    table = Table(
-        title=title,
-        caption="U in units where rest is 0; without reset, as the theory has it, unless said",
-    )
-    table.add_column("")
-    for row in rows:
-        table.add_column(row["population"], justify="right")
-    for label, key, style in _PROBE_LINES:
-        table.add_row(
-            label, *("-" if row[key] is None else format(row[key], style) for row in rows)
-        )
-    return table
+def print_probe(console: Console, rows: list[dict[str, Any]], model: str, init: str) -> None:
+    """The rows of fdi.init.probe, a line a population, those off target in red; and one sentence of
+    what to make of it. init.json has the other statistics.
+    """
+    columns = {
+        "layer": [row["population"] for row in rows],
+        "neurons": [str(row["neurons"]) for row in rows],
+        "mean U": _cells(rows, "free_mean", ".2f"),
+        "sigma U": _cells(rows, "free_sigma", ".2f"),
+        "target": _cells(rows, "target_sigma_u", ".2f"),
+        **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if console.width >= WIDE else {}),
+        "Hz": _cells(rows, "rate", ".1f"),
+        "silent": _cells(rows, "silent", ".0%"),
+        "gradient": _cells(rows, "grad", ".2g"),
+        "verdict": [word(row) for row in rows],
+    }
+    console.print(f"initial state: {model}, {init}", highlight=False)
+    print_table(console, columns, ["layer"], red=[bool(word(row)) for row in rows])
+    print_note(console, sentence(rows, init))
+
+
+def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
+    return ["-" if row[key] is None else format(row[key], form) for row in rows]
+
+
+def _learned(loss: float, accuracy: float) -> str:
+    return f"loss {loss:.3g}  {percent(accuracy)}"
+
+
+def _range(least: float, most: float) -> str:
+    low, high = f"{least:.1f}", f"{most:.1f}"
+    return low if low == high else f"{low}-{high}"

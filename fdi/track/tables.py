@@ -1,0 +1,86 @@
+"""Tables that fit the terminal: what does not fit beside each other is printed below, never cut."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 160  # characters, where there is no terminal to fit
+GAP = 2  # between columns
+ROW = "row"
+
+Columns = Mapping[str, Sequence[str]]
+
+
+def console() -> Console:
+    """On stdout: as wide as the terminal, or WIDTH; it prints text as it is."""
+    found = Console(highlight=False, markup=False, soft_wrap=True)
+    if not found.is_terminal:
+        found.width = WIDTH
+    return found
+
+
+def print_table(
+    out: Console, columns: Columns, keys: Sequence[str], red: Sequence[bool] = ()
+) -> None:
+    """Title -> its cells, as one table or several below each other, each with the columns `keys`;
+    lines of a cell are separated by line ends, and rows that are `red` are so.
+    """
+    columns = {name: [str(cell) for cell in cells] for name, cells in columns.items()}
+    rows = len(next(iter(columns.values())))
+    if _width(columns, keys) > out.width:
+        columns = {ROW: [str(row) for row in range(1, rows + 1)], **columns}
+        keys = [ROW]
+    for names in _blocks(columns, keys, out.width):
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+        for name in names:
+            numeric = name not in keys and all(cell[:1] in "+-0123456789" for cell in columns[name])
+            table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
+        room = out.width - _width(columns, keys) - GAP
+        for row in range(rows):
+            style = "red" if any(red[row : row + 1]) else None
+            cells = [
+                columns[name][row] if name in keys else _wrapped(columns[name][row], room)
+                for name in names
+            ]
+            table.add_row(*map(Text, cells), style=style)
+        out.print(table, width=max(out.width, _width(columns, names)), crop=False)
+
+
+def print_note(out: Console, text: str) -> None:
+    """A paragraph, broken between words."""
+    out.print(textwrap.fill(text, out.width, break_long_words=False, break_on_hyphens=False))
+
+
+def _blocks(columns: Columns, keys: Sequence[str], width: int) -> Iterator[list[str]]:
+    """The names of the columns that stand beside each other."""
+    names = list(keys)
+    for name in columns:
+        if name in keys:
+            continue
+        if len(names) > len(keys) and _width(columns, [*names, name]) > width:
+            yield names
+            names = list(keys)
+        names.append(name)
+    yield names
+
+
+def _width(columns: Columns, names: Sequence[str]) -> int:
+    longest = [
+        max(len(line) for cell in (name, *columns[name]) for line in [*cell.splitlines(), ""])
+        for name in names
+    ]
+    return sum(longest) + GAP * (len(names) - 1)
+
+
+def _wrapped(cell: str, room: int) -> str:
+    wrapped = [
+        textwrap.fill(line, max(room, 1), break_long_words=False, break_on_hyphens=False)
+        for line in cell.splitlines()
+    ]
+    return "\n".join(wrapped)
