@@ -1,5 +1,5 @@
 """Fluctuation-driven initialization of a snnTorch network: three hidden layers that are silent by
-default, and not afterwards.
+default, active afterwards, and equally active when calibrated on a batch.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.
 
@@ -48,7 +48,7 @@ def hidden_rates(network: nn.Sequential, spikes: torch.Tensor) -> list[float]:
     return [count / (STEPS * DT) for count in counts]
 
 
-def main() -> tuple[list[float], list[float]]:
+def main() -> tuple[list[float], list[float], list[float]]:
     torch.manual_seed(0)
     spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
     network = build()
@@ -56,9 +56,19 @@ def main() -> tuple[list[float], list[float]]:
     for row in initialize(network, sigma_u=SIGMA_U, nu=NU, dt=DT):
         print(row)
     after = hidden_rates(network, spikes)
+    report = initialize(
+        network,
+        sigma_u=SIGMA_U,
+        dt=DT,
+        batch=spikes,
+        simulate=lambda batch: hidden_rates(network, batch),
+    )
+    print("measured sigma_u, calibrated:     ", *(f"{row.sigma_u:7.2f}" for row in report[:3]))
+    calibrated = hidden_rates(network, spikes)
     print("rates in Hz, PyTorch's default:   ", "  ".join(f"{rate:6.2f}" for rate in before))
     print("rates in Hz, fluctuation-driven:  ", "  ".join(f"{rate:6.2f}" for rate in after))
-    return before, after
+    print("rates in Hz, calibrated:          ", "  ".join(f"{rate:6.2f}" for rate in calibrated))
+    return before, after, calibrated
 
 
 if __name__ == "__main__":

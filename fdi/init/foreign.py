@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor, nn
 
+from fdi.init.hooks import calibrate
 from fdi.init.impulse import Response, Unmeasurable, library, measure
 from fdi.init.theory import Afferent, normal_weights
 
@@ -24,8 +25,9 @@ class LayerReport:
     `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`:
     its time constants in seconds, None where it has none; read from beta and alpha (snnTorch),
     tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), for information only.
-    `sigma_w`: spread of the new weights, None if they were left alone. `note`: why they were, or
-    what the theory does not count.
+    `sigma_w`: spread of the new weights, None if they were left alone. `sigma_u`: measured spread
+    of the potential in units of theta, where it was calibrated. `note`: why it was not, why the
+    weights were left alone, or what the theory does not count.
     """
 
     layer: str
@@ -35,6 +37,7 @@ class LayerReport:
     tau_syn: float | None = None
     sigma_w: float | None = None
     note: str = ""
+    sigma_u: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ def initialize(
     module: nn.Module,
     *,
     sigma_u: float = 1.0,
-    nu: float,
+    nu: float | None = None,
     dt: float,
     alpha: float = 0.9,
+    batch: Tensor | None = None,
+    simulate: Callable[[Tensor], object] | None = None,
     generator: Generator | None = None,
 ) -> list[LayerReport]:
     """Draw the weights of a spiking network so that the potential of its neurons has mean 0 and
@@ -77,15 +82,25 @@ def initialize(
     impulse, so every model counts with its own conventions; the state of the neurons is reset.
     Layers in front of no neuron, such as a readout, are left alone.
 
-    `nu`: rate of the inputs in Hz, that of the data; every layer is drawn for it. `dt`: duration of
-    one step in seconds. Returns a row for each weight tensor. Raises ValueError if there is nothing
-    to initialize, for a dt other than that of a neuron, and like the theory. No weight is changed
-    then. Source: Rossbroich et al. 2022; the impulse is ours.
+    `nu`: rate of the inputs in Hz; every layer is drawn for it. None: that of `batch`, spikes
+    [T, B, *shape] of training data. `dt`: duration of one step in seconds.
+    `simulate(batch)` runs a whole trial from a fresh state. Where it is given, the weights of each
+    neuron are then scaled, from the input up, until the spread measured on the batch is sigma_u
+    within 2 %, as `init=fluct_calibrated` does (fdi.init.hooks).
+
+    Returns a row for each weight tensor. Raises ValueError if there is nothing to initialize, for a
+    dt other than that of a neuron, where no scale reaches sigma_u, and like the theory. No weight
+    is changed then. Source: Rossbroich et al. 2022; impulse and calibration are ours.
     """
     if not 0 < dt < math.inf:
         raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
+    if batch is None and (nu is None or simulate is not None):
+        raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
+    if nu is None:
+        nu = float(batch.double().mean()) / dt
     rows: list[LayerReport] = []
     draws: list[tuple[_Weights, float]] = []
+    measured: list[tuple[str, nn.Module, list[_Weights], Response]] = []
     for afferents, neuron_name, neuron, reason in _populations(module):
         response = None
         if neuron is not None:
@@ -102,6 +117,7 @@ def initialize(
         else:
             spreads = _spreads(afferents, response, sigma_u, nu, alpha)
             draws += zip(afferents, spreads)
+            measured.append((neuron_name, neuron, afferents, response))
             constants = response.tau_mem, response.tau_syn
             rows += [
                 LayerReport(w.name, neuron_name, w.fan_in, *constants, sigma_w, w.note)
@@ -116,9 +132,49 @@ def initialize(
             f"{type(module).__name__}: nothing to initialize ({found}); put neurons of snnTorch, "
             f"Norse or SpikingJelly in it"
         )
+    before = [parameter.clone() for parameter in module.parameters()]
     for w, sigma_w in draws:
         _draw(w, sigma_w, generator)
-    return rows
+    if simulate is None:
+        return rows
+    found: dict[str, LayerReport] = {row.layer: row for row in rows}
+    try:
+        for name, neuron, afferents, response in measured:
+            for row in _calibrated(
+                [found[w.name] for w in afferents],
+                name,
+                neuron,
+                afferents,
+                response,
+                sigma_u,
+                lambda: simulate(batch),
+            ):
+                found[row.layer] = row
+    except ValueError:
+        for parameter, old in zip(module.parameters(), before):
+            parameter.copy_(old)
+        raise
+    return list(found.values())
+
+
+def _calibrated(
+    rows: list[LayerReport],
+    name: str,
+    neuron: nn.Module,
+    afferents: list[_Weights],
+    response: Response,
+    sigma_u: float,
+    simulate: Callable[[], object],
+) -> list[LayerReport]:
+    """The rows with what calibration made of them."""
+    if hasattr(neuron, "recurrent_weights"):
+        reason = f"not calibrated: {name} keeps its weights inside, where no hook reads its current"
+        return [replace(row, note="; ".join(filter(None, (row.note, reason)))) for row in rows]
+    weights = [w.weight for w in afferents]
+    start = float(weights[0].norm())
+    spread = calibrate(name, neuron, weights, response, sigma_u, simulate)
+    factor = float(weights[0].norm()) / start
+    return [replace(row, sigma_w=row.sigma_w * factor, sigma_u=spread) for row in rows]
 
 
 def _spreads(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,8 +38,8 @@ class Unmeasurable(ValueError):
 
 @dataclass(frozen=True)
 class Response:
-    """Integrals eps_bar and eps_hat of the PSP (s), distance theta of the threshold from rest, and,
-    where readable, time constants (s).
+    """The PSP (`kernel`, a value a step, mean over neurons), its integrals eps_bar and eps_hat (s),
+    distance theta of the threshold from rest, and, where readable, time constants (s).
     """
 
     eps_bar: float
@@ -46,6 +47,7 @@ class Response:
     theta: float
     tau_mem: float | None
     tau_syn: float | None
+    kernel: np.ndarray
 
 
 def library(module: nn.Module) -> str | None:
@@ -90,7 +92,7 @@ def measure(neuron: nn.Module, dt: float) -> Response:
         raise Unmeasurable(
             f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s"
         )
-    return Response(eps_bar, eps_hat, theta, tau_mem, tau_syn)
+    return Response(eps_bar, eps_hat, theta, tau_mem, tau_syn, kernel.mean(1).cpu().numpy())
 
 
 def _impulse_response(step: Step, shape: tuple[int, ...]) -> tuple[Tensor, float]:

@@ -247,6 +247,99 @@ def test_examples_are_silent_before_and_active_after(library):
     )
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    before, after = example.main()
+    before, *after = example.main()
     assert before[2] == 0
-    assert all(2 < rate < 40 for rate in after)
+    assert all(2 < rate < 40 for rates in after for rate in rates)
+
+
+def small_trial(network, spikes):
+    for part in network:
+        if isinstance(part, LIF):
+            part.reset_mem()
+    return [network(x) for x in spikes]
+
+
+def deep() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(100, 200), LIF(0.95, 2.0), nn.Linear(200, 200), LIF(0.9), nn.Linear(200, 5)
+    )
+
+
+def poisson(seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(400, 8, 100, generator=generator) < NU * DT).float()
+
+
+def spread_of(network: nn.Sequential, layer: int, spikes: torch.Tensor) -> float:
+    """Temporal spread of a layer's potential free of reset, in units of theta, step by step."""
+    neuron, currents = network[layer], []
+    hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
+    with torch.no_grad():
+        small_trial(network, spikes)
+    hook.remove()
+    u, trace = torch.zeros_like(currents[0]), []
+    for current in currents:
+        u = neuron.beta * u + current
+        trace.append(u)
+    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+
+
+def test_nu_of_a_batch_is_its_mean_rate():
+    one, other, spikes = deep(), deep(), poisson()
+    rows = initialize(one, dt=DT, batch=spikes)
+    assert rows == initialize(other, dt=DT, nu=float(spikes.double().mean()) / DT)
+    with pytest.raises(ValueError, match="give nu in Hz, or a batch"):
+        initialize(one, dt=DT)
+
+
+def test_calibration_brings_every_layer_to_its_spread():
+    network, spikes = deep(), poisson()
+    drawn = initialize(network, sigma_u=0.8, nu=NU, dt=DT)
+    before = [spread_of(network, layer, spikes) for layer in (1, 3)]
+    rows = initialize(
+        network, sigma_u=0.8, dt=DT, batch=spikes, simulate=lambda x: small_trial(network, x)
+    )
+    after = [spread_of(network, layer, spikes) for layer in (1, 3)]
+    assert abs(before[1] - 0.8) > 0.05
+    assert after == pytest.approx([0.8, 0.8], rel=0.021)
+    assert [row.sigma_u for row in rows[:2]] == pytest.approx(after, rel=1e-4)
+    assert (rows[2].sigma_u, rows[2].note) == (None, drawn[2].note)
+    assert float(network[2].weight.detach().std()) == pytest.approx(rows[1].sigma_w, rel=0.02)
+
+
+@IMPORT_WARNINGS
+def test_a_recurrent_snntorch_layer_is_calibrated_with_its_own_input():
+    snn = pytest.importorskip("snntorch")
+    torch.manual_seed(0)
+    neuron = snn.RLeaky(
+        0.95, linear_features=100, init_hidden=True, reset_mechanism="none", threshold=1.0
+    )
+    network, spikes, potentials = nn.Sequential(nn.Linear(100, 100), neuron), poisson(), []
+
+    def simulate(x: torch.Tensor) -> None:
+        neuron.reset_mem()
+        potentials[:] = [neuron.mem.clone() for step in x if network(step) is not None]
+
+    _, recurrent = initialize(
+        network, sigma_u=0.5, alpha=0.9, dt=DT, batch=spikes, simulate=simulate
+    )
+    assert recurrent.sigma_u == pytest.approx(0.5, rel=0.02)
+    without_reset = torch.stack(potentials).var(0, correction=0).mean().sqrt()
+    assert float(without_reset) == pytest.approx(0.5, rel=0.03)
+
+
+def test_a_batch_that_cannot_be_calibrated_on_leaves_the_network_as_it_was():
+    network = deep()
+    before = [p.detach().clone() for p in network.parameters()]
+    with pytest.raises(ValueError, match=r"1 \(LIF\) gets no input in the batch"):
+        initialize(
+            network,
+            nu=NU,
+            dt=DT,
+            batch=torch.zeros(50, 2, 100),
+            simulate=lambda x: small_trial(network, x),
+        )
+    with pytest.raises(ValueError, match=r"1 \(LIF\) is not called when the batch is simulated"):
+        initialize(network, dt=DT, batch=poisson(), simulate=lambda x: None)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
