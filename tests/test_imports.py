@@ -32,6 +32,7 @@ ALLOWED = {
     "build": {"data", "init", "snn", "train", "track"},
     "run": {"build", "data", "init", "seeding", "snn", "track", "train"},
     "trained": {"build", "config", "snn", "track"},
+    "export": {"snn"},
     "analysis": {"checks", "config", "track"},
     "figures": {"analysis", "checks"},
     "cli": {"analysis", "checks", "conf", "config", "data", "figures", "run", "track", "trained"},

@@ -54,10 +54,14 @@ def _spread(
     name: str, neuron: nn.Module, response: Response, simulate: Callable[[], object]
 ) -> float:
     currents: list[Tensor] = []
-    feedback: list[Tensor] = []
+    feedback: dict[int, Tensor] = {}  # of each step: snnTorch asks for it more than once
     hooks = [neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))]
     if isinstance(recurrent := getattr(neuron, "recurrent", None), nn.Module):
-        hooks.append(recurrent.register_forward_hook(lambda _, inputs, out: feedback.append(out)))
+        hooks.append(
+            recurrent.register_forward_hook(
+                lambda _, inputs, out: feedback.update({len(currents): out})
+            )
+        )
     try:
         simulate()
     finally:
@@ -67,7 +71,7 @@ def _spread(
         raise Unreachable(f"{name} is not called when the batch is simulated; check `simulate`")
     current = _over_time(currents)
     if feedback:
-        current = current + _over_time(feedback)
+        current = current + _over_time(list(feedback.values()))
     kernel = response.kernel[: len(current)].reshape(-1, *(1,) * (current.ndim - 1))
     potential = oaconvolve(current, kernel, axes=0)[: len(current)]
     return float(np.sqrt(potential.var(0).mean())) / response.theta
