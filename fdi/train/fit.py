@@ -158,7 +158,8 @@ def _train_epoch(
         outcome = engine.step(
             network, *train.batch(indices, _noise(train, seed, "noise", epoch, i)), objective
         )
-        norms.append(torch.stack([p.weight.grad.norm() for p in network.projections]).tolist())
+        norm = torch.stack([p.weight.grad.norm() for p in network.projections])
+        norms.append(norm.cpu().tolist())
         _refuse_nan(outcome, norms[-1], network, epoch, i)
         optimizer.step()
         network.constrain()

@@ -1,0 +1,144 @@
+"""The whole way of a run on a GPU, on the pretended one: it refuses what a GPU refuses, and the
+numbers are those of the CPU.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pretend
+import pytest
+import torch
+
+from fdi.track.files import CHECKPOINT
+
+SIGNED = (
+    "pytorch", "kaiming", "xavier", "orthogonal", "lsuv", "fluct", "fluct_mu", "fluct_calibrated",
+)  # fmt: skip
+INITS = {
+    **dict.fromkeys(("dense", "recurrent", "conv", "conv_recurrent"), SIGNED),
+    **dict.fromkeys(("dale", "dale_conv"), ("fluct", "fluct_lognormal", "fluct_calibrated")),
+}
+MATRIX = [
+    cell
+    for model, inits in INITS.items()
+    for cell in product(
+        (model,),
+        inits,
+        ("events", "frames", "constant"),
+        ("joint", "prime"),
+        ("adam", "sgd", "smorms3"),
+    )
+]
+
+
+def options(init: str, homeostasis: str, optimizer: str) -> list[str]:
+    prime = ["homeostasis.prime_epochs=1"] if homeostasis == "prime" else []
+    return [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
+
+
+def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
+    given = options(init, homeostasis, optimizer)
+    found = []
+    for where in ("cpu", "pretended"):
+        result, directory = start(where, model, kind, *given)
+        found.append((result, pd.read_csv(directory / "metrics.csv"), weights(directory)))
+    (expected, curves, ours), (result, other_curves, others) = found
+    for key, value in expected.items():
+        if isinstance(value, float) and key != "seconds":
+            assert result[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
+    assert result["rates"] == pytest.approx(expected["rates"], rel=1e-5)
+    timed = [name for name in curves if name.startswith("seconds")]
+    pd.testing.assert_frame_equal(
+        curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-4, atol=1e-5
+    )
+    for name, weight in ours.items():
+        np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def weights(directory) -> dict[str, np.ndarray]:
+    state = torch.load(directory / CHECKPOINT, weights_only=True)
+    return {name: weight.numpy() for name, weight in state["weights"].items()}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ("dense", "fluct", "events", "joint", "smorms3"),
+        ("recurrent", "fluct_calibrated", "frames", "prime", "adam"),
+        ("conv", "orthogonal", "constant", "joint", "sgd"),
+        ("conv_recurrent", "lsuv", "events", "joint", "smorms3"),
+        ("dale", "fluct_lognormal", "frames", "prime", "smorms3"),
+        ("dale_conv", "fluct", "events", "joint", "adam"),
+    ],
+    ids="-".join,
+)
+def test_a_run_has_the_numbers_of_the_cpu(start, cell):
+    model, init, kind, homeostasis, optimizer = cell
+    assert_equal_runs(start, model, init, kind, homeostasis, optimizer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", MATRIX, ids="-".join)
+def test_every_run_has_the_numbers_of_the_cpu(start, cell):
+    assert_equal_runs(start, *cell)
+
+
+@pytest.mark.parametrize("engine", ["cuda", "reference"])
+def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
+    given = ["init=fluct", "optimizer=adam", f"engine={engine}", "trainer.epochs=3"]
+    _, whole = start("pretended", "recurrent", "events", *given, name="whole")
+    from fdi import run as story
+
+    save = story.checkpoint.save
+
+    def kill(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(story.checkpoint, "save", kill)
+    with pytest.raises(KeyboardInterrupt):
+        start("pretended", "recurrent", "events", *given, name="killed")
+    monkeypatch.setattr(story.checkpoint, "save", save)
+    _, resumed = start("pretended", "recurrent", "events", *given, name="killed")
+    for name, weight in weights(whole).items():
+        np.testing.assert_array_equal(weights(resumed)[name], weight)
+
+
+def test_a_seed_means_the_same_weights_on_every_device(start):
+    drawn = {}
+    for where in ("cpu", "pretended"):
+        _, directory = start(
+            where, "conv", "events", "init=orthogonal", "optimizer=sgd", "optimizer.lr=1e-30"
+        )
+        drawn[where] = weights(directory)
+    for name, weight in drawn["cpu"].items():
+        np.testing.assert_array_equal(drawn["pretended"][name], weight)
+
+
+def test_a_training_step_waits_at_most_twice(start):
+    start("pretended", "dense", "events", "trainer.epochs=1", "probe=none", name="one")
+    waits = []
+    for epochs in (1, 2):
+        pretend.COUNT.waits = 0
+        start(
+            "pretended", "dense", "events", f"trainer.epochs={epochs}", "probe=none",
+            name=f"epochs {epochs}",
+        )  # fmt: skip
+        waits.append(pretend.COUNT.waits)
+    assert waits[1] - waits[0] <= 2 * 2 + 20  # two batches; validation and checkpoint once
+
+
+def test_the_pretended_gpu_refuses_what_a_gpu_refuses():
+    with pretend.Pretend():
+        x = torch.ones(3, device=pretend.device())
+        with pytest.raises(RuntimeError, match="same device"):
+            x + torch.ones(3)
+        with pytest.raises(RuntimeError, match="generator"):
+            x.normal_(generator=torch.Generator())
+        with pytest.raises((TypeError, RuntimeError), match="numpy"):
+            x.numpy()
+        assert (x + torch.tensor(1.0)).sum().item() == 6
+        assert x[torch.tensor([0, 2])].cpu().tolist() == [1, 1]
