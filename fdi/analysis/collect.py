@@ -53,6 +53,7 @@ ACCURACIES = (
 NUMBERS = (*PROGRESS, *ACCURACIES, "seconds", "classes", "test_samples")
 ORIGIN = (
     "source",
+    "baseline",
     "provenance",
     "data_checksum",
 )  # where a run comes from; not here, see fdi.analysis.results

@@ -61,7 +61,9 @@ def export(results: Path, folder: Path) -> int:
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     """All files of the reference; curves are thinned, numbers rounded to five digits."""
-    runs = results.runs.drop(columns=["path", "error", "source"]).sort_values(list(NAME))
+    runs = results.runs.drop(columns=["path", "error", "source", "baseline"]).sort_values(
+        list(NAME)
+    )
     _write(runs, folder / RUNS)
     _write(
         results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fdi.analysis.baseline import TARGET, is_baseline
 from fdi.analysis.collect import KEYS, curves, runs
 from fdi.track.files import PROBE, read_json
 
@@ -30,7 +31,8 @@ class Results:
     """Three tables that share the columns `collect.KEYS`, and a folder with measurements that are
     no runs.
 
-    `runs`: `collect.runs` and `source`, where they come from. `curves`: `collect.curves`. `probe`:
+    `runs`: `collect.runs`, `source`, where they come from, and `baseline`, is their initialization
+    one. `curves`: `collect.curves`. `probe`:
     the initial states, a row per run and population, with the columns of init.json.
     """
 
@@ -64,21 +66,21 @@ def own(results: Path) -> Results:
 
 def of_runs(table: pd.DataFrame, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(table.assign(source=OWN), curves(table), probes(table), results)
+    return Results(_origin(table, OWN), curves(table), probes(table), results)
 
 
 def reference(folder: Path) -> Results:
     """What `fdi.analysis.reference.write` wrote to `folder`; no rows where it wrote nothing."""
     if not (folder / RUNS).exists():
         nothing = runs(folder)
-        return Results(nothing.assign(source=""), curves(nothing), probes(nothing), folder)
+        return Results(_origin(nothing, ""), curves(nothing), probes(nothing), folder)
     table = _keyed(pd.read_csv(folder / RUNS, dtype={"id": str, "error": str, "provenance": str}))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
         .set_index("provenance")["commit"]
         .str.replace(r"^(.{7})\w*", r"\1", regex=True)
     )
-    table["source"] = REFERENCE + table["provenance"].map(commits).fillna("unknown")
+    table = _origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
     parts = [
         pd.read_csv(file, dtype={"id": str, "phase": str})
         for file in sorted((folder / CURVES).glob("*.csv"))
@@ -103,6 +105,12 @@ def probes(table: pd.DataFrame) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(columns=[*KEYS, "population"])
     return table[list(KEYS)].merge(pd.DataFrame(rows), on="path")
+
+
+def _origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
+    """`table` with the columns `source` and `baseline`."""
+    targets = table[TARGET] if TARGET in table else pd.Series("", index=table.index, dtype=str)
+    return table.assign(source=source, baseline=targets.map(is_baseline).astype(bool))
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:

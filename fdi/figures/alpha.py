@@ -9,9 +9,10 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import levels, moments, source, sweeps, swept, usual
+from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 ABOUT = (
     "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy "

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import moments, near_one, source, sweeps
+from fdi.figures.sweeps import near_one, source, sweeps
 
 ABOUT = (
     "the closed form against weights corrected by measurement: spread and rate of each layer "

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import style, sweeps
-from fdi.figures.sweeps import moments
 
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import style, sweeps
 from fdi.figures.states import State, states
-from fdi.figures.sweeps import moments
 
 ABOUT = (
     "accuracy by depth and initial state, and the rate of each layer of the deepest network "

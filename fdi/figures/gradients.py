@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import READOUT, Results
 from fdi.figures import style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
-from fdi.figures.sweeps import moments
 
 ABOUT = (
     "norm of the gradient that reaches each layer before training, against sigma_u and for "

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import style, sweeps
 from fdi.figures.states import State, states
-from fdi.figures.sweeps import moments
 
 ABOUT = (
     "accuracy and rate by homeostasis (none, joint with the task, priming before it) and "

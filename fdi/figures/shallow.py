@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from fdi.analysis.contrasts import moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import levels, moments, source, sweeps, swept, usual
+from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 ABOUT = (
     "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread "

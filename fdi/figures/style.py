@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -111,10 +112,13 @@ def fraction(whole: float) -> str:
     return "1" if whole == 1 else f"1/{whole:g}"
 
 
+def bars(rows: pd.DataFrame) -> np.ndarray:
+    """Lengths of error bars from the columns mean, low and high; 0 where there is no interval."""
+    return np.nan_to_num([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
+
+
 def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number: int = 0) -> None:
-    """Columns x, mean, sd of `rows` with error bars, in the colour of an initialization; open
-    circles where there is no line.
-    """
+    """Columns x, mean, low, high of `rows` with error bars, in the colour of an initialization."""
     look = {
         "markersize": 3,
         "capsize": 1.5,
@@ -126,7 +130,7 @@ def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number:
     axes.errorbar(
         rows["x"],
         rows["mean"],
-        rows["sd"].fillna(0),
+        bars(rows),
         color=color(init),
         linestyle=linestyle,
         **look,

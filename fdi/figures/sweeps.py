@@ -119,19 +119,6 @@ def source(runs: pd.DataFrame) -> str:
     return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
 
 
-def moments(
-    runs: pd.DataFrame, by: Sequence[str], quantity: str, scale: float = 1.0
-) -> pd.DataFrame:
-    """Mean, standard deviation and number of seeds of `quantity`, a row per combination of `by`:
-    columns *by, mean, sd, n.
-    """
-    by_seed = runs.groupby([*by, "seed"], dropna=False)[quantity].mean() * scale
-    grouped = by_seed.dropna().groupby(level=list(range(len(by))), dropna=False)
-    return pd.DataFrame(
-        {"mean": grouped.mean(), "sd": grouped.std(), "n": grouped.size()}
-    ).reset_index()
-
-
 def _differing(runs: pd.DataFrame) -> list[str]:
     return [
         column

@@ -1,0 +1,145 @@
+"""Means with their intervals, and differences between runs of equal seed that agree in everything
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fdi.analysis.collect import config_columns
+from fdi.analysis.published import depth
+from fdi.analysis.statistics import Comparison, holm, paired, summary, verdict
+from fdi.analysis.table import ACCURACY, BASELINE, VERSUS
+
+PERCENT = 100.0
+STATISTICS = ("mean", "sd", "n", "low", "high")
+
+
+class Contrast(NamedTuple):
+    """`one` minus `other`: means of `quantity` over common seeds, and the paired difference; `run`:
+    what they have in common, a row of the run table.
+    """
+
+    run: dict[str, Any]
+    quantity: str
+    one: float
+    other: float
+    difference: Comparison
+
+    @property
+    def setting(self) -> str:
+        """Data set, architecture, depth and length of training, as text."""
+        layers = depth(self.run)
+        return (
+            f"{self.run['dataset']}, {self.run['model']}, {layers} layer{'s' * (layers > 1)}, "
+            f"{self.run['trainer.epochs']:.0f} epochs"
+        )
+
+
+def where(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The runs with these `values`, by column; none where a column is missing."""
+    for column, value in values.items():
+        runs = runs[runs[column] == value] if column in runs else runs.iloc[:0]
+    return runs
+
+
+def contrasts(
+    runs: pd.DataFrame,
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    quantity: str = ACCURACY,
+    scale: float = PERCENT,
+) -> Iterator[Contrast]:
+    """The finished runs with the values `one` against those with the values `other`, for each set
+    of them that agrees in all else but the arguments of the initialization.
+    """
+    done = runs[runs["state"] == "done"]
+    a, b = where(done, one).assign(_one=True), where(done, other).assign(_one=False)
+    both = pd.concat([a, b])
+    free = ("seed", *one, *other)
+    keys = [
+        "dataset",
+        "model",
+        *(
+            column
+            for column in config_columns(done)
+            if column not in free
+            and not column.startswith("init.")
+            and both[column].nunique(dropna=False) > 1
+        ),
+    ]
+    for _, group in both.groupby(keys, dropna=False, sort=False) if len(both) else ():
+        means = group.groupby(["_one", "seed"])[quantity].mean().dropna() * scale
+        if means.index.get_level_values("_one").nunique() == 2:
+            first, second = means[True], means[False]
+            seeds = first.index.intersection(second.index)
+            if len(seeds):
+                first, second = first[seeds], second[seeds]
+                run = group.iloc[0].to_dict()
+                difference = paired(first, second)
+                yield Contrast(run, quantity, first.mean(), second.mean(), difference)
+
+
+def moments(
+    runs: pd.DataFrame,
+    by: Sequence[str],
+    quantity: str,
+    scale: float = 1.0,
+    most: float = np.inf,
+) -> pd.DataFrame:
+    """Mean, standard deviation, number of seeds and 95 % interval (Student's t, cut at 0 and
+    `most`) of `quantity`: a row per combination of `by`, columns *by, mean, sd, n, low, high.
+    """
+    rows = []
+    for values, group in runs.groupby(list(by), dropna=False):
+        n, mean, sd, low, high = summary(scale * group.groupby("seed")[quantity].mean().dropna())
+        if n:
+            rows.append((*values, mean, sd, n, np.maximum(low, 0.0), np.minimum(high, most)))
+    return pd.DataFrame(rows, columns=[*by, *STATISTICS])
+
+
+def accuracies(runs: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
+    """`moments` of the test accuracy in percent, with the columns of the difference to the kaiming
+    runs that agree in `within` (some of `by`), and `verdict` by Holm's method over all rows.
+    """
+    table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
+    seeds = [
+        PERCENT * group.groupby("seed")[ACCURACY].mean()
+        for _, group in runs.groupby(list(by), dropna=False)
+        if group[ACCURACY].notna().any()
+    ]
+    found = [_versus(table, seeds, i, within) for i in range(len(table))]
+    table = table.join(pd.DataFrame(found, columns=VERSUS, index=table.index, dtype=float))
+    table["versus_p"] = holm(table["versus_p"])
+    return table.assign(verdict=[verdict(*row) for row in zip(table["versus"], table["versus_p"])])
+
+
+def _versus(
+    table: pd.DataFrame, seeds: Sequence[pd.Series], row: int, within: Sequence[str]
+) -> tuple[float, ...]:
+    same = table["init"] == BASELINE
+    for column in within:
+        same &= table[column].eq(table[column].iloc[row])
+    baselines = [i for i in range(len(table)) if same.iloc[i]]
+    if len(baselines) != 1 or row in baselines:
+        return (np.nan,) * len(VERSUS)
+    a, b = seeds[row], seeds[baselines[0]]
+    common = a.index.intersection(b.index)
+    found = paired(a[common], b[common])
+    low, high = np.maximum(found.low, -PERCENT), np.minimum(found.high, PERCENT)
+    return found.mean, low, high, found.n, found.p
+
+
+def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:
+    """Of the runs that agree in `by` those with the value of `key` (a column) whose mean validation
+    accuracy after the last epoch is highest: what is chosen there may be reported on the test set.
+    """
+    valid = runs.groupby([*by, key], dropna=False)["valid_accuracy_last"].transform("mean")
+    top = valid.groupby([runs[column] for column in by], dropna=False).transform("max")
+    chosen = runs[valid == top]
+    first = chosen.groupby(list(by), dropna=False)[key].transform("min")
+    return chosen[chosen[key] == first]

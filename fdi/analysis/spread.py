@@ -1,0 +1,42 @@
+"""The spread of the membrane potential that weights imply by the theory, before training."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fdi.analysis.published import depth
+from fdi.analysis.results import Results
+
+FREE = {"init.nu": "auto", "init.alpha": 0.9}
+
+
+def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """The runs of fluct (at its usual nu and alpha) and of gain, with `spread`, their sigma_u, and
+    `layers`, how many hidden ones they have.
+    """
+    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    fluct = runs[runs["init"] == "fluct"]
+    for column, value in FREE.items():
+        fluct = fluct[fluct[column] == value] if column in fluct else fluct.iloc[:0]
+    fluct = fluct.assign(spread=fluct["init.sigma_u"] if len(fluct) else 0.0)
+    gain = runs[runs["init"] == "gain"]
+    unit = of_unit_gain(gain, results)
+    gain = gain.assign(spread=[_product(run, unit) for run in gain.to_dict("records")])
+    return pd.concat([fluct, gain.dropna(subset="spread")])
+
+
+def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, int], float]:
+    """(data set, model, hidden layers) -> sqrt(nu eps_hat), the sigma_u that a gain of 1 causes in
+    the first hidden layer, mean over the `runs` of gain.
+    """
+    if runs.empty:
+        return {}
+    first = results.layers.drop_duplicates("path")[["path", "theory_sigma_u"]]
+    found = runs.merge(first, on="path")
+    unit = found["theory_sigma_u"] / found["init.gain"]
+    return unit.groupby([found["dataset"], found["model"], found["layers"]]).mean().to_dict()
+
+
+def _product(run: dict, unit: dict[tuple[str, str, int], float]) -> float:
+    key = (run["dataset"], run["model"], run["layers"])
+    return run["init.gain"] * unit[key] if key in unit else float("nan")
