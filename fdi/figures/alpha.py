@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.contrasts import moments
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import style
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
@@ -44,7 +44,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             for quantity in ("share", "sigma_u")
         ]
         table = pd.concat(parts, ignore_index=True).rename(columns={"nu": "line", "alpha": "x"})
-        title = "a recurrent layer before training: mean and sd over n draws"
+        title = f"a recurrent layer before training: {style.OVER}"
         pages[""] = table.assign(init="fluct", title=title, source=simulated["source"].iloc[0])
     recurrent = results.runs[_recurrent(results.runs)]
     for (dataset, model), found in sweeps(
@@ -54,16 +54,13 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         others = usual(found[found["init"] == "kaiming"])
         chosen = pd.concat([fluct.assign(x=fluct["init.alpha"]), others.assign(x=float("nan"))])
         chosen = chosen.assign(
-            accuracy=100 * chosen["test_accuracy_last"],
             after=chosen.filter(like="rate/").mean(axis=1),
         )
         parts = [
-            moments(chosen, ["init", "x"], quantity).assign(quantity=quantity)
-            for quantity in ("accuracy", "after")
+            accuracies(chosen, ["init", "x"]).assign(quantity="accuracy"),
+            moments(chosen, ["init", "x"], "after").assign(quantity="after"),
         ]
-        title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
-        )
+        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {style.OVER}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             line="", title=title, source=source(chosen)
         )

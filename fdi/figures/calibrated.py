@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.contrasts import moments
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import near_one, source, sweeps
+from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
 ABOUT = (
     "the closed form against weights corrected by measurement: spread and rate of each layer "
@@ -24,7 +24,7 @@ COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity and point: quantity, init, line (its label), number, x (layer or
+    """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its label), number, x (layer or
     position), mean, sd, n, title, source.
     """
     pages = {}
@@ -32,6 +32,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     for (dataset, model), found in sweeps(
         chosen, lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])
     ):
+        if found.filter(like="rate/").notna().sum(axis=1).max() < 2 or guessed(found):
+            continue
         lines = _lines(found)
         layers = results.layers.merge(lines[["path", "line", "number"]], on="path")
         layers = layers.assign(
@@ -42,13 +44,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         parts = [
             moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS
         ]
-        accuracy = moments(lines.assign(y=100 * lines["test_accuracy_last"]), keys, "y").assign(
-            quantity="accuracy"
-        )
+        accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
         title = (
             f"{dataset}, {model}, {layers['x'].max()} hidden populations, "
-            f"{found['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
+            f"{found['epochs'].iloc[0]:.0f} epochs: {style.OVER}"
         )
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             title=title, source=source(found)

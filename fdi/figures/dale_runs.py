@@ -29,13 +29,13 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         curves = results.curves[results.curves["phase"] == "task"].merge(
             chosen[["path"]], on="path"
         )
-        curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100).rename(
+        curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100, 100).rename(
             columns={"epoch": "x"}
         )
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
         sigma = moments(
-            sweeps.states(members), ["init", "sigma_u"], "test_accuracy_last", 100
+            sweeps.states(members), ["init", "sigma_u"], "test_accuracy_last", 100, 100
         ).rename(columns={"sigma_u": "x"})
         parts = {
             "curve": curve,
@@ -46,9 +46,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(
             [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
         )
-        title = (
-            f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: mean and sd over n seeds"
-        )
+        title = f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: {style.OVER}"
         found[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return found
 
@@ -65,7 +63,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
         axes["curve"].plot(curve["x"], curve["mean"], color=style.color(init))
-        low, high = curve["mean"] - curve["sd"], curve["mean"] + curve["sd"]
+        low, high = curve["low"], curve["high"]
         axes["curve"].fill_between(
             curve["x"].astype(float), low, high, color=style.color(init), alpha=0.2, linewidth=0
         )
@@ -96,9 +94,9 @@ def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     for _, free in sweeps.sweeps(
         runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True
     ):
-        return moments(sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100).rename(
-            columns={"sigma_u": "x"}
-        )
+        return moments(
+            sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
+        ).rename(columns={"sigma_u": "x"})
     return pd.DataFrame()
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from fdi.analysis.contrasts import moments
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import style, sweeps
 from fdi.figures.states import State, states
@@ -23,33 +23,48 @@ ABOUT = (
 )
 NEEDS = "runs with at least two values of model.depth"
 COMMAND = "fdi-run -m experiment=depth"
-SIZE = (style.COLUMN, 1.55)
-KEYS = ["init", "sigma_u"]
+SIZE = (style.COLUMN, 1.35)
+KEYS = ["init", "baseline", "sigma_u"]
 SILENT = 0.02  # Hz, where layers without spikes are drawn
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, sigma_u, x (depth
-    or layer), mean, sd, n, title, source.
+    """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, baseline, sigma_u,
+    x (depth or layer), mean, sd, n, low, high, of the accuracy versus and verdict (against kaiming
+    of the same depth), title, source. Networks without bounds on the activity have a page of their
+    own.
     """
+    joint = results.runs.get("homeostasis.joint", pd.Series(True, index=results.runs.index))
+    bounded, free = results.runs[joint.ne(False)], results.runs[joint.eq(False)]
+    return _pages(bounded, results, "", "") | _pages(
+        free, results, "_unbounded", ", no bounds on the activity"
+    )
+
+
+def _pages(
+    runs: pd.DataFrame, results: Results, suffix: str, bounds: str
+) -> dict[str, pd.DataFrame]:
     pages = {}
-    for (dataset, model), found in sweeps.sweeps(results.runs, _deep_and_shallow, ["model.depth"]):
+    for (dataset, model), found in sweeps.sweeps(runs, _deep_and_shallow, ["model.depth"]):
         chosen = sweeps.crossed(sweeps.states(found.dropna(subset=["model.depth"])), "model.depth")
-        chosen = chosen.assign(x=chosen["model.depth"], y=100 * chosen["test_accuracy_last"])
+        chosen = chosen.assign(x=chosen["model.depth"])
         deepest = chosen[chosen["x"] == chosen["x"].max()]
         layers = results.layers.reindex(columns=["path", "population", "rate"]).merge(
             deepest[["path", "seed", *KEYS]], on="path"
         )
         layers = layers.assign(x=layers.groupby("path").cumcount() + 1)
-        accuracy, rate = moments(chosen, [*KEYS, "x"], "y"), moments(layers, [*KEYS, "x"], "rate")
+        accuracy = accuracies(chosen, [*KEYS, "x"], within=["x"])
+        rate = moments(layers, [*KEYS, "x"], "rate")
         table = pd.concat(
             [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
         )
         title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean over n = "
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs{bounds}: mean over n = "
             f"{style.span(accuracy['n'])} seeds"
         )
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
+        pages[f"{dataset}_{model}{suffix}"] = table.assign(
+            title=title, source=sweeps.source(chosen)
+        )
     return pages
 
 

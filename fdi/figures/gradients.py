@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdi.analysis.contrasts import moments
 from fdi.analysis.results import READOUT, Results
 from fdi.figures import style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
@@ -24,29 +24,43 @@ ABOUT = (
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
+SILENT = 0.03  # height of the marks for no gradient, in units of the panel's
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean,
-    sd, n, title, source.
+    """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean
+    (geometric, over the seeds with a gradient), low, high (the smallest and the largest of these),
+    n (seeds), silent (share of the seeds without any), title, source.
     """
     pages = {}
     layers = results.probe.groupby("path").size()
     deep = results.runs[results.runs["path"].map(layers) > 1]
     for (dataset, model), found in sweeps.sweeps(deep, spreads, states=("done", "probed")):
         fluct = sweeps.swept(found, "fluct", "init.sigma_u")
-        baselines = sweeps.usual(found[found["init"].isin(style.MARKERS)])
+        baselines = sweeps.usual(found[found["baseline"]])
         chosen = pd.concat(
             [fluct.assign(x=fluct["init.sigma_u"]), baselines.assign(x=float("nan"))]
         )
         norms = results.probe.merge(chosen[["path", "x"]], on="path")
-        table = moments(norms, ["init", "x", "population"], "grad")
+        table = _spread(norms)
         title = (
-            f"{dataset}, {model}, gradient norm before training: mean and sd over n = "
+            f"{dataset}, {model}, gradient norm before training: geometric mean and range over n = "
             f"{style.span(table['n'])} seeds"
         )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
+
+
+def _spread(norms: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for key, group in norms.dropna(subset="grad").groupby(
+        ["init", "x", "population"], dropna=False
+    ):
+        found = group.loc[group["grad"] > 0, "grad"]
+        spread = (np.exp(np.log(found).mean()), found.min(), found.max())
+        rows.append((*key, *spread, len(group), (group["grad"] == 0).mean()))
+    columns = ["init", "x", "population", "mean", "low", "high", "n", "silent"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -84,22 +98,36 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             Line2D([], [], color=colors[name], linestyle=line, marker="o", markersize=3, label=name)
         )
     _finish(page, axes, places)
+    if page["silent"].any():
+        mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
+        handles.append(Line2D([], [], **mark, label="no gradient (no spikes)"))
     handles.append(Patch(color=style.BAND, label="recommended"))
     style.legend(axes["fluct"].figure, handles, page["title"].iloc[0])
 
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: Mapping[str, object]) -> None:
-    axes.errorbar(rows["x"], rows["mean"], rows["sd"].fillna(0), **look)
+    found = rows.dropna(subset="mean")
+    axes.errorbar(found["x"], found["mean"], style.bars(found), **look)
+    without = rows[rows["silent"] > 0]
+    (marks,) = axes.plot(
+        without["x"],
+        [SILENT] * len(without),
+        "x",
+        color=look["color"],
+        markersize=4,
+        transform=axes.get_xaxis_transform(),
+    )
+    marks.set_in_layout(False)
 
 
 def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, int]) -> None:
-    shown = page.loc[page["mean"] > 0, "mean"]
+    shown = page["mean"].dropna()
     style.sigma_axis(axes["fluct"], page["x"].dropna())
     axes["fluct"].axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
     axes["fluct"].set_ylabel("gradient norm")
     for panel in axes.values():
         panel.set_yscale("log")
-        panel.set_ylim(shown.min() / 2, shown.max() * 2)
+        panel.set_ylim(shown.min() / 6, shown.max() * 2)
     if places:
         axes["baselines"].set_xlim(-0.6, len(places) - 0.4)
         axes["baselines"].set_xticks(

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
 from fdi.figures import style
-from fdi.figures.sweeps import source, usual
+from fdi.figures.sweeps import guessed, source, usual
 
 ABOUT = (
     "accuracies and rates over epochs, mean and standard deviation over seeds, per data set "
@@ -39,7 +39,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     task, so those of a priming phase are 0 and less; accuracies in percent, rates in Hz. An epoch
     counts where all seeds of the line have it. Of runs that differ in other keys than those of the
     initialization, a page has the set with most initializations, and the largest of these; with
-    more than six lines it keeps one of each initialization.
+    more than six lines it keeps one of each initialization. Sets that only guess have no page.
     """
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
@@ -59,12 +59,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             sets = [found for _, found in conditions(members, others)] if others else [members]
             chosen = max(sets, key=lambda found: (found["init"].nunique(), len(found)))
             shown = [*named, "init", *(column for column in columns if column.startswith("init."))]
-            page = _page(
-                chosen if sum(1 for _ in conditions(chosen, shown)) <= MOST else usual(chosen),
-                shown,
-                results.curves,
-            )
-            if len(page):
+            if sum(1 for _ in conditions(chosen, shown)) > MOST:
+                chosen = usual(chosen)
+                shown = [*named, "init", *({"init.sigma_u"} & {*columns})]
+            page = _page(chosen, shown, results.curves)
+            if len(page) and not guessed(chosen):
                 pages[page["title"].iloc[0].replace(", ", "_").replace(" = ", "=")] = page
     return pages
 
@@ -165,7 +164,9 @@ def _draw_line(axes: Axes, rows: pd.DataFrame) -> None:
         markersize=3,
     )
     if first["n"] > 1:
-        low, high = rows["mean"] - rows["sd"], rows["mean"] + rows["sd"]
+        most = 100.0 if first["quantity"] in TITLES else None
+        low = (rows["mean"] - rows["sd"]).clip(lower=0.0)
+        high = (rows["mean"] + rows["sd"]).clip(upper=most)
         axes.fill_between(
             rows["epoch"], low, high, color=style.color(first["init"]), alpha=0.2, linewidth=0
         )

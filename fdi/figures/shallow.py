@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdi.analysis.contrasts import moments
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.figures import style
@@ -29,14 +29,13 @@ TITLES = {
     "before": "rate before training (Hz)",
     "after": "rate after training (Hz)",
 }
-MEASURED = tuple(TITLES)
 XI = (0.9, 3.1)  # the range of xi that is shown where runs of fluct_mu vary it
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a
-    baseline imply), mean, sd, n.
+    baseline imply), mean, sd, n, low, high, of the accuracy versus and verdict (against kaiming).
 
     The same in all rows: title, chance (%), published (%) and quoted (its source), source.
     """
@@ -58,8 +57,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         )
         table = pd.concat(
             [
-                moments(points, ["init", "x"], quantity).assign(quantity=quantity)
-                for quantity in MEASURED
+                accuracies(points, ["init", "x"]).assign(quantity="accuracy"),
+                *(
+                    moments(points, ["init", "x"], quantity).assign(quantity=quantity)
+                    for quantity in ("before", "after")
+                ),
             ],
             ignore_index=True,
         )
@@ -134,7 +136,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         )
     quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
     style.legend(
-        axes["accuracy"].figure, handles, f"{first['title']}: mean and sd over n seeds{quoted}"
+        axes["accuracy"].figure,
+        handles,
+        f"{first['title']}: {style.OVER}{quoted}",
     )
 
 
@@ -148,7 +152,7 @@ def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
     shifted = shifted.assign(x=shifted["init.xi"], mu_u=shifted["init.mu_u"])
     centred = fluct.assign(x=1 / fluct["init.sigma_u"], mu_u=0.0)
     points = pd.concat([shifted, centred[centred["x"].between(*XI)]])
-    return moments(points, ["init", "mu_u", "x"], "accuracy").assign(quantity="xi")
+    return moments(points, ["init", "mu_u", "x"], "accuracy", most=100).assign(quantity="xi")
 
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
@@ -159,6 +163,7 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
+    axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
     axes.set_ylim(0, 103)
     axes.legend(loc="best", ncols=3, handlelength=2.4)
 

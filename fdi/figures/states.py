@@ -19,6 +19,7 @@ class State(NamedTuple):
     init: str
     sigma_u: float
     color: str
+    baseline: bool
 
     @property
     def label(self) -> str:
@@ -36,20 +37,20 @@ class State(NamedTuple):
         marker = style.MARKERS.get(self.init, "o")
         return {
             "color": self.color,
-            "linestyle": "--" if self.init in style.MARKERS else "-",
+            "linestyle": "--" if self.baseline else "-",
             "marker": marker,
             "markersize": 3,
         }
 
 
 def states(table: pd.DataFrame) -> Iterator[State]:
-    """The states of a table with the columns init and sigma_u: baselines first, then each
+    """The states of a table with the columns init, baseline and sigma_u: baselines first, then each
     initialization from small sigma_u to large.
     """
-    for init in sorted(table["init"].unique(), key=lambda name: (name not in style.MARKERS, name)):
-        values = sorted(table.loc[table["init"] == init, "sigma_u"].unique())
+    for (other, init), rows in table.groupby([~table["baseline"].astype(bool), "init"]):
+        values = sorted(rows["sigma_u"].unique())
         for i, value in enumerate(values):
-            yield State(init, value, shade(style.color(init), (i + 1) / len(values)))
+            yield State(init, value, shade(style.color(init), (i + 1) / len(values)), not other)
 
 
 def shade(color: str, depth: float) -> str:

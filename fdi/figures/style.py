@@ -63,10 +63,15 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
     "orthogonal": "#882255",
     "lsuv": "#000000",
 }
+ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
 MARKERS = {"kaiming": "s", "xavier": "^", "pytorch": "v", "orthogonal": "P", "lsuv": "X"}
-SIGMAS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)  # ticks
+ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+OVER = "mean and 95 % interval over n seeds"
+FIRST_LINE = {"kaiming": 1, "fluct_calibrated": 2, "lsuv": 3, "fluct_mu": 4, "xavier": 2}
+FIRST_LINE |= {"pytorch": 3, "orthogonal": 4}
+SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 FORMULA = re.compile(r"\$.*?\$")
 PRIME = "#EBEBEB"
 GREY = "#999999"
@@ -88,12 +93,17 @@ def color(init: str) -> str:
     """The colour of an initialization, the same in every figure; one that fdi does not know gets
     its own by its name.
     """
-    return COLORS.get(init) or OTHER_COLORS[zlib.crc32(init.encode()) % len(OTHER_COLORS)]
+    return (
+        COLORS.get(ALIKE.get(init, init))
+        or OTHER_COLORS[zlib.crc32(init.encode()) % len(OTHER_COLORS)]
+    )
 
 
 def look(init: str, number: int) -> dict[str, Any]:
-    """Colour, line style and opacity of the number-th config of an initialization."""
-    again, style = divmod(number, len(LINES))
+    """Colour, line style and opacity of the number-th config of an initialization; each has its own
+    line, so that they differ in grey, too.
+    """
+    again, style = divmod(number + FIRST_LINE.get(init, 0), len(LINES))
     return {"color": color(init), "linestyle": LINES[style], "alpha": 0.5**again}
 
 
@@ -114,7 +124,8 @@ def fraction(whole: float) -> str:
 
 def bars(rows: pd.DataFrame) -> np.ndarray:
     """Lengths of error bars from the columns mean, low and high; 0 where there is no interval."""
-    return np.nan_to_num([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
+    lengths = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+    return np.nan_to_num(np.clip(lengths, 0, None))  # not -1e-17
 
 
 def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number: int = 0) -> None:
@@ -161,17 +172,25 @@ def span(n: pd.Series) -> str:
 
 
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis of sigma_u with plain numbers."""
+    """A logarithmic axis of sigma_u, with ticks at those of the `values` that leave room for
+    another.
+    """
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
-    axes.xaxis.set_major_locator(
-        FixedLocator(
-            [tick for tick in SIGMAS if values.min() / 1.25 <= tick <= values.max() * 1.25]
-        )
-    )
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_locator(FixedLocator(apart(values)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("$\\sigma_U$ (units of threshold)")
+
+
+def apart(values: pd.Series) -> list[float]:
+    """Those of `values` that lie an eighth of their logarithmic range apart, round ones first."""
+    room = np.log(values.max() / values.min()) / 8
+    chosen: list[float] = []
+    for value in sorted(values.unique(), key=lambda value: (value not in ROUND, value)):
+        if all(abs(np.log(value / other)) > room for other in chosen):
+            chosen.append(float(value))
+    return sorted(chosen)
 
 
 def from_zero(axes: Axes) -> None:
@@ -195,7 +214,12 @@ def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
     grows by what it needs.
     """
     room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
-    labels = [fill(str(handle.get_label()), room) for handle in handles]
+    names = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
+    seeds = {found[1] for found in map(SEEDS.search, names) if found}
+    if len(seeds) == 1:  # said once, in the title
+        names = [SEEDS.sub("", name) for name in names]
+        title = title.replace("over n seeds", f"over n = {next(iter(seeds))} seeds")
+    labels = [fill(name, room) for name in names]
     columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
     title = fill(title, room)
     lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
+from fdi.analysis.statistics import chance_share
 
 
 def sweeps(
@@ -70,13 +71,20 @@ def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
     return largest(chosen, [column for column in _differing(chosen) if column != key])
 
 
+USUAL = {"init.alpha": 0.9, "init.nu": "auto", "init.row_means": False, "init.gain": 1.0}
+"""Arguments of initializations, as fdi has them if nothing is said."""
+
+
 def usual(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each initialization one config: the sigma_u nearest to 1, as in the paper, and of these
-    the most frequent other values.
+    """Of each initialization one config: the sigma_u nearest to 1, as in the paper, the arguments
+    that are usual, and of the others the most frequent values.
     """
-    parts = [
-        largest(near, _differing(near)) for _, near in near_one(runs).groupby("init", sort=False)
-    ]
+    parts = []
+    for _, chosen in near_one(runs).groupby("init", sort=False):
+        for column, value in USUAL.items():
+            same = chosen[column].eq(value) if column in chosen else pd.Series(dtype=bool)
+            chosen = chosen[same] if same.any() else chosen
+        parts.append(largest(chosen, _differing(chosen)))
     return pd.concat(parts) if parts else runs
 
 
@@ -102,16 +110,28 @@ def states(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 
 
-def crossed(states: pd.DataFrame, key: str) -> pd.DataFrame:
-    """The initial states with at least two values of `key` (a column): others belong to another
-    question.
+def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
+    """The initial states with at least two values of `key` (a column), `within` equal values of
+    these: others belong to another question.
     """
+    if key not in states:
+        return states.iloc[:0]
     values = (
         states.dropna(subset=[key])
-        .groupby(["init", "sigma_u"], dropna=False)[key]
+        .groupby(["init", "sigma_u", *within], dropna=False)[key]
         .transform("nunique")
     )
     return states.loc[values[values >= 2].index]
+
+
+def guessed(runs: pd.DataFrame) -> bool:
+    """Are all these runs no better than guessing?"""
+    known = runs.dropna(subset=["classes", "test_samples"])
+    if known.empty:
+        return False
+    first = known.iloc[0]
+    accuracy = known["test_accuracy_last"]
+    return chance_share(accuracy, int(first["classes"]), int(first["test_samples"])) == 1
 
 
 def source(runs: pd.DataFrame) -> str:

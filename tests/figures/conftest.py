@@ -21,6 +21,8 @@ from fdi.analysis.collect import KEYS
 from fdi.analysis.results import Results
 from fdi.figures import style
 
+BASELINES = ("kaiming", "xavier", "pytorch", "orthogonal", "lsuv", "gain")
+
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> Callable[..., Path]:
@@ -111,10 +113,12 @@ def results(tmp_path: Path) -> Callable[..., Results]:
                 "epochs": 3.0,
                 "test_accuracy_last": accuracy,
                 "test_accuracy_best": accuracy,
+                "valid_accuracy_last": accuracy,
             }
             rates = {f"rate/h{i}": 5.0 for i in range(1, layers + 1)}
             fixed = {
                 "source": "own runs",
+                "baseline": init in BASELINES,
                 "classes": 10.0,
                 "test_samples": 1000.0,
                 "seed": seed,

@@ -6,8 +6,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdi.figures import alpha, calibrated, dale, depth, gradients, homeostasis, shallow, style
+from fdi.figures import (
+    alpha,
+    calibrated,
+    dale,
+    depth,
+    gain,
+    gradients,
+    homeostasis,
+    learning_rate,
+    readout,
+    shallow,
+    style,
+)
 
+RUNS = (
+    shallow,
+    gradients,
+    depth,
+    homeostasis,
+    alpha,
+    dale,
+    calibrated,
+    gain,
+    readout,
+    learning_rate,
+)
 SIGMAS = (0.2, 0.5, 1.0, 2.0)
 FLUCT = {"init.alpha": 0.9, "init.nu": "auto"}
 PAPER = {"trainer.epochs": 200}
@@ -206,9 +230,77 @@ def test_calibrated(results, drawn):
     drawn(calibrated, page)
 
 
+def test_gain(results, drawn):
+    gains = (1.0, 2.0, 5.0, 10.0)
+    runs = [
+        run
+        for layers in (1, 3)
+        for gain in gains
+        for run in sweep(
+            "gain", gain / 20, layers, **{"init.gain": gain, "model.depth": float(layers)}
+        )
+    ]
+    runs += sweep("fluct", 0.6, 1, **FLUCT, **{"init.sigma_u": 1.0, "model.depth": 1.0})
+    found = results(runs)
+    found.probe["theory_sigma_u"] = 0.1 * found.probe["path"].map(
+        found.runs.set_index("path")["init.gain"]
+    ).fillna(8.0)
+    page = gain.data(found)["randman_dense"]
+    assert page["unit"].unique() == pytest.approx([0.1])
+    one = page[page["layers"] == 1].round(6).set_index(["init", "x"])
+    assert one.loc[("gain", 5.0), "mean"] == pytest.approx(25)
+    assert one.loc[("fluct", 8.0), "mean"] == pytest.approx(60), "stands at the gain that it is"
+    assert one.loc[("fluct", 8.0), "versus"] == pytest.approx(55), "against the gain of 1"
+    assert one.index[one["chosen"]].tolist() == [("gain", 10.0)], "of the gains, on validation"
+    _, axes = drawn(gain, page)
+    assert list(axes) == ["1", "3"]
+    band = axes["1"].patches[0].get_extents().transformed(axes["1"].transData.inverted())
+    assert (band.x0, band.x1) == pytest.approx((10 / 3, 10))
+
+
+def test_readout(results, drawn):
+    runs = [
+        run
+        for layers in (1, 3)
+        for readout, more in (("normal", 0.3), ("fluct", 0.0))
+        for init, accuracy in (("kaiming", 0.4), ("fluct", 0.5))
+        for run in sweep(
+            init, accuracy + more, layers, readout_init=readout, **{"model.depth": float(layers)}
+        )
+    ]
+    page = readout.data(results(runs))["randman_dense"]
+    rows = page.set_index(["layers", "init", "readout"])
+    assert rows.loc[(3, "fluct", "normal"), "mean"] == pytest.approx(80)
+    fluct = rows.loc[pd.IndexSlice[:, ["fluct"], :], :]
+    assert fluct["versus"].tolist() == pytest.approx([10] * 4), "with the same readout"
+    drawn(readout, page)
+
+
+def test_learning_rate_is_chosen_on_validation(results, drawn):
+    adam, sgd = "torch.optim.Adam", "torch.optim.SGD"
+    runs = [
+        run
+        for target in (adam, sgd)
+        for init, accuracy in (("kaiming", 0.4), ("fluct", 0.5))
+        for rate, more in ((0.1, 0.0), (0.2, 0.1), (0.3, 0.2))
+        for run in sweep(
+            init, accuracy + more, **{"optimizer._target_": target, "optimizer.lr": rate}
+        )
+    ]
+    found = results(runs)
+    found.runs.loc[found.runs["optimizer.lr"] == 0.2, "valid_accuracy_last"] = 0.99
+    page = learning_rate.data(found)["randman_dense"]
+    chosen = page[page["chosen"]]
+    assert chosen["x"].tolist() == [0.2] * 4
+    assert chosen["mean"].tolist() == pytest.approx([60, 50] * 2), "of the test set"
+    assert chosen.loc[chosen["init"] == "fluct", "versus"].tolist() == pytest.approx([10, 10])
+    _, axes = drawn(learning_rate, page)
+    assert list(axes) == ["1 Adam", "1 SGD"]
+
+
 def test_missing_runs_give_no_pages(results):
     few = results(sweep("fluct", 0.5, **{"init.sigma_u": 1.0}))
-    for module in (shallow, gradients, depth, homeostasis, alpha, dale, calibrated):
+    for module in RUNS:
         assert module.data(few) == {}, module.__name__
 
 

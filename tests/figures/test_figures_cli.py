@@ -60,7 +60,7 @@ def test_list(figures):
     code, out, _ = figures("--list")
     assert code == 0
     assert out.startswith("membrane: ")
-    assert len(out.splitlines()) == 12
+    assert len(out.splitlines()) == 15
 
 
 def test_an_unknown_figure_is_one_line(figures):

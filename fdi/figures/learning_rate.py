@@ -1,0 +1,100 @@
+"""Initialization x optimizer x step size: does the verdict depend on the optimizer?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from fdi.analysis.contrasts import STATISTICS, accuracies, best
+from fdi.analysis.published import depth
+from fdi.analysis.results import Results
+from fdi.figures import style, sweeps
+
+ABOUT = "accuracy by initialization, optimizer and step size, and the step that validation chooses"
+NEEDS = "runs with at least three values of optimizer.lr"
+COMMAND = "fdi-run -m experiment=learning_rate"
+SIZE = (style.COLUMN, 1.35)
+RING = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": ""}
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per depth, optimizer and point: layers, optimizer, init, baseline, x (step
+    size), mean, sd, n, low, high; title, source.
+
+    Where `chosen`, the one of its initialization and optimizer with the best validation accuracy,
+    also versus, versus_low, versus_high, versus_n and verdict, against the chosen one of kaiming.
+    """
+    pages = {}
+    free = ["optimizer.", "model.depth"]
+    for (dataset, model), found in sweeps.sweeps(results.runs, _enough, free):
+        runs = sweeps.usual(found).assign(
+            x=lambda rows: rows["optimizer.lr"],
+            optimizer=lambda rows: rows["optimizer._target_"].str.rpartition(".")[2],
+        )
+        runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+        runs = runs[runs.groupby(["layers", "optimizer"])["x"].transform("nunique") >= 2]
+        keys = ["layers", "optimizer", "init", "baseline"]
+        every = accuracies(runs, [*keys, "x"], within=["layers", "optimizer", "x"])
+        chosen = best(runs, keys, "x")
+        judged = accuracies(chosen, [*keys, "x"], within=["layers", "optimizer"])
+        table = every[[*keys, "x", *STATISTICS]].merge(
+            judged.drop(columns=list(STATISTICS)).assign(chosen=True), on=[*keys, "x"], how="left"
+        )
+        table["chosen"] = table["chosen"].eq(True)
+        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs"
+        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(runs))
+    return pages
+
+
+def _enough(runs: pd.DataFrame) -> bool:
+    return sweeps.levels(runs, "optimizer.lr") >= 3
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """A row a depth, a column an optimizer."""
+    names = page["optimizer"].unique()
+    return [[f"{layers} {name}" for name in names] for layers in page["layers"].unique()]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A line over the step size for each initialization, a ring around the step that validation
+    chooses.
+    """
+    numbers = {init: i for i, init in enumerate(page["init"].unique())}
+    for (layers, name), rows in page.groupby(["layers", "optimizer"], sort=False):
+        panel = axes[f"{layers} {name}"]
+        for init, points in rows.groupby("init", sort=False):
+            style.points(panel, points, init, number=numbers[init])
+            ring = points[points["chosen"]]
+            panel.plot(ring["x"], ring["mean"], "o", markeredgecolor=style.color(init), **RING)
+        panel.set_title(f"{name}, {layers} layer{'s' * (layers > 1)}")
+        panel.set_ylim(0, 103)
+        panel.set_xscale("log")
+        steps = sorted(rows["x"].unique())
+        panel.set_xlim(steps[0] / 1.6, steps[-1] * 1.6)
+        panel.set_xticks(steps)
+        panel.xaxis.set_major_formatter(FuncFormatter(_short))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.tick_params(axis="x", labelrotation=45)
+        if name != page["optimizer"].iloc[0]:
+            panel.set_yticklabels([])
+        if layers == page["layers"].max():
+            panel.set_xlabel("step size")
+    first = next(iter(axes.values()))
+    first.set_ylabel("test accuracy (%)")
+    handles = [
+        style.handle(init, rows["n"].min(), rows["n"].max(), number=numbers[init])
+        for init, rows in page.groupby("init", sort=False)
+    ]
+    ring = RING | {"marker": "o", "markeredgecolor": "black"}
+    handles.append(Line2D([], [], **ring, label="best on validation"))
+    title = f"{page['title'].iloc[0]}: {style.OVER}"
+    style.legend(first.figure, handles, title)
+
+
+def _short(value: float, _: int) -> str:
+    return f"{value:g}"

@@ -1,0 +1,67 @@
+"""Hidden weights x readout weights: whose doing is a difference between initializations?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.contrasts import accuracies
+from fdi.analysis.published import depth
+from fdi.analysis.results import Results
+from fdi.figures import categories, style, sweeps
+
+ABOUT = "accuracy by initialization of the hidden layers and of the readout"
+NEEDS = "runs with at least two values of readout_init"
+COMMAND = "fdi-run -m experiment=readout"
+SIZE = (style.COLUMN, 1.4)
+NAMES = {"normal": "N(0, 1)/$\\sqrt{n}$", "same": "as hidden"}
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per depth and point: layers, init, baseline, sigma_u, readout, mean, sd, n,
+    low, high, versus and its kin, verdict (against kaiming with the same
+    readout), title, source.
+    """
+    pages = {}
+    free = ["readout_init", "model.depth"]
+    for (dataset, model), found in sweeps.sweeps(results.runs, _several, free):
+        found = found.assign(layers=[depth(run) for run in found.to_dict("records")])
+        chosen = sweeps.crossed(sweeps.states(found), "readout_init", "layers")
+        table = accuracies(
+            chosen.rename(columns={"readout_init": "readout"}),
+            ["layers", "init", "baseline", "sigma_u", "readout"],
+            within=["layers", "readout"],
+        )
+        title = (
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean and 95 % interval "
+            f"over n = {style.span(table['n'])} seeds"
+        )
+        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
+    return pages
+
+
+def _several(runs: pd.DataFrame) -> bool:
+    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    return len(sweeps.crossed(sweeps.states(runs), "readout_init", "layers")) > 0
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """A panel a depth."""
+    return [[f"{layers}"] for layers in page["layers"].unique()]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """For each readout the hidden initial states side by side."""
+    names = [*NAMES, *sorted(set(page["readout"]) - set(NAMES))]
+    order = [name for name in names if name in set(page["readout"])]
+    for layers, rows in page.groupby("layers"):
+        panel = axes[f"{layers}"]
+        categories.points(panel, rows, "readout", order, page)
+        panel.set_xticks(range(len(order)), [NAMES.get(name, f"by {name}") for name in order])
+        panel.set_title(f"{layers} hidden layer{'s' * (layers > 1)}: test accuracy (%)")
+        panel.set_ylim(0, 103)
+    last = axes[f"{page['layers'].max()}"]
+    last.set_xlabel("readout weights")
+    style.legend(last.figure, categories.handles(page, "hidden: "), page["title"].iloc[0])
