@@ -24,8 +24,9 @@ COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its label), number, x (layer or
-    position), mean, sd, n, title, source.
+    """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its
+    label), number, x (layer or position), mean, sd, n, low, high, of the accuracy versus and
+    verdict (against kaiming), title, source.
     """
     pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])

@@ -184,8 +184,8 @@ def sigma_axis(axes: Axes, values: pd.Series) -> None:
 
 
 def apart(values: pd.Series) -> list[float]:
-    """Those of `values` that lie an eighth of their logarithmic range apart, round ones first."""
-    room = np.log(values.max() / values.min()) / 8
+    """Those of `values` that lie a sixth of their logarithmic range apart, round ones first."""
+    room = np.log(values.max() / values.min()) / 6
     chosen: list[float] = []
     for value in sorted(values.unique(), key=lambda value: (value not in ROUND, value)):
         if all(abs(np.log(value / other)) > room for other in chosen):
