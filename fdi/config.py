@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from fdi import devices
+from fdi import devices, layout
 from fdi.checks import complaints, out_of_range
 
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
@@ -169,12 +169,12 @@ def run_name(config: DictConfig | Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>/seed=<n>-<id>."""
     names = config["name"]
     options = [str(names[group]).replace("/", "-") for group in ("dataset", "model", "init")]
-    return "/".join([*options, f"seed={config['seed']}-{run_id(config)}"])
+    return layout.run_name(*options, config["seed"], run_id(config))
 
 
 def run_directory(config: DictConfig | Mapping[str, Any]) -> Path:
     """Where a run keeps its files."""
-    return Path(config["paths"]["results"]) / "runs" / run_name(config)
+    return Path(config["paths"]["results"]) / layout.RUNS / run_name(config)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

@@ -2,89 +2,129 @@
 
 from __future__ import annotations
 
+import time
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from fdi import build
 from fdi.data.dataset import Dataset
 from fdi.init.draw import draw
 from fdi.init.probe import probe
+from fdi.layout import CHECKPOINT, LOG, METRICS, PROBE, RESERVE, RESULT, STATUS
 from fdi.seeding import stream
+from fdi.snn.engine import Engine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.track.console import print_probe, reporter
-from fdi.track.files import CHECKPOINT, PROBE, RESULT, STATUS, read_json, write_json, write_status
+from fdi.track.files import read_json, reserved, write_json, write_status
 from fdi.track.interrupt import interruptible
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
-from fdi.track.record import write_record
+from fdi.track.origin import refuse_other_data, stamp, unchanged
+from fdi.track.record import write_config, write_record
+from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
 from fdi.train.fit import Progress, activity, evaluate, fit
 from fdi.train.homeostasis import Phase
 
 INIT_SAMPLES = 128  # training samples on which the initial state is measured,
 INIT_POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
+SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 
 
-def run(config: DictConfig, directory: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RunContext:
+    """What the chapters of a run share."""
+
+    config: DictConfig
+    directory: Path
+    console: Console
+    data: Dataset
+    network: Network
+    engine: Engine
+    optimizer: torch.optim.Optimizer
+    phases: list[Phase]
+
+
+def run(config: DictConfig, directory: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Execute the run of `config` in `directory`, or go on where it stopped; returns the content of
-    result.json.
+    result.json. `overrides` lead to `config`, and are written down.
 
-    A run that is done is not run again; with probe=only nothing is trained, and nothing returned.
-    Raises ValueError for what a user can mend, Diverged for a training that fails, Busy if another
-    process is at it; whatever is raised is in status.json and run.log first.
+    A run that is done is not run again, and nothing in its directory is touched; with probe=only
+    nothing is trained, and nothing returned. Raises ValueError for what a user can mend, Diverged
+    for a training that fails, Busy if another process is at it; whatever is raised on the way is in
+    status.json and run.log first.
     """
-    with lock(directory):
-        result = read_json(directory / RESULT)
-        if result is not None:
+    if finished(directory, config.probe):
+        check_data(config, directory)
+        return whole_result(directory) or {}
+    with lock(directory), reserved(directory / RESERVE) as release:
+        result = whole_result(directory)
+        if result is not None:  # of another process, a moment ago
             return result
         _mark(directory, "running")
+        write_config(directory, config, overrides)
         try:
             result = _run(config, directory)
         except (KeyboardInterrupt, SystemExit):
-            _mark(directory, "interrupted")
+            with suppress(OSError):
+                _mark(directory, "interrupted")
             raise
         except Exception as error:
-            (directory / "run.log").write_text(traceback.format_exc())
-            _mark(directory, "failed", error=f"{type(error).__name__}: {error}")
+            release()
+            with suppress(OSError):  # its folder is gone: only the caller can tell
+                (directory / LOG).write_text(traceback.format_exc())
+                _mark(directory, "failed", error=f"{type(error).__name__}: {error}")
             raise
         _mark(directory, "done" if result else "probed")
         return result
 
 
+def check_data(config: DictConfig, directory: Path) -> None:
+    """Raises ValueError if the data at hand are not those of the finished run in `directory`; reads
+    them only if their files are not those that it saw.
+    """
+    if not unchanged(config.dataset, directory):
+        given = OmegaConf.to_yaml(
+            OmegaConf.create({"dataset": config.dataset, "seed": config.seed})
+        )
+        refuse_other_data(directory, config.dataset, _checksum(given, stamp(config.dataset)))
+
+
+@cache
+def _checksum(given: str, stamp: str | None) -> str:
+    return build.dataset(OmegaConf.create(given)).checksum
+
+
 def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
-    console = Console()
+    files = stamp(config.dataset)
     data = build.dataset(config)
     device = build.device(config)
     network = build.network(config, data).to(device)
-    engine = build.engine(config)
-    engine.check(network)
-    console.print(f"engine {config.engine.name}, device {config.device}", highlight=False)
-    optimizer = build.optimizer(config, network)
-    phases = build.training_phases(config)
-    last = directory / CHECKPOINT
-
-    if config.probe == "only":
-        write_record(
-            directory,
-            0,
-            data.checksum,
-            device,
-            build.threads(config),
-            seed=config.seed,
-            engine=config.engine.name,
-            data=data.form(),
-        )
-        _initialize(config, data, network, engine, phases[-1].objective, directory, console)
-        return {}
-    progress = checkpoint.load(last, network, optimizer) if last.exists() else Progress()
+    context = RunContext(
+        config=config,
+        directory=directory,
+        console=Console(),
+        data=data,
+        network=network,
+        engine=build.engine(config),
+        optimizer=build.optimizer(config, network),
+        phases=build.training_phases(config),
+    )
+    context.engine.check(network)
+    _say(context, f"engine {config.engine.name}, device {config.device}")
+    progress = _resume(context)
     write_record(
         directory,
         progress.epoch,
@@ -94,48 +134,53 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
         seed=config.seed,
         engine=config.engine.name,
         data=data.form(),
+        data_files=files,
     )
+    if config.probe == "only":
+        _initialize(context)
+        return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
-            console.print(
-                f"{directory}: resumed after epoch {progress.epoch}",
-                soft_wrap=True,
-                highlight=False,
-            )
+            _say(context, f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = _initialize(
-                config, data, network, engine, phases[-1].objective, directory, console
-            )
+            rows = _initialize(context)
             if mirror and rows:
                 mirror.probe(rows)
-        _train(
-            config, data, network, engine, optimizer, phases, progress, directory, mirror, console
-        )
-        result = _test(config, data, network, engine, progress)
+        metrics = Metrics(directory / METRICS, progress.epoch)
+        _train(context, progress, metrics, mirror)
+        result = _test(context, progress)
+        metrics.check()
         if mirror:
             mirror.result(result)
-    write_json(directory / RESULT, result)
+        write_json(directory / RESULT, result)
     return result
 
 
-def _train(
-    config: DictConfig,
-    data: Dataset,
-    network: Network,
-    engine: Any,
-    optimizer: torch.optim.Optimizer,
-    phases: list[Phase],
-    progress: Progress,
-    directory: Path,
-    mirror: Any,
-    console: Console,
-) -> None:
-    """Fit, with a row of metrics, a checkpoint and a status after each epoch."""
-    epochs = sum(phase.epochs for phase in phases)
-    write_status(directory, "running", epoch=progress.epoch, epochs=epochs)
-    metrics = Metrics(directory / "metrics.csv", progress.epoch)
+def _resume(context: RunContext) -> Progress:
+    """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
+    from other data.
+    """
+    path = context.directory / CHECKPOINT
+    if context.config.probe == "only" or not path.exists():
+        return Progress()
+    progress, checksum = checkpoint.load(path, context.network, context.optimizer)
+    refuse_other_data(
+        context.directory, context.config.dataset, context.data.checksum, known=checksum
+    )
+    return progress
+
+
+def _train(context: RunContext, progress: Progress, metrics: Metrics, mirror: Any) -> None:
+    """Fit, with a row of metrics after each epoch, and a checkpoint and a status after those that
+    end SAVE_EVERY seconds after the one before, and after the last.
+    """
+    config, data = context.config, context.data
+    epochs = sum(phase.epochs for phase in context.phases)
+    write_status(context.directory, "running", epoch=progress.epoch, epochs=epochs)
+    unsaved: list[dict[str, Any]] = []
+    saved = 0.0
     with (
-        reporter(console, epochs, len(data.train), progress.epoch) as report,
+        reporter(context.console, epochs, len(data.train), progress.epoch) as report,
         interruptible() as check,
     ):
 
@@ -145,19 +190,34 @@ def _train(
 
         def on_epoch(row: dict[str, Any]) -> None:
             metrics.append(row)
-            checkpoint.save(directory / CHECKPOINT, network, optimizer, progress)
-            write_status(directory, "running", epoch=progress.epoch, epochs=epochs)
             report.row(row)
-            if mirror:
+            unsaved.append(row)
+            if progress.phase == len(context.phases) or time.monotonic() - saved >= SAVE_EVERY:
+                save()
+
+        def save() -> None:
+            nonlocal saved
+            metrics.sync()
+            checkpoint.save(
+                context.directory / CHECKPOINT,
+                context.network,
+                context.optimizer,
+                progress,
+                data.checksum,
+            )
+            write_status(context.directory, "running", epoch=progress.epoch, epochs=epochs)
+            for row in unsaved if mirror else ():
                 mirror.row(row)
+            unsaved.clear()
+            saved = time.monotonic()
 
         fit(
-            network,
-            engine,
-            optimizer,
+            context.network,
+            context.engine,
+            context.optimizer,
             data.train,
             data.valid,
-            phases,
+            context.phases,
             batch_size=config.trainer.batch_size,
             duration=data.steps * data.dt,
             seed=config.seed,
@@ -167,18 +227,12 @@ def _train(
         )
 
 
-def _initialize(
-    config: DictConfig,
-    data: Dataset,
-    network: Network,
-    engine: Any,
-    objective: Objective,
-    directory: Path,
-    console: Console,
-) -> list[dict[str, Any]]:
+def _initialize(context: RunContext) -> list[dict[str, Any]]:
     """Draw the weights and measure the state they put the network in; with probe=none it is not
     measured.
     """
+    config, data, network = context.config, context.data, context.network
+    engine = context.engine
     samples = min(
         INIT_SAMPLES,
         max(1, INIT_POTENTIALS // sum(population.units for population in network.hidden)),
@@ -204,23 +258,23 @@ def _initialize(
     network.load_weights(drawn.weights())
     if config.probe == "none":
         return []
+    objective = context.phases[-1].objective
     rows = probe(network, engine, inputs, labels, objective, strategy, nu)
-    write_json(directory / PROBE, rows)
-    print_probe(console, rows, config.name.model, config.name.init)
+    write_json(context.directory / PROBE, rows)
+    print_probe(context.console, rows, config.name.model, config.name.init)
     return rows
 
 
-def _test(
-    config: DictConfig, data: Dataset, network: Network, engine: Any, progress: Progress
-) -> dict[str, Any]:
+def _test(context: RunContext, progress: Progress) -> dict[str, Any]:
     """Look at the test set, once with the last weights and once with those of the best validation
     epoch.
     """
+    config, data, network = context.config, context.data, context.network
     objective = Objective(config.trainer.readout)
 
-    def test() -> Any:
+    def test() -> Outcome:
         return evaluate(
-            network, engine, data.test, objective, config.trainer.batch_size, config.seed
+            network, context.engine, data.test, objective, config.trainer.batch_size, config.seed
         )
 
     last = best = test()
@@ -257,7 +311,12 @@ def _test(
 
 def _mark(directory: Path, state: str, **details: Any) -> None:
     """Change the state and keep the epochs."""
-    before = read_json(directory / STATUS) or {}
+    before = read_json(directory / STATUS)
+    before = before if isinstance(before, dict) else {}
     write_status(
         directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details
     )
+
+
+def _say(context: RunContext, text: str) -> None:
+    context.console.print(text, soft_wrap=True, highlight=False)

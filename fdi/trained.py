@@ -13,9 +13,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi import build
+from fdi.layout import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT
 from fdi.snn.network import Network
-from fdi.track.files import CHECKPOINT, RESULT, read_json
-from fdi.track.record import RECORD
+from fdi.track.files import read_json
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def load(directory: Path, weights: str = "last") -> Trained:
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
-    config = OmegaConf.load(directory / ".hydra" / "config.yaml")
+    config = OmegaConf.load(directory / CONFIG)
     network = build.network(
         OmegaConf.merge(config, {"device": "cpu"}), SimpleNamespace(**record["run"]["data"])
     )
@@ -54,7 +54,7 @@ def load(directory: Path, weights: str = "last") -> Trained:
         directory,
         network,
         config,
-        pd.read_csv(directory / "metrics.csv"),
+        pd.read_csv(directory / METRICS),
         read_json(directory / RESULT),
     )
 

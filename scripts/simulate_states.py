@@ -37,6 +37,7 @@ def main(names: list[str]) -> int:
     origin = record("", torch.device("cpu"), 1)  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
             table = (
                 SIMULATIONS[name]

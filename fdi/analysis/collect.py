@@ -27,7 +27,6 @@ are.
 from __future__ import annotations
 
 import io
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,9 +36,9 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.configs import read_config
-from fdi.analysis.folders import directories
-from fdi.track.lock import holder
-from fdi.track.state import STATES
+from fdi.layout import CONFIG, METRICS, directories
+from fdi.track.files import read
+from fdi.track.state import is_number, progress
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
 PROGRESS = ("epoch", "epochs")
@@ -57,7 +56,6 @@ ORIGIN = (
     "provenance",
     "data_checksum",
 )  # where a run comes from; not here, see fdi.analysis.results
-MEASURED = ACCURACIES[:2]
 POPULATIONS = {"rates": "rate", "silent": "silent"}
 CSV_COLUMNS = ("epoch", "phase")
 
@@ -66,7 +64,7 @@ def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs; a run with unreadable files has the state broken, and is there
     all the same.
     """
-    rows = [_row(directory) for directory in directories(results / "runs")]
+    rows = [_row(directory) for directory in directories(results)]
     columns = dict.fromkeys((*KEYS, "error", *NUMBERS))
     columns |= dict.fromkeys(
         column for row in rows for column in row if column.startswith(("rate/", "silent/"))
@@ -92,7 +90,7 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
     """
     files: dict[str, dict[str, str]] = defaultdict(dict)
     for path in table["path"]:
-        header, body = _metrics(Path(path) / "metrics.csv")
+        header, body = _metrics(Path(path) / METRICS)
         if body:
             files[header][path] = body
     parts = [part for header, bodies in files.items() for part in _parse(header, bodies)]
@@ -106,7 +104,7 @@ def _row(run: tuple[str, ...]) -> dict[str, Any]:
     directory = Path(path)
     config: dict[str, Any] = {}
     try:
-        config = read_config(directory / ".hydra" / "config.yaml")
+        config = read_config(directory / CONFIG)
         outcome = _outcome(directory)
     except (OSError, ValueError) as error:
         outcome = {"state": "broken", "error": str(error)}
@@ -125,17 +123,11 @@ def _row(run: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _outcome(directory: Path) -> dict[str, Any]:
-    """State and final numbers; a whole result.json means done. Raises ValueError for a broken
-    file.
-    """
-    status, result = _json(directory / "status.json"), _json(directory / "result.json")
-    content = (status or {"state": "missing"}) | (result or {})
-    state = "done" if result is not None else content.get("state")
-    if state == "running" and holder(directory) is None:
-        state = "interrupted"
+    """State and final numbers. Raises ValueError for a broken file."""
+    content = progress(directory)
+    if content["state"] == "broken":
+        raise ValueError(content["error"])
     numbers = _numbers(content, NUMBERS)
-    if state not in STATES or (state == "done" and any(numbers[key] is None for key in MEASURED)):
-        raise ValueError(f"{directory}: state {state} without the numbers of result.json")
     for key, prefix in POPULATIONS.items():
         measured = content.get(key, {})
         if not isinstance(measured, dict):
@@ -143,27 +135,16 @@ def _outcome(directory: Path) -> dict[str, Any]:
         numbers |= {
             f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()
         }
-    return {"state": state, "error": content.get("error") and str(content["error"]), **numbers}
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: not an object")
-    return content
+    error = content.get("error") if content["state"] == "failed" else None
+    return {"state": content["state"], "error": error and str(error), **numbers}
 
 
 def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | None]:
     """The values of `keys`; raises ValueError for one that is neither a number nor null."""
     values = {key: content.get(key) for key in keys}
     for key, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"{key} = {value!r} is not a number")
+        if value is not None and not is_number(value):
+            raise ValueError(f"{key} = {str(value)[:40]} is not a number")
     return values
 
 
@@ -172,7 +153,7 @@ def _metrics(path: Path) -> tuple[str, str]:
     or too few values.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read(path)
     except (OSError, ValueError):
         return "", ""
     header, _, body = text[: text.rfind("\n") + 1].partition("\n")
@@ -191,7 +172,7 @@ def _parse(header: str, bodies: dict[str, str]) -> Iterator[pd.DataFrame]:
         rows = pd.read_csv(
             io.StringIO(f"{header}\n{''.join(bodies.values())}"), dtype=types, index_col=False
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         items = list(bodies.items())
         for half in (items[: len(items) // 2], items[len(items) // 2 :]) if len(items) > 1 else ():
             yield from _parse(header, dict(half))

@@ -8,9 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from fdi.track.files import parse_yaml, read
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TOP_LEVEL_KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
 EXCLUDE = "identity.exclude"
 
@@ -25,13 +24,13 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     try:
-        for block in TOP_LEVEL_KEY.split(path.read_text(encoding="utf-8")):
+        for block in TOP_LEVEL_KEY.split(read(path)):
             flat |= _parse(block)
-    except (yaml.YAMLError, AttributeError) as error:
-        raise ValueError(f"not a config ({' '.join(str(error).split())})") from error
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: not a config ({' '.join(str(error).split())})") from error
     if "seed" not in flat:
-        raise ValueError("not a whole config (no seed)")
-    excluded = json.loads(flat.get(EXCLUDE, "[]"))
+        raise ValueError(f"{path}: not a whole config (no seed)")
+    excluded = _names(flat.get(EXCLUDE))
     inside = tuple(f"{key}." for key in excluded)
     return {
         key: value
@@ -42,7 +41,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=16384)
 def _parse(block: str) -> dict[str, Any]:
-    return dict(_flat(yaml.load(block, LOADER) or {}))
+    return dict(_flat(parse_yaml(block) or {}))
+
+
+def _names(text: Any) -> list[str]:
+    names = json.loads(text) if isinstance(text, str) and text.startswith("[") else []
+    return [name for name in names if isinstance(name, str)]
 
 
 def _flat(node: dict[str, Any], prefix: str = ""):

@@ -16,6 +16,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path} must end in .csv or .parquet")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
             table.to_csv(temporary, index=False) if path.suffix == ".csv" else table.to_parquet(
                 temporary

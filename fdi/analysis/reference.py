@@ -21,7 +21,8 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.results import CURVES, NAME, PROBES, PROVENANCE, RUNS, Results, own, reference
-from fdi.track.files import STATUS, atomic, read_json
+from fdi.layout import RECORD, STATUS
+from fdi.track.files import atomic, read_json
 
 KEPT = ("done", "probed")
 EPOCHS = 60  # of a learning curve, kept
@@ -46,7 +47,7 @@ def export(results: Path, folder: Path) -> int:
     found = everything.runs[everything.runs["state"].isin(KEPT)]
     if found.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
-    records = [read_json(Path(path) / "record.json") or {} for path in found["path"]]
+    records = [read_json(Path(path) / RECORD) or {} for path in found["path"]]
     origins = [_origin(Path(path), record) for path, record in zip(found["path"], records)]
     found = found.assign(
         data_checksum=[record.get("data_checksum") for record in records],
@@ -131,5 +132,6 @@ def _kept(curves: pd.DataFrame) -> pd.Series:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")

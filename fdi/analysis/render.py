@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
-from fdi.track.state import STATES
+from fdi.layout import STATES
 from fdi.track.tables import console, print_note, print_table
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
@@ -41,7 +41,7 @@ def print_summary(table: pd.DataFrame, summary: pd.DataFrame) -> None:
     print_table(out, columns, [name for name in columns if name in _keys(summary)])
     print_note(out, notes(summary))
     counts = Counter(table["state"])
-    states = ", ".join(f"{counts[state]} {state}" for state in (*STATES, "broken") if counts[state])
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     out.print(f"{len(table)} runs: {states}")
     for run in table[table["state"] == "broken"].itertuples():
         out.print(f"broken: {run.path}: {run.error}")

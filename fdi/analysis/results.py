@@ -11,7 +11,7 @@ import pandas as pd
 
 from fdi.analysis.baseline import TARGET, is_baseline
 from fdi.analysis.collect import KEYS, curves, runs
-from fdi.track.files import PROBE, read_json
+from fdi.track.state import read_probe
 
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
@@ -97,11 +97,7 @@ def reference(folder: Path) -> Results:
 
 def probes(table: pd.DataFrame) -> pd.DataFrame:
     """The initial states of the runs in `table`."""
-    rows = [
-        {"path": path, **row}
-        for path in table["path"]
-        for row in read_json(Path(path) / PROBE) or []
-    ]
+    rows = [{"path": path, **row} for path in table["path"] for row in read_probe(Path(path))]
     if not rows:
         return pd.DataFrame(columns=[*KEYS, "population"])
     return table[list(KEYS)].merge(pd.DataFrame(rows), on="path")

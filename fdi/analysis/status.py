@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from fdi.analysis.folders import directories
-from fdi.track.files import SWEEPS, read_json
+from fdi.layout import SWEEPS, directories
+from fdi.track.files import parse_json
 
 ALONE = "single runs"
 
@@ -22,19 +23,27 @@ class Group:
     cells: dict[str, list[str] | None]
 
 
-def groups(results: Path) -> list[Group]:
-    """The sweeps that were started, by experiment, and last the runs that belong to none."""
-    plans = [
-        plan for path in sorted((results / SWEEPS).glob("*.json")) if (plan := read_json(path))
-    ]
-    found = [
-        Group(
-            plan["experiment"] or "sweep",
-            plan["command"],
-            {str(results / path): words for path, words in plan["cells"].items()},
-        )
-        for plan in plans
-    ]
-    planned = {directory for group in found for directory in group.cells}
-    alone = {path: None for path, *_ in directories(results / "runs") if path not in planned}
-    return [*found, Group(ALONE, None, alone)] if alone else found
+def read_plans(results: Path) -> tuple[list[Group], list[str]]:
+    """The sweeps that were started, and a line for each plan that cannot be read."""
+    found, broken = [], []
+    for path in sorted((results / SWEEPS).glob("*.json")):
+        try:
+            found.append(_group(results, parse_json(path)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            broken.append(str(error) if str(path) in str(error) else f"{path}: not a plan")
+    return found, broken
+
+
+def groups(results: Path, plans: list[Group]) -> list[Group]:
+    """The sweeps, by experiment, and last the runs that belong to none."""
+    planned = {directory for group in plans for directory in group.cells}
+    alone = {path: None for path, *_ in directories(results) if path not in planned}
+    return [*plans, Group(ALONE, None, alone)] if alone else plans
+
+
+def _group(results: Path, plan: dict[str, Any]) -> Group:
+    title, line, cells = plan["experiment"] or "sweep", plan["command"], plan["cells"]
+    words = [title, line, *(word for words in cells.values() for word in words)]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError
+    return Group(title, line, {str(results / path): list(words) for path, words in cells.items()})

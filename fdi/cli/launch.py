@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hydra import initialize_config_module
@@ -28,7 +29,9 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
         config = compose_sweep(arguments)
         context = HydraContext(composer(arguments), Callbacks(config))
         try:
-            launcher = Plugins.instance().instantiate_launcher(context, task, config)
+            launcher = Plugins.instance().instantiate_launcher(
+                context, partial(task, sweep=os.getpid()), config
+            )
         except RuntimeError as error:  # the file of the launcher is here, its plugin is not
             raise ValueError(
                 f"{error}; install what the head of conf/hydra/launcher says, as in pip install "

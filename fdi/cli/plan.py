@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from fdi.cli.cells import Cell
-from fdi.track.files import SWEEPS, write_json
+from fdi.layout import SWEEPS
+from fdi.track.files import write_json
 
 
 def write_plan(cells: list[Cell]) -> Path:
@@ -24,6 +25,7 @@ def write_plan(cells: list[Cell]) -> Path:
     planned = {os.path.relpath(cell.directory, results): cell.overrides for cell in cells}
     name = hashlib.sha256("\n".join(sorted(planned)).encode()).hexdigest()[:8]
     path = Path(results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         path,
         {

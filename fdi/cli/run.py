@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fdi.cli.cells import Cell
-
-INTERRUPTED = 130
 
 
 def main() -> None:
@@ -27,7 +26,12 @@ def main() -> None:
 
         print(f"fdi {__version__}")
     else:
-        sys.exit(_command())
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+        try:
+            code = _command()
+        except KeyboardInterrupt:
+            code = _interrupted()
+        sys.exit(code)
 
 
 def _command() -> int:
@@ -72,6 +76,7 @@ def _one(cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
     from fdi.cli.summary import print_result
     from fdi.cli.task import run_cell
+    from fdi.track.interrupt import INTERRUPTED
 
     codes = []
     try:
@@ -87,18 +92,25 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
     code.
     """
+    from functools import cache
+
     from fdi.cli.plan import write_plan
     from fdi.cli.summary import print_summary
-    from fdi.cli.task import FAILED
+    from fdi.cli.task import FAILED, check_done
+    from fdi.track.origin import stamp
     from fdi.track.state import finished
 
-    write_plan(cells)
-    before = sum(finished(cell.directory, cell.config.probe) for cell in cells)
+    before = [cell for cell in cells if finished(cell.directory, cell.config.probe)]
+    stamps = cache(lambda root: stamp({"root": root}))
+    for cell in before:
+        check_done(cell.config, cell.directory, lambda dataset: stamps(dataset.get("root")))
     if before:
-        print(f"{before} of {len(cells)} done before")
+        print(f"{len(before)} of {len(cells)} done before")
     code = 0
     try:
-        _launch(arguments, cells)
+        if len(before) < len(cells):
+            write_plan(cells)
+            _launch(arguments, cells)
     except KeyboardInterrupt:
         code = _interrupted()
     unfinished = print_summary(cells)
@@ -106,22 +118,23 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
 
 
 def _launch(arguments: Namespace, cells: list[Cell]) -> None:
-    """Launch what is left, and again where a launcher gives up because it lost a worker, as long as
-    that brings some cell further.
+    """Launch what is left, and again where a launcher gives up because it lost a worker: as long as
+    that brings some cell further, and once where it does not.
     """
     from fdi.cli.launch import launch
     from fdi.cli.task import FAILED, complain, run_cell
     from fdi.track.state import finished, progress
 
-    before = None
+    before, again = None, True
     while left := [cell for cell in cells if not finished(cell.directory, cell.config.probe)]:
         states = [progress(cell.directory) for cell in left]
         now = [
             (cell.directory, status["state"], status.get("epoch"))
             for cell, status in zip(left, states)
         ]
-        if now == before:
+        if now == before and not again:
             return
+        again = now != before
         if before:
             print("what is left starts again", flush=True)
         before = now
@@ -135,6 +148,7 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
 
 def _interrupted() -> int:
     from fdi.cli.task import complain
+    from fdi.track.interrupt import INTERRUPTED
 
     return complain("interrupted; the same command goes on where it stopped", INTERRUPTED)
 

@@ -14,12 +14,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fdi.analysis.status import Group, groups
-from fdi.track.state import STATES, command, last_line, progress
+from fdi.analysis.status import Group, groups, read_plans
+from fdi.layout import OVERRIDES, STATES, STOPPED
+from fdi.track.files import printable
+from fdi.track.state import command, last_line, progress
 
 WIDTH = 160  # characters, where there is no terminal to fit
 SHOWN = 20  # cells that stopped, listed one by one
-STOPPED = ("failed", "interrupted")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,11 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="print the commands that run the failed and interrupted cells again",
     )
     arguments = parser.parse_args(argv)
-    found = [
-        group
-        for group in groups(arguments.results)
-        if not arguments.experiments or group.title in arguments.experiments
-    ]
+    try:
+        plans, broken = read_plans(arguments.results)
+        found = [
+            group
+            for group in groups(arguments.results, plans)
+            if not arguments.experiments or group.title in arguments.experiments
+        ]
+    except ValueError as error:
+        print(f"fdi-status: {error}", file=sys.stderr)
+        return 1
+    for line in broken:
+        print(f"broken: {printable(line)}", file=sys.stderr)
     if not found:
         what = " ".join(arguments.experiments) or "runs"
         print(
@@ -79,7 +87,12 @@ def _again(group: Group, states: dict[str, dict[str, Any]]) -> Iterator[str]:
                 if overrides is None
                 else shlex.join(["fdi-run", *overrides])
             )
-            yield line or f"# {directory}: no .hydra/overrides.yaml"
+            if line is None:
+                yield f"# {printable(directory)}: no {OVERRIDES}"
+            elif line != printable(line):
+                yield f"# {printable(directory)}: {printable(line)}"
+            else:
+                yield line
 
 
 def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
@@ -87,7 +100,8 @@ def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
     if not console.is_terminal:
         console.width = WIDTH
     for group in found:
-        console.print(f"{group.title}: {group.command}" if group.command else group.title)
+        title = f"{group.title}: {group.command}" if group.command else group.title
+        console.print(printable(title))
         console.print(_table(group, states))
     stopped = [
         directory
@@ -100,7 +114,7 @@ def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
             last_line(status.get("error"))
             or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
         )
-        console.print(f"{status['state']}  {directory}  {reason}")
+        console.print(printable(f"{status['state']}  {directory}  {reason}"))
     if stopped[SHOWN:]:
         console.print(f"and {len(stopped) - SHOWN} more")
     if stopped:
@@ -122,5 +136,7 @@ def _table(group: Group, states: dict[str, dict[str, Any]]) -> Table:
     for column, count in (("cells", total.total()), *((state, total[state]) for state in shown)):
         table.add_column(column, str(count), justify="right")
     for labels, row in counts.items():
-        table.add_row(*labels, str(row.total()), *(str(row[state] or "") for state in shown))
+        table.add_row(
+            *map(printable, labels), str(row.total()), *(str(row[state] or "") for state in shown)
+        )
     return table

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fdi.cli.cells import Cell
-from fdi.track.files import RESULT, read_json
-from fdi.track.state import STATES, finished, last_line, progress
+from fdi.layout import STATES
+from fdi.track.state import finished, last_line, progress, whole_result
 
 LABELS = ("dataset", "model", "init")
 WIDTH = 160  # characters, where there is no terminal to fit
@@ -44,7 +44,7 @@ def print_summary(cells: list[Cell]) -> int:
     """The table of what is done, a line for each cell that stopped, and how many there are of each
     state.
 
-    Returns how many are neither finished nor being run by another process.
+    Returns how many are not finished.
     """
     console = _console()
     found = [progress(cell.directory) for cell in cells]
@@ -59,10 +59,9 @@ def print_summary(cells: list[Cell]) -> int:
                 )
             )
     console.print(_counted(states))
-    return sum(
-        not (finished(cell.directory, cell.config.probe) or state == ELSEWHERE)
-        for cell, state in zip(cells, states)
-    )
+    if ELSEWHERE in states:
+        console.print("when the other process has ended, the same command does what is left")
+    return sum(not finished(cell.directory, cell.config.probe) for cell in cells)
 
 
 def _console() -> Console:
@@ -81,7 +80,7 @@ def _table(cells: list[Cell]) -> Table:
             *(str(cell.config.name[label]) for label in LABELS),
             *(chosen.get(key, "-") for key in varied),
         )
-        result = read_json(cell.directory / RESULT)
+        result = whole_result(cell.directory)
         results[row] += [result] if result else []
     table = Table(caption="test accuracy in percent: mean and standard deviation over n seeds")
     for column in (*LABELS, *varied):

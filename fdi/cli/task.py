@@ -4,56 +4,79 @@ gives that process the resolvers.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fdi.config import prepare, run_directory
-from fdi.track.files import RESULT, atomic
+from fdi.layout import LOG, OUTPUT
+from fdi.track.interrupt import end_with
 from fdi.track.lock import Busy
-from fdi.track.state import progress
+from fdi.track.origin import stamp, unchanged
+from fdi.track.state import finished, progress
 
 FAILED, REFUSED = 1, 2
 
 
-def run_cell(config: DictConfig) -> int:
+def run_cell(config: DictConfig, sweep: int | None = None) -> int:
     """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log.
     Returns the exit code.
 
     Beside other cells, what it prints is in its own output.log, and here is one line when it ends.
+    A worker on this machine ends with the process `sweep` that started it.
     """
+    launcher = HydraConfig.get().launcher._target_
+    if launcher.endswith(".JoblibLauncher") and sweep not in (None, os.getpid()):
+        end_with(sweep)
     config = prepare(config)
     directory = run_directory(config)
-    with atomic(directory / ".hydra" / "config.yaml") as path:
-        OmegaConf.save(config, path)  # Hydra's own copy has its interpolations unresolved
-    if (directory / RESULT).exists():
+    if finished(directory, config.probe):
+        try:
+            check_done(config, directory)
+        except ValueError as error:
+            return complain(str(error), REFUSED)
         print(f"{directory}: done before")
         return 0
-    if HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
+    if launcher.endswith(".BasicLauncher"):
         return _run(config, directory)
-    with (directory / "output.log").open("a") as file, redirect_stdout(file):
+    with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         code = _run(config, directory)
     if code == 0:
         print(f"{progress(directory)['state']}  {directory}", flush=True)
     return code
 
 
+def check_done(
+    config: DictConfig,
+    directory: Path,
+    stamp: Callable[[Mapping[str, Any]], str | None] = stamp,
+) -> None:
+    """Raises ValueError if the data at hand are not those of a finished run."""
+    if not unchanged(config.dataset, directory, stamp):
+        from fdi.run import check_data
+
+        check_data(config, directory)
+
+
 def _run(config: DictConfig, directory: Path) -> int:
     from fdi.run import run
 
     try:
-        run(config, directory)
+        run(config, directory, HydraConfig.get().overrides.task)
     except ValueError as error:
         return complain(str(error), REFUSED)
     except Busy as error:
         return complain(str(error), FAILED)
     except Exception as error:
-        return complain(
-            f"{type(error).__name__}: {error} (traceback in {directory / 'run.log'})", FAILED
-        )
+        log = directory / LOG
+        where = f" (traceback in {log})" if log.exists() else ""
+        return complain(f"{type(error).__name__}: {error}{where}", FAILED)
     return 0
 
 

@@ -1,33 +1,81 @@
-"""Files of a run: each is written under a temporary name and renamed, so that a kill leaves the old
-file or the new one.
+"""Files of a run: each is written under a temporary name, put on disk and renamed, so that a kill
+or a power cut leaves the old file or the new one.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-RESULT, STATUS, PROBE, CHECKPOINT = "result.json", "status.json", "init.json", "checkpoint/last.pt"
-SWEEPS = "sweeps"  # folder of the plans of sweeps, beside runs/
+import yaml
+
+from fdi.layout import CHECKPOINT, CONFIG, METRICS, OVERRIDES, PROBE, RECORD, RESULT, STATUS
+
+ROOM = 2**16  # bytes, some blocks of any file system
+LARGEST = 2**26  # bytes that a file of text may have
+DEEPEST = 64  # levels of a yaml file
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it becomes `path` when the block ends well and is
-    gone otherwise.
+    gone otherwise. When that is over, it is on disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
+        sync(temporary)
         os.replace(temporary, path)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(directory: Path) -> None:
+    """Make the folders of a run, and clean up what killed processes left half-written in them. Its
+    lock must be held.
+    """
+    for file in (CHECKPOINT, CONFIG):
+        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+    for folder in (directory, *list(directory.parents)[:6]):  # up to that of results
+        sync(folder)
+    for file in (CONFIG, OVERRIDES, RECORD, STATUS, PROBE, METRICS, CHECKPOINT, RESULT):
+        path = directory / file
+        for left in path.parent.glob(f".{path.name}.[0-9]*"):
+            left.unlink(missing_ok=True)
+
+
+@contextmanager
+def reserved(path: Path) -> Iterator[Callable[[], None]]:
+    """Hold ROOM bytes of the disk while the block lasts; yields a function that frees them, for the
+    last words of a run whose disk is full.
+    """
+    path.write_bytes(bytes(ROOM))
+    try:
+        sync(path)
+        yield lambda: path.unlink(missing_ok=True)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -35,12 +83,61 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
+def read(path: Path) -> str:
+    """The text of a file. Raises OSError, and ValueError for what is not a file of text."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError(f"{path}: not a file")
+        if about.st_size > LARGEST:
+            raise ValueError(f"{path}: {about.st_size} bytes, too large")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not text") from None
+    finally:
+        os.close(descriptor)
+
+
+def parse_json(path: Path) -> Any | None:
+    """The content, None where there is no file. Raises ValueError, one line, for a broken one."""
+    try:
+        return json.loads(read(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, RecursionError, OSError) as error:
+        text = str(error)
+        raise ValueError(text if str(path) in text else f"{path}: {text}") from None
+
+
 def read_json(path: Path) -> Any | None:
     """The content, or None where there is no whole file."""
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        return parse_json(path)
+    except ValueError:
         return None
+
+
+def parse_yaml(text: str) -> Any:
+    """The content of block-style yaml as Hydra writes it: neither aliases nor deep nesting, which
+    could stand for more than memory holds. Raises ValueError.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise ValueError("aliases or deep nesting")
+        return yaml.load(text, LOADER)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def write_status(directory: Path, state: str, **details: Any) -> None:

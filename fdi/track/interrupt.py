@@ -1,37 +1,65 @@
-"""Ctrl-C between two batches, never in the middle of one or of a file."""
+"""How a run stops: Ctrl-C and SIGTERM between two batches, never in the middle of one or of a file;
+and with the sweep that it belongs to.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+
+INTERRUPTED = 130  # exit code
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed since; a second Ctrl-C
-    does not wait for its call.
+    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed since, or SIGTERM
+    received where that stands for Ctrl-C; a second one does not wait for its call.
 
     Where Ctrl-C is ignored, or outside the main thread, nothing changes and the function does
     nothing.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}
+    elif before[signal.SIGTERM] is not signal.default_int_handler:  # a launcher's
+        del before[signal.SIGTERM]
+    before = {number: handler for number, handler in before.items() if callable(handler)}
     pressed = threading.Event()
 
-    def remember(number: int, frame: object) -> None:
+    def remember(*_: object) -> None:
         pressed.set()
-        signal.signal(signal.SIGINT, before)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def check() -> None:
         if pressed.is_set():
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, remember)
+    for number in before:
+        signal.signal(number, remember)
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
+
+
+@cache
+def end_with(parent: int) -> None:
+    """End this process, as a kill would, at most a second after the process `parent` that started
+    it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -3,22 +3,28 @@
 The holder has an flock on `.lock`, which the system releases however the process ends. Not every
 shared file system carries an flock to other machines, so the holder also writes its name into the
 file and touches it every BEAT seconds: a lock of another machine counts as held while it is younger
-than STALE. Clocks of machines must agree within a minute.
+than STALE, by the clock that stamps files here. Whoever wants a lock whose time lies in the future sets
+it to now: a holder that is alive touches it again, one that is dead is found out STALE seconds later.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
 
-LOCK = ".lock"
+from fdi.layout import LOCK
+from fdi.track.files import make_directory, read
+
 BEAT, STALE = 20.0, 120.0  # s
+_HOLDER = re.compile(r"(\S+) ([1-9][0-9]{0,8})\n?")
 
 
 class Busy(RuntimeError):
@@ -34,11 +40,11 @@ class Holder(NamedTuple):
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Hold `directory`. Raises Busy if another process does."""
+    """Hold `directory`, which is made if it is not there. Raises Busy if another process does."""
     directory.mkdir(parents=True, exist_ok=True)
     me = Holder(os.uname().nodename, os.getpid())
     with (directory / LOCK).open("a+") as file:
-        other = holder(directory)
+        other = _other(directory, file)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             taken = other is not None and other.host != me.host
@@ -47,12 +53,12 @@ def lock(directory: Path) -> Iterator[None]:
         except OSError:  # a file system without flock
             taken = other is not None
         if taken:
-            who = f"process {other.pid} on {other.host}" if other else "another process"
-            raise Busy(f"{directory} is being run by {who}; wait for it")
+            raise Busy(f"{directory} is being run by {_who(other, me)}")
+        make_directory(directory)
         file.truncate(0)
         file.write(f"{me.host} {me.pid}\n")
         file.flush()
-        with _beating(directory / LOCK):
+        with _beating(file.fileno()):
             try:
                 yield
             finally:
@@ -62,15 +68,45 @@ def lock(directory: Path) -> Iterator[None]:
 def holder(directory: Path) -> Holder | None:
     """Who works on the cell, as far as one can see from this machine; None if nobody does."""
     path = directory / LOCK
+    found = _read(path)
+    if found is None or found.host == os.uname().nodename:
+        return found
     try:
-        words = path.read_text().split()
-        fresh = time.time() - path.stat().st_mtime < STALE
-    except FileNotFoundError:
+        return found if abs(time.time() - path.stat().st_mtime) < STALE else None
+    except OSError:
         return None
-    if len(words) != 2 or not fresh:
+
+
+def _other(directory: Path, file: IO[str]) -> Holder | None:
+    """As `holder`, by the clock of the file system; a time in the future becomes now."""
+    found = _read(directory / LOCK)
+    if found is None or found.host == os.uname().nodename:
+        return found
+    with TemporaryFile(dir=directory) as touched:
+        age = os.fstat(touched.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
+    if age < 0:
+        os.utime(file.fileno())
+    return found if age < STALE else None
+
+
+def _read(path: Path) -> Holder | None:
+    """The holder that a lock names, unless it was a process of this machine and is gone."""
+    try:
+        words = _HOLDER.fullmatch(read(path))
+    except (OSError, ValueError):
         return None
-    found = Holder(words[0], int(words[1]))
-    return found if found.host != os.uname().nodename or _alive(found.pid) else None
+    found = Holder(words[1], int(words[2])) if words else None
+    mine = found is not None and found.host == os.uname().nodename
+    return None if mine and not _alive(found.pid) else found
+
+
+def _who(other: Holder | None, me: Holder) -> str:
+    if other is None:
+        return "another process; wait for it"
+    known = f"process {other.pid} on {other.host}; wait for it"
+    if other.host == me.host:
+        return known
+    return f"{known}, or {STALE:.0f} s if that machine is dead"
 
 
 def _alive(pid: int) -> bool:
@@ -84,13 +120,14 @@ def _alive(pid: int) -> bool:
 
 
 @contextmanager
-def _beating(path: Path) -> Iterator[None]:
-    """Touch `path` every BEAT seconds, in a thread."""
+def _beating(descriptor: int) -> Iterator[None]:
+    """Touch the open file every BEAT seconds, in a thread."""
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(BEAT):
-            os.utime(path)
+            with suppress(OSError):  # deleted, or its server is away for a while
+                os.utime(descriptor)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

@@ -8,23 +8,23 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fdi.track.files import atomic
+from fdi.track.files import atomic, read, sync
 
 
 class Metrics:
-    """Appends rows to a csv file, each on disk before the call returns. Opening it again drops the
-    rows after `epoch`.
+    """Appends rows to a csv file. Opening it again drops the rows after `epoch`.
+
+    Raises ValueError if rows up to `epoch` are missing, and OSError as soon as the file is not the
+    one that was opened: somebody moved, deleted or changed it.
     """
 
     def __init__(self, path: Path, epoch: int) -> None:
         self.path = path
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        kept = lines[:1] + [
-            line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= epoch
-        ]
-        self.header = next(csv.reader(kept[:1]), None) if epoch else None
+        kept = _rows(path, epoch) if epoch else []
+        self.header = next(csv.reader(kept[:1]), None)
         with atomic(path) as temporary:
-            temporary.write_text("".join(kept) if epoch else "")
+            temporary.write_text("".join(kept))
+        self.written = self._found()
 
     def append(self, row: dict[str, Any]) -> None:
         """`row` starts with the epoch; all rows have the same keys."""
@@ -34,7 +34,44 @@ class Metrics:
             self.header = list(row)
             writer.writeheader()
         writer.writerow(row)
-        with self.path.open("a") as file:
+        self.check()
+        with self.path.open("r+") as file:  # "a" would make a new one
+            file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
+        self.written = self._found()
+
+    def sync(self) -> None:
+        """Put the rows on disk."""
+        self.check()
+        sync(self.path)
+
+    def check(self) -> None:
+        """Raises OSError unless all rows are still in their place."""
+        if self._found() != self.written:
+            raise OSError(
+                f"{self.path} was moved, deleted or changed while the run was going on; put it "
+                f"back and give the same command again"
+            )
+
+    def _found(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size
+
+
+def _rows(path: Path, epoch: int) -> list[str]:
+    """The header, and the rows up to `epoch`."""
+    try:
+        lines = read(path).splitlines(keepends=True)[: epoch + 1]
+    except FileNotFoundError:
+        lines = []
+    if len(lines) <= epoch or not all(
+        line.startswith(f"{i},") and line.endswith("\n") for i, line in enumerate(lines[1:], 1)
+    ):
+        raise ValueError(
+            f"{path}: not all of the {epoch} epochs that the checkpoint has; put it back, or "
+            f"delete the folder {path.parent} to start again"
+        )
+    return lines

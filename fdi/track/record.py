@@ -7,18 +7,21 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from omegaconf import DictConfig, OmegaConf
 
 import fdi
-from fdi.track.files import read_json, write_json
+from fdi.layout import CONFIG, OVERRIDES, RECORD
+from fdi.track.files import atomic, read_json, write_json
 from fdi.track.state import command
 
-RECORD = "record.json"
 PACKAGES = (
     "torch",
     "numpy",
@@ -32,6 +35,14 @@ PACKAGES = (
     "torchvision",
     "scikit-learn",
 )
+
+
+def write_config(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
+    """What the run was asked to do: its whole configuration, and the overrides that lead to it."""
+    with atomic(directory / CONFIG) as path:
+        OmegaConf.save(config, path)
+    with atomic(directory / OVERRIDES) as path:
+        path.write_text(yaml.safe_dump(list(overrides)))
 
 
 def write_record(
@@ -48,10 +59,12 @@ def write_record(
         found["command"] = alone
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
     run = {"command": alone, "time": time, "host": os.uname().nodename, **more}
-    first = read_json(directory / RECORD)
-    if epoch and first:
+    first = read_json(directory / RECORD) if epoch else None
+    if isinstance(first, dict) and isinstance(first.get("run"), dict):
         first["run"].setdefault("resumed", []).append({"epoch": epoch, **found, **run})
-    write_json(directory / RECORD, first if epoch and first else found | {"run": run})
+    else:
+        first = found | {"run": run}
+    write_json(directory / RECORD, first)
 
 
 def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:

@@ -6,31 +6,81 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from fdi.track.files import PROBE, RESULT, STATUS, read_json
+from fdi.layout import OVERRIDES, PROBE, RESULT, STATES, STATUS
+from fdi.track.files import parse_json, parse_yaml, read, read_json
 from fdi.track.lock import holder
 
-STATES = ("done", "probed", "running", "failed", "interrupted", "missing")
+MEASURED = ("test_accuracy_last", "test_accuracy_best")
 
 
 def progress(directory: Path) -> dict[str, Any]:
-    """status.json of a run, its `state` one of STATES; `error` says why it failed.
+    """What status.json and result.json say of a run, its `state` one of STATES; `error` says why it
+    failed, or which file is broken.
 
     probed: the initial state was measured and nothing more asked for; interrupted: it says running,
-    and nobody works on it.
+    and nobody works on it; broken: a file cannot be read, and running it again mends that.
     """
-    if (directory / RESULT).exists():
-        return {"state": "done"}
-    status = read_json(directory / STATUS) or {"state": "missing"}
-    if status["state"] == "running" and holder(directory) is None:
-        status["state"] = "interrupted"
-    return status
+    try:
+        result = read_result(directory)
+        status = parse_json(directory / STATUS)
+        if status is None:
+            status = {"state": "missing"}
+        state = "done" if result else _state(directory / STATUS, status)
+    except ValueError as error:
+        return {"state": "broken", "error": str(error)}
+    if state == "running" and holder(directory) is None:
+        state = "interrupted"
+    return status | (result or {}) | {"state": state}
+
+
+def _state(path: Path, status: Any) -> str:
+    state = status.get("state") if isinstance(status, dict) else None
+    if state == "done":
+        raise ValueError(f"{path}: done without {RESULT}")
+    if not (isinstance(state, str) and state in STATES):
+        raise ValueError(f"{path}: no state in it")
+    return state
+
+
+def read_result(directory: Path) -> dict[str, Any] | None:
+    """result.json of a run that is done, None where there is none. Raises ValueError for one that
+    is not whole.
+    """
+    path = directory / RESULT
+    result = parse_json(path)
+    if result is None and not path.exists():
+        return None
+    if not isinstance(result, dict):
+        raise ValueError(f"{path}: not an object")
+    for key in MEASURED:
+        if not (is_number(result.get(key)) and 0 <= result[key] <= 1):
+            raise ValueError(f"{path}: {key} is no share of the test set")
+    rates = result.get("rates")
+    if not (isinstance(rates, dict) and all(map(is_number, rates.values()))):
+        raise ValueError(f"{path}: no rates")
+    return result
+
+
+def whole_result(directory: Path) -> dict[str, Any] | None:
+    """result.json, or None where there is none or not a whole one."""
+    try:
+        return read_result(directory)
+    except ValueError:
+        return None
 
 
 def finished(directory: Path, probe: str) -> bool:
     """Whether nothing is left to do, for a run with this value of `probe`."""
-    return (directory / RESULT).exists() or (probe == "only" and (directory / PROBE).exists())
+    if whole_result(directory) is not None:
+        return True
+    return probe == "only" and bool(read_probe(directory))
+
+
+def read_probe(directory: Path) -> list[dict[str, Any]]:
+    """The rows of init.json, none where there is no whole one."""
+    rows = read_json(directory / PROBE)
+    whole = isinstance(rows, list) and all(isinstance(r, dict) and "population" in r for r in rows)
+    return rows if whole else []
 
 
 def last_line(error: Any) -> str:
@@ -39,11 +89,16 @@ def last_line(error: Any) -> str:
 
 
 def command(directory: Path) -> str | None:
-    """The command that runs this cell alone, from the overrides that Hydra keeps; None if it kept
-    none.
-    """
+    """The command that runs this cell alone, from its overrides; None if they are not there."""
     try:
-        overrides = yaml.safe_load((directory / ".hydra" / "overrides.yaml").read_text())
-    except FileNotFoundError:
+        overrides = parse_yaml(read(directory / OVERRIDES))
+    except (OSError, ValueError):
+        return None
+    if not (isinstance(overrides, list) and all(isinstance(word, str) for word in overrides)):
         return None
     return shlex.join(["fdi-run", *overrides])
+
+
+def is_number(value: Any) -> bool:
+    """A finite number that a float can hold."""
+    return type(value) in (int, float) and abs(value) < 1e300

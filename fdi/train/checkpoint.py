@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,28 +15,47 @@ from fdi.train.fit import Progress
 
 
 def save(
-    path: Path, network: Network, optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    data_checksum: str,
 ) -> None:
-    """Write weights by name, optimizer and progress, for any device; a kill at any moment leaves
-    the old file or the new one.
+    """Write weights by name, optimizer, progress and what data they come from, for any device; a
+    kill or a power cut leaves the old file or the new one.
     """
-    state = _on_cpu(
-        {
-            "weights": network.weights(),
-            "optimizer": optimizer.state_dict(),
-            "progress": asdict(progress),
-        }
-    )
+    state = {
+        "weights": network.weights(),
+        "optimizer": optimizer.state_dict(),
+        "progress": asdict(progress),
+        "data_checksum": data_checksum,
+    }
+    content = io.BytesIO()  # torch does not say what a full disk says
+    torch.save(_on_cpu(state), content)
     with atomic(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
-def load(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
-    """Read what `save` wrote into `network` and `optimizer`; returns the progress."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_weights(state["weights"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state["progress"])
+def load(
+    path: Path, network: Network, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, str | None]:
+    """Read what `save` wrote into `network` and `optimizer`; returns the progress and the checksum
+    of the data. Raises ValueError for a damaged file, which stays as it is.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        progress = Progress(**state["progress"])
+        counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
+        if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
+            raise ValueError(f"epochs {counts}")
+        network.load_weights(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+        return progress, state.get("data_checksum")
+    except Exception as error:  # whatever torch makes of it
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{path} is damaged ({reason}); delete it to start the run again"
+        ) from error
 
 
 def _on_cpu(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pretend
 import pytest
 import torch
 
-from fdi.track.files import CHECKPOINT
+from fdi.layout import CHECKPOINT
 
 SIGNED = (
     "pytorch", "kaiming", "xavier", "orthogonal", "lsuv", "fluct", "fluct_mu", "fluct_calibrated",

@@ -1,0 +1,82 @@
+"""Whether the data at hand are those of a run: their checksum belongs to its numbers, the folder
+that they lie in does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fdi.layout import RECORD
+from fdi.track.files import read_json
+
+
+def stamp(dataset: Mapping[str, Any]) -> str | None:
+    """16 hex digits of a hash over names, sizes and times of the files below `dataset.root`; None
+    without any. The same stamp means the same data, another one need not mean others.
+    """
+    root = dataset.get("root")
+    files = sorted(_files(Path(root).expanduser().absolute(), set())) if root else []
+    return hashlib.blake2b("\n".join(files).encode(), digest_size=8).hexdigest() if files else None
+
+
+def unchanged(
+    dataset: Mapping[str, Any],
+    directory: Path,
+    stamp: Callable[[Mapping[str, Any]], str | None] = stamp,
+) -> bool:
+    """Whether one can tell without reading the data of a finished run that they are still the same,
+    or no longer there. What fdi generates follows from the configuration.
+    """
+    record = _record(directory)
+    if "data_checksum" not in record:
+        return True
+    if not dataset.get("root"):
+        return str(dataset.get("_target_")).startswith("fdi.")
+    return stamp(dataset) in (None, record["run"].get("data_files"))
+
+
+def refuse_other_data(
+    directory: Path, dataset: Mapping[str, Any], checksum: str, known: Any = None
+) -> None:
+    """Raises ValueError unless `checksum` is that of the run: `known`, else the one in its
+    record.
+    """
+    if known is None:
+        known = _record(directory).get("data_checksum", checksum)
+    if known != checksum:
+        raise ValueError(
+            f"{directory} is a run on data with checksum {known}, and those in "
+            f"{dataset.get('root') or dataset.get('_target_')} have {checksum}; give "
+            f"name.dataset= another name for them, or delete the folder of that run"
+        )
+
+
+def _record(directory: Path) -> dict[str, Any]:
+    record = read_json(directory / RECORD)
+    whole = isinstance(record, dict) and isinstance(record.get("run"), dict)
+    return record if whole else {}
+
+
+def _files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """A line for each file below `folder`, through links, each folder once."""
+    try:
+        about = os.stat(folder)
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    if (about.st_dev, about.st_ino) in seen:
+        return
+    seen.add((about.st_dev, about.st_ino))
+    for entry in entries:
+        try:
+            if entry.is_dir():
+                yield from _files(Path(entry.path), seen)
+            else:
+                found = entry.stat()
+                yield f"{entry.path!r} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        except OSError:
+            continue
