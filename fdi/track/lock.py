@@ -3,8 +3,9 @@
 The holder has an flock on `.lock`, which the system releases however the process ends. Not every
 shared file system carries an flock to other machines, so the holder also writes its name into the
 file and touches it every BEAT seconds: a lock of another machine counts as held while it is younger
-than STALE, by the clock that stamps files here. Whoever wants a lock whose time lies in the future sets
-it to now: a holder that is alive touches it again, one that is dead is found out STALE seconds later.
+than STALE, by the clock that stamps files here. Whoever wants a lock whose time lies in the future
+sets it to now: a holder that is alive touches it again, one that is dead is found out STALE seconds
+later.
 """
 
 from __future__ import annotations

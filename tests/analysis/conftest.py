@@ -62,7 +62,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         if accuracy is not None:
             result = {
                 "test_accuracy_last": accuracy,
-                "test_accuracy_best": accuracy + 0.01,
+                "test_accuracy_best": min(1.0, accuracy + 0.01),
                 "best_epoch": 18,
                 "valid_accuracy_best": accuracy + 0.02,
                 "valid_accuracy_last": accuracy,

@@ -44,6 +44,7 @@ def sweep(write_run, tmp_path):
         name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "nu=a b"]
         for name in names
     }
+    (tmp_path / "sweeps").mkdir()
     write_json(
         tmp_path / "sweeps" / "depth-1.json",
         {"command": "fdi-run -m experiment=depth", "experiment": "depth", "cells": planned},
@@ -101,7 +102,7 @@ def test_one_experiment(status, sweep):
     )
 
 
-def test_an_unreadable_status_is_a_missing_run(status, write_run):
+def test_an_unreadable_status_is_a_broken_run(status, write_run):
     (write_run("fluct", 0, None) / "status.json").write_text(json.dumps({"state": "done"})[:-1])
     assert ["randman", "dense", "fluct", "1", "1"] in rows(status()[1])
-    assert ["dataset", "model", "init", "cells", "missing"] in rows(status()[1])
+    assert ["dataset", "model", "init", "cells", "broken"] in rows(status()[1])

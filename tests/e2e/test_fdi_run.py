@@ -56,7 +56,7 @@ def fdi_run(monkeypatch, capsys, tmp_path) -> Command:
     return Command(monkeypatch, capsys)
 
 
-def done(config, directory: Path) -> dict:
+def done(config, directory: Path, *_) -> dict:
     """A run that takes no time: its accuracy is its seed in per cent."""
     result = {
         "test_accuracy_last": config.seed / 100,
@@ -219,7 +219,7 @@ def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
 
 
 def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
-    def run(config, directory):
+    def run(config, directory, *_):
         if config.seed == 1:
             write_status(
                 directory, "failed", error="RuntimeError: the loss is nan in epoch 1, batch 1"
@@ -249,17 +249,18 @@ def test_a_cell_that_another_process_runs_is_left_to_it(fdi_run):
         found = fdi_run(
             "-m",
             "seed=0,1",
-            run=lambda config, cell: None if cell == directory else done(config, cell),
+            run=lambda config, cell, *_: None if cell == directory else done(config, cell),
         )
-    assert found.code == 0
-    assert found.out.splitlines()[-2:] == [
+    assert found.code == 1
+    assert found.out.splitlines()[-3:] == [
         f"running elsewhere  {directory}",
         "2 cells: 1 done, 1 running elsewhere",
+        "when the other process has ended, the same command does what is left",
     ]
 
 
 def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monkeypatch):
-    """As long as that brings some cell further."""
+    """As long as that brings some cell further, and once more."""
     launches = []
 
     def launch(arguments, cells, task):
@@ -270,9 +271,9 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
 
     monkeypatch.setattr("fdi.cli.launch.launch", launch)
     found = fdi_run("-m", "seed=range(4)")
-    assert launches == [[0, 1, 2, 3], [1, 2, 3], [2, 3]]
+    assert launches == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [2, 3]]
     assert found.code == 1
-    assert found.err.splitlines() == ["fdi-run: RuntimeError: a worker was killed"] * 3
+    assert found.err.splitlines() == ["fdi-run: RuntimeError: a worker was killed"] * 4
     assert found.out.splitlines()[-1] == "4 cells: 2 done, 2 missing"
 
 
@@ -282,7 +283,7 @@ def test_a_failed_cell_leaves_no_memory_behind(fdi_run):
 
     kept = []
 
-    def run(config, directory):
+    def run(config, directory, *_):
         big = Big()
         kept.append(weakref.ref(big))
         raise RuntimeError(f"seed {config.seed}")
@@ -314,7 +315,7 @@ def test_what_a_user_can_mend_is_one_line(fdi_run):
 
 
 def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
-    def run(config, directory):
+    def run(config, directory, *_):
         if config.seed == 1:
             write_status(directory, "interrupted")
             raise KeyboardInterrupt
