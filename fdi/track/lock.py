@@ -25,7 +25,7 @@ from fdi.layout import LOCK
 from fdi.track.files import make_directory, read
 
 BEAT, STALE = 20.0, 120.0  # s
-_HOLDER = re.compile(r"(\S+) ([1-9][0-9]{0,8})\n?")
+_HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})\n?")
 
 
 class Busy(RuntimeError):

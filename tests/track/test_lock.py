@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from fdi.layout import LOCK
 from fdi.track import lock as module
-from fdi.track.lock import LOCK, STALE, Busy, Holder, holder, lock
+from fdi.track.lock import STALE, Busy, Holder, holder, lock
 
 
 def held(directory, host: str, pid: int, age: float) -> None:
@@ -38,6 +39,33 @@ def test_another_machine_holds_it_while_its_heart_beats(tmp_path):
     with pytest.raises(Busy, match="process 1 on node7"), lock(tmp_path):
         pass
     held(tmp_path, "node7", 1, age=STALE * 2)
+    assert holder(tmp_path) is None
+    with lock(tmp_path):
+        pass
+
+
+def test_a_time_in_the_future_becomes_now_and_a_dead_machine_is_found_out(tmp_path):
+    held(tmp_path, "node7", 1, age=-1e6)
+    with pytest.raises(Busy, match="or 120 s if that machine is dead"), lock(tmp_path):
+        pass
+    assert abs(time.time() - (tmp_path / LOCK).stat().st_mtime) < 60
+    os.utime(tmp_path / LOCK, times=(time.time() - STALE - 1,) * 2)
+    with lock(tmp_path):
+        pass
+
+
+def test_the_clock_is_that_of_the_file_system(tmp_path, monkeypatch):
+    held(tmp_path, "node7", 1, age=10)
+    monkeypatch.setattr(time, "time", lambda: 1e10)
+    with pytest.raises(Busy), lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "text", ["", "node7", "node7 0", "node7 -1", "node7 x", f"node7 {10**30}", "\0\0 1", "a b 1\n2"]
+)
+def test_a_broken_lock_is_nobodys(tmp_path, text):
+    (tmp_path / LOCK).write_text(text)
     assert holder(tmp_path) is None
     with lock(tmp_path):
         pass
