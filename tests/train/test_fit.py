@@ -182,10 +182,11 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data)
 def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
     network, other = build(dense, data), build(dense, data, sigma_u=0.5)
     optimizer = SMORMS3(network.parameters())
-    checkpoint.save(tmp_path / "last.pt", network, optimizer, Progress(epoch=3))
+    checkpoint.save(tmp_path / "last.pt", network, optimizer, Progress(epoch=3), "abc")
     weights = torch.load(tmp_path / "last.pt", weights_only=True)["weights"]
     assert list(weights) == ["input->h1", "h1->readout"]
-    assert checkpoint.load(tmp_path / "last.pt", other, SMORMS3(other.parameters())).epoch == 3
+    progress, checksum = checkpoint.load(tmp_path / "last.pt", other, SMORMS3(other.parameters()))
+    assert (progress.epoch, checksum) == (3, "abc")
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters()))
     with pytest.raises(ValueError, match=r"weights .* do not fit a network of \{'input->h1'"):
         other.load_weights({"input->h2": weights["input->h1"]})
