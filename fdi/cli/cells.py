@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -36,11 +36,15 @@ class Cell:
         return OmegaConf.create(self.values, flags={"struct": True})
 
 
+Watch = Callable[[Cell, Sequence[Sequence[str]]], None]
+
+
 def compose_cells(
-    arguments: Namespace, watch: Callable[[Cell, int], None] = lambda cell, total: None
+    arguments: Namespace, watch: Watch = lambda cell, combinations: None
 ) -> list[Cell]:
     """The cells of the parsed command line `arguments`, in its order, each once and its
-    configuration checked. `watch` gets each when it is composed, and how many there are at most.
+    configuration checked. `watch` gets each when it is composed, and
+    the overrides of all.
 
     With --multirun: the product of the sweeps on the command line and in `hydra.sweeper.params`,
     the command line winning. A key with a dot in it counts for the cells that have it (kaiming has
@@ -55,7 +59,7 @@ def compose_cells(
         cell = _cell(composer(arguments), tuple(arguments.overrides))
         if not arguments.cfg:
             _refuse_one_of_many(cell)
-        watch(cell, 1)
+        watch(cell, [cell.overrides])
         return [cell]
 
 
@@ -63,10 +67,10 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
     """What the cells of a sweep have in common, with Hydra's own node; needs an initialized
     Hydra.
     """
-    return composer(arguments).whole(common(arguments))
+    return composer(arguments).whole(common_words(arguments))
 
 
-def common(arguments: Namespace) -> list[str]:
+def common_words(arguments: Namespace) -> list[str]:
     """The overrides with one value, as far as the default options have their keys."""
     parsed = OverridesParser.create().parse_overrides(arguments.overrides)
     overrides = [override.input_line for override in parsed if not override.is_sweep_override()]
@@ -81,7 +85,7 @@ def common(arguments: Namespace) -> list[str]:
             overrides = kept
 
 
-def _sweep(arguments: Namespace, watch: Callable[[Cell, int], None]) -> list[Cell]:
+def _sweep(arguments: Namespace, watch: Watch) -> list[Cell]:
     compose = composer(arguments)
     combinations = list(_product(arguments))
     lacking = _lacking(arguments, compose, combinations)
@@ -91,7 +95,7 @@ def _sweep(arguments: Namespace, watch: Callable[[Cell, int], None]) -> list[Cel
         kept = tuple(override for override in overrides if _key(override) not in lacks)
         if kept not in cells:
             cells[kept] = _cell(compose, kept)
-            watch(cells[kept], len(combinations))
+            watch(cells[kept], combinations)
     return list({cell.directory: cell for cell in cells.values()}.values())
 
 

@@ -4,6 +4,7 @@ once for all cells with the same options; their other values are then set on a c
 
 from __future__ import annotations
 
+import copy
 import pickle
 from argparse import Namespace
 from collections.abc import Sequence
@@ -53,8 +54,9 @@ class Composer:
 
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
         """The configuration of a cell with Hydra's own node, for a launcher."""
-        base, values = self._parts(overrides)
-        config = pickle.loads(pickle.dumps(base.config))
+        own = [word for word in master.hydra.overrides.hydra if word not in self.searchpath]
+        base, values = self._parts([*own, *overrides])
+        config = copy.deepcopy(base.config)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         with open_dict(config.hydra):
             config.hydra.overrides.task = [
@@ -106,7 +108,7 @@ def composer(arguments: Namespace) -> Composer:
 def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
     config = composer.whole(overrides)
     HydraConfig.instance().cfg = config
-    own = pickle.loads(pickle.dumps(config))  # a masked copy would have no types
+    own = copy.deepcopy(config)  # a masked copy would have no types
     OmegaConf.resolve(own.name)
     with open_dict(own):
         del own["hydra"]

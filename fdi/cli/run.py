@@ -59,17 +59,37 @@ def _command() -> int:
 
 def _dispatch(arguments: Namespace) -> int:
     from fdi.cli.cells import compose_cells
-    from fdi.cli.summary import print_states
+    from fdi.cli.dry import Watch
     from fdi.cli.task import run_cell
 
     if arguments.shell_completion or arguments.hydra_help or arguments.info:
         return _hydra(run_cell)
-    cells = compose_cells(arguments)
+    watch = Watch()
+    with watch.bar:
+        cells = compose_cells(arguments, watch)
     if arguments.cfg:
+        if arguments.multirun:
+            _show_common(arguments)
         return _hydra(run_cell)
-    if cells[0].config.dry_run:
-        return print_states(cells)
+    if cells[0].values["dry_run"]:
+        return watch.end()
     return _sweep(arguments, cells) if arguments.multirun else _one(cells[0])
+
+
+def _show_common(arguments: Namespace) -> None:
+    """Leave of a sweep what its cells have in common: Hydra shows no sweeps."""
+    from hydra import initialize_config_module
+
+    from fdi.cli.cells import common_words
+    from fdi.cli.compose import CONFIG_MODULE
+
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        words = common_words(arguments)
+    sys.argv[1:] = [
+        word
+        for word in sys.argv[1:]
+        if word not in ("-m", "--multirun") and (word not in arguments.overrides or word in words)
+    ]
 
 
 def _one(cell: Cell) -> int:
@@ -100,7 +120,7 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
     from fdi.track.origin import stamp
     from fdi.track.state import finished
 
-    before = [cell for cell in cells if finished(cell.directory, cell.config.probe)]
+    before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     stamps = cache(lambda root: stamp({"root": root}))
     for cell in before:
         check_done(cell.config, cell.directory, lambda dataset: stamps(dataset.get("root")))
@@ -123,10 +143,11 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
     """
     from fdi.cli.launch import launch
     from fdi.cli.task import FAILED, complain, run_cell
+    from fdi.cli.watch import watching
     from fdi.track.state import finished, progress
 
     before, again = None, True
-    while left := [cell for cell in cells if not finished(cell.directory, cell.config.probe)]:
+    while left := [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]:
         states = [progress(cell.directory) for cell in left]
         now = [
             (cell.directory, status["state"], status.get("epoch"))
@@ -139,7 +160,8 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
             print("what is left starts again", flush=True)
         before = now
         try:
-            return launch(arguments, left, run_cell)
+            with watching(cells, left):
+                return launch(arguments, left, run_cell)
         except ValueError:
             raise
         except Exception as error:

@@ -19,7 +19,7 @@ from fdi.layout import LOG, OUTPUT
 from fdi.track.interrupt import end_with
 from fdi.track.lock import Busy
 from fdi.track.origin import stamp, unchanged
-from fdi.track.state import finished, progress
+from fdi.track.state import finished
 
 FAILED, REFUSED = 1, 2
 
@@ -28,8 +28,8 @@ def run_cell(config: DictConfig, sweep: int | None = None) -> int:
     """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log.
     Returns the exit code.
 
-    Beside other cells, what it prints is in its own output.log, and here is one line when it ends.
-    A worker on this machine ends with the process `sweep` that started it.
+    In a `sweep`, what it prints is in its own output.log. A worker on this machine ends with the
+    process `sweep` that started it.
     """
     launcher = HydraConfig.get().launcher._target_
     if launcher.endswith(".JoblibLauncher") and sweep not in (None, os.getpid()):
@@ -43,13 +43,10 @@ def run_cell(config: DictConfig, sweep: int | None = None) -> int:
             return complain(str(error), REFUSED)
         print(f"{directory}: done before")
         return 0
-    if launcher.endswith(".BasicLauncher"):
+    if sweep is None:
         return _run(config, directory)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-        code = _run(config, directory)
-    if code == 0:
-        print(f"{progress(directory)['state']}  {directory}", flush=True)
-    return code
+        return _run(config, directory)
 
 
 def check_done(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,8 +19,8 @@ Columns = Mapping[str, Sequence[str]]
 
 
 def console() -> Console:
-    """On stdout: as wide as the terminal, or WIDTH; it prints text as it is."""
-    found = Console(highlight=False, markup=False, soft_wrap=True)
+    """On the stdout of this moment: as wide as the terminal, or WIDTH; it prints text as it is."""
+    found = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     if not found.is_terminal:
         found.width = WIDTH
     return found

@@ -8,6 +8,7 @@ import errno
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import OmegaConf
 
 from fdi.cli.run import main
@@ -66,6 +68,7 @@ def done(config, directory: Path, *_) -> dict:
         "test_accuracy_last": config.seed / 100,
         "test_accuracy_best": 0.5,
         "rates": {"h1": 10.0 + config.seed},
+        "seconds": 12.3,
     }
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "result.json", result)
@@ -209,14 +212,48 @@ def test_probe_only_measures_and_stops(fdi_run, tmp_path):
 def test_a_sweep_ends_in_a_table(fdi_run):
     found = fdi_run("-m", "seed=1,3", "model.depth=1,2", run=done)
     assert found.code == 0
-    rows = [
-        [cell.strip() for cell in line.split("\u2502")[1:-1]]
-        for line in found.out.splitlines()
-        if "\u2502" in line
-    ]
-    expected = ["randman", "dense", "fluct"], ["2", "2.0 +- 1.4", "50.0 +- 0.0", "h1 12.0"]
-    assert rows == [[*expected[0], depth, *expected[1]] for depth in "12"]
+    lines = [" ".join(line.split()) for line in found.out.splitlines()]
+    for depth in "12":
+        assert f"randman dense fluct {depth} 2 2.0 +- 1.4 50.0 +- 0.0 h1 12.0" in lines
     assert found.out.splitlines()[-1] == "4 cells: 4 done"
+
+
+def test_a_sweep_says_a_line_a_cell(fdi_run):
+    found = fdi_run("-m", "init=kaiming,fluct", "seed=3,4", run=done)
+    lines = [line for line in found.out.splitlines() if line.startswith("cell ")]
+    assert [line.partition("/")[0] for line in lines] == [f"cell {i}" for i in range(1, 5)]
+    assert re.fullmatch(r"cell 1/4  kaiming seed=3  3\.0 % 12 s, \d+ s left", lines[0])
+    assert lines[-1] == "cell 4/4  fluct seed=4  4.0 % 12 s"
+
+
+def test_a_cell_is_composed_once(fdi_run, monkeypatch):
+    """The files of the configuration are read once for all cells with the same options, in the
+    check and in the launch.
+    """
+    read = []
+    original = ConfigLoaderImpl.load_configuration
+
+    def load(self, *arguments, **options):
+        read.append(options.get("overrides") or arguments[1])
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", load)
+    found = fdi_run("-m", "init=kaiming,fluct", "seed=range(20)", "model.depth=1,2", run=done)
+    assert found.out.splitlines()[-1] == "80 cells: 80 done"
+    assert len(read) < 10
+
+
+def test_a_dry_run_says_what_the_directory_does_not(fdi_run):
+    lines = fdi_run("-m", "seed=0,1", "model.depth=1,2", "dry_run=true").out.splitlines()
+    assert [line.split()[2] for line in lines[:-1]] == ["model.depth=1", "model.depth=2"] * 2
+
+
+def test_the_settings_of_a_launcher_can_be_seen(fdi_run):
+    shown = fdi_run(
+        "-m", "hydra/launcher=local", "init=kaiming,fluct", "--cfg", "hydra", "-p", "hydra.launcher"
+    )
+    assert shown.code == 0, shown.err
+    assert OmegaConf.create(shown.out).n_jobs == -1
 
 
 def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):

@@ -1,0 +1,53 @@
+"""`dry_run`: which cells a command asks for, where they are kept and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from fdi.cli.cells import Cell
+from fdi.cli.labels import LABELS, chosen, varied
+from fdi.cli.summary import counted
+from fdi.track.state import progress
+from fdi.track.tables import console
+
+STATE = 11  # characters of the longest state
+
+
+class Watch:
+    """Shows cells while they are composed: a bar on a terminal and, for a dry run, a line each with
+    its state, its directory, and what the directory does not say.
+    """
+
+    def __init__(self) -> None:
+        self.out = console()
+        columns = (TextColumn("composing"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
+        self.bar = Progress(
+            *columns, console=self.out, transient=True, disable=not self.out.is_terminal
+        )
+        self.task, self.keys = None, []
+        self.states: dict[str, str] = {}
+
+    def __call__(self, cell: Cell, combinations: Sequence[Sequence[str]]) -> None:
+        if self.task is None:
+            self.task = self.bar.add_task("", total=len(combinations))
+            self.keys = [key for key in varied(combinations) if key not in (*LABELS, "seed")]
+        self.bar.advance(self.task)
+        directory = str(cell.directory)
+        if cell.values["dry_run"] and directory not in self.states:
+            self.states[directory] = progress(cell.directory)["state"]
+            self._line(self.states[directory], directory, " ".join(chosen(cell, self.keys)))
+
+    def _line(self, state: str, directory: str, words: str) -> None:
+        line = f"{state:<{STATE}}  {directory}"
+        if words and len(line) + len(words) + 2 > self.out.width:
+            line += f"\n{' ' * STATE}  {words}"
+        elif words:
+            line += f"  {words}"
+        self.out.print(line)
+
+    def end(self) -> int:
+        """How many cells there are of each state; returns 0."""
+        self.out.print(counted(self.states.values()))
+        return 0
