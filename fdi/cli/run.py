@@ -95,17 +95,32 @@ def _show_common(arguments: Namespace) -> None:
 def _one(cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
     from fdi.cli.summary import print_result
-    from fdi.cli.task import run_cell
+    from fdi.cli.task import REFUSED, run_cell
     from fdi.track.interrupt import INTERRUPTED
 
-    codes = []
+    codes, new = [], not cell.directory.exists()
     try:
         _hydra(lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
         codes = [_interrupted()]
     if codes[0] in (0, INTERRUPTED):
         print_result(cell)
+    elif codes[0] == REFUSED and new:
+        _leave_nothing(cell)
     return codes[0]
+
+
+def _leave_nothing(cell: Cell) -> None:
+    """Remove the folder of a cell that was refused, and the folders above that are empty then."""
+    import shutil
+    from pathlib import Path
+
+    shutil.rmtree(cell.directory, ignore_errors=True)
+    results = Path(cell.values["paths"]["results"])
+    for folder in cell.directory.parents:
+        if not folder.is_relative_to(results) or not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()
 
 
 def _sweep(arguments: Namespace, cells: list[Cell]) -> int:

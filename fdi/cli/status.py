@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from fdi.analysis.status import Group, groups, read_plans
-from fdi.layout import OVERRIDES, STATES, STOPPED
+from fdi.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
 from fdi.track.files import printable
+from fdi.track.lock import lock
 from fdi.track.state import command, last_line, progress
+from fdi.track.tables import console, print_table
 
-WIDTH = 160  # characters, where there is no terminal to fit
+NAMES = ("dataset", "model", "init")
+REFUSAL = "ValueError:"  # what a user must mend: the same command would be refused again
 SHOWN = 20  # cells that stopped, listed one by one
 
 
@@ -44,8 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--failed",
         action="store_true",
-        help="print the commands that run the failed and interrupted cells again",
+        help="print the commands that run the failed and interrupted cells again, as far as they "
+        "can succeed",
     )
+    parser.add_argument(
+        "--clean",
+        action="store_true",
+        help="show the cells that failed or stopped with nothing to go on from, and remove them",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
     try:
         plans, broken = read_plans(arguments.results)
@@ -74,54 +83,88 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.failed:
         for line in dict.fromkeys(line for group in found for line in _again(group, states)):
             print(line)
+    elif arguments.clean:
+        return _clean(found, states, arguments.yes)
     else:
         _show(found, states)
     return 0
 
 
 def _again(group: Group, states: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The commands of cells that stopped; of those that were refused the reason, as a comment: they
+    would be refused again.
+    """
     for directory, overrides in group.cells.items():
-        if states[directory]["state"] in STOPPED:
-            line = (
-                command(Path(directory))
-                if overrides is None
-                else shlex.join(["fdi-run", *overrides])
-            )
-            if line is None:
-                yield f"# {printable(directory)}: no {OVERRIDES}"
-            elif line != printable(line):
-                yield f"# {printable(directory)}: {printable(line)}"
-            else:
-                yield line
+        status = states[directory]
+        if status["state"] not in STOPPED:
+            continue
+        line = (
+            command(Path(directory)) if overrides is None else shlex.join(["fdi-run", *overrides])
+        )
+        if str(status.get("error")).startswith(REFUSAL):
+            yield f"# {printable(directory)}: {printable(last_line(status['error']))}"
+        elif line is None:
+            yield f"# {printable(directory)}: no {OVERRIDES}"
+        elif line != printable(line):
+            yield f"# {printable(directory)}: {printable(line)}"
+        else:
+            yield line
+
+
+def _clean(found: list[Group], states: dict[str, dict[str, Any]], sure: bool) -> int:
+    """Show the cells that failed, and those that stopped with nothing to go on from, and remove
+    their folders if the user is `sure` or says so.
+    """
+    useless = [
+        directory
+        for directory in dict.fromkeys(d for group in found for d in group.cells)
+        if states[directory]["state"] == "failed"
+        or (states[directory]["state"] in STOPPED and not (Path(directory) / CHECKPOINT).exists())
+    ]
+    if not useless:
+        print("no failed or stale cells")
+        return 0
+    for directory in useless:
+        print(_stopped(directory, states[directory]))
+    question = f"remove these {len(useless)} folders? [y/N] "
+    if not sure and not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
+        print("nothing removed; --yes removes them without a question")
+        return 1
+    for directory in useless:
+        with lock(Path(directory)):
+            shutil.rmtree(directory)
+    print(f"{len(useless)} removed")
+    return 0
+
+
+def _stopped(directory: str, status: dict[str, Any]) -> str:
+    reason = (
+        last_line(status.get("error"))
+        or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
+    )
+    return printable(f"{status['state']}  {directory}  {reason}")
 
 
 def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = WIDTH
+    out = console()
     for group in found:
         title = f"{group.title}: {group.command}" if group.command else group.title
-        console.print(printable(title))
-        console.print(_table(group, states))
+        out.print(printable(title))
+        _print_table(out, group, states)
     stopped = [
         directory
         for directory in dict.fromkeys(d for group in found for d in group.cells)
         if states[directory]["state"] in STOPPED
     ]
     for directory in stopped[:SHOWN]:
-        status = states[directory]
-        reason = (
-            last_line(status.get("error"))
-            or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
-        )
-        console.print(printable(f"{status['state']}  {directory}  {reason}"))
+        out.print(_stopped(directory, states[directory]))
     if stopped[SHOWN:]:
-        console.print(f"and {len(stopped) - SHOWN} more")
+        out.print(f"and {len(stopped) - SHOWN} more")
     if stopped:
-        console.print("fdi-status --failed prints the commands that run them again")
+        out.print("fdi-status --failed prints the commands that run them again, --clean removes")
 
 
-def _table(group: Group, states: dict[str, dict[str, Any]]) -> Table:
+def _print_table(out: Console, group: Group, states: dict[str, dict[str, Any]]) -> None:
     """A row per data set, model and init; columns of states that no cell of the group is in are
     left out.
     """
@@ -129,14 +172,12 @@ def _table(group: Group, states: dict[str, dict[str, Any]]) -> Table:
     for directory in group.cells:
         counts.setdefault(Path(directory).parts[-4:-1], Counter())[states[directory]["state"]] += 1
     total = sum(counts.values(), Counter())
-    shown = [state for state in STATES if total[state]]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=len(counts) > 1)
-    for column in ("dataset", "model", "init"):
-        table.add_column(column, overflow="fold")
-    for column, count in (("cells", total.total()), *((state, total[state]) for state in shown)):
-        table.add_column(column, str(count), justify="right")
-    for labels, row in counts.items():
-        table.add_row(
-            *map(printable, labels), str(row.total()), *(str(row[state] or "") for state in shown)
-        )
-    return table
+    rows = list(counts.items())
+    if len(rows) > 1:
+        rows.append((("all", "", ""), total))
+    columns = {name: [printable(labels[i]) for labels, _ in rows] for i, name in enumerate(NAMES)}
+    columns["cells"] = [str(row.total()) for _, row in rows]
+    for state in STATES:
+        if total[state]:
+            columns[state] = [str(row[state] or "") for _, row in rows]
+    print_table(out, columns, NAMES)

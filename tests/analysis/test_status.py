@@ -77,7 +77,7 @@ def test_counts_by_sweep_and_cell(status, sweep):
     ]
     assert ["randman", "dense", "fluct", "3", "1", "1", "1"] in lines
     assert ["randman", "dense", "kaiming", "2", "1", "1"] in lines
-    assert ["5", "1", "1", "1", "1", "1"] in lines
+    assert ["all", "5", "1", "1", "1", "1", "1"] in lines
     assert ["single", "runs"] in lines
     assert f"failed  {sweep[1]}  the loss is nan in epoch 4, batch 1" in out
     assert f"interrupted  {sweep[2]}  after epoch 7 of 20" in out
@@ -90,6 +90,24 @@ def test_failed_prints_commands_and_nothing_else(status, sweep):
         "fdi-run init=kaiming seed=0 'nu=a b'",
         "fdi-run init=xavier seed=5",
     ]
+
+
+def test_what_was_refused_is_no_command(status, write_run):
+    error = {"state": "failed", "error": "ValueError: init=kaiming cannot"}
+    cell = write_run("kaiming", 0, None, status=error)
+    assert status("--failed")[1] == f"# {cell}: ValueError: init=kaiming cannot\n"
+
+
+def test_clean_shows_and_removes_what_failed_or_cannot_go_on(status, sweep):
+    (sweep[2] / "checkpoint").mkdir()
+    (sweep[2] / "checkpoint" / "last.pt").touch()
+    code, out, _ = status("--clean", "depth")
+    assert code == 1
+    assert f"failed  {sweep[1]}  the loss is nan in epoch 4, batch 1" in out
+    assert sweep[1].exists()
+    code, out, _ = status("--clean", "depth", "--yes")
+    assert (code, out.splitlines()[-1]) == (0, "2 removed")
+    assert [cell.exists() for cell in sweep] == [True, False, True, False, False]
 
 
 def test_one_experiment(status, sweep):

@@ -378,6 +378,7 @@ def test_what_a_user_can_mend_is_one_line(fdi_run):
     assert found.code == 2
     assert len(found.err.splitlines()) == 1
     assert "leaves no neuron" in found.err
+    assert not os.listdir()
     assert fdi_run("model.depth=abc").code == 2
 
 
