@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fdi.cli.cells import Cell
+from fdi.cli.cost import estimate
 from fdi.cli.labels import LABELS, chosen, varied
 from fdi.cli.summary import counted
 from fdi.track.state import progress
@@ -47,7 +48,10 @@ class Watch:
             line += f"  {words}"
         self.out.print(line)
 
-    def end(self) -> int:
-        """How many cells there are of each state; returns 0."""
+    def end(self, cells: Sequence[Cell]) -> int:
+        """How many cells there are of each state, and what the others will cost; returns 0."""
         self.out.print(counted(self.states.values()))
+        left = [cell for cell in cells if self.states[str(cell.directory)] != "done"]
+        if cost := estimate(left):
+            self.out.print(cost)
         return 0

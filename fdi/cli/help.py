@@ -17,8 +17,8 @@ everyday commands
   fdi-run model=recurrent init=kaiming seed=3           choose options and set values
   fdi-run -m init=kaiming,fluct 'seed=range(5)'         all combinations, then a table; done runs
   are skipped
-  fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories and
-  their state
+  fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories, state
+  and cost
   fdi-run -m experiment=depth budget=laptop             the sweep of one question of the paper;
   budget=paper is for a cluster
   fdi-run -m experiment=depth hydra/launcher=local      several runs at once; isolated, slurm and

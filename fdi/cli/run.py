@@ -72,7 +72,7 @@ def _dispatch(arguments: Namespace) -> int:
             _show_common(arguments)
         return _hydra(run_cell)
     if cells[0].values["dry_run"]:
-        return watch.end()
+        return watch.end(cells)
     return _sweep(arguments, cells) if arguments.multirun else _one(cells[0])
 
 

@@ -248,6 +248,29 @@ def test_a_dry_run_says_what_the_directory_does_not(fdi_run):
     assert [line.split()[2] for line in lines[:-1]] == ["model.depth=1", "model.depth=2"] * 2
 
 
+def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
+    """By the seconds of an epoch, on each of its threads, of a run of the same kind."""
+
+    def run(config, directory, *_):
+        result = done(config, directory) | {"seconds": 7200.0, "epochs": 2}
+        write_json(directory / "result.json", result)
+        write_json(directory / "record.json", {"threads": 2})
+        (directory / ".hydra").mkdir()
+        OmegaConf.save(config, directory / ".hydra" / "config.yaml")
+
+    kind = ("-m", "trainer.epochs=2", "dry_run=true")
+    fdi_run("-m", "trainer.epochs=2", "seed=0", run=run)
+    more = fdi_run(*kind, "seed=range(4)").out.splitlines()
+    assert more[-1] == "3 cells, about 12 core-hours here"
+    other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
+    assert other[-1] == "2 cells: 1 done, 1 missing"
+    both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
+    assert (
+        both[-1]
+        == "1 of 2 cells, about 4 core-hours here; the others are of a kind not measured yet"
+    )
+
+
 def test_the_settings_of_a_launcher_can_be_seen(fdi_run):
     shown = fdi_run(
         "-m", "hydra/launcher=local", "init=kaiming,fluct", "--cfg", "hydra", "-p", "hydra.launcher"

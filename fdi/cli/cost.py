@@ -1,0 +1,102 @@
+"""What cells will cost, by what finished runs of their kind took: own ones, and the measurements
+that come with fdi.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from fdi.cli.cells import Cell
+from fdi.layout import CONFIG, RECORD
+from fdi.track.files import parse_yaml, read, read_json
+from fdi.track.state import whole_result
+
+GROUPS = ("dataset", "model")
+FREE = ("seed", "name", "root", "tau", "threshold", "theta", "beta", "readout", "jitter", "drop")
+SHOWN = 20  # own runs of a data set and model that are read
+
+Kind = tuple[tuple[str, str], ...]
+
+
+def estimate(cells: Sequence[Cell]) -> str:
+    """As in: 520 cells, about 31 core-hours here. Seconds of an epoch times threads, median over
+    runs with the same data set, model and batch size; nothing if none of the cells has such runs.
+    """
+    known: dict[Kind, list[float]] = {}
+    results = {Path(cell.values["paths"]["results"]) for cell in cells}
+    folders = {cell.directory.parents[1] for cell in cells}
+    for values, seconds in [*_reference(results), *_own(folders)]:
+        known.setdefault(_kind(values), []).append(seconds)
+    costs = [
+        median(known[kind]) * cell.values["trainer"]["epochs"]
+        for cell in cells
+        if (kind := _kind(_flat(cell.values))) in known
+    ]
+    if not costs:
+        return ""
+    whole = len(costs) == len(cells)
+    which = f"{len(cells)} cells" if whole else f"{len(costs)} of {len(cells)} cells"
+    rest = "" if whole else "; the others are of a kind not measured yet"
+    return f"{which}, about {sum(costs) / 3600:.2g} core-hours here{rest}"
+
+
+def _kind(values: Mapping[str, Any]) -> Kind:
+    """What the cost of an epoch depends on."""
+    return tuple(
+        sorted(
+            (key, _shown(value))
+            for key, value in values.items()
+            if key == "trainer.batch_size"
+            or (
+                key.startswith(GROUPS)
+                and not any(word in key.rpartition(".")[2] for word in FREE)
+                and _shown(value) not in ("", "None")
+            )
+        )
+    )
+
+
+def _reference(results: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
+    """(settings, core-seconds of an epoch) of the runs in results/reference."""
+    for folder in [path / "reference" for path in results]:
+        if not (folder / "runs.csv").exists():
+            continue
+        with (folder / "provenance.csv").open() as file:
+            threads = {row["provenance"]: int(row["threads"]) for row in csv.DictReader(file)}
+        with (folder / "runs.csv").open() as file:
+            for row in csv.DictReader(file):
+                if row["state"] == "done" and row["provenance"] in threads:
+                    seconds = float(row["seconds"]) * threads[row["provenance"]]
+                    settings = {key: value for key, value in row.items() if "." in key}
+                    yield settings, seconds / int(float(row["epoch"]))
+
+
+def _own(folders: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
+    """The same of own runs, in results/runs/<dataset>/<model>."""
+    for folder in folders:
+        for run in islice(folder.glob("*/seed=*"), SHOWN):
+            result, record = whole_result(run), read_json(run / RECORD)
+            if result and record and result.get("epochs"):
+                seconds = result["seconds"] * record.get("threads", 1)
+                yield _flat(parse_yaml(read(run / CONFIG))), seconds / result["epochs"]
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in values.items():
+        inner = isinstance(value, Mapping)
+        flat |= _flat(value, f"{path}{key}.") if inner else {f"{path}{key}": value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return text
