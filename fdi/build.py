@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import get_class, get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import Dataset
@@ -19,6 +17,7 @@ from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.snn.psp import constant_input_rate
+from fdi.targets import resolve
 from fdi.train.homeostasis import Phase, phases
 
 _THREADS = torch.get_num_threads()
@@ -32,7 +31,7 @@ READOUT_INITS = {
 
 
 def dataset(config: DictConfig) -> Dataset:
-    return _instantiate(config.dataset, seed=config.seed)
+    return _made(config, "dataset", seed=config.seed)
 
 
 def device(config: DictConfig) -> torch.device:
@@ -58,9 +57,10 @@ def network(config: DictConfig, data: Dataset) -> Network:
     """The architecture, on the CPU; weights are drawn there, so that a seed means the same ones on
     every device.
     """
-    return _instantiate(
-        config.model,
-        neuron=_instantiate(config.neuron),
+    return _made(
+        config,
+        "model",
+        neuron=_made(config, "neuron"),
         input_shape=data.shape,
         classes=data.classes,
         steps=data.steps,
@@ -69,7 +69,7 @@ def network(config: DictConfig, data: Dataset) -> Network:
 
 
 def strategy(config: DictConfig) -> Any:
-    return _instantiate(config.init)
+    return _made(config, "init")
 
 
 def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
@@ -116,8 +116,7 @@ def threads(config: DictConfig) -> int:
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
-    arguments = OmegaConf.to_container(config.optimizer, resolve=True)
-    return get_class(arguments.pop("_target_"))(net.parameters(), **arguments)
+    return _made(config, "optimizer", net.parameters())
 
 
 def training_phases(config: DictConfig) -> list[Phase]:
@@ -138,10 +137,7 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextMa
     """
     if config.logger.mirror is None:
         return nullcontext()
-    arguments = OmegaConf.to_container(config.logger.mirror)
-    return get_method(arguments.pop("_target_"))(
-        OmegaConf.to_container(config), directory, epoch, **arguments
-    )
+    return _made(config, "logger.mirror", OmegaConf.to_container(config), directory, epoch)
 
 
 def input_rate(data: Dataset, net: Network) -> float:
@@ -154,12 +150,8 @@ def input_rate(data: Dataset, net: Network) -> float:
     return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
 
 
-def _instantiate(node: DictConfig, **arguments: Any) -> Any:
-    """What the node's `_target_` makes of its values and of `arguments`, which Hydra must not see:
-    it turns dataclasses into dicts.
-    """
-    try:
-        make = instantiate(node, _partial_=True, _convert_="all")
-    except InstantiationException as error:
-        raise (error.__cause__ or error) from None
-    return make(**arguments)
+def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
+    """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`."""
+    settings = OmegaConf.to_container(OmegaConf.select(config, key), resolve=True)
+    target = resolve(key, settings.pop("_target_"), [Path(f) for f in config.paths.modules])
+    return target(*given, **{**settings, **arguments})

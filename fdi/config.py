@@ -8,17 +8,21 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi import devices, layout
-from fdi.checks import complaints, out_of_range
+from fdi.checks import complaints, impossible, out_of_range
+from fdi.hydra_node import hydra_complaints, own_folders
+from fdi.targets import ROLES
 
+LONGEST_NAME = 100  # bytes
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
@@ -71,6 +75,7 @@ class Logger:
 class Paths:
     results: str = MISSING
     data: str = MISSING
+    modules: list[str] = MISSING
 
 
 @dataclass
@@ -129,17 +134,51 @@ def settings(config: DictConfig) -> dict[str, Any]:
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
     out of range or of a wrong type.
     """
+    hydra = HydraConfig.instance().cfg
+    if problem := next(hydra_complaints(hydra), None):
+        raise ValueError(problem)
     values = _plain(config)
-    targets = ("dataset", "model", "neuron", "init", "optimizer")
-    problems = [
-        *out_of_range(Config, values | {"device": _kind(values["device"])}),
-        *(problem for key in targets for problem in complaints(key, values[key])),
-    ]
-    if values["logger"]["mirror"] is not None:
-        problems += complaints("logger.mirror", values["logger"]["mirror"])
-    if problems:
-        raise ValueError(problems[0])
+    if problem := next(_complaints(values, own_folders(hydra)), None):
+        raise ValueError(problem)
     return values
+
+
+def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
+    """Adds the `folders` that the user's own modules are in to `paths.modules`."""
+    yield from impossible(values)
+    yield from out_of_range(Config, values | {"device": _kind(values["device"])})
+    values["paths"]["modules"] += [f for f in folders if f not in values["paths"]["modules"]]
+    folders = [Path(folder) for folder in values["paths"]["modules"]]
+    for key in values["identity"]["exclude"]:
+        if not isinstance(key, str):
+            yield f"identity.exclude = {key} must be the dotted name of a key"
+    for key in ROLES:
+        group, _, inner = key.partition(".")
+        node = values[group][inner] if inner else values[group]
+        if not inner or node is not None:
+            yield from complaints(key, node, folders)
+    for key, name in values["name"].items():
+        if name is not None and not _is_component(name):
+            yield (
+                f"name.{key} = {name!r} must be a name for a folder: not empty, without .. and "
+                f"control characters, at most {LONGEST_NAME} bytes"
+            )
+    if not values["paths"]["results"]:
+        yield "paths.results is empty; give the folder for runs and figures"
+
+
+def _is_component(name: str) -> bool:
+    """Whether `folder_name(name)` is one component of a path below the folder it is in."""
+    return (
+        name.isprintable()
+        and not set(name.split("/")) & {"", ".", ".."}
+        and len(name.encode()) <= LONGEST_NAME
+    )
+
+
+def folder_name(name: str) -> str:
+    """The name of an option as that of a folder: of one in a subfolder of its group, too."""
+    return name.replace("/", "-")
 
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
@@ -168,7 +207,7 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
 def run_name(config: DictConfig | Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>/seed=<n>-<id>."""
     names = config["name"]
-    options = [str(names[group]).replace("/", "-") for group in ("dataset", "model", "init")]
+    options = [folder_name(str(names[group])) for group in ("dataset", "model", "init")]
     return layout.run_name(*options, config["seed"], run_id(config))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,9 +34,10 @@ class Trained:
     result: dict[str, Any] | None
 
 
-def load(directory: Path, weights: str = "last") -> Trained:
+def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:
     """The run in `directory`, with its weights after the "last" epoch or the "best" validation
-    epoch; nothing is written. Raises ValueError for what is not a trained run.
+    epoch; nothing is written. `modules`: folders of your own that its model's code is in; those
+    that the run names are not trusted. Raises ValueError for what is not a trained run.
     """
     if weights not in ("last", "best"):
         raise ValueError(f"weights = {weights!r} must be 'last' or 'best'")
@@ -46,8 +48,9 @@ def load(directory: Path, weights: str = "last") -> Trained:
             f"<init>/seed=<n>-<id>"
         )
     config = OmegaConf.load(directory / CONFIG)
+    given = {"device": "cpu", "paths": {"modules": [str(folder) for folder in modules]}}
     network = build.network(
-        OmegaConf.merge(config, {"device": "cpu"}), SimpleNamespace(**record["run"]["data"])
+        OmegaConf.merge(config, given), SimpleNamespace(**record["run"]["data"])
     )
     network.load_weights(_weights(directory / CHECKPOINT, weights))
     return Trained(

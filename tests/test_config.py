@@ -4,7 +4,9 @@ equal ones are the same run.
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from fdi import targets
 from fdi.cli.cells import compose_cells
 from fdi.cli.errors import explain
 from fdi.config import prepare, run_directory, run_id
+from fdi.signatures import defined, parameters
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -142,18 +146,25 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
             "trainer.readout=mx",
             r"trainer\.readout = mx is unknown; did you mean max\? choose one of last, max, mean",
         ),
-        ("model.depth=abc", r"model\.depth = abc must be an integer or null"),
-        ("model.depth=true", r"model\.depth = true must be an integer or null"),
+        (
+            "model.depth=abc",
+            r"model\.depth = abc must be an integer at least 1 and at most 1000 or null",
+        ),
+        (
+            "model.depth=true",
+            r"model\.depth = true must be an integer at least 1 and at most 1000 or null",
+        ),
         (
             "model.hidden=[64,x]",
-            r"model\.hidden = \[64, x\] must be an integer or a list, each an integer",
+            r"model\.hidden = \[64, x\] must be an integer at least 1 or a list, each an "
+            r"integer at least 1",
         ),
         (
             "model._target_=fdi.snn.models.dens",
             r"model\._target_ = fdi\.snn\.models\.dens does not exist",
         ),
-        ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number"),
-        ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer"),
+        ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number above 0"),
+        ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
         (
             "device=gpu",
             r"device = gpu is unknown; did you mean cpu\? choose one of auto, cpu, cuda",
@@ -164,6 +175,32 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
         ("seed=range(3)", r"seed=range\(3\) has several values; add -m .*"),
         ("experiment=quickstart", r"the experiment is a sweep over init=kaiming,fluct; add -m .*"),
         ("hydra/launcher=cloud", r"hydra/launcher = cloud does not exist; choose one of basic.*"),
+        ("optimizer.lr=nan", r"optimizer\.lr = nan must be a finite number"),
+        ("homeostasis.upper.strength=inf", r".*\.strength = inf must be a finite number"),
+        ("optimizer.eps=-1", r"optimizer\.eps = -1 must be a number above 0"),
+        ("neuron.beta=-20", r"neuron\.beta = -20 must be a number above 0 or null"),
+        ("init.alpha=1", r"init\.alpha = 1 must be a number above 0 and below 1"),
+        ("init.nu=-3", r"init\.nu = -3 must be auto or propagate or a number above 0 or .*"),
+        ("dataset.dt=1e-300", r"dataset\.dt = 1e-300 must be a number at least 1e-06 and .*"),
+        ("model.hidden=[]", r"model\.hidden = \[\] must be .*"),
+        ("model.depth=1000000000000", r"model\.depth = 1000000000000 must be .*"),
+        ("trainer.epochs=10000000000000000000", r"trainer\.epochs = 10+ must be below 2\^63"),
+        ("seed=???", r"seed = \?\?\? must be given a value"),
+        ("~paths", r"paths\.results = \?\?\? must be given a value"),
+        ("init._target_=null", r"init = .* must have a _target_: .*"),
+        ("name.dataset=", r"name\.dataset = '' must be a name for a folder: .*"),
+        ("name.dataset=a/../../b", r"name\.dataset = 'a/\.\./\.\./b' must be a name for .*"),
+        ("name.experiment=/x", r"name\.experiment = '/x' must be a name for a folder: .*"),
+        ("init._target_=os.system", r"init\._target_ = os\.system is not of fdi, and there is .*"),
+        ("dataset._target_=fdi.cli.data.build", r".*build is not made for dataset; .*"),
+        ("dataset._target_=fdi.data.download.shutil.rmtree", r".*rmtree does not exist"),
+        ("optimizer._target_=torch.hub.load", r"optimizer._target_ = torch.hub.load does not .*"),
+        ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
+        ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
+        ("+init._args_=[1]", r"init\._args_: no such key; .*"),
+        ("+hydra.callbacks.x={_target_:os.system,command:id}", r"hydra\.callbacks: fdi calls .*"),
+        ("+hydra.launcher.x={_target_:os.system,command:id}", r"hydra\.launcher\.x\._target_.*"),
+        ("hydra.launcher._target_=os.system", r"hydra\.launcher\._target_ = os\.system is no .*"),
         ("seed=${nothing}", r"Interpolation key 'nothing' not found.*"),
     ],
 )
@@ -175,11 +212,93 @@ def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
     assert refusal("init=kaiming,fluct", "seed=0,x", multirun=True) == "seed = x must be an integer"
 
 
-def test_a_target_of_ones_own_takes_any_argument(tmp_path):
-    (tmp_path / "init").mkdir()
-    (tmp_path / "init" / "mine.yaml").write_text("_target_: my_package.Init\nanything: [a, 1]\n")
-    config = prepared(f"hydra.searchpath=[file://{tmp_path}]", "init=mine")
-    assert config.init == {"_target_": "my_package.Init", "anything": ["a", 1]}
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["seed=range(0)"], "the sweep has no cells; give each of its keys a value"),
+        (["hydra/launcher=local", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs = 0 must be"),
+        (["hydra.sweeper.max_batch_size=-1"], "hydra.sweeper.max_batch_size = -1 must be"),
+    ],
+)
+def test_a_sweep_that_cannot_work_is_one_line(overrides, line):
+    assert refusal(*overrides, multirun=True).startswith(line)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Writes model/mine.yaml into a folder and composes model=mine from it."""
+
+    def compose_own(text: str, folder: str = "conf") -> Namespace:
+        file = tmp_path / folder / "model" / "mine.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        return Namespace(
+            overrides=["model=mine"],
+            multirun=False,
+            cfg=None,
+            config_name=None,
+            config_dir=str(tmp_path / folder),
+        )
+
+    return compose_own
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: [1, 2\nb: 3\n", "a file of the configuration cannot be read: .*mine.yaml.*"),
+        ("\t_target_: x\n", "a file of the configuration cannot be read: .*mine.yaml.*"),
+        ("_target_: a\n_target_: b\n", "a file .*duplicate key _target_.*mine.yaml.*"),
+        ("x: !!python/object/apply:os.getcwd []\n", "a file .* constructor for the tag .*"),
+        ("defaults: [mine]\n", "files of the configuration nest too deeply or name each other"),
+        ("x: &a [*a]\n", "files of the configuration nest too deeply or name each other"),
+        ("- a\n", r"model = \[a\] must have a _target_: .*"),
+        ("_target_: null\n", "model = .* must have a _target_: .*"),
+        ("hidden: ${\n", ".*no viable alternative.*"),
+        (
+            "# @package _global_\nhydra:\n  job_logging:\n    handlers: {x: {(): os.system}}\n",
+            r"hydra.job_logging.handlers.x.\(\) = os.system: .*",
+        ),
+    ],
+)
+def test_broken_files_of_ones_own_are_one_line(own, text, line):
+    with pytest.raises((HydraException, ValueError)) as caught:
+        compose_cells(own(text))
+    assert re.fullmatch(line, explain(caught.value))
+
+
+def test_a_folder_of_any_name_has_ones_own_options(own):
+    folder = "we ird,a=b'c[d]{e}$f(g)\\h \"i"
+    assert compose_cells(own("defaults: [dense]\nhidden: 3\n", folder))[0].config.model.hidden == 3
+
+
+def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_any_argument(
+    own, tmp_path
+):
+    given = own("_target_: my_module.net\nanything: [a, 1]\n")
+    for text, line in {
+        None: "is not of fdi, and there is no my_module.py; put it into the folder of --config-dir",
+        "from os import system as net": "my_module.py defines no function or class net",
+        "def net(": "my_module.py, line 1: ",
+    }.items():
+        if text:
+            (tmp_path / "my_module.py").write_text(text)
+        with pytest.raises(ValueError, match=line):
+            compose_cells(given)
+        defined.cache_clear()
+    (tmp_path / "my_module.py").write_text("def net(**settings): ...")
+    config = compose_cells(given)[0].config
+    assert config.model == {"_target_": "my_module.net", "anything": ["a", 1]}
+    assert config.paths.modules == [str(tmp_path / "conf"), str(tmp_path)]
+    assert "my_module" not in sys.modules
+
+
+def test_torch_takes_what_is_declared_for_its_optimizers():
+    import torch
+
+    for name, kind in defined(Path(targets.STUBS["torch.optim"])).items():
+        known = inspect.signature(getattr(torch.optim, name)).parameters
+        assert set(parameters(targets.STUBS["torch.optim"], name)) <= set(known), kind
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():

@@ -55,7 +55,9 @@ def compose_cells(
         raise ValueError(f"--config-dir {arguments.config_dir} is not a folder")
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         if arguments.multirun:
-            return _sweep(arguments, watch)
+            if cells := _sweep(arguments, watch):
+                return cells
+            raise ValueError("the sweep has no cells; give each of its keys a value")
         cell = _cell(composer(arguments), tuple(arguments.overrides))
         if not arguments.cfg:
             _refuse_one_of_many(cell)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
@@ -77,6 +79,12 @@ class Composer:
             return self.loader.load_configuration(
                 self.name, [*self.searchpath, *overrides], run_mode=RunMode.RUN, from_shell=False
             )
+        except yaml.YAMLError as error:
+            raise ValueError(f"a file of the configuration cannot be read: {error}") from None
+        except RecursionError:
+            raise ValueError(
+                "files of the configuration nest too deeply or name each other"
+            ) from None
         except ValueError as error:  # Hydra's own, for model=3, does not say where
             raise ValueError(f"{' '.join(overrides)}: {error}") from None
 
@@ -99,9 +107,17 @@ class Composer:
 def composer(arguments: Namespace) -> Composer:
     """For the parsed command line `arguments`; needs an initialized Hydra."""
     folder = arguments.config_dir
-    searchpath = [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []
+    searchpath = [_searchpath(Path(folder).absolute())] if folder else []
     loader = GlobalHydra.instance().config_loader()
     return Composer(loader, arguments.config_name or CONFIG_NAME, tuple(searchpath))
+
+
+def _searchpath(folder: Path) -> str:
+    """The override that adds `folder`, in quotes, whatever its name has in it; of backslashes only
+    those before a quote count.
+    """
+    escaped = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], str(folder)).replace("'", r"\'")
+    return f"hydra.searchpath=['file://{escaped}']"
 
 
 @lru_cache

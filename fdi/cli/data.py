@@ -149,10 +149,10 @@ def build(name: str, overrides: list[str], root: Path) -> Dataset:
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
-    from hydra.utils import get_method
     from omegaconf import OmegaConf
 
     from fdi.checks import complaints
+    from fdi.targets import resolve
 
     try:
         with initialize_config_module("fdi.conf", version_base="1.3"):
@@ -170,7 +170,7 @@ def build(name: str, overrides: list[str], root: Path) -> Dataset:
     settings = OmegaConf.to_container(config, resolve=True)
     for complaint in complaints("dataset", settings):
         raise DataError(complaint)
-    return get_method(settings.pop("_target_"))(**{"seed": 0, **settings})
+    return resolve("dataset", settings.pop("_target_"), [])(**{"seed": 0, **settings})
 
 
 def _title(dataset: Dataset) -> str:

@@ -44,7 +44,7 @@ def explain(error: Exception) -> str:
         return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
     if isinstance(cause, ValidationError) and cause.full_key:
         return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
-    return " ".join(str(error).split())
+    return " ".join((str(error) or str(cause)).split())
 
 
 def missing_key(error: Exception) -> str | None:

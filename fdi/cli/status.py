@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if arguments.failed:
         for line in dict.fromkeys(line for group in found for line in _again(group, states)):
-            print(line)
+            print(line if line.isprintable() else f"# {line!a}: not a name of fdi's")
     elif arguments.clean:
         return _clean(found, states, arguments.yes)
     else:

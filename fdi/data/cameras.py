@@ -16,6 +16,7 @@ from fdi.data.download import ensure
 from fdi.data.errors import DataError
 from fdi.data.event_files import read, recordings, warn_unless_complete
 from fdi.data.splits import subset, train_valid
+from fdi.ranges import Count, Duration, Share, TimeStep
 from fdi.seeding import stream
 
 LONGEST = 20.0  # s of a recording of DVS Gesture that are kept
@@ -25,12 +26,12 @@ BLOCK = 32  # recordings cropped at once
 def nmnist(
     *,
     root: str | Path,
-    duration: float,
-    dt: float,
+    duration: Duration,
+    dt: TimeStep,
     binning: Literal["binary", "counts"] = "binary",
-    valid: float = 0.1,
-    max_train: int | None = None,
-    max_test: int | None = None,
+    valid: Share = 0.1,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
     seed: int = 0,
 ) -> Dataset:
     """N-MNIST: digits seen by a moving event camera, 2 x 34 x 34; the first `duration` seconds in
@@ -55,15 +56,15 @@ def nmnist(
 def dvs_gesture(
     *,
     root: str | Path,
-    duration: float,
-    dt: float,
-    size: int = 32,
-    drop: float = 0.5,
+    duration: Duration,
+    dt: TimeStep,
+    size: Count = 32,
+    drop: Share = 0.5,
     binning: Literal["binary", "counts"] = "counts",
     test_protocol: Literal["deterministic", "paper"] = "deterministic",
-    valid: float = 0.1,
-    max_train: int | None = None,
-    max_test: int | None = None,
+    valid: Share = 0.1,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
     seed: int = 0,
 ) -> Dataset:
     """DVS128 Gesture: the share `drop` of the events left out, 128 pixels summed to `size`, frames

@@ -13,6 +13,7 @@ from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.shd_file import largest_unit, read_events, read_header
 from fdi.data.splits import subset, train_valid
+from fdi.ranges import Count, Duration, NotNegative, Positive, Share, TimeStep
 from fdi.seeding import stream
 
 
@@ -21,19 +22,19 @@ def hdf5(
     root: str | Path,
     train_file: str,
     test_file: str,
-    duration: float,
-    dt: float,
+    duration: Duration,
+    dt: TimeStep,
     valid_file: str | None = None,
-    channels: int | None = None,
+    channels: Count | None = None,
     binning: Literal["binary", "counts"] = "binary",
-    valid: float = 0.1,
+    valid: Share = 0.1,
     split_by: Literal["sample", "speaker"] = "sample",
-    max_train: int | None = None,
-    max_test: int | None = None,
-    time_jitter: float = 0.0,
-    channel_jitter: float = 0.0,
-    drop: float = 0.0,
-    nu_paper: float | None = None,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
+    time_jitter: NotNegative = 0.0,
+    channel_jitter: NotNegative = 0.0,
+    drop: Share = 0.0,
+    nu_paper: Positive | None = None,
     name: str = "hdf5",
     seed: int = 0,
 ) -> Dataset:

@@ -13,6 +13,7 @@ from fdi.data.encode import encoding_transform
 from fdi.data.image_files import Samples, read_cifar, read_digits, read_idx
 from fdi.data.splits import divide, subset, train_valid
 from fdi.inputs import Constant
+from fdi.ranges import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.seeding import stream
 
 Encoding = Literal["constant", "poisson", "latency"]
@@ -22,17 +23,17 @@ def images(
     *,
     collection: Literal["cifar10", "mnist", "fashion_mnist"],
     root: str | Path,
-    steps: int,
-    dt: float,
+    steps: Count,
+    dt: TimeStep,
     encoding: Encoding = "constant",
     mean: float = 0.5,
-    std: float = 0.5,
-    rate: float = 50.0,
-    tau: float = 50e-3,
-    threshold: float = 0.2,
-    valid: float = 0.1,
-    max_train: int | None = None,
-    max_test: int | None = None,
+    std: Positive = 0.5,
+    rate: Positive = 50.0,
+    tau: TimeConstant = 50e-3,
+    threshold: Fraction = 0.2,
+    valid: Share = 0.1,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
     seed: int = 0,
 ) -> Dataset:
     """A `collection` of images with a training and a test set, read by torchvision.
@@ -56,17 +57,17 @@ def images(
 
 def digits(
     *,
-    steps: int,
-    dt: float,
+    steps: Count,
+    dt: TimeStep,
     encoding: Encoding = "constant",
     mean: float = 0.5,
-    std: float = 0.5,
-    rate: float = 50.0,
-    tau: float = 50e-3,
-    threshold: float = 0.2,
-    valid: float = 0.1,
-    test: float = 0.2,
-    max_train: int | None = None,
+    std: Positive = 0.5,
+    rate: Positive = 50.0,
+    tau: TimeConstant = 50e-3,
+    threshold: Fraction = 0.2,
+    valid: Share = 0.1,
+    test: Fraction = 0.2,
+    max_train: Count | None = None,
     seed: int = 0,
 ) -> Dataset:
     """The 1,797 real 8 x 8 digits that come with scikit-learn; `valid` and `test` are shares of
@@ -84,8 +85,8 @@ def digits(
 def _dataset(
     name: str,
     parts: list[Samples],
-    steps: int,
-    dt: float,
+    steps: Count,
+    dt: TimeStep,
     mean: float,
     std: float,
     transform: Transform | None,

@@ -14,23 +14,24 @@ from fdi.data.binning import table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.splits import divide
+from fdi.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.seeding import stream
 
 
 def poisson(
     *,
-    shape: Sequence[int],
-    classes: int,
-    samples: int,
-    rate: float,
-    contrast: float,
-    steps: int,
-    dt: float,
-    data_seed: int,
-    valid: float,
-    test: float,
+    shape: Sequence[Count],
+    classes: Count,
+    samples: Count,
+    rate: Positive,
+    contrast: UpToOne,
+    steps: Count,
+    dt: TimeStep,
+    data_seed: Index,
+    valid: Share,
+    test: Fraction,
     binning: Literal["binary", "counts"] = "binary",
-    max_train: int | None = None,
+    max_train: Count | None = None,
     seed: int = 0,
 ) -> Dataset:
     """`samples` a class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~

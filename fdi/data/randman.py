@@ -13,6 +13,7 @@ from fdi.data.binning import table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.splits import divide
+from fdi.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.seeding import stream
 
 TERMS = 1000  # sine terms at alpha <= 1
@@ -21,20 +22,20 @@ BLOCK = 1000  # samples evaluated at once
 
 def randman(
     *,
-    classes: int,
-    units: int,
-    spikes: int,
-    manifold_dim: int,
-    alpha: float,
-    samples: int,
-    steps: int,
-    dt: float,
-    active: float,
-    manifold_seed: int,
-    valid: float,
-    test: float,
+    classes: Count,
+    units: Count,
+    spikes: Count,
+    manifold_dim: Count,
+    alpha: Positive,
+    samples: Count,
+    steps: Count,
+    dt: TimeStep,
+    active: UpToOne,
+    manifold_seed: Index,
+    valid: Share,
+    test: Fraction,
     binning: Literal["binary", "counts"] = "binary",
-    max_train: int | None = None,
+    max_train: Count | None = None,
     seed: int = 0,
 ) -> Dataset:
     """`samples` a class, `spikes` a unit, in the first `active` share of `steps` steps of `dt`

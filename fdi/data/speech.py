@@ -10,6 +10,7 @@ from typing import Literal
 from fdi.data.dataset import Dataset
 from fdi.data.download import ensure
 from fdi.data.hdf5 import hdf5
+from fdi.ranges import Count, Duration, NotNegative, Share, TimeStep
 
 CHANNELS = 700
 
@@ -17,16 +18,16 @@ CHANNELS = 700
 def shd(
     *,
     root: str | Path,
-    duration: float,
-    dt: float,
+    duration: Duration,
+    dt: TimeStep,
     binning: Literal["binary", "counts"],
-    valid: float,
+    valid: Share,
     split_by: Literal["sample", "speaker"],
-    max_train: int | None = None,
-    max_test: int | None = None,
-    time_jitter: float = 0.0,
-    channel_jitter: float = 0.0,
-    drop: float = 0.0,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
+    time_jitter: NotNegative = 0.0,
+    channel_jitter: NotNegative = 0.0,
+    drop: Share = 0.0,
     seed: int = 0,
 ) -> Dataset:
     """SHD: 20 spoken digits, 700 channels; arguments as in `hdf5`."""
@@ -45,14 +46,14 @@ def shd(
 def ssc(
     *,
     root: str | Path,
-    duration: float,
-    dt: float,
+    duration: Duration,
+    dt: TimeStep,
     binning: Literal["binary", "counts"],
-    max_train: int | None = None,
-    max_test: int | None = None,
-    time_jitter: float = 0.0,
-    channel_jitter: float = 0.0,
-    drop: float = 0.0,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
+    time_jitter: NotNegative = 0.0,
+    channel_jitter: NotNegative = 0.0,
+    drop: Share = 0.0,
     seed: int = 0,
 ) -> Dataset:
     """SSC: 35 spoken commands, 700 channels, with a validation split of its own; arguments as in

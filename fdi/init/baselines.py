@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Generator, Tensor, nn
 
 from fdi.init.calibrate import calibrate
+from fdi.ranges import Positive
 
 if TYPE_CHECKING:
     from fdi.init.draw import Measure
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Kaiming:
     """W ~ N(0, gain^2 / fan_in), gain 1 in the paper's baseline."""
 
-    gain: float = 1.0
+    gain: Positive = 1.0
 
     def draw(
         self,
@@ -41,7 +42,7 @@ class Kaiming:
 class Xavier:
     """W ~ N(0, 2 gain^2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
 
-    gain: float = 1.0
+    gain: Positive = 1.0
 
     def draw(
         self,
@@ -75,7 +76,7 @@ class PyTorch:
 class Orthogonal:
     """Orthonormal rows or columns, times `gain` (Saxe et al. 2014)."""
 
-    gain: float = 1.0
+    gain: Positive = 1.0
 
     def draw(
         self,
@@ -95,7 +96,7 @@ class Lsuv:
     (after Mishkin & Matas 2016: 1).
     """
 
-    sigma_u: float = 1.0
+    sigma_u: Positive = 1.0
 
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.neuron.theta

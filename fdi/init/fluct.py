@@ -11,9 +11,9 @@ architecture or refuses with a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -26,6 +26,7 @@ from fdi.init.theory import (
     normal_weights,
     sigma_u_from_xi,
 )
+from fdi.ranges import Fraction, NotNegative, Positive
 from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from fdi.snn.projection import Projection
 
 Rates = dict[str, float]
+Nu = Literal["auto", "propagate"] | Positive | Mapping[str, NotNegative]
 Afferents = list["Projection"]
 
 
@@ -44,9 +46,9 @@ class Fluct:
     al. 2022).
     """
 
-    sigma_u: float = 1.0
-    nu: Any = "auto"
-    alpha: float = 0.9
+    sigma_u: Positive = 1.0
+    nu: Nu = "auto"
+    alpha: Fraction = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.neuron.theta
@@ -82,9 +84,9 @@ class FluctLognormal:
     not, gets normal ones.
     """
 
-    sigma_u: float = 1.0
-    nu: Any = "auto"
-    alpha: float = 0.9
+    sigma_u: Positive = 1.0
+    nu: Nu = "auto"
+    alpha: Fraction = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.neuron.theta
@@ -126,9 +128,9 @@ class FluctMu:
     """
 
     mu_u: float = 0.0
-    xi: float = 1.0
-    nu: Any = "auto"
-    alpha: float = 0.9
+    xi: Positive = 1.0
+    nu: Nu = "auto"
+    alpha: Fraction = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
         return self.mu_u * population.neuron.theta, sigma_u_from_xi(
@@ -159,9 +161,9 @@ class FluctCalibrated:
     `sigma_u`; `row_means`: and a mean of 0.
     """
 
-    sigma_u: float = 1.0
-    nu: Any = "auto"
-    alpha: float = 0.9
+    sigma_u: Positive = 1.0
+    nu: Nu = "auto"
+    alpha: Fraction = 0.9
     row_means: bool = False
 
     def target(self, population: Population) -> tuple[float, float]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fdi.ranges import Count, Index, Layers, TimeConstant
 from fdi.snn.network import Network
 from fdi.snn.neuron import LIF, Neuron, integrator
 from fdi.snn.population import Population
 from fdi.snn.projection import conv_shape
 from fdi.snn.wiring import all_to_all, assemble, convolution, recurrent_convolution
 
-Sizes = int | Sequence[int]
+Sizes = Count | Sequence[Count]
+Margins = Index | Sequence[Index]
 
 
 def dense(
@@ -28,11 +30,11 @@ def dense(
     neuron: Neuron = LIF,
     *,
     hidden: Sizes = 128,
-    depth: int | None = None,
+    depth: Layers | None = None,
     recurrent: bool = False,
     skip: bool = False,
-    readout_tau_mem: float | None = None,
-    readout_tau_syn: float = 10e-3,
+    readout_tau_mem: TimeConstant | None = None,
+    readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-2,
 ) -> Network:
     """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
@@ -58,13 +60,13 @@ def conv(
     filters: Sizes = (16, 32, 64),
     kernel: Sizes = 3,
     stride: Sizes = 1,
-    padding: Sizes = 0,
-    depth: int | None = None,
+    padding: Margins = 0,
+    depth: Layers | None = None,
     pool: Sizes = 1,
-    recurrent_kernel: int = 0,
+    recurrent_kernel: Index = 0,
     skip: bool = False,
-    readout_tau_mem: float | None = None,
-    readout_tau_syn: float = 10e-3,
+    readout_tau_mem: TimeConstant | None = None,
+    readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
 ) -> Network:
     """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width);
@@ -99,12 +101,12 @@ def dale(
     *,
     excitatory: Sizes = 128,
     inhibitory: Sizes = 32,
-    depth: int | None = None,
+    depth: Layers | None = None,
     recurrent_excitation: bool = True,
     skip: bool = False,
-    tau_inh: float = 20e-3,
-    readout_tau_mem: float | None = None,
-    readout_tau_syn: float = 10e-3,
+    tau_inh: TimeConstant = 20e-3,
+    readout_tau_mem: TimeConstant | None = None,
+    readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
 ) -> Network:
     """Layers of an excitatory and an inhibitory population that obey Dale's law; the excitatory one
@@ -136,15 +138,15 @@ def dale_conv(
     inhibitory: Sizes = (4, 8),
     kernel: Sizes = 3,
     stride: Sizes = 1,
-    padding: Sizes = 0,
-    depth: int | None = None,
+    padding: Margins = 0,
+    depth: Layers | None = None,
     pool: Sizes = 1,
-    recurrent_kernel: int = 5,
+    recurrent_kernel: Index = 5,
     recurrent_excitation: bool = True,
     skip: bool = False,
-    tau_inh: float = 20e-3,
-    readout_tau_mem: float | None = None,
-    readout_tau_syn: float = 10e-3,
+    tau_inh: TimeConstant = 20e-3,
+    readout_tau_mem: TimeConstant | None = None,
+    readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
 ) -> Network:
     """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every

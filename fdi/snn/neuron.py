@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+from fdi.ranges import AboveMinusOne, NotNegative, Positive, TimeConstant
+
 Reset = Literal["zero", "subtract"]
 Surrogate = Literal["superspike", "triangle", "sigmoid", "boxcar"]
 
@@ -141,12 +143,12 @@ class AdLIF(Neuron):
 
 def lif(
     *,
-    tau_mem: float = 20e-3,
-    tau_syn: float = 10e-3,
-    theta: float = 1.0,
+    tau_mem: TimeConstant = 20e-3,
+    tau_syn: TimeConstant = 10e-3,
+    theta: Positive = 1.0,
     reset: Reset = "zero",
     surrogate: Surrogate = "superspike",
-    beta: float | None = None,
+    beta: Positive | None = None,
 ) -> Neuron:
     """The leaky integrate-and-fire neuron of the paper; times in seconds, `beta`: None takes the
     published steepness of the surrogate.
@@ -156,14 +158,14 @@ def lif(
 
 def alif(
     *,
-    tau_mem: float = 20e-3,
-    tau_syn: float = 10e-3,
-    theta: float = 1.0,
+    tau_mem: TimeConstant = 20e-3,
+    tau_syn: TimeConstant = 10e-3,
+    theta: Positive = 1.0,
     reset: Reset = "zero",
     surrogate: Surrogate = "superspike",
-    beta: float | None = None,
-    tau_ada: float = 100e-3,
-    a: float = 0.1,
+    beta: Positive | None = None,
+    tau_ada: TimeConstant = 100e-3,
+    a: NotNegative = 0.1,
 ) -> ALIF:
     """The authors' adaptive neuron, otherwise as `lif`."""
     beta = _steepness(surrogate, beta)
@@ -172,15 +174,15 @@ def alif(
 
 def adlif(
     *,
-    tau_mem: float = 20e-3,
-    tau_syn: float = 10e-3,
-    theta: float = 1.0,
+    tau_mem: TimeConstant = 20e-3,
+    tau_syn: TimeConstant = 10e-3,
+    theta: Positive = 1.0,
     reset: Reset = "subtract",
     surrogate: Surrogate = "superspike",
-    beta: float | None = None,
-    tau_w: float = 120e-3,
-    a: float = 0.1,
-    b: float = 0.2,
+    beta: Positive | None = None,
+    tau_w: TimeConstant = 120e-3,
+    a: AboveMinusOne = 0.1,
+    b: NotNegative = 0.2,
 ) -> AdLIF:
     """The adaptive neuron of Bittar & Garner (2022), otherwise as `lif`."""
     beta = _steepness(surrogate, beta)

@@ -21,9 +21,11 @@ from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.train.homeostasis import Phase, in_bounds
 
+ADVICE = "lower optimizer.lr or the initial sigma_u"
+
 
 class Diverged(RuntimeError):
-    """The loss or a gradient is not a finite number."""
+    """The loss, a gradient or a weight is not a finite number."""
 
 
 @dataclass
@@ -165,6 +167,11 @@ def _train_epoch(
         network.constrain()
         total = outcome if total is None else total + outcome
         on_batch(total.samples, total)
+    for projection in network.projections:  # what the last step did no loss has shown yet
+        if not projection.weight.isfinite().all():
+            raise Diverged(
+                f"the weights of {projection.name} are not finite after epoch {epoch + 1}; {ADVICE}"
+            )
     names = [projection.name for projection in network.projections]
     return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
 
@@ -181,12 +188,11 @@ def _refuse_nan(
     outcome: Outcome, norms: list[float], network: Network, epoch: int, batch: int
 ) -> None:
     where = f"epoch {epoch + 1}, batch {batch + 1}"
-    advice = "lower optimizer.lr or the initial sigma_u"
     if not math.isfinite(outcome.task + outcome.regularizer):
-        raise Diverged(f"the loss is {outcome.task + outcome.regularizer} in {where}; {advice}")
+        raise Diverged(f"the loss is {outcome.task + outcome.regularizer} in {where}; {ADVICE}")
     for projection, norm in zip(network.projections, norms):
         if not math.isfinite(norm):
-            raise Diverged(f"the gradient of {projection.name} is {norm} in {where}; {advice}")
+            raise Diverged(f"the gradient of {projection.name} is {norm} in {where}; {ADVICE}")
 
 
 def _remember_best(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from fdi.ranges import Positive
+
 
 class SMORMS3(torch.optim.Optimizer):
     """RMSprop whose memory and step follow the signal-to-noise ratio of each gradient (Funk 2015),
@@ -20,7 +22,9 @@ class SMORMS3(torch.optim.Optimizer):
     mem starts at 1, g and g2 at 0.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 5e-3, eps: float = 1e-16) -> None:
+    def __init__(
+        self, params: Iterable[Tensor], lr: Positive = 5e-3, eps: Positive = 1e-16
+    ) -> None:
         if not lr > 0:
             raise ValueError(f"optimizer.lr = {lr} must be positive")
         super().__init__(params, dict(lr=lr, eps=eps))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
+import yaml
 
 from fdi.cli.status import main
 from fdi.track.files import write_json
@@ -108,6 +110,26 @@ def test_clean_shows_and_removes_what_failed_or_cannot_go_on(status, sweep):
     code, out, _ = status("--clean", "depth", "--yes")
     assert (code, out.splitlines()[-1]) == (0, "2 removed")
     assert [cell.exists() for cell in sweep] == [True, False, True, False, False]
+
+
+def test_failed_is_safe_for_a_shell_whatever_a_folder_is_called(status, tmp_path, write_run):
+    """Each line is a comment or one command whose words are what was given."""
+    evil = "x\ntouch owned; $(touch owned) `touch owned` 'touch owned' \x1b[2K"
+    for name in ("fluct", "kaiming"):
+        alone = write_run(name, 0, None, status={"state": "failed", "epoch": 0, "epochs": 1})
+        if name == "kaiming":
+            words = [f"name.dataset={evil.splitlines()[1]}".replace("\x1b[2K", "")]
+            (alone / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(words))
+        else:
+            (alone / ".hydra" / "overrides.yaml").unlink(missing_ok=True)
+            alone.rename(alone.with_name(evil))
+    lines = status("--failed")[1].splitlines()
+    script = tmp_path / "all.sh"
+    script.write_text("fdi-run() { :; }\n" + "\n".join(lines))
+    subprocess.run(["bash", script], cwd=tmp_path, check=True)
+    assert not (tmp_path / "owned").exists()
+    assert all(line.isprintable() for line in lines)
+    assert {line.split()[0] for line in lines} <= {"#", "fdi-run"}
 
 
 def test_one_experiment(status, sweep):

@@ -150,6 +150,22 @@ def test_a_loss_that_is_not_finite_stops_the_training(data):
         train(network, data, SMORMS3(network.parameters()), phases(epochs=1))
 
 
+def test_a_weight_that_is_not_finite_after_the_very_last_step_stops_it_too(data):
+    network = build(lambda *spec: dense(*spec, hidden=8), data)
+    optimizer = SMORMS3(network.parameters())
+
+    def step(*_) -> None:
+        steps.append(1)
+        if len(steps) == batches:
+            with torch.no_grad():
+                network.projections[0].weight[0, 0] = float("inf")
+
+    steps, batches = [], -(-len(data.train) // 32)
+    optimizer.step = step
+    with pytest.raises(Diverged, match=r"the weights of .* are not finite after epoch 1; lower"):
+        train(network, data, optimizer, phases(epochs=1))
+
+
 def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data):
     seen = {}
 

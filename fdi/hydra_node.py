@@ -1,0 +1,65 @@
+"""Hydra's own part of a configuration: what of it fdi refuses, and where it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+PLUGIN = re.compile(r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+")
+HANDLER = re.compile(r"logging\.(handlers\.)?\w*Handler|logging\.Formatter")
+AT_LEAST_ONE = ("launcher.cpus_per_task", "launcher.batch_size", "sweeper.max_batch_size")
+
+
+def own_folders(config: DictConfig | None) -> list[str]:
+    """The folders that --config-dir and hydra.searchpath name and those they lie in, absolute."""
+    sources = config.hydra.runtime.config_sources if config else []
+    folders = [Path(source.path).absolute() for source in sources if source.schema == "file"]
+    return list(
+        dict.fromkeys(str(place) for folder in folders for place in (folder, folder.parent))
+    )
+
+
+def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
+    """Complaints about Hydra's node of `config`: ways to call any function of Python, and numbers
+    that a launcher cannot work with.
+    """
+    if not config:
+        return
+    node = config.hydra
+    if node.callbacks:
+        yield "hydra.callbacks: fdi calls none; leave it out"
+    for part in ("launcher", "sweeper"):
+        settings = dict(_plain(node[part]))
+        target = str(settings.pop("_target_", ""))
+        if not PLUGIN.fullmatch(target):
+            yield f"hydra.{part}._target_ = {target} is no plugin of Hydra; see hydra/{part}"
+        yield from _calls(settings, f"hydra.{part}")
+    for part in ("job_logging", "hydra_logging"):
+        yield from _calls(_plain(node[part]), f"hydra.{part}")
+    if (jobs := OmegaConf.select(node, "launcher.n_jobs")) is not None and not (
+        isinstance(jobs, int) and (jobs >= 1 or jobs == -1)
+    ):
+        yield f"hydra.launcher.n_jobs = {jobs} must be at least 1, or -1 for all cores"
+    for key in AT_LEAST_ONE:
+        value = OmegaConf.select(node, key)
+        if value is not None and value != "auto" and not (isinstance(value, int) and value >= 1):
+            yield f"hydra.{key} = {value} must be at least 1"
+
+
+def _plain(node: DictConfig | None) -> dict[str, Any]:
+    return OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
+
+
+def _calls(value: Any, path: str) -> Iterator[str]:
+    """Keys by which Hydra and logging.config are told what to call, at any depth."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, item in items:
+        here = f"{path}.{key}"
+        if key in ("_target_", "()") or (key == "class" and not HANDLER.fullmatch(str(item))):
+            yield f"{here} = {item}: fdi calls nothing from there; leave it out"
+        elif isinstance(item, Mapping | list):
+            yield from _calls(item, here)
