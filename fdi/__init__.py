@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(directory: str | Path, weights: str = "last") -> Trained:
+def load(
+    directory: str | Path, weights: str = "last", modules: Sequence[str | Path] = ()
+) -> Trained:
     """Network, config, metrics and result of a run, from its directory.
 
-    `weights`: those after the "last" epoch, or after the "best" validation epoch.
+    `weights`: those after the "last" epoch, or after the "best" validation epoch. `modules`:
+    folders of your own that the code of the run's model is in.
 
         run = fdi.load("results/runs/randman/dense/fluct/seed=0-1a2b3c4d")
         run.network.weights()["input->h1"]
@@ -23,4 +27,4 @@ def load(directory: str | Path, weights: str = "last") -> Trained:
     """
     from fdi import trained  # torch: only where it is used
 
-    return trained.load(Path(directory), weights)
+    return trained.load(Path(directory), weights, modules)

@@ -112,7 +112,7 @@ def test_get(capsys, tmp_path: Path, monkeypatch):
         (["foo=1"], "dataset.foo: no such key; choose one of"),
         (["dt=fast"], "dataset.dt = fast must be a number"),
         (["binning=sum"], "dataset.binning = sum must be binary or counts"),
-        (["samples=0"], "randman: samples = 0 must be at least 1"),
+        (["samples=0"], "dataset.samples = 0 must be an integer at least 1"),
         (["dt=[1,"], "dt=[1,"),
         (["dt"], "unrecognized arguments: dt"),
     ],
