@@ -8,8 +8,9 @@ import re
 import sys
 from pathlib import Path
 
+from pages.advice import advice
+from pages.claims import full, short
 from pages.gallery import gallery, paper_settings
-from pages.results import results
 from pages.speed import epoch, steps
 from pages.tables import behind
 
@@ -17,8 +18,12 @@ from fdi.analysis.results import Results, reference
 
 DOCS = Path("docs")
 PICTURES = DOCS / "figures"
-PAGES = (Path("README.md"), DOCS / "which-initialization.md")
-TABLES = {"results": results, "speed": steps, "epoch": epoch}
+PAGES = (
+    Path("README.md"),
+    DOCS / "which-initialization.md",
+    Path("results/reference/README.md"),
+)
+TABLES = {"results": short, "claims": full, "advice": advice, "speed": steps, "epoch": epoch}
 """Those that do not stand behind a figure."""
 MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 

@@ -104,7 +104,8 @@ def moments(
 
 def accuracies(runs: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
     """`moments` of the test accuracy in percent, with the columns of the difference to the kaiming
-    runs that agree in `within` (some of `by`), and `verdict` by Holm's method over all rows.
+    runs that agree in `within` (some of `by`), its `p`, and `verdict` by Holm's method over all
+    rows.
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
     seeds = [
@@ -114,7 +115,8 @@ def accuracies(runs: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()
     ]
     found = [_versus(table, seeds, i, within) for i in range(len(table))]
     table = table.join(pd.DataFrame(found, columns=VERSUS, index=table.index, dtype=float))
-    table["versus_p"] = holm(table["versus_p"])
+    table["p"] = table["versus_p"]
+    table["versus_p"] = holm(table["p"])
     return table.assign(verdict=[verdict(*row) for row in zip(table["versus"], table["versus_p"])])
 
 
@@ -141,5 +143,5 @@ def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:
     valid = runs.groupby([*by, key], dropna=False)["valid_accuracy_last"].transform("mean")
     top = valid.groupby([runs[column] for column in by], dropna=False).transform("max")
     chosen = runs[valid == top]
-    first = chosen.groupby(list(by), dropna=False)[key].transform("min")
-    return chosen[chosen[key] == first]
+    same = chosen.groupby([*by, key], dropna=False).ngroup()
+    return chosen[same == same.groupby([chosen[column] for column in by]).transform("min")]

@@ -88,7 +88,7 @@ def better(models: tuple[str, ...], layers: Callable[[int], bool]) -> Callable:
 def dale(results: Results) -> Iterator[Evidence]:
     """Against the spread that Kaiming weights, which the law forbids, would cause."""
     runs = where(results.runs, JOINT)
-    runs = runs[runs["model"].str.startswith("dale")]
+    runs = runs[runs["model"].isin(("dale", "dale_conv"))]
     for contrast in _longest(contrasts(runs, FLUCT, FLUCT | {"init.sigma_u": 0.2})):
         yield _evidence(contrast)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.contrasts import moments
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import style, sweeps
 
@@ -34,9 +34,9 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         )
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
-        sigma = moments(
-            sweeps.states(members), ["init", "sigma_u"], "test_accuracy_last", 100, 100
-        ).rename(columns={"sigma_u": "x"})
+        sigma = accuracies(sweeps.states(members), ["init", "sigma_u"]).rename(
+            columns={"sigma_u": "x"}
+        )
         parts = {
             "curve": curve,
             "rate": rate,

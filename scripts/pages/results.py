@@ -1,61 +1,68 @@
-"""The initial states side by side, on all that was measured with the default settings, and what was
-published.
-"""
+"""Three results for the README: fluctuation-driven weights beside Kaiming's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.render import percent, versus
+from fdi.analysis.claims import STANDARD
+from fdi.analysis.contrasts import accuracies, where
+from fdi.analysis.evidence import FLUCT, JOINT
+from fdi.analysis.published import depth, published
 from fdi.analysis.results import Results
-from fdi.analysis.sections import sections
-from fdi.analysis.table import BASELINE
-from pages.tables import markdown
+from fdi.analysis.statistics import holm, verdict
+from pages.tables import cell, markdown, versus
 
-FLUCT, CALIBRATED = "fluct", "fluct_calibrated"
-DEFAULTS = {"init.sigma_u": 1.0, "init.alpha": 0.9}
-HOMEOSTASIS = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
+ROWS = (("randman", "dense", 1), ("randman", "dense", 7), ("spoken_digits", "recurrent", 1))
+"""Data set, architecture and hidden layers; of several lengths of training the longest."""
+NETWORK = ("dataset", "model", "layers")
+INITS = ("kaiming", "fluct", "fluct_calibrated")
 
 
 def results(measured: Results) -> str:
-    """A row for each data set, architecture and length of training with both `kaiming` and
-    `fluct`.
+    """A row for each of ROWS that was measured with `kaiming` and `fluct`; verdicts by Holm's
+    method over the whole table.
     """
-    runs = measured.runs
-    for column, value in HOMEOSTASIS.items():
-        runs = runs[runs[column] == value]
-    return markdown(pd.DataFrame(_rows(replace(measured, runs=runs))).fillna(""))
+    runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
+    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    parts = [_accuracies(runs, dict(zip(NETWORK, network))) for network in ROWS]
+    table = pd.concat(parts, ignore_index=True)
+    if table.empty:
+        return "*Not measured yet.*\n"
+    table["versus_p"] = holm(table["p"])
+    table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
+    groups = table.groupby("data and network", sort=False)
+    return markdown(pd.DataFrame([_row(name, group) for name, group in groups]))
 
 
-def _rows(measured: Results) -> Iterator[dict[str, str]]:
-    for settings, summary in sections(measured):
-        for column, value in DEFAULTS.items():
-            if column in summary:
-                summary = summary[summary[column].isna() | (summary[column] == value)]
-        found = {row["init"]: row for row in summary.to_dict("records")}
-        if {BASELINE, FLUCT} <= set(found):
-            yield _row(settings, found)
+def _accuracies(runs: pd.DataFrame, network: dict[str, Any]) -> pd.DataFrame:
+    chosen = where(runs, network)
+    standard = pd.concat([where(chosen, FLUCT | {"init": init}) for init in INITS[1:]])
+    chosen = pd.concat([where(chosen, {"init": INITS[0]}), standard])
+    if chosen.empty:
+        return chosen
+    both = [
+        epochs
+        for epochs, group in chosen.groupby("trainer.epochs")
+        if {*INITS[:2]} <= {*group["init"]}
+    ]
+    if not both:
+        return pd.DataFrame()
+    chosen = chosen[chosen["trainer.epochs"] == max(both)]
+    layers = network["layers"]
+    name = f"{network['dataset']}, {network['model']}, {layers} layer{'s' * (layers > 1)}"
+    quoted = {f"{run['init']} {e}" for run in chosen.to_dict("records") for e in published(run)}
+    return accuracies(chosen, ["init"]).assign(
+        **{"data and network": f"{name}, {max(both):.0f} epochs"}, published="; ".join(quoted)
+    )
 
 
-def _row(settings: str, found: dict[str, dict]) -> dict[str, str]:
-    cells = {"data and network": settings}
-    for init in (BASELINE, FLUCT, CALIBRATED):
-        if init in found:
-            cells[init] = (
-                f"{percent(found[init]['accuracy'])}{_spread(found[init]['sd'])} (n = "
-                f"{found[init]['n']})"
-            )
-        if init in found and init != BASELINE:
-            cells[f"{init} minus {BASELINE}"] = versus(found[init]).replace("\n", " ")
-    return cells | {
-        "published": "; ".join(
-            f"{init} {row['published']}" for init, row in found.items() if row["published"]
-        )
-    }
-
-
-def _spread(sd: float) -> str:
-    return "" if pd.isna(sd) else f" +- {percent(sd)}"
+def _row(name: str, table: pd.DataFrame) -> dict[str, str]:
+    found = {row["init"]: row for row in table.to_dict("records")}
+    row = {"data and network": name}
+    for init in INITS:
+        row[init] = cell(found[init]) if init in found else ""
+        if init != INITS[0]:
+            row[f"{init} minus kaiming"] = versus(found[init]) if init in found else ""
+    return row | {"published": table["published"].iloc[0]}

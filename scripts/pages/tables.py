@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from fdi.analysis.results import Results
 from fdi.figures.catalogue import FIGURES
 
-WIDE = {
-    "depth": ("accuracy", "x", "{:g} layers"),
-    "homeostasis": ("accuracy", "mode", "{}"),
-    "dale": ("sigma", "x", "sigma_u = {:g}"),
-}
 LONG = {
-    "shallow": {"init": "init", "x": "sigma_u"},
+    "shallow": {"init": "init", "x": "sigma_U"},
     "alpha": {"init": "init", "x": "alpha"},
     "calibrated": {"line": "init"},
+    "gain": {"layers": "layers", "init": "init", "x": "gain"},
+    "learning_rate": {
+        "layers": "layers",
+        "optimizer": "optimizer",
+        "init": "init",
+        "x": "chosen step",
+    },
+    "readout": {"layers": "layers", "readout": "readout", "init": "hidden"},
+    "homeostasis": {"mode": "bounds", "init": "init", "sigma_u": "sigma_U"},
+    "dale": {"init": "init", "x": "sigma_U"},
+    "depth": {"x": "layers", "init": "init", "sigma_u": "sigma_U"},
 }
+"""Figure -> column of a page -> its name in the table."""
 
 
 def behind(name: str, measured: Results) -> str:
@@ -24,48 +34,47 @@ def behind(name: str, measured: Results) -> str:
     pages = [
         page
         for page in FIGURES[name].data(measured).values()
-        if "title" in page and {"init", "n"} <= set(page)
+        if "verdict" in page and "title" in page
     ]
-    texts = [
-        _wide(page, *WIDE[name]) if name in WIDE else _long(page, LONG[name]) for page in pages
-    ]
-    found = [f"{page['title'].iloc[0]}\n\n{text}" for page, text in zip(pages, texts) if text]
+    found = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
     return "\n".join(found) if found else f"*Not measured yet: `{FIGURES[name].COMMAND}`.*\n"
 
 
-def _wide(page: pd.DataFrame, part: str, column: str, label: str) -> str:
-    rows = page[page.get("part", page.get("quantity")) == part].dropna(subset=[column])
-    if rows.empty:
-        return ""
-    rows = rows.assign(cell=_accuracies(rows), row=[_state(row) for row in rows.to_dict("records")])
-    wide = rows.pivot(index="row", columns=column, values="cell").fillna("")
-    return markdown(wide.rename(columns=label.format).reset_index(names="init"))
+def _title(page: pd.DataFrame) -> str:
+    return page["title"].iloc[0].partition(":")[0]
 
 
-def _long(page: pd.DataFrame, columns: dict[str, str]) -> str:
-    rows = page[page["quantity"] == "accuracy"]
-    if rows.empty:
-        return ""
+def _table(page: pd.DataFrame, columns: dict[str, str]) -> str:
+    part = page.get("quantity", page.get("part"))
+    rows = page if part is None else page[part.isin(["accuracy", "sigma"])]
+    if "chosen" in rows and "optimizer" in rows:  # of each sweep of the step size the chosen one
+        rows = rows[rows["chosen"]]
+    rows = rows.sort_values(list(columns), kind="stable")
     shown = rows[list(columns)].rename(columns=columns)
     shown = shown.map(
         lambda value: value if isinstance(value, str) else "-" if pd.isna(value) else f"{value:.2g}"
     )
-    return markdown(shown.assign(**{"test accuracy (%)": _accuracies(rows)}))
+    records = rows.to_dict("records")
+    texts = {
+        "test accuracy (%)": [cell(row) for row in records],
+        "minus kaiming": [versus(row) for row in records],
+    }
+    return markdown(shown.assign(**texts))
 
 
-def _state(row: dict) -> str:
-    return (
-        row["init"]
-        if pd.isna(row.get("sigma_u"))
-        else f"{row['init']}, sigma_u = {row['sigma_u']:g}"
-    )
+def cell(row: Mapping[str, Any]) -> str:
+    """Mean, 95 % interval and number of seeds."""
+    interval = "" if pd.isna(row["low"]) else f" ({row['low']:.1f}..{row['high']:.1f})"
+    return f"{row['mean']:.1f}{interval}, n = {row['n']}"
 
 
-def _accuracies(rows: pd.DataFrame) -> list[str]:
-    return [
-        f"{row.mean:.1f}{'' if pd.isna(row.sd) else f' +- {row.sd:.1f}'} (n = {row.n})"
-        for row in rows.itertuples()
-    ]
+def versus(row: Mapping[str, Any]) -> str:
+    """The difference to Kaiming weights, its interval, and the verdict."""
+    if pd.isna(row["versus"]):
+        return ""
+    known = not pd.isna(row["versus_low"])
+    interval = f" ({row['versus_low']:+.1f}..{row['versus_high']:+.1f})" if known else ""
+    return f"{row['versus']:+.1f}{interval} {row['verdict']}".strip()
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -1,0 +1,63 @@
+"""The tables of the README and of docs/."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from fdi.analysis.claims import STANDARD
+from fdi.analysis.evidence import JOINT
+from fdi.analysis.results import own
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def page(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return lambda name: importlib.import_module(f"pages.{name}")
+
+
+@pytest.fixture
+def measured(write_run, tmp_path):
+    common = {**STANDARD, **JOINT}
+    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
+    for seed, more in enumerate((0.0, 0.01, 0.02)):
+        write_run("fluct", seed, 0.7 + more, config=common | fluct, rates={"h1": 8.0})
+        write_run("kaiming", seed, 0.5, config=common, rates={"h1": 8.0})
+        write_run("xavier", seed, 0.7, config=common, rates={"h1": 8.0})
+    return own(tmp_path)
+
+
+def rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[word.strip() for word in line.strip("|").split("|")] for line in lines]
+
+
+def test_claims_and_results_of_the_readme(page, measured):
+    text = page("claims").short(measured)
+    table = rows(text)
+    assert table[2][:2] == [
+        "One hidden layer learns better than with Kaiming weights",
+        "reproduced",
+    ]
+    assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: better" in table[2][2]
+    assert table[-1][0] == "randman, dense, 1 layer, 200 epochs"
+    assert table[-1][3] == "+21.0 (+18.5..+23.5) better"
+    assert table[-1][-1] == "fluct 96.3 [K] one run, 200 epochs"
+
+
+def test_advice(page, measured):
+    head, _, row = rows(page("advice").advice(measured))
+    found = dict(zip(head, row))
+    assert found["best on validation"] == "fluct (sigma_u = 1): 71.0 (68.5..73.5), n = 3"
+    assert found["undecided against it"] == "xavier"
+    assert found["worse"] == "kaiming -21.0"
+
+
+def test_without_runs(page, tmp_path):
+    assert "*Not measured yet" in page("advice").advice(own(tmp_path))
+    assert "not measurable here" in page("claims").short(own(tmp_path))
+    assert page("tables").behind("gain", own(tmp_path)).startswith("*Not measured yet: `fdi-run")
