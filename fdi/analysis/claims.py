@@ -34,6 +34,13 @@ STANDARD = {
 }
 
 
+RULE = (
+    "Each measurement is a paired comparison over n seeds (Student's t, 95 % intervals in "
+    "brackets), decided by Holm's method over all comparisons of this table; reproduced: all are "
+    "decided for the claim, partly: some, not: none and at least one against it, undecided: none."
+)
+
+
 class Claim(NamedTuple):
     """`published`: (data set, architecture, hidden layers) of its numbers in
     fdi.analysis.published; `source`: where the claim is made, of one without numbers.

@@ -8,41 +8,62 @@ import argparse
 import base64
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 import pandas as pd
 
 from fdi import __version__
-from fdi.analysis.published import PUBLISHED
-from fdi.analysis.render import notes, readable
+from fdi.analysis.claims import RULE, claims
+from fdi.analysis.published import PUBLISHED, SOURCES, published
+from fdi.analysis.render import EXAMPLE, notes, readable
 from fdi.analysis.results import PROVENANCE, Results, own, reference
 from fdi.analysis.sections import sections
 from fdi.figures import style
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
-PIXELS = 105  # of a screen, for an inch of a figure
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 0 auto; padding: 0 1rem
-3rem; color: #222; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem;
-margin-bottom: 0.3rem; }
-figure { margin: 1rem 0 2rem; overflow-x: auto; } img { max-width: 100%; } img.wide { max-width:
-none; }
-.note { font-size: 0.85rem; color: #555; }
+body { font: 16px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 0 1rem;
+color: #222; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+h3 { font-size: 1rem; margin: 0; }
+nav ul { columns: 16rem; padding-left: 1.2rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
+gap: 1.5rem; align-items: start; }
+.wide { grid-column: 1 / -1; }
+figure { margin: 0.5rem 0; } img { width: 100%; height: auto; }
+.note, summary { font-size: 0.85rem; color: #555; } summary { cursor: pointer; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.8rem; }
 th, td { padding: 0.2rem 0.6rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align:
 top; white-space: pre; }
+.claims td { white-space: pre-line; min-width: 9rem; }
+.claims td:nth-child(3) { min-width: 22rem; } .claims td:nth-child(2) { min-width: 5rem; }
 code { font-size: 0.85em; background: #f3f3f3; padding: 0.1em 0.3em; overflow-wrap: anywhere; }
 """
 INTRODUCTION = (
     "Does fluctuation-driven initialization train spiking networks better than what everybody "
-    "uses? Figures and tables are drawn from own "
-    "runs where there are any, else from the measurements that come with fdi; a line below each "
-    "figure says which. "
+    "uses? Figures and tables are drawn from own runs where there are any, else from the "
+    "measurements that come with fdi; a line below each figure says which. "
     "Published values stand beside ours with their source and are never averaged with them."
 )
+HEADINGS = {
+    "membrane": "The theory at work",
+    "regimes": "Three regimes of a neuron",
+    "shallow": "One hidden layer",
+    "gain": "Which gain trains best",
+    "readout": "Hidden weights or readout",
+    "learning_rate": "Optimizers and their steps",
+    "gradients": "Gradients before training",
+    "depth": "Deep networks",
+    "learning_curves": "Learning curves",
+    "homeostasis": "Bounds on the activity",
+    "alpha": "Recurrent layers",
+    "dale": "Dale's law",
+    "calibrated": "Weights corrected by measurement",
+    "snapshot": "One trial",
+    "speed": "Speed",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,8 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     results = parser.parse_args(argv).results
     try:
+        mine, measured = own(results), reference(results / "reference")
+        if mine.runs.empty and measured.runs.empty:
+            raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
         path = results / "report.html"
-        path.write_text(html(own(results), reference(results / "reference")), encoding="utf-8")
+        path.write_text(html(mine, measured), encoding="utf-8")
         print(path)
     except (ValueError, OSError) as error:
         print(f"fdi.figures.report: {error}", file=sys.stderr)
@@ -76,56 +100,88 @@ def html(mine: Results, measured: Results) -> str:
     )
     parts = [
         f"<h1>{title}</h1><p>{INTRODUCTION}</p>",
-        "<h2>Figures</h2>",
-        *_figures(mine, measured),
+        _contents(),
+        *_section("Reproduced or not", _claims(mine, measured)),
+        *_section("Figures", _figures(mine, measured)),
+        *_section("Tables", _tables(mine, measured)),
+        *_section("How the reference was made", _provenance(measured)),
     ]
-    parts += [
-        "<h2>Tables</h2>",
-        *_summary("Own runs", mine),
-        *_summary("The measurements that come with fdi", measured),
-    ]
-    parts += [
-        "<h2>What could not be measured</h2>",
-        _unmeasured(pd.concat([mine.runs, measured.runs])),
-    ]
-    parts += ["<h2>How the reference was made</h2>", *_provenance(measured)]
     return (
-        f"<!doctype html><html "
-        f'lang="en"><head>{head}<style>{STYLE}</style></head><body>{"".join(parts)}</body></html>\n'
+        f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head>'
+        f"<body>{''.join(parts)}</body></html>\n"
     )
 
 
+def _contents() -> str:
+    names = ("Reproduced or not", *HEADINGS.values(), "Tables", "How the reference was made")
+    links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
+    return f"<nav><ul>{links}</ul></nav>"
+
+
+def _anchor(heading: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in heading.lower())
+
+
+def _section(heading: str, parts: Iterable[str]) -> Iterator[str]:
+    yield f'<h2 id="{_anchor(heading)}">{escape(heading)}</h2>'
+    yield from parts
+
+
+def _claims(mine: Results, measured: Results) -> Iterator[str]:
+    """The claims of the paper by the measurements that come with fdi, and by own runs that speak
+    of any.
+    """
+    for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
+        found = claims(results)
+        if len(results.runs) and (results is measured or (found["measured"] != "").any()):
+            yield f"<p>{name}:</p><div class=claims>{table(found)}</div>"
+    sources = "; ".join(f"[{tag}] {meaning}" for tag, meaning in SOURCES.items())
+    yield f"<p class=note>{escape(RULE)} {escape(sources)}.</p>"
+
+
 def _figures(mine: Results, measured: Results) -> Iterator[str]:
-    """Each page of each figure; for what is missing the command that makes it."""
+    """The first page of each figure, the others folded; for what is missing the command that makes
+    it.
+    """
+    yield "<div class=grid>"
     with tempfile.TemporaryDirectory() as folder:
         for name, module in FIGURES.items():
-            about = escape(f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}.")
-            yield (
-                f"<h3>{name}</h3><p>{about} <span class=note>Data: "
-                f"<code>{escape(module.COMMAND)}</code></span></p>"
-            )
+            wide = "class=wide" if module.SIZE[0] > style.COLUMN else ""
+            heading, about = HEADINGS[name], escape(f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}.")
+            yield f'<section {wide}><h3 id="{_anchor(heading)}">{heading}</h3><p>{about}</p>'
             found = pages(module, mine, measured)
-            for page, content in found.items():
-                *_, png = draw(module, content, Path(folder) / file_name(name, page))
-                image = base64.b64encode(png.read_bytes()).decode()
-                alt, wide = (
-                    escape(f"{name} {page}: {module.ABOUT}"),
-                    "wide" if module.SIZE[0] > style.COLUMN else "",
+            images = [
+                _image(
+                    f"{name} {page}", draw(module, content, Path(folder) / file_name(name, page))
                 )
-                width = f"{PIXELS * module.SIZE[0]:.0f}px"
-                yield (
-                    f'<figure><img class="{wide}" src="data:image/png;base64,{image}" '
-                    f'alt="{alt}" style="width: {width}"></figure>'
-                )
-            if not found:
+                for page, content in found.items()
+            ]
+            yield from images[:1]
+            if len(images) > 1:
+                yield f"<details><summary>{len(images) - 1} more</summary>"
+                yield f"{''.join(images[1:])}</details>"
+            if not images:
                 yield f"<p class=note>Missing: needs {escape(module.NEEDS)}.</p>"
+            yield f"<p class=note>Data: <code>{escape(module.COMMAND)}</code></p></section>"
+    yield "</div>"
 
 
-def _summary(title: str, results: Results) -> Iterator[str]:
+def _image(alt: str, files: Sequence[Path]) -> str:
+    image = base64.b64encode(files[-1].read_bytes()).decode()
+    return f'<figure><img src="data:image/png;base64,{image}" alt="{escape(alt)}"></figure>'
+
+
+def _tables(mine: Results, measured: Results) -> Iterator[str]:
+    for title, results in (("Own runs", mine), ("The measurements that come with fdi", measured)):
+        if results.runs["state"].eq("done").any():
+            yield f"<details><summary>{title}</summary>{''.join(_summary(results))}</details>"
+    yield "<details><summary>Published values without a run of ours beside them</summary>"
+    yield f"{_unmeasured(pd.concat([mine.runs, measured.runs]))}</details>"
+
+
+def _summary(results: Results) -> Iterator[str]:
     """A table for each set of runs that differ in their initialization only."""
     found = list(sections(results))
-    if found:
-        yield f"<h3>{title}</h3>"
     for settings, summary in found:
         shown = readable(summary).drop(columns=["dataset", "model"])
         yield f"<p>{escape(settings)}</p>{table(shown)}"
@@ -134,32 +190,27 @@ def _summary(title: str, results: Results) -> Iterator[str]:
 
 
 def _unmeasured(runs: pd.DataFrame) -> str:
-    """Published values without a finished run of the same data set, model and initialization."""
-    done = set(
-        runs.loc[runs["state"] == "done", ["dataset", "model", "init"]].itertuples(
-            index=False, name=None
-        )
-    )
-    rows = [entry for entry in PUBLISHED if (entry.dataset, entry.model, entry.init) not in done]
-    if not rows:
-        return "<p>Every published value has a counterpart of ours.</p>"
-    found = pd.DataFrame(
-        [
-            {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
-            for e in rows
-        ]
-    )
-    return (
-        f"<p>Published values that have no run of ours beside them, for want of the data set "
-        f"or "
-        f"of time:</p>{table(found)}"
-    )
+    """Published values without a finished run of the same data set, architecture, depth and
+    initialization.
+    """
+    done = {entry for run in runs[runs["state"] == "done"].to_dict("records") for entry in _of(run)}
+    rows = [
+        {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
+        for e in PUBLISHED
+        if str(e) not in done
+    ]
+    return table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
+
+
+def _of(run: dict) -> list[str]:
+    return [str(entry) for entry in published(run)]
 
 
 def _provenance(measured: Results) -> Iterator[str]:
     path = measured.folder / PROVENANCE
     if path.exists():
-        yield table(pd.read_csv(path, dtype=str).fillna(""))
+        rows = table(pd.read_csv(path, dtype=str).fillna(""))
+        yield f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
     else:
         yield "<p>There is no reference.</p>"
 

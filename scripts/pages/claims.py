@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.claims import claims
+from fdi.analysis.claims import RULE, claims
 from fdi.analysis.published import SOURCES
 from fdi.analysis.results import Results
 from pages.results import results
 from pages.tables import markdown
-
-RULE = (
-    "Each measurement is a paired comparison over n seeds (Student's t, 95 % intervals in "
-    "brackets), decided by Holm's method over all comparisons of this table; reproduced: all are "
-    "decided for the claim, partly: some, not: none and at least one against it, undecided: none. "
-)
 
 
 def full(measured: Results) -> str:
@@ -42,4 +36,4 @@ def _finished(table: pd.DataFrame) -> str:
         "measured": "measured, test accuracy in percent",
         "published": "published",
     }
-    return f"{markdown(table.rename(columns=columns))}\n{RULE}Sources: {sources}.\n"
+    return f"{markdown(table.rename(columns=columns))}\n{RULE} Sources: {sources}.\n"

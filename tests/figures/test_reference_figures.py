@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,12 +94,24 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert "viewport" in page
     assert "Missing: needs a simulation." in page
     assert "<td>+40.0 better, n=2\n(+40.0..+40.0)</td>" in page
+    headings = re.findall(r'<h[23] id="([^"]*)">', page)
+    links = re.findall(r'<a href="#([^"]*)">', page)
+    assert headings[0] == "reproduced-or-not"
+    assert set(links) == set(headings) - {"figures"}, "a table of contents"
     assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
 
 
-def test_report_without_a_folder_is_one_line(tmp_path, capsys):
-    assert report.main(["--results", str(tmp_path / "nothing")]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+@pytest.mark.parametrize("folder", ["nothing", "."])
+def test_report_of_nothing_says_what_to_run(tmp_path, capsys, folder):
+    assert report.main(["--results", str(tmp_path / folder)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "make some: fdi-run" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_figure_has_a_heading_in_words():
+    assert list(report.HEADINGS) == list(FIGURES)
 
 
 def test_nothing_at_all_is_one_line(tmp_path, capsys):
