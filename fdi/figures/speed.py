@@ -1,12 +1,15 @@
-"""Speed: the time of one training step in fdi and in other libraries, from the benchmark."""
+"""Speed: one training step in fdi and in other libraries, from the benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.results import Results
 from fdi.figures import style
@@ -14,16 +17,10 @@ from fdi.figures import style
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
 NEEDS = "a benchmark"
 COMMAND = "make bench"
-SIZE = (style.COLUMN, 1.05)
+SIZE = (style.COLUMN, 0.36)
 OURS = {"fdi": style.color("fluct"), "reference": style.SEQUENCE[0]}
-FLOORS = {
-    "dense_floor_ms": {
-        "linestyle": (0, (4, 2)),
-        "label": "floor of the dense algorithm on this machine",
-    },
-    "event_floor_ms": {"linestyle": "-", "label": "floor of the event-driven algorithm of fdi"},
-}
-"""Column of the table -> how it is drawn."""
+MARKERS = ("s", "^", "v", "D", "P", "X")
+LABEL = 24  # characters of a line of the label of a workload
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -41,55 +38,36 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """A panel a workload."""
-    return [[workload] for workload in page["workload"].unique()]
+    """One panel for all workloads, so that they are read on one scale."""
+    return [["speed"]] * page["workload"].nunique()
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """Bars on a logarithmic axis, the fastest on top, with the times; lines for the floors of a
-    table that has them.
+    """A row a workload, a dot a library: how many times as fast as the one they are relative to,
+    with the quartiles over the rounds.
     """
-    floors = [column for column in FLOORS if column in page]
-    lowest, top = page[["median_ms", *floors]].min().min() / 3, 4 * page["median_ms"].max()
-    for workload, rows in page.groupby("workload", sort=False):
-        panel, ordered = axes[workload], rows.sort_values("median_ms", ascending=False)
-        panel.barh(
-            ordered["library"],
-            ordered["median_ms"],
-            color=[OURS.get(name, style.GREY) for name in ordered["library"]],
-            height=0.7,
+    panel = axes["speed"]
+    names = list(page.groupby("library")["ratio"].median().sort_values(ascending=False).index)
+    abouts = list(page["about"].unique())
+    others = iter(zip(style.OTHER_COLORS, MARKERS))
+    handles = []
+    for name in names:
+        rows = page[page["library"] == name]
+        color, marker = (OURS[name], "o") if name in OURS else next(others)
+        spread = [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]]
+        look = {"color": color, "marker": marker, "markersize": 4, "linestyle": ""}
+        panel.errorbar(
+            rows["ratio"], rows["about"].map(abouts.index), xerr=np.clip(spread, 0, None), **look
         )
-        for place, row in enumerate(ordered.itertuples()):
-            panel.text(
-                1.1 * row.median_ms,
-                place,
-                _label(row.median_ms, row.above_floor if floors and row.library == "fdi" else None),
-                va="center",
-                fontsize=5.5,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )
-        for column in floors:
-            panel.axvline(
-                ordered[column].iloc[0],
-                color="black",
-                linewidth=0.7,
-                linestyle=FLOORS[column]["linestyle"],
-            )
-        panel.set_xscale("log")
-        panel.set_xlim(lowest, top)
-        panel.tick_params(axis="y", length=0, labelsize=6)
-        panel.set_title(rows["about"].iloc[0])
-        panel.minorticks_off()
-    last = axes[page["workload"].iloc[-1]]
-    last.set_xlabel("one training step (ms)")
-    if floors:
-        style.legend(
-            last.figure,
-            [Line2D([], [], color="black", linewidth=0.7, **FLOORS[column]) for column in floors],
-            "",
-        )
-
-
-def _label(ms: float, above_floor: float | None) -> str:
-    time = f"{ms:,.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
-    return time if above_floor is None else f"{time}, {above_floor:.2g} x its floor"
+        handles.append(Line2D([], [], **look, label=name))
+    panel.axvline(1, color=style.GREY, linewidth=0.7, linestyle=":", zorder=0)
+    panel.set_xscale("log")
+    panel.set_xlim(page["ratio"].min() / 1.5, page["ratio"].max() * 1.5)
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.set_yticks(range(len(abouts)), [fill(about, LABEL) for about in abouts])
+    panel.set_ylim(len(abouts) - 0.5, -0.5)
+    panel.tick_params(axis="y", length=0)
+    panel.set_xlabel("times as fast")
+    rounds = f"median and quartiles of {style.span(page['rounds'])} rounds"
+    title = f"training step relative to {page['relative_to'].iloc[0]}: {rounds}"
+    style.legend(panel.figure, handles, title)

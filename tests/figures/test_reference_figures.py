@@ -30,41 +30,26 @@ def test_reference_runs(name, drawn):
 
 
 def test_speed(tmp_path, drawn):
-    columns = "workload,about,library,median_ms,torch,threads,machine"
+    columns = "workload,about,library,rounds,ratio,ratio_low,ratio_high,relative_to,torch,"
+    libraries = (("fdi", 20.0, 18.0, 21.0), ("stork", 1.0, 1.0, 1.0))
     rows = [
-        f"{w},dense {w},{library},{ms},2.9,2,a machine"
+        f"{w},dense {w},{name},5,{ratio},{low},{high},stork,2.9,2,a machine"
         for w in "ab"
-        for library, ms in (("fdi", 12.3), ("stork", 1234.5))
+        for name, ratio, low, high in libraries
     ]
-    (tmp_path / "bench.csv").write_text("\n".join([columns, *rows, ""]))
+    text = "\n".join([f"{columns}threads,machine", *rows, ""])
+    (tmp_path / "bench.csv").write_text(text)
     page = speed.data(own(tmp_path))[""]
     assert page["source"].iloc[0] == "bench.csv, a machine, 2 threads, torch 2.9"
-    _, axes = drawn(speed, page)
-    assert [text.get_text() for text in axes["a"].texts] == ["1,234 ms", "12.3 ms"]
-    assert [bar.get_width() for bar in axes["a"].patches] == [1234.5, 12.3]
-
-
-def test_speed_shows_the_floors(tmp_path, drawn):
-    columns = (
-        "workload,about,library,median_ms,dense_floor_ms,event_floor_ms,above_floor,torch,"
-        "threads,machine"
-    )
-    libraries = (("fdi", 8.0, 4.0), ("stork", 200.0, 10.0))
-    rows = [
-        f"{w},dense {w},{library},{ms},20,2,{above},2.9,2,a machine"
-        for w in "ab"
-        for library, ms, above in libraries
-    ]
-    (tmp_path / "bench.csv").write_text("\n".join([columns, *rows, ""]))
-    figure, axes = drawn(speed, speed.data(own(tmp_path))[""])
-    for panel in axes.values():
-        assert {line.get_linestyle(): line.get_xdata()[0] for line in panel.lines} == {
-            "--": 20,
-            "-": 2,
-        }
-        assert panel.get_xlim()[0] < 2
-        assert [text.get_text() for text in panel.texts] == ["200 ms", "8 ms, 4 x its floor"]
-    assert [line.get_linestyle() for line in figure.legends[0].get_lines()] == ["--", "-"]
+    figure, axes = drawn(speed, page)
+    (panel,) = axes.values()
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["dense a", "dense b"]
+    fdi = panel.containers[0]
+    assert fdi.lines[0].get_xdata().tolist() == [20, 20]
+    (bars,) = fdi.lines[2]
+    assert [segment[:, 0].tolist() for segment in bars.get_segments()] == [[18, 21]] * 2
+    title = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert title == "training step relative to stork: median and quartiles of 5 rounds"
 
 
 def test_own_runs_win_over_the_reference(write_run, tmp_path):
