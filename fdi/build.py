@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import Dataset
 from fdi.init import baselines, fluct
+from fdi.init.strategy import Strategy
 from fdi.snn.engine import Engine
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
@@ -22,8 +23,8 @@ from fdi.train.homeostasis import Phase, phases
 
 _THREADS = torch.get_num_threads()
 READOUT_INITS = {
+    "normal": baselines.Kaiming,
     "fluct": fluct.Fluct,
-    "kaiming": baselines.Kaiming,
     "xavier": baselines.Xavier,
     "pytorch": baselines.PyTorch,
     "orthogonal": baselines.Orthogonal,
@@ -68,20 +69,20 @@ def network(config: DictConfig, data: Dataset) -> Network:
     )
 
 
-def strategy(config: DictConfig) -> Any:
-    return _made(config, "init")
-
-
-def readout_strategy(config: DictConfig, hidden: Any, net: Network) -> Any:
-    """`readout_init: auto` is the authors' choice: N(0, 1)/sqrt(fan_in) behind convolutions and
-    Dale populations, else as hidden layers.
-    """
-    choice = config.readout_init
-    if choice == "auto":
-        choice = (
-            "kaiming" if any(p.convolutional or p.nonnegative for p in net.projections) else "same"
+def strategy(config: DictConfig) -> Strategy:
+    built = _made(config, "init")
+    lacking = [name for name in ("draw", "target", "correct", "nu") if not hasattr(built, name)]
+    if lacking:
+        raise ValueError(
+            f"init._target_ = {config.init._target_} lacks {', '.join(lacking)}; let it inherit "
+            f"from fdi.init.Strategy"
         )
-    return hidden if choice == "same" else READOUT_INITS[choice]()
+    return built
+
+
+def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
+    """The same for every `hidden` one, unless readout_init=same."""
+    return hidden if config.readout_init == "same" else READOUT_INITS[config.readout_init]()
 
 
 def engine(config: DictConfig) -> Engine:
@@ -119,15 +120,20 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     return _made(config, "optimizer", net.parameters())
 
 
-def training_phases(config: DictConfig) -> list[Phase]:
-    bounds = OmegaConf.to_container(config.homeostasis, resolve=True)
-    upper, lower = bounds.pop("upper"), bounds.pop("lower")
+def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
+    """The bounds are rates in Hz; a trial has rate x duration spikes."""
+    bounds, duration = config.homeostasis, data.steps * data.dt
+    upper, lower = (
+        kind(bound.strength, bound.rate * duration) if bound.strength else None
+        for kind, bound in ((UpperBound, bounds.upper), (LowerBound, bounds.lower))
+    )
     return phases(
         epochs=config.trainer.epochs,
         readout=config.trainer.readout,
-        upper=UpperBound(**upper) if upper else None,
-        lower=LowerBound(**lower) if lower else None,
-        **bounds,
+        upper=upper,
+        lower=lower,
+        prime_epochs=bounds.prime_epochs,
+        joint=bounds.joint,
     )
 
 

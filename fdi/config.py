@@ -40,16 +40,15 @@ def _one_of(*choices: str) -> Any:
 @dataclass
 class Bound:
     strength: float = _number(0)
-    threshold: float = _number(0)
+    rate: float = _number(0)
 
 
 @dataclass
 class Homeostasis:
     joint: bool = MISSING
     prime_epochs: int = _number(0)
-    prime_until_in_bounds: bool = MISSING
-    upper: Bound | None = MISSING
-    lower: Bound | None = MISSING
+    upper: Bound = field(default_factory=Bound)
+    lower: Bound = field(default_factory=Bound)
 
 
 @dataclass
@@ -110,9 +109,7 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
     seed: int = _number(0)
-    readout_init: str = _one_of(
-        "auto", "same", "fluct", "kaiming", "xavier", "pytorch", "orthogonal"
-    )
+    readout_init: str = _one_of("normal", "same", "fluct", "xavier", "pytorch", "orthogonal")
     device: str = _one_of("cpu", "cuda", "auto")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")
@@ -185,10 +182,11 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     """First 8 hex digits of the SHA-256 of the configuration without the keys of
     `identity.exclude`, but for those that decide the numbers of its engine.
 
-    All GPUs of a machine are one device. The order of keys does not matter, and whole floats count
-    as integers: 1 and 1.0 are the same run.
+    All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
+    integers (1 and 1.0 are the same run), and bounds on the activity that are off do not count.
     """
     values = _plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
+    _drop_bounds_that_are_off(values.get("homeostasis", {}))
     kept = DECIDES.get(values["engine"]["name"], ())
     if "device" in kept:
         values["device"] = _kind(values["device"])
@@ -235,6 +233,14 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 def _kind(device: Any) -> Any:
     """cuda for cuda:1."""
     return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
+
+
+def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
+    if homeostasis and not (homeostasis["joint"] or homeostasis["prime_epochs"]):
+        homeostasis.clear()
+    for bound in ("upper", "lower"):
+        if homeostasis and not homeostasis[bound]["strength"]:
+            del homeostasis[bound]
 
 
 def _canonical(value: Any) -> Any:

@@ -120,7 +120,7 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
         network=network,
         engine=build.engine(config),
         optimizer=build.optimizer(config, network),
-        phases=build.training_phases(config),
+        phases=build.training_phases(config, data),
     )
     context.engine.check(network)
     _say(context, f"engine {config.engine.name}, device {config.device}")
@@ -247,7 +247,7 @@ def _initialize(context: RunContext) -> list[dict[str, Any]]:
     draw(
         drawn,
         strategy,
-        build.readout_strategy(config, strategy, network),
+        build.readout_strategy(config, strategy),
         nu_input=nu,
         measure=lambda part: engine.simulate(
             deepcopy(part).to(device), inputs, record=("moments",)

@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 from argparse import Namespace
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -72,19 +73,74 @@ def test_every_option_composes_and_fits_what_it_configures(group, option):
         assert config.name[group] == option
 
 
-@pytest.mark.parametrize("preset", options("tuned"))
-def test_presets_of_the_paper_are_chosen_by_dataset_and_model(preset):
-    dataset = max((name for name in options("dataset") if preset.startswith(f"{name}_")), key=len)
-    config = prepared(f"dataset={dataset}", f"model={preset.removeprefix(f'{dataset}_')}")
-    expected = OmegaConf.load(CONF / "tuned" / f"{preset}.yaml")
-    assert OmegaConf.merge(config, expected) == config
+DATASETS, MODELS = options("dataset"), options("model")
+OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "lower"}}
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("model", MODELS)
+def test_batch_epochs_and_bounds_of_a_pair_are_its_own(dataset, model):
+    """tuned/<dataset>, then tuned/<dataset>_<model>; the strengths are those of the model."""
+    config = prepared(f"dataset={dataset}", f"model={model}")
+    own = OmegaConf.load(CONF / "tuned" / f"{dataset}.yaml")
+    for group, keys in OF_DATASET.items():
+        assert set(own[group]) == keys, "no value may come from another data set"
+    assert all(set(own.homeostasis[bound]) == {"rate"} for bound in ("upper", "lower"))
+    kind = OmegaConf.load(CONF / "tuned" / "kind" / f"{model}.yaml")
+    assert all(set(kind.homeostasis[bound]) == {"strength"} for bound in ("upper", "lower"))
+    layers = [own, kind, *preset(f"{dataset}_{model}")]
+    assert OmegaConf.merge(config, OmegaConf.merge(*layers)) == config
+
+
+def preset(pair):
+    file = CONF / "tuned" / f"{pair}.yaml"
+    if file.exists():
+        values = OmegaConf.load(file)
+        for parent in values.pop("defaults", []):
+            yield from preset(parent)
+        yield values
+
+
+def test_every_preset_belongs_to_a_pair():
+    pairs = {f"{dataset}_{model}" for dataset in DATASETS for model in MODELS}
+    assert set(options("tuned")) <= pairs | set(DATASETS)
+    assert options("tuned/kind") == MODELS
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "depth", "shapes"),
+    [
+        ("shd", "conv_recurrent_deep", 7, [(16, 233), (64, 4)]),
+        ("shd", "conv_recurrent", 3, [(16, 68), (64, 5)]),
+        ("cifar10", "conv", 2, [(32, 34, 34), (32, 36, 36)]),
+        ("cifar10", "conv_deep", 4, [(32, 34, 34), (64, 22, 22)]),
+        ("dvs_gesture", "conv", 4, [(16, 34, 34), (32, 22, 22)]),
+        ("dvs_gesture", "conv_deep", 8, [(16, 34, 34), (128, 11, 11)]),
+    ],
+)
+def test_networks_of_the_paper_have_a_name(dataset, model, depth, shapes):
+    from hydra.utils import instantiate
+
+    config = prepared(f"dataset={dataset}", f"model={model}")
+    shape = {"shd": (700,), "cifar10": (3, 32, 32), "dvs_gesture": (2, 32, 32)}[dataset]
+    network = instantiate(
+        config.model, input_shape=shape, classes=10, steps=10, dt=2e-3, _convert_="all"
+    )
+    assert len(network.layers) == depth
+    assert [network.hidden[0].shape, network.hidden[-1].shape] == shapes
+    assert any(p.recurrent for p in network.projections) == ("recurrent" in model)
 
 
 def test_precedence_is_command_line_debug_experiment_tuned_group(tmp_path):
-    layers = {"tuned/randman_mine": 2, "experiment/mine": 3, "debug/mine": 4}
+    layers = {
+        "tuned/kind/mine": 150,
+        "tuned/randman_mine": 2,
+        "experiment/mine": 3,
+        "debug/mine": 4,
+    }
     for name, epochs in layers.items():
         file = tmp_path / f"{name}.yaml"
-        file.parent.mkdir()
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"# @package _global_\ntrainer:\n  epochs: {epochs}\n")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("defaults: [dense]\n")
@@ -131,11 +187,11 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
         ),
         ("+foo=3", r"foo: no such key; choose one of dataset, .*"),
         (
-            "homeostasis.upper.thresold=3",
-            r"homeostasis\.upper\.thresold: no such key; did you mean threshold\? choose one of "
-            r"strength, threshold",
+            "homeostasis.upper.strenth=3",
+            r"homeostasis\.upper\.strenth: no such key; did you mean strength\? choose one of "
+            r"rate, strength",
         ),
-        ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, threshold\} or null"),
+        ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate\}"),
         ("seed=x", r"seed = x must be an integer"),
         ("seed=1.5", r"seed = 1\.5 must be an integer"),
         ("seed=-1", r"seed = -1 must be at least 0"),
@@ -356,8 +412,27 @@ def test_the_device_auto_is_what_is_there(monkeypatch, gpus, device):
 
 
 @pytest.mark.parametrize(
+    ("off", "override"),
+    [
+        ("homeostasis=none", "homeostasis.upper.rate=3"),
+        ("homeostasis=none", "homeostasis.lower.strength=3"),
+        ("homeostasis.upper.strength=0", "homeostasis.upper.rate=3"),
+        ("model=conv", "homeostasis.lower.rate=3"),
+    ],
+)
+def test_a_bound_that_is_off_does_not_count(off, override):
+    assert run_id(prepared(off, override)) == run_id(prepared(off))
+    assert run_id(prepared(off)) != run_id(prepared(off.replace("none", "joint"), "seed=1"))
+
+
+@pytest.mark.parametrize(
     "override",
     [
+        "homeostasis.upper.rate=3",
+        "homeostasis.lower.strength=1",
+        "homeostasis=none",
+        "homeostasis=prime",
+        "readout_init=same",
         "seed=1",
         "engine=reference",
         "model.depth=3",
@@ -385,8 +460,38 @@ def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
         len(cells) * seeds
     )
     assert f"fdi-run -m experiment={experiment} " in head
-    assert "kaiming" in {cell.config.name.init for cell in cells}
+    assert {"kaiming", "gain"} & {cell.config.name.init for cell in cells}
     assert all(cell.config.name.experiment == experiment for cell in cells)
+    assert_fair(experiment, cells)
+
+
+def assert_fair(experiment, cells):
+    """Cells that are compared, all with the same values of what is swept besides the initialization
+    of hidden layers, differ in nothing else.
+    """
+    comparisons = defaultdict(list)
+    for cell in cells:
+        swept = [
+            override for override in cell.overrides if not override.startswith(("init=", "init."))
+        ]
+        rest = OmegaConf.to_container(cell.config)
+        del rest["init"], rest["name"]["init"]
+        comparisons[tuple(swept)].append(rest)
+        assert experiment == "readout" or cell.config.readout_init == "normal"
+    for rests in comparisons.values():
+        assert all(rest == rests[0] for rest in rests)
+    assert max(len(rests) for rests in comparisons.values()) > 1
+
+
+@pytest.mark.parametrize("budget", ["laptop", "paper"])
+def test_a_comparison_that_is_not_fair_is_seen(budget):
+    overrides = ["experiment=shallow", f"budget={budget}", "seed=0", "init=kaiming,fluct"]
+    cells = compose_cells(
+        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
+    )
+    cells[0].config.trainer.epochs += 1
+    with pytest.raises(AssertionError):
+        assert_fair("shallow", cells)
 
 
 def test_keys_that_vary_together_are_replaced_by_the_command_line():

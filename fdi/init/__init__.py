@@ -13,6 +13,7 @@ _MODULE_OF = {
     "fluctuation_driven_exponential_": "fdi.init.functional",
     "fluctuation_driven_lognormal_": "fdi.init.functional",
     "initialize": "fdi.init.foreign",
+    "Strategy": "fdi.init.strategy",
 }
 
 __all__ = list(_MODULE_OF)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from fdi.init.draw import Measure
+    from fdi.init.strategy import Measure
+    from fdi.snn.activity import Activity, Moments
     from fdi.snn.network import Network
     from fdi.snn.population import Population
 
@@ -21,11 +22,14 @@ class Unreachable(ValueError):
 
 
 @torch.no_grad()
-def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
+def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool) -> None:
     """Scale the afferent weights of each population of the last layer until its measured spread is
     sigma_u within 2 %.
 
-        sqrt(mean_j Var_t,b(U_j)) = sigma_u,   U free of reset
+        sqrt(mean_j,b Var_t(U_jb)) = sigma_u,   U free of reset
+
+    The spread is the theory's, over the time of a trial. A constant input has none: that of a layer
+    that hears an `analogue` input is over time and samples, Var_t,b.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
     law). Recurrence makes the spread depend on the rate it causes: factors are damped by a square
@@ -36,8 +40,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
     for i in range(ROUNDS):
         moments = measure(network).moments
         spreads = {
-            population.name: float(moments[population.name].free_variance.mean().sqrt())
-            for population in layer
+            population.name: _spread(moments[population.name], analogue) for population in layer
         }
         for name, spread in spreads.items():
             if not spread > 0:
@@ -57,6 +60,11 @@ def calibrate(network: Network, measure: Measure, sigma_u: float) -> None:
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({reached}); raise init.alpha "
         f"or lower init.sigma_u"
     )
+
+
+def _spread(moments: Moments, analogue: bool) -> float:
+    variance = moments.free_temporal + (moments.free_across if analogue else 0)
+    return float(variance.mean().sqrt())
 
 
 @torch.no_grad()
@@ -94,6 +102,6 @@ def _feedforward(network: Network, population: Population) -> list:
     ]
 
 
-def _row_means(activity, layer: tuple[Population, ...]) -> dict[str, Tensor]:
+def _row_means(activity: Activity, layer: tuple[Population, ...]) -> dict[str, Tensor]:
     means = {population.name: activity.moments[population.name].free_mean for population in layer}
     return {name: mean.reshape(len(mean), -1).mean(1) for name, mean in means.items()}

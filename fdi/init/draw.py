@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Generator
+
+from fdi.init.strategy import Measure, Strategy
+from fdi.snn.network import INPUT
 
 if TYPE_CHECKING:
     from fdi.snn.activity import Activity
     from fdi.snn.network import Network
+    from fdi.snn.projection import Projection
 
 TOLERANCE = 0.02
 ROUNDS = 20
 
-Measure = Callable[["Network"], "Activity"]
-
 
 def draw(
     network: Network,
-    strategy: Any,
-    readout: Any,
+    strategy: Strategy,
+    readout: Strategy,
     *,
     nu_input: float,
     measure: Measure,
@@ -28,7 +31,7 @@ def draw(
     analogue: bool = False,
 ) -> None:
     """Fill every weight of `network`: `strategy` for the hidden layers from the input up, `readout`
-    for the readout.
+    for the readout, from random numbers that do not depend on the `strategy`.
 
     `nu_input`: rate of the input in Hz, or of an `analogue` input the rate of equal spread.
     `measure(network)` simulates a batch of training data and returns an Activity with moments; it
@@ -36,24 +39,21 @@ def draw(
 
     The strategy's `nu` says which rate the sources are taken to fire at: "auto" the input's for all
     (as the authors), a number for all, a mapping from source names to numbers, or "propagate", the
-    rate that each layer is measured to pass on; "auto" is "propagate" behind an analogue input,
-    which has no rate to hand on. A recurrent layer's own rate depends on its weights: they are
-    drawn again from the same random numbers until they cause the rate they were drawn for within 2
-    %, at most 20 times.
+    rate that each layer is measured to pass on, behind its pooling; "auto" is "propagate" behind an
+    analogue input, which has no rate to hand on. A recurrent layer's own rate depends on its
+    weights: they are drawn again from the same random numbers until they cause the rate they were
+    drawn for within 2 %, at most 20 times.
     """
-    names = ["input", *(population.name for population in network.hidden)]
-    rates = _assumed(getattr(strategy, "nu", "auto"), names, nu_input)
-    nu = getattr(strategy, "nu", None)
-    propagate = nu == "propagate" or (nu == "auto" and analogue)
+    for_readout = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    rates = _assumed(strategy.nu, network, nu_input)
+    propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
     for i, layer in enumerate(network.layers):
+        afferents = [p for population in layer for p in network.afferents(population.name)]
+        recurrent = [projection.name for projection in afferents if projection.recurrent]
         if propagate:
-            below = nu_input if i == 0 else rates[network.layers[i - 1][0].name]
-            rates |= {population.name: below for population in layer}
-        recurrent = any(
-            projection.recurrent
-            for population in layer
-            for projection in network.afferents(population.name)
-        )
+            below = next(rates[p.name] for p in afferents if not p.recurrent)
+            rates |= dict.fromkeys(recurrent, below)
+        hears_input = any(projection.source == INPUT for projection in afferents)
         start = generator.get_state()
         for _ in range(ROUNDS):
             generator.set_state(start)
@@ -61,54 +61,62 @@ def draw(
                 strategy.draw(
                     population, network.afferents(population.name), rates, network.dt, generator
                 )
-            if hasattr(strategy, "correct"):
-                strategy.correct(network.up_to(i + 1), measure)
+            strategy.correct(network.up_to(i + 1), measure, analogue and hears_input)
             if not propagate:
                 break
-            measured = _measured(measure(network.up_to(i + 1)), layer, network.dt)
-            settled = all(
-                abs(rate / rates[name] - 1) < TOLERANCE for name, rate in measured.items()
-            )
+            activity = measure(network.up_to(i + 1))
+            measured = {
+                projection.name: _rate(activity, projection, network.dt)
+                for projection in network.projections
+                if projection.source in [population.name for population in layer]
+            }
+            settled = all(abs(measured[name] / rates[name] - 1) < TOLERANCE for name in recurrent)
             rates |= measured
-            if settled or not recurrent:
+            if settled:
                 break
     if not propagate:
-        rates = _assumed(getattr(readout, "nu", "auto"), names, nu_input)
+        rates = _assumed(readout.nu, network, nu_input)
     readout.draw(
-        network.readout, network.afferents(network.readout.name), rates, network.dt, generator
+        network.readout, network.afferents(network.readout.name), rates, network.dt, for_readout
     )
 
 
-def _assumed(nu: Any, names: list[str], nu_input: float) -> dict[str, float]:
+def seen(activity: Activity, projection: Projection, dt: float) -> float:
+    """Rate in Hz of the source of a projection as its targets see it: behind pooling, unless they
+    are in the same layer.
+    """
+    counts = (activity.counts if projection.recurrent else activity.passed)[projection.source]
+    return float(counts.double().mean()) / (len(activity.readout) * dt)
+
+
+def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
+    """Rates in Hz by the name of the projection."""
+    sources = [INPUT, *(population.name for population in network.hidden)]
     if isinstance(nu, Mapping):
-        unknown = set(nu) - set(names)
+        unknown = set(nu) - set(sources)
         if unknown:
             raise ValueError(
                 f"init.nu names {', '.join(sorted(unknown))}; the sources of this network are "
-                f"{', '.join(names)}"
+                f"{', '.join(sources)}"
             )
-        return dict.fromkeys(names, nu_input) | {name: float(rate) for name, rate in nu.items()}
-    if nu in ("auto", "propagate"):
+        given = {name: float(rate) for name, rate in nu.items()}
+        return {p.name: given.get(p.source, nu_input) for p in network.projections}
+    names = [projection.name for projection in network.projections]
+    if nu in (None, "auto", "propagate"):
         return dict.fromkeys(names, nu_input)
     try:
-        rate = float(nu)
+        return dict.fromkeys(names, float(nu))
     except (TypeError, ValueError):
         raise ValueError(
             f"init.nu = {nu!r}: give a rate in Hz, auto, propagate, or a rate for each source"
         ) from None
-    return dict.fromkeys(names, rate)
 
 
-def _measured(activity: Activity, layer: tuple, dt: float) -> dict[str, float]:
-    duration = len(activity.readout) * dt
-    rates = {
-        population.name: float(activity.counts[population.name].double().mean()) / duration
-        for population in layer
-    }
-    for name, rate in rates.items():
-        if rate == 0:
-            raise ValueError(
-                f"init.nu = propagate: {name} fires no spike, so there is no rate to pass on; "
-                f"raise sigma_u or give nu"
-            )
-    return rates
+def _rate(activity: Activity, projection: Projection, dt: float) -> float:
+    rate = seen(activity, projection, dt)
+    if rate == 0:
+        raise ValueError(
+            f"init.nu = propagate: {projection.source} fires no spike, so there is no rate to pass "
+            f"on; raise sigma_u or give nu"
+        )
+    return rate

@@ -1,12 +1,8 @@
 """Fluctuation-driven initialization: weights that give the free membrane potential a target mean
 and spread (Rossbroich et al. 2022).
 
-A strategy's `draw(population, afferents, rates, dt, generator)` fills the weights of all afferent
-projections of a population; `rates` in Hz by source, `dt` in s. `target(population)` is the mean
-and spread it aims at; `correct(network, measure)` mends the last layer of a network by measuring
-it. `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of
-the variance that feed-forward input carries in a recurrent population. Each strategy works on every
-architecture or refuses with a sentence.
+`sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the
+variance that feed-forward input carries in a recurrent population.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from fdi.init.calibrate import calibrate, center
+from fdi.init.strategy import Afferents, Measure, Rates, Strategy
 from fdi.init.theory import (
     Afferent,
     dale_exponential,
@@ -30,18 +27,15 @@ from fdi.ranges import Fraction, NotNegative, Positive
 from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
-    from fdi.init.draw import Measure
     from fdi.snn.network import Network
     from fdi.snn.population import Population
     from fdi.snn.projection import Projection
 
-Rates = dict[str, float]
 Nu = Literal["auto", "propagate"] | Positive | Mapping[str, NotNegative]
-Afferents = list["Projection"]
 
 
 @dataclass(frozen=True)
-class Fluct:
+class Fluct(Strategy):
     """Centred fluctuation-driven weights: normal, or exponential under Dale's law (Rossbroich et
     al. 2022).
     """
@@ -79,7 +73,7 @@ class Fluct:
 
 
 @dataclass(frozen=True)
-class FluctLognormal:
+class FluctLognormal(Strategy):
     """Fluctuation-driven log-normal weights for populations under Dale's law; the readout, which is
     not, gets normal ones.
     """
@@ -122,7 +116,7 @@ class FluctLognormal:
 
 
 @dataclass(frozen=True)
-class FluctMu:
+class FluctMu(Strategy):
     """Fluctuation-driven normal weights with a mean potential `mu_u` that lies `xi` spreads below
     threshold (Rossbroich et al. 2022).
     """
@@ -156,7 +150,7 @@ class FluctMu:
 
 
 @dataclass(frozen=True)
-class FluctCalibrated:
+class FluctCalibrated(Strategy):
     """Fluct, then corrected layer by layer until a batch of training data measures the spread
     `sigma_u`; `row_means`: and a mean of 0.
     """
@@ -184,10 +178,10 @@ class FluctCalibrated:
             )
         Fluct(self.sigma_u, self.nu, self.alpha).draw(population, afferents, rates, dt, generator)
 
-    def correct(self, network: Network, measure: Measure) -> None:
+    def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         if self.row_means:
             center(network, measure)
-        calibrate(network, measure, self.target(network.layers[-1][0])[1])
+        calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
 
 
 def _obeys_dale(afferents: Afferents) -> bool:
@@ -198,7 +192,7 @@ def _afferent(population: Population, projection: Projection, rates: Rates, dt: 
     neuron = population.neuron
     integrals = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[projection.channel], dt)
     return Afferent(
-        projection.fan_in, rates[projection.source], *integrals, recurrent=projection.recurrent
+        projection.fan_in, rates[projection.name], *integrals, recurrent=projection.recurrent
     )
 
 

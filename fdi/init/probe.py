@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdi.init.draw import seen
+from fdi.init.strategy import Strategy
+from fdi.snn.network import INPUT
 from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
@@ -24,35 +27,40 @@ def probe(
     inputs: Input,
     labels: np.ndarray,
     objective: Objective,
-    strategy: Any,
+    strategy: Strategy,
     nu_input: float,
 ) -> list[dict[str, Any]]:
     """A row for each population, from one batch.
 
     `target_*`: mean and spread of U that the strategy aims at (None if it aims at none).
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
-    sources. `free_mean`, `free_sigma` (over time and samples, root mean square over neurons),
-    `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the theory has
-    it; `mean`, `sigma`,
-    `sigma_neurons`: with reset. `rate` in Hz; `silent`, `saturated`: shares of neurons without a
-    spike, and with more than half of the highest possible rate; `grad`: norm of the
-    gradient of the objective, by surrogate, of all afferent weights. A last row has the `grad` of
-    the readout.
+    sources as they see them, behind pooling. `free_mean`, `free_sigma` (over the time of a trial,
+    root mean square over samples and neurons), `free_sigma_samples` (spread over samples of a
+    neuron's mean in a trial, root mean square over neurons), `free_sigma_neurons` (spread of the
+    neurons' means): measured without reset, as the theory has it; `mean`, `sigma`, `sigma_samples`,
+    `sigma_neurons`: with reset. `rate` in Hz, `rate_passed` behind pooling; `silent`, `saturated`:
+    shares of neurons without a spike, and with more than half of the highest possible rate; `grad`:
+    norm of the gradient of the objective, by surrogate, of all afferent weights. A last row has the
+    `grad` of the readout.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
     engine.step(network, inputs, labels, objective)
     duration = inputs.steps * network.dt
-    rates = {name: float(n.double().mean()) / duration for name, n in activity.counts.items()}
-    drive = rates | {"input": inputs.mean() / network.dt}
-    noise = rates | {"input": nu_input}
+    rates = {
+        projection.name: seen(activity, projection, network.dt)
+        for projection in network.projections
+        if projection.source != INPUT
+    }
+    heard = [projection.name for projection in network.projections if projection.source == INPUT]
+    drive = rates | dict.fromkeys(heard, inputs.mean() / network.dt)
+    noise = rates | dict.fromkeys(heard, nu_input)
     rows = []
     for population in network.hidden:
         afferents = network.afferents(population.name)
         moments = activity.moments[population.name]
         per_neuron = activity.counts[population.name].double().mean(0) / duration
-        target_mu, target_sigma = (
-            strategy.target(population) if hasattr(strategy, "target") else (None, None)
-        )
+        passed = float(activity.passed[population.name].double().mean()) / duration
+        target_mu, target_sigma = strategy.target(population)
         theory_mu, theory_sigma = predicted(population, afferents, drive, noise, network.dt)
         rows.append(
             {
@@ -63,12 +71,15 @@ def probe(
                 "theory_mu_u": theory_mu,
                 "theory_sigma_u": theory_sigma,
                 "free_mean": float(moments.free_mean.mean()),
-                "free_sigma": float(moments.free_variance.mean().sqrt()),
+                "free_sigma": float(moments.free_temporal.mean().sqrt()),
+                "free_sigma_samples": float(moments.free_across.mean().sqrt()),
                 "free_sigma_neurons": float(moments.free_mean.std(correction=0)),
                 "mean": float(moments.mean.mean()),
-                "sigma": float(moments.variance.mean().sqrt()),
+                "sigma": float(moments.temporal.mean().sqrt()),
+                "sigma_samples": float(moments.across.mean().sqrt()),
                 "sigma_neurons": float(moments.mean.std(correction=0)),
-                "rate": rates[population.name],
+                "rate": float(per_neuron.mean()),
+                "rate_passed": passed,
                 "silent": float((per_neuron == 0).double().mean()),
                 "saturated": float(
                     (per_neuron > 0.5 * population.neuron.highest_rate(network.dt)).double().mean()
@@ -108,22 +119,22 @@ def predicted(
 
         mu_u = sum sign n <W> drive eps_bar,    sigma_u^2 = sum n <W^2> noise eps_hat
 
-    For spikes both are the rate of the source. For images `drive` is their mean per time step, and
-    `noise` the rate of equal spread.
+    `drive` and `noise` by the name of the projection. For spikes both are the rate of the source;
+    for images `drive` is their mean per time step, and `noise` the rate of equal spread.
     """
     mu_u, variance = 0.0, 0.0
     for projection in afferents:
         eps_bar, eps_hat = psp_kernel_integrals(
             population.neuron.tau_mem, population.neuron.tau_syn[projection.channel], dt
         )
-        n, source = projection.fan_in, projection.source
+        n = projection.fan_in
         weight = projection.weight.detach().double()
         mu_u += (
             population.neuron.signs[projection.channel]
             * n
             * float(weight.mean())
-            * drive[source]
+            * drive[projection.name]
             * eps_bar
         )
-        variance += n * noise[source] * float(weight.square().mean()) * eps_hat
+        variance += n * noise[projection.name] * float(weight.square().mean()) * eps_hat
     return mu_u, math.sqrt(variance)

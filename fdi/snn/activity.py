@@ -9,16 +9,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and variance of each neuron's potential over time and samples, [*shape]: as simulated,
-    and free of reset and adaptation.
+    """Mean and variances of each neuron's potential, [*shape]: as simulated, and free of reset and
+    adaptation.
 
-    The spread of the theory, sigma_u, is the root of the mean over neurons of `free_variance`.
+    `temporal`: variance over the time of a trial, mean over samples; `across`: variance over
+    samples of the mean over time. Together they are the variance over time and samples. The spread
+    of the theory, sigma_u, is the root of the mean over neurons of `free_temporal`.
     """
 
     mean: Tensor
-    variance: Tensor
+    temporal: Tensor
+    across: Tensor
     free_mean: Tensor
-    free_variance: Tensor
+    free_temporal: Tensor
+    free_across: Tensor
 
 
 @dataclass
@@ -29,7 +33,8 @@ class Activity:
     `readout`: [T, B, classes]. `counts`: spikes of each hidden population summed over time, [B,
     *shape]. On demand, by population name, [T, B, *shape]: `spikes`, `potentials`, and `free`, the
     potential that the same input current would cause without reset and adaptation (what the theory
-    describes); and `moments` of the potentials, which need no traces.
+    describes); and with `moments` of the potentials, which need no traces, `passed`: the counts
+    behind pooling, which feed-forward targets see, [B, *pooled shape].
     """
 
     readout: Tensor
@@ -38,3 +43,4 @@ class Activity:
     potentials: dict[str, Tensor] = field(default_factory=dict)
     free: dict[str, Tensor] = field(default_factory=dict)
     moments: dict[str, Moments] = field(default_factory=dict)
+    passed: dict[str, Tensor] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from fdi.seeding import stream
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
-from fdi.train.homeostasis import Phase, in_bounds
+from fdi.train.homeostasis import Phase
 
 ADVICE = "lower optimizer.lr or the initial sigma_u"
 
@@ -64,12 +64,16 @@ def fit(
 ) -> None:
     """Train through the remaining epochs of all `phases`; `duration` of a trial in seconds.
 
-    Order and noise of an epoch depend on `seed` and the epoch alone, so a training stopped after
-    any epoch goes on as if never stopped. Calls `on_batch(samples done, outcome)` and, when
-    `progress` is up to date, `on_epoch(row)`. Raises Diverged.
+    Each phase starts with the state of a fresh optimizer. Order and noise of an epoch depend on
+    `seed` and the epoch of the phase alone, so a training stopped after any epoch goes on as if
+    never stopped, and a phase that finds nothing to do leaves no trace in the next. Calls
+    `on_batch(samples done, outcome)` and, when `progress` is up to date, `on_epoch(row)`. Raises
+    Diverged.
     """
     while progress.phase < len(phases):
         phase = phases[progress.phase]
+        if progress.phase_epoch == 0:
+            optimizer.state.clear()
         started = time.perf_counter()
         outcome, gradients = _train_epoch(
             network,
@@ -79,7 +83,7 @@ def fit(
             phase.objective,
             batch_size,
             seed,
-            progress.epoch,
+            progress,
             on_batch,
         )
         trained = time.perf_counter()
@@ -92,9 +96,7 @@ def fit(
         progress.phase_epoch += 1
         progress.seconds += time.perf_counter() - started
         _remember_best(progress, phase, network, validation)
-        if progress.phase_epoch >= phase.epochs or (
-            phase.until_in_bounds and in_bounds(outcome, phase.objective)
-        ):
+        if progress.phase_epoch >= phase.epochs:
             progress.phase += 1
             progress.phase_epoch = 0
         row = {
@@ -151,9 +153,10 @@ def _train_epoch(
     objective: Objective,
     batch_size: int,
     seed: int,
-    epoch: int,
+    progress: Progress,
     on_batch: Callable[[int, Outcome], None],
 ) -> tuple[Outcome, dict[str, float]]:
+    epoch = progress.phase_epoch
     order = stream(seed, "order", epoch).permutation(len(train))
     total, norms = None, []
     for i, indices in enumerate(_batches(order, batch_size)):
@@ -162,7 +165,10 @@ def _train_epoch(
         )
         norm = torch.stack([p.weight.grad.norm() for p in network.projections])
         norms.append(norm.cpu().tolist())
-        _refuse_nan(outcome, norms[-1], network, epoch, i)
+        _refuse_nan(outcome, norms[-1], network, progress.epoch, i)
+        for projection, of_it in zip(network.projections, norms[-1]):
+            if of_it == 0:  # momentum, weight decay and the like would move it
+                projection.weight.grad = None
         optimizer.step()
         network.constrain()
         total = outcome if total is None else total + outcome

@@ -97,22 +97,60 @@ def test_training_learns_two_manifolds(data):
     assert {"rate/h1", "silent/h1", "grad/input->h1", "grad/h1->readout"} <= set(rows[0])
 
 
-def test_priming_trains_the_regularizers_alone_and_stops_in_bounds(data):
-    stages = phases(
-        epochs=2,
-        upper=UpperBound(10.0, 1.2),
-        prime_epochs=40,
-        prime_until_in_bounds=True,
-        joint=False,
-    )
+def test_priming_trains_the_regularizers_alone_for_as_long_as_it_says(data):
+    stages = phases(epochs=2, upper=UpperBound(10.0, 1.2), prime_epochs=5, joint=False)
     network = build(lambda *spec: dense(*spec, hidden=32), data, sigma_u=3.0)
-    rows, _ = train(network, data, torch.optim.Adam(network.parameters(), lr=0.01), stages)
-    primed = [row for row in rows if row["phase"] == "prime"]
-    assert 1 < len(primed) < 40
+    readout = network.projections[-1].weight
+    before, primed_readout = readout.detach().clone(), []
+
+    def look(row):
+        if row["phase"] == "prime":
+            primed_readout.append(readout.detach().clone())
+
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.05, weight_decay=0.01)
+    rows, _ = train(network, data, optimizer, stages, on_epoch=look)
+    assert [row["phase"] for row in rows] == ["prime"] * 5 + ["task"] * 2
+    primed, trained = rows[:5], rows[5:]
     assert all(row["train/loss"] == row["train/regularizer"] for row in primed)
-    assert primed[-1]["rate/h1"] * 0.08 <= 1.2 < primed[0]["rate/h1"] * 0.08
-    assert [row["phase"] for row in rows[len(primed) :]] == ["task", "task"]
-    assert all(row["train/loss"] == row["train/task"] for row in rows[len(primed) :])
+    assert primed[-1]["rate/h1"] < 0.8 * primed[0]["rate/h1"]
+    assert all(torch.equal(before, weight) for weight in primed_readout)
+    assert not torch.equal(before, readout)
+    assert all(row["train/loss"] == row["train/task"] for row in trained)
+
+
+@pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
+def test_primed_within_the_bounds_is_never_primed(data, optimizer):
+    make = {
+        "smorms3": SMORMS3,
+        "adam": lambda p: torch.optim.Adam(p, weight_decay=0.1),
+        "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+    }[optimizer]
+    trained = []
+    for prime_epochs in (0, 2):
+        network = build(lambda *spec: dense(*spec, hidden=32), data)
+        stages = phases(epochs=2, upper=UpperBound(10.0, 100.0), prime_epochs=prime_epochs)
+        rows, _ = train(network, data, make(network.parameters()), stages)
+        trained.append((rows[-1]["train/loss"], [w.detach() for w in network.parameters()]))
+    (loss, weights), (primed_loss, primed_weights) = trained
+    assert loss == primed_loss
+    assert all(torch.equal(a, b) for a, b in zip(weights, primed_weights))
+
+
+@pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
+def test_a_phase_starts_with_a_fresh_optimizer(data, optimizer):
+    """Training on from a primed network is training one drawn that way, also after a stop between
+    the phases.
+    """
+    make = OPTIMIZERS[optimizer]
+    bound = UpperBound(10.0, 0.5)
+    network = build(lambda *spec: dense(*spec, hidden=16), data, sigma_u=3.0)
+    train(network, data, make(network.parameters()), phases(epochs=1, upper=bound, prime_epochs=2))
+
+    again = build(lambda *spec: dense(*spec, hidden=16), data, sigma_u=3.0)
+    first, *_ = phases(epochs=1, upper=bound, prime_epochs=2)
+    train(again, data, make(again.parameters()), [first])
+    train(again, data, make(again.parameters()), phases(epochs=1, upper=bound))
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters()))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -105,7 +105,7 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
             for name, steps in by_name.items():
                 steps.append(neurons[name].trace(kind))
         for name, total in sums.items():
-            total.add(neurons[name].potential, neurons[name].free)
+            total.add(neurons[name])
     return Activity(
         torch.stack(readout),
         {p.name: neurons[p.name].counts for p in network.hidden},
@@ -114,32 +114,37 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
             for kind, by_name in traces.items()
         },
         moments={name: total.moments() for name, total in sums.items()},
+        passed={p.name: sums[p.name].passed for p in network.hidden if p.name in sums},
     )
 
 
 class _Sums:
-    """Running sums over time and samples of the potential and its square, with reset and free."""
+    """Running sums over time of the potential and its square, with reset and free, and of what is
+    passed on.
+    """
 
     def __init__(self) -> None:
-        self.n, self.sums = 0, [0.0, 0.0, 0.0, 0.0]
+        self.steps, self.sums, self.passed = 0, [0.0, 0.0, 0.0, 0.0], 0.0
 
-    def add(self, potential: Tensor, free: Tensor) -> None:
-        self.n += len(potential)
+    def add(self, neurons: _Neurons) -> None:
+        self.steps += 1
         terms = [
             term
-            for u in (potential.double(), free.double())
-            for term in (u.sum(0), u.square().sum(0))
+            for u in (neurons.potential.double(), neurons.free.double())
+            for term in (u, u.square())
         ]
         self.sums = [total + term for total, term in zip(self.sums, terms)]
+        self.passed = self.passed + neurons.emitted(recurrent=False)
 
     def moments(self) -> Moments:
-        mean, square, free_mean, free_square = (total / self.n for total in self.sums)
-        return Moments(
-            mean,
-            (square - mean**2).clamp(min=0),
-            free_mean,
-            (free_square - free_mean**2).clamp(min=0),
-        )
+        mean, square, free_mean, free_square = (total / self.steps for total in self.sums)
+        return Moments(*_variances(mean, square), *_variances(free_mean, free_square))
+
+
+def _variances(mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean over samples, variance over time and variance across samples from means over time."""
+    temporal = (square - mean**2).mean(0).clamp(min=0)
+    return mean.mean(0), temporal, mean.var(0, correction=0)
 
 
 class _Neurons:

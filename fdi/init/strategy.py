@@ -1,0 +1,56 @@
+"""What an initialization is: the interface between strategies and those who use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Generator
+
+if TYPE_CHECKING:
+    from fdi.snn.activity import Activity
+    from fdi.snn.network import Network
+    from fdi.snn.population import Population
+    from fdi.snn.projection import Projection
+
+Rates = dict[str, float]
+Afferents = list["Projection"]
+Measure = Callable[["Network"], "Activity"]
+
+
+class Strategy(Protocol):
+    """Fills the weights of a network, layer by layer from the input up.
+
+    `nu`: which rates the sources are taken to fire at, see fdi.init.draw; None if it does not
+    matter. `baseline`: is it one of
+    those that fluctuation-driven initialization is compared with? A strategy works on every
+    architecture or refuses with a ValueError of one sentence. One of your own may inherit from this
+    class, and then needs `draw` alone.
+    """
+
+    nu: Any = None
+    baseline: bool = False
+
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
+        """Fill the weights of all `afferents` of `population`.
+
+        `rates`: what the targets see of each source, behind its pooling, in Hz by the name of the
+        projection; `dt` in s.
+        """
+        ...
+
+    def target(self, population: Population) -> tuple[float | None, float | None]:
+        """Mean and spread of the free potential that it aims at, None if at none."""
+        return None, None
+
+    def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
+        """Mend the last layer of `network` by measuring it; `analogue`: it hears an analogue
+        input.
+        """
