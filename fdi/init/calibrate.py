@@ -40,7 +40,8 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     for i in range(ROUNDS):
         moments = measure(network).moments
         spreads = {
-            population.name: _spread(moments[population.name], analogue) for population in layer
+            population.name: measured_spread(moments[population.name], analogue)
+            for population in layer
         }
         for name, spread in spreads.items():
             if not spread > 0:
@@ -62,7 +63,10 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     )
 
 
-def _spread(moments: Moments, analogue: bool) -> float:
+def measured_spread(moments: Moments, analogue: bool) -> float:
+    """The spread of a population's free potential that sigma_u speaks of: over time, and with an
+    `analogue` input over time and samples; root mean square over neurons.
+    """
     variance = moments.free_temporal + (moments.free_across if analogue else 0)
     return float(variance.mean().sqrt())
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdi.init.calibrate import measured_spread
 from fdi.init.draw import seen
 from fdi.init.strategy import Strategy
+from fdi.inputs import Constant, Input
 from fdi.snn.network import INPUT
 from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
-    from fdi.inputs import Input
     from fdi.snn.network import Network
     from fdi.snn.objective import Objective
     from fdi.snn.population import Population
@@ -34,14 +35,14 @@ def probe(
 
     `target_*`: mean and spread of U that the strategy aims at (None if it aims at none).
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
-    sources as they see them, behind pooling. `free_mean`, `free_sigma` (over the time of a trial,
-    root mean square over samples and neurons), `free_sigma_samples` (spread over samples of a
-    neuron's mean in a trial, root mean square over neurons), `free_sigma_neurons` (spread of the
-    neurons' means): measured without reset, as the theory has it; `mean`, `sigma`, `sigma_samples`,
-    `sigma_neurons`: with reset. `rate` in Hz, `rate_passed` behind pooling; `silent`, `saturated`:
-    shares of neurons without a spike, and with more than half of the highest possible rate; `grad`:
-    norm of the gradient of the objective, by surrogate, of all afferent weights. A last row has the
-    `grad` of the readout.
+    sources as they see them, behind pooling. `free_mean`, `free_sigma` (what the target speaks of:
+    over the time of a trial, for a layer that hears images over time and samples; root mean square
+    over neurons), its parts `free_sigma_time` and `free_sigma_samples` (of a neuron's means in each
+    trial), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
+    theory has it; `mean`, `sigma` (over time), `sigma_samples`, `sigma_neurons`: with reset. `rate`
+    in Hz, `rate_passed` behind pooling; `silent`, `saturated`: shares of neurons without a spike,
+    and with more than half of the highest possible rate; `grad`: norm of the gradient of the
+    objective, by surrogate, of all afferent weights. A last row has the `grad` of the readout.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
     engine.step(network, inputs, labels, objective)
@@ -54,9 +55,11 @@ def probe(
     heard = [projection.name for projection in network.projections if projection.source == INPUT]
     drive = rates | dict.fromkeys(heard, inputs.mean() / network.dt)
     noise = rates | dict.fromkeys(heard, nu_input)
+    analogue = isinstance(inputs, Constant)
     rows = []
     for population in network.hidden:
         afferents = network.afferents(population.name)
+        hears_input = any(projection.name in heard for projection in afferents)
         moments = activity.moments[population.name]
         per_neuron = activity.counts[population.name].double().mean(0) / duration
         passed = float(activity.passed[population.name].double().mean()) / duration
@@ -71,7 +74,8 @@ def probe(
                 "theory_mu_u": theory_mu,
                 "theory_sigma_u": theory_sigma,
                 "free_mean": float(moments.free_mean.mean()),
-                "free_sigma": float(moments.free_temporal.mean().sqrt()),
+                "free_sigma": measured_spread(moments, analogue and hears_input),
+                "free_sigma_time": float(moments.free_temporal.mean().sqrt()),
                 "free_sigma_samples": float(moments.free_across.mean().sqrt()),
                 "free_sigma_neurons": float(moments.free_mean.std(correction=0)),
                 "mean": float(moments.mean.mean()),

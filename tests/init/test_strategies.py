@@ -120,10 +120,6 @@ def initialized(model, strategy, inputs, seed=0):
     return network, probe(network, ReferenceEngine(), inputs, labels, Objective(), strategy, nu)
 
 
-def hearing(network):
-    return [p.target for p in network.projections if p.source == "input"]
-
-
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -163,10 +159,8 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
         )
         assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
         if "calibrated" in strategy or strategy == "lsuv":
-            for row in rows:
-                analogue = kind == "constant" and row["population"] in hearing(network)
-                across = row["free_sigma_samples"] if analogue else 0
-                assert np.hypot(row["free_sigma"], across) == pytest.approx(1.0, rel=0.02)
+            assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows)
+            assert all(row["free_sigma"] == row["free_sigma_time"] for row in rows[-1:])
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
