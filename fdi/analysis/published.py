@@ -73,7 +73,8 @@ def published(run: Mapping[str, Any]) -> list[Published]:
     return [
         entry
         for entry in PUBLISHED
-        if all(run[key] == getattr(entry, key) for key in ("dataset", "model", "init"))
+        if all(run[key] == getattr(entry, key) for key in ("dataset", "init"))
+        and entry.model == run["model"].removesuffix("_deep")  # a preset of the same architecture
         and entry.depth == depth(run)
         and all(run.get(key) == value for key, value in entry.config.items())
     ]
