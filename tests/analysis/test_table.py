@@ -255,3 +255,10 @@ def test_short_names():
 )
 def test_shown(value, text):
     assert shown(value) == text
+
+
+def test_a_deep_preset_is_of_the_same_architecture():
+    rates = {f"rate/h{i}": 8.0 for i in range(1, 8)}
+    run = {"dataset": "shd", "model": "conv_recurrent_deep", "init": "kaiming", **rates}
+    assert [entry.accuracy for entry in published(run)] == [0.045]
+    assert published(run | {"model": "dense"}) == []
