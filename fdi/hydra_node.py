@@ -46,7 +46,7 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
         yield f"hydra.launcher.n_jobs = {jobs} must be at least 1, or -1 for all cores"
     for key in AT_LEAST_ONE:
         value = OmegaConf.select(node, key)
-        if value is not None and value != "auto" and not (isinstance(value, int) and value >= 1):
+        if value not in (None, "auto") and not (str(value).isdecimal() and int(value) >= 1):
             yield f"hydra.{key} = {value} must be at least 1"
 
 
