@@ -6,16 +6,17 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow run figures report bench clean
+.PHONY: help install lint test test-slow run figures report docs bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## make .venv and install fdi into it
 
-lint: $(INSTALLED_DEV) ## check style and common mistakes
+lint: $(INSTALLED_DEV) ## check style, common mistakes and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that need reference data
 	$(BIN)/pytest -m "not slow"
@@ -36,11 +37,14 @@ fig-%: $(INSTALLED)
 report: $(INSTALLED) ## write results/report.html: figures, tables, where they come from
 	$(BIN)/python -m fdi.figures.report
 
+docs: $(INSTALLED_DEV) ## build the documentation in site/
+	$(BIN)/zensical build
+
 bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py
 
 clean: ## remove what was built; .venv, data and results stay
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -21,6 +21,7 @@ PICTURES = DOCS / "figures"
 PAGES = (
     Path("README.md"),
     DOCS / "which-initialization.md",
+    DOCS / "speed.md",
     Path("results/reference/README.md"),
 )
 TABLES = {"results": short, "claims": full, "advice": advice, "speed": steps, "epoch": epoch}

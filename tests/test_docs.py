@@ -1,0 +1,78 @@
+"""The documentation: the tutorial runs, its links lead somewhere, and the README is short."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SMALL = ["dataset.samples=20", "model.hidden=6", "threads=1", "engine=reference"]
+
+
+def call(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console command, in this process; those that train do so with little."""
+    name, *arguments = shlex.split(line)
+    if name == "fdi-run":
+        arguments = [re.sub(r"epochs=\d+", "epochs=2", argument) for argument in arguments]
+        arguments = [argument.replace("range(3)", "range(2)") for argument in arguments] + SMALL
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    main = importlib.import_module(f"fdi.cli.{name.removeprefix('fdi-')}").main
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code
+    assert not code, line
+
+
+def test_the_tutorial_runs_as_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for language, code in FENCE.findall((DOCS / "tutorial.md").read_text()):
+        if language == "sh":
+            for line in code.splitlines():
+                call(line, monkeypatch)
+        else:
+            exec(compile(code, "tutorial.md", "exec"), {})
+    assert (tmp_path / "my-figure.png").stat().st_size > 10_000
+    assert len(list(tmp_path.glob("results/runs/randman/dense/*/seed=*/result.json"))) == 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_are_there(page):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert broken == []
+
+
+def test_the_readme_is_short():
+    text = re.sub(r"<!-- table.*?<!-- end -->", "", (ROOT / "README.md").read_text(), flags=re.S)
+    assert len(text.split()) < 1200
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text()))
+    assert listed == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+
+
+@pytest.mark.slow
+def test_the_site_builds(tmp_path, monkeypatch):
+    pytest.importorskip("zensical")
+    pytest.importorskip("mkdocstrings")
+    import subprocess
+
+    settings = (ROOT / "zensical.toml").read_text()
+    assert 'site_dir = "site"' in settings
+    found = subprocess.run(
+        [sys.executable, "-m", "zensical", "build"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stdout
+    api = (ROOT / "site" / "reference" / "api.html").read_text()
+    assert "fluctuation_driven_normal_" in api
+    assert "<math" in (ROOT / "site" / "theory.html").read_text()
