@@ -72,7 +72,8 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     if len(inputs) != 1 or len(following) != len(graph.edges):
         raise ValueError("the graph is not one chain from an input to an output")
     input_shape = tuple(map(int, graph.nodes[inputs[0]].input_type["input"]))
-    layers, projections, readout = [], [], None
+    layers: list[tuple[Population, ...]] = []
+    projections, readout = [], None
     source, name = INPUT, following[inputs[0]]
     weights: Any = None
     while not isinstance(node := graph.nodes[name], nir.Output):
@@ -177,7 +178,7 @@ def _constant(name: str, symbol: str, values: np.ndarray) -> float:
 
 
 def _projection(nir: Any, source: str, target: str, node: Any) -> Projection:
-    geometry = {}
+    geometry: dict[str, Any] = {}
     if not isinstance(node, nir.Linear):
         stride, padding = np.unique(node.stride), np.unique(node.padding)
         plain = np.all(np.asarray(node.dilation) == 1) and node.groups == 1 and not node.bias.any()

@@ -47,11 +47,10 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
-    config = OmegaConf.load(directory / CONFIG)
+    config = DictConfig(OmegaConf.load(directory / CONFIG))
     given = {"device": "cpu", "paths": {"modules": [str(folder) for folder in modules]}}
-    network = build.network(
-        OmegaConf.merge(config, given), SimpleNamespace(**record["run"]["data"])
-    )
+    form: Any = SimpleNamespace(**record["run"]["data"])
+    network = build.network(DictConfig(OmegaConf.merge(config, given)), form)
     network.load_weights(_weights(directory / CHECKPOINT, weights))
     return Trained(
         directory,

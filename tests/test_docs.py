@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SMALL = ["dataset.samples=20", "model.hidden=6", "threads=1", "engine=reference"]
+SMALL = ["dataset.classes=2", "dataset.samples=200", "trainer.batch_size=20", "threads=1"]
 
 
 def call(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A console command, in this process; those that train do so with little."""
     name, *arguments = shlex.split(line)
     if name == "fdi-run":
-        arguments = [re.sub(r"epochs=\d+", "epochs=2", argument) for argument in arguments]
+        arguments = [re.sub(r"epochs=\d+", "epochs=5", argument) for argument in arguments]
         arguments = [argument.replace("range(3)", "range(2)") for argument in arguments] + SMALL
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     main = importlib.import_module(f"fdi.cli.{name.removeprefix('fdi-')}").main

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -94,10 +95,10 @@ def initialize(
     """
     if not 0 < dt < math.inf:
         raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
-    if batch is None and (nu is None or simulate is not None):
-        raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
-    if nu is None:
+    if nu is None and batch is not None:
         nu = float(batch.double().mean()) / dt
+    if nu is None or (simulate is not None and batch is None):
+        raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
     rows: list[LayerReport] = []
     draws: list[tuple[_Weights, float]] = []
     measured: list[tuple[str, nn.Module, list[_Weights], Response]] = []
@@ -109,7 +110,7 @@ def initialize(
                 response = measure(neuron, dt)
             except Unmeasurable as error:
                 reason = f"{neuron_name}: {error}"
-        if response is None:
+        if response is None or neuron_name is None or neuron is None:
             rows += [
                 LayerReport(w.name, neuron_name, w.fan_in, note=f"left alone: {reason}")
                 for w in afferents
@@ -124,20 +125,20 @@ def initialize(
                 for w, sigma_w in zip(afferents, spreads)
             ]
     if not draws:
-        found = (
+        reasons = (
             "; ".join(f"{row.layer} {row.note}" for row in rows)
             or "no Linear, Conv1d or Conv2d layer"
         )
         raise ValueError(
-            f"{type(module).__name__}: nothing to initialize ({found}); put neurons of snnTorch, "
+            f"{type(module).__name__}: nothing to initialize ({reasons}); put neurons of snnTorch, "
             f"Norse or SpikingJelly in it"
         )
     before = [parameter.clone() for parameter in module.parameters()]
     for w, sigma_w in draws:
         _draw(w, sigma_w, generator)
-    if simulate is None:
+    if simulate is None or batch is None:
         return rows
-    found: dict[str, LayerReport] = {row.layer: row for row in rows}
+    found = {row.layer: row for row in rows}
     try:
         for name, neuron, afferents, response in measured:
             for row in _calibrated(
@@ -174,7 +175,7 @@ def _calibrated(
     start = float(weights[0].norm())
     spread = calibrate(name, neuron, weights, response, sigma_u, simulate)
     factor = float(weights[0].norm()) / start
-    return [replace(row, sigma_w=row.sigma_w * factor, sigma_u=spread) for row in rows]
+    return [replace(row, sigma_w=(row.sigma_w or 0.0) * factor, sigma_u=spread) for row in rows]
 
 
 def _spreads(
@@ -245,7 +246,7 @@ def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
         yield from _parts(child, f"{name}.{child_name}" if name else child_name)
 
 
-def _own_weights(name: str, neuron: nn.Module) -> Iterator[_Weights]:
+def _own_weights(name: str, neuron: Any) -> Iterator[_Weights]:
     """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
     Norse.
     """

@@ -81,7 +81,7 @@ def fluctuation_driven_exponential_(
     afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
     lambdas = dale_exponential(*afferents, sigma_u=sigma_u * theta, alpha=alpha)
     for weight, rate in zip((ff, inh, rec), lambdas):
-        if weight is not None:
+        if weight is not None and rate is not None:
             weight.exponential_(rate, generator=generator)
     return ff, inh, rec
 
@@ -112,7 +112,7 @@ def fluctuation_driven_lognormal_(
     afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
     locations = dale_lognormal(*afferents, sigma_u=sigma_u * theta, alpha=alpha)
     for weight, location in zip((ff, inh, rec), locations):
-        if weight is not None:
+        if weight is not None and location is not None:
             weight.log_normal_(location, 1.0, generator=generator)
     return ff, inh, rec
 

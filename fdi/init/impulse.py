@@ -78,7 +78,7 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"with dt={dt}"
         )
     try:
-        threshold, tau_mem, tau_syn, shape, step = _OPEN[library(neuron)](neuron, dt)
+        threshold, tau_mem, tau_syn, shape, step = _OPEN[library(neuron) or ""](neuron, dt)
         kernel, rest = _impulse_response(step, shape)
     except (AttributeError, RuntimeError, TypeError) as error:
         raise Unmeasurable(f"cannot be driven step by step ({error})") from error
