@@ -26,7 +26,7 @@ test-slow: $(INSTALLED_DEV) ## run the tests that take minutes
 
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart
-	$(BIN)/fdi-figures learning_curves
+	$(BIN)/fdi-figures --own learning_curves
 
 figures: $(INSTALLED) ## draw all figures from results/; make fig-depth draws one
 	$(BIN)/fdi-figures

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi import build
 from fdi.layout import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT
+from fdi.seeding import stream
+from fdi.snn.engine.reference import ReferenceEngine, dense
 from fdi.snn.network import Network
 from fdi.track.files import read_json
+
+NEURONS = 5  # whose potentials are shown
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,10 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
-    config = DictConfig(OmegaConf.load(directory / CONFIG))
-    given = {"device": "cpu", "paths": {"modules": [str(folder) for folder in modules]}}
+    trusted = {"paths": {"modules": [str(folder) for folder in modules]}}
+    config = DictConfig(OmegaConf.merge(OmegaConf.load(directory / CONFIG), trusted))
     form: Any = SimpleNamespace(**record["run"]["data"])
-    network = build.network(DictConfig(OmegaConf.merge(config, given)), form)
+    network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
     network.load_weights(_weights(directory / CHECKPOINT, weights))
     return Trained(
         directory,
@@ -59,6 +64,42 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
         pd.read_csv(directory / METRICS),
         read_json(directory / RESULT),
     )
+
+
+def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
+    """One test sample through the trained network, for fdi.figures.snapshot.
+
+    Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (a spike a
+    row, y is the unit; the populations of a network above each other), potential (of the first
+    neurons of the last population, in units of theta), readout (of each class), label (y: the
+    class).
+    """
+    data, network = build.dataset(run.config), run.network
+    noise = stream(run.config.seed, "evaluation noise", 0)
+    inputs, labels = data.test.batch(np.array([sample]), noise)
+    activity = ReferenceEngine().simulate(network, inputs, record=("spikes", "potentials"))
+    time, last = np.arange(data.steps) * data.dt, network.hidden[-1]
+    hidden = torch.cat([activity.spikes[p.name][:, 0].flatten(1) for p in network.hidden], 1)
+    potentials = activity.potentials[last.name][:, 0].flatten(1)[:, :NEURONS] / last.neuron.theta
+    parts = [
+        _raster("input", dense(network, inputs)[:, 0].flatten(1), data.dt),
+        _raster("hidden", hidden, data.dt),
+        *_traces("potential", potentials, time),
+        *_traces("readout", activity.readout[:, 0], time),
+        pd.DataFrame({"part": "label", "unit": 0, "x": [0.0], "y": labels[:1]}),
+    ]
+    source = f"test sample {sample} of {run.directory}"
+    return pd.concat(parts, ignore_index=True).assign(moment="after", source=source)
+
+
+def _raster(part: str, spikes_TN: torch.Tensor, dt: float) -> pd.DataFrame:
+    steps, units = np.nonzero(spikes_TN.numpy())
+    return pd.DataFrame({"part": part, "unit": 0, "x": steps * dt, "y": units})
+
+
+def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd.DataFrame]:
+    for unit, values in enumerate(values_TN.T.numpy()):
+        yield pd.DataFrame({"part": part, "unit": unit, "x": time, "y": values})
 
 
 def _weights(path: Path, which: str) -> dict[str, torch.Tensor]:

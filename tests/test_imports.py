@@ -36,7 +36,7 @@ ALLOWED = {
     "train": {"data", "ranges", "seeding", "snn", "track"},
     "build": {"data", "init", "snn", "targets", "train", "track"},
     "run": {"build", "data", "init", "layout", "seeding", "snn", "track", "train"},
-    "trained": {"build", "config", "layout", "snn", "track"},
+    "trained": {"build", "config", "layout", "seeding", "snn", "track"},
     "export": {"snn"},
     "analysis": {"checks", "config", "layout", "track"},
     "figures": {"analysis", "checks"},

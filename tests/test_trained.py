@@ -12,8 +12,10 @@ import torch
 
 import fdi
 from fdi import build
+from fdi.cli.figures import main as figures
 from fdi.cli.run import main
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.trained import trial
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,20 @@ def test_what_is_no_trained_run_is_one_line(directory, tmp_path):
         fdi.load(tmp_path)
     with pytest.raises(ValueError, match="weights = 'first' must be 'last' or 'best'"):
         fdi.load(directory, "first")
+
+
+def test_a_run_of_ones_own_is_drawn(directory, tmp_path, capsys):
+    assert figures(["snapshot", "--run", str(directory), "--out", str(tmp_path)]) == 0
+    files = sorted(tmp_path.iterdir())
+    assert [file.suffix for file in files] == [".pdf", ".png"]
+    assert str(files[1]) in capsys.readouterr().out
+    assert figures(["depth", "--run", str(directory)]) == 1
+    assert "fdi-figures snapshot --run FOLDER" in capsys.readouterr().err
+
+
+def test_the_trial_of_a_run_is_what_its_network_does(directory):
+    page = trial(fdi.load(directory))
+    hidden = page[page["part"] == "hidden"]
+    assert set(page["part"]) >= {"input", "potential", "readout", "label"}
+    assert hidden["y"].max() < 16
+    assert (page["part"] == "input").sum() == 20  # each unit of Randman spikes once

@@ -61,6 +61,21 @@ def markdown(summary: pd.DataFrame) -> str:
     return "\n".join([*(f"| {line} |" for line in lines), "", notes(summary)])
 
 
+def latex(summary: pd.DataFrame) -> str:
+    """The summary as a LaTeX table (package booktabs) with its notes as a comment; raises
+    ValueError without jinja2.
+    """
+    rows = readable(summary).replace("\n", " ", regex=True)
+    style = "".join("r" if column in NUMERIC else "l" for column in rows)
+    try:
+        table = rows.to_latex(index=False, escape=True, column_format=style)
+    except ImportError:
+        raise ValueError(
+            "--latex needs the package jinja2: pip install 'fdi-snn[export]'"
+        ) from None
+    return f"{table}% {notes(summary)}"
+
+
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text: accuracies in percent, of many rates the range and how many, empty
     columns left out.

@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=Path("results/figures"),
         help="folder for the figures (default: results/figures)",
     )
+    parser.add_argument("--own", action="store_true", help="only what own runs are enough for")
+    parser.add_argument(
+        "--run", type=Path, metavar="FOLDER", help="a trained run, for snapshot: a test sample"
+    )
     arguments = parser.parse_args(argv)
     unknown = [name for name in arguments.names if name not in FIGURES]
     if unknown:
@@ -46,17 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}: {module.ABOUT}")
         return 0
     try:
-        return _draw_all(arguments.names or list(FIGURES), arguments.results, arguments.out)
+        if arguments.run:
+            return _snapshot(arguments.names, arguments.run, arguments.out)
+        return _draw_all(
+            arguments.names or list(FIGURES), arguments.results, arguments.out, arguments.own
+        )
     except (ValueError, OSError) as error:
         print(f"fdi-figures: {error}", file=sys.stderr)
         return 1
 
 
-def _draw_all(names: Sequence[str], results: Path, out: Path) -> int:
+def _snapshot(names: Sequence[str], directory: Path, out: Path) -> int:
+    """One trial through the network of a trained run."""
+    if list(names) != ["snapshot"]:
+        raise ValueError("--run belongs to one figure: fdi-figures snapshot --run FOLDER")
+    from fdi import trained  # torch: only where it is used
+
+    page = trained.trial(trained.load(directory))
+    for file in draw(FIGURES["snapshot"], page, out / file_name("snapshot", directory.name)):
+        print(file)
+    return 0
+
+
+def _draw_all(names: Sequence[str], results: Path, out: Path, only_own: bool) -> int:
     mine, measured = own(results), reference(results / "reference")
     missing = []
     for name in names:
-        found = pages(FIGURES[name], mine, measured)
+        found = FIGURES[name].data(mine) if only_own else pages(FIGURES[name], mine, measured)
         missing += [] if found else [name]
         for page, content in found.items():
             for file in draw(FIGURES[name], content, out / file_name(name, page)):

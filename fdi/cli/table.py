@@ -10,7 +10,7 @@ from pathlib import Path
 from fdi.analysis.collect import curves, runs
 from fdi.analysis.export import write
 from fdi.analysis.learning import full
-from fdi.analysis.render import EXAMPLE, markdown, print_summary
+from fdi.analysis.render import EXAMPLE, latex, markdown, print_summary
 from fdi.analysis.results import of_runs
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print all columns as csv")
+    form.add_argument("--latex", action="store_true", help="print a LaTeX table (booktabs)")
     form.add_argument("--markdown", action="store_true", help="print a markdown table")
     form.add_argument(
         "--runs",
@@ -72,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         summary = full(of_runs(chosen, arguments.results)) if arguments.full else summarize(chosen)
         if arguments.csv:
             print(summary.to_csv(index=False), end="")
+        elif arguments.latex:
+            print(latex(summary))
         elif arguments.markdown:
             print(markdown(summary))
         else:

@@ -35,8 +35,13 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
     """Before on the left, after on the right; a row a part, the readout below."""
-    rows = [[f"{part} {moment}" for moment in MOMENTS] for part in PARTS]
+    rows = [[f"{part} {moment}" for moment in _moments(page)] for part in PARTS]
     return [rows[0], rows[1], rows[1], rows[2], rows[2], rows[3]]
+
+
+def _moments(page: pd.DataFrame) -> list[str]:
+    """Those of the page: a run of one's own is shown after training only."""
+    return [moment for moment in MOMENTS if moment in set(page["moment"])]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -47,7 +52,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
                 axes[f"{part} {moment}"], rows, page
             )
     right = int(page.loc[page["part"] == "label", "y"].iloc[0])
-    for moment in MOMENTS:
+    moments = _moments(page)
+    for moment in moments:
         readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
         chosen = int(readout.loc[readout["y"].idxmax(), "unit"])
         axes[f"input {moment}"].set_title(f"{moment} training")
@@ -55,13 +61,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes[f"readout {moment}"].set_title(f"class {right}, answer {chosen}: {verdict}")
         axes[f"readout {moment}"].set_xlabel("time (s)")
     for part in PARTS:
-        _share_limits([axes[f"{part} {moment}"] for moment in MOMENTS])
+        _share_limits([axes[f"{part} {moment}"] for moment in moments])
     for name, panel in axes.items():
         part, moment = name.split()
         panel.set_xlim(0, page["x"].max())
         if part != "readout":
             panel.set_xticklabels([])
-        if moment == "before":
+        if moment == moments[0]:
             panel.set_ylabel(PARTS[part])
         else:
             panel.set_yticklabels([])

@@ -4,6 +4,8 @@ here.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +31,8 @@ def wandb_mirror(
     """Open the run with the id of its directory, so that a resumed run goes on in its curves; it is
     closed however the block ends.
 
-    `group`: null for one group per data set, model and init, with the seeds as its members. Raises
-    ValueError if wandb is missing or refuses.
+    `group`: null for one group per configuration, with the seeds as its members. Raises ValueError
+    if wandb is missing or refuses.
     """
     try:
         import wandb
@@ -46,7 +48,7 @@ def wandb_mirror(
             id=identity,
             resume="allow",
             name=f"{'/'.join(labels[:3])}/{seed}",
-            group=group or "/".join(labels[:3]),
+            group=group or f"{'/'.join(labels[:3])}/{_condition(config)}",
             tags=[*filter(None, labels), *tags],
             config=config,
             dir=directory,
@@ -64,6 +66,15 @@ def wandb_mirror(
         run.finish(exit_code=1)
         raise
     run.finish()
+
+
+def _condition(config: dict[str, Any]) -> str:
+    """8 hex digits, the same for runs that differ in their seed, or in what is no part of a run's
+    identity.
+    """
+    left_out = {"seed", *config["identity"]["exclude"]}
+    kept = {key: value for key, value in config.items() if key not in left_out}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
 
 
 class WandbMirror:

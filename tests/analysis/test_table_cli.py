@@ -56,6 +56,14 @@ def test_terminal_table(table):
     assert "3 runs: 3 done" in out
 
 
+def test_latex(table):
+    pytest.importorskip("jinja2")
+    text = table("--latex")[1]
+    assert text.startswith("\\begin{tabular}{ll")
+    assert r"\toprule" in text
+    assert "% test accuracy in percent" in text
+
+
 def test_markdown(table):
     assert table("--markdown")[1].startswith("| dataset | model | init |")
 

@@ -15,6 +15,7 @@ from fdi.track import tensorboard_mirror, wandb_mirror
 CONFIG = {
     "name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"},
     "seed": 3,
+    "identity": {"exclude": ["name", "identity", "threads"]},
 }
 PROBE = {
     "population": "h1",
@@ -98,15 +99,22 @@ def wandb(monkeypatch) -> FakeWandb:
     return fake
 
 
+def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, tmp_path):
+    def group(**changes):
+        with wandb_mirror.wandb_mirror(CONFIG | changes, tmp_path / "seed=3-0123abcd", 0):
+            return wandb.options["group"]
+
+    assert group().startswith("randman/dense/fluct/")
+    assert group(seed=7) == group(seed=8)
+    assert group(init={"sigma_u": 0.5}) != group(init={"sigma_u": 1.0})
+    assert group(threads=1) == group(threads=2)
+
+
 def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, tmp_path):
     with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0) as mirror:
         mirror.row(ROWS[0])
         mirror.result(RESULT)
-    assert (wandb.options["id"], wandb.options["resume"], wandb.options["group"]) == (
-        "0123abcd",
-        "allow",
-        "randman/dense/fluct",
-    )
+    assert (wandb.options["id"], wandb.options["resume"]) == ("0123abcd", "allow")
     assert (wandb.rows, wandb.ends, wandb.summary) == (
         ROWS[:1],
         [0],
