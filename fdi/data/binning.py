@@ -122,4 +122,4 @@ def join(parts: Sequence[Events]) -> Events:
 
 
 def _bins(times: np.ndarray, dt: float) -> np.ndarray:
-    return np.floor(times / dt + ROUNDING).astype(np.int64)
+    return np.minimum(np.floor(times / dt + ROUNDING), 2.0**62).astype(np.int64)

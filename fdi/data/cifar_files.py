@@ -12,6 +12,7 @@ import numpy as np
 
 from fdi.data.errors import DataError
 
+reconstruct = np.empty(0).__reduce__()[0]  # what numpy's own pickles call, wherever it lives
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
@@ -22,19 +23,13 @@ class _Numbers(pickle.Unpickler):
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return getattr(np, name)
         if module in MULTIARRAY and name == "_reconstruct":
-            return np.core.multiarray._reconstruct if np.__version__ < "2" else _reconstruct()
+            return reconstruct
         if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes them for Python 2
             return lambda text, encoding: text.encode("latin1")
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is no data")
 
     def persistent_load(self, pid: Any) -> Any:
         raise pickle.UnpicklingError("it names an object outside of the file")
-
-
-def _reconstruct() -> Any:
-    from numpy._core import multiarray
-
-    return multiarray._reconstruct
 
 
 def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:

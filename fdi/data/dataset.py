@@ -67,7 +67,15 @@ class Dataset:
                 f"{self.name}: a trial of {self.steps} steps of dt = {self.dt} s; both must be "
                 f"positive"
             )
+        if self.classes < 2:
+            raise DataError(f"{self.name}: {self.classes} class; there is nothing to tell apart")
+        shapes = {split.inputs.shape for split in self.splits.values() if len(split)}
+        if len(shapes) > 1:
+            raise DataError(f"{self.name}: samples of different shapes in the splits: {shapes}")
         for name, split in self.splits.items():
+            for array in _arrays(split.inputs):
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    raise DataError(f"{self.name}: nan or infinite values in the {name} split")
             labels = split.labels
             if len(split.inputs) != len(labels):
                 raise DataError(

@@ -5,14 +5,14 @@ named; images uint8 [B, C, H, W].
 from __future__ import annotations
 
 import logging
-import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
 
+from fdi.data.cifar_files import read_batch
 from fdi.data.download import md5
 from fdi.data.errors import DataError, needs
+from fdi.data.sources import CIFAR10_MD5
 
 log = logging.getLogger("fdi.data")
 DAMAGED = (
@@ -24,63 +24,31 @@ DAMAGED = (
     AssertionError,
     RuntimeError,
     AttributeError,
-    pickle.UnpicklingError,
 )
 Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
-def read_cifar(folder: Path) -> tuple[Samples, Samples]:
-    """Training and test images of the Python batches in `folder`; fewer batches than CIFAR-10 has
-    are read with a warning.
+def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
+    """Training and test images of the Python batches in `folder`. Without `check` files that are
+    not the official ones, and fewer of them, are read with a warning.
     """
-    with needs("torchvision"):
-        from torchvision.datasets import CIFAR10
-    official = dict(CIFAR10.train_list + CIFAR10.test_list)
-    there = [name for name in official if (folder / name).is_file()]
+    there = [name for name in CIFAR10_MD5 if (folder / name).is_file()]
     if "test_batch" not in there or len(there) < 2:
         raise DataError(
             f"{folder}: needs test_batch and at least one data_batch, has "
             f"{', '.join(there) or 'neither'}"
         )
-    if any(md5(folder / name) != official.get(name) for name in official if name in there) or len(
-        there
-    ) < len(official):
-        log.warning(
-            "%s: not the official files of CIFAR-10, their md5 sums differ (%d of %d batches)",
-            folder,
-            len(there),
-            len(official),
-        )
-    batches = {name: _cifar_batch(folder / name) for name in there}
+    wrong = [name for name in CIFAR10_MD5 if name not in there] + [
+        name for name in there if md5(folder / name) != CIFAR10_MD5[name]
+    ]
+    if wrong:
+        line = f"{folder}: {', '.join(wrong)} missing or not the official files of CIFAR-10 (md5)"
+        if check:
+            raise DataError(f"{line}; get them again, or set dataset.check=false")
+        log.warning("%s", line)
+    batches = {name: _checked(folder / name, *read_batch(folder / name)) for name in there}
     test = batches.pop("test_batch")
     return tuple(np.concatenate(arrays) for arrays in zip(*batches.values())), test
-
-
-def _cifar_batch(path: Path) -> Samples:
-    from torchvision.datasets import CIFAR10
-
-    class Batch(CIFAR10):
-        """One batch, whatever its md5."""
-
-        base_folder = path.parent.name
-        train_list = [[path.name, None]]
-
-        def _check_integrity(self) -> bool:
-            return True
-
-        def _load_meta(self) -> None:
-            pass
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
-            batch = Batch(path.parent.parent)
-    except DAMAGED as error:
-        raise DataError(
-            f"{path}: cut short or not a batch of CIFAR-10 ({_line(error)}); delete it and get it "
-            f"again"
-        ) from error
-    return _checked(path, batch.data.transpose(0, 3, 1, 2), batch.targets)
 
 
 def read_idx(folder: Path, prefix: str) -> Samples:

@@ -34,17 +34,19 @@ def images(
     valid: Share = 0.1,
     max_train: Count | None = None,
     max_test: Count | None = None,
+    check: bool = True,
     seed: int = 0,
 ) -> Dataset:
     """A `collection` of images with a training and a test set, read by torchvision.
 
     "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at
     `rate` x (Hz). "latency": one spike at tau log(x/(x - threshold)) seconds. `valid`: share of the
-    training set held out, stratified, drawn with `seed`.
+    training set held out, stratified, drawn with `seed`. `check`: refuse batches of CIFAR-10 that
+    are not the official ones.
     """
     folder = ensure(collection, root)
     if collection == "cifar10":
-        train, test = read_cifar(folder / "cifar-10-batches-py")
+        train, test = read_cifar(folder / "cifar-10-batches-py", check)
     else:
         raw = folder / {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[collection] / "raw"
         train, test = read_idx(raw, "train"), read_idx(raw, "t10k")

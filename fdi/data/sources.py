@@ -59,6 +59,15 @@ def _mnist(folder: str, base: str, sums: dict[str, str]) -> tuple[Archive, ...]:
 MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
 FIGSHARE = "https://figshare.com/ndownloader/files"
 
+CIFAR10_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+
 SOURCES: dict[str, Source] = {
     "randman": Source("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
     "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),

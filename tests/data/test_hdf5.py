@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import struct
 import time
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from fdi.data.binning import bin_recordings
 from fdi.data.errors import DataError
 from fdi.data.hdf5 import hdf5
 from fdi.data.speech import shd, ssc
@@ -176,3 +181,102 @@ def test_spoken_digits(shared: Path):
     assert fastest < 0.02, "takes 1 ms on an idle core"
     assert len(batch) == len(labels) == 400
     np.testing.assert_array_equal(batch[7:8].dense(), data.train.inputs.take(indices[7:8]).dense())
+
+
+def _lie(path: Path, lie: str) -> None:
+    """Make the file at `path` claim what it does not hold."""
+    if lie == "fifo":
+        path.unlink()
+        os.mkfifo(path)
+        return
+    with h5py.File(path, "a") as file:
+        n = len(file["labels"])
+        if lie == "label":
+            file["labels"][3] = 1_000_000_000
+            del file["extra"]
+        elif lie == "fraction":
+            del file["labels"]
+            file["labels"] = np.linspace(0, 1, n)
+        elif lie == "matrix":
+            del file["labels"]
+            file.create_dataset("labels", (60_000, 50_000, 2), dtype="i4", chunks=(10, 10, 2))
+        elif lie == "many":
+            for name, kind in (("times", np.float16), ("units", np.uint16)):
+                del file[f"spikes/{name}"]
+                kind = h5py.vlen_dtype(kind)
+                file.create_dataset(f"spikes/{name}", (10**8,), dtype=kind, chunks=(1000,))
+            del file["labels"]
+            file.create_dataset("labels", (10**8,), dtype="i4", chunks=(1000,))
+        elif lie == "cube":
+            del file["spikes/times"]
+            file["spikes/times"] = np.zeros((n, 2, 2))
+        elif lie == "words":
+            del file["spikes/units"]
+            file["spikes/units"] = np.array([b"a"] * n)
+        elif lie == "dangling":
+            del file["spikes/times"]
+            file["spikes/times"] = h5py.SoftLink("/nowhere")
+        elif lie == "outside":
+            del file["spikes/times"]
+            file["spikes/times"] = h5py.ExternalLink("nowhere.h5", "/x")
+        elif lie == "group":
+            del file["labels"]
+            file.create_group("labels")
+        elif lie == "unit":
+            units = h5py.vlen_dtype(np.int64)
+            del file["spikes/units"]
+            data = file.create_dataset("spikes/units", (n,), dtype=units)
+            for i, times in enumerate(file["spikes/times"]):
+                data[i] = np.full(len(times), 2**40)
+        elif lie == "packed":
+            packed = dict(dtype=h5py.vlen_dtype(np.float16), chunks=(n,), compression="gzip")
+            del file["spikes/times"]
+            data = file.create_dataset("spikes/times", (n,), **packed)
+            data.id.write_direct_chunk((0,), zlib.compress(b"\x00\x28\x6b\xee" * 4 * n))
+        elif lie == "long":
+            data = file["spikes/times"]
+            place = data.id.get_offset()
+            file.close()
+            with path.open("r+b") as raw:
+                raw.seek(place)
+                raw.write(struct.pack("<I", 4_000_000_000))
+        elif lie == "milliseconds":
+            for i in range(n):
+                file["spikes/times"][i] = 1000 + 1000 * file["spikes/times"][i]
+
+
+@pytest.mark.parametrize(
+    ("lie", "line"),
+    [
+        ("label", r"1,000,000,001 classes \(largest label 1000000000\) but 20 samples"),
+        ("fraction", r"labels = 0\.05.* must be a whole number"),
+        ("matrix", r"labels must be a list, its shape is \(60000, 50000, 2\)"),
+        ("many", r"says it has 100,000,000 spikes/times in [\d,]+ bytes"),
+        ("cube", r"spikes/times must have one list of numbers a sample"),
+        ("words", r"spikes/units must have one list of numbers a sample"),
+        ("dangling", r"no spikes/times; not in the layout of SHD|cannot be read"),
+        ("outside", r"no spikes/times; not in the layout of SHD|cannot be read"),
+        ("group", r"labels is no data set"),
+        ("unit", r"a spike of unit 1,099,511,627,776; at most 1,000,000 units"),
+        ("milliseconds", r"0 of 750 spikes lie within the duration of 0\.1 s; .* milliseconds"),
+        ("fifo", r"not a file"),
+        ("long", r"says it has 4,000,000,950 spikes/times in [\d,]+ bytes"),
+        ("packed", r"says it has [\d,]+ spikes/times in [\d,]+ bytes"),
+    ],
+)
+def test_a_file_that_lies_is_refused_at_once(digits_folder: Path, lie: str, line: str):
+    _lie(digits_folder / "toy_train.h5", lie)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    _broken(digits_folder, line)
+    assert time.perf_counter() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 2**20, "KiB"
+
+
+def test_times_far_beyond_the_trial_are_cut_off(digits_folder: Path, write_shd):
+    spikes = [([0.01, 6e4], [1, 2])] * 20
+    write_shd(digits_folder / "toy_train.h5", spikes, [0, 1] * 10)
+    data = hdf5(root=digits_folder, **FILES)
+    assert data.train.inputs.total() == len(data.train)
+    far = bin_recordings([(np.array([1e-3, 1e18, 1e300]), np.arange(3))], 5, 1e-3, (3,), "binary")
+    assert far.total() == 1
