@@ -35,7 +35,7 @@ fig-%: $(INSTALLED)
 	$(BIN)/fdi-figures $*
 
 report: $(INSTALLED) ## write results/report.html: figures, tables, where they come from
-	$(BIN)/python -m fdi.figures.report
+	$(BIN)/fdi-report
 
 docs: $(INSTALLED_DEV) ## build the documentation in site/
 	$(BIN)/zensical build

@@ -1,12 +1,8 @@
-"""`python -m fdi.figures.report`: one self-contained HTML page with all figures and tables, and
-where each comes from.
-"""
+"""One self-contained HTML page with all figures and tables, and where each comes from."""
 
 from __future__ import annotations
 
-import argparse
 import base64
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
@@ -17,8 +13,8 @@ import pandas as pd
 from fdi import __version__
 from fdi.analysis.claims import RULE, claims
 from fdi.analysis.published import PUBLISHED, SOURCES, published
-from fdi.analysis.render import EXAMPLE, notes, readable
-from fdi.analysis.results import PROVENANCE, Results, own, reference
+from fdi.analysis.render import notes, readable
+from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
 from fdi.figures import style
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
@@ -64,31 +60,6 @@ HEADINGS = {
     "snapshot": "One trial",
     "speed": "Speed",
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; its exit code."""
-    parser = argparse.ArgumentParser(
-        "fdi.figures.report", description="Writes report.html: all figures and tables on one page."
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        help="folder with runs/ or reference/ in it (default: results)",
-    )
-    results = parser.parse_args(argv).results
-    try:
-        mine, measured = own(results), reference(results / "reference")
-        if mine.runs.empty and measured.runs.empty:
-            raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-        path = results / "report.html"
-        path.write_text(html(mine, measured), encoding="utf-8")
-        print(path)
-    except (ValueError, OSError) as error:
-        print(f"fdi.figures.report: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def html(mine: Results, measured: Results) -> str:
@@ -223,7 +194,3 @@ def table(rows: pd.DataFrame) -> str:
         for row in rows.itertuples(index=False)
     )
     return f"<div class=table><table><tr>{head}</tr>{body}</table></div>"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fdi.analysis.results import own, reference
+from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import report, speed
 from fdi.figures.catalogue import FIGURES, file_name, pages
@@ -69,7 +70,7 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     for seed in (0, 1):
         write_run("fluct", seed, [0.1, 0.3, 0.5])
         write_run("kaiming", seed, [0.1, 0.1, 0.1])
-    assert report.main(["--results", str(tmp_path)]) == 0
+    assert cli.main(["--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 1
@@ -88,9 +89,10 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
 
 @pytest.mark.parametrize("folder", ["nothing", "."])
 def test_report_of_nothing_says_what_to_run(tmp_path, capsys, folder):
-    assert report.main(["--results", str(tmp_path / folder)]) == 1
+    assert cli.main(["--results", str(tmp_path / folder)]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
+    assert error.startswith("fdi-report: no runs in ")
     assert "make some: fdi-run" in error
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,37 @@
+"""`fdi-report`: all figures and tables on one page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fdi.analysis.render import EXAMPLE
+from fdi.analysis.results import own, reference
+from fdi.figures.report import html
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console command; its exit code."""
+    parser = argparse.ArgumentParser(
+        "fdi-report", description="Writes report.html: all figures and tables on one page."
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="folder with runs/ or reference/ in it (default: results)",
+    )
+    results = parser.parse_args(argv).results
+    try:
+        mine, measured = own(results), reference(results / "reference")
+        if mine.runs.empty and measured.runs.empty:
+            raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+        path = results / "report.html"
+        path.write_text(html(mine, measured), encoding="utf-8")
+        print(path)
+    except (ValueError, OSError) as error:
+        print(f"fdi-report: {error}", file=sys.stderr)
+        return 1
+    return 0
