@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ ORIGIN = (
 )  # where a run comes from; not here, see fdi.analysis.results
 POPULATIONS = {"rates": "rate", "silent": "silent"}
 CSV_COLUMNS = ("epoch", "phase")
+PLACE = "place of the run"
+BATCH = 256  # files that are read at a time
 
 
 def runs(results: Path) -> pd.DataFrame:
@@ -84,19 +86,30 @@ def config_columns(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def curves(table: pd.DataFrame) -> pd.DataFrame:
-    """The learning curves of the runs in `table`; a run without a whole metrics.csv has no rows, a
-    half-written last row is dropped.
+def curves(
+    table: pd.DataFrame, wanted: Callable[[str], bool] = lambda column: True
+) -> pd.DataFrame:
+    """The learning curves of the runs in `table`, with the columns that are `wanted`, texts as
+    categories; a run without a whole metrics.csv has no rows, a half-written last row is dropped.
     """
-    files: dict[str, dict[str, str]] = defaultdict(dict)
-    for path in table["path"]:
-        header, body = _metrics(Path(path) / METRICS)
-        if body:
-            files[header][path] = body
-    parts = [part for header, bodies in files.items() for part in _parse(header, bodies)]
+    parts: list[pd.DataFrame] = []
+    paths = list(table["path"])
+    for start in range(0, len(paths), BATCH):
+        files: dict[str, dict[int, str]] = defaultdict(dict)
+        for place, path in enumerate(paths[start : start + BATCH], start):
+            header, body = _metrics(Path(path) / METRICS)
+            if body:
+                files[header][place] = body
+        for header, bodies in files.items():
+            parts += _parse(header, bodies, wanted)
     if not parts:
         return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
-    return table[list(KEYS)].merge(pd.concat(parts, ignore_index=True), on="path")
+    rows = pd.concat(parts, ignore_index=True)
+    places = rows.pop(PLACE)
+    rows["phase"] = rows["phase"].astype("category")
+    texts = dict.fromkeys((key for key in KEYS if key != "seed"), "category")
+    keys = table[list(KEYS)].astype(texts).iloc[places].reset_index(drop=True)
+    return pd.concat([keys, rows], axis=1)
 
 
 def _row(run: tuple[str, ...]) -> dict[str, Any]:
@@ -163,20 +176,24 @@ def _metrics(path: Path) -> tuple[str, str]:
     return (header, body) if whole else ("", "")
 
 
-def _parse(header: str, bodies: dict[str, str]) -> Iterator[pd.DataFrame]:
-    """The rows of files (path -> body) with one header, all at once because that is fast; halves of
-    them where one cannot be parsed.
+def _parse(
+    header: str, bodies: dict[int, str], wanted: Callable[[str], bool]
+) -> Iterator[pd.DataFrame]:
+    """The rows of files (place of the run -> body) with one header, all at once because that is
+    fast; halves of them where one cannot be parsed.
     """
     types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
     try:
         rows = pd.read_csv(
-            io.StringIO(f"{header}\n{''.join(bodies.values())}"), dtype=types, index_col=False
+            io.StringIO(f"{header}\n{''.join(bodies.values())}"),
+            dtype=types,
+            index_col=False,
+            usecols=lambda column: column in CSV_COLUMNS or wanted(column),
         )
     except (ValueError, OverflowError):
         items = list(bodies.items())
         for half in (items[: len(items) // 2], items[len(items) // 2 :]) if len(items) > 1 else ():
-            yield from _parse(header, dict(half))
+            yield from _parse(header, dict(half), wanted)
     else:
-        yield rows.assign(
-            path=np.repeat(list(bodies), [body.count("\n") for body in bodies.values()])
-        )
+        lengths = [body.count("\n") for body in bodies.values()]
+        yield rows.assign(**{PLACE: np.repeat(list(bodies), lengths)})

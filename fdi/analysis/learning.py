@@ -55,9 +55,12 @@ def _curves(curves: pd.DataFrame) -> dict[str, pd.Series]:
     task = curves[curves["phase"] == "task"]
     if "valid/accuracy" not in task:
         return {}
-    first = task.groupby("path")["epoch"].transform("min")
+    first = task.groupby("path", observed=True)["epoch"].transform("min")
     task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset="valid/accuracy")
-    return {path: rows.set_index("epoch")["valid/accuracy"] for path, rows in task.groupby("path")}
+    return {
+        path: rows.set_index("epoch")["valid/accuracy"]
+        for path, rows in task.groupby("path", observed=True)
+    }
 
 
 def _learning(runs: pd.DataFrame, curves: dict[str, pd.Series], target: float) -> dict[str, float]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis.collect import curves
 from fdi.analysis.results import CURVES, NAME, PROBES, PROVENANCE, RUNS, Results, own, reference
 from fdi.layout import RECORD, STATUS
 from fdi.track.files import atomic, read_json
@@ -44,6 +45,7 @@ def export(results: Path, folder: Path) -> int:
     Returns how many there are then. Raises ValueError if there is no finished run.
     """
     everything = own(results)
+    everything = replace(everything, curves=curves(everything.runs))
     found = everything.runs[everything.runs["state"].isin(KEPT)]
     if found.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
@@ -74,8 +76,8 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
         "provenance"
     )
     _write(used.sort_values(["date", "command", "provenance"]), folder / PROVENANCE)
-    for (dataset, model), curves in results.curves.groupby(["dataset", "model"]):
-        thin = curves[_kept(curves)].drop(columns=["path", "state"]).dropna(axis=1, how="all")
+    for (dataset, model), rows in results.curves.groupby(["dataset", "model"], observed=True):
+        thin = rows[_kept(rows)].drop(columns=["path", "state"]).dropna(axis=1, how="all")
         _write(thin.sort_values([*NAME[:4], "epoch"]), folder / CURVES / f"{dataset}_{model}.csv")
 
 
@@ -127,7 +129,7 @@ def _known(folder: Path, new: pd.DataFrame) -> pd.DataFrame:
 def _kept(curves: pd.DataFrame) -> pd.Series:
     """The first ten epochs, every k-th, and the last one of each run."""
     epoch = curves["epoch"]
-    last = epoch.groupby(curves["path"]).transform("max")
+    last = epoch.groupby(curves["path"], observed=True).transform("max")
     return (epoch <= 10) | (epoch % (-(-last // EPOCHS)) == 0) | (epoch == last)
 
 

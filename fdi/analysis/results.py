@@ -32,8 +32,8 @@ class Results:
     no runs.
 
     `runs`: `collect.runs`, `source`, where they come from, and `baseline`, is their initialization
-    one. `curves`: `collect.curves`. `probe`:
-    the initial states, a row per run and population, with the columns of init.json.
+    one. `curves`: accuracies and rates of `collect.curves`. `probe`: the initial states, a row per
+    run and population, with the columns of init.json.
     """
 
     runs: pd.DataFrame
@@ -66,7 +66,7 @@ def own(results: Path) -> Results:
 
 def of_runs(table: pd.DataFrame, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(_origin(table, OWN), curves(table), probes(table), results)
+    return Results(_origin(table, OWN), curves(table, _drawn), probes(table), results)
 
 
 def reference(folder: Path) -> Results:
@@ -107,6 +107,11 @@ def _origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     """`table` with the columns `source` and `baseline`."""
     targets = table[TARGET] if TARGET in table else pd.Series("", index=table.index, dtype=str)
     return table.assign(source=source, baseline=targets.map(is_baseline).astype(bool))
+
+
+def _drawn(column: str) -> bool:
+    """Of the columns of metrics.csv, those that figures and tables need."""
+    return column.endswith("/accuracy") or column.startswith("rate/")
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:

@@ -26,8 +26,10 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
     runs = results.runs[results.runs["model"].isin(MODELS)]
     for (dataset, model), members in sweeps.sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
         chosen = sweeps.usual(members)
-        curves = results.curves[results.curves["phase"] == "task"].merge(
-            chosen[["path"]], on="path"
+        curves = (
+            results.curves[results.curves["phase"] == "task"]
+            .astype({"init": str})
+            .merge(chosen[["path"]], on="path")
         )
         curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100, 100).rename(
             columns={"epoch": "x"}

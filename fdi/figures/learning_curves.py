@@ -118,7 +118,7 @@ def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> p
 
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
     """Epochs counted from the start of the task."""
-    primed = (metrics["phase"] == "prime").groupby(metrics["path"]).transform("sum")
+    primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
     return metrics.assign(epoch=metrics["epoch"] - primed)
 
 

@@ -2,8 +2,8 @@
 user's run does besides.
 
 The run is the one of `fdi-run`, with metrics, checkpoint, status and progress, once with its output
-in a file and once on a terminal. The first epoch is not counted; an epoch lasts from the end of one
-checkpoint to the end of the next.
+in a file and once on a terminal. The first epoch is not counted; an epoch lasts from one line of
+progress to the next, and has its share of the checkpoints, which are seconds apart.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def measure(output: str) -> list[dict]:
         cell = _cell(Path(folder))
         with _watched(cell) as spans, _output(output, Path(folder)):
             fdi.run.run(cell.config, cell.directory)
-    ends = [stop for _, stop in spans["checkpoint"]]
+    ends = [stop for _, stop in spans["line"]]
     epochs = len(ends) - 1
     parts = {
         name: sum(b - a for a, b in found if ends[0] < a < ends[-1]) / epochs
@@ -53,6 +53,7 @@ def measure(output: str) -> list[dict]:
     }
     total = (ends[-1] - ends[0]) / epochs
     step, evaluation = parts.pop("step"), parts.pop("evaluation")
+    parts["progress"] += parts.pop("line")
     rest = total - step - evaluation
     found = {
         "epoch": total,
@@ -100,8 +101,9 @@ def _watched(cell: Cell) -> Iterator[Spans]:
         "data": [(Split, "batch")],
         "optimizer": [(get_class(cell.config.optimizer._target_), "step")],
         "checkpoint": [(checkpoint, "save")],
-        "metrics and status": [(Metrics, "append"), (fdi.run, "write_status")],
-        "progress": [(Reporter, "batch"), (Reporter, "row")],
+        "metrics and status": [(Metrics, "append"), (Metrics, "sync"), (fdi.run, "write_status")],
+        "progress": [(Reporter, "batch")],
+        "line": [(Reporter, "row")],
     }
     spans: Spans = {name: [] for name in parts}
     with ExitStack() as stack:
