@@ -1,0 +1,57 @@
+"""A process that has fdi and torch imported, and forks a child for each command it is asked to run.
+Orders are lines of JSON on standard input: {"argv", "folder", "cut"} answers with the pid, {"wait"}
+with the exit code of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import forgetful
+
+import fdi.cli.run
+import fdi.run
+
+
+def child(argv: list[str], folder: str, cut: dict | None) -> int:
+    os.chdir(folder)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(Path(folder).parent / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["fdi-run", *argv]
+    disk = forgetful.Disk(Path(folder), **cut) if cut else None
+    if disk:
+        fdi.run.SAVE_EVERY = 0.0
+        disk.install()
+    try:
+        fdi.cli.run.main()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 70
+    if disk:
+        disk.cut()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    if "wait" in order:
+        _, status = os.waitpid(order["wait"], 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+        continue
+    pid = os.fork()
+    if not pid:
+        os.setsid()
+        os.environ["FDI_SURVIVAL"] = order["folder"]
+        os._exit(child(order["argv"], order["folder"], order.get("cut")))
+    print(pid, flush=True)
