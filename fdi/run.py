@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from fdi import build
@@ -96,15 +95,8 @@ def check_data(config: DictConfig, directory: Path) -> None:
     them only if their files are not those that it saw.
     """
     if not unchanged(config.dataset, directory):
-        given = OmegaConf.to_yaml(
-            OmegaConf.create({"dataset": config.dataset, "seed": config.seed})
-        )
-        refuse_other_data(directory, config.dataset, _checksum(given, stamp(config.dataset)))
-
-
-@cache
-def _checksum(given: str, stamp: str | None) -> str:
-    return build.dataset(OmegaConf.create(given)).checksum
+        checksum = build.dataset(config).checksum
+        refuse_other_data(directory, config.dataset, checksum)
 
 
 def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
