@@ -104,7 +104,7 @@ def engine(config: DictConfig) -> Engine:
     if name == "reference":
         return ReferenceEngine()
     if name == "cuda":
-        return CudaEngine()
+        return CudaEngine(config.engine.memory)
     from fdi.snn.engine.cpu.engine import CpuEngine  # Numba: only where it is used
 
     windows = "auto" if config.engine.checkpoint == "auto" else 1

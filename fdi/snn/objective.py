@@ -80,8 +80,15 @@ class Objective:
     def regularizer(self, counts: dict[str, Tensor]) -> Tensor:
         """Sum of the bounds over hidden populations, of each sample, [B]."""
         bounds = [bound for bound in (self.upper, self.lower) if bound is not None]
+        alike: dict[torch.Size, list[Tensor]] = {}  # of one shape: computed at once
+        for n in counts.values():
+            alike.setdefault(n.shape, []).append(n)
         first = next(iter(counts.values()))
         return sum(
-            (bound.per_sample(n) for bound in bounds for n in counts.values()),
+            (
+                bound.per_sample(torch.cat(group)).view(len(group), -1).sum(0)
+                for bound in bounds
+                for group in alike.values()
+            ),
             torch.zeros_like(first.flatten(1)[:, 0]),
         )

@@ -33,19 +33,33 @@ class SMORMS3(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._update(p, p.grad, group["lr"], group["eps"])
+            given = [p for p in group["params"] if p.grad is not None]
+            if given:
+                self._update(given, group["lr"], group["eps"])
         return loss
 
-    def _update(self, p: Tensor, grad: Tensor, lr: float, eps: float) -> None:
-        state = self.state[p]
-        if not state:
-            state.update(mem=torch.ones_like(p), g=torch.zeros_like(p), g2=torch.zeros_like(p))
-        mem, g, g2 = state["mem"], state["g"], state["g2"]
-        r = (mem + 1).reciprocal_()
-        g.lerp_(grad, r)
-        g2.lerp_(grad.square(), r)
-        ratio = g.square().div_(g2 + eps)
-        mem.mul_(1 - ratio).add_(1)
-        p.sub_(ratio.clamp_(max=lr).mul_(grad).div_(g2.sqrt().add_(eps)))
+    def _update(self, params: list[Tensor], lr: float, eps: float) -> None:
+        """All weights at once, so that a GPU has few kernels to launch."""
+        for p in params:
+            if not self.state[p]:
+                self.state[p].update(
+                    mem=torch.ones_like(p), g=torch.zeros_like(p), g2=torch.zeros_like(p)
+                )
+        mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
+        grads = [p.grad for p in params]
+        r = torch._foreach_add(mem, 1)
+        torch._foreach_reciprocal_(r)
+        torch._foreach_lerp_(g, grads, r)
+        torch._foreach_lerp_(g2, torch._foreach_mul(grads, grads), r)
+        ratio = torch._foreach_mul(g, g)
+        torch._foreach_div_(ratio, torch._foreach_add(g2, eps))
+        kept = torch._foreach_neg(ratio)
+        torch._foreach_add_(kept, 1)
+        torch._foreach_mul_(mem, kept)
+        torch._foreach_add_(mem, 1)
+        torch._foreach_clamp_max_(ratio, lr)
+        torch._foreach_mul_(ratio, grads)
+        root = torch._foreach_sqrt(g2)
+        torch._foreach_add_(root, eps)
+        torch._foreach_div_(ratio, root)
+        torch._foreach_sub_(params, ratio)

@@ -206,9 +206,9 @@ def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple
     regularizer = objective.regularizer(activity.counts)
     correct = objective.logits(activity.readout).argmax(1) == targets
     counts = {name: n.detach().sum(0) for name, n in activity.counts.items()}
-    sums = [x.detach().double().sum()[None] for x in (task, regularizer, correct)]
-    told = torch.cat([*sums, *(n.double().flatten() for n in counts.values())]).cpu()  # one wait
-    named = told[3:].to(activity.readout.dtype).split([n.numel() for n in counts.values()])
+    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer, correct)]
+    told = torch.cat([*sums, *(n.flatten() for n in counts.values())]).cpu()  # one wait
+    named = told[3:].split([n.numel() for n in counts.values()])
     outcome = Outcome(
         samples=len(targets),
         task=float(told[0]),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -78,10 +77,11 @@ class Pretend(TorchDispatchMode):
         return compute(func, args, kwargs or {})
 
 
-@cache
 def device() -> torch.device:
-    _setup_privateuseone_for_python_backend(DEVICE)
     return torch.device(DEVICE, 0)
+
+
+_setup_privateuseone_for_python_backend(DEVICE)  # before autograd counts the devices
 
 
 def compute(func, args, kwargs):

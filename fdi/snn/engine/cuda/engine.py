@@ -1,10 +1,13 @@
-"""The engine for a GPU: layer by layer, the products of all steps of a trial at once; it was never
-run on CUDA hardware, only on a CPU.
+"""The engine for a GPU: layer by layer, the products of all steps of a trial at once, and the scan
+over time in a kernel where there is one. It has never run on CUDA hardware.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 import torch
@@ -13,39 +16,51 @@ from torch import Tensor
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons
-from fdi.snn.engine.cuda.layer import (
-    adjoint,
-    arrived_gradient,
-    drive,
-    integrate,
-    integrate_gradient,
-    scan,
-)
+from fdi.snn.engine.cuda import fused
+from fdi.snn.engine.cuda import layer as plain
+from fdi.snn.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
+from fdi.snn.engine.cuda.memory import need, part
 from fdi.snn.engine.cuda.product import pool, source_gradient, unpool, weight_gradient
 from fdi.snn.engine.cuda.signal import signal
 from fdi.snn.engine.exact import exact
 from fdi.snn.engine.reference import ReferenceEngine, score
 from fdi.snn.network import INPUT, Network
-from fdi.snn.neuron import Neuron
+from fdi.snn.neuron import SLOPES, Neuron
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
-_COMPUTES = Computes("cuda", kinds=(Neuron,), resets=("zero",), surrogates=("superspike",))
+_COMPUTES = Computes("cuda", kinds=(Neuron,), resets=("zero", "subtract"), surrogates=tuple(SLOPES))
 
 
 class CudaEngine:
-    """Plain torch with a backward pass by hand, on the device and in the precision of the
-    weights.
+    """A backward pass by hand, on the device and in the precision of the weights.
+
+    `memory`: GiB of a training step, None for no limit; a batch that needs more is computed in
+    parts, whose gradients are added in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: float | None = None) -> None:
         exact()
+        self.memory = memory
 
     def check(self, network: Network) -> None:
         """ValueError, one line, if the engine does not compute this network."""
         check_neurons(network, _COMPUTES)
+
+    def plan(self, network: Network, steps: int, batch: int) -> list[str]:
+        """How a training step is computed, in lines: its memory, and layers without a kernel.
+        ValueError if a sample does not fit.
+        """
+        size = self._part(network, steps, batch)
+        gib = need(network, steps) * size / 2**30
+        lines = [f"{gib:.3g} GiB by count, in {math.ceil(batch / size)} parts of {size} samples"]
+        for layer in network.layers:
+            links = _recurrent(network, layer)
+            if why := fused.refusal(layer, links, network.projections[0].weight):
+                lines.append(f"{' and '.join(p.name for p in layer)} in plain torch: {why}")
+        return lines
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Readout and spike counts; anything to `record` is left to the reference engine, which
@@ -53,6 +68,7 @@ class CudaEngine:
         """
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
+        self.check(network)
         check_input(network, inputs)
         return forward(network, inputs).activity
 
@@ -60,28 +76,57 @@ class CudaEngine:
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
+        self.check(network)
         check_input(network, inputs)
         check_labels(network, inputs, labels)
-        return score(forward(network, inputs).activity, labels, objective)[1]
+        return reduce(
+            add,
+            (
+                score(forward(network, inputs[part]).activity, labels[part], objective)[1]
+                for part in self._parts(network, inputs)
+            ),
+        )
 
     def step(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
+        self.check(network)
         check_input(network, inputs)
         check_labels(network, inputs, labels)
         network.zero_grad(set_to_none=True)
-        trial = forward(network, inputs, keep=True)
-        leaves = [
-            x.requires_grad_() for x in (trial.activity.readout, *trial.activity.counts.values())
-        ]
-        loss, outcome = score(trial.activity, labels, objective)
-        d_readout, *d_counts = torch.autograd.grad(loss, leaves, materialize_grads=True)
-        if inputs.steps > 2:  # else nothing that a weight delivers reaches the readout
-            backward(network, trial, d_readout, dict(zip(trial.activity.counts, d_counts)))
+        outcome = reduce(
+            add,
+            (
+                _step(network, inputs[part], labels[part], objective, len(labels))
+                for part in self._parts(network, inputs)
+            ),
+        )
         for weight in network.parameters():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
         return outcome
+
+    def _part(self, network: Network, steps: int, batch: int) -> int:
+        return batch if self.memory is None else part(network, steps, batch, self.memory)
+
+    def _parts(self, network: Network, inputs: Input) -> list[slice]:
+        size = self._part(network, inputs.steps, len(inputs))
+        return [slice(i, i + size) for i in range(0, len(inputs), size)]
+
+
+def _step(
+    network: Network, inputs: Input, labels: np.ndarray, objective: Objective, batch: int
+) -> Outcome:
+    """Adds the gradients of a part of a batch of `batch` samples."""
+    trial = forward(network, inputs, keep=True)
+    leaves = [x.requires_grad_() for x in (trial.activity.readout, *trial.activity.counts.values())]
+    loss, outcome = score(trial.activity, labels, objective)
+    if len(labels) < batch:
+        loss = loss * (len(labels) / batch)
+    d_readout, *d_counts = torch.autograd.grad(loss, leaves, materialize_grads=True)
+    if inputs.steps > 2:  # else nothing that a weight delivers reaches the readout
+        backward(network, trial, d_readout, dict(zip(trial.activity.counts, d_counts)))
+    return outcome
 
 
 @dataclass
@@ -89,8 +134,8 @@ class Trial:
     """What the backward pass needs, by population name.
 
     `seen`: what feed-forward targets see of a source, [T - 2, B, *pooled shape], or [1, B, *shape]
-    of a constant input.
-    `spikes` [T, B, *shape]: truth values. `potentials` [T + 1, B, *shape], if they are kept.
+    of a constant input. `spikes` [T, B, *shape]: truth values. `potentials`: of fused.py or of
+    layer.py, whichever computed the layer.
     """
 
     seen: dict[str, Tensor]
@@ -101,17 +146,14 @@ class Trial:
 
 @torch.no_grad()
 def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
-    """All layers from the input up; `keep` the potentials for the backward pass."""
-    check_neurons(network, _COMPUTES)
+    """All layers from the input up; `keep` the traces for the backward pass."""
     x, steps, batch = signal(network, inputs), inputs.steps, len(inputs)
     like = network.projections[0].weight
-    seen, spikes, potentials = (
-        {INPUT: x[: max(0, steps - 2)]},
-        {},
-        {},
-    )  # what is emitted in the last two steps reaches no readout
+    seen = {INPUT: x[: max(0, steps - 2)]}  # what comes later reaches no readout
+    del x
+    spikes, potentials, counts = {}, {}, {}
 
-    def driven(population: Population) -> Tensor:
+    def arriving(population: Population) -> list[Tensor | None]:
         arrived: list[Tensor | None] = [None] * len(population.neuron.tau_syn)
         for projection in network.afferents(population.name) if steps > 2 else ():
             if not projection.recurrent:
@@ -121,56 +163,87 @@ def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
                 )
                 before = arrived[projection.channel]
                 arrived[projection.channel] = delivered if before is None else before + delivered
-        return drive(population, network.dt, steps, arrived, batch, like)
+        return arrived
 
     for layer in network.layers:
-        u = {p.name: driven(p) for p in layer}
-        spikes |= scan(layer, _recurrent(network, layer), network.dt, u)
+        links, arrived = _recurrent(network, layer), {p.name: arriving(p) for p in layer}
+        given = (layer, links, network.dt, steps, batch, arrived, like)
+        if fused.refusal(layer, links, like):
+            u, s, n = plain.forward(*given)
+        else:
+            u, s, n = fused.forward(*given, keep)
+        del given, arrived
+        counts |= n
         if steps > 2:
-            seen |= {p.name: pool(p, spikes[p.name][:-2], like.dtype) for p in layer}
-        potentials |= u if keep else {}
-    readout = integrate(network.readout, network.dt, driven(network.readout))
-    counts = {name: s.sum(0, dtype=like.dtype) for name, s in spikes.items()}
-    return Trial(seen, spikes, potentials, Activity(readout, counts))
+            seen |= {p.name: pool(p, s[p.name][:-2], like.dtype) for p in layer}
+        if keep:
+            potentials |= u
+            spikes |= s
+        else:
+            seen = {name: x for name, x in seen.items() if _is_heard(network, layer, name)}
+        del u, s
+    top, dt = network.readout, network.dt
+    u = integrate(top, dt, drive(top, dt, steps, arriving(top), batch, like))
+    return Trial(seen, spikes, potentials, Activity(u, counts))
 
 
 @torch.no_grad()
 def backward(
     network: Network, trial: Trial, d_readout: Tensor, d_counts: dict[str, Tensor]
 ) -> None:
-    """Sets the gradient of every weight; the potentials of the trial are used up."""
+    """Adds to the gradient of every weight; the traces of a layer go when its adjoint is done."""
     d_seen: dict[str, Tensor] = {}
+    like = network.projections[0].weight
 
-    def collect(population: Population, d_drive: Tensor) -> None:
-        d_arrived: dict[int, Tensor] = {}
+    def collect(population: Population, d_arrived: list[Tensor]) -> None:
         for projection in network.afferents(population.name):
-            c, name = projection.channel, projection.source
-            if c not in d_arrived:
-                d_arrived[c] = arrived_gradient(population, network.dt, c, d_drive)
-            d, source = (
-                d_arrived[c],
-                trial.spikes[name][:-2] if projection.recurrent else trial.seen[name],
-            )
+            d, name = d_arrived[projection.channel], projection.source
+            source = trial.spikes[name][:-2] if projection.recurrent else trial.seen[name]
             flat = (d if len(source) == len(d) else d.sum(0, keepdim=True)).flatten(0, 1)
-            projection.weight.grad = weight_gradient(
-                projection, source.flatten(0, 1).to(d.dtype), flat
+            g = weight_gradient(projection, source.flatten(0, 1).to(d.dtype), flat)
+            projection.weight.grad = (
+                g if projection.weight.grad is None else projection.weight.grad.add_(g)
             )
             if not projection.recurrent and name != INPUT:
                 x = source_gradient(projection, source.shape[2:], flat).view(source.shape)
                 d_seen[name] = d_seen[name].add_(x) if name in d_seen else x
 
-    collect(network.readout, integrate_gradient(network.readout, network.dt, d_readout))
+    d_drive = integrate_gradient(network.readout, network.dt, d_readout)
+    collect(network.readout, [arrived_gradient(network.readout, network.dt, 0, d_drive)])
+    del d_drive
     for layer in reversed(network.layers):
-        g = {p.name: torch.zeros_like(trial.potentials[p.name]) for p in layer}
-        for p in layer:
-            g[p.name][:-1] += d_counts[p.name]
-            if p.name in d_seen:
-                g[p.name][:-3] += unpool(p, trial.spikes[p.name][:-2], d_seen.pop(p.name))
-        d_drive = adjoint(
-            layer, _recurrent(network, layer), network.dt, trial.potentials, trial.spikes, g
+        links, names = _recurrent(network, layer), [p.name for p in layer]
+        heard = {
+            p.name: unpool(p, trial.spikes[p.name][:-2], d_seen.pop(p.name))
+            for p in layer
+            if p.name in d_seen
+        }
+        u = {name: trial.potentials.pop(name) for name in names if name in trial.potentials}
+        s, counts = {n: trial.spikes[n] for n in names}, {n: d_counts[n] for n in names}
+        constant = all(
+            link.recurrent or (link.source == INPUT and len(trial.seen[INPUT]) == 1)
+            for p in layer
+            for link in network.afferents(p.name)
         )
+        given = (layer, links, network.dt, u)
+        if fused.refusal(layer, links, like):
+            d_arrived = plain.backward(*given, s, counts, heard, constant)
+        else:
+            d_arrived = fused.backward(*given, counts, heard, constant)
+        del given
+        del u, s, heard
         for p in layer:
-            collect(p, d_drive[p.name])
+            collect(p, d_arrived.pop(p.name))
+        for name in names:
+            del trial.spikes[name]
+            trial.seen.pop(name, None)
+
+
+def _is_heard(network: Network, layer: tuple[Population, ...], name: str) -> bool:
+    """Whether a layer above `layer` hears the source."""
+    above = network.layers[network.layers.index(layer) + 1 :]
+    targets = {network.readout.name, *(p.name for each in above for p in each)}
+    return any(link.source == name and link.target in targets for link in network.projections)
 
 
 def _recurrent(network: Network, layer: tuple[Population, ...]) -> list[Projection]:

@@ -1,12 +1,13 @@
-"""The equations of one layer over a whole trial, forward and adjoint (the reset is detached).
+"""The equations of one layer over a whole trial in plain torch, forward and adjoint (the reset is
+detached); for layers that no kernel of fused.py computes, and for readouts.
 
 Input X_c[s] reaches the potential through a fixed filter in time, which is one matrix product for
 all steps s and t:
 
     D[t] = sum_c sum_s A_c[t, s] X_c[s],
     A_c[t, s] = (1 - beta_m) sign_c beta_s,c^(t - s - 2) for s <= t - 2
-    U[t+1] = (beta_m U[t] + D[t]) (1 - S[t])
-    gU[t] = gS[t] / (beta |U[t] - theta| + 1)^2 + beta_m gD[t],        gD[t] = (1 - S[t]) gU[t+1]
+    U[t+1] = (beta_m U[t] + D[t]) (1 - S[t]),   or beta_m (U[t] - theta S[t]) + D[t]
+    gU[t] = gS[t] dS/dU[t] + beta_m gD[t],   gD[t] = (1 - S[t]) gU[t+1],   or gU[t+1]
     gX_c[s] = sum_t A_c[t, s] gD[t]
 
 so only the reset is left to a loop over time, and the currents of recurrent projections. What
@@ -15,12 +16,14 @@ arrives in the last two steps has no effect.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from fdi.snn.engine.cuda.product import source_gradient
+from fdi.snn.neuron import SLOPES
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
@@ -31,11 +34,12 @@ def filters(population: Population, dt: float) -> list[tuple[float, float]]:
     return [(beta, (1 - beta_m) * sign) for beta, sign in zip(betas, population.neuron.signs)]
 
 
-def powers(beta: float, delay: int, steps: int, like: Tensor) -> Tensor:
+@lru_cache(maxsize=16)
+def powers(beta: float, delay: int, steps: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """beta^(t - s - delay) for s <= t - delay, else 0, [T, T - delay]."""
-    t = torch.arange(steps, device=like.device, dtype=torch.float64)
+    t = torch.arange(steps, dtype=torch.float64)
     lag = t[:, None] - t[: steps - delay] - delay
-    return (beta ** lag.clamp(min=0)).tril(-delay).to(like.dtype)
+    return (beta ** lag.clamp(min=0)).tril(-delay).to(device, dtype)
 
 
 def drive(
@@ -53,7 +57,7 @@ def drive(
     u[0] = population.neuron.u_init
     for x, (beta, gain) in zip(arrived, filters(population, dt)):
         if x is not None:
-            a = powers(beta, 2, steps, like)
+            a = powers(beta, 2, steps, like.dtype, like.device)
             u[1:].view(steps, -1).addmm_(
                 a if len(x) == steps - 2 else a.sum(1, keepdim=True), x.flatten(1), alpha=gain
             )
@@ -63,7 +67,7 @@ def drive(
 def arrived_gradient(population: Population, dt: float, channel: int, d_TBN: Tensor) -> Tensor:
     """gX_c [T - 2, B, *shape] for gD [T, B, *shape]."""
     beta, gain = filters(population, dt)[channel]
-    x = powers(beta, 2, len(d_TBN), d_TBN).T @ d_TBN.flatten(1)
+    x = powers(beta, 2, len(d_TBN), d_TBN.dtype, d_TBN.device).T @ d_TBN.flatten(1)
     return x.mul_(gain).view(-1, *d_TBN.shape[1:])
 
 
@@ -71,13 +75,15 @@ def integrate(readout: Population, dt: float, u: Tensor) -> Tensor:
     """U[t+1] of a population without reset, [T, B, *shape], for what `drive` returns."""
     beta_m, _ = readout.neuron.decays(dt)
     u[1] += beta_m * u[0]
-    return (powers(beta_m, 0, len(u) - 1, u) @ u[1:].flatten(1)).view_as(u[1:])
+    return (powers(beta_m, 0, len(u) - 1, u.dtype, u.device) @ u[1:].flatten(1)).view_as(u[1:])
 
 
 def integrate_gradient(readout: Population, dt: float, d_TBN: Tensor) -> Tensor:
     """gD of a population without reset for the gradient of its potential after each step."""
     beta_m, _ = readout.neuron.decays(dt)
-    return (powers(beta_m, 0, len(d_TBN), d_TBN).T @ d_TBN.flatten(1)).view_as(d_TBN)
+    return (powers(beta_m, 0, len(d_TBN), d_TBN.dtype, d_TBN.device).T @ d_TBN.flatten(1)).view_as(
+        d_TBN
+    )
 
 
 def by_channel(links: list[Projection]) -> list[tuple[tuple[str, int], list[Projection]]]:
@@ -87,6 +93,51 @@ def by_channel(links: list[Projection]) -> list[tuple[tuple[str, int], list[Proj
         return link.target, link.channel
 
     return [(k, list(group)) for k, group in groupby(sorted(links, key=key), key)]
+
+
+def forward(
+    layer: tuple[Population, ...],
+    links: list[Projection],
+    dt: float,
+    steps: int,
+    batch: int,
+    arrived: dict[str, list[Tensor | None]],
+    like: Tensor,
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """(potentials [T + 1, B, *shape], spikes [T, B, *shape], counts [B, *shape]) of each
+    population, for what arrives from below.
+    """
+    u = {p.name: drive(p, dt, steps, arrived[p.name], batch, like) for p in layer}
+    spikes = scan(layer, links, dt, u)
+    return u, spikes, {name: s.sum(0, dtype=like.dtype) for name, s in spikes.items()}
+
+
+def backward(
+    layer: tuple[Population, ...],
+    links: list[Projection],
+    dt: float,
+    u: dict[str, Tensor],
+    spikes: dict[str, Tensor],
+    d_counts: dict[str, Tensor],
+    d_seen: dict[str, Tensor],
+    constant: bool,
+) -> dict[str, list[Tensor]]:
+    """gX_c [T - 2, B, *shape], or with `constant` and without `links` their sums over time
+    [1, B, *shape], of each population; `u` is used up.
+    """
+    g = {}
+    for p in layer:
+        g[p.name] = torch.zeros_like(u[p.name])
+        g[p.name][:-1] += d_counts[p.name]
+        if p.name in d_seen:
+            g[p.name][:-3] += d_seen[p.name]
+    d_drive = adjoint(layer, links, dt, u, spikes, g)
+    found = {}
+    for p in layer:
+        d = d_drive.pop(p.name)
+        each = [arrived_gradient(p, dt, c, d) for c in range(len(p.neuron.tau_syn))]
+        found[p.name] = [x.sum(0, keepdim=True) for x in each] if constant and not links else each
+    return found
 
 
 def scan(
@@ -106,10 +157,14 @@ def scan(
                 current += link(spikes[link.source][t - 2].to(current.dtype))
             u[target][t + 1].add_(current, alpha=gain)
         for name, p in populations.items():
+            beta_m, _ = p.neuron.decays(dt)
             torch.gt(u[name][t], p.neuron.theta, out=spikes[name][t])
-            u[name][t + 1].add_(u[name][t], alpha=p.neuron.decays(dt)[0]).masked_fill_(
-                spikes[name][t], 0
-            )
+            u[name][t + 1].add_(u[name][t], alpha=beta_m)
+            if p.neuron.reset == "zero":
+                u[name][t + 1].masked_fill_(spikes[name][t], 0)
+            else:
+                down = spikes[name][t].to(u[name].dtype)
+                u[name][t + 1].sub_(down, alpha=beta_m * p.neuron.theta)
     return spikes
 
 
@@ -127,11 +182,15 @@ def adjoint(
     the surrogate derivative.
     """
     populations = {p.name: p for p in layer}
-    alive = {p.name: spikes[p.name].logical_not().to(u[p.name].dtype) for p in layer}
+    alive = {}
     for name, p in populations.items():
-        g[name] *= (
-            u[name].sub_(p.neuron.theta).abs_().mul_(p.neuron.beta).add_(1).square_().reciprocal_()
+        alive[name] = (
+            spikes[name].logical_not().to(u[name].dtype)
+            if p.neuron.reset == "zero"
+            else torch.ones_like(u[name][1:])
         )
+        u[name].copy_(SLOPES[p.neuron.surrogate].of(u[name].sub_(p.neuron.theta), p.neuron.beta))
+        g[name] *= u[name]
     channels = [(key, group, torch.zeros_like(g[key[0]][0])) for key, group in by_channel(links)]
     steps = len(alive[layer[0].name])
     for t in range(steps - 1, 0, -1):

@@ -1,0 +1,47 @@
+"""How much memory of a GPU a training step needs, by count, and in how many parts of the batch it
+fits.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fdi.snn.network import Network
+from fdi.snn.population import Population
+
+_WORK, _BELOW = 8, 3
+"""Tensors of the size of a layer, and of what is below it, that its adjoint holds at a time at
+most, potentials and spikes aside.
+"""
+
+
+def need(network: Network, steps: int) -> int:
+    """Bytes for one sample: traces of all layers, and what the adjoint of the widest one works
+    with.
+    """
+    size = network.projections[0].weight.element_size()
+    shown = {p.name: math.prod(p.pooled_shape) for p in network.hidden}
+    shown["input"] = math.prod(network.input_shape)
+
+    def work(layer: tuple[Population, ...]) -> int:
+        own = sum(p.units * len(p.neuron.tau_syn) for p in layer)
+        sources = {a.source for p in layer for a in network.afferents(p.name) if not a.recurrent}
+        return size * (_WORK * own + _BELOW * sum(shown[name] for name in sources))
+
+    kept = sum(p.units * (size + 1) + shown[p.name] for p in network.hidden)
+    widest = max(work(layer) for layer in [*network.layers, (network.readout,)])
+    return steps * (kept + size * shown["input"] + widest)
+
+
+def part(network: Network, steps: int, batch: int, memory: float) -> int:
+    """Samples of a part of the batch, the parts being nearly equal; ValueError if a sample needs
+    more than `memory` GiB.
+    """
+    one = need(network, steps) / 2**30
+    if one > memory:
+        raise ValueError(
+            f"a sample of {steps} steps needs {one:.3g} GiB in this network, more than "
+            f"engine.memory = {memory:g} GiB; raise engine.memory, or shorten the trial"
+        )
+    parts = math.ceil(batch / math.floor(memory / one))
+    return math.ceil(batch / parts)
