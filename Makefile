@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow run figures report docs bench clean
+.PHONY: help install lint test test-slow run figures report docs bench gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ docs: $(INSTALLED_DEV) ## build the documentation in site/
 
 bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py
+
+gpu-check: $(INSTALLED_DEV) ## on a machine with a GPU: check the kernels, time them, write gpu-check.md
+	$(BIN)/python scripts/compile_kernels.py
+	$(BIN)/python scripts/gpu_check.py
 
 clean: ## remove what was built; .venv, data and results stay
 	rm -rf build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

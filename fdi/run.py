@@ -22,6 +22,7 @@ from fdi.init.probe import probe
 from fdi.layout import CHECKPOINT, LOG, METRICS, PROBE, RESERVE, RESULT, STATUS
 from fdi.seeding import stream
 from fdi.snn.engine import Engine
+from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
@@ -82,10 +83,15 @@ def run(config: DictConfig, directory: Path, overrides: Sequence[str] = ()) -> d
             raise
         except Exception as error:
             release()
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                error = MemoryError(
+                    f"device {config.device} is out of memory; lower engine.memory = "
+                    f"{config.engine.memory:g} (GiB of a training step) or trainer.batch_size"
+                )
             with suppress(OSError):  # its folder is gone: only the caller can tell
                 (directory / LOG).write_text(traceback.format_exc())
                 _mark(directory, "failed", error=f"{type(error).__name__}: {error}")
-            raise
+            raise error from None
         _mark(directory, "done" if result else "probed")
         return result
 
@@ -116,6 +122,9 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
     )
     context.engine.check(network)
     _say(context, f"engine {config.engine.name}, device {config.device}")
+    if isinstance(context.engine, CudaEngine):
+        for line in context.engine.plan(network, data.steps, config.trainer.batch_size):
+            _say(context, line)
     progress = _resume(context)
     write_record(
         directory,

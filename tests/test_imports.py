@@ -41,6 +41,7 @@ ALLOWED = {
     "analysis": {"checks", "config", "layout", "track"},
     "figures": {"analysis", "checks"},
     "cli": {
+        "devices",
         "analysis",
         "checks",
         "conf",

@@ -12,8 +12,9 @@ from hydra import initialize_config_module
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
+from fdi import devices
 from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
 
@@ -27,6 +28,10 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_sweep(arguments)
+        found = _shared_gpus(cells, config.hydra.launcher)
+        if found and config.hydra.launcher.n_jobs < 0:
+            with read_write(config):
+                config.hydra.launcher.n_jobs = found
         context = HydraContext(composer(arguments), Callbacks(config))
         try:
             launcher = Plugins.instance().instantiate_launcher(
@@ -37,7 +42,7 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
                 f"{error}; install what the head of conf/hydra/launcher says, as in pip install "
                 f"'fdi-snn[ray]'"
             ) from None
-        given = [_with_threads(cell, config.hydra.launcher) for cell in cells]
+        given = [_overrides(cell, i, config.hydra.launcher, found) for i, cell in enumerate(cells)]
         size = (
             config.hydra.sweeper.get("max_batch_size")
             or _at_once(config.hydra.launcher)
@@ -48,16 +53,18 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
                 _ = job.return_value  # raises what went wrong
 
 
-def _with_threads(cell: Cell, launcher: DictConfig) -> list[str]:
-    """The overrides of a cell, with its share of the cores unless its number of threads is
-    given.
+def _overrides(cell: Cell, i: int, launcher: DictConfig, gpus: int) -> list[str]:
+    """The overrides of a cell, the i-th: with its share of the cores unless its number of threads
+    is given, its GPU where several cells share the machine, and the device that auto became here.
     """
-    threads = _threads(launcher)
-    return (
-        [*cell.overrides]
-        if threads is None or cell.values["threads"] is not None
-        else [*cell.overrides, f"threads={threads}"]
-    )
+    overrides, device, threads = [*cell.overrides], cell.values["device"], _threads(launcher)
+    if threads is not None and cell.values["threads"] is None:
+        overrides.append(f"threads={threads}")
+    if device == "cuda" and gpus:
+        overrides.append(f"device=cuda:{i % gpus}")
+    elif "device=auto" in overrides:
+        overrides.append(f"device={device}")
+    return overrides
 
 
 def _threads(launcher: DictConfig) -> int | None:
@@ -67,6 +74,13 @@ def _threads(launcher: DictConfig) -> int | None:
     if "ray" in launcher:
         return max(1, int(launcher.ray.remote.get("num_cpus", 1)))
     return launcher.get("cpus_per_task")
+
+
+def _shared_gpus(cells: list[Cell], launcher: DictConfig) -> int:
+    """GPUs that the cells beside each other on this machine take in turn; 0 if they need none."""
+    if "n_jobs" not in launcher or not any(cell.values["device"] == "cuda" for cell in cells):
+        return 0
+    return devices.gpus()
 
 
 def _at_once(launcher: DictConfig) -> int | None:

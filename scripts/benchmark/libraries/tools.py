@@ -14,8 +14,10 @@ from benchmark.workloads import Step, network
 def torch_step(
     model: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor, labels: np.ndarray
 ) -> Step:
-    """`forward`: [T, B, *shape] -> readout [T, B, classes]."""
-    optimizer, targets = torch.optim.Adam(model.parameters(), 1e-4), torch.from_numpy(labels)
+    """`forward`: [T, B, *shape] -> readout [T, B, classes]; on torch's default device."""
+    device = torch.get_default_device()
+    model, x, targets = model.to(device), x.to(device), torch.from_numpy(labels).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
 
     def step() -> float:
         optimizer.zero_grad()

@@ -142,3 +142,19 @@ def test_the_pretended_gpu_refuses_what_a_gpu_refuses():
             x.numpy()
         assert (x + torch.tensor(1.0)).sum().item() == 6
         assert x[torch.tensor([0, 2])].cpu().tolist() == [1, 1]
+
+
+def test_a_gpu_without_room_is_one_line(start, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\n...")
+
+    monkeypatch.setattr("fdi.snn.engine.cuda.engine._step", full)
+    with pytest.raises(MemoryError, match=r"device cuda is out of memory; lower engine\.memory"):
+        start("pretended", "dense", "events", "probe=none")
+
+
+def test_what_a_step_needs_is_said_before_training(start, capsys):
+    start("pretended", "conv_recurrent", "events", "engine.memory=0.00015")
+    told = capsys.readouterr().out
+    assert "GiB by count, in 3 parts of 2 samples" in told
+    assert "h1 in plain torch: its recurrent projections are convolutions" in told
