@@ -107,16 +107,18 @@ class Composer:
 def composer(arguments: Namespace) -> Composer:
     """For the parsed command line `arguments`; needs an initialized Hydra."""
     folder = arguments.config_dir
-    searchpath = [_searchpath(Path(folder).absolute())] if folder else []
+    folders = (searchpath(Path(folder)),) if folder else ()
     loader = GlobalHydra.instance().config_loader()
-    return Composer(loader, arguments.config_name or CONFIG_NAME, tuple(searchpath))
+    return Composer(loader, arguments.config_name or CONFIG_NAME, folders)
 
 
-def _searchpath(folder: Path) -> str:
+def searchpath(folder: Path) -> str:
     """The override that adds `folder`, in quotes, whatever its name has in it; of backslashes only
     those before a quote count.
     """
-    escaped = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], str(folder)).replace("'", r"\'")
+    escaped = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], str(folder.absolute())).replace(
+        "'", r"\'"
+    )
     return f"hydra.searchpath=['file://{escaped}']"
 
 

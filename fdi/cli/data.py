@@ -72,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=SOURCES,
     )
     show = add(
-        "show", "draw a few samples, the mean rate nu and the histogram of rates", choices=SOURCES
+        "show", "draw a few samples, the mean rate nu and the histogram of rates", nargs=None
     )
+    show.add_argument("--config-dir", type=Path, help="folder with dataset/NAME.yaml of yours")
     show.epilog = "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500."
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
@@ -134,43 +135,49 @@ def _check(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from fdi.data.picture import draw
 
-    dataset = build(arguments.name, arguments.overrides, _root(arguments))
+    dataset = build(arguments.name, arguments.overrides, _root(arguments), arguments.config_dir)
     path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
     draw(dataset, path)
     print(f"{_title(dataset)}\n{path}")
     return 0
 
 
-def build(name: str, overrides: list[str], root: Path) -> Dataset:
+def build(name: str, overrides: list[str], root: Path, folder: Path | None = None) -> Dataset:
     """The data set `name` with the settings of its yaml, `overrides` ("key=value") and, unless they
-    set it, `root`.
+    set it, `root`; also of a `folder` with dataset/`name`.yaml and the module of its `_target_` in
+    it or beside it.
 
     Raises ValueError, in one line, for a setting that does not exist or has the wrong type.
     """
     from hydra import compose, initialize_config_module
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, MissingConfigException
     from omegaconf import OmegaConf
 
-    from fdi.checks import complaints
+    from fdi.checks import choose, complaints
+    from fdi.cli.compose import searchpath
     from fdi.targets import resolve
 
     try:
         with initialize_config_module("fdi.conf", version_base="1.3"):
             config = compose(
                 overrides=[
+                    *([searchpath(folder)] if folder else []),
                     f"+dataset={name}",
                     "+paths=default",
                     *(f"++dataset.{override}" for override in overrides),
                 ]
             ).dataset
     except HydraException as error:
+        if isinstance(error, MissingConfigException):
+            raise DataError(f"no data set {name}; {choose(name, SOURCES)}") from None
         raise DataError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
     if "root" in config and not any(override.startswith("root=") for override in overrides):
         config.root = str(root)
     settings = OmegaConf.to_container(config, resolve=True)
-    for complaint in complaints("dataset", settings):
+    modules = [folder.absolute(), folder.absolute().parent] if folder else []
+    for complaint in complaints("dataset", settings, modules):
         raise DataError(complaint)
-    return resolve("dataset", settings.pop("_target_"), [])(**{"seed": 0, **settings})
+    return resolve("dataset", settings.pop("_target_"), modules)(**{"seed": 0, **settings})
 
 
 def _title(dataset: Dataset) -> str:
