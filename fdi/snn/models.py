@@ -46,7 +46,13 @@ def dense(
     layers = [(Population(f"h{i}", (n,), neuron),) for i, n in enumerate(sizes, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return assemble(
-        input_shape, layers, readout, dt, all_to_all, all_to_all if recurrent else None, skip
+        input_shape,
+        layers,
+        readout,
+        dt,
+        [all_to_all] * len(layers),
+        [all_to_all if recurrent else None] * len(layers),
+        skip,
     )
 
 
@@ -64,6 +70,8 @@ def conv(
     depth: Layers | None = None,
     pool: Sizes = 1,
     recurrent_kernel: Index = 0,
+    dense: Sizes | None = None,
+    dense_recurrent: bool = False,
     skip: bool = False,
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
@@ -73,7 +81,8 @@ def conv(
     (units,) is read as one channel.
 
     `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of
-    the recurrent kernels (odd; 0: none). Times in seconds.
+    the recurrent kernels (odd; 0: none). `dense`: units of fully connected layers above, each with
+    all-to-all recurrence if `dense_recurrent`; `depth` does not count them. Times in seconds.
     """
     shape = _image(input_shape)
     layers, geometry = [], []
@@ -85,11 +94,16 @@ def conv(
         layers.append((population,))
         geometry.append(kernels)
         shape = population.pooled_shape
+    above = [dense] if isinstance(dense, int) else list(dense or ())
+    if min(above, default=1) < 1:
+        raise ValueError(f"dense = {above} must be positive integers, one per layer")
+    maps = len(layers)
+    layers += [(Population(f"h{maps + i}", (n,), neuron),) for i, n in enumerate(above, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    recurrent = recurrent_convolution(recurrent_kernel) if recurrent_kernel else None
-    return assemble(
-        _image(input_shape), layers, readout, dt, convolution(geometry), recurrent, skip
-    )
+    within = [recurrent_convolution(recurrent_kernel) if recurrent_kernel else None] * maps
+    within += [all_to_all if dense_recurrent else None] * len(above)
+    below = [convolution(geometry)] * maps + [all_to_all] * len(above)
+    return assemble(_image(input_shape), layers, readout, dt, below, within, skip)
 
 
 def dale(
@@ -123,7 +137,14 @@ def dale(
     ]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return assemble(
-        input_shape, layers, readout, dt, all_to_all, all_to_all, skip, recurrent_excitation
+        input_shape,
+        layers,
+        readout,
+        dt,
+        [all_to_all] * len(layers),
+        [all_to_all] * len(layers),
+        skip,
+        recurrent_excitation,
     )
 
 
@@ -180,8 +201,8 @@ def dale_conv(
         layers,
         readout,
         dt,
-        convolution(geometry),
-        recurrent,
+        [convolution(geometry)] * len(layers),
+        [recurrent] * len(layers),
         skip,
         recurrent_excitation,
     )

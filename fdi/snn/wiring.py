@@ -20,13 +20,13 @@ def assemble(
     layers: list[tuple[Population, ...]],
     readout: Population,
     dt: float,
-    feedforward: Connect,
-    recurrent: Connect | None,
+    feedforward: list[Connect],
+    recurrent: list[Connect | None],
     skip: bool,
     recurrent_excitation: bool = True,
 ) -> Network:
-    """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself;
-    the readout to the top.
+    """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself,
+    as `feedforward` and `recurrent` say for it; the readout to the top.
 
     The first population of a layer drives the layers above; a second one inhibits its own layer.
     """
@@ -39,12 +39,12 @@ def assemble(
         law = dict(nonnegative=len(layer) > 1)
         below = [sources[i]] + ([sources[i - 1]] if skip and i >= 2 else [])
         for target in layer:
-            projections += [feedforward(source, target, i, **law) for source in below]
-            for channel, population in enumerate(layer if recurrent else ()):
+            projections += [feedforward[i](source, target, i, **law) for source in below]
+            for channel, population in enumerate(layer if recurrent[i] else ()):
                 if len(layer) == 1 or channel == 1 or recurrent_excitation:
                     source = (population.name, population.shape)
                     projections.append(
-                        recurrent(source, target, i, recurrent=True, channel=channel, **law)
+                        recurrent[i](source, target, i, recurrent=True, channel=channel, **law)
                     )
     projections.append(all_to_all(sources[-1], readout))
     return Network(input_shape, layers, readout, projections, dt)

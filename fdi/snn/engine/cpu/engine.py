@@ -12,21 +12,19 @@ import torch
 
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
-from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons
-from fdi.snn.engine.cpu.dense.chunk import add_up
-from fdi.snn.engine.cpu.dense.plan import constants
+from fdi.snn.engine.checks import check_input, check_labels
+from fdi.snn.engine.cpu.chunk import Results, run_chunk
+from fdi.snn.engine.cpu.dense.forward import Arriving
+from fdi.snn.engine.cpu.kernels.rows import add_up
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
 from fdi.snn.engine.cpu.signal import signal
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
-from fdi.snn.neuron import Neuron
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
-
-_COMPUTES = Computes("cpu", kinds=(Neuron,), resets=("zero",), surrogates=("superspike",))
 
 _CHUNKS = 8
 """A batch is cut into at least this many chunks, if it has enough samples, so that threads have
@@ -77,10 +75,10 @@ class CpuEngine:
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
         labels = np.zeros(len(inputs), dtype=np.int64)
-        *_, spikes, readout = self._run(network, inputs, labels, Objective(), readout=True)
-        counts = torch.from_numpy(spikes).split([p.units for p in network.hidden], dim=1)
+        found = self._run(network, inputs, labels, Objective(), readout=True)
+        counts = torch.from_numpy(found.counts).split([p.units for p in network.hidden], dim=1)
         named = {p.name: n.reshape(len(inputs), *p.shape) for p, n in zip(network.hidden, counts)}
-        return Activity(torch.from_numpy(readout).transpose(0, 1), named)
+        return Activity(torch.from_numpy(found.readout).transpose(0, 1), named)
 
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
@@ -100,33 +98,31 @@ class CpuEngine:
         objective: Objective,
         train: bool = False,
         readout: bool = False,
-    ):
-        """(task, regularizer, prediction, counts, readout) of each sample; with `train` also sets
-        the gradients.
-        """
+    ) -> Results:
+        """With `train` it also sets the gradients."""
         dtype = _DTYPES[network.projections[0].weight.dtype]
         memory = self._memory(network)
-        layout, program = memory.layout, memory.program
-        batch, steps, classes = len(inputs), inputs.steps, network.readout.units
+        program, batch, steps = memory.program, len(inputs), inputs.steps
         labels = np.require(labels, np.int64, ("C", "W"))
         check_input(network, inputs)
         check_labels(network, inputs, labels)
         x = signal(network, inputs, dtype, program.dense_from)
-        tables, natural = program.pack(layout, network.projections[0].weight.dtype)
-        current = program.drive(layout, x.values, tables)
+        parameters = program.parameters(network.projections[0].weight.dtype)
+        current = program.drive(x.values, parameters.tables)
+        arriving = Arriving(x.indptr, x.units, x.counts, current)
         d_current = np.zeros_like(current) if train else current[:, :0]
-        results = (
+        units = sum(p.units for p in network.hidden)
+        results = Results(
             np.empty(batch, dtype),
             np.empty(batch, dtype),
             np.empty(batch, np.int64),
-            np.empty((batch, int(layout.plan.population_at[-1])), dtype),
-            np.empty((batch, steps, classes) if readout else (0, 0, 0), dtype),
+            np.empty((batch, units), dtype),
+            np.empty((batch, steps, network.readout.units) if readout else (0, 0, 0), dtype),
         )
         loss = in_numbers(objective, network, batch, dtype)
-        chunk = min(self.chunk, max(program.together, -(-batch // _CHUNKS)))
+        chunk = min(self.chunk, max(program.block, -(-batch // _CHUNKS)))
         chunks = -(-batch // chunk)
         gradients = memory.gradients(chunks if train else 0, dtype)
-        numbers = constants(network, dtype)
         gradual = train or self.windows != 1
         span = (
             memory.span(steps, dtype, self.threads, self.windows, self.memory)
@@ -135,28 +131,26 @@ class CpuEngine:
         )
 
         def work_off(indices) -> None:
+            maps = program.maps and program.maps.plan
             with memory.work(steps, span, gradual, dtype) as work:
                 for i in indices:
-                    d_tables = gradients[i] if train else tables[:0]
+                    d_tables = gradients[i] if train else parameters.tables[:0]
                     d_tables[:] = 0
-                    program.run_chunk(
-                        i * chunk, min((i + 1) * chunk, batch), layout.plan, numbers, tables, natural,
-                        (x.indptr, x.units, x.counts, current), labels, loss, work, results, d_tables, d_current,
+                    run_chunk(
+                        i * chunk, min((i + 1) * chunk, batch), parameters, maps, arriving, labels,
+                        loss, work, results, d_tables, d_current,
                     )  # fmt: skip
 
         indices = iter(range(chunks))
         self._share([(work_off, indices)] * min(self.threads, chunks))
         if train:
-            bounds = np.linspace(0, tables.size, self.threads + 1).astype(np.int64)
+            bounds = np.linspace(0, gradients.shape[1], self.threads + 1).astype(np.int64)
             self._share([(add_up, gradients, a, b) for a, b in pairwise(bounds)])
-            if x.values.size:
-                program.drive_gradient(layout, x.values, d_current, gradients[0])
-            program.unpack(layout, gradients[0])
+            program.set_gradients(gradients[0], x.values, d_current)
         return results
 
     def _memory(self, network: Network) -> Memory:
         if network not in self._memories:
-            check_neurons(network, _COMPUTES)
             self._memories[network] = Memory(network)
         return self._memories[network]
 
@@ -166,13 +160,12 @@ class CpuEngine:
             future.result()
 
 
-def _outcome(network: Network, labels: np.ndarray, results: tuple) -> Outcome:
-    task, regularizer, prediction, spikes, _ = results
-    totals = np.split(spikes.sum(0), np.cumsum([p.units for p in network.hidden])[:-1])
+def _outcome(network: Network, labels: np.ndarray, found: Results) -> Outcome:
+    totals = np.split(found.counts.sum(0), np.cumsum([p.units for p in network.hidden])[:-1])
     return Outcome(
         samples=len(labels),
-        task=float(task.sum(dtype=np.float64)),
-        regularizer=float(regularizer.sum(dtype=np.float64)),
-        correct=int((prediction == labels).sum()),
+        task=float(found.task.sum(dtype=np.float64)),
+        regularizer=float(found.regularizer.sum(dtype=np.float64)),
+        correct=int((found.prediction == labels).sum()),
         counts={p.name: n.reshape(p.shape) for p, n in zip(network.hidden, totals)},
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.kernels.rows import jit
+from fdi.snn.engine.cpu.kernels.jit import jit
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 

@@ -11,10 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from fdi.snn.engine.cpu.conv.chunk import ConvWork
-from fdi.snn.engine.cpu.dense.work import Work
-from fdi.snn.engine.cpu.program import program
-from fdi.snn.engine.cpu.scratch import allocate, size, zeros
+from fdi.snn.engine.cpu.program import Program
+from fdi.snn.engine.cpu.scratch import Work, allocate, size, zeros
 from fdi.snn.network import Network
 
 
@@ -22,9 +20,8 @@ class Memory:
     """Memory that was touched before is faster than fresh memory, so it is handed out again."""
 
     def __init__(self, network: Network) -> None:
-        self.program = program(network)
-        self.layout = self.program.lay_out(network)
-        self._free: dict[tuple, SimpleQueue[Work | ConvWork]] = {}
+        self.program = Program(network)
+        self._free: dict[tuple, SimpleQueue[Work]] = {}
         self._gradients: dict[tuple[int, np.dtype], np.ndarray] = {}
 
     def span(
@@ -40,10 +37,9 @@ class Memory:
         """
         if windows != "auto":
             return -(-steps // windows)
-        plan = self.layout.plan
         spans = sorted({-(-steps // n) for n in range(1, steps + 1)}, reverse=True)
         gib = {
-            span: threads * size(self.program.shapes(plan, steps, span, True), dtype) / 2**30
+            span: threads * size(self.program.shapes(steps, span, True), dtype) / 2**30
             for span in spans
         }
         span = next((span for span in spans if gib[span] <= memory), None)
@@ -56,9 +52,7 @@ class Memory:
         return span
 
     @contextmanager
-    def work(
-        self, steps: int, span: int, gradients: bool, dtype: np.dtype
-    ) -> Iterator[Work | ConvWork]:
+    def work(self, steps: int, span: int, gradients: bool, dtype: np.dtype) -> Iterator[Work]:
         """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of
         `span`, with or without a backward pass.
         """
@@ -66,8 +60,10 @@ class Memory:
         try:
             work = free.get_nowait()
         except Empty:
-            shapes = self.program.shapes(self.layout.plan, steps, span, gradients)
-            work = self.program.work(span, **allocate(shapes, dtype))
+            shapes = self.program.shapes(steps, span, gradients)
+            windows = -(-steps // span) if gradients else 1
+            extents = dict(steps=steps, span=span, windows=windows, block=self.program.block)
+            work = allocate(shapes, dtype, **extents)
         try:
             yield work
         finally:
@@ -76,5 +72,7 @@ class Memory:
     def gradients(self, chunks: int, dtype: np.dtype) -> np.ndarray:
         """[chunks, size of the tables], not cleared."""
         if (chunks, dtype) not in self._gradients:
-            self._gradients = {(chunks, dtype): zeros(chunks, self.layout.table_size, dtype=dtype)}
+            self._gradients = {
+                (chunks, dtype): zeros(chunks, self.program.layout.table_size, dtype=dtype)
+            }
         return self._gradients[chunks, dtype]

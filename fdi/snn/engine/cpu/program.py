@@ -1,60 +1,76 @@
-"""The two kinds of network that the engine computes, as functions with one signature each."""
+"""A network as the engine computes it: maps from the input up to the last convolution, if it has
+any, and dense layers above them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from fdi.snn.engine.cpu.conv import chunk as conv_chunk
+import numpy as np
+import torch
+
+from fdi.snn.engine.checks import check_neurons
+from fdi.snn.engine.cpu.chunk import Parameters
 from fdi.snn.engine.cpu.conv import pack as conv_pack
 from fdi.snn.engine.cpu.conv import plan as conv_plan
-from fdi.snn.engine.cpu.dense import chunk, pack, plan, work
+from fdi.snn.engine.cpu.conv import work as conv_work
+from fdi.snn.engine.cpu.dense import pack, plan, work
+from fdi.snn.engine.cpu.neuron import COMPUTES, in_numbers, kind
 from fdi.snn.network import Network
 
+_DENSE_FROM = 0.45
+"""Share of non-zero numbers from which frames are kept dense, see signal.signal; maps: never."""
 
-@dataclass(frozen=True)
+
 class Program:
-    """`dense_from`: see signal.signal. `together`: samples that a kernel computes at a time."""
+    """Where weights, gradients and scratch memory of a network lie. Raises ValueError, one line,
+    for a network that these kernels do not compute.
+    """
 
-    lay_out: Callable
-    work: type
-    shapes: Callable
-    pack: Callable
-    unpack: Callable
-    drive: Callable
-    drive_gradient: Callable
-    run_chunk: Callable
-    dense_from: float
-    together: int
+    def __init__(self, network: Network) -> None:
+        check_neurons(network, COMPUTES)
+        first, *others = (kind(layer[0].neuron, network.dt) for layer in network.layers)
+        if any(type(a) is not type(b) for other in others for a, b in zip(first, other)):
+            raise ValueError(
+                "engine=cpu computes hidden layers of one kind of neuron, reset and surrogate; use "
+                "engine=reference"
+            )
+        self.network = network
+        self.maps = conv_plan.lay_out(network) if conv_plan.depth(network) else None
+        self.layout = plan.lay_out(network, self.maps)
+        self.block = 1 if self.maps else work.BLOCK
+        self.dense_from = math.inf if self.maps else _DENSE_FROM
 
+    def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
+        """The shape of each part of the scratch memory."""
+        found = work.shapes(self.layout.plan, steps, span, gradients, self.block)
+        if self.maps:
+            found |= conv_work.shapes(self.maps.plan, steps, span, gradients)
+        return found
 
-_DENSE = Program(
-    plan.lay_out,
-    work.Work,
-    work.shapes,
-    pack.pack,
-    pack.unpack,
-    pack.drive,
-    pack.drive_gradient,
-    chunk.run_chunk,
-    0.45,
-    work.BLOCK,
-)
-_CONV = Program(
-    conv_plan.lay_out,
-    conv_chunk.ConvWork,
-    conv_chunk.shapes,
-    conv_pack.pack,
-    conv_pack.unpack,
-    conv_pack.drive,
-    conv_pack.drive_gradient,
-    conv_chunk.run_chunk,
-    math.inf,
-    1,
-)
+    def parameters(self, dtype: torch.dtype) -> Parameters:
+        """The neurons and weights as they are now."""
+        tables = torch.zeros(self.layout.table_size, dtype=dtype)
+        natural = torch.zeros(max(1, self.layout.natural_size), dtype=dtype)
+        if self.maps:
+            conv_pack.pack(self.maps, tables, natural)
+        pack.pack(self.layout, tables, natural)
+        neurons = in_numbers(self.network, tables.numpy().dtype)
+        return Parameters(self.layout.plan, neurons, tables.numpy(), natural.numpy())
 
+    def drive(self, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
+        """The dense current of the first layer that `values` cause."""
+        if self.maps:
+            return conv_pack.drive(self.maps, values, tables)
+        return pack.drive(self.layout, values, tables)
 
-def program(network: Network) -> Program:
-    """Networks with a convolution are maps; all others are rows."""
-    return _CONV if any(projection.convolutional for projection in network.projections) else _DENSE
+    def set_gradients(self, tables: np.ndarray, values: np.ndarray, d_current: np.ndarray) -> None:
+        """Set `.grad` of every weight from gradients laid out like the tables, and of `drive`."""
+        if values.size and self.maps:
+            conv_pack.drive_gradient(self.maps, values, d_current, tables)
+        elif values.size:
+            pack.drive_gradient(self.layout, values, d_current, tables)
+        flat = torch.from_numpy(tables)
+        if self.maps:
+            conv_pack.unpack(self.maps, flat)
+        pack.unpack(self.layout, flat)

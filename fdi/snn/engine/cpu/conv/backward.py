@@ -1,5 +1,4 @@
-"""Adjoints of one sample of one layer of convolutions in reverse time; the equations are those of
-backward.py.
+"""Adjoints of one sample of one layer of convolutions in reverse time.
 
 A window of the max pooling passes the gradient to its first spike, or to its first neuron if it is
 silent, as torch does.
@@ -7,73 +6,53 @@ silent, as torch does.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.conv.events import add_drive, deliver
+from fdi.snn.engine.cpu.conv.events import add_drive_gradient, deliver_back
+from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.product import add_product
-from fdi.snn.engine.cpu.kernels.rows import inlined, jit
-from fdi.snn.engine.cpu.kernels.simd import BYTES, absolute, fill, load, select, store
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, select
+from fdi.snn.engine.cpu.neuron.equations import backward
 
 
 @inlined
-def _adjoint(plan, layer, u, at, above, above_at, pull, extra, gu, g, now, then, c):
-    """gS from the pooled gradient above[above_at:], `pull` [size] and `extra` [size]; gu [size]
-    becomes gU[t]; the guarded maps of gI[t] at g[now:] come from those of gI[t + 1] at g[then:].
+def _adjoint(p, neuron, u, w, at, above, gu, far, now, later):
+    """gS from the pooled gradient at `above`, what the bounds pull, and `extra`; `gu` [size]
+    becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of gI[t + 1] at
+    `later`. All are places in u.
     """
-    height, width, padded, guard = (
-        plan.height[layer],
-        plan.width[layer],
-        plan.padded[layer],
-        plan.guard[layer],
-    )
-    pool_y, pool_x, second, both = (
-        plan.pool_y[layer],
-        plan.pool_x[layer],
-        plan.guarded[layer],
-        plan.synapses[layer] > 1,
-    )
-    high, wide = height // pool_y, width // pool_x
-    beta_m, theta, beta = fill(c[0]), fill(c[5]), fill(c[6])
-    gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
-    zero, one = fill(c.dtype.type(0)), fill(c.dtype.type(1))
-    n = BYTES // u.itemsize
-    for top in range(0, height, pool_y):
-        for left in range(0, width, pool_x):
-            bottom, right = min(top + pool_y, height), min(left + pool_x, width)
-            inside = top // pool_y < high and left // pool_x < wide
-            window = above_at + (top // pool_y * wide + left // pool_x) * padded
-            for j in range(0, padded, n):
+    high, wide = p.height // p.pool_y, p.width // p.pool_x
+    for top in range(0, p.height, p.pool_y):
+        for left in range(0, p.width, p.pool_x):
+            bottom, right = min(top + p.pool_y, p.height), min(left + p.pool_x, p.width)
+            inside = top // p.pool_y < high and left // p.pool_x < wide
+            window = above + (top // p.pool_y * wide + left // p.pool_x) * p.padded
+            for j in range(0, p.padded, BYTES // u.itemsize):
+                theta = neuron.reset.theta
+                zero = like(theta, 0)
                 pooled, seen = zero, zero > zero
                 if inside:
-                    pooled = load(above, (window + j,))
-                if pool_x > 1 and inside:
+                    pooled = load(u, (window + j,))
+                if p.pool_x > 1 and inside:
                     some = seen
                     for y in range(top, bottom):
                         for x in range(left, right):
-                            some = some | (load(u, (at + (y * width + x) * padded + j,)) > theta)
+                            i = (y * p.width + x) * p.padded + j
+                            some = some | (load(u, (at + i,)) > theta)
                     first = select(some, zero, pooled)
                 else:
                     first = zero
                 for y in range(top, bottom):
                     for x in range(left, right):
-                        i = (y * width + x) * padded + j
-                        k = (y * (width + 2 * guard) + guard + x) * padded + j
+                        i = (y * p.width + x) * p.padded + j
+                        k = (y * (p.width + 2 * p.guard) + p.guard + x) * p.padded + j
                         v = load(u, (at + i,)) - theta
-                        spike = v > zero
-                        if pool_x > 1:
+                        if p.pool_x > 1:
+                            spike = v > zero
                             gs = first + select(spike & ~seen, pooled, zero)
                             seen, first = seen | spike, zero
                         else:
                             gs = pooled
-                        gs = gs + load(pull, (i,)) + load(extra, (i,))
-                        through = select(spike, zero, load(gu, (i,)))
-                        d = beta * absolute(v) + one
-                        store(gu, (i,), beta_m * through + gs / (d * d))
-                        store(g, (now + k,), beta_0 * load(g, (then + k,)) + gain_0 * through)
-                        if both:
-                            store(
-                                g,
-                                (now + second + k,),
-                                beta_1 * load(g, (then + second + k,)) + gain_1 * through,
-                            )
+                        gs = gs + load(u, (w.map_pull + i,)) + load(u, (w.extra + i,))
+                        backward(neuron, v, gs, u, gu + i, far, u, now + k, later + k, p.guarded)
 
 
 @jit
@@ -81,95 +60,50 @@ def _to_source(plan, q, g, at, out, out_at, natural):
     """Add W^T gI of link q, from the guarded map at g[at:], to the gradient of its source's spikes
     at out[out_at:].
     """
-    inner, columns = plan.inner[q], plan.columns[q]
-    for i in range(plan.first_strip[q], plan.first_strip[q + 1]):
+    link = plan.links[q]
+    for i in range(link.first_strip, link.last_strip):
         start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
         a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
         add_product(
-            out,
-            out_at + start,
-            step,
-            g,
-            at + a,
-            a_step,
-            rows,
-            natural,
-            plan.natural_at[q] + w,
-            inner,
-            columns,
-        )
+            out, out_at + start, step, g, at + a, a_step, rows, natural, link.natural_at + w,
+            link.inner, link.columns,
+        )  # fmt: skip
 
 
 @jit
-def conv_backward(
-    plan,
-    layer,
-    steps,
-    t0,
-    t1,
-    span,
-    u,
-    above,
-    pull,
-    extra,
-    gu,
-    g,
-    c,
-    natural,
-    d_tables,
-    inputs,
-    d_drive,
-    lists,
-    rows,
-):
-    """From step t1 - 1 of a trial of `steps` to t0. Adds to `d_tables`, to `d_drive` [0, 1 or T,
-    size] and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the
-    pooled spikes from step t0 - 2 on.
+def conv_backward(neurons, layer, plan, t0, t1, natural, d_tables, given, lists, work):
+    """The steps t1 - 1 .. t0, a window of time. Adds to `d_tables`, to the gradient given.drive
+    and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the pooled
+    spikes from step t0 - 2 on.
 
-    `pull` [size]: what the bounds add to gS in every step; `u`: U[t0] and on; `gu` [size] and `g`
-    [ring, 2, guarded]: adjoints at t1 of the potential and the currents, become those at t0;
-    `extra` is scratch.
+    Adjoints at t1 of the potential and the state, `map_gu`, and of the currents, [ring, channels,
+    guarded], become those at t0.
     """
-    size, ring, pace = plan.size[layer], plan.ring[layer], 2 * plan.guarded[layer]
-    extra[:size] = 0
+    p, w, g = plan.layers[layer], work.at[0], work.numbers
+    neuron = constants(neurons.kind, neurons.constants, layer)
+    u = w.map_potentials + p.size_at * (w.span + 1)
+    adjoints = w.map_adjoints + 3 * plan.channels * p.guarded_at
+    ring, pace, top = p.ring, plan.channels * p.guarded, plan.layers[plan.layers.size - 1]
+    g[w.extra : w.extra + p.size] = 0
     for t in range(t1 - 1, t0 - 1, -1):
-        now, row = t % ring * pace, t - t0 + 2
-        if ring > 1 and t + 2 < steps:
-            extra[:size] = 0
-            for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
-                if plan.own[q] > 0:
-                    at = (t + 2) % ring * pace + plan.synapse[q] * plan.guarded[layer]
-                    _to_source(plan, q, g, at, extra, 0, natural)
-        pooled = plan.pooled_at[layer] * (span + 2) + row * plan.pooled[layer]
-        _adjoint(
-            plan,
-            layer,
-            u,
-            (t - t0) * size,
-            above,
-            pooled,
-            pull,
-            extra,
-            gu,
-            g,
-            now,
-            (t + 1) % ring * pace,
-            c,
-        )
+        now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
+        row = t - t0 + 2
+        if ring > 1 and t + 2 < w.steps:
+            g[w.extra : w.extra + p.size] = 0
+            for q in range(p.first_link, p.last_link):
+                if plan.links[q].own > 0:
+                    at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded
+                    _to_source(plan, q, g, at, g, w.extra, natural)
+        above = w.above + p.pooled_at * (w.span + 2) + row * p.pooled
+        far, gu = top.size_at + top.size, w.map_gu + p.size_at
+        _adjoint(p, neuron, g, w, u + (t - t0) * p.size, above, gu, far, now, later)
         if t < 2:
             continue
-        deliver(plan, layer, t - 2, d_tables, g, now, True, inputs, lists, rows)
-        if d_drive.shape[0] > 0:
-            add_drive(plan, layer, g, now, d_drive, min(t - 2, d_drive.shape[0] - 1), True)
-        for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
-            source = plan.source[q]
-            if source >= 0 and plan.own[q] == 0:
-                _to_source(
-                    plan,
-                    q,
-                    g,
-                    now,
-                    above,
-                    plan.pooled_at[source] * (span + 2) + (row - 2) * plan.pooled[source],
-                    natural,
-                )
+        deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists)
+        if given.drive.shape[1] > 0:
+            add_drive_gradient(p, given.drive, min(t - 2, given.drive.shape[1] - 1), g, now)
+        for q in range(p.first_link, p.last_link):
+            if plan.links[q].source >= 0 and plan.links[q].own == 0:
+                source = plan.layers[plan.links[q].source]
+                out = w.above + source.pooled_at * (w.span + 2) + (row - 2) * source.pooled
+                _to_source(plan, q, g, now, g, out, natural)

@@ -1,15 +1,30 @@
 """What the links of a layer do with the spikes of one time step: add weights to currents, or
 adjoints to gradients of weights.
 
-`inputs` = (indptr [T + 1], units, counts) are the events of one sample. `lists` = (spike_indptr [L,
-T + 1], spikes, pooled_indptr, pooled) are the codes of all layers' spikes, before and after
-pooling. `rows` [channels] is scratch.
+`given`: the events of one sample, as dense.forward.Arriving. `lists`: the codes of all layers'
+spikes, before and after pooling. `rows` [channels] is scratch.
 """
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.kernels.rows import inlined, jit
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.snn.engine.cpu.kernels.jit import inlined, jit
+from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, store
+
+
+class Lists(NamedTuple):
+    """Spikes of layer l in step t: spikes[spike_indptr[l, t] : spike_indptr[l, t + 1]], and what is
+    left of them behind the pooling.
+    """
+
+    spike_indptr: np.ndarray
+    spikes: np.ndarray
+    pooled_indptr: np.ndarray
+    pooled: np.ndarray
 
 
 @inlined
@@ -73,116 +88,125 @@ def _add_runs(out, b, table, rows, n, a, length):
 
 
 @jit
-def _input_events(plan, q, table, maps, at, backward, units, counts, start, stop):
-    """maps[at ...] += weights in `table` for the input's events start .. stop - 1, or `backward`
-    the other way round.
-    """
-    factor, first = table.dtype.type(1), plan.first_run[q]
+def _add_input(plan, link, table, maps, at, given, start, stop):
+    """maps[at ...] += weights in `table` for the input's events start .. stop - 1."""
+    factor = table.dtype.type(1)
     for e in range(start, stop):
-        channel = units[e] // plan.input_positions
-        place = units[e] - channel * plan.input_positions
-        if counts.size > 0:
-            factor = counts[e]
-        row = plan.table_at[q] + channel * plan.block[q]
-        for i in range(plan.run_start[first + place], plan.run_start[first + place + 1]):
-            a, b = row + plan.run[i, 0], at + plan.run[i, 1]
-            if backward:
-                _add_run(table, a, maps, b, plan.run[i, 2], factor, counts.size > 0)
-            else:
-                _add_run(maps, b, table, a, plan.run[i, 2], factor, counts.size > 0)
+        channel = given.units[e] // plan.input_positions
+        place = link.first_run + given.units[e] - channel * plan.input_positions
+        if given.counts.size > 0:
+            factor = given.counts[e]
+        row = link.table_at + channel * link.block
+        for i in range(plan.run_start[place], plan.run_start[place + 1]):
+            a, b, n = row + plan.run[i, 0], at + plan.run[i, 1], plan.run[i, 2]
+            _add_run(maps, b, table, a, n, factor, given.counts.size > 0)
 
 
 @jit
-def _add_currents(plan, q, table, maps, at, codes, start, stop, rows):
+def _add_input_gradients(plan, link, table, maps, at, given, start, stop):
+    """table += maps[at ...] for the input's events start .. stop - 1."""
+    factor = table.dtype.type(1)
+    for e in range(start, stop):
+        channel = given.units[e] // plan.input_positions
+        place = link.first_run + given.units[e] - channel * plan.input_positions
+        if given.counts.size > 0:
+            factor = given.counts[e]
+        row = link.table_at + channel * link.block
+        for i in range(plan.run_start[place], plan.run_start[place + 1]):
+            a, b, n = row + plan.run[i, 0], at + plan.run[i, 1], plan.run[i, 2]
+            _add_run(table, a, maps, b, n, factor, given.counts.size > 0)
+
+
+@jit
+def _add_currents(plan, link, table, maps, at, codes, start, stop, rows):
     """maps[at ...] += weights for the spikes start .. stop - 1; those of one position, which follow
     each other, share their runs.
     """
-    shift, first, low, high = (
-        plan.shift[plan.source[q]],
-        plan.first_run[q],
-        plan.low[q],
-        plan.high[q],
-    )
-    e = start
+    shift, e = link.shift, start
     while e < stop:
         place, n = codes[e] >> shift, 0
         while e < stop and codes[e] >> shift == place:
             channel = codes[e] - (place << shift)
-            if low <= channel < high:
-                rows[n] = plan.table_at[q] + (channel - low) * plan.block[q]
+            if link.low <= channel < link.high:
+                rows[n] = link.table_at + (channel - link.low) * link.block
                 n += 1
             e += 1
         if n > 0:
-            for i in range(plan.run_start[first + place], plan.run_start[first + place + 1]):
+            first = link.first_run + place
+            for i in range(plan.run_start[first], plan.run_start[first + 1]):
                 _add_runs(maps, at + plan.run[i, 1], table, rows, n, plan.run[i, 0], plan.run[i, 2])
 
 
 @jit
-def _add_gradients(plan, q, table, maps, at, codes, start, stop):
+def _add_gradients(plan, link, table, maps, at, codes, start, stop):
     """table += maps[at ...] for the spikes start .. stop - 1."""
-    shift, first, low, high = (
-        plan.shift[plan.source[q]],
-        plan.first_run[q],
-        plan.low[q],
-        plan.high[q],
-    )
     one = table.dtype.type(1)
     for e in range(start, stop):
-        place = codes[e] >> shift
-        channel = codes[e] - (place << shift)
-        if low <= channel < high:
-            row = plan.table_at[q] + (channel - low) * plan.block[q]
-            for i in range(plan.run_start[first + place], plan.run_start[first + place + 1]):
-                _add_run(
-                    table,
-                    row + plan.run[i, 0],
-                    maps,
-                    at + plan.run[i, 1],
-                    plan.run[i, 2],
-                    one,
-                    False,
-                )
+        place = codes[e] >> link.shift
+        channel = codes[e] - (place << link.shift)
+        if link.low <= channel < link.high:
+            row, first = link.table_at + (channel - link.low) * link.block, link.first_run + place
+            for i in range(plan.run_start[first], plan.run_start[first + 1]):
+                a, b = row + plan.run[i, 0], at + plan.run[i, 1]
+                _add_run(table, a, maps, b, plan.run[i, 2], one, False)
 
 
 @jit
-def deliver(plan, layer, t, table, maps, at, backward, inputs, lists, rows):
-    """The spikes of step t through all links of a layer: into the guarded maps of the synaptic
-    channels at maps[at:], or `backward`.
+def deliver(plan, layer, t, tables, given, lists, work):
+    """The spikes of step t through all links of a layer into the guarded maps of its synaptic
+    channels.
     """
-    indptr, units, counts = inputs
-    spike_indptr, spikes, pooled_indptr, pooled = lists
-    for q in range(plan.first_link[layer], plan.first_link[layer + 1]):
-        source, here = plan.source[q], at + plan.guarded[layer] * plan.synapse[q]
+    p, w, maps = plan.layers[layer], work.at[0], work.numbers
+    rows = part(work.starts, w.starts, (1,))
+    for q in range(p.first_link, p.last_link):
+        link = plan.links[q]
+        source, at = link.source, w.maps + p.guarded * link.synapse
         if source < 0:
-            _input_events(
-                plan, q, table, maps, here, backward, units, counts, indptr[t], indptr[t + 1]
-            )
-            continue
-        own = plan.own[q] > 0
-        codes = spikes if own else pooled
-        start = spike_indptr[source, t] if own else pooled_indptr[source, t]
-        stop = spike_indptr[source, t + 1] if own else pooled_indptr[source, t + 1]
-        if backward:
-            _add_gradients(plan, q, table, maps, here, codes, start, stop)
+            start, stop = given.indptr[0, t], given.indptr[0, t + 1]
+            _add_input(plan, link, tables, maps, at, given, start, stop)
+        elif link.own > 0:
+            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
+            _add_currents(plan, link, tables, maps, at, lists.spikes, start, stop, rows)
         else:
-            _add_currents(plan, q, table, maps, here, codes, start, stop, rows)
+            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
+            _add_currents(plan, link, tables, maps, at, lists.pooled, start, stop, rows)
+
+
+@jit
+def deliver_back(plan, layer, t, d_tables, g, now, given, lists):
+    """The spikes of step t through all links of a layer: adds the gradients of the weights for the
+    adjoints of the currents at g[now:].
+    """
+    p = plan.layers[layer]
+    for q in range(p.first_link, p.last_link):
+        link = plan.links[q]
+        source, at = link.source, now + p.guarded * link.synapse
+        if source < 0:
+            start, stop = given.indptr[0, t], given.indptr[0, t + 1]
+            _add_input_gradients(plan, link, d_tables, g, at, given, start, stop)
+        elif link.own > 0:
+            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
+            _add_gradients(plan, link, d_tables, g, at, lists.spikes, start, stop)
+        else:
+            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
+            _add_gradients(plan, link, d_tables, g, at, lists.pooled, start, stop)
 
 
 @inlined
-def add_drive(plan, layer, maps, at, drive, row, backward):
-    """maps[at:] (guarded) += drive[row] (not guarded), or `backward` the other way round."""
-    height, width, padded, guard = (
-        plan.height[layer],
-        plan.width[layer],
-        plan.padded[layer],
-        plan.guard[layer],
-    )
-    for y in range(height):
-        k = at + (y * (width + 2 * guard) + guard) * padded
-        for j in range(0, width * padded, BYTES // maps.itemsize):
-            i = y * width * padded + j
-            total = load(maps, (k + j,)) + load(drive, (row, i))
-            if backward:
-                store(drive, (row, i), total)
-            else:
-                store(maps, (k + j,), total)
+def add_drive(p, maps, at, drive, row):
+    """The guarded map of layer p at maps[at:] += drive[0, row] (not guarded)."""
+    for y in range(p.height):
+        k = at + (y * (p.width + 2 * p.guard) + p.guard) * p.padded
+        for j in range(0, p.width * p.padded, BYTES // maps.itemsize):
+            i = y * p.width * p.padded + j
+            store(maps, (k + j,), load(maps, (k + j,)) + load(drive, (0, row, i)))
+
+
+@inlined
+def add_drive_gradient(p, d_drive, row, g, now):
+    """d_drive[0, row] += the guarded map at g[now:]."""
+    for y in range(p.height):
+        k = now + (y * (p.width + 2 * p.guard) + p.guard) * p.padded
+        for j in range(0, p.width * p.padded, BYTES // g.itemsize):
+            i = y * p.width * p.padded + j
+            store(d_drive, (0, row, i), load(d_drive, (0, row, i)) + load(g, (k + j,)))

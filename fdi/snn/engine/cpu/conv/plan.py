@@ -15,57 +15,84 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.snn.engine.cpu.conv.geometry import Geometry, runs, strips, windows
-from fdi.snn.engine.cpu.dense.plan import WIDTH, check_layer
+from fdi.snn.engine.cpu.neuron import check_layer, states
 from fdi.snn.network import INPUT, Network
+from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
 LANES = 16
+_LAYER = (
+    "height",
+    "width",
+    "channels",  # of all populations of the layer
+    "padded",
+    "visible",  # channels that the layers above see
+    "shift",
+    "guard",
+    "pool_y",
+    "pool_x",
+    "ring",  # steps for which adjoints of the currents are kept
+    "size",  # height width padded
+    "guarded",  # height (width + 2 guard) padded
+    "pooled",  # the same as size of what the layers above see
+    "size_at",  # sums of the sizes before
+    "guarded_at",
+    "pooled_at",
+    "spikes_at",  # units before, in the order of torch: channels, height, width
+    "first_window",  # start in window
+    "first_link",
+    "last_link",  # behind the last one
+)
+_LINK = (
+    "source",  # -1: the input
+    "own",  # 1: the layer itself, without pooling
+    "shift",  # of the source's codes
+    "synapse",  # synaptic channel
+    "low",  # first channel of the source
+    "high",  # channel behind its last one
+    "table_at",
+    "block",  # numbers of one source channel in the table
+    "natural_at",
+    "inner",  # target channels
+    "columns",  # source channels, padded
+    "first_run",  # start in run_start
+    "first_strip",
+    "last_strip",  # behind the last one
+)
+
+
+class MapsOut(NamedTuple):
+    """What the layers above the maps see; `size`: numbers of a map, `codes`: of possible spikes."""
+
+    positions: int
+    channels: int
+    padded: int
+    shift: int
+
+    @property
+    def size(self) -> int:
+        return self.positions * self.padded
+
+    @property
+    def codes(self) -> int:
+        return self.positions << self.shift
 
 
 class ConvPlan(NamedTuple):
-    """[L] has one number a hidden layer, [Q] one a link; sizes and starts count numbers, not
-    bytes.
+    """`layers` and `links`: records of the names above; sizes and starts count numbers, not
+    bytes. `gap`: steps between two spikes, at least.
     """
 
-    height: np.ndarray  # [L]
-    width: np.ndarray  # [L]
-    channels: np.ndarray  # [L] of all populations of the layer
-    padded: np.ndarray  # [L]
-    visible: np.ndarray  # [L] channels that the layers above see
-    shift: np.ndarray  # [L]
-    guard: np.ndarray  # [L]
-    pool_y: np.ndarray  # [L]
-    pool_x: np.ndarray  # [L]
-    synapses: np.ndarray  # [L] synaptic channels
-    ring: np.ndarray  # [L] steps for which adjoints of the currents are kept
-    size: np.ndarray  # [L] height width padded
-    guarded: np.ndarray  # [L] height (width + 2 guard) padded
-    pooled: np.ndarray  # [L] the same as size of what the layers above see
-    size_at: np.ndarray  # [L] sums of the sizes before
-    guarded_at: np.ndarray  # [L]
-    pooled_at: np.ndarray  # [L]
-    spikes_at: np.ndarray  # [L] units before, in the order of torch: channels, height, width
-    first_link: np.ndarray  # [L + 1]
-    source: np.ndarray  # [Q] -1: the input
-    own: np.ndarray  # [Q] 1: the layer itself, without pooling
-    synapse: np.ndarray  # [Q] synaptic channel
-    low: np.ndarray  # [Q] first channel of the source
-    high: np.ndarray  # [Q] channel behind its last one
-    table_at: np.ndarray  # [Q]
-    block: np.ndarray  # [Q] numbers of one source channel in the table
-    natural_at: np.ndarray  # [Q]
-    inner: np.ndarray  # [Q] target channels
-    columns: np.ndarray  # [Q] source channels, padded
-    first_run: np.ndarray  # [Q] start in run_start
-    first_strip: np.ndarray  # [Q + 1]
+    layers: np.ndarray
+    links: np.ndarray
     run_start: np.ndarray  # for each link [positions + 1], indices into run
     run: np.ndarray  # [:, 3] int32, see geometry.runs
     strip: np.ndarray  # [:, 6], see geometry.strips
-    first_window: np.ndarray  # [L] start in window
     window: np.ndarray  # for each layer [positions], the pooling window of a position, or -1
-    population_at: np.ndarray  # [P + 1] range of a population's units among all hidden units
     input_positions: int
-    readout: np.ndarray  # units, padded width, start in the table, start in natural
+    channels: int
+    states: int
+    gap: int
 
 
 class Link(NamedTuple):
@@ -75,14 +102,12 @@ class Link(NamedTuple):
 
     parts: tuple[tuple[Projection, int], ...]
     geometry: Geometry
-    table_at: int
-    natural_at: int
 
 
 class ConvLayout(NamedTuple):
     plan: ConvPlan
     links: tuple[Link, ...]
-    readout: Projection
+    out: MapsOut
     table_size: int
     natural_size: int
 
@@ -92,98 +117,105 @@ def plane(shape: tuple[int, ...]) -> tuple[int, int]:
     return (1, shape[1]) if len(shape) == 2 else (shape[1], shape[2])
 
 
-def lay_out(network: Network) -> ConvLayout:
-    """The plan of a network whose hidden projections are convolutions and whose readout reads its
-    last layer.
-    """
-    home = {p.name: i for i, layer in enumerate(network.layers) for p in layer}
-    columns = {field: [] for field in ConvPlan._fields}
-    grouped = [_links(network, i, home) for i in range(len(network.layers))]
-    links, tables, natural = [], 0, 0
+def depth(network: Network) -> int:
+    """The number of layers, from the input up, that are maps."""
     for i, layer in enumerate(network.layers):
+        afferents = [projection for p in layer for projection in network.afferents(p.name)]
+        if not any(p.convolutional for p in afferents):
+            return i
+    return len(network.layers)
+
+
+def lay_out(network: Network) -> ConvLayout:
+    """The plan of the layers that are maps; a ValueError says what these kernels do not compute."""
+    maps = network.layers[: depth(network)]
+    home = {p.name: i for i, layer in enumerate(maps) for p in layer}
+    layers, links, found = [], [], []
+    run_start, run, strip, window, tables, natural = [], [], [], [], 0, 0
+    for i, layer in enumerate(maps):
         check_layer(layer)
-        first = layer[0]
-        height, width = plane(first.shape)
-        channels = sum(p.shape[0] for p in layer)
-        names, starts = [p.name for p in layer], [0, first.shape[0]]
-        padded = -(-channels // LANES) * LANES
-        guard = max(g.guard for _, _, g in grouped[i])
-        pooled_height, pooled_width = (
-            (height, width) if first.pool == 1 else plane(first.pooled_shape)
-        )
-        values = dict(
-            height=height, width=width, channels=channels, padded=padded, visible=first.shape[0], shift=(padded - 1).bit_length(),
-            guard=guard, pool_x=first.pool,
-            pool_y=1 if len(first.shape) == 2 else first.pool, synapses=len(first.neuron.tau_syn),
-            ring=3 if any(p.recurrent for (p, *_), _, _ in grouped[i]) else 1,
-            size=height * width * padded, guarded=height * (width + 2 * guard) * padded, pooled=pooled_height * pooled_width * padded,
-            size_at=sum(columns["size"]), guarded_at=sum(columns["guarded"]), pooled_at=sum(columns["pooled"]), first_link=len(links),
-            spikes_at=sum(math.prod(p.shape) for below in network.layers[:i] for p in below),
+        grouped = _links(network, layer, i, home)
+        record = _layer(layer, max(geometry.guard for _, _, geometry in grouped)) | dict(
+            ring=3 if any(p.recurrent for (p, *_), _, _ in grouped) else 1,
+            size_at=sum(r["size"] for r in layers),
+            guarded_at=sum(r["guarded"] for r in layers),
+            pooled_at=sum(r["pooled"] for r in layers),
+            spikes_at=sum(p.units for below in maps[:i] for p in below),
+            first_window=len(window), first_link=len(links), last_link=len(links) + len(grouped),
         )  # fmt: skip
-        for field, value in values.items():
-            columns[field].append(value)
-        columns["first_window"].append(len(columns["window"]))
-        columns["window"] += windows((height, width), (values["pool_y"], values["pool_x"]))
-        for projections, source, geometry in grouped[i]:
-            p = projections[0]
-            own = p.recurrent
-            wide = columns["padded"][source] if source >= 0 else 0
-            parts = tuple((q, starts[names.index(q.target)]) for q in projections)
-            links.append(Link(parts, geometry, tables, natural))
-            begin, table = runs(geometry, (height, width), padded, guard)
-            columns["first_run"].append(len(columns["run_start"]))
-            columns["run_start"] += [sum(map(len, columns["run"])) + k for k in begin]
-            columns["run"].append(table)
-            columns["first_strip"].append(sum(map(len, columns["strip"])))
-            columns["strip"].append(
-                strips(geometry, (height, width), padded, guard, wide, channels * wide)
-            )
-            block = math.prod(geometry.kernel) * padded
-            rows = p.weight.shape[1]
-            low = starts[names.index(p.source)] if own else 0
-            for field, value in dict(
-                source=source, own=int(own), synapse=p.channel, low=low, high=low + rows, table_at=tables, block=block,
-                natural_at=natural, inner=channels, columns=wide,
-            ).items():  # fmt: skip
-                columns[field].append(value)
-            tables += rows * block
-            natural += math.prod(geometry.kernel) * channels * wide
-    columns["first_link"].append(len(links))
-    columns["first_strip"].append(sum(map(len, columns["strip"])))
-    columns["population_at"] = np.cumsum([0, *(p.units for p in network.hidden)])
-    columns["run"] = np.concatenate(columns["run"]).astype(np.int32)
-    columns["strip"] = np.concatenate(columns["strip"])
-    classes = network.readout.units
-    wide = -(-classes // WIDTH) * WIDTH
-    columns["readout"] = [classes, wide, tables, natural]
-    positions = columns["pooled"][-1] // columns["padded"][-1]
-    (readout,) = network.afferents(network.readout.name)
-    if (
-        readout.convolutional
-        or home.get(readout.source) != len(network.layers) - 1
-        or readout.source != network.layers[-1][0].name
-    ):
-        raise ValueError(
-            f"CpuEngine does not compute the projection {readout.name}; use ReferenceEngine"
+        layers.append(record)
+        edges, padded, guard = (
+            (record["height"], record["width"]),
+            record["padded"],
+            record["guard"],
         )
-    columns["input_positions"] = math.prod(network.input_shape[1:])
-    ready = ("input_positions", "run")
+        names, starts = [p.name for p in layer], [0, layer[0].shape[0]]
+        window += windows(edges, (record["pool_y"], record["pool_x"]))
+        for projections, source, geometry in grouped:
+            p, taps, channels = projections[0], math.prod(geometry.kernel), record["channels"]
+            wide = layers[source]["padded"] if source >= 0 else 0
+            found.append(
+                Link(tuple((q, starts[names.index(q.target)]) for q in projections), geometry)
+            )
+            begin, table = runs(geometry, edges, padded, guard)
+            pieces = strips(geometry, edges, padded, guard, wide, channels * wide)
+            first, rows = sum(map(len, strip)), p.weight.shape[1]
+            low = starts[names.index(p.source)] if p.recurrent else 0
+            link = dict(
+                source=source, own=int(p.recurrent), synapse=p.channel, low=low, high=low + rows,
+                shift=layers[source]["shift"] if source >= 0 else 0, table_at=tables,
+                block=taps * padded, natural_at=natural, inner=channels, columns=wide,
+                first_run=len(run_start), first_strip=first, last_strip=first + len(pieces),
+            )  # fmt: skip
+            links.append(link)
+            run_start += [sum(map(len, run)) + k for k in begin]
+            run.append(table)
+            strip.append(pieces)
+            tables += rows * link["block"]
+            natural += taps * channels * wide
+    neuron, top = maps[0][0].neuron, layers[-1]
     plan = ConvPlan(
-        **{
-            field: v if field in ready else np.asarray(v, dtype=np.int64)
-            for field, v in columns.items()
-        }
+        _records(_LAYER, layers),
+        _records(_LINK, links),
+        np.array(run_start, dtype=np.int64),
+        np.concatenate(run).astype(np.int32),
+        np.concatenate(strip),
+        np.array(window, dtype=np.int64),
+        math.prod(network.input_shape[1:]),
+        len(neuron.tau_syn),
+        states(network),
+        2 if neuron.reset == "zero" else 1,
     )
-    tables += (positions << columns["shift"][-1]) * wide
-    natural += classes * columns["pooled"][-1]
-    return ConvLayout(plan, tuple(links), readout, tables, natural)
+    positions = top["pooled"] // top["padded"]
+    out = MapsOut(positions, top["visible"], top["padded"], top["shift"])
+    return ConvLayout(plan, tuple(found), out, tables, natural)
+
+
+def _layer(layer: tuple[Population, ...], guard: int) -> dict[str, int]:
+    first = layer[0]
+    height, width = plane(first.shape)
+    channels = sum(p.shape[0] for p in layer)
+    padded = -(-channels // LANES) * LANES
+    pooled = math.prod(plane(first.shape if first.pool == 1 else first.pooled_shape))
+    return dict(
+        height=height, width=width, channels=channels, padded=padded, visible=first.shape[0],
+        shift=(padded - 1).bit_length(), guard=guard, pool_x=first.pool,
+        pool_y=1 if len(first.shape) == 2 else first.pool, size=height * width * padded,
+        guarded=height * (width + 2 * guard) * padded, pooled=pooled * padded,
+    )  # fmt: skip
+
+
+def _records(names: tuple[str, ...], rows: list[dict[str, int]]) -> np.ndarray:
+    return np.array(
+        [tuple(row[name] for name in names) for row in rows], [(name, np.int64) for name in names]
+    )
 
 
 def _links(
-    network: Network, layer: int, home: dict[str, int]
+    network: Network, mates: tuple[Population, ...], layer: int, home: dict[str, int]
 ) -> list[tuple[list[Projection], int, Geometry]]:
     """(projections, source layer, geometry) of every source of a layer."""
-    targets = [p.name for p in network.layers[layer]]
+    targets = [p.name for p in mates]
     found: dict[tuple[str, bool], list[Projection]] = {}
     for target in targets:
         for projection in network.afferents(target):
@@ -201,8 +233,8 @@ def _links(
                 )
             if not fits:
                 raise ValueError(
-                    f"CpuEngine does not compute the projection {projection.name}; use "
-                    f"ReferenceEngine"
+                    f"engine=cpu does not compute the projection {projection.name}; use "
+                    f"engine=reference"
                 )
             found.setdefault((projection.source, projection.recurrent), []).append(projection)
     links = []

@@ -1,87 +1,70 @@
-"""Adjoints of a hidden layer in reverse time, written by hand from its equations (the reset is
-detached).
+"""Adjoints of a dense hidden layer in reverse time.
 
-gI_c[t] = beta_s,c gI_c[t + 1] + gain_c (1 - S[t]) gU[t + 1]
-gU[t] = beta_m (1 - S[t]) gU[t + 1] + gS[t] / (beta |U[t] - theta| + 1)^2
 gS[t] = W^T gI[t + 2] of all targets, and what the regularizers add
 gW = sum_t gI[t + 2] S_source[t]^T
 """
 
 from __future__ import annotations
 
+from fdi.snn.engine.cpu.dense.forward import split
+from fdi.snn.engine.cpu.kernels.jit import inlined, jit
+from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
-from fdi.snn.engine.cpu.kernels.rows import add, inlined, jit, scatter
-from fdi.snn.engine.cpu.kernels.simd import BYTES, absolute, fill, load, select, store
+from fdi.snn.engine.cpu.kernels.rows import add, scatter
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, load
+from fdi.snn.engine.cpu.neuron.equations import backward
 
 
 @inlined
-def _adjoint(u, s, t, g, h, gu, channels, c):
-    """Row t + 2 of g[s] holds gS and becomes gI_0, that of h[s] becomes gI_1, gu[s] holds gU[t + 1]
-    and becomes gU[t].
-    """
-    beta_m, theta, beta = fill(c[0]), fill(c[5]), fill(c[6])
-    gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
-    zero, one = fill(c.dtype.type(0)), fill(c.dtype.type(1))
-    for j in range(0, u.shape[2], BYTES // u.itemsize):
-        v = load(u, (s, t, j)) - theta
-        through = select(v > zero, zero, load(gu, (s, j)))
-        x = beta * absolute(v) + one
-        store(gu, (s, j), beta_m * through + load(g, (s, t + 2, j)) / (x * x))
-        store(g, (s, t + 2, j), beta_0 * load(g, (s, t + 3, j)) + gain_0 * through)
-        if channels > 1:
-            store(h, (s, t + 2, j), beta_1 * load(h, (s, t + 3, j)) + gain_1 * through)
+def _through_own(layer, g, now, pace, second, block, natural):
+    """Adds W^T gI[t + 2] of the layer's own projections to the row of gS[t] of all samples."""
+    later, size = now + 2 * layer.width, layer.units
+    if layer.recurrent_from < layer.exc:
+        add_product(g, now, pace, g, later, pace, block, natural, layer.own_0, size, layer.exc)
+    if layer.exc < size:
+        add_product(
+            g, now + layer.exc, pace, g, later + second, pace, block, natural, layer.own_1, size,
+            size - layer.exc,
+        )  # fmt: skip
 
 
 @jit
-def hidden_backward(
-    samples, steps, t0, t1, size, u, g, h, gu, channels, exc, recurrent_from, c, natural, own_0, own_1,
-    indptr, units, counts, d_table, spike_indptr, spikes, d_own, d_drive,
-):  # fmt: skip
-    """Backward from step t1 - 1 to t0 of a trial of `steps`, through the first `samples` samples of
-    a layer in step with each other.
+def hidden_backward(neurons, plan, layer, samples, t0, t1, arriving, natural, d_table, d_own, work):
+    """The steps t1 - 1 .. t0, a window of time, and the first `samples` samples of a layer in step
+    with each other.
 
-    Rows of `g` [S, :, width] belong to the steps from t0 - 2 on: gS becomes gI_0, of which t1 and
-    t1 + 1 are given; `h`: gI_1 of layers with two channels; `gu` [S, width]: gU[t1] becomes gU[t0];
-    `u` [S, :, width]: U[t0] and on. At `own_0` and `own_1` in `natural` are the recurrent weights
-    [units, source units] from the units that arrive on channel 0 and 1. Lists as in the forward
-    pass, of all samples [S, T + 1]. Adds to `d_table`, `d_own` and `d_drive` [S, 0, 1 or T, width].
+    Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
+    gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
+    at t0. Adds to the gradients of the weights and of `arriving.drive`.
     """
-    block, width = u.shape[0], u.shape[2]
-    flat, flat_1, pace, ones = g.reshape(-1), h.reshape(-1), g.shape[1] * width, counts[:0]
+    p, w, u = plan.layers[layer], work.at[0], work.numbers
+    width, pace, far = p.width, (w.span + 4) * p.width, w.block * plan.total
+    start, second = w.block * p.state_at, far * (w.span + 4)
+    g = part(u, w.adjoints, (plan.channels, second))
+    neuron, ones = constants(neurons.kind, neurons.constants, layer), arriving.counts[:0]
+    begin = w.spike_indptr + layer * w.block * (w.steps + 1)
+    spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
+    spikes, indptr, drive = part(work.lists, w.spikes, (1,)), arriving.indptr, arriving.drive
     for t in range(t1 - 1, t0 - 1, -1):
-        row = t - t0 + 2
-        if t + 2 < steps:
-            here, later = row * width, (row + 2) * width
-            if recurrent_from < exc:
-                add_product(flat, here, pace, flat, later, pace, block, natural, own_0, size, exc)
-            if exc < size:
-                add_product(
-                    flat,
-                    here + exc,
-                    pace,
-                    flat_1,
-                    later,
-                    pace,
-                    block,
-                    natural,
-                    own_1,
-                    size,
-                    size - exc,
-                )
+        row = start * (w.span + 4) + (t - t0 + 2) * width
+        if p.recurrent_from < p.units and t + 2 < w.steps:
+            _through_own(p, u, w.adjoints + row, pace, second, w.block, natural)
         for s in range(samples):
-            _adjoint(u, s, t - t0, g, h, gu, channels, c)
+            now = row + s * pace
+            here = w.potentials + (start + s * width) * (w.span + 1) + (t - t0) * width
+            for j in range(0, width, BYTES // u.itemsize):
+                v = load(u, (here + j,)) - neuron.reset.theta
+                at, place = w.adjoints + now + j, w.gu + start + s * width + j
+                backward(neuron, v, load(u, (at,)), u, place, far, u, at, at + width, second)
             if t < 2:
                 continue
-            scatter(d_table, units, counts, indptr[s, t - 2], indptr[s, t - 1], g, (s, row), width)
-            if d_drive.shape[1] > 0:
-                add(d_drive, (s, min(t - 2, d_drive.shape[1] - 1)), g, (s, row), width)
-            if recurrent_from < size:
-                start, stop = spike_indptr[s, t - 2], spike_indptr[s, t - 1]
-                while start < stop and spikes[start] < recurrent_from:
-                    start += 1
-                border = start
-                while border < stop and spikes[border] < exc:
-                    border += 1
-                scatter(d_own, spikes, ones, start, border, g, (s, row), width)
-                if border < stop:
-                    scatter(d_own, spikes, ones, border, stop, h, (s, row), width)
+            first, last = indptr[s, t - 2], indptr[s, t - 1]
+            scatter(d_table, arriving.units, arriving.counts, first, last, g, (0, now), width)
+            if drive.shape[1] > 0:
+                add(drive, (s, min(t - 2, drive.shape[1] - 1)), g, (0, now), width)
+            if p.recurrent_from < p.units:
+                last = spike_indptr[s, t - 1]
+                first, border = split(p, spikes, spike_indptr[s, t - 2], last)
+                scatter(d_own, spikes, ones, first, border, g, (0, now), width)
+                if border < last:
+                    scatter(d_own, spikes, ones, border, last, g, (1, now), width)

@@ -1,148 +1,130 @@
-"""One sample of one layer over a whole trial, forward. Only potentials and lists of spikes are
-kept.
+"""One sample of one dense layer over a window of time, forward. Only potentials and lists of spikes
+are kept.
 
 A layer is populations side by side that share their constants. With one synaptic channel the units
 0 .. exc - 1 are all units; with two, the recurrent projections of the units from `exc` on arrive on
-the second channel. Constants `c` as in plan.constants.
+the second channel.
 """
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.kernels.rows import add, append, gather, inlined, jit
-from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, select, store
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.snn.engine.cpu.kernels.jit import inlined, jit
+from fdi.snn.engine.cpu.kernels.parts import part
+from fdi.snn.engine.cpu.kernels.rows import add, append, gather
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, fill, load, store
+from fdi.snn.engine.cpu.neuron.equations import forward
 
 
-@inlined
-def _update(u, t, width, currents, c, spikes, n):
-    """S = H(U - theta), U' = (beta_m U + gain I) (1 - S), I' = beta_s I; appends the units that
-    spike from n on, returns the new n.
+class Arriving(NamedTuple):
+    """What arrives from below: events of sample s and step t are indptr[s, t] .. indptr[s, t + 1] -
+    1 of (units, counts), `drive` [S, 0, 1 or T, width] is a dense current of every step, or in a
+    backward pass its gradient.
     """
-    beta_m, gain, beta_s, theta, zero = (
-        fill(c[0]),
-        fill(c[1]),
-        fill(c[3]),
-        fill(c[5]),
-        fill(c[0] - c[0]),
-    )
-    for j in range(0, width, BYTES // u.itemsize):
-        x, i = load(u, (t, j)), load(currents, (0, j))
-        fired = x > theta
-        store(u, (t + 1, j), select(fired, zero, beta_m * x + gain * i))
-        store(currents, (0, j), beta_s * i)
-        n = append(spikes, n, fired, j)
-    return n
+
+    indptr: np.ndarray
+    units: np.ndarray
+    counts: np.ndarray
+    drive: np.ndarray
 
 
 @inlined
-def _update_two(u, t, width, currents, c, spikes, n):
-    """The same for two channels: U' = (beta_m U + gain_0 I_0 + gain_1 I_1) (1 - S)."""
-    beta_m, theta, zero = fill(c[0]), fill(c[5]), fill(c[0] - c[0])
-    gain_0, gain_1, beta_0, beta_1 = fill(c[1]), fill(c[2]), fill(c[3]), fill(c[4])
-    for j in range(0, width, BYTES // u.itemsize):
-        x, i0, i1 = load(u, (t, j)), load(currents, (0, j)), load(currents, (1, j))
-        fired = x > theta
-        store(u, (t + 1, j), select(fired, zero, beta_m * x + (gain_0 * i0 + gain_1 * i1)))
-        store(currents, (0, j), beta_0 * i0)
-        store(currents, (1, j), beta_1 * i1)
-        n = append(spikes, n, fired, j)
-    return n
+def split(layer, spikes, start, stop):
+    """(first of the spikes start .. stop - 1 that recurrent projections deliver, first of those
+    that arrive on channel 1).
+    """
+    while start < stop and spikes[start] < layer.recurrent_from:
+        start += 1
+    border = start
+    while border < stop and spikes[border] < layer.exc:
+        border += 1
+    return start, border
 
 
 @jit
-def hidden_forward(
-    u,
-    t0,
-    t1,
-    currents,
-    channels,
-    exc,
-    recurrent_from,
-    size,
-    c,
-    indptr,
-    units,
-    counts,
-    table,
-    drive,
-    own,
-    spike_indptr,
-    spikes,
-):
-    """The steps t0 .. t1 - 1: potentials u [:, width] (row t - t0: U[t], row 0 is given), spikes as
-    (spike_indptr [T + 1], spikes).
+def hidden_forward(neurons, plan, layer, s, t0, t1, u_at, rows, arriving, table, own, work):
+    """The steps t0 .. t1 - 1 of sample s: potentials from `u_at` on in the scratch memory (row t -
+    t0: U[t], row 0 is given), and the lists of spikes.
 
-    `currents` [2, width] are those at t0 and become those at t1. (indptr, units, counts) are the
-    events that arrive in the trial, `table` [:, width] their weight rows; `drive` [0, 1 or T,
-    width] is a dense current of every step; `own` [size, width] are the recurrent weight rows, used
-    for units from `recurrent_from` on.
+    `rows`: currents and state at t0, become those at t1. `table` and `own` [:, width]: weight rows
+    of what arrives and of the layer itself.
     """
-    width, ones, n = u.shape[1], counts[:0], spike_indptr[t0]
+    p, w, u = plan.layers[layer], work.at[0], work.numbers
+    begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
+    spike_indptr = part(work.starts, begin, (w.steps + 1,))
+    spikes, indptr, drive = part(work.lists, w.spikes, (1,)), arriving.indptr, arriving.drive
+    far, n, ones = rows.shape[1], spike_indptr[t0], arriving.counts[:0]
+    neuron = constants(neurons.kind, neurons.constants, layer)
     for t in range(t0, t1):
-        if channels == 1:
-            n = _update(u, t - t0, width, currents, c, spikes, n)
-        else:
-            n = _update_two(u, t - t0, width, currents, c, spikes, n)
+        row, state = u_at + (t - t0) * p.width, w.rows + plan.channels * far
+        for j in range(0, p.width, BYTES // u.itemsize):
+            fired = forward(
+                neuron, u, row + j, row + p.width + j, u, w.rows + j, far, u, state + j, far
+            )
+            n = append(spikes, n, fired, j)
         spike_indptr[t + 1] = n
         if t == 0:
             continue
-        gather(currents, (0,), width, table, units, counts, indptr[t - 1], indptr[t])
-        if drive.shape[0] > 0:
-            add(currents, (0,), drive, (min(t - 1, drive.shape[0] - 1),), width)
-        if recurrent_from < size:
-            start, stop = spike_indptr[t - 1], spike_indptr[t]
-            while start < stop and spikes[start] < recurrent_from:
-                start += 1
-            border = start
-            while border < stop and spikes[border] < exc:
-                border += 1
-            gather(currents, (0,), width, own, spikes, ones, start, border)
+        start, stop = indptr[s, t - 1], indptr[s, t]
+        gather(rows, (0,), p.width, table, arriving.units, arriving.counts, start, stop)
+        if drive.shape[1] > 0:
+            add(rows, (0,), drive, (s, min(t - 1, drive.shape[1] - 1)), p.width)
+        if p.recurrent_from < p.units:
+            stop = spike_indptr[t]
+            start, border = split(p, spikes, spike_indptr[t - 1], stop)
+            gather(rows, (0,), p.width, own, spikes, ones, start, border)
             if border < stop:
-                gather(currents, (1,), width, own, spikes, ones, border, stop)
+                gather(rows, (1,), p.width, own, spikes, ones, border, stop)
 
 
 @jit
-def readout_forward(u, currents, c, indptr, units, counts, table):
+def readout_forward(u, rows, c, indptr, units, table):
     """The leaky integrator: potentials u [T + 1, width], row t + 1 is the readout of step t; row 0
     is given.
 
     U' = beta_m U + gain I, I' = beta_s I.
     """
     steps, width = u.shape[0] - 1, u.shape[1]
-    beta_m, gain, beta_s = fill(c[0]), fill(c[1]), fill(c[3])
-    currents[0, :width] = 0
+    beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
+    rows[0, :width] = 0
     for t in range(steps):
         for j in range(0, width, BYTES // u.itemsize):
-            i = load(currents, (0, j))
+            i = load(rows, (0, j))
             store(u, (t + 1, j), beta_m * load(u, (t, j)) + gain * i)
-            store(currents, (0, j), beta_s * i)
+            store(rows, (0, j), beta_s * i)
         if t > 0:
-            gather(currents, (0,), width, table, units, counts, indptr[t - 1], indptr[t])
+            gather(rows, (0,), width, table, units, u[0, :0], indptr[t - 1], indptr[t])
 
 
 @jit
-def count_spikes(spike_indptr, spikes, count):
-    """The spike `count` of each unit."""
-    count[:] = 0
-    for e in range(spike_indptr[0], spike_indptr[-1]):
-        count[spikes[e]] += 1
+def count_spikes(plan, layer, s, work, count):
+    """Sets the part of the spike `count` [hidden units] that belongs to a layer."""
+    p, w = plan.layers[layer], work.at[0]
+    count[p.count_at : p.count_at + p.units] = 0
+    begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
+    for e in range(work.starts[begin], work.starts[begin + w.steps]):
+        count[p.count_at + work.lists[w.spikes + e]] += 1
 
 
 @jit
-def collect(layer, sample, t0, t1, plan, spike_indptr, spikes, indptr, arrived):
-    """The spikes that `layer` receives from the layers below in the steps t0 .. t1 - 1 as one list,
-    written to arrived[indptr[t0]:].
+def collect(sources, layer, s, t0, t1, indptr, arrived, work):
+    """The spikes of the sources of a `layer` in the steps t0 .. t1 - 1 as one list, written to
+    arrived[indptr[t0]:].
 
-    Units of a source are shifted by the source's first weight row. `spike_indptr` [L, S, T + 1] and
-    `spikes` are those of all layers.
+    Units of a source are shifted by the source's first weight row.
     """
-    n = indptr[t0]
+    w, n = work.at[0], indptr[t0]
     for t in range(t0, t1):
-        for q in range(plan.first_source[layer], plan.first_source[layer + 1]):
-            source, visible, shift = plan.source_layer[q], plan.source_units[q], plan.source_row[q]
-            for e in range(spike_indptr[source, sample, t], spike_indptr[source, sample, t + 1]):
-                unit = spikes[e]
-                if unit >= visible:
+        for q in range(layer.first_source, layer.last_source):
+            source = sources[q]
+            begin = w.spike_indptr + (source.layer * w.block + s) * (w.steps + 1) + t
+            for e in range(work.starts[begin], work.starts[begin + 1]):
+                unit = work.lists[w.spikes + e]
+                if unit >= source.units:
                     break
-                arrived[n] = unit + shift
+                arrived[n] = unit + source.row
                 n += 1
         indptr[t + 1] = n

@@ -1,5 +1,5 @@
-"""Weights of dense projections in the order that the kernels read, their gradients back, and dense
-currents of a whole batch.
+"""Weights in the order that the kernels read, their gradients back, and dense currents of a whole
+batch.
 """
 
 from __future__ import annotations
@@ -10,30 +10,59 @@ import torch
 from fdi.snn.engine.cpu.dense.plan import Layout, Place
 
 
-def pack(layout: Layout, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """(tables, natural) with the weights as they are now."""
-    tables = torch.zeros(layout.table_size, dtype=dtype)
-    natural = torch.zeros(max(1, layout.natural_size), dtype=dtype)
+def pack(layout: Layout, tables: torch.Tensor, natural: torch.Tensor) -> None:
+    """Fill `tables` and `natural` with the weights as they are now."""
     for place in layout.places:
         weight = place.projection.weight.detach()
-        _block(tables, place).copy_(weight.T)
+        _rows(tables, place).copy_(_by_position(place, weight))
         if place.natural_at >= 0:
-            natural[place.natural_at : place.natural_at + weight.numel()] = weight.flatten()
-    return tables.numpy(), natural.numpy()
+            _columns(natural, place).copy_(_by_position(place, weight).permute(-1, *_order(place)))
 
 
-def unpack(layout: Layout, tables: np.ndarray) -> None:
+def unpack(layout: Layout, tables: torch.Tensor) -> None:
     """Set `.grad` of every projection from gradients laid out like `tables`."""
-    flat = torch.from_numpy(tables)
     for place in layout.places:
-        place.projection.weight.grad = _block(flat, place).T.contiguous()
+        weight = place.projection.weight
+        rows = _rows(tables, place)
+        if place.maps:
+            rows = rows.permute(2, 1, 0).reshape(weight.shape)
+        else:
+            rows = rows.T
+        weight.grad = rows.contiguous()
 
 
-def _block(tables: torch.Tensor, place: Place) -> torch.Tensor:
-    """[source units, target units]: this projection's part of `tables`."""
+def _order(place: Place) -> tuple[int, ...]:
+    return (0, 1) if place.maps else (0,)
+
+
+def _by_position(place: Place, weight: torch.Tensor) -> torch.Tensor:
+    """[source units, target units], or [positions, channels, target units] of maps."""
+    if not place.maps:
+        return weight.T
+    return weight.view(len(weight), place.maps.channels, -1).permute(2, 1, 0)
+
+
+def _rows(tables: torch.Tensor, place: Place) -> torch.Tensor:
+    """This projection's part of `tables`, as `_by_position`."""
     target, source = place.projection.weight.shape
     start = place.table_at + place.row * place.width + place.column
-    return tables.as_strided((source, target), (place.width, 1), start)
+    if not place.maps:
+        return tables.as_strided((source, target), (place.width, 1), start)
+    maps = place.maps
+    shape = (maps.positions, maps.channels, target)
+    return tables.as_strided(shape, (place.width << maps.shift, place.width, 1), start)
+
+
+def _columns(natural: torch.Tensor, place: Place) -> torch.Tensor:
+    """This projection's part of `natural`, [target units, source units], or [target units,
+    positions, channels] of maps.
+    """
+    target, source = place.projection.weight.shape
+    if not place.maps:
+        return natural.as_strided((target, source), (source, 1), place.natural_at)
+    maps = place.maps
+    shape = (target, maps.positions, maps.channels)
+    return natural.as_strided(shape, (maps.size, maps.padded, 1), place.natural_at)
 
 
 def drive(layout: Layout, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
@@ -53,5 +82,6 @@ def drive_gradient(
 
 def _input_rows(layout: Layout, tables: np.ndarray) -> torch.Tensor:
     """[input units, width]: the first layer's afferent rows."""
-    rows, width = int(layout.plan.rows[0]), int(layout.plan.width[0])
-    return torch.from_numpy(tables[: rows * width].reshape(rows, width))
+    rows, width = int(layout.plan.layers["rows"][0]), int(layout.plan.layers["width"][0])
+    start = int(layout.plan.layers["table_at"][0])
+    return torch.from_numpy(tables[start : start + rows * width].reshape(rows, width))

@@ -7,7 +7,7 @@ between rows.
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.kernels.rows import inlined, jit
+from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.simd import BYTES, load, spread, store
 
 

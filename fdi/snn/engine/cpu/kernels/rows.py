@@ -12,14 +12,8 @@ from __future__ import annotations
 
 import numba
 
+from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.simd import BYTES, bits, fill, load, lowest_bit, store
-
-outer = numba.njit(nogil=True, cache=True, error_model="numpy")
-"""For functions that make and hand on views of arrays; the kernels below them do not count
-references, which costs more than a row.
-"""
-jit = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
-inlined = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False, forceinline=True)
 
 
 @inlined
@@ -155,12 +149,12 @@ def copy(source, start, target, to, n):
 
 
 @jit
-def repeat(source, place, target, block, rows):
-    """Each of the first rows of target[block] [:, width] becomes what follows source[place]."""
-    for j in range(0, target.shape[2], BYTES // source.itemsize):
-        x = load(source, (place[0], place[1] + j))
+def repeat(source, start, target, to, width, rows):
+    """Each row of target[to:] [rows, width] becomes source[start : start + width]."""
+    for j in range(0, width, BYTES // source.itemsize):
+        x = load(source, (start + j,))
         for row in range(rows):
-            store(target, (block, row, j), x)
+            store(target, (to + row * width + j,), x)
 
 
 @inlined
@@ -174,3 +168,11 @@ def append(units, n, mask, first):
         n += 1
         word &= word - numba.uint64(1)
     return n
+
+
+@jit
+def add_up(parts, first, last):
+    """Add the columns first .. last - 1 of all rows of `parts` to its row 0, in order."""
+    for i in range(1, parts.shape[0]):
+        for j in range(first, last):
+            parts[0, j] += parts[i, j]

@@ -1,5 +1,5 @@
-"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, and the
-operators + - * / > == & | ~.
+"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, exp and
+the operators + - * / > == & | ~.
 
 LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps
 no tile of sums in registers; with explicit vectors it need not guess. On machines with shorter
@@ -185,6 +185,69 @@ def absolute(typing_context, a):
         )
 
     return a(a), codegen
+
+
+@intrinsic
+def exp(typing_context, a):
+    """e^a."""
+
+    def codegen(context, builder, signature, args):
+        number = context.get_value_type(a.dtype)
+        name = f"llvm.exp.f{a.dtype.bitwidth}"
+        scalar = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(number, [number]), name
+        )
+        result = args[0]
+        for lane in range(a.lanes):
+            place = ir.IntType(32)(lane)
+            x = builder.call(scalar, [builder.extract_element(args[0], place)])
+            result = builder.insert_element(result, x, place)
+        return result
+
+    return a(a), codegen
+
+
+@intrinsic(prefer_literal=True)
+def like(typing_context, a, number):
+    """The vector of the kind of `a` that holds a literal number everywhere."""
+    if not isinstance(number, types.Literal):
+        return None
+    value = float(number.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(a), [value] * a.lanes)
+
+    return a(a, number), codegen
+
+
+@intrinsic(prefer_literal=True)
+def constants(typing_context, names, records, row):
+    """`names`, a nested named tuple, with the vector that holds the field of that name of
+    records[row] everywhere in place of each number.
+    """
+
+    def filled(kind):
+        if isinstance(kind, types.BaseNamedTuple):
+            parts = [filled(part) for part in kind.types]
+            return types.BaseTuple.from_types(parts, kind.instance_class)
+        return Vector(kind)
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(records)(context, builder, args[1])
+        offset = builder.mul(args[2], builder.extract_value(view.strides, 0))
+        start = builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [offset])
+
+        def field(name, kind):
+            if isinstance(kind, types.BaseNamedTuple):
+                parts = [field(*part) for part in zip(kind.fields, kind.types)]
+                return context.make_tuple(builder, filled(kind), parts)
+            place = builder.gep(start, [ir.IntType(64)(records.dtype.offset(name))])
+            pointer = builder.bitcast(place, context.get_value_type(kind).as_pointer())
+            return _everywhere(context, builder, Vector(kind), builder.load(pointer))
+
+        return field("", names)
+
+    return filled(names)(names, records, types.intp), codegen
 
 
 @intrinsic

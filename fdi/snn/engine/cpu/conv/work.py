@@ -1,0 +1,39 @@
+"""Scratch memory of one thread for the maps of one sample."""
+
+from __future__ import annotations
+
+from fdi.snn.engine.cpu.conv.plan import ConvPlan
+
+
+def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
+    """As dense.work.shapes.
+
+    `above`: gradient of the pooled spikes, from two steps before the window on; `stamps`: the step
+    in which a window of the pooling was last seen to spike; `starts`: where the weights of the
+    spikes of one position begin; `extra`: gradient of the spikes through the layer's own links.
+    """
+    layers, sums = (
+        plan.layers,
+        {name: int(plan.layers[name].sum()) for name in plan.layers.dtype.names},
+    )
+    size, guarded = int(layers["size"].max()), int(layers["guarded"].max())
+    units = int((layers["channels"] * layers["height"] * layers["width"]).sum())
+    room, windows = units * -(-steps // plan.gap), -(-steps // span) if gradients else 1
+    state, kept = 1 + plan.states, plan.channels * sums["guarded"]
+    return dict(
+        map_saved=(windows * (state * sums["size"] + kept),),
+        map_potentials=((span + 1) * sums["size"],),
+        above=((span + 2) * sums["pooled"] * gradients,),
+        map_spike_indptr=(len(layers), steps + 1),
+        map_spikes=(room,),
+        pooled_indptr=(len(layers), steps + 1),
+        pooled=(room,),
+        stamps=(int((layers["height"] * layers["width"] << layers["shift"]).max()),),
+        starts=(1 << int(layers["shift"].max()),),
+        maps=(plan.channels * guarded + plan.states * size,),
+        map_adjoints=(3 * kept * gradients,),
+        map_pull=(size,),
+        extra=(size,),
+        map_gu=(state * sums["size"] * gradients,),
+        map_leak=(2, int(layers["pooled"][-1]) * gradients),
+    )

@@ -1,0 +1,83 @@
+"""The neurons that the engine computes, as numbers for kernels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.snn.engine.checks import Computes
+from fdi.snn.engine.cpu.neuron import adlif, alif, lif, reset, surrogate, synapses
+from fdi.snn.engine.cpu.neuron.equations import Kind
+from fdi.snn.network import Network
+from fdi.snn.neuron import ALIF, AdLIF, Neuron, Reset
+from fdi.snn.population import Population
+
+KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif}
+COMPUTES = Computes("cpu", tuple(KINDS), Reset.__args__, tuple(surrogate.SURROGATES))
+
+
+class Neurons(NamedTuple):
+    """`kind`: of all hidden neurons, for its types; `constants` [layers]: records of what it
+    names, and u_init; `readout`: those of the readout.
+    """
+
+    kind: Kind
+    constants: np.ndarray
+    readout: np.ndarray
+
+
+def states(network: Network) -> int:
+    """Variables of a hidden neuron besides its potential and currents."""
+    return KINDS[type(network.hidden[0].neuron)].STATES
+
+
+def kind(n: Neuron, dt: float) -> Kind:
+    parts = (KINDS[type(n)], synapses, reset, surrogate)
+    return Kind(*(part.constants(n, dt) for part in parts))
+
+
+def in_numbers(network: Network, dtype: np.dtype) -> Neurons:
+    """The neurons of a network with the precision of its weights."""
+    hidden = [kind(layer[0].neuron, network.dt) for layer in network.layers]
+    records = [
+        _named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, network.layers)
+    ]
+    n = network.readout.neuron
+    readout = _named(synapses.constants(n, network.dt)) | _named(lif.constants(n, network.dt))
+    return Neurons(
+        _rounded(hidden[0], dtype),
+        _records(records, dtype),
+        _records([readout | {"u_init": n.u_init}], dtype),
+    )
+
+
+def _named(part: tuple) -> dict[str, float]:
+    """The constants in a nested named tuple by name."""
+    found = {}
+    for name, value in zip(part._fields, part):
+        found |= _named(value) if isinstance(value, tuple) else {name: value}
+    return found
+
+
+def _rounded(part: tuple, dtype: np.dtype) -> tuple:
+    return type(part)(
+        *(
+            _rounded(value, dtype) if isinstance(value, tuple) else dtype.type(value)
+            for value in part
+        )
+    )
+
+
+def _records(rows: list[dict[str, float]], dtype: np.dtype) -> np.ndarray:
+    return np.array([tuple(row.values()) for row in rows], [(name, dtype) for name in rows[0]])
+
+
+def check_layer(layer: tuple[Population, ...]) -> None:
+    same = {p.neuron for p in layer}
+    names = ", ".join(p.name for p in layer)
+    if len(layer) > 2 or len(same) > 1 or len(layer[0].neuron.tau_syn) > 2:
+        raise ValueError(
+            f"engine=cpu computes layers of one or two populations with equal constants and at "
+            f"most two channels, not {names}; use engine=reference"
+        )
