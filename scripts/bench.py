@@ -1,5 +1,5 @@
-"""Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads a b ...]
-[--rounds 9] [--out results/bench.csv].
+"""Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
+conv ...] [--rounds 9] [--out results/bench.csv].
 
 The workload "epoch" is a whole training loop of fdi; its table stands beside the other one. See
 benchmark/steps.py, floors.py and epoch.py for what is measured. Ends with a figure.

@@ -27,7 +27,7 @@ from benchmark.floors import count, floors, told
 from benchmark.libraries import available
 from benchmark.workloads import WORKLOADS, batch, network
 
-NOT_BUILT = {"e": ("snntorch", "norse", "spikingjelly", "sinabs")}
+NOT_BUILT = {"dale": ("snntorch", "norse", "spikingjelly", "sinabs")}
 """Libraries without a neuron of two synaptic currents."""
 
 
@@ -49,7 +49,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
             step()
             times[name].append(time.perf_counter() - start)
     least = floors(count(network(work), x), machine.throughput())
-    print(f"{workload:5}{told(least)}", flush=True)
+    print(f"{workload:10}{told(least)}", flush=True)
     base = "stork" if "stork" in times else "reference"
     rows = []
     for name, seconds in times.items():
@@ -82,8 +82,8 @@ def compare(workload: str, rounds: int) -> list[dict]:
             )
         )
         print(
-            f"{workload:5}{name:14}{median:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base} "
-            f" {row['above_floor']:6.1f} x floor"
+            f"{workload:10}{name:14}{median:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base}"
+            f"  {row['above_floor']:6.1f} x floor"
             f"  loss {losses[name]:.4f}  cold {row['cold_s']:.2f} s  warm {row['warm_s']:.2f} s  "
             f"peak {row['peak_mib']:.0f} MiB",
             flush=True,

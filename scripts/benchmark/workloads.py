@@ -18,8 +18,8 @@ DT, TAU_MEM, TAU_SYN, CLASSES, SLOPE, U_INIT = 2e-3, 20e-3, 10e-3, 20, 20.0, -1e
 DENSITY = 0.015
 BETA, ALPHA = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
 WORKLOADS = {
-    "a": dict(about="dense 700-128-20", steps=100, batch=256, shape=(700,), sizes=(128,)),
-    "b": dict(
+    "dense": dict(about="dense 700-128-20", steps=100, batch=256, shape=(700,), sizes=(128,)),
+    "recurrent": dict(
         about="recurrent 700-128r-20",
         steps=100,
         batch=256,
@@ -27,15 +27,17 @@ WORKLOADS = {
         sizes=(128,),
         recurrent=True,
     ),
-    "c": dict(about="deep 700-3x128-20", steps=100, batch=256, shape=(700,), sizes=(128, 128, 128)),
-    "d": dict(
+    "deep": dict(
+        about="deep 700-3x128-20", steps=100, batch=256, shape=(700,), sizes=(128, 128, 128)
+    ),
+    "conv": dict(
         about="conv 3x32x32, 32-64-128 filters 3x3, max pooling 2",
         steps=50,
         batch=32,
         shape=(3, 32, 32),
         sizes=(32, 64, 128),
     ),
-    "e": dict(
+    "dale": dict(
         about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True
     ),
     "long": dict(

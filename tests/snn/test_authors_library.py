@@ -32,7 +32,7 @@ ENGINES = {
     "cpu": lambda: CpuEngine(threads=2, chunk=3),
     "cuda": CudaEngine,
 }
-KINDS, ANY = {"cpu": (Neuron,), "cuda": (Neuron,)}, (Neuron, ALIF)
+KINDS, ANY = {"cuda": (Neuron,)}, (Neuron, ALIF)
 DALE_ORDER = ("input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", "e1->readout")
 
 

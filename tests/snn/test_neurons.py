@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
+import numba
 import numpy as np
 import pytest
 import torch
 
 from fdi.inputs import Frames
 from fdi.snn.engine.cpu import CpuEngine
+from fdi.snn.engine.cpu.kernels.jit import OPTIONS
+from fdi.snn.engine.cpu.kernels.simd import constants, load, store
+from fdi.snn.engine.cpu.neuron import surrogate
+from fdi.snn.engine.cpu.neuron.equations import slope
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
-from fdi.snn.models import conv, dense
+from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
 from fdi.snn.neuron import SLOPES, AdLIF, Neuron, adlif, alif, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
@@ -104,6 +109,21 @@ def test_surrogates_have_their_published_shape(name):
         assert float(torch.trapezoid(slope, v)) == pytest.approx(area, rel=5e-3)
 
 
+@pytest.mark.parametrize("name", SLOPES)
+def test_kernels_have_the_slopes_of_the_formulas(name):
+    @numba.njit(**OPTIONS)
+    def slopes(kind, records, v, out):
+        n = constants(kind, records, 0)
+        for j in range(0, v.size, 8):
+            store(out, (j,), slope(n, load(v, (j,))))
+
+    v = np.linspace(-1.03, 1.01, 800)
+    out = np.zeros_like(v)
+    kind = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
+    slopes(type(kind)(np.float64(3.0)), np.array([(3.0,)], [("beta", np.float64)]), v, out)
+    np.testing.assert_allclose(out, SLOPES[name].of(torch.from_numpy(v), 3.0), rtol=1e-12)
+
+
 @pytest.mark.parametrize("changes", [{"reset": "one"}, {"surrogate": "line"}, {"beta": 0.0}])
 def test_unknown_choices_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
@@ -127,6 +147,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow  # each reset and surrogate is compiled
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_of_a_neuron_changes_the_numbers_or_is_refused(engine, kind):
@@ -161,6 +182,7 @@ def agrees_or_refuses(engine, network: Network, x: Frames, wanted: list[np.ndarr
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * max(1e-30, np.abs(b).max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
     def build(**changes) -> Network:
@@ -177,3 +199,46 @@ def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
     assert set(different) == {field.name for field in fields(Population)}
     for network in different.values():
         agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
+
+
+BOTH = dict(steps=STEPS, dt=DT, classes=3)
+MAPS = dict(kernel=3, padding=1, pool=2, **BOTH)
+NETWORKS = {
+    "dense layers above convolutions": lambda: conv(
+        (2, 7, 7), filters=[9, 5], dense=[17, 6], dense_recurrent=True, **MAPS
+    ),
+    "recurrent, subtract, sigmoid": lambda: dense(
+        (6,),
+        neuron=alif(reset="subtract", surrogate="sigmoid", a=0.7),
+        hidden=[33, 17],
+        recurrent=True,
+        **BOTH,
+    ),
+    "dale, adlif, triangle": lambda: dale(
+        (6,), neuron=adlif(surrogate="triangle", a=0.5), excitatory=[33, 17], inhibitory=9, **BOTH
+    ),
+    "recurrent conv, adlif, boxcar": lambda: conv(
+        (2, 7, 7),
+        neuron=adlif(reset="zero", surrogate="boxcar", beta=0.4),
+        filters=[9, 5],
+        recurrent_kernel=3,
+        dense=7,
+        **MAPS,
+    ),
+    "dale conv, alif": lambda: dale_conv(
+        (2, 7, 7), neuron=alif(a=0.6), excitatory=[9, 5], inhibitory=3, recurrent_kernel=3, **MAPS
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_kinds_of_neurons_on_all_architectures_equal_the_reference(name):
+    network = draw(NETWORKS[name]())
+    x = spikes(network.input_shape, samples=5)
+    wanted = outputs(ReferenceEngine(), network, x)
+    assert all(np.abs(each).max() > 0 for each in wanted)
+    for windows in (1, 3):
+        engine = CpuEngine(threads=2, chunk=2, windows=windows)
+        for a, b in zip(outputs(engine, network, x), wanted):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max())
