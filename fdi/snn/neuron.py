@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from fdi.ranges import AboveMinusOne, NotNegative, Positive, TimeConstant
 
 Reset = Literal["zero", "subtract"]
-Surrogate = Literal["superspike", "triangle", "sigmoid", "boxcar"]
+Surrogate = Literal["superspike", "triangle", "sigmoid", "gaussian", "boxcar"]
 
 
 class Slope(NamedTuple):
@@ -29,6 +29,10 @@ SLOPES: dict[str, Slope] = {
     "triangle": Slope(1.0, lambda v, beta: (1 - beta * v.abs()).clamp(min=0)),
     # beta s (1 - s), s = 1 / (1 + exp(-beta V)) [Zenke & Vogels 2021]
     "sigmoid": Slope(10.0, lambda v, beta: beta * (beta * v).sigmoid() * (-beta * v).sigmoid()),
+    # beta / sqrt(2 pi) exp(-(beta V)^2 / 2) [Yin et al. 2021]
+    "gaussian": Slope(
+        2.0, lambda v, beta: beta / math.sqrt(2 * math.pi) * (-0.5 * (beta * v) ** 2).exp()
+    ),
     # beta where |V| <= 1 / (2 beta), else 0 [Wu et al. 2018, Kaiser et al. 2020]
     "boxcar": Slope(1.0, lambda v, beta: (beta * v.abs() <= 0.5).to(v.dtype) * beta),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 
 import numba
@@ -103,6 +104,7 @@ def test_surrogates_have_their_published_shape(name):
             "superspike": (1.0, 2 / beta * (1 - 1 / (beta + 1))),
             "triangle": (1.0, 1 / beta),
             "sigmoid": (beta / 4, np.tanh(beta / 2)),
+            "gaussian": (beta / math.sqrt(2 * math.pi), math.erf(beta / math.sqrt(2))),
             "boxcar": (beta, 1.0),
         }[name]
         assert float(slope[2000]) == pytest.approx(peak)
@@ -120,7 +122,8 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
     v = np.linspace(-1.03, 1.01, 800)
     out = np.zeros_like(v)
     kind = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
-    slopes(type(kind)(np.float64(3.0)), np.array([(3.0,)], [("beta", np.float64)]), v, out)
+    records = np.array([tuple(kind)], [(name, np.float64) for name in kind._fields])
+    slopes(kind._replace(beta=np.float64(3.0)), records, v, out)
     np.testing.assert_allclose(out, SLOPES[name].of(torch.from_numpy(v), 3.0), rtol=1e-12)
 
 

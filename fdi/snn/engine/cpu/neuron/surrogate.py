@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from fdi.snn.engine.cpu.kernels.simd import absolute, exp, like, select
@@ -21,6 +22,13 @@ class Sigmoid(NamedTuple):
     beta: float
 
 
+class Gaussian(NamedTuple):
+    """`peak`: beta / sqrt(2 pi)."""
+
+    beta: float
+    peak: float
+
+
 class Boxcar(NamedTuple):
     beta: float
 
@@ -29,6 +37,7 @@ SURROGATES = {
     "superspike": SuperSpike,
     "triangle": Triangle,
     "sigmoid": Sigmoid,
+    "gaussian": lambda beta: Gaussian(beta, beta / math.sqrt(2 * math.pi)),
     "boxcar": Boxcar,
 }
 
@@ -54,6 +63,12 @@ def sigmoid(n, v):
     x = exp(like(v, 0) - n.beta * absolute(v))
     y = like(v, 1) + x
     return n.beta * x / (y * y)
+
+
+@slopes(Gaussian)
+def gaussian(n, v):
+    x = n.beta * v
+    return n.peak * exp(like(v, 0) - x * x / like(v, 2))
 
 
 @slopes(Boxcar)
