@@ -17,6 +17,7 @@ from rich.console import Console
 
 from fdi import build
 from fdi.data.dataset import Dataset
+from fdi.init.assumptions import warning
 from fdi.init.draw import draw
 from fdi.init.probe import probe
 from fdi.layout import CHECKPOINT, LOG, METRICS, PROBE, RESERVE, RESULT, STATUS
@@ -263,6 +264,9 @@ def _initialize(context: RunContext) -> list[dict[str, Any]]:
     rows = probe(network, engine, inputs, labels, objective, strategy, nu)
     write_json(context.directory / PROBE, rows)
     print_probe(context.console, rows, config.name.model, config.name.init)
+    for population, row in zip(network.hidden, rows):
+        if said := warning(population.name, population.neuron, row["rate"], network.dt):
+            context.console.print(said, highlight=False)
     return rows
 
 

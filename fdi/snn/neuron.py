@@ -170,7 +170,7 @@ def alif(
     beta: Positive | None = None,
     tau_ada: TimeConstant = 100e-3,
     a: NotNegative = 0.1,
-) -> ALIF:
+) -> Neuron:
     """The authors' adaptive neuron, otherwise as `lif`."""
     beta = _steepness(surrogate, beta)
     return ALIF(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_ada=tau_ada, a=a)
@@ -187,7 +187,7 @@ def adlif(
     tau_w: TimeConstant = 120e-3,
     a: AboveMinusOne = 0.1,
     b: NotNegative = 0.2,
-) -> AdLIF:
+) -> Neuron:
     """The adaptive neuron of Bittar & Garner (2022), otherwise as `lif`."""
     beta = _steepness(surrogate, beta)
     return AdLIF(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_w=tau_w, a=a, b=b)
