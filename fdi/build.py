@@ -122,6 +122,13 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
 
 def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
     """The bounds are rates in Hz; a trial has rate x duration spikes."""
+    patience = config.trainer.patience
+    if patience is not None and not len(data.valid):
+        raise ValueError(
+            f"trainer.patience = {patience} waits for a better validation accuracy, and there is "
+            f"no validation split; hold samples out with dataset.valid, or set "
+            f"trainer.patience=null"
+        )
     bounds, duration = config.homeostasis, data.steps * data.dt
     upper, lower = (
         kind(bound.strength, bound.rate * duration) if bound.strength else None
@@ -134,6 +141,7 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
         lower=lower,
         prime_epochs=bounds.prime_epochs,
         joint=bounds.joint,
+        patience=patience,
     )
 
 

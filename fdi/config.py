@@ -56,6 +56,7 @@ class Trainer:
     epochs: int = _number(1)
     batch_size: int = _number(1)
     readout: str = _one_of("max", "mean", "last")
+    patience: int | None = _number(1)
 
 
 @dataclass
@@ -183,10 +184,12 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     `identity.exclude`, but for those that decide the numbers of its engine.
 
     All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
-    integers (1 and 1.0 are the same run), and bounds on the activity that are off do not count.
+    integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
+    early stopping.
     """
     values = _plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
+    _drop_patience_that_is_off(values.get("trainer", {}))
     kept = DECIDES.get(values["engine"]["name"], ())
     if "device" in kept:
         values["device"] = _kind(values["device"])
@@ -241,6 +244,11 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
     for bound in ("upper", "lower"):
         if homeostasis and not homeostasis[bound]["strength"]:
             del homeostasis[bound]
+
+
+def _drop_patience_that_is_off(trainer: dict[str, Any]) -> None:
+    if trainer.get("patience", 0) is None:
+        del trainer["patience"]
 
 
 def _canonical(value: Any) -> Any:

@@ -227,6 +227,12 @@ def _train(context: RunContext, progress: Progress, metrics: Metrics, mirror: An
             on_batch=on_batch,
             on_epoch=on_epoch,
         )
+    if progress.epoch < epochs:
+        _say(
+            context,
+            f"stopped after epoch {progress.epoch} of {epochs}: none better on validation than "
+            f"epoch {progress.best_epoch} in the last {config.trainer.patience}",
+        )
 
 
 def _initialize(context: RunContext) -> list[dict[str, Any]]:

@@ -425,6 +425,13 @@ def test_a_bound_that_is_off_does_not_count(off, override):
     assert run_id(prepared(off)) != run_id(prepared(off.replace("none", "joint"), "seed=1"))
 
 
+def test_early_stopping_that_is_off_does_not_count():
+    config = prepared()
+    before = OmegaConf.to_container(config)
+    assert before["trainer"].pop("patience") is None
+    assert run_id(config) == run_id(before)
+
+
 @pytest.mark.parametrize(
     "override",
     [
@@ -438,6 +445,7 @@ def test_a_bound_that_is_off_does_not_count(off, override):
         "model.depth=3",
         "init.sigma_u=1.01",
         "trainer.epochs=3",
+        "trainer.patience=3",
         "optimizer=adam",
     ],
 )

@@ -96,7 +96,7 @@ def fit(
         progress.phase_epoch += 1
         progress.seconds += time.perf_counter() - started
         _remember_best(progress, phase, network, validation)
-        if progress.phase_epoch >= phase.epochs:
+        if progress.phase_epoch >= phase.epochs or _out_of_patience(progress, phase):
             progress.phase += 1
             progress.phase_epoch = 0
         row = {
@@ -213,6 +213,11 @@ def _remember_best(
         progress.best_weights = {
             name: weight.to("cpu", copy=True) for name, weight in network.weights().items()
         }
+
+
+def _out_of_patience(progress: Progress, phase: Phase) -> bool:
+    waited = progress.epoch - progress.best_epoch
+    return phase.patience is not None and waited >= phase.patience
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

@@ -9,11 +9,14 @@ from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one objective, which a fresh optimizer starts."""
+    """A stretch of training with one objective, which a fresh optimizer starts; it ends after
+    `epochs`, or after `patience` of them without a better validation accuracy.
+    """
 
     name: str
     objective: Objective
     epochs: int
+    patience: int | None = None
 
 
 def phases(
@@ -24,9 +27,10 @@ def phases(
     lower: LowerBound | None = None,
     prime_epochs: int = 0,
     joint: bool = True,
+    patience: int | None = None,
 ) -> list[Phase]:
     """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
-    added to its loss if `joint`.
+    added to its loss if `joint`; only the task has `patience`.
     """
     if epochs < 1:
         raise ValueError(f"trainer.epochs = {epochs} must be at least 1")
@@ -36,7 +40,7 @@ def phases(
             "homeostasis.lower.strength"
         )
     bounds = Objective(readout, upper, lower)
-    task = Phase("task", bounds if joint else Objective(readout), epochs)
+    task = Phase("task", bounds if joint else Objective(readout), epochs, patience)
     if not prime_epochs:
         return [task]
     return [

@@ -466,6 +466,22 @@ def test_stopped_and_started_again_gives_the_same_numbers(tmp_path, fdi_run, sto
     assert results[0] == results[1]
 
 
+def test_early_stopping_is_told_and_needs_a_validation_split(fdi_run, tmp_path):
+    small = (*SMALL, REFERENCE, "trainer.epochs=50", "trainer.patience=1", "probe=none")
+    found = fdi_run(*small, "optimizer.lr=1e-9")  # no epoch is better than the first
+    assert found.code == 0
+    assert "stopped after epoch 2 of 50: none better on validation than epoch 1" in found.out
+    (result,) = (json.loads(file.read_text()) for file in tmp_path.rglob("result.json"))
+    assert (result["epochs"], result["best_epoch"]) == (2, 1)
+    (status,) = tmp_path.rglob("status.json")
+    assert json.loads(status.read_text())["state"] == "done"
+    refused = fdi_run(*small, "dataset.valid=0", "paths.results=other")
+    assert refused.code == 2
+    assert "trainer.patience = 1 waits for a better validation accuracy" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_done_run_is_touched_by_nothing_and_refuses_other_data(fdi_run, tmp_path, monkeypatch):
     write_spikes(tmp_path / "a" / "set", 1)
     write_spikes(tmp_path / "b" / "set", 2)

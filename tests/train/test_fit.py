@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -134,6 +136,45 @@ def test_primed_within_the_bounds_is_never_primed(data, optimizer):
     (loss, weights), (primed_loss, primed_weights) = trained
     assert loss == primed_loss
     assert all(torch.equal(a, b) for a, b in zip(weights, primed_weights))
+
+
+@pytest.mark.parametrize(("patience", "prime_epochs"), [(1, 2), (2, 0)])
+def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
+    data, tmp_path, patience, prime_epochs
+):
+    """Also when it is stopped after each epoch, and goes on from the checkpoint."""
+
+    def start(patience):
+        network = build(lambda *spec: dense(*spec, hidden=8), data)
+        bound = UpperBound(10.0, 1.2)
+        stages = phases(epochs=12, upper=bound, prime_epochs=prime_epochs, patience=patience)
+        return network, SMORMS3(network.parameters(), lr=0.1), stages
+
+    network, optimizer, stages = start(None)
+    whole, _ = train(network, data, optimizer, stages)
+    whole = [row["valid/accuracy"] for row in whole]
+
+    def stop(row):
+        stopped.append(row["valid/accuracy"])
+        raise KeyboardInterrupt
+
+    file, stopped, progress = tmp_path / "last.pt", [], Progress()
+    while progress.phase < len(stages):
+        network, optimizer, stages = start(patience)
+        if file.exists():
+            progress, _ = checkpoint.load(file, network, optimizer)
+
+        with suppress(KeyboardInterrupt):
+            train(network, data, optimizer, stages, progress, on_epoch=stop)
+        checkpoint.save(file, network, optimizer, progress, "abc")
+
+    best, waited, last = -1.0, 0, prime_epochs
+    while waited < patience:
+        best, waited = (whole[last], 0) if whole[last] > best else (best, waited + 1)
+        last += 1
+    assert len(stopped) == last < len(whole)
+    assert stopped == whole[: len(stopped)]
+    assert (progress.best_epoch, progress.best_accuracy) == (len(stopped) - patience, best)
 
 
 @pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
