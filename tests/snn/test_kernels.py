@@ -20,11 +20,12 @@ from fdi.snn.engine.cpu import CpuEngine
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective
 net = dense((4,), 2, 12, 2e-3, hidden=8)
+torch.manual_seed(0)
 for p in net.projections:
-    torch.nn.init.constant_(p.weight, 2.0)
+    torch.nn.init.normal_(p.weight, 1.0)
 x = Frames(np.ones((1, 12, 4), dtype=np.uint8))
 CpuEngine(1).step(net, x, np.array([0]), Objective())
-print(float(net.projections[0].weight.grad.sum()))
+print(float(net.projections[0].weight.grad.abs().sum()))
 """
 
 
