@@ -21,7 +21,7 @@ from fdi.run import run
 sys.path.insert(0, str(Path(__file__).parent))
 import pretend
 
-STEPS, CLASSES, DT = 12, 2, 5e-3
+STEPS, CLASSES, DT = 20, 2, 5e-3
 SMALL = {
     "dense": ("model.hidden=[6,5]",),
     "recurrent": ("model.hidden=[6,5]",),
