@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Generator, Tensor, nn
 
 from fdi.init.calibrate import calibrate
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy
 from fdi.ranges import Positive
+from fdi.snn.neuron import SLOPES
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
@@ -32,8 +34,7 @@ class Kaiming(Strategy):
         dt: float,
         generator: Generator,
     ) -> None:
-        for weight in _two_signed(self, afferents):
-            weight.normal_(0.0, self.gain / math.sqrt(weight[0].numel()), generator=generator)
+        _fill_normal(self, afferents, self.gain, generator)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,51 @@ class Orthogonal(Strategy):
 
 
 @dataclass(frozen=True)
+class SpyTorch(Strategy):
+    """W ~ N(0, 7^2 / fan_in), the heuristic of the SpyTorch tutorials (Zenke 2019).
+
+    There it reads 7 (1 - beta_m) / sqrt(fan_in), for a membrane U[t+1] = beta_m U[t] + I[t]; here
+    the membrane itself scales its input by 1 - beta_m, and the potentials are the same.
+    """
+
+    baseline = True
+
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
+        _fill_normal(self, afferents, 7.0, generator)
+
+
+@dataclass(frozen=True)
+class Ikun(Strategy):
+    """W ~ N(0, b / fan_in), b = 1 / mean of the surrogate derivative over -1 <= U - theta <= 1
+    (Chang, Wang & Yang 2024, arXiv:2411.18250, as `ikun_v1` in their code).
+
+    b = beta + 1 for SuperSpike, whose derivative is 1/(beta |U - theta| + 1)^2.
+    """
+
+    baseline = True
+
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
+        neuron = population.neuron
+        v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
+        slope = SLOPES[neuron.surrogate].of(v, neuron.beta)
+        _fill_normal(self, afferents, float(slope.mean()) ** -0.5, generator)
+
+
+@dataclass(frozen=True)
 class Lsuv(Strategy):
     """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential
     (after Mishkin & Matas 2016: 1).
@@ -117,6 +163,13 @@ class Lsuv(Strategy):
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
+
+
+def _fill_normal(
+    strategy: Strategy, afferents: Afferents, gain: float, generator: Generator
+) -> None:
+    for weight in _two_signed(strategy, afferents):
+        weight.normal_(0.0, gain / math.sqrt(weight[0].numel()), generator=generator)
 
 
 def _two_signed(strategy: Strategy, afferents: Afferents) -> list[Tensor]:

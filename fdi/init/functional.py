@@ -23,28 +23,36 @@ def fluctuation_driven_normal_(
     dt: float,
     theta: float = 1.0,
     share: float = 1.0,
+    fan_in: int | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Fill `weight` so that the potential of its target neurons has mean mu_u and spread sigma_u,
     both in units of theta.
 
         W ~ N(mu_w, sigma_w^2),
-        mu_w = share mu_u theta / (n nu eps_bar),
+        mu_w = mu_u theta / (fan_in nu eps_bar),
         sigma_w^2 = share (sigma_u theta)^2 / (n nu eps_hat) - mu_w^2
 
     `weight`: [target, source] or [target channels, source channels, *kernel]; n is its fan-in,
     weight[0].numel().
     `nu`: rate of the source in Hz. `tau_mem`, `tau_syn`, `dt` in seconds.
-    `share`: part of the mean and of the variance that this projection carries; the shares of all
-    projections onto a neuron add up to 1 (0.9 and 0.1 for the feed-forward and the recurrent one in
-    the paper). Returns `weight`. Raises ValueError for a share outside (0, 1] and where sigma_w^2
-    <= 0. Source: Rossbroich et al. 2022.
+    `share`: part of the variance that this projection carries; the shares of all projections onto a
+    neuron add up to 1 (0.9 and 0.1 for the feed-forward and the recurrent one in the paper).
+    `fan_in`: synapses of a neuron in all its projections, which have one mu_w; None: these n alone.
+    Returns `weight`. Raises ValueError for a share outside (0, 1], a fan_in below n, and where
+    sigma_w^2 <= 0. Source: Rossbroich et al. 2022.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share = {share} must lie in (0, 1]; 1 for a neuron's only projection")
     afferent = _afferent(weight, nu, tau_mem, tau_syn, dt)
+    part = afferent.n / (fan_in or afferent.n)
+    if part > 1:
+        raise ValueError(
+            f"fan_in = {fan_in}, the synapses of all projections, is below {afferent.n}, those of "
+            f"this one"
+        )
     ((mu_w, sigma_w),) = normal_weights(
-        [afferent], sigma_u=share**0.5 * sigma_u * theta, mu_u=share * mu_u * theta
+        [afferent], sigma_u=share**0.5 * sigma_u * theta, mu_u=part * mu_u * theta
     )
     return weight.normal_(mu_w, sigma_w, generator=generator)
 

@@ -55,25 +55,6 @@ class Afferent:
         return self.n * self.nu * self.eps_hat
 
 
-def membrane_statistics(
-    afferents: Sequence[Afferent], weights: Sequence[tuple[float, float]]
-) -> tuple[float, float]:
-    """Mean and spread (mu_u, sigma_u) of the free potential, given the (mu_w, sigma_w) of each
-    afferent; inhibition has mu_w < 0.
-
-        mu_u = sum_i n_i nu_i eps_bar_i mu_w,i,
-        sigma_u^2 = sum_i n_i nu_i eps_hat_i (sigma_w,i^2 + mu_w,i^2)
-
-    Source: Rossbroich et al. 2022.
-    """
-    pairs = list(zip(afferents, weights, strict=True))
-    mu_u = sum(afferent.mean_gain * mu_w for afferent, (mu_w, _) in pairs)
-    variance = sum(
-        afferent.variance_gain * (sigma_w**2 + mu_w**2) for afferent, (mu_w, sigma_w) in pairs
-    )
-    return mu_u, math.sqrt(variance)
-
-
 def sigma_u_from_xi(mu_u: float, xi: float, theta: float = 1.0) -> float:
     """Spread that puts the threshold xi standard deviations above the mean.
 

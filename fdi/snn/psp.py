@@ -54,20 +54,6 @@ def psp_kernel_integrals(tau_mem: float, tau_syn: float, dt: float) -> tuple[flo
     return float(kernel.sum() * dt), float(np.square(kernel).sum() * dt)
 
 
-def psp_kernel_integrals_analytical(tau_mem: float, tau_syn: float) -> tuple[float, float]:
-    """The limit of `psp_kernel_integrals` for dt -> 0.
-
-        eps_bar = tau_syn,   eps_hat = tau_syn^2 / (2 (tau_syn + tau_mem))
-
-    Times in seconds, both results in seconds. Raises ValueError for a time that is not positive and
-    finite. Source: Rossbroich et al. 2022.
-    """
-    for symbol, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
-        if not (0 < value < math.inf):
-            raise ValueError(f"{symbol} = {value} must be a positive, finite time in seconds")
-    return tau_syn, tau_syn**2 / (2 * (tau_syn + tau_mem))
-
-
 def constant_input_rate(mean_square: float, tau_mem: float, tau_syn: float, dt: float) -> float:
     """Rate in Hz at which Poisson spikes would spread the potential as much as a constant analogue
     input x does in its steady state.

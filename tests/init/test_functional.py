@@ -12,7 +12,7 @@ from fdi.init import (
     fluctuation_driven_normal_,
     psp_kernel_integrals,
 )
-from fdi.init.theory import Afferent, membrane_statistics
+from fdi.init.theory import Afferent, normal_weights
 
 TIMES = dict(tau_mem=20e-3, tau_syn=10e-3, dt=2e-3)
 DALE = dict(tau_mem=20e-3, tau_exc=10e-3, tau_inh=20e-3, dt=2e-3)
@@ -28,21 +28,49 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_normal_weights_have_the_moments_of_the_theory(shape, mu_u, share, theta):
     weight = torch.empty(shape, requires_grad=True)
     returned = fluctuation_driven_normal_(
-        weight, sigma_u=0.8, mu_u=mu_u, nu=NU, theta=theta, share=share, generator=seeded(), **TIMES
+        weight,
+        sigma_u=0.8,
+        mu_u=mu_u,
+        nu=NU,
+        theta=theta,
+        share=share,
+        fan_in=None if share == 1 else 2 * weight[0].numel(),
+        generator=seeded(),
+        **TIMES,
     )
     assert returned is weight
     assert weight.grad_fn is None
     n, (eps_bar, eps_hat) = weight[0].numel(), psp_kernel_integrals(**TIMES)
-    mu_w = share * mu_u * theta / (n * NU * eps_bar)
+    mu_w = mu_u * theta / (n * (1 if share == 1 else 2) * NU * eps_bar)
     sigma_w = math.sqrt(share * (0.8 * theta) ** 2 / (n * NU * eps_hat) - mu_w**2)
     drawn = weight.detach().double()
     assert float(drawn.mean()) == pytest.approx(mu_w, abs=4 * sigma_w / math.sqrt(weight.numel()))
     assert float(drawn.std()) == pytest.approx(sigma_w, rel=0.01)
 
 
+def test_two_projections_have_the_weights_of_a_recurrent_layer():
+    """One mu_w and the shares of the variance, as the strategies draw them."""
+    integrals = psp_kernel_integrals(**TIMES)
+    afferents = [Afferent(700, NU, *integrals), Afferent(128, NU, *integrals, recurrent=True)]
+    expected = normal_weights(afferents, sigma_u=0.8, mu_u=0.3, alpha=0.9)
+    for afferent, share, (mu_w, sigma_w) in zip(afferents, (0.9, 0.1), expected):
+        weight = fluctuation_driven_normal_(
+            torch.empty(2000, afferent.n, dtype=torch.float64),
+            sigma_u=0.8,
+            mu_u=0.3,
+            nu=NU,
+            share=share,
+            fan_in=828,
+            generator=seeded(),
+            **TIMES,
+        )
+        assert float(weight.mean()) == pytest.approx(mu_w, abs=4 * sigma_w / weight.numel() ** 0.5)
+        assert float(weight.std()) == pytest.approx(sigma_w, rel=0.01)
+
+
 @pytest.mark.parametrize("recurrent", [True, False])
 @pytest.mark.parametrize("fill", [fluctuation_driven_exponential_, fluctuation_driven_lognormal_])
-def test_dale_weights_balance_and_reach_the_target(fill, recurrent):
+def test_dale_weights_balance_and_reach_the_target(fill, recurrent, membrane_statistics):
     ff, inh = torch.empty(2000, 300), torch.empty(2000, 100)
     rec = torch.empty(2000, 200) if recurrent else None
     returned = fill(
@@ -82,6 +110,7 @@ def test_a_generator_makes_the_weights_reproducible():
     [
         ({"share": 0.0}, r"share = 0\.0 must lie in \(0, 1\]; 1 for a neuron's only projection"),
         ({"share": 1.5}, r"share = 1\.5 must lie in"),
+        ({"fan_in": 4}, r"fan_in = 4, the synapses of all projections, is below 5"),
         ({"nu": -1.0}, r"rate nu = -1\.0 Hz must be positive"),
         ({"sigma_u": -1.0}, r"sigma_u = -1\.0 must be positive"),
         ({"sigma_u": 1e-3, "mu_u": 0.9}, r"sigma_w\^2 = .*take mu_u closer to 0"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdi.init.baselines import Kaiming, Lsuv, Orthogonal, PyTorch, Xavier
+from fdi.init.baselines import Ikun, Kaiming, Lsuv, Orthogonal, PyTorch, SpyTorch, Xavier
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
@@ -60,6 +60,8 @@ STRATEGIES = {
     "pytorch": PyTorch(),
     "orthogonal": Orthogonal(),
     "lsuv": Lsuv(),
+    "spytorch": SpyTorch(),
+    "ikun": Ikun(),
 }
 ONLY_BOTH_SIGNS = {
     "fluct_mu",
@@ -69,6 +71,8 @@ ONLY_BOTH_SIGNS = {
     "pytorch",
     "orthogonal",
     "lsuv",
+    "spytorch",
+    "ikun",
 }
 SHAPES = {"line": (1, 16), "image": (2, 6, 6)}
 
@@ -223,6 +227,41 @@ def test_row_means_bring_every_mean_to_zero():
     assert rows[0]["free_sigma_neurons"] < 1e-3
     _, plain = initialized(MODELS["dense"], FluctCalibrated(), INPUTS["events"]((1, 16)))
     assert plain[0]["free_sigma_neurons"] > 0.1
+
+
+@pytest.mark.parametrize(("strategy", "gain"), [(SpyTorch(), 7.0), (Ikun(), 21**0.5)])
+def test_gains_of_the_field(strategy, gain):
+    """IKUN: 1 / integral_0^1 dv / (20 v + 1)^2 = 21. SpyTorch: its own membrane reaches with its
+    own weights the potential that ours reaches.
+    """
+    network, _ = initialized(MODELS["dense"], strategy, INPUTS["events"]((1, 16)))
+    weight = network.projections[1].weight.detach()
+    assert float(weight.std() * weight.shape[1] ** 0.5) == pytest.approx(gain, rel=0.05)
+    assert (strategy.baseline, Fluct().baseline) == (True, False)
+
+
+def test_the_readout_is_the_same_behind_every_initialization():
+    readouts = [
+        initialized(MODELS["dense"], STRATEGIES[name], INPUTS["events"]((1, 16)))[0].projections[-1]
+        for name in ("fluct", "kaiming", "orthogonal", "fluct_calibrated")
+    ]
+    assert all(torch.equal(readouts[0].weight, other.weight) for other in readouts)
+
+
+def test_rates_are_those_behind_pooling():
+    """Poisson input, three convolutions, pooling behind the second, which more than doubles the
+    rate. The trial is long, since the spread over time counts the rise to a neuron's mean.
+    """
+    x = np.random.default_rng(0).poisson(20 * DT, (BATCH, 800, 2, 8, 8)).astype(np.uint8)
+
+    def model(*spec):
+        return conv(*spec, filters=16, depth=3, kernel=3, padding=1, pool=(1, 2, 1))
+
+    *rows, _ = initialized(model, Fluct(nu="propagate"), Frames(x))[1]
+    assert rows[1]["rate_passed"] > 2 * rows[1]["rate"]
+    for row in rows:
+        assert row["theory_sigma_u"] == pytest.approx(1.0, rel=0.15)
+        assert row["free_sigma"] == pytest.approx(row["theory_sigma_u"], rel=0.15)
 
 
 def test_the_same_seed_draws_the_same_weights():

@@ -12,7 +12,6 @@ from fdi.init.theory import (
     Afferent,
     dale_exponential,
     dale_lognormal,
-    membrane_statistics,
     normal_weights,
     sigma_u_from_xi,
     variance_shares,
@@ -40,7 +39,7 @@ def membrane(x: np.ndarray, tau_mem: float, tau_syn: float, dt: float) -> np.nda
     return trace[int(10 * max(tau_mem, tau_syn) / dt) :]
 
 
-def test_normal_weights_equal_the_authors_library(shared):
+def test_normal_weights_equal_the_authors_library(shared, membrane_statistics):
     for row in json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())[
         "normal"
     ]:
@@ -133,7 +132,7 @@ def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
 
 
 @pytest.mark.parametrize("rec", [REC, None], ids=["recurrent", "feed-forward"])
-def test_dale_weights_satisfy_the_three_conditions(rec):
+def test_dale_weights_satisfy_the_three_conditions(rec, membrane_statistics):
     sigma_u, alpha = 0.6, 0.8
     lambdas = dale_exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
     locations = dale_lognormal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
@@ -160,7 +159,7 @@ def test_dale_weights_satisfy_the_three_conditions(rec):
             assert variances[0] / (variances[0] + variances[2]) == pytest.approx(alpha, rel=1e-12)
 
 
-def test_afferents_with_rates_of_their_own_share_the_variance():
+def test_afferents_with_rates_of_their_own_share_the_variance(membrane_statistics):
     afferents = [
         Afferent(700, 15.8, *EXC),
         Afferent(128, 40.0, *EXC),
