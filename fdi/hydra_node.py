@@ -10,8 +10,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 PLUGIN = re.compile(r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+")
+SAMPLER = re.compile(r"optuna\.samplers\.\w+")
 HANDLER = re.compile(r"logging\.(handlers\.)?\w*Handler|logging\.Formatter")
-AT_LEAST_ONE = ("launcher.cpus_per_task", "launcher.batch_size", "sweeper.max_batch_size")
+AT_LEAST_ONE = (
+    "launcher.cpus_per_task",
+    "launcher.batch_size",
+    "sweeper.max_batch_size",
+    "sweeper.n_trials",
+    "sweeper.n_jobs",
+)
 
 
 def own_folders(config: DictConfig | None) -> list[str]:
@@ -38,6 +45,8 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
         if not PLUGIN.fullmatch(target):
             yield f"hydra.{part}._target_ = {target} is no plugin of Hydra; see hydra/{part}"
         yield from _calls(settings, f"hydra.{part}")
+    if OmegaConf.select(node, "sweeper.custom_search_space"):
+        yield "hydra.sweeper.custom_search_space: fdi calls none; give hydra.sweeper.params"
     for part in ("job_logging", "hydra_logging"):
         yield from _calls(_plain(node[part]), f"hydra.{part}")
     if (jobs := OmegaConf.select(node, "launcher.n_jobs")) is not None and not (
@@ -59,6 +68,8 @@ def _calls(value: Any, path: str) -> Iterator[str]:
     items = value.items() if isinstance(value, Mapping) else enumerate(value)
     for key, item in items:
         here = f"{path}.{key}"
+        if here == "hydra.sweeper.sampler._target_" and SAMPLER.fullmatch(str(item)):
+            continue
         if key in ("_target_", "()") or (key == "class" and not HANDLER.fullmatch(str(item))):
             yield f"{here} = {item}: fdi calls nothing from there; leave it out"
         elif isinstance(item, Mapping | list):

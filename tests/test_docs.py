@@ -44,6 +44,16 @@ def test_the_tutorial_runs_as_written(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("results/runs/randman/dense/*/seed=*/result.json"))) == 4
 
 
+@pytest.mark.filterwarnings("ignore:.*declarative_base")  # Optuna 2.10's import
+def test_the_search_runs_as_written(tmp_path, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    monkeypatch.chdir(tmp_path)
+    ((_, code),) = FENCE.findall((DOCS / "howto" / "search.md").read_text())
+    call(code.replace("n_trials=10", "n_trials=3"), monkeypatch)
+    assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=*/result.json"))) == 3
+    assert (tmp_path / "results/runs/optimization_results.yaml").exists()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_that_are_there(page):
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))

@@ -51,8 +51,6 @@ def compose_cells(
     no sigma_u), and at least one must, unless the key is the experiment's and the option is not.
     Raises Hydra's and OmegaConf's errors, and ValueError from `prepare`.
     """
-    if arguments.config_dir and not Path(arguments.config_dir).is_dir():
-        raise ValueError(f"--config-dir {arguments.config_dir} is not a folder")
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         if arguments.multirun:
             if cells := _sweep(arguments, watch):

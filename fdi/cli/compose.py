@@ -105,8 +105,12 @@ class Composer:
 
 
 def composer(arguments: Namespace) -> Composer:
-    """For the parsed command line `arguments`; needs an initialized Hydra."""
+    """For the parsed command line `arguments`; needs an initialized Hydra. Raises ValueError for
+    a --config-dir that is not there.
+    """
     folder = arguments.config_dir
+    if folder and not Path(folder).is_dir():
+        raise ValueError(f"--config-dir {folder} is not a folder")
     folders = (searchpath(Path(folder)),) if folder else ()
     loader = GlobalHydra.instance().config_loader()
     return Composer(loader, arguments.config_name or CONFIG_NAME, folders)

@@ -12,10 +12,11 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationErr
 
 from fdi.checks import choose, shown, words
 
-EXTRAS = {  # launchers that come with plugins of Hydra
+EXTRAS = {  # that come with plugins of Hydra
     "hydra/launcher/joblib": "parallel",
     "hydra/launcher/submitit_local": "slurm",
     "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/sweeper/optuna": "optuna",
 }
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
@@ -29,7 +30,7 @@ def explain(error: Exception) -> str:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if extra := EXTRAS.get(error.missing_cfg_file):
             return (
-                f"this launcher needs a package that is not installed; "
+                f"{error.missing_cfg_file} needs a package that is not installed; "
                 f"pip install 'fdi-snn[{extra}]'"
             )
         return (

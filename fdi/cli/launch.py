@@ -57,7 +57,8 @@ def _overrides(cell: Cell, i: int, launcher: DictConfig, gpus: int) -> list[str]
     """The overrides of a cell, the i-th: with its share of the cores unless its number of threads
     is given, its GPU where several cells share the machine, and the device that auto became here.
     """
-    overrides, device, threads = [*cell.overrides], cell.values["device"], _threads(launcher)
+    overrides, device = [*cell.overrides], cell.values["device"]
+    threads = threads_of_a_cell(launcher)
     if threads is not None and cell.values["threads"] is None:
         overrides.append(f"threads={threads}")
     if device == "cuda" and gpus:
@@ -67,7 +68,7 @@ def _overrides(cell: Cell, i: int, launcher: DictConfig, gpus: int) -> list[str]
     return overrides
 
 
-def _threads(launcher: DictConfig) -> int | None:
+def threads_of_a_cell(launcher: DictConfig) -> int | None:
     """CPU threads of one cell; None where one cell runs at a time."""
     if "n_jobs" in launcher:
         return 1 if launcher.n_jobs < 0 else max(1, _cores() // launcher.n_jobs)

@@ -60,10 +60,13 @@ def _command() -> int:
 def _dispatch(arguments: Namespace) -> int:
     from fdi.cli.cells import compose_cells
     from fdi.cli.dry import Watch
+    from fdi.cli.search import is_search
     from fdi.cli.task import run_cell
 
     if arguments.shell_completion or arguments.hydra_help or arguments.info:
         return _hydra(run_cell)
+    if arguments.multirun and is_search(arguments):
+        return _search(arguments)
     watch = Watch()
     with watch.bar:
         cells = compose_cells(arguments, watch)
@@ -74,6 +77,18 @@ def _dispatch(arguments: Namespace) -> int:
     if cells[0].values["dry_run"]:
         return watch.end(cells)
     return _sweep(arguments, cells) if arguments.multirun else _one(cells[0])
+
+
+def _search(arguments: Namespace) -> int:
+    """Show what the cells of a search have in common, or run them; returns the exit code."""
+    from fdi.cli.search import search
+    from fdi.cli.task import run_cell
+
+    if arguments.cfg:
+        _show_common(arguments)
+        return _hydra(run_cell)
+    search(arguments)
+    return 0
 
 
 def _show_common(arguments: Namespace) -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from omegaconf import DictConfig
 from fdi.config import prepare, run_directory
 from fdi.layout import LOG, OUTPUT
 from fdi.track.interrupt import end_with
-from fdi.track.lock import Busy
+from fdi.track.lock import Busy, holder
 from fdi.track.origin import stamp, unchanged
-from fdi.track.state import finished
+from fdi.track.state import finished, whole_result
 
 FAILED, REFUSED = 1, 2
 
@@ -47,6 +48,31 @@ def run_cell(config: DictConfig, sweep: int | None = None) -> int:
         return _run(config, directory)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         return _run(config, directory)
+
+
+def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float:
+    """Run one cell of a search, and say what came of the overrides that are not `fixed`.
+
+    Returns the validation accuracy of the best epoch if `hydra.sweeper.direction` is maximize, else
+    the error, 1 minus that. Waits for a cell that another trial draws at the same time; raises
+    ValueError for one that failed.
+    """
+    from fdi.track.console import percent
+
+    hydra, directory = HydraConfig.get(), run_directory(prepare(config))
+    code = run_cell(config, search)
+    while code and holder(directory):
+        time.sleep(1)
+        code = run_cell(config, search)
+    label = " ".join(word for word in hydra.overrides.task if word not in fixed)
+    trial = f"trial {hydra.job.num + 1}/{hydra.sweeper.n_trials}  {label}"
+    result = None if code else whole_result(directory)
+    if result is None or result["valid_accuracy_best"] is None:
+        raise ValueError(f"{trial}  failed")
+    accuracy = result["valid_accuracy_best"]
+    print(f"{trial}  valid {percent(accuracy)}  {result['seconds']:.0f} s", flush=True)
+    maximize = str(hydra.sweeper.direction).endswith("maximize")
+    return accuracy if maximize else 1 - accuracy
 
 
 def check_done(

@@ -1,0 +1,75 @@
+"""A search: the sweeper that `hydra/sweeper` chooses draws its cells, by what came of others."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+from hydra import initialize_config_module
+from hydra._internal.callbacks import Callbacks
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.cli.cells import Cell, common_words, compose_sweep
+from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.cli.launch import threads_of_a_cell
+from fdi.cli.summary import print_result
+from fdi.cli.task import run_trial
+from fdi.config import run_directory
+
+BEST = "optimization_results.yaml"  # Optuna's, in results/runs
+
+
+def is_search(arguments: Namespace) -> bool:
+    """Whether `hydra/sweeper` is another one than Hydra's own, which runs all combinations."""
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return not compose_sweep(arguments).hydra.sweeper._target_.endswith(".BasicSweeper")
+
+
+def search(arguments: Namespace) -> None:
+    """Run the trials, and show the best: by the validation accuracy of the best epoch.
+
+    Raises ValueError for what cannot be searched, before anything runs, and if no trial succeeds.
+    """
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        config, compose = compose_sweep(arguments), composer(arguments)
+        fixed = common_words(arguments)
+        values = compose.settings(fixed)
+        if problem := _problem(arguments, config, values):
+            raise ValueError(problem)
+        words = [*arguments.overrides]
+        threads = threads_of_a_cell(config.hydra.launcher)
+        if threads is not None and values["threads"] is None:
+            words.append(f"threads={threads}")
+        context = HydraContext(compose, Callbacks(config))
+        trial = partial(run_trial, search=os.getpid(), fixed=(*fixed, *words))
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=config, hydra_context=context, task_function=trial
+        )
+        sweeper.sweep(words)
+        best = OmegaConf.load(Path(config.hydra.sweep.dir) / BEST)
+        drawn = tuple(f"{key}={value}" for key, value in best.best_params.items())
+        values = compose.settings([*fixed, *drawn])
+    print(f"best on validation: {' '.join(drawn)}")
+    print_result(Cell(drawn, values, run_directory(values)))
+
+
+def _problem(arguments: Namespace, config: DictConfig, values: dict) -> str | None:
+    """Why there is nothing to search."""
+    parsed = OverridesParser.create().parse_overrides(arguments.overrides)
+    params = config.hydra.sweeper.get("params") or {}
+    if not params and not any(override.is_sweep_override() for override in parsed):
+        return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
+    if joint := next((key for key in params if "+" in key), None):
+        return (
+            f"hydra.sweeper.params: a search cannot vary {joint} together; give one value of each"
+        )
+    if values["probe"] == "only" or values["dry_run"]:
+        return "a search trains to know what to try next; leave out probe=only and dry_run=true"
+    if values["dataset"].get("valid") == 0:
+        return "dataset.valid = 0: a search needs a validation split; hold samples out for it"
+    return None

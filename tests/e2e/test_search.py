@@ -1,0 +1,112 @@
+"""`hydra/sweeper=optuna`: trials are ordinary runs, and what is searched is validation accuracy."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from fdi.cli.run import main
+from fdi.track.files import write_json, write_status
+
+PLUGIN = importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper")
+optuna = pytest.mark.skipif(PLUGIN is None, reason="hydra-optuna-sweeper is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore:.*declarative_base")  # Optuna 2.10's import
+SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1")
+SIGMA = "init.sigma_u=interval(0.2,2)"
+
+
+def run(config, directory: Path, *_) -> dict:
+    """Best on validation at sigma_u = 1, and worst on test; one above 1.4 fails."""
+    calls.append(config.init.sigma_u)
+    if config.init.sigma_u > 1.4:
+        raise RuntimeError("the loss is nan")
+    distance = abs(config.init.sigma_u - 1)
+    result = {
+        "test_accuracy_last": distance,
+        "test_accuracy_best": distance,
+        "valid_accuracy_best": 1 - distance,
+        "rates": {"h1": 10.0},
+        "seconds": 12.3,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "result.json", result)
+    write_status(directory, "done")
+    return result
+
+
+calls: list[float] = []
+
+
+@pytest.fixture
+def fdi_run(monkeypatch, capsys, tmp_path):
+    def command(*arguments: str) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return SimpleNamespace(code=stop.value.code, **capsys.readouterr()._asdict())
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "fdi.run", SimpleNamespace(run=run))
+    calls.clear()
+    return command
+
+
+@optuna
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_search_finds_the_best_on_validation_and_is_not_repeated(fdi_run, tmp_path, direction):
+    words = (*SEARCH, SIGMA, "hydra.sweeper.sampler.seed=0", f"hydra.sweeper.direction={direction}")
+    words = (*words, "hydra.sweeper.max_failure_rate=1")
+    found = fdi_run(*words)
+    assert found.code == 0, found.err
+    good = [sigma for sigma in calls if sigma <= 1.4]
+    assert len(calls) == len(set(calls)) == 6 > len(good) > 2
+    best = min(good, key=lambda sigma: abs(sigma - 1))
+    written = OmegaConf.load(tmp_path / "results/runs/optimization_results.yaml")
+    assert written.best_params == {"init.sigma_u": best}
+    assert f"best on validation: init.sigma_u={best}\n" in found.out
+    assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=0-*"))) >= len(good)
+    assert len([line for line in found.out.splitlines() if line.startswith("trial ")]) == len(good)
+    before = list(calls)
+    assert fdi_run(*words).code == 0
+    assert calls[len(before) :] == [sigma for sigma in before if sigma > 1.4]  # failed before
+
+
+@optuna
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["seed=1"], "nothing to search; give a key several values"),
+        ([SIGMA, "probe=only"], "a search trains to know what to try next"),
+        ([SIGMA, "dry_run=true"], "a search trains to know what to try next"),
+        ([SIGMA, "dataset.valid=0"], "a search needs a validation split"),
+        ([SIGMA, "trainer.epochs=0"], "trainer.epochs = 0 must be at least 1"),
+        ([SIGMA, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials = 0 must be at least 1"),
+        ([SIGMA, "hydra.sweeper.custom_search_space=os.system"], "fdi calls none"),
+        ([SIGMA, "hydra.sweeper.sampler._target_=os.system"], "fdi calls nothing from there"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_line_and_runs_nothing(fdi_run, tmp_path, words, line):
+    found = fdi_run(*SEARCH, *words)
+    assert found.code == 2
+    assert line in found.err
+    assert len(found.err.splitlines()) == 1
+    assert not calls
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweeper_that_is_not_installed_is_one_line(fdi_run, monkeypatch):
+    from hydra.core.config_store import ConfigStore
+
+    group = ConfigStore.instance().repo["hydra"]["sweeper"]
+    monkeypatch.delitem(group, "optuna.yaml", raising=False)
+    found = fdi_run(*SEARCH, SIGMA)
+    assert (found.code, found.err) == (
+        2,
+        "fdi-run: hydra/sweeper/optuna needs a package that is not installed; "
+        "pip install 'fdi-snn[optuna]'\n",
+    )
