@@ -32,7 +32,7 @@ from fdi.track.files import read_json, reserved, write_json, write_status
 from fdi.track.interrupt import interruptible
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
-from fdi.track.origin import refuse_other_data, stamp, unchanged
+from fdi.track.origin import code, refuse_other_code, refuse_other_data, stamp, unchanged
 from fdi.track.record import write_config, write_record
 from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
@@ -68,6 +68,7 @@ def run(config: DictConfig, directory: Path, overrides: Sequence[str] = ()) -> d
     status.json and run.log first.
     """
     if finished(directory, config.probe):
+        refuse_other_code(directory, config)
         check_data(config, directory)
         return whole_result(directory) or {}
     with lock(directory), reserved(directory / RESERVE) as release:
@@ -137,6 +138,7 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
         engine=config.engine.name,
         data=data.form(),
         data_files=files,
+        code=code(config),
     )
     if config.probe == "only":
         _initialize(context)
@@ -160,11 +162,12 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
 
 def _resume(context: RunContext) -> Progress:
     """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
-    from other data.
+    from other data or code.
     """
     path = context.directory / CHECKPOINT
     if context.config.probe == "only" or not path.exists():
         return Progress()
+    refuse_other_code(context.directory, context.config)
     progress, checksum = checkpoint.load(path, context.network, context.optimizer)
     refuse_other_data(
         context.directory, context.config.dataset, context.data.checksum, known=checksum

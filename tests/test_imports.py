@@ -32,7 +32,7 @@ ALLOWED = {
     "snn": {"inputs", "ranges"},
     "init": {"inputs", "ranges", "snn"},
     "data": {"checks", "inputs", "ranges", "seeding"},
-    "track": {"layout", "snn"},
+    "track": {"layout", "snn", "targets"},
     "train": {"data", "ranges", "seeding", "snn", "track"},
     "build": {"data", "init", "snn", "targets", "train", "track"},
     "run": {"build", "data", "init", "layout", "seeding", "snn", "track", "train"},

@@ -19,7 +19,7 @@ from fdi.config import prepare, run_directory
 from fdi.layout import LOG, OUTPUT
 from fdi.track.interrupt import end_with
 from fdi.track.lock import Busy, holder
-from fdi.track.origin import stamp, unchanged
+from fdi.track.origin import refuse_other_code, stamp, unchanged
 from fdi.track.state import finished, whole_result
 
 FAILED, REFUSED = 1, 2
@@ -80,7 +80,10 @@ def check_done(
     directory: Path,
     stamp: Callable[[Mapping[str, Any]], str | None] = stamp,
 ) -> None:
-    """Raises ValueError if the data at hand are not those of a finished run."""
+    """Raises ValueError if the data or the user's own code at hand are not those of a finished
+    run.
+    """
+    refuse_other_code(directory, config)
     if not unchanged(config.dataset, directory, stamp):
         from fdi.run import check_data
 

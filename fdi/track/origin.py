@@ -1,5 +1,5 @@
-"""Whether the data at hand are those of a run: their checksum belongs to its numbers, the folder
-that they lie in does not.
+"""Whether the data and the user's own code at hand are those of a run: the checksum of the data and
+what the code says belong to its numbers, the folders that they lie in do not.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fdi import targets
 from fdi.layout import RECORD
 from fdi.track.files import read_json
 
@@ -53,6 +54,26 @@ def refuse_other_data(
             f"{dataset.get('root') or dataset.get('_target_')} have {checksum}; give "
             f"name.dataset= another name for them, or delete the folder of that run"
         )
+
+
+def code(config: Mapping[str, Any]) -> dict[str, str]:
+    """A hash of the user's own code behind each `_target_` that makes numbers."""
+    folders = [Path(folder) for folder in config["paths"]["modules"]]
+    keys = [key for key in targets.ROLES if key in config]
+    found = {key: targets.code(config[key]["_target_"], folders) for key in keys}
+    return {key: value for key, value in found.items() if value}
+
+
+def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
+    """Raises ValueError unless the user's own code is that of the run, if its record has one."""
+    known = _record(directory).get("run", {}).get("code", {})
+    for key, value in code(config).items():
+        if known.get(key, value) != value:
+            target, name = config[key]["_target_"], key if key in config["name"] else "model"
+            raise ValueError(
+                f"{directory} is a run with other code: {target} or a module that it imports has "
+                f"changed; give name.{name}= another name for it, or delete the folder of that run"
+            )
 
 
 def _record(directory: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 
 import torch
@@ -21,6 +22,11 @@ class SMORMS3(torch.optim.Optimizer):
 
     mem starts at 1, g and g2 at 0.
     """
+
+    # without what torch wraps them in: it imports a compiler, which takes longer than a small run
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
     def __init__(
         self, params: Iterable[Tensor], lr: Positive = 5e-3, eps: Positive = 1e-16

@@ -431,6 +431,30 @@ def test_options_of_ones_own(fdi_run, tmp_path, monkeypatch):
     assert "half" in fdi_run("--help", "--config-dir", "mine").out
 
 
+def test_changed_code_of_ones_own_is_told(fdi_run, tmp_path, monkeypatch):
+    (tmp_path / "mine" / "init").mkdir(parents=True)
+    (tmp_path / "mine" / "init" / "third.yaml").write_text("_target_: third.Third\n")
+    text = "from fdi.init.baselines import Kaiming\nfrom gains import GAIN\n"
+    text += "def Third():\n    return Kaiming(gain=GAIN)\n"
+    (tmp_path / "third.py").write_text(text)
+    (tmp_path / "gains.py").write_text("GAIN = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ("--config-dir", "mine", "init=third", *SMALL, REFERENCE)
+    assert fdi_run(*command).code == 0
+    (result,) = tmp_path.glob("results/runs/*/*/third/*/result.json")
+    (tmp_path / "gains.py").write_text("# one\nGAIN = 1.0\n")
+    assert fdi_run(*command).code == 0, "a comment computes nothing"
+    (tmp_path / "gains.py").write_text("GAIN = 2.0\n")
+    for sweep in ((), ("-m",)):
+        found = fdi_run(*command, *sweep)
+        assert found.code == 2
+        assert found.err.count("\n") == 1
+        assert "other code: third.Third or a module that it imports has changed; give" in found.err
+    result.unlink()
+    assert "other code: third.Third" in fdi_run(*command).err, "nor does it go on"
+    assert fdi_run(*command, "name.init=third-2").code == 0
+
+
 def rows(folder: Path) -> list[list[str]]:
     """metrics.csv without the columns that hold seconds."""
     (file,) = folder.rglob("metrics.csv")

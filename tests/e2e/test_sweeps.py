@@ -136,7 +136,7 @@ def test_a_sweep_in_two_terminals_runs_each_cell_once(tmp_path):
         start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1", "threads=1") for _ in range(2)
     ]
     ends = [finish(child) for child in children]
-    assert [code for code, *_ in ends] == [0, 0]
+    assert all(code == 0 or "running elsewhere" in out for code, out, _ in ends), ends
     assert len(results(tmp_path)) == 6
     assert all(
         len((cell / "metrics.csv").read_text().splitlines()) == 11 for cell in results(tmp_path)

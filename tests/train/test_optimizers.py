@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import torch
@@ -21,3 +23,12 @@ def test_smorms3_equals_the_authors_library(shared):
         p.grad = gradient
         optimizer.step()
         np.testing.assert_allclose(p.detach().numpy(), moved.numpy(), rtol=0, atol=1e-10)
+
+
+def test_the_default_optimizer_leaves_torchs_compiler_alone():
+    code = (
+        "import sys, torch; from fdi.train.optimizers import SMORMS3\n"
+        "made = SMORMS3([torch.ones(1, requires_grad=True)])\n"
+        "made.load_state_dict(made.state_dict()); assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
