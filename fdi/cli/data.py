@@ -83,23 +83,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
+    from fdi.track.tables import console, print_table
 
-    table = Table(
-        "name",
-        "classes",
-        "samples (train / valid / test)",
-        "download",
-        "here",
-        "licence",
-        box=None,
-        header_style="bold",
-    )
-    for name, source in SOURCES.items():
-        here = "yes" if _here(name, arguments.data / name) else "no"
-        table.add_row(name, source.classes, source.samples, source.size, here, source.licence)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    rows = [
+        {
+            "name": name,
+            "classes": source.classes,
+            "samples (train / valid / test)": source.samples,
+            "download": source.size,
+            "here": "yes" if _here(name, arguments.data / name) else "no",
+            "licence": source.licence,
+        }
+        for name, source in SOURCES.items()
+    ]
+    print_table(console(), {key: [row[key] for row in rows] for key in rows[0]}, ["name"])
     return 0
 
 

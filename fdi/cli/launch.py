@@ -1,4 +1,4 @@
-"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses."""
+"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses, one cell to Hydra."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra import initialize_config_module
 from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, read_write
@@ -51,6 +52,14 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
         for start in range(0, len(cells), size):
             for job in launcher.launch(given[start : start + size], start):
                 _ = job.return_value  # raises what went wrong
+
+
+def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
+    """Run `task` in this process on the one cell of the command line; raises what it raises."""
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        compose = composer(arguments)
+        words = [*compose.searchpath, *arguments.overrides, "hydra.mode=RUN"]
+        GlobalHydra.instance().hydra.run(compose.name, task, words)
 
 
 def _overrides(cell: Cell, i: int, launcher: DictConfig, gpus: int) -> list[str]:

@@ -76,7 +76,7 @@ def _dispatch(arguments: Namespace) -> int:
         return _hydra(run_cell)
     if cells[0].values["dry_run"]:
         return watch.end(cells)
-    return _sweep(arguments, cells) if arguments.multirun else _one(cells[0])
+    return _sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
 
 
 def _search(arguments: Namespace) -> int:
@@ -107,15 +107,16 @@ def _show_common(arguments: Namespace) -> None:
     ]
 
 
-def _one(cell: Cell) -> int:
+def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
+    from fdi.cli.launch import run_here
     from fdi.cli.summary import print_result
     from fdi.cli.task import REFUSED, run_cell
     from fdi.track.interrupt import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
     try:
-        _hydra(lambda config: codes.append(run_cell(config)))
+        run_here(arguments, lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
         codes = [_interrupted()]
     if codes[0] in (0, INTERRUPTED):

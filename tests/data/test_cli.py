@@ -25,7 +25,7 @@ def test_list_says_what_is_here(capsys, tmp_path: Path):
     (tmp_path / "hdf5").mkdir()
     (tmp_path / "hdf5" / "train.h5").touch()
     code, out, _ = _run(capsys, "list", "--data", tmp_path)
-    here = {line.split()[0]: " yes " in line for line in out.splitlines()[1:]}
+    here = {line.split()[0]: " yes " in line for line in out.splitlines()[2:]}
     assert code == 0
     assert set(here) == set(SOURCES)
     assert here["randman"]

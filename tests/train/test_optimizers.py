@@ -25,9 +25,11 @@ def test_smorms3_equals_the_authors_library(shared):
         np.testing.assert_allclose(p.detach().numpy(), moved.numpy(), rtol=0, atol=1e-10)
 
 
-def test_the_default_optimizer_leaves_torchs_compiler_alone():
+def test_a_run_by_default_leaves_torchs_compiler_alone():
     code = (
         "import sys, torch; from fdi.train.optimizers import SMORMS3\n"
+        "from fdi.snn.engine.exact import exact; exact()\n"
+        "assert torch.are_deterministic_algorithms_enabled()\n"
         "made = SMORMS3([torch.ones(1, requires_grad=True)])\n"
         "made.load_state_dict(made.state_dict()); assert 'torch._dynamo' not in sys.modules"
     )
