@@ -27,9 +27,10 @@ def to_nir(network: Network, *, start_at_rest: bool = False) -> nir.NIRGraph:
 
         tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = 1
 
-    With these constants a reader that integrates by forward Euler at `network.dt` (snnTorch, Norse,
-    Lava) computes the equations of fdi; dt stands in the metadata. A spike reaches the next
-    layer two steps later here, there in the same step. Surrogate and loss are not part of NIR.
+    With these constants a reader that integrates by forward Euler at `network.dt`, and holds U at 0
+    in the step after a spike, computes the equations of fdi; dt stands in the metadata. A spike
+    reaches the next layer two steps later here, there in the same step. Surrogate and loss are not
+    part of NIR.
 
     Raises ValueError for what NIR cannot say: recurrence and skip connections (their delay), Dale's
     law (two synaptic channels), max pooling, adaptation, subtractive reset, and a potential that

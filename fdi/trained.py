@@ -52,7 +52,7 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
-    trusted = {"paths": {"modules": [str(folder) for folder in modules]}}
+    trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
     config = DictConfig(OmegaConf.merge(OmegaConf.load(directory / CONFIG), trusted))
     form: Any = SimpleNamespace(**record["run"]["data"])
     network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)

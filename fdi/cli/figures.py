@@ -37,6 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--run", type=Path, metavar="FOLDER", help="a trained run, for snapshot: a test sample"
     )
+    parser.add_argument(
+        "--modules",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="with --run: a folder of your own that code of the run is in; may be repeated",
+    )
     arguments = parser.parse_args(argv)
     unknown = [name for name in arguments.names if name not in FIGURES]
     if unknown:
@@ -51,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         if arguments.run:
-            return _snapshot(arguments.names, arguments.run, arguments.out)
+            return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
         return _draw_all(
             arguments.names or list(FIGURES), arguments.results, arguments.out, arguments.own
         )
@@ -60,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _snapshot(names: Sequence[str], directory: Path, out: Path) -> int:
-    """One trial through the network of a trained run."""
+def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
+    """One trial through the network of a trained run; its code may be in `modules`."""
     if list(names) != ["snapshot"]:
         raise ValueError("--run belongs to one figure: fdi-figures snapshot --run FOLDER")
     from fdi import trained  # torch: only where it is used
 
-    page = trained.trial(trained.load(directory))
+    page = trained.trial(trained.load(directory, modules=modules))
     for file in draw(FIGURES["snapshot"], page, out / file_name("snapshot", directory.name)):
         print(file)
     return 0

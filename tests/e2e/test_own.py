@@ -17,7 +17,7 @@ OWN = Path(__file__).parents[2] / "examples" / "own"
 
 
 def call(module: str, *words: str, cwd: Path) -> subprocess.CompletedProcess:
-    code = f"from fdi.cli.{module} import main; main()"
+    code = f"import sys; from fdi.cli.{module} import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True
     )
@@ -32,7 +32,20 @@ def test_the_example_runs_from_another_folder(tmp_path: Path, launcher: str):
     folder = ["-m", "--config-dir", "../a, b/own/conf", f"hydra/launcher={launcher}"]
     found = call("run", *folder, *chosen, *small, cwd=tmp_path / "else")
     assert found.returncode == 0, found.stderr
-    assert list(tmp_path.glob("else/results/runs/stripes/hourglass/sparse/seed=1-*/result.json"))
+    (run,) = tmp_path.glob("else/results/runs/stripes/hourglass/sparse/seed=1-*")
+    assert (run / "result.json").exists()
+    if launcher == "basic":
+        snapshot_needs_to_be_told_where_the_code_is(tmp_path / "else", run)
+
+
+def snapshot_needs_to_be_told_where_the_code_is(folder: Path, run: Path):
+    words = ["snapshot", "--run", str(run), "--out", "."]
+    refused = call("figures", *words, cwd=folder)
+    assert len(refused.stderr.splitlines()) == 1
+    assert "own_parts" in refused.stderr
+    drawn = call("figures", *words, "--modules", "../a, b/own", cwd=folder)
+    assert drawn.returncode == 0, drawn.stderr
+    assert list(folder.glob("snapshot*.png"))
 
 
 def test_show_draws_it(tmp_path: Path):
