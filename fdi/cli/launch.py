@@ -18,6 +18,7 @@ from omegaconf import DictConfig, read_write
 from fdi import devices
 from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.track.process import end_with
 
 
 def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
@@ -43,6 +44,7 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
                 f"{error}; install what the head of conf/hydra/launcher says, as in pip install "
                 f"'fdi-snn[ray]'"
             ) from None
+        end_workers_with_us(config.hydra.launcher)
         given = [_overrides(cell, i, config.hydra.launcher, found) for i, cell in enumerate(cells)]
         size = (
             config.hydra.sweeper.get("max_batch_size")
@@ -60,6 +62,21 @@ def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
         compose = composer(arguments)
         words = [*compose.searchpath, *arguments.overrides, "hydra.mode=RUN"]
         GlobalHydra.instance().hydra.run(compose.name, task, words)
+
+
+def end_workers_with_us(launcher: DictConfig) -> None:
+    """Let the workers of joblib watch this process from their start, before they have a cell."""
+    if "n_jobs" not in launcher:
+        return
+    import joblib
+    from joblib.parallel import BACKENDS
+
+    class Backend(BACKENDS["loky"]):
+        def configure(self, *given: Any, **options: Any) -> int:
+            watch = {"initializer": end_with, "initargs": (os.getpid(),)}
+            return super().configure(*given, **(options | watch))
+
+    joblib.register_parallel_backend("loky", Backend)
 
 
 def _overrides(cell: Cell, i: int, launcher: DictConfig, gpus: int) -> list[str]:

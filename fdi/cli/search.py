@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
-from fdi.cli.launch import threads_of_a_cell
+from fdi.cli.launch import end_workers_with_us, threads_of_a_cell
 from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
 from fdi.config import run_directory
@@ -50,6 +50,7 @@ def search(arguments: Namespace) -> None:
         sweeper = Plugins.instance().instantiate_sweeper(
             config=config, hydra_context=context, task_function=trial
         )
+        end_workers_with_us(config.hydra.launcher)
         sweeper.sweep(words)
         best = OmegaConf.load(Path(config.hydra.sweep.dir) / BEST)
         drawn = tuple(f"{key}={value}" for key, value in best.best_params.items())

@@ -4,7 +4,6 @@ gives that process the resolvers.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +16,9 @@ from omegaconf import DictConfig
 
 from fdi.config import prepare, run_directory
 from fdi.layout import LOG, OUTPUT
-from fdi.track.interrupt import end_with
 from fdi.track.lock import Busy, holder
 from fdi.track.origin import refuse_other_code, stamp, unchanged
+from fdi.track.process import end_with
 from fdi.track.state import finished, whole_result
 
 FAILED, REFUSED = 1, 2
@@ -29,11 +28,10 @@ def run_cell(config: DictConfig, sweep: int | None = None) -> int:
     """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log.
     Returns the exit code.
 
-    In a `sweep`, what it prints is in its own output.log. A worker on this machine ends with the
-    process `sweep` that started it.
+    In a sweep, what it prints is in its own output.log; a job of submitit on this machine ends with
+    the process `sweep`.
     """
-    launcher = HydraConfig.get().launcher._target_
-    if launcher.endswith(".JoblibLauncher") and sweep not in (None, os.getpid()):
+    if sweep is not None and HydraConfig.get().launcher._target_.endswith(".LocalLauncher"):
         end_with(sweep)
     config = prepare(config)
     directory = run_directory(config)

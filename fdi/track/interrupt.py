@@ -1,16 +1,11 @@
-"""How a run stops: Ctrl-C and SIGTERM between two batches, never in the middle of one or of a file;
-and with the sweep that it belongs to.
-"""
+"""How a run stops: Ctrl-C and SIGTERM between two batches, never within one or within a file."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 
 INTERRUPTED = 130  # exit code
 
@@ -49,17 +44,3 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         restore()
-
-
-@cache
-def end_with(parent: int) -> None:
-    """End this process, as a kill would, at most a second after the process `parent` that started
-    it.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(INTERRUPTED)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

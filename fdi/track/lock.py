@@ -23,6 +23,7 @@ from typing import IO, NamedTuple
 
 from fdi.layout import LOCK
 from fdi.track.files import make_directory, read
+from fdi.track.process import alive
 
 BEAT, STALE = 20.0, 120.0  # s
 _HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})\n?")
@@ -98,7 +99,7 @@ def _read(path: Path) -> Holder | None:
         return None
     found = Holder(words[1], int(words[2])) if words else None
     mine = found is not None and found.host == os.uname().nodename
-    return None if mine and not _alive(found.pid) else found
+    return None if mine and not alive(found.pid) else found
 
 
 def _who(other: Holder | None, me: Holder) -> str:
@@ -108,16 +109,6 @@ def _who(other: Holder | None, me: Holder) -> str:
     if other.host == me.host:
         return known
     return f"{known}, or {STALE:.0f} s if that machine is dead"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextmanager
