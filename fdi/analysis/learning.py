@@ -37,7 +37,7 @@ def full(results: Results) -> pd.DataFrame:
     accuracies = _curves(results.curves)
     members = [found[found["state"] == "done"] for _, found in conditions(results.runs, columns)]
     last = [
-        _mean(accuracies[path].iloc[-1] for path in found["path"] if path in accuracies)
+        _mean(accuracies[path][1][-1] for path in found["path"] if path in accuracies)
         for found in members
     ]
     best = (
@@ -50,23 +50,26 @@ def full(results: Results) -> pd.DataFrame:
     return wide[[*(column for column in wide if column != "published"), "published"]]
 
 
-def _curves(curves: pd.DataFrame) -> dict[str, pd.Series]:
-    """Path -> validation accuracies of the task, by epoch of the task counted from 1."""
-    task = curves[curves["phase"] == "task"]
-    if "valid/accuracy" not in task:
+def _curves(curves: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Path -> epochs of the task, counted from 1, and the validation accuracies after them."""
+    if "valid/accuracy" not in curves:
         return {}
+    task = curves.loc[curves["phase"] == "task", ["path", "epoch", "valid/accuracy"]]
     first = task.groupby("path", observed=True)["epoch"].transform("min")
     task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset="valid/accuracy")
-    return {
-        path: rows.set_index("epoch")["valid/accuracy"]
-        for path, rows in task.groupby("path", observed=True)
-    }
+    task = task.sort_values("path", kind="stable")
+    paths = task["path"].drop_duplicates()
+    starts = np.flatnonzero(~task["path"].duplicated())[1:]
+    parts = [np.split(task[name].to_numpy(), starts) for name in ("epoch", "valid/accuracy")]
+    return dict(zip(paths, zip(*parts)))
 
 
-def _learning(runs: pd.DataFrame, curves: dict[str, pd.Series], target: float) -> dict[str, float]:
+def _learning(
+    runs: pd.DataFrame, curves: dict[str, tuple[np.ndarray, np.ndarray]], target: float
+) -> dict[str, float]:
     found = [curves[path] for path in runs["path"] if path in curves]
     reached = [
-        float(epoch) for epoch in (_first(curve, target) for curve in found) if pd.notna(epoch)
+        float(epoch) for epoch in (_first(*curve, target) for curve in found) if pd.notna(epoch)
     ]
     counted = runs.dropna(subset=["classes", "test_samples"])
     failed = [
@@ -75,23 +78,23 @@ def _learning(runs: pd.DataFrame, curves: dict[str, pd.Series], target: float) -
     ]
     return {
         "chance": _mean(failed),
-        "area": _mean(float(area(_every_epoch(curve))) for curve in found),
+        "area": _mean(float(area(_every_epoch(*curve))) for curve in found),
         "target": target,
         "epochs_to": _mean(reached),
         "reached": len(reached),
     }
 
 
-def _first(curve: pd.Series, target: float) -> float:
-    place = float(epochs_to(curve, target))
-    return float(curve.index[int(place) - 1]) if pd.notna(place) else place
+def _first(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
+    place = float(epochs_to(accuracy, target))
+    return float(epochs[int(place) - 1]) if pd.notna(place) else place
 
 
-def _every_epoch(curve: pd.Series) -> np.ndarray:
+def _every_epoch(epochs: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     """The accuracies with those between two recorded epochs filled in: the reference keeps some 60
     epochs of a long training.
     """
-    return np.interp(np.arange(curve.index[0], curve.index[-1] + 1), curve.index, curve)
+    return np.interp(np.arange(epochs[0], epochs[-1] + 1), epochs, accuracy)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from fdi.analysis.baseline import TARGET, is_baseline
-from fdi.analysis.collect import KEYS, curves, runs
+from fdi.analysis.collect import KEYS, columns, curves, runs
 from fdi.track.state import read_probe
 
 OWN = "own runs"
@@ -97,10 +97,12 @@ def reference(folder: Path) -> Results:
 
 def probes(table: pd.DataFrame) -> pd.DataFrame:
     """The initial states of the runs in `table`."""
-    rows = [{"path": path, **row} for path in table["path"] for row in read_probe(Path(path))]
-    if not rows:
+    found, count = columns(
+        {"path": path} | row for path in table["path"] for row in read_probe(Path(path))
+    )
+    if not count:
         return pd.DataFrame(columns=[*KEYS, "population"])
-    return table[list(KEYS)].merge(pd.DataFrame(rows), on="path")
+    return table[list(KEYS)].merge(pd.DataFrame(found), on="path")
 
 
 def _origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
