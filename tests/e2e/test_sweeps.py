@@ -11,9 +11,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from fdi.track.process import alive
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50")
 NEEDS = {
@@ -52,6 +56,14 @@ def running(folder: Path, epoch: int, child: subprocess.Popen) -> tuple[Path, in
 
 def results(folder: Path) -> list[Path]:
     return sorted(file.parent for file in folder.glob("results/runs/*/*/*/*/result.json"))
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            if int(path.read_text().rpartition(")")[2].split()[1]) == pid:
+                yield (child := int(path.parent.name))
+                yield from descendants(child)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,31 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
     code, out, _ = finish(start(tmp_path, launcher, *sweep))
     assert (code, out.splitlines()[0]) == (0, "4 of 4 done before")
     assert before == {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "sent"),
+    [("local", signal.SIGKILL), ("local", signal.SIGTERM), ("isolated", signal.SIGTERM)],
+)
+def test_no_process_outlives_its_sweep(tmp_path, launcher, sent):
+    """Nor does a worker that waits for a cell: with `local` one of two has none."""
+    options = ("hydra.launcher.n_jobs=2",) if launcher == "local" else ()
+    sweep = ("seed=0", "trainer.epochs=30", "model.hidden=8", *options)
+    child = start(tmp_path, launcher, *sweep)
+    _, pid = running(tmp_path, 3, child)
+    others = set(descendants(child.pid))
+    assert pid in others
+    child.send_signal(sent)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == (-sent if sent == signal.SIGKILL else 130), err
+    end = time.monotonic() + 10
+    while left := [pid for pid in others if alive(pid)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    assert finish(start(tmp_path, launcher, *sweep))[0] == 0
+    (cell,) = results(tmp_path)
+    assert "resumed after epoch" in (cell / "output.log").read_text()
 
 
 @pytest.mark.slow
