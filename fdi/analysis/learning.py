@@ -34,8 +34,12 @@ def full(results: Results) -> pd.DataFrame:
     """
     summary = summarize(results.runs)
     columns = condition_columns(results.runs)
-    accuracies = _curves(results.curves)
     members = [found[found["state"] == "done"] for _, found in conditions(results.runs, columns)]
+    accuracies = {
+        path: curve
+        for found in members
+        for path, curve in _curves(results.curves_of(found)).items()
+    }
     last = [
         _mean(accuracies[path][1][-1] for path in found["path"] if path in accuracies)
         for found in members

@@ -32,12 +32,12 @@ class Results:
     no runs.
 
     `runs`: `collect.runs`, `source`, where they come from, and `baseline`, is their initialization
-    one. `curves`: accuracies and rates of `collect.curves`. `probe`: the initial states, a row per
-    run and population, with the columns of init.json.
+    one. `curves`: accuracies and rates of `collect.curves`; None leaves them in the folders of the
+    runs. `probe`: the initial states, a row per run and population, with the columns of init.json.
     """
 
     runs: pd.DataFrame
-    curves: pd.DataFrame
+    curves: pd.DataFrame | None
     probe: pd.DataFrame
     folder: Path
 
@@ -45,6 +45,12 @@ class Results:
     def layers(self) -> pd.DataFrame:
         """The initial states of the hidden populations."""
         return self.probe[self.probe["population"] != READOUT]
+
+    def curves_of(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """The learning curves of some of the runs."""
+        if self.curves is None:
+            return curves(runs, _drawn)
+        return self.curves[self.curves["path"].isin(runs["path"])]
 
     def table(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
@@ -66,7 +72,7 @@ def own(results: Path) -> Results:
 
 def of_runs(table: pd.DataFrame, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(_origin(table, OWN), curves(table, _drawn), probes(table), results)
+    return Results(_origin(table, OWN), None, probes(table), results)
 
 
 def reference(folder: Path) -> Results:

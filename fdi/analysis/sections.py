@@ -32,8 +32,7 @@ def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
                 for key, value in zip(keys, values)
                 if value is not None
             ]
-            curves = results.curves[results.curves["path"].isin(members["path"])]
             yield (
                 ", ".join([f"{dataset}, {model}", *settings]),
-                full(replace(results, runs=members, curves=curves)),
+                full(replace(results, runs=members)),
             )

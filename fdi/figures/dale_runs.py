@@ -26,14 +26,10 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
     runs = results.runs[results.runs["model"].isin(MODELS)]
     for (dataset, model), members in sweeps.sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
         chosen = sweeps.usual(members)
-        curves = (
-            results.curves[results.curves["phase"] == "task"]
-            .astype({"init": str})
-            .merge(chosen[["path"]], on="path")
-        )
-        curve = moments(curves, ["init", "epoch"], "valid/accuracy", 100, 100).rename(
-            columns={"epoch": "x"}
-        )
+        curves = results.curves_of(chosen).astype({"init": str})
+        curve = moments(
+            curves[curves["phase"] == "task"], ["init", "epoch"], "valid/accuracy", 100, 100
+        ).rename(columns={"epoch": "x"})
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
         sigma = accuracies(sweeps.states(members), ["init", "sigma_u"]).rename(

@@ -62,7 +62,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             if sum(1 for _ in conditions(chosen, shown)) > MOST:
                 chosen = usual(chosen)
                 shown = [*named, "init", *({"init.sigma_u"} & {*columns})]
-            page = _page(chosen, shown, results.curves)
+            page = _page(chosen, shown, results)
             if len(page) and not guessed(chosen):
                 pages[page["title"].iloc[0].replace(", ", "_").replace(" = ", "=")] = page
     return pages
@@ -99,14 +99,14 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     style.legend(figure, handles, title)
 
 
-def _page(runs: pd.DataFrame, columns: Sequence[str], curves: pd.DataFrame) -> pd.DataFrame:
+def _page(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.DataFrame:
     """The lines of runs that differ in seed and initialization only; empty where they have no
     curves.
     """
     parts: list[pd.DataFrame] = []
     for values, members in conditions(runs, columns):
         title, label = _names(dict(zip(columns, values)))
-        lines = _line(_aligned(curves[curves["path"].isin(members["path"])]))
+        lines = _line(_aligned(results.curves_of(members)))
         if len(lines):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
