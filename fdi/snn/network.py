@@ -22,6 +22,7 @@ class Network(nn.Module):
     `readout`: the population that does not spike; its units are the classes.
     `projections`: every weight of the network; sources are population names or "input".
     `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds.
+    Raises ValueError for a dt that is not positive, and for two projections of one name.
     """
 
     def __init__(
@@ -35,6 +36,9 @@ class Network(nn.Module):
         super().__init__()
         if not dt > 0:
             raise ValueError(f"the time step dt = {dt} s must be positive")
+        names = [projection.name for projection in projections]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two projections {min(twice)}; give one weight from source to target")
         self.input_shape, self.layers, self.readout, self.dt = (
             tuple(input_shape),
             layers,

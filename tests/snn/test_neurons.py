@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Iterable
 from dataclasses import fields, replace
 
 import numba
@@ -19,10 +21,11 @@ from fdi.snn.engine.cpu.neuron.equations import slope
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
-from fdi.snn.network import Network
-from fdi.snn.neuron import SLOPES, AdLIF, Neuron, adlif, alif, lif
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import LIF, SLOPES, AdLIF, Neuron, adlif, alif, integrator, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.population import Population
+from fdi.snn.projection import Projection
 
 DT, STEPS = 2e-3, 25
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(1.0, 4.0))
@@ -150,22 +153,33 @@ CHANGES = {
 }
 
 
-@pytest.mark.slow  # each reset and surrogate is compiled
+COMPILED = ("reset", "surrogate")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_of_a_neuron_changes_the_numbers_or_is_refused(engine, kind):
+    for field in fields(KINDS[kind]):
+        if field.name not in COMPILED:
+            changes_the_numbers(engine, kind, field.name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("field", COMPILED)
+def test_every_field_that_kernels_are_compiled_for_does_too(field, engine, kind):
+    changes_the_numbers(engine, kind, field)
+
+
+def changes_the_numbers(engine: str, kind: str, field: str) -> None:
     base, x = KINDS[kind], spikes((6,))
-    for field in fields(base):
-        change = CHANGES[field.name]
-        if getattr(base, field.name) == change:
-            change = "zero"
-        changed = draw(small(replace(base, **{field.name: change})))
-        wanted = outputs(ReferenceEngine(), changed, x)
-        assert any(
-            not np.allclose(a, b)
-            for a, b in zip(wanted, outputs(ReferenceEngine(), draw(small(base)), x))
-        ), field.name
-        agrees_or_refuses(ENGINES[engine](), changed, x, wanted)
+    change = CHANGES[field] if getattr(base, field) != CHANGES[field] else "zero"
+    changed = draw(small(replace(base, **{field: change})))
+    wanted = outputs(ReferenceEngine(), changed, x)
+    as_before = outputs(ReferenceEngine(), draw(small(base)), x)
+    assert any(not np.allclose(a, b) for a, b in zip(wanted, as_before)), field
+    agrees_or_refuses(ENGINES[engine](), changed, x, wanted)
 
 
 def refuses(engine, network: Network) -> bool:
@@ -204,6 +218,63 @@ def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
         agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
 
 
+def wired(neuron: Neuron = LIF, first: Iterable = (), second: Iterable = ()) -> Network:
+    """input -> a -> b -> readout, with changes to the projections onto a and onto b."""
+    a, b = Population("a", (5,), neuron), Population("b", (5,), neuron)
+    readout = Population("readout", (3,), integrator(20e-3, 10e-3, 0.0))
+    given = [
+        dict(source=INPUT, target="a", weight_shape=(5, 5)) | dict(first),
+        dict(source="a", target="b", weight_shape=(5, 5)) | dict(second),
+        dict(source="b", target="readout", weight_shape=(3, 5)),
+    ]
+    layers = [(a,), (b,)]
+    return draw(Network((5,), layers, readout, [Projection(**each) for each in given], DT))
+
+
+def mapped(**changes) -> Network:
+    given = dict(kernel=3, padding=1, stride=1) | changes
+    return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), filters=[4], **given))
+
+
+DALE = LIF.under_dale(5e-3)
+PROJECTIONS = {
+    "source": lambda: wired(second=dict(source=INPUT)),
+    "target": lambda: wired(first=dict(target="b")),
+    "weight_shape": lambda: dense((5,), 3, STEPS, DT, hidden=[4]),
+    "recurrent": lambda: dense((5,), 3, STEPS, DT, hidden=[5, 5], recurrent=True),
+    "recurrent, from the wrong layer": lambda: wired(second=dict(recurrent=True)),
+    "source, of its own layer": lambda: wired(second=dict(source="b")),
+    "source, above": lambda: wired(first=dict(source="b")),
+    "channel, of the input": lambda: wired(DALE, dict(channel=1)),
+    "channel, of a hidden layer": lambda: wired(DALE, second=dict(channel=1)),
+    "channel, of its own": lambda: dale((5,), 3, STEPS, DT, excitatory=4, inhibitory=3),
+    "nonnegative": lambda: wired(first=dict(nonnegative=True)),
+    "stride": lambda: mapped(stride=2),
+    "padding": lambda: mapped(padding=0),
+    "stride, of a dense layer's source": lambda: conv(
+        (2, 6, 6), 3, STEPS, DT, filters=[4, 5], kernel=3, stride=[1, 2], padding=[1, 0]
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("change", PROJECTIONS)
+def test_every_field_of_a_projection_is_computed_or_refused(change, engine):
+    network = draw(PROJECTIONS[change]())
+    x = spikes(network.input_shape)
+    agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
+
+
+def test_two_projections_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two projections input->a"):
+        wired(second=dict(source=INPUT, target="a"))
+
+
+def test_the_walk_over_projections_leaves_no_field_out():
+    walked = {change.split(",")[0] for change in PROJECTIONS}
+    assert walked == {*inspect.signature(Projection).parameters}
+
+
 BOTH = dict(steps=STEPS, dt=DT, classes=3)
 MAPS = dict(kernel=3, padding=1, pool=2, **BOTH)
 NETWORKS = {
@@ -232,6 +303,15 @@ NETWORKS = {
         (2, 7, 7), neuron=alif(a=0.6), excitatory=[9, 5], inhibitory=3, recurrent_kernel=3, **MAPS
     ),
 }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_neuron_in_maps_and_rows_equals_the_reference(kind):
+    given = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH
+    network = draw(conv((2, 6, 6), neuron=KINDS[kind], **given))
+    x = spikes(network.input_shape)
+    agrees_or_refuses(CpuEngine(1), network, x, outputs(ReferenceEngine(), network, x))
+    assert not refuses(CpuEngine(1), network)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fdi.inputs import Events, Input
-from fdi.snn.network import Network
+from fdi.snn.network import INPUT, Network
 from fdi.snn.neuron import Neuron
 
 
@@ -47,6 +47,20 @@ def check_neurons(network: Network, computes: Computes) -> None:
             f"engine={computes.engine} computes a readout of leaky integrators only; use "
             f"engine=reference"
         )
+
+
+def check_wiring(network: Network, engine: str) -> None:
+    """ValueError unless recurrent projections stay in a layer and the others come from below."""
+    layers = [*network.layers, (network.readout,)]
+    home = {INPUT: -1} | {p.name: i for i, layer in enumerate(layers) for p in layer}
+    for p in network.projections:
+        below = home[p.target] - home[p.source]
+        if below != 0 if p.recurrent else below <= 0:
+            kind = "recurrent" if p.recurrent else "feed-forward"
+            raise ValueError(
+                f"engine={engine} does not compute the {kind} projection {p.name}; use "
+                f"engine=reference"
+            )
 
 
 def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
-from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons
+from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
 from fdi.snn.engine.cuda import fused
 from fdi.snn.engine.cuda import layer as plain
 from fdi.snn.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
@@ -48,6 +48,7 @@ class CudaEngine:
     def check(self, network: Network) -> None:
         """ValueError, one line, if the engine does not compute this network."""
         check_neurons(network, _COMPUTES)
+        check_wiring(network, _COMPUTES.engine)
 
     def plan(self, network: Network, steps: int, batch: int) -> list[str]:
         """How a training step is computed, in lines: its memory, and layers without a kernel.
