@@ -123,13 +123,15 @@ class ALIF(Neuron):
 @dataclass(frozen=True)
 class AdLIF(Neuron):
     """A LIF neuron whose adaptation current is fed by its potential and its spikes (Bittar &
-    Garner 2022; there reset is "subtract", -1 <= a <= 1, 0 <= b <= 2).
+    Garner 2022).
 
         A[t+1] = beta_w A[t] + (1 - beta_w) a U[t] + b S[t],   beta_w = exp(-dt / tau_w)
         D[t] = (1 - beta_m) (sum_c sign_c I_c[t] - A[t])
 
-    `tau_w` in seconds; `a`: coupling to the potential, above -1 (below it runs away); `b`: jump by
-    a spike.
+    `tau_w` in seconds; `a`: A over U at rest, above -1 (below it runs away); `b`: jump by a spike.
+    There reset is "subtract", the input has no synaptic filter, and what is called a is (1 -
+    beta_w) a here, learned between -1 and 1, with b between 0 and 2; in the authors' code U[t+1]
+    sees A[t+1].
     """
 
     tau_w: float = 120e-3
