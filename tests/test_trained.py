@@ -45,11 +45,10 @@ def test_a_loaded_run_tests_as_it_did(directory):
     assert list(run.network.weights()) == ["input->h1", "h1->h2", "h2->readout"]
     assert list(run.metrics["epoch"]) == [1, 2]
     assert run.config.seed == run.result["seed"] == 0
-    test = build.dataset(run.config).test
-    inputs, labels = test.batch(np.arange(len(test)), None)
-    outcome = ReferenceEngine().evaluate(
-        run.network, inputs, labels, build.training_phases(run.config)[-1].objective
-    )
+    data = build.dataset(run.config)
+    inputs, labels = data.test.batch(np.arange(len(data.test)), None)
+    objective = build.training_phases(run.config, data)[-1].objective
+    outcome = ReferenceEngine().evaluate(run.network, inputs, labels, objective)
     assert outcome.correct / outcome.samples == run.result["test_accuracy_last"]
     assert outcome.task / outcome.samples == pytest.approx(run.result["test_loss_last"], rel=1e-5)
 
