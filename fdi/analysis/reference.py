@@ -76,6 +76,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
         "provenance"
     )
     _write(used.sort_values(["date", "command", "provenance"]), folder / PROVENANCE)
+    assert results.curves is not None  # only `own` may leave them in their folders
     for (dataset, model), rows in results.curves.groupby(["dataset", "model"], observed=True):
         thin = rows[_kept(rows)].drop(columns=["path", "state"]).dropna(axis=1, how="all")
         _write(thin.sort_values([*NAME[:4], "epoch"]), folder / CURVES / f"{dataset}_{model}.csv")
@@ -98,6 +99,7 @@ def _select(results: Results, found: pd.DataFrame) -> Results:
         chosen = table[table["path"].isin(found["path"])]
         return chosen.assign(path=["/".join(Path(path).parts[-4:]) for path in chosen["path"]])
 
+    assert results.curves is not None
     return replace(
         results, runs=short(found), curves=short(results.curves), probe=short(results.probe)
     )
