@@ -265,7 +265,7 @@ def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind)
     x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
     labels = np.arange(23) % CLASSES
     results = []
-    for threads, windows in ((1, 1), (1, 1), (2, 1), (3, 3), (1, 7), (2, 20)):
+    for threads, windows in ((1, 1), (1, 1), (2, 1), (3, 3), (1, 7), (2, 20), (32, 1)):
         engine = CpuEngine(threads, chunk=4, windows=windows)
         engine.step(network, x, labels, OBJECTIVES[1])
         engine.step(network, x, labels, OBJECTIVES[1])

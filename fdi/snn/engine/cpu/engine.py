@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -15,10 +15,11 @@ from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import check_input, check_labels
 from fdi.snn.engine.cpu.chunk import Results, run_chunk
 from fdi.snn.engine.cpu.dense.forward import Arriving
-from fdi.snn.engine.cpu.kernels.rows import add_up
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
+from fdi.snn.engine.cpu.program import Program
 from fdi.snn.engine.cpu.signal import signal
+from fdi.snn.engine.cpu.sums import Sum
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
@@ -26,9 +27,12 @@ from fdi.snn.outcome import Outcome
 
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
-_CHUNKS = 8
-"""A batch is cut into at least this many chunks, if it has enough samples, so that threads have
-something to share.
+_FEWEST, _MOST = 8, 32
+"""Chunks that a batch with enough samples is cut into, so that threads have something to share."""
+
+_WORTH = 64
+"""How often the events of a chunk must touch each number of the first layer's weights for a table
+of gradients of its own, which is cleared and added.
 """
 
 _EVALUATED = 128
@@ -39,7 +43,7 @@ class CpuEngine:
     """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
 
     `threads`: None takes as many as torch. `chunk`: most samples that one thread computes at a time
-    (small batches are cut into smaller chunks); gradients are added in the order of the chunks, so
+    (small batches are cut into smaller chunks); gradients are added in pairs of chunks, so
     results depend on `chunk` but not on `threads`.
     `windows`: a training step keeps the potentials of one of so many windows of time and computes
     those of the others twice; "auto": as few windows as keep the scratch memory of all threads
@@ -120,9 +124,9 @@ class CpuEngine:
             np.empty((batch, steps, network.readout.units) if readout else (0, 0, 0), dtype),
         )
         loss = in_numbers(objective, network, batch, dtype)
-        chunk = min(self.chunk, max(program.block, -(-batch // _CHUNKS)))
+        chunk = min(self.chunk, samples(program, batch, x.units.size if train else math.inf))
         chunks = -(-batch // chunk)
-        gradients = memory.gradients(chunks if train else 0, dtype)
+        gradients = Sum(chunks, memory.tables(dtype))
         gradual = train or self.windows != 1
         span = (
             memory.span(steps, dtype, self.threads, self.windows, self.memory)
@@ -134,19 +138,19 @@ class CpuEngine:
             maps = program.maps and program.maps.plan
             with memory.work(steps, span, gradual, dtype) as work:
                 for i in indices:
-                    d_tables = gradients[i] if train else parameters.tables[:0]
-                    d_tables[:] = 0
+                    d_tables = gradients.table() if train else parameters.tables[:0]
                     run_chunk(
                         i * chunk, min((i + 1) * chunk, batch), parameters, maps, arriving, labels,
                         loss, work, results, d_tables, d_current,
                     )  # fmt: skip
+                    if train:
+                        gradients.add(i, d_tables)
 
         indices = iter(range(chunks))
         self._share([(work_off, indices)] * min(self.threads, chunks))
         if train:
-            bounds = np.linspace(0, gradients.shape[1], self.threads + 1).astype(np.int64)
-            self._share([(add_up, gradients, a, b) for a, b in pairwise(bounds)])
-            program.set_gradients(gradients[0], x.values, d_current)
+            with gradients.total() as tables:
+                program.set_gradients(tables, x.values, d_current)
         return results
 
     def _memory(self, network: Network) -> Memory:
@@ -158,6 +162,18 @@ class CpuEngine:
         """Run the calls (function, *arguments) in the pool and wait for all."""
         for future in [self._pool.submit(*call) for call in calls]:
             future.result()
+
+
+def samples(program: Program, batch: int, events: float) -> int:
+    """Samples of a chunk of a batch with so many events; threads have no say."""
+    few, many = -(-batch // _FEWEST), -(-batch // _MOST)
+    if program.maps:  # a map costs more than its gradients
+        return max(1, min(few, max(4, many)))
+    if not events:
+        return max(program.block, few)
+    touched = events / batch * int(program.layout.plan.layers["width"][0])
+    least = max(many, _WORTH * program.layout.table_size / touched)
+    return max(program.block, min(few, math.ceil(least / program.block) * program.block))
 
 
 def _outcome(network: Network, labels: np.ndarray, found: Results) -> Outcome:

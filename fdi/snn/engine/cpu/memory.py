@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from fdi.snn.engine.cpu.program import Program
-from fdi.snn.engine.cpu.scratch import Work, allocate, size, zeros
+from fdi.snn.engine.cpu.scratch import Work, allocate, size
+from fdi.snn.engine.cpu.sums import Tables
 from fdi.snn.network import Network
 
 
@@ -22,7 +23,7 @@ class Memory:
     def __init__(self, network: Network) -> None:
         self.program = Program(network)
         self._free: dict[tuple, SimpleQueue[Work]] = {}
-        self._gradients: dict[tuple[int, np.dtype], np.ndarray] = {}
+        self._tables: dict[np.dtype, Tables] = {}
 
     def span(
         self,
@@ -69,10 +70,8 @@ class Memory:
         finally:
             free.put(work)
 
-    def gradients(self, chunks: int, dtype: np.dtype) -> np.ndarray:
-        """[chunks, size of the tables], not cleared."""
-        if (chunks, dtype) not in self._gradients:
-            self._gradients = {
-                (chunks, dtype): zeros(chunks, self.program.layout.table_size, dtype=dtype)
-            }
-        return self._gradients[chunks, dtype]
+    def tables(self, dtype: np.dtype) -> Tables:
+        """Tables of gradients, each of the size of the network's."""
+        if dtype not in self._tables:
+            self._tables[dtype] = Tables(self.program.layout.table_size, dtype)
+        return self._tables[dtype]

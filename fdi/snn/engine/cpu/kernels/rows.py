@@ -168,11 +168,3 @@ def append(units, n, mask, first):
         n += 1
         word &= word - numba.uint64(1)
     return n
-
-
-@jit
-def add_up(parts, first, last):
-    """Add the columns first .. last - 1 of all rows of `parts` to its row 0, in order."""
-    for i in range(1, parts.shape[0]):
-        for j in range(first, last):
-            parts[0, j] += parts[i, j]

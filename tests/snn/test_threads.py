@@ -1,0 +1,72 @@
+"""A batch is cut so that many threads have work, and added so that they do not change a bit."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from fdi.inputs import Frames
+from fdi.snn.engine.cpu import CpuEngine, engine
+from fdi.snn.engine.cpu.program import Program
+from fdi.snn.engine.cpu.sums import Sum, Tables
+from fdi.snn.models import conv, dense
+from fdi.snn.objective import Objective
+
+GIVEN = dict(classes=4, steps=80, dt=2e-3)
+
+
+def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch):
+    network = dense((9,), hidden=[33], **GIVEN)
+    x = Frames((np.random.default_rng(0).random((256, 80, 9)) < 0.4).astype(np.uint8))
+    meet, run_chunk = threading.Barrier(32, timeout=60), engine.run_chunk
+
+    def together(*given):
+        meet.wait()
+        run_chunk(*given)
+
+    labels = np.zeros(256, dtype=np.int64)
+    CpuEngine(1).step(network, x, labels, Objective())
+    alone = [p.weight.grad.clone() for p in network.projections]
+    monkeypatch.setattr(engine, "run_chunk", together)
+    CpuEngine(32).step(network, x, labels, Objective())
+    for p, wanted in zip(network.projections, alone):
+        np.testing.assert_array_equal(p.weight.grad, wanted)
+
+
+def test_chunks_follow_the_batch():
+    rows, maps = dense((700,), hidden=[128], **GIVEN), conv((2, 9, 9), filters=[4], **GIVEN)
+    rows, maps = Program(rows), Program(maps)
+    assert engine.samples(rows, 256, 256 * 8000) == 8
+    assert engine.samples(rows, 256, 256 * 1000) == 32  # few events: a table costs more than it
+    assert engine.samples(rows, 256, 0) == 32
+    assert engine.samples(rows, 5, 5 * 8000) == 8
+    assert engine.samples(maps, 256, 1) == 8
+    assert engine.samples(maps, 32, 1) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 7])
+def test_the_sum_does_not_depend_on_who_is_first(count):
+    parts = np.random.default_rng(0).normal(size=(count, 9)).astype(np.float32) * 1e3
+    sums = set()
+    for order in itertools.islice(itertools.permutations(range(count)), 200):
+        total = Sum(count, Tables(9, np.dtype(np.float32)))
+        for i in order:
+            table = total.table()
+            table += parts[i]
+            total.add(i, table)
+        with total.total() as found:
+            sums.add(found.tobytes())
+            np.testing.assert_allclose(found, parts.sum(0), rtol=1e-4, atol=1e-3)
+    assert len(sums) == 1
+
+
+def test_one_thread_keeps_few_tables():
+    tables = Tables(9, np.dtype(np.float32))
+    total = Sum(32, tables)
+    for i in range(32):
+        total.add(i, total.table())
+    with total.total():
+        assert tables.free.qsize() <= 5
