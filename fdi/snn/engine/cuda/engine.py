@@ -25,13 +25,18 @@ from fdi.snn.engine.cuda.signal import signal
 from fdi.snn.engine.exact import exact
 from fdi.snn.engine.reference import ReferenceEngine, score
 from fdi.snn.network import INPUT, Network
-from fdi.snn.neuron import SLOPES, Neuron
+from fdi.snn.neuron import Neuron
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
-_COMPUTES = Computes("cuda", kinds=(Neuron,), resets=("zero", "subtract"), surrogates=tuple(SLOPES))
+_COMPUTES = Computes(
+    "cuda",
+    kinds=(Neuron,),
+    resets=("zero", "subtract"),
+    surrogates=("superspike", "triangle", "sigmoid", "gaussian", "boxcar"),
+)
 
 
 class CudaEngine:

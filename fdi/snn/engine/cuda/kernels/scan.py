@@ -23,7 +23,10 @@ def slope(v, beta, SURROGATE: tl.constexpr):
     elif SURROGATE == "sigmoid":
         below = tl.exp(-beta * tl.abs(v))
         return beta * below / ((1.0 + below) * (1.0 + below))
+    elif SURROGATE == "gaussian":
+        return 0.3989422804014327 * beta * tl.exp(-0.5 * (beta * v) * (beta * v))  # 1/sqrt(2 pi)
     else:
+        tl.static_assert(SURROGATE == "boxcar", "this surrogate has no kernel")
         return tl.where(beta * tl.abs(v) <= 0.5, beta, 0.0)
 
 
