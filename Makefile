@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow run figures report docs bench gpu-check clean
+.PHONY: help install lint test test-slow test-matrix run figures report docs bench gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,8 +21,11 @@ lint: $(INSTALLED_DEV) ## check style, common mistakes and types
 test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that need reference data
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(INSTALLED_DEV) ## run the tests that take minutes
-	$(BIN)/pytest -m slow
+test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give malformed input: minutes
+	$(BIN)/pytest -m slow --ignore=tests/snn
+
+test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour
+	$(BIN)/pytest -m slow tests/snn
 
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads would hold the cores
+os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
 
 
 @pytest.fixture(scope="session")
