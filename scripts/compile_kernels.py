@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ["TRITON_INTERPRET"] = "0"
+os.environ.setdefault("TRITON_INTERPRET", "0")
 
 import triton
 from triton.backends.compiler import GPUTarget
@@ -24,7 +24,7 @@ SHARED = {80: 163, 89: 99, 90: 227}
 """KiB of shared memory of a block, by compute capability (CUDA C++ Programming Guide)."""
 
 NUMBERS = ("beta_m", "gain", "theta", "u_init", "beta", "beta_0", "beta_1", "sign_0", "sign_1")
-SURROGATES = ("superspike", "triangle", "sigmoid", "boxcar")
+SURROGATES = ("superspike", "triangle", "sigmoid", "gaussian", "boxcar")
 
 
 def variants(widths: list[int]):
