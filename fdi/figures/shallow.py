@@ -50,10 +50,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         ]
         aimed = {init: swept(found, init, "init.sigma_u") for init in aimed}
         fluct = aimed["fluct"]
-        others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])])
+        others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])]).copy()
         others = others.assign(x=others.groupby("init")["implied"].transform("mean"))
         points = pd.concat(
-            [*(runs.assign(x=runs["init.sigma_u"]) for runs in aimed.values()), others]
+            [*(runs.copy().assign(x=runs["init.sigma_u"]) for runs in aimed.values()), others]
         )
         table = pd.concat(
             [
