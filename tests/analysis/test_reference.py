@@ -108,7 +108,6 @@ def directories(*words):
     return {"/".join(cell.directory.parts[-4:]) for cell in compose_cells(arguments)}
 
 
-@pytest.mark.xfail(strict=False, reason="the committed rows are of another configuration layout")
 def test_commands_of_the_reference_make_its_runs():
     """So a measurement that is repeated replaces the old one; not those of `dataset.root`, whose
     data are elsewhere.
