@@ -19,10 +19,12 @@ VARIED = ["init.sigma_u", "init.gain", "init.alpha", "init.xi", "init.mu_u"]
 
 
 def advice(measured: Results) -> str:
-    """A row a network, at its longest training with more than one initialization; each
-    initialization with the arguments that validation chooses.
+    """A row a network, at its longest training with more than one initialization of two seeds or
+    more; each initialization with the arguments that validation chooses.
     """
     runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
+    alike = runs.groupby(["dataset", "model", "init", "trainer.epochs"])["seed"]
+    runs = runs[alike.transform("nunique") > 1]
     runs = runs.assign(
         layers=[depth(run) for run in runs.to_dict("records")], setting=_settings(runs)
     )
