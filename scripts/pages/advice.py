@@ -23,13 +23,13 @@ def advice(measured: Results) -> str:
     more; each initialization with the arguments that validation chooses.
     """
     runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
-    alike = runs.groupby(["dataset", "model", "init", "trainer.epochs"])["seed"]
-    runs = runs[alike.transform("nunique") > 1]
     runs = runs.assign(
         layers=[depth(run) for run in runs.to_dict("records")], setting=_settings(runs)
     )
     rows = []
-    for network, group in runs.groupby(NETWORK):
+    for network, found in runs.groupby(NETWORK):
+        seeds = found.groupby(["init", "trainer.epochs"])["seed"].transform("nunique")
+        group = found[seeds > 1]
         several = group.groupby("trainer.epochs")["init"].nunique()
         longest = several[several > 1].index.max()
         chosen = group[group["trainer.epochs"] == longest]
