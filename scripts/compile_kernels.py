@@ -17,6 +17,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from fdi.snn.engine.cuda.engine import COMPUTES
 from fdi.snn.engine.cuda.fused import WIDEST
 from fdi.snn.engine.cuda.kernels import launch, recurrent, scan
 
@@ -24,7 +25,6 @@ SHARED = {80: 163, 89: 99, 90: 227}
 """KiB of shared memory of a block, by compute capability (CUDA C++ Programming Guide)."""
 
 NUMBERS = ("beta_m", "gain", "theta", "u_init", "beta", "beta_0", "beta_1", "sign_0", "sign_1")
-SURROGATES = ("superspike", "triangle", "sigmoid", "gaussian", "boxcar")
 
 
 def variants(widths: list[int]):
@@ -37,7 +37,7 @@ def variants(widths: list[int]):
                 block = launch.shape(n)
                 options = launch.options(n)
                 yield f"recur {n}", recurrent.forward, given | dict(KEEP=True) | block, options
-    for surrogate in SURROGATES:
+    for surrogate in COMPUTES.surrogates:
         given = dict(CHANNELS=2, SUBTRACT=False, SURROGATE=surrogate, SEEN=True)
         yield (
             f"scan adjoint {surrogate}",

@@ -31,7 +31,7 @@ from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
-_COMPUTES = Computes(
+COMPUTES = Computes(
     "cuda",
     kinds=(Neuron,),
     resets=("zero", "subtract"),
@@ -52,8 +52,8 @@ class CudaEngine:
 
     def check(self, network: Network) -> None:
         """ValueError, one line, if the engine does not compute this network."""
-        check_neurons(network, _COMPUTES)
-        check_wiring(network, _COMPUTES.engine)
+        check_neurons(network, COMPUTES)
+        check_wiring(network, COMPUTES.engine)
 
     def plan(self, network: Network, steps: int, batch: int) -> list[str]:
         """How a training step is computed, in lines: its memory, and layers without a kernel.
