@@ -19,11 +19,12 @@ from triton.compiler import ASTSource
 
 from fdi.snn.engine.cuda.engine import COMPUTES
 from fdi.snn.engine.cuda.fused import WIDEST
-from fdi.snn.engine.cuda.kernels import launch, recurrent, scan
+from fdi.snn.engine.cuda.kernels import convolutional, launch, recurrent, scan
 
 SHARED = {80: 163, 89: 99, 90: 227}
 """KiB of shared memory of a block, by compute capability (CUDA C++ Programming Guide)."""
 
+KERNEL = (3, 3)  # of a recurrent convolution
 NUMBERS = ("beta_m", "gain", "theta", "u_init", "beta", "beta_0", "beta_1", "sign_0", "sign_1")
 
 
@@ -37,6 +38,9 @@ def variants(widths: list[int]):
                 block = launch.shape(n)
                 options = launch.options(n)
                 yield f"recur {n}", recurrent.forward, given | dict(KEEP=True) | block, options
+                block = launch.tile(n, (8, 8), KERNEL)
+                each = given | dict(KEEP=True) | block
+                yield f"convolve {n}", convolutional.forward, each, launch.WIDE
     for surrogate in COMPUTES.surrogates:
         given = dict(CHANNELS=2, SUBTRACT=False, SURROGATE=surrogate, SEEN=True)
         yield (
@@ -48,6 +52,8 @@ def variants(widths: list[int]):
     for n in widths:
         given = dict(CHANNELS=2, SUBTRACT=False, SURROGATE="superspike", SEEN=True)
         yield f"recur adjoint {n}", recurrent.backward, given | launch.shape(n), launch.options(n)
+        each = given | launch.tile(n, (8, 8), KERNEL)
+        yield f"convolve adjoint {n}", convolutional.backward, each, launch.WIDE
 
 
 def compile_for(kernel, constants: dict, capability: int, options: dict):
@@ -62,7 +68,7 @@ def compile_for(kernel, constants: dict, capability: int, options: dict):
 def _type(name: str) -> str:
     if name in NUMBERS:
         return "fp32"
-    if name in ("M", "B", "N", "T", "x_step", "x_channel"):
+    if name in ("M", "B", "N", "F", "H", "W", "T", "x_step", "x_channel"):
         return "i32"
     return "*i8" if name == "s" else "*fp32"
 

@@ -30,6 +30,7 @@ from fdi.train.optimizers import SMORMS3
 
 ROOT = Path(__file__).parents[3]
 STEPS, BATCH = 9, 3
+KINDS = ("dense", "recurrent", "dale", "conv", "conv_recurrent", "dale_conv")
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
 needs_triton = pytest.mark.skipif(
     find_spec("triton") is None, reason="triton is not installed: pip install 'fdi-snn[gpu]', Linux"
@@ -46,6 +47,12 @@ def network(kind: str, reset: str = "zero", surrogate: str = "superspike") -> Ne
         "recurrent": lambda: models.dense((7,), hidden=[18, 9], recurrent=True, **given),
         "dale": lambda: models.dale((7,), excitatory=12, inhibitory=7, **given),
         "conv": lambda: models.conv((1, 7), filters=[4, 3], padding=1, pool=[2, 1], **given),
+        "conv_recurrent": lambda: models.conv(
+            (2, 5, 4), filters=[4, 3], padding=1, pool=[2, 1], recurrent_kernel=3, **given
+        ),
+        "dale_conv": lambda: models.dale_conv(
+            (1, 7), excitatory=[10, 4], inhibitory=[8, 2], padding=1, pool=[2, 1], **given
+        ),
     }[kind]()
     generator = torch.Generator().manual_seed(0)
     for projection in built.projections:
@@ -73,14 +80,30 @@ def gradients(network: Network) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("kind", "constant", "reset", "surrogate"),
     [
-        *product(["dense", "recurrent", "dale", "conv"], [False, True], ["zero"], ["superspike"]),
+        *product(KINDS, [False, True], ["zero"], ["superspike"]),
         *product(["dense", "dale"], [False], ["subtract"], SLOPES),
+        ("dale_conv", False, "subtract", "triangle"),
     ],
 )
 def test_a_kernel_computes_what_the_reference_computes(kind, constant, reset, surrogate):
     net = network(kind, reset, surrogate)
     x, labels = batch(net, constant)
     assert len(CudaEngine().plan(net, STEPS, BATCH)) == 1  # no layer is left to plain torch
+    assert_as_the_reference(net, x, labels)
+
+
+@needs_triton
+@pytest.mark.parametrize("kind", ["conv_recurrent", "dale_conv"])
+def test_tiles_of_a_recurrent_convolution_make_a_whole(kind, monkeypatch):
+    from fdi.snn.engine.cuda.kernels import launch
+
+    for size in ("ROWS", "FILTERS", "CHUNK"):
+        monkeypatch.setattr(launch, size, 16)
+    net = network(kind)
+    assert_as_the_reference(net, *batch(net))
+
+
+def assert_as_the_reference(net, x, labels):
     expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
     wanted = gradients(net)
     outcome = CudaEngine().step(net, x, labels, OBJECTIVE)
@@ -111,7 +134,7 @@ def test_kernels_compile_for_every_generation_and_fit_into_its_shared_memory(wid
     assert {line.split("sm_")[1][:2] for line in found.stdout.splitlines()} == {"80", "89", "90"}
 
 
-@pytest.mark.parametrize("kind", ["dense", "recurrent", "dale"])
+@pytest.mark.parametrize("kind", ["dense", "recurrent", "dale", "conv_recurrent", "dale_conv"])
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
 def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
     net = network(kind, reset, "sigmoid").double()
@@ -130,6 +153,7 @@ def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
     [
         (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=[20] * 3), 150),
         (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=20, recurrent=True), 200),
+        (lambda steps: models.conv((1, 9), 20, steps, 2e-3, filters=[3], recurrent_kernel=3), 150),
     ],
 )
 @needs_triton
@@ -166,7 +190,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
         CudaEngine(memory=1e-9).step(net, x, labels, OBJECTIVE)
 
 
-@pytest.mark.parametrize("kind", ["dense", "recurrent", "dale", "conv"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_memory_of_a_step_is_at_most_what_was_counted(kind, dtype):
     net = network(kind)
@@ -192,3 +216,16 @@ def test_why_a_layer_has_no_kernel():
         assert "more than" in fused.refusal(net.layers[0], links, weight)
         assert fused.refusal(net.layers[0], [], weight) is None
         assert "float32" in fused.refusal(net.layers[0], [], weight.double())
+
+
+@needs_triton
+def test_recurrent_convolutions_that_no_kernel_computes():
+    net = network("dale_conv")
+    links = [p for p in net.projections if p.recurrent and p.target in ("e1", "i1")]
+    weight = net.projections[0].weight
+    assert fused.refusal(net.layers[0], links, weight) is None
+    for link in links:
+        link.stride = 2
+    assert "not centred on a neuron" in fused.refusal(net.layers[0], links, weight)
+    links[0].stride = 1
+    assert "differ" in fused.refusal(net.layers[0], links, weight)

@@ -154,7 +154,7 @@ def test_a_gpu_without_room_is_one_line(start, monkeypatch):
 
 
 def test_what_a_step_needs_is_said_before_training(start, capsys):
-    start("pretended", "conv_recurrent", "events", "engine.memory=0.00025")
+    start("pretended", "recurrent", "events", "model.hidden=[257,5]", "engine.memory=0.0005")
     told = capsys.readouterr().out
     assert "GiB by count, in 3 parts of 2 samples" in told
-    assert "h1 in plain torch: its recurrent projections are convolutions" in told
+    assert "h1 in plain torch: it has more than 256 recurrent units" in told

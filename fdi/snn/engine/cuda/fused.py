@@ -8,7 +8,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from fdi.snn.neuron import Neuron
+from fdi.snn.engine.cuda import fused_recurrent
+from fdi.snn.engine.cuda.shared import constants, row, subtract
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
@@ -24,11 +25,17 @@ def refusal(layer: tuple[Population, ...], links: list[Projection], weight: Tens
         return "the kernels are for float32"
     if any(len(neuron.tau_syn) > 2 for neuron in kinds):
         return "the kernels know two synaptic channels"
-    if any(link.convolutional for link in links):
-        return "its recurrent projections are convolutions"
     if links and len(kinds) > 1:
         return "its populations have different neurons"
-    if links and sum(p.units for p in layer) > WIDEST:
+    if any(link.convolutional for link in links):
+        same = {(link.weight.shape[2:], link.stride, link.padding) for link in links}
+        edges = {p.shape[1:] for p in layer}
+        if len(same) > 1 or len(edges) > 1:
+            return "its recurrent kernels or maps differ"
+        ((kernel, stride, padding),) = same
+        if stride != 1 or any(edge != 2 * padding + 1 for edge in kernel):
+            return "its recurrent kernels are not centred on a neuron"
+    elif links and sum(p.units for p in layer) > WIDEST:
         return f"it has more than {WIDEST} recurrent units"
     return None
 
@@ -62,24 +69,16 @@ def forward(
     """
     from fdi.snn.engine.cuda.kernels import launch
 
-    u, spikes, counts = {}, {}, {}
     if links:
-        first, sizes = layer[0], [p.units for p in layer]
-        x = [_row(layer, arrived, c, steps, batch, like) for c in range(len(first.neuron.tau_syn))]
-        given = max(len(row) for row in x)
-        x = torch.stack([row.expand(given, *row.shape[1:]) for row in x])
-        constants, w = _constants(first.neuron, dt, first.neuron.u_init), _weights(layer, links)
-        u_TBN, s_TBN, n_BN = launch.recur_forward(x, w, steps, constants, _subtract(first), keep)
-        u[first.name] = u_TBN
-        parts = zip(layer, s_TBN.split(sizes, 2), n_BN.split(sizes, 1))
-        for p, s, n in parts:
-            spikes[p.name], counts[p.name] = s.contiguous(), n.contiguous()
-        return u, spikes, counts
+        return fused_recurrent.forward(layer, links, dt, steps, batch, arrived, like, keep)
+    u, spikes, counts = {}, {}, {}
     for p in layer:
-        x = [_row((p,), arrived, c, steps, batch, like) for c in range(len(p.neuron.tau_syn))]
+        x = [row((p,), arrived, c, steps, batch, like) for c in range(len(p.neuron.tau_syn))]
         x = x[0][None] if len(x) == 1 else torch.stack(torch.broadcast_tensors(*x))
-        constants = _constants(p.neuron, dt, p.neuron.u_init)
-        found = launch.scan_forward(x.flatten(2).contiguous(), steps, constants, _subtract(p), keep)
+        found = launch.scan_forward(
+            x.flatten(2).contiguous(), steps, constants(p.neuron, dt, p.neuron.u_init),
+            subtract(p), keep,
+        )  # fmt: skip
         u[p.name], spikes[p.name] = (y.view(len(y), batch, *p.shape) for y in found[:2])
         counts[p.name] = found[2].view(batch, *p.shape)
     return u, spikes, counts
@@ -99,84 +98,17 @@ def backward(
     """
     from fdi.snn.engine.cuda.kernels import launch
 
-    found: dict[str, list[Tensor]] = {}
     if links:
-        first, sizes = layer[0], [p.units for p in layer]
-        u_TBN = u[first.name]
-        steps, batch, _ = u_TBN.shape
-        counts = torch.cat([d_counts[p.name].flatten(1) for p in layer], 1)
-        seen = None
-        if any(p.name in d_seen for p in layer):
-            nothing = u_TBN.new_zeros(steps - 2, batch, 1)
-            seen = torch.cat(
-                [
-                    d_seen[p.name].flatten(2)
-                    if p.name in d_seen
-                    else nothing.expand(-1, -1, p.units)
-                    for p in layer
-                ],
-                2,
-            )
-        d_x = launch.recur_backward(
-            u_TBN, _weights(layer, links), counts, seen,
-            _constants(first.neuron, dt, first.neuron.beta), _subtract(first),
-            first.neuron.surrogate,
-        )  # fmt: skip
-        for p, part in zip(layer, d_x.split(sizes, 3)):
-            found[p.name] = [x.reshape(*x.shape[:2], *p.shape) for x in part]
-        return found
+        return fused_recurrent.backward(layer, links, dt, u, d_counts, d_seen)
+    found: dict[str, list[Tensor]] = {}
     for p in layer:
         steps, batch = u[p.name].shape[:2]
         seen = d_seen.get(p.name)
         d_x = launch.scan_backward(
             u[p.name].flatten(1), d_counts[p.name].flatten().contiguous(),
             None if seen is None else seen.flatten(1).contiguous(), 1 if constant else steps - 2,
-            len(p.neuron.tau_syn), _constants(p.neuron, dt, p.neuron.beta), _subtract(p),
+            len(p.neuron.tau_syn), constants(p.neuron, dt, p.neuron.beta), subtract(p),
             p.neuron.surrogate,
         )  # fmt: skip
         found[p.name] = [x.view(len(x), batch, *p.shape) for x in d_x]
     return found
-
-
-def _row(
-    layer: tuple[Population, ...],
-    arrived: dict[str, list[Tensor | None]],
-    channel: int,
-    steps: int,
-    batch: int,
-    like: Tensor,
-) -> Tensor:
-    """X_c of all units, [T - 2 or 1, B, N]; zeros where nothing arrives."""
-    parts = [arrived[p.name][channel] for p in layer]
-    given = max((len(x) for x in parts if x is not None), default=min(1, max(0, steps - 2)))
-    flat = [
-        like.new_zeros(given, batch, p.units) if x is None else x.flatten(2).expand(given, -1, -1)
-        for p, x in zip(layer, parts)
-    ]
-    return flat[0] if len(flat) == 1 else torch.cat(flat, 2)
-
-
-def _weights(layer: tuple[Population, ...], links: list[Projection]) -> Tensor:
-    """[C, N, N], source first."""
-    at, total = {}, 0
-    for p in layer:
-        at[p.name] = slice(total, total + p.units)
-        total += p.units
-    like = links[0].weight.detach()
-    w = like.new_zeros(len(layer[0].neuron.tau_syn), total, total)
-    for link in links:
-        w[link.channel, at[link.source], at[link.target]] += link.weight.detach().T
-    return w
-
-
-def _subtract(p: Population) -> bool:
-    return p.neuron.reset == "subtract"
-
-
-def _constants(neuron: Neuron, dt: float, fourth: float) -> list[float]:
-    """What the kernels take: beta_m, gain, theta, `fourth`, beta_s and sign of two channels."""
-    beta_m, betas = neuron.decays(dt)
-    pad = (0.0,) * (2 - len(betas))
-    return [
-        beta_m, 1 - beta_m, neuron.theta, fourth, *betas, *pad, *map(float, neuron.signs), *pad,
-    ]  # fmt: skip

@@ -1,22 +1,25 @@
-"""The kernels as operators of torch, one launch each: fdi::scan and fdi::recur with their
-adjoints.
+"""The kernels as operators of torch, one launch each: fdi::scan, fdi::recur and fdi::convolve with
+their adjoints.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
-from fdi.snn.engine.cuda.kernels import recurrent, scan
+from fdi.snn.engine.cuda.kernels import convolutional, recurrent, scan
 
 BLOCK, SAMPLES, CHUNK = 128, 16, 32
 """Elements of a program of scan.py; samples of one of recurrent.py, and the rows of its weights
-that it holds at a time.
+that it, or one of convolutional.py, holds at a time.
 """
+ROWS, FILTERS = 64, 64  # of a tile of convolutional.py
 OPTIONS = dict(num_warps=4, enable_fp_fusion=False)
+WIDE = OPTIONS | dict(num_warps=8)
 
 
 def _on(x: Tensor):
@@ -108,6 +111,63 @@ def recur_backward(
     return d_x
 
 
+@torch.library.custom_op("fdi::convolve", mutates_args=())
+def convolve_forward(
+    x: Tensor,
+    w: Tensor,
+    edges: Sequence[int],
+    kernel: Sequence[int],
+    steps: int,
+    constants: Sequence[float],
+    subtract: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    """(U [T, B, N] or something shorter, S [T, B, N] int8) for X [C, T - 2 or 1, B, N], N places of
+    maps of `edges`, and recurrent weights [C, F KH KW, F], source and tap first.
+    """
+    channels, given, batch, n = x.shape
+    u = x.new_empty(steps if keep else 2, batch, n)
+    s, currents = x.new_empty(steps, batch, n, dtype=torch.int8), x.new_empty(channels, 2, batch, n)
+    step = batch * n if given == steps - 2 else 0
+    blocks = tile(w.shape[-1], edges, kernel)
+    with _on(x):
+        convolutional.forward[(-(-batch // blocks["SAMPLES"]),)](
+            x, w, u, currents, s, batch, w.shape[-1], *edges, steps, step, given * batch * n,
+            *constants, CHANNELS=channels, SUBTRACT=subtract, KEEP=keep,
+            **blocks, **WIDE,
+        )  # fmt: skip
+    return u, s
+
+
+@torch.library.custom_op("fdi::convolve_backward", mutates_args=())
+def convolve_backward(
+    u: Tensor,
+    w: Tensor,
+    edges: Sequence[int],
+    kernel: Sequence[int],
+    d_counts: Tensor,
+    d_seen: Tensor | None,
+    constants: Sequence[float],
+    subtract: bool,
+    surrogate: str,
+) -> Tensor:
+    """gX [C, T - 2, B, N] for weights [C, F KH KW, F], target and turned tap first; of `constants`
+    the fourth is the steepness of the surrogate.
+    """
+    steps, batch, n = u.shape
+    d_x = u.new_empty(len(w), max(0, steps - 2), batch, n)
+    state = u.new_empty(1 + len(w), 2, batch, n)
+    blocks = tile(w.shape[-1], edges, kernel)
+    with _on(u):
+        convolutional.backward[(-(-batch // blocks["SAMPLES"]),)](
+            u, w, d_counts, u if d_seen is None else d_seen, d_x, state, batch, w.shape[-1], *edges,
+            steps, d_x[0].numel(), *constants,
+            CHANNELS=len(w), SUBTRACT=subtract, SURROGATE=surrogate, SEEN=d_seen is not None,
+            **blocks, **WIDE,
+        )  # fmt: skip
+    return d_x
+
+
 def shape(n: int) -> dict[str, int]:
     """Blocks of a recurrent layer: NP, a power of 2, is at least 16 and n, its units."""
     padded = max(16, 1 << (n - 1).bit_length())
@@ -117,3 +177,20 @@ def shape(n: int) -> dict[str, int]:
 def options(n: int) -> dict[str, int | bool]:
     """More warps for a wider layer, so that its state stays in registers."""
     return OPTIONS | dict(num_warps=min(16, max(4, shape(n)["NP"] // 32)))
+
+
+def tile(filters: int, edges: Sequence[int], kernel: Sequence[int]) -> dict[str, int]:
+    """Blocks of a layer with recurrent convolutions, powers of 2 of at least 16."""
+    high, wide = kernel
+    return dict(
+        KH=high,
+        KW=wide,
+        SAMPLES=max(1, ROWS // math.prod(edges)),
+        ROWS=ROWS,
+        FILTERS=_power(filters, FILTERS),
+        CHUNK=_power(filters * high * wide, CHUNK),
+    )
+
+
+def _power(n: int, most: int) -> int:
+    return min(most, max(16, 1 << (n - 1).bit_length()))

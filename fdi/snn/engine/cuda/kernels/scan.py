@@ -67,7 +67,7 @@ def forward(
         potential = updated(potential, spike, gain * total, beta_m, theta, SUBTRACT)
         now = tl.zeros([BLOCK], tl.int32) + t
         arrives = inside & (now >= 1) & (now <= T - 2)
-        at = x + i + (t - 1) * x_step
+        at = x + i + (t - 1) * tl.cast(x_step, tl.int64)
         current_0 = beta_0 * current_0 + tl.load(at, mask=arrives, other=0.0)
         if CHANNELS == 2:
             current_1 = beta_1 * current_1 + tl.load(at + x_channel, mask=arrives, other=0.0)
