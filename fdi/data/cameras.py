@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,9 @@ from fdi.data.dataset import Dataset, Split
 from fdi.data.download import ensure
 from fdi.data.errors import DataError
 from fdi.data.event_files import read, recordings, warn_unless_complete
+from fdi.data.kept import fits, keep
 from fdi.data.splits import subset, train_valid
+from fdi.inputs import Events
 from fdi.ranges import Count, Duration, Share, TimeStep
 from fdi.seeding import stream
 
@@ -41,15 +43,17 @@ def nmnist(
     train, test = (recordings("NMNIST", root, train) for train in (True, False))
     warn_unless_complete(train, 60_000)
 
-    def split(files: Any, samples: np.ndarray) -> Split:
-        return Split(
-            bin_recordings(_spikes(files, samples, 34, 34), steps, dt, (2, 34, 34), binning),
-            _labels(files)[samples],
-        )
+    def split(part: bool, samples: np.ndarray, most: int | None) -> Split:
+        events = _events("NMNIST", root, part, samples, most, 34, 34, steps, dt, binning)
+        return Split(events, _labels(train if part else test)[samples])
 
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
-    splits = [split(train, chosen), split(train, held), split(test, tested)]
+    splits = [
+        split(True, chosen, max_train),
+        split(True, held, max_train),
+        split(False, tested, max_test),
+    ]
     return Dataset("nmnist", *splits, classes=10, shape=(2, 34, 34), steps=steps, dt=dt)
 
 
@@ -88,11 +92,10 @@ def dvs_gesture(
     warn_unless_complete(train, 1077)
     draw = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
 
-    def split(files: Any, samples: np.ndarray, fixed: bool) -> Split:
-        whole = bin_recordings(
-            _spikes(files, samples, 128, size), steps_in(LONGEST, dt), dt, shape, "counts"
-        )
-        labels = _labels(files)[samples]
+    def split(part: bool, samples: np.ndarray, most: int | None, fixed: bool) -> Split:
+        longest = steps_in(LONGEST, dt)
+        whole = _events("DVSGesture", root, part, samples, most, 128, size, longest, dt, "counts")
+        labels = _labels(train if part else test)[samples]
         if not fixed or not len(samples):
             return Split(whole, labels, draw)
         rng = stream(0, "test")
@@ -111,14 +114,47 @@ def dvs_gesture(
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
     fixed = test_protocol == "deterministic"
-    splits = [split(train, chosen, False), split(train, held, fixed), split(test, tested, fixed)]
+    splits = [
+        split(True, chosen, max_train, False),
+        split(True, held, max_train, fixed),
+        split(False, tested, max_test, fixed),
+    ]
     return Dataset(
         "dvs_gesture", *splits, classes=11, shape=shape, steps=steps, dt=dt, nu_paper=9.2
     )
 
 
+def _events(
+    name: str, root: Path, train: bool, samples: np.ndarray, most: int | None, *view: Any
+) -> Events:
+    """Those of `samples`; the others are read, too, and kept for the next seed, unless `most`
+    limits them or they are too many.
+    """
+    if most is None and fits(root):
+        return _binned(name, root, train, None, *view).take(samples)
+    return _binned(name, root, train, samples, *view)
+
+
+@keep
+def _binned(
+    name: str,
+    root: Path,
+    train: bool,
+    samples: np.ndarray | None,
+    sensor: int,
+    size: int,
+    steps: int,
+    dt: float,
+    binning: str,
+) -> Events:
+    files = recordings(name, root, train)
+    chosen = range(len(files.data)) if samples is None else samples
+    spikes = _spikes(files, chosen, sensor, size)
+    return bin_recordings(spikes, steps, dt, (2, size, size), binning)
+
+
 def _spikes(
-    files: Any, samples: np.ndarray, sensor: int, size: int
+    files: Any, samples: Iterable[int], sensor: int, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Times (s) and flat indices into (2, size, size) of one recording after the other; `sensor`:
     its edge in pixels.

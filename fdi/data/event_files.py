@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from fdi.data.errors import DataError, needs
+from fdi.data.kept import keep
 
 log = logging.getLogger("fdi.data")
 
 
+@keep
 def recordings(name: str, root: Path, train: bool) -> Any:
     """tonic's data set `name` ("NMNIST" or "DVSGesture") as it lies in `root`, complete or not; its
     files in order of their paths.

@@ -11,6 +11,7 @@ from fdi.data.augment import speech_augmentation
 from fdi.data.binning import steps_in
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
+from fdi.data.kept import fits
 from fdi.data.shd_file import largest_unit, read_events, read_header
 from fdi.data.splits import subset, train_valid
 from fdi.ranges import Count, Duration, NotNegative, Positive, Share, TimeStep
@@ -72,17 +73,22 @@ def hdf5(
         held = np.arange(len(valid_labels))
     tested = subset(test_labels, max_test, stream(0, "test"))
 
-    def split(path: Path, labels: np.ndarray, samples: np.ndarray, transform=None) -> Split:
-        return Split(
-            read_events(path, samples, channels, steps, dt, binning), labels[samples], transform
-        )
+    def split(
+        path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None, transform=None
+    ) -> Split:
+        view = channels, steps, dt, binning
+        if most is None and fits(path):
+            events = read_events(path, None, *view).take(samples)
+        else:
+            events = read_events(path, samples, *view)
+        return Split(events, labels[samples], transform)
 
     augmentation = speech_augmentation(dt, binning, time_jitter, channel_jitter, drop)
     return Dataset(
         name,
-        split(train_path, labels, train, augmentation),
-        split(valid_path, valid_labels, held),
-        split(test_path, test_labels, tested),
+        split(train_path, labels, train, max_train, augmentation),
+        split(valid_path, valid_labels, held, None if valid_file else max_train),
+        split(test_path, test_labels, tested, max_test),
         classes=classes,
         shape=(channels,),
         steps=steps,

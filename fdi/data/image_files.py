@@ -12,6 +12,7 @@ import numpy as np
 from fdi.data.cifar_files import read_batch
 from fdi.data.download import md5
 from fdi.data.errors import DataError, needs
+from fdi.data.kept import keep
 from fdi.data.sources import CIFAR10_MD5
 
 log = logging.getLogger("fdi.data")
@@ -28,6 +29,7 @@ DAMAGED = (
 Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
+@keep
 def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
     """Training and test images of the Python batches in `folder`. Without `check` files that are
     not the official ones, and fewer of them, are read with a warning.
@@ -51,6 +53,7 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
     return tuple(np.concatenate(arrays) for arrays in zip(*batches.values())), test
 
 
+@keep
 def read_idx(folder: Path, prefix: str) -> Samples:
     """The images and labels `prefix`-images-idx3-ubyte and `prefix`-labels-idx1-ubyte of MNIST's
     format.
@@ -73,6 +76,7 @@ def read_idx(folder: Path, prefix: str) -> Samples:
     return _checked(path, arrays[0][:, None], arrays[1])
 
 
+@keep
 def read_digits() -> Samples:
     """The 8 x 8 digits that come with scikit-learn; grey levels 0..16 stretched to 0..255."""
     with needs("sklearn"):

@@ -4,6 +4,7 @@ spike times (Zenke & Vogels 2021).
 
 from __future__ import annotations
 
+from copy import deepcopy
 from math import ceil
 from typing import Literal
 
@@ -12,7 +13,9 @@ import numpy as np
 from fdi.data.binning import table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
+from fdi.data.kept import keep
 from fdi.data.splits import divide
+from fdi.inputs import Events
 from fdi.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.seeding import stream
 
@@ -60,6 +63,41 @@ def randman(
         raise DataError(
             f"randman: need 0 < active <= 1 and alpha > 0, got active = {active}, alpha = {alpha}"
         )
+    events, labels, rng = _samples(
+        classes,
+        units,
+        spikes,
+        manifold_dim,
+        alpha,
+        samples,
+        steps,
+        active,
+        manifold_seed,
+        binning,
+    )
+    splits = [
+        Split(events.take(chosen), labels[chosen])
+        for chosen in divide(labels, valid, test, deepcopy(rng), seed, max_train)
+    ]
+    return Dataset(
+        "randman", *splits, classes=classes, shape=(units,), steps=steps, dt=dt, nu_paper=5.0
+    )
+
+
+@keep
+def _samples(
+    classes: int,
+    units: int,
+    spikes: int,
+    manifold_dim: int,
+    alpha: float,
+    samples: int,
+    steps: int,
+    active: float,
+    manifold_seed: int,
+    binning: str,
+) -> tuple[Events, np.ndarray, np.random.Generator]:
+    """All samples, their labels, and the generator that goes on with the test split."""
     rng = stream(manifold_seed, "data")
     window = max(1, round(steps * active))
     times = np.empty((classes, samples, spikes, units), dtype=np.int64)
@@ -74,13 +112,7 @@ def randman(
         np.tile(np.arange(units), len(labels) * spikes),
     )
     events = table(owner, times.ravel(), unit, (len(labels), steps), (units,), binning)
-    splits = [
-        Split(events.take(chosen), labels[chosen])
-        for chosen in divide(labels, valid, test, rng, seed, max_train)
-    ]
-    return Dataset(
-        "randman", *splits, classes=classes, shape=(units,), steps=steps, dt=dt, nu_paper=5.0
-    )
+    return events, labels, rng
 
 
 def manifold(points: np.ndarray, units: int, alpha: float, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
@@ -13,6 +13,7 @@ import numpy as np
 
 from fdi.data.binning import bin_recordings
 from fdi.data.errors import DataError
+from fdi.data.kept import keep
 from fdi.inputs import Events
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
@@ -22,6 +23,7 @@ MOST_UNITS = 1_000_000
 WITHIN = 0.01  # at least this share of the spikes lies within the trial, or the unit is wrong
 
 
+@keep
 def read_header(path: Path) -> tuple[np.ndarray, int, np.ndarray | None]:
     """Labels (int64 [n]), number of classes (that of `extra/keys`, or else the largest label + 1)
     and speaker of each sample, or None.
@@ -59,6 +61,7 @@ def read_header(path: Path) -> tuple[np.ndarray, int, np.ndarray | None]:
     return labels, classes, speakers
 
 
+@keep
 def largest_unit(path: Path) -> int:
     """The largest unit that spikes anywhere in the file, -1 if none does."""
     with _opened(path) as file:
@@ -76,18 +79,20 @@ def largest_unit(path: Path) -> int:
     return largest
 
 
+@keep
 def read_events(
-    path: Path, samples: np.ndarray, channels: int, steps: int, dt: float, binning: str
+    path: Path, samples: np.ndarray | None, channels: int, steps: int, dt: float, binning: str
 ) -> Events:
-    """The events of `samples` (sorted indices) of the file, in time steps of `dt` seconds; spikes
-    after `steps` of them are cut off.
+    """The events of `samples` (sorted indices; None: all) of the file, in time steps of `dt`
+    seconds; spikes after `steps` of them are cut off.
 
     Raises DataError for units outside 0..channels-1, and for times that are negative or not finite.
     """
     seen = np.zeros(2)  # spikes within the trial, and all
 
     def counted() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for times, units in _recordings(path, file, samples, channels):
+        chosen = range(len(file["labels"])) if samples is None else samples
+        for times, units in _recordings(path, file, chosen, channels):
             seen[:] += np.count_nonzero(times < steps * dt), len(times)
             yield times, units
 
@@ -102,7 +107,7 @@ def read_events(
 
 
 def _recordings(
-    path: Path, file: h5py.File, samples: np.ndarray, channels: int
+    path: Path, file: h5py.File, samples: Iterable[int], channels: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for i in samples:
         times = _read(path, file["spikes/times"], i).astype(np.float64)

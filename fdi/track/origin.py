@@ -5,13 +5,13 @@ what the code says belong to its numbers, the folders that they lie in do not.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fdi import targets
 from fdi.layout import RECORD
+from fdi.stamps import stamps
 from fdi.track.files import read_json
 
 
@@ -20,8 +20,9 @@ def stamp(dataset: Mapping[str, Any]) -> str | None:
     without any. The same stamp means the same data, another one need not mean others.
     """
     root = dataset.get("root")
-    files = sorted(_files(Path(root).expanduser().absolute(), set())) if root else []
-    return hashlib.blake2b("\n".join(files).encode(), digest_size=8).hexdigest() if files else None
+    files = stamps(Path(root).expanduser().absolute()) if root else []
+    lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers in files)
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
 
 
 def unchanged(
@@ -80,24 +81,3 @@ def _record(directory: Path) -> dict[str, Any]:
     record = read_json(directory / RECORD)
     whole = isinstance(record, dict) and isinstance(record.get("run"), dict)
     return record if whole else {}
-
-
-def _files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """A line for each file below `folder`, through links, each folder once."""
-    try:
-        about = os.stat(folder)
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    if (about.st_dev, about.st_ino) in seen:
-        return
-    seen.add((about.st_dev, about.st_ino))
-    for entry in entries:
-        try:
-            if entry.is_dir():
-                yield from _files(Path(entry.path), seen)
-            else:
-                found = entry.stat()
-                yield f"{entry.path!r} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
-        except OSError:
-            continue

@@ -258,7 +258,7 @@ def _lie(path: Path, lie: str) -> None:
         ("outside", r"no spikes/times; not in the layout of SHD|cannot be read"),
         ("group", r"labels is no data set"),
         ("unit", r"a spike of unit 1,099,511,627,776; at most 1,000,000 units"),
-        ("milliseconds", r"0 of 750 spikes lie within the duration of 0\.1 s; .* milliseconds"),
+        ("milliseconds", r"0 of 1,000 spikes lie within the duration of 0\.1 s; .* milliseconds"),
         ("fifo", r"not a file"),
         ("long", r"says it has 4,000,000,950 spikes/times in [\d,]+ bytes"),
         ("packed", r"says it has [\d,]+ spikes/times in [\d,]+ bytes"),
