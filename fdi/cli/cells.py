@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -67,7 +68,7 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
     """What the cells of a sweep have in common, with Hydra's own node; needs an initialized
     Hydra.
     """
-    return composer(arguments).whole(common_words(arguments))
+    return deepcopy(composer(arguments).whole(common_words(arguments)))
 
 
 def common_words(arguments: Namespace) -> list[str]:

@@ -39,7 +39,7 @@ class Base(NamedTuple):
 @dataclass(frozen=True)
 class Composer:
     """Composes with Hydra's `loader` the configuration `name`, and options in `searchpath`; it also
-    stands in for the loader when a launcher composes its cells.
+    stands in for the loader when Hydra or a launcher composes cells.
     """
 
     loader: ConfigLoader = field(compare=False)
@@ -57,14 +57,26 @@ class Composer:
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
         """The configuration of a cell with Hydra's own node, for a launcher."""
         own = [word for word in master.hydra.overrides.hydra if word not in self.searchpath]
-        base, values = self._parts([*own, *overrides])
+        config = self._job([*own, *overrides])
+        OmegaConf.copy_cache(master, config)
+        return config
+
+    def load_configuration(
+        self, config_name: str, overrides: Sequence[str], **options: Any
+    ) -> DictConfig:
+        """The same of one cell, for Hydra."""
+        config = self._job(overrides)
+        config.hydra.mode = RunMode.RUN
+        return config
+
+    def _job(self, overrides: Sequence[str]) -> DictConfig:
+        base, values = self._parts(overrides)
         config = copy.deepcopy(base.config)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         with open_dict(config.hydra):
             config.hydra.overrides.task = [
                 word for word in overrides if not word.startswith(("hydra.", "hydra/"))
             ]
-        OmegaConf.copy_cache(master, config)
         return config
 
     def __getattr__(self, name: str) -> Any:
@@ -74,19 +86,10 @@ class Composer:
         return getattr(self.loader, name)
 
     def whole(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration with Hydra's own node, as `overrides` in this order give it."""
-        try:
-            return self.loader.load_configuration(
-                self.name, [*self.searchpath, *overrides], run_mode=RunMode.RUN, from_shell=False
-            )
-        except yaml.YAMLError as error:
-            raise ValueError(f"a file of the configuration cannot be read: {error}") from None
-        except RecursionError:
-            raise ValueError(
-                "files of the configuration nest too deeply or name each other"
-            ) from None
-        except ValueError as error:  # Hydra's own, for model=3, does not say where
-            raise ValueError(f"{' '.join(overrides)}: {error}") from None
+        """The configuration with Hydra's own node, as `overrides` in this order give it; nobody
+        changes it.
+        """
+        return _whole(self, tuple(overrides))
 
     def _parts(self, overrides: Sequence[str]) -> tuple[Base, list[Override]]:
         """What the options among `overrides` give, and the overrides that set a value."""
@@ -124,6 +127,23 @@ def searchpath(folder: Path) -> str:
         "'", r"\'"
     )
     return f"hydra.searchpath=['file://{escaped}']"
+
+
+@lru_cache
+def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
+    try:
+        return composer.loader.load_configuration(
+            composer.name,
+            [*composer.searchpath, *overrides],
+            run_mode=RunMode.RUN,
+            from_shell=False,
+        )
+    except yaml.YAMLError as error:
+        raise ValueError(f"a file of the configuration cannot be read: {error}") from None
+    except RecursionError:
+        raise ValueError("files of the configuration nest too deeply or name each other") from None
+    except ValueError as error:  # Hydra's own, for model=3, does not say where
+        raise ValueError(f"{' '.join(overrides)}: {error}") from None
 
 
 @lru_cache

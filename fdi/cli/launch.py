@@ -59,9 +59,9 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
 def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
     """Run `task` in this process on the one cell of the command line; raises what it raises."""
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        compose = composer(arguments)
-        words = [*compose.searchpath, *arguments.overrides, "hydra.mode=RUN"]
-        GlobalHydra.instance().hydra.run(compose.name, task, words)
+        hydra, compose = GlobalHydra.instance().hydra, composer(arguments)
+        hydra.config_loader = compose  # which has composed it before
+        hydra.run(compose.name, task, arguments.overrides)
 
 
 def end_workers_with_us(launcher: DictConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ def main() -> None:
         print(f"fdi {__version__}")
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+        gc.set_threshold(100_000)  # imports make many objects and no garbage
         try:
             code = _command()
         except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,8 @@ def write_record(
 
 
 def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
-    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout), machine,
-    threads, checksum of the data.
+    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout; as
+    the process first found it), machine, threads, checksum of the data.
     """
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -86,6 +87,7 @@ def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
     }
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:
@@ -96,6 +98,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
+@cache
 def _commit() -> str | None:
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -117,6 +120,7 @@ def _commit() -> str | None:
         return None
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -102,6 +102,9 @@ def test_what_cannot_be_searched_is_one_line_and_runs_nothing(fdi_run, tmp_path,
 def test_a_sweeper_that_is_not_installed_is_one_line(fdi_run, monkeypatch):
     from hydra.core.config_store import ConfigStore
 
+    from fdi.cli import compose
+
+    compose._whole.cache_clear()  # other tests composed it
     group = ConfigStore.instance().repo["hydra"]["sweeper"]
     monkeypatch.delitem(group, "optuna.yaml", raising=False)
     found = fdi_run(*SEARCH, SIGMA)
