@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from fdi import build
-from fdi.data.dataset import Dataset
+from fdi.data.dataset import Dataset, Split
 from fdi.init.assumptions import warning
 from fdi.init.draw import draw
 from fdi.init.probe import probe
@@ -151,8 +151,9 @@ def _run(config: DictConfig, directory: Path) -> dict[str, Any]:
             if mirror and rows:
                 mirror.probe(rows)
         metrics = Metrics(directory / METRICS, progress.epoch)
-        _train(context, progress, metrics, mirror)
-        result = _test(context, progress)
+        splits = _splits(context)
+        _train(context, splits, progress, metrics, mirror)
+        result = _test(context, splits["test"], progress)
         metrics.check()
         if mirror:
             mirror.result(result)
@@ -175,7 +176,25 @@ def _resume(context: RunContext) -> Progress:
     return progress
 
 
-def _train(context: RunContext, progress: Progress, metrics: Metrics, mirror: Any) -> None:
+def _splits(context: RunContext) -> dict[str, Split]:
+    """Those of the data, on the GPU if it keeps them."""
+    splits, engine = context.data.splits, context.engine
+    if not isinstance(engine, CudaEngine):
+        return splits
+    fixed = {name: each for name, each in splits.items() if len(each) and each.transform is None}
+    for name in splits:
+        if len(splits[name]) and name not in fixed:
+            _say(context, f"{name} sent batch by batch: it is transformed on the CPU")
+    if not fixed:
+        return splits
+    kept, said = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
+    _say(context, said)
+    return splits | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
+
+
+def _train(
+    context: RunContext, splits: dict[str, Split], progress: Progress, metrics: Metrics, mirror: Any
+) -> None:
     """Fit, with a row of metrics after each epoch, and a checkpoint and a status after those that
     end SAVE_EVERY seconds after the one before, and after the last.
     """
@@ -220,8 +239,8 @@ def _train(context: RunContext, progress: Progress, metrics: Metrics, mirror: An
             context.network,
             context.engine,
             context.optimizer,
-            data.train,
-            data.valid,
+            splits["train"],
+            splits["valid"],
             context.phases,
             batch_size=config.trainer.batch_size,
             duration=data.steps * data.dt,
@@ -279,7 +298,7 @@ def _initialize(context: RunContext) -> list[dict[str, Any]]:
     return rows
 
 
-def _test(context: RunContext, progress: Progress) -> dict[str, Any]:
+def _test(context: RunContext, split: Split, progress: Progress) -> dict[str, Any]:
     """Look at the test set, once with the last weights and once with those of the best validation
     epoch.
     """
@@ -288,7 +307,7 @@ def _test(context: RunContext, progress: Progress) -> dict[str, Any]:
 
     def test() -> Outcome:
         return evaluate(
-            network, context.engine, data.test, objective, config.trainer.batch_size, config.seed
+            network, context.engine, split, objective, config.trainer.batch_size, config.seed
         )
 
     last = best = test()

@@ -13,6 +13,7 @@ from fdi.inputs import Constant, Input
 from fdi.snn.activity import Activity, Moments
 from fdi.snn.engine.exact import exact
 from fdi.snn.engine.reference_neurons import STEPS, reset
+from fdi.snn.engine.send import send
 from fdi.snn.network import INPUT, Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
@@ -201,7 +202,7 @@ def max_pool(x: Tensor, edge: int) -> Tensor:
 
 def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
     """(loss, what to report) of a batch."""
-    targets = torch.as_tensor(labels, dtype=torch.int64, device=activity.readout.device)
+    targets = send(labels.astype(np.int64, copy=False), activity.readout.device)
     task = objective.task(activity.readout, targets)
     regularizer = objective.regularizer(activity.counts)
     correct = objective.logits(activity.readout).argmax(1) == targets

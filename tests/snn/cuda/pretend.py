@@ -3,7 +3,7 @@ crashes or waits there crashes or is counted here.
 
 It refuses to mix with tensors of the CPU (0-dim ones and indices excepted), to take a generator of
 another device, to be read by numpy, and algorithms that are not deterministic on a GPU; it counts
-kernels, synchronizations and bytes.
+kernels, synchronizations (uploads that are waited for among them) and bytes.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def compute(func, args, kwargs):
         return func(*args, **kwargs)
     packet = func.overloadpacket
     _refuse(packet, args, kwargs, leaves)
-    if packet in WAITS or (ours and _leaves_the_device(packet, args, target)):
+    if packet in WAITS or _copies_and_waits(packet, args, kwargs, target):
         COUNT.waits += 1
     elif packet not in FREE and not _is_view(func):
         COUNT.kernels += 1
@@ -135,10 +135,19 @@ def _refuse(packet, args, kwargs, leaves) -> None:
             )
 
 
-def _leaves_the_device(packet, args, target: str | None) -> bool:
+def _copies_and_waits(packet, args, kwargs, target: str | None) -> bool:
+    """From the device, or to it without non_blocking; an index on the CPU is copied so."""
+    ours = isinstance(args[0], Pretended) if args else False
+    if packet in INDEXED:
+        chosen = [i for i in args[1] if isinstance(i, torch.Tensor)]
+        mask = packet is aten.index and any(i.dtype == torch.bool for i in chosen)
+        return mask or any(not isinstance(i, Pretended) for i in chosen)
     if packet is aten.copy_:
-        return not isinstance(args[0], Pretended)
-    return packet is aten._to_copy and target not in (None, DEVICE)
+        source, waits = args[1], not (kwargs.get("non_blocking") or any(args[2:]))
+        return (ours != isinstance(source, Pretended)) and (waits or not ours)
+    if packet is aten._to_copy and target is not None:
+        return ours if target != DEVICE else not ours and not kwargs.get("non_blocking")
+    return False
 
 
 def _is_view(func) -> bool:

@@ -50,9 +50,10 @@ def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
         if isinstance(value, float) and key != "seconds":
             assert result[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
     assert result["rates"] == pytest.approx(expected["rates"], rel=1e-5)
+    # the first steps of smorms3 are those of a sign, which shows the rounding of a small gradient
     timed = [name for name in curves if name.startswith("seconds")]
     pd.testing.assert_frame_equal(
-        curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-4, atol=1e-5
+        curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-3, atol=1e-5
     )
     for name, weight in ours.items():
         np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-5, err_msg=name)
@@ -118,17 +119,28 @@ def test_a_seed_means_the_same_weights_on_every_device(start):
         np.testing.assert_array_equal(drawn["pretended"][name], weight)
 
 
-def test_a_training_step_waits_at_most_twice(start):
-    start("pretended", "dense", "events", "trainer.epochs=1", "probe=none", name="one")
-    waits = []
-    for epochs in (1, 2):
-        pretend.COUNT.waits = 0
-        start(
-            "pretended", "dense", "events", f"trainer.epochs={epochs}", "probe=none",
-            name=f"epochs {epochs}",
-        )  # fmt: skip
-        waits.append(pretend.COUNT.waits)
-    assert waits[1] - waits[0] <= 2 * 2 + 20  # two batches; validation and checkpoint once
+@pytest.mark.parametrize(
+    ("kind", "room", "optimizer"),
+    [
+        ("events", True, "adam"), ("events", False, "sgd"), ("frames", True, "smorms3"),
+        ("frames", False, "adam"), ("constant", True, "sgd"), ("constant", False, "smorms3"),
+    ],
+)  # fmt: skip
+def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, capsys):
+    from fdi.snn.engine.cuda import CudaEngine, engine
+
+    begun, step = [], CudaEngine.step
+    monkeypatch.setattr(
+        CudaEngine, "step", lambda *given: begun.append(pretend.COUNT.waits) or step(*given)
+    )
+    if not room:
+        monkeypatch.setattr(engine, "size", lambda whole: 2**40)
+    given = ["probe=none", f"optimizer={optimizer}", "trainer.batch_size=3"]
+    start("pretended", "dense", kind, *given)
+    # between steps of an epoch, but the first, which makes tables that stay
+    assert [*np.diff(begun[1:3]), *np.diff(begun[3:])] == [2, 2, 2]
+    told = "kept on the device: " if room else "sent batch by batch: "
+    assert f"train and valid and test {told}" in capsys.readouterr().out
 
 
 def test_the_pretended_gpu_refuses_what_a_gpu_refuses():
@@ -142,6 +154,22 @@ def test_the_pretended_gpu_refuses_what_a_gpu_refuses():
             x.numpy()
         assert (x + torch.tensor(1.0)).sum().item() == 6
         assert x[torch.tensor([0, 2])].cpu().tolist() == [1, 1]
+
+
+def test_the_pretended_gpu_counts_what_waits_for_a_gpu():
+    def waits(work) -> int:
+        before = pretend.COUNT.waits
+        work()
+        return pretend.COUNT.waits - before
+
+    with pretend.Pretend():
+        y, x = torch.ones(3), torch.ones(3, device=pretend.device())
+        assert waits(lambda: y.to(x.device, non_blocking=True)) == 0
+        assert waits(lambda: y.to(x.device)) == waits(lambda: x.cpu()) == waits(x.sum().item) == 1
+        assert waits(lambda: x.copy_(y, non_blocking=True)) == 0
+        assert waits(lambda: x.copy_(y)) == waits(lambda: y.copy_(x, non_blocking=True)) == 1
+        assert waits(lambda: x[torch.tensor([0, 2])]) == waits(lambda: x[x > 0]) == 1
+        assert waits(lambda: x + x[x.long()]) == 0
 
 
 def test_a_gpu_without_room_is_one_line(start, monkeypatch):

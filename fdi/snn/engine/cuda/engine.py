@@ -18,6 +18,7 @@ from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
 from fdi.snn.engine.cuda import fused
 from fdi.snn.engine.cuda import layer as plain
+from fdi.snn.engine.cuda.kept import Kept, keep, size
 from fdi.snn.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
 from fdi.snn.engine.cuda.memory import need, part
 from fdi.snn.engine.cuda.product import pool, source_gradient, unpool, weight_gradient
@@ -67,6 +68,20 @@ class CudaEngine:
             if why := fused.refusal(layer, links, network.projections[0].weight):
                 lines.append(f"{' and '.join(p.name for p in layer)} in plain torch: {why}")
         return lines
+
+    def keep(self, network: Network, splits: dict[str, Input]) -> tuple[dict[str, Kept], str]:
+        """The splits on the device of the network, unless they take more than `memory`, and a line
+        that says so.
+        """
+        names, gib = " and ".join(splits), sum(map(size, splits.values())) / 2**30
+        if self.memory is not None and gib > self.memory:
+            why = f"{gib:.3g} GiB are more than engine.memory = {self.memory:g} GiB"
+            return {}, f"{names} sent batch by batch: {why}"
+        for inputs in splits.values():
+            check_input(network, inputs)
+        device = network.projections[0].weight.device
+        kept = {name: keep(inputs, device) for name, inputs in splits.items()}
+        return kept, f"{names} kept on the device: {gib:.3g} GiB"
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Readout and spike counts; anything to `record` is left to the reference engine, which

@@ -9,20 +9,24 @@ import torch
 from torch import Tensor
 
 from fdi.inputs import Constant, Events, Frames, Input
+from fdi.snn.engine.cuda.kept import Kept
+from fdi.snn.engine.send import send
 from fdi.snn.network import Network
 
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-def signal(network: Network, inputs: Input) -> Tensor:
+def signal(network: Network, inputs: Input | Kept) -> Tensor:
     """[T, B, *shape], or [1, B, *shape] if every step is the same; small integers stay as they are
     until a product needs them.
     """
     weight = network.projections[0].weight
-    if isinstance(inputs, Events):
+    if isinstance(inputs, Kept):
+        x = inputs.signal(weight)
+    elif isinstance(inputs, Events):
         x = _events(inputs, weight)
     elif isinstance(inputs, Constant):
-        x = torch.from_numpy(inputs.image(_NUMPY[weight.dtype])).to(weight.device)[None]
+        x = send(inputs.image(_NUMPY[weight.dtype]), weight.device)[None]
     else:
         x = _frames(inputs, weight)
     return x.reshape(*x.shape[:2], *network.input_shape)
@@ -32,8 +36,8 @@ def _events(events: Events, weight: Tensor) -> Tensor:
     """[T, B, units]."""
     batch, steps, size = len(events), events.steps, int(np.prod(events.shape))
     span = slice(events.indptr[0], events.indptr[-1])
-    units = torch.from_numpy(events.units[span]).to(weight.device).long()
-    lengths = torch.from_numpy(np.diff(events.indptr)).to(weight.device)
+    units = send(events.units[span], weight.device).long()
+    lengths = send(np.diff(events.indptr), weight.device)
     row = torch.arange(batch * steps, device=weight.device).repeat_interleave(
         lengths, output_size=len(units)
     )
@@ -42,7 +46,7 @@ def _events(events: Events, weight: Tensor) -> Tensor:
     counts = (
         weight.new_ones(()).expand(len(units))
         if events.counts is None
-        else torch.from_numpy(events.counts[span]).to(x)
+        else send(events.counts[span], weight.device).to(x.dtype)
     )
     return x.index_add_(0, place, counts).view(steps, batch, size)
 
@@ -53,4 +57,4 @@ def _frames(frames: Frames, weight: Tensor) -> Tensor:
         if frames.values.dtype == np.uint8
         else frames.values.astype(_NUMPY[weight.dtype])
     )
-    return torch.from_numpy(values).to(weight.device).transpose(0, 1).contiguous()
+    return send(values, weight.device).transpose(0, 1).contiguous()
