@@ -92,7 +92,9 @@ def run(config: DictConfig, directory: Path, overrides: Sequence[str] = ()) -> d
                 )
             with suppress(OSError):  # its folder is gone: only the caller can tell
                 (directory / LOG).write_text(traceback.format_exc())
-                _mark(directory, "failed", error=f"{type(error).__name__}: {error}")
+                refused = isinstance(error, ValueError)
+                said = f"{type(error).__name__}: {error}"
+                _mark(directory, "failed", error=said, refused=refused)
             raise error from None
         _mark(directory, "done" if result else "probed")
         return result
@@ -222,13 +224,17 @@ def _train(
         def save() -> None:
             nonlocal saved
             metrics.sync()
-            checkpoint.save(
-                context.directory / CHECKPOINT,
-                context.network,
-                context.optimizer,
-                progress,
-                data.checksum,
-            )
+            try:
+                checkpoint.save(
+                    context.directory / CHECKPOINT,
+                    context.network,
+                    context.optimizer,
+                    progress,
+                    data.checksum,
+                )
+            except FileNotFoundError:
+                metrics.check()  # says more, if the whole folder is gone
+                raise
             write_status(context.directory, "running", epoch=progress.epoch, epochs=epochs)
             for row in unsaved if mirror else ():
                 mirror.row(row)

@@ -129,10 +129,16 @@ def _one(arguments: Namespace, cell: Cell) -> int:
 
 
 def _leave_nothing(cell: Cell) -> None:
-    """Remove the folder of a cell that was refused, and the folders above that are empty then."""
+    """Remove the folder of a cell that was refused before its first epoch, and the folders above
+    that are empty then.
+    """
     import shutil
     from pathlib import Path
 
+    from fdi.layout import METRICS
+
+    if (cell.directory / METRICS).exists():
+        return
     shutil.rmtree(cell.directory, ignore_errors=True)
     results = Path(cell.values["paths"]["results"])
     for folder in cell.directory.parents:
@@ -151,9 +157,10 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
     from fdi.cli.summary import print_summary
     from fdi.cli.task import FAILED, check_done
     from fdi.track.origin import stamp
-    from fdi.track.state import finished
+    from fdi.track.state import finished, progress
 
     before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
+    new = [cell for cell in cells if not cell.directory.exists()]
     stamps = cache(lambda root: stamp({"root": root}))
     for cell in before:
         check_done(cell.config, cell.directory, lambda dataset: stamps(dataset.get("root")))
@@ -167,6 +174,9 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
     except KeyboardInterrupt:
         code = _interrupted()
     unfinished = print_summary(cells)
+    for cell in new:
+        if progress(cell.directory).get("refused"):
+            _leave_nothing(cell)
     return code or (FAILED if unfinished else 0)
 
 

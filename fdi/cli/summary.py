@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from fdi.cli.cells import Cell
-from fdi.cli.labels import LABELS, varied
+from fdi.cli.labels import LABELS, label, varied
 from fdi.layout import STATES
 from fdi.track import tables
 from fdi.track.state import finished, last_line, progress, whole_result
@@ -44,13 +44,11 @@ def print_summary(cells: list[Cell]) -> int:
     states = [ELSEWHERE if status["state"] == "running" else status["state"] for status in found]
     if "done" in states:
         _print_table(console, cells)
+    keys = varied(cell.overrides for cell in cells)
     for cell, state, status in zip(cells, states, found):
         if state not in ("done", "probed", "missing"):
-            console.print(
-                "  ".join(
-                    filter(None, [state, str(cell.directory), last_line(status.get("error"))])
-                )
-            )
+            which = label(cell, keys) if status.get("refused") else str(cell.directory)
+            console.print("  ".join(filter(None, [state, which, last_line(status.get("error"))])))
     console.print(counted(states))
     if ELSEWHERE in states:
         console.print("when the other process has ended, the same command does what is left")

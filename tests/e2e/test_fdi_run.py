@@ -405,6 +405,28 @@ def test_what_a_user_can_mend_is_one_line(fdi_run):
     assert fdi_run("model.depth=abc").code == 2
 
 
+def test_a_refused_cell_of_a_sweep_leaves_nothing(fdi_run):
+    sweep = ("-m", *SMALL, REFERENCE, "model=dale", "model.excitatory=8", "init=kaiming,fluct")
+    found = fdi_run(*(word for word in sweep if word != "model.hidden=8"))
+    assert found.code == 1
+    *_, refused, counts = found.out.splitlines()
+    assert refused.startswith("failed  kaiming seed=0  ValueError: init=kaiming")
+    assert counts == "2 cells: 1 done, 1 failed"
+    assert [path.name for path in Path("results/runs/randman/dale").iterdir()] == ["fluct"]
+
+
+def test_what_fails_after_an_epoch_stays(fdi_run):
+    def run(config, directory, *_):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "metrics.csv").write_text("epoch\n1\n")
+        write_status(directory, "failed", error="ValueError: no", refused=True)
+        raise ValueError("no")
+
+    assert fdi_run("seed=0", run=run).code == 2
+    assert fdi_run("-m", "seed=1,2", run=run).code == 1
+    assert len(list(Path("results/runs/randman/dense/fluct").iterdir())) == 3
+
+
 def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
     def run(config, directory, *_):
         if config.seed == 1:

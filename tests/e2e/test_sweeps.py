@@ -91,14 +91,8 @@ def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
     assert code == 1, err
     assert out.splitlines()[-1] == "4 cells: 3 done, 1 failed"  # Dale's law forbids kaiming
     assert len(results(tmp_path)) == 3
-    failed = [
-        file
-        for file in tmp_path.rglob("status.json")
-        if json.loads(file.read_text())["state"] == "failed"
-    ]
-    assert all(
-        "ValueError: init=kaiming" in (file.parent / "run.log").read_text() for file in failed
-    )
+    assert out.splitlines()[-2].startswith("failed  dale kaiming seed=0  ValueError: init=kaiming")
+    assert not list(tmp_path.glob("results/runs/randman/dale/kaiming"))
     record = json.loads((results(tmp_path)[0] / "record.json").read_text())
     assert record["threads"] == 1
     assert record["run"]["command"].startswith("fdi-run engine=reference")

@@ -74,6 +74,36 @@ def layers(**columns) -> list[dict]:
             "1 of 2 layers are off target: try init=fluct_calibrated",
         ),
         (layers(rate=[8, 9]), "fluct", "all layers are on target"),
+        (
+            layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
+            "fluct",
+            "h1 is silent and teaches nothing below it: try a larger init.sigma_u",
+        ),
+        (
+            layers(
+                rate=[0.02, 0.0],
+                silent=[0.7, 1.0],
+                free_sigma=[0.21, 0.01],
+                target_sigma_u=[0.2, 0.2],
+            ),
+            "fluct",
+            "h2 is silent and teaches nothing below it: try a larger init.sigma_u",
+        ),
+        (
+            layers(rate=[9, 0.0], silent=[0.1, 1.0], free_sigma=[1, 0.1]),
+            "fluct",
+            "h2 is silent and teaches nothing below it: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[0.0], silent=[1.0], free_sigma=[0.33], target_sigma_u=[0.33]),
+            "fluct_mu",
+            "h1 is silent and teaches nothing below it: try a smaller init.xi",
+        ),
+        (
+            layers(rate=[200], saturated=[0.4], free_sigma=[3], target_sigma_u=[3]),
+            "fluct",
+            "the layer is saturated: try a smaller init.sigma_u",
+        ),
     ],
 )
 def test_the_probe_ends_in_a_sentence(rows, init, line):
