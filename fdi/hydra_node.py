@@ -14,6 +14,7 @@ SAMPLER = re.compile(r"optuna\.samplers\.\w+")
 HANDLER = re.compile(r"logging\.(handlers\.)?\w*Handler|logging\.Formatter")
 AT_LEAST_ONE = (
     "launcher.cpus_per_task",
+    "launcher.cells_per_gpu",
     "launcher.batch_size",
     "sweeper.max_batch_size",
     "sweeper.n_trials",

@@ -13,7 +13,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from fdi import devices
 from fdi.cli.cells import Cell, compose_sweep
@@ -31,9 +31,8 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig],
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_sweep(arguments)
         found = _shared_gpus(cells, config.hydra.launcher)
-        if found and config.hydra.launcher.n_jobs < 0:
-            with read_write(config):
-                config.hydra.launcher.n_jobs = found
+        with read_write(config), open_dict(config):
+            _share(config.hydra.launcher, found)
         context = HydraContext(composer(arguments), Callbacks(config))
         try:
             launcher = Plugins.instance().instantiate_launcher(
@@ -108,6 +107,25 @@ def _shared_gpus(cells: list[Cell], launcher: DictConfig) -> int:
     if "n_jobs" not in launcher or not any(cell.values["device"] == "cuda" for cell in cells):
         return 0
     return devices.gpus()
+
+
+def _share(launcher: DictConfig, gpus: int) -> None:
+    """Write cells_per_gpu, which joblib does not know, into n_jobs; ValueError if it says
+    nothing.
+    """
+    each = launcher.pop("cells_per_gpu") if "cells_per_gpu" in launcher else 1
+    if each > 1 and not gpus:
+        raise ValueError(
+            f"hydra.launcher.cells_per_gpu = {each}: no cell of this sweep shares a GPU; give "
+            f"device=cuda on a machine with one, or leave it out"
+        )
+    if each > 1 and launcher.n_jobs > 0:
+        raise ValueError(
+            f"hydra.launcher.cells_per_gpu = {each}: hydra.launcher.n_jobs = {launcher.n_jobs} "
+            f"says already how many cells run at once; leave out one of them"
+        )
+    if gpus and launcher.n_jobs < 0:
+        launcher.n_jobs = gpus * each
 
 
 def _at_once(launcher: DictConfig) -> int | None:

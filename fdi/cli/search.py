@@ -12,7 +12,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
@@ -41,6 +41,9 @@ def search(arguments: Namespace) -> None:
         values = compose.settings(fixed)
         if problem := _problem(arguments, config, values):
             raise ValueError(problem)
+        if "cells_per_gpu" in config.hydra.launcher:  # of a sweep; joblib does not know it
+            with read_write(config), open_dict(config):
+                del config.hydra.launcher.cells_per_gpu
         words = [*arguments.overrides]
         threads = threads_of_a_cell(config.hydra.launcher)
         if threads is not None and values["threads"] is None:
@@ -65,6 +68,11 @@ def _problem(arguments: Namespace, config: DictConfig, values: dict) -> str | No
     params = config.hydra.sweeper.get("params") or {}
     if not params and not any(override.is_sweep_override() for override in parsed):
         return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
+    if config.hydra.launcher.get("cells_per_gpu", 1) > 1:
+        return (
+            f"hydra.launcher.cells_per_gpu = {config.hydra.launcher.cells_per_gpu} is for sweeps; "
+            f"a search tries hydra.sweeper.n_jobs at a time"
+        )
     if joint := next((key for key in params if "+" in key), None):
         return (
             f"hydra.sweeper.params: a search cannot vary {joint} together; give one value of each"
