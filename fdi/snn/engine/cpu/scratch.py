@@ -9,7 +9,10 @@ import numpy as np
 import torch
 
 _LISTS = ("spikes", "arrived", "map_spikes", "pooled", "stamps")
-_STARTS = ("starts", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr")
+_STARTS = (
+    "starts", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
+    "sorted_begin", "sorted",
+)  # fmt: skip
 _ALIGNED = 64  # bytes, as the vectors
 
 

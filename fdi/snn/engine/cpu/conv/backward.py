@@ -7,15 +7,17 @@ silent, as torch does.
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.conv.events import add_drive_gradient, deliver_back
+from fdi.snn.engine.cpu.conv.winograd import tiles_to_source
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.product import add_product
+from fdi.snn.engine.cpu.kernels.rows import copy
 from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, select
 from fdi.snn.engine.cpu.neuron.equations import backward
 
 
 @inlined
-def _adjoint(p, neuron, u, w, at, above, gu, far, now, later):
-    """gS from the pooled gradient at `above`, what the bounds pull, and `extra`; `gu` [size]
+def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
+    """gS from the pooled gradient at `above` and what `pulls` at the layer itself; `gu` [size]
     becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of gI[t + 1] at
     `later`. All are places in u.
     """
@@ -43,7 +45,7 @@ def _adjoint(p, neuron, u, w, at, above, gu, far, now, later):
                 for y in range(top, bottom):
                     for x in range(left, right):
                         i = (y * p.width + x) * p.padded + j
-                        k = (y * (p.width + 2 * p.guard) + p.guard + x) * p.padded + j
+                        k = p.inside + y * p.row + x * p.padded + j
                         v = load(u, (at + i,)) - theta
                         if p.pool_x > 1:
                             spike = v > zero
@@ -51,21 +53,24 @@ def _adjoint(p, neuron, u, w, at, above, gu, far, now, later):
                             seen, first = seen | spike, zero
                         else:
                             gs = pooled
-                        gs = gs + load(u, (w.map_pull + i,)) + load(u, (w.extra + i,))
+                        gs = gs + load(u, (pulls + i,))
                         backward(neuron, v, gs, u, gu + i, far, u, now + k, later + k, p.guarded)
 
 
 @jit
-def _to_source(plan, q, g, at, out, out_at, natural):
-    """Add W^T gI of link q, from the guarded map at g[at:], to the gradient of its source's spikes
-    at out[out_at:].
+def _to_source(plan, layer, q, g, at, out_at, natural, work):
+    """Add W^T gI of link q to a layer, from the guarded map at g[at:], to the gradient of its
+    source's spikes at g[out_at:].
     """
     link = plan.links[q]
+    if link.tiles > 0:
+        tiles_to_source(plan.layers[layer], link, g, at, out_at, natural, work)
+        return
     for i in range(link.first_strip, link.last_strip):
         start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
         a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
         add_product(
-            out, out_at + start, step, g, at + a, a_step, rows, natural, link.natural_at + w,
+            g, out_at + start, step, g, at + a, a_step, rows, natural, link.natural_at + w,
             link.inner, link.columns,
         )  # fmt: skip
 
@@ -84,26 +89,27 @@ def conv_backward(neurons, layer, plan, t0, t1, natural, d_tables, given, lists,
     u = w.map_potentials + p.size_at * (w.span + 1)
     adjoints = w.map_adjoints + 3 * plan.channels * p.guarded_at
     ring, pace, top = p.ring, plan.channels * p.guarded, plan.layers[plan.layers.size - 1]
-    g[w.extra : w.extra + p.size] = 0
     for t in range(t1 - 1, t0 - 1, -1):
         now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
         row = t - t0 + 2
+        pulls = w.map_pull
         if ring > 1 and t + 2 < w.steps:
-            g[w.extra : w.extra + p.size] = 0
+            pulls = w.pulls
+            copy(g, w.map_pull, g, pulls, p.size)
             for q in range(p.first_link, p.last_link):
                 if plan.links[q].own > 0:
                     at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded
-                    _to_source(plan, q, g, at, g, w.extra, natural)
+                    _to_source(plan, layer, q, g, at, pulls, natural, work)
         above = w.above + p.pooled_at * (w.span + 2) + row * p.pooled
         far, gu = top.size_at + top.size, w.map_gu + p.size_at
-        _adjoint(p, neuron, g, w, u + (t - t0) * p.size, above, gu, far, now, later)
+        _adjoint(p, neuron, g, u + (t - t0) * p.size, above, pulls, gu, far, now, later)
         if t < 2:
             continue
-        deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists)
+        deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
         if given.drive.shape[1] > 0:
             add_drive_gradient(p, given.drive, min(t - 2, given.drive.shape[1] - 1), g, now)
         for q in range(p.first_link, p.last_link):
             if plan.links[q].source >= 0 and plan.links[q].own == 0:
                 source = plan.layers[plan.links[q].source]
                 out = w.above + source.pooled_at * (w.span + 2) + (row - 2) * source.pooled
-                _to_source(plan, q, g, now, g, out, natural)
+                _to_source(plan, layer, q, g, now, out, natural, work)

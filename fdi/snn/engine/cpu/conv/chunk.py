@@ -10,7 +10,7 @@ from fdi.snn.engine.cpu.dense.forward import Arriving
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
-from fdi.snn.engine.cpu.kernels.rows import copy
+from fdi.snn.engine.cpu.kernels.rows import LANES, copy
 from fdi.snn.engine.cpu.readout import readout_to_source
 
 
@@ -67,7 +67,8 @@ def maps_forward(plan, neurons, tables, given, count, work):
     work.numbers[w.map_saved : w.map_saved + _pace(plan)] = 0
     for layer in range(plan.layers.size):
         p, at = plan.layers[layer], w.map_saved + _kept(plan, plan.layers[layer])
-        lists.spike_indptr[layer, 0] = lists.pooled_indptr[layer, 0] = p.spikes_at * most
+        lists.spike_indptr[layer, 0] = p.spikes_at * most + layer * LANES
+        lists.pooled_indptr[layer, 0] = p.spikes_at * most
         for place in range(at, at + p.size, p.padded):
             work.numbers[place : place + p.channels] = neurons.constants[layer].u_init
     for k in range(-(-w.steps // w.span)):

@@ -59,7 +59,21 @@ def _add_run(out, b, rows, a, length, factor, weighted):
 def _add_runs(out, b, table, rows, n, a, length):
     """out[b ...] += sum of table[row + a ...] over the first n rows."""
     lanes = BYTES // out.itemsize
-    j = 0
+    j, wide = 0, 6 * lanes
+    while j + wide <= length:
+        p, q = b + j, a + j
+        s0, s1, s2 = load(out, (p,)), load(out, (p + lanes,)), load(out, (p + 2 * lanes,))
+        p += 3 * lanes
+        s3, s4, s5 = load(out, (p,)), load(out, (p + lanes,)), load(out, (p + 2 * lanes,))
+        for i in range(n):
+            r = rows[i] + q
+            s0, s1 = s0 + load(table, (r,)), s1 + load(table, (r + lanes,))
+            s2, s3 = s2 + load(table, (r + 2 * lanes,)), s3 + load(table, (r + 3 * lanes,))
+            s4, s5 = s4 + load(table, (r + 4 * lanes,)), s5 + load(table, (r + 5 * lanes,))
+        store(out, (p,), s3), store(out, (p + lanes,), s4), store(out, (p + 2 * lanes,), s5)
+        p -= 3 * lanes
+        store(out, (p,), s0), store(out, (p + lanes,), s1), store(out, (p + 2 * lanes,), s2)
+        j += wide
     while j + 4 * lanes <= length:
         p, q = b + j, a + j
         s0, s1, s2, s3 = (
@@ -93,12 +107,13 @@ def _add_input(plan, link, table, maps, at, given, start, stop):
     factor = table.dtype.type(1)
     for e in range(start, stop):
         channel = given.units[e] // plan.input_positions
-        place = link.first_run + given.units[e] - channel * plan.input_positions
+        place = link.first_place + given.units[e] - channel * plan.input_positions
+        phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
         if given.counts.size > 0:
             factor = given.counts[e]
         row = link.table_at + channel * link.block
-        for i in range(plan.run_start[place], plan.run_start[place + 1]):
-            a, b, n = row + plan.run[i, 0], at + plan.run[i, 1], plan.run[i, 2]
+        for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+            a, b, n = row + plan.run[i, 0], to + plan.run[i, 1], plan.run[i, 2]
             _add_run(maps, b, table, a, n, factor, given.counts.size > 0)
 
 
@@ -108,12 +123,13 @@ def _add_input_gradients(plan, link, table, maps, at, given, start, stop):
     factor = table.dtype.type(1)
     for e in range(start, stop):
         channel = given.units[e] // plan.input_positions
-        place = link.first_run + given.units[e] - channel * plan.input_positions
+        place = link.first_place + given.units[e] - channel * plan.input_positions
+        phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
         if given.counts.size > 0:
             factor = given.counts[e]
         row = link.table_at + channel * link.block
-        for i in range(plan.run_start[place], plan.run_start[place + 1]):
-            a, b, n = row + plan.run[i, 0], at + plan.run[i, 1], plan.run[i, 2]
+        for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+            a, b, n = row + plan.run[i, 0], to + plan.run[i, 1], plan.run[i, 2]
             _add_run(table, a, maps, b, n, factor, given.counts.size > 0)
 
 
@@ -132,23 +148,60 @@ def _add_currents(plan, link, table, maps, at, codes, start, stop, rows):
                 n += 1
             e += 1
         if n > 0:
-            first = link.first_run + place
-            for i in range(plan.run_start[first], plan.run_start[first + 1]):
-                _add_runs(maps, at + plan.run[i, 1], table, rows, n, plan.run[i, 0], plan.run[i, 2])
+            place += link.first_place
+            phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
+            for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+                _add_runs(maps, to + plan.run[i, 1], table, rows, n, plan.run[i, 0], plan.run[i, 2])
+
+
+@inlined
+def _sort(plan, link, codes, start, stop, begin, places):
+    """Sorts the spikes start .. stop - 1 by channel and phase: the i-th kind of them lands at
+    places[begin[i] : begin[i + 1]].
+    """
+    begin[:] = 0
+    for e in range(start, stop):
+        kind = _kind(plan, link, codes[e])
+        if kind >= 0:
+            begin[kind + 2] += 1
+    for kind in range(2, begin.size):
+        begin[kind] += begin[kind - 1]
+    for e in range(start, stop):
+        kind = _kind(plan, link, codes[e])
+        if kind >= 0:
+            places[begin[kind + 1]] = plan.place[link.first_place + (codes[e] >> link.shift), 1]
+            begin[kind + 1] += 1
+
+
+@inlined
+def _kind(plan, link, code):
+    """Channel and phase of a spike in one number, or -1 if the link does not read the channel."""
+    place = code >> link.shift
+    channel = code - (place << link.shift)
+    if link.low <= channel < link.high:
+        return (channel - link.low) * link.phases + plan.place[link.first_place + place, 0]
+    return -1
 
 
 @jit
-def _add_gradients(plan, link, table, maps, at, codes, start, stop):
-    """table += maps[at ...] for the spikes start .. stop - 1."""
-    one = table.dtype.type(1)
-    for e in range(start, stop):
-        place = codes[e] >> link.shift
-        channel = codes[e] - (place << link.shift)
-        if link.low <= channel < link.high:
-            row, first = link.table_at + (channel - link.low) * link.block, link.first_run + place
-            for i in range(plan.run_start[first], plan.run_start[first + 1]):
+def _add_gradients(plan, link, table, maps, at, codes, start, stop, work):
+    """table += maps[at ...] for the spikes start .. stop - 1, those of a channel together: the sum
+    for a weight stays in a register.
+    """
+    w, kinds = work.at[0], (link.high - link.low) * link.phases
+    begin = part(work.starts, w.sorted_begin, (kinds + 2,))
+    places = part(work.starts, w.sorted, (1,))
+    _sort(plan, link, codes, start, stop, begin, places)
+    for kind in range(kinds):
+        n = begin[kind + 1] - begin[kind]
+        if n > 0:
+            channel = kind // link.phases
+            phase = link.first_phase + kind - channel * link.phases
+            row = link.table_at + channel * link.block
+            found = part(work.starts, w.sorted + begin[kind], (n,))
+            for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
                 a, b = row + plan.run[i, 0], at + plan.run[i, 1]
-                _add_run(table, a, maps, b, plan.run[i, 2], one, False)
+                _add_runs(table, a, maps, found, n, b, plan.run[i, 2])
 
 
 @jit
@@ -173,7 +226,7 @@ def deliver(plan, layer, t, tables, given, lists, work):
 
 
 @jit
-def deliver_back(plan, layer, t, d_tables, g, now, given, lists):
+def deliver_back(plan, layer, t, d_tables, g, now, given, lists, work):
     """The spikes of step t through all links of a layer: adds the gradients of the weights for the
     adjoints of the currents at g[now:].
     """
@@ -186,17 +239,17 @@ def deliver_back(plan, layer, t, d_tables, g, now, given, lists):
             _add_input_gradients(plan, link, d_tables, g, at, given, start, stop)
         elif link.own > 0:
             start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
-            _add_gradients(plan, link, d_tables, g, at, lists.spikes, start, stop)
+            _add_gradients(plan, link, d_tables, g, at, lists.spikes, start, stop, work)
         else:
             start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
-            _add_gradients(plan, link, d_tables, g, at, lists.pooled, start, stop)
+            _add_gradients(plan, link, d_tables, g, at, lists.pooled, start, stop, work)
 
 
 @inlined
 def add_drive(p, maps, at, drive, row):
     """The guarded map of layer p at maps[at:] += drive[0, row] (not guarded)."""
     for y in range(p.height):
-        k = at + (y * (p.width + 2 * p.guard) + p.guard) * p.padded
+        k = at + p.inside + y * p.row
         for j in range(0, p.width * p.padded, BYTES // maps.itemsize):
             i = y * p.width * p.padded + j
             store(maps, (k + j,), load(maps, (k + j,)) + load(drive, (0, row, i)))
@@ -206,7 +259,7 @@ def add_drive(p, maps, at, drive, row):
 def add_drive_gradient(p, d_drive, row, g, now):
     """d_drive[0, row] += the guarded map at g[now:]."""
     for y in range(p.height):
-        k = now + (y * (p.width + 2 * p.guard) + p.guard) * p.padded
+        k = now + p.inside + y * p.row
         for j in range(0, p.width * p.padded, BYTES // g.itemsize):
             i = y * p.width * p.padded + j
             store(d_drive, (0, row, i), load(d_drive, (0, row, i)) + load(g, (k + j,)))

@@ -20,7 +20,7 @@ def _update(p, neuron, u, before, maps, state, spikes, n):
     for y in range(p.height):
         for x in range(p.width):
             place = y * p.width + x
-            k = maps + (y * (p.width + 2 * p.guard) + p.guard + x) * p.padded
+            k = maps + p.inside + y * p.row + x * p.padded
             for j in range(0, p.padded, BYTES // u.itemsize):
                 i = place * p.padded + j
                 fired = forward(

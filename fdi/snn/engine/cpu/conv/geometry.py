@@ -38,20 +38,23 @@ class Geometry(NamedTuple):
         )
 
     @property
-    def guard(self) -> int:
-        """Columns beyond the ends of a target row that the kernel reaches from some source
-        column.
+    def guard(self) -> tuple[int, int]:
+        """Rows and columns beyond the edges of the target that the kernel reaches from some
+        position of the source.
         """
-        kernel, stride, padding, width = (
-            self.kernel[1],
-            self.stride[1],
-            self.padding[1],
-            self.source[1],
+        high, wide = (
+            max(0, -((padding - kernel + 1) // stride), (size - 1 + padding) // stride - target + 1)
+            for size, kernel, stride, padding, target in zip(*self, self.target)
         )
-        target = (width + 2 * padding - kernel) // stride + 1
-        return max(
-            0, -((padding - kernel + 1) // stride), (width - 1 + padding) // stride - target + 1
+        return high, wide
+
+    @property
+    def target(self) -> tuple[int, int]:
+        height, width = (
+            (size + 2 * padding - kernel) // stride + 1
+            for size, kernel, stride, padding in zip(*self)
         )
+        return height, width
 
     def phase(self, r: int) -> list[int]:
         """The columns of the kernel that a source column with (x + padding) % stride = r meets,
@@ -64,42 +67,49 @@ class Geometry(NamedTuple):
         return [kx for r in range(min(self.stride[1], self.kernel[1])) for kx in self.phase(r)]
 
 
-def runs(
-    geometry: Geometry, target: tuple[int, int], channels: int, guard: int
-) -> tuple[list[int], np.ndarray]:
-    """(start [source positions + 1], runs [n, 3]): the runs of each source position as (in the
-    table of a source channel, in the guarded map of the target, length).
+class Guarded(NamedTuple):
+    """Where a guarded map has its numbers: `row` from one row to the next, `inside` before the
+    first position.
     """
+
+    row: int
+    channels: int
+    inside: int
+
+
+class Runs(NamedTuple):
+    """The runs that a spike touches depend on its phase, ((y + padding) % stride, the same of x).
+
+    `place` [source positions, 2]: the phase, and the number of the guarded map where the weight
+    (ky, kx) = phase lands. `start` [phases + 1]: indices into `run`. `run` [n, 3]: (in the table of
+    a source channel, in the map from there, length).
+    """
+
+    place: np.ndarray
+    start: np.ndarray
+    run: np.ndarray
+
+
+def runs(geometry: Geometry, target: Guarded) -> Runs:
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
-    order = geometry.column_order()
-    start, found = [0], []
+    order, place, start, run = geometry.column_order(), [], [0], []
     for y in range(height):
         for x in range(width):
-            columns, last = geometry.phase((x + px) % sx), (x + px) // sx
-            first = last - len(columns) + 1
-            for ky in range((y + py) % sy, kh, sy):
-                oy = (y + py - ky) // sy
-                if columns and 0 <= oy < target[0]:
-                    row = oy * (target[1] + 2 * guard) + guard + first
-                    found.append(
-                        (
-                            (ky * kw + order.index(columns[0])) * channels,
-                            row * channels,
-                            len(columns) * channels,
-                        )
-                    )
-            start.append(len(found))
-    return start, np.array(found, dtype=np.int64).reshape(-1, 3)
+            (oy, ry), (ox, rx) = divmod(y + py, sy), divmod(x + px, sx)
+            at = target.inside + oy * target.row + ox * target.channels
+            place.append((ry * sx + rx, at))
+    for ry in range(sy):
+        for rx in range(sx):
+            columns = geometry.phase(rx)
+            for ky in range(ry, kh, sy) if columns else ():
+                table = (ky * kw + order.index(columns[0])) * target.channels
+                back = ky // sy * target.row + (len(columns) - 1) * target.channels
+                run.append((table, -back, len(columns) * target.channels))
+            start.append(len(run))
+    return Runs(np.array(place), np.array(start), np.array(run).reshape(-1, 3))
 
 
-def strips(
-    geometry: Geometry,
-    target: tuple[int, int],
-    channels: int,
-    guard: int,
-    source_channels: int,
-    tap: int,
-) -> np.ndarray:
+def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) -> np.ndarray:
     """[n, 6]: rows of the source's gradient that one weight of the kernel feeds from a row of the
     target's guarded map, as (start, step and number of source rows, start and step in the target,
     start of the weight's [target channels, source channels]); one `tap` after another.
@@ -113,19 +123,10 @@ def strips(
             ox = (first + px - kx) // sx
             for y in range(height):
                 oy, rest = divmod(y + py - ky, sy)
-                if rest == 0 and 0 <= oy < target[0] and number:
-                    row = oy * (target[1] + 2 * guard) + guard + ox
-                    out = (y * width + first) * source_channels
-                    found.append(
-                        (
-                            out,
-                            sx * source_channels,
-                            number,
-                            row * channels,
-                            channels,
-                            (ky * kw + kx) * tap,
-                        )
-                    )
+                if rest == 0 and 0 <= oy < geometry.target[0] and number:
+                    to = (y * width + first) * source_channels, sx * source_channels, number
+                    at = target.inside + oy * target.row + ox * target.channels
+                    found.append((*to, at, target.channels, (ky * kw + kx) * tap))
     return np.array(found, dtype=np.int64).reshape(-1, 6)
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import conv1d, conv2d
 from torch.nn.grad import conv1d_weight, conv2d_weight
 
 from fdi.snn.engine.cpu.conv.plan import ConvLayout
+from fdi.snn.engine.cpu.conv.winograd import PRODUCTS, transformed
 
 
 def pack(layout: ConvLayout, tables: Tensor, natural: Tensor) -> None:
@@ -25,11 +26,13 @@ def pack(layout: ConvLayout, tables: Tensor, natural: Tensor) -> None:
             )
             inner, columns, at = (int(record[name]) for name in ("inner", "columns", "natural_at"))
             if columns:
-                taps = weight.shape[2] * weight.shape[3]
+                if record["tiles"]:
+                    taps, turned = PRODUCTS, transformed(weight)
+                else:
+                    taps = weight.shape[2] * weight.shape[3]
+                    turned = weight.flatten(2).permute(2, 0, 1)
                 block = natural[at : at + taps * inner * columns].view(taps, inner, columns)
-                block[:, channel : channel + len(weight), record["low"] : record["high"]] = (
-                    weight.flatten(2).permute(2, 0, 1)
-                )
+                block[:, channel : channel + len(weight), record["low"] : record["high"]] = turned
 
 
 def unpack(layout: ConvLayout, tables: Tensor) -> None:

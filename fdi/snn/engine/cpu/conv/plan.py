@@ -1,7 +1,7 @@
 """What the kernels must know about a network of convolutions, as arrays of numbers.
 
 Maps are stored channels last: [height, width, channels padded to LANES], lengths have height 1.
-Currents and their adjoints carry `guard` columns of zeros at both ends of each row, so that a
+Currents and their adjoints are *guarded*, with rows and columns of zeros around them, so that a
 kernel never needs to be cut. The spike of channel c at position p has the code (p << shift) + c. A
 *link* is the convolution from one source (the input, the layer itself, or a layer below) to one
 layer.
@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.conv.geometry import Geometry, runs, strips, windows
+from fdi.snn.engine.cpu.conv.geometry import Geometry, Guarded, runs, strips, windows
+from fdi.snn.engine.cpu.conv.winograd import PRODUCTS, tiles
+from fdi.snn.engine.cpu.kernels.rows import LANES
 from fdi.snn.engine.cpu.neuron import check_layer, states
 from fdi.snn.network import INPUT, Network
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
-LANES = 16
 _LAYER = (
     "height",
     "width",
@@ -28,12 +29,13 @@ _LAYER = (
     "padded",
     "visible",  # channels that the layers above see
     "shift",
-    "guard",
+    "row",  # of the guarded map, from one to the next
+    "inside",  # numbers of the guarded map before its first position
     "pool_y",
     "pool_x",
     "ring",  # steps for which adjoints of the currents are kept
     "size",  # height width padded
-    "guarded",  # height (width + 2 guard) padded
+    "guarded",  # numbers of the guarded map
     "pooled",  # the same as size of what the layers above see
     "size_at",  # sums of the sizes before
     "guarded_at",
@@ -52,10 +54,17 @@ _LINK = (
     "high",  # channel behind its last one
     "table_at",
     "block",  # numbers of one source channel in the table
+    "phases",
+    "source_height",
+    "source_width",
+    "padding",
+    "tiles",  # see winograd; 0: strips
     "natural_at",
     "inner",  # target channels
+    "padded",  # the same, padded
     "columns",  # source channels, padded
-    "first_run",  # start in run_start
+    "first_place",  # start in place
+    "first_phase",  # start in run_start
     "first_strip",
     "last_strip",  # behind the last one
 )
@@ -85,8 +94,9 @@ class ConvPlan(NamedTuple):
 
     layers: np.ndarray
     links: np.ndarray
-    run_start: np.ndarray  # for each link [positions + 1], indices into run
-    run: np.ndarray  # [:, 3] int32, see geometry.runs
+    place: np.ndarray  # [:, 2] for each link, see geometry.Runs
+    run_start: np.ndarray  # for each link [phases + 1], indices into run
+    run: np.ndarray  # [:, 3]
     strip: np.ndarray  # [:, 6], see geometry.strips
     window: np.ndarray  # for each layer [positions], the pooling window of a position, or -1
     input_positions: int
@@ -131,11 +141,12 @@ def lay_out(network: Network) -> ConvLayout:
     maps = network.layers[: depth(network)]
     home = {p.name: i for i, layer in enumerate(maps) for p in layer}
     layers, links, found = [], [], []
-    run_start, run, strip, window, tables, natural = [], [], [], [], 0, 0
+    place, run_start, run, strip, window, tables, natural = [], [], [], [], [], 0, 0
     for i, layer in enumerate(maps):
         check_layer(layer)
         grouped = _links(network, layer, i, home)
-        record = _layer(layer, max(geometry.guard for _, _, geometry in grouped)) | dict(
+        guards = np.max([geometry.guard for _, _, geometry in grouped], axis=0)
+        record = _layer(layer, *map(int, guards)) | dict(
             ring=3 if any(p.recurrent for (p, *_), _, _ in grouped) else 1,
             size_at=sum(r["size"] for r in layers),
             guarded_at=sum(r["guarded"] for r in layers),
@@ -144,11 +155,8 @@ def lay_out(network: Network) -> ConvLayout:
             first_window=len(window), first_link=len(links), last_link=len(links) + len(grouped),
         )  # fmt: skip
         layers.append(record)
-        edges, padded, guard = (
-            (record["height"], record["width"]),
-            record["padded"],
-            record["guard"],
-        )
+        edges, padded = (record["height"], record["width"]), record["padded"]
+        guarded = Guarded(record["row"], padded, record["inside"])
         names, starts = [p.name for p in layer], [0, layer[0].shape[0]]
         window += windows(edges, (record["pool_y"], record["pool_x"]))
         for projections, source, geometry in grouped:
@@ -157,28 +165,34 @@ def lay_out(network: Network) -> ConvLayout:
             found.append(
                 Link(tuple((q, starts[names.index(q.target)]) for q in projections), geometry)
             )
-            begin, table = runs(geometry, edges, padded, guard)
-            pieces = strips(geometry, edges, padded, guard, wide, channels * wide)
+            touched = runs(geometry, guarded)
+            pieces = strips(geometry, guarded, wide, channels * wide)
             first, rows = sum(map(len, strip)), p.weight.shape[1]
+            tiled = tiles(geometry, int(pieces[:, 2].sum()))
             low = starts[names.index(p.source)] if p.recurrent else 0
             link = dict(
                 source=source, own=int(p.recurrent), synapse=p.channel, low=low, high=low + rows,
                 shift=layers[source]["shift"] if source >= 0 else 0, table_at=tables,
-                block=taps * padded, natural_at=natural, inner=channels, columns=wide,
-                first_run=len(run_start), first_strip=first, last_strip=first + len(pieces),
+                block=taps * padded, phases=math.prod(geometry.stride),
+                source_height=geometry.source[0], source_width=geometry.source[1],
+                padding=geometry.padding[1], tiles=tiled, natural_at=natural, inner=channels,
+                padded=padded, columns=wide, first_place=sum(map(len, place)),
+                first_phase=len(run_start), first_strip=first, last_strip=first + len(pieces),
             )  # fmt: skip
             links.append(link)
-            run_start += [sum(map(len, run)) + k for k in begin]
-            run.append(table)
+            run_start += [sum(map(len, run)) + int(k) for k in touched.start]
+            run.append(touched.run)
+            place.append(touched.place)
             strip.append(pieces)
             tables += rows * link["block"]
-            natural += taps * channels * wide
+            natural += (PRODUCTS if tiled else taps) * channels * wide
     neuron, top = maps[0][0].neuron, layers[-1]
     plan = ConvPlan(
         _records(_LAYER, layers),
         _records(_LINK, links),
+        np.concatenate(place).astype(np.int64),
         np.array(run_start, dtype=np.int64),
-        np.concatenate(run).astype(np.int32),
+        np.concatenate(run).astype(np.int64),
         np.concatenate(strip),
         np.array(window, dtype=np.int64),
         math.prod(network.input_shape[1:]),
@@ -191,17 +205,18 @@ def lay_out(network: Network) -> ConvLayout:
     return ConvLayout(plan, tuple(found), out, tables, natural)
 
 
-def _layer(layer: tuple[Population, ...], guard: int) -> dict[str, int]:
+def _layer(layer: tuple[Population, ...], guard_y: int, guard_x: int) -> dict[str, int]:
     first = layer[0]
     height, width = plane(first.shape)
     channels = sum(p.shape[0] for p in layer)
     padded = -(-channels // LANES) * LANES
+    row = (width + 2 * guard_x) * padded
     pooled = math.prod(plane(first.shape if first.pool == 1 else first.pooled_shape))
     return dict(
         height=height, width=width, channels=channels, padded=padded, visible=first.shape[0],
-        shift=(padded - 1).bit_length(), guard=guard, pool_x=first.pool,
-        pool_y=1 if len(first.shape) == 2 else first.pool, size=height * width * padded,
-        guarded=height * (width + 2 * guard) * padded, pooled=pooled * padded,
+        shift=(padded - 1).bit_length(), row=row, inside=guard_y * row + guard_x * padded,
+        pool_x=first.pool, pool_y=1 if len(first.shape) == 2 else first.pool,
+        size=height * width * padded, guarded=(height + 2 * guard_y) * row, pooled=pooled * padded,
     )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.conv.plan import ConvPlan
+from fdi.snn.engine.cpu.conv.winograd import PRODUCTS
+from fdi.snn.engine.cpu.kernels.rows import LANES
 
 
 def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
@@ -10,14 +12,17 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
 
     `above`: gradient of the pooled spikes, from two steps before the window on; `stamps`: the step
     in which a window of the pooling was last seen to spike; `starts`: where the weights of the
-    spikes of one position begin; `extra`: gradient of the spikes through the layer's own links.
+    spikes of one position begin; `sorted`: spikes by channel and phase; `tiles`: see winograd;
+    `map_pull`: gradient of the bounds, `pulls`: the same and that through the layer's own links.
     """
-    layers, sums = (
+    layers, links, sums = (
         plan.layers,
+        plan.links,
         {name: int(plan.layers[name].sum()) for name in plan.layers.dtype.names},
     )
     size, guarded = int(layers["size"].max()), int(layers["guarded"].max())
     units = int((layers["channels"] * layers["height"] * layers["width"]).sum())
+    products = links["tiles"] * (links["padded"] + links["columns"]) + 2 * LANES
     room, windows = units * -(-steps // plan.gap), -(-steps // span) if gradients else 1
     state, kept = 1 + plan.states, plan.channels * sums["guarded"]
     return dict(
@@ -25,15 +30,18 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         map_potentials=((span + 1) * sums["size"],),
         above=((span + 2) * sums["pooled"] * gradients,),
         map_spike_indptr=(len(layers), steps + 1),
-        map_spikes=(room,),
+        map_spikes=(room + len(layers) * LANES,),
         pooled_indptr=(len(layers), steps + 1),
         pooled=(room,),
         stamps=(int((layers["height"] * layers["width"] << layers["shift"]).max()),),
         starts=(1 << int(layers["shift"].max()),),
+        sorted_begin=(int(((links["high"] - links["low"]) * links["phases"]).max()) + 2,),
+        sorted=(int((layers["height"] * layers["width"] << layers["shift"]).max()) * gradients,),
+        tiles=(PRODUCTS * int(products.max()) * gradients,),
         maps=(plan.channels * guarded + plan.states * size,),
         map_adjoints=(3 * kept * gradients,),
         map_pull=(size,),
-        extra=(size,),
+        pulls=(size,),
         map_gu=(state * sums["size"] * gradients,),
         map_leak=(2, int(layers["pooled"][-1]) * gradients),
     )

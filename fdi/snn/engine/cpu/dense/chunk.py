@@ -13,7 +13,7 @@ from fdi.snn.engine.cpu.dense.forward import (
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
-from fdi.snn.engine.cpu.kernels.rows import copy, repeat
+from fdi.snn.engine.cpu.kernels.rows import LANES, copy, repeat
 from fdi.snn.engine.cpu.readout import Pull, readout_backward, readout_to_source
 
 
@@ -106,7 +106,8 @@ def run_forward(s, plan, neurons, tables, given, count, work):
         if layer > 0 and p.direct < 0:
             starts[w.indptr + begin] = (p.collected_at * w.block + p.rows * s) * most
         if layer < top:
-            starts[w.spike_indptr + begin] = (p.list_at * w.block + p.units * s) * most
+            room = (p.list_at * w.block + p.units * s) * most
+            starts[w.spike_indptr + begin] = room + (layer * w.block + s) * LANES
             at = w.saved + kept * _start(plan, layer, s, w.block)
             numbers[at : at + kept * p.width] = 0
             numbers[at : at + p.units] = neurons.constants[layer].u_init

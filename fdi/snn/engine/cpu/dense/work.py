@@ -5,6 +5,7 @@ between forward and backward.
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.dense.plan import Plan
+from fdi.snn.engine.cpu.kernels.rows import LANES
 
 BLOCK = 8
 """Samples that go through the layers together: enough to reuse the recurrent weights from the
@@ -36,7 +37,7 @@ def shapes(
         leak=(2 * backward,),  # the readout's adjoints as its sources see them
         readout=(n, steps + 1, classes),
         spike_indptr=(len(layers) - 1, n, steps + 1),  # ranges of `spikes`
-        spikes=(n * hidden * most,),
+        spikes=(n * (hidden * most + (len(layers) - 1) * LANES),),
         # what arrives, ranges of `arrived`; layer 0: of the input
         indptr=(len(layers), n, steps + 1),
         arrived=(n * int(collected) * most,),

@@ -10,10 +10,10 @@ references, with locked instructions). Kernels are sequential and run without th
 
 from __future__ import annotations
 
-import numba
-
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
-from fdi.snn.engine.cpu.kernels.simd import BYTES, bits, fill, load, lowest_bit, store
+from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, store, store_true
+
+LANES = 16  # numbers of a vector, at most
 
 
 @inlined
@@ -160,11 +160,6 @@ def repeat(source, start, target, to, width, rows):
 @inlined
 def append(units, n, mask, first):
     """Append first + lane, for every lane where the mask is true, to units[n:]; return the new
-    n.
+    n. What lies up to LANES behind it is lost.
     """
-    word = bits(mask)
-    while word != 0:
-        units[n] = first + lowest_bit(word)
-        n += 1
-        word &= word - numba.uint64(1)
-    return n
+    return n + store_true(units, n, first, mask)

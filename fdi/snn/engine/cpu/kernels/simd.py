@@ -251,20 +251,28 @@ def constants(typing_context, names, records, row):
 
 
 @intrinsic
-def bits(typing_context, mask):
-    """The mask as an integer, lane 0 in the lowest bit."""
+def store_true(typing_context, array, index, first, mask):
+    """array[index ...] = first + lane for each lane where the mask is true, one after another; the
+    rest of a vector behind them is lost. Returns how many they are.
+    """
+    lanes = mask.lanes
 
     def codegen(context, builder, signature, args):
-        return builder.zext(builder.bitcast(args[0], ir.IntType(mask.lanes)), ir.IntType(64))
+        kind = ir.VectorType(ir.IntType(32), lanes)
+        undefined = ir.Constant(kind, ir.Undefined)
+        start = builder.trunc(args[2], ir.IntType(32))
+        start = builder.insert_element(undefined, start, ir.IntType(32)(0))
+        start = builder.shuffle_vector(start, undefined, ir.Constant(kind, [0] * lanes))
+        numbers = builder.add(start, ir.Constant(kind, list(range(lanes))))
+        compress = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(kind, [kind, args[3].type, kind]),
+            f"llvm.experimental.vector.compress.v{lanes}i32",
+        )
+        found = builder.call(compress, [numbers, args[3], undefined])
+        pointer = _pointer(context, builder, array, args[0], [args[1]], kind)
+        builder.store(found, pointer).align = 4
+        word = builder.bitcast(args[3], ir.IntType(lanes))
+        return builder.zext(builder.ctpop(word), ir.IntType(64))
 
-    return types.uint64(mask), codegen
-
-
-@intrinsic
-def lowest_bit(typing_context, word):
-    """Index of the lowest bit of a word that is not 0."""
-
-    def codegen(context, builder, signature, args):
-        return builder.cttz(args[0], ir.IntType(1)(1))
-
-    return types.int64(types.uint64), codegen
+    return types.int64(array, types.intp, types.int64, mask), codegen
