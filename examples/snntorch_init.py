@@ -22,7 +22,7 @@ NU = 15.0  # Hz, rate of each input
 SIGMA_U = (
     0.8  # in units of the threshold; here 0.5 lets the rates die out with depth, 1 lets them grow
 )
-INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 500, 32
+INPUTS, HIDDEN, CLASSES, STEPS, BATCH = 700, 128, 20, 250, 16
 
 
 def build() -> nn.Sequential:

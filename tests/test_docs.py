@@ -61,6 +61,22 @@ def test_links_lead_to_files_that_are_there(page):
     assert broken == []
 
 
+@pytest.mark.parametrize(
+    "page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS))
+)
+def test_links_of_the_site_stay_within_it(page):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    places = [(page.parent / link).resolve() for link in links if "://" not in link]
+    assert [place for place in places if not place.is_relative_to(DOCS)] == []
+
+
+def test_fences_open_with_a_language_alone():
+    """What the site does not read as the start of a block stands there as text."""
+    for page in PAGES:
+        opened = re.findall(r"^ *```(\S.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert [word for word in opened if not re.fullmatch(r"\w+", word)] == [], page
+
+
 def test_the_readme_is_short():
     text = re.sub(r"<!-- table.*?<!-- end -->", "", (ROOT / "README.md").read_text(), flags=re.S)
     assert len(text.split()) < 1200

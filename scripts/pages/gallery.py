@@ -19,7 +19,7 @@ EPOCHS = 200  # of the paper
 HEAD = """# Gallery
 
 Every figure that `make figures` draws, here from the measurements in
-[`results/reference`](../results/reference/README.md). Each says below
+[`results/reference`](measurements.md). Each says below
 it where its data come from. This page is written by `python scripts/update_docs.py`.
 """
 
