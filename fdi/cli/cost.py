@@ -33,7 +33,7 @@ def estimate(cells: Sequence[Cell]) -> str:
     for values, seconds in [*_reference(results), *_own(folders)]:
         known.setdefault(_kind(values), []).append(seconds)
     costs = [
-        median(known[kind]) * cell.values["trainer"]["epochs"]
+        median(known[kind]) * _epochs(cell.values)
         for cell in cells
         if (kind := _kind(_flat(cell.values))) in known
     ]
@@ -43,6 +43,13 @@ def estimate(cells: Sequence[Cell]) -> str:
     which = f"{len(cells)} cells" if whole else f"{len(costs)} of {len(cells)} cells"
     rest = "" if whole else "; the others are of a kind not measured yet"
     return f"{which}, about {sum(costs) / 3600:.2g} core-hours here{rest}"
+
+
+def _epochs(values: Mapping[str, Any]) -> int:
+    """Of priming and training; where nothing is trained, about one."""
+    if values["probe"] == "only":
+        return 1
+    return values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
 
 
 def _kind(values: Mapping[str, Any]) -> Kind:

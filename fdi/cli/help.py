@@ -4,41 +4,41 @@ the configuration folders.
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
-TEXT = """\
-fdi-run trains a spiking neural network from a chosen initial state and records how well it learns.
+ROOM = 30  # characters that an explanation needs beside a name
 
-usage: fdi-run [-m] [group=option ...] [key=value ...]
-
-everyday commands
-  fdi-run                                               Randman, one hidden layer,
-  fluctuation-driven
-  fdi-run model=recurrent init=kaiming seed=3           choose options and set values
-  fdi-run -m init=kaiming,fluct 'seed=range(5)'         all combinations, then a table; done runs
-  are skipped
-  fdi-run -m init=kaiming,fluct dry_run=true            list the runs, their directories, state
-  and cost
-  fdi-run -m experiment=depth budget=laptop             the sweep of one question of the paper;
-  budget=paper is for a cluster
-  fdi-run -m experiment=depth hydra/launcher=local      several runs at once; isolated, slurm and
-  ray: docs/cluster.md
-  fdi-run probe=only init.sigma_u=0.2                   measure the initial state, do not train
-  fdi-run --cfg job dataset=randman optimizer=adam      show the whole configuration, do not run
-
-groups and their options
-{groups}
-
-flags
-  -m, --multirun             run every combination of comma-separated values
-  -c, --cfg job              show the configuration
-  --config-dir FOLDER        add your own options: FOLDER/model/mine.yaml is model=mine
-  --shell-completion         fdi-run --shell-completion install=bash (or zsh, fish) prints how
-  --hydra-help, --info       what Hydra can do, and what it found
-  -h, --help, --version
-
-A stopped run goes on from its last epoch when the same command is given again. Results:
-results/runs/<dataset>/<model>/<init>/."""
+COMMANDS = {
+    "fdi-run": "Randman, one hidden layer, fluctuation-driven",
+    "fdi-run model=recurrent init=kaiming seed=3": "choose options and set values",
+    "fdi-run -m init=kaiming,fluct 'seed=range(5)'": (
+        "all combinations, then a table; done runs are skipped"
+    ),
+    "fdi-run -m init=kaiming,fluct dry_run=true": (
+        "list the runs, their directories, state and cost"
+    ),
+    "fdi-run -m experiment=depth budget=laptop": (
+        "the sweep of one question of the paper; budget=paper is for a cluster"
+    ),
+    "fdi-run -m experiment=depth hydra/launcher=local": (
+        "several runs at once; isolated, slurm and ray: docs/cluster.md"
+    ),
+    "fdi-run probe=only init.sigma_u=0.2": "measure the initial state, do not train",
+    "fdi-run --cfg job dataset=randman optimizer=adam": (
+        "show the whole configuration, do not run"
+    ),
+}
+FLAGS = {
+    "-m, --multirun": "run every combination of comma-separated values",
+    "-c, --cfg job": "show the configuration",
+    "--config-dir FOLDER": "add your own options: FOLDER/model/mine.yaml is model=mine",
+    "--shell-completion": "--shell-completion install=bash (or zsh, fish) prints how",
+    "--hydra-help, --info": "what Hydra can do, and what it found",
+    "-h, --help, --version": "this text; the version",
+}
 
 
 def help_text(arguments: list[str]) -> str:
@@ -52,11 +52,46 @@ def help_text(arguments: list[str]) -> str:
     for folder in folders:
         for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:
             options.setdefault(file.parent.relative_to(folder).as_posix(), set()).add(file.stem)
-    return TEXT.format(
-        groups="\n".join(
-            f"  {group:<16}{', '.join(sorted(names))}" for group, names in sorted(options.items())
-        )
+    groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        [
+            *textwrap.wrap(
+                "fdi-run trains a spiking neural network from a chosen initial state and records "
+                "how well it learns.",
+                width,
+            ),
+            "",
+            "usage: fdi-run [-m] [group=option ...] [key=value ...]",
+            *_section("everyday commands", COMMANDS, width),
+            *_section("groups and their options", groups, width),
+            *_section("flags", FLAGS, width),
+            "",
+            *textwrap.wrap(
+                "A stopped run goes on from its last epoch when the same command is given again. "
+                "Results: results/runs/<dataset>/<model>/<init>/.",
+                width,
+                break_on_hyphens=False,
+            ),
+        ]
     )
+
+
+def _section(title: str, rows: dict[str, str], width: int) -> Iterator[str]:
+    """The rows in two columns, or each on two lines where the second has little room."""
+    yield from ("", title)
+    first = max(map(len, rows)) + 4
+    beside = width - first >= ROOM
+    for name, text in rows.items():
+        if not beside:
+            yield f"  {name}"
+        yield from textwrap.wrap(
+            text,
+            width,
+            initial_indent=f"  {name}".ljust(first) if beside else " " * 6,
+            subsequent_indent=" " * (first if beside else 6),
+            break_on_hyphens=False,
+        )
 
 
 def _config_dir(arguments: list[str]) -> list[Path]:

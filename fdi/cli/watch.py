@@ -110,7 +110,9 @@ def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
 
 
 def duration(seconds: float) -> str:
-    """12 s, 6 min, 2.5 h, 3.1 days."""
+    """0.3 s, 12 s, 6 min, 2.5 h, 3.1 days."""
+    if seconds < 0.95:
+        return f"{seconds:.1f} s"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if seconds < 99.5 * 60:

@@ -102,7 +102,7 @@ def print_probe(console: Console, rows: list[dict[str, Any]], model: str, init: 
         "target": _cells(rows, "target_sigma_u", ".2f"),
         **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if console.width >= WIDE else {}),
         "Hz": _cells(rows, "rate", ".1f"),
-        "silent": _cells(rows, "silent", ".0%"),
+        "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
         "gradient": _cells(rows, "grad", ".2g"),
         "verdict": [word(row) for row in rows],
     }
