@@ -25,8 +25,8 @@ COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its
-    label), number, x (layer or position), mean, sd, n, low, high, of the accuracy versus and
-    verdict (against kaiming), title, source.
+    label), number, x (layer or position), population, mean, sd, n, low, high, of the accuracy
+    versus and verdict (against kaiming), title, source.
     """
     pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
@@ -43,7 +43,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         )
         keys = ["init", "line", "number"]
         parts = [
-            moments(layers, [*keys, "x"], quantity).assign(quantity=quantity) for quantity in LAYERS
+            moments(layers, [*keys, "x", "population"], quantity).assign(quantity=quantity)
+            for quantity in LAYERS
         ]
         accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
@@ -75,8 +76,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         )
     for quantity, title in LAYERS.items():
         axes[quantity].set_title(title)
-        axes[quantity].set_xticks(sorted(page.loc[page["quantity"] == quantity, "x"].unique()))
-        axes[quantity].set_xlabel("layer")
+        shown = page[page["quantity"] == quantity].drop_duplicates("x")
+        axes[quantity].set_xticks(shown["x"], shown["population"])
         style.from_zero(axes[quantity])
     axes["spread"].axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
     accuracy = page[page["quantity"] == "accuracy"]

@@ -22,7 +22,7 @@ ABOUT = (
 )
 NEEDS = "a simulation"
 COMMAND = "python scripts/simulate_states.py membrane"
-SIZE = (style.PAGE, 1.25)
+SIZE = (style.COLUMN, 1.1)
 THETA = 1.0
 FREE, RESET = style.GREY, style.color("fluct")
 
@@ -34,12 +34,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """Input and weights on the left; a row of trace and two distributions for each xi."""
-    left = ["input", "weights", "weights"]
-    return [
-        [left[i], f"trace {xi}", f"trace {xi}", f"free {xi}", f"reset {xi}"]
-        for i, xi in enumerate(_xis(page))
-    ]
+    """Input and weights above; below, a row of trace and two distributions for each xi."""
+    rows = [[f"trace {xi}", f"trace {xi}", f"free {xi}", f"reset {xi}"] for xi in _xis(page)]
+    return [["input", "input", "weights", "weights"], *rows]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -60,7 +57,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     style.legend(
         axes["input"].figure,
         [
-            Line2D([], [], color=FREE, label="free potential (no reset)"),
+            Line2D([], [], color=FREE, label="potential, no reset"),
             Line2D([], [], color=RESET, label="potential"),
             Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="threshold"),
             Line2D([], [], color=style.ACCENT, label="predicted Gaussian"),
@@ -113,7 +110,7 @@ def _trace(axes: Axes, rows: pd.DataFrame, xi: int) -> None:
     axes.vlines(rows.loc[rows["part"] == "spikes", "x"], 2.3, 2.8, color=RESET, linewidth=0.8)
     axes.axhline(THETA, color="black", linestyle="--", linewidth=0.8)
     rate = rows.loc[(rows["part"] == "number") & (rows["kind"] == "rate"), "y"].iloc[0]
-    axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {style.fraction(xi)}: {rate:.1f} Hz on average")
+    axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {style.fraction(xi)}: {rate:.1f} Hz")
     axes.set_xlim(0, 0.5)
     axes.set_ylim(-3, 3)
     axes.set_ylabel("U (threshold)")

@@ -221,7 +221,7 @@ def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
         title = title.replace("over n seeds", f"over n = {next(iter(seeds))} seeds")
     labels = [fill(name, room) for name in names]
     columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
-    title = fill(title, room)
+    title = fill(title.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}"), room)
     lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
     figure.legend(
