@@ -11,6 +11,7 @@ from pathlib import Path
 from pages.advice import advice
 from pages.claims import full, short
 from pages.gallery import gallery, paper_settings
+from pages.libraries import rates
 from pages.speed import epoch, steps
 from pages.tables import behind
 
@@ -22,9 +23,17 @@ PAGES = (
     Path("README.md"),
     DOCS / "which-initialization.md",
     DOCS / "speed.md",
+    DOCS / "howto" / "libraries.md",
     Path("results/reference/README.md"),
 )
-TABLES = {"results": short, "claims": full, "advice": advice, "speed": steps, "epoch": epoch}
+TABLES = {
+    "results": short,
+    "claims": full,
+    "advice": advice,
+    "speed": steps,
+    "epoch": epoch,
+    "rates": rates,  # needs snntorch
+}
 """Those that do not stand behind a figure."""
 MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 

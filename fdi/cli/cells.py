@@ -74,7 +74,7 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
 def common_words(arguments: Namespace) -> list[str]:
     """The overrides with one value, as far as the default options have their keys."""
     parsed = OverridesParser.create().parse_overrides(arguments.overrides)
-    overrides = [override.input_line for override in parsed if not override.is_sweep_override()]
+    overrides = [str(word.input_line) for word in parsed if not word.is_sweep_override()]
     while True:
         try:
             composer(arguments).whole(overrides)
@@ -105,7 +105,7 @@ def _lacking(
 ) -> dict[tuple[str, ...], set[str]]:
     """Options -> the keys on the command line that configurations with these options lack."""
     lacking: dict[tuple[str, ...], set[str]] = {}
-    errors = {}
+    errors: dict[str, ConfigCompositionException] = {}
     for overrides in combinations:
         if (options := compose.options(overrides)) in lacking:
             continue
@@ -121,11 +121,11 @@ def _lacking(
                 lacks.add(key)
                 errors[key] = error
     given = set(map(_key, arguments.overrides))
-    for key, error in errors.items():
+    for key, first in errors.items():
         if all(key in lacks for lacks in lacking.values()) and (
             key in given or key.split(".")[0] not in given
         ):
-            raise error
+            raise first
     return lacking
 
 

@@ -94,7 +94,7 @@ def _own(folders: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         inner = isinstance(value, Mapping)
         flat |= _flat(value, f"{path}{key}.") if inner else {f"{path}{key}": value}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from fdi.cli.cells import Cell
 from fdi.cli.cost import estimate
@@ -27,7 +27,8 @@ class Watch:
         self.bar = Progress(
             *columns, console=self.out, transient=True, disable=not self.out.is_terminal
         )
-        self.task, self.keys = None, []
+        self.task: TaskID | None = None
+        self.keys: list[str] = []
         self.states: dict[str, str] = {}
 
     def __call__(self, cell: Cell, combinations: Sequence[Sequence[str]]) -> None:

@@ -21,7 +21,7 @@ from fdi.cli.compose import CONFIG_MODULE, composer
 from fdi.track.process import end_with
 
 
-def launch(arguments: Namespace, cells: list[Cell], task: Callable[[DictConfig], Any]) -> None:
+def launch(arguments: Namespace, cells: list[Cell], task: Callable[..., Any]) -> None:
     """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time; returns when all are
     through.
 

@@ -16,7 +16,8 @@ from fdi.stamps import stamps
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first
 
-Given, Made = ParamSpec("Given"), TypeVar("Made")
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 _kept: OrderedDict[tuple[Any, ...], tuple[Any, int]] = OrderedDict()
 
 

@@ -16,7 +16,6 @@ from fdi.analysis.published import PUBLISHED, SOURCES, published
 from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
-from fdi.figures import style
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
 STYLE = """
@@ -27,7 +26,6 @@ h3 { font-size: 1rem; margin: 0; }
 nav ul { columns: 16rem; padding-left: 1.2rem; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
 gap: 1.5rem; align-items: start; }
-.wide { grid-column: 1 / -1; }
 figure { margin: 0.5rem 0; } img { width: 100%; height: auto; }
 .note, summary { font-size: 0.85rem; color: #555; } summary { cursor: pointer; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.8rem; }
@@ -117,9 +115,8 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     yield "<div class=grid>"
     with tempfile.TemporaryDirectory() as folder:
         for name, module in FIGURES.items():
-            wide = "class=wide" if module.SIZE[0] > style.COLUMN else ""
             heading, about = HEADINGS[name], escape(f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}.")
-            yield f'<section {wide}><h3 id="{_anchor(heading)}">{heading}</h3><p>{about}</p>'
+            yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{about}</p>'
             found = pages(module, mine, measured)
             images = [
                 _image(

@@ -20,7 +20,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
-PAGE = 7.0  # inches: 178 mm, two columns
 ROW = 1.2  # inches, height of a row of panels
 HEAD = 0.4  # inches, title above and axis label below the panels
 FOOT_LINE = 0.09  # inches

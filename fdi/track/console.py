@@ -37,12 +37,11 @@ class Reporter:
         self.task = None if bar is None else bar.add_task("", total=epochs, completed=done, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
-        if self.bar is not None:
-            self._update(
-                self.epoch + done / self.samples,
-                outcome.task / outcome.samples,
-                outcome.correct / outcome.samples,
-            )
+        self._update(
+            self.epoch + done / self.samples,
+            outcome.task / outcome.samples,
+            outcome.correct / outcome.samples,
+        )
 
     def row(self, row: dict[str, Any]) -> None:
         self.epoch = row["epoch"]
@@ -62,8 +61,9 @@ class Reporter:
         )
 
     def _update(self, epochs: float, loss: float, accuracy: float) -> None:
-        what = f"{_learned(loss, accuracy)}  {self.valid}{self.rates}"
-        self.bar.update(self.task, completed=epochs, what=what)
+        if self.bar is not None and self.task is not None:
+            what = f"{_learned(loss, accuracy)}  {self.valid}{self.rates}"
+            self.bar.update(self.task, completed=epochs, what=what)
 
 
 @contextmanager

@@ -98,8 +98,9 @@ def _read(path: Path) -> Holder | None:
     except (OSError, ValueError):
         return None
     found = Holder(words[1], int(words[2])) if words else None
-    mine = found is not None and found.host == os.uname().nodename
-    return None if mine and not alive(found.pid) else found
+    if found is not None and found.host == os.uname().nodename and not alive(found.pid):
+        return None
+    return found
 
 
 def _who(other: Holder | None, me: Holder) -> str:

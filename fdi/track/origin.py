@@ -79,5 +79,6 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
 
 def _record(directory: Path) -> dict[str, Any]:
     record = read_json(directory / RECORD)
-    whole = isinstance(record, dict) and isinstance(record.get("run"), dict)
-    return record if whole else {}
+    if isinstance(record, dict) and isinstance(record.get("run"), dict):
+        return record
+    return {}

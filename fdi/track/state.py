@@ -79,8 +79,9 @@ def finished(directory: Path, probe: str) -> bool:
 def read_probe(directory: Path) -> list[dict[str, Any]]:
     """The rows of init.json, none where there is no whole one."""
     rows = read_json(directory / PROBE)
-    whole = isinstance(rows, list) and all(isinstance(r, dict) and "population" in r for r in rows)
-    return rows if whole else []
+    if not isinstance(rows, list):
+        return []
+    return rows if all(isinstance(r, dict) and "population" in r for r in rows) else []
 
 
 def last_line(error: Any) -> str:

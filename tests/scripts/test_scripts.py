@@ -1,5 +1,6 @@
 """The scripts: all can be imported, and bench.py makes its table on a small workload."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -47,9 +48,26 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch):
     for page in update_docs.PAGES:
         tables = list(update_docs.MARKED.finditer(page.read_text()))
         assert tables
+        tables = [found for found in tables if found[1] != "rates"]  # is simulated: below
         assert [found[0] for found in tables] == [
             update_docs.filled(found[1], measured) for found in tables
         ]
+
+
+@pytest.mark.slow
+def test_rates_of_a_snntorch_network_are_those_of_the_example(monkeypatch):
+    pytest.importorskip("snntorch")
+    monkeypatch.syspath_prepend(SCRIPTS)
+    from pages.libraries import rates
+
+    page = (SCRIPTS.parent / "docs" / "howto" / "libraries.md").read_text()
+    written = page.partition("<!-- table rates -->")[2].partition("<!-- end -->")[0]
+    shown, found = (
+        [float(word) for word in re.findall(r"\d+\.?\d*(?= [|])", text)]
+        for text in (written, rates())
+    )
+    assert len(found) == 9
+    assert shown == pytest.approx(found, rel=0.05, abs=0.01)
 
 
 def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
