@@ -1,8 +1,9 @@
 """Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
 conv ...] [--rounds 9] [--out results/bench.csv].
 
-The workload "epoch" is a whole training loop of fdi; its table stands beside the other one. See
-benchmark/steps.py, floors.py and epoch.py for what is measured. Ends with a figure.
+The workload "epoch" is a whole training loop of fdi, and "launches" counts what a step asks of a
+GPU; their tables stand beside the other one. See benchmark/steps.py, floors.py, epoch.py and
+launches.py for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from fdi.analysis.results import own
 from fdi.figures import speed
 from fdi.figures.catalogue import draw
 
-EPOCH = "epoch"
+EPOCH, LAUNCHES = "epoch", "launches"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    choices = [*WORKLOADS, EPOCH]
+    choices = [*WORKLOADS, EPOCH, LAUNCHES]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("results/bench.csv"))
@@ -37,7 +38,7 @@ def main() -> None:
     rows = [
         row
         for workload in options.workloads
-        if workload != EPOCH
+        if workload in WORKLOADS
         for row in compare(workload, options.rounds)
     ]
     if rows:
@@ -45,6 +46,10 @@ def main() -> None:
     if EPOCH in options.workloads:
         epochs = [row for output in epoch.OUTPUTS for row in epoch.measure(output)]
         write(options.out.with_stem(f"{options.out.stem}_epoch"), epochs)
+    if LAUNCHES in options.workloads:
+        from benchmark import launches  # a device that stays in the process
+
+        write(options.out.with_stem(f"{options.out.stem}_launches"), launches.count())
     if rows:
         draw_speed(options.out)
 

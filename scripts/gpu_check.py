@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from benchmark.libraries import available
-from benchmark.workloads import WORKLOADS, batch, network
+from benchmark.workloads import MORE, WORKLOADS, batch, network
 
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 OBJECTIVE = Objective("max", UpperBound(0.1, 1.0), LowerBound(100.0, 1e-3))
-CHECKED, ROUNDS = 8, 9  # samples that are checked; timed steps, after two that are not
+DEVICE = torch.device("cuda")
+CHECKED, WARM, ROUNDS = 8, 2, 9  # samples that are checked; steps that are not timed, and are
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
     ]
-    for name, work in WORKLOADS.items():
+    for name, work in {**WORKLOADS, **MORE}.items():
         lines.append(f"| {name}: {work['about']} | " + " | ".join(_row(work)) + " |")
         print(lines[-1], flush=True)
     lines += ["", *_libraries()]
@@ -59,12 +60,12 @@ def _row(work: dict) -> list[str]:
     net, few = network(work), x[0:CHECKED]
     expected = ReferenceEngine().step(net, few, labels[:CHECKED], OBJECTIVE)
     wanted = [p.weight.grad.clone() for p in net.projections]
-    net, engine = net.cuda(), CudaEngine()
+    net, engine = net.to(DEVICE), CudaEngine()
     outcome = engine.step(net, few, labels[:CHECKED], OBJECTIVE)
     spikes = sum(np.abs(outcome.counts[k] - n).sum() for k, n in expected.counts.items())
     total = sum(n.sum() for n in expected.counts.values())
     worst = max(
-        float((p.weight.grad.cpu() - g).abs().max() / g.abs().max())
+        float((p.weight.grad.cpu() - g).abs().max() / g.abs().max().clamp(min=1e-30))
         for p, g in zip(net.projections, wanted)
     )
     torch.cuda.reset_peak_memory_stats()
@@ -82,7 +83,7 @@ def _libraries() -> list[str]:
             if name == "fdi":
                 continue
             try:
-                with torch.device("cuda"):
+                with DEVICE:
                     step = build(work, *batch(work))
                     ms = f"{_median_ms(step):.2f}"
             except Exception as error:
@@ -94,12 +95,12 @@ def _libraries() -> list[str]:
 
 def _median_ms(step: Callable[[], object]) -> float:
     times = []
-    for i in range(ROUNDS + 2):
+    for i in range(WARM + ROUNDS):
         torch.cuda.synchronize()
         start = time.perf_counter()
         step()
         torch.cuda.synchronize()
-        if i >= 2:
+        if i >= WARM:
             times.append(1e3 * (time.perf_counter() - start))
     return float(np.median(times))
 

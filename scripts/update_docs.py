@@ -12,7 +12,7 @@ from pages.advice import advice
 from pages.claims import full, short
 from pages.gallery import gallery, paper_settings
 from pages.libraries import rates
-from pages.speed import epoch, steps
+from pages.speed import epoch, launches, steps
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -32,6 +32,7 @@ TABLES = {
     "advice": advice,
     "speed": steps,
     "epoch": epoch,
+    "launches": launches,
     "rates": rates,  # needs snntorch
 }
 """Those that do not stand behind a figure."""

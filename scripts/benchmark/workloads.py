@@ -48,6 +48,18 @@ WORKLOADS = {
         sizes=(128,),
     ),
 }
+MORE = {
+    "deep, long": dict(WORKLOADS["deep"], about="deep 700-3x128-20, T = 350", steps=350),
+    "conv recurrent": dict(
+        about="conv 2x16x16, 16 filters 3x3, recurrent 3x3, max pooling 2",
+        steps=50,
+        batch=32,
+        shape=(2, 16, 16),
+        sizes=(16,),
+        recurrent_kernel=3,
+    ),
+}
+"""Looked at for a GPU only; the other libraries do not compute them."""
 Step = Callable[[], float]
 
 
@@ -66,7 +78,14 @@ def batch(work: dict) -> tuple[Events, np.ndarray]:
 
 
 def network(work: dict) -> Network:
-    """The workload's network in fdi, in the fluctuation-driven state (some 10 spikes a second)."""
+    """The workload's network in fdi, in the fluctuation-driven state (some 10 spikes a second), on
+    the CPU whatever torch's default device is.
+    """
+    with torch.device("cpu"):
+        return _drawn(work)
+
+
+def _drawn(work: dict) -> Network:
     given = dict(
         input_shape=work["shape"],
         classes=CLASSES,
@@ -75,7 +94,10 @@ def network(work: dict) -> Network:
         readout_u_init=U_INIT,
     )
     if len(work["shape"]) == 3:
-        net = models.conv(filters=work["sizes"], kernel=3, padding=1, pool=2, **given)
+        within = work.get("recurrent_kernel", 0)
+        net = models.conv(
+            filters=work["sizes"], kernel=3, padding=1, pool=2, recurrent_kernel=within, **given
+        )
     elif work.get("dale"):
         net = models.dale(excitatory=work["sizes"], inhibitory=32, **given)
     else:

@@ -26,6 +26,15 @@ def steps(measured: Results) -> str:
     return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
 
 
+def launches(measured: Results) -> str:
+    """A row a workload: launches, and in brackets waits, of a training step in each way."""
+    rows = measured.table("bench_launches")
+    rows = rows.assign(cell=[f"{row.launches:,} ({row.waits})" for row in rows.itertuples()])
+    wide = rows.pivot(index="about", columns="way", values="cell")
+    wide = wide.reindex(rows["about"].unique())[rows["way"].unique()]
+    return markdown(wide.reset_index(names="network"))
+
+
 def epoch(measured: Results) -> str:
     """A column for each part of an epoch of the default run, in percent."""
     parts = measured.table("bench_epoch")

@@ -15,7 +15,8 @@ from fdi.snn.objective import Objective
 def fdi(
     work: dict, x: Events, labels: np.ndarray, engine: CpuEngine | ReferenceEngine | None = None
 ) -> Step:
-    net, engine, objective = network(work), engine or CpuEngine(), Objective()
+    net = network(work).to(torch.get_default_device())
+    engine, objective = engine or CpuEngine(), Objective()
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
 
     def step() -> float:

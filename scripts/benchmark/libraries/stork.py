@@ -14,7 +14,10 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     from stork.models import RecurrentSpikingModel
 
     batch, steps, shape = work["batch"], work["steps"], work["shape"]
-    model = RecurrentSpikingModel(batch, steps, x.shape[0] if len(shape) == 1 else shape)
+    device = torch.get_default_device()
+    model = RecurrentSpikingModel(
+        batch, steps, x.shape[0] if len(shape) == 1 else shape, device=device
+    )
     source = model.add_group(nodes.InputGroup(shape if len(shape) > 1 else shape[0]))
     lif = dict(tau_mem=TAU_MEM, tau_syn=TAU_SYN)
     below = source
@@ -50,8 +53,8 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
         for connection, name in zip(model.connections, names):
             connection.op.weight.copy_(ours[name])
     dense, targets = (
-        torch.from_numpy(x.dense()).transpose(0, 1).contiguous(),
-        torch.from_numpy(labels),
+        torch.from_numpy(x.dense()).transpose(0, 1).contiguous().to(device),
+        torch.from_numpy(labels).to(device),
     )
 
     def step() -> float:

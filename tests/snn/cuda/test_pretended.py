@@ -36,7 +36,10 @@ MATRIX = [
 
 def options(init: str, homeostasis: str, optimizer: str) -> list[str]:
     prime = ["homeostasis.prime_epochs=1"] if homeostasis == "prime" else []
-    return [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
+    given = [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
+    if optimizer == "smorms3":  # else the rounding of a small gradient becomes a whole step
+        given.append("optimizer.eps=1e-4")
+    return given
 
 
 def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
@@ -50,10 +53,9 @@ def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
         if isinstance(value, float) and key != "seconds":
             assert result[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
     assert result["rates"] == pytest.approx(expected["rates"], rel=1e-5)
-    # the first steps of smorms3 are those of a sign, which shows the rounding of a small gradient
     timed = [name for name in curves if name.startswith("seconds")]
     pd.testing.assert_frame_equal(
-        curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-3, atol=1e-5
+        curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-4, atol=1e-5
     )
     for name, weight in ours.items():
         np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-5, err_msg=name)

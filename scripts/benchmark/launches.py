@@ -1,0 +1,88 @@
+"""Counts, without a GPU, what a training step asks of one: kernels that are launched, and times
+that the CPU waits for them.
+
+Forward, loss, backward and Adam on one sample, on the pretended GPU of tests/snn/cuda/pretend.py;
+the numbers do not depend on the batch. A kernel of Triton, which its interpreter runs here, counts
+as one launch, as does an operator of torch, of which a few launch more on a real GPU.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.workloads import MORE, WORKLOADS, batch, network
+from fdi.inputs import Events
+from fdi.snn.engine.cuda import CudaEngine, fused
+from fdi.snn.engine.cuda.kept import keep
+from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+
+os.environ.setdefault("TRITON_INTERPRET", "1")
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "snn" / "cuda"))
+import pretend
+
+WAYS = ("reference", "plain torch", "kernels")
+
+
+def count() -> list[dict]:
+    """A row for each workload and way to compute it: plain autograd, engine=cuda without kernels,
+    engine=cuda.
+    """
+    rows = []
+    for name, work in {**WORKLOADS, **MORE}.items():
+        x, labels = batch(work | dict(batch=1))
+        for way in WAYS:
+            if way == "kernels" and find_spec("triton") is None:
+                print("kernels: triton is not installed (pip install 'fdi-snn[gpu]', on Linux)")
+                continue
+            with _kernels(way == "kernels"):
+                launches, waits = _step(network(work), x, labels, way)
+            rows.append(
+                dict(workload=name, about=work["about"], way=way, launches=launches, waits=waits)
+            )
+            print(f"{name:16}{way:14}{launches:8} launches {waits:3} waits", flush=True)
+    return rows
+
+
+def _step(net: Network, x: Events, labels: np.ndarray, way: str) -> tuple[int, int]:
+    """The second step: the first makes tables that stay."""
+    with pretend.Pretend():
+        net, engine = net.to(pretend.device()), CudaEngine()
+        inputs = keep(x, pretend.device())
+        if way == "reference":
+            engine, inputs = ReferenceEngine(), x
+        optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+        for _ in range(2):
+            pretend.COUNT.kernels = pretend.COUNT.waits = 0
+            engine.step(net, inputs, labels, Objective())
+            optimizer.step()
+            net.constrain()
+    return pretend.COUNT.kernels, pretend.COUNT.waits
+
+
+@contextmanager
+def _kernels(on: bool) -> Iterator[None]:
+    """With the kernels of Triton, in few large blocks for its interpreter, or without."""
+    refusal = fused.refusal
+    if on:
+        from fdi.snn.engine.cuda.kernels import launch
+
+        sizes = launch.BLOCK, launch.ROWS, launch.CHUNK
+        launch.BLOCK, launch.ROWS, launch.CHUNK = 2**12, 256, 256
+    else:
+        fused.refusal = lambda *_: "counted without"
+    try:
+        yield
+    finally:
+        fused.refusal = refusal
+        if on:
+            launch.BLOCK, launch.ROWS, launch.CHUNK = sizes
