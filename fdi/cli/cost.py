@@ -24,8 +24,19 @@ Kind = tuple[tuple[str, str], ...]
 
 
 def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 31 core-hours here. Seconds of an epoch times threads, median over
-    runs with the same data set, model and batch size; nothing if none of the cells has such runs.
+    """As in: 520 cells, about 31 core-hours here. Nothing if none of the cells has such runs."""
+    known, hours = measured(cells)
+    if not known:
+        return ""
+    whole = known == len(cells)
+    which = f"{known} cells" if whole else f"{known} of {len(cells)} cells"
+    rest = "" if whole else "; the others are of a kind not measured yet"
+    return f"{which}, about {hours:.2g} core-hours here{rest}"
+
+
+def measured(cells: Sequence[Cell]) -> tuple[int, float]:
+    """How many cells have runs of their kind (data set, model and batch size), and what those cells
+    take in core-hours: seconds of an epoch times threads, median over the runs.
     """
     known: dict[Kind, list[float]] = {}
     results = {Path(cell.values["paths"]["results"]) for cell in cells}
@@ -37,12 +48,7 @@ def estimate(cells: Sequence[Cell]) -> str:
         for cell in cells
         if (kind := _kind(_flat(cell.values))) in known
     ]
-    if not costs:
-        return ""
-    whole = len(costs) == len(cells)
-    which = f"{len(cells)} cells" if whole else f"{len(costs)} of {len(cells)} cells"
-    rest = "" if whole else "; the others are of a kind not measured yet"
-    return f"{which}, about {sum(costs) / 3600:.2g} core-hours here{rest}"
+    return len(costs), sum(costs) / 3600
 
 
 def _epochs(values: Mapping[str, Any]) -> int:

@@ -54,6 +54,20 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch):
         ]
 
 
+@pytest.mark.parametrize("experiment", ["dale", "recurrent_alpha"])
+def test_experiments_say_what_they_cost(monkeypatch, experiment):
+    monkeypatch.chdir(SCRIPTS.parent)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    from pages.costs import EXPERIMENTS, head
+
+    text = (EXPERIMENTS / f"{experiment}.yaml").read_text()
+    cost = re.compile(r"([0-9]+) cells, ([0-9.]+) core-hours")
+    now, then = cost.findall(head(experiment, text)), cost.findall(text)
+    assert [cells for cells, _ in now] == [cells for cells, _ in then]
+    for (_, hours), (_, said) in zip(now, then):
+        assert float(said) == pytest.approx(float(hours), rel=0.5)  # own runs count, too
+
+
 @pytest.mark.slow
 def test_rates_of_a_snntorch_network_are_those_of_the_example(monkeypatch):
     pytest.importorskip("snntorch")

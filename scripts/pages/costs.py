@@ -1,0 +1,34 @@
+"""What the budgets of the experiments cost, in the heads of conf/experiment/*.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+
+from fdi.cli.cells import Cell, compose_cells
+from fdi.cli.cost import measured
+
+EXPERIMENTS = Path("conf/experiment")
+LINE = re.compile(r"^# (laptop|paper): \d+ cells, ([^;\n]*)", re.MULTILINE)
+
+
+def head(experiment: str, text: str) -> str:
+    """The text of a file with the number of cells, and their core-hours where runs of all their
+    kinds are in results/reference or results/runs; other costs stay as they are.
+    """
+    return LINE.sub(lambda found: _line(cells(experiment, found[1]), *found.groups()), text)
+
+
+def cells(experiment: str, budget: str) -> list[Cell]:
+    """Those of the experiment on one core of this machine."""
+    words = [f"experiment={experiment}", f"budget={budget}", "device=cpu", "threads=1"]
+    return compose_cells(get_args_parser().parse_args(["-m", *words]))
+
+
+def _line(found: list[Cell], budget: str, cost: str) -> str:
+    known, hours = measured(found)
+    if known == len(found):
+        cost = f"{hours:.2g} core-hours (measured)"
+    return f"# {budget}: {len(found)} cells, {cost}"
