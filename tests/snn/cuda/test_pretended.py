@@ -34,16 +34,18 @@ MATRIX = [
 ]
 
 
-def options(init: str, homeostasis: str, optimizer: str) -> list[str]:
+def options(model: str, init: str, kind: str, homeostasis: str, optimizer: str) -> list[str]:
     prime = ["homeostasis.prime_epochs=1"] if homeostasis == "prime" else []
     given = [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
     if optimizer == "smorms3":  # else the rounding of a small gradient becomes a whole step
         given.append("optimizer.eps=1e-4")
+    if model.startswith("dale") and kind == "constant":  # else such a small layer stays silent
+        given.append("init.nu=15")
     return given
 
 
 def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
-    given = options(init, homeostasis, optimizer)
+    given = options(model, init, kind, homeostasis, optimizer)
     found = []
     for where in ("cpu", "pretended"):
         result, directory = start(where, model, kind, *given)
