@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from fdi.cli.cells import Cell
-from fdi.layout import CONFIG, RECORD
+from fdi.layout import CONFIG, METRICS, RECORD
 from fdi.track.files import parse_yaml, read, read_json
 from fdi.track.state import whole_result
 
@@ -90,13 +91,19 @@ def _reference(results: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
 
 
 def _own(folders: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
-    """The same of own runs, in results/runs/<dataset>/<model>."""
+    """The same of own runs, in results/runs/<dataset>/<model>, by their epochs after the first,
+    which may compile kernels.
+    """
     for folder in folders:
         for run in islice(folder.glob("*/seed=*"), SHOWN):
-            result, record = whole_result(run), read_json(run / RECORD)
-            if result and record and result.get("epochs"):
-                seconds = result["seconds"] * record.get("threads", 1)
-                yield _flat(parse_yaml(read(run / CONFIG))), seconds / result["epochs"]
+            record = read_json(run / RECORD)
+            if not whole_result(run) or not isinstance(record, dict):
+                continue
+            with suppress(OSError, ValueError, KeyError, TypeError):  # a file that is not whole
+                rows = list(csv.DictReader(read(run / METRICS).splitlines()))[1:]
+                settings = _flat(parse_yaml(read(run / CONFIG)))
+                if epochs := [float(r["seconds"]) + float(r["seconds_valid"]) for r in rows]:
+                    yield settings, median(epochs) * record.get("threads", 1)
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
