@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fdi.snn.engine.cpu.kernels.jit import kernel
 from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.scratch import zeros
 
@@ -54,7 +55,7 @@ def _torch_product() -> float:
 
 def _own_product() -> float:
     rows, inner, columns, times = BLOCK
-    threads = torch.get_num_threads()
+    threads, product = torch.get_num_threads(), kernel(add_product.py_func)
 
     def work(_: int) -> None:
         a, w, out = (
@@ -62,7 +63,7 @@ def _own_product() -> float:
             for n in (rows * inner, inner * columns, rows * columns)
         )
         for _ in range(times):
-            add_product(out, 0, columns, a, 0, inner, rows, w, 0, inner, columns)
+            product(out, 0, columns, a, 0, inner, rows, w, 0, inner, columns)
 
     with ThreadPoolExecutor(threads) as pool:
         return (

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fdi
 from fdi.snn.engine.cpu.kernels import jit
+from fdi.snn.engine.cpu.kernels.rows import copy
 
 STEP = """
 import numpy as np, torch
@@ -55,33 +57,34 @@ def test_an_edited_kernel_changes_the_gradients_though_the_cache_is_warm(tmp_pat
     assert len(list((cache / "fdi-kernels").iterdir())) == 2
 
 
-READOUT = """
+GATHER = """
 import numpy as np
-from fdi.snn.engine.cpu.dense.forward import readout_forward
-from fdi.snn.engine.cpu.neuron import lif, synapses
-from fdi.snn.neuron import LIF
-named = {**lif.constants(LIF, 2e-3)._asdict(), **synapses.constants(LIF, 2e-3)._asdict()}
-c = np.array([tuple(named.values())], [(name, np.float64) for name in named])[0]
-u, rows, table = np.zeros((6, 32)), np.zeros((2, 32)), np.ones((3, 32))
-readout_forward(u, rows, c, np.arange(6), np.zeros(5, dtype=np.int32), table)
-print(u[5, 0])
+from fdi.snn.engine.cpu.kernels.jit import kernel
+from fdi.snn.engine.cpu.kernels.rows import gather
+row, table, units = np.zeros(32), np.ones((3, 32)), np.zeros(5, dtype=np.int32)
+kernel(gather.py_func)(row, 0, 32, table, units, np.zeros(0), 0, 5)
+print(row[5])
 """
 
 
 def test_an_edited_part_of_a_kernel_changes_its_numbers(tmp_path):
-    """`gather` stands in another file than the kernel that it is a part of."""
+    """`load_many` stands in another file than the kernel that it is a part of."""
     package, cache = tmp_path / "fdi", tmp_path / "cache"
     shutil.copytree(
         Path(fdi.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
-    before = computed(READOUT, package, cache)
-    assert computed(READOUT, package, cache) == before > 0
-    rows = package / "snn" / "engine" / "cpu" / "kernels" / "rows.py"
-    line = "a0, a1 = a0 + load(table, (r, j)), a1 + load(table, (r, j + n))"
-    source = rows.read_text()
+    assert computed(GATHER, package, cache) == computed(GATHER, package, cache) == 5
+    simd = package / "snn" / "engine" / "cpu" / "kernels" / "simd.py"
+    line = "builder.fadd(a, b, flags=_FLAGS)"
+    source = simd.read_text()
     assert source.count(line) == 1
-    rows.write_text(source.replace(line, "a0 = a0 + load(table, (r, j)) + load(table, (r, j))"))
-    assert computed(READOUT, package, cache) == pytest.approx(2 * before)
+    simd.write_text(source.replace(line, "builder.fsub(a, b, flags=_FLAGS)"))
+    assert computed(GATHER, package, cache) == -5
+
+
+def test_a_part_of_a_kernel_refuses_to_be_called_from_python():
+    with pytest.raises(TypeError, match="interpreted as an integer"):
+        copy(np.zeros(8), 0, np.ones(8), 0, 8)
 
 
 def test_kernels_of_versions_that_nobody_used_for_a_day_are_deleted(tmp_path, monkeypatch):

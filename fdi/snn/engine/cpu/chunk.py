@@ -19,13 +19,12 @@ from fdi.snn.engine.cpu.conv.chunk import (
 from fdi.snn.engine.cpu.dense.chunk import (
     backward_readout,
     backward_window,
-    pull,
     run_forward,
     run_window,
 )
-from fdi.snn.engine.cpu.dense.forward import Arriving
 from fdi.snn.engine.cpu.dense.plan import Plan
-from fdi.snn.engine.cpu.kernels.jit import inlined, jit
+from fdi.snn.engine.cpu.dense.views import Arriving, pull
+from fdi.snn.engine.cpu.kernels.jit import inlined, kernel
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.loss import bounds, task
 from fdi.snn.engine.cpu.neuron import Neurons
@@ -52,7 +51,7 @@ class Results(NamedTuple):
     readout: np.ndarray
 
 
-@jit
+@kernel
 def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, d_tables, d_drive):
     """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
 
@@ -71,14 +70,14 @@ def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, d
         if maps is None:
             for s in range(n):
                 counts = results.counts[start + s]
-                run_forward(s, network.plan, network.neurons, network.tables, given, counts, work)
+                run_forward(network, s, given, counts, work)
                 _score(start + s, s, network.plan, labels, loss, results, work)
             if d_tables.size > 0:
                 _backward(n, network, given, back, loss.mode, work, d_tables)
         else:
             counts, pooled = results.counts[start], _pooled(maps, given, work)
             maps_forward(maps, network.neurons, network.tables, given, counts, work)
-            run_forward(0, network.plan, network.neurons, network.tables, pooled, counts, work)
+            run_forward(network, 0, pooled, counts, work)
             _score(start, 0, network.plan, labels, loss, results, work)
             if d_tables.size > 0:
                 _backward_maps(network, maps, given, back, loss.mode, work, d_tables)
@@ -122,28 +121,27 @@ def _backward(n, network, given, back, mode, work, d_tables):
     """Adds the gradients of n samples, window after window in reverse; potentials of all but the
     last are computed again.
     """
-    plan, neurons, w = network.plan, network.neurons, work.at[0]
-    backward_readout(n, plan, neurons, mode, back, d_tables, work)
-    last = -(-w.steps // w.span) - 1
+    backward_readout(network, n, mode, back, d_tables, work)
+    last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         for s in range(n if k < last else 0):
-            run_window(k, s, False, plan, neurons, network.tables, given, work)
-        backward_window(n, k, plan, neurons, network.natural, mode, back, d_tables, work)
+            run_window(network, s, k, given, work)
+        backward_window(network, n, k, mode, back, d_tables, work)
 
 
 @inlined
 def _backward_maps(network, maps, given, back, mode, work, d_tables):
     """The same for one sample of a network with maps."""
-    plan, neurons, w = network.plan, network.neurons, work.at[0]
+    plan, neurons = network.plan, network.neurons
     pooled = _pooled(maps, given, work)
-    backward_readout(1, plan, neurons, mode, pooled, d_tables, work)
+    backward_readout(network, 1, mode, pooled, d_tables, work)
     start_backward(maps, work)
-    last = -(-w.steps // w.span) - 1
+    last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         if k < last:
             maps_window(k, False, maps, neurons, network.tables, given, work)
-            run_window(k, 0, False, plan, neurons, network.tables, pooled, work)
-        backward_window(1, k, plan, neurons, network.natural, mode, pooled, d_tables, work)
+            run_window(network, 0, k, pooled, work)
+        backward_window(network, 1, k, mode, pooled, d_tables, work)
         clear_above(k, maps, work)
         from_rows(k, maps, plan, neurons, network.natural, mode, work)
         maps_backward(k, maps, neurons, network.natural, d_tables, back, work)

@@ -14,7 +14,7 @@ from fdi.inputs import Input
 from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import check_input, check_labels
 from fdi.snn.engine.cpu.chunk import Results, run_chunk
-from fdi.snn.engine.cpu.dense.forward import Arriving
+from fdi.snn.engine.cpu.dense.views import Arriving
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
 from fdi.snn.engine.cpu.program import Program

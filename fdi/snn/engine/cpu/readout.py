@@ -29,13 +29,14 @@ class Pull(NamedTuple):
 
 
 @jit
-def readout_backward(pull, s, rows, c, indptr, units, d_table):
-    """Adds the gradient of the readout's weight rows for sample s. `rows` [2, width] is scratch."""
-    u = pull.u
-    last, width, none = u.shape[1] - 1, u.shape[2], u[0, 0, :0]
+def readout_backward(pull, s, c, arriving, d_table, work):
+    """Adds the gradient of the readout's weight rows for sample s."""
+    u, rows, gu_at = pull.u, work.numbers, work.at[0].rows
+    last, width, none = u.shape[1] - 1, u.shape[2], arriving.counts[:0]
+    gi_at, indptr = gu_at + width, arriving.indptr
     beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
     zero = fill(c.beta_m - c.beta_m)
-    rows[:2, :width] = 0
+    rows[gu_at : gu_at + 2 * width] = 0
     for t in range(last, 2, -1):
         for j in range(0, width, BYTES // u.itemsize):
             x = load(pull.slope, (s, j))
@@ -43,10 +44,11 @@ def readout_backward(pull, s, rows, c, indptr, units, d_table):
                 x = select(load(u, (s, t, j)) == load(pull.peak, (s, j)), x, zero)
             elif pull.mode == LAST and t < last:
                 x = zero
-            gu = beta_m * load(rows, (0, j)) + x
-            store(rows, (0, j), gu)
-            store(rows, (1, j), beta_s * load(rows, (1, j)) + gain * gu)
-        scatter(d_table, units, none, indptr[t - 3], indptr[t - 2], rows, (1,), width)
+            gu = beta_m * load(rows, (gu_at + j,)) + x
+            store(rows, (gu_at + j,), gu)
+            store(rows, (gi_at + j,), beta_s * load(rows, (gi_at + j,)) + gain * gu)
+        start, stop = indptr[s, t - 3], indptr[s, t - 2]
+        scatter(d_table, arriving.units, none, start, stop, rows, gi_at, width)
 
 
 @jit

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fdi.snn.engine.cpu.conv.backward import conv_backward
 from fdi.snn.engine.cpu.conv.events import Lists
 from fdi.snn.engine.cpu.conv.forward import conv_forward, count_spikes
-from fdi.snn.engine.cpu.dense.chunk import pull
-from fdi.snn.engine.cpu.dense.forward import Arriving
+from fdi.snn.engine.cpu.dense.views import Arriving, pull
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product

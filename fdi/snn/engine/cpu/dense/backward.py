@@ -7,11 +7,12 @@ gW = sum_t gI[t + 2] S_source[t]^T
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.dense.forward import split
+from fdi.snn.engine.cpu.dense.views import arriving, start, weights, window
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
-from fdi.snn.engine.cpu.kernels.rows import add, scatter
-from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, load
+from fdi.snn.engine.cpu.kernels.rows import scatter
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, load, store
 from fdi.snn.engine.cpu.neuron.equations import backward
 
 
@@ -29,42 +30,44 @@ def _through_own(layer, g, now, pace, second, block, natural):
 
 
 @jit
-def hidden_backward(neurons, plan, layer, samples, t0, t1, arriving, natural, d_table, d_own, work):
-    """The steps t1 - 1 .. t0, a window of time, and the first `samples` samples of a layer in step
-    with each other.
+def hidden_backward(network, layer, samples, k, given, d_tables, work):
+    """Window k of the first `samples` samples of a layer, in step with each other.
 
     Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
     gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
-    at t0. Adds to the gradients of the weights and of `arriving.drive`.
+    at t0. Adds to the gradients of the weights and of `given.drive`.
     """
-    p, w, u = plan.layers[layer], work.at[0], work.numbers
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    (t0, t1), first = window(k, w), start(plan, layer, 0, w.block)
     width, pace, far = p.width, (w.span + 4) * p.width, w.block * plan.total
-    start, second = w.block * p.state_at, far * (w.span + 4)
-    g = part(u, w.adjoints, (plan.channels, second))
-    neuron, ones = constants(neurons.kind, neurons.constants, layer), arriving.counts[:0]
+    second, ones = far * (w.span + 4), given.counts[:0]
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
     begin = w.spike_indptr + layer * w.block * (w.steps + 1)
     spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
-    spikes, indptr, drive = part(work.lists, w.spikes, (1,)), arriving.indptr, arriving.drive
+    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
+    table, gu, u_at = weights(d_tables, p), w.gu + first, w.potentials + first * (w.span + 1)
     for t in range(t1 - 1, t0 - 1, -1):
-        row = start * (w.span + 4) + (t - t0 + 2) * width
+        row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
         if p.recurrent_from < p.units and t + 2 < w.steps:
-            _through_own(p, u, w.adjoints + row, pace, second, w.block, natural)
+            _through_own(p, u, row, pace, second, w.block, network.natural)
         for s in range(samples):
-            now = row + s * pace
-            here = w.potentials + (start + s * width) * (w.span + 1) + (t - t0) * width
+            now, place = row + s * pace, gu + s * width
+            here = u_at + (s * (w.span + 1) + t - t0) * width
             for j in range(0, width, BYTES // u.itemsize):
-                v = load(u, (here + j,)) - neuron.reset.theta
-                at, place = w.adjoints + now + j, w.gu + start + s * width + j
-                backward(neuron, v, load(u, (at,)), u, place, far, u, at, at + width, second)
+                v, at = load(u, (here + j,)) - neuron.reset.theta, now + j
+                backward(neuron, v, load(u, (at,)), u, place + j, far, u, at, at + width, second)
             if t < 2:
                 continue
-            first, last = indptr[s, t - 2], indptr[s, t - 1]
-            scatter(d_table, arriving.units, arriving.counts, first, last, g, (0, now), width)
-            if drive.shape[1] > 0:
-                add(drive, (s, min(t - 2, drive.shape[1] - 1)), g, (0, now), width)
+            e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
+            scatter(table.below, below.units, below.counts, e, last, u, now, width)
+            if below.drive.shape[1] > 0:
+                step = min(t - 2, below.drive.shape[1] - 1)
+                for j in range(0, width, BYTES // u.itemsize):
+                    to = (s, step, j)
+                    store(below.drive, to, load(below.drive, to) + load(u, (now + j,)))
             if p.recurrent_from < p.units:
                 last = spike_indptr[s, t - 1]
-                first, border = split(p, spikes, spike_indptr[s, t - 2], last)
-                scatter(d_own, spikes, ones, first, border, g, (0, now), width)
+                e, border = split(p, spikes, spike_indptr[s, t - 2], last)
+                scatter(table.own, spikes, ones, e, border, u, now, width)
                 if border < last:
-                    scatter(d_own, spikes, ones, border, last, g, (1, now), width)
+                    scatter(table.own, spikes, ones, border, last, u, now + second, width)

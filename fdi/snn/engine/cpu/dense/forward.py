@@ -1,5 +1,4 @@
-"""One sample of one dense layer over a window of time, forward. Only potentials and lists of spikes
-are kept.
+"""One sample of one dense layer, forward. Only potentials and lists of spikes are kept.
 
 A layer is populations side by side that share their constants. With one synaptic channel the units
 0 .. exc - 1 are all units; with two, the recurrent projections of the units from `exc` on arrive on
@@ -8,95 +7,90 @@ the second channel.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
+from fdi.snn.engine.cpu.dense.views import arriving, start, weights, window
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
-from fdi.snn.engine.cpu.kernels.rows import add, append, gather
+from fdi.snn.engine.cpu.kernels.rows import append, gather
 from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, fill, load, store
 from fdi.snn.engine.cpu.neuron.equations import forward
 
 
-class Arriving(NamedTuple):
-    """What arrives from below: events of sample s and step t are indptr[s, t] .. indptr[s, t + 1] -
-    1 of (units, counts), `drive` [S, 0, 1 or T, width] is a dense current of every step, or in a
-    backward pass its gradient.
-    """
-
-    indptr: np.ndarray
-    units: np.ndarray
-    counts: np.ndarray
-    drive: np.ndarray
-
-
 @inlined
-def split(layer, spikes, start, stop):
-    """(first of the spikes start .. stop - 1 that recurrent projections deliver, first of those
+def split(layer, spikes, first, stop):
+    """(first of the spikes first .. stop - 1 that recurrent projections deliver, first of those
     that arrive on channel 1).
     """
-    while start < stop and spikes[start] < layer.recurrent_from:
-        start += 1
-    border = start
+    while first < stop and spikes[first] < layer.recurrent_from:
+        first += 1
+    border = first
     while border < stop and spikes[border] < layer.exc:
         border += 1
-    return start, border
+    return first, border
 
 
 @jit
-def hidden_forward(neurons, plan, layer, s, t0, t1, u_at, rows, arriving, table, own, work):
-    """The steps t0 .. t1 - 1 of sample s: potentials from `u_at` on in the scratch memory (row t -
-    t0: U[t], row 0 is given), and the lists of spikes.
-
-    `rows`: currents and state at t0, become those at t1. `table` and `own` [:, width]: weight rows
-    of what arrives and of the layer itself.
+def hidden_forward(network, layer, s, k, given, work):
+    """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
+    is given. The `rows` of currents and state at its beginning become those at its end.
     """
-    p, w, u = plan.layers[layer], work.at[0], work.numbers
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
     begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
     spike_indptr = part(work.starts, begin, (w.steps + 1,))
-    spikes, indptr, drive = part(work.lists, w.spikes, (1,)), arriving.indptr, arriving.drive
-    far, n, ones = rows.shape[1], spike_indptr[t0], arriving.counts[:0]
-    neuron = constants(neurons.kind, neurons.constants, layer)
+    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
+    table, rows, width, far = weights(network.tables, p), w.rows, p.width, plan.widest
+    (t0, t1), row = window(k, w), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
+    n, state, ones = spike_indptr[t0], rows + plan.channels * far, given.counts[:0]
     for t in range(t0, t1):
-        row, state = u_at + (t - t0) * p.width, w.rows + plan.channels * far
-        for j in range(0, p.width, BYTES // u.itemsize):
+        for j in range(0, width, BYTES // u.itemsize):
             fired = forward(
-                neuron, u, row + j, row + p.width + j, u, w.rows + j, far, u, state + j, far
+                neuron, u, row + j, row + width + j, u, rows + j, far, u, state + j, far
             )
             n = append(spikes, n, fired, j)
         spike_indptr[t + 1] = n
+        row += width
         if t == 0:
             continue
-        start, stop = indptr[s, t - 1], indptr[s, t]
-        gather(rows, (0,), p.width, table, arriving.units, arriving.counts, start, stop)
-        if drive.shape[1] > 0:
-            add(rows, (0,), drive, (s, min(t - 1, drive.shape[1] - 1)), p.width)
+        first, last = below.indptr[s, t - 1], below.indptr[s, t]
+        gather(u, rows, width, table.below, below.units, below.counts, first, last)
+        if below.drive.shape[1] > 0:
+            step = min(t - 1, below.drive.shape[1] - 1)
+            for j in range(0, width, BYTES // u.itemsize):
+                arrived = load(below.drive, (s, step, j))
+                store(u, (rows + j,), load(u, (rows + j,)) + arrived)
         if p.recurrent_from < p.units:
-            stop = spike_indptr[t]
-            start, border = split(p, spikes, spike_indptr[t - 1], stop)
-            gather(rows, (0,), p.width, own, spikes, ones, start, border)
-            if border < stop:
-                gather(rows, (1,), p.width, own, spikes, ones, border, stop)
+            last = spike_indptr[t]
+            first, border = split(p, spikes, spike_indptr[t - 1], last)
+            gather(u, rows, width, table.own, spikes, ones, first, border)
+            if border < last:
+                gather(u, rows + far, width, table.own, spikes, ones, border, last)
 
 
 @jit
-def readout_forward(u, rows, c, indptr, units, table):
-    """The leaky integrator: potentials u [T + 1, width], row t + 1 is the readout of step t; row 0
-    is given.
+def readout_forward(network, s, given, work):
+    """The leaky integrator: its potentials [T + 1, width] for sample s, row t + 1 is the readout of
+    step t.
 
     U' = beta_m U + gain I, I' = beta_s I.
     """
-    steps, width = u.shape[0] - 1, u.shape[1]
+    plan, c, w, u = network.plan, network.neurons.readout[0], work.at[0], work.numbers
+    top = plan.layers.size - 1
+    p, below = plan.layers[top], arriving(plan, top, given, work)
+    rows, width, ones = w.rows, p.width, given.counts[:0]
+    table = weights(network.tables, p).below
     beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
-    rows[0, :width] = 0
-    for t in range(steps):
+    row = w.readout + s * (w.steps + 1) * width
+    u[row : row + p.units] = c.u_init
+    u[rows : rows + width] = 0
+    for t in range(w.steps):
         for j in range(0, width, BYTES // u.itemsize):
-            i = load(rows, (0, j))
-            store(u, (t + 1, j), beta_m * load(u, (t, j)) + gain * i)
-            store(rows, (0, j), beta_s * i)
+            i = load(u, (rows + j,))
+            store(u, (row + width + j,), beta_m * load(u, (row + j,)) + gain * i)
+            store(u, (rows + j,), beta_s * i)
+        row += width
         if t > 0:
-            gather(rows, (0,), width, table, units, u[0, :0], indptr[t - 1], indptr[t])
+            first, last = below.indptr[s, t - 1], below.indptr[s, t]
+            gather(u, rows, width, table, below.units, ones, first, last)
 
 
 @jit

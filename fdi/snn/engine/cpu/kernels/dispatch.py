@@ -8,14 +8,17 @@ from collections.abc import Callable
 
 from numba.extending import overload
 
+from fdi.snn.engine.cpu.kernels.compiler import PartCompiler
 from fdi.snn.engine.cpu.kernels.jit import OPTIONS
+
+_INLINED = {**OPTIONS, "pipeline_class": PartCompiler, "forceinline": True}
 
 
 def by_type(stub: Callable) -> Callable[[type], Callable]:
     """A decorator with which functions register for a class; kernels call the `stub`."""
     functions: dict[type, Callable] = {}
 
-    @overload(stub, jit_options={**OPTIONS, "forceinline": True}, strict=False)
+    @overload(stub, jit_options=_INLINED, strict=False)
     def choose(first, *rest):
         return functions.get(getattr(first, "instance_class", None))
 

@@ -19,6 +19,8 @@ import llvmlite.binding
 import numba
 from numba.core import caching
 
+from fdi.snn.engine.cpu.kernels.compiler import PartCompiler
+
 ENGINE = Path(__file__).parents[1]
 UNUSED = 24 * 3600  # s, after which kernels of another version are deleted
 
@@ -117,14 +119,15 @@ OPTIONS = dict(nogil=True, error_model="numpy", _nrt=False)
 """Kernels are sequential, run without the GIL, and do not count references to arrays."""
 
 
-def jit(function):
-    """A kernel that is compiled and kept on its own."""
-    compiled = numba.njit(**OPTIONS)(function)
+def kernel(function):
+    """What Python calls: compiled and kept, with all its parts."""
+    compiled = numba.njit(**OPTIONS, no_cfunc_wrapper=True)(function)
     compiled._cache = _Cache(function)
     return compiled
 
 
-inlined = numba.njit(**OPTIONS, inline="always")
-"""A part of kernels: compiled in its caller only. What is called once and calls others is such a
-part, too, because Numba optimizes a kernel again in every kernel above it.
-"""
+jit = numba.njit(**OPTIONS, pipeline_class=PartCompiler)
+"""A part of kernels."""
+
+inlined = numba.njit(**OPTIONS, pipeline_class=PartCompiler, forceinline=True)
+"""A part of kernels that stands in the code of its callers."""

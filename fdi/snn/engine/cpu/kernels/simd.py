@@ -21,15 +21,11 @@ _FLAGS = ("contract",)
 
 
 class Vector(types.Type):
-    """As many numbers of `dtype` as fill 64 bytes."""
+    """As many numbers of `dtype` as fill 64 bytes, or `count` times as many."""
 
-    def __init__(self, dtype: types.Float) -> None:
-        self.dtype = dtype
-        super().__init__(name=f"Vector({dtype})")
-
-    @property
-    def lanes(self) -> int:
-        return BYTES * 8 // self.dtype.bitwidth
+    def __init__(self, dtype: types.Float, count: int = 1) -> None:
+        self.dtype, self.lanes = dtype, count * BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Vector({dtype}, {self.lanes})")
 
 
 class Mask(types.Type):
@@ -107,10 +103,8 @@ def _everywhere(context, builder, kind, number):
     )
 
 
-@intrinsic
-def load(typing_context, array, indices):
-    """The vector that starts at array[indices]; `indices` is a tuple."""
-    kind = Vector(array.dtype)
+def _load(array, indices, kind):
+    """What an intrinsic of `array` and the tuple `indices` returns that loads such a vector."""
 
     def codegen(context, builder, signature, args):
         places = cgutils.unpack_tuple(builder, args[1])
@@ -120,7 +114,23 @@ def load(typing_context, array, indices):
         value.align = array.dtype.bitwidth // 8
         return value
 
-    return kind(array, types.UniTuple(types.intp, len(indices))), codegen
+    return types.UniTuple(types.intp, len(indices)), codegen
+
+
+@intrinsic
+def load(typing_context, array, indices):
+    """The vector that starts at array[indices]; `indices` is a tuple."""
+    kind = Vector(array.dtype)
+    places, codegen = _load(array, indices, kind)
+    return kind(array, places), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load_many(typing_context, array, indices, count):
+    """A literal number of vectors from array[indices] on, as one."""
+    kind = Vector(array.dtype, count.literal_value)
+    places, codegen = _load(array, indices, kind)
+    return kind(array, places, count), codegen
 
 
 @intrinsic
@@ -145,6 +155,17 @@ def fill(typing_context, number):
         return _everywhere(context, builder, kind, args[0])
 
     return kind(number), codegen
+
+
+@intrinsic(prefer_literal=True)
+def fill_many(typing_context, number, count):
+    """The same for a literal number of vectors, as one."""
+    kind = Vector(number, count.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return _everywhere(context, builder, kind, args[0])
+
+    return kind(number, count), codegen
 
 
 @intrinsic

@@ -1,0 +1,76 @@
+"""Where kernels find what they need of a dense layer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.snn.engine.cpu.kernels.jit import inlined
+from fdi.snn.engine.cpu.kernels.parts import part
+from fdi.snn.engine.cpu.readout import Pull
+
+
+class Arriving(NamedTuple):
+    """What arrives from below: events of sample s and step t are indptr[s, t] .. indptr[s, t + 1] -
+    1 of (units, counts), `drive` [S, 0, 1 or T, width] is a dense current of every step, or in a
+    backward pass its gradient.
+    """
+
+    indptr: np.ndarray
+    units: np.ndarray
+    counts: np.ndarray
+    drive: np.ndarray
+
+
+class Weights(NamedTuple):
+    """Rows [:, width] of what arrives from `below` and of the layer's `own` spikes."""
+
+    below: np.ndarray
+    own: np.ndarray
+
+
+@inlined
+def window(k, w):
+    """The first step of window k, and the one behind its last."""
+    return k * w.span, min((k + 1) * w.span, w.steps)
+
+
+@inlined
+def start(plan, layer, s, block):
+    """Numbers of one time step before those of sample s of a layer."""
+    return plan.layers[layer].state_at * block + s * plan.layers[layer].width
+
+
+@inlined
+def weights(flat, layer):
+    return Weights(
+        part(flat, layer.table_at, (layer.rows, layer.width)),
+        part(flat, layer.own_at, (layer.units, layer.width)),
+    )
+
+
+@inlined
+def arriving(plan, layer, given, work):
+    """What arrives at a layer; `given` arrives at the first."""
+    p, w = plan.layers[layer], work.at[0]
+    indptr, units, counts, drive = given.indptr, given.units, given.counts, given.drive
+    if layer > 0:
+        at, store = w.indptr + layer * w.block * (w.steps + 1), w.arrived
+        if p.direct >= 0:
+            at, store = w.spike_indptr + p.direct * w.block * (w.steps + 1), w.spikes
+        indptr = part(work.starts, at, (w.block, w.steps + 1))
+        units, counts, drive = part(work.lists, store, (1,)), counts[:0], drive[:, :0]
+    return Arriving(indptr, units, counts, drive)
+
+
+@inlined
+def pull(plan, mode, work):
+    """What the loss says of the readout."""
+    w, width = work.at[0], plan.layers[plan.layers.size - 1].width
+    return Pull(
+        mode,
+        part(work.numbers, w.readout, (w.block, w.steps + 1, width)),
+        part(work.numbers, w.peak, (w.block, width)),
+        part(work.numbers, w.slope, (w.block, width)),
+    )
