@@ -30,22 +30,19 @@ def _through_own(layer, g, now, pace, second, block, natural):
 
 
 @jit
-def hidden_backward(network, layer, samples, k, given, d_tables, work):
+def hidden_backward(network, layer, samples, k, given, work):
     """Window k of the first `samples` samples of a layer, in step with each other.
 
     Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
     gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
-    at t0. Adds to the gradients of the weights and of `given.drive`.
+    at t0. Adds to the gradient `given.drive`.
     """
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
-    (t0, t1), first = window(k, w), start(plan, layer, 0, w.block)
+    (t0, t1), first = window(k, work), start(plan, layer, 0, w.block)
     width, pace, far = p.width, (w.span + 4) * p.width, w.block * plan.total
-    second, ones = far * (w.span + 4), given.counts[:0]
+    second, drive = far * (w.span + 4), arriving(plan, layer, given, work).drive
     neuron = constants(network.neurons.kind, network.neurons.constants, layer)
-    begin = w.spike_indptr + layer * w.block * (w.steps + 1)
-    spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
-    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
-    table, gu, u_at = weights(d_tables, p), w.gu + first, w.potentials + first * (w.span + 1)
+    gu, u_at = w.gu + first, w.potentials + first * (w.span + 1)
     for t in range(t1 - 1, t0 - 1, -1):
         row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
         if p.recurrent_from < p.units and t + 2 < w.steps:
@@ -56,15 +53,28 @@ def hidden_backward(network, layer, samples, k, given, d_tables, work):
             for j in range(0, width, BYTES // u.itemsize):
                 v, at = load(u, (here + j,)) - neuron.reset.theta, now + j
                 backward(neuron, v, load(u, (at,)), u, place + j, far, u, at, at + width, second)
-            if t < 2:
-                continue
-            e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
-            scatter(table.below, below.units, below.counts, e, last, u, now, width)
-            if below.drive.shape[1] > 0:
-                step = min(t - 2, below.drive.shape[1] - 1)
+            if t >= 2 and drive.shape[1] > 0:
+                step = min(t - 2, drive.shape[1] - 1)
                 for j in range(0, width, BYTES // u.itemsize):
                     to = (s, step, j)
-                    store(below.drive, to, load(below.drive, to) + load(u, (now + j,)))
+                    store(drive, to, load(drive, to) + load(u, (now + j,)))
+
+
+@jit
+def hidden_gradients(network, layer, samples, k, given, d_tables, work):
+    """Adds what window k of a layer's adjoints says of the weights."""
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    (t0, t1), first, width = window(k, work), start(plan, layer, 0, w.block), p.width
+    second, ones = w.block * plan.total * (w.span + 4), given.counts[:0]
+    begin = w.spike_indptr + layer * w.block * (w.steps + 1)
+    spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
+    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
+    table, g = weights(d_tables, p), w.adjoints + first * (w.span + 4)
+    for t in range(t1 - 1, max(t0, 2) - 1, -1):
+        for s in range(samples):
+            now = g + (s * (w.span + 4) + t - t0 + 2) * width
+            e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
+            scatter(table.below, below.units, below.counts, e, last, u, now, width)
             if p.recurrent_from < p.units:
                 last = spike_indptr[s, t - 1]
                 e, border = split(p, spikes, spike_indptr[s, t - 2], last)

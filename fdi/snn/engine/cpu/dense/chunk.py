@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fdi.snn.engine.cpu.dense.backward import hidden_backward
+from fdi.snn.engine.cpu.dense.backward import hidden_backward, hidden_gradients
 from fdi.snn.engine.cpu.dense.forward import (
     collect,
     count_spikes,
@@ -21,7 +21,7 @@ from fdi.snn.engine.cpu.readout import readout_backward, readout_to_source
 def run_window(network, s, k, given, work):
     """Sample s of the block through the hidden layers in window k."""
     plan, w, numbers = network.plan, work.at[0], work.numbers
-    t0, t1 = window(k, w)
+    t0, t1 = window(k, work)
     currents, kept = plan.channels + plan.states, 1 + plan.channels + plan.states
     pace = kept * plan.total * w.block
     here, later = min(k, w.windows - 1) * pace, min(k + 1, w.windows - 1) * pace
@@ -75,7 +75,7 @@ def run_forward(network, s, given, count, work):
 def _from_bounds(n, k, plan, work):
     """Sets gS of the hidden layers in the window's rows to what the bounds say."""
     w, g = work.at[0], work.numbers
-    t0, t1 = window(k, w)
+    t0, t1 = window(k, work)
     second, hidden = plan.total * w.block * (w.span + 4), plan.hidden
     for layer in range(plan.layers.size - 1):
         width, first = plan.layers[layer].width, plan.layers[layer].count_at
@@ -96,7 +96,7 @@ def _from_bounds(n, k, plan, work):
 def _to_sources(n, layer, k, plan, natural, work):
     """Adds W^T gI of a hidden layer to gS of the layers that it hears."""
     w, p, g = work.at[0], plan.layers[layer], work.numbers
-    t0, t1 = window(k, w)
+    t0, t1 = window(k, work)
     first = max(t0, 2) - t0
     for q in range(p.first_source, p.last_source):
         source = plan.sources[q]
@@ -116,7 +116,7 @@ def backward_window(network, n, k, mode, given, d_tables, work):
     """The dense layers of n samples back through window k; potentials are those of the window."""
     plan, w, c = network.plan, work.at[0], network.neurons.readout[0]
     top = plan.layers.size - 1
-    t0, t1 = window(k, w)
+    t0, t1 = window(k, work)
     _from_bounds(n, k, plan, work)
     p, said = plan.layers[top], pull(plan, mode, work)
     for q in range(p.first_source, p.last_source):
@@ -130,7 +130,8 @@ def backward_window(network, n, k, mode, given, d_tables, work):
                 at = w.adjoints + first * (w.span + 4)
                 readout_to_source(said, s, t0, t1, c, weight, leak, work.numbers, at, width)
     for layer in range(top - 1, -1, -1):
-        hidden_backward(network, layer, n, k, given, d_tables, work)
+        hidden_backward(network, layer, n, k, given, work)
+        hidden_gradients(network, layer, n, k, given, d_tables, work)
         _to_sources(n, layer, k, plan, network.natural, work)
 
 

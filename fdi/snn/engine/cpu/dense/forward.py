@@ -39,7 +39,7 @@ def hidden_forward(network, layer, s, k, given, work):
     spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
     neuron = constants(network.neurons.kind, network.neurons.constants, layer)
     table, rows, width, far = weights(network.tables, p), w.rows, p.width, plan.widest
-    (t0, t1), row = window(k, w), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
+    (t0, t1), row = window(k, work), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
     n, state, ones = spike_indptr[t0], rows + plan.channels * far, given.counts[:0]
     for t in range(t0, t1):
         for j in range(0, width, BYTES // u.itemsize):

@@ -31,8 +31,9 @@ class Weights(NamedTuple):
 
 
 @inlined
-def window(k, w):
+def window(k, work):
     """The first step of window k, and the one behind its last."""
+    w = work.at[0]
     return k * w.span, min((k + 1) * w.span, w.steps)
 
 
