@@ -1,7 +1,7 @@
 """What the links of a layer do with the spikes of one time step: add weights to currents, or
 adjoints to gradients of weights.
 
-`given`: the events of one sample, as dense.forward.Arriving. `lists`: the codes of all layers'
+`given`: the events of one sample, as dense.views.Arriving. `lists`: the codes of all layers'
 spikes, before and after pooling. `rows` [channels] is scratch.
 """
 
