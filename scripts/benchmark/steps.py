@@ -27,8 +27,11 @@ from benchmark.floors import count, floors, told
 from benchmark.libraries import available
 from benchmark.workloads import WORKLOADS, batch, network
 
-NOT_BUILT = {"dale": ("snntorch", "norse", "spikingjelly", "sinabs")}
-"""Libraries without a neuron of two synaptic currents."""
+_OTHERS = ("snntorch", "norse", "spikingjelly", "sinabs")
+NOT_BUILT = {name: _OTHERS for name in ("dale", "shd conv", "shd deep", "dvs")}
+"""Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
+trials of deep networks, too slow or large to wait for.
+"""
 
 
 def compare(workload: str, rounds: int) -> list[dict]:

@@ -36,6 +36,40 @@ WORKLOADS = {
         batch=32,
         shape=(3, 32, 32),
         sizes=(32, 64, 128),
+        kernel=(3, 3, 3),
+        padding=1,
+        pool=(2, 2, 2),
+    ),
+    "shd conv": dict(
+        about="conv 700, 16r-32r-64r filters of 21-7-7, T = 350",
+        steps=350,
+        batch=32,
+        shape=(1, 700),
+        sizes=(16, 32, 64),
+        kernel=(21, 7, 7),
+        stride=(10, 3, 3),
+        recurrent_kernel=5,
+    ),
+    "shd deep": dict(
+        about="conv 700, 16r-32r-5x64r filters of 7, then 5, T = 350",
+        steps=350,
+        batch=32,
+        shape=(1, 700),
+        sizes=(16, 32, 64, 64, 64, 64, 64),
+        kernel=(7, 5, 5, 5, 5, 5, 5),
+        stride=(3, 2, 2, 2, 2, 2, 2),
+        padding=2,
+        recurrent_kernel=5,
+    ),
+    "dvs": dict(
+        about="conv 2x32x32, 2x16-2x32-2x64-2x128 filters 3x3, T = 500, batch 8",
+        steps=500,
+        batch=8,
+        shape=(2, 32, 32),
+        sizes=(16, 16, 32, 32, 64, 64, 128, 128),
+        kernel=(3,) * 8,
+        padding=2,
+        pool=(1, 2) * 4,
     ),
     "dale": dict(
         about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True
@@ -56,6 +90,9 @@ MORE = {
         batch=32,
         shape=(2, 16, 16),
         sizes=(16,),
+        kernel=(3,),
+        padding=1,
+        pool=(2,),
         recurrent_kernel=3,
     ),
 }
@@ -93,11 +130,10 @@ def _drawn(work: dict) -> Network:
         dt=DT,
         readout_u_init=U_INIT,
     )
-    if len(work["shape"]) == 3:
-        within = work.get("recurrent_kernel", 0)
-        net = models.conv(
-            filters=work["sizes"], kernel=3, padding=1, pool=2, recurrent_kernel=within, **given
-        )
+    if "kernel" in work:
+        shapes = ("kernel", "stride", "padding", "pool", "recurrent_kernel")
+        given |= {name: work[name] for name in shapes if name in work}
+        net = models.conv(filters=work["sizes"], **given)
     elif work.get("dale"):
         net = models.dale(excitatory=work["sizes"], inhibitory=32, **given)
     else:

@@ -22,13 +22,17 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     lif = dict(tau_mem=TAU_MEM, tau_syn=TAU_SYN)
     below = source
     for i, n in enumerate(work["sizes"]):
-        if len(shape) == 3:
-            layer = layers.ConvLayer(
-                f"h{i}", model, below, kernel_size=3, stride=1, padding=1, nb_filters=n,
-                recurrent=False,
-                connection_class=connections.Conv2dConnection, neuron_kwargs=lif,
-            )  # fmt: skip
-            below = model.add_group(nodes.MaxPool2d(layer.output_group, kernel_size=2))
+        if "kernel" in work:
+            edge, pool = work.get("recurrent_kernel", 0), work.get("pool", [1] * (i + 1))[i]
+            kind = connections.ConvConnection if len(shape) == 2 else connections.Conv2dConnection
+            below = layers.ConvLayer(
+                f"h{i}", model, below, kernel_size=work["kernel"][i],
+                stride=work.get("stride", [1] * (i + 1))[i], padding=work.get("padding", 0),
+                nb_filters=n, recurrent=edge > 0, connection_class=kind, neuron_kwargs=lif,
+                recurrent_connection_kwargs=dict(kernel_size=edge, padding=edge // 2),
+            ).output_group  # fmt: skip
+            if pool > 1:
+                below = model.add_group(nodes.MaxPool2d(below, kernel_size=pool))
         elif work.get("dale"):
             constants = dict(tau_mem=TAU_MEM, tau_exc=TAU_SYN, tau_inh=20e-3)
             below = layers.DalianLayer(
@@ -41,7 +45,7 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     readout = model.add_group(
         nodes.ReadoutGroup(CLASSES, tau_mem=steps * DT, tau_syn=TAU_SYN, initial_state=U_INIT)
     )
-    model.add_connection(connections.Connection(below, readout, flatten_input=len(shape) == 3))
+    model.add_connection(connections.Connection(below, readout, flatten_input=len(shape) > 1))
     model.configure(source, readout, loss_stack=loss_stacks.MaxOverTimeCrossEntropy(), time_step=DT)
     with torch.no_grad():
         ours = {p.name: p.weight for p in network(work).projections}

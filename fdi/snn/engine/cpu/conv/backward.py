@@ -17,9 +17,9 @@ from fdi.snn.engine.cpu.neuron.equations import backward
 
 @inlined
 def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
-    """gS from the pooled gradient at `above` and what `pulls` at the layer itself; `gu` [size]
-    becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of gI[t + 1] at
-    `later`. All are places in u.
+    """gS from the pooled gradient at `above` and what `pulls` at the layer itself (-1: nothing);
+    `gu` [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
+    gI[t + 1] at `later`. All are places in u.
     """
     high, wide = p.height // p.pool_y, p.width // p.pool_x
     for top in range(0, p.height, p.pool_y):
@@ -53,7 +53,8 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
                             seen, first = seen | spike, zero
                         else:
                             gs = pooled
-                        gs = gs + load(u, (pulls + i,))
+                        if pulls >= 0:
+                            gs = gs + load(u, (pulls + i,))
                         backward(neuron, v, gs, u, gu + i, far, u, now + k, later + k, p.guarded)
 
 
@@ -76,11 +77,12 @@ def _to_source(plan, layer, q, g, at, out_at, natural, work):
 
 
 @jit
-def conv_backward(neurons, layer, plan, t0, t1, natural, d_tables, given, lists, work):
+def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given, lists, work):
     """The steps t1 - 1 .. t0, a window of time. Adds to `d_tables`, to the gradient given.drive
     and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the pooled
     spikes from step t0 - 2 on.
 
+    `bounds`: where their gradient begins, or -1.
     Adjoints at t1 of the potential and the state, `map_gu`, and of the currents, [ring, channels,
     guarded], become those at t0.
     """
@@ -92,10 +94,13 @@ def conv_backward(neurons, layer, plan, t0, t1, natural, d_tables, given, lists,
     for t in range(t1 - 1, t0 - 1, -1):
         now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
         row = t - t0 + 2
-        pulls = w.map_pull
+        pulls = bounds
         if ring > 1 and t + 2 < w.steps:
             pulls = w.pulls
-            copy(g, w.map_pull, g, pulls, p.size)
+            if bounds >= 0:
+                copy(g, bounds, g, pulls, p.size)
+            else:
+                g[pulls : pulls + p.size] = 0
             for q in range(p.first_link, p.last_link):
                 if plan.links[q].own > 0:
                     at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded

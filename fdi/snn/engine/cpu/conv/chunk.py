@@ -132,17 +132,26 @@ def maps_backward(k, plan, neurons, natural, d_tables, given, work):
         drive = given.drive
         if layer > 0:
             drive = drive[:, :0]
-        _pull(plan.layers[layer], work)
+        bounds = _pull(plan.layers[layer], work)
         arriving = Arriving(given.indptr, given.units, given.counts, drive)
-        conv_backward(neurons, layer, plan, t0, t1, natural, d_tables, arriving, lists, work)
+        conv_backward(
+            neurons, layer, plan, t0, t1, bounds, natural, d_tables, arriving, lists, work
+        )
 
 
 @inlined
 def _pull(p, work):
-    """The gradient of the bounds, in the order of torch, in the order of a layer's map."""
+    """Puts the gradient of the bounds, in the order of torch, into that of a layer's map; returns
+    where it begins, or -1 if it is zero.
+    """
     w, numbers, positions = work.at[0], work.numbers, p.height * p.width
+    first, pulled = w.pull + p.spikes_at, False
+    for i in range(first, first + p.channels * positions):
+        pulled |= numbers[i] != 0
+    if not pulled:
+        return -1
     for j in range(p.padded):
-        first = w.pull + p.spikes_at + j * positions
         for place in range(positions):
             to = w.map_pull + place * p.padded + j
-            numbers[to] = numbers[first + place] if j < p.channels else 0
+            numbers[to] = numbers[first + j * positions + place] if j < p.channels else 0
+    return w.map_pull
