@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmark import epoch
 from benchmark.steps import alone, compare
-from benchmark.workloads import WORKLOADS
+from benchmark.workloads import PAPER, WORKLOADS
 
 from fdi.analysis.results import own
 from fdi.figures import speed
@@ -26,7 +26,7 @@ EPOCH, LAUNCHES = "epoch", "launches"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    choices = [*WORKLOADS, EPOCH, LAUNCHES]
+    choices = [*WORKLOADS, *PAPER, EPOCH, LAUNCHES]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("results/bench.csv"))
@@ -38,7 +38,7 @@ def main() -> None:
     rows = [
         row
         for workload in options.workloads
-        if workload in WORKLOADS
+        if workload in {**WORKLOADS, **PAPER}
         for row in compare(workload, options.rounds)
     ]
     if rows:

@@ -25,10 +25,9 @@ import torch
 from benchmark import machine
 from benchmark.floors import count, floors, told
 from benchmark.libraries import available
-from benchmark.workloads import WORKLOADS, batch, network
+from benchmark.workloads import PAPER, WORKLOADS, batch, network
 
-_OTHERS = ("snntorch", "norse", "spikingjelly", "sinabs")
-NOT_BUILT = {name: _OTHERS for name in ("dale", "shd conv", "shd deep", "dvs")}
+NOT_BUILT = {name: ("snntorch", "norse", "spikingjelly", "sinabs") for name in ("dale", *PAPER)}
 """Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
 trials of deep networks, too slow or large to wait for.
 """
@@ -36,7 +35,7 @@ trials of deep networks, too slow or large to wait for.
 
 def compare(workload: str, rounds: int) -> list[dict]:
     """One row for each library."""
-    work = WORKLOADS[workload]
+    work = {**WORKLOADS, **PAPER}[workload]
     x, labels = batch(work)
     builders = {
         name: build
@@ -96,7 +95,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
 
 def alone(library: str, workload: str) -> dict:
     """First step, second step and peak memory, measured in this process."""
-    work = WORKLOADS[workload]
+    work = {**WORKLOADS, **PAPER}[workload]
     step = available()[library](work, *batch(work))
     before, times = _forget_peak(), []
     for _ in range(3):

@@ -40,6 +40,33 @@ WORKLOADS = {
         padding=1,
         pool=(2, 2, 2),
     ),
+    "dale": dict(
+        about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True
+    ),
+    "long": dict(
+        about="dense 700-128-20, T = 350, batch 400",
+        steps=350,
+        batch=400,
+        shape=(700,),
+        sizes=(128,),
+    ),
+}
+MORE = {
+    "deep, long": dict(WORKLOADS["deep"], about="deep 700-3x128-20, T = 350", steps=350),
+    "conv recurrent": dict(
+        about="conv 2x16x16, 16 filters 3x3, recurrent 3x3, max pooling 2",
+        steps=50,
+        batch=32,
+        shape=(2, 16, 16),
+        sizes=(16,),
+        kernel=(3,),
+        padding=1,
+        pool=(2,),
+        recurrent_kernel=3,
+    ),
+}
+"""Looked at for a GPU only; the other libraries do not compute them."""
+PAPER = {
     "shd conv": dict(
         about="conv 700, 16r-32r-64r filters of 21-7-7, T = 350",
         steps=350,
@@ -71,32 +98,8 @@ WORKLOADS = {
         padding=2,
         pool=(1, 2) * 4,
     ),
-    "dale": dict(
-        about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True
-    ),
-    "long": dict(
-        about="dense 700-128-20, T = 350, batch 400",
-        steps=350,
-        batch=400,
-        shape=(700,),
-        sizes=(128,),
-    ),
 }
-MORE = {
-    "deep, long": dict(WORKLOADS["deep"], about="deep 700-3x128-20, T = 350", steps=350),
-    "conv recurrent": dict(
-        about="conv 2x16x16, 16 filters 3x3, recurrent 3x3, max pooling 2",
-        steps=50,
-        batch=32,
-        shape=(2, 16, 16),
-        sizes=(16,),
-        kernel=(3,),
-        padding=1,
-        pool=(2,),
-        recurrent_kernel=3,
-    ),
-}
-"""Looked at for a GPU only; the other libraries do not compute them."""
+"""Convolutions of the size of the paper's; of the other libraries only stork computes them."""
 Step = Callable[[], float]
 
 
