@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -29,6 +30,9 @@ ENGINES = {
     "cpu in windows of time": lambda chunk: CpuEngine(threads=2, chunk=chunk, windows=3),
     "cuda": lambda chunk: CudaEngine(),
 }
+WITHOUT_INTERPRETER = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name == "cuda")) for name in ENGINES
+]
 OBJECTIVES = [
     Objective(),
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
@@ -156,8 +160,15 @@ def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
 
 
 @pytest.fixture(params=ENGINES)
-def make(request) -> Callable[[int], CpuEngine | CudaEngine]:
-    """An engine for a chunk size, where it has chunks."""
+def make(request, monkeypatch) -> Callable[[int], CpuEngine | CudaEngine]:
+    """An engine for a chunk size, where it has chunks; the kernels of Triton in few large blocks,
+    since their interpreter takes as long for small ones.
+    """
+    if request.param == "cuda" and find_spec("triton"):
+        from fdi.snn.engine.cuda.kernels import launch
+
+        for name in ("BLOCK", "ROWS", "CHUNK"):
+            monkeypatch.setattr(launch, name, 256)
     return ENGINES[request.param]
 
 
@@ -203,6 +214,7 @@ def test_simulate_equals_the_reference_in_float64(make, case):
         np.testing.assert_array_equal(activity.counts[name].numpy(), counts.numpy())
 
 
+@pytest.mark.parametrize("make", WITHOUT_INTERPRETER, indirect=True)
 @PROPERTY
 @given(case=cases())
 def test_gradients_equal_the_reference_in_float32(make, case):
@@ -255,7 +267,9 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
             agreed += 1
             for actual, wanted in zip(ours, exact):
                 assert_close(actual, wanted, 1e-4)
-    assert agreed >= 2
+        if agreed == 2:
+            return
+    pytest.fail(f"only {agreed} networks could be compared")
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *MAPS])
