@@ -22,8 +22,9 @@ def check(monkeypatch, tmp_path):
 
     def tiny(works: dict) -> dict:
         small = dict(steps=8, batch=3, sizes=(7,) * 2)
+        maps = dict(shape=(2, 5, 5), kernel=(3, 3), pool=(2, 2))
         return {
-            name: work | small | dict(shape=(2, 5, 5) if len(work["shape"]) == 3 else (20,))
+            name: work | small | (maps if "kernel" in work else dict(shape=(20,)))
             for name, work in works.items()
         }
 
