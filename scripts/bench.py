@@ -35,14 +35,11 @@ def main() -> None:
     if options.alone:
         print(json.dumps(alone(*options.alone)))
         return
-    rows = [
-        row
-        for workload in options.workloads
-        if workload in {**WORKLOADS, **PAPER}
-        for row in compare(workload, options.rounds)
-    ]
-    if rows:
-        write(options.out, rows)
+    rows = []
+    for workload in options.workloads:
+        if workload in {**WORKLOADS, **PAPER}:
+            rows += compare(workload, options.rounds)
+            write(options.out, rows)  # what is measured stays if the rest is interrupted
     if EPOCH in options.workloads:
         epochs = [row for output in epoch.OUTPUTS for row in epoch.measure(output)]
         write(options.out.with_stem(f"{options.out.stem}_epoch"), epochs)
