@@ -68,11 +68,11 @@ def _pages(
     return pages
 
 
-def _deep_and_shallow(runs: pd.DataFrame) -> bool:
-    return (
-        sweeps.levels(runs, "model.depth") >= 2
-        and len(sweeps.crossed(sweeps.states(runs), "model.depth")) > 0
-    )
+def _deep_and_shallow(runs: pd.DataFrame) -> int:
+    """How many depths an initial state has, if it has two."""
+    depths = sweeps.levels(runs, "model.depth")
+    compared = depths >= 2 and len(sweeps.crossed(sweeps.states(runs), "model.depth")) > 0
+    return depths if compared else 0
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

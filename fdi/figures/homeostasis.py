@@ -58,9 +58,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     return pages
 
 
-def _several(runs: pd.DataFrame) -> bool:
-    """Is there an initial state with at least two kinds of homeostasis?"""
-    return len(sweeps.crossed(sweeps.states(runs.assign(mode=_modes(runs))), "mode")) > 0
+def _several(runs: pd.DataFrame) -> int:
+    """How many kinds of homeostasis an initial state has, if it has two."""
+    return sweeps.crossed(sweeps.states(runs.assign(mode=_modes(runs))), "mode")["mode"].nunique()
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

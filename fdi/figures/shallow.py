@@ -146,7 +146,7 @@ def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
     """Accuracy against xi = (theta - mu_u)/sigma_u, a line for each mu_u; empty without runs of
     fluct_mu.
     """
-    shifted = runs[runs["init"] == "fluct_mu"]
+    shifted, fluct = runs[runs["init"] == "fluct_mu"].copy(), fluct.copy()
     if shifted.empty:
         return pd.DataFrame()
     shifted = shifted.assign(x=shifted["init.xi"], mu_u=shifted["init.mu_u"])

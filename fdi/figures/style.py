@@ -64,7 +64,15 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
 }
 ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
-MARKERS = {"kaiming": "s", "xavier": "^", "pytorch": "v", "orthogonal": "P", "lsuv": "X"}
+MARKERS = {
+    "kaiming": "s",
+    "xavier": "^",
+    "pytorch": "v",
+    "orthogonal": "P",
+    "lsuv": "X",
+    "ikun": "p",
+    "spytorch": "*",
+}
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 OVER = "mean and 95 % interval over n seeds"

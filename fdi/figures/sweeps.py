@@ -13,24 +13,26 @@ from fdi.analysis.statistics import chance_share
 
 def sweeps(
     runs: pd.DataFrame,
-    enough: Callable[[pd.DataFrame], bool],
+    enough: Callable[[pd.DataFrame], int],
     varied: Sequence[str] = (),
     states: Sequence[str] = ("done",),
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """(data set, model) and its runs of these `states` that agree in the whole config but for seed,
     init and `varied`.
 
-    Of several such sets that are `enough` the one with most initializations, then most runs, then
-    the last (say, the deepest network).
+    `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
+    the one with most levels, then most initializations, then most runs, then the last (say, the
+    deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = runs[runs["state"].isin(states)]
     for key, group in chosen.groupby(["dataset", "model"]):
         columns = fixed(group, varied)
         sets = [found for _, found in group.groupby(columns, dropna=False)] if columns else [group]
-        sets = [found for found in sets if enough(found)]
-        if sets:
-            yield key, max(reversed(sets), key=lambda found: (found["init"].nunique(), len(found)))
+        ranked = [(enough(found), found["init"].nunique(), len(found)) for found in sets]
+        best = max(range(len(sets)), key=lambda i: (ranked[i], i))
+        if ranked[best][0]:
+            yield key, sets[best]
 
 
 def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
