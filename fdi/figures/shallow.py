@@ -159,7 +159,9 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     for number, (mu_u, line) in enumerate(rows.groupby("mu_u")):
         init = line["init"].iloc[0]
         style.points(axes, line, init, number=number)
-        axes.plot([], [], **style.look(init, number), label=f"$\\mu_U$ = {mu_u:g}")
+        dashes = style.LINES[number % len(style.LINES)]
+        label = f"$\\mu_U$ = {mu_u:g}"
+        axes.plot([], [], color=style.color(init), linestyle=dashes, label=label)
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
