@@ -20,14 +20,14 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     )
     source = model.add_group(nodes.InputGroup(shape if len(shape) > 1 else shape[0]))
     lif = dict(tau_mem=TAU_MEM, tau_syn=TAU_SYN)
-    below = source
+    below, ones = source, [1] * len(work["sizes"])
     for i, n in enumerate(work["sizes"]):
         if "kernel" in work:
-            edge, pool = work.get("recurrent_kernel", 0), work.get("pool", [1] * (i + 1))[i]
+            edge, pool = work.get("recurrent_kernel", 0), work.get("pool", ones)[i]
             kind = connections.ConvConnection if len(shape) == 2 else connections.Conv2dConnection
             below = layers.ConvLayer(
                 f"h{i}", model, below, kernel_size=work["kernel"][i],
-                stride=work.get("stride", [1] * (i + 1))[i], padding=work.get("padding", 0),
+                stride=work.get("stride", ones)[i], padding=work.get("padding", 0),
                 nb_filters=n, recurrent=edge > 0, connection_class=kind, neuron_kwargs=lif,
                 recurrent_connection_kwargs=dict(kernel_size=edge, padding=edge // 2),
             ).output_group  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
-from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, store
+from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, load_many, store
 
 
 class Lists(NamedTuple):
@@ -33,21 +33,7 @@ def _add_run(out, b, rows, a, length, factor, weighted):
     n, x = BYTES // out.itemsize, fill(factor)
     j = 0
     while j + 4 * n <= length and not weighted:
-        p, q = b + j, a + j
-        s0, s1, s2, s3 = (
-            load(out, (p,)),
-            load(out, (p + n,)),
-            load(out, (p + 2 * n,)),
-            load(out, (p + 3 * n,)),
-        )
-        s0, s1 = s0 + load(rows, (q,)), s1 + load(rows, (q + n,))
-        s2, s3 = s2 + load(rows, (q + 2 * n,)), s3 + load(rows, (q + 3 * n,))
-        (
-            store(out, (p,), s0),
-            store(out, (p + n,), s1),
-            store(out, (p + 2 * n,), s2),
-            store(out, (p + 3 * n,), s3),
-        )
+        store(out, (b + j,), load_many(out, (b + j,), 4) + load_many(rows, (a + j,), 4))
         j += 4 * n
     while j < length:
         w = load(rows, (a + j,))
@@ -59,45 +45,18 @@ def _add_run(out, b, rows, a, length, factor, weighted):
 def _add_runs(out, b, table, rows, n, a, length):
     """out[b ...] += sum of table[row + a ...] over the first n rows."""
     lanes = BYTES // out.itemsize
-    j, wide = 0, 6 * lanes
-    while j + wide <= length:
-        p, q = b + j, a + j
-        s0, s1, s2 = load(out, (p,)), load(out, (p + lanes,)), load(out, (p + 2 * lanes,))
-        p += 3 * lanes
-        s3, s4, s5 = load(out, (p,)), load(out, (p + lanes,)), load(out, (p + 2 * lanes,))
-        for i in range(n):
-            r = rows[i] + q
-            s0, s1 = s0 + load(table, (r,)), s1 + load(table, (r + lanes,))
-            s2, s3 = s2 + load(table, (r + 2 * lanes,)), s3 + load(table, (r + 3 * lanes,))
-            s4, s5 = s4 + load(table, (r + 4 * lanes,)), s5 + load(table, (r + 5 * lanes,))
-        store(out, (p,), s3), store(out, (p + lanes,), s4), store(out, (p + 2 * lanes,), s5)
-        p -= 3 * lanes
-        store(out, (p,), s0), store(out, (p + lanes,), s1), store(out, (p + 2 * lanes,), s2)
-        j += wide
+    j = 0
     while j + 4 * lanes <= length:
-        p, q = b + j, a + j
-        s0, s1, s2, s3 = (
-            load(out, (p,)),
-            load(out, (p + lanes,)),
-            load(out, (p + 2 * lanes,)),
-            load(out, (p + 3 * lanes,)),
-        )
+        four = load_many(out, (b + j,), 4)
         for i in range(n):
-            r = rows[i] + q
-            s0, s1 = s0 + load(table, (r,)), s1 + load(table, (r + lanes,))
-            s2, s3 = s2 + load(table, (r + 2 * lanes,)), s3 + load(table, (r + 3 * lanes,))
-        (
-            store(out, (p,), s0),
-            store(out, (p + lanes,), s1),
-            store(out, (p + 2 * lanes,), s2),
-            store(out, (p + 3 * lanes,), s3),
-        )
+            four = four + load_many(table, (rows[i] + a + j,), 4)
+        store(out, (b + j,), four)
         j += 4 * lanes
     while j < length:
-        s0 = load(out, (b + j,))
+        one = load(out, (b + j,))
         for i in range(n):
-            s0 = s0 + load(table, (rows[i] + a + j,))
-        store(out, (b + j,), s0)
+            one = one + load(table, (rows[i] + a + j,))
+        store(out, (b + j,), one)
         j += lanes
 
 

@@ -169,8 +169,8 @@ def convolve_backward(
 
 
 def shape(n: int) -> dict[str, int]:
-    """Blocks of a recurrent layer: NP, a power of 2, is at least 16 and n, its units."""
-    padded = max(16, 1 << (n - 1).bit_length())
+    """Blocks of a recurrent layer of n units."""
+    padded = _padded(n)
     return dict(BLOCK=SAMPLES, NP=padded, CHUNK=min(CHUNK, padded))
 
 
@@ -187,10 +187,11 @@ def tile(filters: int, edges: Sequence[int], kernel: Sequence[int]) -> dict[str,
         KW=wide,
         SAMPLES=max(1, ROWS // math.prod(edges)),
         ROWS=ROWS,
-        FILTERS=_power(filters, FILTERS),
-        CHUNK=_power(filters * high * wide, CHUNK),
+        FILTERS=min(FILTERS, _padded(filters)),
+        CHUNK=min(CHUNK, _padded(filters * high * wide)),
     )
 
 
-def _power(n: int, most: int) -> int:
-    return min(most, max(16, 1 << (n - 1).bit_length()))
+def _padded(n: int) -> int:
+    """The power of 2 that is at least 16 and n."""
+    return max(16, 1 << (n - 1).bit_length())
