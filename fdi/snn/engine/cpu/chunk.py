@@ -14,13 +14,15 @@ from fdi.snn.engine.cpu.conv.chunk import (
     maps_backward,
     maps_forward,
     maps_window,
-    start_backward,
+    start_maps_backward,
 )
+from fdi.snn.engine.cpu.dense.backward import hidden_gradients
 from fdi.snn.engine.cpu.dense.chunk import (
-    backward_readout,
+    add_readout,
     backward_window,
     run_forward,
     run_window,
+    start_backward,
 )
 from fdi.snn.engine.cpu.dense.plan import Plan
 from fdi.snn.engine.cpu.dense.views import Arriving, pull
@@ -52,11 +54,11 @@ class Results(NamedTuple):
 
 
 @kernel
-def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, d_tables, d_drive):
+def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, gradients):
     """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
 
-    `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Adds to the gradients
-    `d_tables` and `d_drive`, unless `d_tables` is of size 0.
+    `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
+    (`tables` of size 0) there is no backward pass.
     """
     w = work.at[0]
     for start in range(first, last, w.block):
@@ -66,21 +68,30 @@ def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, d
                 to = w.indptr + s * (w.steps + 1) + t
                 work.starts[to] = inputs.indptr[(start + s) * w.steps + t]
         given = _given(inputs, start, n, inputs.drive, work)
-        back = _given(inputs, start, n, d_drive, work)
+        back = _given(inputs, start, n, gradients.drive, work)
         if maps is None:
             for s in range(n):
                 counts = results.counts[start + s]
                 run_forward(network, s, given, counts, work)
                 _score(start + s, s, network.plan, labels, loss, results, work)
-            if d_tables.size > 0:
-                _backward(n, network, given, back, loss.mode, work, d_tables)
+            if gradients.tables.size > 0:
+                _backward(n, network, given, back, loss.mode, work, gradients)
         else:
             counts, pooled = results.counts[start], _pooled(maps, given, work)
             maps_forward(maps, network.neurons, network.tables, given, counts, work)
             run_forward(network, 0, pooled, counts, work)
             _score(start, 0, network.plan, labels, loss, results, work)
-            if d_tables.size > 0:
-                _backward_maps(network, maps, given, back, loss.mode, work, d_tables)
+            if gradients.tables.size > 0:
+                _backward_maps(network, maps, given, back, loss.mode, work, gradients)
+
+
+@kernel
+def add_gradients(n, network, inputs, loss, work, gradients):
+    """Adds the gradients of n samples, a block whose adjoints lie in `work`."""
+    given = _given(inputs, 0, n, gradients.drive, work)
+    add_readout(network, n, loss.mode, given, gradients, work)
+    for layer in range(network.plan.layers.size - 2, -1, -1):
+        hidden_gradients(network, layer, n, 0, given, gradients, work)
 
 
 @inlined
@@ -117,31 +128,33 @@ def _score(b, s, plan, labels, loss, results, work):
 
 
 @inlined
-def _backward(n, network, given, back, mode, work, d_tables):
+def _backward(n, network, given, back, mode, work, gradients):
     """Adds the gradients of n samples, window after window in reverse; potentials of all but the
     last are computed again.
     """
-    backward_readout(network, n, mode, back, d_tables, work)
+    add_readout(network, n, mode, back, gradients, work)
+    start_backward(network.plan, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         for s in range(n if k < last else 0):
             run_window(network, s, k, given, work)
-        backward_window(network, n, k, mode, back, d_tables, work)
+        backward_window(network, n, k, mode, back, gradients, work)
 
 
 @inlined
-def _backward_maps(network, maps, given, back, mode, work, d_tables):
+def _backward_maps(network, maps, given, back, mode, work, gradients):
     """The same for one sample of a network with maps."""
     plan, neurons = network.plan, network.neurons
     pooled = _pooled(maps, given, work)
-    backward_readout(network, 1, mode, pooled, d_tables, work)
-    start_backward(maps, work)
+    add_readout(network, 1, mode, pooled, gradients, work)
+    start_backward(plan, work)
+    start_maps_backward(maps, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         if k < last:
             maps_window(k, False, maps, neurons, network.tables, given, work)
             run_window(network, 0, k, pooled, work)
-        backward_window(network, 1, k, mode, pooled, d_tables, work)
+        backward_window(network, 1, k, mode, pooled, gradients, work)
         clear_above(k, maps, work)
         from_rows(k, maps, plan, neurons, network.natural, mode, work)
-        maps_backward(k, maps, neurons, network.natural, d_tables, back, work)
+        maps_backward(k, maps, neurons, network.natural, gradients.tables, back, work)

@@ -13,27 +13,19 @@ import torch
 from fdi.inputs import Input
 from fdi.snn.activity import Activity
 from fdi.snn.engine.checks import check_input, check_labels
-from fdi.snn.engine.cpu.chunk import Results, run_chunk
-from fdi.snn.engine.cpu.dense.views import Arriving
+from fdi.snn.engine.cpu.chunk import Results, add_gradients, run_chunk
+from fdi.snn.engine.cpu.dense.views import Arriving, Gradients
 from fdi.snn.engine.cpu.loss import in_numbers
 from fdi.snn.engine.cpu.memory import Memory
-from fdi.snn.engine.cpu.program import Program
+from fdi.snn.engine.cpu.scratch import Work
 from fdi.snn.engine.cpu.signal import signal
-from fdi.snn.engine.cpu.sums import Sum
+from fdi.snn.engine.cpu.sums import Sum, Team
 from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
-
-_FEWEST, _MOST = 8, 32
-"""Chunks that a batch with enough samples is cut into, so that threads have something to share."""
-
-_WORTH = 64
-"""How often the events of a chunk must touch each number of the first layer's weights for a table
-of gradients of its own, which is cleared and added.
-"""
 
 _EVALUATED = 128
 """Steps of a window where no gradient is asked for: their potentials stay in the cache."""
@@ -43,8 +35,8 @@ class CpuEngine:
     """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
 
     `threads`: None takes as many as torch. `chunk`: most samples that one thread computes at a time
-    (small batches are cut into smaller chunks); gradients are added in pairs of chunks, so
-    results depend on `chunk` but not on `threads`.
+    (small batches are cut into smaller chunks; if there are more threads than chunks, several share
+    one); gradients are added in pairs of chunks, so results depend on `chunk` but not on `threads`.
     `windows`: a training step keeps the potentials of one of so many windows of time and computes
     those of the others twice; "auto": as few windows as keep the scratch memory of all threads
     within `memory` GiB. Results do not depend on it.
@@ -124,9 +116,9 @@ class CpuEngine:
             np.empty((batch, steps, network.readout.units) if readout else (0, 0, 0), dtype),
         )
         loss = in_numbers(objective, network, batch, dtype)
-        chunk = min(self.chunk, samples(program, batch, x.units.size if train else math.inf))
+        chunk = min(self.chunk, program.chunk(batch, x.units.size if train else math.inf))
         chunks = -(-batch // chunk)
-        gradients = Sum(chunks, memory.tables(dtype))
+        sums = Sum(chunks, memory.tables(dtype))
         gradual = train or self.windows != 1
         span = (
             memory.span(steps, dtype, self.threads, self.windows, self.memory)
@@ -134,22 +126,49 @@ class CpuEngine:
             else min(steps, _EVALUATED)
         )
 
+        maps, block = program.maps and program.maps.plan, program.block
+
+        def run(first: int, last: int, work: Work, gradients: Gradients) -> None:
+            run_chunk(
+                first, min(last, batch), parameters, maps, arriving, labels, loss, work, results,
+                gradients,
+            )  # fmt: skip
+
         def work_off(indices) -> None:
-            maps = program.maps and program.maps.plan
             with memory.work(steps, span, gradual, dtype) as work:
                 for i in indices:
-                    d_tables = gradients.table() if train else parameters.tables[:0]
-                    run_chunk(
-                        i * chunk, min((i + 1) * chunk, batch), parameters, maps, arriving, labels,
-                        loss, work, results, d_tables, d_current,
-                    )  # fmt: skip
+                    table = sums.table() if train else parameters.tables[:0]
+                    run(i * chunk, (i + 1) * chunk, work, Gradients(table, d_current))
                     if train:
-                        gradients.add(i, d_tables)
+                        sums.add(i, table)
 
-        indices = iter(range(chunks))
-        self._share([(work_off, indices)] * min(self.threads, chunks))
+        def work_together(i: int, member: int, team: Team) -> None:
+            last, some = min((i + 1) * chunk, batch), (member, member + 1, team.size)
+            with memory.work(steps, span, gradual, dtype) as team.works[member], team:
+                for start in range(i * chunk, last, team.size * block):
+                    blocks = range(start, min(start + team.size * block, last), block)
+                    for first in blocks[member : member + 1]:
+                        none = Gradients(team.table, d_current, 0, 0)
+                        run(first, min(first + block, last), team.works[member], none)
+                    team.meet()
+                    mine = Gradients(team.table, d_current, *some)
+                    for first, work in zip(blocks, team.works):
+                        n = min(block, last - first)
+                        add_gradients(n, parameters, arriving, loss, work, mine)
+                    team.meet()
+            if member == 0:
+                sums.add(i, team.table)
+
+        size = min(self.threads // chunks, -(-chunk // block))
+        if train and size > 1 and span == steps and not maps:
+            teams = [Team(size, sums.table()) for _ in range(chunks)]
+            self._share(
+                [(work_together, i, m, t) for i, t in enumerate(teams) for m in range(size)]
+            )
+        else:
+            self._share([(work_off, iter(range(chunks)))] * min(self.threads, chunks))
         if train:
-            with gradients.total() as tables:
+            with sums.total() as tables:
                 program.set_gradients(tables, x.values, d_current)
         return results
 
@@ -162,18 +181,6 @@ class CpuEngine:
         """Run the calls (function, *arguments) in the pool and wait for all."""
         for future in [self._pool.submit(*call) for call in calls]:
             future.result()
-
-
-def samples(program: Program, batch: int, events: float) -> int:
-    """Samples of a chunk of a batch with so many events; threads have no say."""
-    few, many = -(-batch // _FEWEST), -(-batch // _MOST)
-    if program.maps:  # a map costs more than its gradients
-        return max(1, min(few, max(4, many)))
-    if not events:
-        return max(program.block, few)
-    touched = events / batch * int(program.layout.plan.layers["width"][0])
-    least = max(many, _WORTH * program.layout.table_size / touched)
-    return max(program.block, min(few, math.ceil(least / program.block) * program.block))
 
 
 def _outcome(network: Network, labels: np.ndarray, found: Results) -> Outcome:

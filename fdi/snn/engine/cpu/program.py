@@ -21,6 +21,14 @@ from fdi.snn.network import Network
 _DENSE_FROM = 0.45
 """Share of non-zero numbers from which frames are kept dense, see signal.signal; maps: never."""
 
+_FEWEST, _MOST = 8, 32
+"""Chunks that a batch with enough samples is cut into, so that threads have something to share."""
+
+_WORTH = 64
+"""How often the events of a chunk must touch each number of the first layer's weights for a table
+of gradients of its own, which is cleared and added.
+"""
+
 
 class Program:
     """Where weights, gradients and scratch memory of a network lie. Raises ValueError, one line,
@@ -47,6 +55,17 @@ class Program:
         if self.maps:
             found |= conv_work.shapes(self.maps.plan, steps, span, gradients)
         return found
+
+    def chunk(self, batch: int, events: float) -> int:
+        """Samples of a chunk of a batch with so many events; threads have no say."""
+        few, many = -(-batch // _FEWEST), -(-batch // _MOST)
+        if self.maps:  # a map costs more than its gradients
+            return max(1, min(few, max(4, many)))
+        if not events:
+            return max(self.block, few)
+        touched = events / batch * int(self.layout.plan.layers["width"][0])
+        least = max(many, _WORTH * self.layout.table_size / touched)
+        return max(self.block, min(few, math.ceil(least / self.block) * self.block))
 
     def parameters(self, dtype: torch.dtype) -> Parameters:
         """The neurons and weights as they are now."""

@@ -29,16 +29,20 @@ class Pull(NamedTuple):
 
 
 @jit
-def readout_backward(pull, s, c, arriving, d_table, work):
-    """Adds the gradient of the readout's weight rows for sample s."""
+def readout_gradients(pull, s, c, arriving, d_table, columns, work):
+    """Adds the gradient of the `columns` (first, behind the last) of the readout's weight rows for
+    sample s.
+    """
     u, rows, gu_at = pull.u, work.numbers, work.at[0].rows
     last, width, none = u.shape[1] - 1, u.shape[2], arriving.counts[:0]
     gi_at, indptr = gu_at + width, arriving.indptr
     beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
     zero = fill(c.beta_m - c.beta_m)
-    rows[gu_at : gu_at + 2 * width] = 0
+    first, behind = columns
+    rows[gu_at + first : gu_at + behind] = 0
+    rows[gi_at + first : gi_at + behind] = 0
     for t in range(last, 2, -1):
-        for j in range(0, width, BYTES // u.itemsize):
+        for j in range(first, behind, BYTES // u.itemsize):
             x = load(pull.slope, (s, j))
             if pull.mode == MAX:
                 x = select(load(u, (s, t, j)) == load(pull.peak, (s, j)), x, zero)
@@ -48,7 +52,7 @@ def readout_backward(pull, s, c, arriving, d_table, work):
             store(rows, (gu_at + j,), gu)
             store(rows, (gi_at + j,), beta_s * load(rows, (gi_at + j,)) + gain * gu)
         start, stop = indptr[s, t - 3], indptr[s, t - 2]
-        scatter(d_table, arriving.units, none, start, stop, rows, gi_at, width)
+        scatter(d_table, arriving.units, none, start, stop, rows, gi_at, columns)
 
 
 @jit

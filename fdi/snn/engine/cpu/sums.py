@@ -29,6 +29,29 @@ class Tables:
         return table
 
 
+class Team:
+    """Threads that share a chunk. Each computes a block; when all have, each adds some columns of
+    the gradients of these blocks to the `table`, in the order in which one thread would.
+    `works`: scratch memory of each member.
+    """
+
+    def __init__(self, size: int, table: np.ndarray) -> None:
+        self.size, self.table, self.works = size, table, [None] * size
+        self._barrier = threading.Barrier(size)
+
+    def meet(self) -> None:
+        """Wait for all members."""
+        self._barrier.wait()
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, kind, *_) -> bool:
+        if kind:  # the others must not wait for this one, which says why
+            self._barrier.abort()
+        return kind is threading.BrokenBarrierError
+
+
 class Sum:
     """((0 + 1) + (2 + 3)) + ... of the tables of `count` chunks, each pair added by the thread that
     completes it, so that few tables exist at a time.

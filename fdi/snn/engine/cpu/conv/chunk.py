@@ -77,7 +77,7 @@ def maps_forward(plan, neurons, tables, given, count, work):
 
 
 @inlined
-def start_backward(plan, work):
+def start_maps_backward(plan, work):
     """Nothing pulls behind the last step."""
     w, top = work.at[0], plan.layers[plan.layers.size - 1]
     adjoints = 3 * plan.channels * (top.guarded_at + top.guarded)

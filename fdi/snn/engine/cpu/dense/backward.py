@@ -7,7 +7,7 @@ gW = sum_t gI[t + 2] S_source[t]^T
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.dense.forward import split
-from fdi.snn.engine.cpu.dense.views import arriving, start, weights, window
+from fdi.snn.engine.cpu.dense.views import arriving, columns, start, weights, window
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
@@ -61,7 +61,7 @@ def hidden_backward(network, layer, samples, k, given, work):
 
 
 @jit
-def hidden_gradients(network, layer, samples, k, given, d_tables, work):
+def hidden_gradients(network, layer, samples, k, given, gradients, work):
     """Adds what window k of a layer's adjoints says of the weights."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
     (t0, t1), first, width = window(k, work), start(plan, layer, 0, w.block), p.width
@@ -69,15 +69,16 @@ def hidden_gradients(network, layer, samples, k, given, d_tables, work):
     begin = w.spike_indptr + layer * w.block * (w.steps + 1)
     spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
     spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
-    table, g = weights(d_tables, p), w.adjoints + first * (w.span + 4)
+    table, g = weights(gradients.tables, p), w.adjoints + first * (w.span + 4)
+    some = columns(width, gradients)
     for t in range(t1 - 1, max(t0, 2) - 1, -1):
         for s in range(samples):
             now = g + (s * (w.span + 4) + t - t0 + 2) * width
             e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
-            scatter(table.below, below.units, below.counts, e, last, u, now, width)
+            scatter(table.below, below.units, below.counts, e, last, u, now, some)
             if p.recurrent_from < p.units:
                 last = spike_indptr[s, t - 1]
                 e, border = split(p, spikes, spike_indptr[s, t - 2], last)
-                scatter(table.own, spikes, ones, e, border, u, now, width)
+                scatter(table.own, spikes, ones, e, border, u, now, some)
                 if border < last:
-                    scatter(table.own, spikes, ones, border, last, u, now + second, width)
+                    scatter(table.own, spikes, ones, border, last, u, now + second, some)

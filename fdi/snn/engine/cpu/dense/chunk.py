@@ -9,12 +9,12 @@ from fdi.snn.engine.cpu.dense.forward import (
     hidden_forward,
     readout_forward,
 )
-from fdi.snn.engine.cpu.dense.views import arriving, pull, start, weights, window
+from fdi.snn.engine.cpu.dense.views import arriving, columns, pull, start, weights, window
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.kernels.rows import LANES, copy, repeat
-from fdi.snn.engine.cpu.readout import readout_backward, readout_to_source
+from fdi.snn.engine.cpu.readout import readout_gradients, readout_to_source
 
 
 @jit
@@ -112,7 +112,7 @@ def _to_sources(n, layer, k, plan, natural, work):
 
 
 @jit
-def backward_window(network, n, k, mode, given, d_tables, work):
+def backward_window(network, n, k, mode, given, gradients, work):
     """The dense layers of n samples back through window k; potentials are those of the window."""
     plan, w, c = network.plan, work.at[0], network.neurons.readout[0]
     top = plan.layers.size - 1
@@ -131,18 +131,23 @@ def backward_window(network, n, k, mode, given, d_tables, work):
                 readout_to_source(said, s, t0, t1, c, weight, leak, work.numbers, at, width)
     for layer in range(top - 1, -1, -1):
         hidden_backward(network, layer, n, k, given, work)
-        hidden_gradients(network, layer, n, k, given, d_tables, work)
+        hidden_gradients(network, layer, n, k, given, gradients, work)
         _to_sources(n, layer, k, plan, network.natural, work)
 
 
 @jit
-def backward_readout(network, n, mode, given, d_tables, work):
-    """Adds the gradient of the readout's weights; begins the backward pass of n samples."""
-    plan, w, c = network.plan, work.at[0], network.neurons.readout[0]
-    top, total = plan.layers.size - 1, plan.total * w.block
-    said, below = pull(plan, mode, work), arriving(plan, top, given, work)
-    table = weights(d_tables, plan.layers[top]).below
-    for s in range(n):
-        readout_backward(said, s, c, below, table, work)
+def add_readout(network, n, mode, given, gradients, work):
+    """Adds the gradient of the readout's weights for n samples."""
+    plan, c, top = network.plan, network.neurons.readout[0], network.plan.layers.size - 1
+    said, below, p = pull(plan, mode, work), arriving(plan, top, given, work), plan.layers[top]
+    table, some = weights(gradients.tables, p).below, columns(p.width, gradients)
+    for s in range(n if some[0] < some[1] else 0):
+        readout_gradients(said, s, c, below, table, some, work)
+
+
+@inlined
+def start_backward(plan, work):
+    """Nothing pulls behind the last step."""
+    w, total = work.at[0], plan.total * work.at[0].block
     work.numbers[w.leak : w.leak + 2 * total] = 0
     work.numbers[w.gu : w.gu + (1 + plan.states) * total] = 0

@@ -8,6 +8,7 @@ import numpy as np
 
 from fdi.snn.engine.cpu.kernels.jit import inlined
 from fdi.snn.engine.cpu.kernels.parts import part
+from fdi.snn.engine.cpu.kernels.simd import BYTES
 from fdi.snn.engine.cpu.readout import Pull
 
 
@@ -28,6 +29,27 @@ class Weights(NamedTuple):
 
     below: np.ndarray
     own: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """Where gradients are added: `tables` of the weights, and `drive` [B, 0, 1 or T, width] of the
+    currents. Of the columns of each table those from `begin` to `end`, counted in parts of which a
+    table has `parts`.
+    """
+
+    tables: np.ndarray
+    drive: np.ndarray
+    begin: int = 0
+    end: int = 1
+    parts: int = 1
+
+
+@inlined
+def columns(width, gradients):
+    """(first, behind the last) of the columns of a table whose gradients are added."""
+    step = 2 * BYTES // gradients.tables.itemsize
+    pairs, parts = width // step, gradients.parts
+    return gradients.begin * pairs // parts * step, gradients.end * pairs // parts * step
 
 
 @inlined

@@ -45,18 +45,19 @@ def gather(row, at, width, table, units, counts, start, stop):
 
 
 @inlined
-def scatter(table, units, counts, start, stop, row, at, width):
-    """table[units[e]] += counts[e] row[at : at + width] for the events start <= e < stop."""
-    n = BYTES // row.itemsize
-    j = 0
+def scatter(table, units, counts, start, stop, row, at, columns):
+    """table[units[e], j] += counts[e] row[at + j] for the events start <= e < stop and all j in
+    `columns` (first, behind the last).
+    """
+    n, (j, last) = BYTES // row.itemsize, columns
     if counts.size == 0:
-        while j + 8 * n <= width:
+        while j + 8 * n <= last:
             eight = load_many(row, (at + j,), 8)
             for e in range(start, stop):
                 place = (units[e], j)
                 store(table, place, eight + load_many(table, place, 8))
             j += 8 * n
-    while j < width:
+    while j < last:
         two = load_many(row, (at + j,), 2)
         if counts.size == 0:
             for e in range(start, stop):
