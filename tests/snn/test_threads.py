@@ -62,7 +62,7 @@ def test_chunks_follow_the_batch():
     assert rows.chunk(256, 256 * 8000) == 8
     assert rows.chunk(256, 256 * 1000) == 32  # few events: a table costs more than it
     assert rows.chunk(256, 0) == 32
-    assert rows.chunk(5, 5 * 8000) == 8
+    assert rows.chunk(5, 5 * 8000) == 4
     assert maps.chunk(256, 1) == 8
     assert maps.chunk(32, 1) == 4
 

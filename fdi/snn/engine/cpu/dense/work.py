@@ -7,7 +7,7 @@ from __future__ import annotations
 from fdi.snn.engine.cpu.dense.plan import Plan
 from fdi.snn.engine.cpu.kernels.rows import LANES
 
-BLOCK = 8
+BLOCK = 4
 """Samples that go through the layers together: enough to reuse the recurrent weights from the
 registers.
 """
