@@ -11,8 +11,23 @@ from fdi.snn.engine.cpu.conv.winograd import tiles_to_source
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.kernels.rows import copy
-from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, select
-from fdi.snn.engine.cpu.neuron.equations import backward
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, prefetch, select
+from fdi.snn.engine.cpu.neuron.equations import backward, slope
+
+
+@inlined
+def _winner(u, at, high, wide, row, column, theta):
+    """V of the first neuron of a window that spikes, or of the first one if none does, and whether
+    one does, from the potentials at u[at:].
+    """
+    v = load(u, (at,)) - theta
+    some = v > like(theta, 0)
+    for y in range(high):
+        for x in range(wide):
+            other = load(u, (at + y * row + x * column,)) - theta
+            spike = other > like(theta, 0)
+            v, some = select(spike & ~some, other, v), some | spike
+    return v, some
 
 
 @inlined
@@ -20,42 +35,48 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
     """gS from the pooled gradient at `above` and what `pulls` at the layer itself (-1: nothing);
     `gu` [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
     gI[t + 1] at `later`. All are places in u.
+
+    If nothing else pulls, one neuron of a window has a gS, and one slope is enough.
     """
-    high, wide = p.height // p.pool_y, p.width // p.pool_x
-    for top in range(0, p.height, p.pool_y):
-        for left in range(0, p.width, p.pool_x):
-            bottom, right = min(top + p.pool_y, p.height), min(left + p.pool_x, p.width)
-            inside = top // p.pool_y < high and left // p.pool_x < wide
-            window = above + (top // p.pool_y * wide + left // p.pool_x) * p.padded
-            for j in range(0, p.padded, BYTES // u.itemsize):
+    height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
+    pool_y, pool_x, inside, guarded = p.pool_y, p.pool_x, p.inside, p.guarded
+    rows, columns = height // pool_y, width // pool_x
+    routed = pool_x > 1 and pulls < 0 and far == 0
+    for top in range(0, height, pool_y):
+        for left in range(0, width, pool_x):
+            bottom, right = min(top + pool_y, height), min(left + pool_x, width)
+            whole = top // pool_y < rows and left // pool_x < columns
+            window = above + (top // pool_y * columns + left // pool_x) * padded
+            corner = (top * width + left) * padded
+            guard = inside + top * row + left * padded
+            for j in range(0, padded, BYTES // u.itemsize):
                 theta = neuron.reset.theta
                 zero = like(theta, 0)
-                pooled, seen = zero, zero > zero
-                if inside:
+                pooled = zero
+                if whole:
                     pooled = load(u, (window + j,))
-                if p.pool_x > 1 and inside:
-                    some = seen
-                    for y in range(top, bottom):
-                        for x in range(left, right):
-                            i = (y * p.width + x) * p.padded + j
-                            some = some | (load(u, (at + i,)) > theta)
-                    first = select(some, zero, pooled)
-                else:
-                    first = zero
-                for y in range(top, bottom):
-                    for x in range(left, right):
-                        i = (y * p.width + x) * p.padded + j
-                        k = p.inside + y * p.row + x * p.padded + j
+                high, wide = bottom - top, right - left
+                one, seen = _winner(u, at + corner + j, high, wide, width * padded, padded, theta)
+                steep = slope(neuron.surrogate, one)
+                first, seen = select(seen, zero, pooled), zero > zero
+                for y in range(high):
+                    for x in range(wide):
+                        i = corner + (y * width + x) * padded + j
+                        k = guard + y * row + x * padded + j
                         v = load(u, (at + i,)) - theta
-                        if p.pool_x > 1:
-                            spike = v > zero
+                        prefetch(u, (at + i - size,))
+                        spike, gs = v > zero, pooled
+                        if pool_x > 1:
                             gs = first + select(spike & ~seen, pooled, zero)
                             seen, first = seen | spike, zero
-                        else:
-                            gs = pooled
+                            if not routed:
+                                steep = slope(neuron.surrogate, v)
                         if pulls >= 0:
                             gs = gs + load(u, (pulls + i,))
-                        backward(neuron, v, gs, u, gu + i, far, u, now + k, later + k, p.guarded)
+                        backward(
+                            neuron, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
+                            guarded,
+                        )  # fmt: skip
 
 
 @jit
@@ -106,7 +127,7 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
                     at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded
                     _to_source(plan, layer, q, g, at, pulls, natural, work)
         above = w.above + p.pooled_at * (w.span + 2) + row * p.pooled
-        far, gu = top.size_at + top.size, w.map_gu + p.size_at
+        far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
         _adjoint(p, neuron, g, u + (t - t0) * p.size, above, pulls, gu, far, now, later)
         if t < 2:
             continue

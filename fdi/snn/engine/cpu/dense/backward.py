@@ -12,8 +12,8 @@ from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.kernels.rows import scatter
-from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, load, store
-from fdi.snn.engine.cpu.neuron.equations import backward
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, store
+from fdi.snn.engine.cpu.neuron.equations import backward, slope
 
 
 @inlined
@@ -52,7 +52,11 @@ def hidden_backward(network, layer, samples, k, given, work):
             here = u_at + (s * (w.span + 1) + t - t0) * width
             for j in range(0, width, BYTES // u.itemsize):
                 v, at = load(u, (here + j,)) - neuron.reset.theta, now + j
-                backward(neuron, v, load(u, (at,)), u, place + j, far, u, at, at + width, second)
+                steep, fired = slope(neuron.surrogate, v), v > like(v, 0)
+                backward(
+                    neuron, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width,
+                    second,
+                )  # fmt: skip
             if t >= 2 and drive.shape[1] > 0:
                 step = min(t - 2, drive.shape[1] - 1)
                 for j in range(0, width, BYTES // u.itemsize):

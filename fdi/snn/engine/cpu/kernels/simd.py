@@ -147,6 +147,21 @@ def store(typing_context, array, indices, vector):
 
 
 @intrinsic
+def prefetch(typing_context, array, indices):
+    """Have the vector at array[indices] brought near, to be read or written soon."""
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        at = _pointer(context, builder, array, args[0], places, ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [at, number(0), number(2), number(1)])
+
+    return types.void(array, types.UniTuple(types.intp, len(indices))), codegen
+
+
+@intrinsic
 def fill(typing_context, number):
     """The vector that holds `number` everywhere."""
     kind = Vector(number)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from fdi.snn.engine.cpu.kernels.dispatch import by_type
 from fdi.snn.engine.cpu.kernels.jit import inlined
-from fdi.snn.engine.cpu.kernels.simd import like, load, store
+from fdi.snn.engine.cpu.kernels.simd import load, store
 
 
 class Kind(NamedTuple):
@@ -77,10 +77,10 @@ def forward(n, u, before, after, currents, here, pace, state, at, far):
 
 
 @inlined
-def backward(n, v, gs, gu, at, far, g, now, later, pace):
+def backward(n, fired, gs, steep, gu, at, far, g, now, later, pace):
     """gU[t+1] at gu[at], with the gradient of the state behind it, `far` apart, becomes gU[t], for
-    V[t] and gS[t]; gI[t] at g[now] follows from gI[t+1] at g[later].
+    S[t], gS[t] and dS/dU; gI[t] at g[now] follows from gI[t+1] at g[later].
     """
-    gd = through_reset(n.reset, load(gu, (at,)), v > like(v, 0))
-    store(gu, (at,), retreat(n.dynamics, gd, gs, slope(n.surrogate, v), gu, at + far, far))
+    gd = through_reset(n.reset, load(gu, (at,)), fired)
+    store(gu, (at,), retreat(n.dynamics, gd, gs, steep, gu, at + far, far))
     send_back(n.synapses, gd, g, now, later, pace)
