@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-_LISTS = ("spikes", "arrived", "map_spikes", "pooled", "stamps")
+_LISTS = ("spikes", "arrived", "map_spikes", "pooled")
 _STARTS = (
     "starts", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
     "sorted_begin", "sorted",

@@ -67,7 +67,7 @@ def maps_forward(plan, neurons, tables, given, count, work):
     for layer in range(plan.layers.size):
         p, at = plan.layers[layer], w.map_saved + _kept(plan, plan.layers[layer])
         lists.spike_indptr[layer, 0] = p.spikes_at * most + layer * LANES
-        lists.pooled_indptr[layer, 0] = p.spikes_at * most
+        lists.pooled_indptr[layer, 0] = lists.spike_indptr[layer, 0]
         for place in range(at, at + p.size, p.padded):
             work.numbers[place : place + p.channels] = neurons.constants[layer].u_init
     for k in range(-(-w.steps // w.span)):

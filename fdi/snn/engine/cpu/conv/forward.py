@@ -6,46 +6,42 @@ from __future__ import annotations
 
 from fdi.snn.engine.cpu.conv.events import add_drive, deliver
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
-from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.rows import append
-from fdi.snn.engine.cpu.kernels.simd import BYTES, constants
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, leading, prefetch
 from fdi.snn.engine.cpu.neuron.equations import forward
 
 
 @inlined
-def _update(p, neuron, u, before, maps, state, spikes, n):
-    """Potentials u[before ...] become those behind; at `maps` in u are the guarded currents, at
-    `state` the state; appends the codes of the spikes, returns the new n.
+def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
+    """Potentials u[before ...] become those behind; at `maps` in u begins what is inside
+    of the guarded currents, at
+    `state` the state. Appends the codes of the spikes, and those of the pooling windows that some
+    visible ones fall into; returns the new n and m.
     """
-    for y in range(p.height):
-        for x in range(p.width):
-            place = y * p.width + x
-            k = maps + p.inside + y * p.row + x * p.padded
-            for j in range(0, p.padded, BYTES // u.itemsize):
-                i = place * p.padded + j
-                fired = forward(
-                    neuron, u, before + i, before + p.size + i, u, k + j, p.guarded, u, state + i,
-                    p.size,
-                )  # fmt: skip
-                n = append(spikes, n, fired, (place << p.shift) + j)
-    return n
-
-
-@inlined
-def _pool(p, window, spikes, first, last, stamps, stamp, pooled, n):
-    """Append the codes of the windows that the visible ones of the spikes first .. last - 1 fall
-    into, each once; return the new n.
-    """
-    for e in range(first, last):
-        code = spikes[e]
-        place = code >> p.shift
-        channel, to = code - (place << p.shift), window[p.first_window + place]
-        code = (to << p.shift) + channel
-        if channel < p.visible and to >= 0 and (p.pool_x == 1 or stamps[code] != stamp):
-            stamps[code] = stamp
-            pooled[n] = code
-            n += 1
-    return n
+    height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
+    pool_y, pool_x, guarded, shift, visible = p.pool_y, p.pool_x, p.guarded, p.shift, p.visible
+    rows, columns = height // pool_y, width // pool_x
+    for top in range(0, height, pool_y):
+        for left in range(0, width, pool_x):
+            bottom, right = min(top + pool_y, height), min(left + pool_x, width)
+            whole = top // pool_y < rows and left // pool_x < columns
+            window = top // pool_y * columns + left // pool_x
+            for j in range(0, padded, BYTES // u.itemsize):
+                some = neuron.reset.theta > neuron.reset.theta
+                for y in range(top, bottom):
+                    for x in range(left, right):
+                        place = y * width + x
+                        i, k = place * padded + j, maps + y * row + x * padded + j
+                        prefetch(u, (before + 2 * size + i,))
+                        fired = forward(
+                            neuron, u, before + i, before + size + i, u, k, guarded, u, state + i,
+                            size,
+                        )  # fmt: skip
+                        n = append(spikes, n, fired, (place << shift) + j)
+                        some = some | fired
+                if whole:
+                    m = append(pooled, m, leading(some, visible - j), (window << shift) + j)
+    return n, m
 
 
 @jit
@@ -58,14 +54,12 @@ def conv_forward(neurons, layer, plan, t0, t1, u_at, tables, given, lists, work)
     neuron = constants(neurons.kind, neurons.constants, layer)
     n, m = lists.spike_indptr[layer, t0], lists.pooled_indptr[layer, t0]
     state = w.maps + plan.channels * p.guarded
-    stamps = part(work.lists, w.stamps, ((p.height * p.width) << p.shift,))
-    stamps[:] = -1
     for t in range(t0, t1):
-        first = n
-        n = _update(p, neuron, u, u_at + (t - t0) * p.size, w.maps, state, lists.spikes, n)
-        lists.spike_indptr[layer, t + 1] = n
-        m = _pool(p, plan.window, lists.spikes, first, n, stamps, t, lists.pooled, m)
-        lists.pooled_indptr[layer, t + 1] = m
+        before = u_at + (t - t0) * p.size
+        n, m = _update(
+            p, neuron, u, before, w.maps + p.inside, state, lists.spikes, n, lists.pooled, m
+        )
+        lists.spike_indptr[layer, t + 1], lists.pooled_indptr[layer, t + 1] = n, m
         if t > 0:
             deliver(plan, layer, t - 1, tables, given, lists, work)
             if drive.shape[1] > 0:

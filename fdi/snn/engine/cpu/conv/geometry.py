@@ -128,12 +128,3 @@ def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) 
                     at = target.inside + oy * target.row + ox * target.channels
                     found.append((*to, at, target.channels, (ky * kw + kx) * tap))
     return np.array(found, dtype=np.int64).reshape(-1, 6)
-
-
-def windows(plane: tuple[int, int], pool: tuple[int, int]) -> list[int]:
-    """The pooling window of each position of a map, or -1 where the last, partial windows are
-    dropped.
-    """
-    high, wide = plane[0] // pool[0], plane[1] // pool[1]
-    places = [(y // pool[0], x // pool[1]) for y in range(plane[0]) for x in range(plane[1])]
-    return [y * wide + x if y < high and x < wide else -1 for y, x in places]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.engine.cpu.conv.geometry import Geometry, Guarded, runs, strips, windows
+from fdi.snn.engine.cpu.conv.geometry import Geometry, Guarded, runs, strips
 from fdi.snn.engine.cpu.conv.winograd import PRODUCTS, tiles
 from fdi.snn.engine.cpu.kernels.rows import LANES
 from fdi.snn.engine.cpu.neuron import check_layer, states
@@ -41,7 +41,6 @@ _LAYER = (
     "guarded_at",
     "pooled_at",
     "spikes_at",  # units before, in the order of torch: channels, height, width
-    "first_window",  # start in window
     "first_link",
     "last_link",  # behind the last one
 )
@@ -98,7 +97,6 @@ class ConvPlan(NamedTuple):
     run_start: np.ndarray  # for each link [phases + 1], indices into run
     run: np.ndarray  # [:, 3]
     strip: np.ndarray  # [:, 6], see geometry.strips
-    window: np.ndarray  # for each layer [positions], the pooling window of a position, or -1
     input_positions: int
     channels: int
     states: int
@@ -141,7 +139,7 @@ def lay_out(network: Network) -> ConvLayout:
     maps = network.layers[: depth(network)]
     home = {p.name: i for i, layer in enumerate(maps) for p in layer}
     layers, links, found = [], [], []
-    place, run_start, run, strip, window, tables, natural = [], [], [], [], [], 0, 0
+    place, run_start, run, strip, tables, natural = [], [], [], [], 0, 0
     for i, layer in enumerate(maps):
         check_layer(layer)
         grouped = _links(network, layer, i, home)
@@ -152,13 +150,12 @@ def lay_out(network: Network) -> ConvLayout:
             guarded_at=sum(r["guarded"] for r in layers),
             pooled_at=sum(r["pooled"] for r in layers),
             spikes_at=sum(p.units for below in maps[:i] for p in below),
-            first_window=len(window), first_link=len(links), last_link=len(links) + len(grouped),
+            first_link=len(links), last_link=len(links) + len(grouped),
         )  # fmt: skip
         layers.append(record)
-        edges, padded = (record["height"], record["width"]), record["padded"]
+        padded = record["padded"]
         guarded = Guarded(record["row"], padded, record["inside"])
         names, starts = [p.name for p in layer], [0, layer[0].shape[0]]
-        window += windows(edges, (record["pool_y"], record["pool_x"]))
         for projections, source, geometry in grouped:
             p, taps, channels = projections[0], math.prod(geometry.kernel), record["channels"]
             wide = layers[source]["padded"] if source >= 0 else 0
@@ -194,7 +191,6 @@ def lay_out(network: Network) -> ConvLayout:
         np.array(run_start, dtype=np.int64),
         np.concatenate(run).astype(np.int64),
         np.concatenate(strip),
-        np.array(window, dtype=np.int64),
         math.prod(network.input_shape[1:]),
         len(neuron.tau_syn),
         states(network),

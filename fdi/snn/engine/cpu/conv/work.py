@@ -10,10 +10,10 @@ from fdi.snn.engine.cpu.kernels.rows import LANES
 def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
     """As dense.work.shapes.
 
-    `above`: gradient of the pooled spikes, from two steps before the window on; `stamps`: the step
-    in which a window of the pooling was last seen to spike; `starts`: where the weights of the
-    spikes of one position begin; `sorted`: spikes by channel and phase; `tiles`: see winograd;
-    `map_pull`: gradient of the bounds, `pulls`: the same and that through the layer's own links.
+    `above`: gradient of the pooled spikes, from two steps before the window on; `starts`: where the
+    weights of the spikes of one position begin; `sorted`: spikes by channel and phase; `tiles`: see
+    winograd; `map_pull`: gradient of the bounds, `pulls`: the same and that through the layer's own
+    links.
     """
     layers, links, sums = (
         plan.layers,
@@ -32,8 +32,7 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         map_spike_indptr=(len(layers), steps + 1),
         map_spikes=(room + len(layers) * LANES,),
         pooled_indptr=(len(layers), steps + 1),
-        pooled=(room,),
-        stamps=(int((layers["height"] * layers["width"] << layers["shift"]).max()),),
+        pooled=(room + len(layers) * LANES,),
         starts=(1 << int(layers["shift"].max()),),
         sorted_begin=(int(((links["high"] - links["low"]) * links["phases"]).max()) + 2,),
         sorted=(int((layers["height"] * layers["width"] << layers["shift"]).max()) * gradients,),

@@ -209,6 +209,23 @@ def select(typing_context, mask, a, b):
 
 
 @intrinsic
+def leading(typing_context, mask, count):
+    """What is true among the first `count` lanes of the mask; a negative count is none."""
+
+    def codegen(context, builder, signature, args):
+        number, lanes = ir.IntType(64), range(mask.lanes)
+        kind = ir.VectorType(number, mask.lanes)
+        undefined = ir.Constant(kind, ir.Undefined)
+        counts = builder.insert_element(undefined, args[1], ir.IntType(32)(0))
+        first = ir.Constant(ir.VectorType(ir.IntType(32), mask.lanes), [0] * mask.lanes)
+        counts = builder.shuffle_vector(counts, undefined, first)
+        within = builder.icmp_signed("<", ir.Constant(kind, list(lanes)), counts)
+        return builder.and_(args[0], within)
+
+    return mask(mask, types.int64), codegen
+
+
+@intrinsic
 def absolute(typing_context, a):
     """|a|."""
 
