@@ -46,14 +46,18 @@ FIGURES: dict[str, ModuleType] = {
     "snapshot": snapshot,
     "speed": speed,
 }
+DEFAULT = "randman_dense"  # page of the data set and model of the default config
 UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
 
 
 def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
     """The pages of a figure, from the user's own runs where these are enough, and from the
-    reference.
+    reference; own ones first, then those of the default config.
     """
-    return module.data(measured) | module.data(mine)
+    found, own = module.data(measured), module.data(mine)
+    found |= own
+    first = sorted(found, key=lambda page: (page not in own, not page.startswith(DEFAULT), page))
+    return {page: found[page] for page in first}
 
 
 def file_name(name: str, page: str) -> str:

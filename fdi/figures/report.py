@@ -24,15 +24,19 @@ color: #222; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 h3 { font-size: 1rem; margin: 0; }
 nav ul { columns: 16rem; padding-left: 1.2rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
 gap: 1.5rem; align-items: start; }
 figure { margin: 0.5rem 0; } img { width: 100%; height: auto; }
 .note, summary { font-size: 0.85rem; color: #555; } summary { cursor: pointer; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.8rem; }
 th, td { padding: 0.2rem 0.6rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align:
 top; white-space: pre; }
-.claims td { white-space: pre-line; min-width: 9rem; }
-.claims td:nth-child(3) { min-width: 22rem; } .claims td:nth-child(2) { min-width: 5rem; }
+.claims td { white-space: pre-line; }
+@media (max-width: 48rem) { .claims th { display: none; }
+.claims tr, .claims td { display: block; padding: 0.2rem 0; } .claims td { border: 0; }
+.claims tr { border-bottom: 1px solid #ddd; } .claims td:empty { display: none; }
+.claims td:nth-child(-n+2) { font-weight: bold; } .claims td:nth-child(4)::before {
+content: "published: "; } }
 code { font-size: 0.85em; background: #f3f3f3; padding: 0.1em 0.3em; overflow-wrap: anywhere; }
 """
 INTRODUCTION = (
