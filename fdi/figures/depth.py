@@ -104,17 +104,15 @@ def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
                 fontsize=6.5,
                 color="black" if value > 50 else "white",
             )
-    axes.set_xticks(
-        range(len(found)),
-        ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found],
-    )
+    spreads = ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found]
+    axes.set_xticks(range(len(found)), spreads)
     for init in dict.fromkeys(state.init for state in found):
         places = [j for j, state in enumerate(found) if state.init == init]
         name = init.replace("_", "\n", len(places) == 1)
         axes.annotate(
             name,
             (np.mean(places), 0),
-            (0, -11),
+            (0, -11 if any(spreads) else -3),
             ("data", "axes fraction"),
             "offset points",
             ha="center",
@@ -126,7 +124,8 @@ def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
     axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
     axes.set_ylabel("hidden layers")
-    axes.set_title("test accuracy (%) by $\\sigma_U$ and initialization")
+    by = "$\\sigma_U$ and initialization" if any(spreads) else "initialization"
+    axes.set_title(f"test accuracy (%) by {by}")
 
 
 def _rates(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:

@@ -17,9 +17,8 @@ from fdi.figures import style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
 
 ABOUT = (
-    "norm of the gradient that reaches each layer before training, against sigma_u and for "
-    "the "
-    "baselines"
+    "norm of the gradient that reaches each layer before training, against sigma_U and for "
+    "the baselines"
 )
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
@@ -33,7 +32,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     n (seeds), silent (share of the seeds without any), title, source.
     """
     pages = {}
-    layers = results.probe.groupby("path").size()
+    hidden = results.probe[results.probe["population"] != READOUT]
+    layers = hidden.groupby("path").size()
     deep = results.runs[results.runs["path"].map(layers) > 1]
     for (dataset, model), found in sweeps.sweeps(deep, spreads, states=("done", "probed")):
         fluct = sweeps.swept(found, "fluct", "init.sigma_u")

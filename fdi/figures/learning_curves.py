@@ -27,6 +27,7 @@ COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
 TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
 MOST = 6  # lines of a page
+MARKS = 4  # of a line
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
@@ -38,33 +39,35 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     same init), n (seeds), quantity, epoch, mean, sd, source. Epochs count from the start of the
     task, so those of a priming phase are 0 and less; accuracies in percent, rates in Hz. An epoch
     counts where all seeds of the line have it. Of runs that differ in other keys than those of the
-    initialization, a page has the set with most initializations, and the largest of these; with
-    more than six lines it keeps one of each initialization. Sets that only guess have no page.
+    initialization, a page has the set with most initializations, the largest of these, the last of
+    these (say, with bounds on the activity), and the title says which; with more than six lines it
+    keeps one of each initialization. Sets that only guess have no page.
     """
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = condition_columns(group)
+        own = [column for column in columns if column == "init" or column.startswith("init.")]
         named = [
             column
             for column in columns
             if column in LABELS[:2] or column.startswith(("dataset.", "model."))
         ]
-        for _, members in conditions(group, named):
-            others = [
-                column
-                for column in columns
-                if column not in named and column != "init" and not column.startswith("init.")
-            ]
-            sets = [found for _, found in conditions(members, others)] if others else [members]
-            chosen = max(sets, key=lambda found: (found["init"].nunique(), len(found)))
-            shown = [*named, "init", *(column for column in columns if column.startswith("init."))]
+        others = [column for column in columns if column not in (*own, *named)]
+        for values, members in conditions(group, named):
+            name = _name(named, values)
+            told = [column for column in others if members[column].nunique(dropna=False) > 1]
+            sets = list(conditions(members, told)) if told else [((), members)]
+            most = [(found["init"].nunique(), len(found)) for _, found in sets]
+            values, chosen = sets[max(range(len(sets)), key=lambda i: (most[i], i))]
+            shown = own
             if sum(1 for _ in conditions(chosen, shown)) > MOST:
                 chosen = usual(chosen)
-                shown = [*named, "init", *({"init.sigma_u"} & {*columns})]
-            page = _page(chosen, shown, results)
+                shown = ["init", *({"init.sigma_u"} & {*columns})]
+            title = ", ".join([name, *([_name(told, values)] if told else [])])
+            page = _page(chosen, shown, results).assign(title=title)
             if len(page) and not guessed(chosen):
-                pages[page["title"].iloc[0].replace(", ", "_").replace(" = ", "=")] = page
+                pages[name.replace(", ", "_").replace(" = ", "=")] = page
     return pages
 
 
@@ -82,8 +85,9 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data` into one axes per quantity."""
-    for (quantity, _), rows in page.groupby(["quantity", "line"], sort=False):
-        _draw_line(axes[quantity], rows)
+    places = {line: place for place, line in enumerate(page["line"].unique())}
+    for (quantity, line), rows in page.groupby(["quantity", "line"], sort=False):
+        _draw_line(axes[quantity], rows, places[line])
     rates = [quantity for quantity in axes if quantity not in TITLES]
     _finish(axes, list(TITLES), 100.0, page)
     _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)
@@ -105,12 +109,11 @@ def _page(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.Da
     """
     parts: list[pd.DataFrame] = []
     for values, members in conditions(runs, columns):
-        title, label = _names(dict(zip(columns, values)))
         lines = _line(_aligned(results.curves_of(members)))
         if len(lines):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
-            parts.append(lines.assign(title=title, line=label, init=init, number=number))
+            parts.append(lines.assign(line=_name(columns, values), init=init, number=number))
     return (
         pd.concat(parts, ignore_index=True).assign(source=source(runs)) if parts else pd.DataFrame()
     )
@@ -140,29 +143,23 @@ def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _names(condition: Mapping[str, Any]) -> tuple[str, str]:
-    """Title of the page and label of the line of a condition: keys of the initialization go into
-    the label, all others into the title.
-    """
-    short = short_names(list(condition))
-    title, label = [condition["dataset"], condition["model"]], [condition["init"]]
-    for column, value in condition.items():
-        if column not in LABELS and value is not None:
-            (label if column.startswith("init.") else title).append(
-                f"{short[column]} = {shown(value)}"
-            )
-    return ", ".join(title), ", ".join(label)
-
-
-def _draw_line(axes: Axes, rows: pd.DataFrame) -> None:
-    first, marker = rows.iloc[0], "o" if len(rows) == 1 else None
-    axes.plot(
-        rows["epoch"],
-        rows["mean"],
-        **style.look(first["init"], first["number"]),
-        marker=marker,
-        markersize=3,
+def _name(columns: Sequence[str], values: Sequence[Any]) -> str:
+    """The values of these columns, of a config with the name of their key."""
+    short = short_names(columns)
+    return ", ".join(
+        str(value) if column in LABELS else f"{short[column]} = {shown(value)}"
+        for column, value in zip(columns, values)
+        if value is not None
     )
+
+
+def _draw_line(axes: Axes, rows: pd.DataFrame, place: int) -> None:
+    """A line with few marks, at other epochs than those of the lines in other places."""
+    first, step = rows.iloc[0], 1 + len(rows) // MARKS
+    look = style.look(first["init"], first["number"])
+    if len(rows) == 1:
+        look["marker"] = look["marker"] or "o"
+    axes.plot(rows["epoch"], rows["mean"], **look, markevery=(2 * place % step, step))
     if first["n"] > 1:
         most = 100.0 if first["quantity"] in TITLES else None
         low = (rows["mean"] - rows["sd"]).clip(lower=0.0)

@@ -18,7 +18,7 @@ from fdi.figures import style
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 ABOUT = (
-    "accuracy and rates against sigma_u, one hidden layer; the baselines stand at the spread "
+    "accuracy and rates against sigma_U, one hidden layer; the baselines stand at the spread "
     "that their weights imply"
 )
 NEEDS = "runs with at least three values of init.sigma_u"

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -61,6 +62,8 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
     "pytorch": "#CC79A7",
     "orthogonal": "#882255",
     "lsuv": "#000000",
+    "ikun": "#CC6677",
+    "spytorch": "#996633",
 }
 ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
@@ -77,7 +80,8 @@ ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 OVER = "mean and 95 % interval over n seeds"
 FIRST_LINE = {"kaiming": 1, "fluct_calibrated": 2, "lsuv": 3, "fluct_mu": 4, "xavier": 2}
-FIRST_LINE |= {"pytorch": 3, "orthogonal": 4, "fluct_lognormal": 3}
+FIRST_LINE |= {"pytorch": 3, "orthogonal": 4, "fluct_lognormal": 3, "ikun": 1, "spytorch": 4}
+MANY = 6  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 FORMULA = re.compile(r"\$.*?\$")
 PRIME = "#EBEBEB"
@@ -107,21 +111,25 @@ def color(init: str) -> str:
 
 
 def look(init: str, number: int) -> dict[str, Any]:
-    """Colour, line style and opacity of the number-th config of an initialization; each has its own
-    line, so that they differ in grey, too.
+    """Colour, mark, line style and opacity of the number-th config of an initialization; lines and
+    marks differ, so that they are told apart in grey, too.
     """
     again, style = divmod(number + FIRST_LINE.get(init, 0), len(LINES))
-    return {"color": color(init), "linestyle": LINES[style], "alpha": 0.5**again}
+    return {
+        "color": color(init),
+        "linestyle": LINES[style],
+        "alpha": 0.5**again,
+        "marker": MARKERS.get(init),
+        "markersize": 2.5,
+    }
 
 
 def shades(number: int) -> list[str]:
     """So many colours for an ordered quantity, light to dark."""
-    last = len(SEQUENCE) - 1
-    return (
-        [SEQUENCE[round(i * last / max(number - 1, 1))] for i in range(number)]
-        if number > 4
-        else list(SEQUENCE[:number])
-    )
+    if number <= 4:
+        return list(SEQUENCE[:number])
+    between = LinearSegmentedColormap.from_list("sequence", SEQUENCE)
+    return [to_hex(between(place)) for place in np.linspace(0, 1, number)]
 
 
 def fraction(whole: float) -> str:
@@ -222,10 +230,11 @@ def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
     """
     room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
     names = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
-    seeds = {found[1] for found in map(SEEDS.search, names) if found}
-    if len(seeds) == 1:  # said once, in the title
+    seeds = [found[1] for found in map(SEEDS.search, names) if found]
+    if len(set(seeds)) == 1 or len(seeds) > MANY:  # said once, in the title
         names = [SEEDS.sub("", name) for name in names]
-        title = title.replace("over n seeds", f"over n = {next(iter(seeds))} seeds")
+        numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
+        title = title.replace("over n seeds", f"over n = {span(numbers)} seeds")
     labels = [fill(name, room) for name in names]
     columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
     title = fill(title.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}"), room)

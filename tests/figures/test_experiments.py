@@ -103,6 +103,14 @@ def test_gradients_of_states_that_were_never_trained(results, drawn):
     assert axes["fluct"].get_yscale() == "log"
 
 
+def test_gradients_are_those_of_deep_networks(results):
+    many = spreads(layers=1, **{"model.depth": 1.0}) + sweep("kaiming", 0.1, **{"model.depth": 1.0})
+    assert gradients.data(results(many)) == {}, "the readout is no hidden layer"
+    deep = results([*many, *spreads(layers=2, **{"model.depth": 2.0})])
+    (page,) = gradients.data(deep).values()
+    assert set(page["population"]) == {"h1", "h2"}
+
+
 def test_depth(results, drawn):
     runs = []
     for layers in (1, 3, 7):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
 from fdi.figures import learning_curves, style
@@ -139,6 +140,34 @@ def test_a_crowded_page_keeps_one_line_of_each_initialization(write_run, tmp_pat
         write_run("fluct", 0, [0.1], sigma_u=sigma_u)
     write_run("kaiming", 0, [0.1])
     assert set(data(own(tmp_path))["randman_dense"]["line"]) == {"fluct, sigma_u = 0.9", "kaiming"}
+
+
+def test_of_equal_sets_the_last_is_drawn_and_said(results):
+    key = "homeostasis.joint"
+    runs = [("fluct", seed, 0.5, 1, {key: joint}) for joint in (True, False) for seed in (0, 1)]
+    page = data(results(runs))["randman_dense"]
+    assert page["title"].unique() == ["randman, dense, joint = true"]
+    assert set(page["n"]) == {2}
+
+
+def test_lines_of_all_initializations_differ_without_colour(results, drawn):
+    names = [*style.COLORS, "gain"]
+    runs = [(init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names] + [
+        ("fluct", 2, 0.5, 1, {})
+    ]
+    page = data(results(runs))["randman_dense"]
+    figure, axes = drawn(learning_curves, page)
+    looks = {(line.get_linestyle(), line.get_marker()) for line in axes["valid/accuracy"].lines}
+    assert len(axes["valid/accuracy"].lines) == len(names)
+    assert len(looks) >= len(names) - 1, "fluct and gain are solid, both, blue and orange"
+    title = figure.legends[0].get_title().get_text()
+    assert title.replace("\n", " ").endswith("over n\N{NBSP}=\N{NBSP}2 to 3 seeds")
+
+
+def test_shades_get_darker():
+    for number in range(1, 10):
+        luminance = [sum(to_rgb(shade)) for shade in style.shades(number)]
+        assert luminance == sorted(set(luminance), reverse=True)
 
 
 def test_one_colour_per_initialization():
