@@ -30,14 +30,13 @@ class Contrast(NamedTuple):
     other: float
     difference: Comparison
 
-    @property
-    def setting(self) -> str:
-        """Data set, architecture, depth and length of training, as text."""
-        layers = depth(self.run)
-        return (
-            f"{self.run['dataset']}, {self.run['model']}, {layers} layer{'s' * (layers > 1)}, "
-            f"{self.run['trainer.epochs']:.0f} epochs"
-        )
+
+def setting(run: Mapping[str, Any]) -> str:
+    """Data set and the samples it was cut to, architecture, depth and length of training."""
+    layers, cut = depth(run), run.get("dataset.max_train")
+    data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")
+    epochs = run["trainer.epochs"]
+    return f"{data}, {run['model']}, {layers} layer{'s' * (layers > 1)}, {epochs:.0f} epochs"
 
 
 def where(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:

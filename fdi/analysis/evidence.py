@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, where
+from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, setting, where
 from fdi.analysis.published import depth
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.spread import with_spread
@@ -60,8 +60,9 @@ def _guess(contrast: Contrast) -> bool:
 
 
 def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
+    numbers = _numbers(contrast.one, contrast.other, contrast.difference, unit)
     return Evidence(
-        f"{contrast.setting}: {_numbers(contrast.one, contrast.other, contrast.difference, unit)}",
+        f"{setting(contrast.run)}: {numbers}",
         gain=contrast.difference.mean,
         p=contrast.difference.p,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.claims import STANDARD
-from fdi.analysis.contrasts import PERCENT, best, where
+from fdi.analysis.contrasts import PERCENT, best, setting, where
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import depth
 from fdi.analysis.results import Results
@@ -23,22 +23,20 @@ def advice(measured: Results) -> str:
     more; each initialization with the arguments that validation chooses.
     """
     runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
-    runs = runs.assign(
-        layers=[depth(run) for run in runs.to_dict("records")], setting=_settings(runs)
-    )
+    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")], given=_given(runs))
     rows = []
-    for network, found in runs.groupby(NETWORK):
+    for _, found in runs.groupby(NETWORK):
         seeds = found.groupby(["init", "trainer.epochs"])["seed"].transform("nunique")
         group = found[seeds > 1]
         several = group.groupby("trainer.epochs")["init"].nunique()
         longest = several[several > 1].index.max()
         chosen = group[group["trainer.epochs"] == longest]
         if chosen["seed"].nunique() > 1 and not guessed(chosen):
-            rows.append(_row(*network, best(chosen, ["init"], "setting")))
+            rows.append(_row(best(chosen, ["init"], "given")))
     return markdown(pd.DataFrame(rows)) if rows else "*Not measured yet.*\n"
 
 
-def _settings(runs: pd.DataFrame) -> list[str]:
+def _given(runs: pd.DataFrame) -> list[str]:
     columns = [column for column in VARIED if column in runs]
     return [
         ", ".join(
@@ -50,7 +48,7 @@ def _settings(runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def _row(dataset: str, model: str, layers: int, runs: pd.DataFrame) -> dict[str, str]:
+def _row(runs: pd.DataFrame) -> dict[str, str]:
     valid = runs.groupby("init")["valid_accuracy_last"].mean()
     seeds = {
         init: PERCENT * group.groupby("seed")[ACCURACY].mean()
@@ -62,14 +60,13 @@ def _row(dataset: str, model: str, layers: int, runs: pd.DataFrame) -> dict[str,
     found = {i: paired(seeds[i][common[i]], seeds[top][common[i]]) for i in others}
     p = dict(zip(others, holm([found[i].p for i in others])))
     names = {
-        i: f"{i} ({setting})" if (setting := runs.loc[runs["init"] == i, "setting"].iloc[0]) else i
+        i: f"{i} ({given})" if (given := runs.loc[runs["init"] == i, "given"].iloc[0]) else i
         for i in seeds
     }
     words = {i: verdict(found[i].mean, p[i]) or "undecided" for i in others}
     n, mean, _, low, high = summary(seeds[top])
     return {
-        "data and network": f"{dataset}, {model}, {layers} layer{'s' * (layers > 1)}, "
-        f"{runs['trainer.epochs'].iloc[0]:.0f} epochs",
+        "data and network": setting(runs.iloc[0].to_dict()),
         "best on validation": f"{names[top]}: {mean:.1f} ({max(low, 0):.1f}..{min(high, 100):.1f})"
         f", n = {n}",
         "undecided against it": "; ".join(names[i] for i in others if words[i] == "undecided"),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.claims import STANDARD
-from fdi.analysis.contrasts import accuracies, where
+from fdi.analysis.contrasts import accuracies, setting, where
 from fdi.analysis.evidence import FLUCT, JOINT
 from fdi.analysis.published import depth, published
 from fdi.analysis.results import Results
@@ -50,11 +50,9 @@ def _accuracies(runs: pd.DataFrame, network: dict[str, Any]) -> pd.DataFrame:
     if not both:
         return pd.DataFrame()
     chosen = chosen[chosen["trainer.epochs"] == max(both)]
-    layers = network["layers"]
-    name = f"{network['dataset']}, {network['model']}, {layers} layer{'s' * (layers > 1)}"
     quoted = {f"{run['init']} {e}" for run in chosen.to_dict("records") for e in published(run)}
     return accuracies(chosen, ["init"]).assign(
-        **{"data and network": f"{name}, {max(both):.0f} epochs"}, published="; ".join(quoted)
+        **{"data and network": setting(chosen.iloc[0].to_dict())}, published="; ".join(quoted)
     )
 
 

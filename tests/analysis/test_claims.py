@@ -53,6 +53,11 @@ def test_numbers_stand_with_n_and_interval(measured):
     )
 
 
+def test_a_data_set_that_was_cut_says_so(measured):
+    text = measured([0.10, 0.11, 0.12], **{"dataset.max_train": 10_000}).loc[ONE_LAYER, "measured"]
+    assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs: ")
+
+
 def test_runs_with_another_readout_are_not_counted(measured):
     table = measured([0.10, 0.11, 0.12], readout_init="same")
     assert set(table["status"]) == {"not measurable here"}
