@@ -38,7 +38,7 @@ def options(model: str, init: str, kind: str, homeostasis: str, optimizer: str) 
     prime = ["homeostasis.prime_epochs=1"] if homeostasis == "prime" else []
     given = [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
     if optimizer == "smorms3":  # else the rounding of a small gradient becomes a whole step
-        given.append("optimizer.eps=1e-4")
+        given.append("optimizer.eps=1e-2")
     if model.startswith("dale") and kind == "constant":  # else such a small layer stays silent
         given.append("init.nu=15")
     return given
