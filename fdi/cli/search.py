@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from argparse import Namespace
 from functools import partial
@@ -22,6 +23,12 @@ from fdi.cli.task import run_trial
 from fdi.config import run_directory
 
 BEST = "optimization_results.yaml"  # Optuna's, in results/runs
+FAILURES = "hydra.sweeper.max_failure_rate"
+GRID = (
+    "hydra/sweeper/sampler=grid cannot end with a trial that failed; leave hydra/sweeper out: "
+    "a sweep runs all combinations"
+)
+NONE = "No trials are completed yet."  # Optuna's words
 
 
 def is_search(arguments: Namespace) -> bool:
@@ -33,9 +40,14 @@ def is_search(arguments: Namespace) -> bool:
 def search(arguments: Namespace) -> None:
     """Run the trials, and show the best: by the validation accuracy of the best epoch.
 
+    A trial that fails does not end the search, unless `hydra.sweeper.max_failure_rate` says so.
     Raises ValueError for what cannot be searched, before anything runs, and if no trial succeeds.
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        if not any(word.startswith(f"{FAILURES}=") for word in arguments.overrides) and (
+            FAILURES.rpartition(".")[2] in compose_sweep(arguments).hydra.sweeper
+        ):
+            arguments.overrides.append(f"{FAILURES}=1")
         config, compose = compose_sweep(arguments), composer(arguments)
         fixed = common_words(arguments)
         values = compose.settings(fixed)
@@ -54,7 +66,14 @@ def search(arguments: Namespace) -> None:
             config=config, hydra_context=context, task_function=trial
         )
         end_workers_with_us(config.hydra.launcher)
-        sweeper.sweep(words)
+        for name in ("optuna", "hydra_plugins.hydra_optuna_sweeper"):  # a line a trial is enough
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        try:
+            sweeper.sweep(words)
+        except ValueError as error:
+            raise ValueError(str(error).replace(NONE, "no trial succeeded")) from None
+        except RuntimeError as error:
+            raise ValueError(GRID if "Study.stop" in str(error) else str(error)) from None
         best = OmegaConf.load(Path(config.hydra.sweep.dir) / BEST)
         drawn = tuple(f"{key}={value}" for key, value in best.best_params.items())
         values = compose.settings([*fixed, *drawn])

@@ -24,9 +24,9 @@ from fdi.track.state import finished, whole_result
 FAILED, REFUSED = 1, 2
 
 
-def run_cell(config: DictConfig, sweep: int | None = None) -> int:
-    """Run one cell, unless it is done; a failure is one line here, its traceback is in run.log.
-    Returns the exit code.
+def run_cell(config: DictConfig, sweep: int | None = None, label: str = "") -> int:
+    """Run one cell, unless it is done; a failure is one line here, after `label`, its traceback is
+    in run.log. Returns the exit code.
 
     In a sweep, what it prints is in its own output.log; a job of submitit on this machine ends with
     the process `sweep`.
@@ -39,34 +39,43 @@ def run_cell(config: DictConfig, sweep: int | None = None) -> int:
         try:
             check_done(config, directory)
         except ValueError as error:
-            return complain(str(error), REFUSED)
+            return complain(f"{label}{error}", REFUSED)
         print(f"{directory}: done before")
         return 0
     if sweep is None:
-        return _run(config, directory)
+        return _run(config, directory, label)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-        return _run(config, directory)
+        return _run(config, directory, label)
 
 
-def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float:
+def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | None:
     """Run one cell of a search, and say what came of the overrides that are not `fixed`.
 
     Returns the validation accuracy of the best epoch if `hydra.sweeper.direction` is maximize, else
-    the error, 1 minus that. Waits for a cell that another trial draws at the same time; raises
-    ValueError for one that failed.
+    the error, 1 minus that; None, which counts as a failed trial, if its values are refused or its
+    run fails, and ValueError in place of that if `hydra.sweeper.max_failure_rate` is below 1. Waits
+    for a cell that another trial draws at the same time.
     """
     from fdi.track.console import percent
 
-    hydra, directory = HydraConfig.get(), run_directory(prepare(config))
-    code = run_cell(config, search)
-    while code and holder(directory):
-        time.sleep(1)
-        code = run_cell(config, search)
-    label = " ".join(word for word in hydra.overrides.task if word not in fixed)
-    trial = f"trial {hydra.job.num + 1}/{hydra.sweeper.n_trials}  {label}"
-    result = None if code else whole_result(directory)
-    if result is None or result["valid_accuracy_best"] is None:
+    hydra = HydraConfig.get()
+    words = " ".join(word for word in hydra.overrides.task if word not in fixed)
+    trial = f"trial {hydra.job.num + 1}/{hydra.sweeper.n_trials}  {words}"
+    label = f"{trial}  failed: "
+    try:
+        directory = run_directory(prepare(config))
+    except ValueError as error:
+        code = complain(f"{label}{error}", REFUSED)
+    else:
+        code = run_cell(config, search, label)
+        while code and holder(directory):
+            time.sleep(1)
+            code = run_cell(config, search, label)
+    if code and hydra.sweeper.max_failure_rate < 1:  # the sweeper wants to see it
         raise ValueError(f"{trial}  failed")
+    if code:
+        return None
+    result = whole_result(directory)
     accuracy = result["valid_accuracy_best"]
     print(f"{trial}  valid {percent(accuracy)}  {result['seconds']:.0f} s", flush=True)
     maximize = str(hydra.sweeper.direction).endswith("maximize")
@@ -88,19 +97,19 @@ def check_done(
         check_data(config, directory)
 
 
-def _run(config: DictConfig, directory: Path) -> int:
+def _run(config: DictConfig, directory: Path, label: str) -> int:
     from fdi.run import run
 
     try:
         run(config, directory, HydraConfig.get().overrides.task)
     except ValueError as error:
-        return complain(str(error), REFUSED)
+        return complain(f"{label}{error}", REFUSED)
     except Busy as error:
-        return complain(str(error), FAILED)
+        return complain(f"{label}{error}", FAILED)
     except Exception as error:
         log = directory / LOG
         where = f" (traceback in {log})" if log.exists() else ""
-        return complain(f"{type(error).__name__}: {error}{where}", FAILED)
+        return complain(f"{label}{type(error).__name__}: {error}{where}", FAILED)
     return 0
 
 

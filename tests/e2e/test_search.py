@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,7 +61,6 @@ def fdi_run(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_a_search_finds_the_best_on_validation_and_is_not_repeated(fdi_run, tmp_path, direction):
     words = (*SEARCH, SIGMA, "hydra.sweeper.sampler.seed=0", f"hydra.sweeper.direction={direction}")
-    words = (*words, "hydra.sweeper.max_failure_rate=1")
     found = fdi_run(*words)
     assert found.code == 0, found.err
     good = [sigma for sigma in calls if sigma <= 1.4]
@@ -71,9 +71,60 @@ def test_a_search_finds_the_best_on_validation_and_is_not_repeated(fdi_run, tmp_
     assert f"best on validation: init.sigma_u={best}\n" in found.out
     assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=0-*"))) >= len(good)
     assert len([line for line in found.out.splitlines() if line.startswith("trial ")]) == len(good)
+    failed = found.err.splitlines()
+    assert len(failed) == 6 - len(good), "one line each, and nothing else"
+    assert all(line.endswith("failed: RuntimeError: the loss is nan") for line in failed)
     before = list(calls)
     assert fdi_run(*words).code == 0
     assert calls[len(before) :] == [sigma for sigma in before if sigma > 1.4]  # failed before
+
+
+@optuna
+def test_a_refused_trial_is_one_line_and_the_search_goes_on(fdi_run):
+    found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,1)", "hydra.sweeper.sampler.seed=0")
+    assert found.code == 0, found.err
+    assert set(calls) == {1}
+    refused = "init.sigma_u=-1 failed: init.sigma_u = -1 must be a number above 0"
+    lines = found.err.splitlines()
+    assert 0 < len(lines) < 6
+    assert all(re.fullmatch(rf"fdi-run: trial ./6 {refused}", line) for line in lines)
+    assert "best on validation: init.sigma_u=1\n" in found.out
+
+
+@optuna
+def test_a_grid_whose_last_trial_fails_is_one_line(fdi_run):
+    words = ("init.sigma_u=choice(-1,-2)", "hydra/sweeper/sampler=grid")
+    found = fdi_run(*SEARCH, *words)
+    assert found.code == 2
+    assert found.err.splitlines()[-1] == (
+        "fdi-run: hydra/sweeper/sampler=grid cannot end with a trial that failed; leave "
+        "hydra/sweeper out: a sweep runs all combinations"
+    )
+
+
+@optuna
+def test_the_first_failure_ends_a_search_that_asks_for_it(fdi_run):
+    found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,-2)", "hydra.sweeper.max_failure_rate=0")
+    assert found.code == 2
+    assert found.err.splitlines()[-1].startswith("fdi-run: trial 1/6 init.sigma_u=-")
+    assert "trial 2/6" not in found.err
+
+
+@optuna
+def test_a_search_without_a_good_trial_fails(fdi_run):
+    found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,-2)")
+    assert found.code == 2
+    *trials, last = found.err.splitlines()
+    assert [line[:18] for line in trials] == [f"fdi-run: trial {i}/6" for i in range(1, 7)]
+    assert last == "fdi-run: no trial succeeded"
+
+
+@optuna
+def test_a_typo_is_one_line_not_one_a_trial(fdi_run):
+    found = fdi_run(*SEARCH, "init.sigma_uu=interval(0.2,2)")
+    assert (found.code, calls) == (2, [])
+    (line,) = found.err.splitlines()
+    assert "did you mean sigma_u?" in line
 
 
 @optuna
