@@ -71,12 +71,14 @@ def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | 
         while code and holder(directory):
             time.sleep(1)
             code = run_cell(config, search, label)
-    if code and hydra.sweeper.max_failure_rate < 1:  # the sweeper wants to see it
-        raise ValueError(f"{trial}  failed")
-    if code:
+    result = None if code else whole_result(directory)
+    accuracy = result["valid_accuracy_best"] if result else None
+    if result is None or accuracy is None:
+        if not code:
+            complain(f"{label}it has no validation split", REFUSED)
+        if hydra.sweeper.max_failure_rate < 1:  # the sweeper wants to see it
+            raise ValueError(f"{trial}  failed")
         return None
-    result = whole_result(directory)
-    accuracy = result["valid_accuracy_best"]
     print(f"{trial}  valid {percent(accuracy)}  {result['seconds']:.0f} s", flush=True)
     maximize = str(hydra.sweeper.direction).endswith("maximize")
     return accuracy if maximize else 1 - accuracy

@@ -23,10 +23,11 @@ from unittest import mock
 import torch
 from hydra.utils import get_class
 
-import fdi.run
 from benchmark import machine
+from fdi import run
 from fdi.cli.cells import Cell, compose_cells
 from fdi.data.dataset import Split
+from fdi.run import training
 from fdi.snn.engine.cpu import CpuEngine
 from fdi.track.console import Reporter
 from fdi.track.metrics import Metrics
@@ -44,7 +45,7 @@ def measure(output: str) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         cell = _cell(Path(folder))
         with _watched(cell) as spans, _output(output, Path(folder)):
-            fdi.run.run(cell.config, cell.directory)
+            run.run(cell.config, cell.directory)
     ends = [stop for _, stop in spans["line"]]
     epochs = len(ends) - 1
     parts = {
@@ -101,7 +102,11 @@ def _watched(cell: Cell) -> Iterator[Spans]:
         "data": [(Split, "batch")],
         "optimizer": [(get_class(cell.config.optimizer._target_), "step")],
         "checkpoint": [(checkpoint, "save")],
-        "metrics and status": [(Metrics, "append"), (Metrics, "sync"), (fdi.run, "write_status")],
+        "metrics and status": [
+            (Metrics, "append"),
+            (Metrics, "sync"),
+            (training, "write_status"),
+        ],
         "progress": [(Reporter, "batch")],
         "line": [(Reporter, "row")],
     }

@@ -26,7 +26,7 @@ def child(argv: list[str], folder: str, cut: dict | None) -> int:
     sys.argv = ["fdi-run", *argv]
     disk = forgetful.Disk(Path(folder), **cut) if cut else None
     if disk:
-        fdi.run.SAVE_EVERY = 0.0
+        fdi.run.training.SAVE_EVERY = 0.0
         disk.install()
     try:
         fdi.cli.run.main()
