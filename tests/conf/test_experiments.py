@@ -1,0 +1,79 @@
+"""Experiments have the cells they say, and compare what differs in the initialization alone."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections import defaultdict
+
+import pytest
+from composing import CONF, composed, options
+from omegaconf import OmegaConf
+
+from fdi.cli.cells import compose_cells
+
+
+@pytest.mark.parametrize("budget", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "experiment", [name for name in options("experiment") if name != "quickstart"]
+)
+def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
+    head = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    overrides = [f"experiment={experiment}", f"budget={budget}", "seed=0"]
+    cells = compose_cells(
+        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
+    )
+    seeds = int(re.fullmatch(r"range\((\d+)\)", composed(*overrides).hydra.sweeper.params.seed)[1])
+    assert re.search(rf"^# {budget}: +{len(cells) * seeds} cells, ", head, re.MULTILINE), (
+        len(cells) * seeds
+    )
+    assert f"fdi-run -m experiment={experiment} " in head
+    assert {"kaiming", "gain"} & {cell.config.name.init for cell in cells}
+    assert all(cell.config.name.experiment == experiment for cell in cells)
+    assert_fair(experiment, cells)
+
+
+def assert_fair(experiment, cells):
+    """Cells that are compared, all with the same values of what is swept besides the initialization
+    of hidden layers, differ in nothing else.
+    """
+    comparisons = defaultdict(list)
+    for cell in cells:
+        swept = [
+            override for override in cell.overrides if not override.startswith(("init=", "init."))
+        ]
+        rest = OmegaConf.to_container(cell.config)
+        del rest["init"], rest["name"]["init"]
+        comparisons[tuple(swept)].append(rest)
+        assert experiment == "readout" or cell.config.readout_init == "normal"
+    for rests in comparisons.values():
+        assert all(rest == rests[0] for rest in rests)
+    assert max(len(rests) for rests in comparisons.values()) > 1
+
+
+@pytest.mark.parametrize("budget", ["laptop", "paper"])
+def test_a_comparison_that_is_not_fair_is_seen(budget):
+    overrides = ["experiment=shallow", f"budget={budget}", "seed=0", "init=kaiming,fluct"]
+    cells = compose_cells(
+        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
+    )
+    cells[0].config.trainer.epochs += 1
+    with pytest.raises(AssertionError):
+        assert_fair("shallow", cells)
+
+
+def test_keys_that_vary_together_are_replaced_by_the_command_line():
+    overrides = [
+        "experiment=calibrated",
+        "budget=laptop",
+        "seed=0",
+        "init=kaiming",
+        "dataset=poisson",
+    ]
+    cells = compose_cells(
+        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
+    )
+    assert [(cell.config.name.dataset, cell.config.name.model) for cell in cells] == [
+        ("poisson", "dense"),
+        ("poisson", "conv"),
+    ]

@@ -1,0 +1,133 @@
+"""Every option composes, and later layers win."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from composing import CONF, options, prepared
+from omegaconf import OmegaConf
+
+DATASETS, MODELS = options("dataset"), options("model")
+OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "lower"}}
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [
+        (group, option)
+        for group in (
+            "dataset",
+            "model",
+            "init",
+            "homeostasis",
+            "optimizer",
+            "trainer",
+            "logger",
+            "budget",
+        )
+        for option in options(group)
+    ],
+)
+def test_every_option_composes_and_fits_what_it_configures(group, option):
+    config = prepared(f"{group}={option}")
+    if group in ("dataset", "model", "init"):
+        assert config.name[group] == option
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("model", MODELS)
+def test_batch_epochs_and_bounds_of_a_pair_are_its_own(dataset, model):
+    """tuned/<dataset>, then tuned/<dataset>_<model>; the strengths are those of the model."""
+    config = prepared(f"dataset={dataset}", f"model={model}")
+    own = OmegaConf.load(CONF / "tuned" / f"{dataset}.yaml")
+    for group, keys in OF_DATASET.items():
+        assert set(own[group]) == keys, "no value may come from another data set"
+    assert all(set(own.homeostasis[bound]) == {"rate"} for bound in ("upper", "lower"))
+    kind = OmegaConf.load(CONF / "tuned" / "kind" / f"{model}.yaml")
+    assert all(set(kind.homeostasis[bound]) == {"strength"} for bound in ("upper", "lower"))
+    layers = [own, kind, *preset(f"{dataset}_{model}")]
+    assert OmegaConf.merge(config, OmegaConf.merge(*layers)) == config
+
+
+def preset(pair):
+    file = CONF / "tuned" / f"{pair}.yaml"
+    if file.exists():
+        values = OmegaConf.load(file)
+        for parent in values.pop("defaults", []):
+            yield from preset(parent)
+        yield values
+
+
+def test_every_preset_belongs_to_a_pair():
+    pairs = {f"{dataset}_{model}" for dataset in DATASETS for model in MODELS}
+    assert set(options("tuned")) <= pairs | set(DATASETS)
+    assert options("tuned/kind") == MODELS
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "depth", "shapes"),
+    [
+        ("shd", "conv_recurrent_deep", 7, [(16, 233), (64, 4)]),
+        ("shd", "conv_recurrent", 3, [(16, 68), (64, 5)]),
+        ("cifar10", "conv", 2, [(32, 34, 34), (32, 36, 36)]),
+        ("cifar10", "conv_deep", 4, [(32, 34, 34), (64, 22, 22)]),
+        ("dvs_gesture", "conv", 4, [(16, 34, 34), (32, 22, 22)]),
+        ("dvs_gesture", "conv_deep", 8, [(16, 34, 34), (128, 11, 11)]),
+    ],
+)
+def test_networks_of_the_paper_have_a_name(dataset, model, depth, shapes):
+    from hydra.utils import instantiate
+
+    config = prepared(f"dataset={dataset}", f"model={model}")
+    shape = {"shd": (700,), "cifar10": (3, 32, 32), "dvs_gesture": (2, 32, 32)}[dataset]
+    network = instantiate(
+        config.model, input_shape=shape, classes=10, steps=10, dt=2e-3, _convert_="all"
+    )
+    assert len(network.layers) == depth
+    assert [network.hidden[0].shape, network.hidden[-1].shape] == shapes
+    assert any(p.recurrent for p in network.projections) == ("recurrent" in model)
+
+
+def test_precedence_is_command_line_debug_experiment_tuned_group(tmp_path):
+    layers = {
+        "tuned/kind/mine": 150,
+        "tuned/randman_mine": 2,
+        "experiment/mine": 3,
+        "debug/mine": 4,
+    }
+    for name, epochs in layers.items():
+        file = tmp_path / f"{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"# @package _global_\ntrainer:\n  epochs: {epochs}\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("defaults: [dense]\n")
+    given = [f"hydra.searchpath=[file://{tmp_path}]"]
+    found = [prepared(*given).trainer.epochs]
+    for override in ("model=mine", "experiment=mine", "debug=mine", "trainer.epochs=5"):
+        given.append(override)
+        found.append(prepared(*given).trainer.epochs)
+    assert found == [200, 2, 3, 4, 5]
+
+
+def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /dataset: shd\n"
+    )
+    config = prepared(f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine")
+    assert config.name.dataset == "shd"
+    assert config.model.hidden == [128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    "file", sorted(CONF.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONF))
+)
+def test_every_value_is_explained(file):
+    """A comment behind each value, or one for all of them at the head of the file."""
+    text = file.read_text(encoding="ascii")
+    body = text.partition("\nhydra:\n")[0].splitlines()
+    if any(re.match(r"# .*\b(All v|V)alues?:", line) for line in body):
+        return
+    values = [line for line in body if re.match(r"\s*(?!_target_|collection|#)\w+:\s+[^#\s]", line)]
+    assert not [line for line in values if "#" not in line and "${hydra:" not in line]

@@ -1,0 +1,90 @@
+"""`dry_run=true`: what would run, and what it would cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from commands import done
+from omegaconf import OmegaConf
+
+from fdi.track.files import write_json
+
+
+def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
+    code = (
+        "import sys\nfrom fdi.cli.run import main\ntry:\n    main()\nfinally:\n    assert "
+        "'torch' not in sys.modules"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "-m",
+        "init=kaiming,fluct",
+        "seed=range(2)",
+        "dry_run=true",
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    lines = found.stdout.splitlines()
+    assert lines[-1] == "4 cells: 4 missing"
+    assert [line.split()[0] for line in lines[:-1]] == ["missing"] * 4
+    assert lines[0].split()[1].startswith("results/runs/randman/dense/kaiming/seed=0-")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_says_what_the_directory_does_not(fdi_run):
+    lines = fdi_run("-m", "seed=0,1", "model.depth=1,2", "dry_run=true").out.splitlines()
+    assert [line.split()[2] for line in lines[:-1]] == ["model.depth=1", "model.depth=2"] * 2
+
+
+def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
+    """By the seconds of an epoch, on each of its threads, of a run of the same kind."""
+
+    def run(config, directory, *_):
+        done(config, directory)
+        rows = "epoch,seconds,seconds_valid\n1,9000,0\n2,3000,600\n"  # the first one compiled
+        (directory / "metrics.csv").write_text(rows)
+        write_json(directory / "record.json", {"threads": 2})
+        (directory / ".hydra").mkdir()
+        OmegaConf.save(config, directory / ".hydra" / "config.yaml")
+
+    kind = ("-m", "trainer.epochs=2", "dry_run=true")
+    fdi_run("-m", "trainer.epochs=2", "seed=0", run=run)
+    more = fdi_run(*kind, "seed=range(4)").out.splitlines()
+    assert more[-1] == "3 cells, about 12 core-hours here"
+    measured = fdi_run(*kind, "seed=range(4)", "probe=only").out.splitlines()
+    assert measured[-1] == "3 cells, about 6 core-hours here"
+    primed = fdi_run(*kind, "seed=1", "homeostasis=prime", "homeostasis.prime_epochs=3")
+    assert primed.out.splitlines()[-1] == "1 cells, about 10 core-hours here"
+    other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
+    assert other[-1] == "2 cells: 1 done, 1 missing"
+    both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
+    assert (
+        both[-1]
+        == "1 of 2 cells, about 4 core-hours here; the others are of a kind not measured yet"
+    )
+
+
+def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
+    sweep = (
+        "-m",
+        "seed=0,1",
+        "init=kaiming,fluct,fluct_mu",
+        "init.sigma_u=0.5,1",
+        "init.xi=1,2,3",
+        "dry_run=true",
+    )
+    assert fdi_run(*sweep).out.splitlines()[-1] == "12 cells: 12 missing"
+    typo = fdi_run("-m", "init=kaiming,fluct", "init.sgima_u=0.5,1")
+    assert typo.code == 2
+    assert (
+        typo.err
+        == "fdi-run: init.sgima_u: no such key; did you mean sigma_u? choose one of alpha, nu, "
+        "sigma_u\n"
+    )
+
+
+def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
+    lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
+    assert [line.split("/")[4] for line in lines[:-1]] == ["pytorch"]

@@ -1,0 +1,63 @@
+"""What `fdi-run` says of itself."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from commands import process
+from omegaconf import OmegaConf
+
+
+def test_help_is_fast_and_names_the_groups(tmp_path):
+    seconds = []
+    for _ in range(3):
+        before = os.times()
+        output = process("--help", cwd=tmp_path).communicate()[0]
+        used = os.times()
+        seconds.append(used.children_user - before.children_user)
+    assert min(seconds) < 1
+    assert all(
+        word in output
+        for word in (
+            "fdi-run -m init=kaiming,fluct",
+            "randman",
+            "fluct_calibrated",
+            "quickstart",
+            "--config-dir",
+        )
+    )
+    assert output.isascii()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_help_fits_the_terminal(fdi_run, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = fdi_run("--help").out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("  fdi-run -m init=kaiming,fluct 'seed=range(5)'") for line in lines)
+    assert "spytorch, xavier" in " ".join(line.strip() for line in lines)
+
+
+def test_version_and_configuration_and_completion(fdi_run):
+    assert fdi_run("--version").out.startswith("fdi ")
+    shown = fdi_run("--cfg", "job", "seed=4", "--resolve")
+    assert shown.code == 0
+    config = OmegaConf.create(shown.out)
+    assert config.seed == 4
+    assert config.name == {
+        "dataset": "randman",
+        "model": "dense",
+        "init": "fluct",
+        "experiment": None,
+    }
+    assert "complete" in fdi_run("--shell-completion", "install=bash").out
+    assert not os.listdir()
+
+
+def test_the_settings_of_a_launcher_can_be_seen(fdi_run):
+    shown = fdi_run(
+        "-m", "hydra/launcher=local", "init=kaiming,fluct", "--cfg", "hydra", "-p", "hydra.launcher"
+    )
+    assert shown.code == 0, shown.err
+    assert OmegaConf.create(shown.out).n_jobs == -1
