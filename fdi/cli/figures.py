@@ -11,6 +11,7 @@ from fdi.analysis.conditions import UNTRAINED
 from fdi.analysis.render import EXAMPLE, print_summary
 from fdi.analysis.results import own, reference
 from fdi.analysis.table import summarize
+from fdi.cli.arguments import add_results
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
 
@@ -21,12 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="name", help="figures to draw (default: all)")
     parser.add_argument("--list", action="store_true", help="list the figures")
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        help="folder with runs/ in it (default: results)",
-    )
+    add_results(parser)
     parser.add_argument(
         "--out",
         type=Path,

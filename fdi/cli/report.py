@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from fdi.analysis.render import EXAMPLE
 from fdi.analysis.results import own, reference
+from fdi.cli.arguments import add_results
 from fdi.figures.report import html
 
 
@@ -17,12 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "fdi-report", description="Writes report.html: all figures and tables on one page."
     )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        help="folder with runs/ or reference/ in it (default: results)",
-    )
+    add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
     try:
         mine, measured = own(results), reference(results / "reference")

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from fdi.analysis.status import Group, groups, read_plans
+from fdi.cli.arguments import add_results
 from fdi.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
 from fdi.track.files import printable
 from fdi.track.lock import lock
@@ -37,12 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="experiment",
         help="only these (default: all sweeps and single runs)",
     )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        help="folder with runs/ in it (default: results)",
-    )
+    add_results(parser)
     parser.add_argument(
         "--failed",
         action="store_true",

@@ -14,6 +14,7 @@ from fdi.analysis.render import EXAMPLE, latex, markdown, print_summary
 from fdi.analysis.results import of_runs
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
+from fdi.cli.arguments import add_results
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,12 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="column=value",
         help="only these, as in: dataset=randman init=fluct,kaiming",
     )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=Path("results"),
-        help="folder with runs/ in it (default: results)",
-    )
+    add_results(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print all columns as csv")
     form.add_argument("--latex", action="store_true", help="print a LaTeX table (booktabs)")

@@ -4,7 +4,6 @@ terminal a bar. It reads the files of the cells, as fdi-status does.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from fdi.cli.cells import Cell
 from fdi.cli.labels import label, varied
 from fdi.layout import RESULT, STATUS
+from fdi.track.process import repeated
 from fdi.track.state import last_line, progress, whole_result
 from fdi.track.tables import console
 
@@ -87,25 +87,17 @@ def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
         disable=not out.is_terminal,
     )
     watch = Watch(cells, left, out)
-    stop = threading.Event()
-
-    def look() -> None:
-        took = 0.0
-        while not stop.wait(max(PAUSE, 20 * took)):
-            before = time.perf_counter()
-            now = watch.look()
-            bar.update(task, completed=watch.first + watch.ended, description=now)
-            took = time.perf_counter() - before
-
     with bar:
         task = bar.add_task("", total=watch.total, completed=watch.first)
-        thread = threading.Thread(target=look, name="watch", daemon=True)
-        thread.start()
+
+        def look() -> None:
+            now = watch.look()
+            bar.update(task, completed=watch.first + watch.ended, description=now)
+
         try:
-            yield
+            with repeated(look, "watch", PAUSE, rest=20):
+                yield
         finally:
-            stop.set()
-            thread.join()
             watch.look()
 
 

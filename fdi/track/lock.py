@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +22,7 @@ from typing import IO, NamedTuple
 
 from fdi.layout import LOCK
 from fdi.track.files import make_directory, read
-from fdi.track.process import alive
+from fdi.track.process import alive, repeated
 
 BEAT, STALE = 20.0, 120.0  # s
 _HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})\n?")
@@ -115,17 +114,10 @@ def _who(other: Holder | None, me: Holder) -> str:
 @contextmanager
 def _beating(descriptor: int) -> Iterator[None]:
     """Touch the open file every BEAT seconds, in a thread."""
-    stop = threading.Event()
 
     def beat() -> None:
-        while not stop.wait(BEAT):
-            with suppress(OSError):  # deleted, or its server is away for a while
-                os.utime(descriptor)
+        with suppress(OSError):  # deleted, or its server is away for a while
+            os.utime(descriptor)
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
+    with repeated(beat, "heartbeat", BEAT):
         yield
-    finally:
-        stop.set()
-        thread.join()

@@ -1,10 +1,14 @@
-"""Processes of this machine: which are alive, and one that ends with another."""
+"""Processes of this machine: which are alive, one that ends with another, and what one does in a
+thread meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fdi.track.interrupt import INTERRUPTED
@@ -35,3 +39,28 @@ def end_with(other: int) -> None:
         os._exit(INTERRUPTED)
 
     threading.Thread(target=watch, name=f"end with {other}", daemon=True).start()
+
+
+@contextmanager
+def repeated(
+    action: Callable[[], object], name: str, every: float, rest: float = 0.0
+) -> Iterator[None]:
+    """Call `action` in a thread meanwhile, with pauses of `every` seconds, or of `rest` times what
+    the last call took if that is longer.
+    """
+    stop = threading.Event()
+
+    def work() -> None:
+        took = 0.0
+        while not stop.wait(max(every, rest * took)):
+            before = time.perf_counter()
+            action()
+            took = time.perf_counter() - before
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

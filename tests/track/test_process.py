@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from fdi.track.process import alive
+from fdi.track.process import alive, repeated
 
 
 def test_a_dead_process_that_nobody_collected_is_not_alive():
@@ -32,3 +32,13 @@ def test_a_process_ends_with_another():
     other.wait()
     other.stdin.close()
     child.stdout.close()
+
+
+def test_an_action_is_repeated_meanwhile_and_no_longer():
+    calls = []
+    with repeated(lambda: calls.append(time.sleep(0.01)), "test", every=0.001, rest=2.0):
+        time.sleep(0.3)
+    done = len(calls)
+    assert 1 < done < 11, "a third of the time at the most"
+    time.sleep(0.05)
+    assert len(calls) == done
