@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.02
 ROUNDS = 20
+SPIKES = (
+    "a constant input through weights of one sign can hold all below threshold, whatever sigma_u "
+    "is; give it as spikes: dataset.encoding=poisson"
+)
 
 
 def draw(
@@ -47,6 +51,8 @@ def draw(
     for_readout = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)
     propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
+    dale = any(projection.nonnegative for projection in network.projections)
+    advice = SPIKES if analogue and dale else "raise sigma_u or give nu"
     for i, layer in enumerate(network.layers):
         afferents = [p for population in layer for p in network.afferents(population.name)]
         recurrent = [projection.name for projection in afferents if projection.recurrent]
@@ -66,7 +72,7 @@ def draw(
                 break
             activity = measure(network.up_to(i + 1))
             measured = {
-                projection.name: _rate(activity, projection, network.dt)
+                projection.name: _rate(activity, projection, network.dt, advice)
                 for projection in network.projections
                 if projection.source in [population.name for population in layer]
             }
@@ -112,11 +118,11 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
         ) from None
 
 
-def _rate(activity: Activity, projection: Projection, dt: float) -> float:
+def _rate(activity: Activity, projection: Projection, dt: float, advice: str) -> float:
     rate = seen(activity, projection, dt)
     if rate == 0:
         raise ValueError(
             f"init.nu = propagate: {projection.source} fires no spike, so there is no rate to pass "
-            f"on; raise sigma_u or give nu"
+            f"on; {advice}"
         )
     return rate

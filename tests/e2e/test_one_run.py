@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 from commands import REFERENCE, SMALL
 from omegaconf import OmegaConf
 
@@ -114,3 +115,19 @@ def test_an_early_control_c_is_one_line(fdi_run, monkeypatch):
     found = fdi_run(*SMALL)
     assert found.code == 130
     assert found.err == "fdi-run: interrupted; the same command goes on where it stopped\n"
+
+
+def test_what_is_said_of_a_silent_network_helps(fdi_run):
+    pytest.importorskip("sklearn")
+    command = ("dataset=digits", "model=dale", "probe=only", REFERENCE, "threads=1")
+    command = (*command, "model.excitatory=32", "model.inhibitory=8")
+    refused = fdi_run(*command)
+    assert refused.code == 2
+    (line,) = refused.err.splitlines()
+    assert "e1 fires no spike" in line
+    advice = line.split()[-1]
+    assert advice == "dataset.encoding=poisson"
+    assert fdi_run(*command, "init.sigma_u=10").code == 2, "what does not help"
+    followed = fdi_run(*command, advice)
+    assert followed.code == 0, followed.err
+    assert "silent and teaches nothing" not in followed.out
