@@ -82,12 +82,15 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
 @jit
 def _to_source(plan, layer, q, g, at, out_at, natural, work):
     """Add W^T gI of link q to a layer, from the guarded map at g[at:], to the gradient of its
-    source's spikes at g[out_at:].
+    source's spikes at g[out_at:], or put it there if the link is the first.
     """
     link = plan.links[q]
     if link.tiles > 0:
-        tiles_to_source(plan.layers[layer], link, g, at, out_at, natural, work)
+        tiles_to_source(plan.layers[layer], link, link.fresh > 0, g, at, out_at, natural, work)
         return
+    if link.fresh > 0:
+        size = link.source_height * link.source_width * link.columns
+        g[out_at : out_at + size] = 0
     for i in range(link.first_strip, link.last_strip):
         start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
         a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]

@@ -88,17 +88,25 @@ def start_maps_backward(plan, work):
 
 @inlined
 def clear_above(k, plan, work):
-    """Sets the gradient of the pooled spikes for window k to what the window behind it found."""
+    """Sets the gradient of the pooled spikes for window k to what the window behind it found, as
+    far as no link puts it there.
+    """
     w, numbers = work.at[0], work.numbers
     for layer in range(plan.layers.size):
-        p, rows = plan.layers[layer], w.span + 2
+        p, t0 = plan.layers[layer], k * w.span
         start = w.above + p.pooled_at * (w.span + 2)
-        if (k + 1) * w.span < w.steps:
-            rows = w.span
+        first, behind = 0, w.span
+        if t0 + w.span < w.steps:
             for row in (1, 0):
                 to, at = start + row * p.pooled, start + (w.span + row) * p.pooled
                 copy(numbers, to, numbers, at, p.pooled)
-        numbers[start : start + rows * p.pooled] = 0
+            if p.pulled > 0:
+                continue
+        else:
+            behind = w.steps - t0 + 2
+            if p.pulled > 0:
+                first = w.steps - t0
+        numbers[start + first * p.pooled : start + behind * p.pooled] = 0
 
 
 @inlined

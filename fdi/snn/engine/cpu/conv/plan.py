@@ -37,6 +37,7 @@ _LAYER = (
     "size",  # height width padded
     "guarded",  # numbers of the guarded map
     "pooled",  # the same as size of what the layers above see
+    "pulled",  # 1: a link puts the gradient of what is pooled
     "size_at",  # sums of the sizes before
     "guarded_at",
     "pooled_at",
@@ -47,6 +48,7 @@ _LAYER = (
 _LINK = (
     "source",  # -1: the input
     "own",  # 1: the layer itself, without pooling
+    "fresh",  # 1: the first to give its source a gradient
     "shift",  # of the source's codes
     "synapse",  # synaptic channel
     "low",  # first channel of the source
@@ -145,6 +147,7 @@ def lay_out(network: Network) -> ConvLayout:
         grouped = _links(network, layer, i, home)
         guards = np.max([geometry.guard for _, _, geometry in grouped], axis=0)
         record = _layer(layer, *map(int, guards)) | dict(
+            pulled=0,
             ring=3 if any(p.recurrent for (p, *_), _, _ in grouped) else 1,
             size_at=sum(r["size"] for r in layers),
             guarded_at=sum(r["guarded"] for r in layers),
@@ -168,9 +171,9 @@ def lay_out(network: Network) -> ConvLayout:
             tiled = tiles(geometry, int(pieces[:, 2].sum()))
             low = starts[names.index(p.source)] if p.recurrent else 0
             link = dict(
-                source=source, own=int(p.recurrent), synapse=p.channel, low=low, high=low + rows,
-                shift=layers[source]["shift"] if source >= 0 else 0, table_at=tables,
-                block=taps * padded, phases=math.prod(geometry.stride),
+                source=source, own=int(p.recurrent), fresh=0, synapse=p.channel, low=low,
+                high=low + rows, shift=layers[source]["shift"] if source >= 0 else 0,
+                table_at=tables, block=taps * padded, phases=math.prod(geometry.stride),
                 source_height=geometry.source[0], source_width=geometry.source[1],
                 padding=geometry.padding[1], tiles=tiled, natural_at=natural, inner=channels,
                 padded=padded, columns=wide, first_place=sum(map(len, place)),
@@ -183,6 +186,11 @@ def lay_out(network: Network) -> ConvLayout:
             strip.append(pieces)
             tables += rows * link["block"]
             natural += (PRODUCTS if tiled else taps) * channels * wide
+    for layer in reversed(layers):
+        for link in links[layer["first_link"] : layer["last_link"]]:
+            if link["source"] >= 0 and not link["own"]:
+                link["fresh"] = int(not layers[link["source"]]["pulled"])
+                layers[link["source"]]["pulled"] = 1
     neuron, top = maps[0][0].neuron, layers[-1]
     plan = ConvPlan(
         _records(_LAYER, layers),

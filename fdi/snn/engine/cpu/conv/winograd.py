@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fdi.snn.engine.cpu.conv.geometry import Geometry
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
-from fdi.snn.engine.cpu.kernels.product import add_product
+from fdi.snn.engine.cpu.kernels.product import product
 from fdi.snn.engine.cpu.kernels.rows import LANES
 from fdi.snn.engine.cpu.kernels.simd import BYTES, load, store
 
@@ -93,8 +93,16 @@ def _row(g, i, pace):
 
 
 @inlined
-def _add_results(link, g, at, to):
-    """g[to:] [height, width, columns] += A^T M A of all tiles at g[at:] [16, tiles, columns]."""
+def _give(g, at, fresh, vector):
+    """g[at ...] = vector, or += if it is not `fresh`."""
+    store(g, (at,), vector if fresh else load(g, (at,)) + vector)
+
+
+@inlined
+def _results(link, fresh, g, at, to):
+    """g[to:] [height, width, columns] = A^T M A of all tiles at g[at:] [16, tiles, columns], or +=
+    if it is not `fresh`.
+    """
     n, step = BYTES // g.itemsize, link.source_width * link.columns
     wide, pace = (link.source_width + 1) // 2, apart(link.tiles, link.columns)
     for ty in range((link.source_height + 1) // 2):
@@ -107,29 +115,25 @@ def _add_results(link, g, at, to):
                 a1, b1 = _row(g, i + 4 * pace, pace)
                 a2, b2 = _row(g, i + 8 * pace, pace)
                 a3, b3 = _row(g, i + 12 * pace, pace)
-                store(g, (k,), load(g, (k,)) + (a0 + a1 + a2))
+                _give(g, k, fresh, a0 + a1 + a2)
                 if right:
-                    z = k + link.columns
-                    store(g, (z,), load(g, (z,)) + (b0 + b1 + b2))
+                    _give(g, k + link.columns, fresh, b0 + b1 + b2)
                 if low:
-                    z = k + step
-                    store(g, (z,), load(g, (z,)) + (a1 - a2 - a3))
+                    _give(g, k + step, fresh, a1 - a2 - a3)
                     if right:
-                        z += link.columns
-                        store(g, (z,), load(g, (z,)) + (b1 - b2 - b3))
+                        _give(g, k + step + link.columns, fresh, b1 - b2 - b3)
 
 
 @jit
-def tiles_to_source(p, link, g, at, to, natural, work):
+def tiles_to_source(p, link, fresh, g, at, to, natural, work):
     """As backward.to_source; p is the layer of the target."""
     w, rows = work.at[0], link.tiles
     given, made = apart(rows, p.padded), apart(rows, link.columns)
     products, size = w.tiles + PRODUCTS * given, link.inner * link.columns
     _transform(p, link, g, at, w.tiles)
-    g[products : products + PRODUCTS * made] = 0
     for i in range(PRODUCTS):
-        add_product(
+        product(
             g, products + i * made, link.columns, g, w.tiles + i * given, p.padded, rows, natural,
             link.natural_at + i * size, link.inner, link.columns,
         )  # fmt: skip
-    _add_results(link, g, products, to)
+    _results(link, fresh, g, products, to)

@@ -134,6 +134,17 @@ def load_many(typing_context, array, indices, count):
 
 
 @intrinsic
+def load_as(typing_context, vector, array, indices):
+    """As many numbers from array[indices] on as `vector` has."""
+    places, codegen = _load(array, indices, vector)
+
+    def loaded(context, builder, signature, args):
+        return codegen(context, builder, signature, args[1:])
+
+    return vector(vector, array, places), loaded
+
+
+@intrinsic
 def store(typing_context, array, indices, vector):
     """array[indices ...] = vector."""
 
@@ -184,18 +195,16 @@ def fill_many(typing_context, number, count):
 
 
 @intrinsic
-def spread(typing_context, array, indices):
-    """The vector that holds array[indices] everywhere."""
-    kind = Vector(array.dtype)
+def spread(typing_context, vector, array, indices):
+    """array[indices] as many times as `vector` has numbers."""
 
     def codegen(context, builder, signature, args):
-        places = cgutils.unpack_tuple(builder, args[1])
-        number = builder.load(
-            _pointer(context, builder, array, args[0], places, context.get_value_type(array.dtype))
-        )
-        return _everywhere(context, builder, kind, number)
+        places = cgutils.unpack_tuple(builder, args[2])
+        number = context.get_value_type(array.dtype)
+        at = _pointer(context, builder, array, args[1], places, number)
+        return _everywhere(context, builder, vector, builder.load(at))
 
-    return kind(array, types.UniTuple(types.intp, len(indices))), codegen
+    return vector(vector, array, types.UniTuple(types.intp, len(indices))), codegen
 
 
 @intrinsic
