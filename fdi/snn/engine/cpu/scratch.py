@@ -10,7 +10,7 @@ import torch
 
 _LISTS = ("spikes", "arrived", "map_spikes", "pooled")
 _STARTS = (
-    "starts", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
+    "starts", "begins", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
     "sorted_begin", "sorted",
 )  # fmt: skip
 _ALIGNED = 64  # bytes, as the vectors

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fdi.snn.engine.cpu.conv.currents import add_currents
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.simd import BYTES, fill, load, load_many, store
@@ -93,9 +94,9 @@ def _add_input_gradients(plan, link, table, maps, at, given, start, stop):
 
 
 @jit
-def _add_currents(plan, link, table, maps, at, codes, start, stop, rows):
-    """maps[at ...] += weights for the spikes start .. stop - 1; those of one position, which follow
-    each other, share their runs.
+def _add_own(plan, link, table, maps, at, codes, start, stop, rows):
+    """maps[at ...] += weights for the layer's own spikes start .. stop - 1; those of one position
+    that follow each other share their runs.
     """
     shift, e = link.shift, start
     while e < stop:
@@ -178,10 +179,11 @@ def deliver(plan, layer, t, tables, given, lists, work):
             _add_input(plan, link, tables, maps, at, given, start, stop)
         elif link.own > 0:
             start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
-            _add_currents(plan, link, tables, maps, at, lists.spikes, start, stop, rows)
+            _add_own(plan, link, tables, maps, at, lists.spikes, start, stop, rows)
         else:
             start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
-            _add_currents(plan, link, tables, maps, at, lists.pooled, start, stop, rows)
+            at += p.inside
+            add_currents(plan, p, link, tables, maps, at, lists.pooled, start, stop, work)
 
 
 @jit

@@ -80,9 +80,10 @@ class Guarded(NamedTuple):
 class Runs(NamedTuple):
     """The runs that a spike touches depend on its phase, ((y + padding) % stride, the same of x).
 
-    `place` [source positions, 2]: the phase, and the number of the guarded map where the weight
-    (ky, kx) = phase lands. `start` [phases + 1]: indices into `run`. `run` [n, 3]: (in the table of
-    a source channel, in the map from there, length).
+    `place` [source positions, 3]: the phase, the number of the guarded map where the weight
+    (ky, kx) = phase lands, and where the table has the weight to column 0 of the target. `start`
+    [phases + 1]: indices into `run`. `run` [n, 3]: (in the table of a source channel, in the map
+    from there, length).
     """
 
     place: np.ndarray
@@ -97,7 +98,9 @@ def runs(geometry: Geometry, target: Guarded) -> Runs:
         for x in range(width):
             (oy, ry), (ox, rx) = divmod(y + py, sy), divmod(x + px, sx)
             at = target.inside + oy * target.row + ox * target.channels
-            place.append((ry * sx + rx, at))
+            columns = geometry.phase(rx)
+            column = order.index(columns[0]) + len(columns) - 1 - ox if columns else 0
+            place.append((ry * sx + rx, at, column * target.channels))
     for ry in range(sy):
         for rx in range(sx):
             columns = geometry.phase(rx)

@@ -58,7 +58,12 @@ _LINK = (
     "phases",
     "source_height",
     "source_width",
-    "padding",
+    "kernel_y",
+    "kernel_x",
+    "stride_y",
+    "stride_x",
+    "padding_y",
+    "padding_x",
     "tiles",  # see winograd; 0: strips
     "natural_at",
     "inner",  # target channels
@@ -95,7 +100,7 @@ class ConvPlan(NamedTuple):
 
     layers: np.ndarray
     links: np.ndarray
-    place: np.ndarray  # [:, 2] for each link, see geometry.Runs
+    place: np.ndarray  # [:, 3] for each link, see geometry.Runs
     run_start: np.ndarray  # for each link [phases + 1], indices into run
     run: np.ndarray  # [:, 3]
     strip: np.ndarray  # [:, 6], see geometry.strips
@@ -175,9 +180,12 @@ def lay_out(network: Network) -> ConvLayout:
                 high=low + rows, shift=layers[source]["shift"] if source >= 0 else 0,
                 table_at=tables, block=taps * padded, phases=math.prod(geometry.stride),
                 source_height=geometry.source[0], source_width=geometry.source[1],
-                padding=geometry.padding[1], tiles=tiled, natural_at=natural, inner=channels,
-                padded=padded, columns=wide, first_place=sum(map(len, place)),
-                first_phase=len(run_start), first_strip=first, last_strip=first + len(pieces),
+                kernel_y=geometry.kernel[0], kernel_x=geometry.kernel[1],
+                stride_y=geometry.stride[0], stride_x=geometry.stride[1],
+                padding_y=geometry.padding[0], padding_x=geometry.padding[1], tiles=tiled,
+                natural_at=natural, inner=channels, padded=padded, columns=wide,
+                first_place=sum(map(len, place)), first_phase=len(run_start), first_strip=first,
+                last_strip=first + len(pieces),
             )  # fmt: skip
             links.append(link)
             run_start += [sum(map(len, run)) + int(k) for k in touched.start]

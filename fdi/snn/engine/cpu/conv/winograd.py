@@ -63,7 +63,7 @@ def _transform(p, link, g, at, to):
     n = BYTES // g.itemsize
     wide, pace = (link.source_width + 1) // 2, apart(link.tiles, p.padded)
     for ty in range((link.source_height + 1) // 2):
-        row = at + p.inside + 2 * ty * p.row + (link.padding - 2) * (p.row + p.padded)
+        row = at + p.inside + 2 * ty * p.row + (link.padding_x - 2) * (p.row + p.padded)
         for j in range(0, p.padded, n):
             a0, a1, a2, a3 = _column(g, row + j, p.row)
             b0, b1, b2, b3 = _column(g, row + p.padded + j, p.row)

@@ -11,9 +11,9 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
     """As dense.work.shapes.
 
     `above`: gradient of the pooled spikes, from two steps before the window on; `starts`: where the
-    weights of the spikes of one position begin; `sorted`: spikes by channel and phase; `tiles`: see
-    winograd; `map_pull`: gradient of the bounds, `pulls`: the same and that through the layer's own
-    links.
+    weights of spikes begin; `begins`: spikes before a position; `sorted`: spikes by channel and
+    phase; `tiles`: see winograd; `map_pull`: gradient of the bounds, `pulls`: the same and that
+    through the layer's own links.
     """
     layers, links, sums = (
         plan.layers,
@@ -33,7 +33,8 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         map_spikes=(room + len(layers) * LANES,),
         pooled_indptr=(len(layers), steps + 1),
         pooled=(room + len(layers) * LANES,),
-        starts=(1 << int(layers["shift"].max()),),
+        starts=(int((layers["height"] * layers["width"] << layers["shift"]).max()),),
+        begins=(int((links["source_height"] * links["source_width"]).max()) + 1,),
         sorted_begin=(int(((links["high"] - links["low"]) * links["phases"]).max()) + 2,),
         sorted=(int((layers["height"] * layers["width"] << layers["shift"]).max()) * gradients,),
         tiles=(PRODUCTS * int(products.max()) * gradients,),

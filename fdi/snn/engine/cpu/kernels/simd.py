@@ -338,3 +338,14 @@ def store_true(typing_context, array, index, first, mask):
         return builder.zext(builder.ctpop(word), ir.IntType(64))
 
     return types.int64(array, types.intp, types.int64, mask), codegen
+
+
+@intrinsic
+def entry(typing_context, array, index):
+    """array[index], which is not negative, so that nobody need look."""
+
+    def codegen(context, builder, signature, args):
+        number = context.get_value_type(array.dtype)
+        return builder.load(_pointer(context, builder, array, args[0], [args[1]], number))
+
+    return array.dtype(array, types.intp), codegen
