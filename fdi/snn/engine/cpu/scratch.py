@@ -11,7 +11,7 @@ import torch
 _LISTS = ("spikes", "arrived", "map_spikes", "pooled")
 _STARTS = (
     "starts", "begins", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
-    "sorted_begin", "sorted",
+    "sorted_number", "sorted",
 )  # fmt: skip
 _ALIGNED = 64  # bytes, as the vectors
 

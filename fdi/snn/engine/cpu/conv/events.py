@@ -115,22 +115,18 @@ def _add_own(plan, link, table, maps, at, codes, start, stop, rows):
 
 
 @inlined
-def _sort(plan, link, codes, start, stop, begin, places):
-    """Sorts the spikes start .. stop - 1 by channel and phase: the i-th kind of them lands at
-    places[begin[i] : begin[i + 1]].
+def _sort(plan, link, codes, start, stop, number, places):
+    """Sorts the spikes start .. stop - 1 by channel and phase: number[i] are of the i-th kind and
+    land at places[i source positions ...].
     """
-    begin[:] = 0
+    positions = link.source_height * link.source_width
+    number[:] = 0
     for e in range(start, stop):
         kind = _kind(plan, link, codes[e])
         if kind >= 0:
-            begin[kind + 2] += 1
-    for kind in range(2, begin.size):
-        begin[kind] += begin[kind - 1]
-    for e in range(start, stop):
-        kind = _kind(plan, link, codes[e])
-        if kind >= 0:
-            places[begin[kind + 1]] = plan.place[link.first_place + (codes[e] >> link.shift), 1]
-            begin[kind + 1] += 1
+            place = link.first_place + (codes[e] >> link.shift)
+            places[kind * positions + number[kind]] = plan.place[place, 1]
+            number[kind] += 1
 
 
 @inlined
@@ -149,16 +145,17 @@ def _add_gradients(plan, link, table, maps, at, codes, start, stop, work):
     for a weight stays in a register.
     """
     w, kinds = work.at[0], (link.high - link.low) * link.phases
-    begin = part(work.starts, w.sorted_begin, (kinds + 2,))
+    number = part(work.starts, w.sorted_number, (kinds,))
     places = part(work.starts, w.sorted, (1,))
-    _sort(plan, link, codes, start, stop, begin, places)
+    _sort(plan, link, codes, start, stop, number, places)
     for kind in range(kinds):
-        n = begin[kind + 1] - begin[kind]
+        n = number[kind]
         if n > 0:
             channel = kind // link.phases
             phase = link.first_phase + kind - channel * link.phases
             row = link.table_at + channel * link.block
-            found = part(work.starts, w.sorted + begin[kind], (n,))
+            first = kind * link.source_height * link.source_width
+            found = part(work.starts, w.sorted + first, (n,))
             for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
                 a, b = row + plan.run[i, 0], at + plan.run[i, 1]
                 _add_runs(table, a, maps, found, n, b, plan.run[i, 2])

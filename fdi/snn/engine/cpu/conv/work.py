@@ -23,6 +23,7 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
     size, guarded = int(layers["size"].max()), int(layers["guarded"].max())
     units = int((layers["channels"] * layers["height"] * layers["width"]).sum())
     products = links["tiles"] * (links["padded"] + links["columns"]) + 2 * LANES
+    kinds = (links["high"] - links["low"]) * links["phases"]
     room, windows = units * -(-steps // plan.gap), -(-steps // span) if gradients else 1
     state, kept = 1 + plan.states, plan.channels * sums["guarded"]
     return dict(
@@ -35,8 +36,8 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         pooled=(room + len(layers) * LANES,),
         starts=(int((layers["height"] * layers["width"] << layers["shift"]).max()),),
         begins=(int((links["source_height"] * links["source_width"]).max()) + 1,),
-        sorted_begin=(int(((links["high"] - links["low"]) * links["phases"]).max()) + 2,),
-        sorted=(int((layers["height"] * layers["width"] << layers["shift"]).max()) * gradients,),
+        sorted_number=(int(kinds.max()),),
+        sorted=(int((kinds * links["source_height"] * links["source_width"]).max()) * gradients,),
         tiles=(PRODUCTS * int(products.max()) * gradients,),
         maps=(plan.channels * guarded + plan.states * size,),
         map_adjoints=(3 * kept * gradients,),
