@@ -42,11 +42,11 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
     pool_y, pool_x, inside, guarded = p.pool_y, p.pool_x, p.inside, p.guarded
     rows, columns = height // pool_y, width // pool_x
     routed = pool_x > 1 and pulls < 0 and far == 0
-    for top in range(0, height, pool_y):
-        for left in range(0, width, pool_x):
-            bottom, right = min(top + pool_y, height), min(left + pool_x, width)
-            whole = top // pool_y < rows and left // pool_x < columns
-            window = above + (top // pool_y * columns + left // pool_x) * padded
+    for wy in range(-(-height // pool_y)):
+        for wx in range(-(-width // pool_x)):
+            top, left, whole = wy * pool_y, wx * pool_x, wy < rows and wx < columns
+            high, wide = min(pool_y, height - top), min(pool_x, width - left)
+            window = above + (wy * columns + wx) * padded
             corner = (top * width + left) * padded
             guard = inside + top * row + left * padded
             for j in range(0, padded, BYTES // u.itemsize):
@@ -55,7 +55,6 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
                 pooled = zero
                 if whole:
                     pooled = load(u, (window + j,))
-                high, wide = bottom - top, right - left
                 one, seen = _winner(u, at + corner + j, high, wide, width * padded, padded, theta)
                 steep = slope(neuron.surrogate, one)
                 first, seen = select(seen, zero, pooled), zero > zero

@@ -21,11 +21,11 @@ def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
     height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
     pool_y, pool_x, guarded, shift, visible = p.pool_y, p.pool_x, p.guarded, p.shift, p.visible
     rows, columns = height // pool_y, width // pool_x
-    for top in range(0, height, pool_y):
-        for left in range(0, width, pool_x):
+    for wy in range(-(-height // pool_y)):
+        for wx in range(-(-width // pool_x)):
+            top, left, whole = wy * pool_y, wx * pool_x, wy < rows and wx < columns
             bottom, right = min(top + pool_y, height), min(left + pool_x, width)
-            whole = top // pool_y < rows and left // pool_x < columns
-            window = top // pool_y * columns + left // pool_x
+            window = wy * columns + wx
             for j in range(0, padded, BYTES // u.itemsize):
                 some = neuron.reset.theta > neuron.reset.theta
                 for y in range(top, bottom):
