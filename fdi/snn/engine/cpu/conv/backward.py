@@ -32,16 +32,34 @@ def _winner(u, at, high, wide, row, column, theta):
 
 @inlined
 def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
-    """gS from the pooled gradient at `above` and what `pulls` at the layer itself (-1: nothing);
-    `gu` [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
+    """gS from the gradient at `above` and what `pulls` at the layer itself (-1: nothing); `gu`
+    [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
     gI[t + 1] at `later`. All are places in u.
+    """
+    width, padded, row, size = p.width, p.padded, p.row, p.size
+    inside, guarded = p.inside, p.guarded
+    for y in range(p.height):
+        for x in range(width):
+            for j in range(0, padded, BYTES // u.itemsize):
+                i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
+                v, gs = load(u, (at + i,)) - neuron.reset.theta, load(u, (above + i,))
+                prefetch(u, (at + i - size,))
+                if pulls >= 0:
+                    gs = gs + load(u, (pulls + i,))
+                spike, steep = v > like(v, 0), slope(neuron.surrogate, v)
+                backward(
+                    neuron, spike, gs, steep, u, gu + i, far, u, now + k, later + k, guarded
+                )  # fmt: skip
 
-    If nothing else pulls, one neuron of a window has a gS, and one slope is enough.
+
+@inlined
+def _pooled_adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
+    """The same from the gradient of what is pooled. If nothing else pulls, one neuron of a window
+    has a gS, and one slope is enough.
     """
     height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
     pool_y, pool_x, inside, guarded = p.pool_y, p.pool_x, p.inside, p.guarded
-    rows, columns = height // pool_y, width // pool_x
-    routed = pool_x > 1 and pulls < 0 and far == 0
+    rows, columns, routed = height // pool_y, width // pool_x, pulls < 0 and far == 0
     for wy in range(-(-height // pool_y)):
         for wx in range(-(-width // pool_x)):
             top, left, whole = wy * pool_y, wx * pool_x, wy < rows and wx < columns
@@ -64,12 +82,11 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
                         k = guard + y * row + x * padded + j
                         v = load(u, (at + i,)) - theta
                         prefetch(u, (at + i - size,))
-                        spike, gs = v > zero, pooled
-                        if pool_x > 1:
-                            gs = first + select(spike & ~seen, pooled, zero)
-                            seen, first = seen | spike, zero
-                            if not routed:
-                                steep = slope(neuron.surrogate, v)
+                        spike = v > zero
+                        gs = first + select(spike & ~seen, pooled, zero)
+                        seen, first = seen | spike, zero
+                        if not routed:
+                            steep = slope(neuron.surrogate, v)
                         if pulls >= 0:
                             gs = gs + load(u, (pulls + i,))
                         backward(
@@ -130,7 +147,11 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
                     _to_source(plan, layer, q, g, at, pulls, natural, work)
         above = w.above + p.pooled_at * (w.span + 2) + row * p.pooled
         far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
-        _adjoint(p, neuron, g, u + (t - t0) * p.size, above, pulls, gu, far, now, later)
+        at = u + (t - t0) * p.size
+        if p.pool_x > 1:
+            _pooled_adjoint(p, neuron, g, at, above, pulls, gu, far, now, later)
+        else:
+            _adjoint(p, neuron, g, at, above, pulls, gu, far, now, later)
         if t < 2:
             continue
         deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
