@@ -134,7 +134,7 @@ def _row(run: tuple[str, ...]) -> dict[str, Any]:
         config = read_config(directory / CONFIG)
         outcome = _outcome(directory)
     except (OSError, ValueError) as error:
-        outcome = {"state": "broken", "error": str(error)}
+        outcome = {"state": "broken", "error": str(error).removeprefix(f"{path}/")}
     return (
         config
         | {

@@ -11,6 +11,7 @@ from fdi.analysis.conditions import UNTRAINED
 from fdi.analysis.render import EXAMPLE, print_summary
 from fdi.analysis.results import own, reference
 from fdi.analysis.table import summarize
+from fdi.checks import choose
 from fdi.cli.arguments import add_results
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     unknown = [name for name in arguments.names if name not in FIGURES]
     if unknown:
         print(
-            f"fdi-figures: no figure {unknown[0]}; choose one of {', '.join(FIGURES)}",
+            f"fdi-figures: no figure {unknown[0]}; {choose(unknown[0], FIGURES)}",
             file=sys.stderr,
         )
         return 2

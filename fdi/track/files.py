@@ -107,7 +107,7 @@ def parse_json(path: Path) -> Any | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, RecursionError, OSError) as error:
-        text = str(error)
+        text = "empty" if path.is_file() and not path.stat().st_size else str(error)
         raise ValueError(text if str(path) in text else f"{path}: {text}") from None
 
 

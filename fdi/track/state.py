@@ -27,7 +27,7 @@ def progress(directory: Path) -> dict[str, Any]:
             status = {"state": "missing"}
         state = "done" if result else _state(directory / STATUS, status)
     except ValueError as error:
-        return {"state": "broken", "error": str(error)}
+        return {"state": "broken", "error": str(error).removeprefix(f"{directory}/")}
     if state == "running" and holder(directory) is None:
         state = "interrupted"
     return status | (result or {}) | {"state": state}

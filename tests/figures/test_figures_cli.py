@@ -66,7 +66,7 @@ def test_list(figures):
 def test_an_unknown_figure_is_one_line(figures):
     code, out, err = figures("learning_curve")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("fdi-figures: no figure learning_curve; choose one of membrane, regimes,")
+    assert err.startswith("fdi-figures: no figure learning_curve; did you mean learning_curves? ")
 
 
 def test_no_runs_is_one_line(figures, tmp_path):

@@ -184,3 +184,11 @@ def test_a_second_process_is_told_who_holds_the_cell(tmp_path):
         holder.kill()
     with lock(tmp_path):
         write_status(tmp_path, "done")
+
+
+@pytest.mark.parametrize("content", ["", "{"])
+def test_a_broken_result_is_named_once(tmp_path, content):
+    (tmp_path / "result.json").write_text(content)
+    found = progress(tmp_path)
+    assert found["state"] == "broken"
+    assert found["error"].startswith("result.json: Expecting" if content else "result.json: empty")
