@@ -19,6 +19,7 @@ from fdi.track.state import whole_result
 
 GROUPS = ("dataset", "model")
 FREE = ("seed", "name", "root", "tau", "threshold", "theta", "beta", "readout", "jitter", "drop")
+MINUTE = 1 / 60  # h
 SHOWN = 20  # own runs of a data set and model that are read
 
 Kind = tuple[tuple[str, str], ...]
@@ -30,9 +31,11 @@ def estimate(cells: Sequence[Cell]) -> str:
     if not known:
         return ""
     whole = known == len(cells)
-    which = f"{known} cells" if whole else f"{known} of {len(cells)} cells"
+    number = f"{known}" if whole else f"{known} of {len(cells)}"
+    which = f"{number} cell{'' if len(cells) == 1 else 's'}"
+    cost = f"about {hours:.2g} core-hours" if hours >= MINUTE else "less than a core-minute"
     rest = "" if whole else "; the others are of a kind not measured yet"
-    return f"{which}, about {hours:.2g} core-hours here{rest}"
+    return f"{which}, {cost} here{rest}"
 
 
 def measured(cells: Sequence[Cell]) -> tuple[int, float]:

@@ -8,6 +8,7 @@ import sys
 from commands import done
 from omegaconf import OmegaConf
 
+from fdi.cli import cost
 from fdi.track.files import write_json
 
 
@@ -56,7 +57,7 @@ def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     measured = fdi_run(*kind, "seed=range(4)", "probe=only").out.splitlines()
     assert measured[-1] == "3 cells, about 6 core-hours here"
     primed = fdi_run(*kind, "seed=1", "homeostasis=prime", "homeostasis.prime_epochs=3")
-    assert primed.out.splitlines()[-1] == "1 cells, about 10 core-hours here"
+    assert primed.out.splitlines()[-1] == "1 cell, about 10 core-hours here"
     other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
     assert other[-1] == "2 cells: 1 done, 1 missing"
     both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
@@ -88,3 +89,8 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
 def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
     lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
     assert [line.split("/")[4] for line in lines[:-1]] == ["pytorch"]
+
+
+def test_what_costs_next_to_nothing_is_said_so(monkeypatch):
+    monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 0.001))
+    assert cost.estimate([None]) == "1 cell, less than a core-minute here"
