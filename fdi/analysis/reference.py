@@ -21,7 +21,17 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import curves
-from fdi.analysis.results import CURVES, NAME, PROBES, PROVENANCE, RUNS, Results, own, reference
+from fdi.analysis.results import (
+    CURVES,
+    NAME,
+    PROBES,
+    PROVENANCE,
+    RUNS,
+    Results,
+    numbers,
+    own,
+    reference,
+)
 from fdi.layout import RECORD, STATUS
 from fdi.track.files import atomic, read_json
 
@@ -64,9 +74,8 @@ def export(results: Path, folder: Path) -> int:
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     """All files of the reference; curves are thinned, numbers rounded to five digits."""
-    runs = results.runs.drop(columns=["path", "error", "source", "baseline"]).sort_values(
-        list(NAME)
-    )
+    runs = numbers(results.runs.drop(columns=["path", "error", "source", "baseline"]))
+    runs = runs.sort_values(list(NAME))
     _write(runs, folder / RUNS)
     _write(
         results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]),

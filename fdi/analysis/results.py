@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from fdi.analysis.baseline import TARGET, is_baseline
-from fdi.analysis.collect import KEYS, columns, curves, runs
+from fdi.analysis.collect import KEYS, columns, config_columns, curves, runs
 from fdi.track.state import read_probe
 
 OWN = "own runs"
@@ -80,7 +81,8 @@ def reference(folder: Path) -> Results:
     if not (folder / RUNS).exists():
         nothing = runs(folder)
         return Results(_origin(nothing, ""), curves(nothing), probes(nothing), folder)
-    table = _keyed(pd.read_csv(folder / RUNS, dtype={"id": str, "error": str, "provenance": str}))
+    texts = {"id": str, "error": str, "provenance": str}
+    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts)))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
         .set_index("provenance")["commit"]
@@ -99,6 +101,20 @@ def reference(folder: Path) -> Results:
     return Results(
         table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
     )
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
+    mixed = [column for column in config_columns(table) if table[column].dtype == object]
+    return table.assign(**{column: table[column].map(_number) for column in mixed})
+
+
+def _number(value: Any) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    return int(number) if number.is_integer() and not isinstance(value, bool) else value
 
 
 def probes(table: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,20 @@ def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
     assert found["fluct", 2] == "results/reference, commit unknown"
 
 
+def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
+    folder = tmp_path / "reference"
+    record = json.dumps(RECORD | {"data_checksum": "0"})
+    for seed, pool in enumerate((1, None, 1, [1, 2])):  # a whole number, and none: a float
+        config = {} if pool is None else {"model.pool": pool}
+        (write_run("fluct", seed, 0.5, curve=[0.25], config=config) / "record.json").write_text(
+            record
+        )
+        export(tmp_path, folder)
+    assert reference(folder).runs["model.pool"].nunique() == 2
+    text = pd.read_csv(folder / "runs.csv", dtype=str)["model.pool"]
+    assert set(text.dropna()) == {"1", "[1, 2]"}
+
+
 def test_long_curves_are_thinned(write_run, tmp_path):
     write_run(curve=[i / 200 for i in range(200)])
     export(tmp_path, tmp_path / "reference")
