@@ -44,8 +44,10 @@ def sentence(rows: Sequence[Row], init: str) -> str:
             f"{_try(init, all(map(_meets_target, hidden)), up=last < first)}"
         )
     if off := [row for row in hidden if word(row)]:
-        what = _try(init, _meets_target(off[0]), up=word(off[0]) == "too weak")
         which = "the layer is" if len(hidden) == 1 else f"{len(off)} of {len(hidden)} layers are"
+        if _off(off) == "too strong":  # calibrated, deep layers can fall silent as they learn
+            return f"{which} too strong, as with correlated input: sweep init.sigma_u"
+        what = _try(init, _meets_target(off[0]), up=word(off[0]) == "too weak")
         return f"{which} {_off(off)}: {what}"
     if hidden[0]["target_sigma_u"] is None:
         return f"init={init} has no target; no layer is silent or saturated"
@@ -53,7 +55,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
 
 
 def _off(rows: Sequence[Row]) -> str:
-    return "saturated" if {word(row) for row in rows} == {"saturated"} else "off target"
+    words = {word(row) for row in rows}
+    return words.pop() if len(words) == 1 else "off target"
 
 
 def _meets_target(row: Row) -> bool:

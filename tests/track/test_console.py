@@ -71,7 +71,17 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[8, 9], free_sigma=[0.3, 1]),
             "fluct",
-            "1 of 2 layers are off target: try init=fluct_calibrated",
+            "1 of 2 layers are too weak: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[8, 9, 9], free_sigma=[0.3, 2, 1]),
+            "fluct",
+            "2 of 3 layers are off target: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[8, 9], free_sigma=[2, 1]),
+            "fluct",
+            "1 of 2 layers are too strong, as with correlated input: sweep init.sigma_u",
         ),
         (layers(rate=[8, 9]), "fluct", "all layers are on target"),
         (
