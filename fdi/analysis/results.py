@@ -106,7 +106,7 @@ def reference(folder: Path) -> Results:
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
     mixed = [column for column in config_columns(table) if table[column].dtype == object]
-    return table.assign(**{column: table[column].map(_number) for column in mixed})
+    return table.assign(**{column: table[column].map(_number) for column in mixed}).copy()
 
 
 def _number(value: Any) -> Any:
