@@ -37,6 +37,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             continue
         lines = _lines(found)
         layers = results.layers.merge(lines[["path", "line", "number"]], on="path")
+        if layers.empty:  # trained with probe=none
+            continue
         layers = layers.assign(
             x=layers.groupby("path").cumcount() + 1,
             spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0),

@@ -64,11 +64,17 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             if sum(1 for _ in conditions(chosen, shown)) > MOST:
                 chosen = usual(chosen)
                 shown = ["init", *({"init.sigma_u"} & {*columns})]
-            title = ", ".join([name, *([_name(told, values)] if told else [])])
+            title = ", ".join([name, *_cut(chosen), *([_name(told, values)] if told else [])])
             page = _page(chosen, shown, results).assign(title=title)
             if len(page) and not guessed(chosen):
                 pages[name.replace(", ", "_").replace(" = ", "=")] = page
     return pages
+
+
+def _cut(runs: pd.DataFrame) -> list[str]:
+    """How many samples the data set of all these runs was cut to, if it was."""
+    sizes = runs.get("dataset.max_train", pd.Series(dtype=float)).unique()
+    return [f"{size:,.0f} samples" for size in sizes if len(sizes) == 1 and pd.notna(size)]
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -98,7 +104,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for quantity in {*panels(page)[-1]} - {"."}:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
     title = page["title"].iloc[0] + (
-        ": mean and standard deviation over n seeds" if page["n"].max() > 1 else ""
+        ": mean and standard deviation over n seeds" if page["n"].max() > 1 else ": one seed"
     )
     style.legend(figure, handles, title)
 

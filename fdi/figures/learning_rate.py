@@ -71,7 +71,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             style.points(panel, points, init, number=numbers[init])
             ring = points[points["chosen"]]
             panel.plot(ring["x"], ring["mean"], "o", markeredgecolor=style.color(init), **RING)
-        panel.set_title(f"{name}, {layers} layer{'s' * (layers > 1)}")
+        panel.set_title(f"{name}, depth {layers}")
         panel.set_ylim(0, 103)
         panel.set_xscale("log")
         steps = sorted(rows["x"].unique())
@@ -79,7 +79,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_xticks(steps)
         panel.xaxis.set_major_formatter(FuncFormatter(_short))
         panel.xaxis.set_minor_locator(NullLocator())
-        panel.tick_params(axis="x", labelrotation=45)
+        panel.tick_params(axis="x", labelrotation=90)
         if name != page["optimizer"].iloc[0]:
             panel.set_yticklabels([])
         if layers == page["layers"].max():

@@ -150,6 +150,13 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
     assert set(page["n"]) == {2}
 
 
+def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
+    page = data(results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})]))["randman_dense"]
+    figure, _ = drawn(learning_curves, page)
+    title = figure.legends[0].get_title().get_text()
+    assert title.replace("\n", " ") == "randman, dense, 10,000 samples: one seed"
+
+
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     names = [*style.COLORS, "gain"]
     runs = [(init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names] + [
