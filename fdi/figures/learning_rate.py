@@ -71,7 +71,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             style.points(panel, points, init, number=numbers[init])
             ring = points[points["chosen"]]
             panel.plot(ring["x"], ring["mean"], "o", markeredgecolor=style.color(init), **RING)
-        panel.set_title(f"{name}, depth {layers}")
+        panel.set_title(name)
         panel.set_ylim(0, 103)
         panel.set_xscale("log")
         steps = sorted(rows["x"].unique())
@@ -80,12 +80,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.xaxis.set_major_formatter(FuncFormatter(_short))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.tick_params(axis="x", labelrotation=90)
-        if name != page["optimizer"].iloc[0]:
+        if name == page["optimizer"].iloc[0]:
+            panel.set_ylabel(f"{layers} layer{'s' * (layers > 1)}\ntest accuracy (%)")
+        else:
             panel.set_yticklabels([])
         if layers == page["layers"].max():
             panel.set_xlabel("step size")
     first = next(iter(axes.values()))
-    first.set_ylabel("test accuracy (%)")
     handles = [
         style.handle(init, rows["n"].min(), rows["n"].max(), number=numbers[init])
         for init, rows in page.groupby("init", sort=False)
