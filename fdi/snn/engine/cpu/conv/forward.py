@@ -13,10 +13,9 @@ from fdi.snn.engine.cpu.neuron.equations import forward
 
 @inlined
 def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
-    """Potentials u[before ...] become those behind; at `maps` in u begins what is inside
-    of the guarded currents, at
-    `state` the state. Appends the codes of the spikes, and those of the pooling windows that some
-    visible ones fall into; returns the new n and m.
+    """Potentials u[before ...] become those behind; at `maps` in u begins what is inside of the
+    guarded currents, at `state` the state. Appends the codes of the spikes, and those of the
+    pooling windows that some visible ones fall into; returns the new n and m.
     """
     height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
     pool_y, pool_x, guarded, shift, visible = p.pool_y, p.pool_x, p.guarded, p.shift, p.visible
