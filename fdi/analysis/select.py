@@ -24,16 +24,20 @@ def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
                 f"cannot read '{text}'; write column=value, for example dataset=randman"
             )
         if column not in runs:
-            close = difflib.get_close_matches(column, map(str, runs.columns), n=1)
-            raise ValueError(
-                f"no column {column}"
-                + (f"; did you mean {close[0]}?" if close else "; it must be a key of the config")
-            )
+            guess = _guess(column, [str(name) for name in runs.columns])
+            raise ValueError(f"no column {column}{guess or '; it must be a key of the config'}")
         accepted = _values(values)
-        runs = runs[[(None if pd.isna(value) else value) in accepted for value in runs[column]]]
+        there = [None if pd.isna(value) else value for value in runs[column]]
+        runs = runs[[value in accepted for value in there]]
         if runs.empty:
-            raise ValueError(f"no run has {text}")
+            words = sorted({value for value in there if isinstance(value, str)})
+            raise ValueError(f"no run has {text}{_guess(values, words)}")
     return runs
+
+
+def _guess(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _values(text: str) -> list[object]:

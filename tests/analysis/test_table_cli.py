@@ -73,7 +73,8 @@ def test_markdown(table):
     [
         ("datset=randman", "no column datset; did you mean dataset?"),
         ("zzz=1", "no column zzz; it must be a key of the config"),
-        ("init=xavier", "no run has init=xavier"),
+        ("init=xavier", "no run has init=xavier\n"),
+        ("init=flcut", "no run has init=flcut; did you mean fluct?"),
         ("init", "cannot read 'init'; write column=value"),
         ("init=[fluct", "cannot read the value [fluct"),
     ],
