@@ -12,9 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.data.dataset import Dataset
 from fdi.init import baselines, fluct
 from fdi.init.strategy import Strategy
+from fdi.seeding import stream
 from fdi.snn.engine import Engine
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.snn.psp import constant_input_rate
@@ -55,10 +57,10 @@ def device(config: DictConfig) -> torch.device:
 
 
 def network(config: DictConfig, data: Dataset) -> Network:
-    """The architecture, on the CPU; weights are drawn there, so that a seed means the same ones on
-    every device.
+    """The architecture with its time constants, on the CPU; weights are drawn there, so that a seed
+    means the same ones on every device.
     """
-    return _made(
+    built = _made(
         config,
         "model",
         neuron=_made(config, "neuron"),
@@ -67,6 +69,8 @@ def network(config: DictConfig, data: Dataset) -> Network:
         steps=data.steps,
         dt=data.dt,
     )
+    draw_time_constants(built, stream(config.seed, "time constants"))
+    return built
 
 
 def strategy(config: DictConfig) -> Strategy:
@@ -161,6 +165,11 @@ def input_rate(data: Dataset, net: Network) -> float:
     if data.nu is not None:
         return data.nu
     first = net.hidden[0].neuron
+    if first.tau_shape is not None:
+        raise ValueError(
+            f"neuron.tau_shape = {first.tau_shape:g}: a constant image has another rate for each "
+            f"time constant; give it as spikes: dataset.encoding=poisson"
+        )
     return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
 
 

@@ -185,11 +185,12 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
 
     All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
     integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
-    early stopping.
+    early stopping, time constants of each neuron.
     """
     values = _plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
-    _drop_patience_that_is_off(values.get("trainer", {}))
+    _drop_if_null(values.get("trainer", {}), "patience")
+    _drop_if_null(values.get("neuron", {}), "tau_shape")
     kept = DECIDES.get(values["engine"]["name"], ())
     if "device" in kept:
         values["device"] = _kind(values["device"])
@@ -246,9 +247,9 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
             del homeostasis[bound]
 
 
-def _drop_patience_that_is_off(trainer: dict[str, Any]) -> None:
-    if trainer.get("patience", 0) is None:
-        del trainer["patience"]
+def _drop_if_null(node: dict[str, Any], key: str) -> None:
+    if node.get(key, 0) is None:
+        del node[key]
 
 
 def _canonical(value: Any) -> Any:

@@ -4,7 +4,6 @@ hardware read (Pedersen et al. 2024). Needs fdi-snn[nir].
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +29,7 @@ def to_nir(network: Network, *, start_at_rest: bool = False) -> nir.NIRGraph:
     With these constants a reader that integrates by forward Euler at `network.dt`, and holds U at 0
     in the step after a spike, computes the equations of fdi; dt stands in the metadata. A spike
     reaches the next layer two steps later here, there in the same step. Surrogate and loss are not
-    part of NIR.
+    part of NIR; time constants of each neuron are.
 
     Raises ValueError for what NIR cannot say: recurrence and skip connections (their delay), Dale's
     law (two synaptic channels), max pooling, adaptation, subtractive reset, and a potential that
@@ -81,7 +80,7 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
         if isinstance(node, nir.Linear | nir.Conv1d | nir.Conv2d):
             weights = node
         elif isinstance(node, nir.CubaLIF | nir.CubaLI) and weights is not None:
-            population = Population(name, tuple(node.v_leak.shape), _neuron(nir, name, node, dt))
+            population = _population(nir, name, node, dt)
             projections.append(_projection(nir, source, name, weights))
             if population.neuron.spiking:
                 layers.append((population,))
@@ -141,40 +140,47 @@ def _weights(nir: Any, projection: Projection, shape: tuple[int, ...]) -> Any:
 
 
 def _neurons(nir: Any, population: Population, dt: float) -> Any:
-    neuron = population.neuron
-    tau_mem, tau_syn = (dt / -math.expm1(-dt / tau) for tau in (neuron.tau_mem, neuron.tau_syn[0]))
-    ones = np.ones(population.shape)
+    neuron, ones = population.neuron, np.ones(population.shape)
+    tau_mem, tau_syn = (
+        dt / -np.expm1(-dt / np.array(taus)) * ones
+        for taus in zip(*((n.tau_mem, n.tau_syn[0]) for n in population.neurons))
+    )
     constants = {
-        "tau_syn": tau_syn * ones,
-        "tau_mem": tau_mem * ones,
+        "tau_syn": tau_syn,
+        "tau_mem": tau_mem,
         "r": ones,
         "v_leak": 0 * ones,
-        "w_in": tau_syn / dt * ones,
+        "w_in": tau_syn / dt,
     }
     if not neuron.spiking:
         return nir.CubaLI(**constants)
     return nir.CubaLIF(**constants, v_threshold=neuron.theta * ones, v_reset=0 * ones)
 
 
-def _neuron(nir: Any, name: str, node: Any, dt: float) -> Neuron:
-    tau_mem, tau_syn, w_in, r = (
-        _constant(name, symbol, getattr(node, symbol))
-        for symbol in ("tau_mem", "tau_syn", "w_in", "r")
-    )
-    if not (math.isclose(w_in, tau_syn / dt, rel_tol=1e-6) and r == 1 and not node.v_leak.any()):
+def _population(nir: Any, name: str, node: Any, dt: float) -> Population:
+    shape = tuple(node.v_leak.shape)
+    scaled = np.allclose(node.w_in, node.tau_syn / dt, rtol=1e-6, atol=0)
+    if not scaled or (node.r != 1).any() or node.v_leak.any():
         raise ValueError(f"{name}: fdi reads w_in = tau_syn / dt, r = 1 and v_leak = 0 only")
-    tau_mem, tau_syn = (-dt / math.log1p(-dt / tau) for tau in (tau_mem, tau_syn))
+    differ = len(shape) == 1 and isinstance(node, nir.CubaLIF)
+    taus = [
+        -dt / np.log1p(-dt / (tau if differ else _constant(name, symbol, tau)))
+        for symbol, tau in (("tau_mem", node.tau_mem), ("tau_syn", node.tau_syn))
+    ]
+    own = any(np.ptp(tau) for tau in taus)
+    tau_mem, tau_syn = (float(np.mean(tau) if own else np.ravel(tau)[0]) for tau in taus)
     if isinstance(node, nir.CubaLI):
-        return integrator(tau_mem, tau_syn, 0.0)
+        return Population(name, shape, integrator(tau_mem, tau_syn, 0.0))
     if node.v_reset.any():
         raise ValueError(f"{name}: fdi resets to 0 only")
-    theta = _constant(name, "v_threshold", node.v_threshold)
-    return Neuron(tau_mem, (tau_syn,), theta=theta)
+    neuron = Neuron(tau_mem, (tau_syn,), theta=_constant(name, "v_threshold", node.v_threshold))
+    rows = tuple(tuple(tau.tolist()) for tau in taus) if own else None
+    return Population(name, shape, neuron, taus=rows)
 
 
 def _constant(name: str, symbol: str, values: np.ndarray) -> float:
     if np.ptp(values):
-        raise ValueError(f"{name}: {symbol} differs between neurons; in fdi they share it")
+        raise ValueError(f"{name}: {symbol} differs between neurons that share it in fdi")
     return float(values.flat[0])
 
 

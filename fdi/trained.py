@@ -56,7 +56,9 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
     config = DictConfig(OmegaConf.merge(OmegaConf.load(directory / CONFIG), trusted))
     form: Any = SimpleNamespace(**record["run"]["data"])
     network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
-    network.load_weights(_weights(directory / CHECKPOINT, weights))
+    taus, found = _kept(directory / CHECKPOINT, weights)
+    network.load_time_constants(taus)
+    network.load_weights(found)
     return Trained(
         directory,
         network,
@@ -102,7 +104,8 @@ def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd
         yield pd.DataFrame({"part": part, "unit": unit, "x": time, "y": values})
 
 
-def _weights(path: Path, which: str) -> dict[str, torch.Tensor]:
+def _kept(path: Path, which: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The time constants and the weights of a checkpoint."""
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         last, best = state["weights"], state["progress"]["best_weights"]
@@ -110,4 +113,4 @@ def _weights(path: Path, which: str) -> dict[str, torch.Tensor]:
         raise ValueError(f"{path} cannot be read ({type(error).__name__}); run it again") from None
     if which == "best" and best is None:
         raise ValueError(f"{path}: no epoch of the task yet; use weights='last'")
-    return last if which == "last" else best
+    return state.get("time_constants", {}), last if which == "last" else best

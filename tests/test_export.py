@@ -12,6 +12,7 @@ import torch
 from fdi.export import from_nir, to_nir
 from fdi.inputs import Frames
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.neuron import ALIF, Neuron
 
@@ -39,6 +40,16 @@ NETWORKS = {
     "conv1d": lambda: network(conv, filters=[3, 4], kernel=5, stride=2, padding=1),
     "conv2d": lambda: network(conv, (2, 9, 8), filters=[3, 4], kernel=3),
 }
+
+
+def different():
+    """Neurons with time constants of their own."""
+    built = network(neuron=Neuron(15e-3, (7e-3,), theta=0.9, tau_shape=3.0), hidden=20, depth=2)
+    draw_time_constants(built, np.random.default_rng(0))
+    return built
+
+
+NETWORKS["neurons that differ"] = different
 
 
 def spikes(shape):
@@ -84,9 +95,10 @@ def test_a_network_comes_back_from_a_file(kind, tmp_path):
     assert torch.allclose(one.readout, other.readout, atol=1e-9, rtol=0)
 
 
-def test_a_reader_of_nir_gets_the_same_readout_two_steps_a_layer_earlier():
+@pytest.mark.parametrize("kind", ["dense", "neurons that differ"])
+def test_a_reader_of_nir_gets_the_same_readout_two_steps_a_layer_earlier(kind):
     nir = pytest.importorskip("nir")
-    original = NETWORKS["dense"]()
+    original = NETWORKS[kind]()
     x = spikes((30,))
     ours = ReferenceEngine().simulate(original, Frames(x)).readout
     theirs = euler(nir, to_nir(original), x.swapaxes(0, 1))

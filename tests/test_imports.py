@@ -35,7 +35,7 @@ ALLOWED = {
     "data": {"checks", "inputs", "ranges", "seeding", "stamps"},
     "track": {"layout", "snn", "stamps", "targets"},
     "train": {"data", "ranges", "seeding", "snn", "track"},
-    "build": {"data", "init", "snn", "targets", "train", "track"},
+    "build": {"data", "init", "seeding", "snn", "targets", "train", "track"},
     "run": {"build", "data", "init", "layout", "seeding", "snn", "track", "train"},
     "trained": {"build", "config", "layout", "seeding", "snn", "track"},
     "export": {"snn"},

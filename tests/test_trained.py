@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,16 @@ from fdi import build
 from fdi.cli.figures import main as figures
 from fdi.cli.run import main
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.models import dense
+from fdi.snn.neuron import lif
+from fdi.train import checkpoint
 from fdi.trained import trial
+
+
+def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> None:
+    patch.setattr(sys, "argv", ["fdi-run", *arguments])
+    with suppress(SystemExit):
+        main()
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +33,8 @@ def directory(tmp_path_factory) -> Path:
     """Two epochs of a small network."""
     results = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        arguments = [
-            "fdi-run",
+        run_command(
+            patch,
             f"paths.results={results}",
             "engine=reference",
             "dataset.samples=20",
@@ -32,10 +42,7 @@ def directory(tmp_path_factory) -> Path:
             "model.depth=2",
             "trainer.epochs=2",
             "threads=1",
-        ]
-        patch.setattr(sys, "argv", arguments)
-        with suppress(SystemExit):
-            main()
+        )
     (found,) = results.glob("runs/*/*/*/*")
     return found
 
@@ -57,6 +64,36 @@ def test_the_best_weights_are_those_of_the_best_epoch(directory):
     last, best = fdi.load(directory), fdi.load(directory, "best")
     same = all(map(torch.equal, last.network.parameters(), best.network.parameters()))
     assert same == (last.result["best_epoch"] == 2)
+
+
+def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, monkeypatch):
+    """Two initializations start with the same; a resumed and a loaded run have those it had."""
+    arguments = [f"paths.results={tmp_path}", "neuron.tau_shape=3", "dataset.samples=20"]
+    arguments += ["engine=reference", "model.hidden=8", "trainer.epochs=2", "probe=none"]
+    for init in ("fluct", "kaiming"):
+        run_command(monkeypatch, *arguments, f"init={init}")
+    fluct, kaiming = (
+        fdi.load(*tmp_path.glob(f"runs/*/*/{init}/*")) for init in ("fluct", "kaiming")
+    )
+    taus = fluct.network.hidden[0].taus
+    assert len(set(taus[0])) == len(set(taus[1])) == 8
+    assert taus == kaiming.network.hidden[0].taus
+    assert taus == build.network(fluct.config, build.dataset(fluct.config)).hidden[0].taus
+    path = fluct.directory / "checkpoint" / "last.pt"
+    state = torch.load(path, weights_only=True)
+    state["time_constants"]["h1"] *= 1.5
+    torch.save(state, path)
+    longer = tuple(tuple(1.5 * tau for tau in row) for row in taus)
+    assert fdi.load(fluct.directory).network.hidden[0].taus == longer
+    net = build.network(fluct.config, build.dataset(fluct.config))
+    checkpoint.load(path, net, build.optimizer(fluct.config, net))
+    assert net.hidden[0].taus == longer
+
+
+def test_a_constant_image_has_no_one_rate_for_neurons_that_differ():
+    net = dense((4,), 2, 10, 2e-3, lif(tau_shape=3.0))
+    with pytest.raises(ValueError, match=r"give it as spikes: dataset\.encoding=poisson"):
+        build.input_rate(SimpleNamespace(nu=None, mean_square=1.0, dt=2e-3), net)
 
 
 def test_what_is_no_trained_run_is_one_line(directory, tmp_path):

@@ -7,7 +7,7 @@ variance that feed-forward input carries in a recurrent population.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +28,7 @@ from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
+    from fdi.snn.neuron import Neuron
     from fdi.snn.population import Population
     from fdi.snn.projection import Projection
 
@@ -56,16 +57,12 @@ class Fluct(Strategy):
         generator: Generator,
     ) -> None:
         if _obeys_dale(afferents):
-            scales = dale_exponential(
-                *_dale_inputs(population, afferents, rates, dt),
-                sigma_u=self.target(population)[1],
-                alpha=self.alpha,
-            )
-            _fill_dale(
-                afferents,
-                scales,
-                lambda weight, rate: weight.exponential_(rate, generator=generator),
-            )
+            sigma_u = self.target(population)[1]
+            scales = [
+                dale_exponential(*inputs, sigma_u=sigma_u, alpha=self.alpha)
+                for inputs in _dale_inputs(population, afferents, rates, dt)
+            ]
+            _fill_dale(afferents, scales, _exponential, generator)
         else:
             _draw_normal(
                 population, afferents, rates, dt, self.target(population), self.alpha, generator
@@ -94,16 +91,12 @@ class FluctLognormal(Strategy):
         generator: Generator,
     ) -> None:
         if _obeys_dale(afferents):
-            scales = dale_lognormal(
-                *_dale_inputs(population, afferents, rates, dt),
-                sigma_u=self.target(population)[1],
-                alpha=self.alpha,
-            )
-            _fill_dale(
-                afferents,
-                scales,
-                lambda weight, location: weight.log_normal_(location, 1.0, generator=generator),
-            )
+            sigma_u = self.target(population)[1]
+            locations = [
+                dale_lognormal(*inputs, sigma_u=sigma_u, alpha=self.alpha)
+                for inputs in _dale_inputs(population, afferents, rates, dt)
+            ]
+            _fill_dale(afferents, locations, _log_normal, generator)
         elif population.neuron.spiking:
             raise ValueError(
                 "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
@@ -188,8 +181,7 @@ def _obeys_dale(afferents: Afferents) -> bool:
     return any(projection.nonnegative for projection in afferents)
 
 
-def _afferent(population: Population, projection: Projection, rates: Rates, dt: float) -> Afferent:
-    neuron = population.neuron
+def _afferent(neuron: Neuron, projection: Projection, rates: Rates, dt: float) -> Afferent:
     integrals = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[projection.channel], dt)
     return Afferent(
         projection.fan_in, rates[projection.name], *integrals, recurrent=projection.recurrent
@@ -207,11 +199,13 @@ def _draw_normal(
     generator: Generator,
 ) -> None:
     mu_u, sigma_u = target
-    inputs = [_afferent(population, projection, rates, dt) for projection in afferents]
-    for projection, (mu_w, sigma_w) in zip(
-        afferents, normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha)
-    ):
-        projection.weight.normal_(mu_w, sigma_w, generator=generator)
+    found = []
+    for neuron in population.neurons:
+        inputs = [_afferent(neuron, projection, rates, dt) for projection in afferents]
+        found.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
+    for projection, of_neurons in zip(afferents, zip(*found)):
+        mu_w, sigma_w = zip(*of_neurons)
+        _normal(projection.weight, mu_w, sigma_w, generator)
 
 
 def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
@@ -228,11 +222,13 @@ def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
 
 def _dale_inputs(
     population: Population, afferents: Afferents, rates: Rates, dt: float
-) -> tuple[Afferent | None, ...]:
-    return tuple(
-        _pooled([_afferent(population, projection, rates, dt) for projection in kind])
-        for kind in _kinds(afferents)
-    )
+) -> Iterator[tuple[Afferent | None, ...]]:
+    """Of each of `population.neurons`, by `_kinds`."""
+    for neuron in population.neurons:
+        yield tuple(
+            _pooled([_afferent(neuron, projection, rates, dt) for projection in kind])
+            for kind in _kinds(afferents)
+        )
 
 
 def _pooled(inputs: list[Afferent]) -> Afferent | None:
@@ -248,8 +244,42 @@ def _pooled(inputs: list[Afferent]) -> Afferent | None:
 
 @torch.no_grad()
 def _fill_dale(
-    afferents: Afferents, scales: tuple[float | None, ...], fill: Callable[[Tensor, float], Tensor]
+    afferents: Afferents,
+    scales: list[tuple[float, float, float | None]],
+    fill: Callable[[Tensor, Sequence[float], Generator], object],
+    generator: Generator,
 ) -> None:
-    for kind, scale in zip(_kinds(afferents), scales):
+    for kind, of_neurons in zip(_kinds(afferents), zip(*scales)):
         for projection in kind:
-            fill(projection.weight, scale)
+            fill(projection.weight, of_neurons, generator)
+
+
+# Each takes one parameter for all rows, or one for each: rows of neurons that differ are drawn
+# from the same random numbers, and then scaled.
+
+
+def _normal(
+    weight: Tensor, mu: Sequence[float], sigma: Sequence[float], generator: Generator
+) -> None:
+    if len(mu) == 1:
+        weight.normal_(mu[0], sigma[0], generator=generator)
+    else:
+        weight.normal_(generator=generator).mul_(_column(sigma, weight)).add_(_column(mu, weight))
+
+
+def _exponential(weight: Tensor, rate: Sequence[float], generator: Generator) -> None:
+    if len(rate) == 1:
+        weight.exponential_(rate[0], generator=generator)
+    else:
+        weight.exponential_(generator=generator).div_(_column(rate, weight))
+
+
+def _log_normal(weight: Tensor, location: Sequence[float], generator: Generator) -> None:
+    if len(location) == 1:
+        weight.log_normal_(location[0], 1.0, generator=generator)
+    else:
+        weight.log_normal_(0.0, 1.0, generator=generator).mul_(_column(location, weight).exp())
+
+
+def _column(values: Sequence[float], like: Tensor) -> Tensor:
+    return like.new_tensor(values)[:, None]

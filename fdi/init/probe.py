@@ -119,26 +119,25 @@ def predicted(
     dt: float,
 ) -> tuple[float, float]:
     """(mu_u, sigma_u) of the free potential from weights and rates in Hz, sums over afferent
-    projections of n synapses.
+    projections of n synapses, means over neurons.
 
-        mu_u = sum sign n <W> drive eps_bar,    sigma_u^2 = sum n <W^2> noise eps_hat
+        mu_u = <sum sign n <W> drive eps_bar>,    sigma_u^2 = <sum n <W^2> noise eps_hat>
 
     `drive` and `noise` by the name of the projection. For spikes both are the rate of the source;
     for images `drive` is their mean per time step, and `noise` the rate of equal spread.
     """
     mu_u, variance = 0.0, 0.0
     for projection in afferents:
-        eps_bar, eps_hat = psp_kernel_integrals(
-            population.neuron.tau_mem, population.neuron.tau_syn[projection.channel], dt
-        )
-        n = projection.fan_in
-        weight = projection.weight.detach().double()
+        channel, n = projection.channel, projection.fan_in
+        eps_bar, eps_hat = np.array(
+            [psp_kernel_integrals(m.tau_mem, m.tau_syn[channel], dt) for m in population.neurons]
+        ).T
+        rows = projection.weight.detach().double().flatten(1).numpy(force=True)
         mu_u += (
-            population.neuron.signs[projection.channel]
+            population.neuron.signs[channel]
             * n
-            * float(weight.mean())
+            * float((rows.mean(1) * eps_bar).mean())
             * drive[projection.name]
-            * eps_bar
         )
-        variance += n * noise[projection.name] * float(weight.square().mean()) * eps_hat
+        variance += n * noise[projection.name] * float((np.square(rows).mean(1) * eps_hat).mean())
     return mu_u, math.sqrt(variance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +78,25 @@ class Network(nn.Module):
             raise ValueError(f"weights {shapes} do not fit a network of {own}")
         for projection in self.projections:
             projection.weight.copy_(weights[projection.name])
+
+    def time_constants(self) -> dict[str, Tensor]:
+        """`taus` of each hidden population whose neurons have their own, float64 [1 + channels,
+        units] in s.
+        """
+        return {p.name: torch.tensor(p.taus, dtype=torch.float64) for p in self.hidden if p.taus}
+
+    def load_time_constants(self, taus: Mapping[str, Tensor]) -> None:
+        """Take over what `time_constants()` of an equal network gave; raises ValueError, and
+        changes nothing, where names or shapes differ.
+        """
+        if taus.keys() != self.time_constants().keys():
+            raise ValueError(
+                f"time constants of {list(taus)} do not fit {list(self.time_constants())}"
+            )
+        rows = {name: tuple(map(tuple, value.tolist())) for name, value in taus.items()}
+        self.layers = [
+            tuple(replace(p, taus=rows.get(p.name)) for p in layer) for layer in self.layers
+        ]
 
     @torch.no_grad()
     def constrain(self) -> None:

@@ -55,7 +55,9 @@ class Neuron:
     reset.
 
     Times in seconds, potentials in units where U_rest = 0. `surrogate` and its steepness `beta`:
-    dS/dU, one of SLOPES. `u_init`: potential at the start of a trial.
+    dS/dU, one of SLOPES. `u_init`: potential at the start of a trial. `tau_shape`: shape of the
+    Gamma distribution from which each neuron of a population draws its time constants, with
+    tau_mem and tau_syn as means (fdi.snn.heterogeneity); None: all have these.
     Raises ValueError for a constant that is not positive, and for an unknown reset or surrogate.
     """
 
@@ -68,9 +70,12 @@ class Neuron:
     beta: float = 20.0
     u_init: float = 0.0
     spiking: bool = True
+    tau_shape: float | None = None
 
     def __post_init__(self) -> None:
         _positive(tau_mem=self.tau_mem, theta=self.theta, beta=self.beta)
+        if self.tau_shape is not None:
+            _positive(tau_shape=self.tau_shape)
         for tau in self.tau_syn:
             _positive(tau_syn=tau)
         if len(self.signs) != len(self.tau_syn):
@@ -151,21 +156,24 @@ def lif(
     *,
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
+    tau_shape: Positive | None = None,
     theta: Positive = 1.0,
     reset: Reset = "zero",
     surrogate: Surrogate = "superspike",
     beta: Positive | None = None,
 ) -> Neuron:
     """The leaky integrate-and-fire neuron of the paper; times in seconds, `beta`: None takes the
-    published steepness of the surrogate.
+    published steepness of the surrogate, `tau_shape`: None gives all neurons the same constants.
     """
-    return Neuron(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, _steepness(surrogate, beta))
+    beta = _steepness(surrogate, beta)
+    return Neuron(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape)
 
 
 def alif(
     *,
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
+    tau_shape: Positive | None = None,
     theta: Positive = 1.0,
     reset: Reset = "zero",
     surrogate: Surrogate = "superspike",
@@ -175,13 +183,17 @@ def alif(
 ) -> Neuron:
     """The authors' adaptive neuron, otherwise as `lif`."""
     beta = _steepness(surrogate, beta)
-    return ALIF(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_ada=tau_ada, a=a)
+    return ALIF(
+        tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
+        tau_ada=tau_ada, a=a,
+    )  # fmt: skip
 
 
 def adlif(
     *,
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
+    tau_shape: Positive | None = None,
     theta: Positive = 1.0,
     reset: Reset = "subtract",
     surrogate: Surrogate = "superspike",
@@ -192,7 +204,10 @@ def adlif(
 ) -> Neuron:
     """The adaptive neuron of Bittar & Garner (2022), otherwise as `lif`."""
     beta = _steepness(surrogate, beta)
-    return AdLIF(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_w=tau_w, a=a, b=b)
+    return AdLIF(
+        tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
+        tau_w=tau_w, a=a, b=b,
+    )  # fmt: skip
 
 
 def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:

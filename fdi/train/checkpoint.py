@@ -21,11 +21,12 @@ def save(
     progress: Progress,
     data_checksum: str,
 ) -> None:
-    """Write weights by name, optimizer, progress and what data they come from, for any device; a
-    kill or a power cut leaves the old file or the new one.
+    """Write weights and time constants by name, optimizer, progress and what data they come from,
+    for any device; a kill or a power cut leaves the old file or the new one.
     """
     state = {
         "weights": network.weights(),
+        "time_constants": network.time_constants(),
         "optimizer": optimizer.state_dict(),
         "progress": asdict(progress),
         "data_checksum": data_checksum,
@@ -48,6 +49,7 @@ def load(
         counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
         if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
             raise ValueError(f"epochs {counts}")
+        network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         return progress, state.get("data_checksum")

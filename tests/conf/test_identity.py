@@ -86,9 +86,18 @@ def test_early_stopping_that_is_off_does_not_count():
     assert run_id(config) == run_id(before)
 
 
+@pytest.mark.parametrize("neuron", ["lif", "alif", "adlif"])
+def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
+    config = prepared(f"neuron={neuron}")
+    before = OmegaConf.to_container(config)
+    assert before["neuron"].pop("tau_shape") is None
+    assert run_id(config) == run_id(before)
+
+
 @pytest.mark.parametrize(
     "override",
     [
+        "neuron.tau_shape=3",
         "homeostasis.upper.rate=3",
         "homeostasis.lower.strength=1",
         "homeostasis=none",

@@ -90,6 +90,7 @@ from fdi.signatures import defined, parameters
         ("optimizer.lr=nan", r"optimizer\.lr = nan must be a finite number"),
         ("homeostasis.upper.strength=inf", r".*\.strength = inf must be a finite number"),
         ("optimizer.eps=-1", r"optimizer\.eps = -1 must be a number above 0"),
+        ("neuron.tau_shape=0", r"neuron\.tau_shape = 0 must be a number above 0 or null"),
         ("neuron.beta=-20", r"neuron\.beta = -20 must be a number above 0 or null"),
         ("init.alpha=1", r"init\.alpha = 1 must be a number above 0 and below 1"),
         ("init.nu=-3", r"init\.nu = -3 must be auto or propagate or a number above 0 or .*"),

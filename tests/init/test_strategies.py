@@ -4,6 +4,7 @@ sentence.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,9 @@ from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
 from fdi.inputs import Constant, Events, Frames
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dale_conv, dense
+from fdi.snn.neuron import lif
 from fdi.snn.objective import Objective
 from fdi.snn.psp import constant_input_rate, psp_kernel_integrals
 
@@ -110,6 +113,7 @@ def rate(inputs):
 
 def initialized(model, strategy, inputs, seed=0):
     network = model(inputs.shape, CLASSES, inputs.steps, DT)
+    draw_time_constants(network, np.random.default_rng(seed))
     nu = rate(inputs)
     draw(
         network,
@@ -182,6 +186,84 @@ def test_the_closed_form_puts_a_layer_on_target(recurrent):
     assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.05)
     if not recurrent:
         assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.05)
+
+
+DIFFERENT = lif(tau_shape=3.0)
+WHERE_NEURONS_DIFFER = {
+    "dense": lambda *spec: dense(*spec, DIFFERENT, hidden=40, depth=2),
+    "recurrent": lambda *spec: dense(*spec, DIFFERENT, hidden=40, depth=2, recurrent=True),
+    "dale": lambda *spec: dale(*spec, DIFFERENT, excitatory=40, inhibitory=10, depth=2),
+    "dale_ff": lambda *spec: dale(
+        *spec, DIFFERENT, excitatory=40, inhibitory=10, recurrent_excitation=False
+    ),
+}
+
+
+@pytest.mark.parametrize("model", WHERE_NEURONS_DIFFER)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_neurons_with_their_own_time_constants_are_drawn_or_refused_as_others(strategy, model):
+    inputs, alike = INPUTS["events"](SHAPES["line"]), {"dale_ff": "dale"}.get(model, model)
+    try:
+        initialized(MODELS[alike], STRATEGIES[strategy], inputs)
+    except ValueError as refusal:
+        with pytest.raises(ValueError, match=re.escape(str(refusal))):
+            initialized(WHERE_NEURONS_DIFFER[model], STRATEGIES[strategy], inputs)
+        return
+    network, rows = initialized(WHERE_NEURONS_DIFFER[model], STRATEGIES[strategy], inputs)
+    assert all(bool(torch.isfinite(w).all()) and bool(w.any()) for w in network.parameters())
+    assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
+    if "calibrated" in strategy or strategy == "lsuv":
+        assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows[:-1])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "mean", "spread"),
+    [(Fluct(sigma_u=0.8), 0.0, 0.8), (FluctMu(mu_u=0.2, xi=1.0), 0.2, 0.8)],
+)
+def test_each_neuron_is_on_target_whatever_its_time_constants(strategy, mean, spread):
+    """On Poisson input; a row of weights has the wanted E[W^2] but for its own random numbers, and
+    the rise to its mean counts as spread.
+    """
+    inputs = spikes((900,), counts=True, steps=1500)
+    network, rows = initialized(lambda *spec: dense(*spec, DIFFERENT, hidden=150), strategy, inputs)
+    moments = ReferenceEngine().simulate(network, inputs, record=("moments",)).moments["h1"]
+    taus = np.array(network.hidden[0].taus)
+    sigma = moments.free_temporal.sqrt().numpy()
+    np.testing.assert_allclose(sigma, spread, rtol=0.3)
+    assert sigma.mean() == pytest.approx(spread, rel=0.02)
+    assert np.abs(np.corrcoef(sigma, taus)[0, 1:]).max() < 0.3
+    assert float(moments.free_mean.mean()) == pytest.approx(mean, abs=0.15)
+    assert rows[0]["target_sigma_u"] == pytest.approx(spread)
+    assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.02)
+    alike, _ = initialized(lambda *spec: dense(*spec, DIFFERENT, hidden=150), Kaiming(), inputs)
+    moments = ReferenceEngine().simulate(alike, inputs, record=("moments",)).moments["h1"]
+    kaiming = moments.free_temporal.sqrt().numpy()
+    assert kaiming.std() / kaiming.mean() > 5 * sigma.std() / sigma.mean()
+
+
+def test_under_dale_each_neuron_has_the_variance_and_the_balance_of_the_theory():
+    """Of the drawn weights, neuron by neuron: excitation and inhibition cancel, sigma_u is 1."""
+    inputs = spikes((2000,))
+    network, _ = initialized(
+        lambda *spec: dale(*spec, DIFFERENT, excitatory=2000, inhibitory=2000), Fluct(nu=NU), inputs
+    )
+    population = network.hidden[0]
+    mean, variance, excitation = 0.0, 0.0, 0.0
+    for projection in network.afferents("e1"):
+        integrals = [
+            psp_kernel_integrals(n.tau_mem, n.tau_syn[projection.channel], DT)
+            for n in population.neurons
+        ]
+        eps_bar, eps_hat = np.array(integrals).T
+        weight = projection.weight.detach().double().numpy()
+        of_this = NU * eps_bar * weight.sum(1)
+        mean = mean + population.neuron.signs[projection.channel] * of_this
+        excitation = excitation + of_this * (projection.channel == 0)
+        variance = variance + NU * eps_hat * np.square(weight).sum(1)
+    np.testing.assert_allclose(variance, 1.0, rtol=0.3)
+    assert variance.mean() == pytest.approx(1.0, rel=0.01)
+    assert np.abs(np.corrcoef(variance, population.taus)[0, 1:]).max() < 0.1
+    assert np.abs(mean / excitation).max() < 0.15
 
 
 @pytest.mark.parametrize(("nu", "scale"), [(NU / 4, 2.0), ({"input": NU * 4}, 0.5)])

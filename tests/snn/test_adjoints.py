@@ -18,13 +18,16 @@ import torch
 from fdi.inputs import Frames
 from fdi.snn.engine.cpu import CpuEngine
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import dale, dense
 from fdi.snn.network import INPUT, Network
 from fdi.snn.neuron import ALIF, SLOPES, AdLIF, Neuron, Reset, adlif, alif, lif
 from fdi.snn.objective import Objective
+from fdi.snn.population import Population
 
 DT, STEPS, CLASSES = 2e-3, 30, 3
 KINDS = {"lif": lif(), "alif": alif(a=0.7), "adlif": adlif(a=0.5)}
+DIFFERENT = {name: replace(neuron, tau_shape=2.0) for name, neuron in KINDS.items()}
 ANTIDERIVATIVES = {
     "superspike": lambda v, beta: v / (1 + beta * np.abs(v)),
     "triangle": lambda v, beta: np.where(
@@ -54,15 +57,17 @@ class Neurons:
     spikes `base` [T] of an earlier run its spikes are linear.
     """
 
-    def __init__(self, n: Neuron, shape: tuple[int, int], base: list | None) -> None:
-        self.n, self.base, self.seen = n, base, []
+    def __init__(self, p: Population, samples: int, base: list | None) -> None:
+        self.n, self.base, self.seen = p.neuron, base, []
+        n, shape = p.neuron, (samples, p.units)
+        self.tau_mem, *self.tau_syn = map(np.array, p.taus or (n.tau_mem, *n.tau_syn))
         self.u = np.full(shape, n.u_init)
         self.a, self.before = np.zeros(shape), np.zeros(shape)
         self.i = [np.zeros(shape) for _ in n.tau_syn]
         self.x = [np.zeros(shape) for _ in n.tau_syn]
 
     def update(self) -> np.ndarray:
-        n, u, beta_m = self.n, self.u, np.exp(-DT / self.n.tau_mem)
+        n, u, beta_m = self.n, self.u, np.exp(-DT / self.tau_mem)
         fired = s = (u > n.theta) * 1.0 if n.spiking else np.zeros_like(u)
         if self.base and n.spiking:
             u_0, fired = self.base[len(self.seen)]
@@ -82,7 +87,7 @@ class Neurons:
             self.u = (beta_m * u + drive) * (1 - fired)
         else:
             self.u = beta_m * (u - n.theta * fired) + drive
-        self.i = [np.exp(-DT / tau) * i + x for tau, i, x in zip(n.tau_syn, self.i, self.x)]
+        self.i = [np.exp(-DT / tau) * i + x for tau, i, x in zip(self.tau_syn, self.i, self.x)]
         self.x = [np.zeros_like(u) for _ in self.i]
         return s
 
@@ -91,8 +96,7 @@ def loss(network: Network, weights: list, x: np.ndarray, y: np.ndarray, base: di
     """(cross-entropy of the mean readout, potentials and spikes of every population)."""
     base = base or {}
     populations = {
-        p.name: Neurons(p.neuron, (len(x), p.units), base.get(p.name))
-        for p in (*network.hidden, network.readout)
+        p.name: Neurons(p, len(x), base.get(p.name)) for p in (*network.hidden, network.readout)
     }
     readout = []
     for t in range(STEPS):
@@ -124,6 +128,7 @@ def differences(network: Network, x: np.ndarray, y: np.ndarray, h: float = 1e-5)
 
 def check(engine, build, neuron: Neuron) -> None:
     network = build(neuron).double()
+    draw_time_constants(network, np.random.default_rng(0))
     generator = torch.Generator().manual_seed(1)
     for p in network.projections:
         with torch.no_grad():
@@ -162,9 +167,28 @@ def test_the_reference_has_the_gradients_of_finite_differences(kind, reset, surr
     check(ReferenceEngine(), build, choice(kind, reset, surrogate))
 
 
+@pytest.mark.parametrize("build", [layers, two_channels])
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_the_reference_has_them_where_each_neuron_has_its_own_time_constants(kind, build):
+    for reset in Reset.__args__:
+        check(ReferenceEngine(), build, replace(DIFFERENT[kind], reset=reset))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cpu_engine_has_the_gradients_of_finite_differences(kind):
     check(CpuEngine(threads=1), layers, KINDS[kind])
+
+
+def test_the_cpu_engine_has_them_where_each_neuron_has_its_own_time_constants():
+    check(CpuEngine(threads=1), layers, DIFFERENT["lif"])
+
+
+@pytest.mark.slow  # each is compiled
+@pytest.mark.parametrize("build", [layers, two_channels])
+@pytest.mark.parametrize("reset", Reset.__args__)
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_each_kind_of_the_cpu_engine_has_them_too(kind, reset, build):
+    check(CpuEngine(threads=1), build, replace(DIFFERENT[kind], reset=reset))
 
 
 @pytest.mark.slow  # each is compiled

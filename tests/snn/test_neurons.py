@@ -20,6 +20,7 @@ from fdi.snn.engine.cpu.neuron import surrogate
 from fdi.snn.engine.cpu.neuron.equations import slope
 from fdi.snn.engine.cuda import CudaEngine
 from fdi.snn.engine.reference import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import INPUT, Network
 from fdi.snn.neuron import LIF, SLOPES, AdLIF, Neuron, adlif, alif, integrator, lif
@@ -55,7 +56,9 @@ def outputs(engine, network: Network, x: Frames) -> list[np.ndarray]:
 
 
 def small(neuron: Neuron) -> Network:
-    return dense((6,), 3, STEPS, DT, neuron, hidden=[7, 5], recurrent=True)
+    network = dense((6,), 3, STEPS, DT, neuron, hidden=[7, 5], recurrent=True)
+    draw_time_constants(network, np.random.default_rng(0))
+    return network
 
 
 def by_hand(n: Neuron, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,6 +149,7 @@ CHANGES = {
     "beta": 11.0,
     "u_init": 0.3,
     "spiking": False,
+    "tau_shape": 3.0,
     "tau_ada": 50e-3,
     "tau_w": 50e-3,
     "a": 0.7,
@@ -153,7 +157,7 @@ CHANGES = {
 }
 
 
-COMPILED = ("reset", "surrogate")
+COMPILED = ("reset", "surrogate", "tau_shape")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -206,15 +210,16 @@ def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
         given = dict(filters=[4], kernel=3, padding=1, pool=2) | changes
         return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), **given))
 
-    x = spikes((2, 6, 6))
     different = {
         "name": build(),
         "shape": build(filters=[5]),
         "neuron": draw(conv((2, 6, 6), 3, STEPS, DT, adlif(), filters=[4], pool=2)),
         "pool": build(pool=3),
+        "taus": draw(small(lif(tau_shape=3.0))),
     }
     assert set(different) == {field.name for field in fields(Population)}
     for network in different.values():
+        x = spikes(network.input_shape)
         agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
 
 

@@ -17,13 +17,14 @@ from fdi.snn.neuron import Neuron
 @dataclass(frozen=True)
 class Computes:
     """The neurons that an engine called `engine` computes; those of a readout are always `Neuron`
-    without spikes.
+    without spikes. `own_taus`: also such with time constants of their own.
     """
 
     engine: str
     kinds: tuple[type[Neuron], ...]
     resets: tuple[str, ...]
     surrogates: tuple[str, ...]
+    own_taus: bool = False
 
 
 def check_neurons(network: Network, computes: Computes) -> None:
@@ -42,6 +43,11 @@ def check_neurons(network: Network, computes: Computes) -> None:
                     f"engine={computes.engine} does not compute neurons of {what} {value} "
                     f"(population {population.name}); use engine=reference"
                 )
+        if population.neurons != (neuron,) and not computes.own_taus:
+            raise ValueError(
+                f"engine={computes.engine} does not compute neurons with time constants of their "
+                f"own (population {population.name}); use engine=reference"
+            )
     if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
         raise ValueError(
             f"engine={computes.engine} computes a readout of leaky integrators only; use "

@@ -12,7 +12,7 @@ from torch.nn.functional import max_pool1d, max_pool2d
 from fdi.inputs import Constant, Input
 from fdi.snn.activity import Activity, Moments
 from fdi.snn.engine.exact import exact
-from fdi.snn.engine.reference_neurons import STEPS, reset
+from fdi.snn.engine.reference_neurons import STEPS, Number, reset
 from fdi.snn.engine.send import send
 from fdi.snn.network import INPUT, Network
 from fdi.snn.objective import Objective
@@ -155,7 +155,7 @@ class _Neurons:
         self, population: Population, dt: float, batch: int, like: Tensor, free: bool
     ) -> None:
         self.population, self.dt = population, dt
-        self.beta_m, self.betas = population.neuron.decays(dt)
+        self.beta_m, self.gain, self.betas = _decays(population, dt, like)
         self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
         self.free = self.potential if free else None
         self.spikes = self.counts = torch.zeros_like(self.potential)
@@ -170,10 +170,10 @@ class _Neurons:
             self.spikes = Spike.apply(u - n.theta, n.surrogate, n.beta)
             self.counts = self.counts + self.spikes
         current = sum(sign * current for sign, current in zip(n.signs, self.currents))
-        drive, self.state = self.step(n, self.dt, u, self.spikes, current, self.state)
-        self.potential = reset(n, self.dt, u, self.spikes, drive)
+        drive, self.state = self.step(n, self.dt, self.gain, u, self.spikes, current, self.state)
+        self.potential = reset(n, self.beta_m, u, self.spikes, drive)
         if self.free is not None:
-            self.free = self.beta_m * self.free + (1 - self.beta_m) * current
+            self.free = self.beta_m * self.free + self.gain * current
         self.currents = [
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)
@@ -189,6 +189,18 @@ class _Neurons:
 
     def trace(self, kind: str) -> Tensor:
         return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}[kind]
+
+
+def _decays(
+    population: Population, dt: float, like: Tensor
+) -> tuple[Number, Number, tuple[Number, ...]]:
+    """(beta_m, 1 - beta_m, (beta_s of each channel))."""
+    first, *others = found = [n.decays(dt) for n in population.neurons]
+    if not others:
+        return first[0], 1 - first[0], first[1]
+    beta_m, *betas = np.array([(beta_m, *betas) for beta_m, betas in found]).T
+    mem, gain, *syn = (like.new_tensor(row) for row in (beta_m, 1 - beta_m, *betas))
+    return mem, gain, tuple(syn)
 
 
 def max_pool(x: Tensor, edge: int) -> Tensor:

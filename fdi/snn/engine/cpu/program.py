@@ -74,7 +74,8 @@ class Program:
         if self.maps:
             conv_pack.pack(self.maps, tables, natural)
         pack.pack(self.layout, tables, natural)
-        neurons = in_numbers(self.network, tables.numpy().dtype)
+        widths = self.layout.plan.layers["width"][:-1]
+        neurons = in_numbers(self.network, widths, tables.numpy().dtype)
         return Parameters(self.layout.plan, neurons, tables.numpy(), natural.numpy())
 
     def drive(self, values: np.ndarray, tables: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.kernels.rows import scatter
-from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, store
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, like, load, own, store
 from fdi.snn.engine.cpu.neuron.equations import backward, slope
 
 
@@ -51,12 +51,12 @@ def hidden_backward(network, layer, samples, k, given, work):
             now, place = row + s * pace, gu + s * width
             here = u_at + (s * (w.span + 1) + t - t0) * width
             for j in range(0, width, BYTES // u.itemsize):
-                v, at = load(u, (here + j,)) - neuron.reset.theta, now + j
-                steep, fired = slope(neuron.surrogate, v), v > like(v, 0)
+                one = own(neuron, network.neurons, p.state_at + j)
+                v, at = load(u, (here + j,)) - one.reset.theta, now + j
+                steep, fired = slope(one.surrogate, v), v > like(v, 0)
                 backward(
-                    neuron, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width,
-                    second,
-                )  # fmt: skip
+                    one, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width, second
+                )
             if t >= 2 and drive.shape[1] > 0:
                 step = min(t - 2, drive.shape[1] - 1)
                 for j in range(0, width, BYTES // u.itemsize):

@@ -11,7 +11,7 @@ from fdi.snn.engine.cpu.dense.views import arriving, start, weights, window
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.parts import part
 from fdi.snn.engine.cpu.kernels.rows import append, gather
-from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, fill, load, store
+from fdi.snn.engine.cpu.kernels.simd import BYTES, constants, fill, load, own, store
 from fdi.snn.engine.cpu.neuron.equations import forward
 
 
@@ -44,8 +44,9 @@ def hidden_forward(network, layer, s, k, given, work):
     for t in range(t0, t1):
         for j in range(0, width, BYTES // u.itemsize):
             fired = forward(
-                neuron, u, row + j, row + width + j, u, rows + j, far, u, state + j, far
-            )
+                own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
+                rows + j, far, u, state + j, far,
+            )  # fmt: skip
             n = append(spikes, n, fired, j)
         spike_indptr[t + 1] = n
         row += width

@@ -9,6 +9,7 @@ registers LLVM splits each vector. A product and a following sum may be fused.
 from __future__ import annotations
 
 import operator
+from itertools import count
 
 from llvmlite import ir
 from numba import types
@@ -310,6 +311,32 @@ def constants(typing_context, names, records, row):
         return field("", names)
 
     return filled(names)(names, records, types.intp), codegen
+
+
+@intrinsic
+def own(typing_context, neuron, neurons, place):
+    """`neuron`, a nested named tuple of vectors, with neurons.own[k, place ...] in place of its
+    k-th vector; as it is where the named tuple `neurons` has no such field.
+    """
+
+    def codegen(context, builder, signature, args):
+        if "own" not in neurons.fields:
+            return args[0]
+        numbers, field = count(), neurons.fields.index("own")
+        array, rows = neurons.types[field], builder.extract_value(args[1], field)
+
+        def loaded(kind):
+            if isinstance(kind, types.BaseNamedTuple):
+                return context.make_tuple(builder, kind, [loaded(part) for part in kind.types])
+            at = [context.get_constant(types.intp, next(numbers)), args[2]]
+            vector = context.get_value_type(kind)
+            value = builder.load(_pointer(context, builder, array, rows, at, vector))
+            value.align = array.dtype.bitwidth // 8
+            return value
+
+        return loaded(neuron)
+
+    return neuron(neuron, neurons, types.intp), codegen
 
 
 @intrinsic

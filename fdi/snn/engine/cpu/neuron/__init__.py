@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from fdi.snn.neuron import ALIF, AdLIF, Neuron, Reset
 from fdi.snn.population import Population
 
 KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif}
-COMPUTES = Computes("cpu", tuple(KINDS), Reset.__args__, tuple(surrogate.SURROGATES))
+COMPUTES = Computes("cpu", tuple(KINDS), Reset.__args__, tuple(surrogate.SURROGATES), own_taus=True)
 
 
 class Neurons(NamedTuple):
@@ -27,6 +29,17 @@ class Neurons(NamedTuple):
     readout: np.ndarray
 
 
+class DifferentNeurons(NamedTuple):
+    """The same where neurons differ; `own`: what `kind` names for each, a row [widths of the
+    layers] of every constant.
+    """
+
+    kind: Kind
+    constants: np.ndarray
+    readout: np.ndarray
+    own: np.ndarray
+
+
 def states(network: Network) -> int:
     """Variables of a hidden neuron besides its potential and currents."""
     return KINDS[type(network.hidden[0].neuron)].STATES
@@ -37,19 +50,44 @@ def kind(n: Neuron, dt: float) -> Kind:
     return Kind(*(part.constants(n, dt) for part in parts))
 
 
-def in_numbers(network: Network, dtype: np.dtype) -> Neurons:
-    """The neurons of a network with the precision of its weights."""
+def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons | DifferentNeurons:
+    """The neurons of a network with the precision of its weights; `widths`: units of the dense
+    layers, padded.
+    """
     hidden = [kind(layer[0].neuron, network.dt) for layer in network.layers]
     records = [
         _named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, network.layers)
     ]
     n = network.readout.neuron
     readout = _named(synapses.constants(n, network.dt)) | _named(lif.constants(n, network.dt))
-    return Neurons(
+    found = Neurons(
         _rounded(hidden[0], dtype),
         _records(records, dtype),
         _records([readout | {"u_init": n.u_init}], dtype),
     )
+    if all(p.taus is None for p in network.hidden):
+        return found
+    return DifferentNeurons(*found, _own(network, widths).astype(dtype, "C"))
+
+
+def _own(network: Network, widths: np.ndarray) -> np.ndarray:
+    layers = []
+    for layer, width in zip(network.layers, widths):
+        rows = np.hstack([_constants(p, network.dt) for p in layer])
+        layers.append(np.pad(rows, ((0, 0), (0, width - rows.shape[1])), mode="edge"))
+    return np.hstack(layers)
+
+
+@lru_cache(maxsize=64)
+def _constants(population: Population, dt: float) -> np.ndarray:
+    """[constants, units]."""
+    found = np.array([list(_flat(kind(n, dt))) for n in population.neurons]).T
+    return np.broadcast_to(found, (len(found), population.units))
+
+
+def _flat(part: tuple) -> Iterator[float]:
+    for value in part:
+        yield from _flat(value) if isinstance(value, tuple) else (value,)
 
 
 def _named(part: tuple) -> dict[str, float]:
