@@ -50,7 +50,7 @@ def weighted(network: Network) -> Network:
 def outputs(engine, network: Network) -> list[np.ndarray]:
     """Readout and gradients."""
     rng = np.random.default_rng(0)
-    x = Frames((rng.random((5, STEPS, 6)) < 0.2).astype(np.uint8))
+    x = Frames((rng.random((5, STEPS, *network.input_shape)) < 0.2).astype(np.uint8))
     readout = engine.simulate(network, x).readout.numpy()
     engine.step(network, x, np.arange(5) % CLASSES, OBJECTIVE)
     return [readout, *(p.weight.grad.numpy().copy() for p in network.projections)]
@@ -145,6 +145,19 @@ def agrees(model: str, neuron: Neuron) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_cpu_engine_equals_the_reference(model):
     agrees(model, KINDS["lif"])
+
+
+@pytest.mark.slow  # it is compiled
+def test_rows_above_maps_may_differ():
+    given = dict(input_shape=(2, 6, 6), filters=[4], kernel=3, padding=1, pool=2, dense=[7, 5])
+    network = conv(classes=CLASSES, steps=STEPS, dt=DT, dense_recurrent=True, **given)
+    rows = Network((4,), network.layers[1:], network.readout, [], DT)
+    rows.layers = [tuple(replace(p, neuron=KINDS["lif"]) for p in row) for row in rows.layers]
+    network.layers = [network.layers[0], *drawn(rows).layers]
+    wanted = outputs(ReferenceEngine(), weighted(network))
+    assert all(np.abs(each).max() > 0 for each in wanted)
+    for a, b in zip(outputs(CpuEngine(1), network), wanted):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max())
 
 
 @pytest.mark.slow  # each is compiled

@@ -71,8 +71,8 @@ def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons
 
 
 def _own(network: Network, widths: np.ndarray) -> np.ndarray:
-    layers = []
-    for layer, width in zip(network.layers, widths):
+    layers, dense = [], network.layers[len(network.layers) - len(widths) :]
+    for layer, width in zip(dense, widths):
         rows = np.hstack([_constants(p, network.dt) for p in layer])
         layers.append(np.pad(rows, ((0, 0), (0, width - rows.shape[1])), mode="edge"))
     return np.hstack(layers)
