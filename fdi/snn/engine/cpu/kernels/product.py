@@ -28,6 +28,24 @@ def _four_rows(none, fresh, out, o, step, a, p, a_step, w, q, inner, columns):
 
 
 @inlined
+def _eight_rows(none, out, o, step, a, p, a_step, w, q, inner, columns):
+    """The same of eight rows, out = a w."""
+    o1, o2, o3, o4 = o + step, o + 2 * step, o + 3 * step, o + 4 * step
+    o5, o6, o7 = o + 5 * step, o + 6 * step, o + 7 * step
+    p1, p2, p3, p4 = p + a_step, p + 2 * a_step, p + 3 * a_step, p + 4 * a_step
+    p5, p6, p7 = p + 5 * a_step, p + 6 * a_step, p + 7 * a_step
+    x0, x1, x2, x3, x4, x5, x6, x7 = none, none, none, none, none, none, none, none
+    for k in range(inner):
+        row = load_as(none, w, (q + k * columns,))
+        x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
+        x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
+        x4, x5 = x4 + spread(none, a, (p4 + k,)) * row, x5 + spread(none, a, (p5 + k,)) * row
+        x6, x7 = x6 + spread(none, a, (p6 + k,)) * row, x7 + spread(none, a, (p7 + k,)) * row
+    store(out, (o,), x0), store(out, (o1,), x1), store(out, (o2,), x2), store(out, (o3,), x3)
+    store(out, (o4,), x4), store(out, (o5,), x5), store(out, (o6,), x6), store(out, (o7,), x7)
+
+
+@inlined
 def _row(none, fresh, out, o, a, p, w, q, inner, columns):
     """One row."""
     x = none
@@ -52,6 +70,10 @@ def _product(fresh, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner
                 four = fill_many(zero, 4)
                 _four_rows(four, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
                 r += 4
+            elif fresh and r + 8 <= rows and wide == 2 * n:
+                two = fill_many(zero, 2)
+                _eight_rows(two, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                r += 8
             elif r + 4 <= rows and wide == 2 * n:
                 two = fill_many(zero, 2)
                 _four_rows(two, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
