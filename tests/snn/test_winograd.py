@@ -64,3 +64,17 @@ def test_tiles_round_no_worse_than_the_reference_in_float32():
     exact = gradients(ReferenceEngine(), network.double(), edges)
     for a, b, wanted in zip(tiles, plain, exact):
         assert (a - wanted).abs().max() < 3 * (b - wanted).abs().max()
+
+
+def test_tiles_of_several_steps_are_the_same_bits_in_any_window():
+    """Windows of 8, 5 and 1 steps cut the 8 steps whose tiles are multiplied together."""
+    edges = (8, 8)
+    network = build(edges, 1, 1, 0)
+    assert lay_out(network).plan.layers["ring"].max() == 8
+    expected = gradients(CpuEngine(1), network, edges)
+    for windows in (2, 3, STEPS):
+        for actual, wanted in zip(
+            gradients(CpuEngine(2, windows=windows), network, edges), expected
+        ):
+            assert wanted.abs().max() > 0
+            assert torch.equal(actual, wanted)

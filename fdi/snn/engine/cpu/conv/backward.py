@@ -7,7 +7,7 @@ silent, as torch does.
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.conv.events import add_drive_gradient, deliver_back
-from fdi.snn.engine.cpu.conv.winograd import tiles_to_source
+from fdi.snn.engine.cpu.conv.tiles import tiles_to_source
 from fdi.snn.engine.cpu.kernels.jit import inlined, jit
 from fdi.snn.engine.cpu.kernels.product import add_product
 from fdi.snn.engine.cpu.kernels.rows import copy
@@ -96,24 +96,27 @@ def _pooled_adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
 
 
 @jit
-def _to_source(plan, layer, q, g, at, out_at, natural, work):
-    """Add W^T gI of link q to a layer, from the guarded map at g[at:], to the gradient of its
-    source's spikes at g[out_at:], or put it there if the link is the first.
+def _to_source(plan, layer, q, g, at, steps, pace, out_at, out_step, natural, work):
+    """Add W^T gI of link q to a layer, from the guarded maps of some `steps` at g[at:], `pace`
+    apart, to the gradient of its source's spikes at g[out_at:], `out_step` apart, or put it there
+    if the link is the first.
     """
-    link = plan.links[q]
+    link, p = plan.links[q], plan.layers[layer]
     if link.tiles > 0:
-        tiles_to_source(plan.layers[layer], link, link.fresh > 0, g, at, out_at, natural, work)
+        fresh = link.fresh > 0
+        tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work)
         return
-    if link.fresh > 0:
-        size = link.source_height * link.source_width * link.columns
-        g[out_at : out_at + size] = 0
-    for i in range(link.first_strip, link.last_strip):
-        start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
-        a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
-        add_product(
-            g, out_at + start, step, g, at + a, a_step, rows, natural, link.natural_at + w,
-            link.inner, link.columns,
-        )  # fmt: skip
+    for s in range(steps):
+        here, out = at + s * pace, out_at + s * out_step
+        if link.fresh > 0:
+            g[out : out + link.source_height * link.source_width * link.columns] = 0
+        for i in range(link.first_strip, link.last_strip):
+            start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
+            a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
+            add_product(
+                g, out + start, step, g, here + a, a_step, rows, natural, link.natural_at + w,
+                link.inner, link.columns,
+            )  # fmt: skip
 
 
 @jit
@@ -124,18 +127,17 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
 
     `bounds`: where their gradient begins, or -1.
     Adjoints at t1 of the potential and the state, `map_gu`, and of the currents, [ring, channels,
-    guarded], become those at t0.
+    guarded], become those at t0. Links take those of `ring` steps together.
     """
     p, w, g = plan.layers[layer], work.at[0], work.numbers
     neuron = constants(neurons.kind, neurons.constants, layer)
-    u = w.map_potentials + p.size_at * (w.span + 1)
-    adjoints = w.map_adjoints + 3 * plan.channels * p.guarded_at
+    u, adjoints = w.map_potentials + p.size_at * (w.span + 1), w.map_adjoints + p.adjoints_at
     ring, pace, top = p.ring, plan.channels * p.guarded, plan.layers[plan.layers.size - 1]
+    far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
     for t in range(t1 - 1, t0 - 1, -1):
         now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
-        row = t - t0 + 2
         pulls = bounds
-        if ring > 1 and t + 2 < w.steps:
+        if p.recurrent > 0 and t + 2 < w.steps:
             pulls = w.pulls
             if bounds >= 0:
                 copy(g, bounds, g, pulls, p.size)
@@ -144,21 +146,25 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
             for q in range(p.first_link, p.last_link):
                 if plan.links[q].own > 0:
                     at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded
-                    _to_source(plan, layer, q, g, at, pulls, natural, work)
-        above = w.above + p.pooled_at * (w.span + 2) + row * p.pooled
-        far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
+                    _to_source(plan, layer, q, g, at, 1, 0, pulls, 0, natural, work)
+        above = w.above + p.pooled_at * (w.span + 2) + (t - t0 + 2) * p.pooled
         at = u + (t - t0) * p.size
         if p.pool_x > 1:
             _pooled_adjoint(p, neuron, g, at, above, pulls, gu, far, now, later)
         else:
             _adjoint(p, neuron, g, at, above, pulls, gu, far, now, later)
-        if t < 2:
+        if t >= 2:
+            deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
+        first, last = max(t, 2), min(t - t % ring + ring, t1)
+        if (t % ring > 0 and t > t0) or first >= last:
             continue
-        deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
+        steps, now = last - first, adjoints + first % ring * pace
         if given.drive.shape[1] > 0:
-            add_drive_gradient(p, given.drive, min(t - 2, given.drive.shape[1] - 1), g, now)
+            add_drive_gradient(p, given.drive, g, now, steps, pace)
         for q in range(p.first_link, p.last_link):
             if plan.links[q].source >= 0 and plan.links[q].own == 0:
                 source = plan.layers[plan.links[q].source]
-                out = w.above + source.pooled_at * (w.span + 2) + (row - 2) * source.pooled
-                _to_source(plan, layer, q, g, now, out, natural, work)
+                out = w.above + source.pooled_at * (w.span + 2) + (first - t0) * source.pooled
+                _to_source(
+                    plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work
+                )

@@ -80,7 +80,7 @@ def maps_forward(plan, neurons, tables, given, count, work):
 def start_maps_backward(plan, work):
     """Nothing pulls behind the last step."""
     w, top = work.at[0], plan.layers[plan.layers.size - 1]
-    adjoints = 3 * plan.channels * (top.guarded_at + top.guarded)
+    adjoints = top.adjoints_at + top.ring * plan.channels * top.guarded
     work.numbers[w.map_leak : w.map_leak + 2 * top.pooled] = 0
     work.numbers[w.map_gu : w.map_gu + (1 + plan.states) * (top.size_at + top.size)] = 0
     work.numbers[w.map_adjoints : w.map_adjoints + adjoints] = 0

@@ -214,10 +214,13 @@ def add_drive(p, maps, at, drive, row):
 
 
 @inlined
-def add_drive_gradient(p, d_drive, row, g, now):
-    """d_drive[0, row] += the guarded map at g[now:]."""
+def add_drive_gradient(p, d_drive, g, at, steps, pace):
+    """d_drive[0, 0] += the guarded maps of some `steps` at g[at:], `pace` apart."""
     for y in range(p.height):
-        k = now + p.inside + y * p.row
+        k = at + p.inside + y * p.row
         for j in range(0, p.width * p.padded, BYTES // g.itemsize):
             i = y * p.width * p.padded + j
-            store(d_drive, (0, row, i), load(d_drive, (0, row, i)) + load(g, (k + j,)))
+            total = load(d_drive, (0, 0, i))
+            for s in range(steps - 1, -1, -1):
+                total = total + load(g, (k + s * pace + j,))
+            store(d_drive, (0, 0, i), total)

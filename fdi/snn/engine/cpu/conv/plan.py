@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.snn.engine.cpu.conv.geometry import Geometry, Guarded, runs, strips
-from fdi.snn.engine.cpu.conv.winograd import PRODUCTS, tiles
+from fdi.snn.engine.cpu.conv.winograd import PRODUCTS, reach, steps, tiles
 from fdi.snn.engine.cpu.kernels.rows import LANES
 from fdi.snn.engine.cpu.neuron import check_layer, states
 from fdi.snn.network import INPUT, Network
@@ -33,13 +33,15 @@ _LAYER = (
     "inside",  # numbers of the guarded map before its first position
     "pool_y",
     "pool_x",
-    "ring",  # steps for which adjoints of the currents are kept
+    "recurrent",  # 1: it hears itself
+    "ring",  # steps for which adjoints of the currents are kept, and that links take together
     "size",  # height width padded
     "guarded",  # numbers of the guarded map
     "pooled",  # the same as size of what the layers above see
     "pulled",  # 1: a link puts the gradient of what is pooled
     "size_at",  # sums of the sizes before
     "guarded_at",
+    "adjoints_at",
     "pooled_at",
     "spikes_at",  # units before, in the order of torch: channels, height, width
     "first_link",
@@ -144,6 +146,7 @@ def depth(network: Network) -> int:
 def lay_out(network: Network) -> ConvLayout:
     """The plan of the layers that are maps; a ValueError says what these kernels do not compute."""
     maps = network.layers[: depth(network)]
+    neuron = maps[0][0].neuron
     home = {p.name: i for i, layer in enumerate(maps) for p in layer}
     layers, links, found = [], [], []
     place, run_start, run, strip, tables, natural = [], [], [], [], 0, 0
@@ -151,11 +154,13 @@ def lay_out(network: Network) -> ConvLayout:
         check_layer(layer)
         grouped = _links(network, layer, i, home)
         guards = np.max([geometry.guard for _, _, geometry in grouped], axis=0)
-        record = _layer(layer, *map(int, guards)) | dict(
+        reached = np.max([reach(geometry) for _, _, geometry in grouped], axis=0)
+        record = _layer(layer, *map(int, (*guards, *reached))) | dict(
             pulled=0,
-            ring=3 if any(p.recurrent for (p, *_), _, _ in grouped) else 1,
+            recurrent=int(any(p.recurrent for (p, *_), _, _ in grouped)),
             size_at=sum(r["size"] for r in layers),
             guarded_at=sum(r["guarded"] for r in layers),
+            adjoints_at=sum(r["ring"] * r["guarded"] for r in layers) * len(neuron.tau_syn),
             pooled_at=sum(r["pooled"] for r in layers),
             spikes_at=sum(p.units for below in maps[:i] for p in below),
             first_link=len(links), last_link=len(links) + len(grouped),
@@ -194,12 +199,14 @@ def lay_out(network: Network) -> ConvLayout:
             strip.append(pieces)
             tables += rows * link["block"]
             natural += (PRODUCTS if tiled else taps) * channels * wide
+        together = [steps(link["tiles"]) for link in links[record["first_link"] :]]
+        record["ring"] = max(3 * record["recurrent"], *together)
     for layer in reversed(layers):
         for link in links[layer["first_link"] : layer["last_link"]]:
             if link["source"] >= 0 and not link["own"]:
                 link["fresh"] = int(not layers[link["source"]]["pulled"])
                 layers[link["source"]]["pulled"] = 1
-    neuron, top = maps[0][0].neuron, layers[-1]
+    top = layers[-1]
     plan = ConvPlan(
         _records(_LAYER, layers),
         _records(_LINK, links),
@@ -217,18 +224,21 @@ def lay_out(network: Network) -> ConvLayout:
     return ConvLayout(plan, tuple(found), out, tables, natural)
 
 
-def _layer(layer: tuple[Population, ...], guard_y: int, guard_x: int) -> dict[str, int]:
+def _layer(
+    layer: tuple[Population, ...], guard_y: int, guard_x: int, reach_y: int, reach_x: int
+) -> dict[str, int]:
     first = layer[0]
     height, width = plane(first.shape)
     channels = sum(p.shape[0] for p in layer)
     padded = -(-channels // LANES) * LANES
-    row = (width + 2 * guard_x) * padded
+    row = (guard_x + max(width + guard_x, reach_x)) * padded
     pooled = math.prod(plane(first.shape if first.pool == 1 else first.pooled_shape))
     return dict(
         height=height, width=width, channels=channels, padded=padded, visible=first.shape[0],
         shift=(padded - 1).bit_length(), row=row, inside=guard_y * row + guard_x * padded,
         pool_x=first.pool, pool_y=1 if len(first.shape) == 2 else first.pool,
-        size=height * width * padded, guarded=(height + 2 * guard_y) * row, pooled=pooled * padded,
+        size=height * width * padded, pooled=pooled * padded,
+        guarded=(guard_y + max(height + guard_y, reach_y)) * row,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fdi.snn.engine.cpu.conv.plan import ConvPlan
-from fdi.snn.engine.cpu.conv.winograd import PRODUCTS
+from fdi.snn.engine.cpu.conv.winograd import EDGE, PRODUCTS, TOGETHER
 from fdi.snn.engine.cpu.kernels.rows import LANES
 
 
@@ -12,7 +12,7 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
 
     `above`: gradient of the pooled spikes, from two steps before the window on; `starts`: where the
     weights of spikes begin; `begins`: spikes before a position; `sorted`: spikes by channel and
-    phase; `tiles`: see winograd; `map_pull`: gradient of the bounds, `pulls`: the same and that
+    phase; `tiles`: see conv.tiles; `map_pull`: gradient of the bounds, `pulls`: the same and that
     through the layer's own links.
     """
     layers, links, sums = (
@@ -22,9 +22,12 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
     )
     size, guarded = int(layers["size"].max()), int(layers["guarded"].max())
     units = int((layers["channels"] * layers["height"] * layers["width"]).sum())
-    products = links["tiles"] * (links["padded"] + links["columns"]) + 2 * LANES
+    wide = -(-links["source_width"] // EDGE)
+    products = -(-TOGETHER // wide) * wide * (links["padded"] + links["columns"]) + 2 * LANES
     kinds = (links["high"] - links["low"]) * links["phases"]
+    positions = links["source_height"] * links["source_width"]
     room, windows = units * -(-steps // plan.gap), -(-steps // span) if gradients else 1
+    adjoints = plan.channels * int((layers["ring"] * layers["guarded"]).sum())
     state, kept = 1 + plan.states, plan.channels * sums["guarded"]
     return dict(
         map_saved=(windows * (state * sums["size"] + kept),),
@@ -35,12 +38,12 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         pooled_indptr=(len(layers), steps + 1),
         pooled=(room + len(layers) * LANES,),
         starts=(int((layers["height"] * layers["width"] << layers["shift"]).max()),),
-        begins=(int((links["source_height"] * links["source_width"]).max()) + 1,),
+        begins=(int(positions.max()) + 1,),
         sorted_number=(int(kinds.max()),),
-        sorted=(int((kinds * links["source_height"] * links["source_width"]).max()) * gradients,),
-        tiles=(PRODUCTS * int(products.max()) * gradients,),
+        sorted=(int((kinds * positions).max()) * gradients,),
+        tiles=(PRODUCTS * int((products * (links["tiles"] > 0)).max()) * gradients,),
         maps=(plan.channels * guarded + plan.states * size,),
-        map_adjoints=(3 * kept * gradients,),
+        map_adjoints=(adjoints * gradients,),
         map_pull=(size,),
         pulls=(size,),
         map_gu=(state * sums["size"] * gradients,),
