@@ -43,6 +43,30 @@ def _add(zero, maps, to, table, at, rows, begin, first, number, wide, high, pace
     store(maps, (to,), total)
 
 
+@inlined
+def _slide(zero, plan, p, link, table, maps, at, rows, begin, j):
+    """As add_currents for kernels three rows high that step by one, as many channels as `zero` has
+    from the j-th on: down each column of the maps, with the sums for three rows in registers.
+    """
+    wide, pace, row = link.source_width, link.kernel_x * p.padded, p.row
+    at += j + (link.padding_y - 2) * row
+    for ox in range(p.width):
+        left = ox * link.stride_x - link.padding_x
+        x0 = min(max(0, left), wide)
+        number, to = max(x0, min(left + link.kernel_x, wide)) - x0, at + ox * p.padded
+        low, mid = load_as(zero, maps, (to,)), load_as(zero, maps, (to + row,))
+        for y in range(link.source_height):
+            place, high = y * wide + x0, load_as(zero, maps, (to + 2 * row,))
+            for e in range(entry(begin, place), entry(begin, place + number)):
+                a = entry(rows, e) + ox * p.padded + j
+                high = high + load_as(zero, table, (a,))
+                mid = mid + load_as(zero, table, (a + pace,))
+                low = low + load_as(zero, table, (a + 2 * pace,))
+            store(maps, (to,), low)
+            low, mid, to = mid, high, to + row
+        store(maps, (to,), low), store(maps, (to + row,), mid)
+
+
 @jit
 def add_currents(plan, p, link, table, maps, at, codes, start, stop, work):
     """maps[at ...], what is inside of a guarded map of layer p, += weights for the spikes start ..
@@ -53,7 +77,18 @@ def add_currents(plan, p, link, table, maps, at, codes, start, stop, work):
     _find(plan, link, codes, start, stop, rows, begin)
     n, zero, padded, wide = BYTES // maps.itemsize, maps.dtype.type(0), p.padded, link.source_width
     kernel_x, stride_x, padding_x = link.kernel_x, link.stride_x, link.padding_x
-    pace = kernel_x * padded
+    pace, j = kernel_x * padded, 0
+    if link.kernel_y == 3 and link.stride_y == 1:
+        while j + 4 * n <= padded:
+            _slide(fill_many(zero, 4), plan, p, link, table, maps, at, rows, begin, j)
+            j += 4 * n
+        while j + 2 * n <= padded:
+            _slide(fill_many(zero, 2), plan, p, link, table, maps, at, rows, begin, j)
+            j += 2 * n
+        while j < padded:
+            _slide(fill(zero), plan, p, link, table, maps, at, rows, begin, j)
+            j += n
+        return
     for oy in range(p.height):
         top = oy * link.stride_y - link.padding_y
         y0, high = max(0, top), min(top + link.kernel_y, link.source_height) - max(0, top)
@@ -63,12 +98,6 @@ def add_currents(plan, p, link, table, maps, at, codes, start, stop, work):
             first, number = y0 * wide + x0, max(x0, min(left + kernel_x, wide)) - x0
             to, a = at + oy * p.row + ox * padded, (y0 - top) * pace + ox * padded
             j = 0
-            while j + 8 * n <= padded:
-                eight = fill_many(zero, 8)
-                _add(
-                    eight, maps, to + j, table, a + j, rows, begin, first, number, wide, high, pace
-                )
-                j += 8 * n
             while j + 4 * n <= padded:
                 four = fill_many(zero, 4)
                 _add(four, maps, to + j, table, a + j, rows, begin, first, number, wide, high, pace)
