@@ -129,15 +129,15 @@ def predicted(
     mu_u, variance = 0.0, 0.0
     for projection in afferents:
         channel, n = projection.channel, projection.fan_in
-        eps_bar, eps_hat = np.array(
+        rows = projection.weight.detach().cpu().double().flatten(1)
+        eps_bar, eps_hat = rows.new_tensor(
             [psp_kernel_integrals(m.tau_mem, m.tau_syn[channel], dt) for m in population.neurons]
         ).T
-        rows = projection.weight.detach().double().flatten(1).numpy(force=True)
         mu_u += (
             population.neuron.signs[channel]
             * n
             * float((rows.mean(1) * eps_bar).mean())
             * drive[projection.name]
         )
-        variance += n * noise[projection.name] * float((np.square(rows).mean(1) * eps_hat).mean())
+        variance += n * noise[projection.name] * float((rows.square().mean(1) * eps_hat).mean())
     return mu_u, math.sqrt(variance)

@@ -165,6 +165,4 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
             if plan.links[q].source >= 0 and plan.links[q].own == 0:
                 source = plan.layers[plan.links[q].source]
                 out = w.above + source.pooled_at * (w.span + 2) + (first - t0) * source.pooled
-                _to_source(
-                    plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work
-                )
+                _to_source(plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work)

@@ -11,7 +11,6 @@ from fdi.snn.engine.cpu.kernels.rows import LANES
 from fdi.snn.engine.cpu.kernels.simd import BYTES, Vector, fill, load, prefetch, store
 
 
-
 class Points(NamedTuple):
     """Powers of the points a and b, and what they make."""
 
