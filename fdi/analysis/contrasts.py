@@ -32,15 +32,10 @@ class Contrast(NamedTuple):
 
 
 def setting(run: Mapping[str, Any]) -> str:
-    """Data set, the samples it was cut to and the manifolds if they are not the usual ones,
-    architecture, depth and length of training.
-    """
-    layers, epochs = depth(run), run["trainer.epochs"]
-    cut, manifolds = run.get("dataset.max_train"), run.get("dataset.manifold_seed")
-    notes = [f"{cut:,.0f} samples"] if pd.notna(cut) else []
-    if pd.notna(manifolds) and manifolds != 1:
-        notes.append(f"manifold_seed {manifolds:.0f}")
-    data = run["dataset"] + (f" ({', '.join(notes)})" if notes else "")
+    """Data set and the samples it was cut to, architecture, depth and length of training."""
+    layers, cut = depth(run), run.get("dataset.max_train")
+    data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")
+    epochs = run["trainer.epochs"]
     return f"{data}, {run['model']}, {layers} layer{'s' * (layers > 1)}, {epochs:.0f} epochs"
 
 
