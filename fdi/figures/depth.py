@@ -106,7 +106,8 @@ def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
             )
     spreads = ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found]
     axes.set_xticks(range(len(found)), spreads)
-    for init in dict.fromkeys(state.init for state in found):
+    names = list(dict.fromkeys(state.init for state in found))
+    for init in names:
         places = [j for j, state in enumerate(found) if state.init == init]
         name = init.replace("_", "\n", len(places) == 1)
         axes.annotate(
@@ -118,6 +119,7 @@ def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
             ha="center",
             va="top",
             fontsize=6.5,
+            rotation=90 if len(names) > 6 else 0,
         )
         axes.axvline(places[0] - 0.5, color="white", linewidth=2.5)
     axes.set_yticks(range(len(depths)), [f"{depth:.0f}" for depth in depths])
