@@ -204,13 +204,13 @@ def deliver_back(plan, layer, t, d_tables, g, now, given, lists, work):
 
 
 @inlined
-def add_drive(p, maps, at, drive, row):
-    """The guarded map of layer p at maps[at:] += drive[0, row] (not guarded)."""
+def add_drive(p, maps, at, drive):
+    """The guarded map of layer p at maps[at:] += drive[0, 0] (not guarded)."""
     for y in range(p.height):
         k = at + p.inside + y * p.row
         for j in range(0, p.width * p.padded, BYTES // maps.itemsize):
             i = y * p.width * p.padded + j
-            store(maps, (k + j,), load(maps, (k + j,)) + load(drive, (0, row, i)))
+            store(maps, (k + j,), load(maps, (k + j,)) + load(drive, (0, 0, i)))
 
 
 @inlined

@@ -62,7 +62,7 @@ def conv_forward(neurons, layer, plan, t0, t1, u_at, tables, given, lists, work)
         if t > 0:
             deliver(plan, layer, t - 1, tables, given, lists, work)
             if drive.shape[1] > 0:
-                add_drive(p, u, w.maps, drive, min(t - 1, drive.shape[1] - 1))
+                add_drive(p, u, w.maps, drive)
 
 
 @jit

@@ -42,6 +42,15 @@ def _apart(rows, columns):
 
 
 @inlined
+def _six(g, at, step):
+    """The numbers g[at], at + step ..."""
+    return (
+        load(g, (at,)), load(g, (at + step,)), load(g, (at + 2 * step,)),
+        load(g, (at + 3 * step,)), load(g, (at + 4 * step,)), load(g, (at + 5 * step,)),
+    )  # fmt: skip
+
+
+@inlined
 def _values(c, d0, d1, d2, d3, d4, d5):
     """B^T d."""
     even_a, odd_a = d4 - c.bb * d2, d3 - c.bb * d1
@@ -51,15 +60,6 @@ def _values(c, d0, d1, d2, d3, d4, d5):
         even_a + c.a * odd_a, even_a - c.a * odd_a,
         even_b + c.b * odd_b, even_b - c.b * odd_b,
         c.product * d1 - c.total * d3 + d5,
-    )  # fmt: skip
-
-
-@inlined
-def _column(c, g, at, step):
-    """B^T d of the six numbers d at g[at], at + step ..."""
-    return _values(
-        c, load(g, (at,)), load(g, (at + step,)), load(g, (at + 2 * step,)),
-        load(g, (at + 3 * step,)), load(g, (at + 4 * step,)), load(g, (at + 5 * step,)),
     )  # fmt: skip
 
 
@@ -79,14 +79,14 @@ def _transform(p, link, g, at, wide, to, pace):
     c = _points(g)
     for j in range(0, p.padded, BYTES // g.itemsize):
         k = at + j
-        a0, a1, a2, a3, a4, a5 = _column(c, g, k, p.row)
-        b0, b1, b2, b3, b4, b5 = _column(c, g, k + p.padded, p.row)
+        a0, a1, a2, a3, a4, a5 = _values(c, *_six(g, k, p.row))
+        b0, b1, b2, b3, b4, b5 = _values(c, *_six(g, k + p.padded, p.row))
         for tx in range(wide):
             k, i = k + EDGE * p.padded, to + tx * p.padded + j
-            c0, c1, c2, c3, c4, c5 = _column(c, g, k - 2 * p.padded, p.row)
-            d0, d1, d2, d3, d4, d5 = _column(c, g, k - p.padded, p.row)
-            e0, e1, e2, e3, e4, e5 = _column(c, g, k, p.row)
-            f0, f1, f2, f3, f4, f5 = _column(c, g, k + p.padded, p.row)
+            c0, c1, c2, c3, c4, c5 = _values(c, *_six(g, k - 2 * p.padded, p.row))
+            d0, d1, d2, d3, d4, d5 = _values(c, *_six(g, k - p.padded, p.row))
+            e0, e1, e2, e3, e4, e5 = _values(c, *_six(g, k, p.row))
+            f0, f1, f2, f3, f4, f5 = _values(c, *_six(g, k + p.padded, p.row))
             _store_row(c, g, i, pace, a0, b0, c0, d0, e0, f0)
             _store_row(c, g, i + 6 * pace, pace, a1, b1, c1, d1, e1, f1)
             _store_row(c, g, i + 12 * pace, pace, a2, b2, c2, d2, e2, f2)
@@ -107,15 +107,6 @@ def _results(c, m0, m1, m2, m3, m4, m5):
         c.aa * even_a + c.bb * even_b,
         c.aaa * odd_a + c.bbb * odd_b + m5,
     )
-
-
-@inlined
-def _row(c, g, i, pace):
-    """A^T m of the six numbers m at g[i], i + pace ..."""
-    return _results(
-        c, load(g, (i,)), load(g, (i + pace,)), load(g, (i + 2 * pace,)),
-        load(g, (i + 3 * pace,)), load(g, (i + 4 * pace,)), load(g, (i + 5 * pace,)),
-    )  # fmt: skip
 
 
 @inlined
@@ -147,12 +138,12 @@ def _give_tiles(link, fresh, g, at, pace, wide, high, to):
         number = min(EDGE, link.source_width - EDGE * tx)
         for j in range(0, columns, BYTES // g.itemsize):
             i, k = at + tx * columns + j, to + EDGE * tx * columns + j
-            a0, b0, c0, d0 = _row(c, g, i, 6 * pace)
-            a1, b1, c1, d1 = _row(c, g, i + pace, 6 * pace)
-            a2, b2, c2, d2 = _row(c, g, i + 2 * pace, 6 * pace)
-            a3, b3, c3, d3 = _row(c, g, i + 3 * pace, 6 * pace)
-            a4, b4, c4, d4 = _row(c, g, i + 4 * pace, 6 * pace)
-            a5, b5, c5, d5 = _row(c, g, i + 5 * pace, 6 * pace)
+            a0, b0, c0, d0 = _results(c, *_six(g, i, 6 * pace))
+            a1, b1, c1, d1 = _results(c, *_six(g, i + pace, 6 * pace))
+            a2, b2, c2, d2 = _results(c, *_six(g, i + 2 * pace, 6 * pace))
+            a3, b3, c3, d3 = _results(c, *_six(g, i + 3 * pace, 6 * pace))
+            a4, b4, c4, d4 = _results(c, *_six(g, i + 4 * pace, 6 * pace))
+            a5, b5, c5, d5 = _results(c, *_six(g, i + 5 * pace, 6 * pace))
             _give_row(c, fresh, g, k, columns, number, a0, a1, a2, a3, a4, a5)
             if high > 1:
                 _give_row(c, fresh, g, k + step, columns, number, b0, b1, b2, b3, b4, b5)
