@@ -1,11 +1,13 @@
 """Times training steps of all libraries on one workload.
 
-One step is forward, loss, backward and optimizer on one batch in memory. The libraries take turns,
-round after round, so that whatever else the machine does hits all of them; reported are the median
-time, the ratio to stork's time in the same round (median, and quartiles), the time as a multiple of
-the floor of the algorithm that a library computes (events: fdi, dense: all others), and, from a
-process of its own, the first step cold (nothing compiled or cached), the first step warm, and the
-peak memory above what was in use before the first step.
+One step is forward, loss, backward and optimizer on one batch in memory. Each library has a process
+of its own, since in one process the threads of one slow down the small operations of another, up to
+threefold. They take turns of half a second or one step, round after round, so that whatever else
+the machine does hits all of them. Reported are the median time, the ratio to stork's time in the
+same round (median, and quartiles), the time as a multiple of the floor of the algorithm that a
+library computes (events: fdi, dense: all others), and, from further processes, the first step cold
+(nothing compiled or cached), the first step warm, and the peak memory above what was in use before
+the first step.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +32,7 @@ from benchmark.floors import count, floors, told
 from benchmark.libraries import available
 from benchmark.workloads import PAPER, WORKLOADS, batch, network
 
+TURN = 0.5  # s and more, as in training, where steps follow each other without a pause
 NOT_BUILT = {name: ("snntorch", "norse", "spikingjelly", "sinabs") for name in ("dale", *PAPER)}
 """Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
 trials of deep networks, too slow or large to wait for.
@@ -36,20 +42,13 @@ trials of deep networks, too slow or large to wait for.
 def compare(workload: str, rounds: int) -> list[dict]:
     """One row for each library."""
     work = {**WORKLOADS, **PAPER}[workload]
-    x, labels = batch(work)
+    x, _ = batch(work)
     builders = {
         name: build
         for name, build in available().items()
         if name not in NOT_BUILT.get(workload, ())
     }
-    steps = {name: build(work, x, labels) for name, build in builders.items()}
-    times = {name: [] for name in steps}
-    losses = {name: step() for name, step in steps.items()}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
+    losses, times = in_turn(builders, work, rounds)
     least = floors(count(network(work), x), machine.throughput())
     print(f"{workload:10}{told(least)}", flush=True)
     base = "stork" if "stork" in times else "reference"
@@ -91,6 +90,42 @@ def compare(workload: str, rounds: int) -> list[dict]:
             flush=True,
         )
     return rows
+
+
+def in_turn(
+    builders: Mapping[str, Callable], work: dict, rounds: int
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """The loss of each library's first step, and the seconds of a step in `rounds` turns."""
+    context, losses, pipes, servers = get_context("spawn"), {}, {}, []
+    for name, build in builders.items():
+        pipes[name], end = context.Pipe()
+        servers.append(context.Process(target=_serve, args=(end, build, work), daemon=True))
+        servers[-1].start()
+        end.close()
+        losses[name] = pipes[name].recv()
+    times: dict[str, list[float]] = {name: [] for name in builders}
+    for _ in range(rounds):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            times[name].append(pipe.recv())
+    for pipe, server in zip(pipes.values(), servers):
+        pipe.send(False)
+        server.join()
+    return losses, times
+
+
+def _serve(pipe: Connection, build: Callable, work: dict) -> None:
+    """A process of a library: a first step, then, for each True that comes, a turn and the seconds
+    that its steps took on average.
+    """
+    step = build(work, *batch(work))
+    pipe.send(step())
+    while pipe.recv():
+        start, taken = time.perf_counter(), 0
+        while time.perf_counter() - start < TURN:
+            step()
+            taken += 1
+        pipe.send((time.perf_counter() - start) / taken)
 
 
 def alone(library: str, workload: str) -> dict:

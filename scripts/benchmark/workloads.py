@@ -88,6 +88,16 @@ PAPER = {
         padding=2,
         recurrent_kernel=5,
     ),
+    "cifar10": dict(
+        about="conv 3x32x32, 2x32-2x64 filters 3x3, T = 100, batch 32",
+        steps=100,
+        batch=32,
+        shape=(3, 32, 32),
+        sizes=(32, 32, 64, 64),
+        kernel=(3,) * 4,
+        padding=2,
+        pool=(1, 2) * 2,
+    ),
     "dvs": dict(
         about="conv 2x32x32, 2x16-2x32-2x64-2x128 filters 3x3, T = 500, batch 8",
         steps=500,

@@ -1,5 +1,6 @@
 """The scripts: all can be imported, and bench.py makes its table on a small workload."""
 
+import os
 import re
 import runpy
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from fdi.analysis.results import reference
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+SMALL = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
@@ -25,8 +27,7 @@ def bench(monkeypatch):
     import bench
     from benchmark import libraries, machine, steps, workloads
 
-    small = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))
-    monkeypatch.setitem(workloads.WORKLOADS, "a", small)
+    monkeypatch.setitem(workloads.WORKLOADS, "a", SMALL)
     monkeypatch.setattr(libraries, "LIBRARIES", {"fdi": libraries.ours.fdi})
     monkeypatch.setattr(machine, "EDGE", 16)
     monkeypatch.setattr(machine, "LENGTH", 1024)
@@ -98,3 +99,15 @@ def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     assert (table[["ratio", "median_ms", "above_floor", "event_gflop", "gbps"]] > 0).all(axis=None)
     assert table.event_gflop["fdi"] < table.dense_gflop["fdi"]
     assert "figure of bench.csv" in capsys.readouterr().out
+
+
+def test_a_library_has_a_process_of_its_own(bench):
+    from benchmark import steps
+
+    losses, times = steps.in_turn({"one": _process, "other": _process}, SMALL, 2)
+    assert len({os.getpid(), *losses.values()}) == 3
+    assert {name: len(turns) for name, turns in times.items()} == {"one": 2, "other": 2}
+
+
+def _process(work, x, labels):
+    return os.getpid
