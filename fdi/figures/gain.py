@@ -17,6 +17,7 @@ from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.published import depth
 from fdi.analysis.results import Results
 from fdi.analysis.spread import of_unit_gain
+from fdi.analysis.table import BASELINE
 from fdi.figures import style, sweeps
 
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
@@ -34,7 +35,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     of the gains), unit (sigma_u that a gain of 1 causes), title, source.
     """
     pages = {}
-    runs = results.runs[~results.runs["init"].isin(["fluct_mu"])]
+    runs = results.runs[~results.runs["init"].isin(["fluct_mu", "kaiming"])]  # the latter: gain 1
     for (dataset, model), found in sweeps.sweeps(runs, _enough, ["model.depth"]):
         found = found.assign(layers=[depth(run) for run in found.to_dict("records")])
         gains = found[found["init"] == SWEPT]
@@ -63,14 +64,10 @@ def _depth(runs: pd.DataFrame, results: Results, unit: float) -> pd.DataFrame:
     others = others.assign(x=others.groupby("init")["x"].transform("mean"))
     gains = runs[runs["init"] == SWEPT]
     points = pd.concat([gains.assign(x=gains["init.gain"]), others])
-    # a gain of 1 is what everybody compares with
-    points = points.assign(
-        init=points["init"].mask((points["init"] == SWEPT) & (points["x"] == 1), "kaiming")
-    )
+    plain = (points["init"] == SWEPT) & (points["x"] == 1)
+    points = points.assign(init=points["init"].mask(plain, BASELINE))
     table = accuracies(points, ["layers", "init", "baseline", "x"])
-    table["init"] = table["init"].mask(
-        (table["init"] == "kaiming") & ("kaiming" not in set(runs["init"])), SWEPT
-    )
+    table["init"] = table["init"].replace(BASELINE, SWEPT)
     top = best(gains, ["layers"], "init.gain")["init.gain"].iloc[0]
     chosen = (table["init"] == SWEPT) & (table["x"] == top)
     return table.assign(chosen=chosen, unit=unit)
@@ -94,7 +91,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
         panel.set_title(f"{layers} hidden layer{'s' * (layers > 1)}: test accuracy (%)")
-        panel.set_ylim(0, 103)
+        panel.set_ylim(10 * (page["low"].fillna(page["mean"]).min() // 10), 103)
         _axis(panel, page)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")

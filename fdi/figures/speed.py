@@ -17,10 +17,10 @@ from fdi.figures import style
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
 NEEDS = "a benchmark"
 COMMAND = "make bench"
-SIZE = (style.COLUMN, 0.36)
+SIZE = (style.COLUMN, 0.42)
 OURS = {"fdi": style.color("fluct"), "reference": style.SEQUENCE[0]}
 MARKERS = ("s", "^", "v", "D", "P", "X")
-LABEL = 24  # characters of a line of the label of a workload
+LABEL = 27  # characters of a line of the label of a workload
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:

@@ -249,6 +249,7 @@ def test_gain(results, drawn):
         )
     ]
     runs += sweep("fluct", 0.6, 1, **FLUCT, **{"init.sigma_u": 1.0, "model.depth": 1.0})
+    runs += sweep("kaiming", 0.05, 1, **{"model.depth": 1.0})
     found = results(runs)
     found.probe["theory_sigma_u"] = 0.1 * found.probe["path"].map(
         found.runs.set_index("path")["init.gain"]
@@ -257,6 +258,7 @@ def test_gain(results, drawn):
     assert page["unit"].unique() == pytest.approx([0.1])
     one = page[page["layers"] == 1].round(6).set_index(["init", "x"])
     assert one.loc[("gain", 5.0), "mean"] == pytest.approx(25)
+    assert "kaiming" not in page["init"].values, "is the gain of 1, which is there already"
     assert one.loc[("fluct", 8.0), "mean"] == pytest.approx(60), "stands at the gain that it is"
     assert one.loc[("fluct", 8.0), "versus"] == pytest.approx(55), "against the gain of 1"
     assert one.index[one["chosen"]].tolist() == [("gain", 10.0)], "of the gains, on validation"
