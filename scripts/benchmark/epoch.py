@@ -25,6 +25,7 @@ from hydra.utils import get_class
 
 from benchmark import machine
 from fdi import run
+from fdi.build import threads
 from fdi.cli.cells import Cell, compose_cells
 from fdi.data.dataset import Split
 from fdi.run import training
@@ -70,7 +71,7 @@ def measure(output: str) -> list[dict]:
         batch=cell.config.trainer.batch_size,
         epochs=epochs,
         torch=torch.__version__,
-        threads=torch.get_num_threads(),
+        threads=threads(cell.config),
     )
     return [
         dict(
