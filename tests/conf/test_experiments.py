@@ -65,7 +65,7 @@ def test_a_comparison_that_is_not_fair_is_seen(budget):
 def test_keys_that_vary_together_are_replaced_by_the_command_line():
     overrides = [
         "experiment=calibrated",
-        "budget=laptop",
+        "budget=paper",
         "seed=0",
         "init=kaiming",
         "dataset=poisson",
@@ -75,5 +75,6 @@ def test_keys_that_vary_together_are_replaced_by_the_command_line():
     )
     assert [(cell.config.name.dataset, cell.config.name.model) for cell in cells] == [
         ("poisson", "dense"),
-        ("poisson", "conv"),
+        ("poisson", "conv_recurrent_deep"),
+        ("poisson", "conv_deep"),
     ]

@@ -1,5 +1,6 @@
 """The scripts: all can be imported, and bench.py makes its table on a small workload."""
 
+import importlib
 import os
 import re
 import runpy
@@ -101,13 +102,12 @@ def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     assert "figure of bench.csv" in capsys.readouterr().out
 
 
-def test_a_library_has_a_process_of_its_own(bench):
+def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
     from benchmark import steps
 
-    losses, times = steps.in_turn({"one": _process, "other": _process}, SMALL, 2)
+    (tmp_path / "peer.py").write_text("import os\n\ndef build(*_):\n    return os.getpid\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    build = importlib.import_module("peer").build
+    losses, times = steps.in_turn({"one": build, "other": build}, SMALL, 2)
     assert len({os.getpid(), *losses.values()}) == 3
     assert {name: len(turns) for name, turns in times.items()} == {"one": 2, "other": 2}
-
-
-def _process(work, x, labels):
-    return os.getpid
