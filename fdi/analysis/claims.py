@@ -53,18 +53,22 @@ class Claim(NamedTuple):
 
 
 def claims(results: Results) -> pd.DataFrame:
-    """A row a claim: claim, status, measured (lines of text), published."""
+    """A row a claim: claim, status, for it (how many comparisons of how many), measured (a line of
+    text each, deepest networks first), published.
+    """
     standard = where(results.runs, STANDARD)
     chosen = Results(standard, results.curves, results.probe, results.folder)
-    found = [list(claim.evidence(chosen)) for claim in CLAIMS]
+    found = [sorted(claim.evidence(chosen), key=lambda e: -e.layers) for claim in CLAIMS]
     p = iter(holm([e.p for several in found for e in several]))
     rows = []
     for claim, several in zip(CLAIMS, found):
         judged = [_judged(evidence, next(p)) for evidence in several]
+        decided = [decision for _, decision in judged]
         rows.append(
             {
                 "claim": claim.text,
-                "status": status([decided for _, decided in judged]),
+                "status": status(decided),
+                "for it": f"{decided.count(True)} of {len(decided)}" if decided else "",
                 "measured": "\n".join(text for text, _ in judged),
                 "published": _quoted(claim),
             }

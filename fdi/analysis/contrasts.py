@@ -101,10 +101,15 @@ def moments(
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 
 
-def accuracies(runs: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
-    """`moments` of the test accuracy in percent, with the columns of the difference to the kaiming
-    runs that agree in `within` (some of `by`), its `p`, and `verdict` by Holm's method over all
-    rows.
+def accuracies(
+    runs: pd.DataFrame,
+    by: Sequence[str],
+    within: Sequence[str] = (),
+    base: Mapping[str, Any] = {"init": BASELINE},
+) -> pd.DataFrame:
+    """`moments` of the test accuracy in percent, with the columns of the difference to the runs
+    with the values `base` that agree in `within` (both of them columns of `by`), its `p`, and
+    `verdict` by Holm's method over all rows.
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
     seeds = [
@@ -112,7 +117,7 @@ def accuracies(runs: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()
         for _, group in runs.groupby(list(by), dropna=False)
         if group[ACCURACY].notna().any()
     ]
-    found = [_versus(table, seeds, i, within) for i in range(len(table))]
+    found = [_versus(table, seeds, i, within, base) for i in range(len(table))]
     table = table.join(pd.DataFrame(found, columns=VERSUS, index=table.index, dtype=float))
     table["p"] = table["versus_p"]
     table["versus_p"] = holm(table["p"])
@@ -120,12 +125,13 @@ def accuracies(runs: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()
 
 
 def _versus(
-    table: pd.DataFrame, seeds: Sequence[pd.Series], row: int, within: Sequence[str]
+    table: pd.DataFrame,
+    seeds: Sequence[pd.Series],
+    row: int,
+    within: Sequence[str],
+    base: Mapping[str, Any],
 ) -> tuple[float, ...]:
-    same = table["init"] == BASELINE
-    for column in within:
-        same &= table[column].eq(table[column].iloc[row])
-    baselines = [i for i in range(len(table)) if same.iloc[i]]
+    baselines = where(table, {**base, **table.loc[row, list(within)]}).index
     if len(baselines) != 1 or row in baselines:
         return (np.nan,) * len(VERSUS)
     a, b = seeds[row], seeds[baselines[0]]

@@ -26,11 +26,13 @@ BAD = {"kaiming": KAIMING, "sigma_U = 2": FLUCT | {"init.sigma_u": 2.0}}
 
 
 class Evidence(NamedTuple):
-    """One comparison, as text. `decided`: for the claim, against it (False), or None where Holm's
-    `p` of all comparisons must say; then `gain` > 0 is for it.
+    """One comparison, as text, in networks of so many hidden `layers`. `decided`: for the claim,
+    against it (False), or None where Holm's `p` of all comparisons must say; then `gain` > 0 is for
+    it.
     """
 
     text: str
+    layers: int
     decided: bool | None = None
     gain: float = np.nan
     p: float = np.nan
@@ -63,6 +65,7 @@ def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
     numbers = _numbers(contrast.one, contrast.other, contrast.difference, unit)
     return Evidence(
         f"{setting(contrast.run)}: {numbers}",
+        depth(contrast.run),
         gain=contrast.difference.mean,
         p=contrast.difference.p,
     )
@@ -132,6 +135,7 @@ def silence(results: Results) -> Iterator[Evidence]:
             yield Evidence(
                 f"{dataset}, {model}, {layers} layers, sigma_U = 0.2: at most {later.max():.2g} Hz "
                 f"from the second layer on, n = {rows['seed'].nunique()}",
+                layers,
                 decided=bool(later.max() <= SILENT),
             )
 
@@ -151,6 +155,7 @@ def gradients(results: Results) -> Iterator[Evidence]:
                 f"{dataset}, {model}, {layers} layers: hidden gradients vary by a factor of "
                 f"{_factor(hidden.min())} to {_factor(hidden.max())}, the readout's by "
                 f"{_factor(readout)}, n = {rows['seed'].nunique()}",
+                layers,
                 decided=bool(hidden.min() >= MANY and readout < FEW),
             )
 

@@ -17,7 +17,6 @@ from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.published import depth
 from fdi.analysis.results import Results
 from fdi.analysis.spread import of_unit_gain
-from fdi.analysis.table import BASELINE
 from fdi.figures import style, sweeps
 
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
@@ -64,10 +63,7 @@ def _depth(runs: pd.DataFrame, results: Results, unit: float) -> pd.DataFrame:
     others = others.assign(x=others.groupby("init")["x"].transform("mean"))
     gains = runs[runs["init"] == SWEPT]
     points = pd.concat([gains.assign(x=gains["init.gain"]), others])
-    plain = (points["init"] == SWEPT) & (points["x"] == 1)
-    points = points.assign(init=points["init"].mask(plain, BASELINE))
-    table = accuracies(points, ["layers", "init", "baseline", "x"])
-    table["init"] = table["init"].replace(BASELINE, SWEPT)
+    table = accuracies(points, ["layers", "init", "baseline", "x"], base={"init": SWEPT, "x": 1})
     top = best(gains, ["layers"], "init.gain")["init.gain"].iloc[0]
     chosen = (table["init"] == SWEPT) & (table["x"] == top)
     return table.assign(chosen=chosen, unit=unit)

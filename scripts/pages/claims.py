@@ -19,7 +19,7 @@ def full(measured: Results) -> str:
 
 
 def short(measured: Results) -> str:
-    """The first measurement of each claim and how many more there are, then three results."""
+    """The deepest network of each claim and how many more there are, then three results."""
     table = claims(measured)
     lines = table["measured"].str.split("\n")
     more = lines.str.len() - 1
@@ -33,6 +33,7 @@ def _finished(table: pd.DataFrame) -> str:
     columns = {
         "claim": "claim of the paper",
         "status": "here",
+        "for it": "for it",
         "measured": "measured, test accuracy in percent",
         "published": "published",
     }

@@ -16,10 +16,11 @@ FLUCT_CONFIG = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
 def measured(write_run, tmp_path):
     """Runs of one layer with these differences between fluct and kaiming, a row a claim after."""
 
-    def build(differences, **config):
-        common = {**STANDARD, **JOINT, **config}
+    def build(differences, layers=1, **config):
+        common = {**STANDARD, **JOINT, "model.hidden": [128] * layers, **config}
         for seed, difference in enumerate(differences):
-            name = {"rates": {"h1": 8.0}}
+            rates = {f"h{layer}": 8.0 for layer in range(1, layers + 1)}
+            name = {"rates": rates, "identity": f"{layers:08x}"}
             write_run("fluct", seed, 0.5 + difference, config=common | FLUCT_CONFIG, **name)
             write_run("kaiming", seed, 0.5, config=common, **name)
         return claims(own(tmp_path)).set_index("claim")
@@ -56,6 +57,17 @@ def test_numbers_stand_with_n_and_interval(measured):
 def test_a_data_set_that_was_cut_says_so(measured):
     text = measured([0.10, 0.11, 0.12], **{"dataset.max_train": 10_000}).loc[ONE_LAYER, "measured"]
     assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs: ")
+
+
+def test_the_deepest_network_comes_first_and_how_many_speak_for_the_claim(measured):
+    measured([0.10, -0.11, 0.12], layers=2)
+    table = measured([0.10, 0.11, 0.12], layers=3)
+    deep = "Deep networks learn, where Kaiming weights leave them at chance"
+    lines = [line.split(", ") for line in table.loc[deep, "measured"].splitlines()]
+    said = [(line[2], line[-1].split()[-1]) for line in lines]
+    assert said == [("3 layers", "better"), ("2 layers", "undecided")]
+    assert table.loc[deep, "for it"] == "1 of 2"
+    assert table.loc[ONE_LAYER, "for it"] == ""
 
 
 def test_runs_with_another_readout_are_not_counted(measured):
@@ -101,3 +113,16 @@ def test_intervals_within_0_and_100(write_run, tmp_path):
     assert table.loc["fluct", ["low", "high"]].between(0, 100).all()
     assert table.loc["fluct", "verdict"] == "undecided"
     assert table.loc["kaiming", "verdict"] == ""
+
+
+def test_the_base_of_a_comparison_may_be_one_value_of_a_sweep(write_run, tmp_path):
+    for seed in (0, 1, 2):
+        for gain, accuracy in ((1.0, 0.5), (10.0, 0.9)):
+            config = {"init.gain": gain}
+            name = {"identity": f"{int(gain):08x}", "config": config}
+            write_run("gain", seed, accuracy + 0.01 * seed * gain / 10, **name)
+    base = {"init": "gain", "init.gain": 1.0}
+    table = accuracies(own(tmp_path).runs, ["init", "init.gain"], base=base)
+    table = table.set_index("init.gain")
+    assert table.loc[10.0, "versus"] == pytest.approx(40.9)
+    assert table["verdict"].to_dict() == {1.0: "", 10.0: "better"}
