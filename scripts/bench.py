@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from pathlib import Path
 
 from benchmark import epoch
-from benchmark.steps import alone, compare
+from benchmark.steps import compare
 from benchmark.workloads import PAPER, WORKLOADS
 
 from fdi.analysis.results import own
@@ -30,11 +29,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("results/bench.csv"))
-    parser.add_argument("--alone", nargs=2, metavar=("LIBRARY", "WORKLOAD"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.alone:
-        print(json.dumps(alone(*options.alone)))
-        return
     rows = []
     for workload in options.workloads:
         if workload not in (EPOCH, LAUNCHES):

@@ -1,8 +1,7 @@
 """Times training steps of all libraries on one workload.
 
 One step is forward, loss, backward and optimizer on one batch in memory. Each library has a process
-of its own, since in one process the threads of one slow down the small operations of another, up to
-threefold. They take turns of half a second or one step, round after round, so that whatever else
+of its own. They take turns of half a second or one step, round after round, so that whatever else
 the machine does hits all of them. Reported are the median time, the ratio to stork's time in the
 same round (median, and quartiles), the time as a multiple of the floor of the algorithm that a
 library computes (events: fdi, dense: all others), and, from further processes, the first step cold
@@ -12,17 +11,9 @@ the first step.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,9 +21,9 @@ import torch
 from benchmark import machine
 from benchmark.floors import count, floors, told
 from benchmark.libraries import available
+from benchmark.process import Process
 from benchmark.workloads import PAPER, WORKLOADS, batch, network
 
-TURN = 0.5  # s and more, as in training, where steps follow each other without a pause
 NOT_BUILT = {name: ("snntorch", "norse", "spikingjelly", "sinabs") for name in ("dale", *PAPER)}
 """Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
 trials of deep networks, too slow or large to wait for.
@@ -69,7 +60,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
             ratio_low=low,
             ratio_high=high,
             first_loss=losses[name],
-            **in_own_process(name, workload),
+            **first_step(builders[name], work),
             **least,
         )
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
@@ -96,83 +87,26 @@ def in_turn(
     builders: Mapping[str, Callable], work: dict, rounds: int
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """The loss of each library's first step, and the seconds of a step in `rounds` turns."""
-    context, losses, pipes, servers = get_context("spawn"), {}, {}, []
-    for name, build in builders.items():
-        pipes[name], end = context.Pipe()
-        servers.append(context.Process(target=_serve, args=(end, build, work), daemon=True))
-        servers[-1].start()
-        end.close()
-        losses[name] = pipes[name].recv()
+    processes = {name: Process(build, work) for name, build in builders.items()}
     times: dict[str, list[float]] = {name: [] for name in builders}
     for _ in range(rounds):
-        for name, pipe in pipes.items():
-            pipe.send(True)
-            times[name].append(pipe.recv())
-    for pipe, server in zip(pipes.values(), servers):
-        pipe.send(False)
-        server.join()
-    return losses, times
+        for name, process in processes.items():
+            times[name].append(process.turn())
+    for process in processes.values():
+        process.end()
+    return {name: process.first.loss for name, process in processes.items()}, times
 
 
-def _serve(pipe: Connection, build: Callable, work: dict) -> None:
-    """A process of a library: a first step, then, for each True that comes, a turn and the seconds
-    that its steps took on average.
-    """
-    step = build(work, *batch(work))
-    pipe.send(step())
-    while pipe.recv():
-        start, taken = time.perf_counter(), 0
-        while time.perf_counter() - start < TURN:
-            step()
-            taken += 1
-        pipe.send((time.perf_counter() - start) / taken)
-
-
-def alone(library: str, workload: str) -> dict:
-    """First step, second step and peak memory, measured in this process."""
-    work = {**WORKLOADS, **PAPER}[workload]
-    step = available()[library](work, *batch(work))
-    before, times = _forget_peak(), []
-    for _ in range(3):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return {"first": times[0], "peak_mib": _memory("VmHWM") - before}
-
-
-def in_own_process(library: str, workload: str) -> dict:
-    """`alone` twice: with an empty cache of compiled code, and with the cache that the first
-    left.
-    """
+def first_step(build: Callable, work: dict) -> dict[str, float]:
+    """Seconds with an empty cache of compiled code, and with the cache that this left; memory."""
+    found = []
     with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, sys.argv[0], "--alone", library, workload]
-        options = dict(
-            env={**os.environ, "NUMBA_CACHE_DIR": cache},
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        runs = [
-            json.loads(subprocess.run(command, **options).stdout.splitlines()[-1]) for _ in range(2)
-        ]
-    return {"cold_s": runs[0]["first"], "warm_s": runs[1]["first"], "peak_mib": runs[1]["peak_mib"]}
-
-
-def _memory(field: str) -> float:
-    """MiB of this process, from Linux; NaN elsewhere."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next(
-        (int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan")
-    )
-
-
-def _forget_peak() -> float:
-    """Start a new peak of memory; returns what is in use, in MiB."""
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        clear.write_text("5")
-    return _memory("VmRSS")
+        for _ in ("cold", "warm"):
+            process = Process(build, work, NUMBA_CACHE_DIR=cache)
+            process.end()
+            found.append(process.first)
+    cold, warm = found
+    return {"cold_s": cold.seconds, "warm_s": warm.seconds, "peak_mib": warm.peak_mib}
 
 
 def _version(library: str) -> str:

@@ -27,6 +27,7 @@ def bench(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     import bench
     from benchmark import libraries, machine, steps, workloads
+    from benchmark.process import Process
 
     monkeypatch.setitem(workloads.WORKLOADS, "a", SMALL)
     monkeypatch.setattr(libraries, "LIBRARIES", {"fdi": libraries.ours.fdi})
@@ -35,8 +36,8 @@ def bench(monkeypatch):
     monkeypatch.setattr(machine, "BLOCK", (16, 16, 16, 1))
     monkeypatch.setattr(
         steps,
-        "in_own_process",
-        lambda *cell: dict(cold_s=2.0, warm_s=1.0, peak_mib=steps.alone(*cell)["peak_mib"]),
+        "first_step",
+        lambda *args: {"cold_s": 2.0, "warm_s": 1.0, "peak_mib": Process(*args).first.peak_mib},
     )
     return bench
 

@@ -1,0 +1,85 @@
+"""A library in a process of its own, since in one process the threads of one library slow down the
+small operations of another, up to threefold.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+from benchmark.workloads import batch
+
+TURN = 0.5  # s and more, as in training, where steps follow each other without a pause
+WARM = 3  # steps after which the peak of memory is read
+
+
+class First(NamedTuple):
+    """The first step: its loss, its seconds, and the peak memory (MiB) above what was in use
+    before it.
+    """
+
+    loss: float
+    seconds: float
+    peak_mib: float
+
+
+class Process:
+    """A step built by `build`, in a process with these variables in its environment."""
+
+    def __init__(self, build: Callable, work: dict, **environment: str) -> None:
+        context = get_context("spawn")
+        self._pipe, end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(end, build, work), daemon=True)
+        with patch.dict(os.environ, environment):
+            self._process.start()
+        end.close()
+        self.first: First = self._pipe.recv()
+
+    def turn(self) -> float:
+        """The seconds of a step, over TURN or one step."""
+        self._pipe.send(True)
+        return self._pipe.recv()
+
+    def end(self) -> None:
+        self._pipe.send(False)
+        self._process.join()
+
+
+def _serve(pipe: Connection, build: Callable, work: dict) -> None:
+    """The first steps, then, for each True that comes, a turn."""
+    step = build(work, *batch(work))
+    before, start = _forget_peak(), time.perf_counter()
+    loss = step()
+    seconds = time.perf_counter() - start
+    for _ in range(WARM - 1):
+        step()
+    pipe.send(First(loss, seconds, _memory("VmHWM") - before))
+    while pipe.recv():
+        start, taken = time.perf_counter(), 0
+        while time.perf_counter() - start < TURN:
+            step()
+            taken += 1
+        pipe.send((time.perf_counter() - start) / taken)
+
+
+def _memory(field: str) -> float:
+    """MiB of this process, from Linux; NaN elsewhere."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next(
+        (int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), float("nan")
+    )
+
+
+def _forget_peak() -> float:
+    """Start a new peak of memory; returns what is in use, in MiB."""
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
+    return _memory("VmRSS")
