@@ -64,9 +64,10 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
     "lsuv": "#000000",
     "ikun": "#CC6677",
     "spytorch": "#996633",
+    "micheli": "#999933",
 }
 ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
-OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
+OTHER_COLORS = ("#44AA99", "#AA4499", "#661100", "#888888")
 MARKERS = {
     "kaiming": "s",
     "xavier": "^",
@@ -75,12 +76,14 @@ MARKERS = {
     "lsuv": "X",
     "ikun": "p",
     "spytorch": "*",
+    "micheli": "D",
 }
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 OVER = "mean and 95 % interval over n seeds"
 FIRST_LINE = {"kaiming": 1, "fluct_calibrated": 2, "lsuv": 3, "fluct_mu": 4, "xavier": 2}
 FIRST_LINE |= {"pytorch": 3, "orthogonal": 4, "fluct_lognormal": 3, "ikun": 1, "spytorch": 4}
+FIRST_LINE |= {"micheli": 2}
 MANY = 6  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 FORMULA = re.compile(r"\$.*?\$")

@@ -139,6 +139,34 @@ class Ikun(Strategy):
 
 
 @dataclass(frozen=True)
+class Micheli(Strategy):
+    """W ~ N(0, 1 / (fan_in P)) / (1 - beta_m), P = P(u > theta) of a standard normal u, 0.16 at a
+    threshold of 1: behind sources that spike with P in each step, independently, a potential
+    without memory is standard normal, too (after Micheli et al. 2025, arXiv:2410.00580).
+
+    There the membrane adds its input as it is; here the membrane itself scales it by 1 - beta_m =
+    1 - exp(-dt / tau_mem), and the potentials are the same.
+    """
+
+    baseline = True
+
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
+        spiking = math.erfc(population.neuron.theta / math.sqrt(2)) / 2
+        decays = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
+        _fill_normal(self, afferents, spiking**-0.5, generator)
+        for projection in afferents:
+            weight = projection.weight.data
+            weight /= torch.tensor(decays).view(-1, *[1] * (weight.dim() - 1))
+
+
+@dataclass(frozen=True)
 class Lsuv(Strategy):
     """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential
     (after Mishkin & Matas 2016: 1).

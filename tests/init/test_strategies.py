@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdi.init.baselines import Ikun, Kaiming, Lsuv, Orthogonal, PyTorch, SpyTorch, Xavier
+from fdi.init.baselines import Ikun, Kaiming, Lsuv, Micheli, Orthogonal, PyTorch, SpyTorch, Xavier
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
@@ -65,6 +65,7 @@ STRATEGIES = {
     "lsuv": Lsuv(),
     "spytorch": SpyTorch(),
     "ikun": Ikun(),
+    "micheli": Micheli(),
 }
 ONLY_BOTH_SIGNS = {
     "fluct_mu",
@@ -76,6 +77,7 @@ ONLY_BOTH_SIGNS = {
     "lsuv",
     "spytorch",
     "ikun",
+    "micheli",
 }
 SHAPES = {"line": (1, 16), "image": (2, 6, 6)}
 
@@ -322,6 +324,22 @@ def test_gains_of_the_field(strategy, gain):
     weight = network.projections[1].weight.detach()
     assert float(weight.std() * weight.shape[1] ** 0.5) == pytest.approx(gain, rel=0.05)
     assert (strategy.baseline, Fluct().baseline) == (True, False)
+
+
+@pytest.mark.parametrize("neuron", [lif(), DIFFERENT])
+def test_micheli_gives_every_neuron_a_standard_normal_step(neuron):
+    """Monte Carlo: sources that spike where a standard normal u > 1, as in the layer below."""
+    network, _ = initialized(
+        lambda *spec: dense(*spec, neuron, hidden=200), Micheli(), INPUTS["events"]((300,))
+    )
+    weight, taus = network.projections[0].weight.detach(), network.hidden[0].taus
+    tau_mem = torch.tensor(taus[0] if taus else neuron.tau_mem)
+    below = torch.randn(2000, 300, generator=torch.Generator().manual_seed(0))
+    step = (1 - torch.exp(-DT / tau_mem)) * ((below > 1).float() @ weight.T)
+    second = step.square().mean(0)
+    assert float(second.mean()) == pytest.approx(1, rel=0.1)
+    if taus:
+        assert abs(np.corrcoef(second, tau_mem)[0, 1]) < 0.2
 
 
 def test_the_readout_is_the_same_behind_every_initialization():
