@@ -87,7 +87,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
         panel.set_title(f"{layers} hidden layer{'s' * (layers > 1)}: test accuracy (%)")
-        panel.set_ylim(10 * (page["low"].fillna(page["mean"]).min() // 10), 103)
+        panel.set_ylim(10 * (page["low"].fillna(page["mean"]).min() // 10), 108)
         _axis(panel, page)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")

@@ -64,10 +64,10 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
     "lsuv": "#000000",
     "ikun": "#CC6677",
     "spytorch": "#996633",
-    "micheli": "#999933",
+    "micheli": "#C4B000",
 }
 ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
-OTHER_COLORS = ("#44AA99", "#AA4499", "#661100", "#888888")
+OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
 MARKERS = {
     "kaiming": "s",
     "xavier": "^",
@@ -76,7 +76,7 @@ MARKERS = {
     "lsuv": "X",
     "ikun": "p",
     "spytorch": "*",
-    "micheli": "D",
+    "micheli": "h",
 }
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
