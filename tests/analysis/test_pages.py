@@ -43,7 +43,8 @@ def test_claims_and_results_of_the_readme(page, measured):
         "One hidden layer learns better than with Kaiming weights",
         "reproduced",
     ]
-    assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: better" in table[2][2]
+    assert table[2][2] == "1 of 1"
+    assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: better" in table[2][3]
     assert table[-1][0] == "randman, dense, 1 layer, 200 epochs"
     assert table[-1][3] == "+21.0 (+18.5..+23.5) better"
     assert table[-1][-1] == "fluct 96.3 [K] one run, 200 epochs"
