@@ -72,7 +72,9 @@ def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
 
 
 def _numbers(one: float, other: float, found: Comparison, unit: str = "") -> str:
-    interval = "" if np.isnan(found.p) else f" ({found.low:+.1f}..{found.high:+.1f})"
+    most = np.inf if unit else PERCENT
+    low, high = max(found.low, -most), min(found.high, most)
+    interval = "" if np.isnan(found.p) else f" ({low:+.1f}..{high:+.1f})"
     return f"{one:.1f} against {other:.1f}{unit}, {found.mean:+.1f}{interval}, n = {found.n}"
 
 

@@ -54,6 +54,10 @@ def test_numbers_stand_with_n_and_interval(measured):
     )
 
 
+def test_differences_of_accuracies_end_at_100(measured):
+    assert "(-100.0..+100.0)" in measured([0.4, -0.4]).loc[ONE_LAYER, "measured"]
+
+
 def test_a_data_set_that_was_cut_says_so(measured):
     text = measured([0.10, 0.11, 0.12], **{"dataset.max_train": 10_000}).loc[ONE_LAYER, "measured"]
     assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs: ")
