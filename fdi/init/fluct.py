@@ -7,30 +7,21 @@ variance that feed-forward input carries in a recurrent population.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from fdi.init.calibrate import calibrate, center
+from fdi.init.fluct_weights import exponential, log_normal, normal, obeys_dale
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy
-from fdi.init.theory import (
-    Afferent,
-    dale_exponential,
-    dale_lognormal,
-    normal_weights,
-    sigma_u_from_xi,
-)
+from fdi.init.theory import sigma_u_from_xi
 from fdi.ranges import Fraction, NotNegative, Positive
-from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
-    from fdi.snn.neuron import Neuron
     from fdi.snn.population import Population
-    from fdi.snn.projection import Projection
 
 Nu = Literal["auto", "propagate"] | Positive | Mapping[str, NotNegative]
 
@@ -56,17 +47,8 @@ class Fluct(Strategy):
         dt: float,
         generator: Generator,
     ) -> None:
-        if _obeys_dale(afferents):
-            sigma_u = self.target(population)[1]
-            scales = [
-                dale_exponential(*inputs, sigma_u=sigma_u, alpha=self.alpha)
-                for inputs in _dale_inputs(population, afferents, rates, dt)
-            ]
-            _fill_dale(afferents, scales, _exponential, generator)
-        else:
-            _draw_normal(
-                population, afferents, rates, dt, self.target(population), self.alpha, generator
-            )
+        draw = exponential if obeys_dale(afferents) else normal
+        draw(population, afferents, rates, dt, self.target(population), self.alpha, generator)
 
 
 @dataclass(frozen=True)
@@ -90,22 +72,13 @@ class FluctLognormal(Strategy):
         dt: float,
         generator: Generator,
     ) -> None:
-        if _obeys_dale(afferents):
-            sigma_u = self.target(population)[1]
-            locations = [
-                dale_lognormal(*inputs, sigma_u=sigma_u, alpha=self.alpha)
-                for inputs in _dale_inputs(population, afferents, rates, dt)
-            ]
-            _fill_dale(afferents, locations, _log_normal, generator)
-        elif population.neuron.spiking:
+        if not obeys_dale(afferents) and population.neuron.spiking:
             raise ValueError(
                 "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
                 "init=fluct for this model"
             )
-        else:
-            _draw_normal(
-                population, afferents, rates, dt, self.target(population), self.alpha, generator
-            )
+        draw = log_normal if obeys_dale(afferents) else normal
+        draw(population, afferents, rates, dt, self.target(population), self.alpha, generator)
 
 
 @dataclass(frozen=True)
@@ -132,14 +105,12 @@ class FluctMu(Strategy):
         dt: float,
         generator: Generator,
     ) -> None:
-        if _obeys_dale(afferents):
+        if obeys_dale(afferents):
             instead = f"use init=fluct init.sigma_u={1 / self.xi:g}"
             raise ValueError(
                 f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}"
             )
-        _draw_normal(
-            population, afferents, rates, dt, self.target(population), self.alpha, generator
-        )
+        normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
 
 
 @dataclass(frozen=True)
@@ -164,7 +135,7 @@ class FluctCalibrated(Strategy):
         dt: float,
         generator: Generator,
     ) -> None:
-        if self.row_means and _obeys_dale(afferents):
+        if self.row_means and obeys_dale(afferents):
             raise ValueError(
                 "init.row_means moves weights across 0, which Dale's law forbids; set "
                 "init.row_means=false"
@@ -175,111 +146,3 @@ class FluctCalibrated(Strategy):
         if self.row_means:
             center(network, measure)
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
-
-
-def _obeys_dale(afferents: Afferents) -> bool:
-    return any(projection.nonnegative for projection in afferents)
-
-
-def _afferent(neuron: Neuron, projection: Projection, rates: Rates, dt: float) -> Afferent:
-    integrals = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[projection.channel], dt)
-    return Afferent(
-        projection.fan_in, rates[projection.name], *integrals, recurrent=projection.recurrent
-    )
-
-
-@torch.no_grad()
-def _draw_normal(
-    population: Population,
-    afferents: Afferents,
-    rates: Rates,
-    dt: float,
-    target: tuple[float, float],
-    alpha: float,
-    generator: Generator,
-) -> None:
-    mu_u, sigma_u = target
-    found = []
-    for neuron in population.neurons:
-        inputs = [_afferent(neuron, projection, rates, dt) for projection in afferents]
-        found.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
-    for projection, of_neurons in zip(afferents, zip(*found)):
-        mu_w, sigma_w = zip(*of_neurons)
-        _normal(projection.weight, mu_w, sigma_w, generator)
-
-
-def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
-    """Feed-forward, inhibitory and recurrent excitatory projections of a population under Dale's
-    law.
-    """
-    feedforward = [projection for projection in afferents if not projection.recurrent]
-    inhibitory = [projection for projection in afferents if projection.channel == 1]
-    recurrent = [
-        projection for projection in afferents if projection.recurrent and projection.channel == 0
-    ]
-    return feedforward, inhibitory, recurrent
-
-
-def _dale_inputs(
-    population: Population, afferents: Afferents, rates: Rates, dt: float
-) -> Iterator[tuple[Afferent | None, ...]]:
-    """Of each of `population.neurons`, by `_kinds`."""
-    for neuron in population.neurons:
-        yield tuple(
-            _pooled([_afferent(neuron, projection, rates, dt) for projection in kind])
-            for kind in _kinds(afferents)
-        )
-
-
-def _pooled(inputs: list[Afferent]) -> Afferent | None:
-    """Several projections through the same kind of synapse act as one with all their synapses, at
-    the mean rate of these.
-    """
-    if not inputs:
-        return None
-    n = sum(afferent.n for afferent in inputs)
-    nu = sum(afferent.n * afferent.nu for afferent in inputs) / n
-    return Afferent(n, nu, inputs[0].eps_bar, inputs[0].eps_hat, inputs[0].recurrent)
-
-
-@torch.no_grad()
-def _fill_dale(
-    afferents: Afferents,
-    scales: list[tuple[float, float, float | None]],
-    fill: Callable[[Tensor, Sequence[float], Generator], object],
-    generator: Generator,
-) -> None:
-    for kind, of_neurons in zip(_kinds(afferents), zip(*scales)):
-        for projection in kind:
-            fill(projection.weight, of_neurons, generator)
-
-
-# Each takes one parameter for all rows, or one for each: rows of neurons that differ are drawn
-# from the same random numbers, and then scaled.
-
-
-def _normal(
-    weight: Tensor, mu: Sequence[float], sigma: Sequence[float], generator: Generator
-) -> None:
-    if len(mu) == 1:
-        weight.normal_(mu[0], sigma[0], generator=generator)
-    else:
-        weight.normal_(generator=generator).mul_(_column(sigma, weight)).add_(_column(mu, weight))
-
-
-def _exponential(weight: Tensor, rate: Sequence[float], generator: Generator) -> None:
-    if len(rate) == 1:
-        weight.exponential_(rate[0], generator=generator)
-    else:
-        weight.exponential_(generator=generator).div_(_column(rate, weight))
-
-
-def _log_normal(weight: Tensor, location: Sequence[float], generator: Generator) -> None:
-    if len(location) == 1:
-        weight.log_normal_(location[0], 1.0, generator=generator)
-    else:
-        weight.log_normal_(0.0, 1.0, generator=generator).mul_(_column(location, weight).exp())
-
-
-def _column(values: Sequence[float], like: Tensor) -> Tensor:
-    return like.new_tensor(values)[:, None]
