@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,127 +20,100 @@ if TYPE_CHECKING:
     from fdi.snn.population import Population
 
 
+class Baseline(Strategy, ABC):
+    """Fills each weight by itself, with both signs."""
+
+    baseline = True
+
+    def draw(
+        self,
+        population: Population,
+        afferents: Afferents,
+        rates: Rates,
+        dt: float,
+        generator: Generator,
+    ) -> None:
+        if any(projection.nonnegative for projection in afferents):
+            name = type(self).__name__.lower()
+            instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
+            raise ValueError(
+                f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
+            )
+        for projection in afferents:
+            self.fill(projection.weight.data, population, dt, generator)
+
+    @abstractmethod
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        """Draw one weight onto `population`; `dt` in s."""
+
+
 @dataclass(frozen=True)
-class Kaiming(Strategy):
+class Kaiming(Baseline):
     """W ~ N(0, gain^2 / fan_in), gain 1 in the paper's baseline."""
 
     gain: Positive = 1.0
-    baseline = True
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        _fill_normal(self, afferents, self.gain, generator)
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        _normal(weight, self.gain, generator)
 
 
 @dataclass(frozen=True)
-class Xavier(Strategy):
+class Xavier(Baseline):
     """W ~ N(0, 2 gain^2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
 
     gain: Positive = 1.0
-    baseline = True
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.xavier_normal_(weight, self.gain, generator=generator)
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        nn.init.xavier_normal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
-class PyTorch(Strategy):
+class PyTorch(Baseline):
     """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
 
-    baseline = True
-
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
 
 
 @dataclass(frozen=True)
-class Orthogonal(Strategy):
+class Orthogonal(Baseline):
     """Orthonormal rows or columns, times `gain` (Saxe et al. 2014)."""
 
     gain: Positive = 1.0
-    baseline = True
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.orthogonal_(weight, self.gain, generator=generator)
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        nn.init.orthogonal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
-class SpyTorch(Strategy):
+class SpyTorch(Baseline):
     """W ~ N(0, 7^2 / fan_in), the heuristic of the SpyTorch tutorials (Zenke 2019).
 
     There it reads 7 (1 - beta_m) / sqrt(fan_in), for a membrane U[t+1] = beta_m U[t] + I[t]; here
     the membrane itself scales its input by 1 - beta_m, and the potentials are the same.
     """
 
-    baseline = True
-
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        _fill_normal(self, afferents, 7.0, generator)
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        _normal(weight, 7.0, generator)
 
 
 @dataclass(frozen=True)
-class Ikun(Strategy):
+class Ikun(Baseline):
     """W ~ N(0, b / fan_in), b = 1 / mean of the surrogate derivative over -1 <= U - theta <= 1
     (Chang, Wang & Yang 2024, arXiv:2411.18250, as `ikun_v1` in their code).
 
     b = beta + 1 for SuperSpike, whose derivative is 1/(beta |U - theta| + 1)^2.
     """
 
-    baseline = True
-
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
         neuron = population.neuron
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
         slope = SLOPES[neuron.surrogate].of(v, neuron.beta)
-        _fill_normal(self, afferents, float(slope.mean()) ** -0.5, generator)
+        _normal(weight, float(slope.mean()) ** -0.5, generator)
 
 
 @dataclass(frozen=True)
-class Micheli(Strategy):
+class Micheli(Baseline):
     """W ~ N(0, 1 / (fan_in P)) / (1 - beta_m), P = P(u > theta) of a standard normal u, 0.16 at a
     threshold of 1: behind sources that spike with P in each step, independently, a potential
     without memory is standard normal, too (after Micheli et al. 2025, arXiv:2410.00580).
@@ -148,63 +122,30 @@ class Micheli(Strategy):
     1 - exp(-dt / tau_mem), and the potentials are the same.
     """
 
-    baseline = True
-
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
         spiking = math.erfc(population.neuron.theta / math.sqrt(2)) / 2
-        decays = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
-        _fill_normal(self, afferents, spiking**-0.5, generator)
-        for projection in afferents:
-            weight = projection.weight.data
-            weight /= torch.tensor(decays).view(-1, *[1] * (weight.dim() - 1))
+        scales = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
+        _normal(weight, spiking**-0.5, generator)
+        weight /= weight.new_tensor(scales).view(-1, *[1] * (weight.dim() - 1))
 
 
 @dataclass(frozen=True)
-class Lsuv(Strategy):
+class Lsuv(Baseline):
     """Orthogonal weights, scaled layer by layer to a measured spread `sigma_u` of the potential
     (after Mishkin & Matas 2016: 1).
     """
 
     sigma_u: Positive = 1.0
-    baseline = True
 
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.neuron.theta
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        for weight in _two_signed(self, afferents):
-            nn.init.orthogonal_(weight, generator=generator)
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        nn.init.orthogonal_(weight, generator=generator)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
 
 
-def _fill_normal(
-    strategy: Strategy, afferents: Afferents, gain: float, generator: Generator
-) -> None:
-    for weight in _two_signed(strategy, afferents):
-        weight.normal_(0.0, gain / math.sqrt(weight[0].numel()), generator=generator)
-
-
-def _two_signed(strategy: Strategy, afferents: Afferents) -> list[Tensor]:
-    if any(projection.nonnegative for projection in afferents):
-        name = type(strategy).__name__.lower()
-        instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
-        raise ValueError(
-            f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
-        )
-    return [projection.weight.data for projection in afferents]
+def _normal(weight: Tensor, gain: float, generator: Generator) -> None:
+    weight.normal_(0.0, gain / math.sqrt(weight[0].numel()), generator=generator)
