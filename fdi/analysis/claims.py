@@ -36,8 +36,9 @@ STANDARD = {
 
 RULE = (
     "Each measurement is a paired comparison over n seeds (Student's t, 95 % intervals in "
-    "brackets), decided by Holm's method over all comparisons of this table; reproduced: all are "
-    "decided for the claim, partly: some, not: none and at least one against it, undecided: none."
+    "brackets), decided by Holm's method over all comparisons of this table; for it: how many are "
+    "decided for the claim. Reproduced: all, partly: some, not: none and at least one against it, "
+    "undecided: none."
 )
 
 
