@@ -79,7 +79,7 @@ def contrasts(
             if len(seeds):
                 first, second = first[seeds], second[seeds]
                 run = group.iloc[0].to_dict()
-                difference = paired(first, second)
+                difference = paired(first, second).within(scale if quantity == ACCURACY else np.inf)
                 yield Contrast(run, quantity, first.mean(), second.mean(), difference)
 
 
@@ -136,9 +136,8 @@ def _versus(
         return (np.nan,) * len(VERSUS)
     a, b = seeds[row], seeds[baselines[0]]
     common = a.index.intersection(b.index)
-    found = paired(a[common], b[common])
-    low, high = np.maximum(found.low, -PERCENT), np.minimum(found.high, PERCENT)
-    return found.mean, low, high, found.n, found.p
+    found = paired(a[common], b[common]).within(PERCENT)
+    return found.mean, found.low, found.high, found.n, found.p
 
 
 def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:

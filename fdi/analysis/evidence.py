@@ -72,9 +72,7 @@ def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
 
 
 def _numbers(one: float, other: float, found: Comparison, unit: str = "") -> str:
-    most = np.inf if unit else PERCENT
-    low, high = max(found.low, -most), min(found.high, most)
-    interval = "" if np.isnan(found.p) else f" ({low:+.1f}..{high:+.1f})"
+    interval = "" if np.isnan(found.p) else f" ({found.low:+.1f}..{found.high:+.1f})"
     return f"{one:.1f} against {other:.1f}{unit}, {found.mean:+.1f}{interval}, n = {found.n}"
 
 
@@ -120,7 +118,7 @@ def band(results: Results) -> Iterator[Evidence]:
         )
         seeds = inside.index.intersection(outside.index)
         inside, outside = inside[seeds], outside[seeds]
-        difference = paired(inside, outside)
+        difference = paired(inside, outside).within(PERCENT)
         contrast = Contrast(
             group.iloc[0].to_dict(), ACCURACY, inside.mean(), outside.mean(), difference
         )

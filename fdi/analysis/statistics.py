@@ -36,6 +36,11 @@ class Comparison(NamedTuple):
     high: float
     p: float
 
+    def within(self, most: float) -> Comparison:
+        """With an interval that ends at +-`most`, where no difference can be larger."""
+        low, high = np.maximum(self.low, -most), np.minimum(self.high, most)
+        return self._replace(low=float(low), high=float(high))
+
 
 def summary(values: ArrayLike) -> Summary:
     """Mean and its interval by Student's t: mean +- t(0.975, n - 1) sd / sqrt(n)."""

@@ -111,9 +111,8 @@ def _versus(by_seed: pd.DataFrame, baselines: list[pd.DataFrame]) -> dict[str, f
     if len(baselines) != 1:
         return dict.fromkeys(VERSUS, float("nan"))
     common = by_seed.index.intersection(baselines[0].index)
-    found = paired(by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY])
-    low, high = np.maximum(found.low, -1.0), np.minimum(found.high, 1.0)
-    return dict(zip(VERSUS, (found.mean, low, high, found.n, found.p)))
+    found = paired(by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY]).within(1.0)
+    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
 
 
 def _baselines(

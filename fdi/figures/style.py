@@ -81,9 +81,19 @@ MARKERS = {
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 OVER = "mean and 95 % interval over n seeds"
-FIRST_LINE = {"kaiming": 1, "fluct_calibrated": 2, "lsuv": 3, "fluct_mu": 4, "xavier": 2}
-FIRST_LINE |= {"pytorch": 3, "orthogonal": 4, "fluct_lognormal": 3, "ikun": 1, "spytorch": 4}
-FIRST_LINE |= {"micheli": 2}
+FIRST_LINE = {
+    "kaiming": 1,
+    "xavier": 2,
+    "pytorch": 3,
+    "orthogonal": 4,
+    "lsuv": 3,
+    "ikun": 1,
+    "spytorch": 4,
+    "micheli": 2,
+    "fluct_mu": 4,
+    "fluct_calibrated": 2,
+    "fluct_lognormal": 3,
+}
 MANY = 6  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 FORMULA = re.compile(r"\$.*?\$")

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from fdi.init.calibrate import calibrate
-from fdi.init.strategy import Afferents, Measure, Rates, Strategy
+from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
 from fdi.ranges import Positive
 from fdi.snn.neuron import SLOPES
 
@@ -33,7 +33,7 @@ class Baseline(Strategy, ABC):
         dt: float,
         generator: Generator,
     ) -> None:
-        if any(projection.nonnegative for projection in afferents):
+        if obeys_dale(afferents):
             name = type(self).__name__.lower()
             instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
             raise ValueError(

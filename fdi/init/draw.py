@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Generator
 
-from fdi.init.strategy import Measure, Strategy
+from fdi.init.strategy import Measure, Strategy, obeys_dale
 from fdi.snn.network import INPUT
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def draw(
     for_readout = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)
     propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
-    dale = any(projection.nonnegative for projection in network.projections)
-    advice = SPIKES if analogue and dale else "raise sigma_u or give nu"
+    advice = SPIKES if analogue and obeys_dale(network.projections) else "raise sigma_u or give nu"
     for i, layer in enumerate(network.layers):
         afferents = [p for population in layer for p in network.afferents(population.name)]
         recurrent = [projection.name for projection in afferents if projection.recurrent]

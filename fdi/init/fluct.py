@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from torch import Generator
 
 from fdi.init.calibrate import calibrate, center
-from fdi.init.fluct_weights import exponential, log_normal, normal, obeys_dale
-from fdi.init.strategy import Afferents, Measure, Rates, Strategy
+from fdi.init.fluct_weights import exponential, log_normal, normal
+from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
 from fdi.init.theory import sigma_u_from_xi
 from fdi.ranges import Fraction, NotNegative, Positive
 

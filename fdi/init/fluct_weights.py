@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from fdi.snn.projection import Projection
 
 
-def obeys_dale(afferents: Afferents) -> bool:
-    return any(projection.nonnegative for projection in afferents)
-
-
 @torch.no_grad()
 def normal(
     population: Population,

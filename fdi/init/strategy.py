@@ -18,6 +18,11 @@ Afferents = list["Projection"]
 Measure = Callable[["Network"], "Activity"]
 
 
+def obeys_dale(afferents: Afferents) -> bool:
+    """Does Dale's law forbid weights of both signs in any of these projections?"""
+    return any(projection.nonnegative for projection in afferents)
+
+
 class Strategy(Protocol):
     """Fills the weights of a network, layer by layer from the input up.
 

@@ -33,7 +33,6 @@ def _finished(table: pd.DataFrame) -> str:
     columns = {
         "claim": "claim of the paper",
         "status": "here",
-        "for it": "for it",
         "measured": "measured, test accuracy in percent",
         "published": "published",
     }
