@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fdi.cli.pipe import may_close
 from fdi.data.download import ensure, present
 from fdi.data.errors import DataError
 from fdi.data.sources import SOURCES
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FAILED, REFUSED = 1, 2
 
 
+@may_close
 def main(words: list[str] | None = None) -> None:
     """The console command; exits with 1 if a check fails, 2 if a command cannot be carried out."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -32,6 +34,8 @@ def main(words: list[str] | None = None) -> None:
     commands = {"list": _list, "get": _get, "check": _check, "show": _show}
     try:
         code = commands[arguments.command](arguments)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         print(f"fdi-data: {error}", file=sys.stderr)
         code = REFUSED

@@ -13,9 +13,11 @@ from fdi.analysis.results import own, reference
 from fdi.analysis.table import summarize
 from fdi.checks import choose
 from fdi.cli.arguments import add_results
+from fdi.cli.pipe import may_close
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
 
+@may_close
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     parser = argparse.ArgumentParser(
@@ -60,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _draw_all(
             arguments.names or list(FIGURES), arguments.results, arguments.out, arguments.own
         )
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         print(f"fdi-figures: {error}", file=sys.stderr)
         return 1

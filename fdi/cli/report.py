@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from fdi.analysis.render import EXAMPLE
 from fdi.analysis.results import own, reference
 from fdi.cli.arguments import add_results
+from fdi.cli.pipe import may_close
 from fdi.figures.report import html
 
 
+@may_close
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(
@@ -26,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = results / "report.html"
         path.write_text(html(mine, measured), encoding="utf-8")
         print(path)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         print(f"fdi-report: {error}", file=sys.stderr)
         return 1

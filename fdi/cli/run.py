@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from fdi.cli.pipe import may_close
+
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from fdi.cli.cells import Cell
 
 
+@may_close
 def main() -> None:
     """The console command."""
     if {"-h", "--help"} & set(sys.argv):
@@ -55,6 +58,8 @@ def _command() -> int:
     arguments = get_args_parser().parse_args()
     try:
         return _dispatch(arguments)
+    except BrokenPipeError:
+        raise
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         return complain(explain(error), REFUSED)
 

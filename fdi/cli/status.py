@@ -15,6 +15,7 @@ from rich.console import Console
 
 from fdi.analysis.status import Group, groups, read_plans
 from fdi.cli.arguments import add_results
+from fdi.cli.pipe import may_close
 from fdi.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
 from fdi.track.files import printable
 from fdi.track.lock import lock
@@ -26,6 +27,7 @@ REFUSAL = "ValueError:"  # what a user must mend: the same command would be refu
 SHOWN = 20  # cells that stopped, listed one by one
 
 
+@may_close
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(

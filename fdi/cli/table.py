@@ -15,8 +15,10 @@ from fdi.analysis.results import of_runs
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
+from fdi.cli.pipe import may_close
 
 
+@may_close
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from commands import process
@@ -61,3 +63,25 @@ def test_the_settings_of_a_launcher_can_be_seen(fdi_run):
     )
     assert shown.code == 0, shown.err
     assert OmegaConf.create(shown.out).n_jobs == -1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fdi.cli.run --help",
+        "fdi.cli.run --cfg job",
+        "fdi.cli.data show randman",
+        "fdi.cli.figures --list",
+    ],
+)
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(tmp_path, words):
+    module, *arguments = words.split()
+    code = f"import sys; from {module} import main; sys.argv[1:] = {arguments}; sys.exit(main())"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr == ""
