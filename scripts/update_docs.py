@@ -1,5 +1,5 @@
 """Draw the figures of the committed reference into docs/, fill the tables of README.md and docs/,
-and write what the experiments cost into their files: `python scripts/update_docs.py`.
+and write what runs and experiments cost: `python scripts/update_docs.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pages.advice import advice
 from pages.claims import full, short
-from pages.costs import EXPERIMENTS, head
+from pages.costs import EXPERIMENTS, head, ship
 from pages.gallery import gallery, paper_settings
 from pages.libraries import rates
 from pages.speed import epoch, launches, steps
@@ -46,6 +46,7 @@ def main() -> int:
     paper_settings(measured, PICTURES / "randman-200-epochs.png")
     for page in PAGES:
         page.write_text(MARKED.sub(lambda found: filled(found[1], measured), page.read_text()))
+    ship()
     for file in sorted(EXPERIMENTS.glob("*.yaml")):
         file.write_text(head(file.stem, file.read_text()))
     print(*(DOCS / "gallery.md", *PAGES), sep="\n")

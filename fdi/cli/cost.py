@@ -1,11 +1,11 @@
-"""What cells will cost, by what finished runs of their kind took: own ones, and the measurements
-that come with fdi.
+"""What cells will cost, by what finished runs of their kind took: own ones, and those of
+epochs.csv, which comes with fdi.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,18 +18,22 @@ from fdi.track.files import parse_yaml, read, read_json
 from fdi.track.state import whole_result
 
 GROUPS = ("dataset", "model")
-FREE = ("seed", "name", "root", "tau", "threshold", "theta", "beta", "readout", "jitter", "drop")
+FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "jitter", "drop")
 MINUTE = 1 / 60  # h
+SHIPPED = Path(__file__).with_name("epochs.csv")
+SECONDS = "core_seconds"
 SHOWN = 20  # own runs of a data set and model that are read
 
 Kind = tuple[tuple[str, str], ...]
 
 
 def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 31 core-hours here. Nothing if none of the cells has such runs."""
+    """As in: 520 cells, about 31 core-hours here. Nothing if there are no cells."""
+    if not cells:
+        return ""
     known, hours = measured(cells)
     if not known:
-        return ""
+        return f"cost not known: no run of {'its' if len(cells) == 1 else 'their'} kind is done yet"
     whole = known == len(cells)
     number = f"{known}" if whole else f"{known} of {len(cells)}"
     which = f"{number} cell{'' if len(cells) == 1 else 's'}"
@@ -43,9 +47,8 @@ def measured(cells: Sequence[Cell]) -> tuple[int, float]:
     take in core-hours: seconds of an epoch times threads, median over the runs.
     """
     known: dict[Kind, list[float]] = {}
-    results = {Path(cell.values["paths"]["results"]) for cell in cells}
     folders = {cell.directory.parents[1] for cell in cells}
-    for values, seconds in [*_reference(results), *_own(folders)]:
+    for values, seconds in [*_shipped(), *_own(folders)]:
         known.setdefault(_kind(values), []).append(seconds)
     costs = [
         median(known[kind]) * _epochs(cell.values)
@@ -63,11 +66,13 @@ def _epochs(values: Mapping[str, Any]) -> int:
 
 
 def _kind(values: Mapping[str, Any]) -> Kind:
-    """What the cost of an epoch depends on."""
+    """What the cost of an epoch depends on; a depth that is not given is the longest list's."""
+    sizes = [str(value) for key, value in values.items() if key.startswith("model.")]
+    depth = values.get("model.depth") or max(text.count(",") + 1 for text in sizes)
     return tuple(
         sorted(
             (key, _shown(value))
-            for key, value in values.items()
+            for key, value in {**values, "model.depth": depth}.items()
             if key == "trainer.batch_size"
             or (
                 key.startswith(GROUPS)
@@ -78,19 +83,29 @@ def _kind(values: Mapping[str, Any]) -> Kind:
     )
 
 
-def _reference(results: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
-    """(settings, core-seconds of an epoch) of the runs in results/reference."""
-    for folder in [path / "reference" for path in results]:
-        if not (folder / "runs.csv").exists():
-            continue
-        with (folder / "provenance.csv").open() as file:
-            threads = {row["provenance"]: int(row["threads"]) for row in csv.DictReader(file)}
-        with (folder / "runs.csv").open() as file:
-            for row in csv.DictReader(file):
-                if row["state"] == "done" and row["provenance"] in threads:
-                    seconds = float(row["seconds"]) * threads[row["provenance"]]
-                    settings = {key: value for key, value in row.items() if "." in key}
-                    yield settings, seconds / int(float(row["epoch"]))
+def _shipped() -> Iterator[tuple[dict[str, Any], float]]:
+    """(settings, core-seconds of an epoch) of the kinds that were measured for fdi."""
+    with SHIPPED.open() as file:
+        for row in csv.DictReader(file):
+            yield row, float(row.pop(SECONDS))
+
+
+def write_shipped(runs: Iterable[Mapping[str, str]], threads: Mapping[str, int]) -> None:
+    """Rows of runs.csv as a row a kind, and the median of its core-seconds; `threads` of each
+    provenance.
+    """
+    known: dict[Kind, list[float]] = {}
+    for row in runs:
+        if row["state"] == "done" and row["provenance"] in threads:
+            seconds = float(row["seconds"]) * threads[row["provenance"]]
+            settings = {key: value for key, value in row.items() if "." in key}
+            known.setdefault(_kind(settings), []).append(seconds / int(float(row["epoch"])))
+    with SHIPPED.open("w", newline="") as file:
+        keys = sorted({key for kind in known for key, _ in kind})
+        table = csv.DictWriter(file, [SECONDS, *keys], lineterminator="\n")
+        table.writeheader()
+        for kind in sorted(known):
+            table.writerow({SECONDS: f"{median(known[kind]):.3g}", **dict(kind)})
 
 
 def _own(folders: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:

@@ -1,22 +1,34 @@
-"""What the budgets of the experiments cost, in the heads of conf/experiment/*.yaml."""
+"""What runs and experiments cost: an epoch, in the file that `dry_run` reads; a budget, in the head
+of its experiment in conf/experiment.
+"""
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
 from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.cost import measured
+from fdi.cli.cost import measured, write_shipped
 
 EXPERIMENTS = Path("conf/experiment")
+REFERENCE = Path("results/reference")
 LINE = re.compile(r"^# (laptop|paper): \d+ cells, ([^;\n]*)", re.MULTILINE)
+
+
+def ship() -> None:
+    """Write the costs of the runs in results/reference where `dry_run` finds them."""
+    with (REFERENCE / "provenance.csv").open() as file:
+        threads = {row["provenance"]: int(row["threads"]) for row in csv.DictReader(file)}
+    with (REFERENCE / "runs.csv").open() as file:
+        write_shipped(csv.DictReader(file), threads)
 
 
 def head(experiment: str, text: str) -> str:
     """The text of a file with the number of cells, and their core-hours where runs of all their
-    kinds are in results/reference or results/runs; other costs stay as they are.
+    kinds were measured; other costs stay as they are.
     """
     return LINE.sub(lambda found: _line(cells(experiment, found[1]), *found.groups()), text)
 

@@ -25,11 +25,13 @@ it where its data come from. This page is written by `python scripts/update_docs
 
 
 def gallery(measured: Results, pictures: Path) -> str:
-    """The page; its pictures replace those in the folder `pictures`, which stands beside it."""
+    """The page; its pictures replace those in the folder `pictures` beside it, once all are drawn."""
     pictures.mkdir(exist_ok=True)
-    for old in pictures.glob("*.png"):
-        old.unlink()
-    return "\n".join([HEAD, *_sections(measured, pictures)])
+    page = "\n".join([HEAD, *_sections(measured, pictures)])
+    for picture in pictures.glob("*.png"):
+        if f"/{picture.name})" not in page:
+            picture.unlink()
+    return page
 
 
 def paper_settings(measured: Results, picture: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
+import pytest
 from commands import done
 from omegaconf import OmegaConf
 
@@ -28,30 +30,41 @@ def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
     ]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     lines = found.stdout.splitlines()
-    assert lines[-1] == "4 cells: 4 missing"
-    assert [line.split()[0] for line in lines[:-1]] == ["missing"] * 4
+    assert lines[-2] == "4 cells: 4 missing"
+    assert re.fullmatch(r"4 cells, about [0-9.]+ core-hours here", lines[-1])
+    assert [line.split()[0] for line in lines[:-2]] == ["missing"] * 4
     assert lines[0].split()[1].startswith("results/runs/randman/dense/kaiming/seed=0-")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_dry_run_says_what_the_directory_does_not(fdi_run):
     lines = fdi_run("-m", "seed=0,1", "model.depth=1,2", "dry_run=true").out.splitlines()
-    assert [line.split()[2] for line in lines[:-1]] == ["model.depth=1", "model.depth=2"] * 2
+    assert [line.split()[2] for line in lines[:-2]] == ["model.depth=1", "model.depth=2"] * 2
 
 
+@pytest.fixture
+def nothing_shipped(monkeypatch, tmp_path):
+    """fdi as if it came without measured costs."""
+    (tmp_path / "epochs.csv").write_text(f"{cost.SECONDS}\n")
+    monkeypatch.setattr(cost, "SHIPPED", tmp_path / "epochs.csv")
+
+
+def hour_long(config, directory, *_):
+    """Two threads, an hour an epoch, but for the first one, which compiled."""
+    done(config, directory)
+    rows = "epoch,seconds,seconds_valid\n1,9000,0\n2,3000,600\n"
+    (directory / "metrics.csv").write_text(rows)
+    write_json(directory / "record.json", {"threads": 2})
+    (directory / ".hydra").mkdir()
+    OmegaConf.save(config, directory / ".hydra" / "config.yaml")
+
+
+@pytest.mark.usefixtures("nothing_shipped")
 def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     """By the seconds of an epoch, on each of its threads, of a run of the same kind."""
 
-    def run(config, directory, *_):
-        done(config, directory)
-        rows = "epoch,seconds,seconds_valid\n1,9000,0\n2,3000,600\n"  # the first one compiled
-        (directory / "metrics.csv").write_text(rows)
-        write_json(directory / "record.json", {"threads": 2})
-        (directory / ".hydra").mkdir()
-        OmegaConf.save(config, directory / ".hydra" / "config.yaml")
-
     kind = ("-m", "trainer.epochs=2", "dry_run=true")
-    fdi_run("-m", "trainer.epochs=2", "seed=0", run=run)
+    fdi_run("-m", "trainer.epochs=2", "seed=0", run=hour_long)
     more = fdi_run(*kind, "seed=range(4)").out.splitlines()
     assert more[-1] == "3 cells, about 12 core-hours here"
     measured = fdi_run(*kind, "seed=range(4)", "probe=only").out.splitlines()
@@ -59,7 +72,8 @@ def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     primed = fdi_run(*kind, "seed=1", "homeostasis=prime", "homeostasis.prime_epochs=3")
     assert primed.out.splitlines()[-1] == "1 cell, about 10 core-hours here"
     other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
-    assert other[-1] == "2 cells: 1 done, 1 missing"
+    assert other[-2] == "2 cells: 1 done, 1 missing"
+    assert other[-1] == "cost not known: no run of its kind is done yet"
     both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
     assert (
         both[-1]
@@ -76,7 +90,7 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
         "init.xi=1,2,3",
         "dry_run=true",
     )
-    assert fdi_run(*sweep).out.splitlines()[-1] == "12 cells: 12 missing"
+    assert fdi_run(*sweep).out.splitlines()[-2] == "12 cells: 12 missing"
     typo = fdi_run("-m", "init=kaiming,fluct", "init.sgima_u=0.5,1")
     assert typo.code == 2
     assert (
@@ -88,9 +102,18 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
 
 def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
     lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
-    assert [line.split("/")[4] for line in lines[:-1]] == ["pytorch"]
+    assert [line.split("/")[4] for line in lines[:-2]] == ["pytorch"]
 
 
 def test_what_costs_next_to_nothing_is_said_so(monkeypatch):
     monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 0.001))
     assert cost.estimate([None]) == "1 cell, less than a core-minute here"
+
+
+@pytest.mark.usefixtures("nothing_shipped")
+def test_a_depth_that_is_not_given_costs_as_if_it_were(fdi_run):
+    words = ("-m", "model=conv", "model.filters=[4,4,4]", "dataset=digits", "trainer.epochs=1")
+    fdi_run(*words, "model.depth=3", run=hour_long)
+    assert fdi_run(*words, "dry_run=true").out.splitlines()[-1] == "1 cell, about 2 core-hours here"
+    deeper = fdi_run(*words, "model.depth=4", "dry_run=true").out.splitlines()
+    assert deeper[-1] == "cost not known: no run of its kind is done yet"
