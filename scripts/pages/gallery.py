@@ -25,7 +25,7 @@ it where its data come from. This page is written by `python scripts/update_docs
 
 
 def gallery(measured: Results, pictures: Path) -> str:
-    """The page; its pictures replace those in the folder `pictures` beside it, once all are drawn."""
+    """The page; its pictures replace those in the folder `pictures`, once all are drawn."""
     pictures.mkdir(exist_ok=True)
     page = "\n".join([HEAD, *_sections(measured, pictures)])
     for picture in pictures.glob("*.png"):
