@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +22,33 @@ class Unreachable(ValueError):
     """A population cannot be brought to its target."""
 
 
+class Approach:
+    """Factors for the afferents of one population, round after round.
+
+        factor = (target / spread)^p
+
+    p = 1 where the spread is linear in the weights. Recurrence makes it depend on the rate it
+    causes: from half of the rounds on p = 1/2 and, once the spread jumped over the target, the
+    power that would have met it (regula falsi in logarithms).
+    """
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.power = 1.0
+        self.missed = 0.0
+
+    def factor(self, ratio: float) -> float:
+        """`ratio`: target / spread of this round."""
+        miss = math.log(ratio)
+        if self.round == ROUNDS // 2:
+            self.power = 0.5
+        elif self.round > ROUNDS // 2 and miss * self.missed < 0:
+            self.power *= self.missed / (self.missed - miss)
+        self.round += 1
+        self.missed = miss
+        return ratio**self.power
+
+
 @torch.no_grad()
 def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool) -> None:
     """Scale the afferent weights of each population of the last layer until its measured spread is
@@ -32,12 +60,12 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     that hears an `analogue` input is over time and samples, Var_t,b.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
-    law). Recurrence makes the spread depend on the rate it causes: factors are damped by a square
-    root after half of the rounds. Raises Unreachable if a population gets no input or does not
-    settle within 12 forward passes.
+    law). Raises Unreachable if a population gets no input or does not settle within 12 forward
+    passes.
     """
     layer = network.layers[-1]
-    for i in range(ROUNDS):
+    approaches = {population.name: Approach() for population in layer}
+    for _ in range(ROUNDS):
         moments = measure(network).moments
         spreads = {
             population.name: measured_spread(moments[population.name], analogue)
@@ -53,7 +81,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         if all(abs(spread / sigma_u - 1) < TOLERANCE for spread in spreads.values()):
             return
         for name, spread in spreads.items():
-            factor = (sigma_u / spread) ** (1.0 if i < ROUNDS // 2 else 0.5)
+            factor = approaches[name].factor(sigma_u / spread)
             for projection in network.afferents(name):
                 projection.weight.mul_(factor)
     reached = ", ".join(f"{name} at {spread:.3g}" for name, spread in spreads.items())

@@ -11,7 +11,7 @@ import torch
 from scipy.signal import oaconvolve
 from torch import Tensor, nn
 
-from fdi.init.calibrate import ROUNDS, TOLERANCE, Unreachable
+from fdi.init.calibrate import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.impulse import Response
 
 
@@ -32,7 +32,8 @@ def calibrate(
     k is the measured `response` of the neuron, I its input current during `simulate()`. Raises
     Unreachable if nothing arrives, or the spread does not settle within 12 simulations.
     """
-    for i in range(ROUNDS):
+    approach = Approach()
+    for _ in range(ROUNDS):
         spread = _spread(name, neuron, response, simulate)
         if abs(spread / sigma_u - 1) < TOLERANCE:
             return spread
@@ -42,8 +43,9 @@ def calibrate(
                 f"sigma_u = {sigma_u}; raise sigma_u, so that the layer below fires, or check the "
                 f"batch"
             )
+        factor = approach.factor(sigma_u / spread)
         for weight in weights:
-            weight.mul_((sigma_u / spread) ** (1.0 if i < ROUNDS // 2 else 0.5))
+            weight.mul_(factor)
     raise Unreachable(
         f"{name}: sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({spread:.3g}); raise "
         f"alpha or lower sigma_u"
