@@ -37,8 +37,8 @@ STANDARD = {
 RULE = (
     "Each measurement is a paired comparison over n seeds (Student's t, 95 % intervals in "
     "brackets), decided by Holm's method over all comparisons of this table; for it: how many are "
-    "decided for the claim. Reproduced: all, partly: some, not: none and at least one against it, "
-    "undecided: none."
+    "decided for the claim. One pair of runs decides nothing and is not counted. Reproduced: all, "
+    "partly: some, not: none and at least one against it, undecided: none."
 )
 
 
@@ -55,16 +55,16 @@ class Claim(NamedTuple):
 
 def claims(results: Results) -> pd.DataFrame:
     """A row a claim: claim, status, for it (how many comparisons of how many), measured (a line of
-    text each, deepest networks first), published.
+    text each, those of published networks first, then the deepest), published.
     """
     standard = where(results.runs, STANDARD)
     chosen = Results(standard, results.curves, results.probe, results.folder)
-    found = [sorted(claim.evidence(chosen), key=lambda e: -e.layers) for claim in CLAIMS]
+    found = [_in_order(claim, chosen) for claim in CLAIMS]
     p = iter(holm([e.p for several in found for e in several]))
     rows = []
     for claim, several in zip(CLAIMS, found):
         judged = [_judged(evidence, next(p)) for evidence in several]
-        decided = [decision for _, decision in judged]
+        decided = [decision for e, (_, decision) in zip(several, judged) if not e.single]
         rows.append(
             {
                 "claim": claim.text,
@@ -88,10 +88,17 @@ def status(decided: list[bool | None]) -> str:
     return "not" if False in decided else "undecided"
 
 
+def _in_order(claim: Claim, results: Results) -> list[Evidence]:
+    def rank(evidence: Evidence) -> tuple[bool, int]:
+        return evidence.network not in claim.published, -evidence.network.layers
+
+    return sorted(claim.evidence(results), key=rank)
+
+
 def _judged(evidence: Evidence, p: float) -> tuple[str, bool | None]:
     if evidence.decided is not None:
         return evidence.text, evidence.decided
-    word = verdict(evidence.gain, p) or "undecided"
+    word = "one pair, not counted" if evidence.single else verdict(evidence.gain, p) or "undecided"
     return f"{evidence.text}: {word}", {"better": True, "worse": False}.get(word)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, setting, where
-from fdi.analysis.published import depth
+from fdi.analysis.published import architecture, depth
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.spread import with_spread
 from fdi.analysis.statistics import Comparison, chance_share, paired
@@ -25,32 +25,46 @@ MANY, FEW = 100, 10  # ratios: two orders of magnitude, and one
 BAD = {"kaiming": KAIMING, "sigma_U = 2": FLUCT | {"init.sigma_u": 2.0}}
 
 
+class Network(NamedTuple):
+    """What Published calls a network: data set, architecture, hidden layers."""
+
+    dataset: str
+    model: str
+    layers: int
+
+
 class Evidence(NamedTuple):
-    """One comparison, as text, in networks of so many hidden `layers`. `decided`: for the claim,
-    against it (False), or None where Holm's `p` of all comparisons must say; then `gain` > 0 is for
-    it.
+    """One comparison, as text. `decided`: for the claim, against it (False), or None where Holm's
+    `p` of all comparisons must say; then `gain` > 0 is for it. A `single` pair decides nothing.
     """
 
     text: str
-    layers: int
+    network: Network
     decided: bool | None = None
     gain: float = np.nan
     p: float = np.nan
+    single: bool = False
 
 
 def _longest(found: Iterator[Contrast]) -> Iterator[Contrast]:
-    """Of the contrasts of a data set, architecture and depth those with most epochs; none of a
-    single pair, or where both sides guess.
+    """Of the contrasts of a data set, its size, architecture and depth those with most epochs:
+    those of several pairs, and where there are none those of a single one; none where both sides
+    guess.
     """
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in found:
-        if contrast.difference.n < 2 or _guess(contrast):
-            continue
-        key = (contrast.run["dataset"], contrast.run["model"], depth(contrast.run))
-        by_network.setdefault(key, []).append(contrast)
-    for _, several in sorted(by_network.items()):
+        if not _guess(contrast):
+            cut = contrast.run.get("dataset.max_train")
+            key = (*_network(contrast.run), contrast.run["model"], cut if pd.notna(cut) else 0)
+            by_network.setdefault(key, []).append(contrast)
+    for _, all_of_it in sorted(by_network.items()):
+        several = [c for c in all_of_it if c.difference.n > 1] or all_of_it
         most = max(contrast.run["trainer.epochs"] for contrast in several)
         yield from (c for c in several if c.run["trainer.epochs"] == most)
+
+
+def _network(run: Mapping[str, Any]) -> Network:
+    return Network(run["dataset"], architecture(run["model"]), depth(run))
 
 
 def _guess(contrast: Contrast) -> bool:
@@ -65,9 +79,10 @@ def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
     numbers = _numbers(contrast.one, contrast.other, contrast.difference, unit)
     return Evidence(
         f"{setting(contrast.run)}: {numbers}",
-        depth(contrast.run),
+        _network(contrast.run),
         gain=contrast.difference.mean,
         p=contrast.difference.p,
+        single=contrast.difference.n == 1,
     )
 
 
@@ -135,7 +150,7 @@ def silence(results: Results) -> Iterator[Evidence]:
             yield Evidence(
                 f"{dataset}, {model}, {layers} layers, sigma_U = 0.2: at most {later.max():.2g} Hz "
                 f"from the second layer on, n = {rows['seed'].nunique()}",
-                layers,
+                Network(dataset, architecture(model), layers),
                 decided=bool(later.max() <= SILENT),
             )
 
@@ -155,7 +170,7 @@ def gradients(results: Results) -> Iterator[Evidence]:
                 f"{dataset}, {model}, {layers} layers: hidden gradients vary by a factor of "
                 f"{_factor(hidden.min())} to {_factor(hidden.max())}, the readout's by "
                 f"{_factor(readout)}, n = {rows['seed'].nunique()}",
-                layers,
+                Network(dataset, architecture(model), layers),
                 decided=bool(hidden.min() >= MANY and readout < FEW),
             )
 

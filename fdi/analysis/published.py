@@ -74,10 +74,15 @@ def published(run: Mapping[str, Any]) -> list[Published]:
         entry
         for entry in PUBLISHED
         if all(run[key] == getattr(entry, key) for key in ("dataset", "init"))
-        and entry.model == run["model"].removesuffix("_deep")  # a preset of the same architecture
+        and entry.model == architecture(run["model"])
         and entry.depth == depth(run)
         and all(run.get(key) == value for key, value in entry.config.items())
     ]
+
+
+def architecture(model: str) -> str:
+    """Of a model: a deep one is a preset of the same architecture."""
+    return model.removesuffix("_deep")
 
 
 def depth(run: Mapping[str, Any]) -> int:

@@ -19,7 +19,7 @@ def full(measured: Results) -> str:
 
 
 def short(measured: Results) -> str:
-    """The deepest network of each claim and how many more there are, then three results."""
+    """The first measurement of each claim and how many more there are, then three results."""
     table = claims(measured)
     lines = table["measured"].str.split("\n")
     more = lines.str.len() - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fdi.analysis.claims import STANDARD, claims, status
+from fdi.analysis.claims import CLAIMS, STANDARD, claims, status
 from fdi.analysis.contrasts import accuracies, best, contrasts
 from fdi.analysis.evidence import FLUCT, JOINT, KAIMING
 from fdi.analysis.results import own
@@ -72,6 +72,32 @@ def test_the_deepest_network_comes_first_and_how_many_speak_for_the_claim(measur
     assert said == [("3 layers", "better"), ("2 layers", "undecided")]
     assert table.loc[deep, "for it"] == "1 of 2"
     assert table.loc[ONE_LAYER, "for it"] == ""
+
+
+def test_a_single_pair_is_shown_and_not_counted(measured):
+    deep = "Deep networks learn, where Kaiming weights leave them at chance"
+    table = measured([0.10], layers=2)
+    numbers = "60.0 against 50.0, +10.0, n = 1: one pair, not counted"
+    line = f"randman, dense, 2 layers, 200 epochs: {numbers}"
+    assert table.loc[deep, "measured"] == line
+    assert table.loc[deep, "for it"] == ""
+    table = measured([0.10, 0.11, 0.12], layers=3)
+    assert table.loc[deep, ["status", "for it"]].tolist() == ["reproduced", "1 of 1"]
+    assert table.loc[deep, "measured"].splitlines()[-1] == line
+
+
+def test_a_published_network_comes_first(measured, monkeypatch):
+    deep = "Deep networks learn, where Kaiming weights leave them at chance"
+    chosen = [
+        claim._replace(published=(("randman", "dense", 2),)) if claim.text == deep else claim
+        for claim in CLAIMS
+    ]
+    monkeypatch.setattr("fdi.analysis.claims.CLAIMS", chosen)
+    measured([0.10, 0.11, 0.12], layers=3)
+    table = measured([0.10, -0.11, 0.12], layers=2)
+    first, second = table.loc[deep, "measured"].splitlines()
+    assert "2 layers" in first
+    assert "3 layers" in second
 
 
 def test_runs_with_another_readout_are_not_counted(measured):
