@@ -43,13 +43,16 @@ def estimate(cells: Sequence[Cell]) -> str:
 
 
 def measured(cells: Sequence[Cell]) -> tuple[int, float]:
-    """How many cells have runs of their kind (data set, model and batch size), and what those cells
-    take in core-hours: seconds of an epoch times threads, median over the runs.
+    """How many cells have runs of their kind (data set, model, batch size and engine), and what
+    those cells take in core-hours: seconds of an epoch times threads, median over the own runs if
+    there are such.
     """
     known: dict[Kind, list[float]] = {}
-    folders = {cell.directory.parents[1] for cell in cells}
-    for values, seconds in [*_shipped(), *_own(folders)]:
-        known.setdefault(_kind(values), []).append(seconds)
+    for source in (_shipped(), _own({cell.directory.parents[1] for cell in cells})):
+        found: dict[Kind, list[float]] = {}
+        for values, seconds in source:
+            found.setdefault(_kind(values), []).append(seconds)
+        known |= found
     costs = [
         median(known[kind]) * _epochs(cell.values)
         for cell in cells
@@ -73,7 +76,7 @@ def _kind(values: Mapping[str, Any]) -> Kind:
         sorted(
             (key, _shown(value))
             for key, value in {**values, "model.depth": depth}.items()
-            if key == "trainer.batch_size"
+            if key in ("engine.name", "trainer.batch_size")
             or (
                 key.startswith(GROUPS)
                 and not any(word in key.rpartition(".")[2] for word in FREE)

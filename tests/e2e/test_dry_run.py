@@ -74,6 +74,8 @@ def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
     assert other[-2] == "2 cells: 1 done, 1 missing"
     assert other[-1] == "cost not known: no run of its kind is done yet"
+    slow = fdi_run(*kind, "seed=1", "engine=reference").out.splitlines()
+    assert slow[-1] == "cost not known: no run of its kind is done yet"
     both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
     assert (
         both[-1]
