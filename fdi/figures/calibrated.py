@@ -19,7 +19,7 @@ ABOUT = (
 NEEDS = "runs of fluct and fluct_calibrated"
 COMMAND = "fdi-run -m experiment=calibrated"
 SIZE = (style.COLUMN, 1.4)
-LAYERS = {"spread": "measured $\\sigma_U$ / target", "rate": "rate before training (Hz)"}
+LAYERS = {"spread": "measured $\\sigma_U$ / target", "rate": "initial rate (Hz)"}
 COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
 
 
@@ -76,9 +76,12 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(
             style.handle(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line)
         )
+    trained = style.span(page.loc[page["quantity"] == "accuracy", "n"])
     for quantity, title in LAYERS.items():
-        axes[quantity].set_title(title)
-        shown = page[page["quantity"] == quantity].drop_duplicates("x")
+        shown = page[page["quantity"] == quantity]
+        probed = style.span(shown["n"])
+        axes[quantity].set_title(title if probed == trained else f"{title}, n = {probed}")
+        shown = shown.drop_duplicates("x")
         axes[quantity].set_xticks(shown["x"], shown["population"])
         style.from_zero(axes[quantity])
     axes["spread"].axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)

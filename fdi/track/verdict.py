@@ -36,7 +36,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         until = words.index("silent") + 1
         met = any(_meets_target(row) and row["silent"] >= HALF for row in hidden[:until])
         which = hidden[until - 1]["population"]
-        return f"{which} is silent and teaches nothing below it: {_try(init, met, up=True)}"
+        what = _try(init, met, up=True)
+        return f"{which} is silent and passes only the tail of its gradient: {what}"
     if max(first, last) > STEEP * min(first, last):
         verb = "climb" if last > first else "fall"
         return (

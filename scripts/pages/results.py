@@ -14,7 +14,11 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import holm, verdict
 from pages.tables import cell, markdown, versus
 
-ROWS = (("randman", "dense", 1), ("digits", "conv", 8), ("spoken_digits", "conv_recurrent_deep", 7))
+ROWS = (
+    ("randman", "dense", 1),
+    ("digits", "conv", 8),
+    ("spoken_digits_2250", "conv_recurrent_deep", 7),
+)
 """Data set, architecture and hidden layers; of several lengths of training the longest."""
 NETWORK = ("dataset", "model", "layers")
 INITS = ("kaiming", "fluct", "fluct_calibrated")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -235,7 +237,13 @@ def test_calibrated(results, drawn):
     )
     spread = page[(page["quantity"] == "spread") & (page["init"] == "fluct")]
     assert spread["mean"].tolist() == pytest.approx([0.9, 1.8, 2.7])
-    drawn(calibrated, page)
+    _, axes = drawn(calibrated, page)
+    assert "n = " not in axes["spread"].get_title("left")
+
+    measured = results(runs)
+    few = replace(measured, probe=measured.probe[measured.probe["seed"] == 0])
+    _, axes = drawn(calibrated, calibrated.data(few)["randman_dense"])
+    assert axes["spread"].get_title("left").endswith(", n = 1")
 
 
 def test_gain(results, drawn):

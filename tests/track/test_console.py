@@ -66,7 +66,7 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[8, 0.0], silent=[0.1, 1.0], target_sigma_u=[None, None]),
             "kaiming",
-            "h2 is silent and teaches nothing below it: try init=fluct_calibrated",
+            "h2 is silent and passes only the tail of its gradient: try init=fluct_calibrated",
         ),
         (
             layers(rate=[8, 9], free_sigma=[0.3, 1]),
@@ -87,7 +87,7 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
             "fluct",
-            "h1 is silent and teaches nothing below it: try a larger init.sigma_u",
+            "h1 is silent and passes only the tail of its gradient: try a larger init.sigma_u",
         ),
         (
             layers(
@@ -97,17 +97,17 @@ def layers(**columns) -> list[dict]:
                 target_sigma_u=[0.2, 0.2],
             ),
             "fluct",
-            "h2 is silent and teaches nothing below it: try a larger init.sigma_u",
+            "h2 is silent and passes only the tail of its gradient: try a larger init.sigma_u",
         ),
         (
             layers(rate=[9, 0.0], silent=[0.1, 1.0], free_sigma=[1, 0.1]),
             "fluct",
-            "h2 is silent and teaches nothing below it: try init=fluct_calibrated",
+            "h2 is silent and passes only the tail of its gradient: try init=fluct_calibrated",
         ),
         (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.33], target_sigma_u=[0.33]),
             "fluct_mu",
-            "h1 is silent and teaches nothing below it: try a smaller init.xi",
+            "h1 is silent and passes only the tail of its gradient: try a smaller init.xi",
         ),
         (
             layers(rate=[200], saturated=[0.4], free_sigma=[3], target_sigma_u=[3]),
