@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,17 +54,14 @@ def _longest(found: Iterator[Contrast]) -> Iterator[Contrast]:
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in found:
         if not _guess(contrast):
-            cut = contrast.run.get("dataset.max_train")
-            key = (*_network(contrast.run), contrast.run["model"], cut if pd.notna(cut) else 0)
+            run = contrast.run
+            cut = run.get("dataset.max_train")
+            key = (run["dataset"], run["model"], depth(run), cut if pd.notna(cut) else 0)
             by_network.setdefault(key, []).append(contrast)
     for _, all_of_it in sorted(by_network.items()):
         several = [c for c in all_of_it if c.difference.n > 1] or all_of_it
         most = max(contrast.run["trainer.epochs"] for contrast in several)
         yield from (c for c in several if c.run["trainer.epochs"] == most)
-
-
-def _network(run: Mapping[str, Any]) -> Network:
-    return Network(run["dataset"], architecture(run["model"]), depth(run))
 
 
 def _guess(contrast: Contrast) -> bool:
@@ -76,10 +73,11 @@ def _guess(contrast: Contrast) -> bool:
 
 
 def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
+    run = contrast.run
     numbers = _numbers(contrast.one, contrast.other, contrast.difference, unit)
     return Evidence(
-        f"{setting(contrast.run)}: {numbers}",
-        _network(contrast.run),
+        f"{setting(run)}: {numbers}",
+        Network(run["dataset"], architecture(run["model"]), depth(run)),
         gain=contrast.difference.mean,
         p=contrast.difference.p,
         single=contrast.difference.n == 1,

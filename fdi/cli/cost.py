@@ -49,10 +49,7 @@ def measured(cells: Sequence[Cell]) -> tuple[int, float]:
     """
     known: dict[Kind, list[float]] = {}
     for source in (_shipped(), _own({cell.directory.parents[1] for cell in cells})):
-        found: dict[Kind, list[float]] = {}
-        for values, seconds in source:
-            found.setdefault(_kind(values), []).append(seconds)
-        known |= found
+        known |= _by_kind(source)
     costs = [
         median(known[kind]) * _epochs(cell.values)
         for cell in cells
@@ -66,6 +63,13 @@ def _epochs(values: Mapping[str, Any]) -> int:
     if values["probe"] == "only":
         return 1
     return values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
+
+
+def _by_kind(runs: Iterable[tuple[Mapping[str, Any], float]]) -> dict[Kind, list[float]]:
+    found: dict[Kind, list[float]] = {}
+    for values, seconds in runs:
+        found.setdefault(_kind(values), []).append(seconds)
+    return found
 
 
 def _kind(values: Mapping[str, Any]) -> Kind:
@@ -97,12 +101,14 @@ def write_shipped(runs: Iterable[Mapping[str, str]], threads: Mapping[str, int])
     """Rows of runs.csv as a row a kind, and the median of its core-seconds; `threads` of each
     provenance.
     """
-    known: dict[Kind, list[float]] = {}
-    for row in runs:
-        if row["state"] == "done" and row["provenance"] in threads:
-            seconds = float(row["seconds"]) * threads[row["provenance"]]
-            settings = {key: value for key, value in row.items() if "." in key}
-            known.setdefault(_kind(settings), []).append(seconds / int(float(row["epoch"])))
+    known = _by_kind(
+        (
+            {key: value for key, value in row.items() if "." in key},
+            float(row["seconds"]) * threads[row["provenance"]] / int(float(row["epoch"])),
+        )
+        for row in runs
+        if row["state"] == "done" and row["provenance"] in threads
+    )
     with SHIPPED.open("w", newline="") as file:
         keys = sorted({key for kind in known for key, _ in kind})
         table = csv.DictWriter(file, [SECONDS, *keys], lineterminator="\n")
