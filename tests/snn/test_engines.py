@@ -132,7 +132,7 @@ def networks(draw, steps: int) -> Network:
             ("kernel", 1, 4),
             ("stride", 1, 3),
             ("padding", 0, 3),
-            ("pool", 1, 2),
+            ("pool", 1, 3),
         )
     }
     sizes = [draw(st.integers(1, 20)) for _ in range(depth)]

@@ -44,6 +44,7 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
                 i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
                 v, gs = load(u, (at + i,)) - neuron.reset.theta, load(u, (above + i,))
                 prefetch(u, (at + i - size,))
+                prefetch(u, (above + i - size,))
                 if pulls >= 0:
                     gs = gs + load(u, (pulls + i,))
                 spike, steep = v > like(v, 0), slope(neuron.surrogate, v)
@@ -53,46 +54,66 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
 
 
 @inlined
-def _pooled_adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
-    """The same from the gradient of what is pooled. If nothing else pulls, one neuron of a window
-    has a gS, and one slope is enough.
+def _window(
+    p, neuron, u, at, window, whole, pulls, gu, far, now, later, corner, guard, high, wide, routed
+):  # fmt: skip
+    """The same for a window of `high` x `wide` neurons that begin at `corner`, in guarded maps at
+    `guard`, from the gradient at `window` of what is pooled if it is a `whole` one. If nothing else
+    pulls (`routed`), one of its neurons has a gS, and one slope is enough.
     """
-    height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
-    pool_y, pool_x, inside, guarded = p.pool_y, p.pool_x, p.inside, p.guarded
-    rows, columns, routed = height // pool_y, width // pool_x, pulls < 0 and far == 0
-    for wy in range(-(-height // pool_y)):
-        for wx in range(-(-width // pool_x)):
+    padded, row, size, line = p.padded, p.row, p.size, p.width * p.padded
+    for j in range(0, padded, BYTES // u.itemsize):
+        theta = neuron.reset.theta
+        zero = like(theta, 0)
+        pooled = zero
+        if whole:
+            pooled = load(u, (window + j,))
+            prefetch(u, (window + j - p.pooled,))
+        one, seen = _winner(u, at + corner + j, high, wide, line, padded, theta)
+        steep = slope(neuron.surrogate, one)
+        first, seen = select(seen, zero, pooled), zero > zero
+        for y in range(high):
+            for x in range(wide):
+                i = corner + y * line + x * padded + j
+                k = guard + y * row + x * padded + j
+                v = load(u, (at + i,)) - theta
+                prefetch(u, (at + i - size,))
+                spike = v > zero
+                gs = first + select(spike & ~seen, pooled, zero)
+                seen, first = seen | spike, zero
+                if not routed:
+                    steep = slope(neuron.surrogate, v)
+                if pulls >= 0:
+                    gs = gs + load(u, (pulls + i,))
+                backward(
+                    neuron, spike, gs, steep, u, gu + i, far, u, now + k, later + k, p.guarded
+                )  # fmt: skip
+
+
+@inlined
+def _pooled_adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
+    """The same from the gradient of what is pooled, window by window; the loops over those of the
+    commonest size are known when this is compiled.
+    """
+    pool_y, pool_x, routed = p.pool_y, p.pool_x, pulls < 0 and far == 0
+    rows, columns = p.height // pool_y, p.width // pool_x
+    square = routed and pool_y == 2 and pool_x == 2
+    for wy in range(-(-p.height // pool_y)):
+        for wx in range(-(-p.width // pool_x)):
             top, left, whole = wy * pool_y, wx * pool_x, wy < rows and wx < columns
-            high, wide = min(pool_y, height - top), min(pool_x, width - left)
-            window = above + (wy * columns + wx) * padded
-            corner = (top * width + left) * padded
-            guard = inside + top * row + left * padded
-            for j in range(0, padded, BYTES // u.itemsize):
-                theta = neuron.reset.theta
-                zero = like(theta, 0)
-                pooled = zero
-                if whole:
-                    pooled = load(u, (window + j,))
-                one, seen = _winner(u, at + corner + j, high, wide, width * padded, padded, theta)
-                steep = slope(neuron.surrogate, one)
-                first, seen = select(seen, zero, pooled), zero > zero
-                for y in range(high):
-                    for x in range(wide):
-                        i = corner + (y * width + x) * padded + j
-                        k = guard + y * row + x * padded + j
-                        v = load(u, (at + i,)) - theta
-                        prefetch(u, (at + i - size,))
-                        spike = v > zero
-                        gs = first + select(spike & ~seen, pooled, zero)
-                        seen, first = seen | spike, zero
-                        if not routed:
-                            steep = slope(neuron.surrogate, v)
-                        if pulls >= 0:
-                            gs = gs + load(u, (pulls + i,))
-                        backward(
-                            neuron, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
-                            guarded,
-                        )  # fmt: skip
+            window = above + (wy * columns + wx) * p.padded
+            corner = (top * p.width + left) * p.padded
+            guard = p.inside + top * p.row + left * p.padded
+            if square and whole:
+                _window(
+                    p, neuron, u, at, window, True, -1, gu, 0, now, later, corner, guard, 2, 2, True
+                )  # fmt: skip
+            else:
+                high, wide = min(pool_y, p.height - top), min(pool_x, p.width - left)
+                _window(
+                    p, neuron, u, at, window, whole, pulls, gu, far, now, later, corner, guard,
+                    high, wide, routed,
+                )  # fmt: skip
 
 
 @jit

@@ -78,9 +78,16 @@ def _product(fresh, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner
                 two = fill_many(zero, 2)
                 _four_rows(two, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
                 r += 4
+            elif wide == 4 * n:
+                four = fill_many(zero, 4)
+                _row(four, fresh, out, o, a, p, w, q, inner, columns)
+                r += 1
+            elif wide == 2 * n:
+                two = fill_many(zero, 2)
+                _row(two, fresh, out, o, a, p, w, q, inner, columns)
+                r += 1
             else:
-                for i in range(0, wide, n):
-                    _row(fill(zero), fresh, out, o + i, a, p, w, q + i, inner, columns)
+                _row(fill(zero), fresh, out, o, a, p, w, q, inner, columns)
                 r += 1
         j += wide
     for r in range(rows if j < columns else 0):
