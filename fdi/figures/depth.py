@@ -59,8 +59,8 @@ def _pages(
             [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
         )
         title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs{bounds}: mean over n = "
-            f"{style.span(accuracy['n'])} seeds"
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs{bounds}: "
+            f"{style.over(accuracy['n'], 'mean')}"
         )
         pages[f"{dataset}_{model}{suffix}"] = table.assign(
             title=title, source=sweeps.source(chosen)

@@ -44,8 +44,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         norms = results.probe.merge(chosen[["path", "x"]], on="path")
         table = _spread(norms)
         title = (
-            f"{dataset}, {model}, gradient norm before training: geometric mean and range over n = "
-            f"{style.span(table['n'])} seeds"
+            f"{dataset}, {model}, gradient norm before training: "
+            f"{style.over(table['n'], 'geometric mean and range')}"
         )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages

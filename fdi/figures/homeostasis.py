@@ -47,10 +47,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             accuracies(chosen, keys, within=["mode"]).assign(quantity="accuracy"),
             moments(chosen, keys, "rate").assign(quantity="rate"),
         ]
-        n = style.span(parts[0]["n"])
         title = (
             f"{dataset}, {model}, {found['trainer.epochs'].iloc[0]:.0f} epochs of the task: "
-            f"mean and 95 % interval over n = {n} seeds"
+            f"{style.over(parts[0]['n'])}"
         )
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             title=title, source=sweeps.source(chosen)

@@ -103,9 +103,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
     for quantity in {*panels(page)[-1]} - {"."}:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
-    title = page["title"].iloc[0] + (
-        ": mean and standard deviation over n seeds" if page["n"].max() > 1 else ": one seed"
-    )
+    title = f"{page['title'].iloc[0]}: mean and standard deviation over n seeds"
     style.legend(figure, handles, title)
 
 

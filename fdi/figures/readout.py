@@ -35,8 +35,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             within=["layers", "readout"],
         )
         title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: mean and 95 % interval "
-            f"over n = {style.span(table['n'])} seeds"
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {style.over(table['n'])}"
         )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages

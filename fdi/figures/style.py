@@ -96,6 +96,7 @@ FIRST_LINE = {
 }
 MANY = 6  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
+SHOWN = re.compile(r"(mean and [^:]*) over n seeds")
 FORMULA = re.compile(r"\$.*?\$")
 PRIME = "#EBEBEB"
 GREY = "#999999"
@@ -199,6 +200,11 @@ def span(n: pd.Series) -> str:
     return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
+def over(n: pd.Series, what: str = "mean and 95 % interval") -> str:
+    """What is shown of so many seeds, as text: a single one has no mean."""
+    return "one seed" if n.max() == 1 else f"{what} over n = {span(n)} seeds"
+
+
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
     """A logarithmic axis of sigma_u, with ticks at those of the `values` that leave room for
     another.
@@ -247,7 +253,7 @@ def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
     if len(set(seeds)) == 1 or len(seeds) > MANY:  # said once, in the title
         names = [SEEDS.sub("", name) for name in names]
         numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
-        title = title.replace("over n seeds", f"over n = {span(numbers)} seeds")
+        title = SHOWN.sub(lambda shown: over(numbers, shown[1]), title)
     labels = [fill(name, room) for name in names]
     columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
     title = fill(title.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}"), room)

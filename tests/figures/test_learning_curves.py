@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -169,6 +170,18 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     assert len(looks) >= len(names) - 1, "fluct and gain are solid, both, blue and orange"
     title = figure.legends[0].get_title().get_text()
     assert title.replace("\n", " ").endswith("over n\N{NBSP}=\N{NBSP}2 to 3 seeds")
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        ([1, 1], "one seed"),
+        ([3, 3], "mean over n = 3 seeds"),
+        ([1, 3], "mean over n = 1 to 3 seeds"),
+    ],
+)
+def test_a_single_seed_has_no_mean(n, words):
+    assert style.over(pd.Series(n), "mean") == words
 
 
 def test_shades_get_darker():
