@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.pipe import may_close
+from fdi.cli.pipe import command_line
 from fdi.data.download import ensure, present
 from fdi.data.errors import DataError
 from fdi.data.sources import SOURCES
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 FAILED, REFUSED = 1, 2
 
 
-@may_close
-def main(words: list[str] | None = None) -> None:
-    """The console command; exits with 1 if a check fails, 2 if a command cannot be carried out."""
+@command_line("fdi-data", REFUSED)
+def main(words: list[str] | None = None) -> int:
+    """The console command; its exit code: 1 if a check fails, 2 if nothing can be carried out."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
@@ -32,14 +31,7 @@ def main(words: list[str] | None = None) -> None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.overrides = rest
     commands = {"list": _list, "get": _get, "check": _check, "show": _show}
-    try:
-        code = commands[arguments.command](arguments)
-    except BrokenPipeError:
-        raise
-    except (ValueError, OSError) as error:
-        print(f"fdi-data: {error}", file=sys.stderr)
-        code = REFUSED
-    sys.exit(code)
+    return commands[arguments.command](arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

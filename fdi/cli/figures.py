@@ -13,11 +13,11 @@ from fdi.analysis.results import own, reference
 from fdi.analysis.table import summarize
 from fdi.checks import choose
 from fdi.cli.arguments import add_results
-from fdi.cli.pipe import may_close
+from fdi.cli.pipe import command_line
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
 
-@may_close
+@command_line("fdi-figures")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     parser = argparse.ArgumentParser(
@@ -56,17 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, module in FIGURES.items():
             print(f"{name}: {module.ABOUT}")
         return 0
-    try:
-        if arguments.run:
-            return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
-        return _draw_all(
-            arguments.names or list(FIGURES), arguments.results, arguments.out, arguments.own
-        )
-    except BrokenPipeError:
-        raise
-    except (ValueError, OSError) as error:
-        print(f"fdi-figures: {error}", file=sys.stderr)
-        return 1
+    if arguments.run:
+        return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
+    names = arguments.names or list(FIGURES)
+    return _draw_all(names, arguments.results, arguments.out, arguments.own)
 
 
 def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:

@@ -1,4 +1,6 @@
-"""Output into a pipe whose reader has seen enough, as in `fdi-run --help | head`."""
+"""How console commands end: what is wrong with the input in one line, and a pipe whose reader has
+seen enough, as in `fdi-run --help | head`, without a word.
+"""
 
 from __future__ import annotations
 
@@ -27,5 +29,27 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return CLOSED
+
+    return command
+
+
+def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """The same, which exits with `refused` for input that is wrong, or files that cannot be read or
+    written, and a line on stderr that says so.
+    """
+
+    def command(main: Callable[P, int]) -> Callable[P, int]:
+        @may_close
+        @wraps(main)
+        def refusing(*args: P.args, **kwargs: P.kwargs) -> int:
+            try:
+                return main(*args, **kwargs)
+            except BrokenPipeError:
+                raise
+            except (ValueError, OSError) as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return refused
+
+        return refusing
 
     return command

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from fdi.analysis.render import EXAMPLE
 from fdi.analysis.results import own, reference
 from fdi.cli.arguments import add_results
-from fdi.cli.pipe import may_close
+from fdi.cli.pipe import command_line
 from fdi.figures.report import html
 
 
-@may_close
+@command_line("fdi-report")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(
@@ -21,16 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
-    try:
-        mine, measured = own(results), reference(results / "reference")
-        if mine.runs.empty and measured.runs.empty:
-            raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-        path = results / "report.html"
-        path.write_text(html(mine, measured), encoding="utf-8")
-        print(path)
-    except BrokenPipeError:
-        raise
-    except (ValueError, OSError) as error:
-        print(f"fdi-report: {error}", file=sys.stderr)
-        return 1
+    mine, measured = own(results), reference(results / "reference")
+    if mine.runs.empty and measured.runs.empty:
+        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+    path = results / "report.html"
+    path.write_text(html(mine, measured), encoding="utf-8")
+    print(path)
     return 0

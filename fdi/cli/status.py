@@ -15,7 +15,7 @@ from rich.console import Console
 
 from fdi.analysis.status import Group, groups, read_plans
 from fdi.cli.arguments import add_results
-from fdi.cli.pipe import may_close
+from fdi.cli.pipe import command_line
 from fdi.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
 from fdi.track.files import printable
 from fdi.track.lock import lock
@@ -27,7 +27,7 @@ REFUSAL = "ValueError:"  # what a user must mend: the same command would be refu
 SHOWN = 20  # cells that stopped, listed one by one
 
 
-@may_close
+@command_line("fdi-status")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(
@@ -54,26 +54,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
-    try:
-        plans, broken = read_plans(arguments.results)
-        found = [
-            group
-            for group in groups(arguments.results, plans)
-            if not arguments.experiments or group.title in arguments.experiments
-        ]
-    except ValueError as error:
-        print(f"fdi-status: {error}", file=sys.stderr)
-        return 1
+    plans, broken = read_plans(arguments.results)
+    found = [
+        group
+        for group in groups(arguments.results, plans)
+        if not arguments.experiments or group.title in arguments.experiments
+    ]
     for line in broken:
         print(f"broken: {printable(line)}", file=sys.stderr)
     if not found:
         what = " ".join(arguments.experiments) or "runs"
-        print(
-            f"fdi-status: no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes "
-            f"some",
-            file=sys.stderr,
+        raise ValueError(
+            f"no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes some"
         )
-        return 1
     states = {
         directory: progress(Path(directory))
         for directory in {directory for group in found for directory in group.cells}

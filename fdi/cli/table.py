@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from fdi.analysis.results import of_runs
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
-from fdi.cli.pipe import may_close
+from fdi.cli.pipe import command_line
 
 
-@may_close
+@command_line("fdi-table")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(
@@ -54,30 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="also runs at chance, area under the learning curve, epochs to a target",
     )
     arguments = parser.parse_args(argv)
-    try:
-        table = runs(arguments.results)
-        if table.empty:
-            raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
-        chosen = select(table, arguments.filters)
-        if arguments.runs or arguments.curves:
-            write(
-                *(
-                    (chosen, arguments.runs)
-                    if arguments.runs
-                    else (curves(chosen), arguments.curves)
-                )
-            )
-            return 0
-        summary = full(of_runs(chosen, arguments.results)) if arguments.full else summarize(chosen)
-        if arguments.csv:
-            print(summary.to_csv(index=False), end="")
-        elif arguments.latex:
-            print(latex(summary))
-        elif arguments.markdown:
-            print(markdown(summary))
-        else:
-            print_summary(chosen, summary)
-    except ValueError as error:
-        print(f"fdi-table: {error}", file=sys.stderr)
-        return 1
+    table = runs(arguments.results)
+    if table.empty:
+        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
+    chosen = select(table, arguments.filters)
+    if arguments.runs or arguments.curves:
+        write(*((chosen, arguments.runs) if arguments.runs else (curves(chosen), arguments.curves)))
+        return 0
+    summary = full(of_runs(chosen, arguments.results)) if arguments.full else summarize(chosen)
+    if arguments.csv:
+        print(summary.to_csv(index=False), end="")
+    elif arguments.latex:
+        print(latex(summary))
+    elif arguments.markdown:
+        print(markdown(summary))
+    else:
+        print_summary(chosen, summary)
     return 0

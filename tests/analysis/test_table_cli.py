@@ -108,6 +108,9 @@ def test_whole_tables_go_to_files(table, write_run, tmp_path):
         table("--runs", str(tmp_path / "c.xlsx"))[2]
         == f"fdi-table: {tmp_path / 'c.xlsx'} must end in .csv or .parquet\n"
     )
+    code, _, complaint = table("--runs", str(tmp_path / "a.csv" / "d.csv"))
+    assert (code, complaint.count("\n")) == (1, 1)
+    assert str(tmp_path / "a.csv") in complaint
 
 
 def test_broken_runs_are_listed(write_run, tmp_path, table):

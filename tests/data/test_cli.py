@@ -15,10 +15,12 @@ from fdi.data.sources import SOURCES
 
 
 def _run(capsys, *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
+    try:
+        code = main([str(word) for word in words])
+    except SystemExit as end:  # of argparse
+        code = end.code
     captured = capsys.readouterr()
-    return end.value.code, captured.out, captured.err
+    return code, captured.out, captured.err
 
 
 def test_list_says_what_is_here(capsys, tmp_path: Path):
