@@ -62,7 +62,7 @@ def defined(file: Path) -> Definitions:
     return definitions
 
 
-def _arguments(node: ast.AST, definitions: Definitions) -> dict[str, ast.expr | None]:
+def _arguments(node: Any, definitions: Definitions) -> dict[str, ast.expr | None]:
     """Name -> annotation of the optional arguments of a function, or of a class: those of its
     __init__, or else its fields.
     """
@@ -70,7 +70,7 @@ def _arguments(node: ast.AST, definitions: Definitions) -> dict[str, ast.expr | 
         defaults = len(node.args.defaults)
         optional = node.args.kwonlyargs or (node.args.args[-defaults:] if defaults else [])
         return {argument.arg: argument.annotation for argument in optional}
-    arguments = {}
+    arguments: dict[str, ast.expr | None] = {}
     for base in node.bases:
         if isinstance(base, ast.Name) and base.id in definitions:
             arguments |= _arguments(definitions[base.id], definitions)
@@ -101,7 +101,7 @@ def _kinds(annotation: ast.AST | None, definitions: Definitions) -> list[Kind]:
             return [_within(*get_args(getattr(ranges, name)))]
         case ast.Subscript(value=ast.Name(id="Literal"), slice=slice):
             return [
-                _literal(element.value)
+                _literal(ast.literal_eval(element))
                 for element in (slice.elts if isinstance(slice, ast.Tuple) else [slice])
             ]
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[first, *others])) if (

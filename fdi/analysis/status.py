@@ -37,11 +37,13 @@ def read_plans(results: Path) -> tuple[list[Group], list[str]]:
 def groups(results: Path, plans: list[Group]) -> list[Group]:
     """The sweeps, by experiment, and last the runs that belong to none."""
     planned = {directory for group in plans for directory in group.cells}
-    alone = {path: None for path, *_ in directories(results) if path not in planned}
+    alone: dict[str, list[str] | None] = {
+        path: None for path, *_ in directories(results) if path not in planned
+    }
     return [*plans, Group(ALONE, None, alone)] if alone else plans
 
 
-def _group(results: Path, plan: dict[str, Any]) -> Group:
+def _group(results: Path, plan: Any) -> Group:
     title, line, cells = plan["experiment"] or "sweep", plan["command"], plan["cells"]
     words = [title, line, *(word for words in cells.values() for word in words)]
     if not all(isinstance(word, str) for word in words):

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fdi.data.cifar_files import read_batch
 from fdi.data.download import md5
@@ -50,7 +51,8 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
         log.warning("%s", line)
     batches = {name: _checked(folder / name, *read_batch(folder / name)) for name in there}
     test = batches.pop("test_batch")
-    return tuple(np.concatenate(arrays) for arrays in zip(*batches.values())), test
+    images, labels = (np.concatenate(arrays) for arrays in zip(*batches.values()))
+    return (images, labels), test
 
 
 @keep
@@ -87,8 +89,8 @@ def read_digits() -> Samples:
     )
 
 
-def _checked(path: Path, images: np.ndarray, labels: np.ndarray) -> Samples:
-    labels = np.asarray(labels, dtype=np.int64)
+def _checked(path: Path, images: np.ndarray, classes: ArrayLike) -> Samples:
+    labels = np.asarray(classes, dtype=np.int64)
     if len(images) != len(labels) or not len(labels):
         raise DataError(f"{path}: {len(images)} images but {len(labels)} labels")
     if labels.min() < 0 or labels.max() > 9:

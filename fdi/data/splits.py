@@ -106,5 +106,5 @@ def _whole_speakers(speakers: np.ndarray, size: int, rng: np.random.Generator) -
             f"split_by=speaker needs two speakers or more in the training set, it has {len(order)}"
         )
     totals = np.cumsum([np.sum(speakers == speaker) for speaker in order[:-1]])
-    held = order[: 1 + min(np.searchsorted(totals, size), len(totals) - 1)]
+    held = order[: 1 + min(int(np.searchsorted(totals, size)), len(totals) - 1)]
     return np.flatnonzero(np.isin(speakers, held))

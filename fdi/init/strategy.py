@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Generator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fdi.snn.projection import Projection
 
 Rates = dict[str, float]
-Afferents = list["Projection"]
+Afferents = Sequence["Projection"]
 Measure = Callable[["Network"], "Activity"]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Network(nn.Module):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        layers: list[tuple[Population, ...]],
+        layers: Sequence[tuple[Population, ...]],
         readout: Population,
         projections: list[Projection],
         dt: float,
@@ -46,7 +47,7 @@ class Network(nn.Module):
             readout,
             dt,
         )
-        self.projections = nn.ModuleList(projections)
+        self.projections = cast(Sequence[Projection], nn.ModuleList(projections))
 
     @property
     def hidden(self) -> list[Population]:

@@ -17,7 +17,7 @@ Connect = Callable[..., Projection]
 
 def assemble(
     input_shape: tuple[int, ...],
-    layers: list[tuple[Population, ...]],
+    layers: Sequence[tuple[Population, ...]],
     readout: Population,
     dt: float,
     feedforward: list[Connect],
@@ -36,15 +36,17 @@ def assemble(
     ]
     projections = []
     for i, layer in enumerate(layers):
-        law = dict(nonnegative=len(layer) > 1)
+        law, within = dict(nonnegative=len(layer) > 1), recurrent[i]
         below = [sources[i]] + ([sources[i - 1]] if skip and i >= 2 else [])
         for target in layer:
             projections += [feedforward[i](source, target, i, **law) for source in below]
-            for channel, population in enumerate(layer if recurrent[i] else ()):
+            if within is None:
+                continue
+            for channel, population in enumerate(layer):
                 if len(layer) == 1 or channel == 1 or recurrent_excitation:
                     source = (population.name, population.shape)
                     projections.append(
-                        recurrent[i](source, target, i, recurrent=True, channel=channel, **law)
+                        within(source, target, i, recurrent=True, channel=channel, **law)
                     )
     projections.append(all_to_all(sources[-1], readout))
     return Network(input_shape, layers, readout, projections, dt)
@@ -55,7 +57,7 @@ def all_to_all(source: Source, target: Population, layer: int = 0, **options) ->
     return Projection(name, target.name, (target.units, math.prod(shape)), **options)
 
 
-def convolution(geometry: list[Sequence[int]]) -> Connect:
+def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
     """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has
     the target's shape.
     """
