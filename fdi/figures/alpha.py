@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 ABOUT = (
@@ -44,7 +44,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             for quantity in ("share", "sigma_u")
         ]
         table = pd.concat(parts, ignore_index=True).rename(columns={"nu": "line", "alpha": "x"})
-        title = f"a recurrent layer before training: {style.OVER}"
+        title = f"a recurrent layer before training: {legends.OVER}"
         pages[""] = table.assign(init="fluct", title=title, source=simulated["source"].iloc[0])
     recurrent = results.runs[_recurrent(results.runs)]
     for (dataset, model), found in sweeps(
@@ -60,7 +60,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             accuracies(chosen, ["init", "x"]).assign(quantity="accuracy"),
             moments(chosen, ["init", "x"], "after").assign(quantity="after"),
         ]
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {style.OVER}"
+        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {legends.OVER}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             line="", title=title, source=source(chosen)
         )
@@ -78,7 +78,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for (quantity, init, line), rows in page.groupby(["quantity", "init", "line"], sort=False):
         number = list(page["line"].unique()).index(line)
         label = f"nu = {line}" if line else init
-        handles[label] = style.handle(
+        handles[label] = legends.entry(
             init,
             rows["n"].min(),
             rows["n"].max(),
@@ -105,7 +105,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes["sigma_u"].set_ylim(0.5, 30)
         axes["sigma_u"].set_yticks([0.5, 1, 3, 10, 30], ["0.5", "1", "3", "10", "30"])
         axes["sigma_u"].minorticks_off()
-    style.legend(next(iter(axes.values())).figure, list(handles.values()), page["title"].iloc[0])
+    legends.above(next(iter(axes.values())).figure, list(handles.values()), page["title"].iloc[0])
 
 
 def _recurrent(runs: pd.DataFrame) -> pd.Series:

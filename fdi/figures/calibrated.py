@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
 ABOUT = (
@@ -52,7 +52,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         parts.append(accuracy.assign(x=range(len(accuracy))))
         title = (
             f"{dataset}, {model}, {layers['x'].max()} hidden populations, "
-            f"{found['epochs'].iloc[0]:.0f} epochs: {style.OVER}"
+            f"{found['epochs'].iloc[0]:.0f} epochs: {legends.OVER}"
         )
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             title=title, source=source(found)
@@ -74,12 +74,12 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         accuracy = rows[rows["quantity"] == "accuracy"]
         style.points(axes["accuracy"], accuracy, init, line=False)
         handles.append(
-            style.handle(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line)
+            legends.entry(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line)
         )
-    trained = style.span(page.loc[page["quantity"] == "accuracy", "n"])
+    trained = legends.span(page.loc[page["quantity"] == "accuracy", "n"])
     for quantity, title in LAYERS.items():
         shown = page[page["quantity"] == quantity]
-        probed = style.span(shown["n"])
+        probed = legends.span(shown["n"])
         axes[quantity].set_title(title if probed == trained else f"{title}, n = {probed}")
         shown = shown.drop_duplicates("x")
         axes[quantity].set_xticks(shown["x"], shown["population"])
@@ -92,7 +92,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes["accuracy"].set_xticks(
         accuracy["x"], accuracy["line"].str.replace("_", "\n").str.replace(", ", ",\n")
     )
-    style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
+    legends.above(axes["accuracy"].figure, handles, page["title"].iloc[0])
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:

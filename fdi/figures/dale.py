@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
-from fdi.figures import dale_runs, style
+from fdi.figures import dale_runs, legends, style
 
 ABOUT = (
     "networks that obey Dale's law: spikes, balance of excitation and inhibition, weights; "
@@ -68,7 +68,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         Line2D([], [], color=color, linestyle=line, label=f"weights, {kind}")
         for kind, (color, line) in KINDS.items()
     ]
-    style.legend(
+    legends.above(
         axes["raster"].figure,
         handles,
         "one layer of 128 excitatory and 32 inhibitory neurons before training",

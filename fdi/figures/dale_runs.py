@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import style, sweeps
+from fdi.figures import legends, style, sweeps
 
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 
@@ -44,7 +44,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(
             [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
         )
-        title = f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: {style.OVER}"
+        title = f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: {legends.OVER}"
         found[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return found
 
@@ -67,7 +67,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         )
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        style.handle(init, n.min(), n.max()) for init, n in rows["curve"].groupby("init")["n"]
+        legends.entry(init, n.min(), n.max()) for init, n in rows["curve"].groupby("init")["n"]
     ]
     if "sigma" in axes:
         handles += _sigma(
@@ -76,7 +76,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes["curve"].set_ylim(0, 103)
     axes["curve"].set_title("validation accuracy (%)")
     axes["curve"].set_xlabel("epoch")
-    style.legend(axes["curve"].figure, handles, page["title"].iloc[0])
+    legends.above(axes["curve"].figure, handles, page["title"].iloc[0])
 
 
 def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import style, sweeps
+from fdi.figures import legends, style, sweeps
 from fdi.figures.states import State, states
 
 ABOUT = (
@@ -60,7 +60,7 @@ def _pages(
         )
         title = (
             f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs{bounds}: "
-            f"{style.over(accuracy['n'], 'mean')}"
+            f"{legends.over(accuracy['n'], 'mean')}"
         )
         pages[f"{dataset}_{model}{suffix}"] = table.assign(
             title=title, source=sweeps.source(chosen)
@@ -86,7 +86,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     _map(axes["accuracy"], page[page["part"] == "accuracy"], found)
     _rates(axes["rate"], page[page["part"] == "rate"], found)
     handles = [Line2D([], [], **state.look(), label=state.label) for state in found]
-    style.legend(axes["accuracy"].figure, handles, page["title"].iloc[0])
+    legends.above(axes["accuracy"].figure, handles, page["title"].iloc[0])
 
 
 def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:

@@ -17,7 +17,7 @@ from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.published import depth
 from fdi.analysis.results import Results
 from fdi.analysis.spread import of_unit_gain
-from fdi.figures import style, sweeps
+from fdi.figures import legends, style, sweeps
 
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
 NEEDS = "runs of init=gain with at least three gains"
@@ -92,15 +92,15 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles = [
-        style.handle(init, rows["n"].min(), rows["n"].max(), line=init == SWEPT)
+        legends.entry(init, rows["n"].min(), rows["n"].max(), line=init == SWEPT)
         for init, rows in page.groupby("init")
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),
         Patch(color=style.BAND, label="$\\sigma_U$ of 1/3 to 1"),
     ]
-    title = f"{page['title'].iloc[0]}: {style.OVER}"
-    style.legend(last.figure, handles, title)
+    title = f"{page['title'].iloc[0]}: {legends.OVER}"
+    legends.above(last.figure, handles, title)
 
 
 RING = {"color": "none", "markeredgecolor": "black", "markersize": 7, "zorder": 4}

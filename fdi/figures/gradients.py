@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdi.analysis.results import READOUT, Results
-from fdi.figures import style, sweeps
+from fdi.figures import legends, style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
 
 ABOUT = (
@@ -45,7 +45,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table = _spread(norms)
         title = (
             f"{dataset}, {model}, gradient norm before training: "
-            f"{style.over(table['n'], 'geometric mean and range')}"
+            f"{legends.over(table['n'], 'geometric mean and range')}"
         )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
@@ -102,7 +102,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
         handles.append(Line2D([], [], **mark, label="no gradient (no spikes)"))
     handles.append(Patch(color=style.BAND, label="recommended"))
-    style.legend(axes["fluct"].figure, handles, page["title"].iloc[0])
+    legends.above(axes["fluct"].figure, handles, page["title"].iloc[0])
 
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import categories, style, sweeps
+from fdi.figures import categories, legends, style, sweeps
 
 ABOUT = (
     "accuracy and rate by homeostasis (none, joint with the task, priming before it) and "
@@ -49,7 +49,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         ]
         title = (
             f"{dataset}, {model}, {found['trainer.epochs'].iloc[0]:.0f} epochs of the task: "
-            f"{style.over(parts[0]['n'])}"
+            f"{legends.over(parts[0]['n'])}"
         )
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             title=title, source=sweeps.source(chosen)
@@ -75,7 +75,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_title(TITLES[quantity])
     style.from_zero(axes["rate"])
     axes["accuracy"].set_ylim(0, 103)
-    style.legend(axes["accuracy"].figure, categories.handles(page), page["title"].iloc[0])
+    legends.above(axes["accuracy"].figure, categories.handles(page), page["title"].iloc[0])
 
 
 def _modes(runs: pd.DataFrame) -> pd.Series:

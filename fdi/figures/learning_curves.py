@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 from fdi.figures.sweeps import guessed, source, usual
 
 ABOUT = (
@@ -104,7 +104,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for quantity in {*panels(page)[-1]} - {"."}:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
     title = f"{page['title'].iloc[0]}: mean and standard deviation over n seeds"
-    style.legend(figure, handles, title)
+    legends.above(figure, handles, title)
 
 
 def _page(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.DataFrame:

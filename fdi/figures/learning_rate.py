@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from fdi.analysis.contrasts import STATISTICS, accuracies, best
 from fdi.analysis.published import depth
 from fdi.analysis.results import Results
-from fdi.figures import style, sweeps
+from fdi.figures import legends, style, sweeps
 
 ABOUT = "accuracy by initialization, optimizer and step size, and the step that validation chooses"
 NEEDS = "runs with at least three values of optimizer.lr"
@@ -88,13 +88,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.set_xlabel("step size")
     first = next(iter(axes.values()))
     handles = [
-        style.handle(init, rows["n"].min(), rows["n"].max(), number=numbers[init])
+        legends.entry(init, rows["n"].min(), rows["n"].max(), number=numbers[init])
         for init, rows in page.groupby("init", sort=False)
     ]
     ring = RING | {"marker": "o", "markeredgecolor": "black"}
     handles.append(Line2D([], [], **ring, label="best on validation"))
-    title = f"{page['title'].iloc[0]}: {style.OVER}"
-    style.legend(first.figure, handles, title)
+    title = f"{page['title'].iloc[0]}: {legends.OVER}"
+    legends.above(first.figure, handles, title)
 
 
 def _short(value: float, _: int) -> str:

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 
 ABOUT = (
     "the theory: Poisson input, weights, potential and its distribution against the Gaussian, "
@@ -54,7 +54,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes[f"trace {last}"].set_xlabel("time (s)")
     for kind in ("free", "reset"):
         axes[f"{kind} {last}"].set_xlabel("density")
-    style.legend(
+    legends.above(
         axes["input"].figure,
         [
             Line2D([], [], color=FREE, label="potential, no reset"),

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import depth
 from fdi.analysis.results import Results
-from fdi.figures import categories, style, sweeps
+from fdi.figures import categories, legends, style, sweeps
 
 ABOUT = "accuracy by initialization of the hidden layers and of the readout"
 NEEDS = "runs with at least two values of readout_init"
@@ -35,7 +35,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             within=["layers", "readout"],
         )
         title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {style.over(table['n'])}"
+            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {legends.over(table['n'])}"
         )
         pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
@@ -63,4 +63,4 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_ylim(0, 103)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("readout weights")
-    style.legend(last.figure, categories.handles(page, "hidden: "), page["title"].iloc[0])
+    legends.above(last.figure, categories.handles(page, "hidden: "), page["title"].iloc[0])

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 ABOUT = (
@@ -113,7 +113,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     first = page.iloc[0]
     axes["accuracy"].axhline(first["chance"], color=style.GREY, linewidth=0.8, linestyle=":")
     handles = [
-        style.handle(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 1)
+        legends.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 1)
         for init, rows in swept.groupby("init")
     ]
     handles += [
@@ -135,10 +135,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]")
         )
     quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
-    style.legend(
+    legends.above(
         axes["accuracy"].figure,
         handles,
-        f"{first['title']}: {style.OVER}{quoted}",
+        f"{first['title']}: {legends.OVER}{quoted}",
     )
 
 

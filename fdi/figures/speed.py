@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
 NEEDS = "a benchmark"
@@ -68,6 +68,6 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     panel.set_ylim(len(abouts) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
     panel.set_xlabel("times as fast")
-    rounds = f"median and quartiles of {style.span(page['rounds'])} rounds"
+    rounds = f"median and quartiles of {legends.span(page['rounds'])} rounds"
     title = f"training step relative to {page['relative_to'].iloc[0]}: {rounds}"
-    style.legend(panel.figure, handles, title)
+    legends.above(panel.figure, handles, title)

@@ -4,7 +4,6 @@ to the colour-blind.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
@@ -25,8 +22,6 @@ ROW = 1.2  # inches, height of a row of panels
 HEAD = 0.4  # inches, title above and axis label below the panels
 FOOT_LINE = 0.09  # inches
 FOOT_WIDTH = 86  # characters in one column
-LEGEND_LINE = 0.15  # inches
-LEGEND_WIDTH = 60  # characters in one column
 
 RC = {
     "font.size": 7,
@@ -80,7 +75,6 @@ MARKERS = {
 }
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-OVER = "mean and 95 % interval over n seeds"
 FIRST_LINE = {
     "kaiming": 1,
     "xavier": 2,
@@ -94,10 +88,6 @@ FIRST_LINE = {
     "fluct_calibrated": 2,
     "fluct_lognormal": 3,
 }
-MANY = 6  # entries of a legend that leave no room for numbers of seeds
-SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
-SHOWN = re.compile(r"(mean and [^:]*) over n seeds")
-FORMULA = re.compile(r"\$.*?\$")
 PRIME = "#EBEBEB"
 GREY = "#999999"
 ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
@@ -177,34 +167,6 @@ def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number:
     )
 
 
-def handle(
-    init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
-) -> Line2D:
-    """The legend's entry of what `points` draws, with the number of seeds."""
-    n = span(pd.Series([least, most]))
-    linestyle = LINES[number % len(LINES)] if line else ""
-    marker = "o" if line else MARKERS.get(init, "D")
-    return Line2D(
-        [],
-        [],
-        color=color(init),
-        linestyle=linestyle,
-        marker=marker,
-        markersize=3,
-        label=f"{label or init} (n = {n})",
-    )
-
-
-def span(n: pd.Series) -> str:
-    """Numbers of seeds, as text."""
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-
-
-def over(n: pd.Series, what: str = "mean and 95 % interval") -> str:
-    """What is shown of so many seeds, as text: a single one has no mean."""
-    return "one seed" if n.max() == 1 else f"{what} over n = {span(n)} seeds"
-
-
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
     """A logarithmic axis of sigma_u, with ticks at those of the `values` that leave room for
     another.
@@ -241,37 +203,6 @@ def page(
     figure = Figure(figsize=(width, HEAD + row * len(mosaic)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.03)
     return figure, figure.subplot_mosaic([list(row) for row in mosaic], empty_sentinel=".")
-
-
-def legend(figure: Figure, handles: Sequence[Artist], title: str) -> None:
-    """One legend above the panels, in as many columns as the labels leave room for; the figure
-    grows by what it needs.
-    """
-    room = round(LEGEND_WIDTH * figure.get_figwidth() / COLUMN)
-    names = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
-    seeds = [found[1] for found in map(SEEDS.search, names) if found]
-    if len(set(seeds)) == 1 or len(seeds) > MANY:  # said once, in the title
-        names = [SEEDS.sub("", name) for name in names]
-        numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
-        title = SHOWN.sub(lambda shown: over(numbers, shown[1]), title)
-    labels = [fill(name, room) for name in names]
-    columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
-    title = fill(title.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}"), room)
-    lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
-    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
-    figure.legend(
-        handles=handles,
-        labels=labels,
-        title=title,
-        loc="outside upper left",
-        alignment="left",
-        ncols=columns,
-    )
-
-
-def _length(label: str) -> int:
-    """Characters, formulas counted as two."""
-    return len(FORMULA.sub("xx", label))
 
 
 def foot(figure: Figure, source: str) -> None:
