@@ -216,8 +216,15 @@ def foot(figure: Figure, source: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write `path`.pdf and `path`.png, without dates, so that equal figures are equal files."""
+    """Write `path`.pdf and `path`.png, without dates and with the panels at rounded places, so that
+    equal figures are equal files: last bits of the layout depend on where it lies in memory.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.set_dpi(RC["savefig.dpi"])
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for panel in figure.axes:
+        panel.set_position(np.round(panel.get_position(original=True).bounds, 6))
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("pdf", "png")]
     figure.savefig(files[0], metadata={"CreationDate": None})
     figure.savefig(files[1])

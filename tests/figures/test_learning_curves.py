@@ -196,3 +196,11 @@ def test_one_colour_per_initialization():
     )
     assert style.color("mine") == style.color("mine")
     assert style.look("fluct", 7) != style.look("fluct", 2)
+
+
+def test_last_bits_of_the_layout_do_not_reach_the_files(tmp_path):
+    figure, axes = style.page([["a", "b"], ["c", "c"]])
+    style.save(figure, tmp_path / "figure")
+    for panel in axes.values():
+        bounds = panel.get_position().bounds
+        assert bounds == pytest.approx([round(bound, 6) for bound in bounds], rel=0, abs=1e-12)
