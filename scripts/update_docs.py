@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pages.advice import advice
 from pages.claims import full, short
+from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
 from pages.gallery import gallery, paper_settings
 from pages.libraries import rates
@@ -31,6 +32,7 @@ TABLES = {
     "results": short,
     "claims": full,
     "advice": advice,
+    "convolutions": convolutions,
     "speed": steps,
     "epoch": epoch,
     "launches": launches,

@@ -58,7 +58,37 @@ def test_advice(page, measured):
     assert found["worse"] == "kaiming -21.0"
 
 
+def test_convolutions(page, write_run, tmp_path):
+    common = {**STANDARD, **JOINT, "init.sigma_u": 1.0, "dataset.max_train": None}
+    rates = {f"h{i}": 8.0 for i in range(1, 5)}
+    given = {"dataset": "cifar10", "model": "conv_deep", "rates": rates}
+    cut = common | {"dataset.max_train": 100}
+    for i, (init, seed, accuracy, config) in enumerate(
+        (
+            ("fluct", 0, 0.6, common),
+            ("fluct", 1, 0.7, common),
+            ("lsuv", 0, 0.5, common),
+            ("fluct", 0, 0.3, cut),
+            ("kaiming", 0, 0.2, cut),
+            ("fluct", 0, 0.9, common | {"trainer.epochs": 2000}),
+        )
+    ):
+        write_run(init, seed, accuracy, config=config, identity=f"{i:08x}", **given)
+    whole, part = sorted(rows(page("convolutions").convolutions(own(tmp_path)))[2:], reverse=True)
+    assert whole[0] == "cifar10, conv_deep, 4 layers, 200 epochs"
+    assert whole[1:] == [
+        "",
+        "65.0 (1.5..100.0), n = 2",
+        "",
+        "50.0, n = 1",
+        "fluct 65.6 [2] 4 layers",
+    ]
+    assert part[0] == "cifar10 (100 samples), conv_deep, 4 layers, 200 epochs"
+    assert part[1:] == ["20.0, n = 1", "30.0, n = 1", "", "", ""]
+
+
 def test_without_runs(page, tmp_path):
+    assert "*Not measured yet" in page("convolutions").convolutions(own(tmp_path))
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
     assert "not measurable here" in page("claims").short(own(tmp_path))
     assert page("tables").behind("gain", own(tmp_path)).startswith("*Not measured yet: `fdi-run")

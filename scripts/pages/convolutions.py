@@ -1,0 +1,46 @@
+"""What convolutional networks reach from each initialization, beside what was published."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fdi.analysis.claims import STANDARD
+from fdi.analysis.contrasts import PERCENT, moments, setting, where
+from fdi.analysis.evidence import JOINT
+from fdi.analysis.published import architecture, depth, published
+from fdi.analysis.results import Results
+from fdi.analysis.table import ACCURACY
+from fdi.figures.sweeps import usual
+from pages.tables import cell, markdown
+
+SHOWN = ("kaiming", "fluct", "fluct_calibrated", "lsuv")
+MODELS = ("conv", "conv_recurrent")
+
+
+def convolutions(measured: Results) -> str:
+    """A row a network and size of its data, at the longest of the trainings that compare most of
+    the initializations, at sigma_u = 1.
+    """
+    runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
+    runs = runs[runs["init"].isin(SHOWN) & runs["model"].map(architecture).isin(MODELS)]
+    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    runs = runs.assign(cut=runs.get("dataset.max_train", 0))
+    rows = []
+    for _, group in runs.groupby(["dataset", "model", "layers", "cut"], dropna=False):
+        found = usual(group)
+        several = found.groupby("trainer.epochs")["init"].nunique()
+        epochs = several[several == several.max()].index.max()
+        if several.max() > 1:
+            rows.append(_row(found[found["trainer.epochs"] == epochs]))
+    return markdown(pd.DataFrame(rows)) if rows else "*Not measured yet.*\n"
+
+
+def _row(runs: pd.DataFrame) -> dict[str, str]:
+    reached = moments(runs, ["init"], ACCURACY, PERCENT, PERCENT).to_dict("records")
+    cells = {row["init"]: cell(row) for row in reached}
+    whole = runs[runs["cut"].fillna(0) == 0].drop_duplicates("init").to_dict("records")
+    return {
+        "data and network": setting(runs.iloc[0].to_dict()),
+        **{init: cells.get(init, "") for init in SHOWN},
+        "published": "<br>".join(f"{p.init} {p}" for run in whole for p in published(run)),
+    }
