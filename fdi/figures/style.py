@@ -221,7 +221,8 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.set_dpi(RC["savefig.dpi"])
-    figure.draw_without_rendering()
+    for _ in range(2):  # the first places ticks, the second makes room for them
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for panel in figure.axes:
         panel.set_position(np.round(panel.get_position(original=True).bounds, 6))
