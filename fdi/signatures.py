@@ -101,7 +101,7 @@ def _kinds(annotation: ast.AST | None, definitions: Definitions) -> list[Kind]:
             return [_within(*get_args(getattr(ranges, name)))]
         case ast.Subscript(value=ast.Name(id="Literal"), slice=slice):
             return [
-                _literal(ast.literal_eval(element))
+                _literal(element)
                 for element in (slice.elts if isinstance(slice, ast.Tuple) else [slice])
             ]
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[first, *others])) if (
@@ -124,7 +124,11 @@ def _within(base: type, limits: ranges.Range) -> Kind:
     return Kind(f"{kind.words} {limits}", lambda value: kind.admits(value) and value in limits)
 
 
-def _literal(word: Any) -> Kind:
+def _literal(element: ast.expr) -> Kind:
+    try:
+        word = ast.literal_eval(element)
+    except ValueError:  # a member of an enumeration
+        return ANYTHING
     return Kind(str(word), lambda value: value == word and type(value) is type(word))
 
 

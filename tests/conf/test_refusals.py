@@ -206,6 +206,19 @@ def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_any_arg
     assert "my_module" not in sys.modules
 
 
+def test_words_of_a_literal_may_be_negative_and_members_admit_all(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("def net(*, side: Literal[-1, 1] = 1, mode: Literal[Mode.A] = None): ...")
+    found = parameters(file, "net")
+    assert [kind.words for kind in found["side"]] == ["-1", "1"]
+    assert [[kind.admits(value) for kind in found["side"]] for value in (-1, 1, 2)] == [
+        [True, False],
+        [False, True],
+        [False, False],
+    ]
+    assert all(kind.admits("a") for kind in found["mode"])
+
+
 def test_torch_takes_what_is_declared_for_its_optimizers():
     import torch
 
