@@ -85,9 +85,14 @@ def architecture(model: str) -> str:
     return model.removesuffix("_deep")
 
 
-def depth(run: Mapping[str, Any]) -> int:
+def depth(run: Mapping[Any, Any]) -> int:
     """Hidden layers of a finished run: h1, h2, ..., or e1 and i1, e2 and i2, ... under Dale's
     law.
     """
     layers = {LAYER.sub("", key) for key in run if key.startswith("rate/") and pd.notna(run[key])}
     return len(layers)
+
+
+def with_layers(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with `layers`, how many hidden ones they have."""
+    return runs.assign(layers=[depth(run) for run in runs.to_dict("records")])

@@ -7,25 +7,26 @@ import pandas as pd
 from fdi.analysis.claims import STANDARD
 from fdi.analysis.contrasts import PERCENT, best, setting, where
 from fdi.analysis.evidence import JOINT
-from fdi.analysis.published import depth
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import holm, paired, summary, verdict
 from fdi.analysis.table import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
 from pages.tables import markdown
 
-NETWORK = ["dataset", "model", "layers"]
+NETWORK = ["dataset", "model", "layers", "cut"]
 VARIED = ["init.sigma_u", "init.gain", "init.alpha", "init.xi", "init.mu_u"]
 
 
 def advice(measured: Results) -> str:
-    """A row a network, at its longest training with more than one initialization of two seeds or
-    more; each initialization with the arguments that validation chooses.
+    """A row a network and size of its data, at the longest training with more than one
+    initialization of two seeds or more; each initialization with the arguments that validation
+    chooses.
     """
-    runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
-    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")], given=_given(runs))
+    runs = with_layers(where(measured.runs, STANDARD | JOINT | {"state": "done"}))
+    runs = runs.assign(given=_given(runs), cut=runs.get("dataset.max_train", 0))
     rows = []
-    for _, found in runs.groupby(NETWORK):
+    for _, found in runs.groupby(NETWORK, dropna=False):
         seeds = found.groupby(["init", "trainer.epochs"])["seed"].transform("nunique")
         group = found[seeds > 1]
         several = group.groupby("trainer.epochs")["init"].nunique()

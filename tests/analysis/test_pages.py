@@ -58,6 +58,19 @@ def test_advice(page, measured):
     assert found["worse"] == "kaiming -21.0"
 
 
+def test_advice_does_not_mix_sizes_of_the_data(page, write_run, tmp_path):
+    for i, cut in enumerate((None, 100)):
+        config = {**STANDARD, **JOINT, "dataset.max_train": cut}
+        for seed in range(2):
+            for init, accuracy in (("fluct", 0.7 - i / 10), ("kaiming", 0.5)):
+                write_run(init, seed, accuracy, config=config, identity=f"{i:08x}")
+    found = sorted(row[0] for row in rows(page("advice").advice(own(tmp_path)))[2:])
+    assert found == [
+        "randman (100 samples), dense, 2 layers, 200 epochs",
+        "randman, dense, 2 layers, 200 epochs",
+    ]
+
+
 def test_convolutions(page, write_run, tmp_path):
     common = {**STANDARD, **JOINT, "init.sigma_u": 1.0, "dataset.max_train": None}
     rates = {f"h{i}": 8.0 for i in range(1, 5)}
