@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.published import depth
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 
 FREE = {"init.nu": "auto", "init.alpha": 0.9}
@@ -14,7 +14,7 @@ def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
     """The runs of fluct (at its usual nu and alpha) and of gain, with `spread`, their sigma_u, and
     `layers`, how many hidden ones they have.
     """
-    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    runs = with_layers(runs)
     fluct = runs[runs["init"] == "fluct"]
     for column, value in FREE.items():
         fluct = fluct[fluct[column] == value] if column in fluct else fluct.iloc[:0]

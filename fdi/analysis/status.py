@@ -37,9 +37,7 @@ def read_plans(results: Path) -> tuple[list[Group], list[str]]:
 def groups(results: Path, plans: list[Group]) -> list[Group]:
     """The sweeps, by experiment, and last the runs that belong to none."""
     planned = {directory for group in plans for directory in group.cells}
-    alone: dict[str, list[str] | None] = {
-        path: None for path, *_ in directories(results) if path not in planned
-    }
+    alone = dict.fromkeys(path for path, *_ in directories(results) if path not in planned)
     return [*plans, Group(ALONE, None, alone)] if alone else plans
 
 

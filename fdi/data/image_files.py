@@ -89,8 +89,8 @@ def read_digits() -> Samples:
     )
 
 
-def _checked(path: Path, images: np.ndarray, classes: ArrayLike) -> Samples:
-    labels = np.asarray(classes, dtype=np.int64)
+def _checked(path: Path, images: np.ndarray, given: ArrayLike) -> Samples:
+    labels = np.asarray(given, dtype=np.int64)
     if len(images) != len(labels) or not len(labels):
         raise DataError(f"{path}: {len(images)} images but {len(labels)} labels")
     if labels.min() < 0 or labels.max() > 9:

@@ -99,9 +99,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_xlabel("$\\alpha$")
         panel.set_xlim(0, 1.03)
         panel.set_xticks([0, 0.5, 1])
-        style.from_zero(panel)
         if quantity in HIGHEST:
             panel.set_ylim(0, HIGHEST[quantity])
+        else:
+            style.from_zero(panel)
     if "share" in axes:
         axes["share"].plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", zorder=1)
         axes["sigma_u"].axhline(1.0, color="black", linewidth=0.8, linestyle=":", zorder=1)

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from fdi.analysis.contrasts import accuracies, best
-from fdi.analysis.published import depth
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.spread import of_unit_gain
 from fdi.figures import legends, style, sweeps
@@ -36,7 +36,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     pages = {}
     runs = results.runs[~results.runs["init"].isin(["fluct_mu", "kaiming"])]  # the latter: gain 1
     for (dataset, model), found in sweeps.sweeps(runs, _enough, ["model.depth"]):
-        found = found.assign(layers=[depth(run) for run in found.to_dict("records")])
+        found = with_layers(found)
         gains = found[found["init"] == SWEPT]
         unit = of_unit_gain(gains, results)
         parts = [

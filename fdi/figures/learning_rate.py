@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from fdi.analysis.contrasts import STATISTICS, accuracies, best
-from fdi.analysis.published import depth
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import legends, style, sweeps
 
@@ -35,7 +35,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             x=lambda rows: rows["optimizer.lr"],
             optimizer=lambda rows: rows["optimizer._target_"].str.rpartition(".")[2],
         )
-        runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+        runs = with_layers(runs)
         runs = runs[runs.groupby(["layers", "optimizer"])["x"].transform("nunique") >= 2]
         keys = ["layers", "optimizer", "init", "baseline"]
         every = accuracies(runs, [*keys, "x"], within=["layers", "optimizer", "x"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from textwrap import fill
-from typing import Any
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -54,17 +53,7 @@ def entry(
 ) -> Line2D:
     """The legend's entry of what `style.points` draws, with the number of seeds."""
     n = span(pd.Series([least, most]))
-    linestyle: Any = style.LINES[number % len(style.LINES)] if line else ""
-    marker = "o" if line else style.MARKERS.get(init, "D")
-    return Line2D(
-        [],
-        [],
-        color=style.color(init),
-        linestyle=linestyle,
-        marker=marker,
-        markersize=3,
-        label=f"{label or init} (n = {n})",
-    )
+    return Line2D([], [], **style.mark(init, line, number), label=f"{label or init} (n = {n})")
 
 
 def span(n: pd.Series) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies
-from fdi.analysis.published import depth
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import categories, legends, style, sweeps
 
@@ -27,7 +27,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     pages = {}
     free = ["readout_init", "model.depth"]
     for (dataset, model), found in sweeps.sweeps(results.runs, _several, free):
-        found = found.assign(layers=[depth(run) for run in found.to_dict("records")])
+        found = with_layers(found)
         chosen = sweeps.crossed(sweeps.states(found), "readout_init", "layers")
         table = accuracies(
             chosen.rename(columns={"readout_init": "readout"}),
@@ -42,7 +42,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _several(runs: pd.DataFrame) -> bool:
-    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    runs = with_layers(runs)
     return len(sweeps.crossed(sweeps.states(runs), "readout_init", "layers")) > 0
 
 

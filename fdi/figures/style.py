@@ -147,24 +147,22 @@ def bars(rows: pd.DataFrame) -> np.ndarray:
     return np.nan_to_num(np.clip(lengths, 0, None))  # not -1e-17
 
 
+def mark(init: str, line: bool = True, number: int = 0) -> dict[str, Any]:
+    """Colour, mark and line style of points of an initialization, joined by the number-th `line` or
+    by none.
+    """
+    return {
+        "color": color(init),
+        "linestyle": LINES[number % len(LINES)] if line else "",
+        "marker": "o" if line else MARKERS.get(init, "D"),
+        "markersize": 3,
+    }
+
+
 def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number: int = 0) -> None:
     """Columns x, mean, low, high of `rows` with error bars, in the colour of an initialization."""
-    look = {
-        "markersize": 3,
-        "capsize": 1.5,
-        "elinewidth": 0.8,
-        "marker": "o" if line else MARKERS.get(init, "D"),
-        "zorder": 3,
-    }
-    linestyle = LINES[number % len(LINES)] if line else ""
-    axes.errorbar(
-        rows["x"],
-        rows["mean"],
-        bars(rows),
-        color=color(init),
-        linestyle=linestyle,
-        **look,
-    )
+    look = mark(init, line, number) | {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
+    axes.errorbar(rows["x"], rows["mean"], bars(rows), **look)
 
 
 def sigma_axis(axes: Axes, values: pd.Series) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from fdi.analysis.claims import STANDARD
 from fdi.analysis.contrasts import PERCENT, moments, setting, where
 from fdi.analysis.evidence import JOINT
-from fdi.analysis.published import architecture, depth, published
+from fdi.analysis.published import architecture, published, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.table import ACCURACY
 from fdi.figures.sweeps import usual
@@ -21,9 +21,8 @@ def convolutions(measured: Results) -> str:
     """A row a network and size of its data, at the longest of the trainings that compare most of
     the initializations, at sigma_u = 1.
     """
-    runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
+    runs = with_layers(where(measured.runs, STANDARD | JOINT | {"state": "done"}))
     runs = runs[runs["init"].isin(SHOWN) & runs["model"].map(architecture).isin(MODELS)]
-    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
     runs = runs.assign(cut=runs.get("dataset.max_train", 0))
     rows = []
     for _, group in runs.groupby(["dataset", "model", "layers", "cut"], dropna=False):

@@ -9,7 +9,7 @@ import pandas as pd
 from fdi.analysis.claims import STANDARD
 from fdi.analysis.contrasts import accuracies, setting, where
 from fdi.analysis.evidence import FLUCT, JOINT
-from fdi.analysis.published import depth, published
+from fdi.analysis.published import published, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import holm, verdict
 from pages.tables import cell, markdown, versus
@@ -28,8 +28,7 @@ def results(measured: Results) -> str:
     """A row for each of ROWS that was measured with `kaiming` and `fluct`; verdicts by Holm's
     method over the whole table.
     """
-    runs = where(measured.runs, STANDARD | JOINT | {"state": "done"})
-    runs = runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    runs = with_layers(where(measured.runs, STANDARD | JOINT | {"state": "done"}))
     parts = [_accuracies(runs, dict(zip(NETWORK, network))) for network in ROWS]
     table = pd.concat(parts, ignore_index=True)
     if table.empty:
