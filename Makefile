@@ -22,10 +22,10 @@ test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that ne
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give malformed input: minutes
-	$(BIN)/pytest -m slow --ignore=tests/snn
+	$(BIN)/pytest -m slow --ignore=tests/engine
 
 test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour
-	$(BIN)/pytest -m slow tests/snn
+	$(BIN)/pytest -m slow tests/engine
 
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart

@@ -13,7 +13,7 @@ import norse.torch as norse
 import torch
 from torch import nn
 
-from fdi.init import initialize
+from fdi.interop import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input

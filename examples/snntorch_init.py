@@ -15,7 +15,7 @@ import snntorch as snn
 import torch
 from torch import nn
 
-from fdi.init import initialize
+from fdi.interop import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input

@@ -15,7 +15,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
-from fdi.init import initialize
+from fdi.interop import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input

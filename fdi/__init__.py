@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fdi.trained import Trained
+    from fdi.runner.trained import Trained
 
 __version__ = "0.1.0"
 
@@ -25,6 +25,6 @@ def load(
 
     Raises ValueError where there is no run, or nothing trained yet.
     """
-    from fdi import trained  # torch: only where it is used
+    from fdi.runner import trained  # torch: only where it is used
 
     return trained.load(Path(directory), weights, modules)

@@ -17,9 +17,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from fdi.snn.engine.cuda.engine import COMPUTES
-from fdi.snn.engine.cuda.fused import WIDEST
-from fdi.snn.engine.cuda.kernels import convolutional, launch, recurrent, scan
+from fdi.engine.cuda.engine import COMPUTES
+from fdi.engine.cuda.fused import WIDEST
+from fdi.engine.cuda.kernels import convolutional, launch, recurrent, scan
 
 SHARED = {80: 163, 89: 99, 90: 227}
 """KiB of shared memory of a block, by compute capability (CUDA C++ Programming Guide)."""

@@ -17,8 +17,8 @@ import torch
 from benchmark.libraries import available
 from benchmark.workloads import MORE, WORKLOADS, batch, network
 
-from fdi.snn.engine.cuda import CudaEngine
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 OBJECTIVE = Objective("max", UpperBound(0.1, 1.0), LowerBound(100.0, 1e-3))

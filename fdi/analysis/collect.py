@@ -36,8 +36,8 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.configs import read_config
-from fdi.layout import CONFIG, METRICS, directories
 from fdi.track.files import read
+from fdi.track.layout import CONFIG, METRICS, directories
 from fdi.track.state import is_number, progress
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")

@@ -32,8 +32,8 @@ from fdi.analysis.results import (
     own,
     reference,
 )
-from fdi.layout import RECORD, STATUS
 from fdi.track.files import atomic, read_json
+from fdi.track.layout import RECORD, STATUS
 
 KEPT = ("done", "probed")
 EPOCHS = 60  # of a learning curve, kept

@@ -1,17 +1,14 @@
-"""The summary for people: on a terminal, and as markdown."""
+"""The summary for people: as text, markdown and LaTeX."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import pandas as pd
 
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.table import BASELINE
-from fdi.layout import STATES
-from fdi.track.tables import console, print_note, print_table
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 CAPTION = (
@@ -30,24 +27,7 @@ NUMERIC = ("n", "mean", "sd", "95 %")
 NAMED = 3  # populations whose rates are shown one by one
 
 
-def print_summary(table: pd.DataFrame, summary: pd.DataFrame) -> None:
-    """The `summary` of a table of runs, and what is not in its statistics."""
-    out = console()
-    rows = readable(summary)
-    same = [name for name in LABELS if rows[name].nunique() == 1] if len(rows) > 1 else []
-    if same:
-        out.print(", ".join(rows[name].iloc[0] for name in same))
-    columns = {name: list(rows[name]) for name in rows if name not in same}
-    print_table(out, columns, [name for name in columns if name in _keys(summary)])
-    print_note(out, notes(summary))
-    counts = Counter(table["state"])
-    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    out.print(f"{len(table)} runs: {states}")
-    for run in table[table["state"] == "broken"].itertuples():
-        out.print(f"broken: {run.path}: {run.error}")
-
-
-def _keys(summary: pd.DataFrame) -> dict[str, str]:
+def keys(summary: pd.DataFrame) -> dict[str, str]:
     """Names of the columns of `readable` that tell its rows apart -> columns of the summary."""
     settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
     return {name: column for column, name in short_names([*LABELS, *settings]).items()}
@@ -82,7 +62,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """
     text = {
         name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value))
-        for name, column in _keys(summary).items()
+        for name, column in keys(summary).items()
     }
     rows = summary.to_dict("records")
     text |= {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fdi.layout import SWEEPS, directories
 from fdi.track.files import parse_json
+from fdi.track.layout import SWEEPS, directories
 
 ALONE = "single runs"
 

@@ -24,7 +24,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fdi.config import settings
+from fdi.config.settings import settings
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
 

@@ -13,8 +13,8 @@ from statistics import median
 from typing import Any
 
 from fdi.cli.cells import Cell
-from fdi.layout import CONFIG, METRICS, RECORD
 from fdi.track.files import parse_yaml, read, read_json
+from fdi.track.layout import CONFIG, METRICS, RECORD
 from fdi.track.state import whole_result
 
 GROUPS = ("dataset", "model")

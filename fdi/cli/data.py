@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from fdi.track.tables import console, print_table
+    from fdi.cli.tables import console, print_table
 
     rows = [
         {
@@ -126,7 +126,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from fdi.data.picture import draw
+    from fdi.figures.picture import draw
 
     dataset = build(arguments.name, arguments.overrides, _root(arguments), arguments.config_dir)
     path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
@@ -146,9 +146,9 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf import OmegaConf
 
-    from fdi.checks import choose, complaints
     from fdi.cli.compose import searchpath
-    from fdi.targets import resolve
+    from fdi.config.checks import choose, complaints
+    from fdi.config.targets import resolve
 
     try:
         with initialize_config_module("fdi.conf", version_base="1.3"):
@@ -174,7 +174,7 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
 
 
 def _title(dataset: Dataset) -> str:
-    from fdi.data.picture import title
+    from fdi.figures.picture import title
 
     return title(dataset)
 

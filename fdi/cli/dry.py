@@ -10,8 +10,8 @@ from fdi.cli.cells import Cell
 from fdi.cli.cost import estimate
 from fdi.cli.labels import LABELS, chosen, varied
 from fdi.cli.summary import counted
+from fdi.cli.tables import console
 from fdi.track.state import progress
-from fdi.track.tables import console
 
 STATE = 11  # characters of the longest state
 

@@ -10,7 +10,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
 
-from fdi.checks import choose, shown, words
+from fdi.config.checks import choose, shown, words
 
 EXTRAS = {  # that come with plugins of Hydra
     "hydra/launcher/joblib": "parallel",

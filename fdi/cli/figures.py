@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fdi.analysis.conditions import UNTRAINED
-from fdi.analysis.render import EXAMPLE, print_summary
+from fdi.analysis.render import EXAMPLE
 from fdi.analysis.results import own, reference
 from fdi.analysis.table import summarize
-from fdi.checks import choose
 from fdi.cli.arguments import add_results
+from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
+from fdi.config.checks import choose
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
 
 
@@ -66,7 +67,7 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
     """One trial through the network of a trained run; its code may be in `modules`."""
     if list(names) != ["snapshot"]:
         raise ValueError("--run belongs to one figure: fdi-figures snapshot --run FOLDER")
-    from fdi import trained  # torch: only where it is used
+    from fdi.runner import trained  # torch: only where it is used
 
     page = trained.trial(trained.load(directory, modules=modules))
     for file in draw(FIGURES["snapshot"], page, out / file_name("snapshot", directory.name)):
@@ -84,7 +85,7 @@ def _draw_all(names: Sequence[str], results: Path, out: Path, only_own: bool) ->
             for file in draw(FIGURES[name], content, out / file_name(name, page)):
                 print(file)
     if not mine.runs["state"].isin(UNTRAINED).all():
-        print_summary(mine.runs, summarize(mine.runs))
+        print_comparison(mine.runs, summarize(mine.runs))
     if len(missing) == len(names) and mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:

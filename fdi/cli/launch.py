@@ -15,9 +15,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
-from fdi import devices
 from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.config import devices
 from fdi.track.process import end_with
 
 

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from fdi.cli.cells import Cell
-from fdi.layout import SWEEPS
 from fdi.track.files import write_json
+from fdi.track.layout import SWEEPS
 
 
 def write_plan(cells: list[Cell]) -> Path:

@@ -140,7 +140,7 @@ def _leave_nothing(cell: Cell) -> None:
     import shutil
     from pathlib import Path
 
-    from fdi.layout import METRICS
+    from fdi.track.layout import METRICS
 
     if (cell.directory / METRICS).exists():
         return

@@ -16,11 +16,11 @@ from rich.console import Console
 from fdi.analysis.status import Group, groups, read_plans
 from fdi.cli.arguments import add_results
 from fdi.cli.pipe import command_line
-from fdi.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
+from fdi.cli.tables import console, print_table
 from fdi.track.files import printable
+from fdi.track.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
 from fdi.track.lock import lock
 from fdi.track.state import command, last_line, progress
-from fdi.track.tables import console, print_table
 
 NAMES = ("dataset", "model", "init")
 REFUSAL = "ValueError:"  # what a user must mend: the same command would be refused again

@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
+from fdi.cli import tables
 from fdi.cli.cells import Cell
 from fdi.cli.labels import LABELS, label, varied
-from fdi.layout import STATES
-from fdi.track import tables
+from fdi.track.layout import STATES
 from fdi.track.state import finished, last_line, progress, whole_result
 
 NOTE = (

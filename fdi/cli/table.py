@@ -9,11 +9,12 @@ from pathlib import Path
 from fdi.analysis.collect import curves, runs
 from fdi.analysis.export import write
 from fdi.analysis.learning import full
-from fdi.analysis.render import EXAMPLE, latex, markdown, print_summary
+from fdi.analysis.render import EXAMPLE, latex, markdown
 from fdi.analysis.results import of_runs
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
+from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
 
 
@@ -68,5 +69,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif arguments.markdown:
         print(markdown(summary))
     else:
-        print_summary(chosen, summary)
+        print_comparison(chosen, summary)
     return 0

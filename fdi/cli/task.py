@@ -14,8 +14,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fdi.config import prepare, run_directory
-from fdi.layout import LOG, OUTPUT
+from fdi.config.settings import prepare
+from fdi.track.layout import LOG, OUTPUT, run_directory
 from fdi.track.lock import Busy, holder
 from fdi.track.origin import refuse_other_code, stamp, unchanged
 from fdi.track.process import end_with
@@ -56,7 +56,7 @@ def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | 
     run fails, and ValueError in place of that if `hydra.sweeper.max_failure_rate` is below 1. Waits
     for a cell that another trial draws at the same time.
     """
-    from fdi.track.console import percent
+    from fdi.cli.console import percent
 
     hydra = HydraConfig.get()
     words = " ".join(word for word in hydra.overrides.task if word not in fixed)
@@ -94,16 +94,19 @@ def check_done(
     """
     refuse_other_code(directory, config)
     if not unchanged(config.dataset, directory, stamp):
-        from fdi.run import check_data
+        from fdi.runner.data import check_data
 
         check_data(config, directory)
 
 
 def _run(config: DictConfig, directory: Path, label: str) -> int:
-    from fdi.run import run
+    from rich.console import Console
+
+    from fdi.cli.console import Terminal
+    from fdi.runner.story import run
 
     try:
-        run(config, directory, HydraConfig.get().overrides.task)
+        run(config, directory, Terminal(Console()), HydraConfig.get().overrides.task)
     except ValueError as error:
         return complain(f"{label}{error}", REFUSED)
     except Busy as error:

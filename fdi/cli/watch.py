@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fdi.cli.cells import Cell
 from fdi.cli.labels import label, varied
-from fdi.layout import RESULT, STATUS
+from fdi.cli.tables import console
+from fdi.track.layout import RESULT, STATUS
 from fdi.track.process import repeated
 from fdi.track.state import last_line, progress, whole_result
-from fdi.track.tables import console
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 

@@ -1,7 +1,19 @@
 """Data sets as in-memory event tables, frames or constant images; one public function each,
-returning a `Dataset`.
+returning a `Dataset`. Each name is imported when it is first used.
 """
 
-from fdi.data.torch_sets import from_torch
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fdi.data.torch_sets import from_torch
 
 __all__ = ["from_torch"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module("fdi.data.torch_sets"), name)

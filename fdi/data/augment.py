@@ -11,7 +11,7 @@ import numpy as np
 from fdi.data.binning import coordinates, table
 from fdi.data.dataset import Transform
 from fdi.data.errors import DataError
-from fdi.inputs import Events
+from fdi.data.inputs import Events
 
 
 def speech_augmentation(

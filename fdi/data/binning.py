@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from fdi.data.errors import DataError
-from fdi.inputs import Events
+from fdi.data.inputs import Events
 
 BINNINGS = ("binary", "counts")
 ROUNDING = 1e-6  # of a step: 0.022 s / 2 ms is 10.999... in floating point

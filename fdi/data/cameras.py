@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fdi.config.ranges import Count, Duration, Share, TimeStep
 from fdi.data.binning import bin_recordings, join, steps_in
 from fdi.data.crop import crop, crop_to_frames, middle, to_frames
 from fdi.data.dataset import Dataset, Split
 from fdi.data.download import ensure
 from fdi.data.errors import DataError
 from fdi.data.event_files import read, recordings, warn_unless_complete
+from fdi.data.inputs import Events
 from fdi.data.kept import fits, keep
+from fdi.data.seeding import stream
 from fdi.data.splits import subset, train_valid
-from fdi.inputs import Events
-from fdi.ranges import Count, Duration, Share, TimeStep
-from fdi.seeding import stream
 
 LONGEST = 20.0  # s of a recording of DVS Gesture that are kept
 BLOCK = 32  # recordings cropped at once

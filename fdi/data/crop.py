@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from fdi.data.binning import coordinates, table
-from fdi.inputs import Events, Frames
+from fdi.data.inputs import Events, Frames
 
 
 def crop_to_frames(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fdi.data.errors import DataError
-from fdi.inputs import Constant, Events, Input
-from fdi.seeding import stream
+from fdi.data.inputs import Constant, Events, Input
+from fdi.data.seeding import stream
 
 Transform = Callable[[Input, np.random.Generator], Input]
 

@@ -11,7 +11,7 @@ import numpy as np
 from fdi.data.binning import table
 from fdi.data.dataset import Transform
 from fdi.data.errors import DataError
-from fdi.inputs import Constant, Events
+from fdi.data.inputs import Constant, Events
 
 ENCODINGS = ("constant", "poisson", "latency")
 

@@ -7,15 +7,15 @@ from typing import Literal
 
 import numpy as np
 
+from fdi.config.ranges import Count, Duration, NotNegative, Positive, Share, TimeStep
 from fdi.data.augment import speech_augmentation
 from fdi.data.binning import steps_in
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.kept import fits
+from fdi.data.seeding import stream
 from fdi.data.shd_file import largest_unit, read_events, read_header
 from fdi.data.splits import subset, train_valid
-from fdi.ranges import Count, Duration, NotNegative, Positive, Share, TimeStep
-from fdi.seeding import stream
 
 
 def hdf5(

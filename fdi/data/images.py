@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
+from fdi.config.ranges import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform
 from fdi.data.download import ensure
 from fdi.data.encode import encoding_transform
 from fdi.data.image_files import Samples, read_cifar, read_digits, read_idx
+from fdi.data.inputs import Constant
+from fdi.data.seeding import stream
 from fdi.data.splits import divide, subset, train_valid
-from fdi.inputs import Constant
-from fdi.ranges import Count, Fraction, Positive, Share, TimeConstant, TimeStep
-from fdi.seeding import stream
 
 Encoding = Literal["constant", "poisson", "latency"]
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from fdi.stamps import stamps
+from fdi.data.stamps import stamps
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first
 

@@ -10,12 +10,12 @@ from typing import Literal
 
 import numpy as np
 
+from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.data.binning import table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
+from fdi.data.seeding import stream
 from fdi.data.splits import divide
-from fdi.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.seeding import stream
 
 
 def poisson(

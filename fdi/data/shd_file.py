@@ -13,8 +13,8 @@ import numpy as np
 
 from fdi.data.binning import bin_recordings
 from fdi.data.errors import DataError
+from fdi.data.inputs import Events
 from fdi.data.kept import keep
-from fdi.inputs import Events
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
 OPTIONAL = ("extra/keys", "extra/speaker")

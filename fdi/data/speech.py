@@ -7,10 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from fdi.config.ranges import Count, Duration, NotNegative, Share, TimeStep
 from fdi.data.dataset import Dataset
 from fdi.data.download import ensure
 from fdi.data.hdf5 import hdf5
-from fdi.ranges import Count, Duration, NotNegative, Share, TimeStep
 
 CHANNELS = 700
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fdi.data.errors import DataError
-from fdi.seeding import stream
+from fdi.data.seeding import stream
 
 
 def train_valid(

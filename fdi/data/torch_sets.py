@@ -11,9 +11,9 @@ import numpy as np
 from fdi.data.binning import bin_recordings
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
+from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.seeding import stream
 from fdi.data.splits import subset, train_valid
-from fdi.inputs import Constant, Events, Frames
-from fdi.seeding import stream
 
 
 def from_torch(

@@ -1,4 +1,4 @@
-"""Fluctuation-driven initialization, for anybody's tensors and networks. Each name is imported when
+"""Fluctuation-driven initialization, for anybody's tensors. Each name is imported when
 it is first used.
 """
 
@@ -8,11 +8,10 @@ from importlib import import_module
 from typing import Any
 
 _MODULE_OF = {
-    "psp_kernel_integrals": "fdi.snn.psp",
+    "psp_kernel_integrals": "fdi.init.psp",
     "fluctuation_driven_normal_": "fdi.init.functional",
     "fluctuation_driven_exponential_": "fdi.init.functional",
     "fluctuation_driven_lognormal_": "fdi.init.functional",
-    "initialize": "fdi.init.foreign",
     "Strategy": "fdi.init.strategy",
 }
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor, nn
 
+from fdi.config.ranges import Positive
 from fdi.init.calibrate import calibrate
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
-from fdi.ranges import Positive
 from fdi.snn.neuron import SLOPES
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import Generator
 
+from fdi.config.ranges import Fraction, NotNegative, Positive
 from fdi.init.calibrate import calibrate, center
 from fdi.init.fluct_weights import exponential, log_normal, normal
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
 from fdi.init.theory import sigma_u_from_xi
-from fdi.ranges import Fraction, NotNegative, Positive
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network

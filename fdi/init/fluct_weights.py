@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Generator, Tensor
 
+from fdi.init.psp import psp_kernel_integrals
 from fdi.init.strategy import Afferents, Rates
 from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights
-from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
     from fdi.snn.neuron import Neuron

@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from fdi.init.psp import psp_kernel_integrals
 from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights
-from fdi.snn.psp import psp_kernel_integrals
 
 
 @torch.no_grad()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdi.data.inputs import Constant, Input
 from fdi.init.calibrate import measured_spread
 from fdi.init.draw import seen
+from fdi.init.psp import psp_kernel_integrals
 from fdi.init.strategy import Strategy
-from fdi.inputs import Constant, Input
 from fdi.snn.network import INPUT
-from fdi.snn.psp import psp_kernel_integrals
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network

@@ -1,0 +1,1 @@
+"""The nouns: neurons, populations, projections, networks, and what they are trained for."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdi.ranges import Count, Index, Layers, TimeConstant
+from fdi.config.ranges import Count, Index, Layers, TimeConstant
 from fdi.snn.network import Network
 from fdi.snn.neuron import LIF, Neuron, integrator
 from fdi.snn.population import Population

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from fdi.ranges import AboveMinusOne, NotNegative, Positive, TimeConstant
+from fdi.config.ranges import AboveMinusOne, NotNegative, Positive, TimeConstant
 
 Reset = Literal["zero", "subtract"]
 Surrogate = Literal["superspike", "triangle", "sigmoid", "gaussian", "boxcar"]

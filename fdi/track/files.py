@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from fdi.layout import CHECKPOINT, CONFIG, METRICS, OVERRIDES, PROBE, RECORD, RESULT, STATUS
+from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, OVERRIDES, PROBE, RECORD, RESULT, STATUS
 
 ROOM = 2**16  # bytes, some blocks of any file system
 LARGEST = 2**26  # bytes that a file of text may have

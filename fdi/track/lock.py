@@ -20,8 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
-from fdi.layout import LOCK
 from fdi.track.files import make_directory, read
+from fdi.track.layout import LOCK
 from fdi.track.process import alive, repeated
 
 BEAT, STALE = 20.0, 120.0  # s

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fdi import targets
-from fdi.layout import RECORD
-from fdi.stamps import stamps
+from fdi.config import targets
+from fdi.data.stamps import stamps
 from fdi.track.files import read_json
+from fdi.track.layout import RECORD
 
 
 def stamp(dataset: Mapping[str, Any]) -> str | None:

@@ -19,8 +19,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import fdi
-from fdi.layout import CONFIG, OVERRIDES, RECORD
 from fdi.track.files import atomic, read_json, write_json
+from fdi.track.layout import CONFIG, OVERRIDES, RECORD
 from fdi.track.state import command
 
 PACKAGES = (

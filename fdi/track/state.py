@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from fdi.layout import OVERRIDES, PROBE, RESULT, STATES, STATUS
 from fdi.track.files import parse_json, parse_yaml, read, read_json
+from fdi.track.layout import OVERRIDES, PROBE, RESULT, STATES, STATUS
 from fdi.track.lock import holder
 
 MEASURED = ("test_accuracy_last", "test_accuracy_best")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.dataset import Split
-from fdi.seeding import stream
+from fdi.data.seeding import stream
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome

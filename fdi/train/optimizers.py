@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from fdi.ranges import Positive
+from fdi.config.ranges import Positive
 
 
 class SMORMS3(torch.optim.Optimizer):

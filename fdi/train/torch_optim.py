@@ -1,10 +1,10 @@
 """What fdi lets a configuration give to the optimizers of torch.optim, and within which ranges:
-torch checks some of them, and only when it is called. Read by fdi.checks, never called.
+torch checks some of them, and only when it is called. Read by fdi.config.checks, never called.
 """
 
 from __future__ import annotations
 
-from fdi.ranges import NotNegative, Positive, Share
+from fdi.config.ranges import NotNegative, Positive, Share
 
 
 class Adam:

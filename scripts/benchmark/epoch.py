@@ -22,15 +22,15 @@ from unittest import mock
 
 import torch
 from hydra.utils import get_class
+from rich.console import Console
 
 from benchmark import machine
-from fdi import run
-from fdi.build import threads
 from fdi.cli.cells import Cell, compose_cells
+from fdi.cli.console import Epochs, Terminal
 from fdi.data.dataset import Split
-from fdi.run import training
-from fdi.snn.engine.cpu import CpuEngine
-from fdi.track.console import Reporter
+from fdi.engine.cpu import CpuEngine
+from fdi.runner import story, training
+from fdi.runner.build import threads
 from fdi.track.metrics import Metrics
 from fdi.train import checkpoint
 
@@ -46,7 +46,7 @@ def measure(output: str) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         cell = _cell(Path(folder))
         with _watched(cell) as spans, _output(output, Path(folder)):
-            run.run(cell.config, cell.directory)
+            story.run(cell.config, cell.directory, Terminal(Console()))
     ends = [stop for _, stop in spans["line"]]
     epochs = len(ends) - 1
     parts = {
@@ -108,8 +108,8 @@ def _watched(cell: Cell) -> Iterator[Spans]:
             (Metrics, "sync"),
             (training, "write_status"),
         ],
-        "progress": [(Reporter, "batch")],
-        "line": [(Reporter, "row")],
+        "progress": [(Epochs, "batch")],
+        "line": [(Epochs, "row")],
     }
     spans: Spans = {name: [] for name in parts}
     with ExitStack() as stack:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fdi.inputs import Events
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.data.inputs import Events
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.network import INPUT, Network
 from fdi.snn.projection import Projection
 

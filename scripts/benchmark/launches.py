@@ -19,15 +19,15 @@ import numpy as np
 import torch
 
 from benchmark.workloads import MORE, WORKLOADS, batch, network
-from fdi.inputs import Events
-from fdi.snn.engine.cuda import CudaEngine, fused
-from fdi.snn.engine.cuda.kept import keep
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.data.inputs import Events
+from fdi.engine.cuda import CudaEngine, fused
+from fdi.engine.cuda.kept import keep
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
 os.environ.setdefault("TRITON_INTERPRET", "1")
-sys.path.append(str(Path(__file__).parents[2] / "tests" / "snn" / "cuda"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "engine" / "cuda"))
 import pretend
 
 WAYS = ("reference", "plain torch", "kernels")
@@ -74,7 +74,7 @@ def _kernels(on: bool) -> Iterator[None]:
     """With the kernels of Triton, in few large blocks for its interpreter, or without."""
     refusal = fused.refusal
     if on:
-        from fdi.snn.engine.cuda.kernels import launch
+        from fdi.engine.cuda.kernels import launch
 
         sizes = launch.BLOCK, launch.ROWS, launch.CHUNK
         launch.BLOCK, launch.ROWS, launch.CHUNK = 2**12, 256, 256

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctLognormal
-from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dale
 from fdi.snn.network import Network
 from states.tools import free_potential, generator, histogram, poisson_input, raster, rows

@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.init.psp import psp_kernel_integrals
 from fdi.snn.models import dense
-from fdi.snn.psp import psp_kernel_integrals
 from states.tools import generator, histogram, poisson_input, raster, rows
 
 INPUTS, NU, DT, NEURONS = 500, 20.0, 1e-3, 128

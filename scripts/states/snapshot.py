@@ -12,10 +12,10 @@ import yaml
 
 from fdi.data.dataset import Dataset
 from fdi.data.randman import randman
+from fdi.engine.cpu.engine import CpuEngine
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
-from fdi.snn.engine.cpu.engine import CpuEngine
-from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.signal import lfilter
 
-from fdi.inputs import Frames
+from fdi.data.inputs import Frames
 
 
 def poisson_input(

@@ -9,7 +9,7 @@ from fdi.data.augment import jitter, speech_augmentation
 from fdi.data.binning import coordinates, table
 from fdi.data.encode import encoding_transform, latency_spikes, poisson_spikes
 from fdi.data.errors import DataError
-from fdi.inputs import Constant, Events
+from fdi.data.inputs import Constant, Events
 
 
 @pytest.fixture

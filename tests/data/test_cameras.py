@@ -14,7 +14,7 @@ from fdi.data.binning import table
 from fdi.data.cameras import dvs_gesture, nmnist
 from fdi.data.crop import crop, crop_to_frames, middle, to_frames
 from fdi.data.errors import DataError
-from fdi.inputs import Events, Frames
+from fdi.data.inputs import Events, Frames
 
 GESTURE = dict(duration=0.1, dt=0.002, valid=0.0)
 DIGITS = dict(duration=0.3, dt=0.002, valid=0.0)

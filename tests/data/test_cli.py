@@ -50,7 +50,7 @@ def test_starts_without_torch():
 
 
 def test_every_yaml_fits_its_function_and_is_listed():
-    from fdi.checks import complaints
+    from fdi.config.checks import complaints
 
     folder = files("fdi.conf") / "dataset"
     names = {

@@ -11,7 +11,7 @@ import pytest
 
 from fdi.data.errors import DataError
 from fdi.data.images import digits, images
-from fdi.inputs import Constant, Events
+from fdi.data.inputs import Constant, Events
 
 VIEW = dict(steps=20, dt=0.002)
 

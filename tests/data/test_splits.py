@@ -7,9 +7,9 @@ import pytest
 
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
+from fdi.data.inputs import Constant
+from fdi.data.seeding import stream
 from fdi.data.splits import divide, stratified, train_valid
-from fdi.inputs import Constant
-from fdi.seeding import stream
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10]))
 

@@ -22,14 +22,14 @@ REFERENCE = "engine=reference"  # compiles nothing
 
 
 class Command:
-    """Calls `fdi-run` in this process; `run` stands in for fdi.run.run if given."""
+    """Calls `fdi-run` in this process; `run` stands in for fdi.runner.story.run if given."""
 
     def __init__(self, monkeypatch, capsys):
         self.monkeypatch, self.capsys = monkeypatch, capsys
 
     def __call__(self, *arguments: str, run=None) -> SimpleNamespace:
         if run is not None:
-            self.monkeypatch.setitem(sys.modules, "fdi.run", SimpleNamespace(run=run))
+            self.monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
         self.monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
         try:
             main()

@@ -10,7 +10,7 @@ from fdi.cli import launch
 
 
 def test_gpus_are_taken_in_turn(monkeypatch):
-    monkeypatch.setattr("fdi.devices.gpus", lambda: 2)
+    monkeypatch.setattr("fdi.config.devices.gpus", lambda: 2)
     local = OmegaConf.create({"n_jobs": -1})
 
     def cell(device, *overrides):

@@ -52,7 +52,7 @@ def fdi_run(monkeypatch, capsys, tmp_path):
         return SimpleNamespace(code=stop.value.code, **capsys.readouterr()._asdict())
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "fdi.run", SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
     calls.clear()
     return command
 

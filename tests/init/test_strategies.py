@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from fdi.data.inputs import Constant, Events, Frames
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.baselines import Ikun, Kaiming, Lsuv, Micheli, Orthogonal, PyTorch, SpyTorch, Xavier
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
-from fdi.inputs import Constant, Events, Frames
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.init.psp import constant_input_rate, psp_kernel_integrals
 from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.neuron import lif
 from fdi.snn.objective import Objective
-from fdi.snn.psp import constant_input_rate, psp_kernel_integrals
 
 STEPS, DT, BATCH, CLASSES, NU = 40, 2e-3, 12, 3, 60.0
 MODELS = {

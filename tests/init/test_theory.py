@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from fdi.init.psp import psp_kernel_integrals
 from fdi.init.theory import (
     Afferent,
     dale_exponential,
@@ -16,7 +17,6 @@ from fdi.init.theory import (
     sigma_u_from_xi,
     variance_shares,
 )
-from fdi.snn.psp import psp_kernel_integrals
 
 TAU_MEM, TAU_EXC, TAU_INH, DT = 20e-3, 10e-3, 20e-3, 2e-3
 EXC, INH = psp_kernel_integrals(TAU_MEM, TAU_EXC, DT), psp_kernel_integrals(TAU_MEM, TAU_INH, DT)

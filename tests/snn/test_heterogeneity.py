@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fdi.inputs import Frames
-from fdi.snn.engine.cpu import CpuEngine
-from fdi.snn.engine.cuda import CudaEngine
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.data.inputs import Frames
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.heterogeneity import BOUNDS, draw_time_constants
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import Network

@@ -15,7 +15,7 @@ from pathlib import Path
 import forgetful
 
 import fdi.cli.run
-import fdi.run
+import fdi.runner.story
 
 
 def child(argv: list[str], folder: str, cut: dict | None) -> int:
@@ -26,7 +26,7 @@ def child(argv: list[str], folder: str, cut: dict | None) -> int:
     sys.argv = ["fdi-run", *argv]
     disk = forgetful.Disk(Path(folder), **cut) if cut else None
     if disk:
-        fdi.run.training.SAVE_EVERY = 0.0
+        fdi.runner.training.SAVE_EVERY = 0.0
         disk.install()
     try:
         fdi.cli.run.main()

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from fdi.layout import RESULT, STATUS
 from fdi.track.files import (
     atomic,
     parse_json,
@@ -17,6 +16,7 @@ from fdi.track.files import (
     write_json,
     write_status,
 )
+from fdi.track.layout import RESULT, STATUS
 from fdi.track.lock import Busy, lock
 from fdi.track.metrics import Metrics
 from fdi.track.state import command, progress, read_result

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from fdi.layout import LOCK
 from fdi.track import lock as module
+from fdi.track.layout import LOCK
 from fdi.track.lock import STALE, Busy, Holder, holder, lock
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from fdi.data.randman import randman
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
-from fdi.snn.engine.reference import ReferenceEngine
 from fdi.snn.models import dale, dense
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train import checkpoint

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from benchmark.workloads import Step, network
-from fdi.inputs import Events
-from fdi.snn.engine.cpu import CpuEngine
-from fdi.snn.engine.reference import ReferenceEngine
+from fdi.data.inputs import Events
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.objective import Objective
 
 

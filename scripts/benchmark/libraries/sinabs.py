@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.libraries.tools import in_one, torch_step, weights
 from benchmark.workloads import DT, TAU_MEM, TAU_SYN, Step
-from fdi.inputs import Events
+from fdi.data.inputs import Events
 
 
 def build(work: dict, x: Events, labels: np.ndarray) -> Step:

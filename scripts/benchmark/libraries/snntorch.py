@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmark.libraries.tools import torch_step, weights
 from benchmark.workloads import ALPHA, BETA, SLOPE, Step
-from fdi.inputs import Events
+from fdi.data.inputs import Events
 
 
 def build(work: dict, x: Events, labels: np.ndarray) -> Step:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmark.workloads import CLASSES, DT, TAU_MEM, TAU_SYN, U_INIT, Step, network
-from fdi.inputs import Events
+from fdi.data.inputs import Events
 
 
 def build(work: dict, x: Events, labels: np.ndarray) -> Step:

@@ -1,0 +1,45 @@
+"""The ranges of numbers in a configuration, as annotations of keyword arguments.
+
+fdi.config.checks reads them from the source of the function that a `_target_` names, before it is
+imported: `def lif(*, tau_mem: TimeConstant)` refuses `neuron.tau_mem=-1`. No float of a
+configuration may be infinite or nan, whatever its annotation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+
+class Range(NamedTuple):
+    """least <= value <= most and above < value < below, as far as they are given."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        named = zip(("at least", "at most", "above", "below"), self)
+        return " and ".join(f"{word} {bound:g}" for word, bound in named if bound is not None)
+
+
+Count = Annotated[int, Range(least=1)]
+Layers = Annotated[int, Range(least=1, most=1000)]
+Index = Annotated[int, Range(least=0)]  # also a number of things that may be none
+Positive = Annotated[float, Range(above=0)]
+NotNegative = Annotated[float, Range(least=0)]
+AboveMinusOne = Annotated[float, Range(above=-1)]
+Share = Annotated[float, Range(least=0, below=1)]  # of which something is left
+Fraction = Annotated[float, Range(above=0, below=1)]
+UpToOne = Annotated[float, Range(least=0, most=1)]
+TimeStep = Annotated[float, Range(least=1e-6, most=1)]  # s
+TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s
+Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s

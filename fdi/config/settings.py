@@ -1,0 +1,72 @@
+"""The values of a run: composed by Hydra, checked, what is auto decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.config.checks import complaints, impossible, out_of_range
+from fdi.config.hydra_node import hydra_complaints, own_folders
+from fdi.config.identity import kind_of, plain
+from fdi.config.schema import Config
+from fdi.config.targets import ROLES
+
+LONGEST_NAME = 100  # bytes
+
+
+def prepare(config: DictConfig) -> DictConfig:
+    """The configuration a run sees: `settings` with closed keys."""
+    return OmegaConf.create(settings(config), flags={"struct": True})
+
+
+def settings(config: DictConfig) -> dict[str, Any]:
+    """The values of a run: checked, what is auto decided, interpolations resolved, without
+    Hydra's own node.
+
+    `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
+    out of range or of a wrong type.
+    """
+    hydra: Any = HydraConfig.instance().cfg
+    if problem := next(hydra_complaints(hydra), None):
+        raise ValueError(problem)
+    values = plain(config)
+    if problem := next(_complaints(values, own_folders(hydra)), None):
+        raise ValueError(problem)
+    return values
+
+
+def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
+    """Adds the `folders` that the user's own modules are in to `paths.modules`."""
+    yield from impossible(values)
+    yield from out_of_range(Config, values | {"device": kind_of(values["device"])})
+    values["paths"]["modules"] += [f for f in folders if f not in values["paths"]["modules"]]
+    modules = [Path(folder) for folder in values["paths"]["modules"]]
+    for key in values["identity"]["exclude"]:
+        if not isinstance(key, str):
+            yield f"identity.exclude = {key} must be the dotted name of a key"
+    for key in ROLES:
+        group, _, inner = key.partition(".")
+        node = values[group][inner] if inner else values[group]
+        if not inner or node is not None:
+            yield from complaints(key, node, modules)
+    for key, name in values["name"].items():
+        if name is not None and not _is_component(name):
+            yield (
+                f"name.{key} = {name!r} must be a name for a folder: not empty, without .. and "
+                f"control characters, at most {LONGEST_NAME} bytes"
+            )
+    if not values["paths"]["results"]:
+        yield "paths.results is empty; give the folder for runs and figures"
+
+
+def _is_component(name: str) -> bool:
+    """Whether `folder_name(name)` is one component of a path below the folder it is in."""
+    return (
+        name.isprintable()
+        and not set(name.split("/")) & {"", ".", ".."}
+        and len(name.encode()) <= LONGEST_NAME
+    )

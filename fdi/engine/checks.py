@@ -1,0 +1,94 @@
+"""What an engine refuses before it computes: neurons that it does not know, and indices that would
+read or write elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fdi.data.inputs import Events, Input
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import Neuron
+
+
+@dataclass(frozen=True)
+class Computes:
+    """The neurons that an engine called `engine` computes; those of a readout are always `Neuron`
+    without spikes. `own_taus`: also such with time constants of their own.
+    """
+
+    engine: str
+    kinds: tuple[type[Neuron], ...]
+    resets: tuple[str, ...]
+    surrogates: tuple[str, ...]
+    own_taus: bool = False
+
+
+def check_neurons(network: Network, computes: Computes) -> None:
+    """ValueError if the network has a neuron that the engine does not compute."""
+    for population in network.hidden:
+        neuron = population.neuron
+        for what, value, known in (
+            ("kind", type(neuron), computes.kinds),
+            ("reset", neuron.reset, computes.resets),
+            ("surrogate", neuron.surrogate, computes.surrogates),
+            ("spiking", neuron.spiking, (True,)),
+        ):
+            if value not in known:
+                value = value.__name__.lower() if what == "kind" else value
+                raise ValueError(
+                    f"engine={computes.engine} does not compute neurons of {what} {value} "
+                    f"(population {population.name}); use engine=reference"
+                )
+        if population.neurons != (neuron,) and not computes.own_taus:
+            raise ValueError(
+                f"engine={computes.engine} does not compute neurons with time constants of their "
+                f"own (population {population.name}); use engine=reference"
+            )
+    if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
+        raise ValueError(
+            f"engine={computes.engine} computes a readout of leaky integrators only; use "
+            f"engine=reference"
+        )
+
+
+def check_wiring(network: Network, engine: str) -> None:
+    """ValueError unless recurrent projections stay in a layer and the others come from below."""
+    layers = [*network.layers, (network.readout,)]
+    home = {INPUT: -1} | {p.name: i for i, layer in enumerate(layers) for p in layer}
+    for p in network.projections:
+        below = home[p.target] - home[p.source]
+        if below != 0 if p.recurrent else below <= 0:
+            kind = "recurrent" if p.recurrent else "feed-forward"
+            raise ValueError(
+                f"engine={engine} does not compute the {kind} projection {p.name}; use "
+                f"engine=reference"
+            )
+
+
+def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:
+    """ValueError unless there is one class for each sample."""
+    batch, classes = len(inputs), network.readout.units
+    if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
+
+
+def check_input(network: Network, inputs: Input) -> None:
+    """ValueError unless the input fits the network."""
+    size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
+    if math.prod(inputs.shape) != size:
+        raise ValueError(
+            f"the input has shape {tuple(inputs.shape)}, but the network takes "
+            f"{network.input_shape}"
+        )
+    if batch < 1 or steps < 1:
+        raise ValueError(f"the input has {batch} samples of {steps} steps; both must be at least 1")
+    if isinstance(inputs, Events):
+        units = inputs.units
+        if units.size and not 0 <= units.min() <= units.max() < size:
+            raise ValueError(
+                f"event units {units.min()} to {units.max()} do not fit into {size} input units"
+            )

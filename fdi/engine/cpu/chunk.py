@@ -1,0 +1,160 @@
+"""Forward, loss and backward of a whole network for some samples of a batch, without returning to
+Python.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.engine.cpu.conv.chunk import (
+    clear_above,
+    from_rows,
+    maps_backward,
+    maps_forward,
+    maps_window,
+    start_maps_backward,
+)
+from fdi.engine.cpu.dense.backward import hidden_gradients
+from fdi.engine.cpu.dense.chunk import (
+    add_readout,
+    backward_window,
+    run_forward,
+    run_window,
+    start_backward,
+)
+from fdi.engine.cpu.dense.plan import Plan
+from fdi.engine.cpu.dense.views import Arriving, pull
+from fdi.engine.cpu.kernels.jit import inlined, kernel
+from fdi.engine.cpu.kernels.parts import part
+from fdi.engine.cpu.loss import bounds, task
+from fdi.engine.cpu.neuron import Neurons
+
+
+class Parameters(NamedTuple):
+    """A network as kernels take it: dense layers, neurons, and weights in both orders."""
+
+    plan: Plan
+    neurons: Neurons
+    tables: np.ndarray
+    natural: np.ndarray
+
+
+class Results(NamedTuple):
+    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [B, T, classes], or of size 0
+    if nobody wants it.
+    """
+
+    task: np.ndarray
+    regularizer: np.ndarray
+    prediction: np.ndarray
+    counts: np.ndarray
+    readout: np.ndarray
+
+
+@kernel
+def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, gradients):
+    """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
+
+    `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
+    (`tables` of size 0) there is no backward pass.
+    """
+    w = work.at[0]
+    for start in range(first, last, w.block):
+        n = min(w.block, last - start)
+        for s in range(n):
+            for t in range(w.steps + 1):
+                to = w.indptr + s * (w.steps + 1) + t
+                work.starts[to] = inputs.indptr[(start + s) * w.steps + t]
+        given = _given(inputs, start, n, inputs.drive, work)
+        back = _given(inputs, start, n, gradients.drive, work)
+        if maps is None:
+            for s in range(n):
+                counts = results.counts[start + s]
+                run_forward(network, s, given, counts, work)
+                _score(start + s, s, network.plan, labels, loss, results, work)
+            if gradients.tables.size > 0:
+                _backward(n, network, given, back, loss.mode, work, gradients)
+        else:
+            counts, pooled = results.counts[start], _pooled(maps, given, work)
+            maps_forward(maps, network.neurons, network.tables, given, counts, work)
+            run_forward(network, 0, pooled, counts, work)
+            _score(start, 0, network.plan, labels, loss, results, work)
+            if gradients.tables.size > 0:
+                _backward_maps(network, maps, given, back, loss.mode, work, gradients)
+
+
+@kernel
+def add_gradients(n, network, inputs, loss, work, gradients):
+    """Adds the gradients of n samples, a block whose adjoints lie in `work`."""
+    given = _given(inputs, 0, n, gradients.drive, work)
+    add_readout(network, n, loss.mode, given, gradients, work)
+    for layer in range(network.plan.layers.size - 2, -1, -1):
+        hidden_gradients(network, layer, n, 0, given, gradients, work)
+
+
+@inlined
+def _given(inputs, start, n, drive, work):
+    """What arrives from the input at a block of n samples."""
+    indptr = part(work.starts, work.at[0].indptr, (work.at[0].block, work.at[0].steps + 1))
+    return Arriving(indptr, inputs.units, inputs.counts, drive[start : start + n])
+
+
+@inlined
+def _pooled(maps, given, work):
+    """What arrives from the maps at the first dense layer."""
+    w, top = work.at[0], maps.layers.size - 1
+    indptr = part(work.starts, w.pooled_indptr + top * (w.steps + 1), (1, w.steps + 1))
+    units = part(work.lists, w.pooled, (1,))
+    return Arriving(indptr, units, given.counts[:0], given.drive[:, :0])
+
+
+@inlined
+def _score(b, s, plan, labels, loss, results, work):
+    """The loss of sample b, the s-th of its block."""
+    said, classes = pull(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
+    u, weight = said.u[s], loss.task_weight * loss.scale
+    results.task[b], results.prediction[b] = task(
+        u, classes, labels[b], loss.mode, weight, said.peak[s], said.slope[s]
+    )
+    gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
+    results.regularizer[b] = bounds(
+        results.counts[b], plan.population_at, loss.group, loss.bounds, loss.scale, gradient
+    )
+    for t in range(results.readout.shape[1]):
+        for k in range(classes):
+            results.readout[b, t, k] = u[t + 1, k]
+
+
+@inlined
+def _backward(n, network, given, back, mode, work, gradients):
+    """Adds the gradients of n samples, window after window in reverse; potentials of all but the
+    last are computed again.
+    """
+    add_readout(network, n, mode, back, gradients, work)
+    start_backward(network.plan, work)
+    last = -(-work.at[0].steps // work.at[0].span) - 1
+    for k in range(last, -1, -1):
+        for s in range(n if k < last else 0):
+            run_window(network, s, k, given, work)
+        backward_window(network, n, k, mode, back, gradients, work)
+
+
+@inlined
+def _backward_maps(network, maps, given, back, mode, work, gradients):
+    """The same for one sample of a network with maps."""
+    plan, neurons = network.plan, network.neurons
+    pooled = _pooled(maps, given, work)
+    add_readout(network, 1, mode, pooled, gradients, work)
+    start_backward(plan, work)
+    start_maps_backward(maps, work)
+    last = -(-work.at[0].steps // work.at[0].span) - 1
+    for k in range(last, -1, -1):
+        if k < last:
+            maps_window(k, False, maps, neurons, network.tables, given, work)
+            run_window(network, 0, k, pooled, work)
+        backward_window(network, 1, k, mode, pooled, gradients, work)
+        clear_above(k, maps, work)
+        from_rows(k, maps, plan, neurons, network.natural, mode, work)
+        maps_backward(k, maps, neurons, network.natural, gradients.tables, back, work)

@@ -1,0 +1,226 @@
+"""What the links of a layer do with the spikes of one time step: add weights to currents, or
+adjoints to gradients of weights.
+
+`given`: the events of one sample, as dense.views.Arriving. `lists`: the codes of all layers'
+spikes, before and after pooling. `rows` [channels] is scratch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.engine.cpu.conv.currents import add_currents
+from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.parts import part
+from fdi.engine.cpu.kernels.simd import BYTES, fill, load, load_many, store
+
+
+class Lists(NamedTuple):
+    """Spikes of layer l in step t: spikes[spike_indptr[l, t] : spike_indptr[l, t + 1]], and what is
+    left of them behind the pooling.
+    """
+
+    spike_indptr: np.ndarray
+    spikes: np.ndarray
+    pooled_indptr: np.ndarray
+    pooled: np.ndarray
+
+
+@inlined
+def _add_run(out, b, rows, a, length, factor, weighted):
+    """out[b ...] += factor rows[a ...]."""
+    n, x = BYTES // out.itemsize, fill(factor)
+    j = 0
+    while j + 4 * n <= length and not weighted:
+        store(out, (b + j,), load_many(out, (b + j,), 4) + load_many(rows, (a + j,), 4))
+        j += 4 * n
+    while j < length:
+        w = load(rows, (a + j,))
+        store(out, (b + j,), load(out, (b + j,)) + (x * w if weighted else w))
+        j += n
+
+
+@inlined
+def _add_runs(out, b, table, rows, n, a, length):
+    """out[b ...] += sum of table[row + a ...] over the first n rows."""
+    lanes = BYTES // out.itemsize
+    j = 0
+    while j + 4 * lanes <= length:
+        four = load_many(out, (b + j,), 4)
+        for i in range(n):
+            four = four + load_many(table, (rows[i] + a + j,), 4)
+        store(out, (b + j,), four)
+        j += 4 * lanes
+    while j < length:
+        one = load(out, (b + j,))
+        for i in range(n):
+            one = one + load(table, (rows[i] + a + j,))
+        store(out, (b + j,), one)
+        j += lanes
+
+
+@jit
+def _add_input(plan, link, table, maps, at, given, start, stop):
+    """maps[at ...] += weights in `table` for the input's events start .. stop - 1."""
+    factor = table.dtype.type(1)
+    for e in range(start, stop):
+        channel = given.units[e] // plan.input_positions
+        place = link.first_place + given.units[e] - channel * plan.input_positions
+        phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
+        if given.counts.size > 0:
+            factor = given.counts[e]
+        row = link.table_at + channel * link.block
+        for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+            a, b, n = row + plan.run[i, 0], to + plan.run[i, 1], plan.run[i, 2]
+            _add_run(maps, b, table, a, n, factor, given.counts.size > 0)
+
+
+@jit
+def _add_input_gradients(plan, link, table, maps, at, given, start, stop):
+    """table += maps[at ...] for the input's events start .. stop - 1."""
+    factor = table.dtype.type(1)
+    for e in range(start, stop):
+        channel = given.units[e] // plan.input_positions
+        place = link.first_place + given.units[e] - channel * plan.input_positions
+        phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
+        if given.counts.size > 0:
+            factor = given.counts[e]
+        row = link.table_at + channel * link.block
+        for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+            a, b, n = row + plan.run[i, 0], to + plan.run[i, 1], plan.run[i, 2]
+            _add_run(table, a, maps, b, n, factor, given.counts.size > 0)
+
+
+@jit
+def _add_own(plan, link, table, maps, at, codes, start, stop, rows):
+    """maps[at ...] += weights for the layer's own spikes start .. stop - 1; those of one position
+    that follow each other share their runs.
+    """
+    shift, e = link.shift, start
+    while e < stop:
+        place, n = codes[e] >> shift, 0
+        while e < stop and codes[e] >> shift == place:
+            channel = codes[e] - (place << shift)
+            if link.low <= channel < link.high:
+                rows[n] = link.table_at + (channel - link.low) * link.block
+                n += 1
+            e += 1
+        if n > 0:
+            place += link.first_place
+            phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
+            for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+                _add_runs(maps, to + plan.run[i, 1], table, rows, n, plan.run[i, 0], plan.run[i, 2])
+
+
+@inlined
+def _sort(plan, link, codes, start, stop, number, places):
+    """Sorts the spikes start .. stop - 1 by channel and phase: number[i] are of the i-th kind and
+    land at places[i source positions ...].
+    """
+    positions = link.source_height * link.source_width
+    number[:] = 0
+    for e in range(start, stop):
+        kind = _kind(plan, link, codes[e])
+        if kind >= 0:
+            place = link.first_place + (codes[e] >> link.shift)
+            places[kind * positions + number[kind]] = plan.place[place, 1]
+            number[kind] += 1
+
+
+@inlined
+def _kind(plan, link, code):
+    """Channel and phase of a spike in one number, or -1 if the link does not read the channel."""
+    place = code >> link.shift
+    channel = code - (place << link.shift)
+    if link.low <= channel < link.high:
+        return (channel - link.low) * link.phases + plan.place[link.first_place + place, 0]
+    return -1
+
+
+@jit
+def _add_gradients(plan, link, table, maps, at, codes, start, stop, work):
+    """table += maps[at ...] for the spikes start .. stop - 1, those of a channel together: the sum
+    for a weight stays in a register.
+    """
+    w, kinds = work.at[0], (link.high - link.low) * link.phases
+    number = part(work.starts, w.sorted_number, (kinds,))
+    places = part(work.starts, w.sorted, (1,))
+    _sort(plan, link, codes, start, stop, number, places)
+    for kind in range(kinds):
+        n = number[kind]
+        if n > 0:
+            channel = kind // link.phases
+            phase = link.first_phase + kind - channel * link.phases
+            row = link.table_at + channel * link.block
+            first = kind * link.source_height * link.source_width
+            found = part(work.starts, w.sorted + first, (n,))
+            for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+                a, b = row + plan.run[i, 0], at + plan.run[i, 1]
+                _add_runs(table, a, maps, found, n, b, plan.run[i, 2])
+
+
+@jit
+def deliver(plan, layer, t, tables, given, lists, work):
+    """The spikes of step t through all links of a layer into the guarded maps of its synaptic
+    channels.
+    """
+    p, w, maps = plan.layers[layer], work.at[0], work.numbers
+    rows = part(work.starts, w.starts, (1,))
+    for q in range(p.first_link, p.last_link):
+        link = plan.links[q]
+        source, at = link.source, w.maps + p.guarded * link.synapse
+        if source < 0:
+            start, stop = given.indptr[0, t], given.indptr[0, t + 1]
+            _add_input(plan, link, tables, maps, at, given, start, stop)
+        elif link.own > 0:
+            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
+            _add_own(plan, link, tables, maps, at, lists.spikes, start, stop, rows)
+        else:
+            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
+            at += p.inside
+            add_currents(plan, p, link, tables, maps, at, lists.pooled, start, stop, work)
+
+
+@jit
+def deliver_back(plan, layer, t, d_tables, g, now, given, lists, work):
+    """The spikes of step t through all links of a layer: adds the gradients of the weights for the
+    adjoints of the currents at g[now:].
+    """
+    p = plan.layers[layer]
+    for q in range(p.first_link, p.last_link):
+        link = plan.links[q]
+        source, at = link.source, now + p.guarded * link.synapse
+        if source < 0:
+            start, stop = given.indptr[0, t], given.indptr[0, t + 1]
+            _add_input_gradients(plan, link, d_tables, g, at, given, start, stop)
+        elif link.own > 0:
+            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
+            _add_gradients(plan, link, d_tables, g, at, lists.spikes, start, stop, work)
+        else:
+            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
+            _add_gradients(plan, link, d_tables, g, at, lists.pooled, start, stop, work)
+
+
+@inlined
+def add_drive(p, maps, at, drive):
+    """The guarded map of layer p at maps[at:] += drive[0, 0] (not guarded)."""
+    for y in range(p.height):
+        k = at + p.inside + y * p.row
+        for j in range(0, p.width * p.padded, BYTES // maps.itemsize):
+            i = y * p.width * p.padded + j
+            store(maps, (k + j,), load(maps, (k + j,)) + load(drive, (0, 0, i)))
+
+
+@inlined
+def add_drive_gradient(p, d_drive, g, at, steps, pace):
+    """d_drive[0, 0] += the guarded maps of some `steps` at g[at:], `pace` apart."""
+    for y in range(p.height):
+        k = at + p.inside + y * p.row
+        for j in range(0, p.width * p.padded, BYTES // g.itemsize):
+            i = y * p.width * p.padded + j
+            total = load(d_drive, (0, 0, i))
+            for s in range(steps - 1, -1, -1):
+                total = total + load(g, (k + s * pace + j,))
+            store(d_drive, (0, 0, i), total)

@@ -1,0 +1,88 @@
+"""Adjoints of a dense hidden layer in reverse time.
+
+gS[t] = W^T gI[t + 2] of all targets, and what the regularizers add
+gW = sum_t gI[t + 2] S_source[t]^T
+"""
+
+from __future__ import annotations
+
+from fdi.engine.cpu.dense.forward import split
+from fdi.engine.cpu.dense.views import arriving, columns, start, weights, window
+from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.parts import part
+from fdi.engine.cpu.kernels.product import add_product
+from fdi.engine.cpu.kernels.rows import scatter
+from fdi.engine.cpu.kernels.simd import BYTES, constants, like, load, own, store
+from fdi.engine.cpu.neuron.equations import backward, slope
+
+
+@inlined
+def _through_own(layer, g, now, pace, second, block, natural):
+    """Adds W^T gI[t + 2] of the layer's own projections to the row of gS[t] of all samples."""
+    later, size = now + 2 * layer.width, layer.units
+    if layer.recurrent_from < layer.exc:
+        add_product(g, now, pace, g, later, pace, block, natural, layer.own_0, size, layer.exc)
+    if layer.exc < size:
+        add_product(
+            g, now + layer.exc, pace, g, later + second, pace, block, natural, layer.own_1, size,
+            size - layer.exc,
+        )  # fmt: skip
+
+
+@jit
+def hidden_backward(network, layer, samples, k, given, work):
+    """Window k of the first `samples` samples of a layer, in step with each other.
+
+    Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
+    gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
+    at t0. Adds to the gradient `given.drive`.
+    """
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    (t0, t1), first = window(k, work), start(plan, layer, 0, w.block)
+    width, pace, far = p.width, (w.span + 4) * p.width, w.block * plan.total
+    second, drive = far * (w.span + 4), arriving(plan, layer, given, work).drive
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
+    gu, u_at = w.gu + first, w.potentials + first * (w.span + 1)
+    for t in range(t1 - 1, t0 - 1, -1):
+        row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
+        if p.recurrent_from < p.units and t + 2 < w.steps:
+            _through_own(p, u, row, pace, second, w.block, network.natural)
+        for s in range(samples):
+            now, place = row + s * pace, gu + s * width
+            here = u_at + (s * (w.span + 1) + t - t0) * width
+            for j in range(0, width, BYTES // u.itemsize):
+                one = own(neuron, network.neurons, p.state_at + j)
+                v, at = load(u, (here + j,)) - one.reset.theta, now + j
+                steep, fired = slope(one.surrogate, v), v > like(v, 0)
+                backward(
+                    one, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width, second
+                )
+            if t >= 2 and drive.shape[1] > 0:
+                step = min(t - 2, drive.shape[1] - 1)
+                for j in range(0, width, BYTES // u.itemsize):
+                    to = (s, step, j)
+                    store(drive, to, load(drive, to) + load(u, (now + j,)))
+
+
+@jit
+def hidden_gradients(network, layer, samples, k, given, gradients, work):
+    """Adds what window k of a layer's adjoints says of the weights."""
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    (t0, t1), first, width = window(k, work), start(plan, layer, 0, w.block), p.width
+    second, ones = w.block * plan.total * (w.span + 4), given.counts[:0]
+    begin = w.spike_indptr + layer * w.block * (w.steps + 1)
+    spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
+    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
+    table, g = weights(gradients.tables, p), w.adjoints + first * (w.span + 4)
+    some = columns(width, gradients)
+    for t in range(t1 - 1, max(t0, 2) - 1, -1):
+        for s in range(samples):
+            now = g + (s * (w.span + 4) + t - t0 + 2) * width
+            e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
+            scatter(table.below, below.units, below.counts, e, last, u, now, some)
+            if p.recurrent_from < p.units:
+                last = spike_indptr[s, t - 1]
+                e, border = split(p, spikes, spike_indptr[s, t - 2], last)
+                scatter(table.own, spikes, ones, e, border, u, now, some)
+                if border < last:
+                    scatter(table.own, spikes, ones, border, last, u, now + second, some)

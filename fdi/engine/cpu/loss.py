@@ -1,0 +1,118 @@
+"""The loss of one sample and its gradient: cross-entropy of the readout, and the bounds on spike
+counts (see fdi.snn.objective).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.engine.cpu.kernels.jit import jit
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+
+MAX, MEAN, LAST = 0, 1, 2
+_MODES = {"max": MAX, "mean": MEAN, "last": LAST}
+
+
+class Loss(NamedTuple):
+    """An objective in numbers. `bounds` [4]: strength and threshold of the upper and of the lower
+    bound; `scale`: of one sample's gradient.
+
+    `group` [P]: units whose counts are averaged before the upper bound, of each hidden population.
+    """
+
+    mode: int
+    task_weight: float
+    scale: float
+    bounds: np.ndarray
+    group: np.ndarray
+
+
+def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
+    """The loss is a mean over `samples`."""
+    upper, lower = objective.upper, objective.lower
+    bounds = [
+        *((upper.strength, upper.threshold) if upper else (0, 0)),
+        *((lower.strength, lower.threshold) if lower else (0, 0)),
+    ]
+    group = []
+    for p in network.hidden:
+        axes = (upper.axes if upper else None) or max(1, len(p.shape) - 1)
+        if axes > len(p.shape):
+            raise ValueError(
+                f"the upper bound averages {axes} axes, but population {p.name} has shape {p.shape}"
+            )
+        group.append(math.prod(p.shape[-axes:]))
+    numbers = (
+        dtype.type(objective.task_weight),
+        dtype.type(1 / samples),
+        np.array(bounds, dtype=dtype),
+    )
+    return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64))
+
+
+@jit
+def task(u, classes, label, mode, weight, peak, slope):
+    """(cross-entropy, prediction) for potentials u [T + 1, >= classes]; row t + 1 is the readout of
+    step t.
+
+    Sets the logits `peak` and, at each step that counts, the gradient `slope` of `weight` times the
+    cross-entropy. "max" shares the gradient among equal maxima, as torch.amax does.
+    """
+    one = peak.dtype.type(1)
+    steps = u.shape[0] - 1
+    for k in range(classes):
+        x, ties = u[steps, k], one
+        if mode == MEAN:
+            for t in range(1, steps):
+                x += u[t, k]
+            x /= peak.dtype.type(steps)
+            ties = peak.dtype.type(steps)
+        elif mode == MAX:
+            for t in range(1, steps):
+                if u[t, k] > x:
+                    x, ties = u[t, k], one
+                elif u[t, k] == x:
+                    ties += one
+        peak[k] = x
+        slope[k] = one / ties
+    best = 0
+    for k in range(classes):
+        if peak[k] > peak[best]:
+            best = k
+    total = peak[0] - peak[0]
+    for k in range(classes):
+        total += math.exp(peak[k] - peak[best])
+    for k in range(classes):
+        softmax = math.exp(peak[k] - peak[best]) / total
+        slope[k] *= weight * (softmax - one if k == label else softmax)
+    return math.log(total) + peak[best] - peak[label], best
+
+
+@jit
+def bounds(count, population_at, group, strengths, scale, gradient):
+    """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes `scale`
+    times its gradient.
+    """
+    upper, above, lower, below = strengths[0], strengths[1], strengths[2], strengths[3]
+    two, zero = count.dtype.type(2), count.dtype.type(0)
+    total = zero
+    for p in range(group.size):
+        first, last = population_at[p], population_at[p + 1]
+        units, groups = count.dtype.type(last - first), count.dtype.type((last - first) // group[p])
+        for start in range(first, last, group[p]):
+            mean = zero
+            for j in range(start, start + group[p]):
+                mean += count[j]
+            mean /= count.dtype.type(group[p])
+            excess = max(mean - above, zero)
+            total += upper * excess * excess / groups
+            slope = scale * two * upper * excess / (groups * count.dtype.type(group[p]))
+            for j in range(start, start + group[p]):
+                lack = max(below - count[j], zero)
+                total += lower * lack * lack / units
+                gradient[j] = slope - scale * two * lower * lack / units
+    return total

@@ -1,0 +1,121 @@
+"""The neurons that the engine computes, as numbers for kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.engine.checks import Computes
+from fdi.engine.cpu.neuron import adlif, alif, lif, reset, surrogate, synapses
+from fdi.engine.cpu.neuron.equations import Kind
+from fdi.snn.network import Network
+from fdi.snn.neuron import ALIF, AdLIF, Neuron, Reset
+from fdi.snn.population import Population
+
+KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif}
+COMPUTES = Computes("cpu", tuple(KINDS), Reset.__args__, tuple(surrogate.SURROGATES), own_taus=True)
+
+
+class Neurons(NamedTuple):
+    """`kind`: of all hidden neurons, for its types; `constants` [layers]: records of what it
+    names, and u_init; `readout`: those of the readout.
+    """
+
+    kind: Kind
+    constants: np.ndarray
+    readout: np.ndarray
+
+
+class DifferentNeurons(NamedTuple):
+    """The same where neurons differ; `own`: what `kind` names for each, a row [widths of the
+    layers] of every constant.
+    """
+
+    kind: Kind
+    constants: np.ndarray
+    readout: np.ndarray
+    own: np.ndarray
+
+
+def states(network: Network) -> int:
+    """Variables of a hidden neuron besides its potential and currents."""
+    return KINDS[type(network.hidden[0].neuron)].STATES
+
+
+def kind(n: Neuron, dt: float) -> Kind:
+    parts = (KINDS[type(n)], synapses, reset, surrogate)
+    return Kind(*(part.constants(n, dt) for part in parts))
+
+
+def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons | DifferentNeurons:
+    """The neurons of a network with the precision of its weights; `widths`: units of the dense
+    layers, padded.
+    """
+    hidden = [kind(layer[0].neuron, network.dt) for layer in network.layers]
+    records = [
+        _named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, network.layers)
+    ]
+    n = network.readout.neuron
+    readout = _named(synapses.constants(n, network.dt)) | _named(lif.constants(n, network.dt))
+    found = Neurons(
+        _rounded(hidden[0], dtype),
+        _records(records, dtype),
+        _records([readout | {"u_init": n.u_init}], dtype),
+    )
+    if all(p.taus is None for p in network.hidden):
+        return found
+    return DifferentNeurons(*found, _own(network, widths).astype(dtype, "C"))
+
+
+def _own(network: Network, widths: np.ndarray) -> np.ndarray:
+    layers, dense = [], network.layers[len(network.layers) - len(widths) :]
+    for layer, width in zip(dense, widths):
+        rows = np.hstack([_constants(p, network.dt) for p in layer])
+        layers.append(np.pad(rows, ((0, 0), (0, width - rows.shape[1])), mode="edge"))
+    return np.hstack(layers)
+
+
+@lru_cache(maxsize=64)
+def _constants(population: Population, dt: float) -> np.ndarray:
+    """[constants, units]."""
+    found = np.array([list(_flat(kind(n, dt))) for n in population.neurons]).T
+    return np.broadcast_to(found, (len(found), population.units))
+
+
+def _flat(part: tuple) -> Iterator[float]:
+    for value in part:
+        yield from _flat(value) if isinstance(value, tuple) else (value,)
+
+
+def _named(part: tuple) -> dict[str, float]:
+    """The constants in a nested named tuple by name."""
+    found = {}
+    for name, value in zip(part._fields, part):
+        found |= _named(value) if isinstance(value, tuple) else {name: value}
+    return found
+
+
+def _rounded(part: tuple, dtype: np.dtype) -> tuple:
+    return type(part)(
+        *(
+            _rounded(value, dtype) if isinstance(value, tuple) else dtype.type(value)
+            for value in part
+        )
+    )
+
+
+def _records(rows: list[dict[str, float]], dtype: np.dtype) -> np.ndarray:
+    return np.array([tuple(row.values()) for row in rows], [(name, dtype) for name in rows[0]])
+
+
+def check_layer(layer: tuple[Population, ...]) -> None:
+    same = {p.neuron for p in layer}
+    names = ", ".join(p.name for p in layer)
+    if len(layer) > 2 or len(same) > 1 or len(layer[0].neuron.tau_syn) > 2:
+        raise ValueError(
+            f"engine=cpu computes layers of one or two populations with equal constants and at "
+            f"most two channels, not {names}; use engine=reference"
+        )

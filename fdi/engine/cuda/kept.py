@@ -1,0 +1,98 @@
+"""Data that stay on the device: a split is sent once, and its batches are cut there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdi.data.inputs import Constant, Events, Input
+from fdi.engine.send import send
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The samples `samples` of `whole`, whose numbers are in `tables` on a device; to data and
+    engines an input as any other.
+    """
+
+    whole: Input
+    tables: tuple[Tensor, ...]
+    samples: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        return self.whole.steps
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.whole.shape
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, samples: slice) -> Kept:
+        return replace(self, samples=self.samples[samples])
+
+    def take(self, indices: np.ndarray) -> Kept:
+        return replace(self, samples=self.samples[indices])
+
+    def signal(self, like: Tensor) -> Tensor:
+        """[T, B, *shape], or [1, B, *shape] if every step is the same; values that are not small
+        integers with the dtype of `like`.
+        """
+        if isinstance(self.whole, Events):
+            return self._events(self.whole, like)
+        (values,) = self.tables
+        values = values.index_select(0, send(self.samples, like.device))
+        if isinstance(self.whole, Constant):
+            return values.to(like.dtype).mul_(self.whole.scale).add_(self.whole.shift)[None]
+        values = values if values.dtype == torch.uint8 else values.to(like.dtype)
+        return values.transpose(0, 1).contiguous()
+
+    def _events(self, events: Events, like: Tensor) -> Tensor:
+        steps, batch, size = events.steps, len(self), int(np.prod(events.shape))
+        starts, stops = (events.indptr[(self.samples + i) * steps] for i in (0, 1))
+        lengths = stops - starts
+        shifts = starts - events.indptr[0] - (np.cumsum(lengths) - lengths)
+        shift, length = send(np.stack([shifts, lengths]), like.device)
+        total = int(lengths.sum())
+        ranks = torch.arange(batch, device=like.device)
+        sample = ranks.repeat_interleave(length, output_size=total)
+        event = torch.arange(total, device=like.device) + shift[sample]
+        units, times, *counts = (table[event] for table in self.tables)
+        place = (times.long() * batch + sample) * size + units
+        each = counts[0].to(like.dtype) if counts else like.new_ones(()).expand(total)
+        x = like.new_zeros(steps * batch * size).index_add_(0, place, each)
+        return x.view(steps, batch, *events.shape)
+
+
+def keep(whole: Input, device: torch.device) -> Kept:
+    """Everything of `whole` on `device`."""
+    tables = tuple(torch.from_numpy(table).to(device) for table in _tables(whole))
+    return Kept(whole, tables, np.arange(len(whole)))
+
+
+def size(whole: Input) -> int:
+    """Bytes that `keep` takes on the device."""
+    if not isinstance(whole, Events):
+        return whole.values.nbytes
+    each = whole.units.itemsize + _time(whole).itemsize
+    each += 0 if whole.counts is None else whole.counts.itemsize
+    return each * int(whole.indptr[-1] - whole.indptr[0])
+
+
+def _tables(whole: Input) -> list[np.ndarray]:
+    """Of events: units, time steps, and counts if they are not all 1."""
+    if not isinstance(whole, Events):
+        return [whole.values]
+    span = slice(whole.indptr[0], whole.indptr[-1])
+    steps = np.tile(np.arange(whole.steps, dtype=_time(whole)), len(whole))
+    tables = [whole.units[span], np.repeat(steps, np.diff(whole.indptr))]
+    return tables if whole.counts is None else [*tables, whole.counts[span]]
+
+
+def _time(events: Events) -> np.dtype:
+    return np.dtype(np.int16 if events.steps < 2**15 else np.int32)

@@ -1,0 +1,5 @@
+"""Plain autograd over time: the oracle of the other engines."""
+
+from fdi.engine.reference.engine import ReferenceEngine
+
+__all__ = ["ReferenceEngine"]

@@ -1,0 +1,232 @@
+"""The reference engine: plain autograd over time, on any device, in the precision of the weights.
+Slow, and the oracle of the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool1d, max_pool2d
+
+from fdi.data.inputs import Constant, Input
+from fdi.engine.exact import exact
+from fdi.engine.reference.neurons import STEPS, Number, reset
+from fdi.engine.send import send
+from fdi.snn.activity import Activity, Moments
+from fdi.snn.network import INPUT, Network
+from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
+from fdi.snn.population import Population
+from fdi.snn.surrogate import Spike
+
+_MAX_POOL = {1: max_pool1d, 2: max_pool2d}
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+TRACES = ("spikes", "potentials", "free")
+
+
+class ReferenceEngine:
+    """One update a time step for every population, all differentiated by autograd (the reset is
+    detached).
+    """
+
+    def __init__(self) -> None:
+        exact()
+
+    def check(self, network: Network) -> None:
+        """Every kind of network is computed."""
+
+    @torch.no_grad()
+    def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
+        return run(network, dense(network, inputs), record)
+
+    @torch.no_grad()
+    def evaluate(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
+        return score(run(network, dense(network, inputs)), labels, objective)[1]
+
+    def step(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> Outcome:
+        network.zero_grad(set_to_none=True)
+        loss, outcome = score(run(network, dense(network, inputs)), labels, objective)
+        if (
+            loss.requires_grad
+        ):  # in fewer than three steps nothing that a weight delivers reaches the readout
+            loss.backward()
+        for weight in network.parameters():
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return outcome
+
+
+def dense(network: Network, inputs: Input) -> Tensor:
+    """The input as a tensor [T, B, *shape], with the device and precision of the network's
+    weights.
+    """
+    weight = network.projections[0].weight
+    dtype = _NUMPY[weight.dtype]
+    x = inputs.image(dtype)[None] if isinstance(inputs, Constant) else inputs.dense(dtype)
+    x = torch.from_numpy(x.reshape(*x.shape[:2], *network.input_shape)).to(weight.device)
+    return x.expand(inputs.steps, *x.shape[1:])
+
+
+def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activity:
+    """The differentiable simulation behind every method.
+
+    Within one step every population first spikes from the potential it has, then updates potential
+    and currents with the input that arrived in the step before; then all projections deliver this
+    step's spikes (they arrive in the next).
+    `record`: any of "spikes", "potentials", "free" and "moments".
+    """
+    batch = x_TBN.shape[1]
+    free = "free" in record or "moments" in record
+    neurons = {
+        p.name: _Neurons(p, network.dt, batch, x_TBN, free)
+        for p in (*network.hidden, network.readout)
+    }
+    readout, traces = (
+        [],
+        {kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record},
+    )
+    sums = {name: _Sums() for name in neurons} if "moments" in record else {}
+    for x_BN in x_TBN:
+        for state in neurons.values():
+            state.update()
+        for projection in network.projections:
+            source = (
+                x_BN
+                if projection.source == INPUT
+                else neurons[projection.source].emitted(projection.recurrent)
+            )
+            neurons[projection.target].receive(projection.channel, projection(source))
+        readout.append(neurons[network.readout.name].potential)
+        for kind, by_name in traces.items():
+            for name, steps in by_name.items():
+                steps.append(neurons[name].trace(kind))
+        for name, total in sums.items():
+            total.add(neurons[name])
+    return Activity(
+        torch.stack(readout),
+        {p.name: neurons[p.name].counts for p in network.hidden},
+        **{
+            kind: {name: torch.stack(steps) for name, steps in by_name.items()}
+            for kind, by_name in traces.items()
+        },
+        moments={name: total.moments() for name, total in sums.items()},
+        passed={p.name: sums[p.name].passed for p in network.hidden if p.name in sums},
+    )
+
+
+class _Sums:
+    """Running sums over time of the potential and its square, with reset and free, and of what is
+    passed on.
+    """
+
+    def __init__(self) -> None:
+        self.steps, self.sums, self.passed = 0, [0.0, 0.0, 0.0, 0.0], 0.0
+
+    def add(self, neurons: _Neurons) -> None:
+        self.steps += 1
+        terms = [
+            term
+            for u in (neurons.potential.double(), neurons.free.double())
+            for term in (u, u.square())
+        ]
+        self.sums = [total + term for total, term in zip(self.sums, terms)]
+        self.passed = self.passed + neurons.emitted(recurrent=False)
+
+    def moments(self) -> Moments:
+        mean, square, free_mean, free_square = (total / self.steps for total in self.sums)
+        return Moments(*_variances(mean, square), *_variances(free_mean, free_square))
+
+
+def _variances(mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean over samples, variance over time and variance across samples from means over time."""
+    temporal = (square - mean**2).mean(0).clamp(min=0)
+    return mean.mean(0), temporal, mean.var(0, correction=0)
+
+
+class _Neurons:
+    """The state of one population during a trial."""
+
+    def __init__(
+        self, population: Population, dt: float, batch: int, like: Tensor, free: bool
+    ) -> None:
+        self.population, self.dt = population, dt
+        self.beta_m, self.gain, self.betas = _decays(population, dt, like)
+        self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
+        self.free = self.potential if free else None
+        self.spikes = self.counts = torch.zeros_like(self.potential)
+        self.step, states = STEPS[type(population.neuron)]
+        self.state = (self.spikes,) * states
+        self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
+        self.arrived: list[Tensor | None] = [None] * len(self.currents)
+
+    def update(self) -> None:
+        n, u = self.population.neuron, self.potential
+        if n.spiking:
+            self.spikes = Spike.apply(u - n.theta, n.surrogate, n.beta)
+            self.counts = self.counts + self.spikes
+        current = sum(sign * current for sign, current in zip(n.signs, self.currents))
+        drive, self.state = self.step(n, self.dt, self.gain, u, self.spikes, current, self.state)
+        self.potential = reset(n, self.beta_m, u, self.spikes, drive)
+        if self.free is not None:
+            self.free = self.beta_m * self.free + self.gain * current
+        self.currents = [
+            beta * current if x is None else beta * current + x
+            for beta, current, x in zip(self.betas, self.currents, self.arrived)
+        ]
+        self.arrived = [None] * len(self.currents)
+
+    def emitted(self, recurrent: bool) -> Tensor:
+        p = self.population
+        return self.spikes if recurrent or p.pool == 1 else max_pool(self.spikes, p.pool)
+
+    def receive(self, channel: int, x: Tensor) -> None:
+        self.arrived[channel] = x if self.arrived[channel] is None else self.arrived[channel] + x
+
+    def trace(self, kind: str) -> Tensor:
+        return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}[kind]
+
+
+def _decays(
+    population: Population, dt: float, like: Tensor
+) -> tuple[Number, Number, tuple[Number, ...]]:
+    """(beta_m, 1 - beta_m, (beta_s of each channel))."""
+    first, *others = found = [n.decays(dt) for n in population.neurons]
+    if not others:
+        return first[0], 1 - first[0], first[1]
+    beta_m, *betas = np.array([(beta_m, *betas) for beta_m, betas in found]).T
+    mem, gain, *syn = (like.new_tensor(row) for row in (beta_m, 1 - beta_m, *betas))
+    return mem, gain, tuple(syn)
+
+
+def max_pool(x: Tensor, edge: int) -> Tensor:
+    """[B, C, *edges] in windows of `edge`; the gradient goes to the first of equal maxima, and is
+    not added up in any order, as torch's own is on a GPU.
+    """
+    pool = _MAX_POOL[x.ndim - 2]
+    winner = pool(x.detach(), edge, return_indices=True)[1]
+    return x.flatten(2).gather(2, winner.flatten(2)).view_as(winner)
+
+
+def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
+    """(loss, what to report) of a batch."""
+    targets = send(labels.astype(np.int64, copy=False), activity.readout.device)
+    task = objective.task(activity.readout, targets)
+    regularizer = objective.regularizer(activity.counts)
+    correct = objective.logits(activity.readout).argmax(1) == targets
+    counts = {name: n.detach().sum(0) for name, n in activity.counts.items()}
+    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer, correct)]
+    told = torch.cat([*sums, *(n.flatten() for n in counts.values())]).cpu()  # one wait
+    named = told[3:].split([n.numel() for n in counts.values()])
+    outcome = Outcome(
+        samples=len(targets),
+        task=float(told[0]),
+        regularizer=float(told[1]),
+        correct=int(told[2]),
+        counts={name: n.view(counts[name].shape).numpy() for name, n in zip(counts, named)},
+    )
+    return (objective.task_weight * task + regularizer).mean(), outcome

@@ -1,0 +1,263 @@
+"""Fluctuation-driven initialization of networks built with snnTorch, Norse or SpikingJelly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from fdi.init.theory import Afferent, normal_weights
+from fdi.interop.hooks import calibrate
+from fdi.interop.impulse import Response, Unmeasurable, library, measure
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+_RESHAPING = ("Identity", "Flatten", "Unflatten")
+_OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What became of one weight tensor.
+
+    `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`:
+    its time constants in seconds, None where it has none; read from beta and alpha (snnTorch),
+    tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), for information only.
+    `sigma_w`: spread of the new weights, None if they were left alone. `sigma_u`: measured spread
+    of the potential in units of theta, where it was calibrated. `note`: why it was not, why the
+    weights were left alone, or what the theory does not count.
+    """
+
+    layer: str
+    neuron: str | None
+    fan_in: int
+    tau_mem: float | None = None
+    tau_syn: float | None = None
+    sigma_w: float | None = None
+    note: str = ""
+    sigma_u: float | None = None
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """A weight tensor on its way to a neuron. `autapses`: False if a neuron's weight onto itself is
+    to stay 0.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None = None
+    recurrent: bool = False
+    autapses: bool = True
+    note: str = ""
+
+    @property
+    def fan_in(self) -> int:
+        return self.weight[0].numel() - (not self.autapses)
+
+
+@torch.no_grad()
+def initialize(
+    module: nn.Module,
+    *,
+    sigma_u: float = 1.0,
+    nu: float | None = None,
+    dt: float,
+    alpha: float = 0.9,
+    batch: Tensor | None = None,
+    simulate: Callable[[Tensor], object] | None = None,
+    generator: Generator | None = None,
+) -> list[LayerReport]:
+    """Draw the weights of a spiking network so that the potential of its neurons has mean 0 and
+    spread sigma_u, in units of theta.
+
+        W ~ N(0, sigma_w^2),   sigma_w^2 = share (sigma_u theta)^2 / (n nu eps_hat),   bias = 0
+
+    A Linear, Conv1d or Conv2d layer belongs to the neuron registered next (the order of an
+    nn.Sequential, a SequentialState, or of the assignments in __init__: a convention, which the
+    report lets you check). Recurrent weights that a neuron holds itself share the variance with the
+    layer in front, alpha : 1 - alpha. theta and eps_hat are measured on each neuron with an
+    impulse, so every model counts with its own conventions; the state of the neurons is reset.
+    Layers in front of no neuron, such as a readout, are left alone.
+
+    `nu`: rate of the inputs in Hz; every layer is drawn for it. None: that of `batch`, spikes
+    [T, B, *shape] of training data. `dt`: duration of one step in seconds.
+    `simulate(batch)` runs a whole trial from a fresh state. Where it is given, the weights of each
+    neuron are then scaled, from the input up, until the spread measured on the batch is sigma_u
+    within 2 %, as `init=fluct_calibrated` does (fdi.interop.hooks).
+
+    Returns a row for each weight tensor. Raises ValueError if there is nothing to initialize, for a
+    dt other than that of a neuron, where no scale reaches sigma_u, and like the theory. No weight
+    is changed then. Source: Rossbroich et al. 2022; impulse and calibration are ours.
+    """
+    if not 0 < dt < math.inf:
+        raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
+    if nu is None and batch is not None:
+        nu = float(batch.double().mean()) / dt
+    if nu is None or (simulate is not None and batch is None):
+        raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
+    rows: list[LayerReport] = []
+    draws: list[tuple[_Weights, float]] = []
+    measured: list[tuple[str, nn.Module, list[_Weights], Response]] = []
+    for afferents, neuron_name, neuron, reason in _populations(module):
+        response = None
+        if neuron is not None:
+            neuron_name = f"{neuron_name} ({type(neuron).__name__})"
+            try:
+                response = measure(neuron, dt)
+            except Unmeasurable as error:
+                reason = f"{neuron_name}: {error}"
+        if response is None or neuron_name is None or neuron is None:
+            rows += [
+                LayerReport(w.name, neuron_name, w.fan_in, note=f"left alone: {reason}")
+                for w in afferents
+            ]
+        else:
+            spreads = _spreads(afferents, response, sigma_u, nu, alpha)
+            draws += zip(afferents, spreads)
+            measured.append((neuron_name, neuron, afferents, response))
+            constants = response.tau_mem, response.tau_syn
+            rows += [
+                LayerReport(w.name, neuron_name, w.fan_in, *constants, sigma_w, w.note)
+                for w, sigma_w in zip(afferents, spreads)
+            ]
+    if not draws:
+        reasons = (
+            "; ".join(f"{row.layer} {row.note}" for row in rows)
+            or "no Linear, Conv1d or Conv2d layer"
+        )
+        raise ValueError(
+            f"{type(module).__name__}: nothing to initialize ({reasons}); put neurons of snnTorch, "
+            f"Norse or SpikingJelly in it"
+        )
+    before = [parameter.clone() for parameter in module.parameters()]
+    for w, sigma_w in draws:
+        _draw(w, sigma_w, generator)
+    if simulate is None or batch is None:
+        return rows
+    found = {row.layer: row for row in rows}
+    try:
+        for name, neuron, afferents, response in measured:
+            for row in _calibrated(
+                [found[w.name] for w in afferents],
+                name,
+                neuron,
+                afferents,
+                response,
+                sigma_u,
+                lambda: simulate(batch),
+            ):
+                found[row.layer] = row
+    except ValueError:
+        for parameter, old in zip(module.parameters(), before):
+            parameter.copy_(old)
+        raise
+    return list(found.values())
+
+
+def _calibrated(
+    rows: list[LayerReport],
+    name: str,
+    neuron: nn.Module,
+    afferents: list[_Weights],
+    response: Response,
+    sigma_u: float,
+    simulate: Callable[[], object],
+) -> list[LayerReport]:
+    """The rows with what calibration made of them."""
+    if hasattr(neuron, "recurrent_weights"):
+        reason = f"not calibrated: {name} keeps its weights inside, where no hook reads its current"
+        return [replace(row, note="; ".join(filter(None, (row.note, reason)))) for row in rows]
+    weights = [w.weight for w in afferents]
+    start = float(weights[0].norm())
+    spread = calibrate(name, neuron, weights, response, sigma_u, simulate)
+    factor = float(weights[0].norm()) / start
+    return [replace(row, sigma_w=(row.sigma_w or 0.0) * factor, sigma_u=spread) for row in rows]
+
+
+def _spreads(
+    afferents: list[_Weights], response: Response, sigma_u: float, nu: float, alpha: float
+) -> list[float]:
+    theory = [
+        Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat, w.recurrent) for w in afferents
+    ]
+    return [
+        sigma_w
+        for _, sigma_w in normal_weights(theory, sigma_u=sigma_u * response.theta, alpha=alpha)
+    ]
+
+
+def _draw(w: _Weights, sigma_w: float, generator: Generator | None) -> None:
+    w.weight.normal_(0.0, sigma_w, generator=generator)
+    if not w.autapses:
+        w.weight.fill_diagonal_(0.0)
+    if w.bias is not None:
+        w.bias.zero_()
+
+
+def _populations(
+    module: nn.Module,
+) -> Iterator[tuple[list[_Weights], str | None, nn.Module | None, str]]:
+    """Afferent weights with the name of their neuron, the neuron, and ""; or one layer with None,
+    None, and why it has no neuron.
+    """
+    waiting: _Weights | None = None
+    for name, part in _parts(module):
+        kind = type(part).__name__
+        if library(part):
+            own = list(_own_weights(name, part))
+            if waiting and any(not w.recurrent for w in own):
+                yield [waiting], None, None, f"{name} ({kind}) has input weights of its own"
+            elif waiting:
+                own.insert(0, waiting)
+            if own:
+                yield own, name, part, ""
+            waiting = None
+        elif isinstance(part, _LAYERS):
+            if waiting:
+                yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
+            waiting = _Weights(name, part.weight, part.bias)
+        elif waiting and ("Pool" in kind or "Dropout" in kind):
+            waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
+        elif waiting and kind not in _RESHAPING:
+            yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
+            waiting = None
+    if waiting:
+        yield [waiting], None, None, "no neuron follows"
+
+
+def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Layers, neurons and other modules that are not just containers of such, in the order of
+    registration.
+    """
+    children = list(module.named_children())
+    if (
+        not children
+        or library(module)
+        or isinstance(module, _LAYERS)
+        or type(module).__name__ in _OPAQUE
+    ):
+        yield name, module
+        return
+    for child_name, child in children:
+        yield from _parts(child, f"{name}.{child_name}" if name else child_name)
+
+
+def _own_weights(name: str, neuron: Any) -> Iterator[_Weights]:
+    """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
+    Norse.
+    """
+    layer = getattr(neuron, "recurrent", None)
+    if isinstance(layer, _LAYERS):
+        yield _Weights(f"{name}.recurrent", layer.weight, layer.bias, recurrent=True)
+    if hasattr(neuron, "recurrent_weights"):
+        yield _Weights(f"{name}.input_weights", neuron.input_weights)
+        yield _Weights(
+            f"{name}.recurrent_weights",
+            neuron.recurrent_weights,
+            recurrent=True,
+            autapses=neuron.autapses,
+        )

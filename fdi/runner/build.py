@@ -1,0 +1,180 @@
+"""Configs become objects here, and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.config.targets import resolve
+from fdi.data.dataset import Dataset
+from fdi.data.seeding import stream
+from fdi.engine import Engine
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.init import baselines, fluct
+from fdi.init.psp import constant_input_rate
+from fdi.init.strategy import Strategy
+from fdi.snn.heterogeneity import draw_time_constants
+from fdi.snn.network import Network
+from fdi.snn.objective import LowerBound, UpperBound
+from fdi.train.homeostasis import Phase, phases
+
+_THREADS = torch.get_num_threads()
+READOUT_INITS = {
+    "normal": baselines.Kaiming,
+    "fluct": fluct.Fluct,
+    "xavier": baselines.Xavier,
+    "pytorch": baselines.PyTorch,
+    "orthogonal": baselines.Orthogonal,
+}
+
+
+def dataset(config: DictConfig) -> Dataset:
+    return _made(config, "dataset", seed=config.seed)
+
+
+def device(config: DictConfig) -> torch.device:
+    """Where weights and activity live."""
+    if config.device == "cpu":
+        return torch.device("cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not found:
+        raise ValueError(
+            f"device = {config.device}: PyTorch finds no CUDA device here; use device=cpu, or "
+            f"install a PyTorch that fits your driver"
+        )
+    chosen = torch.device(config.device)
+    if (chosen.index or 0) >= found:
+        raise ValueError(
+            f"device = {config.device}: there are {found} CUDA devices here, the last is "
+            f"cuda:{found - 1}"
+        )
+    return chosen
+
+
+def network(config: DictConfig, data: Dataset) -> Network:
+    """The architecture with its time constants, on the CPU; weights are drawn there, so that a seed
+    means the same ones on every device.
+    """
+    built = _made(
+        config,
+        "model",
+        neuron=_made(config, "neuron"),
+        input_shape=data.shape,
+        classes=data.classes,
+        steps=data.steps,
+        dt=data.dt,
+    )
+    draw_time_constants(built, stream(config.seed, "time constants"))
+    return built
+
+
+def strategy(config: DictConfig) -> Strategy:
+    built = _made(config, "init")
+    lacking = [name for name in ("draw", "target", "correct", "nu") if not hasattr(built, name)]
+    if lacking:
+        raise ValueError(
+            f"init._target_ = {config.init._target_} lacks {', '.join(lacking)}; let it inherit "
+            f"from fdi.init.Strategy"
+        )
+    return built
+
+
+def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
+    """The same for every `hidden` one, unless readout_init=same."""
+    return hidden if config.readout_init == "same" else READOUT_INITS[config.readout_init]()
+
+
+def engine(config: DictConfig) -> Engine:
+    """The engine of a run. Sums of torch depend on its threads, so it has one, but in the engine
+    whose identity they belong to.
+    """
+    name, kind = config.engine.name, config.device.partition(":")[0]
+    if name != "reference" and name != kind:
+        raise ValueError(
+            f"engine={name} does not run on device={config.device}; use engine={kind} or "
+            f"engine=reference"
+        )
+    if name != "cpu" and config.engine.checkpoint != "none":
+        raise ValueError(
+            f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with "
+            f"engine={name}; leave it out"
+        )
+    torch.set_num_threads(config.threads if name == "reference" else 1)
+    if name == "reference":
+        return ReferenceEngine()
+    if name == "cuda":
+        return CudaEngine(config.engine.memory)
+    from fdi.engine.cpu.engine import CpuEngine  # Numba: only where it is used
+
+    windows = "auto" if config.engine.checkpoint == "auto" else 1
+    return CpuEngine(threads(config), windows=windows, memory=config.engine.memory)
+
+
+def threads(config: DictConfig) -> int:
+    """Of the run: all that torch found, unless the number is given."""
+    return _THREADS if config.threads is None else config.threads
+
+
+def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
+    return _made(config, "optimizer", net.parameters())
+
+
+def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
+    """The bounds are rates in Hz; a trial has rate x duration spikes."""
+    patience = config.trainer.patience
+    if patience is not None and not len(data.valid):
+        raise ValueError(
+            f"trainer.patience = {patience} waits for a better validation accuracy, and there is "
+            f"no validation split; hold samples out with dataset.valid, or set "
+            f"trainer.patience=null"
+        )
+    bounds, duration = config.homeostasis, data.steps * data.dt
+    upper, lower = (
+        kind(bound.strength, bound.rate * duration) if bound.strength else None
+        for kind, bound in ((UpperBound, bounds.upper), (LowerBound, bounds.lower))
+    )
+    return phases(
+        epochs=config.trainer.epochs,
+        readout=config.trainer.readout,
+        upper=upper,
+        lower=lower,
+        prime_epochs=bounds.prime_epochs,
+        joint=bounds.joint,
+        patience=patience,
+    )
+
+
+def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextManager[Any]:
+    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None;
+    `epoch`: the last one it has.
+    """
+    if config.logger.mirror is None:
+        return nullcontext()
+    return _made(config, "logger.mirror", OmegaConf.to_container(config), directory, epoch)
+
+
+def input_rate(data: Dataset, net: Network) -> float:
+    """nu of the input in Hz: measured on the training set; for images the rate that spreads the
+    potential as much as their pixels do.
+    """
+    if data.nu is not None:
+        return data.nu
+    first = net.hidden[0].neuron
+    if first.tau_shape is not None:
+        raise ValueError(
+            f"neuron.tau_shape = {first.tau_shape:g}: a constant image has another rate for each "
+            f"time constant; give it as spikes: dataset.encoding=poisson"
+        )
+    return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
+
+
+def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
+    """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`."""
+    settings = OmegaConf.to_container(OmegaConf.select(config, key), resolve=True)
+    target = resolve(key, settings.pop("_target_"), [Path(f) for f in config.paths.modules])
+    return target(*given, **{**settings, **arguments})

@@ -1,0 +1,29 @@
+"""What the chapters of a run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from fdi.data.dataset import Dataset
+from fdi.engine import Engine
+from fdi.runner.view import View
+from fdi.snn.network import Network
+from fdi.train.homeostasis import Phase
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The objects of one run, as its config says."""
+
+    config: DictConfig
+    directory: Path
+    view: View
+    data: Dataset
+    network: Network
+    engine: Engine
+    optimizer: torch.optim.Optimizer
+    phases: list[Phase]

@@ -1,0 +1,39 @@
+"""The data of a run: whether they are those of before, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fdi.data.dataset import Split
+from fdi.engine.cuda import CudaEngine
+from fdi.runner import build
+from fdi.runner.context import RunContext
+from fdi.track.origin import refuse_other_data, unchanged
+
+
+def check_data(config: DictConfig, directory: Path) -> None:
+    """Raises ValueError if the data at hand are not those of the finished run in `directory`; reads
+    them only if their files are not those that it saw.
+    """
+    if not unchanged(config.dataset, directory):
+        checksum = build.dataset(config).checksum
+        refuse_other_data(directory, config.dataset, checksum)
+
+
+def splits(context: RunContext) -> dict[str, Split]:
+    """Those of the data, on the GPU if it keeps them."""
+    found, engine = context.data.splits, context.engine
+    if not isinstance(engine, CudaEngine):
+        return found
+    fixed = {name: each for name, each in found.items() if len(each) and each.transform is None}
+    for name in found:
+        if len(found[name]) and name not in fixed:
+            context.view.say(f"{name} sent batch by batch: it is transformed on the CPU")
+    if not fixed:
+        return found
+    kept, said = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
+    context.view.say(said)
+    return found | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}

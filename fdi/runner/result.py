@@ -1,0 +1,55 @@
+"""The result of a run, with the only look at the test set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fdi.data.dataset import Split
+from fdi.runner.context import RunContext
+from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
+from fdi.train.fit import Progress, activity, evaluate
+
+
+def final_result(context: RunContext, split: Split, progress: Progress) -> dict[str, Any]:
+    """Look at the test set, once with the last weights and once with those of the best validation
+    epoch.
+    """
+    config, data, network = context.config, context.data, context.network
+    objective = Objective(config.trainer.readout)
+
+    def test() -> Outcome:
+        return evaluate(
+            network, context.engine, split, objective, config.trainer.batch_size, config.seed
+        )
+
+    last = best = test()
+    if progress.best_epoch != progress.epoch:
+        network.load_weights(progress.best_weights)
+        best = test()
+    rates = activity(last, data.steps * data.dt)
+    return {
+        **config.name,
+        "seed": config.seed,
+        "epochs": progress.epoch,
+        "test_accuracy_last": last.correct / last.samples,
+        "test_accuracy_best": best.correct / best.samples,
+        "test_loss_last": last.task / last.samples,
+        "best_epoch": progress.best_epoch,
+        "valid_accuracy_best": progress.best_accuracy,
+        "valid_accuracy_last": progress.accuracy,
+        "classes": data.classes,
+        "test_samples": last.samples,
+        "seconds": progress.seconds,
+        "rates": {
+            name.removeprefix("rate/"): value
+            for name, value in rates.items()
+            if name.startswith("rate/")
+        },
+        "silent": {
+            name.removeprefix("silent/"): value
+            for name, value in rates.items()
+            if name.startswith("silent/")
+        },
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+    }

@@ -1,0 +1,152 @@
+"""The story of one run: build, init, probe, fit, test, record."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from fdi.engine.cuda import CudaEngine
+from fdi.runner import build
+from fdi.runner.context import RunContext
+from fdi.runner.data import check_data, splits
+from fdi.runner.initial import initialize
+from fdi.runner.result import final_result
+from fdi.runner.training import train
+from fdi.runner.view import View
+from fdi.track.files import read_json, reserved, write_json, write_status
+from fdi.track.layout import CHECKPOINT, LOG, METRICS, RESERVE, RESULT, STATUS
+from fdi.track.lock import lock
+from fdi.track.metrics import Metrics
+from fdi.track.origin import code, refuse_other_code, refuse_other_data, stamp
+from fdi.track.record import write_config, write_record
+from fdi.track.state import finished, whole_result
+from fdi.train import checkpoint
+from fdi.train.fit import Progress
+
+
+def run(
+    config: DictConfig, directory: Path, view: View, overrides: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Execute the run of `config` in `directory`, or go on where it stopped; returns the content of
+    result.json. It shows itself to `view`; `overrides` lead to `config`, and are written down.
+
+    A run that is done is not run again, and nothing in its directory is touched; with probe=only
+    nothing is trained, and nothing returned. Raises ValueError for what a user can mend, Diverged
+    for a training that fails, Busy if another process is at it; whatever is raised on the way is in
+    status.json and run.log first.
+    """
+    if finished(directory, config.probe):
+        refuse_other_code(directory, config)
+        check_data(config, directory)
+        return whole_result(directory) or {}
+    with lock(directory), reserved(directory / RESERVE) as release:
+        found = whole_result(directory)
+        if found is not None:  # of another process, a moment ago
+            return found
+        _mark(directory, "running")
+        write_config(directory, config, overrides)
+        try:
+            found = _run(config, directory, view)
+        except (KeyboardInterrupt, SystemExit):
+            with suppress(OSError):
+                _mark(directory, "interrupted")
+            raise
+        except Exception as error:
+            release()
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                error = MemoryError(
+                    f"device {config.device} is out of memory; lower engine.memory = "
+                    f"{config.engine.memory:g} (GiB of a training step) or trainer.batch_size"
+                )
+            with suppress(OSError):  # its folder is gone: only the caller can tell
+                (directory / LOG).write_text(traceback.format_exc())
+                refused = isinstance(error, ValueError)
+                said = f"{type(error).__name__}: {error}"
+                _mark(directory, "failed", error=said, refused=refused)
+            raise error from None
+        _mark(directory, "done" if found else "probed")
+        return found
+
+
+def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
+    files = stamp(config.dataset)
+    data = build.dataset(config)
+    device = build.device(config)
+    network = build.network(config, data).to(device)
+    context = RunContext(
+        config=config,
+        directory=directory,
+        view=view,
+        data=data,
+        network=network,
+        engine=build.engine(config),
+        optimizer=build.optimizer(config, network),
+        phases=build.training_phases(config, data),
+    )
+    context.engine.check(network)
+    context.view.say(f"engine {config.engine.name}, device {config.device}")
+    if isinstance(context.engine, CudaEngine):
+        for line in context.engine.plan(network, data.steps, config.trainer.batch_size):
+            context.view.say(line)
+    progress = _resume(context)
+    write_record(
+        directory,
+        progress.epoch,
+        data.checksum,
+        device,
+        build.threads(config),
+        seed=config.seed,
+        engine=config.engine.name,
+        data=data.form(),
+        data_files=files,
+        code=code(config),
+    )
+    if config.probe == "only":
+        initialize(context)
+        return {}
+    with build.mirror(config, directory, progress.epoch) as mirror:
+        if progress.epoch:
+            context.view.say(f"{directory}: resumed after epoch {progress.epoch}")
+        else:
+            rows = initialize(context)
+            if mirror and rows:
+                mirror.probe(rows)
+        metrics = Metrics(directory / METRICS, progress.epoch)
+        parts = splits(context)
+        train(context, parts, progress, metrics, mirror)
+        found = final_result(context, parts["test"], progress)
+        metrics.check()
+        if mirror:
+            mirror.result(found)
+        write_json(directory / RESULT, found)
+    return found
+
+
+def _resume(context: RunContext) -> Progress:
+    """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
+    from other data or code.
+    """
+    path = context.directory / CHECKPOINT
+    if context.config.probe == "only" or not path.exists():
+        return Progress()
+    refuse_other_code(context.directory, context.config)
+    progress, checksum = checkpoint.load(path, context.network, context.optimizer)
+    refuse_other_data(
+        context.directory, context.config.dataset, context.data.checksum, known=checksum
+    )
+    return progress
+
+
+def _mark(directory: Path, state: str, **details: Any) -> None:
+    """Change the state and keep the epochs."""
+    before = read_json(directory / STATUS)
+    before = before if isinstance(before, dict) else {}
+    write_status(
+        directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details
+    )

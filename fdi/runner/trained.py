@@ -1,0 +1,116 @@
+"""A run after training: its network with its weights, its config and its metrics."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.data.seeding import stream
+from fdi.engine.reference.engine import ReferenceEngine, dense
+from fdi.runner import build
+from fdi.snn.network import Network
+from fdi.track.files import read_json
+from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT
+
+NEURONS = 5  # whose potentials are shown
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left behind.
+
+    `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
+    `metrics`: a row an epoch. `result`: the content of result.json, None while training goes on.
+    """
+
+    directory: Path
+    network: Network
+    config: DictConfig
+    metrics: pd.DataFrame
+    result: dict[str, Any] | None
+
+
+def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:
+    """The run in `directory`, with its weights after the "last" epoch or the "best" validation
+    epoch; nothing is written. `modules`: folders of your own that its model's code is in; those
+    that the run names are not trusted. Raises ValueError for what is not a trained run.
+    """
+    if weights not in ("last", "best"):
+        raise ValueError(f"weights = {weights!r} must be 'last' or 'best'")
+    record = read_json(directory / RECORD)
+    if not record or not (directory / CHECKPOINT).exists():
+        raise ValueError(
+            f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
+            f"<init>/seed=<n>-<id>"
+        )
+    trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
+    config = DictConfig(OmegaConf.merge(OmegaConf.load(directory / CONFIG), trusted))
+    form: Any = SimpleNamespace(**record["run"]["data"])
+    network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
+    taus, found = _kept(directory / CHECKPOINT, weights)
+    network.load_time_constants(taus)
+    network.load_weights(found)
+    return Trained(
+        directory,
+        network,
+        config,
+        pd.read_csv(directory / METRICS),
+        read_json(directory / RESULT),
+    )
+
+
+def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
+    """One test sample through the trained network, for fdi.figures.snapshot.
+
+    Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (a spike a
+    row, y is the unit; the populations of a network above each other), potential (of the first
+    neurons of the last population, in units of theta), readout (of each class), label (y: the
+    class).
+    """
+    data, network = build.dataset(run.config), run.network
+    noise = stream(run.config.seed, "evaluation noise", 0)
+    inputs, labels = data.test.batch(np.array([sample]), noise)
+    activity = ReferenceEngine().simulate(network, inputs, record=("spikes", "potentials"))
+    time, last = np.arange(data.steps) * data.dt, network.hidden[-1]
+    hidden = torch.cat([activity.spikes[p.name][:, 0].flatten(1) for p in network.hidden], 1)
+    potentials = activity.potentials[last.name][:, 0].flatten(1)[:, :NEURONS] / last.neuron.theta
+    parts = [
+        _raster("input", dense(network, inputs)[:, 0].flatten(1), data.dt),
+        _raster("hidden", hidden, data.dt),
+        *_traces("potential", potentials, time),
+        *_traces("readout", activity.readout[:, 0], time),
+        pd.DataFrame({"part": "label", "unit": 0, "x": [0.0], "y": labels[:1]}),
+    ]
+    source = f"test sample {sample} of {run.directory}"
+    return pd.concat(parts, ignore_index=True).assign(moment="after", source=source)
+
+
+def _raster(part: str, spikes_TN: torch.Tensor, dt: float) -> pd.DataFrame:
+    steps, units = np.nonzero(spikes_TN.numpy())
+    return pd.DataFrame({"part": part, "unit": 0, "x": steps * dt, "y": units})
+
+
+def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd.DataFrame]:
+    for unit, values in enumerate(values_TN.T.numpy()):
+        yield pd.DataFrame({"part": part, "unit": unit, "x": time, "y": values})
+
+
+def _kept(path: Path, which: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The time constants and the weights of a checkpoint."""
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        last, best = state["weights"], state["progress"]["best_weights"]
+    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}); run it again") from None
+    if which == "best" and best is None:
+        raise ValueError(f"{path}: no epoch of the task yet; use weights='last'")
+    return state.get("time_constants", {}), last if which == "last" else best

@@ -1,7 +1,0 @@
-"""The fast engine on a CPU; see engine.py for the way of a batch, chunk.py for what a thread
-does.
-"""
-
-from fdi.snn.engine.cpu.engine import CpuEngine
-
-__all__ = ["CpuEngine"]

@@ -1,0 +1,175 @@
+"""What stands on a terminal: whole words and numbers, whatever its width."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from fdi.cli.console import print_probe, reporter
+from fdi.cli.tables import print_table
+from fdi.snn.outcome import Outcome
+
+LAYER = {
+    "population": "h1",
+    "neurons": 128,
+    "free_mean": 0.0,
+    "free_sigma": 1.0,
+    "target_sigma_u": 1.0,
+    "theory_sigma_u": 1.0,
+    "rate": 7.0,
+    "silent": 0.0,
+    "saturated": 0.0,
+    "grad": 0.1,
+}
+
+
+def terminal(width: int, color: str | None = None) -> Console:
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=True,
+        color_system=color,
+        legacy_windows=False,
+    )
+
+
+def probed(rows, init="fluct", **options) -> str:
+    out = terminal(80, **options)
+    print_probe(out, rows, "dense", init)
+    return out.file.getvalue()
+
+
+def layers(**columns) -> list[dict]:
+    rows = [
+        LAYER | {"population": f"h{i}"} | dict(zip(columns, values))
+        for i, values in enumerate(zip(*columns.values()), 1)
+    ]
+    nothing = dict.fromkeys(LAYER)
+    return [*rows, nothing | {"population": "readout", "neurons": 10, "grad": 3.0}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "init", "line"),
+    [
+        (
+            layers(rate=[7, 15, 52], free_sigma=[1, 1.2, 3]),
+            "fluct",
+            "rates climb from 7 to 52 Hz over 3 layers: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[8, 3, 0.02], free_sigma=[1, 0.8, 0.3]),
+            "fluct_calibrated",
+            "rates fall from 8 to 0.02 Hz over 3 layers: try a larger init.sigma_u",
+        ),
+        (
+            layers(rate=[8, 0.0], silent=[0.1, 1.0], target_sigma_u=[None, None]),
+            "kaiming",
+            "h2 is silent and passes only the tail of its gradient: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[8, 9], free_sigma=[0.3, 1]),
+            "fluct",
+            "1 of 2 layers are too weak: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[8, 9, 9], free_sigma=[0.3, 2, 1]),
+            "fluct",
+            "2 of 3 layers are off target: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[8, 9], free_sigma=[2, 1]),
+            "fluct",
+            "1 of 2 layers are too strong, as with correlated input: sweep init.sigma_u",
+        ),
+        (layers(rate=[8, 9]), "fluct", "all layers are on target"),
+        (
+            layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
+            "fluct",
+            "h1 is silent and passes only the tail of its gradient: try a larger init.sigma_u",
+        ),
+        (
+            layers(
+                rate=[0.02, 0.0],
+                silent=[0.7, 1.0],
+                free_sigma=[0.21, 0.01],
+                target_sigma_u=[0.2, 0.2],
+            ),
+            "fluct",
+            "h2 is silent and passes only the tail of its gradient: try a larger init.sigma_u",
+        ),
+        (
+            layers(rate=[9, 0.0], silent=[0.1, 1.0], free_sigma=[1, 0.1]),
+            "fluct",
+            "h2 is silent and passes only the tail of its gradient: try init=fluct_calibrated",
+        ),
+        (
+            layers(rate=[0.0], silent=[1.0], free_sigma=[0.33], target_sigma_u=[0.33]),
+            "fluct_mu",
+            "h1 is silent and passes only the tail of its gradient: try a smaller init.xi",
+        ),
+        (
+            layers(rate=[200], saturated=[0.4], free_sigma=[3], target_sigma_u=[3]),
+            "fluct",
+            "the layer is saturated: try a smaller init.sigma_u",
+        ),
+    ],
+)
+def test_the_probe_ends_in_a_sentence(rows, init, line):
+    assert probed(rows, init).splitlines()[-1] == line
+
+
+def test_the_probe_names_layers_off_target_in_red():
+    text = probed(layers(rate=[7, 52], free_sigma=[1.2, 3.0]), color="standard")
+    (strong,) = [line for line in text.splitlines() if "too strong" in line]
+    assert "h2" in strong
+    assert "\x1b[31m" in strong
+    (fine,) = [line for line in text.splitlines() if "h1" in line]
+    assert "\x1b[31m" not in fine
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_bar_fits_and_has_everything(width):
+    out = terminal(width)
+    with reporter(out, 200, 100, 11) as report:
+        report.row(
+            {
+                "epoch": 12,
+                "phase": "task",
+                "train/loss": 12.3456,
+                "train/accuracy": 1.0,
+                "valid/accuracy": 0.985,
+                "rate/h1": 6.8,
+                "rate/h2": 52.1,
+                "seconds": 1.0,
+            }
+        )
+        report.batch(50, Outcome(task=61.5, regularizer=0.0, correct=43, samples=50, counts={}))
+    last = [line for line in out.file.getvalue().splitlines() if "loss 1.23" in line][-1]
+    for word in ("/200", "86.0 %", "valid 98.5 %", "6.8-52.1 Hz", "0:00:0"):
+        assert word in last
+    assert "\u2026" not in last
+
+
+def test_a_table_that_does_not_fit_goes_on_below_with_its_keys():
+    columns = {
+        "init": ["fluct", "kaiming"],
+        **{f"a long title {i}": ["a value of some length", "1.2"] for i in range(4)},
+    }
+    out = terminal(80)
+    print_table(out, columns, ["init"])
+    text = out.file.getvalue()
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    assert text.count("kaiming") == 2
+    assert text.count("a value of some length") == 4
+
+
+def test_keys_that_do_not_fit_become_a_number_of_the_row():
+    columns = {f"key {i}": ["a value of some length"] * 2 for i in range(5)}
+    out = terminal(80)
+    print_table(out, columns, list(columns))
+    text = out.file.getvalue()
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    assert text.count("a value of some length") == 10
+    assert text.count("row") == 2

@@ -1,0 +1,42 @@
+"""Configurations, as the command line composes them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from fdi.cli.cells import compose_cells
+from fdi.cli.errors import explain
+from fdi.config.settings import prepare
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_module("fdi.conf", version_base="1.3"):
+        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    return config
+
+
+def prepared(*overrides: str) -> DictConfig:
+    return prepare(composed(*overrides))
+
+
+def refusal(*overrides: str, multirun: bool = False) -> str:
+    arguments = Namespace(
+        overrides=list(overrides), multirun=multirun, cfg=None, config_name=None, config_dir=None
+    )
+    with pytest.raises((HydraException, ValueError)) as caught:
+        compose_cells(arguments)
+    return explain(caught.value)
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))

@@ -1,0 +1,146 @@
+"""Which configurations are the same run, and where it lies."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from composing import composed, prepared
+from omegaconf import OmegaConf
+
+from fdi.config.identity import run_id
+from fdi.config.settings import prepare
+from fdi.track.layout import run_directory
+
+
+def test_a_run_has_no_interpolations_and_a_decided_engine():
+    config = prepared("dataset=shd")
+    assert config.engine.name == "cpu"
+    assert config.dataset.root == "data/shd"
+    assert config.name == {"dataset": "shd", "model": "dense", "init": "fluct", "experiment": None}
+    assert "hydra" not in config
+    assert prepared("device=cuda").engine.name == "cuda"
+
+
+@pytest.mark.parametrize("override", [
+        "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
+        "engine.checkpoint=auto", "engine.memory=1",
+        "init.sigma_u=1",
+    ],
+)  # fmt: skip
+def test_what_cannot_change_the_numbers_is_the_same_run(override):
+    assert run_id(prepared("dataset=shd", override)) == run_id(prepared("dataset=shd"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["engine=reference"], ["engine=reference", "device=cuda"]),
+        (["engine=reference", "threads=1"], ["engine=reference", "threads=2"]),
+        (["device=cuda"], ["device=cuda", "engine.memory=1"]),
+    ],
+)
+def test_device_threads_and_memory_are_part_of_a_run_where_they_change_its_sums(one, other):
+    assert run_id(prepared(*one)) != run_id(prepared(*other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["device=cuda"], ["device=cuda:1"]),
+        (["device=cuda"], ["device=cuda", "threads=2"]),
+        (["engine=reference", "device=cuda"], ["engine=reference", "device=cuda:1"]),
+        (["engine=reference"], ["engine=reference", "threads=1"]),
+        (["engine=reference"], ["engine=reference", "engine.memory=1"]),
+        (["device=cuda"], ["device=cuda", "engine.memory=10"]),
+    ],
+)
+def test_where_they_do_not_it_is_the_same_run(one, other):
+    assert run_id(prepared(*one)) == run_id(prepared(*other))
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (2, "cuda")])
+def test_the_device_auto_is_what_is_there(monkeypatch, gpus, device):
+    monkeypatch.setattr("fdi.config.devices.gpus", lambda: gpus)
+    config = prepared("device=auto")
+    assert (config.device, config.engine.name) == (device, device)
+    assert run_id(config) == run_id(prepared(f"device={device}"))
+
+
+@pytest.mark.parametrize(
+    ("off", "override"),
+    [
+        ("homeostasis=none", "homeostasis.upper.rate=3"),
+        ("homeostasis=none", "homeostasis.lower.strength=3"),
+        ("homeostasis.upper.strength=0", "homeostasis.upper.rate=3"),
+        ("model=conv", "homeostasis.lower.rate=3"),
+    ],
+)
+def test_a_bound_that_is_off_does_not_count(off, override):
+    assert run_id(prepared(off, override)) == run_id(prepared(off))
+    assert run_id(prepared(off)) != run_id(prepared(off.replace("none", "joint"), "seed=1"))
+
+
+def test_early_stopping_that_is_off_does_not_count():
+    config = prepared()
+    before = OmegaConf.to_container(config)
+    assert before["trainer"].pop("patience") is None
+    assert run_id(config) == run_id(before)
+
+
+@pytest.mark.parametrize("neuron", ["lif", "alif", "adlif"])
+def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
+    config = prepared(f"neuron={neuron}")
+    before = OmegaConf.to_container(config)
+    assert before["neuron"].pop("tau_shape") is None
+    assert run_id(config) == run_id(before)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "neuron.tau_shape=3",
+        "homeostasis.upper.rate=3",
+        "homeostasis.lower.strength=1",
+        "homeostasis=none",
+        "homeostasis=prime",
+        "readout_init=same",
+        "seed=1",
+        "engine=reference",
+        "model.depth=3",
+        "init.sigma_u=1.01",
+        "trainer.epochs=3",
+        "trainer.patience=3",
+        "optimizer=adam",
+    ],
+)
+def test_what_can_is_another(override):
+    assert run_id(prepared(override)) != run_id(prepared())
+
+
+def test_identity_does_not_change_between_versions():
+    config = OmegaConf.create(
+        {
+            "b": 1.0,
+            "a": {"x": 0.1, "y": [True, None, 2]},
+            "engine": {"name": "cpu"},
+            "identity": {"exclude": ["identity", "a.z"]},
+        }
+    )
+    reordered = OmegaConf.create(
+        {
+            "engine": {"name": "cpu"},
+            "a": {"y": [True, None, 2.0], "z": 5, "x": 0.1},
+            "b": 1,
+            "identity": config.identity,
+        }
+    )
+    assert run_id(config) == run_id(reordered) == "229b5e28"
+
+
+def test_directory_is_the_one_hydra_uses():
+    config = composed("seed=3")
+    directory = run_directory(prepare(config))
+    assert re.fullmatch(r"results/runs/randman/dense/fluct/seed=3-[0-9a-f]{8}", str(directory))
+    assert config.hydra.run.dir == str(directory)
+    assert f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}" == str(directory)

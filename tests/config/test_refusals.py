@@ -1,0 +1,227 @@
+"""What is wrong is refused in one line before anything runs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from composing import refusal
+from hydra.errors import HydraException
+
+from fdi.cli.cells import compose_cells
+from fdi.cli.errors import explain
+from fdi.config import targets
+from fdi.config.signatures import defined, parameters
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "init=flcut",
+            r"init = flcut does not exist; did you mean fluct\? choose one of fluct, .*",
+        ),
+        (
+            "dataset=rndman",
+            r"dataset = rndman does not exist; did you mean randman\? choose one of .*",
+        ),
+        (
+            "dataste=randman",
+            r"dataste: no such key; did you mean dataset\? choose one of dataset, .*",
+        ),
+        (
+            "model.dept=3",
+            r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
+        ),
+        (
+            "+model.dept=3",
+            r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
+        ),
+        ("+foo=3", r"foo: no such key; choose one of dataset, .*"),
+        (
+            "homeostasis.upper.strenth=3",
+            r"homeostasis\.upper\.strenth: no such key; did you mean strength\? choose one of "
+            r"rate, strength",
+        ),
+        ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate\}"),
+        ("seed=x", r"seed = x must be an integer"),
+        ("seed=1.5", r"seed = 1\.5 must be an integer"),
+        ("seed=-1", r"seed = -1 must be at least 0"),
+        ("~seed", r"seed is missing"),
+        ("trainer.epochs=abc", r"trainer\.epochs = abc must be an integer"),
+        ("trainer.epochs=-1", r"trainer\.epochs = -1 must be at least 1"),
+        (
+            "trainer.readout=mx",
+            r"trainer\.readout = mx is unknown; did you mean max\? choose one of last, max, mean",
+        ),
+        (
+            "model.depth=abc",
+            r"model\.depth = abc must be an integer at least 1 and at most 1000 or null",
+        ),
+        (
+            "model.depth=true",
+            r"model\.depth = true must be an integer at least 1 and at most 1000 or null",
+        ),
+        (
+            "model.hidden=[64,x]",
+            r"model\.hidden = \[64, x\] must be an integer at least 1 or a list, each an "
+            r"integer at least 1",
+        ),
+        (
+            "model._target_=fdi.snn.models.dens",
+            r"model\._target_ = fdi\.snn\.models\.dens does not exist",
+        ),
+        ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number above 0"),
+        ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
+        (
+            "device=gpu",
+            r"device = gpu is unknown; did you mean cpu\? choose one of auto, cpu, cuda",
+        ),
+        ("device=cuda:x", r"device = cuda:x is unknown; did you mean cuda\? choose one of .*"),
+        ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
+        ("init=kaiming,fluct", r"init=kaiming,fluct has several values; add -m .*"),
+        ("seed=range(3)", r"seed=range\(3\) has several values; add -m .*"),
+        ("experiment=quickstart", r"the experiment is a sweep over init=kaiming,fluct; add -m .*"),
+        ("hydra/launcher=cloud", r"hydra/launcher = cloud does not exist; choose one of basic.*"),
+        ("optimizer.lr=nan", r"optimizer\.lr = nan must be a finite number"),
+        ("homeostasis.upper.strength=inf", r".*\.strength = inf must be a finite number"),
+        ("optimizer.eps=-1", r"optimizer\.eps = -1 must be a number above 0"),
+        ("neuron.tau_shape=0", r"neuron\.tau_shape = 0 must be a number above 0 or null"),
+        ("neuron.beta=-20", r"neuron\.beta = -20 must be a number above 0 or null"),
+        ("init.alpha=1", r"init\.alpha = 1 must be a number above 0 and below 1"),
+        ("init.nu=-3", r"init\.nu = -3 must be auto or propagate or a number above 0 or .*"),
+        ("dataset.dt=1e-300", r"dataset\.dt = 1e-300 must be a number at least 1e-06 and .*"),
+        ("model.hidden=[]", r"model\.hidden = \[\] must be .*"),
+        ("model.depth=1000000000000", r"model\.depth = 1000000000000 must be .*"),
+        ("trainer.epochs=10000000000000000000", r"trainer\.epochs = 10+ must be below 2\^63"),
+        ("seed=???", r"seed = \?\?\? must be given a value"),
+        ("~paths", r"paths\.results = \?\?\? must be given a value"),
+        ("init._target_=null", r"init = .* must have a _target_: .*"),
+        ("name.dataset=", r"name\.dataset = '' must be a name for a folder: .*"),
+        ("name.dataset=a/../../b", r"name\.dataset = 'a/\.\./\.\./b' must be a name for .*"),
+        ("name.experiment=/x", r"name\.experiment = '/x' must be a name for a folder: .*"),
+        ("init._target_=os.system", r"init\._target_ = os\.system is not of fdi, and there is .*"),
+        ("dataset._target_=fdi.cli.data.build", r".*build is not made for dataset; .*"),
+        ("dataset._target_=fdi.data.download.shutil.rmtree", r".*rmtree does not exist"),
+        ("optimizer._target_=torch.hub.load", r"optimizer._target_ = torch.hub.load does not .*"),
+        ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
+        ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
+        ("+init._args_=[1]", r"init\._args_: no such key; .*"),
+        ("+hydra.callbacks.x={_target_:os.system,command:id}", r"hydra\.callbacks: fdi calls .*"),
+        ("+hydra.launcher.x={_target_:os.system,command:id}", r"hydra\.launcher\.x\._target_.*"),
+        ("hydra.launcher._target_=os.system", r"hydra\.launcher\._target_ = os\.system is no .*"),
+        ("seed=${nothing}", r"Interpolation key 'nothing' not found.*"),
+    ],
+)
+def test_a_wrong_value_is_one_line(override, line):
+    assert re.fullmatch(line, refusal(override))
+
+
+def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
+    assert refusal("init=kaiming,fluct", "seed=0,x", multirun=True) == "seed = x must be an integer"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["seed=range(0)"], "the sweep has no cells; give each of its keys a value"),
+        (["hydra/launcher=local", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs = 0 must be"),
+        (["hydra.sweeper.max_batch_size=-1"], "hydra.sweeper.max_batch_size = -1 must be"),
+    ],
+)
+def test_a_sweep_that_cannot_work_is_one_line(overrides, line):
+    assert refusal(*overrides, multirun=True).startswith(line)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Writes model/mine.yaml into a folder and composes model=mine from it."""
+
+    def compose_own(text: str, folder: str = "conf") -> Namespace:
+        file = tmp_path / folder / "model" / "mine.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        return Namespace(
+            overrides=["model=mine"],
+            multirun=False,
+            cfg=None,
+            config_name=None,
+            config_dir=str(tmp_path / folder),
+        )
+
+    return compose_own
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: [1, 2\nb: 3\n", "a file of the configuration cannot be read: .*mine.yaml.*"),
+        ("\t_target_: x\n", "a file of the configuration cannot be read: .*mine.yaml.*"),
+        ("_target_: a\n_target_: b\n", "a file .*duplicate key _target_.*mine.yaml.*"),
+        ("x: !!python/object/apply:os.getcwd []\n", "a file .* constructor for the tag .*"),
+        ("defaults: [mine]\n", "files of the configuration nest too deeply or name each other"),
+        ("x: &a [*a]\n", "files of the configuration nest too deeply or name each other"),
+        ("- a\n", r"model = \[a\] must have a _target_: .*"),
+        ("_target_: null\n", "model = .* must have a _target_: .*"),
+        ("hidden: ${\n", ".*no viable alternative.*"),
+        (
+            "# @package _global_\nhydra:\n  job_logging:\n    handlers: {x: {(): os.system}}\n",
+            r"hydra.job_logging.handlers.x.\(\) = os.system: .*",
+        ),
+    ],
+)
+def test_broken_files_of_ones_own_are_one_line(own, text, line):
+    with pytest.raises((HydraException, ValueError)) as caught:
+        compose_cells(own(text))
+    assert re.fullmatch(line, explain(caught.value))
+
+
+def test_a_folder_of_any_name_has_ones_own_options(own):
+    folder = "we ird,a=b'c[d]{e}$f(g)\\h \"i"
+    assert compose_cells(own("defaults: [dense]\nhidden: 3\n", folder))[0].config.model.hidden == 3
+
+
+def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_any_argument(
+    own, tmp_path
+):
+    given = own("_target_: my_module.net\nanything: [a, 1]\n")
+    for text, line in {
+        None: "is not of fdi, and there is no my_module.py; put it into the folder of --config-dir",
+        "from os import system as net": "my_module.py defines no function or class net",
+        "def net(": "my_module.py, line 1: ",
+    }.items():
+        if text:
+            (tmp_path / "my_module.py").write_text(text)
+        with pytest.raises(ValueError, match=line):
+            compose_cells(given)
+        defined.cache_clear()
+    (tmp_path / "my_module.py").write_text("def net(**settings): ...")
+    config = compose_cells(given)[0].config
+    assert config.model == {"_target_": "my_module.net", "anything": ["a", 1]}
+    assert config.paths.modules == [str(tmp_path / "conf"), str(tmp_path)]
+    assert "my_module" not in sys.modules
+
+
+def test_words_of_a_literal_may_be_negative_and_members_admit_all(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("def net(*, side: Literal[-1, 1] = 1, mode: Literal[Mode.A] = None): ...")
+    found = parameters(file, "net")
+    assert [kind.words for kind in found["side"]] == ["-1", "1"]
+    assert [[kind.admits(value) for kind in found["side"]] for value in (-1, 1, 2)] == [
+        [True, False],
+        [False, True],
+        [False, False],
+    ]
+    assert all(kind.admits("a") for kind in found["mode"])
+
+
+def test_torch_takes_what_is_declared_for_its_optimizers():
+    import torch
+
+    for name, kind in defined(Path(targets.STUBS["torch.optim"])).items():
+        known = inspect.signature(getattr(torch.optim, name)).parameters
+        assert set(parameters(targets.STUBS["torch.optim"], name)) <= set(known), kind

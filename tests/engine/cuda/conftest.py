@@ -1,0 +1,95 @@
+"""Runs of fdi on the pretended GPU."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from fdi.cli.cells import compose_cells
+from fdi.cli.console import Terminal
+from fdi.data.dataset import Dataset, Split
+from fdi.data.inputs import Constant, Events, Frames
+from fdi.runner import build
+from fdi.runner.story import run
+
+sys.path.insert(0, str(Path(__file__).parent))
+import pretend
+
+STEPS, CLASSES, DT = 20, 2, 5e-3
+SMALL = {
+    "dense": ("model.hidden=[6,5]",),
+    "recurrent": ("model.hidden=[6,5]",),
+    "conv": ("model.filters=[3,4]", "model.pool=[2,1]"),
+    "conv_recurrent": ("model.filters=[3,4]", "model.pool=[2,1]", "model.recurrent_kernel=3"),
+    "dale": ("model.excitatory=6", "model.inhibitory=3"),
+    "dale_conv": (
+        "model.excitatory=[4,4]",
+        "model.inhibitory=[2,2]",
+        "model.pool=[2,1]",
+        "model.recurrent_kernel=3",
+    ),
+}
+COMMON = ("trainer.epochs=2", "trainer.batch_size=5", "homeostasis.prime_epochs=1", "debug=null")
+HOMEOSTASIS = {"joint": ("homeostasis=joint",), "prime": ("homeostasis=prime",)}
+
+
+def data(kind: str) -> Dataset:
+    """Three small splits of (2, 6, 6) inputs of one kind."""
+    rng = np.random.default_rng(0)
+
+    def split(samples: int) -> Split:
+        labels = np.arange(samples) % CLASSES
+        if kind == "constant":
+            images = rng.random((samples, 2, 6, 6)) + labels[:, None, None, None]
+            return Split(Constant(images.astype(np.float32), STEPS, 2.0, -0.5), labels)
+        counts = rng.poisson(0.3, (samples, STEPS, 2, 6, 6)).astype(np.uint8)
+        if kind == "frames":
+            return Split(Frames(counts), labels)
+        rows, units = np.nonzero(counts.reshape(samples * STEPS, -1))
+        indptr = np.searchsorted(rows, np.arange(samples * STEPS + 1))
+        return Split(Events(indptr, units.astype(np.int32), (2, 6, 6), STEPS), labels)
+
+    return Dataset(kind, split(9), split(4), split(4), CLASSES, (2, 6, 6), STEPS, DT)
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch) -> Callable[..., tuple[dict[str, Any], Path]]:
+    """Runs a cell on "cpu" or "pretended", with the engine that belongs there."""
+
+    def begin(where: str, model: str, kind: str, *overrides: str, name: str = ""):
+        folder = tmp_path / (name or where)
+        given = [
+            f"model={model}",
+            *SMALL[model],
+            "trainer.epochs=2",
+            "trainer.batch_size=5",
+            *overrides,
+            f"paths.results={folder}",
+            "threads=1",
+            f"device={'cpu' if where == 'cpu' else 'cuda'}",
+        ]
+        arguments = Namespace(
+            overrides=given, multirun=False, cfg=None, config_name=None, config_dir=None
+        )
+        (cell,) = compose_cells(arguments)
+        monkeypatch.setattr(build, "dataset", lambda config: data(kind))
+        if where == "cpu":
+            return run(cell.config, cell.directory, Terminal(Console())), cell.directory
+        monkeypatch.setattr(build, "device", lambda config: pretend.device())
+        if find_spec("triton"):  # the interpreter takes its time by operation, whatever its size
+            monkeypatch.setattr("fdi.engine.cuda.kernels.launch.ROWS", 128)
+            monkeypatch.setattr("fdi.engine.cuda.kernels.launch.CHUNK", 256)
+        with pretend.Pretend():
+            return run(cell.config, cell.directory, Terminal(Console())), cell.directory
+
+    yield begin
+    torch.use_deterministic_algorithms(False)

@@ -1,0 +1,84 @@
+"""Data that stay on the device: batches cut there are those cut on the CPU, and nothing waits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pretend
+import pytest
+import torch
+
+from fdi.data.inputs import Constant, Events, Frames
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.cuda.kept import keep, size
+from fdi.engine.cuda.signal import signal
+from fdi.snn import models
+
+STEPS, SHAPE, SAMPLES = 6, (2, 3), 8
+
+
+def events(counted: bool) -> Events:
+    """A slice, so that its first event is not that of the table."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.4, ((SAMPLES + 2) * STEPS, 6))
+    rows, units = np.nonzero(counts)
+    indptr = np.searchsorted(rows, np.arange(len(counts) + 1))
+    each = counts[rows, units].astype(np.float32) if counted else None
+    return Events(indptr, units.astype(np.int32), SHAPE, STEPS, each)[1 : SAMPLES + 1]
+
+
+def values(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random((SAMPLES, *shape))
+
+
+INPUTS = {
+    "events": events(False),
+    "counted": events(True),
+    "frames": Frames((values(STEPS, *SHAPE) * 4).astype(np.uint8)),
+    "real frames": Frames(values(STEPS, *SHAPE)),
+    "constant": Constant(values(*SHAPE).astype(np.float32), STEPS, 2.0, -0.3),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", INPUTS)
+def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
+    net = models.dense(SHAPE, 2, STEPS, 5e-3, hidden=3).to(dtype)
+    whole, indices = INPUTS[kind], np.array([5, 0, 7, 5])
+    wanted = signal(net, whole.take(indices))
+    with pretend.Pretend():
+        net = net.to(pretend.device())
+        kept = keep(whole, pretend.device())
+        pretend.COUNT.waits = 0
+        found = [
+            signal(net, kept.take(indices)),
+            signal(net, kept.take(indices)[1:3]),
+            signal(net, kept.take(indices[:0])),
+        ]
+        assert pretend.COUNT.waits == 0
+        first, part, none = (x.cpu() for x in found)
+    assert first.dtype == wanted.dtype
+    assert torch.equal(first, wanted)
+    assert torch.equal(part, wanted[:, 1:3])
+    assert none.shape[1] == 0
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_what_fits_into_memory_is_kept(kind):
+    net, whole = models.dense(SHAPE, 2, STEPS, 5e-3, hidden=3), INPUTS[kind]
+    with pretend.Pretend():
+        net = net.to(pretend.device())
+        before = pretend.COUNT.bytes
+        kept, said = CudaEngine(2 * size(whole) / 2**30).keep(net, {"a": whole, "b": whole})
+        assert pretend.COUNT.bytes - before == 2 * size(whole)
+    assert set(kept) == {"a", "b"}
+    assert said.startswith("a and b kept on the device: ")
+    nothing, said = CudaEngine(1.9 * size(whole) / 2**30).keep(net, {"a": whole, "b": whole})
+    assert nothing == {}
+    assert "a and b sent batch by batch: " in said
+    assert "more than engine.memory" in said
+
+
+def test_events_of_other_units_are_not_kept():
+    net, wrong = models.dense((3,), 2, STEPS, 5e-3, hidden=3), INPUTS["events"]
+    with pytest.raises(ValueError, match="the network takes"):
+        CudaEngine().keep(net, {"train": wrong})

@@ -1,0 +1,231 @@
+"""Every Triton kernel, in the interpreter against the reference engine, and compiled for each
+generation of GPUs.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pretend
+import pytest
+import torch
+
+from fdi.data.inputs import Constant, Frames
+from fdi.engine.cuda import CudaEngine, fused
+from fdi.engine.cuda import engine as cuda
+from fdi.engine.cuda.memory import need
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.snn import models
+from fdi.snn.network import Network
+from fdi.snn.neuron import SLOPES, lif
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.train.optimizers import SMORMS3
+
+ROOT = Path(__file__).parents[3]
+STEPS, BATCH = 9, 3
+KINDS = ("dense", "recurrent", "dale", "conv", "conv_recurrent", "dale_conv")
+OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="triton is not installed: pip install 'fdi-snn[gpu]', Linux"
+)
+
+
+def network(kind: str, reset: str = "zero", surrogate: str = "superspike") -> Network:
+    """Weights are multiples of 1/64, so that sums are exact in any order."""
+    given = dict(
+        classes=3, steps=STEPS, dt=5e-3, neuron=lif(reset=reset, surrogate=surrogate, beta=4.0)
+    )
+    built = {
+        "dense": lambda: models.dense((7,), hidden=[150, 9], **given),
+        "recurrent": lambda: models.dense((7,), hidden=[18, 9], recurrent=True, **given),
+        "dale": lambda: models.dale((7,), excitatory=12, inhibitory=7, **given),
+        "conv": lambda: models.conv((1, 7), filters=[4, 3], padding=1, pool=[2, 1], **given),
+        "conv_recurrent": lambda: models.conv(
+            (2, 5, 4), filters=[4, 3], padding=1, pool=[2, 1], recurrent_kernel=3, **given
+        ),
+        "dale_conv": lambda: models.dale_conv(
+            (1, 7), excitatory=[10, 4], inhibitory=[8, 2], padding=1, pool=[2, 1], **given
+        ),
+    }[kind]()
+    generator = torch.Generator().manual_seed(0)
+    for projection in built.projections:
+        drawn = torch.randn(projection.weight.shape, generator=generator)
+        drawn = (drawn * 64 * 5 / projection.fan_in**0.5).round() / 64
+        projection.weight.data.copy_(drawn.abs() if projection.nonnegative else drawn)
+    return built
+
+
+def batch(network: Network, constant: bool = False, samples: int = BATCH, steps: int = STEPS):
+    rng = np.random.default_rng(1)
+    labels = np.arange(samples) % 3
+    if constant:
+        values = rng.integers(0, 64, (samples, *network.input_shape)) / 16
+        return Constant(values.astype(np.float32), steps), labels
+    counts = rng.poisson(0.7, (samples, steps, *network.input_shape))
+    return Frames(counts.astype(np.uint8)), labels
+
+
+def gradients(network: Network) -> list[np.ndarray]:
+    return [p.weight.grad.cpu().numpy().copy() for p in network.projections]
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    ("kind", "constant", "reset", "surrogate"),
+    [
+        *product(KINDS, [False, True], ["zero"], ["superspike"]),
+        *product(["dense", "dale"], [False], ["subtract"], SLOPES),
+        ("dale_conv", False, "subtract", "triangle"),
+    ],
+)
+def test_a_kernel_computes_what_the_reference_computes(kind, constant, reset, surrogate):
+    net = network(kind, reset, surrogate)
+    x, labels = batch(net, constant)
+    assert len(CudaEngine().plan(net, STEPS, BATCH)) == 1  # no layer is left to plain torch
+    assert_as_the_reference(net, x, labels)
+
+
+@needs_triton
+@pytest.mark.parametrize("kind", ["conv_recurrent", "dale_conv"])
+def test_tiles_of_a_recurrent_convolution_make_a_whole(kind, monkeypatch):
+    from fdi.engine.cuda.kernels import launch
+
+    for size in ("ROWS", "FILTERS", "CHUNK"):
+        monkeypatch.setattr(launch, size, 16)
+    net = network(kind)
+    assert_as_the_reference(net, *batch(net))
+
+
+def assert_as_the_reference(net, x, labels):
+    expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
+    wanted = gradients(net)
+    outcome = CudaEngine().step(net, x, labels, OBJECTIVE)
+    for name, counts in expected.counts.items():
+        np.testing.assert_array_equal(outcome.counts[name], counts)
+    assert sum(counts.sum() for counts in expected.counts.values()) > 0
+    for got, want in zip(gradients(net), wanted):
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * max(1.0, np.abs(want).max()))
+
+
+@needs_triton
+def test_potentials_are_those_of_the_reference_bit_for_bit():
+    net = network("recurrent")
+    x, _ = batch(net)
+    expected = ReferenceEngine().simulate(net, x, ("potentials",)).potentials
+    found = cuda.forward(net, x, keep=True).potentials
+    for name, potentials in expected.items():
+        assert torch.equal(found[name][1:], potentials[:-1])
+
+
+@needs_triton
+@pytest.mark.parametrize("widths", [("16",), pytest.param(("128", "256"), marks=pytest.mark.slow)])
+def test_kernels_compile_for_every_generation_and_fit_into_its_shared_memory(widths):
+    command = [sys.executable, str(ROOT / "scripts" / "compile_kernels.py"), "--widths", *widths]
+    compiled = {**os.environ, "TRITON_INTERPRET": "0"}
+    found = subprocess.run(command, capture_output=True, text=True, env=compiled)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert {line.split("sm_")[1][:2] for line in found.stdout.splitlines()} == {"80", "89", "90"}
+
+
+@pytest.mark.parametrize("kind", ["dense", "recurrent", "dale", "conv_recurrent", "dale_conv"])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
+    net = network(kind, reset, "sigmoid").double()
+    x, labels = batch(net)
+    lines = CudaEngine().plan(net, STEPS, BATCH)
+    assert "h1 in plain torch: " in lines[1] or "e1 and i1 in plain torch: " in lines[1]
+    expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
+    wanted = gradients(net)
+    assert CudaEngine().step(net, x, labels, OBJECTIVE).task == pytest.approx(expected.task)
+    for got, want in zip(gradients(net), wanted):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("build", "most"),
+    [
+        (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=[20] * 3), 150),
+        (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=20, recurrent=True), 200),
+        (lambda steps: models.conv((1, 9), 20, steps, 2e-3, filters=[3], recurrent_kernel=3), 150),
+    ],
+)
+@needs_triton
+def test_a_training_step_has_few_launches_and_one_wait_at_any_length(build, most):
+    found = []
+    for steps in (6, 12):
+        net = build(steps)
+        x, labels = batch(net, samples=2, steps=steps)
+        with pretend.Pretend():
+            net = net.to(pretend.device())
+            optimizer, engine = SMORMS3(net.parameters()), CudaEngine()
+            for _ in range(2):
+                pretend.COUNT.kernels = pretend.COUNT.waits = 0
+                engine.step(net, x, labels, OBJECTIVE)
+                optimizer.step()
+        found.append((pretend.COUNT.kernels, pretend.COUNT.waits))
+    assert found[0] == found[1]
+    assert found[0][0] < most
+    assert found[0][1] == 1
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient():
+    net = network("conv").double()
+    x, labels = batch(net, samples=7)
+    whole = CudaEngine().step(net, x, labels, OBJECTIVE)
+    wanted = gradients(net)
+    engine = CudaEngine(memory=2.5 * need(net, STEPS) / 2**30)
+    assert "in 4 parts of 2 samples" in engine.plan(net, STEPS, 7)[0]
+    outcome = engine.step(net, x, labels, OBJECTIVE)
+    assert (outcome.samples, outcome.correct) == (7, whole.correct)
+    for got, want in zip(gradients(net), wanted):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match=r"a sample of 9 steps needs .* raise engine\.memory"):
+        CudaEngine(memory=1e-9).step(net, x, labels, OBJECTIVE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_memory_of_a_step_is_at_most_what_was_counted(kind, dtype):
+    net = network(kind)
+    x, labels = batch(net, samples=4)
+    with pretend.Pretend():
+        net = net.to(pretend.device(), dtype)
+        CudaEngine().step(net, x, labels, OBJECTIVE)
+        net.zero_grad()
+        gc.collect()
+        before = pretend.COUNT.peak = pretend.COUNT.bytes
+        CudaEngine().step(net, x, labels, OBJECTIVE)
+    used = pretend.COUNT.peak - before
+    assert used - 3 * sum(w.nbytes for w in net.parameters()) <= 4 * need(net, STEPS) <= 6 * used
+
+
+def test_why_a_layer_has_no_kernel():
+    net = models.dense((7,), 3, STEPS, 5e-3, hidden=[fused.WIDEST + 1], recurrent=True)
+    links = [p for p in net.projections if p.recurrent]
+    weight = net.projections[0].weight
+    if find_spec("triton") is None:
+        assert "triton is not installed" in fused.refusal(net.layers[0], links, weight)
+    else:
+        assert "more than" in fused.refusal(net.layers[0], links, weight)
+        assert fused.refusal(net.layers[0], [], weight) is None
+        assert "float32" in fused.refusal(net.layers[0], [], weight.double())
+
+
+@needs_triton
+def test_recurrent_convolutions_that_no_kernel_computes():
+    net = network("dale_conv")
+    links = [p for p in net.projections if p.recurrent and p.target in ("e1", "i1")]
+    weight = net.projections[0].weight
+    assert fused.refusal(net.layers[0], links, weight) is None
+    for link in links:
+        link.stride = 2
+    assert "not centred on a neuron" in fused.refusal(net.layers[0], links, weight)
+    links[0].stride = 1
+    assert "differ" in fused.refusal(net.layers[0], links, weight)

@@ -1,0 +1,192 @@
+"""The whole way of a run on a GPU, on the pretended one: it refuses what a GPU refuses, and the
+numbers are those of the CPU.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pretend
+import pytest
+import torch
+
+from fdi.track.layout import CHECKPOINT
+
+SIGNED = (
+    "pytorch", "kaiming", "xavier", "orthogonal", "lsuv", "fluct", "fluct_mu", "fluct_calibrated",
+)  # fmt: skip
+INITS = {
+    **dict.fromkeys(("dense", "recurrent", "conv", "conv_recurrent"), SIGNED),
+    **dict.fromkeys(("dale", "dale_conv"), ("fluct", "fluct_lognormal", "fluct_calibrated")),
+}
+MATRIX = [
+    cell
+    for model, inits in INITS.items()
+    for cell in product(
+        (model,),
+        inits,
+        ("events", "frames", "constant"),
+        ("joint", "prime"),
+        ("adam", "sgd", "smorms3"),
+    )
+]
+
+
+def options(model: str, init: str, kind: str, homeostasis: str, optimizer: str) -> list[str]:
+    prime = ["homeostasis.prime_epochs=1"] if homeostasis == "prime" else []
+    given = [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
+    if optimizer == "smorms3":  # else the rounding of a small gradient becomes a whole step
+        given.append("optimizer.eps=1e-2")
+    if model.startswith("dale") and kind == "constant":  # else such a small layer stays silent
+        given.append("init.nu=15")
+    return given
+
+
+def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
+    given = options(model, init, kind, homeostasis, optimizer)
+    found = []
+    for where in ("cpu", "pretended"):
+        result, directory = start(where, model, kind, *given)
+        found.append((result, pd.read_csv(directory / "metrics.csv"), weights(directory)))
+    (expected, curves, ours), (result, other_curves, others) = found
+    for key, value in expected.items():
+        if isinstance(value, float) and key != "seconds":
+            assert result[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
+    assert result["rates"] == pytest.approx(expected["rates"], rel=1e-5)
+    timed = [name for name in curves if name.startswith("seconds")]
+    pd.testing.assert_frame_equal(
+        curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-4, atol=1e-5
+    )
+    for name, weight in ours.items():
+        np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def weights(directory) -> dict[str, np.ndarray]:
+    state = torch.load(directory / CHECKPOINT, weights_only=True)
+    return {name: weight.numpy() for name, weight in state["weights"].items()}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ("dense", "fluct", "events", "joint", "smorms3"),
+        ("recurrent", "fluct_calibrated", "frames", "prime", "adam"),
+        ("conv", "orthogonal", "constant", "joint", "sgd"),
+        ("conv_recurrent", "lsuv", "events", "joint", "smorms3"),
+        ("dale", "fluct_lognormal", "frames", "prime", "smorms3"),
+        ("dale_conv", "fluct", "events", "joint", "adam"),
+    ],
+    ids="-".join,
+)
+def test_a_run_has_the_numbers_of_the_cpu(start, cell):
+    model, init, kind, homeostasis, optimizer = cell
+    assert_equal_runs(start, model, init, kind, homeostasis, optimizer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", MATRIX, ids="-".join)
+def test_every_run_has_the_numbers_of_the_cpu(start, cell):
+    assert_equal_runs(start, *cell)
+
+
+@pytest.mark.parametrize("engine", ["cuda", "reference"])
+def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
+    given = ["init=fluct", "optimizer=adam", f"engine={engine}", "trainer.epochs=3"]
+    _, whole = start("pretended", "recurrent", "events", *given, name="whole")
+    from fdi.runner import story
+
+    save = story.checkpoint.save
+
+    def kill(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(story.checkpoint, "save", kill)
+    with pytest.raises(KeyboardInterrupt):
+        start("pretended", "recurrent", "events", *given, name="killed")
+    monkeypatch.setattr(story.checkpoint, "save", save)
+    _, resumed = start("pretended", "recurrent", "events", *given, name="killed")
+    for name, weight in weights(whole).items():
+        np.testing.assert_array_equal(weights(resumed)[name], weight)
+
+
+def test_a_seed_means_the_same_weights_on_every_device(start):
+    drawn = {}
+    for where in ("cpu", "pretended"):
+        _, directory = start(
+            where, "conv", "events", "init=orthogonal", "optimizer=sgd", "optimizer.lr=1e-30"
+        )
+        drawn[where] = weights(directory)
+    for name, weight in drawn["cpu"].items():
+        np.testing.assert_array_equal(drawn["pretended"][name], weight)
+
+
+@pytest.mark.parametrize(
+    ("kind", "room", "optimizer"),
+    [
+        ("events", True, "adam"), ("events", False, "sgd"), ("frames", True, "smorms3"),
+        ("frames", False, "adam"), ("constant", True, "sgd"), ("constant", False, "smorms3"),
+    ],
+)  # fmt: skip
+def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, capsys):
+    from fdi.engine.cuda import CudaEngine, engine
+
+    begun, step = [], CudaEngine.step
+    monkeypatch.setattr(
+        CudaEngine, "step", lambda *given: begun.append(pretend.COUNT.waits) or step(*given)
+    )
+    if not room:
+        monkeypatch.setattr(engine, "size", lambda whole: 2**40)
+    given = ["probe=none", f"optimizer={optimizer}", "trainer.batch_size=3"]
+    start("pretended", "dense", kind, *given)
+    # between steps of an epoch, but the first, which makes tables that stay
+    assert [*np.diff(begun[1:3]), *np.diff(begun[3:])] == [2, 2, 2]
+    told = "kept on the device: " if room else "sent batch by batch: "
+    assert f"train and valid and test {told}" in capsys.readouterr().out
+
+
+def test_the_pretended_gpu_refuses_what_a_gpu_refuses():
+    with pretend.Pretend():
+        x = torch.ones(3, device=pretend.device())
+        with pytest.raises(RuntimeError, match="same device"):
+            x + torch.ones(3)
+        with pytest.raises(RuntimeError, match="generator"):
+            x.normal_(generator=torch.Generator())
+        with pytest.raises((TypeError, RuntimeError), match="numpy"):
+            x.numpy()
+        assert (x + torch.tensor(1.0)).sum().item() == 6
+        assert x[torch.tensor([0, 2])].cpu().tolist() == [1, 1]
+
+
+def test_the_pretended_gpu_counts_what_waits_for_a_gpu():
+    def waits(work) -> int:
+        before = pretend.COUNT.waits
+        work()
+        return pretend.COUNT.waits - before
+
+    with pretend.Pretend():
+        y, x = torch.ones(3), torch.ones(3, device=pretend.device())
+        assert waits(lambda: y.to(x.device, non_blocking=True)) == 0
+        assert waits(lambda: y.to(x.device)) == waits(lambda: x.cpu()) == waits(x.sum().item) == 1
+        assert waits(lambda: x.copy_(y, non_blocking=True)) == 0
+        assert waits(lambda: x.copy_(y)) == waits(lambda: y.copy_(x, non_blocking=True)) == 1
+        assert waits(lambda: x[torch.tensor([0, 2])]) == waits(lambda: x[x > 0]) == 1
+        assert waits(lambda: x + x[x.long()]) == 0
+
+
+def test_a_gpu_without_room_is_one_line(start, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\n...")
+
+    monkeypatch.setattr("fdi.engine.cuda.engine._step", full)
+    with pytest.raises(MemoryError, match=r"device cuda is out of memory; lower engine\.memory"):
+        start("pretended", "dense", "events", "probe=none")
+
+
+def test_what_a_step_needs_is_said_before_training(start, capsys):
+    start("pretended", "recurrent", "events", "model.hidden=[257,5]", "engine.memory=0.0005")
+    told = capsys.readouterr().out
+    assert "GiB by count, in 3 parts of 2 samples" in told
+    assert "h1 in plain torch: it has more than 256 recurrent units" in told

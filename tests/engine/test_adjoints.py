@@ -1,0 +1,198 @@
+"""Gradients against finite differences of the published equations, in float64: nothing of the
+engines or of their slopes is used.
+
+The surrogate gradient is the derivative of the network whose spikes are S + G'(V) (V' - V) around
+its own S and V, where the reset sees S; G is the published antiderivative of the surrogate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.data.inputs import Frames
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
+from fdi.snn.models import dale, dense
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import ALIF, SLOPES, AdLIF, Neuron, Reset, adlif, alif, lif
+from fdi.snn.objective import Objective
+from fdi.snn.population import Population
+
+DT, STEPS, CLASSES = 2e-3, 30, 3
+KINDS = {"lif": lif(), "alif": alif(a=0.7), "adlif": adlif(a=0.5)}
+DIFFERENT = {name: replace(neuron, tau_shape=2.0) for name, neuron in KINDS.items()}
+ANTIDERIVATIVES = {
+    "superspike": lambda v, beta: v / (1 + beta * np.abs(v)),
+    "triangle": lambda v, beta: np.where(
+        beta * np.abs(v) < 1, v - beta * v * np.abs(v) / 2, np.sign(v) / (2 * beta)
+    ),
+    "sigmoid": lambda v, beta: 1 / (1 + np.exp(-beta * v)),
+    "gaussian": np.vectorize(lambda v, beta: math.erf(beta * v / math.sqrt(2)) / 2),
+    "boxcar": lambda v, beta: np.clip(beta * v, -0.5, 0.5),
+}
+
+
+def slope(name: str, v: np.ndarray, beta: float, h: float = 1e-6) -> np.ndarray:
+    g = ANTIDERIVATIVES[name]
+    return (g(v + h, beta) - g(v - h, beta)) / (2 * h)
+
+
+@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("beta", [0.7, 3.0, 20.0])
+def test_slopes_are_the_derivatives_of_the_published_functions(name, beta):
+    v = np.random.default_rng(0).uniform(-1.5, 1.5, 1000)
+    wanted = SLOPES[name].of(torch.from_numpy(v), beta).numpy()
+    np.testing.assert_allclose(slope(name, v, beta), wanted, rtol=0, atol=2e-4 * beta)
+
+
+class Neurons:
+    """A population step by step, as the docstrings of fdi.snn.neuron say; around the potentials and
+    spikes `base` [T] of an earlier run its spikes are linear.
+    """
+
+    def __init__(self, p: Population, samples: int, base: list | None) -> None:
+        self.n, self.base, self.seen = p.neuron, base, []
+        n, shape = p.neuron, (samples, p.units)
+        self.tau_mem, *self.tau_syn = map(np.array, p.taus or (n.tau_mem, *n.tau_syn))
+        self.u = np.full(shape, n.u_init)
+        self.a, self.before = np.zeros(shape), np.zeros(shape)
+        self.i = [np.zeros(shape) for _ in n.tau_syn]
+        self.x = [np.zeros(shape) for _ in n.tau_syn]
+
+    def update(self) -> np.ndarray:
+        n, u, beta_m = self.n, self.u, np.exp(-DT / self.tau_mem)
+        fired = s = (u > n.theta) * 1.0 if n.spiking else np.zeros_like(u)
+        if self.base and n.spiking:
+            u_0, fired = self.base[len(self.seen)]
+            s = fired + slope(n.surrogate, u_0 - n.theta, n.beta) * (u - u_0)
+        self.seen.append((u, s))
+        current = sum(sign * i for sign, i in zip(n.signs, self.i))
+        if type(n) is AdLIF:
+            beta_w = np.exp(-DT / n.tau_w)
+            drive = (1 - beta_m) * (current - self.a)
+            self.a = beta_w * self.a + (1 - beta_w) * n.a * u + n.b * s
+        elif type(n) is ALIF:
+            drive = (1 - beta_m) * (current - n.a * self.a)
+            self.a, self.before = np.exp(-DT / n.tau_ada) * self.a + self.before, s
+        else:
+            drive = (1 - beta_m) * current
+        if n.reset == "zero":
+            self.u = (beta_m * u + drive) * (1 - fired)
+        else:
+            self.u = beta_m * (u - n.theta * fired) + drive
+        self.i = [np.exp(-DT / tau) * i + x for tau, i, x in zip(self.tau_syn, self.i, self.x)]
+        self.x = [np.zeros_like(u) for _ in self.i]
+        return s
+
+
+def loss(network: Network, weights: list, x: np.ndarray, y: np.ndarray, base: dict | None):
+    """(cross-entropy of the mean readout, potentials and spikes of every population)."""
+    base = base or {}
+    populations = {
+        p.name: Neurons(p, len(x), base.get(p.name)) for p in (*network.hidden, network.readout)
+    }
+    readout = []
+    for t in range(STEPS):
+        spikes = {name: neurons.update() for name, neurons in populations.items()}
+        spikes[INPUT] = x[:, t].astype(np.float64)
+        for p, weight in zip(network.projections, weights):
+            populations[p.target].x[p.channel] += spikes[p.source] @ weight.T
+        readout.append(populations[network.readout.name].u)
+    logits = np.mean(readout, 0)
+    top = logits.max(1)
+    rows = np.log(np.exp(logits - top[:, None]).sum(1)) + top - logits[np.arange(len(y)), y]
+    return rows.mean(), {name: neurons.seen for name, neurons in populations.items()}
+
+
+def differences(network: Network, x: np.ndarray, y: np.ndarray, h: float = 1e-5) -> list:
+    weights = [p.weight.detach().numpy().copy() for p in network.projections]
+    _, base = loss(network, weights, x, y, None)
+    found = [np.zeros_like(w) for w in weights]
+    for w, gradient in zip(weights, found):
+        for at in np.ndindex(w.shape):
+            kept, values = w[at], []
+            for step in (h, -h):
+                w[at] = kept + step
+                values.append(loss(network, weights, x, y, base)[0])
+            w[at] = kept
+            gradient[at] = (values[0] - values[1]) / (2 * h)
+    return found
+
+
+def check(engine, build, neuron: Neuron) -> None:
+    network = build(neuron).double()
+    draw_time_constants(network, np.random.default_rng(0))
+    generator = torch.Generator().manual_seed(1)
+    for p in network.projections:
+        with torch.no_grad():
+            p.weight.normal_(0, 6 / p.fan_in**0.5, generator=generator)
+            if p.nonnegative:
+                p.weight.abs_().div_(4)
+    rng = np.random.default_rng(0)
+    x, y = (rng.random((2, STEPS, 3)) < 0.4).astype(np.uint8), np.array([0, 2])
+    outcome = engine.step(network, Frames(x), y, Objective("mean"))
+    assert sum(counts.sum() for counts in outcome.counts.values()) > 5
+    for p, wanted in zip(network.projections, differences(network, x, y)):
+        size = np.abs(wanted).max()
+        assert size > 1e-6
+        np.testing.assert_allclose(p.weight.grad.numpy(), wanted, rtol=0, atol=1e-5 * size)
+
+
+def layers(neuron: Neuron) -> Network:
+    return dense((3,), CLASSES, STEPS, DT, neuron, hidden=[4, 3], recurrent=True)
+
+
+def two_channels(neuron: Neuron) -> Network:
+    return dale((3,), CLASSES, STEPS, DT, neuron, excitatory=3, inhibitory=2)
+
+
+ALL = list(product(KINDS, Reset.__args__, SLOPES))
+
+
+def choice(kind: str, reset: Reset, surrogate: str) -> Neuron:
+    beta = 0.4 if surrogate == "boxcar" else SLOPES[surrogate].beta  # wide enough to see something
+    return replace(KINDS[kind], reset=reset, surrogate=surrogate, beta=beta)
+
+
+@pytest.mark.parametrize("build", [layers, two_channels])
+@pytest.mark.parametrize(("kind", "reset", "surrogate"), ALL)
+def test_the_reference_has_the_gradients_of_finite_differences(kind, reset, surrogate, build):
+    check(ReferenceEngine(), build, choice(kind, reset, surrogate))
+
+
+@pytest.mark.parametrize("build", [layers, two_channels])
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_the_reference_has_them_where_each_neuron_has_its_own_time_constants(kind, build):
+    for reset in Reset.__args__:
+        check(ReferenceEngine(), build, replace(DIFFERENT[kind], reset=reset))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cpu_engine_has_the_gradients_of_finite_differences(kind):
+    check(CpuEngine(threads=1), layers, KINDS[kind])
+
+
+def test_the_cpu_engine_has_them_where_each_neuron_has_its_own_time_constants():
+    check(CpuEngine(threads=1), layers, DIFFERENT["lif"])
+
+
+@pytest.mark.slow  # each is compiled
+@pytest.mark.parametrize("build", [layers, two_channels])
+@pytest.mark.parametrize("reset", Reset.__args__)
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_each_kind_of_the_cpu_engine_has_them_too(kind, reset, build):
+    check(CpuEngine(threads=1), build, replace(DIFFERENT[kind], reset=reset))
+
+
+@pytest.mark.slow  # each is compiled
+@pytest.mark.parametrize("build", [layers, two_channels])
+@pytest.mark.parametrize(("kind", "reset", "surrogate"), ALL)
+def test_each_adjoint_of_the_cpu_engine_has_them(kind, reset, surrogate, build):
+    check(CpuEngine(threads=1), build, choice(kind, reset, surrogate))

@@ -1,0 +1,343 @@
+"""The other engines compute what the reference engine computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import strategies as st
+
+from fdi.data.inputs import Constant, Events, Frames, Input
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.snn.models import conv, dale, dale_conv, dense
+from fdi.snn.network import Network
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+
+UNITS, CLASSES, DT = 9, 4, 2e-3
+KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
+MAPS = ("conv", "recurrent conv", "dale conv", "dale conv without recurrent excitation")
+PROPERTY = settings(
+    deadline=None, max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True
+)
+ENGINES = {
+    "cpu": lambda chunk: CpuEngine(threads=2, chunk=chunk),
+    "cpu in windows of time": lambda chunk: CpuEngine(threads=2, chunk=chunk, windows=3),
+    "cuda": lambda chunk: CudaEngine(),
+}
+WITHOUT_INTERPRETER = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name == "cuda")) for name in ENGINES
+]
+OBJECTIVES = [
+    Objective(),
+    Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
+    Objective("last", upper=UpperBound(0.5, 0.2, axes=1), task_weight=0.3),
+    Objective("max", lower=LowerBound(1.0, 2.0), task_weight=0.0),
+]
+
+
+def build(kind: str, steps: int, sizes: list[int], skip: bool, **options) -> Network:
+    given = dict(input_shape=(UNITS,), classes=CLASSES, steps=steps, dt=DT, skip=skip, **options)
+    if kind.startswith("dale"):
+        inhibitory = [1 + n // 4 for n in sizes]
+        return dale(
+            excitatory=sizes,
+            inhibitory=inhibitory,
+            recurrent_excitation="without" not in kind,
+            **given,
+        )
+    return dense(hidden=sizes, recurrent=kind == "recurrent", **given)
+
+
+def build_maps(
+    kind: str, shape: tuple[int, ...], steps: int, sizes: list[int], skip: bool, **geometry
+) -> Network:
+    given = dict(input_shape=shape, classes=CLASSES, steps=steps, dt=DT, skip=skip, **geometry)
+    if kind.startswith("dale"):
+        inhibitory = [1 + n // 4 for n in sizes]
+        excitation = "without" not in kind
+        return dale_conv(
+            excitatory=sizes,
+            inhibitory=inhibitory,
+            recurrent_kernel=3,
+            recurrent_excitation=excitation,
+            **given,
+        )
+    return conv(filters=sizes, recurrent_kernel=3 if kind == "recurrent conv" else 0, **given)
+
+
+def two_layers(kind: str) -> Network:
+    """A network of that kind for trials of 20 steps."""
+    return (
+        build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2)
+        if kind in MAPS
+        else build(kind, 20, [33, 17], skip=False)
+    )
+
+
+def draw_weights(network: Network, scale: float, seed: int) -> Network:
+    generator = torch.Generator().manual_seed(seed)
+    for projection in network.projections:
+        with torch.no_grad():
+            weight = (
+                torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64)
+                * scale
+                / projection.fan_in**0.5
+            )
+            projection.weight.copy_(weight.abs() if projection.nonnegative else weight)
+    return network
+
+
+def draw_input(
+    kind: str, samples: int, steps: int, shape: tuple[int, ...], density: float, seed: int
+) -> Input:
+    rng = np.random.default_rng(seed)
+    if kind == "constant":
+        return Constant(rng.random((samples, *shape)), steps, scale=2.0, shift=-0.5)
+    counts = (rng.random((samples, steps, *shape)) < density) * rng.integers(
+        1, 4, (samples, steps, *shape)
+    )
+    if kind == "frames":
+        return Frames(counts.astype(np.uint8))
+    flat = counts.reshape(samples * steps, -1)
+    rows, units = np.nonzero(flat)
+    indptr = np.searchsorted(rows, np.arange(samples * steps + 1))
+    values = flat[rows, units].astype(np.float32) if kind == "counted events" else None
+    return Events(indptr, units.astype(np.int32), shape, steps, values)
+
+
+@st.composite
+def networks(draw, steps: int) -> Network:
+    skip = draw(st.booleans())
+    if draw(st.booleans()):
+        return build(
+            draw(st.sampled_from(KINDS)),
+            steps,
+            draw(st.lists(st.integers(1, 40), min_size=1, max_size=4)),
+            skip,
+        )
+    channels = draw(st.integers(1, 3))
+    edges = draw(
+        st.one_of(st.tuples(st.integers(1, 20)), st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    )
+    depth = draw(st.integers(1, 3))
+    geometry = {
+        name: [draw(st.integers(low, high)) for _ in range(depth)]
+        for name, low, high in (
+            ("kernel", 1, 4),
+            ("stride", 1, 3),
+            ("padding", 0, 3),
+            ("pool", 1, 3),
+        )
+    }
+    sizes = [draw(st.integers(1, 20)) for _ in range(depth)]
+    try:
+        return build_maps(
+            draw(st.sampled_from(MAPS)), (channels, *edges), steps, sizes, skip, **geometry
+        )
+    except ValueError:  # no neuron is left
+        reject()
+
+
+@st.composite
+def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
+    """(network in float64, input, labels, objective, chunk)."""
+    steps, samples = draw(st.integers(1, 16)), draw(st.integers(1, 9))
+    network = draw(networks(steps))
+    seed = draw(st.integers(0, 1000))
+    network = draw_weights(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)
+    kind = draw(st.sampled_from(["events", "counted events", "frames", "constant"]))
+    x = draw_input(
+        kind, samples, steps, network.input_shape, draw(st.sampled_from([0.0, 0.1, 0.3, 0.9])), seed
+    )
+    labels = np.random.default_rng(seed).integers(0, CLASSES, samples)
+    return network, x, labels, draw(st.sampled_from(OBJECTIVES)), draw(st.integers(1, 5))
+
+
+@pytest.fixture(params=ENGINES)
+def make(request, monkeypatch) -> Callable[[int], CpuEngine | CudaEngine]:
+    """An engine for a chunk size, where it has chunks; the kernels of Triton in few large blocks,
+    since their interpreter takes as long for small ones.
+    """
+    if request.param == "cuda" and find_spec("triton"):
+        from fdi.engine.cuda.kernels import launch
+
+        for name in ("BLOCK", "ROWS", "CHUNK"):
+            monkeypatch.setattr(launch, name, 256)
+    return ENGINES[request.param]
+
+
+def gradients(network: Network) -> list[np.ndarray]:
+    return [projection.weight.grad.cpu().numpy().copy() for projection in network.projections]
+
+
+def assert_close(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    """Equal to `tolerance` of the largest expected number."""
+    np.testing.assert_allclose(
+        actual, expected, rtol=0, atol=tolerance * max(1e-30, np.abs(expected).max(initial=0))
+    )
+
+
+@PROPERTY
+@given(case=cases())
+def test_step_and_evaluate_equal_the_reference_in_float64(make, case):
+    network, x, labels, objective, chunk = case
+    engine = make(chunk)
+    expected = ReferenceEngine().step(network, x, labels, objective)
+    expected_gradients = gradients(network)
+    for outcome in (
+        engine.step(network, x, labels, objective),
+        engine.evaluate(network, x, labels, objective),
+    ):
+        assert (outcome.samples, outcome.correct) == (expected.samples, expected.correct)
+        assert outcome.task == pytest.approx(expected.task, rel=1e-9, abs=1e-12)
+        assert outcome.regularizer == pytest.approx(expected.regularizer, rel=1e-9, abs=1e-12)
+        for name, counts in expected.counts.items():
+            np.testing.assert_array_equal(outcome.counts[name], counts)
+    for actual, wanted in zip(gradients(network), expected_gradients):
+        assert_close(actual, wanted, 1e-9)
+
+
+@PROPERTY
+@given(case=cases())
+def test_simulate_equals_the_reference_in_float64(make, case):
+    network, x, _, _, chunk = case
+    expected = ReferenceEngine().simulate(network, x)
+    activity = make(chunk).simulate(network, x)
+    assert_close(activity.readout.numpy(), expected.readout.numpy(), 1e-9)
+    for name, counts in expected.counts.items():
+        np.testing.assert_array_equal(activity.counts[name].numpy(), counts.numpy())
+
+
+@pytest.mark.parametrize("make", WITHOUT_INTERPRETER, indirect=True)
+@PROPERTY
+@given(case=cases())
+def test_gradients_equal_the_reference_in_float32(make, case):
+    network, x, labels, objective, chunk = case
+    network = network.float()
+    expected = ReferenceEngine().step(network, x, labels, objective)
+    expected_gradients = gradients(network)
+    ReferenceEngine().step(network.double(), x, labels, objective)
+    for rounded, exact in zip(
+        expected_gradients, gradients(network)
+    ):  # rounding alone costs some networks more than the tolerance
+        assume(np.abs(rounded - exact).max() <= 2e-5 * np.abs(exact).max())
+    outcome = make(chunk).step(network.float(), x, labels, objective)
+    assume(all((outcome.counts[name] == counts).all() for name, counts in expected.counts.items()))
+    for actual, wanted in zip(gradients(network), expected_gradients):
+        assert actual.dtype == np.float32
+        assert_close(actual, wanted, 1e-4)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MAPS])
+def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
+    """Some networks are too sensitive to rounding, as the reference against itself in float64
+    shows; the others must agree.
+    """
+    agreed = 0
+    for seed in range(8):
+        network = two_layers(kind)
+        draw_weights(network, 10.0, seed=seed)
+        x, labels = (
+            draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed),
+            np.arange(5) % CLASSES,
+        )
+        found = []
+        network = network.float()
+        for engine in (make(2), ReferenceEngine()):
+            found.append((engine.step(network, x, labels, OBJECTIVES[1]), gradients(network)))
+        found.append(
+            (ReferenceEngine().step(network.double(), x, labels, OBJECTIVES[1]), gradients(network))
+        )
+        spikes = [
+            np.concatenate([counts.ravel() for counts in outcome.counts.values()])
+            for outcome, _ in found
+        ]
+        assert spikes[-1].sum() > 0
+        ours, rounded, exact = (each for _, each in found)
+        rounding = max(
+            np.abs(a - b).max() / max(1e-30, np.abs(b).max()) for a, b in zip(rounded, exact)
+        )
+        if (spikes[0] == spikes[1]).all() and rounding <= 2e-5:
+            agreed += 1
+            for actual, wanted in zip(ours, exact):
+                assert_close(actual, wanted, 1e-4)
+        if agreed == 2:
+            return
+    pytest.fail(f"only {agreed} networks could be compared")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MAPS])
+def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind):
+    network = two_layers(kind)
+    draw_weights(network, 10.0, seed=0)
+    x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
+    labels = np.arange(23) % CLASSES
+    results = []
+    for threads, windows in ((1, 1), (1, 1), (2, 1), (3, 3), (1, 7), (2, 20), (32, 1)):
+        engine = CpuEngine(threads, chunk=4, windows=windows)
+        engine.step(network, x, labels, OBJECTIVES[1])
+        engine.step(network, x, labels, OBJECTIVES[1])
+        results.append(gradients(network))
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            assert np.abs(a).max() > 0
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_network_silent_from_the_start_shares_the_gradient_among_equal_maxima(make):
+    network = build("dense", 12, [5], skip=False, readout_u_init=0.0).double()
+    x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
+    labels = np.zeros(3, dtype=np.int64)
+    draw_weights(network, 0.0, seed=0)
+    ReferenceEngine().step(network, x, labels, Objective())
+    expected = gradients(network)
+    make(1).step(network, x, labels, Objective())
+    for actual, wanted in zip(gradients(network), expected):
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-15)
+
+
+def test_traces_come_from_the_reference(make):
+    network = draw_weights(build("dense", 12, [5], skip=False), 10.0, seed=0)
+    x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
+    assert make(1).simulate(network, x, record=("spikes",)).spikes["h1"].shape == (12, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "words"),
+    [
+        (draw_input("events", 2, 5, (UNITS + 1,), 0.5, 0), [0, 1], "shape"),
+        (draw_input("events", 2, 5, (UNITS,), 0.5, 0), [0, CLASSES], "labels"),
+        (draw_input("events", 2, 5, (UNITS,), 0.5, 0), [0], "labels"),
+        (
+            Events(np.array([0, 1]), np.array([UNITS], dtype=np.int32), (UNITS,), 1),
+            [0],
+            "event units",
+        ),
+    ],
+)
+def test_what_would_read_or_write_elsewhere_is_refused(make, x, labels, words):
+    network = build("dense", x.steps, [5], skip=False)
+    with pytest.raises(ValueError, match=words):
+        make(1).step(network, x, np.array(labels), Objective())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA hardware")
+@pytest.mark.parametrize("kind", [*KINDS, *MAPS])
+def test_cuda_hardware_computes_what_the_reference_computes_on_a_cpu(kind):
+    network = two_layers(kind)
+    draw_weights(network.double(), 10.0, seed=0)
+    x, labels = (
+        draw_input("counted events", 23, 20, network.input_shape, 0.2, seed=0),
+        np.arange(23) % CLASSES,
+    )
+    ReferenceEngine().step(network, x, labels, OBJECTIVES[1])
+    expected = gradients(network)
+    CudaEngine().step(network.cuda(), x, labels, OBJECTIVES[1])
+    for actual, wanted in zip(gradients(network), expected):
+        assert_close(actual, wanted, 1e-9)

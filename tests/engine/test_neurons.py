@@ -1,0 +1,332 @@
+"""Each kind of neuron follows its published equations, and an engine computes it or refuses."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
+import numba
+import numpy as np
+import pytest
+import torch
+
+from fdi.data.inputs import Frames
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.cpu.kernels.jit import OPTIONS
+from fdi.engine.cpu.kernels.simd import constants, load, store
+from fdi.engine.cpu.neuron import surrogate
+from fdi.engine.cpu.neuron.equations import slope
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.snn.heterogeneity import draw_time_constants
+from fdi.snn.models import conv, dale, dale_conv, dense
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import LIF, SLOPES, AdLIF, Neuron, adlif, alif, integrator, lif
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection
+
+DT, STEPS = 2e-3, 25
+OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(1.0, 4.0))
+ENGINES = {"cpu": lambda: CpuEngine(threads=1), "cuda": CudaEngine}
+KINDS = {"lif": lif(), "alif": alif(), "adlif": adlif()}
+
+
+def draw(network: Network, seed: int = 0) -> Network:
+    generator = torch.Generator().manual_seed(seed)
+    for projection in network.double().projections:
+        with torch.no_grad():
+            weight = torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64)
+            projection.weight.copy_(8 * weight / projection.fan_in**0.5)
+    return network
+
+
+def spikes(shape: tuple[int, ...], samples: int = 2) -> Frames:
+    rng = np.random.default_rng(0)
+    return Frames((rng.random((samples, STEPS, *shape)) < 0.2).astype(np.uint8))
+
+
+def outputs(engine, network: Network, x: Frames) -> list[np.ndarray]:
+    """Readout and gradients."""
+    readout = engine.simulate(network, x).readout.numpy()
+    engine.step(network, x, np.arange(len(x)) % 3, OBJECTIVE)
+    return [readout, *(p.weight.grad.numpy().copy() for p in network.projections)]
+
+
+def small(neuron: Neuron) -> Network:
+    network = dense((6,), 3, STEPS, DT, neuron, hidden=[7, 5], recurrent=True)
+    draw_time_constants(network, np.random.default_rng(0))
+    return network
+
+
+def by_hand(n: Neuron, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(U[t+1], S[t]) for the current I[t] into one neuron, step by step from the equations."""
+    beta_m, u, a, before = np.exp(-DT / n.tau_mem), 0.0, 0.0, 0.0
+    potentials, spikes = [], []
+    for i in current:
+        s = float(u > n.theta)
+        if type(n) is AdLIF:
+            beta_w = np.exp(-DT / n.tau_w)
+            d, a = (1 - beta_m) * (i - a), beta_w * a + (1 - beta_w) * n.a * u + n.b * s
+        elif hasattr(n, "tau_ada"):
+            d, a = (1 - beta_m) * (i - n.a * a), np.exp(-DT / n.tau_ada) * a + before
+        else:
+            d = (1 - beta_m) * i
+        u = (beta_m * u + d) * (1 - s) if n.reset == "zero" else beta_m * (u - n.theta * s) + d
+        before = s
+        potentials.append(u)
+        spikes.append(s)
+    return np.array(potentials), np.array(spikes)
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_neuron_follows_its_equations(kind, reset):
+    n = replace(KINDS[kind], reset=reset)
+    network = dense((1,), 3, 120, DT, n, hidden=[1]).double()
+    with torch.no_grad():
+        network.projections[0].weight.fill_(1.7)
+    x = (np.random.default_rng(0).random((1, 120, 1)) < 0.6).astype(np.uint8)
+    current, i = [], 0.0
+    for t in range(120):
+        current.append(i)
+        i = np.exp(-DT / n.tau_syn[0]) * i + (1.7 * x[0, t - 1, 0] if t else 0.0)
+    activity = ReferenceEngine().simulate(network, Frames(x), record=("spikes", "potentials"))
+    potentials, fired = by_hand(n, np.array(current))
+    assert fired.sum() > 10
+    np.testing.assert_array_equal(activity.spikes["h1"][:, 0, 0].numpy(), fired)
+    np.testing.assert_allclose(activity.potentials["h1"][:, 0, 0].numpy(), potentials, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_surrogates_have_their_published_shape(name):
+    v = torch.linspace(-1.0, 1.0, 4001, dtype=torch.float64)
+    for beta in (2.0, 5.0):
+        slope = SLOPES[name].of(v, beta)
+        np.testing.assert_allclose(slope, slope.flip(0), atol=1e-12)
+        peak, area = {
+            "superspike": (1.0, 2 / beta * (1 - 1 / (beta + 1))),
+            "triangle": (1.0, 1 / beta),
+            "sigmoid": (beta / 4, np.tanh(beta / 2)),
+            "gaussian": (beta / math.sqrt(2 * math.pi), math.erf(beta / math.sqrt(2))),
+            "boxcar": (beta, 1.0),
+        }[name]
+        assert float(slope[2000]) == pytest.approx(peak)
+        assert float(torch.trapezoid(slope, v)) == pytest.approx(area, rel=5e-3)
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_kernels_have_the_slopes_of_the_formulas(name):
+    @numba.njit(**OPTIONS)
+    def slopes(kind, records, v, out):
+        n = constants(kind, records, 0)
+        for j in range(0, v.size, 8):
+            store(out, (j,), slope(n, load(v, (j,))))
+
+    v = np.linspace(-1.03, 1.01, 800)
+    out = np.zeros_like(v)
+    kind = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
+    records = np.array([tuple(kind)], [(name, np.float64) for name in kind._fields])
+    slopes(kind._replace(beta=np.float64(3.0)), records, v, out)
+    np.testing.assert_allclose(out, SLOPES[name].of(torch.from_numpy(v), 3.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("changes", [{"reset": "one"}, {"surrogate": "line"}, {"beta": 0.0}])
+def test_unknown_choices_are_refused(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        lif(**changes)
+
+
+CHANGES = {
+    "tau_mem": 15e-3,
+    "tau_syn": (7e-3,),
+    "signs": (-1,),
+    "theta": 0.8,
+    "reset": "subtract",
+    "surrogate": "triangle",
+    "beta": 11.0,
+    "u_init": 0.3,
+    "spiking": False,
+    "tau_shape": 3.0,
+    "tau_ada": 50e-3,
+    "tau_w": 50e-3,
+    "a": 0.7,
+    "b": 0.9,
+}
+
+
+COMPILED = ("reset", "surrogate", "tau_shape")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_field_of_a_neuron_changes_the_numbers_or_is_refused(engine, kind):
+    for field in fields(KINDS[kind]):
+        if field.name not in COMPILED:
+            changes_the_numbers(engine, kind, field.name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("field", COMPILED)
+def test_every_field_that_kernels_are_compiled_for_does_too(field, engine, kind):
+    changes_the_numbers(engine, kind, field)
+
+
+def changes_the_numbers(engine: str, kind: str, field: str) -> None:
+    base, x = KINDS[kind], spikes((6,))
+    change = CHANGES[field] if getattr(base, field) != CHANGES[field] else "zero"
+    changed = draw(small(replace(base, **{field: change})))
+    wanted = outputs(ReferenceEngine(), changed, x)
+    as_before = outputs(ReferenceEngine(), draw(small(base)), x)
+    assert any(not np.allclose(a, b) for a, b in zip(wanted, as_before)), field
+    agrees_or_refuses(ENGINES[engine](), changed, x, wanted)
+
+
+def refuses(engine, network: Network) -> bool:
+    try:
+        engine.check(network)
+    except ValueError:
+        return True
+    return False
+
+
+def agrees_or_refuses(engine, network: Network, x: Frames, wanted: list[np.ndarray]) -> None:
+    if refuses(engine, network):
+        with pytest.raises(ValueError, match=r"^[^\n]* use engine=reference$"):
+            engine.step(network, x, np.zeros(len(x), dtype=np.int64), OBJECTIVE)
+        return
+    for a, b in zip(outputs(engine, network, x), wanted):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * max(1e-30, np.abs(b).max()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
+    def build(**changes) -> Network:
+        given = dict(filters=[4], kernel=3, padding=1, pool=2) | changes
+        return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), **given))
+
+    different = {
+        "name": build(),
+        "shape": build(filters=[5]),
+        "neuron": draw(conv((2, 6, 6), 3, STEPS, DT, adlif(), filters=[4], pool=2)),
+        "pool": build(pool=3),
+        "taus": draw(small(lif(tau_shape=3.0))),
+    }
+    assert set(different) == {field.name for field in fields(Population)}
+    for network in different.values():
+        x = spikes(network.input_shape)
+        agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
+
+
+def wired(neuron: Neuron = LIF, first: Iterable = (), second: Iterable = ()) -> Network:
+    """input -> a -> b -> readout, with changes to the projections onto a and onto b."""
+    a, b = Population("a", (5,), neuron), Population("b", (5,), neuron)
+    readout = Population("readout", (3,), integrator(20e-3, 10e-3, 0.0))
+    given = [
+        dict(source=INPUT, target="a", weight_shape=(5, 5)) | dict(first),
+        dict(source="a", target="b", weight_shape=(5, 5)) | dict(second),
+        dict(source="b", target="readout", weight_shape=(3, 5)),
+    ]
+    layers = [(a,), (b,)]
+    return draw(Network((5,), layers, readout, [Projection(**each) for each in given], DT))
+
+
+def mapped(**changes) -> Network:
+    given = dict(kernel=3, padding=1, stride=1) | changes
+    return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), filters=[4], **given))
+
+
+DALE = LIF.under_dale(5e-3)
+PROJECTIONS = {
+    "source": lambda: wired(second=dict(source=INPUT)),
+    "target": lambda: wired(first=dict(target="b")),
+    "weight_shape": lambda: dense((5,), 3, STEPS, DT, hidden=[4]),
+    "recurrent": lambda: dense((5,), 3, STEPS, DT, hidden=[5, 5], recurrent=True),
+    "recurrent, from the wrong layer": lambda: wired(second=dict(recurrent=True)),
+    "source, of its own layer": lambda: wired(second=dict(source="b")),
+    "source, above": lambda: wired(first=dict(source="b")),
+    "channel, of the input": lambda: wired(DALE, dict(channel=1)),
+    "channel, of a hidden layer": lambda: wired(DALE, second=dict(channel=1)),
+    "channel, of its own": lambda: dale((5,), 3, STEPS, DT, excitatory=4, inhibitory=3),
+    "nonnegative": lambda: wired(first=dict(nonnegative=True)),
+    "stride": lambda: mapped(stride=2),
+    "padding": lambda: mapped(padding=0),
+    "stride, of a dense layer's source": lambda: conv(
+        (2, 6, 6), 3, STEPS, DT, filters=[4, 5], kernel=3, stride=[1, 2], padding=[1, 0]
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("change", PROJECTIONS)
+def test_every_field_of_a_projection_is_computed_or_refused(change, engine):
+    network = draw(PROJECTIONS[change]())
+    x = spikes(network.input_shape)
+    agrees_or_refuses(ENGINES[engine](), network, x, outputs(ReferenceEngine(), network, x))
+
+
+def test_two_projections_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two projections input->a"):
+        wired(second=dict(source=INPUT, target="a"))
+
+
+def test_the_walk_over_projections_leaves_no_field_out():
+    walked = {change.split(",")[0] for change in PROJECTIONS}
+    assert walked == {*inspect.signature(Projection).parameters}
+
+
+BOTH = dict(steps=STEPS, dt=DT, classes=3)
+MAPS = dict(kernel=3, padding=1, pool=2, **BOTH)
+NETWORKS = {
+    "dense layers above convolutions": lambda: conv(
+        (2, 7, 7), filters=[9, 5], dense=[17, 6], dense_recurrent=True, **MAPS
+    ),
+    "recurrent, subtract, sigmoid": lambda: dense(
+        (6,),
+        neuron=alif(reset="subtract", surrogate="sigmoid", a=0.7),
+        hidden=[33, 17],
+        recurrent=True,
+        **BOTH,
+    ),
+    "dale, adlif, triangle": lambda: dale(
+        (6,), neuron=adlif(surrogate="triangle", a=0.5), excitatory=[33, 17], inhibitory=9, **BOTH
+    ),
+    "recurrent conv, adlif, boxcar": lambda: conv(
+        (2, 7, 7),
+        neuron=adlif(reset="zero", surrogate="boxcar", beta=0.4),
+        filters=[9, 5],
+        recurrent_kernel=3,
+        dense=7,
+        **MAPS,
+    ),
+    "dale conv, alif": lambda: dale_conv(
+        (2, 7, 7), neuron=alif(a=0.6), excitatory=[9, 5], inhibitory=3, recurrent_kernel=3, **MAPS
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_neuron_in_maps_and_rows_equals_the_reference(kind):
+    given = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH
+    network = draw(conv((2, 6, 6), neuron=KINDS[kind], **given))
+    x = spikes(network.input_shape)
+    agrees_or_refuses(CpuEngine(1), network, x, outputs(ReferenceEngine(), network, x))
+    assert not refuses(CpuEngine(1), network)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_kinds_of_neurons_on_all_architectures_equal_the_reference(name):
+    network = draw(NETWORKS[name]())
+    x = spikes(network.input_shape, samples=5)
+    wanted = outputs(ReferenceEngine(), network, x)
+    assert all(np.abs(each).max() > 0 for each in wanted)
+    for windows in (1, 3):
+        engine = CpuEngine(threads=2, chunk=2, windows=windows)
+        for a, b in zip(outputs(engine, network, x), wanted):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max())

@@ -1,0 +1,92 @@
+"""A batch is cut so that many threads have work, and added so that they do not change a bit."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from fdi.data.inputs import Frames
+from fdi.engine.cpu import CpuEngine, engine
+from fdi.engine.cpu.program import Program
+from fdi.engine.cpu.sums import Sum, Tables
+from fdi.snn.models import conv, dense
+from fdi.snn.objective import Objective
+
+GIVEN = dict(classes=4, steps=80, dt=2e-3)
+
+
+@pytest.mark.parametrize(("hidden", "density"), [([33], 0.4), ([33, 70], 0.02)])
+def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, density):
+    """On chunks of their own if a chunk has many events, else four on each."""
+    network = dense((9,), hidden=hidden, recurrent=len(hidden) > 1, **GIVEN)
+    x = Frames((np.random.default_rng(0).random((256, 80, 9)) < density).astype(np.uint8))
+    meet, run_chunk = threading.Barrier(32, timeout=60), engine.run_chunk
+
+    def together(*given):
+        meet.wait()
+        run_chunk(*given)
+
+    labels = np.zeros(256, dtype=np.int64)
+    CpuEngine(1).step(network, x, labels, Objective())
+    alone = [p.weight.grad.clone() for p in network.projections]
+    CpuEngine(19).step(network, x, labels, Objective())
+    teams_of_two = [p.weight.grad.clone() for p in network.projections]
+    monkeypatch.setattr(engine, "run_chunk", together)
+    CpuEngine(32).step(network, x, labels, Objective())
+    for p, wanted, also in zip(network.projections, alone, teams_of_two):
+        np.testing.assert_array_equal(p.weight.grad, wanted)
+        np.testing.assert_array_equal(also, wanted)
+
+
+def test_who_fails_in_a_team_does_not_leave_the_others_waiting(monkeypatch):
+    network = dense((9,), hidden=[33], **GIVEN)
+    x = Frames((np.random.default_rng(0).random((256, 80, 9)) < 0.02).astype(np.uint8))
+    run_chunk = engine.run_chunk
+
+    def fail_once(first, *given):
+        if first == 40:
+            raise MemoryError
+        run_chunk(first, *given)
+
+    monkeypatch.setattr(engine, "run_chunk", fail_once)
+    with pytest.raises(MemoryError):
+        CpuEngine(32).step(network, x, np.zeros(256, dtype=np.int64), Objective())
+
+
+def test_chunks_follow_the_batch():
+    rows, maps = dense((700,), hidden=[128], **GIVEN), conv((2, 9, 9), filters=[4], **GIVEN)
+    rows, maps = Program(rows), Program(maps)
+    assert rows.chunk(256, 256 * 8000) == 8
+    assert rows.chunk(256, 256 * 1000) == 32  # few events: a table costs more than it
+    assert rows.chunk(256, 0) == 32
+    assert rows.chunk(5, 5 * 8000) == 4
+    assert maps.chunk(256, 1) == 8
+    assert maps.chunk(32, 1) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 7])
+def test_the_sum_does_not_depend_on_who_is_first(count):
+    parts = np.random.default_rng(0).normal(size=(count, 9)).astype(np.float32) * 1e3
+    sums = set()
+    for order in itertools.islice(itertools.permutations(range(count)), 200):
+        total = Sum(count, Tables(9, np.dtype(np.float32)))
+        for i in order:
+            table = total.table()
+            table += parts[i]
+            total.add(i, table)
+        with total.total() as found:
+            sums.add(found.tobytes())
+            np.testing.assert_allclose(found, parts.sum(0), rtol=1e-4, atol=1e-3)
+    assert len(sums) == 1
+
+
+def test_one_thread_keeps_few_tables():
+    tables = Tables(9, np.dtype(np.float32))
+    total = Sum(32, tables)
+    for i in range(32):
+        total.add(i, total.table())
+    with total.total():
+        assert tables.free.qsize() <= 5

@@ -1,0 +1,349 @@
+"""Initialization of foreign networks: on a stand-in for a snnTorch neuron, and on the libraries
+where they are installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fdi.interop import initialize
+from fdi.interop.impulse import Unmeasurable, measure
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DT, NU = 1e-3, 15.0
+IMPORT_WARNINGS = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+
+class LIF(nn.Module):
+    """U <- beta U + x, with the attributes of a snnTorch neuron."""
+
+    __module__ = "snntorch"
+
+    def __init__(
+        self, beta: float, threshold: float = 1.0, recurrent: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.beta, self.threshold = torch.tensor(beta), torch.tensor(threshold)
+        self.mem = torch.zeros(0)
+        if recurrent is not None:
+            self.recurrent = recurrent
+
+    def reset_mem(self) -> None:
+        self.mem = torch.zeros(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.mem = (self.beta * self.mem if self.mem.shape == x.shape else 0) + x
+        return (self.mem > self.threshold).to(x.dtype)
+
+
+def sigma_w(n: int, eps_hat: float, sigma_u: float = 1.0) -> float:
+    return sigma_u / math.sqrt(n * NU * eps_hat)
+
+
+def test_a_layer_gets_the_spread_of_the_neuron_behind_it():
+    network = nn.Sequential(
+        nn.Linear(700, 300),
+        LIF(0.9, 2.0),
+        nn.Flatten(),
+        nn.Conv1d(4, 8, 5),
+        LIF(0.8),
+        nn.Linear(300, 10),
+    )
+    readout = network[5].weight.detach().clone()
+    first, second, last = initialize(
+        network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0)
+    )
+    assert (first.layer, first.neuron, first.fan_in, first.note) == ("0", "1 (LIF)", 700, "")
+    assert first.sigma_w == pytest.approx(sigma_w(700, DT / (1 - 0.9**2), 0.8 * 2), rel=1e-4)
+    assert first.tau_mem == pytest.approx(-DT / math.log(0.9), rel=1e-5)
+    assert second.sigma_w == pytest.approx(sigma_w(20, DT / (1 - 0.8**2), 0.8), rel=1e-4)
+    assert float(network[0].weight.detach().std()) == pytest.approx(first.sigma_w, rel=0.01)
+    assert not network[0].bias.any()
+    assert (last.sigma_w, last.note) == (None, "left alone: no neuron follows")
+    assert torch.equal(network[5].weight, readout)
+
+
+def test_the_potential_reaches_the_target():
+    network = nn.Sequential(nn.Linear(200, 400), LIF(0.95, 2.0))
+    initialize(network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0))
+    spikes = torch.poisson(
+        torch.full((5000, 200), NU * DT), generator=torch.Generator().manual_seed(1)
+    )
+    with torch.no_grad():
+        potential = torch.stack([network[1].mem for x in spikes if network(x) is not None])[200:]
+    assert float(potential.var(0).mean().sqrt()) == pytest.approx(0.8 * 2, rel=0.03)
+
+
+def test_recurrent_weights_of_a_neuron_share_its_variance():
+    network = nn.Sequential(nn.Linear(700, 128), LIF(0.9, recurrent=nn.Linear(128, 128)))
+    ff, rec = initialize(network, nu=NU, dt=DT, alpha=0.7)
+    eps_hat = DT / (1 - 0.9**2)
+    assert (ff.layer, rec.layer) == ("0", "1.recurrent")
+    assert ff.sigma_w == pytest.approx(sigma_w(700, eps_hat, math.sqrt(0.7)), rel=1e-4)
+    assert rec.sigma_w == pytest.approx(sigma_w(128, eps_hat, math.sqrt(0.3)), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("between", "drawn", "note"),
+    [
+        (nn.Identity(), True, ""),
+        (nn.MaxPool1d(2), True, "the theory does not count 1 (MaxPool1d)"),
+        (nn.Dropout(), True, "the theory does not count 1 (Dropout)"),
+        (nn.BatchNorm1d(8), False, "left alone: 1 (BatchNorm1d) follows, not a neuron"),
+        (nn.Linear(8, 8), False, "left alone: 1 (Linear) follows, not a neuron"),
+    ],
+)
+def test_what_stands_between_layer_and_neuron_is_reported(between, drawn, note):
+    network = nn.Sequential(nn.Linear(5, 8), between, LIF(0.9), nn.Linear(8, 8), LIF(0.9))
+    row, *_ = initialize(network, nu=NU, dt=DT)
+    assert (row.sigma_w is not None, row.note) == (drawn, note)
+
+
+def test_a_neuron_without_leak_is_reported_and_its_layer_left_alone():
+    network = nn.Sequential(nn.Linear(5, 8), LIF(1.0), nn.Linear(8, 8), LIF(0.9))
+    row, _ = initialize(network, nu=NU, dt=DT)
+    assert row.sigma_w is None
+    assert row.note.startswith("left alone: 1 (LIF): response does not decay within 5000 steps")
+
+
+def test_constants_of_single_neurons_are_averaged():
+    neuron = LIF(0.9)
+    neuron.beta = torch.tensor([0.9, 0.8])
+    response = measure(neuron, DT)
+    assert response.eps_bar == pytest.approx(DT * (10 + 5) / 2, rel=1e-4)
+    assert response.eps_hat == pytest.approx(DT * (1 / 0.19 + 1 / 0.36) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "message"),
+    [
+        (
+            nn.Sequential(nn.Linear(5, 8), nn.ReLU()),
+            {},
+            r"nothing to initialize \(0 left alone: 1 \(ReLU\) follows, not a neuron\)",
+        ),
+        (
+            nn.ReLU(),
+            {},
+            r"ReLU: nothing to initialize \(no Linear, Conv1d or Conv2d layer\); put neurons of "
+            r"snnTorch",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"dt": 0.0},
+            r"dt = 0\.0 must be a positive, finite time in seconds",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"nu": 0.0},
+            r"rate nu = 0\.0 Hz must be positive",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"sigma_u": -1.0},
+            r"sigma_u = -1\.0 must be positive",
+        ),
+    ],
+)
+def test_errors_leave_the_network_as_it_was(network, options, message):
+    before = [p.detach().clone() for p in network.parameters()]
+    with pytest.raises(ValueError, match=message):
+        initialize(network, **({"nu": NU, "dt": DT} | options))
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
+
+
+def test_a_threshold_below_rest_is_refused():
+    with pytest.raises(Unmeasurable, match=r"threshold -1 is not above the potential at rest 0"):
+        measure(LIF(0.9, -1.0), DT)
+
+
+@IMPORT_WARNINGS
+def test_snntorch_neurons_answer_by_their_own_equations():
+    snn = pytest.importorskip("snntorch")
+    assert measure(snn.Leaky(0.9, reset_mechanism="zero"), DT).eps_hat == pytest.approx(
+        DT / (1 - 0.9**2), rel=1e-4
+    )
+    synaptic = measure(snn.Synaptic(0.8, 0.9), DT)
+    kernel = [(0.9**t - 0.8**t) / (0.9 - 0.8) for t in range(1, 400)]
+    assert synaptic.eps_hat == pytest.approx(DT * sum(k**2 for k in kernel), rel=1e-4)
+    assert (synaptic.tau_mem, synaptic.tau_syn) == pytest.approx(
+        (-DT / math.log(0.9), -DT / math.log(0.8)), rel=1e-5
+    )
+    network = nn.Sequential(nn.Linear(20, 8), snn.RLeaky(0.9, linear_features=8, init_hidden=True))
+    network(torch.ones(3, 20))
+    ff, rec = initialize(network, nu=NU, dt=DT)
+    assert ff.sigma_w == pytest.approx(sigma_w(20, DT / (1 - 0.9**2), math.sqrt(0.9)), rel=1e-4)
+    assert (rec.layer, rec.fan_in) == ("1.recurrent", 8)
+    assert not network[1].recurrent.bias.any()
+
+
+@IMPORT_WARNINGS
+def test_norse_neurons_answer_by_their_own_equations():
+    norse = pytest.importorskip("norse.torch")
+    v, i, kernel = 0.0, 1.0, []
+    for _ in range(400):
+        v, i = v + DT * 100.0 * (i - v), i * (1 - DT * 200.0)
+        kernel.append(v)
+    for neuron in (
+        norse.LIF(),
+        norse.LIFCell(),
+        norse.LIFRecurrentCell(3, 4),
+        norse.LIFRecurrent(3, 4, record_states=True),
+    ):
+        response = measure(neuron, DT)
+        assert response.eps_hat == pytest.approx(DT * sum(k**2 for k in kernel), rel=1e-4)
+        assert (response.tau_mem, response.tau_syn, response.theta) == pytest.approx(
+            (10e-3, 5e-3, 1.0)
+        )
+    network = norse.SequentialState(norse.LIFRecurrent(20, 8), nn.Linear(8, 4), norse.LI())
+    ff, rec, readout = initialize(network, nu=NU, dt=DT)
+    assert (ff.fan_in, rec.fan_in, readout.note) == (20, 7, "left alone: 2 (LI): has no threshold")
+    assert not network[0].recurrent_weights.diagonal().any()
+    with pytest.raises(
+        ValueError,
+        match=r"LIF integrates with dt = 0\.001 s, not dt = 0\.002 s; build it with dt=0\.002",
+    ):
+        initialize(norse.SequentialState(nn.Linear(3, 4), norse.LIF()), nu=NU, dt=2e-3)
+
+
+@IMPORT_WARNINGS
+def test_spikingjelly_neurons_answer_by_their_own_equations():
+    pytest.importorskip("spikingjelly")
+    from spikingjelly.activation_based import layer, neuron
+
+    eps_hat = DT / (1 - 0.9**2)
+    scaled, unscaled = (
+        neuron.LIFNode(tau=10.0, step_mode="m"),
+        neuron.LIFNode(tau=10.0, decay_input=False, v_reset=None),
+    )
+    assert measure(scaled, DT).eps_hat == pytest.approx(0.1**2 * eps_hat, rel=1e-4)
+    assert measure(unscaled, DT).eps_hat == pytest.approx(eps_hat, rel=1e-4)
+    assert measure(
+        neuron.LIFNode(tau=10.0, v_threshold=1.0, v_reset=-0.5), DT
+    ).theta == pytest.approx(1.5)
+    network = nn.Sequential(
+        layer.Linear(20, 8), neuron.LIFNode(tau=10.0), layer.Linear(8, 4), neuron.IFNode()
+    )
+    network(torch.ones(3, 20))
+    first, second = initialize(network, nu=NU, dt=DT)
+    assert first.sigma_w == pytest.approx(sigma_w(20, 0.1**2 * eps_hat), rel=1e-4)
+    assert "does not decay" in second.note
+
+
+@IMPORT_WARNINGS
+@pytest.mark.parametrize("library", ["snntorch", "norse", "spikingjelly"])
+def test_examples_are_silent_before_and_active_after(library):
+    pytest.importorskip(library)
+    spec = importlib.util.spec_from_file_location(
+        f"{library}_init", EXAMPLES / f"{library}_init.py"
+    )
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    before, *after = example.main()
+    assert before[2] == 0
+    assert all(2 < rate < 40 for rates in after for rate in rates)
+
+
+def small_trial(network, spikes):
+    for part in network:
+        if isinstance(part, LIF):
+            part.reset_mem()
+    return [network(x) for x in spikes]
+
+
+def deep() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(100, 200), LIF(0.95, 2.0), nn.Linear(200, 200), LIF(0.9), nn.Linear(200, 5)
+    )
+
+
+def poisson(seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(400, 8, 100, generator=generator) < NU * DT).float()
+
+
+def spread_of(network: nn.Sequential, layer: int, spikes: torch.Tensor) -> float:
+    """Temporal spread of a layer's potential free of reset, in units of theta, step by step."""
+    neuron, currents = network[layer], []
+    hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
+    with torch.no_grad():
+        small_trial(network, spikes)
+    hook.remove()
+    u, trace = torch.zeros_like(currents[0]), []
+    for current in currents:
+        u = neuron.beta * u + current
+        trace.append(u)
+    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+
+
+def test_nu_of_a_batch_is_its_mean_rate():
+    one, other, spikes = deep(), deep(), poisson()
+    rows = initialize(one, dt=DT, batch=spikes)
+    assert rows == initialize(other, dt=DT, nu=float(spikes.double().mean()) / DT)
+    with pytest.raises(ValueError, match="give nu in Hz, or a batch"):
+        initialize(one, dt=DT)
+
+
+def test_calibration_brings_every_layer_to_its_spread():
+    network, spikes = deep(), poisson()
+    drawn = initialize(network, sigma_u=0.8, nu=NU, dt=DT)
+    before = [spread_of(network, layer, spikes) for layer in (1, 3)]
+    rows = initialize(
+        network, sigma_u=0.8, dt=DT, batch=spikes, simulate=lambda x: small_trial(network, x)
+    )
+    after = [spread_of(network, layer, spikes) for layer in (1, 3)]
+    assert abs(before[1] - 0.8) > 0.05
+    assert after == pytest.approx([0.8, 0.8], rel=0.021)
+    assert [row.sigma_u for row in rows[:2]] == pytest.approx(after, rel=1e-4)
+    assert (rows[2].sigma_u, rows[2].note) == (None, drawn[2].note)
+    assert float(network[2].weight.detach().std()) == pytest.approx(rows[1].sigma_w, rel=0.02)
+
+
+@IMPORT_WARNINGS
+def test_a_recurrent_snntorch_layer_is_calibrated_with_its_own_input():
+    snn = pytest.importorskip("snntorch")
+    torch.manual_seed(0)
+    neuron = snn.RLeaky(0.95, linear_features=100, init_hidden=True, reset_mechanism="zero")
+    network, spikes = nn.Sequential(nn.Linear(100, 100), neuron), poisson()
+
+    def simulate(x: torch.Tensor) -> list[torch.Tensor]:
+        neuron.reset_mem()
+        return [network(step) for step in x]
+
+    _, recurrent = initialize(
+        network, sigma_u=0.7, alpha=0.8, dt=DT, batch=spikes, simulate=simulate
+    )
+    with torch.no_grad():
+        u, last, trace = torch.zeros(1), torch.zeros(8, 100), []
+        for step, spiked in zip(spikes, simulate(spikes)):
+            u = 0.95 * u + network[0](step) + neuron.recurrent(last)
+            last = spiked
+            trace.append(u)
+    free = float(torch.stack(trace).var(0, correction=0).mean().sqrt())
+    assert recurrent.sigma_u == pytest.approx(0.7, rel=0.02)
+    assert free == pytest.approx(recurrent.sigma_u, rel=1e-3)
+
+
+def test_a_batch_that_cannot_be_calibrated_on_leaves_the_network_as_it_was():
+    network = deep()
+    before = [p.detach().clone() for p in network.parameters()]
+    with pytest.raises(ValueError, match=r"1 \(LIF\) gets no input in the batch"):
+        initialize(
+            network,
+            nu=NU,
+            dt=DT,
+            batch=torch.zeros(50, 2, 100),
+            simulate=lambda x: small_trial(network, x),
+        )
+    with pytest.raises(ValueError, match=r"1 \(LIF\) is not called when the batch is simulated"):
+        initialize(network, dt=DT, batch=poisson(), simulate=lambda x: None)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters()))

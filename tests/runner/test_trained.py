@@ -1,0 +1,120 @@
+"""A trained run is an object again: the same network, config and metrics."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import fdi
+from fdi.cli.figures import main as figures
+from fdi.cli.run import main
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.runner import build
+from fdi.runner.trained import trial
+from fdi.snn.models import dense
+from fdi.snn.neuron import lif
+from fdi.train import checkpoint
+
+
+def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> None:
+    patch.setattr(sys, "argv", ["fdi-run", *arguments])
+    with suppress(SystemExit):
+        main()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    """Two epochs of a small network."""
+    results = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        run_command(
+            patch,
+            f"paths.results={results}",
+            "engine=reference",
+            "dataset.samples=20",
+            "model.hidden=8",
+            "model.depth=2",
+            "trainer.epochs=2",
+            "threads=1",
+        )
+    (found,) = results.glob("runs/*/*/*/*")
+    return found
+
+
+def test_a_loaded_run_tests_as_it_did(directory):
+    run = fdi.load(directory)
+    assert list(run.network.weights()) == ["input->h1", "h1->h2", "h2->readout"]
+    assert list(run.metrics["epoch"]) == [1, 2]
+    assert run.config.seed == run.result["seed"] == 0
+    data = build.dataset(run.config)
+    inputs, labels = data.test.batch(np.arange(len(data.test)), None)
+    objective = build.training_phases(run.config, data)[-1].objective
+    outcome = ReferenceEngine().evaluate(run.network, inputs, labels, objective)
+    assert outcome.correct / outcome.samples == run.result["test_accuracy_last"]
+    assert outcome.task / outcome.samples == pytest.approx(run.result["test_loss_last"], rel=1e-5)
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(directory):
+    last, best = fdi.load(directory), fdi.load(directory, "best")
+    same = all(map(torch.equal, last.network.parameters(), best.network.parameters()))
+    assert same == (last.result["best_epoch"] == 2)
+
+
+def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, monkeypatch):
+    """Two initializations start with the same; a resumed and a loaded run have those it had."""
+    arguments = [f"paths.results={tmp_path}", "neuron.tau_shape=3", "dataset.samples=20"]
+    arguments += ["engine=reference", "model.hidden=8", "trainer.epochs=2", "probe=none"]
+    for init in ("fluct", "kaiming"):
+        run_command(monkeypatch, *arguments, f"init={init}")
+    fluct, kaiming = (
+        fdi.load(*tmp_path.glob(f"runs/*/*/{init}/*")) for init in ("fluct", "kaiming")
+    )
+    taus = fluct.network.hidden[0].taus
+    assert len(set(taus[0])) == len(set(taus[1])) == 8
+    assert taus == kaiming.network.hidden[0].taus
+    assert taus == build.network(fluct.config, build.dataset(fluct.config)).hidden[0].taus
+    path = fluct.directory / "checkpoint" / "last.pt"
+    state = torch.load(path, weights_only=True)
+    state["time_constants"]["h1"] *= 1.5
+    torch.save(state, path)
+    longer = tuple(tuple(1.5 * tau for tau in row) for row in taus)
+    assert fdi.load(fluct.directory).network.hidden[0].taus == longer
+    net = build.network(fluct.config, build.dataset(fluct.config))
+    checkpoint.load(path, net, build.optimizer(fluct.config, net))
+    assert net.hidden[0].taus == longer
+
+
+def test_a_constant_image_has_no_one_rate_for_neurons_that_differ():
+    net = dense((4,), 2, 10, 2e-3, lif(tau_shape=3.0))
+    with pytest.raises(ValueError, match=r"give it as spikes: dataset\.encoding=poisson"):
+        build.input_rate(SimpleNamespace(nu=None, mean_square=1.0, dt=2e-3), net)
+
+
+def test_what_is_no_trained_run_is_one_line(directory, tmp_path):
+    with pytest.raises(ValueError, match="holds no trained run; give a folder"):
+        fdi.load(tmp_path)
+    with pytest.raises(ValueError, match="weights = 'first' must be 'last' or 'best'"):
+        fdi.load(directory, "first")
+
+
+def test_a_run_of_ones_own_is_drawn(directory, tmp_path, capsys):
+    assert figures(["snapshot", "--run", str(directory), "--out", str(tmp_path)]) == 0
+    files = sorted(tmp_path.iterdir())
+    assert [file.suffix for file in files] == [".pdf", ".png"]
+    assert str(files[1]) in capsys.readouterr().out
+    assert figures(["depth", "--run", str(directory)]) == 1
+    assert "fdi-figures snapshot --run FOLDER" in capsys.readouterr().err
+
+
+def test_the_trial_of_a_run_is_what_its_network_does(directory):
+    page = trial(fdi.load(directory))
+    hidden = page[page["part"] == "hidden"]
+    assert set(page["part"]) >= {"input", "potential", "readout", "label"}
+    assert hidden["y"].max() < 16
+    assert (page["part"] == "input").sum() == 20  # each unit of Randman spikes once
