@@ -27,6 +27,15 @@ AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
+ADDED = {
+    "trainer.patience": None,
+    "neuron.tau_shape": None,
+    "optimizer.precision": "float32",
+    "optimizer.eps": 1e-8,
+}
+"""Keys that came after the first runs. With these values a run is what it was without the key, so
+there they do not count.
+"""
 
 
 def _number(least: float) -> Any:
@@ -189,8 +198,11 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     """
     values = _plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
-    _drop_if_null(values.get("trainer", {}), "patience")
-    _drop_if_null(values.get("neuron", {}), "tau_shape")
+    for key, before in ADDED.items():
+        *path, last = key.split(".")
+        node = _below(values, path)
+        if node.get(last, MISSING) == before:
+            del node[last]
     kept = DECIDES.get(values["engine"]["name"], ())
     if "device" in kept:
         values["device"] = _kind(values["device"])
@@ -198,10 +210,7 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
         if key in kept:
             continue
         *path, last = key.split(".")
-        node = values
-        for part in path:
-            node = node.get(part) or {}
-        node.pop(last, None)
+        _below(values, path).pop(last, None)
     canonical = json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
@@ -247,9 +256,10 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
             del homeostasis[bound]
 
 
-def _drop_if_null(node: dict[str, Any], key: str) -> None:
-    if node.get(key, 0) is None:
-        del node[key]
+def _below(values: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    for part in path:
+        values = values.get(part) or {}
+    return values
 
 
 def _canonical(value: Any) -> Any:
