@@ -42,7 +42,7 @@ def test_gradients_below_the_floor_of_float32_count_in_float64():
     expected = -1e-2 * (0.5**-0.5 + 0.7**-0.5)
     np.testing.assert_allclose(moved["float64"].numpy(), expected, rtol=1e-6)
     assert not moved["float32"].any()
-    with pytest.raises(ValueError, match="use optimizer.precision=float64"):
+    with pytest.raises(ValueError, match=r"use optimizer\.precision=float64"):
         SMORMS3([p], eps=1e-70)
 
 
