@@ -19,7 +19,12 @@ AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
-ADDED = {"trainer.patience": None, "neuron.tau_shape": None}
+ADDED = {
+    "trainer.patience": None,
+    "neuron.tau_shape": None,
+    "optimizer.precision": "float32",
+    "optimizer.eps": 1e-8,
+}
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.
 """

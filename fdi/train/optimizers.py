@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,20 +21,39 @@ class SMORMS3(torch.optim.Optimizer):
         mem <- 1 + mem (1 - g^2 / (g2 + eps))
         p <- p - grad min(lr, g^2 / (g2 + eps)) / (sqrt(g2) + eps)
 
-    mem starts at 1, g and g2 at 0.
+    mem starts at 1, g and g2 at 0. In float32, g2 is 0 for gradients below 2.6e-23, whatever eps
+    is; with `precision="float64"` the three of them and the step are computed in that precision.
     """
 
     # without what torch wraps them in: it imports a compiler, which takes longer than a small run
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
-    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    _load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
     def __init__(
-        self, params: Iterable[Tensor], lr: Positive = 5e-3, eps: Positive = 1e-16
+        self,
+        params: Iterable[Tensor],
+        lr: Positive = 5e-3,
+        eps: Positive = 1e-16,
+        precision: Literal["float32", "float64"] = "float32",
     ) -> None:
         if not lr > 0:
             raise ValueError(f"optimizer.lr = {lr} must be positive")
+        if eps < (least := torch.finfo(getattr(torch, precision)).tiny):
+            raise ValueError(
+                f"optimizer.eps = {eps} is below {least:.2g}, the least number of {precision}; "
+                + ("use optimizer.precision=float64" if precision == "float32" else "raise it")
+            )
         super().__init__(params, dict(lr=lr, eps=eps))
+        self.precision = getattr(torch, precision)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As torch does, but in its own precision: torch's gives the state that of the weights."""
+        self._load_state_dict(state_dict)
+        weights = [p for group in self.param_groups for p in group["params"]]
+        for index, kept in state_dict["state"].items():
+            p = weights[index]
+            self.state[p] = {name: value.to(p.device) for name, value in kept.items()}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
@@ -48,11 +68,14 @@ class SMORMS3(torch.optim.Optimizer):
         """All weights at once, so that a GPU has few kernels to launch."""
         for p in params:
             if not self.state[p]:
+                dtype = torch.promote_types(p.dtype, self.precision)
                 self.state[p].update(
-                    mem=torch.ones_like(p), g=torch.zeros_like(p), g2=torch.zeros_like(p)
+                    mem=torch.ones_like(p, dtype=dtype),
+                    g=torch.zeros_like(p, dtype=dtype),
+                    g2=torch.zeros_like(p, dtype=dtype),
                 )
         mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
-        grads = [p.grad for p in params]
+        grads = [p.grad.to(state.dtype) for p, state in zip(params, g2)]
         r = torch._foreach_add(mem, 1)
         torch._foreach_reciprocal_(r)
         torch._foreach_lerp_(g, grads, r)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 
 from fdi.train.optimizers import SMORMS3
@@ -23,6 +24,26 @@ def test_smorms3_equals_the_authors_library(shared):
         p.grad = gradient
         optimizer.step()
         np.testing.assert_allclose(p.detach().numpy(), moved.numpy(), rtol=0, atol=1e-10)
+
+
+def test_gradients_below_the_floor_of_float32_count_in_float64():
+    moved = {}
+    for precision, eps in (("float32", 1e-37), ("float64", 1e-70)):
+        p = torch.nn.Parameter(torch.zeros(3))
+        made = SMORMS3([p], lr=1e-2, eps=eps, precision=precision)
+        for _ in range(2):  # it goes on in its own precision
+            state = made.state_dict()
+            made = SMORMS3([p], lr=1e-2, eps=eps, precision=precision)
+            made.load_state_dict(state)
+            p.grad = torch.full((3,), 1e-30)
+            made.step()
+        moved[precision] = p.detach()
+    # r = 1/2, then mem = 1 + 1 (1 - 1/2) = 3/2, r = 2/5: steps of lr/sqrt(1/2) and lr/sqrt(7/10)
+    expected = -1e-2 * (0.5**-0.5 + 0.7**-0.5)
+    np.testing.assert_allclose(moved["float64"].numpy(), expected, rtol=1e-6)
+    assert not moved["float32"].any()
+    with pytest.raises(ValueError, match=r"use optimizer\.precision=float64"):
+        SMORMS3([p], eps=1e-70)
 
 
 def test_a_run_by_default_leaves_torchs_compiler_alone():
