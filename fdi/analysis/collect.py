@@ -18,6 +18,10 @@ far):
     classes, test_samples       what a test accuracy is to be compared with
     rate/<population>           Hz, on the test set
     silent/<population>         share of neurons that never spike there
+    train_accuracy_last, train_loss_last    of the last epoch, as it was trained (cross-entropy)
+    test_loss_last              cross-entropy
+    moved/<projection>          |W - W0|/|W0| of its weights
+    alignment/<population>      of its spike counts before and after training, 1: the same
     <dotted key>                each key of the config, as on the command line; lists as JSON text
 
 Columns of `curves`: path, dataset, model, init, seed, id, state, then those of metrics.csv as they
@@ -49,14 +53,16 @@ ACCURACIES = (
     "valid_accuracy_best",
     "valid_accuracy_last",
 )
-NUMBERS = (*PROGRESS, *ACCURACIES, "seconds", "classes", "test_samples")
+LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
+NUMBERS = (*PROGRESS, *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
 ORIGIN = (
     "source",
     "baseline",
     "provenance",
     "data_checksum",
 )  # where a run comes from; not here, see fdi.analysis.results
-POPULATIONS = {"rates": "rate", "silent": "silent"}
+POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
+MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 CSV_COLUMNS = ("epoch", "phase")
 PLACE = "place of the run"
 BATCH = 64  # files that are read at a time
@@ -68,7 +74,7 @@ def runs(results: Path) -> pd.DataFrame:
     """
     found, count = columns(_row(directory) for directory in directories(results))
     names = dict.fromkeys((*KEYS, "error", *NUMBERS))
-    names |= dict.fromkeys(name for name in found if name.startswith(("rate/", "silent/")))
+    names |= dict.fromkeys(name for name in found if name.startswith(MEASURED))
     names |= dict.fromkeys(found)
     table = pd.DataFrame({name: found.pop(name, [None] * count) for name in names})
     return table.astype(dict.fromkeys(NUMBERS, float))
@@ -91,11 +97,7 @@ def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any]], int]:
 def config_columns(table: pd.DataFrame) -> list[str]:
     """The columns of `runs` that come from the config."""
     others = {*KEYS, "error", *NUMBERS, *ORIGIN}
-    return [
-        column
-        for column in table
-        if column not in others and not column.startswith(("rate/", "silent/"))
-    ]
+    return [column for column in table if column not in others and not column.startswith(MEASURED)]
 
 
 def curves(

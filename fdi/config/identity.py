@@ -21,6 +21,7 @@ DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
 ADDED = {
     "trainer.patience": None,
+    "trainer.stop_at_loss": None,
     "neuron.tau_shape": None,
     "optimizer.precision": "float32",
     "optimizer.eps": 1e-8,

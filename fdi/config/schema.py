@@ -37,6 +37,7 @@ class Trainer:
     batch_size: int = _number(1)
     readout: str = _one_of("max", "mean", "last")
     patience: int | None = _number(1)
+    stop_at_loss: float | None = _number(0)
 
 
 @dataclass

@@ -146,6 +146,7 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
         prime_epochs=bounds.prime_epochs,
         joint=bounds.joint,
         patience=patience,
+        stop_at_loss=config.trainer.stop_at_loss,
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 
+from fdi.data.inputs import Input
 from fdi.data.seeding import stream
 from fdi.init.assumptions import warning
 from fdi.init.draw import draw
 from fdi.init.probe import probe
 from fdi.runner import build
 from fdi.runner.context import RunContext
+from fdi.snn.network import Network
 from fdi.track.files import write_json
 from fdi.track.layout import PROBE
 
@@ -20,39 +23,49 @@ SAMPLES = 128  # of training, on which the initial state is measured,
 POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
 
 
-def initialize(context: RunContext) -> list[dict[str, Any]]:
-    """Draw the weights and measure the state they put the network in; with probe=none it is not
-    measured.
-    """
-    config, data, network = context.config, context.data, context.network
-    engine = context.engine
-    samples = min(
-        SAMPLES,
-        max(1, POTENTIALS // sum(population.units for population in network.hidden)),
-    )
-    chosen = stream(config.seed, "init samples").permutation(len(data.train))[:samples]
-    inputs, labels = data.train.batch(chosen, stream(config.seed, "init noise"))
+def batch(context: RunContext) -> tuple[Input, np.ndarray]:
+    """The samples on which initial states are measured, and their labels."""
+    units = sum(population.units for population in context.network.hidden)
+    samples = min(SAMPLES, max(1, POTENTIALS // units))
+    seed, train = context.config.seed, context.data.train
+    chosen = stream(seed, "init samples").permutation(len(train))[:samples]
+    return train.batch(chosen, stream(seed, "init noise"))
+
+
+def initial_network(context: RunContext) -> Network:
+    """The network of the run with the weights it starts from, on the CPU; the same in each call."""
+    config, data, engine = context.config, context.data, context.engine
+    inputs, _ = batch(context)
     strategy = build.strategy(config)
-    nu = build.input_rate(data, network)
     weights = stream(config.seed, "weights")
-    device = next(network.parameters()).device
+    device = next(context.network.parameters()).device
     drawn = build.network(config, data)
     draw(
         drawn,
         strategy,
         build.readout_strategy(config, strategy),
-        nu_input=nu,
+        nu_input=build.input_rate(data, drawn),
         measure=lambda part: engine.simulate(
             deepcopy(part).to(device), inputs, record=("moments",)
         ),
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
-    network.load_weights(drawn.weights())
+    return drawn
+
+
+def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
+    """Give the network its initial weights and measure the state they put it in; with probe=none it
+    is not measured.
+    """
+    config, data, network = context.config, context.data, context.network
+    network.load_weights(initial.weights())
     if config.probe == "none":
         return []
+    inputs, labels = batch(context)
+    strategy, nu = build.strategy(config), build.input_rate(data, network)
     objective = context.phases[-1].objective
-    rows = probe(network, engine, inputs, labels, objective, strategy, nu)
+    rows = probe(network, context.engine, inputs, labels, objective, strategy, nu)
     write_json(context.directory / PROBE, rows)
     context.view.probe(rows, config.name.model, config.name.init)
     for population, row in zip(network.hidden, rows):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from fdi.data.dataset import Split
+from fdi.runner.change import change
 from fdi.runner.context import RunContext
+from fdi.runner.initial import batch
+from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.train.fit import Progress, activity, evaluate
 
 
-def final_result(context: RunContext, split: Split, progress: Progress) -> dict[str, Any]:
+def final_result(
+    context: RunContext, split: Split, progress: Progress, initial: Network
+) -> dict[str, Any]:
     """Look at the test set, once with the last weights and once with those of the best validation
-    epoch.
+    epoch; and how far the last are from the `initial` ones.
     """
     config, data, network = context.config, context.data, context.network
     objective = Objective(config.trainer.readout)
@@ -23,6 +29,12 @@ def final_result(context: RunContext, split: Split, progress: Progress) -> dict[
             network, context.engine, split, objective, config.trainer.batch_size, config.seed
         )
 
+    changed = change(
+        network,
+        deepcopy(initial).to(next(network.parameters()).device),
+        context.engine,
+        batch(context)[0],
+    )
     last = best = test()
     if progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
@@ -35,6 +47,8 @@ def final_result(context: RunContext, split: Split, progress: Progress) -> dict[
         "test_accuracy_last": last.correct / last.samples,
         "test_accuracy_best": best.correct / best.samples,
         "test_loss_last": last.task / last.samples,
+        "train_accuracy_last": progress.train_accuracy,
+        "train_loss_last": progress.train_task,
         "best_epoch": progress.best_epoch,
         "valid_accuracy_best": progress.best_accuracy,
         "valid_accuracy_last": progress.accuracy,
@@ -51,5 +65,6 @@ def final_result(context: RunContext, split: Split, progress: Progress) -> dict[
             for name, value in rates.items()
             if name.startswith("silent/")
         },
+        **changed,
         "parameters": sum(weight.numel() for weight in network.parameters()),
     }

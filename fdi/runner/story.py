@@ -15,7 +15,7 @@ from fdi.engine.cuda import CudaEngine
 from fdi.runner import build
 from fdi.runner.context import RunContext
 from fdi.runner.data import check_data, splits
-from fdi.runner.initial import initialize
+from fdi.runner.initial import initial_network, initialize
 from fdi.runner.result import final_result
 from fdi.runner.training import train
 from fdi.runner.view import View
@@ -108,19 +108,20 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         code=code(config),
     )
     if config.probe == "only":
-        initialize(context)
+        initialize(context, initial_network(context))
         return {}
+    initial = initial_network(context)
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
             context.view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context)
+            rows = initialize(context, initial)
             if mirror and rows:
                 mirror.probe(rows)
         metrics = Metrics(directory / METRICS, progress.epoch)
         parts = splits(context)
         train(context, parts, progress, metrics, mirror)
-        found = final_result(context, parts["test"], progress)
+        found = final_result(context, parts["test"], progress, initial)
         metrics.check()
         if mirror:
             mirror.result(found)

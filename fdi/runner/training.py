@@ -80,7 +80,11 @@ def train(
             on_epoch=on_epoch,
         )
     if progress.epoch < epochs:
-        context.view.say(
-            f"stopped after epoch {progress.epoch} of {epochs}: none better on validation than "
-            f"epoch {progress.best_epoch} in the last {config.trainer.patience}",
+        limit = config.trainer.stop_at_loss
+        why = (
+            f"the training loss reached {progress.train_task:.3g}"
+            if limit is not None and progress.train_task <= limit
+            else f"none better on validation than epoch {progress.best_epoch} in the last "
+            f"{config.trainer.patience}"
         )
+        context.view.say(f"stopped after epoch {progress.epoch} of {epochs}: {why}")

@@ -34,7 +34,8 @@ class Progress:
     optimizer all that a resume needs.
 
     `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of
-    the validation split.
+    the validation split, but for `train_accuracy`, which like the cross-entropy `train_task` is the
+    mean over the last epoch as it was trained.
     """
 
     epoch: int = 0
@@ -45,6 +46,8 @@ class Progress:
     best_epoch: int = 0
     best_accuracy: float | None = -1.0
     best_weights: dict[str, Tensor] | None = None
+    train_accuracy: float | None = None
+    train_task: float | None = None
 
 
 def fit(
@@ -95,8 +98,14 @@ def fit(
         progress.epoch += 1
         progress.phase_epoch += 1
         progress.seconds += time.perf_counter() - started
+        progress.train_accuracy = outcome.correct / outcome.samples
+        progress.train_task = outcome.task / outcome.samples
         _remember_best(progress, phase, network, validation)
-        if progress.phase_epoch >= phase.epochs or _out_of_patience(progress, phase):
+        if (
+            progress.phase_epoch >= phase.epochs
+            or _out_of_patience(progress, phase)
+            or _low_enough(progress, phase)
+        ):
             progress.phase += 1
             progress.phase_epoch = 0
         row = {
@@ -218,6 +227,10 @@ def _remember_best(
 def _out_of_patience(progress: Progress, phase: Phase) -> bool:
     waited = progress.epoch - progress.best_epoch
     return phase.patience is not None and waited >= phase.patience
+
+
+def _low_enough(progress: Progress, phase: Phase) -> bool:
+    return phase.stop_at_loss is not None and progress.train_task <= phase.stop_at_loss
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

@@ -10,13 +10,15 @@ from fdi.snn.objective import LowerBound, Objective, UpperBound
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training with one objective, which a fresh optimizer starts; it ends after
-    `epochs`, or after `patience` of them without a better validation accuracy.
+    `epochs`, after `patience` of them without a better validation accuracy, or after one whose
+    cross-entropy is at most `stop_at_loss`.
     """
 
     name: str
     objective: Objective
     epochs: int
     patience: int | None = None
+    stop_at_loss: float | None = None
 
 
 def phases(
@@ -28,9 +30,11 @@ def phases(
     prime_epochs: int = 0,
     joint: bool = True,
     patience: int | None = None,
+    stop_at_loss: float | None = None,
 ) -> list[Phase]:
     """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
-    added to its loss if `joint`; only the task has `patience`.
+    added to its loss if `joint`; only the task has `patience` and
+    `stop_at_loss`.
     """
     if epochs < 1:
         raise ValueError(f"trainer.epochs = {epochs} must be at least 1")
@@ -40,7 +44,8 @@ def phases(
             "homeostasis.lower.strength"
         )
     bounds = Objective(readout, upper, lower)
-    task = Phase("task", bounds if joint else Objective(readout), epochs, patience)
+    objective = bounds if joint else Objective(readout)
+    task = Phase("task", objective, epochs, patience, stop_at_loss)
     if not prime_epochs:
         return [task]
     return [

@@ -1,7 +1,7 @@
 """Counts, without a GPU, what a training step asks of one: kernels that are launched, and times
 that the CPU waits for them.
 
-Forward, loss, backward and Adam on one sample, on the pretended GPU of tests/engine/cuda/pretend.py;
+Forward, loss, backward and Adam on one sample, on the pretended GPU of tests/engine/cuda;
 the numbers do not depend on the batch. A kernel of Triton, which its interpreter runs here, counts
 as one launch, as does an operator of torch, of which a few launch more on a real GPU.
 """

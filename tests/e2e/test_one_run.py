@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import pandas as pd
 import pytest
 from commands import REFERENCE, SMALL
 from omegaconf import OmegaConf
@@ -105,6 +106,21 @@ def test_early_stopping_is_told_and_needs_a_validation_split(fdi_run, tmp_path):
     assert "trainer.patience = 1 waits for a better validation accuracy" in refused.err
     assert len(refused.err.splitlines()) == 1
     assert not (tmp_path / "other").exists()
+
+
+def test_training_ends_at_a_loss_and_the_result_says_how_far_it_moved(fdi_run, tmp_path):
+    small = (*SMALL, REFERENCE, "trainer.epochs=12", "probe=none")
+    fdi_run(*small, "paths.results=whole")
+    losses = pd.read_csv(next((tmp_path / "whole").rglob("metrics.csv")))["train/task"]
+    limit = float(losses[5])
+    found = fdi_run(*small, f"trainer.stop_at_loss={limit}", "paths.results=stopped")
+    (result,) = (json.loads(file.read_text()) for file in (tmp_path / "stopped").rglob("result*"))
+    assert result["epochs"] == 1 + int((losses <= limit).argmax()) < 12
+    assert f"stopped after epoch {result['epochs']} of 12: the training loss reached" in found.out
+    assert result["train_loss_last"] == float(losses[result["epochs"] - 1])
+    assert set(result["moved"]) == {"input->h1", "h1->readout"}
+    assert all(value > 0 for value in result["moved"].values())
+    assert set(result["alignment"]) == {"h1"}
 
 
 def test_an_early_control_c_is_one_line(fdi_run, monkeypatch):
