@@ -77,7 +77,7 @@ def runs(results: Path) -> pd.DataFrame:
     names |= dict.fromkeys(name for name in found if name.startswith(MEASURED))
     names |= dict.fromkeys(found)
     table = pd.DataFrame({name: found.pop(name, [None] * count) for name in names})
-    return table.astype(dict.fromkeys(NUMBERS, float))
+    return table.astype(dict.fromkeys(NUMBERS, float)).copy()  # in one piece, not a block a column
 
 
 def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any]], int]:

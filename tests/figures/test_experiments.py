@@ -10,12 +10,15 @@ import pytest
 
 from fdi.figures import (
     alpha,
+    bounds,
     calibrated,
     dale,
     depth,
+    floor,
     gain,
     gradients,
     homeostasis,
+    lazy,
     learning_rate,
     readout,
     shallow,
@@ -33,6 +36,9 @@ RUNS = (
     gain,
     readout,
     learning_rate,
+    floor,
+    bounds,
+    lazy,
 )
 SIGMAS = (0.2, 0.5, 1.0, 2.0)
 FLUCT = {"init.alpha": 0.9, "init.nu": "auto"}
@@ -314,6 +320,80 @@ def test_learning_rate_is_chosen_on_validation(results, drawn):
     assert chosen.loc[chosen["init"] == "fluct", "versus"].tolist() == pytest.approx([10, 10])
     _, axes = drawn(learning_rate, page)
     assert list(axes) == ["1 Adam", "1 SGD"]
+
+
+def test_floor(results, drawn):
+    smorms3 = {"optimizer._target_": "fdi.train.optimizers.SMORMS3"}
+    runs = [
+        run
+        for eps, accuracy in ((1e-2, 0.1), (1e-8, 0.8), (1e-24, 0.9))
+        for layers in (2, 4)
+        for init in ("kaiming", "fluct")
+        for run in sweep(
+            init, accuracy, layers, **smorms3 | {"optimizer.eps": eps, "model.depth": float(layers)}
+        )
+    ]
+    bounded = [
+        (init, seed, accuracy, layers, config | {"homeostasis.joint": True})
+        for init, seed, accuracy, layers, config in runs
+    ]
+    strong = {"homeostasis.upper.strength": 0.1}
+    bounded = [(*run[:4], run[4] | strong) for run in bounded]
+    assert floor.data(results(bounded)) == {}, "bounds hide the gradient of the task"
+    page = floor.data(results(runs))["randman_dense"]
+    single = page[page["part"] == "ratio"]
+    assert len(single) == 24
+    ratio = single.groupby("eps")["x"].unique().map(sorted)  # the largest gradients are 0.2, 0.4
+    assert ratio[1e-2] == pytest.approx([2, 4])
+    assert ratio[1e-24] == pytest.approx([2e11, 4e11])
+    depths = page[(page["part"] == "depth") & (page["init"] == "kaiming")]
+    assert depths.loc[depths["eps"] == 1e-8, "mean"].tolist() == pytest.approx([80, 80])
+    assert set(page["chance"]) == {10}
+    _, axes = drawn(floor, page)
+    assert axes["ratio"].get_xscale() == "log"
+
+
+def test_bounds(results, drawn):
+    runs = []
+    for layers, epochs in ((1, 200), (3, 50)):
+        for upper, lower, more in ((0, 0, 0.3), (0.1, 0, 0.2), (0, 100, 0.1), (0.1, 100, 0)):
+            key = {
+                "homeostasis.joint": bool(upper or lower),
+                "homeostasis.prime_epochs": 0,
+                "homeostasis.upper.strength": upper,
+                "homeostasis.lower.strength": lower,
+                "model.depth": float(layers),
+                "trainer.epochs": epochs,
+            }
+            for init, accuracy in (("kaiming", 0.2), ("fluct", 0.5)):
+                runs += sweep(init, accuracy + more, layers, **key)
+    page = bounds.data(results(runs))["randman_dense"]
+    kaiming = page[(page["init"] == "kaiming") & (page["layers"] == 3)].set_index("mode")["mean"]
+    assert kaiming.to_dict() == pytest.approx({"none": 50, "upper": 40, "lower": 30, "both": 20})
+    assert page.loc[page["init"] == "fluct", "versus"].tolist() == pytest.approx([30] * 8)
+    assert page.groupby("layers")["epochs"].first().to_dict() == {1: 200, 3: 50}
+    _, axes = drawn(bounds, page)
+    assert list(axes) == ["1", "3"]
+
+
+def test_lazy(results, drawn):
+    runs = [
+        run
+        for samples in (100, 1000)
+        for run in spreads(**{"trainer.stop_at_loss": 0.5, "dataset.max_train": samples})
+    ]
+    found = results(runs)
+    found.runs["train_loss_last"] = np.where(found.runs["init.sigma_u"] < 0.3, 0.6, 0.4)
+    found.runs["moved/input->h1"], found.runs["moved/h1->readout"] = 0.25, 9.0
+    found.runs["alignment/h1"] = 0.75
+    page = lazy.data(found)["randman_dense"]
+    means = page.groupby("quantity")["mean"].unique()
+    assert means["moved"].tolist() == [0.25], "of hidden weights"
+    assert means["alignment"].tolist() == [0.75]
+    assert means["accuracy"].tolist() == pytest.approx([8, 20, 40, 80])
+    assert set(page.loc[page["reached"] < 1, "x"]) == {0.2}
+    _, axes = drawn(lazy, page)
+    assert list(axes) == list(lazy.QUANTITIES)
 
 
 def test_missing_runs_give_no_pages(results):

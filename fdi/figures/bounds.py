@@ -1,0 +1,94 @@
+"""Bounds on the activity: which differences between initial states live only with them?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.contrasts import accuracies
+from fdi.analysis.results import Results
+from fdi.figures import categories, legends, style, sweeps
+
+ABOUT = "accuracy without bounds on the activity, with the upper, the lower, and both, by depth"
+NEEDS = "runs with at least three of: no bounds, the upper one, the lower one, both"
+COMMAND = "fdi-run -m experiment=bounds"
+SIZE = (style.COLUMN, 1.15)
+MODES = ("none", "upper", "lower", "both")
+KEYS = ["init", "baseline", "sigma_u", "mode", "layers"]
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per point: init, baseline, sigma_u, mode, layers, epochs, mean, sd, n, low,
+    high, versus and verdict (against kaiming with the same bounds and depth), title, source.
+    """
+    pages = {}
+    runs = results.runs.assign(mode=modes(results.runs))
+    runs = runs[runs["mode"] != ""]
+    varied = ["homeostasis.", "model.depth", "trainer.epochs", "mode"]
+    for (dataset, model), found in sweeps.sweeps(runs, _several, varied):
+        chosen = sweeps.states(found.assign(layers=_layers(found)))
+        chosen = sweeps.crossed(_longest(chosen), "mode", "layers")
+        epochs = chosen.groupby("layers")["trainer.epochs"].first()
+        table = accuracies(chosen, KEYS, within=["mode", "layers"])
+        title = (
+            f"{dataset}, {model}: what the bounds on the activity do to each initial state, "
+            f"{legends.over(table['n'])}"
+        )
+        pages[f"{dataset}_{model}"] = table.assign(
+            epochs=table["layers"].map(epochs), title=title, source=sweeps.source(chosen)
+        )
+    return pages
+
+
+def modes(runs: pd.DataFrame) -> pd.Series:
+    """none, upper, lower or both, for each run; empty where training starts with the bounds
+    alone.
+    """
+    names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
+    bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names])
+    joint = bounds.iloc[:, 0].eq(True)
+    upper, lower = (joint & (bounds.iloc[:, i].fillna(0) > 0) for i in (2, 3))
+    found = pd.Series("none", index=runs.index, dtype=object)
+    found[upper & ~lower], found[lower & ~upper], found[upper & lower] = MODES[1:]
+    found[bounds.iloc[:, 1].fillna(0) > 0] = ""
+    return found
+
+
+def _layers(runs: pd.DataFrame) -> pd.Series:
+    return runs.reindex(columns=["model.depth"])["model.depth"].fillna(1).astype(int)
+
+
+def _longest(runs: pd.DataFrame) -> pd.DataFrame:
+    """For each depth the longest training that all of at least three kinds of bounds have."""
+    parts = []
+    for _, group in runs.groupby("layers"):
+        kinds = group.groupby("trainer.epochs")["mode"].nunique()
+        if len(enough := kinds[kinds >= 3]):
+            parts.append(group[group["trainer.epochs"] == enough.index.max()])
+    return pd.concat(parts) if parts else runs.iloc[:0]
+
+
+def _several(runs: pd.DataFrame) -> int:
+    """How many kinds of bounds an initial state has at equal depth and epochs, if it has three."""
+    longest = _longest(runs.assign(layers=_layers(runs)))
+    return longest["mode"].nunique() if len(longest) else 0
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """A panel for each depth."""
+    return [[f"{layers}"] for layers in sorted(page["layers"].unique())]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """For each kind of bounds the initial states side by side."""
+    order = [mode for mode in MODES if mode in set(page["mode"])]
+    for name, panel in axes.items():
+        rows = page[page["layers"] == int(name)]
+        categories.points(panel, rows, "mode", order, page)
+        layers = f"{name} hidden layer{'s' * (int(name) > 1)}"
+        panel.set_title(f"{layers}, {rows['epochs'].iloc[0]:.0f} epochs: test accuracy (%)")
+        low, high = rows[["mean", "low"]].min(axis=None), rows[["mean", "high"]].max(axis=None)
+        panel.set_ylim(max(0, low - 2), min(101, high + 1))
+    legends.above(panel.figure, categories.handles(page), page["title"].iloc[0])
