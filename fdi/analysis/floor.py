@@ -19,7 +19,7 @@ SQUARED = {"SMORMS3"}  # those that add eps to the mean square of a gradient
 ADDED_TO_THE_ROOT = {"Adam", "AdamW", "NAdam", "RAdam", "RMSprop"}
 
 
-def floor(run: Mapping[str, Any]) -> float:
+def floor(run: Mapping[Any, Any]) -> float:
     """The gradient at which `optimizer.eps` halves a step: sqrt(eps) for SMORMS3, eps for Adam and
     its relatives, but not below the root of the smallest float32 unless the optimizer is more
     precise; NaN for one without, like SGD.

@@ -122,7 +122,7 @@ def _depth(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
         deep = found.groupby("eps")["x"].nunique()
         floors = sorted(deep[deep > 1].index, reverse=True)
         for number, eps in enumerate(floors):
-            look = {
+            look: dict[str, Any] = {
                 "color": shade(style.color(str(init)), (number + 1) / len(floors)),
                 "linestyle": style.LINES[number % len(style.LINES)],
                 "marker": style.MARKERS.get(str(init), "o"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -65,7 +66,8 @@ def _spreads(runs: pd.DataFrame) -> int:
 
 def _mean(runs: pd.DataFrame, start: str, without: str = "\n") -> pd.Series:
     """The mean over the columns that begin so."""
-    names = [name for name in runs if name.startswith(start) and not name.endswith(without)]
+    names = [name for name in map(str, runs) if name.startswith(start)]
+    names = [name for name in names if not name.endswith(without)]
     return runs[names].astype(float).mean(axis=1)
 
 
@@ -88,7 +90,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.errorbar(rows["x"], rows["mean"], style.bars(rows), color=color, capsize=1.5)
             for whole, shown in rows.groupby(rows["reached"] == 1):
                 face = color if whole else "white"
-                look = {"linestyle": "", "marker": "o", "markersize": 3}
+                look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 3}
                 panel.plot(shown["x"], shown["mean"], color=color, markerfacecolor=face, **look)
         style.sigma_axis(panel, page["x"])
         panel.set_title(QUANTITIES[name])
@@ -100,7 +102,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     ]
     if (page["reached"] < 1).any():
         look = {"linestyle": "", "color": "black", "marker": "o", "markerfacecolor": "white"}
-        handles.append(Line2D([], [], **look, markersize=3, label="loss not reached by all"))
+        handles.append(Line2D([], [], markersize=3, label="loss not reached by all", **look))
     legends.above(panel.figure, handles, page["title"].iloc[0])
 
 

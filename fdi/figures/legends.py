@@ -8,7 +8,7 @@ from textwrap import fill
 
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from fdi.figures import style
@@ -22,10 +22,11 @@ SHOWN = re.compile(r"(mean and [^:]*) over n seeds")
 FORMULA = re.compile(r"\$.*?\$")
 
 
-def above(figure: Figure, handles: Sequence[Artist], title: str) -> None:
+def above(figure: Figure | SubFigure, handles: Sequence[Artist], title: str) -> None:
     """One legend above the panels, in as many columns as the labels leave room for; the figure
     grows by what it needs.
     """
+    assert isinstance(figure, Figure)
     room = round(WIDTH * figure.get_figwidth() / style.COLUMN)
     names = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
     seeds = [found[1] for found in map(SEEDS.search, names) if found]

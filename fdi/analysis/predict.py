@@ -1,0 +1,131 @@
+"""Which quantity of the initial state predicts which networks learn?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import mannwhitneyu, spearmanr
+
+from fdi.analysis.floor import ratios, unbounded
+from fdi.analysis.published import with_layers
+from fdi.analysis.results import Results
+from fdi.analysis.statistics import chance_share, summary
+
+NETWORK = ["dataset", "model", "layers", "trainer.epochs", "bounds"]
+"""What runs of one network share. They differ in initialization, seed and optimizer."""
+LEAST = 1e-30  # stands for 0 on a logarithmic scale
+FEWEST = 3  # runs that learn, and runs that do not, of a network that counts
+SEVERAL = 8  # runs of a network whose rank correlation counts
+
+Layers = Any  # populations grouped by run
+QUANTITIES: dict[str, Callable[[Layers], pd.Series]] = {
+    "smallest sigma_U of a layer": lambda layers: layers["free_sigma"].min(),
+    "sigma_U of all layers near 1 (largest |log sigma_U|)": lambda layers: (
+        -layers["free_sigma"].agg(lambda sigma: np.abs(np.log(sigma.clip(lower=LEAST))).max())
+    ),
+    "rate of the last layer": lambda layers: layers["rate"].last(),
+    "equal rates (|log| of last over first)": lambda layers: (
+        -np.abs(
+            np.log(layers["rate"].last().clip(lower=LEAST))
+            - np.log(layers["rate"].first().clip(lower=LEAST))
+        )
+    ),
+    "no silent neurons (largest share in a layer)": lambda layers: -layers["silent"].max(),
+    "largest gradient of a layer": lambda layers: layers["grad"].max(),
+}
+RATIO = "largest gradient over the optimizer's floor"
+
+
+def predictors(results: Results, bounds: bool) -> pd.DataFrame:
+    """A row per quantity, for the finished runs with `bounds` on the activity or without: quantity;
+    `networks`, in which at least FEWEST runs learn (better than guessing, 95 %) and as many do not;
+    `auc`, the mean over these of the chance that a run that learns has more of it than one that
+    does not, with its 95 % interval `low`, `high` over networks; `held_out`, the mean accuracy on
+    a network of the threshold that is best on all others, over both outcomes equally; `rank`, the
+    mean over `ranked` networks of at least SEVERAL runs of Spearman's correlation with the test
+    accuracy.
+    """
+    runs, values = _table(results)
+    chosen = runs[(runs["bounds"] == "bounds") == bounds]
+    networks = [group for _, group in chosen.groupby(NETWORK, dropna=False)]
+    both = [group for group in networks if _counts(group).min() >= FEWEST]
+    several = [group for group in networks if len(group) >= SEVERAL]
+    rows = []
+    for name in values:
+        areas = [area for group in both if np.isfinite(area := _auc(group, name))]
+        n, auc, _, low, high = summary(areas)
+        scores = list(_held_out(both, name))
+        ranks = [rank for group in several if np.isfinite(rank := _rank(group, name))]
+        rows.append(
+            {
+                "quantity": name,
+                "networks": n,
+                "auc": auc,
+                "low": np.maximum(low, 0),
+                "high": np.minimum(high, 1),
+                "held_out": np.mean(scores) if scores else np.nan,
+                "rank": np.mean(ranks) if ranks else np.nan,
+                "ranked": len(ranks),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
+    """The finished runs with their network, `learns`, and a column for each quantity."""
+    runs = results.runs[results.runs["state"] == "done"].dropna(subset=["classes", "test_samples"])
+    layers = results.layers.groupby("path")
+    found = pd.DataFrame({name: of(layers) for name, of in QUANTITIES.items()})
+    found[RATIO] = ratios(results)["ratio"]
+    free = set(unbounded(runs)["path"])
+    runs = with_layers(runs).assign(
+        bounds=["no bounds" if path in free else "bounds" for path in runs["path"]],
+        learns=[
+            chance_share(pd.Series([accuracy]), int(classes), int(samples)) == 0
+            for accuracy, classes, samples in zip(
+                runs["test_accuracy_last"], runs["classes"], runs["test_samples"]
+            )
+        ],
+    )
+    names = list(found)
+    runs = runs.join(found, on="path")
+    return runs.dropna(subset=list(QUANTITIES)), names
+
+
+def _counts(group: pd.DataFrame) -> pd.Series:
+    return group["learns"].value_counts().reindex([True, False], fill_value=0)
+
+
+def _auc(group: pd.DataFrame, name: str) -> float:
+    """Area under the curve: Mann and Whitney's U over the number of pairs; ties count half."""
+    known = group.dropna(subset=[name])
+    yes, no = (known.loc[known["learns"] == learns, name] for learns in (True, False))
+    if not len(yes) or not len(no):
+        return np.nan
+    return float(mannwhitneyu(yes, no).statistic) / (len(yes) * len(no))
+
+
+def _rank(group: pd.DataFrame, name: str) -> float:
+    known = group.dropna(subset=[name])
+    if known[name].nunique() < 2 or known["test_accuracy_last"].nunique() < 2:
+        return np.nan
+    return float(spearmanr(known[name], known["test_accuracy_last"]).statistic)
+
+
+def _held_out(networks: list[pd.DataFrame], name: str) -> Iterator[float]:
+    for i, held in enumerate(networks if len(networks) > 1 else ()):
+        others = pd.concat(networks[:i] + networks[i + 1 :]).dropna(subset=[name])
+        known = held.dropna(subset=[name])
+        if len(others) and _counts(known).all():
+            thresholds = np.unique(others[name])
+            scores = [_balanced(others, name, threshold) for threshold in thresholds]
+            yield _balanced(known, name, thresholds[int(np.argmax(scores))])
+
+
+def _balanced(runs: pd.DataFrame, name: str, threshold: float) -> float:
+    """The mean of the shares of both outcomes that the threshold gets right."""
+    right = (runs[name] >= threshold) == runs["learns"]
+    return float(right.groupby(runs["learns"]).mean().mean())
