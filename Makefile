@@ -1,12 +1,13 @@
 # A fresh machine needs git, make and python3-venv. `make` lists the targets; PYTHON=python3.12 chooses the interpreter.
 PYTHON ?= python3
+BUDGET ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow test-matrix run figures report docs bench gpu-check clean
+.PHONY: help install lint test test-slow test-matrix run reproduce figures report docs bench gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +31,9 @@ test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart
 	$(BIN)/fdi-figures --own learning_curves
+
+reproduce: $(INSTALLED) ## run every experiment whose data are here, 10 core-hours with BUDGET=laptop; resumes
+	$(BIN)/python scripts/reproduce.py --budget $(BUDGET)
 
 figures: $(INSTALLED) ## draw all figures from results/; make fig-depth draws one
 	$(BIN)/fdi-figures

@@ -112,3 +112,25 @@ def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
     losses, times = steps.in_turn({"one": build, "other": build}, SMALL, 2)
     assert len({os.getpid(), *losses.values()}) == 3
     assert {name: len(turns) for name, turns in times.items()} == {"one": 2, "other": 2}
+
+
+def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(SCRIPTS.parent)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import reproduce
+
+    assert reproduce.main(["bounds", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"bounds +96 +about [\d.]+ core-hours here +here", said)
+    monkeypatch.setattr(reproduce, "_missing", lambda cells: ["shd"])
+    assert reproduce.main(["bounds", "--dry-run"]) == 0
+    assert "no shd" in (said := capsys.readouterr().out)
+    assert "finished ones included: nothing" in said
+    ran = []
+    monkeypatch.setattr(reproduce, "_missing", lambda cells: [])
+    monkeypatch.setattr(reproduce, "_run", lambda name, arguments: ran.append(name))
+    assert reproduce.main(["bounds", "lazy", "--results", str(tmp_path)]) == 1
+    assert ran == ["bounds", "lazy"]
+    said = capsys.readouterr().out
+    assert re.search(r"One hidden layer learns better.* +not measurable here +\w+ \(\d", said)
+    assert "failed: the report" in said, "which has no runs to speak of"
