@@ -12,6 +12,7 @@ from pages.advice import advice
 from pages.claims import full, short
 from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
+from pages.findings import bounded, floors, laziness, predicting
 from pages.gallery import gallery, paper_settings
 from pages.libraries import rates
 from pages.speed import epoch, launches, steps
@@ -23,6 +24,7 @@ DOCS = Path("docs")
 PICTURES = DOCS / "figures"
 PAGES = (
     Path("README.md"),
+    DOCS / "findings.md",
     DOCS / "which-initialization.md",
     DOCS / "speed.md",
     DOCS / "howto" / "libraries.md",
@@ -33,6 +35,10 @@ TABLES = {
     "claims": full,
     "advice": advice,
     "convolutions": convolutions,
+    "floors": floors,
+    "bounded": bounded,
+    "predicting": predicting,
+    "laziness": laziness,
     "speed": steps,
     "epoch": epoch,
     "launches": launches,

@@ -23,11 +23,11 @@ SEVERAL = 8  # runs of a network whose rank correlation counts
 Layers = Any  # populations grouped by run
 QUANTITIES: dict[str, Callable[[Layers], pd.Series]] = {
     "smallest sigma_U of a layer": lambda layers: layers["free_sigma"].min(),
-    "sigma_U of all layers near 1 (largest |log sigma_U|)": lambda layers: (
+    "sigma_U of all layers near 1 (ratio to 1, worst layer)": lambda layers: (
         -layers["free_sigma"].agg(lambda sigma: np.abs(np.log(sigma.clip(lower=LEAST))).max())
     ),
     "rate of the last layer": lambda layers: layers["rate"].last(),
-    "equal rates (|log| of last over first)": lambda layers: (
+    "equal rates in the first and the last layer (their ratio)": lambda layers: (
         -np.abs(
             np.log(layers["rate"].last().clip(lower=LEAST))
             - np.log(layers["rate"].first().clip(lower=LEAST))

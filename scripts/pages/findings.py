@@ -1,0 +1,142 @@
+"""The tables and sentences with numbers of docs/findings.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fdi.analysis.floor import ratios
+from fdi.analysis.predict import predictors
+from fdi.analysis.results import Results
+from fdi.analysis.statistics import chance_share
+from fdi.figures import bounds, floor, lazy
+from pages.tables import cell, markdown, versus
+
+NOTHING = "*Not measured yet: `{}`.*\n"
+INITS = ("kaiming", "fluct")
+
+
+def floors(measured: Results) -> str:
+    """For each network a sentence that counts who learns above and below the floor, and accuracy by
+    depth and floor.
+    """
+    parts = []
+    for name, page in floor.data(measured).items():
+        single = page[page["part"] == "ratio"]
+        depth = page[page["part"] == "depth"]
+        depth = depth.assign(
+            eps=-depth["eps"], cell=[cell(row) for row in depth.to_dict("records")]
+        )
+        table = depth.pivot(index=["init", "optimizer", "eps"], columns="x", values="cell").fillna(
+            ""
+        )
+        table.columns = [f"{x:.0f} layer{'s' * (x > 1)}" for x in table]
+        lines = table.reset_index()
+        lines["eps"] = lines["eps"].map(lambda eps: f"{-eps:.0e}")
+        title = f"**{name.replace('_', ', ')}**: ratios from {single['x'].min():.0e} to"
+        parts.append(
+            f"{title} {single['x'].max():.0e}. {_counts(measured, single)}\n\n{markdown(lines)}"
+        )
+    return "\n".join(parts) or NOTHING.format(floor.COMMAND)
+
+
+def _counts(measured: Results, single: pd.DataFrame) -> str:
+    """How many of the runs on either side of the floor learn."""
+    runs = measured.runs.merge(ratios(measured), left_on="path", right_index=True)
+    page = set(zip(single["init"], single["eps"], single["x"]))
+    runs = runs[[key in page for key in zip(runs["init"], runs["optimizer.eps"], runs["ratio"])]]
+    learns = pd.Series(
+        [
+            chance_share([accuracy], int(classes), int(samples)) == 0
+            for accuracy, classes, samples in zip(
+                runs["test_accuracy_last"], runs["classes"], runs["test_samples"]
+            )
+        ],
+        index=runs.index,
+    )
+    above = runs["ratio"] > 1
+    return (
+        f"Of the runs whose largest initial gradient is above the floor {learns[above].sum()} of "
+        f"{above.sum()} learn (better than guessing), of those below {learns[~above].sum()} of "
+        f"{(~above).sum()}."
+    )
+
+
+def bounded(measured: Results) -> str:
+    """A row per depth and kind of bounds: both initial states, and their difference."""
+    rows = []
+    for name, page in bounds.data(measured).items():
+        for (layers, mode), group in page.groupby(["layers", "mode"], sort=False):
+            found = {row["init"]: row for row in group.to_dict("records")}
+            if not set(INITS) <= set(found):
+                continue
+            rows.append(
+                {
+                    "network": f"{name.replace('_', ', ')}, {layers} layer{'s' * (layers > 1)}",
+                    "epochs": f"{group['epochs'].iloc[0]:.0f}",
+                    "bounds": mode,
+                    **{init: cell(found[init]) for init in INITS},
+                    "fluct minus kaiming": versus(found["fluct"]),
+                    "order": (name, layers, bounds.MODES.index(mode)),
+                }
+            )
+    rows.sort(key=lambda row: row["order"])
+    table = pd.DataFrame(rows)
+    return markdown(table.drop(columns="order")) if rows else NOTHING.format(bounds.COMMAND)
+
+
+def predicting(measured: Results) -> str:
+    """A table of the quantities, for runs without bounds and with them."""
+    parts = []
+    for with_bounds in (False, True):
+        found = predictors(measured, with_bounds).sort_values("auc", ascending=False)
+        table = pd.DataFrame(
+            {
+                "quantity of the initial state": found["quantity"],
+                "area under the curve": [_area(row) for row in found.to_dict("records")],
+                "held-out threshold": found["held_out"].map(_share),
+                "rank correlation": [
+                    f"{_share(rank)} in {n} networks"
+                    for rank, n in zip(found["rank"], found["ranked"])
+                ],
+            }
+        )
+        kind = "With bounds" if with_bounds else "Without bounds"
+        parts.append(f"{kind} on the activity:\n\n{markdown(table)}")
+    return "\n".join(parts)
+
+
+def _area(row: dict) -> str:
+    if not row["networks"]:
+        return "not measurable here"
+    known = pd.notna(row["low"])
+    interval = f" ({row['low']:.2f}..{row['high']:.2f})" if known else ""
+    return f"{row['auc']:.2f}{interval}, {row['networks']} networks"
+
+
+def _share(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.2f}"
+
+
+def laziness(measured: Results) -> str:
+    """A row per number of samples and spread."""
+    parts = []
+    for name, page in lazy.data(measured).items():
+        rows = list(_spreads(page))
+        parts.append(f"**{name.replace('_', ', ')}**\n\n{markdown(pd.DataFrame(rows))}")
+    return "\n".join(parts) or NOTHING.format(lazy.COMMAND)
+
+
+def _spreads(page: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for (samples, x), group in page.groupby(["samples", "x"], dropna=False):
+        found = {row["quantity"]: row for row in group.to_dict("records")}
+        yield {
+            "samples": "all" if pd.isna(samples) else f"{samples:.0f}",
+            "sigma_U": f"{x:g}",
+            "runs that reach the loss": f"{100 * group['reached'].iloc[0]:.0f} %",
+            "epochs": f"{found['epochs']['mean']:.0f}",
+            "test accuracy (%)": cell(found["accuracy"]),
+            "movement of hidden weights": f"{found['moved']['mean']:.2f}",
+            "alignment": f"{found['alignment']['mean']:.2f}",
+        }
