@@ -12,7 +12,7 @@ from pages.advice import advice
 from pages.claims import full, short
 from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
-from pages.findings import bounded, floors, laziness, predicting
+from pages.findings import bounded, floors, laziness, predicting, swamped
 from pages.gallery import gallery, paper_settings
 from pages.libraries import rates
 from pages.speed import epoch, launches, steps
@@ -37,6 +37,7 @@ TABLES = {
     "convolutions": convolutions,
     "floors": floors,
     "bounded": bounded,
+    "swamped": swamped,
     "predicting": predicting,
     "laziness": laziness,
     "speed": steps,

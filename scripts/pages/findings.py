@@ -6,15 +6,20 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from fdi.analysis.contrasts import PERCENT, moments
+from fdi.analysis.floor import floor as floor_of
 from fdi.analysis.floor import ratios
 from fdi.analysis.predict import predictors
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import chance_share
+from fdi.analysis.table import ACCURACY
 from fdi.figures import bounds, floor, lazy
 from pages.tables import cell, markdown, versus
 
 NOTHING = "*Not measured yet: `{}`.*\n"
 INITS = ("kaiming", "fluct")
+LOW = 1e-9  # floors below the usual 1e-8
 
 
 def floors(measured: Results) -> str:
@@ -84,6 +89,26 @@ def bounded(measured: Results) -> str:
     rows.sort(key=lambda row: row["order"])
     table = pd.DataFrame(rows)
     return markdown(table.drop(columns="order")) if rows else NOTHING.format(bounds.COMMAND)
+
+
+def swamped(measured: Results) -> str:
+    """Runs with a lowered floor with and without bounds, everything else alike."""
+    runs = with_layers(measured.runs[measured.runs["state"] == "done"])
+    runs = runs.assign(
+        mode=bounds.modes(runs), floor=[floor_of(r) for r in runs.to_dict("records")]
+    )
+    runs = runs[(runs["floor"] < LOW) & (runs["mode"] != "")]
+    keys = ["dataset", "model", "layers", "trainer.epochs", "init", "optimizer.eps"]
+    found = moments(runs, [*keys, "mode"], ACCURACY, PERCENT, PERCENT)
+    rows = []
+    for key, group in found.groupby(keys):
+        cells = {row["mode"]: cell(row) for row in group.to_dict("records")}
+        if len(cells) > 1 and "none" in cells:
+            dataset, model, layers, epochs, init, eps = key
+            row = {"network": f"{dataset}, {model}, {layers} layers, {epochs:.0f} epochs, {init}"}
+            rows.append(row | {"eps": f"{eps:.0e}"} | cells)
+    table = pd.DataFrame(rows).fillna("").rename(columns={"none": "no bounds"})
+    return markdown(table) if rows else NOTHING.format(f"{floor.COMMAND} homeostasis=joint")
 
 
 def predicting(measured: Results) -> str:
