@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.published import depth
-from fdi.analysis.statistics import Comparison, holm, paired, summary, verdict
+from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
 from fdi.analysis.table import ACCURACY, BASELINE, VERSUS
 
 PERCENT = 100.0
@@ -79,8 +79,24 @@ def contrasts(
             if len(seeds):
                 first, second = first[seeds], second[seeds]
                 run = group.iloc[0].to_dict()
-                difference = paired(first, second).within(scale if quantity == ACCURACY else np.inf)
+                difference = difference_of(first, second, run["test_samples"], quantity, scale)
                 yield Contrast(run, quantity, first.mean(), second.mean(), difference)
+
+
+def difference_of(
+    one: pd.Series,
+    other: pd.Series,
+    samples: float,
+    quantity: str = ACCURACY,
+    scale: float = PERCENT,
+) -> Comparison:
+    """`one` minus `other`, of equal seeds; of accuracies within +-`scale`, and with the noise of
+    `samples` test samples.
+    """
+    if quantity != ACCURACY:
+        return paired(one, other)
+    a, b = (sample_noise(side.mean() / scale, samples) for side in (one, other))
+    return paired(one, other, scale * float(np.hypot(a, b))).within(scale)
 
 
 def moments(
@@ -90,12 +106,16 @@ def moments(
     scale: float = 1.0,
     most: float = np.inf,
 ) -> pd.DataFrame:
-    """Mean, standard deviation, number of seeds and 95 % interval (Student's t, cut at 0 and
-    `most`) of `quantity`: a row per combination of `by`, columns *by, mean, sd, n, low, high.
+    """Mean, standard deviation, number of seeds and 95 % interval (Student's t, of an accuracy with
+    the noise of a small test set, cut at 0 and `most`) of `quantity`: a row per combination of
+    `by`, columns *by, mean, sd, n, low, high.
     """
     rows = []
     for values, group in runs.groupby(list(by), dropna=False):
-        n, mean, sd, low, high = summary(scale * group.groupby("seed")[quantity].mean().dropna())
+        seeds = group.groupby("seed")[quantity].mean().dropna()
+        samples = group["test_samples"].min() if quantity == ACCURACY else np.nan
+        noise = scale * sample_noise(seeds.mean(), samples)
+        n, mean, sd, low, high = summary(scale * seeds, noise)
         if n:
             rows.append((*values, mean, sd, n, np.maximum(low, 0.0), np.minimum(high, most)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
@@ -112,12 +132,12 @@ def accuracies(
     `verdict` by Holm's method over all rows.
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
-    seeds = [
-        PERCENT * group.groupby("seed")[ACCURACY].mean()
+    groups = [
+        (PERCENT * group.groupby("seed")[ACCURACY].mean(), group["test_samples"].min())
         for _, group in runs.groupby(list(by), dropna=False)
         if group[ACCURACY].notna().any()
     ]
-    found = [_versus(table, seeds, i, within, base) for i in range(len(table))]
+    found = [_versus(table, groups, i, within, base) for i in range(len(table))]
     table = table.join(pd.DataFrame(found, columns=VERSUS, index=table.index, dtype=float))
     table["p"] = table["versus_p"]
     table["versus_p"] = holm(table["p"])
@@ -126,7 +146,7 @@ def accuracies(
 
 def _versus(
     table: pd.DataFrame,
-    seeds: Sequence[pd.Series],
+    groups: Sequence[tuple[pd.Series, float]],
     row: int,
     within: Sequence[str],
     base: Mapping[str, Any],
@@ -134,9 +154,9 @@ def _versus(
     baselines = where(table, {**base, **table.loc[row, list(within)]}).index
     if len(baselines) != 1 or row in baselines:
         return (np.nan,) * len(VERSUS)
-    a, b = seeds[row], seeds[baselines[0]]
+    (a, samples), (b, _) = groups[row], groups[baselines[0]]
     common = a.index.intersection(b.index)
-    found = paired(a[common], b[common]).within(PERCENT)
+    found = difference_of(a[common], b[common], samples)
     return found.mean, found.low, found.high, found.n, found.p
 
 

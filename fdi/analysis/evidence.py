@@ -8,20 +8,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, setting, where
-from fdi.analysis.published import architecture, depth
-from fdi.analysis.results import READOUT, Results
-from fdi.analysis.spread import with_spread
-from fdi.analysis.statistics import Comparison, chance_share, paired
+from fdi.analysis.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
+from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, difference_of, setting, where
+from fdi.analysis.published import architecture, depth, with_layers
+from fdi.analysis.results import Results
+from fdi.analysis.spread import of_unit_gain, with_spread
+from fdi.analysis.statistics import Comparison, chance_share
 from fdi.analysis.table import ACCURACY
 
 JOINT = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
 FREE = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0}
+UNPRIMED = {"homeostasis.prime_epochs": 0}
 FLUCT = {"init": "fluct", "init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
-KAIMING = {"init": "kaiming"}
+KAIMING = {"init._target_": "fdi.init.baselines.Kaiming", "init.gain": 1.0}
+"""Of the same weights under any name: init=kaiming, and init=gain with a gain of 1."""
 BAND = (0.3, 1.05)  # 1/3 <= sigma_u <= 1, with room for values that were rounded
-SILENT = 0.1  # Hz, and less
-MANY, FEW = 100, 10  # ratios: two orders of magnitude, and one
+DEEP = 4  # hidden layers, and more: the least that is called deep where the paper is spoken of
 BAD = {"kaiming": KAIMING, "sigma_U = 2": FLUCT | {"init.sigma_u": 2.0}}
 
 
@@ -36,6 +38,7 @@ class Network(NamedTuple):
 class Evidence(NamedTuple):
     """One comparison, as text. `decided`: for the claim, against it (False), or None where Holm's
     `p` of all comparisons must say; then `gain` > 0 is for it. A `single` pair decides nothing.
+    `authors`: were its bounds and its eps theirs? Only then it counts.
     """
 
     text: str
@@ -44,19 +47,21 @@ class Evidence(NamedTuple):
     gain: float = np.nan
     p: float = np.nan
     single: bool = False
+    authors: bool = True
 
 
-def _longest(found: Iterator[Contrast]) -> Iterator[Contrast]:
-    """Of the contrasts of a data set, its size, architecture and depth those with most epochs:
-    those of several pairs, and where there are none those of a single one; none where both sides
-    guess.
+def longest(found: Iterator[Contrast], guesses: bool = False) -> Iterator[Contrast]:
+    """Of the contrasts of a data set, its size, architecture, depth and circumstances those with
+    most epochs: those of several pairs, and where there are none those of a single one; none where
+    both sides guess, unless these `guesses` say something.
     """
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in found:
-        if not _guess(contrast):
+        if guesses or not (at_chance(contrast, contrast.one) and at_chance(contrast)):
             run = contrast.run
             cut = run.get("dataset.max_train")
-            key = (run["dataset"], run["model"], depth(run), cut if pd.notna(cut) else 0)
+            size = cut if pd.notna(cut) else 0
+            key = (run["dataset"], run["model"], depth(run), size, circumstances(run))
             by_network.setdefault(key, []).append(contrast)
     for _, all_of_it in sorted(by_network.items()):
         several = [c for c in all_of_it if c.difference.n > 1] or all_of_it
@@ -64,63 +69,104 @@ def _longest(found: Iterator[Contrast]) -> Iterator[Contrast]:
         yield from (c for c in several if c.run["trainer.epochs"] == most)
 
 
-def _guess(contrast: Contrast) -> bool:
+def at_chance(contrast: Contrast, accuracy: float | None = None) -> bool:
+    """Is the `accuracy` of this side, of the other one if none is given, that of guessing?"""
     classes, samples = contrast.run["classes"], contrast.run["test_samples"]
     if contrast.quantity != ACCURACY or np.isnan([classes, samples]).any():
         return False
-    shares = np.array([contrast.one, contrast.other]) / PERCENT
-    return chance_share(shares, int(classes), int(samples)) == 1
+    share = (contrast.other if accuracy is None else accuracy) / PERCENT
+    return chance_share([share], int(classes), int(samples)) == 1
 
 
-def _evidence(contrast: Contrast, unit: str = "") -> Evidence:
+def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:
+    """A contrast under its circumstances."""
     run = contrast.run
-    numbers = _numbers(contrast.one, contrast.other, contrast.difference, unit)
+    text = f"{setting(run)}, {circumstances(run)}: {_numbers(contrast, unit)}"
     return Evidence(
-        f"{setting(run)}: {numbers}",
-        Network(run["dataset"], architecture(run["model"]), depth(run)),
+        text,
+        network_of(run),
         gain=contrast.difference.mean,
         p=contrast.difference.p,
         single=contrast.difference.n == 1,
+        authors=of_authors(run),
     )
 
 
-def _numbers(one: float, other: float, found: Comparison, unit: str = "") -> str:
-    interval = "" if np.isnan(found.p) else f" ({found.low:+.1f}..{found.high:+.1f})"
+def network_of(run: dict[str, Any]) -> Network:
+    return Network(run["dataset"], architecture(run["model"]), depth(run))
+
+
+def _numbers(contrast: Contrast, unit: str = "") -> str:
+    found: Comparison = contrast.difference
+    interval = "" if np.isnan(found.low) else f" ({found.low:+.1f}..{found.high:+.1f})"
+    one, other = contrast.one, contrast.other
     return f"{one:.1f} against {other:.1f}{unit}, {found.mean:+.1f}{interval}, n = {found.n}"
 
 
 def better(models: tuple[str, ...], layers: Callable[[int], bool]) -> Callable:
-    """Fluctuation-driven weights against Kaiming's, in these models and depths."""
+    """Fluctuation-driven weights against Kaiming's, in these models and depths; of one layer with
+    the gain that makes the one the other.
+    """
 
     def evidence(results: Results) -> Iterator[Evidence]:
-        runs = where(results.runs, JOINT)
-        runs = runs[runs["model"].isin(models)]
-        for contrast in _longest(contrasts(runs, FLUCT, KAIMING)):
+        for contrast in _against_kaiming(results, models):
             if layers(depth(contrast.run)):
-                yield _evidence(contrast)
+                yield evidence_of(contrast)
 
     return evidence
 
 
+def one_layer(results: Results) -> Iterator[Evidence]:
+    """`better` for one fully connected layer, with the gain that makes Kaiming's weights
+    fluctuation-driven.
+    """
+    kaiming = with_layers(where(results.runs, KAIMING))
+    units = of_unit_gain(kaiming, results)
+    for contrast in _against_kaiming(results, ("dense",)):
+        if depth(contrast.run) == 1:
+            unit = units.get((contrast.run["dataset"], contrast.run["model"], 1))
+            gain = f" (sigma_U = 1 is a gain of {1 / unit:.2g})" if unit else ""
+            found = evidence_of(contrast)
+            yield found._replace(text=f"{found.text}{gain}")
+
+
+def left_at_chance(results: Results) -> Iterator[Evidence]:
+    """Deep networks that Kaiming's weights leave at chance, and fluctuation-driven ones do not."""
+    models = ("dense", "conv", "conv_deep", "conv_recurrent_deep")
+    for contrast in _against_kaiming(results, models):
+        if depth(contrast.run) >= DEEP:
+            chance = at_chance(contrast)
+            word = "Kaiming at chance" if chance else "Kaiming not at chance"
+            found = evidence_of(contrast)
+            yield found._replace(text=f"{found.text}, {word}", decided=chance)
+
+
+def _against_kaiming(results: Results, models: tuple[str, ...]) -> Iterator[Contrast]:
+    runs = where(results.runs, UNPRIMED)
+    return longest(contrasts(runs[runs["model"].isin(models)], FLUCT, KAIMING))
+
+
 def dale(results: Results) -> Iterator[Evidence]:
-    """Against the spread that Kaiming weights, which the law forbids, would cause."""
-    runs = where(results.runs, JOINT)
-    runs = runs[runs["model"].isin(("dale", "dale_conv"))]
-    for contrast in _longest(contrasts(runs, FLUCT, FLUCT | {"init.sigma_u": 0.2})):
-        yield _evidence(contrast)
+    """Against a weak start, since the law forbids Kaiming's weights."""
+    runs = where(results.runs, UNPRIMED | {"model": "dale"})
+    for contrast in longest(contrasts(runs, FLUCT, FLUCT | {"init.sigma_u": 0.2})):
+        yield evidence_of(contrast)
 
 
 def band(results: Results) -> Iterator[Evidence]:
     """The best spread within 1/3..1 against the best one outside, both chosen on validation, in
     sweeps of sigma_u and of Kaiming's gain.
     """
-    runs = with_spread(where(results.runs, JOINT | {"state": "done"}), results)
+    runs = with_spread(where(results.runs, UNPRIMED | {"state": "done"}), results)
     if runs.empty:
         return
-    runs = runs.assign(inside=runs["spread"].between(*BAND))
-    keys = ["dataset", "model", "layers", "init"]
-    longest = runs.groupby(keys)["trainer.epochs"].transform("max")
-    for (*_, init), group in runs[runs["trainer.epochs"] == longest].groupby(keys):
+    runs = runs.assign(
+        inside=runs["spread"].between(*BAND),
+        under=[circumstances(run) for run in runs.to_dict("records")],
+    )
+    keys = ["dataset", "model", "layers", "under", "init"]
+    most = runs.groupby(keys)["trainer.epochs"].transform("max")
+    for (*_, init), group in runs[runs["trainer.epochs"] == most].groupby(keys):
         if group["inside"].nunique() < 2 or group["spread"].nunique() < 3:
             continue
         chosen = best(group, ["inside"], "spread")
@@ -131,96 +177,71 @@ def band(results: Results) -> Iterator[Evidence]:
         )
         seeds = inside.index.intersection(outside.index)
         inside, outside = inside[seeds], outside[seeds]
-        difference = paired(inside, outside).within(PERCENT)
-        contrast = Contrast(
-            group.iloc[0].to_dict(), ACCURACY, inside.mean(), outside.mean(), difference
-        )
-        evidence = _evidence(contrast)
-        yield evidence._replace(text=f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})")
-
-
-def silence(results: Results) -> Iterator[Evidence]:
-    """All but the first layer of deep networks at sigma_U = 0.2, before training."""
-    probe = _probed(results, {**FLUCT, "init.sigma_u": 0.2})
-    for (dataset, model, layers), rows in probe.groupby(["dataset", "model", "layers"]):
-        if layers > 1:
-            later = rows[rows["layer"] > 1].groupby("layer")["rate"].mean()
-            yield Evidence(
-                f"{dataset}, {model}, {layers} layers, sigma_U = 0.2: at most {later.max():.2g} Hz "
-                f"from the second layer on, n = {rows['seed'].nunique()}",
-                Network(dataset, architecture(model), layers),
-                decided=bool(later.max() <= SILENT),
-            )
-
-
-def gradients(results: Results) -> Iterator[Evidence]:
-    """How the norms of gradients before training vary with sigma_U, in hidden layers and in the
-    readout: ratio of the largest mean over seeds to the smallest.
-    """
-    free = {key: value for key, value in FLUCT.items() if key != "init.sigma_u"}
-    probe = _probed(results, free, readout=True)
-    for (dataset, model, layers), rows in probe.groupby(["dataset", "model", "layers"]):
-        if layers > 1 and rows["init.sigma_u"].nunique() > 2:
-            means = rows.groupby(["population", "init.sigma_u"])["grad"].mean().unstack()
-            ratio = means.max(axis=1) / means.min(axis=1).clip(lower=means.max().max() * 1e-6)
-            hidden, readout = ratio.drop(READOUT), ratio[READOUT]
-            yield Evidence(
-                f"{dataset}, {model}, {layers} layers: hidden gradients vary by a factor of "
-                f"{_factor(hidden.min())} to {_factor(hidden.max())}, the readout's by "
-                f"{_factor(readout)}, n = {rows['seed'].nunique()}",
-                Network(dataset, architecture(model), layers),
-                decided=bool(hidden.min() >= MANY and readout < FEW),
-            )
-
-
-def _factor(ratio: float) -> str:
-    return "more than 1e5" if ratio > 1e5 else f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
-
-
-def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> pd.DataFrame:
-    """The initial states of these runs, with `layers` (how many), `layer` (which) and sigma_u."""
-    probe = results.probe if readout else results.layers
-    runs = where(results.runs, values)
-    runs = runs[["path", "init.sigma_u"]] if len(runs) else pd.DataFrame(columns=["path"])
-    found = probe.merge(runs, on="path")
-    found["layer"] = found["population"].str.extract(r"(\d+)$")[0].astype(float)
-    found["layers"] = found.groupby("path")["layer"].transform("max")
-    return found.dropna(subset="layers").astype({"layers": int}) if len(found) else found
+        run = group.iloc[0].to_dict()
+        difference = difference_of(inside, outside, run["test_samples"])
+        found = evidence_of(Contrast(run, ACCURACY, inside.mean(), outside.mean(), difference))
+        yield found._replace(text=f"{init}, {found.text} (sigma_U = {a:.2g} and {b:.2g})")
 
 
 def restores(results: Results) -> Iterator[Evidence]:
-    """The rate of the last hidden layer after training, bounds in the loss against none."""
-    for layers in range(2, 10):
+    """In deep networks the rate of the last hidden layer after training and the accuracy, bounds in
+    the loss against none: for the claim if both rise (the larger p of the two), against it if the
+    network goes on guessing.
+    """
+    for layers in range(DEEP, 20):
         last = f"rate/h{layers}"
-        if last not in results.runs or f"rate/h{layers + 1}" not in results.runs:
+        if last not in results.runs:
             continue
-        runs = results.runs[results.runs[last].notna() & results.runs[f"rate/h{layers + 1}"].isna()]
-        for contrast in _longest(contrasts(runs, KAIMING | JOINT, KAIMING | FREE, last, 1.0)):
-            yield _evidence(contrast, " Hz in the last layer")
+        runs = with_layers(results.runs[results.runs[last].notna()])
+        sides = where(runs, {"layers": layers}), KAIMING | JOINT, KAIMING | FREE
+        accuracy = {contrast.run["path"]: contrast for contrast in contrasts(*sides)}
+        for rate in longest(contrasts(*sides, last, 1.0)):
+            learned = accuracy[rate.run["path"]]
+            found = _with_bounds(rate, " Hz in the last layer")
+            risen = learned.difference
+            yield found._replace(
+                text=f"{found.text}; accuracy {_numbers(learned)}",
+                decided=False if at_chance(learned, learned.one) else None,
+                gain=min(found.gain, risen.mean),
+                p=max(found.p, risen.p),
+            )
 
 
 def broadens(results: Results) -> Iterator[Evidence]:
-    """Accuracy from bad starts, bounds in the loss against none, in deep networks."""
+    """Accuracy from bad starts, bounds in the loss against none, in networks of several layers;
+    against the claim if they go on guessing.
+    """
     for name, contrast in _bounded(results):
-        evidence = _evidence(contrast)
-        yield evidence._replace(text=f"{name}, {evidence.text}")
+        found = _with_bounds(contrast)
+        chance = at_chance(contrast, contrast.one)
+        yield found._replace(text=f"{name}, {found.text}", decided=False if chance else None)
 
 
 def in_part(results: Results) -> Iterator[Evidence]:
-    """Accuracy from a good start against the bad ones of `broadens`, all with bounds in the
-    loss.
+    """Accuracy from a good start against those bad ones of `broadens` that the bounds raise (the
+    interval lies above 0), all with bounds in the loss.
     """
     for name, contrast in _bounded(results):
+        if not contrast.difference.low > 0:
+            continue
         same = where(results.runs, {key: contrast.run[key] for key in ("dataset", "model")})
         same = same[same["trainer.epochs"] == contrast.run["trainer.epochs"]]
         for good in contrasts(same, FLUCT | JOINT, BAD[name] | JOINT):
             if depth(good.run) == depth(contrast.run):
-                evidence = _evidence(good)
-                yield evidence._replace(text=f"{name}, {evidence.text}")
+                found = evidence_of(good)
+                yield found._replace(text=f"{name}, {found.text}")
+
+
+def _with_bounds(contrast: Contrast, unit: str = "") -> Evidence:
+    """Of runs with bounds against those without."""
+    run = contrast.run | {"homeostasis.joint": True}
+    text = f"{setting(run)}, {bounds(run)} against none, {floor(run)}: {_numbers(contrast, unit)}"
+    return evidence_of(contrast)._replace(text=text, authors=floor_of_authors(run))
 
 
 def _bounded(results: Results) -> Iterator[tuple[str, Contrast]]:
     for name, start in BAD.items():
-        for contrast in _longest(contrasts(results.runs, start | JOINT, start | FREE)):
+        found = contrasts(results.runs, start | JOINT, start | FREE)
+        for contrast in longest(found, guesses=True):
             if depth(contrast.run) > 1:
                 yield name, contrast

@@ -17,10 +17,21 @@ import pandas as pd
 SOURCES = {
     "P": "first-party: the paper's abstract, or the SHD leaderboard",
     "K": "the authors' notebooks",
-    "2": "second-hand: quoted by others, not seen in the paper",
+    "2": "second-hand, see below",
 }
 
 LAYER = re.compile(r"^rate/[a-z]*")
+
+
+HEARSAY = (
+    "Hearsay: one note by a third party has SHD, 7 recurrent convolutions 4.5 +- 0.0 from Kaiming "
+    "weights and 80.9 +- 1.2 from sigma_U = 1; CIFAR-10, 4 convolutions 10.0 and 65.6; DVS128 "
+    "Gesture, 8 convolutions 9.1 and 86.4. It names no table or figure of the paper and says "
+    "nothing about bounds, readout or the gain of Kaiming; nothing else supports these accuracies, "
+    "so they are no yardstick and are compared with nothing here. The claims marked [2] come from "
+    "it, too."
+)
+"""What is said second-hand about the paper, source 2."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +66,7 @@ PUBLISHED = (
     Published("shd", "dense", 3, "fluct", 0.550, None, "K", "one run, 3 layers", UNIT),
     Published("shd", "conv_recurrent", 3, "fluct", 0.835, 0.015, "P", "3 layers", UNIT),
     Published("shd", "conv_recurrent", 3, "fluct", 0.827, None, "K", "one run, 3 layers", UNIT),
-    Published("shd", "conv_recurrent", 7, "kaiming", 0.045, 0.0, "2", "7 layers"),
-    Published("shd", "conv_recurrent", 7, "fluct", 0.809, 0.012, "2", "7 layers", UNIT),
     Published("shd", "dale", 1, "fluct", 0.834, None, "K", "one run", UNIT),
-    Published("cifar10", "conv", 4, "kaiming", 0.100, None, "2", "4 layers"),
-    Published("cifar10", "conv", 4, "fluct", 0.656, None, "2", "4 layers", UNIT),
-    Published("dvs_gesture", "conv", 8, "kaiming", 0.091, None, "2", "8 layers"),
-    Published("dvs_gesture", "conv", 8, "fluct", 0.864, None, "2", "8 layers", UNIT),
     Published("dvs_gesture", "conv", 4, "fluct", 0.845, None, "K", "one run, 20 epochs", UNIT),
 )
 

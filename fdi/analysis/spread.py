@@ -27,9 +27,9 @@ def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
 
 def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, int], float]:
     """(data set, model, hidden layers) -> sqrt(nu eps_hat), the sigma_u that a gain of 1 causes in
-    the first hidden layer, mean over the `runs` of gain.
+    the first hidden layer, mean over the `runs`, which have a gain.
     """
-    if runs.empty:
+    if runs.empty or "theory_sigma_u" not in results.layers:
         return {}
     first = results.layers.drop_duplicates("path")[["path", "theory_sigma_u"]]
     found = runs.merge(first, on="path")

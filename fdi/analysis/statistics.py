@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 LEVEL = 0.05  # of a test; intervals cover the rest
-ROUNDING = 1e-12  # of accuracies
+ROUNDING = 1e-4  # of the largest value: files keep five digits
+SMALL = 500  # test samples: below, their choice enters an interval
+TINY = 1e-16  # no p is given as smaller
 
 
 class Summary(NamedTuple):
@@ -25,8 +27,8 @@ class Summary(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A `Summary` of paired differences, and the two-sided `p` of Student's t that their mean
-    is 0.
+    """A `Summary` of paired differences, and the two-sided `p` that their mean is 0; the interval
+    is NaN where n is too small to say.
     """
 
     n: int
@@ -42,30 +44,81 @@ class Comparison(NamedTuple):
         return self._replace(low=float(low), high=float(high))
 
 
-def summary(values: ArrayLike) -> Summary:
-    """Mean and its interval by Student's t: mean +- t(0.975, n - 1) sd / sqrt(n)."""
+def summary(values: ArrayLike, noise: float = 0.0) -> Summary:
+    """Mean and its interval.
+
+        mean +- sqrt((t(0.975, n - 1) sd / sqrt(n))^2 + (z(0.975) noise)^2)
+
+    Student's t, and beside it a `noise` that all values share, a standard error that more of them
+    do not lower: two half widths of independent causes add up as squares (Zou & Donner 2008).
+    """
     values = np.asarray(values, dtype=float)
     n = len(values)
     mean = float(values.mean()) if n else np.nan
     sd = float(values.std(ddof=1)) if n > 1 else np.nan
-    half = stdtrit(n - 1, 1 - LEVEL / 2) * sd / np.sqrt(n) if n > 1 else np.nan
+    half = _half(LEVEL, n, sd, noise) if n > 1 else np.nan
     return Summary(n, mean, sd, float(mean - half), float(mean + half))
 
 
-def paired(values: ArrayLike, baseline: ArrayLike) -> Comparison:
-    """Differences values[i] - baseline[i] of pairs that share a seed, their mean and interval by
-    Student's t: the interval holds 0 where p >= 0.05. Raises ValueError if the lengths differ.
+def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Comparison:
+    """Differences values[i] - baseline[i] of pairs that share a seed, their mean and interval as in
+    `summary`: the interval holds 0 where p >= 0.05. Raises ValueError if the lengths differ.
+
+    Where all differences are equal, n of them say no more than their sign: p is at least that of
+    the exact sign test, 2^(1 - n), and there is no interval where that is 0.05 or more.
     """
     values, baseline = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if values.shape != baseline.shape:
         raise ValueError(f"{len(values)} values and {len(baseline)} baseline values are not pairs")
-    found = summary(values - baseline)
+    found = summary(values - baseline, noise)
     if found.n < 2:
         return Comparison(*found, np.nan)
-    if found.sd <= ROUNDING:  # equal differences, in all the digits that there are
-        return Comparison(*found, 1.0 if abs(found.mean) <= ROUNDING else 0.0)
-    t = abs(found.mean) / (found.sd / np.sqrt(found.n))
-    return Comparison(*found, 2 * float(stdtr(found.n - 1, -t)))
+    rounding = ROUNDING * max(np.abs(values).max(), np.abs(baseline).max())
+    if found.sd > rounding:
+        return Comparison(*found, _p(found, noise))
+    if abs(found.mean) <= rounding:
+        return Comparison(*found, 1.0)
+    signs = 2.0 ** (1 - found.n)
+    if signs >= LEVEL:
+        found = found._replace(low=np.nan, high=np.nan)
+    return Comparison(*found, max(signs, _p(found._replace(sd=0.0), noise)))
+
+
+def _half(level: ArrayLike, n: int, sd: float, noise: float) -> np.ndarray:
+    """Half the width of an interval that leaves out `level`."""
+    student = stdtrit(n - 1, 1 - np.asarray(level) / 2) * sd / np.sqrt(n)
+    return np.hypot(student, ndtri(1 - np.asarray(level) / 2) * noise)
+
+
+def _p(found: Summary, noise: float) -> float:
+    """The level at which the interval ends at 0."""
+    student = found.sd / np.sqrt(found.n)
+    if not noise:
+        return 2 * float(stdtr(found.n - 1, -abs(found.mean) / student)) if student else 0.0
+    from scipy.optimize import brentq  # takes longer to import than all the rest of a table
+
+    def beyond(log_p: float) -> float:
+        tail = np.exp(log_p) / 2
+        half = np.hypot(stdtrit(found.n - 1, tail) * student, ndtri(tail) * noise)
+        return float(half - abs(found.mean))
+
+    return float(np.exp(brentq(beyond, np.log(TINY), 0.0))) if beyond(np.log(TINY)) > 0 else TINY
+
+
+def sample_noise(accuracy: float, samples: float) -> float:
+    """Standard error of an accuracy from the choice of its test samples, whose hits are binomial;
+    0 where there are SMALL of them or more, or nobody knows how many.
+
+        sqrt(p (1 - p) / (samples + 4)),   p = (accuracy samples + 2) / (samples + 4)
+
+    (Agresti & Coull 1998). All seeds hear the same samples, so it does not shrink with their
+    number. Of a difference of two accuracies the two parts add up as squares; networks that are
+    tested on the same samples differ by less, so that is an upper bound.
+    """
+    if not samples < SMALL:
+        return 0.0
+    p = (accuracy * samples + 2) / (samples + 4)
+    return float(np.sqrt(p * (1 - p) / (samples + 4)))
 
 
 def holm(p: ArrayLike) -> np.ndarray:

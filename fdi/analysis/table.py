@@ -8,13 +8,14 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     failed, partial                   runs that failed, and runs that are not finished; not part
     of the statistics
     accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 %
-    interval of the mean (Student's t, cut at 0 and 1)
+    interval of the mean (Student's t, with the noise of a test set below 500 samples, cut at 0
+    and 1)
     accuracy_best                     with the weights of the best validation epoch: mean
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of kaiming over the seeds both have: mean,
-                                      95 % interval (paired, Student's t), seeds
+                                      95 % interval (paired, as above), seeds
     versus_p                          of that difference, by Holm's method over all comparisons of
                                       the table
     verdict                           better or worse than kaiming where versus_p < 0.05, else
@@ -36,9 +37,10 @@ import pandas as pd
 
 from fdi.analysis.conditions import UNTRAINED, condition_columns, conditions
 from fdi.analysis.published import published
-from fdi.analysis.statistics import holm, paired, summary, verdict
+from fdi.analysis.statistics import holm, paired, sample_noise, summary, verdict
 
 BASELINE = "kaiming"
+SAMPLES = "test_samples"
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
 LAST = ("versus_p", "verdict", "published")  # columns
@@ -56,7 +58,13 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["state"].isin(UNTRAINED).all():
         raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = condition_columns(runs)
-    measured = [ACCURACY, BEST, VALID, *(column for column in runs if column.startswith("rate/"))]
+    measured = [
+        ACCURACY,
+        BEST,
+        VALID,
+        SAMPLES,
+        *(column for column in runs if column.startswith("rate/")),
+    ]
     members = dict(conditions(runs, columns))
     by_seed = {
         condition: found[found["state"] == "done"].groupby("seed")[measured].mean()
@@ -93,8 +101,9 @@ def _counts(runs: pd.DataFrame) -> dict[str, int]:
 
 
 def _statistics(by_seed: pd.DataFrame) -> dict[str, float]:
-    _, mean, sd, low, high = summary(by_seed[ACCURACY])
     means = by_seed.mean()
+    noise = sample_noise(means[ACCURACY], means[SAMPLES])
+    _, mean, sd, low, high = summary(by_seed[ACCURACY], noise)
     rates = {column: means[column] for column in by_seed if column.startswith("rate/")}
     return {
         "accuracy": mean,
@@ -111,7 +120,9 @@ def _versus(by_seed: pd.DataFrame, baselines: list[pd.DataFrame]) -> dict[str, f
     if len(baselines) != 1:
         return dict.fromkeys(VERSUS, float("nan"))
     common = by_seed.index.intersection(baselines[0].index)
-    found = paired(by_seed.loc[common, ACCURACY], baselines[0].loc[common, ACCURACY]).within(1.0)
+    sides = [table.loc[common] for table in (by_seed, baselines[0])]
+    a, b = (sample_noise(side[ACCURACY].mean(), side[SAMPLES].mean()) for side in sides)
+    found = paired(*(side[ACCURACY] for side in sides), float(np.hypot(a, b))).within(1.0)
     return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
 
 

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column
 
 from fdi.cli.tables import print_note, print_table
-from fdi.init.verdict import sentence, word
+from fdi.init.verdict import Floor, remarks, word
 from fdi.snn.outcome import Outcome
 
 WIDE = 100  # characters of a terminal that has room for more columns
@@ -94,8 +94,8 @@ class Terminal:
     def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, highlight=False)
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str) -> None:
-        print_probe(self.console, rows, model, init)
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
+        print_probe(self.console, rows, model, init, floor)
 
     def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Epochs]:
         return reporter(self.console, epochs, samples, done)
@@ -106,9 +106,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def print_probe(console: Console, rows: list[dict[str, Any]], model: str, init: str) -> None:
-    """The rows of fdi.init.probe, a line a population, those off target in red; and one sentence of
-    what to make of it. init.json has the other statistics.
+def print_probe(
+    console: Console,
+    rows: list[dict[str, Any]],
+    model: str,
+    init: str,
+    floor: Floor | None = None,
+) -> None:
+    """The rows of fdi.init.probe, a line a population, those off target in red, with the gradient
+    of the task; and some sentences of what to make of it. init.json has the other statistics.
     """
     columns = {
         "layer": [row["population"] for row in rows],
@@ -119,12 +125,13 @@ def print_probe(console: Console, rows: list[dict[str, Any]], model: str, init: 
         **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if console.width >= WIDE else {}),
         "Hz": _cells(rows, "rate", ".1f"),
         "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
-        "gradient": _cells(rows, "grad", ".2g"),
+        "gradient": _cells(rows, "grad_task", ".2g"),
         "verdict": [word(row) for row in rows],
     }
     console.print(f"initial state: {model}, {init}", highlight=False)
     print_table(console, columns, ["layer"], red=[bool(word(row)) for row in rows])
-    print_note(console, sentence(rows, init))
+    for remark in remarks(rows, init, floor):
+        print_note(console, remark)
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:

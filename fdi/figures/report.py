@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.claims import RULE, claims
-from fdi.analysis.published import PUBLISHED, SOURCES, published
+from fdi.analysis.published import HEARSAY, PUBLISHED, SOURCES, published
 from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
@@ -110,9 +110,9 @@ def _claims(mine: Results, measured: Results) -> Iterator[str]:
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
         found = claims(results)
         if len(results.runs) and (results is measured or (found["measured"] != "").any()):
-            yield f"<p>{name}:</p><div class=claims>{table(found)}</div>"
+            yield f"<p>{name}:</p><div class=claims>{table(found.drop(columns='source'))}</div>"
     sources = "; ".join(f"[{tag}] {meaning}" for tag, meaning in SOURCES.items())
-    yield f"<p class=note>{escape(RULE)} {escape(sources)}.</p>"
+    yield f"<p class=note>{escape(RULE)} {escape(sources)}. {escape(HEARSAY)}</p>"
 
 
 def _figures(mine: Results, measured: Results) -> Iterator[str]:

@@ -5,9 +5,12 @@ batch of training data measures.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
 from fdi.init.calibrate import measured_spread
@@ -18,7 +21,7 @@ from fdi.snn.network import INPUT
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
-    from fdi.snn.objective import Objective
+    from fdi.snn.objective import LowerBound, Objective, UpperBound
     from fdi.snn.population import Population
 
 
@@ -41,11 +44,18 @@ def probe(
     trial), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
     theory has it; `mean`, `sigma` (over time), `sigma_samples`, `sigma_neurons`: with reset. `rate`
     in Hz, `rate_passed` behind pooling; `silent`, `saturated`: shares of neurons without a spike,
-    and with more than half of the highest possible rate; `grad`: norm of the gradient of the
-    objective, by surrogate, of all afferent weights. A last row has the `grad` of the readout.
+    and with more than half of the highest possible rate; `upper`, `lower`: what the bounds of the
+    objective add to the loss. `grad`: norm of the gradient of the objective, by surrogate, of all
+    afferent weights; `grad_task`: of the task alone, without bounds; `grad_task_max`: its largest
+    element; `grad_bounds`: norm of the difference of the two; `weight`: norm of the weights. A last
+    row has the gradients of the readout.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
-    engine.step(network, inputs, labels, objective)
+    whole = _gradients(network, engine, inputs, labels, objective)
+    task = whole
+    if objective.upper or objective.lower or objective.task_weight != 1:
+        alone = replace(objective, upper=None, lower=None, task_weight=1.0)
+        task = _gradients(network, engine, inputs, labels, alone)
     duration = inputs.steps * network.dt
     rates = {
         projection.name: seen(activity, projection, network.dt)
@@ -88,7 +98,9 @@ def probe(
                 "saturated": float(
                     (per_neuron > 0.5 * population.neuron.highest_rate(network.dt)).double().mean()
                 ),
-                "grad": _gradient_norm(afferents),
+                "upper": _penalty(objective.upper, activity.counts[population.name]),
+                "lower": _penalty(objective.lower, activity.counts[population.name]),
+                **_pulls(population, afferents, whole, task),
             }
         )
     nothing = dict.fromkeys(rows[0])
@@ -98,17 +110,56 @@ def probe(
         | {
             "population": readout.name,
             "neurons": readout.units,
-            "grad": _gradient_norm(network.afferents(readout.name)),
+            **_pulls(readout, network.afferents(readout.name), whole, task),
         }
     )
-    network.zero_grad(set_to_none=True)
     return rows
 
 
-def _gradient_norm(afferents: list) -> float:
-    return math.sqrt(
-        sum(float(projection.weight.grad.double().square().sum()) for projection in afferents)
-    )
+Gradients = dict[str, Tensor]
+
+
+def _gradients(
+    network: Network, engine: Any, inputs: Input, labels: np.ndarray, objective: Objective
+) -> dict[str, Gradients]:
+    """Of each population those of its afferent weights, by projection; the network keeps none."""
+    network.zero_grad(set_to_none=True)
+    engine.step(network, inputs, labels, objective)
+    found = {
+        population.name: {
+            projection.name: gradient.double()
+            for projection in network.afferents(population.name)
+            if (gradient := projection.weight.grad) is not None
+        }
+        for population in (*network.hidden, network.readout)
+    }
+    network.zero_grad(set_to_none=True)
+    return found
+
+
+def _pulls(
+    population: Population,
+    afferents: list,
+    whole: dict[str, Gradients],
+    task: dict[str, Gradients],
+) -> dict[str, float]:
+    both, alone = whole[population.name], task[population.name]
+    return {
+        "grad": _norm(both.values()),
+        "grad_task": _norm(alone.values()),
+        "grad_task_max": max(float(gradient.abs().max()) for gradient in alone.values()),
+        "grad_bounds": _norm(both[name] - alone[name] for name in alone),
+        "weight": _norm(projection.weight.detach().double() for projection in afferents),
+    }
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    return math.sqrt(sum(float(tensor.square().sum()) for tensor in tensors))
+
+
+def _penalty(bound: UpperBound | LowerBound | None, counts: Tensor) -> float:
+    """What a bound adds to the loss of a sample, on average."""
+    return 0.0 if bound is None else float(bound.per_sample(counts.float()).mean())
 
 
 def predicted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 NEAR = 1.5  # factor between target and measured spread of U that still counts as on target
 STEEP = 2.0  # factor between the rates of the first and the last layer worth a sentence
@@ -11,7 +11,99 @@ QUIET = 0.9  # share of silent neurons of a layer that counts as silent
 HALF = 0.5  # share of silent neurons of a layer that starves the one above
 SATURATED = 0.1  # share of saturated neurons worth a word
 
+HEARD = 0.1  # ratio of the gradients of bounds and task worth a sentence
+SLOW = 1e-6  # of the norm of its weights: a layer that moves by less in a step hardly learns
+
 Row = dict[str, Any]
+
+
+class Floor(NamedTuple):
+    """What gradients an optimizer can follow.
+
+    `optimizer`: its name with the value that sets the floor; `gradient`: an element of the gradient
+    that lies far below it moves its weight by a small part of a step, 0 for one whose steps are
+    proportional to the gradient; `lr`: its step size; `lower`: how to lower the floor, `least`: how
+    far at its precision.
+    """
+
+    optimizer: str
+    gradient: float
+    lr: float
+    lower: str
+    least: float = 0.0
+
+
+def remarks(rows: Sequence[Row], init: str, floor: Floor | None = None) -> list[str]:
+    """What to make of an initial state: a sentence on the state of the layers, and where they
+    apply, one on gradients below what the optimizer follows, and one on the bounds.
+    """
+    hidden = [row for row in rows if row["rate"] is not None]
+    stuck = "" if floor is None else _stuck(hidden, init, floor)
+    return [said for said in (sentence(rows, init), stuck, _bounds(hidden)) if said]
+
+
+def _bounds(hidden: list[Row]) -> str:
+    """Which layers have spikes beyond a bound, and are moved by the bounds as well as by the
+    task.
+    """
+    moved = [row for row in hidden if row["grad_bounds"] > HEARD * row["grad_task"]]
+    parts = [
+        f"the {side} bound acts on {_span([row for row in moved if row[side]], hidden)} ({what})"
+        for side, what in (("lower", "too few spikes"), ("upper", "too many spikes"))
+        if any(row[side] for row in moved)
+    ]
+    return f"{' and '.join(parts)}; gradients above are those of the task alone" if parts else ""
+
+
+def _stuck(hidden: list[Row], init: str, floor: Floor) -> str:
+    """Compares the largest element of the gradient of the task in each layer with the floor; or,
+    without a floor, the step with the weights. Layers without any gradient, since those below them
+    are silent, wait for these.
+    """
+    other = "init=fluct" if not init.startswith("fluct") else "raise init.sigma_u"
+    some = [row for row in hidden if row["grad_task_max"] > 0]
+    if not some:
+        return f"no gradient of the task reaches a hidden layer, whatever the optimizer: {other}"
+    if not floor.gradient:
+        low = [row for row in some if floor.lr * row["grad_task"] < SLOW * row["weight"]]
+    else:
+        low = [row for row in some if row["grad_task_max"] < floor.gradient]
+    if not low:
+        return ""
+    least = min(low, key=lambda row: row["grad_task_max"])
+    if floor.gradient:
+        times = floor.gradient / least["grad_task_max"]
+        found = (
+            f"the largest element of {least['population']}'s gradient, "
+            f"{least['grad_task_max']:.1g}, is {_times(times)} below what {floor.optimizer} "
+            f"follows ({floor.gradient:.1g})"
+        )
+    else:
+        step = floor.lr * least["grad_task"] / least["weight"]
+        found = (
+            f"a step of {floor.optimizer} moves the weights of {least['population']} by {step:.1g} "
+            f"of their norm"
+        )
+    others = [row for row in low if row is not least]
+    so = "lie below it, too" if floor.gradient else "hardly more"
+    also = f", those of {_span(others, hidden)} {so}" if others else ""
+    waiting = [row for row in hidden if row not in some]
+    rest = f"; {_span(waiting, hidden)} have none until the layers below fire" if waiting else ""
+    wider = " with optimizer.precision=float64" if least["grad_task_max"] < floor.least else ""
+    return f"{found}{also}{rest}: {floor.lower}{wider}, or {other}"
+
+
+def _times(factor: float) -> str:
+    return f"{float(f'{factor:.2g}'):,g} times" if factor < 1e5 else f"{factor:.0e} times"
+
+
+def _span(rows: list[Row], hidden: list[Row]) -> str:
+    """Names of layers: h1..h3 where they follow each other."""
+    names, every = ([row["population"] for row in group] for group in (rows, hidden))
+    start = every.index(names[0])
+    if len(names) > 2 and every[start : start + len(names)] == names:
+        return f"{names[0]}..{names[-1]}"
+    return ", ".join(names)
 
 
 def word(row: Row) -> str:
@@ -37,7 +129,9 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         met = any(_meets_target(row) and row["silent"] >= HALF for row in hidden[:until])
         which = hidden[until - 1]["population"]
         what = _try(init, met, up=True)
-        return f"{which} is silent and passes only the tail of its gradient: {what}"
+        if until == 1:
+            return f"{which} is silent, and its weights have almost no gradient: {what}"
+        return f"{which} is silent, and almost no gradient reaches the layers below: {what}"
     if max(first, last) > STEEP * min(first, last):
         verb = "climb" if last > first else "fall"
         return (
@@ -52,7 +146,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         return f"{which} {_off(off)}: {what}"
     if hidden[0]["target_sigma_u"] is None:
         return f"init={init} has no target; no layer is silent or saturated"
-    return "all layers are on target" if len(hidden) > 1 else "the layer is on target"
+    which = "all layers are" if len(hidden) > 1 else "the layer is"
+    return f"{which} within {NEAR} times the target"
 
 
 def _off(rows: Sequence[Row]) -> str:

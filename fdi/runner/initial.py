@@ -15,6 +15,7 @@ from fdi.init.draw import draw
 from fdi.init.probe import probe
 from fdi.runner import build
 from fdi.runner.context import RunContext
+from fdi.runner.floor import floor_of
 from fdi.snn.network import Network
 from fdi.track.files import write_json
 from fdi.track.layout import PROBE
@@ -67,7 +68,8 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     objective = context.phases[-1].objective
     rows = probe(network, context.engine, inputs, labels, objective, strategy, nu)
     write_json(context.directory / PROBE, rows)
-    context.view.probe(rows, config.name.model, config.name.init)
+    floor = floor_of(context.optimizer)
+    context.view.probe(rows, config.name.model, config.name.init, floor)
     for population, row in zip(network.hidden, rows):
         if said := warning(population.name, population.neuron, row["rate"], network.dt):
             context.view.say(said)

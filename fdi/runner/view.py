@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from fdi.init.verdict import Floor
 from fdi.snn.outcome import Outcome
 
 
@@ -24,8 +25,8 @@ class View(Protocol):
     def say(self, line: str) -> None:
         """A line, as long as it is."""
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str) -> None:
-        """The initial state: the rows of fdi.init.probe."""
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
+        """The initial state: the rows of fdi.init.probe; `floor`: of the optimizer."""
 
     def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Reporter]:
         """A training of `epochs` epochs of `samples` samples; `done` epochs are finished."""

@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 
-from fdi.analysis.claims import STANDARD
-from fdi.analysis.contrasts import PERCENT, best, setting, where
+from fdi.analysis.circumstances import STANDARD, by_authors
+from fdi.analysis.claims import INTERVALS
+from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, where
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import holm, paired, summary, verdict
+from fdi.analysis.statistics import Comparison, holm, verdict
 from fdi.analysis.table import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
-from pages.tables import markdown
+from pages.claims import SEEDS
+from pages.tables import cell, markdown
 
 NETWORK = ["dataset", "model", "layers", "cut"]
 VARIED = ["init.sigma_u", "init.gain", "init.alpha", "init.xi", "init.mu_u"]
 
 
+class Ranked(NamedTuple):
+    """The initializations of one network: the one that is best on validation, and the others'
+    differences to it.
+    """
+
+    setting: str
+    best: str
+    others: dict[str, Comparison]
+
+
 def advice(measured: Results) -> str:
     """A row a network and size of its data, at the longest training with more than one
     initialization of two seeds or more; each initialization with the arguments that validation
-    chooses.
+    chooses, verdicts by Holm's method over all comparisons of the table.
     """
-    runs = with_layers(where(measured.runs, STANDARD | JOINT | {"state": "done"}))
+    found = ranked(measured)
+    if not found:
+        return "*Not measured yet.*\n"
+    p = iter(holm([c.p for row in found for c in row.others.values()]))
+    judged = [
+        {name: verdict(c.mean, next(p)) or "undecided" for name, c in row.others.items()}
+        for row in found
+    ]
+    rows = [
+        {
+            "data and network": row.setting,
+            "best on validation": row.best,
+            "undecided against it": _listed(row, words, "undecided"),
+            "worse": _listed(row, words, "worse"),
+            "better on test": _listed(row, words, "better"),
+        }
+        for row, words in zip(found, judged)
+    ]
+    return f"{markdown(pd.DataFrame(rows))}\n{INTERVALS} {SEEDS}\n"
+
+
+def ranked(measured: Results) -> list[Ranked]:
+    """What `advice` compares, before anything is decided."""
+    done = where(measured.runs, STANDARD | JOINT | {"state": "done"})
+    runs = with_layers(by_authors(done))
     runs = runs.assign(given=_given(runs), cut=runs.get("dataset.max_train", 0))
     rows = []
     for _, found in runs.groupby(NETWORK, dropna=False):
@@ -33,8 +71,8 @@ def advice(measured: Results) -> str:
         longest = several[several > 1].index.max()
         chosen = group[group["trainer.epochs"] == longest]
         if chosen["seed"].nunique() > 1 and not guessed(chosen):
-            rows.append(_row(best(chosen, ["init"], "given")))
-    return markdown(pd.DataFrame(rows)) if rows else "*Not measured yet.*\n"
+            rows.append(_ranked(best(chosen, ["init"], "given")))
+    return rows
 
 
 def _given(runs: pd.DataFrame) -> list[str]:
@@ -49,30 +87,32 @@ def _given(runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def _row(runs: pd.DataFrame) -> dict[str, str]:
+def _ranked(runs: pd.DataFrame) -> Ranked:
     valid = runs.groupby("init")["valid_accuracy_last"].mean()
     seeds = {
         init: PERCENT * group.groupby("seed")[ACCURACY].mean()
         for init, group in runs.groupby("init")
     }
-    top = valid.idxmax()
-    others = [init for init in seeds if init != top]
-    common = {init: seeds[init].index.intersection(seeds[top].index) for init in others}
-    found = {i: paired(seeds[i][common[i]], seeds[top][common[i]]) for i in others}
-    p = dict(zip(others, holm([found[i].p for i in others])))
     names = {
         i: f"{i} ({given})" if (given := runs.loc[runs["init"] == i, "given"].iloc[0]) else i
         for i in seeds
     }
-    words = {i: verdict(found[i].mean, p[i]) or "undecided" for i in others}
-    n, mean, _, low, high = summary(seeds[top])
-    return {
-        "data and network": setting(runs.iloc[0].to_dict()),
-        "best on validation": f"{names[top]}: {mean:.1f} ({max(low, 0):.1f}..{min(high, 100):.1f})"
-        f", n = {n}",
-        "undecided against it": "; ".join(names[i] for i in others if words[i] == "undecided"),
-        "worse": "; ".join(
-            f"{names[i]} {found[i].mean:+.1f}" for i in others if words[i] == "worse"
-        ),
-        "better on test": "; ".join(names[i] for i in others if words[i] == "better"),
-    }
+    top = valid.idxmax()
+    samples = runs["test_samples"].min()
+    others = {}
+    for i in seeds:
+        common = seeds[i].index.intersection(seeds[top].index)
+        if i != top:
+            others[names[i]] = difference_of(seeds[i][common], seeds[top][common], samples)
+    reached = moments(runs[runs["init"] == top], ["init"], ACCURACY, PERCENT, PERCENT)
+    best_of_all = f"{names[top]}: {cell(reached.iloc[0].to_dict())}"
+    return Ranked(setting(runs.iloc[0].to_dict()), best_of_all, others)
+
+
+def _listed(row: Ranked, words: dict[str, str], word: str) -> str:
+    """The initializations with this verdict, those that are worse with their difference."""
+    return "; ".join(
+        f"{name} {found.mean:+.1f}" if word == "worse" else name
+        for name, found in row.others.items()
+        if words[name] == word
+    )

@@ -2,60 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
-from fdi.analysis.claims import STANDARD
-from fdi.analysis.contrasts import accuracies, setting, where
-from fdi.analysis.evidence import FLUCT, JOINT
-from fdi.analysis.published import published, with_layers
+from fdi.analysis.circumstances import STANDARD, of_authors
+from fdi.analysis.contrasts import accuracies, contrasts, setting, where
+from fdi.analysis.evidence import FLUCT, KAIMING, UNPRIMED, longest
+from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import holm, verdict
 from pages.tables import cell, markdown, versus
 
-ROWS = (
-    ("randman", "dense", 1),
-    ("digits", "conv", 8),
-    ("spoken_digits_2250", "conv_recurrent_deep", 7),
-)
-"""Data set, architecture and hidden layers; of several lengths of training the longest."""
-NETWORK = ("dataset", "model", "layers")
 INITS = ("kaiming", "fluct", "fluct_calibrated")
+PAIRS = 3  # seeds, at least
+CHOICE = (
+    "The three rows: of all {n} networks with three or more pairs of `kaiming` and `fluct` at the "
+    "authors' bounds and eps, each at its longest training, those with the largest, the median and "
+    "the smallest difference."
+)
 
 
 def results(measured: Results) -> str:
-    """A row for each of ROWS that was measured with `kaiming` and `fluct`; verdicts by Holm's
-    method over the whole table.
+    """A row for each of the three networks of CHOICE, by Holm's method over the whole table, and
+    how they were chosen.
     """
-    runs = with_layers(where(measured.runs, STANDARD | JOINT | {"state": "done"}))
-    parts = [_accuracies(runs, dict(zip(NETWORK, network))) for network in ROWS]
-    table = pd.concat(parts, ignore_index=True)
-    if table.empty:
+    runs = where(measured.runs, STANDARD | UNPRIMED | {"state": "done"})
+    found = [
+        contrast
+        for contrast in longest(contrasts(runs, FLUCT, KAIMING), guesses=True)
+        if contrast.difference.n >= PAIRS and of_authors(contrast.run)
+    ]
+    if not found:
         return "*Not measured yet.*\n"
+    ranked = sorted(found, key=lambda contrast: contrast.difference.mean, reverse=True)
+    chosen = dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1))
+    table = pd.concat([_accuracies(runs, ranked[i].run) for i in chosen], ignore_index=True)
     table["versus_p"] = holm(table["p"])
     table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
     groups = table.groupby("data and network", sort=False)
-    return markdown(pd.DataFrame([_row(name, group) for name, group in groups]))
+    rows = markdown(pd.DataFrame([_row(name, group) for name, group in groups]))
+    return f"{rows}\n{CHOICE.format(n=len(found))}\n"
 
 
-def _accuracies(runs: pd.DataFrame, network: dict[str, Any]) -> pd.DataFrame:
-    chosen = where(runs, network)
-    standard = pd.concat([where(chosen, FLUCT | {"init": init}) for init in INITS[1:]])
-    chosen = pd.concat([where(chosen, {"init": INITS[0]}), standard])
-    if chosen.empty:
-        return chosen
-    both = [
-        epochs
-        for epochs, group in chosen.groupby("trainer.epochs")
-        if {*INITS[:2]} <= {*group["init"]}
-    ]
-    if not both:
-        return pd.DataFrame()
-    chosen = chosen[chosen["trainer.epochs"] == max(both)]
+def _accuracies(runs: pd.DataFrame, run: dict) -> pd.DataFrame:
+    """Of the network, data and training of `run` each of INITS, at sigma_U = 1."""
+    same = {
+        key: value
+        for key, value in run.items()
+        if pd.notna(value) and key.split(".")[0] in ("dataset", "model", "trainer", "homeostasis")
+    }
+    alike = where(runs, {**same, "optimizer.eps": run["optimizer.eps"]})
+    kaiming = where(alike, KAIMING).assign(init=INITS[0])
+    others = [where(alike, FLUCT | {"init": init}) for init in INITS[1:]]
+    chosen = pd.concat([kaiming, *others])
     quoted = {f"{run['init']} {e}" for run in chosen.to_dict("records") for e in published(run)}
     return accuracies(chosen, ["init"]).assign(
-        **{"data and network": setting(chosen.iloc[0].to_dict())}, published="; ".join(quoted)
+        **{"data and network": setting(run), "published": "; ".join(quoted)}
     )
 
 

@@ -29,6 +29,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         status: Mapping[str, Any] | None = None,
         rates: Mapping[str, float] | None = None,
         curve: Sequence[float] = (),
+        samples: int | None = None,
     ) -> Path:
         directory = tmp_path / "runs" / dataset / model / init / f"seed={seed}-{identity}"
         (directory / ".hydra").mkdir(parents=True)
@@ -70,6 +71,8 @@ def write_run(tmp_path: Path) -> WriteRun:
                 "rates": rates or {"h1": 8.0, "h2": 6.0},
                 "silent": {"h1": 0.25, "h2": 0.0},
             }
+            if samples is not None:
+                result |= {"classes": 10, "test_samples": samples}
             (directory / "result.json").write_text(json.dumps(result, indent=1))
         if curve:
             rows = [f"{i},task,1.5,{value},{value / 2},8.0" for i, value in enumerate(curve, 1)]

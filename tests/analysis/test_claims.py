@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 
-from fdi.analysis.claims import CLAIMS, STANDARD, claims, status
+from fdi.analysis.circumstances import STANDARD, circumstances, of_authors
+from fdi.analysis.claims import CLAIMS, claims, status
 from fdi.analysis.contrasts import accuracies, best, contrasts
 from fdi.analysis.evidence import FLUCT, JOINT, KAIMING
+from fdi.analysis.published import HEARSAY, PUBLISHED
 from fdi.analysis.results import own
 
 FLUCT_CONFIG = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
+SETTINGS = {
+    **STANDARD,
+    **JOINT,
+    "optimizer.eps": 1e-16,
+    "homeostasis.upper.strength": 0.1,
+    "homeostasis.lower.strength": 100.0,
+}
+ALONE = {"homeostasis.joint": False}
 
 
 @pytest.fixture
 def measured(write_run, tmp_path):
     """Runs of one layer with these differences between fluct and kaiming, a row a claim after."""
 
-    def build(differences, layers=1, **config):
-        common = {**STANDARD, **JOINT, "model.hidden": [128] * layers, **config}
+    def build(
+        differences, layers=1, kaiming="kaiming", base=0.5, model="dense", samples=None, **config
+    ):
+        common = {**SETTINGS, "model.hidden": [128] * layers, **config}
         for seed, difference in enumerate(differences):
             rates = {f"h{layer}": 8.0 for layer in range(1, layers + 1)}
-            name = {"rates": rates, "identity": f"{layers:08x}"}
-            write_run("fluct", seed, 0.5 + difference, config=common | FLUCT_CONFIG, **name)
-            write_run("kaiming", seed, 0.5, config=common, **name)
+            name = {
+                "rates": rates,
+                "identity": f"{crc32(str(common).encode()):08x}",
+                "model": model,
+            }
+            name |= {"samples": samples}
+            write_run("fluct", seed, base + difference, config=common | FLUCT_CONFIG, **name)
+            write_run(kaiming, seed, base, config=common | KAIMING, **name)
         return claims(own(tmp_path)).set_index("claim")
 
     return build
@@ -43,14 +62,15 @@ ONE_LAYER = "One hidden layer learns better than with Kaiming weights"
 def test_status_of_a_comparison(measured, differences, said):
     table = measured(differences)
     assert table.loc[ONE_LAYER, "status"] == said
-    assert table.loc["So do convolutional ones", "status"] == "not measurable here"
+    assert table.loc["So do deep convolutional ones", "status"] == "not measurable here"
     assert "96.3 [K]" in table.loc[ONE_LAYER, "published"]
 
 
 def test_numbers_stand_with_n_and_interval(measured):
     text = measured([0.10, 0.11, 0.12]).loc[ONE_LAYER, "measured"]
     assert text == (
-        "randman, dense, 1 layer, 200 epochs: 61.0 against 50.0, +11.0 (+8.5..+13.5), n = 3: better"
+        "randman, dense, 1 layer, 200 epochs, both bounds, eps 1e-16: "
+        "61.0 against 50.0, +11.0 (+8.5..+13.5), n = 3: better"
     )
 
 
@@ -60,44 +80,149 @@ def test_differences_of_accuracies_end_at_100(measured):
 
 def test_a_data_set_that_was_cut_says_so(measured):
     text = measured([0.10, 0.11, 0.12], **{"dataset.max_train": 10_000}).loc[ONE_LAYER, "measured"]
-    assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs: ")
+    assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs, both ")
+
+
+DEEP = "Deep networks learn better"
 
 
 def test_the_deepest_network_comes_first_and_how_many_speak_for_the_claim(measured):
-    measured([0.10, -0.11, 0.12], layers=2)
-    table = measured([0.10, 0.11, 0.12], layers=3)
-    deep = "Deep networks learn, where Kaiming weights leave them at chance"
-    lines = [line.split(", ") for line in table.loc[deep, "measured"].splitlines()]
+    measured([0.10, -0.11, 0.12], layers=4)
+    table = measured([0.10, 0.11, 0.12], layers=7)
+    lines = [line.split(", ") for line in table.loc[DEEP, "measured"].splitlines()]
     said = [(line[2], line[-1].split()[-1]) for line in lines]
-    assert said == [("3 layers", "better"), ("2 layers", "undecided")]
-    assert table.loc[deep, "for it"] == "1 of 2"
+    assert said == [("7 layers", "better"), ("4 layers", "undecided")]
+    assert table.loc[DEEP, "for it"] == "1 of 2"
     assert table.loc[ONE_LAYER, "for it"] == ""
 
 
 def test_a_single_pair_is_shown_and_not_counted(measured):
-    deep = "Deep networks learn, where Kaiming weights leave them at chance"
-    table = measured([0.10], layers=2)
+    table = measured([0.10], layers=4)
     numbers = "60.0 against 50.0, +10.0, n = 1: one pair, not counted"
-    line = f"randman, dense, 2 layers, 200 epochs: {numbers}"
-    assert table.loc[deep, "measured"] == line
-    assert table.loc[deep, "for it"] == ""
-    table = measured([0.10, 0.11, 0.12], layers=3)
-    assert table.loc[deep, ["status", "for it"]].tolist() == ["reproduced", "1 of 1"]
-    assert table.loc[deep, "measured"].splitlines()[-1] == line
+    line = f"randman, dense, 4 layers, 200 epochs, both bounds, eps 1e-16: {numbers}"
+    assert table.loc[DEEP, "measured"] == line
+    assert table.loc[DEEP, "for it"] == ""
+    table = measured([0.10, 0.11, 0.12], layers=7)
+    assert table.loc[DEEP, ["status", "for it"]].tolist() == ["reproduced", "1 of 1"]
+    assert table.loc[DEEP, "measured"].splitlines()[-1] == line
 
 
 def test_a_published_network_comes_first(measured, monkeypatch):
-    deep = "Deep networks learn, where Kaiming weights leave them at chance"
     chosen = [
-        claim._replace(published=(("randman", "dense", 2),)) if claim.text == deep else claim
+        claim._replace(published=(("randman", "dense", 4),)) if claim.text == DEEP else claim
         for claim in CLAIMS
     ]
     monkeypatch.setattr("fdi.analysis.claims.CLAIMS", chosen)
-    measured([0.10, 0.11, 0.12], layers=3)
-    table = measured([0.10, -0.11, 0.12], layers=2)
-    first, second = table.loc[deep, "measured"].splitlines()
-    assert "2 layers" in first
-    assert "3 layers" in second
+    measured([0.10, 0.11, 0.12], layers=7)
+    table = measured([0.10, -0.11, 0.12], layers=4)
+    first, second = table.loc[DEEP, "measured"].splitlines()
+    assert "4 layers" in first
+    assert "7 layers" in second
+
+
+def test_shallow_networks_are_no_evidence_about_depth(measured):
+    table = measured([0.10, 0.11, 0.12], layers=3)
+    for claim in (DEEP, AT_CHANCE):
+        assert table.loc[claim, "status"] == "not measurable here"
+
+
+AT_CHANCE = "Kaiming weights leave deep networks at chance"
+
+
+def test_a_network_that_learns_is_not_at_chance(measured):
+    table = measured([0.10, 0.11, 0.12], layers=7)
+    assert table.loc[AT_CHANCE, ["status", "for it"]].tolist() == ["not", "0 of 1"]
+    assert "Kaiming not at chance: against it" in table.loc[AT_CHANCE, "measured"]
+
+
+def test_a_network_that_guesses_is(measured):
+    table = measured([0.50, 0.51, 0.52], layers=7, base=0.1, samples=1000)
+    assert table.loc[AT_CHANCE, ["status", "for it"]].tolist() == ["reproduced", "1 of 1"]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (ALONE, "no bounds, eps 1e-16"),
+        ({"homeostasis.lower.strength": 0.0}, "upper bound, eps 1e-16"),
+        ({"homeostasis.upper.strength": 0.0}, "lower bound, eps 1e-16"),
+        ({"optimizer.eps": 1e-30}, "both bounds, eps 1e-30"),
+    ],
+)
+def test_what_happens_at_other_settings_stands_beside_and_does_not_count(measured, other, said):
+    measured([0.10, 0.11, 0.12])
+    table = measured([-0.10, -0.11, -0.12], **other)
+    assert table.loc[ONE_LAYER, ["status", "for it"]].tolist() == ["reproduced", "1 of 1"]
+    assert "both bounds, eps 1e-16" in table.loc[ONE_LAYER, "measured"]
+    (line,) = table.loc[ONE_LAYER, "without"].splitlines()
+    assert line.startswith(f"randman, dense, 1 layer, 200 epochs, {said}: 39.0 against 50.0")
+    assert line.endswith(": worse")
+
+
+@pytest.mark.parametrize("model", ["dense", "recurrent", "conv", "dale"])
+def test_the_bounds_of_the_authors_depend_on_the_model(model):
+    run = {"model": model, **SETTINGS}
+    both = model in ("dense", "recurrent")
+    assert circumstances(run) == "both bounds, eps 1e-16"
+    assert of_authors(run) == both
+    assert of_authors(run | {"homeostasis.lower.strength": 0.0}) != both
+    assert not of_authors(run | ALONE)
+
+
+def test_kaiming_weights_under_another_name(measured):
+    table = measured([0.10, 0.11, 0.12], kaiming="gain")
+    assert table.loc[ONE_LAYER, "status"] == "reproduced"
+
+
+def test_the_longest_training_counts_even_of_fewer_seeds(measured):
+    measured([0.10, 0.11, 0.12, 0.10, 0.11], **{"trainer.epochs": 20})
+    table = measured([-0.10, -0.11, -0.12], kaiming="gain", **{"trainer.epochs": 50})
+    (line,) = table.loc[ONE_LAYER, "measured"].splitlines()
+    assert "50 epochs" in line
+    assert "n = 3: worse" in line
+
+
+RESTORES = "Homeostasis restores activity and thus training in deep networks"
+
+
+@pytest.mark.parametrize(
+    ("bounded", "status"), [([0.5, 0.51, 0.52], "reproduced"), ([0.1] * 3, "not")]
+)
+def test_activity_without_training_restores_nothing(write_run, tmp_path, bounded, status):
+    for seed, accuracy in enumerate(bounded):
+        for joint in (True, False):
+            rates = {f"h{layer}": 8.0 for layer in range(1, 4)}
+            rates |= {"h4": 13.0 + seed / 10 if joint else 0.0}
+            config = SETTINGS | KAIMING | {"homeostasis.joint": joint}
+            name = {"rates": rates, "identity": f"{joint:08x}", "samples": 1000}
+            write_run("kaiming", seed, accuracy if joint else 0.1, config=config, **name)
+    table = claims(own(tmp_path)).set_index("claim")
+    assert table.loc[RESTORES, "status"] == status
+    assert "Hz in the last layer" in table.loc[RESTORES, "measured"]
+    assert "; accuracy " in table.loc[RESTORES, "measured"]
+    broadens = table.loc["It broadens the range of good initial states"]
+    assert broadens["status"] == status
+    assert ("against it" in broadens["measured"]) == (status == "not")
+
+
+@pytest.mark.parametrize(("bounded", "counted"), [(0.7, True), (0.2, False)])
+def test_only_what_bounds_raised_they_make_up_for(write_run, tmp_path, bounded, counted):
+    rates = {"h1": 8.0, "h2": 8.0}
+    for seed in range(3):
+        for joint in (True, False):
+            config = SETTINGS | KAIMING | {"homeostasis.joint": joint}
+            accuracy = (bounded if joint else 0.5) + seed / 100 * joint
+            name = {"rates": rates, "identity": f"{joint:08x}"}
+            write_run("kaiming", seed, accuracy, config=config, **name)
+        write_run("fluct", seed, 0.9, config=SETTINGS | FLUCT_CONFIG, rates=rates)
+    table = claims(own(tmp_path)).set_index("claim")
+    text = table.loc["It makes up for bad ones in part only", "measured"]
+    assert bool(text) == counted
+
+
+def test_hearsay_is_not_published():
+    assert {entry.source for entry in PUBLISHED} == {"P", "K"}
+    assert "no table or figure" in HEARSAY
 
 
 def test_runs_with_another_readout_are_not_counted(measured):
@@ -119,7 +244,8 @@ def test_contrasts_agree_in_all_but_the_initialization(write_run, tmp_path):
             config = {"trainer.epochs": epochs, **FLUCT_CONFIG}
             write_run("fluct", seed, accuracy, identity=f"{epochs:08x}", config=config)
             config = {"trainer.epochs": epochs}
-            write_run("kaiming", seed, 0.5, identity=f"{epochs:08x}", config=config)
+            name = {"identity": f"{epochs:08x}", "config": config | KAIMING}
+            write_run("kaiming", seed, 0.5, **name)
     found = list(contrasts(own(tmp_path).runs, FLUCT, KAIMING))
     assert [c.difference.mean for c in found] == pytest.approx([10, 40])
     assert [c.difference.n for c in found] == [2, 2]

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from fdi.analysis.statistics import area, chance_share, epochs_to, holm, paired, summary, verdict
+from fdi.analysis.statistics import (
+    SMALL,
+    area,
+    chance_share,
+    epochs_to,
+    holm,
+    paired,
+    sample_noise,
+    summary,
+    verdict,
+)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -74,9 +84,62 @@ def test_verdicts():
     assert verdict(0.1, np.nan) == ""
 
 
-def test_constant_differences_have_an_interval_of_no_width():
-    assert paired([0.9, 0.7], [0.8, 0.6])[1:] == pytest.approx((0.1, 0.0, 0.1, 0.1, 0.0))
-    assert paired([0.1, 0.1], [0.1, 0.1]).p == 1, "two networks that guess alike"
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 10])
+def test_equal_differences_say_no_more_than_their_sign(n):
+    found = paired(np.full(n, 0.9), np.full(n, 0.8))
+    assert found.p == pytest.approx(stats.binomtest(n, n).pvalue)
+    interval = (0.1, 0.1) if n > 5 else (np.nan, np.nan)
+    assert found[1:5] == pytest.approx((0.1, 0.0, *interval), nan_ok=True)
+    assert paired([0.1] * n, [0.1] * n).p == 1, "two networks that guess alike"
+
+
+def test_equal_differences_are_noisy_where_the_test_set_is_small():
+    found = paired([0.9] * 10, [0.8] * 10, noise=0.04)
+    assert found[3:5] == pytest.approx(stats.norm.interval(0.95, loc=0.1, scale=0.04))
+    assert found.p == pytest.approx(2 * stats.norm.sf(0.1 / 0.04))
+    assert paired([0.9] * 10, [0.8] * 10, noise=1e-9).p == pytest.approx(2.0**-9)
+
+
+@pytest.mark.parametrize(("accuracy", "samples"), [(0.5, 100), (0.9, 300), (0.1, 300), (1.0, 100)])
+def test_noise_of_a_test_set(accuracy, samples):
+    interval = stats.binomtest(round(accuracy * samples), samples).proportion_ci(0.95, "wilson")
+    width = 2 * stats.norm.isf(0.025) * sample_noise(accuracy, samples)
+    assert 0.99 < width / (interval.high - interval.low) < (1.5 if accuracy == 1 else 1.02)
+
+
+def test_large_test_sets_and_unknown_ones_add_no_noise():
+    assert sample_noise(0.5, SMALL) == 0
+    assert sample_noise(0.5, np.nan) == 0
+
+
+def test_interval_and_p_with_noise_agree_and_are_wider_than_without():
+    rng = np.random.default_rng(3)
+    for n in (2, 3, 5, 10):
+        a, b = rng.normal(0.8, 0.05, n), rng.normal(0.7, 0.05, n)
+        found, without = paired(a, b, noise=0.03), paired(a, b)
+        assert found.p > without.p
+        level = stats.t.ppf(1 - found.p / 2, n - 1) * found.sd / np.sqrt(n)
+        assert np.hypot(level, stats.norm.isf(found.p / 2) * 0.03) == pytest.approx(found.mean)
+        assert (found.low <= 0 <= found.high) == (found.p >= 0.05)
+        assert found.high - found.low > without.high - without.low
+
+
+def _holds(found, value):
+    return found.low <= value <= found.high
+
+
+def test_noise_of_a_shared_test_set_is_covered():
+    """Seeds are tested on the same 100 samples, some of which are hard for all networks."""
+    rng = np.random.default_rng(4)
+    covered, without = [], []
+    for _ in range(2000):
+        hits = rng.beta(3, 1, 100)  # of each sample: chance that a network gets it right
+        accuracies = [np.mean(rng.random(100) < hits) for _ in range(5)]
+        noise = sample_noise(float(np.mean(accuracies)), 100)
+        covered.append(_holds(summary(accuracies, noise), 0.75))
+        without.append(_holds(summary(accuracies), 0.75))
+    assert np.mean(covered) >= 0.95
+    assert np.mean(without) < 0.95
 
 
 def test_one_pair_has_no_interval():

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fdi.cli.console import print_probe, reporter
 from fdi.cli.tables import print_table
+from fdi.init.verdict import Floor, remarks
 from fdi.snn.outcome import Outcome
 
 LAYER = {
@@ -22,6 +23,12 @@ LAYER = {
     "silent": 0.0,
     "saturated": 0.0,
     "grad": 0.1,
+    "grad_task": 0.1,
+    "grad_task_max": 0.01,
+    "weight": 10.0,
+    "grad_bounds": 0.0,
+    "upper": 0.0,
+    "lower": 0.0,
 }
 
 
@@ -47,7 +54,7 @@ def layers(**columns) -> list[dict]:
         for i, values in enumerate(zip(*columns.values()), 1)
     ]
     nothing = dict.fromkeys(LAYER)
-    return [*rows, nothing | {"population": "readout", "neurons": 10, "grad": 3.0}]
+    return [*rows, nothing | {"population": "readout", "neurons": 10, "grad_task": 3.0}]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,8 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[8, 0.0], silent=[0.1, 1.0], target_sigma_u=[None, None]),
             "kaiming",
-            "h2 is silent and passes only the tail of its gradient: try init=fluct_calibrated",
+            "h2 is silent, and almost no gradient reaches the layers below: "
+            "try init=fluct_calibrated",
         ),
         (
             layers(rate=[8, 9], free_sigma=[0.3, 1]),
@@ -83,11 +91,11 @@ def layers(**columns) -> list[dict]:
             "fluct",
             "1 of 2 layers are too strong, as with correlated input: sweep init.sigma_u",
         ),
-        (layers(rate=[8, 9]), "fluct", "all layers are on target"),
+        (layers(rate=[8, 9]), "fluct", "all layers are within 1.5 times the target"),
         (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
             "fluct",
-            "h1 is silent and passes only the tail of its gradient: try a larger init.sigma_u",
+            "h1 is silent, and its weights have almost no gradient: try a larger init.sigma_u",
         ),
         (
             layers(
@@ -97,17 +105,19 @@ def layers(**columns) -> list[dict]:
                 target_sigma_u=[0.2, 0.2],
             ),
             "fluct",
-            "h2 is silent and passes only the tail of its gradient: try a larger init.sigma_u",
+            "h2 is silent, and almost no gradient reaches the layers below: "
+            "try a larger init.sigma_u",
         ),
         (
             layers(rate=[9, 0.0], silent=[0.1, 1.0], free_sigma=[1, 0.1]),
             "fluct",
-            "h2 is silent and passes only the tail of its gradient: try init=fluct_calibrated",
+            "h2 is silent, and almost no gradient reaches the layers below: "
+            "try init=fluct_calibrated",
         ),
         (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.33], target_sigma_u=[0.33]),
             "fluct_mu",
-            "h1 is silent and passes only the tail of its gradient: try a smaller init.xi",
+            "h1 is silent, and its weights have almost no gradient: try a smaller init.xi",
         ),
         (
             layers(rate=[200], saturated=[0.4], free_sigma=[3], target_sigma_u=[3]),
@@ -117,7 +127,65 @@ def layers(**columns) -> list[dict]:
     ],
 )
 def test_the_probe_ends_in_a_sentence(rows, init, line):
-    assert probed(rows, init).splitlines()[-1] == line
+    assert " ".join(probed(rows, init).split()).endswith(f" {line}")
+
+
+SMORMS3 = Floor("smorms3 with eps=1e-16", 1e-8, 5e-3, "lower optimizer.eps")
+SGD = Floor("sgd with lr=0.01", 0.0, 0.01, "raise optimizer.lr")
+FINE = {"rate": [8, 9, 9]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "floor", "line"),
+    [
+        (
+            layers(**FINE, grad_task_max=[2e-10, 1e-3, 1e-2]),
+            SMORMS3,
+            "the largest element of h1's gradient, 2e-10, is 50 times below what smorms3 with "
+            "eps=1e-16 follows (1e-08): lower optimizer.eps, or init=fluct",
+        ),
+        (
+            layers(**FINE, grad_task_max=[2e-13, 1e-12, 1e-2]),
+            SMORMS3,
+            "the largest element of h1's gradient, 2e-13, is 50,000 times below what smorms3 with "
+            "eps=1e-16 follows (1e-08), those of h2 lie below it, too: lower optimizer.eps, or "
+            "init=fluct",
+        ),
+        (
+            layers(**FINE, grad_task_max=[2e-10, 0.0, 0.0]),
+            SMORMS3,
+            "the largest element of h1's gradient, 2e-10, is 50 times below what smorms3 with "
+            "eps=1e-16 follows (1e-08); h2, h3 have none until the layers below fire: lower "
+            "optimizer.eps, or init=fluct",
+        ),
+        (
+            layers(**FINE, grad_task_max=[0.0, 0.0, 0.0]),
+            SMORMS3,
+            "no gradient of the task reaches a hidden layer, whatever the optimizer: init=fluct",
+        ),
+        (
+            layers(**FINE, grad_task=[1e-8, 1.0, 1.0]),
+            SGD,
+            "a step of sgd with lr=0.01 moves the weights of h1 by 1e-11 of their norm: raise "
+            "optimizer.lr, or init=fluct",
+        ),
+        (
+            layers(**FINE, lower=[1e-4, 1e-4, 1e-4], upper=[0, 0, 0.1], grad_bounds=[1, 1, 1]),
+            SMORMS3,
+            "the lower bound acts on h1..h3 (too few spikes) and the upper bound acts on h3 (too "
+            "many spikes); gradients above are those of the task alone",
+        ),
+    ],
+)
+def test_the_probe_says_what_the_optimizer_and_the_bounds_make_of_it(rows, floor, line):
+    said = remarks(rows, "kaiming", floor)
+    assert said[1:] == [line]
+
+
+def test_nothing_is_said_of_gradients_that_move_weights_and_of_bounds_that_do_not():
+    rows = layers(**FINE, lower=[1e-4, 0, 0], grad_bounds=[1e-3, 0, 0])
+    for floor in (SMORMS3, SGD):
+        assert len(remarks(rows, "kaiming", floor)) == 1
 
 
 def test_the_probe_names_layers_off_target_in_red():

@@ -1,0 +1,64 @@
+"""What a measurement holds under, the bounds on activity and the floor of the optimizer, and
+whether both are those of the authors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+STANDARD = {
+    "readout_init": "normal",
+    "optimizer._target_": "fdi.train.optimizers.SMORMS3",
+    "optimizer.lr": 0.005,
+    "neuron._target_": "fdi.snn.neuron.lif",
+}
+"""What all comparisons of the claims have in common."""
+EPS = 1e-16  # of SMORMS3 in the authors' code
+BOTH = ("dense", "recurrent")
+"""Models whose activity the authors bound from below, too; of all others from above alone."""
+BOUNDS = {
+    (False, False): "no bounds",
+    (True, False): "upper bound",
+    (False, True): "lower bound",
+    (True, True): "both bounds",
+}
+
+
+def bounds(run: Mapping[Any, Any]) -> str:
+    """Which bounds are part of the loss while the task is trained."""
+    joint = run["homeostasis.joint"]
+    upper, lower = (
+        bool(joint and (strength := run[f"homeostasis.{side}.strength"]) and pd.notna(strength))
+        for side in ("upper", "lower")
+    )
+    return BOUNDS[upper, lower]
+
+
+def floor(run: Mapping[Any, Any]) -> str:
+    """The eps of the optimizer."""
+    return f"eps {run['optimizer.eps']:.0e}"
+
+
+def circumstances(run: Mapping[Any, Any]) -> str:
+    """The bounds and the floor of a run."""
+    return f"{bounds(run)}, {floor(run)}"
+
+
+def floor_of_authors(run: Mapping[Any, Any]) -> bool:
+    """Has the optimizer the eps of the authors?"""
+    return bool(run["optimizer.eps"] == EPS)
+
+
+def of_authors(run: Mapping[Any, Any]) -> bool:
+    """Has the run the bounds that the authors give its model, and their eps?"""
+    theirs = "both bounds" if run["model"] in BOTH else "upper bound"
+    return floor_of_authors(run) and bounds(run) == theirs
+
+
+def by_authors(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that are `of_authors`."""
+    theirs = [of_authors(run) for run in runs.to_dict("records")]
+    return runs[pd.Series(theirs, index=runs.index, dtype=bool)]

@@ -1,0 +1,103 @@
+"""The measurements of initial states that speak for or against a claim (fdi.analysis.claims)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from fdi.analysis.circumstances import bounds
+from fdi.analysis.contrasts import where
+from fdi.analysis.evidence import FLUCT, Evidence, Network
+from fdi.analysis.published import architecture
+from fdi.analysis.results import READOUT, Results
+
+SILENT = 0.1  # Hz, and less
+MANY = 100  # ratio: two orders of magnitude
+UNDER_DALE = ("dale", "dale_conv")
+
+
+def silence(results: Results) -> Iterator[Evidence]:
+    """All but the first layer of networks without Dale's law at sigma_U = 0.2, before training."""
+    probe = _probed(results, {**FLUCT, "init.sigma_u": 0.2})
+    for network, rows in _networks(probe):
+        if network.layers > 1:
+            later = rows[rows["layer"] > 1].groupby("layer")["rate"].mean()
+            yield Evidence(
+                f"{_named(rows)}, sigma_U = 0.2: at most {later.max():.2g} Hz from the second "
+                f"layer on, n = {rows['seed'].nunique()}",
+                network,
+                decided=bool(later.max() <= SILENT),
+            )
+
+
+def gradients(results: Results) -> Iterator[Evidence]:
+    """How the norms of gradients before training vary with sigma_U, in hidden layers and in the
+    readout: ratio of the largest mean over seeds to the smallest, over those sigma_U at which the
+    readout has a gradient because the last hidden layer fires. Of the task alone where that is
+    known, else of the objective with its bounds.
+    """
+    free = {key: value for key, value in FLUCT.items() if key != "init.sigma_u"}
+    probe = _probed(results, free, readout=True)
+    if probe.empty:
+        return
+    probe = probe.assign(task=_task(probe))
+    for network, rows in _networks(probe):
+        known = {"of the task": _means(rows, "task")}
+        bounded = {f"with {name}": _means(group, "grad") for name, group in rows.groupby("bounds")}
+        for what, means in known.items() if known["of the task"].shape[1] > 2 else bounded.items():
+            if network.layers == 1 or means.shape[1] < 3:
+                continue
+            ratio = means.max(axis=1) / means.min(axis=1)
+            hidden, readout = ratio.drop(READOUT), ratio[READOUT]
+            yield Evidence(
+                f"{_named(rows)}, sigma_U {means.columns.min():g} to "
+                f"{means.columns.max():g}, gradients {what}: hidden ones vary by a factor of "
+                f"{_factor(hidden.min())} to {_factor(hidden.max())}, the readout's by "
+                f"{_factor(readout)}, n = {rows['seed'].nunique()}",
+                network,
+                decided=bool(hidden.min() >= MANY and readout < MANY),
+            )
+
+
+def _networks(probe: pd.DataFrame) -> Iterator[tuple[Network, pd.DataFrame]]:
+    for _, rows in probe.groupby(["dataset", "model", "layers"]):
+        first = rows.iloc[0]
+        yield Network(first["dataset"], architecture(first["model"]), first["layers"]), rows
+
+
+def _named(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return f"{first['dataset']}, {first['model']}, {first['layers']} layers"
+
+
+def _task(probe: pd.DataFrame) -> pd.Series:
+    """The gradient of the task: measured as such, or that of an objective without bounds."""
+    alone = probe["grad"].where(probe["bounds"] == "no bounds")
+    return probe["grad_task"].fillna(alone) if "grad_task" in probe else alone
+
+
+def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean over seeds of each population (a row) at each sigma_U where the readout has some."""
+    means = rows.groupby(["population", "init.sigma_u"])[column].mean().unstack()
+    return means.loc[:, means.loc[READOUT] > 0]
+
+
+def _factor(ratio: float) -> str:
+    return "more than 1e5" if ratio > 1e5 else f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
+
+
+def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> pd.DataFrame:
+    """The initial states of these runs, with `layers` (how many), `layer` (which), sigma_u and
+    bounds.
+    """
+    probe = results.probe if readout else results.layers
+    runs = where(results.runs, values)
+    runs = runs[~runs["model"].isin(UNDER_DALE)]
+    runs = runs.assign(bounds=[bounds(run) for run in runs.to_dict("records")])
+    kept = ["path", "init.sigma_u", "bounds"]
+    found = probe.merge(runs[kept] if len(runs) else pd.DataFrame(columns=["path"]), on="path")
+    found["layer"] = found["population"].str.extract(r"(\d+)$")[0].astype(float)
+    found["layers"] = found.groupby("path")["layer"].transform("max")
+    return found.dropna(subset="layers").astype({"layers": int}) if len(found) else found

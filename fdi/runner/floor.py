@@ -1,0 +1,30 @@
+"""Which gradients an optimizer can follow."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from fdi.init.verdict import Floor
+from fdi.train.optimizers import SMORMS3
+
+
+def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
+    """The floor of an optimizer, for elements of the gradient.
+
+    SMORMS3      sqrt(eps): with |g| below it the step is min(lr, g^2 / eps), while the other
+                 factor, grad / sqrt(g2), stays near 1; eps is no smaller than the least number
+                 of its precision
+    Adam & co.   eps: with |g| below it the step is lr |g| / eps
+    SGD          0: its step is lr |g| everywhere; as for any other without an eps
+    """
+    name = type(optimizer).__name__.lower()
+    lr, eps = float(optimizer.defaults["lr"]), optimizer.defaults.get("eps")
+    if eps is None:
+        return Floor(f"{name} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
+    named, lower = f"{name} with eps={eps:g}", "lower optimizer.eps"
+    if not isinstance(optimizer, SMORMS3):
+        return Floor(named, eps, lr, lower)
+    least = math.sqrt(torch.finfo(optimizer.precision).tiny)
+    return Floor(named, math.sqrt(eps), lr, lower, least)
