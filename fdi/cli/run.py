@@ -13,7 +13,7 @@ from fdi.cli.pipe import may_close
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fdi.cli.cells import Cell
 
@@ -166,9 +166,9 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
 
     before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
-    stamps = cache(lambda root: stamp({"root": root}))
+    stamps = cache(lambda texts: stamp(dict(texts)))
     for cell in before:
-        check_done(cell.config, cell.directory, lambda dataset: stamps(dataset.get("root")))
+        check_done(cell.config, cell.directory, lambda dataset: stamps(_texts(dataset)))
     if before:
         print(f"{len(before)} of {len(cells)} done before")
     code = 0
@@ -183,6 +183,10 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
         if progress(cell.directory).get("refused"):
             _leave_nothing(cell)
     return code or (FAILED if unfinished else 0)
+
+
+def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
 def _launch(arguments: Namespace, cells: list[Cell]) -> None:

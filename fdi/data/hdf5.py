@@ -101,6 +101,11 @@ def find(root: Path, pattern: str) -> Path:
     """The one file of `root` that `pattern` fits."""
     if not root.is_dir():
         raise DataError(f"no folder {root}; set dataset.root= to the folder of the .h5 files")
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise DataError(
+            f"{pattern!r} is no file within {root}; set dataset.root= to the folder that all files "
+            f"lie in"
+        )
     found = sorted(root.glob(pattern))
     if len(found) != 1:
         names = (
