@@ -21,11 +21,13 @@ def stamp(dataset: Mapping[str, Any]) -> str | None:
     other files and folders that its keys name; None without any. The same stamp means the same
     data, another one need not mean others.
     """
-    root = dataset.get("root")
-    files = stamps(Path(root).expanduser().absolute()) if root else []
+    root = Path(dataset.get("root") or "").expanduser().absolute()
+    places = [root] if dataset.get("root") else []
     for key, value in dataset.items():
-        if key != "root" and isinstance(value, str) and _is_place(value):
-            files += stamps(Path(value).expanduser().absolute())
+        if key != "root" and isinstance(value, str):
+            near = [Path(value).expanduser().absolute(), *([root / value] if ".." in value else [])]
+            places += [path for path in near if _is_place(value, path)]
+    files = {file for place in places for file in stamps(place)}
     lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers in files)
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
 
@@ -86,10 +88,9 @@ def _modules(config: Mapping[str, Any]) -> list[Path]:
     return [Path(folder) for folder in config["paths"]["modules"]]
 
 
-def _is_place(value: str) -> bool:
-    """Whether the text names a file, or with a / in it a folder."""
-    path = os.path.expanduser(value)
-    return os.path.isfile(path) or (os.sep in value and os.path.isdir(path))
+def _is_place(value: str, path: Path) -> bool:
+    """Whether the text means the file `path`, or with a / in it the folder."""
+    return os.path.isfile(path) or ("/" in value and os.path.isdir(path))
 
 
 def _record(directory: Path) -> dict[str, Any]:
