@@ -1,1 +1,5 @@
-"""The console commands. Nothing here imports torch before a run starts."""
+"""Console commands. They draw into files: no backend of matplotlib that the environment names."""
+
+import os
+
+os.environ.pop("MPLBACKEND", None)  # matplotlib refuses to be imported with an unknown one

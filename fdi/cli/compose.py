@@ -24,7 +24,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fdi.config.settings import settings
+from fdi.config.settings import replaced, settings
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
 
@@ -51,7 +51,7 @@ class Composer:
         base, values = self._parts(overrides)
         HydraConfig.instance().cfg = base.config
         config = pickle.loads(base.copy)
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        _apply(values, config)
         return settings(config)
 
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -72,7 +72,7 @@ class Composer:
     def _job(self, overrides: Sequence[str]) -> DictConfig:
         base, values = self._parts(overrides)
         config = copy.deepcopy(base.config)
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        _apply(values, config)
         with open_dict(config.hydra):
             config.hydra.overrides.task = [
                 word for word in overrides if not word.startswith(("hydra.", "hydra/"))
@@ -142,8 +142,10 @@ def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
         raise ValueError(f"a file of the configuration cannot be read: {error}") from None
     except RecursionError:
         raise ValueError("files of the configuration nest too deeply or name each other") from None
-    except ValueError as error:  # Hydra's own, for model=3, does not say where
-        raise ValueError(f"{' '.join(overrides)}: {error}") from None
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        where = " ".join(overrides)  # Hydra's own, for model=3 and engine=[1], do not say it
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{where}: no configuration can be made of this ({said})") from None
 
 
 @lru_cache
@@ -151,10 +153,20 @@ def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
     config = composer.whole(overrides)
     HydraConfig.instance().cfg = config
     own = copy.deepcopy(config)  # a masked copy would have no types
+    if problem := next(replaced(own), None):
+        raise ValueError(problem)
     OmegaConf.resolve(own.name)
     with open_dict(own):
         del own["hydra"]
     return Base(config, pickle.dumps(own))
+
+
+def _apply(values: list[Override], config: DictConfig) -> None:
+    for value in values:
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config([value], config)
+        except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
+            raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
 
 
 @lru_cache

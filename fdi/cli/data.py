@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fdi.cli.pipe import command_line
 from fdi.data.download import ensure, present
-from fdi.data.errors import DataError
+from fdi.data.errors import DataError, readable
 from fdi.data.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -170,7 +170,9 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     modules = [folder.absolute(), folder.absolute().parent] if folder else []
     for complaint in complaints("dataset", settings, modules):
         raise DataError(complaint)
-    return resolve("dataset", settings.pop("_target_"), modules)(**{"seed": 0, **settings})
+    make = resolve("dataset", settings.pop("_target_"), modules)
+    with readable(name):
+        return make(**{"seed": 0, **settings})
 
 
 def _title(dataset: Dataset) -> str:

@@ -17,6 +17,10 @@ EXTRAS = {  # that come with plugins of Hydra
     "hydra/launcher/submitit_local": "slurm",
     "hydra/launcher/submitit_slurm": "slurm",
     "hydra/sweeper/optuna": "optuna",
+    "hydra_joblib_launcher": "parallel",
+    "hydra_submitit_launcher": "slurm",
+    "hydra_ray_launcher": "ray",
+    "hydra_optuna_sweeper": "optuna",
 }
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
@@ -42,6 +46,8 @@ def explain(error: Exception) -> str:
             f"key=[a,b]"
         )
     if missing_key(error):
+        if meant := _deeper(cause):
+            return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
         return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
     if isinstance(cause, ValidationError) and cause.full_key:
         return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
@@ -56,6 +62,18 @@ def missing_key(error: Exception) -> str | None:
 
 def _keys(node: Any) -> list[str]:
     return [str(key) for key in node if key not in HIDDEN] if isinstance(node, DictConfig) else []
+
+
+def _deeper(cause: Any) -> list[str]:
+    """Dotted names of the keys below that are called like one that is missing at the top."""
+    node = cause.parent_node
+    if not isinstance(node, DictConfig) or cause.full_key != str(cause.key):
+        return []
+    return [
+        f"{name}.{cause.key}"
+        for name in _keys(node)
+        if isinstance(part := node._get_node(name), DictConfig) and cause.key in _keys(part)
+    ]
 
 
 def _expected(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -17,13 +18,19 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.cli.errors import EXTRAS
 from fdi.config import devices
 from fdi.track.process import end_with
 
 
-def launch(arguments: Namespace, cells: list[Cell], task: Callable[..., Any]) -> None:
-    """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time; returns when all are
-    through.
+def launch(
+    arguments: Namespace,
+    cells: list[Cell],
+    task: Callable[..., Any],
+    ready: Callable[[], Any] = lambda: None,
+) -> None:
+    """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time, once the launcher is
+    found and `ready` called; returns when all are through.
 
     Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a
     launcher that cannot start.
@@ -38,12 +45,10 @@ def launch(arguments: Namespace, cells: list[Cell], task: Callable[..., Any]) ->
             launcher = Plugins.instance().instantiate_launcher(
                 context, partial(task, sweep=os.getpid()), config
             )
-        except RuntimeError as error:  # the file of the launcher is here, its plugin is not
-            raise ValueError(
-                f"{error}; install what the head of conf/hydra/launcher says, as in pip install "
-                f"'fdi-snn[ray]'"
-            ) from None
+        except RuntimeError:  # the file of the launcher is here, its plugin is not
+            raise ValueError(not_installed(config.hydra)) from None
         end_workers_with_us(config.hydra.launcher)
+        ready()
         given = [_overrides(cell, i, config.hydra.launcher, found) for i, cell in enumerate(cells)]
         size = (
             config.hydra.sweeper.get("max_batch_size")
@@ -61,6 +66,24 @@ def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
         hydra, compose = GlobalHydra.instance().hydra, composer(arguments)
         hydra.config_loader = compose  # which has composed it before
         hydra.run(compose.name, task, arguments.overrides)
+
+
+def say_what_needs_a_sweep(arguments: Namespace) -> None:
+    """A line for each part of Hydra that was chosen for a single run, where it does nothing."""
+    for word in arguments.overrides:
+        if word.lstrip("+").startswith(("hydra/launcher=", "hydra/sweeper=")):
+            print(f"fdi-run: {word} is for sweeps; it does nothing without -m", file=sys.stderr)
+
+
+def not_installed(node: DictConfig) -> str:
+    """What to install where Hydra does not find the sweeper or the launcher that its `node`
+    names.
+    """
+    parts = [*node.sweeper._target_.split("."), *node.launcher._target_.split(".")]
+    extra = ",".join(EXTRAS[part] for part in parts if part in EXTRAS)
+    if not extra:
+        return f"{node.launcher._target_} or {node.sweeper._target_} is not installed"
+    return f"this sweep needs a package that is not installed; pip install 'fdi-snn[{extra}]'"
 
 
 def end_workers_with_us(launcher: DictConfig) -> None:

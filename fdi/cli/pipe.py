@@ -1,5 +1,6 @@
-"""How console commands end: what is wrong with the input in one line, and a pipe whose reader has
-seen enough, as in `fdi-run --help | head`, without a word.
+"""How console commands begin and end: without a stdout or a width, as some starters of processes
+leave them; what is wrong with the input in one line; and a pipe whose reader has seen enough, as in
+`fdi-run --help | head`, without a word.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
     @wraps(main)
     def command(*args: P.args, **kwargs: P.kwargs) -> T | int:
         try:
+            _complete()
             try:
                 return main(*args, **kwargs)
             finally:
@@ -49,7 +51,23 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
             except (ValueError, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 return refused
+            except MemoryError as error:
+                print(f"{name}: out of memory ({error}); ask for less", file=sys.stderr)
+                return refused
 
         return refusing
 
     return command
+
+
+def _complete() -> None:
+    """Open what is closed of the three standard files, or the next files opened would take their
+    place; and forget a width of 0, which no table fits.
+    """
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(opened, True)
+    os.close(opened)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)

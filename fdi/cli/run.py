@@ -13,7 +13,7 @@ from fdi.cli.pipe import may_close
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fdi.cli.cells import Cell
 
@@ -36,16 +36,17 @@ def main() -> None:
             code = _command()
         except KeyboardInterrupt:
             code = _interrupted()
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # nothing is left to interrupt
         sys.exit(code)
 
 
 def _command() -> int:
     """Parse, compose and check; then list, show or run. Returns the exit code."""
-    from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from fdi.cli.errors import explain
+    from fdi.cli.parser import parse
     from fdi.cli.task import REFUSED, complain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
@@ -55,9 +56,8 @@ def _command() -> int:
     sys.argv[1:] = sorted(
         sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-")
     )  # argparse wants the overrides in one piece
-    arguments = get_args_parser().parse_args()
     try:
-        return _dispatch(arguments)
+        return _dispatch(parse())
     except BrokenPipeError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
@@ -70,7 +70,9 @@ def _dispatch(arguments: Namespace) -> int:
     from fdi.cli.search import is_search
     from fdi.cli.task import run_cell
 
-    if arguments.shell_completion or arguments.hydra_help or arguments.info:
+    if arguments.shell_completion:
+        return _complete_words()
+    if arguments.hydra_help or arguments.info:
         return _hydra(run_cell)
     if arguments.multirun and is_search(arguments):
         return _search(arguments)
@@ -84,6 +86,19 @@ def _dispatch(arguments: Namespace) -> int:
     if cells[0].values["dry_run"]:
         return watch.end(cells)
     return _sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
+
+
+def _complete_words() -> int:
+    from yaml import YAMLError
+
+    from fdi.cli.task import run_cell
+
+    try:
+        return _hydra(run_cell)
+    except YAMLError:
+        raise ValueError(
+            "--shell-completion cannot read its words; give install=bash, zsh or fish, and no other"
+        ) from None
 
 
 def _search(arguments: Namespace) -> int:
@@ -116,12 +131,14 @@ def _show_common(arguments: Namespace) -> None:
 
 def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
-    from fdi.cli.launch import run_here
+    from fdi.cli.launch import run_here, say_what_needs_a_sweep
+    from fdi.cli.leftovers import leave_nothing
     from fdi.cli.summary import print_result
     from fdi.cli.task import REFUSED, run_cell
     from fdi.track.interrupt import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
+    say_what_needs_a_sweep(arguments)
     try:
         run_here(arguments, lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
@@ -129,27 +146,8 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     if codes[0] in (0, INTERRUPTED):
         print_result(cell)
     elif codes[0] == REFUSED and new:
-        _leave_nothing(cell)
+        leave_nothing(cell)
     return codes[0]
-
-
-def _leave_nothing(cell: Cell) -> None:
-    """Remove the folder of a cell that was refused before its first epoch, and the folders above
-    that are empty then.
-    """
-    import shutil
-    from pathlib import Path
-
-    from fdi.track.layout import METRICS
-
-    if (cell.directory / METRICS).exists():
-        return
-    shutil.rmtree(cell.directory, ignore_errors=True)
-    results = Path(cell.values["paths"]["results"])
-    for folder in cell.directory.parents:
-        if not folder.is_relative_to(results) or not folder.is_dir() or any(folder.iterdir()):
-            return
-        folder.rmdir()
 
 
 def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
@@ -158,7 +156,7 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
     """
     from functools import cache
 
-    from fdi.cli.plan import write_plan
+    from fdi.cli.leftovers import abandoned, leave_nothing
     from fdi.cli.summary import print_summary
     from fdi.cli.task import FAILED, check_done
     from fdi.track.origin import stamp
@@ -166,30 +164,36 @@ def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
 
     before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
-    stamps = cache(lambda root: stamp({"root": root}))
+    stamps = cache(lambda texts: stamp(dict(texts)))
     for cell in before:
-        check_done(cell.config, cell.directory, lambda dataset: stamps(dataset.get("root")))
+        check_done(cell.config, cell.directory, lambda dataset: stamps(_texts(dataset)))
     if before:
         print(f"{len(before)} of {len(cells)} done before")
     code = 0
     try:
         if len(before) < len(cells):
-            write_plan(cells)
             _launch(arguments, cells)
     except KeyboardInterrupt:
         code = _interrupted()
     unfinished = print_summary(cells)
     for cell in new:
-        if progress(cell.directory).get("refused"):
-            _leave_nothing(cell)
+        if progress(cell.directory).get("refused") or (code and abandoned(cell)):
+            leave_nothing(cell)
     return code or (FAILED if unfinished else 0)
+
+
+def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
 def _launch(arguments: Namespace, cells: list[Cell]) -> None:
     """Launch what is left, and again where a launcher gives up because it lost a worker: as long as
     that brings some cell further, and once where it does not.
     """
+    from functools import partial
+
     from fdi.cli.launch import launch
+    from fdi.cli.plan import write_plan
     from fdi.cli.task import FAILED, complain, run_cell
     from fdi.cli.watch import watching
     from fdi.track.state import finished, progress
@@ -209,7 +213,7 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
         before = now
         try:
             with watching(cells, left):
-                return launch(arguments, left, run_cell)
+                return launch(arguments, left, run_cell, partial(write_plan, cells))
         except ValueError:
             raise
         except Exception as error:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
-from fdi.cli.launch import end_workers_with_us, threads_of_a_cell
+from fdi.cli.launch import end_workers_with_us, not_installed, threads_of_a_cell
 from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
 from fdi.track.layout import run_directory
@@ -62,9 +62,12 @@ def search(arguments: Namespace) -> None:
             words.append(f"threads={threads}")
         context = HydraContext(compose, Callbacks(config))
         trial = partial(run_trial, search=os.getpid(), fixed=(*fixed, *words))
-        sweeper = Plugins.instance().instantiate_sweeper(
-            config=config, hydra_context=context, task_function=trial
-        )
+        try:
+            sweeper = Plugins.instance().instantiate_sweeper(
+                config=config, hydra_context=context, task_function=trial
+            )
+        except RuntimeError:
+            raise ValueError(not_installed(config.hydra)) from None
         end_workers_with_us(config.hydra.launcher)
         for name in ("optuna", "hydra_plugins.hydra_optuna_sweeper"):  # a line a trial is enough
             logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 PLUGIN = re.compile(r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+")
 SAMPLER = re.compile(r"optuna\.samplers\.\w+")
 HANDLER = re.compile(r"logging\.(handlers\.)?\w*Handler|logging\.Formatter")
+SWEEP_DIR, SUBDIR = "${paths.results}/runs", "${run_name:}"  # as in conf/config.yaml
+RUN_DIR = f"{SWEEP_DIR}/{SUBDIR}"
 AT_LEAST_ONE = (
     "launcher.cpus_per_task",
     "launcher.cells_per_gpu",
@@ -38,6 +40,7 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
     if not config:
         return
     node = config.hydra
+    yield from _elsewhere(node)
     if node.callbacks:
         yield "hydra.callbacks: fdi calls none; leave it out"
     for part in ("launcher", "sweeper"):
@@ -58,6 +61,19 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
         value = OmegaConf.select(node, key)
         if value not in (None, "auto") and not (str(value).isdecimal() and int(value) >= 1):
             yield f"hydra.{key} = {value} must be at least 1"
+
+
+def _elsewhere(node: DictConfig) -> Iterator[str]:
+    """Complaints about folders that fdi does not write to."""
+    places = {"run.dir": RUN_DIR, "sweep.dir": SWEEP_DIR, "sweep.subdir": SUBDIR}
+    for key, ours in places.items():
+        group, _, name = key.partition(".")
+        given = _plain(node[group]).get(name)
+        if given != ours:
+            yield (
+                f"hydra.{key} = {given}: fdi keeps runs below paths.results; give that instead, as "
+                f"in paths.results=FOLDER"
+            )
 
 
 def _plain(node: DictConfig | None) -> dict[str, Any]:

@@ -102,7 +102,8 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
 
 def _below(values: dict[str, Any], path: list[str]) -> dict[str, Any]:
     for part in path:
-        values = values.get(part) or {}
+        found = values.get(part)
+        values = found if isinstance(found, dict) else {}
     return values
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_type_hints
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config.checks import complaints, impossible, out_of_range
+from fdi.config.checks import complaints, impossible, out_of_range, words
 from fdi.config.hydra_node import hydra_complaints, own_folders
 from fdi.config.identity import kind_of, plain
+from fdi.config.physics import nonsense
 from fdi.config.schema import Config
 from fdi.config.targets import ROLES
 
@@ -31,12 +33,24 @@ def settings(config: DictConfig) -> dict[str, Any]:
     out of range or of a wrong type.
     """
     hydra: Any = HydraConfig.instance().cfg
-    if problem := next(hydra_complaints(hydra), None):
+    if problem := next(hydra_complaints(hydra), None) or next(replaced(config), None):
         raise ValueError(problem)
     values = plain(config)
     if problem := next(_complaints(values, own_folders(hydra)), None):
         raise ValueError(problem)
     return values
+
+
+def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Iterator[str]:
+    """Complaints about nodes with fixed keys in whose place the configuration names another one."""
+    for key, hint in get_type_hints(schema).items():
+        node = config._get_node(key) if is_dataclass(hint) else None
+        if not isinstance(node, DictConfig):
+            continue
+        if node._is_interpolation():
+            yield f"{path}{key} = {node._value()} must be {words(schema, key)}"
+        elif not node._is_missing():
+            yield from replaced(node, cast(type, hint), f"{path}{key}.")
 
 
 def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
@@ -48,11 +62,14 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
     for key in values["identity"]["exclude"]:
         if not isinstance(key, str):
             yield f"identity.exclude = {key} must be the dotted name of a key"
+        elif _is_value(values, key.rpartition(".")[0]):
+            yield f"identity.exclude: {key.rpartition('.')[0]} has no keys; leave {key} out"
     for key in ROLES:
         group, _, inner = key.partition(".")
         node = values[group][inner] if inner else values[group]
         if not inner or node is not None:
             yield from complaints(key, node, modules)
+    yield from nonsense(values)
     for key, name in values["name"].items():
         if name is not None and not _is_component(name):
             yield (
@@ -61,6 +78,15 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
             )
     if not values["paths"]["results"]:
         yield "paths.results is empty; give the folder for runs and figures"
+
+
+def _is_value(values: Any, path: str) -> bool:
+    """Whether there is something else than a node with keys on the way."""
+    for key in path.split(".") if path else []:
+        if not isinstance(values, Mapping):
+            return True
+        values = values.get(key)
+    return values is not None and not isinstance(values, Mapping)
 
 
 def _is_component(name: str) -> bool:

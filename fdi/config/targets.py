@@ -5,18 +5,17 @@ and the functions and classes of modules in the user's own folders. Nothing else
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fdi.config import own_modules
 from fdi.config.signatures import Kind, defined, parameters
 
 PACKAGE = Path(__file__).parents[1]
-OURS = ("fdi", "torch")  # packages whose modules are never the user's own
 STUBS = {"torch.optim": PACKAGE / "train" / "torch_optim.py"}
 
 
@@ -48,7 +47,7 @@ def options(
     `folders`: where modules of the user's own may be.
     """
     module, _, name = target.rpartition(".")
-    if module.partition(".")[0] not in OURS:
+    if module.partition(".")[0] not in own_modules.OURS:
         return None, _foreign(module, name, folders)
     role = ROLES[key]
     file = STUBS.get(module) or PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
@@ -73,55 +72,11 @@ def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any
     return getattr(importlib.import_module(module), name)
 
 
-def code(target: str, folders: Sequence[Path]) -> str | None:
-    """16 hex digits of a hash over the user's own modules that `target` needs: the one it is in and
-    those imported there, without comments; None for what is not the user's. Raises ValueError for
-    one that cannot be read.
-    """
-    waiting, found = [target.rpartition(".")[0]], {}
-    while waiting:
-        module = waiting.pop()
-        if module in found or module.partition(".")[0] in OURS:
-            continue
-        for file in _files(module, folders)[:1]:
-            try:
-                tree = ast.parse(file.read_text(encoding="utf-8"))
-            except SyntaxError as error:
-                raise ValueError(_unreadable(file, error)) from None
-            found[module] = ast.unparse(tree)
-            package = module if file.stem == "__init__" else module.rpartition(".")[0]
-            waiting += _imports(tree, package)
-    text = "\0".join(f"{module}\0{found[module]}" for module in sorted(found))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if found else None
-
-
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
-    """What may be the names of modules imported anywhere in a module of `package`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            base = f"{above}.{node.module or ''}".strip(".")
-            yield from (base, *(f"{base}.{alias.name}".strip(".") for alias in node.names))
-
-
-def _files(module: str, folders: Sequence[Path]) -> list[Path]:
-    """The files of the user's own that `module` may be in."""
-    path = Path(*module.split("."))
-    return [
-        file
-        for folder in folders
-        for file in (folder / path.with_suffix(".py"), folder / path / "__init__.py")
-        if file.is_file()
-    ]
-
-
 def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
     where = "the folder of --config-dir or beside it"
     if not module:
         return f"is not a module and a name; write module.name, the module in {where}"
-    files = _files(module, folders)
+    files = own_modules.files(module, folders)
     if not files:
         path = module.replace(".", "/")
         return f"is not of fdi, and there is no {path}.py; put it into {where}"
@@ -135,11 +90,7 @@ def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
     try:
         definitions = defined(files[0])
     except SyntaxError as error:
-        return _unreadable(files[0], error)
+        return own_modules.unreadable(files[0], error)
     if not isinstance(definitions.get(name), ast.FunctionDef | ast.ClassDef):
         return f"does not exist: {files[0]} defines no function or class {name}"
     return None
-
-
-def _unreadable(file: Path, error: SyntaxError) -> str:
-    return f"cannot be read: {file}, line {error.lineno}: {error.msg}"

@@ -13,6 +13,17 @@ class DataError(ValueError):
 
 
 @contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn data that cannot be read or are too many into one line about `what`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(f"{what} does not fit into memory ({error}); ask for less") from error
+    except OSError as error:
+        raise DataError(f"{what} cannot be read: {error}") from error
+
+
+@contextmanager
 def needs(package: str) -> Iterator[None]:
     """Turn a failing import of the optional `package` into one line."""
     try:

@@ -14,7 +14,7 @@ from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.kept import fits
 from fdi.data.seeding import stream
-from fdi.data.shd_file import largest_unit, read_events, read_header
+from fdi.data.shd_file import MOST_UNITS, largest_unit, read_events, read_header
 from fdi.data.splits import subset, train_valid
 
 
@@ -55,6 +55,12 @@ def hdf5(
     test_labels, _, _ = read_header(test_path)
     if channels is None:
         channels = 1 + max(largest_unit(path) for path in {train_path, valid_path, test_path})
+    if not 1 <= channels <= MOST_UNITS:
+        raise DataError(
+            f"{root}: no spikes in its files"
+            if channels < 1
+            else f"channels = {channels:,}; at most {MOST_UNITS:,}"
+        )
 
     if split_by not in ("sample", "speaker"):
         raise DataError(f"split_by = {split_by} must be sample or speaker")
@@ -101,6 +107,11 @@ def find(root: Path, pattern: str) -> Path:
     """The one file of `root` that `pattern` fits."""
     if not root.is_dir():
         raise DataError(f"no folder {root}; set dataset.root= to the folder of the .h5 files")
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise DataError(
+            f"{pattern!r} is no file within {root}; set dataset.root= to the folder that all files "
+            f"lie in"
+        )
     found = sorted(root.glob(pattern))
     if len(found) != 1:
         names = (

@@ -46,6 +46,11 @@ def poisson(
             f"poisson: need 0 <= contrast <= 1 and rate > 0 Hz, got contrast = {contrast}, rate = "
             f"{rate}"
         )
+    if rate * dt > 1:
+        raise DataError(
+            f"poisson: rate = {rate:g} Hz is more than one spike in a step of dt = {dt:g} s; at "
+            f"most {1 / dt:g}"
+        )
     rng = stream(data_seed, "data")
     n_units, labels = prod(shape), np.repeat(np.arange(classes), samples)
     rates = rate * (1 + contrast * (2 * rng.random((classes, n_units)) - 1))

@@ -122,7 +122,7 @@ def manifold(points: np.ndarray, units: int, alpha: float, rng: np.random.Genera
     K = min(1000, ceil(1000^(1/alpha))), a, b, c ~ U(0, 1), a_jd0 = 0. Sines in float32: the error
     of y is below 1e-4 of its range.
     """
-    dims, terms = points.shape[1], min(TERMS, ceil(TERMS ** (1 / alpha)))
+    dims, terms = points.shape[1], TERMS if alpha <= 1 else ceil(TERMS ** (1 / alpha))
     order = np.arange(terms)
     a, b, c = rng.random((3, units, dims, terms))
     weights = (a * (order > 0) / ((order + 1.0) ** alpha + 1)).astype(np.float32)

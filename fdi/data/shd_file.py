@@ -164,6 +164,11 @@ def _field(path: Path, file: h5py.File, field: str) -> h5py.Dataset:
     data, size = file[field], path.stat().st_size
     if not isinstance(data, h5py.Dataset):
         raise DataError(f"{path}: {field} is no data set")
+    if data.file.filename != file.filename or data.is_virtual or data.external:
+        raise DataError(
+            f"{path}: {field} lies in another file; copy it into this one, or a change there would "
+            f"go unseen"
+        )
     spikes = field.startswith("spikes/")
     element = h5py.check_vlen_dtype(data.dtype) if spikes else data.dtype
     if spikes and (element is None or data.ndim != 1):
@@ -191,8 +196,8 @@ def _numbers(path: Path, data: h5py.Dataset) -> int:
     """
     filters = data.id.get_create_plist()
     packed = [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
-    unseen = data.is_virtual or data.external or filters.get_layout() == h5py.h5d.COMPACT
-    if packed not in ([], [h5py.h5z.FILTER_DEFLATE]) or unseen:
+    compact = filters.get_layout() == h5py.h5d.COMPACT
+    if packed not in ([], [h5py.h5z.FILTER_DEFLATE]) or compact:
         raise DataError(f"{path}: {data.name} must be stored plain or with gzip, in this file")
     if data.chunks:
         blocks = (data.id.get_chunk_info(i) for i in range(data.id.get_num_chunks()))

@@ -20,7 +20,8 @@ from fdi.data.seeding import stream
 SAMPLES, STATISTICS = 4, 256  # training samples drawn, and counted
 INK, MARK = "#1f4e79", "#c0504d"
 
-Spikes = tuple[np.ndarray, np.ndarray, np.ndarray]  # sample, step and flat unit of each spike
+Spikes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Sample, step and flat unit of spikes, and how many each of them stands for."""
 
 
 def draw(dataset: Dataset, path: Path) -> None:
@@ -73,24 +74,23 @@ def _one_of_each(labels: np.ndarray, classes: int) -> np.ndarray:
 
 def _spikes(inputs: Events | Frames) -> Spikes:
     if isinstance(inputs, Events):
-        return coordinates(inputs)
+        samples, steps, units = coordinates(inputs)
+        return samples, steps, units, np.ones(len(units))
     values = inputs.values.reshape(len(inputs), inputs.steps, -1)
-    places = np.nonzero(values)
-    return tuple(np.repeat(axis, values[places]) for axis in places)
+    samples, steps, units = np.nonzero(values)
+    return samples, steps, units, values[samples, steps, units].astype(np.float64)
 
 
 def _draw_samples(
     axes: Sequence[Axes], dataset: Dataset, spikes: Spikes, labels: np.ndarray
 ) -> None:
     """Rasters; or, for pixels, the spike counts of the whole trial as an image."""
-    samples, steps, units = spikes
+    samples, steps, units, counts = spikes
     for b, (panel, label) in enumerate(zip(axes, labels)):
         chosen = samples == b
         if len(dataset.shape) == 3:
-            counts = np.bincount(units[chosen], minlength=prod(dataset.shape)).reshape(
-                dataset.shape
-            )
-            _draw_image(panel, counts / max(1, counts.max()), label)
+            image = np.bincount(units[chosen], counts[chosen], minlength=prod(dataset.shape))
+            _draw_image(panel, (image / max(1, image.max())).reshape(dataset.shape), label)
             continue
         panel.plot(1e3 * dataset.dt * steps[chosen], units[chosen], ",", color=INK, alpha=0.6)
         if prod(dataset.shape) <= 100:
@@ -106,9 +106,9 @@ def _draw_samples(
 
 
 def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: int) -> None:
-    _, steps, units = spikes
+    _, steps, units, counts = spikes
     size = prod(dataset.shape)
-    over_time = np.bincount(steps, minlength=dataset.steps) / (n * size * dataset.dt)
+    over_time = np.bincount(steps, counts, minlength=dataset.steps) / (n * size * dataset.dt)
     left.step(
         1e3 * dataset.dt * np.arange(dataset.steps), over_time, where="post", color=INK, linewidth=1
     )
@@ -116,11 +116,11 @@ def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: in
         xlabel="time (ms)", ylabel="rate (Hz per unit)", xlim=(0, 1e3 * dataset.dt * dataset.steps)
     )
     left.set_ylim(0, 1.1 * over_time.max() + 1e-9)
-    per_unit = np.bincount(units, minlength=size) / (n * dataset.steps * dataset.dt)
+    per_unit = np.bincount(units, counts, minlength=size) / (n * dataset.steps * dataset.dt)
     right.hist(per_unit, bins=40, color=INK)
     right.axvline(dataset.nu, color=MARK, label=f"mean nu {dataset.nu:.3g} Hz")
     right.set(xlabel=f"mean rate of a unit over {n} samples (Hz)", ylabel="units")
-    right.legend(frameon=False)
+    right.legend(frameon=False, loc="upper right")
 
 
 def _draw_images(axes: Sequence[Axes], images: np.ndarray, labels: np.ndarray) -> None:
@@ -135,7 +135,7 @@ def _draw_currents(left: Axes, right: Axes, images: np.ndarray) -> None:
     right.hist(np.mean(images**2, axis=tuple(range(1, images.ndim))), bins=40, color=INK)
     right.axvline(np.mean(images**2), color=MARK, label=f"mean {np.mean(images**2):.3g}")
     right.set(xlabel="mean square of an image", ylabel="images")
-    right.legend(frameon=False)
+    right.legend(frameon=False, loc="upper right")
 
 
 def _draw_image(panel: Axes, image: np.ndarray, label: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config.targets import resolve
 from fdi.data.dataset import Dataset
+from fdi.data.errors import readable
 from fdi.data.seeding import stream
 from fdi.engine import Engine
 from fdi.engine.cuda import CudaEngine
@@ -34,7 +36,8 @@ READOUT_INITS = {
 
 
 def dataset(config: DictConfig) -> Dataset:
-    return _made(config, "dataset", seed=config.seed)
+    with readable(f"dataset = {config.name.dataset}"):
+        return _made(config, "dataset", seed=config.seed)
 
 
 def device(config: DictConfig) -> torch.device:
@@ -60,15 +63,15 @@ def network(config: DictConfig, data: Dataset) -> Network:
     """The architecture with its time constants, on the CPU; weights are drawn there, so that a seed
     means the same ones on every device.
     """
-    built = _made(
-        config,
-        "model",
-        neuron=_made(config, "neuron"),
-        input_shape=data.shape,
-        classes=data.classes,
-        steps=data.steps,
-        dt=data.dt,
-    )
+    neuron = _made(config, "neuron")
+    form = {"input_shape": data.shape, "classes": data.classes, "steps": data.steps, "dt": data.dt}
+    try:
+        built = _made(config, "model", neuron=neuron, **form)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+            raise
+        said = str(error).rpartition("DefaultCPUAllocator: ")[2]
+        raise ValueError(f"the network does not fit into memory ({said})") from error
     draw_time_constants(built, stream(config.seed, "time constants"))
     return built
 
@@ -177,5 +180,12 @@ def input_rate(data: Dataset, net: Network) -> float:
 def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
     """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`."""
     settings = OmegaConf.to_container(OmegaConf.select(config, key), resolve=True)
-    target = resolve(key, settings.pop("_target_"), [Path(f) for f in config.paths.modules])
-    return target(*given, **{**settings, **arguments})
+    name = settings.pop("_target_")
+    target = resolve(key, name, [Path(f) for f in config.paths.modules])
+    try:
+        inspect.signature(target).bind(*given, **settings, **arguments)
+    except TypeError as error:
+        keys = ", ".join(arguments)
+        besides = f"; besides the keys of the configuration it gets {keys}" if keys else ""
+        raise ValueError(f"{key}._target_ = {name}: {error}{besides}") from None
+    return target(*given, **settings, **arguments)

@@ -5,22 +5,29 @@ what the code says belong to its numbers, the folders that they lie in do not.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fdi.config import targets
+from fdi.config import own_code, targets
 from fdi.data.stamps import stamps
 from fdi.track.files import read_json
 from fdi.track.layout import RECORD
 
 
 def stamp(dataset: Mapping[str, Any]) -> str | None:
-    """16 hex digits of a hash over names, sizes and times of the files below `dataset.root`; None
-    without any. The same stamp means the same data, another one need not mean others.
+    """16 hex digits of a hash over names, sizes and times of the files below `dataset.root`, and of
+    other files and folders that its keys name; None without any. The same stamp means the same
+    data, another one need not mean others.
     """
-    root = dataset.get("root")
-    files = stamps(Path(root).expanduser().absolute()) if root else []
+    root = Path(dataset.get("root") or "").expanduser().absolute()
+    places = [root] if dataset.get("root") else []
+    for key, value in dataset.items():
+        if key != "root" and isinstance(value, str):
+            near = [Path(value).expanduser().absolute(), *([root / value] if ".." in value else [])]
+            places += [path for path in near if _is_place(value, path)]
+    files = {file for place in places for file in stamps(place)}
     lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers in files)
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
 
@@ -59,22 +66,31 @@ def refuse_other_data(
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
     """A hash of the user's own code behind each `_target_` that makes numbers."""
-    folders = [Path(folder) for folder in config["paths"]["modules"]]
+    folders = _modules(config)
     keys = [key for key in targets.ROLES if key in config]
-    found = {key: targets.code(config[key]["_target_"], folders) for key in keys}
+    found = {key: own_code.code(config[key]["_target_"], folders) for key in keys}
     return {key: value for key, value in found.items() if value}
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
     """Raises ValueError unless the user's own code is that of the run, if its record has one."""
-    known = _record(directory).get("run", {}).get("code", {})
-    for key, value in code(config).items():
-        if known.get(key, value) != value:
-            target, name = config[key]["_target_"], key if key in config["name"] else "model"
+    for key, known in _record(directory).get("run", {}).get("code", {}).items():
+        target, name = config[key]["_target_"], key if key in config["name"] else "model"
+        if not own_code.same(known, target, _modules(config)):
             raise ValueError(
-                f"{directory} is a run with other code: {target} or a module that it imports has "
-                f"changed; give name.{name}= another name for it, or delete the folder of that run"
+                f"{directory} is a run with other code: {target}, a module that it imports or a "
+                f"file beside them has changed; give name.{name}= another name for it, or delete "
+                f"the folder of that run"
             )
+
+
+def _modules(config: Mapping[str, Any]) -> list[Path]:
+    return [Path(folder) for folder in config["paths"]["modules"]]
+
+
+def _is_place(value: str, path: Path) -> bool:
+    """Whether the text means the file `path`, or with a / in it the folder."""
+    return os.path.isfile(path) or ("/" in value and os.path.isdir(path))
 
 
 def _record(directory: Path) -> dict[str, Any]:

@@ -219,6 +219,19 @@ def _lie(path: Path, lie: str) -> None:
         elif lie == "outside":
             del file["spikes/times"]
             file["spikes/times"] = h5py.ExternalLink("nowhere.h5", "/x")
+        elif lie in ("linked", "linked group"):
+            what = {"linked": "labels", "linked group": "spikes"}[lie]
+            with h5py.File(path.with_name("other.hdf"), "w") as other:
+                file.copy(what, other)
+            del file[what]
+            file[what] = h5py.ExternalLink("other.hdf", what)
+        elif lie == "virtual":
+            layout = h5py.VirtualLayout((n,), dtype="i4")
+            with h5py.File(path.with_name("other.hdf"), "w") as other:
+                file.copy("labels", other)
+                layout[:] = h5py.VirtualSource(other["labels"])
+            del file["labels"]
+            file.create_virtual_dataset("labels", layout)
         elif lie == "group":
             del file["labels"]
             file.create_group("labels")
@@ -256,6 +269,9 @@ def _lie(path: Path, lie: str) -> None:
         ("words", r"spikes/units must have one list of numbers a sample"),
         ("dangling", r"no spikes/times; not in the layout of SHD|cannot be read"),
         ("outside", r"no spikes/times; not in the layout of SHD|cannot be read"),
+        ("linked", r"labels lies in another file; copy it into this one"),
+        ("linked group", r"spikes/times lies in another file; copy it into this one"),
+        ("virtual", r"labels lies in another file; copy it into this one"),
         ("group", r"labels is no data set"),
         ("unit", r"a spike of unit 1,099,511,627,776; at most 1,000,000 units"),
         ("milliseconds", r"0 of 1,000 spikes lie within the duration of 0\.1 s; .* milliseconds"),
@@ -280,3 +296,11 @@ def test_times_far_beyond_the_trial_are_cut_off(digits_folder: Path, write_shd):
     assert data.train.inputs.total() == len(data.train)
     far = bin_recordings([(np.array([1e-3, 1e18, 1e300]), np.arange(3))], 5, 1e-3, (3,), "binary")
     assert far.total() == 1
+
+
+@pytest.mark.parametrize("name", ["/{}/toy_train.h5", "../{}/toy_train.h5", "x/../../*", ""])
+def test_files_outside_of_the_root_are_refused(digits_folder: Path, name: str):
+    (digits_folder / "root").mkdir()
+    name = name.format(str(digits_folder).strip("/") if name[0:1] == "/" else digits_folder.name)
+    with pytest.raises(DataError, match=r"is no file within .*; set dataset\.root= to the folder"):
+        hdf5(root=digits_folder / "root", **FILES | dict(train_file=name))

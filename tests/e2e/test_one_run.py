@@ -86,7 +86,10 @@ def test_changed_code_of_ones_own_is_told(fdi_run, tmp_path, monkeypatch):
         found = fdi_run(*command, *sweep)
         assert found.code == 2
         assert found.err.count("\n") == 1
-        assert "other code: third.Third or a module that it imports has changed; give" in found.err
+        assert (
+            "other code: third.Third, a module that it imports or a file beside them has changed"
+            in found.err
+        )
     result.unlink()
     assert "other code: third.Third" in fdi_run(*command).err, "nor does it go on"
     assert fdi_run(*command, "name.init=third-2").code == 0

@@ -20,6 +20,7 @@ import numba
 from numba.core import caching
 
 from fdi.engine.cpu.kernels.compiler import PartCompiler
+from fdi.engine.cpu.kernels.store import Entries, own
 
 ENGINE = Path(__file__).parents[1]
 UNUSED = 24 * 3600  # s, after which kernels of another version are deleted
@@ -39,7 +40,7 @@ def version() -> str:
 @cache
 def folder() -> Path:
     """Where this version's kernels are: in NUMBA_CACHE_DIR if it is set, else in the user's cache,
-    or in a temporary folder of the user where that cannot be written.
+    or in a temporary folder of the user alone where that cannot be written.
     """
     if numba.config.CACHE_DIR:
         roots = [Path(numba.config.CACHE_DIR)]
@@ -47,16 +48,26 @@ def folder() -> Path:
         user = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
         if sys.platform == "darwin":
             user = Path.home() / "Library" / "Caches"
-        who = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-        roots = [Path(user or Path.home() / ".cache"), Path(tempfile.gettempdir()) / f"fdi-{who}"]
+        roots = [Path(user or Path.home() / ".cache"), _shared()]
     for root in roots:
         found = root / "fdi-kernels" / version()
         with suppress(OSError):
+            if root == _shared():
+                own(root)
             found.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=found):
                 os.utime(found)
             return found
-    raise OSError(f"{roots[-1]}: kernels cannot be kept there; set NUMBA_CACHE_DIR to a folder")
+    raise OSError(
+        f"{roots[-1]}: kernels cannot be kept there, it must be a folder of yours that nobody else "
+        f"can write to; set NUMBA_CACHE_DIR to another one"
+    )
+
+
+def _shared() -> Path:
+    """The user's own in a folder where everybody can write."""
+    who = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    return Path(tempfile.gettempdir()) / f"fdi-{who}"
 
 
 def clean() -> None:
@@ -100,9 +111,13 @@ class _Implementation(caching.CompileResultCacheImpl):
 
 
 class _Cache(caching.FunctionCache):
-    """Numba's own cache of a function, in our folder."""
+    """Numba's own cache of a function, in our folder and files."""
 
     _impl_class = _Implementation
+
+    def __init__(self, function) -> None:
+        super().__init__(function)
+        self._cache_file = Entries(folder(), self._impl.filename_base)
 
     def load_overload(self, signature, target):
         found = super().load_overload(signature, target)

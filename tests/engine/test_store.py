@@ -1,0 +1,195 @@
+"""Machine code on disk: several processes write at once, files are damaged, folders are foreign."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import fdi
+from fdi.engine.cpu.kernels.store import Entries, own
+
+
+def test_what_was_saved_comes_back_and_nothing_else(tmp_path):
+    entries = Entries(tmp_path, "f")
+    assert entries.load(("a", 1)) is None
+    entries.save(("a", 1), b"one")
+    entries.save(("a", 2), b"two")
+    entries.save(("a", 1), b"three")
+    assert (entries.load(("a", 1)), entries.load(("a", 2))) == (b"three", b"two")
+    assert Entries(tmp_path, "g").load(("a", 1)) is None
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_keys_that_look_alike_are_told_apart(tmp_path):
+    class Key(str):
+        def __repr__(self) -> str:
+            return "alike"
+
+    entries = Entries(tmp_path, "f")
+    entries.save(Key("a"), 1)
+    assert (entries.load(Key("a")), entries.load(Key("b"))) == (1, None)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "folder"])
+def test_a_damaged_entry_counts_as_none(tmp_path, damage):
+    entries = Entries(tmp_path, "f")
+    entries.save("a", b"machine code" * 100)
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    if damage == "folder":
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes({"empty": b"", "cut": content[:200], "flipped": content}[damage])
+    assert entries.load("a") is None
+    if damage != "folder":
+        entries.save("a", b"again")
+        assert entries.load("a") == b"again"
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        Entries(tmp_path, "f").save("a", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_at_once_never_mix_their_entries(tmp_path):
+    barrier, wrong = threading.Barrier(4), []
+
+    def work(number: int) -> None:
+        entries = Entries(tmp_path, "f")
+        for turn in range(20):
+            barrier.wait()
+            entries.save((number, turn), (number, turn))
+            for key in [(other, turn) for other in range(4)]:
+                if entries.load(key) not in (None, key):
+                    wrong.append(key)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert all(Entries(tmp_path, "f").load((n, t)) == (n, t) for n in range(4) for t in range(20))
+
+
+def test_the_folder_of_the_fallback_is_of_its_user_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "fdi-1"
+    own(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)  # nobody else could write
+    own(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(OSError, match="nobody else can write to"):
+        own(folder)
+    folder.chmod(0o700)
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(OSError, match="nobody else can write to"):
+        own(tmp_path / "link")
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(OSError, match="must be a folder of yours"):
+        own(folder)
+
+
+STEP = """
+import os, sys, time
+from pathlib import Path
+import numpy as np, torch
+
+me, turns = sys.argv[1], Path(sys.argv[3])
+surrogate = {"A": "superspike", "B": "triangle"}[me]
+replace, renamed = os.replace, 0
+
+
+def wait(name):
+    end = time.monotonic() + 200
+    while not (turns / name).exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def in_turn(source, target):
+    global renamed
+    if "run_chunk" not in str(target):
+        return replace(source, target)
+    renamed += 1
+    if me == "A" and renamed == 1:
+        (turns / "A looked").touch()
+        wait("B renamed")
+    if me == "B":
+        wait("A looked" if renamed == 1 else "A ended")
+    replace(source, target)
+    if me == "B":
+        (turns / "B renamed").touch()
+
+
+if sys.argv[2] == "race":
+    os.replace = in_turn
+
+from fdi.data.inputs import Frames
+from fdi.engine.cpu import CpuEngine
+from fdi.snn.models import dense
+from fdi.snn.neuron import lif
+from fdi.snn.objective import Objective
+neuron = lif(tau_mem=20e-3, tau_syn=10e-3, theta=1.0, surrogate=surrogate)
+net = dense((4,), 2, 12, 2e-3, neuron=neuron, hidden=8)
+torch.manual_seed(0)
+for p in net.projections:
+    torch.nn.init.normal_(p.weight, 1.0)
+x = Frames(np.ones((1, 12, 4), dtype=np.uint8))
+CpuEngine(1).step(net, x, np.array([0]), Objective())
+(turns / f"{me} ended").touch()
+print(repr(float(net.projections[0].weight.grad.norm())))
+"""
+
+
+def started(me: str, how: str, cache: Path, turns: Path, package: Path) -> subprocess.Popen:
+    turns.mkdir(exist_ok=True)
+    paths = {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package.parent)}
+    command = [sys.executable, "-c", STEP, me, how, str(turns)]
+    return subprocess.Popen(
+        command, env=os.environ | paths, stdout=subprocess.PIPE, text=True, cwd=turns
+    )
+
+
+def number(process: subprocess.Popen) -> str:
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    return out.split()[-1]
+
+
+@pytest.mark.slow
+def test_processes_that_save_two_signatures_at_once_leave_right_machine_code(tmp_path):
+    """Each looks before the other has written; then they write in turns."""
+    package, names = Path(fdi.__file__).parent, ("A", "B")
+    alone = {me: number(started(me, "", tmp_path / me, tmp_path / "1", package)) for me in names}
+    assert alone["A"] != alone["B"]
+    shared, turns = tmp_path / "shared", tmp_path / "2"
+    both = {me: started(me, "race", shared, turns, package) for me in names}
+    assert {me: number(process) for me, process in both.items()} == alone
+    after = {me: number(started(me, "", shared, tmp_path / "3", package)) for me in names}
+    assert after == alone
+
+
+@pytest.mark.slow
+def test_empty_files_after_a_power_cut_are_compiled_again(tmp_path):
+    package = Path(fdi.__file__).parent
+    before = number(started("A", "", tmp_path / "cache", tmp_path / "1", package))
+    files = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    assert files
+    for file in files:
+        file.write_bytes(b"")
+    assert number(started("A", "", tmp_path / "cache", tmp_path / "1", package)) == before
+    assert all(file.stat().st_size for file in files)
