@@ -14,6 +14,7 @@ from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
 from pages.findings import bounded, floors, laziness, predicting, swamped
 from pages.gallery import gallery, paper_settings
+from pages.headline import headline
 from pages.libraries import rates
 from pages.speed import epoch, launches, steps
 from pages.tables import behind
@@ -31,6 +32,7 @@ PAGES = (
     Path("results/reference/README.md"),
 )
 TABLES = {
+    "headline": headline,
     "results": short,
     "claims": full,
     "advice": advice,

@@ -40,9 +40,9 @@ content: "published: "; } }
 code { font-size: 0.85em; background: #f3f3f3; padding: 0.1em 0.3em; overflow-wrap: anywhere; }
 """
 INTRODUCTION = (
-    "Does fluctuation-driven initialization train spiking networks better than what everybody "
-    "uses? Figures and tables are drawn from own runs where there are any, else from the "
-    "measurements that come with fdi; a line below each figure says which. "
+    "Does fluctuation-driven initialization train spiking networks better than the usual "
+    "initializations? Figures and tables are drawn from your own runs where there are any, else "
+    "from the measurements that come with fdi; a line below each figure says which. "
     "Published values stand beside ours with their source and are never averaged with them."
 )
 HEADINGS = {
