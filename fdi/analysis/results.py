@@ -12,6 +12,7 @@ import pandas as pd
 
 from fdi.analysis.baseline import TARGET, is_baseline
 from fdi.analysis.collect import KEYS, columns, config_columns, curves, runs
+from fdi.config.identity import ADDED
 from fdi.track.state import read_probe
 
 OWN = "own runs"
@@ -88,6 +89,7 @@ def reference(folder: Path) -> Results:
         .set_index("provenance")["commit"]
         .str.replace(r"^(.{7})\w*", r"\1", regex=True)
     )
+    table = _before(table)
     table = _origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
     parts = [
         pd.read_csv(file, dtype={"id": str, "phase": str})
@@ -101,6 +103,21 @@ def reference(folder: Path) -> Results:
     return Results(
         table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
     )
+
+
+def _before(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with what keys that came later (fdi.config.identity.ADDED) would have said in runs
+    before them, of an object with the same class.
+    """
+    filled = {}
+    for column, value in ADDED.items():
+        target = f"{column.split('.')[0]}._target_"
+        if value is not None and column in table and target in table:
+            owners = table.loc[table[column].notna(), target].unique()
+            filled[column] = table[column].mask(
+                table[column].isna() & table[target].isin(owners), value
+            )
+    return table.assign(**filled)
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:

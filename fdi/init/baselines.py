@@ -49,7 +49,9 @@ class Baseline(Strategy, ABC):
 
 @dataclass(frozen=True)
 class Kaiming(Baseline):
-    """W ~ N(0, gain^2 / fan_in), gain 1 in the paper's baseline."""
+    """W ~ N(0, gain^2 / fan_in), gain 1 in the authors' library and the square root of 2 for
+    rectified linear units (He et al. 2015).
+    """
 
     gain: Positive = 1.0
 
@@ -113,6 +115,17 @@ class Ikun(Baseline):
 
 
 @dataclass(frozen=True)
+class IkunScaled(Ikun):
+    """W ~ N(0, b / fan_in) / (1 - beta_m): `Ikun` for the membrane of its code, an integrator that
+    adds its input as it is; here the membrane itself scales it by 1 - beta_m.
+    """
+
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        super().fill(weight, population, dt, generator)
+        _unscale(weight, population, dt)
+
+
+@dataclass(frozen=True)
 class Micheli(Baseline):
     """W ~ N(0, 1 / (fan_in P)) / (1 - beta_m), P = P(u > theta) of a standard normal u, 0.16 at a
     threshold of 1: behind sources that spike with P in each step, independently, a potential
@@ -124,9 +137,8 @@ class Micheli(Baseline):
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
         spiking = math.erfc(population.neuron.theta / math.sqrt(2)) / 2
-        scales = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
         _normal(weight, spiking**-0.5, generator)
-        weight /= weight.new_tensor(scales).view(-1, *[1] * (weight.dim() - 1))
+        _unscale(weight, population, dt)
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,12 @@ class Lsuv(Baseline):
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
+
+
+def _unscale(weight: Tensor, population: Population, dt: float) -> None:
+    """Over 1 - beta_m of each neuron, by which the membrane scales its input."""
+    scales = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
+    weight /= weight.new_tensor(scales).view(-1, *[1] * (weight.dim() - 1))
 
 
 def _normal(weight: Tensor, gain: float, generator: Generator) -> None:

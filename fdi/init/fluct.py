@@ -2,7 +2,8 @@
 and spread (Rossbroich et al. 2022).
 
 `sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the
-variance that feed-forward input carries in a recurrent population.
+variance that feed-forward input carries in a recurrent population; under Dale's law, where
+inhibition adds to the variance, too, of its excitatory part.
 """
 
 from __future__ import annotations

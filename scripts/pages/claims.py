@@ -17,6 +17,10 @@ SEEDS = (
     "of the gain and interventions have as many seeds as there was time for."
 )
 """How the number of seeds in the reference came about."""
+BASELINE = (
+    "Kaiming weights have a gain of 1 here, the default of the authors' library; that those of the "
+    "paper had it, too, is inferred."
+)
 SECOND_HAND = "2"
 SAID = {tag: said for tag, said in SOURCES.items() if tag != SECOND_HAND}
 WITHOUT = "without these bounds, or with another eps"
@@ -27,7 +31,7 @@ def full(measured: Results) -> str:
     table = claims(measured)
     for column in ("measured", "without"):
         table[column] = table[column].str.replace("\n", "<br>")
-    return f"{_finished(table, SOURCES)}\n{SEEDS}\n\n{HEARSAY}\n"
+    return f"{_finished(table, SOURCES)}\n{BASELINE} {SEEDS}\n\n{HEARSAY}\n"
 
 
 def short(measured: Results) -> str:
@@ -40,7 +44,7 @@ def short(measured: Results) -> str:
         lines = table[column].str.split("\n")
         more = lines.str.len() - 1
         table[column] = lines.str[0] + more.map(lambda n: f"; {n} more" if n > 0 else "")
-    return f"{_finished(table, SAID)}\n{SEEDS}\n\n{results(measured)}"
+    return f"{_finished(table, SAID)}\n{BASELINE} {SEEDS}\n\n{results(measured)}"
 
 
 def _finished(table: pd.DataFrame, sources: dict[str, str]) -> str:

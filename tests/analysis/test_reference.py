@@ -12,7 +12,7 @@ import pytest
 
 from fdi.analysis.collect import KEYS, curves
 from fdi.analysis.reference import export
-from fdi.analysis.results import own, reference
+from fdi.analysis.results import _before, own, reference
 from fdi.analysis.table import summarize
 from fdi.cli.cells import compose_cells
 
@@ -142,3 +142,14 @@ def test_the_place_of_a_folder_does_not_change_the_id():
         for root in ("/a/mine", "/b/mine/", "/a/other")
     )
     assert a == b != c
+
+
+def test_runs_of_before_a_key_have_what_it_said_then():
+    table = pd.DataFrame(
+        {
+            "optimizer._target_": ["smorms3", "smorms3", "sgd"],
+            "optimizer.precision": [None, "float64", None],
+        }
+    )
+    assert _before(table)["optimizer.precision"].fillna("").tolist() == ["float32", "float64", ""]
+    assert "trainer.patience" not in _before(table)

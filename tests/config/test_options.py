@@ -73,7 +73,7 @@ def test_every_preset_belongs_to_a_pair():
         ("cifar10", "conv", 2, [(32, 34, 34), (32, 36, 36)]),
         ("cifar10", "conv_deep", 4, [(32, 34, 34), (64, 22, 22)]),
         ("dvs_gesture", "conv", 4, [(16, 34, 34), (32, 22, 22)]),
-        ("dvs_gesture", "conv_deep", 8, [(16, 34, 34), (128, 11, 11)]),
+        ("dvs_gesture", "conv_deep", 8, [(32, 34, 34), (128, 11, 11)]),
     ],
 )
 def test_networks_of_the_paper_have_a_name(dataset, model, depth, shapes):

@@ -13,7 +13,17 @@ import torch
 
 from fdi.data.inputs import Constant, Events, Frames
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.baselines import Ikun, Kaiming, Lsuv, Micheli, Orthogonal, PyTorch, SpyTorch, Xavier
+from fdi.init.baselines import (
+    Ikun,
+    IkunScaled,
+    Kaiming,
+    Lsuv,
+    Micheli,
+    Orthogonal,
+    PyTorch,
+    SpyTorch,
+    Xavier,
+)
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
@@ -65,6 +75,7 @@ STRATEGIES = {
     "lsuv": Lsuv(),
     "spytorch": SpyTorch(),
     "ikun": Ikun(),
+    "ikun_scaled": IkunScaled(),
     "micheli": Micheli(),
 }
 ONLY_BOTH_SIGNS = {
@@ -77,8 +88,15 @@ ONLY_BOTH_SIGNS = {
     "lsuv",
     "spytorch",
     "ikun",
+    "ikun_scaled",
     "micheli",
 }
+GAINS = [
+    (SpyTorch(), 7.0),
+    (Ikun(), 21**0.5),
+    (IkunScaled(), 21**0.5 / -np.expm1(-DT / 20e-3)),
+    (Kaiming(2**0.5), 2**0.5),
+]
 SHAPES = {"line": (1, 16), "image": (2, 6, 6)}
 
 
@@ -315,7 +333,7 @@ def test_row_means_bring_every_mean_to_zero():
     assert plain[0]["free_sigma_neurons"] > 0.1
 
 
-@pytest.mark.parametrize(("strategy", "gain"), [(SpyTorch(), 7.0), (Ikun(), 21**0.5)])
+@pytest.mark.parametrize(("strategy", "gain"), GAINS)
 def test_gains_of_the_field(strategy, gain):
     """IKUN: 1 / integral_0^1 dv / (20 v + 1)^2 = 21. SpyTorch: its own membrane reaches with its
     own weights the potential that ours reaches.
