@@ -89,28 +89,26 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
             f"other keys"
         )
         return
-    known, problem = targets.options(path, node["_target_"], folders)
-    if problem:
-        yield f"{path}._target_ = {node['_target_']} {problem}"
+    try:
+        known, closed = targets.options(path, node["_target_"], folders)
+    except ValueError as error:
+        yield str(error)
         return
     for key, value in node.items():
         if key == "_target_":
             continue
         if str(key).startswith("_"):
             yield f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
-        elif known is None:
-            continue
-        elif key not in known:
-            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
-        elif not any(kind.admits(value) for kind in known[key]):
+        elif key in known and not any(kind.admits(value) for kind in known[key]):
             yield (
                 f"{path}.{key} = {shown(value)} must be "
                 f"{' or '.join(kind.words for kind in known[key])}"
             )
+        elif key not in known and closed:
+            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
 
 
 def _in_words(kind: type) -> str:
     if is_dataclass(kind):
         return f"{{{', '.join(field.name for field in fields(kind))}}}"
-    name = kind.__name__.removesuffix("Type")
-    return KINDS[name].words if name in KINDS else name
+    return KINDS[kind].words if kind in KINDS else kind.__name__

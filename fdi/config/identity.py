@@ -29,6 +29,8 @@ ADDED = {
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.
 """
+REMOVED = {"fdi.init.fluct.FluctCalibrated": {"row_means": False}}
+"""Keys that a part once had, with the value that its runs have: they count as if still there."""
 
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
@@ -41,6 +43,9 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     """
     values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
+    for node in values.values():
+        if isinstance(node, dict) and node.get("_target_") in REMOVED:
+            node |= REMOVED[node["_target_"]]
     for key, before in ADDED.items():
         *path, last = key.split(".")
         node = _below(values, path)

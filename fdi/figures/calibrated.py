@@ -96,8 +96,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:
-    """Label and line style of each config: init, and nu, alpha or row_means where they differ
-    within it.
+    """Label and line style of each config: init, and nu or alpha where they differ within
+    it.
     """
     parts = []
     for init, members in runs.groupby("init", sort=False):

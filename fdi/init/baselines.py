@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import torch
-from torch import Generator, Tensor, nn
+from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config.ranges import Positive
 from fdi.init.calibrate import calibrate
@@ -16,14 +13,16 @@ from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
 from fdi.snn.neuron import SLOPES
 
 if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
     from fdi.snn.network import Network
     from fdi.snn.population import Population
 
 
-class Baseline(Strategy, ABC):
+class Baseline(Strategy):
     """Fills each weight by itself, with both signs."""
 
-    baseline = True
+    baseline: ClassVar[bool] = True
 
     def draw(
         self,
@@ -64,7 +63,9 @@ class Xavier(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.xavier_normal_(weight, self.gain, generator=generator)
+        from torch.nn.init import xavier_normal_
+
+        xavier_normal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class PyTorch(Baseline):
     """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+        from torch.nn.init import kaiming_uniform_
+
+        kaiming_uniform_(weight, math.sqrt(5), generator=generator)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class Orthogonal(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.orthogonal_(weight, self.gain, generator=generator)
+        from torch.nn.init import orthogonal_
+
+        orthogonal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class Ikun(Baseline):
     """
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        import torch
+
         neuron = population.neuron
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
         slope = SLOPES[neuron.surrogate].of(v, neuron.beta)
@@ -141,7 +148,9 @@ class Lsuv(Baseline):
         return 0.0, self.sigma_u * population.neuron.theta
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.orthogonal_(weight, generator=generator)
+        from torch.nn.init import orthogonal_
+
+        orthogonal_(weight, generator=generator)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)

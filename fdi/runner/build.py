@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from fdi.config.schema import READOUT_INITS
 from fdi.config.targets import resolve
 from fdi.data.dataset import Dataset
 from fdi.data.errors import readable
@@ -17,7 +18,6 @@ from fdi.data.seeding import stream
 from fdi.engine import Engine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init import baselines, fluct
 from fdi.init.psp import constant_input_rate
 from fdi.init.strategy import Strategy
 from fdi.snn.heterogeneity import draw_time_constants
@@ -26,13 +26,6 @@ from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train.homeostasis import Phase, phases
 
 _THREADS = torch.get_num_threads()
-READOUT_INITS = {
-    "normal": baselines.Kaiming,
-    "fluct": fluct.Fluct,
-    "xavier": baselines.Xavier,
-    "pytorch": baselines.PyTorch,
-    "orthogonal": baselines.Orthogonal,
-}
 
 
 def dataset(config: DictConfig) -> Dataset:
@@ -78,18 +71,19 @@ def network(config: DictConfig, data: Dataset) -> Network:
 
 def strategy(config: DictConfig) -> Strategy:
     built = _made(config, "init")
-    lacking = [name for name in ("draw", "target", "correct", "nu") if not hasattr(built, name)]
-    if lacking:
+    if not isinstance(built, Strategy):
         raise ValueError(
-            f"init._target_ = {config.init._target_} lacks {', '.join(lacking)}; let it inherit "
-            f"from fdi.init.Strategy"
+            f"init._target_ = {config.init._target_} makes no initialization; let it inherit from "
+            f"fdi.init.Strategy"
         )
     return built
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
     """The same for every `hidden` one, unless readout_init=same."""
-    return hidden if config.readout_init == "same" else READOUT_INITS[config.readout_init]()
+    if config.readout_init == "same":
+        return hidden
+    return resolve("init", READOUT_INITS[config.readout_init], [])()
 
 
 def engine(config: DictConfig) -> Engine:
@@ -178,10 +172,16 @@ def input_rate(data: Dataset, net: Network) -> float:
 
 
 def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
-    """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`."""
+    """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`.
+    Raises ValueError for keys that it does not take.
+    """
     settings = OmegaConf.to_container(OmegaConf.select(config, key), resolve=True)
     name = settings.pop("_target_")
     target = resolve(key, name, [Path(f) for f in config.paths.modules])
+    if inspect.isabstract(target):
+        raise ValueError(
+            f"{key}._target_ = {name} lacks {', '.join(sorted(target.__abstractmethods__))}"
+        )
     try:
         inspect.signature(target).bind(*given, **settings, **arguments)
     except TypeError as error:
