@@ -4,35 +4,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from fdi.config import targets
 from fdi.config.signatures import KINDS
-
-
-def choose(word: str, choices: Iterable[str]) -> str:
-    """'did you mean b? choose one of a, b, c', the question only if one is close to `word`."""
-    choices = sorted(choices)
-    if not choices:
-        return "there is nothing to choose from"
-    close = difflib.get_close_matches(word, choices, n=1)
-    return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
-
-
-def shown(value: Any) -> str:
-    """A value as one would write it on the command line."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    return (
-        {None: "null", True: "true", False: "false"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+from fdi.config.wording import choose, shown
 
 
 def words(schema: type, key: str) -> str:
@@ -106,6 +86,11 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
             )
         elif key not in known and closed:
             yield f"{path}.{key}: no such key; {choose(str(key), known)}"
+        elif f"{path}.{key}" == targets.SURROGATE and "." in str(value):
+            try:
+                targets.options(targets.SURROGATE, str(value), folders)
+            except ValueError as error:
+                yield str(error)
 
 
 def _in_words(kind: type) -> str:

@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import devices
 
-AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
+AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "own": "reference"}  # by device, see own_neuron
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
@@ -84,12 +84,24 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if values.get("device") == "auto":
         values["device"] = "cuda" if devices.gpus() else "cpu"
     if engine["name"] == "auto":
-        engine["name"] = AUTO_ENGINE.get(kind_of(values["device"]), "auto")
+        kind = "own" if own_neuron(values.get("neuron")) else kind_of(values["device"])
+        engine["name"] = AUTO_ENGINE.get(kind, "auto")
     if engine["name"] == "reference" and values.get("threads", 1) is None:
         values["threads"] = 1
     if engine.get("memory", 0) is None:
         engine["memory"] = AUTO_MEMORY.get(engine["name"])
     return values
+
+
+def own_neuron(neuron: Any) -> str | None:
+    """The function or class of the user's own that a neuron is, or that is its surrogate: only the
+    reference engine computes it.
+    """
+    if not isinstance(neuron, Mapping):
+        return None
+    names = [neuron.get(key) for key in ("_target_", "surrogate")]
+    own = (name for name in names if isinstance(name, str) and "." in name)
+    return next((name for name in own if not name.startswith("fdi.")), None)
 
 
 def kind_of(device: Any) -> Any:

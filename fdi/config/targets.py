@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from fdi.config import own_modules
 from fdi.config.signatures import Kind, parameters
+from fdi.config.wording import choose
 
 TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
 NOT_MADE = "is not made for {key}; look at the other options of {key}"
@@ -37,6 +38,7 @@ ROLES = {
     "optimizer": Role("fdi.train.optimizers", "Optimizer"),
     "logger.mirror": Role("fdi.track", "Iterator[Mirror]"),
 }
+SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
 
 
 class Options(NamedTuple):
@@ -56,13 +58,16 @@ def options(key: str, target: str, folders: Sequence[Path]) -> Options:
     module, _, name = target.rpartition(".")
     if module.partition(".")[0] not in own_modules.OURS:
         known, closed, problem = {}, False, _foreign(module, name, folders)
+    elif key == SURROGATE:
+        known, closed, problem = {}, False, "is no function of your own; see fdi/snn/surrogate.py"
     elif key == "optimizer" and module == TORCH:
         known, closed, problem = parameters(_ours(TORCH_OPTIONS)), False, None
     else:
         part, problem = _part(ROLES[key], target)
         known, closed = {} if problem else parameters(part), True
     if problem:
-        raise ValueError(f"{key}._target_ = {target} {problem.format(key=key)}")
+        where = key if key == SURROGATE else f"{key}._target_"
+        raise ValueError(f"{where} = {target} {problem.format(key=key)}")
     return Options(known, closed)
 
 
@@ -100,7 +105,12 @@ def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any
     options(key, target, folders)
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    parts = vars(importlib.import_module(module))
+    if module == TORCH:
+        parts = {name: part for name, part in parts.items() if isinstance(part, type)}
+    if name not in parts:
+        raise ValueError(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
+    return parts[name]
 
 
 def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fdi.config.ranges import Positive
 from fdi.init.calibrate import calibrate
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
-from fdi.snn.neuron import SLOPES
+from fdi.snn.surrogate import SURROGATES
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -115,7 +115,7 @@ class Ikun(Baseline):
 
         neuron = population.neuron
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
-        slope = SLOPES[neuron.surrogate].of(v, neuron.beta)
+        slope = SURROGATES[neuron.surrogate](v, neuron.beta)
         _normal(weight, float(slope.mean()) ** -0.5, generator)
 
 

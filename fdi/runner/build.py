@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config.schema import READOUT_INITS
-from fdi.config.targets import resolve
+from fdi.config.targets import SURROGATE, resolve
 from fdi.data.dataset import Dataset
 from fdi.data.errors import readable
 from fdi.data.seeding import stream
@@ -22,7 +22,9 @@ from fdi.init.psp import constant_input_rate
 from fdi.init.strategy import Strategy
 from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.network import Network
+from fdi.snn.neuron import Neuron
 from fdi.snn.objective import LowerBound, UpperBound
+from fdi.snn.surrogate import SURROGATES
 from fdi.train.homeostasis import Phase, phases
 
 _THREADS = torch.get_num_threads()
@@ -56,16 +58,32 @@ def network(config: DictConfig, data: Dataset) -> Network:
     """The architecture with its time constants, on the CPU; weights are drawn there, so that a seed
     means the same ones on every device.
     """
-    neuron = _made(config, "neuron")
+    hidden = neuron(config)
     form = {"input_shape": data.shape, "classes": data.classes, "steps": data.steps, "dt": data.dt}
     try:
-        built = _made(config, "model", neuron=neuron, **form)
+        built = _made(config, "model", neuron=hidden, **form)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):
             raise
         said = str(error).rpartition("DefaultCPUAllocator: ")[2]
         raise ValueError(f"the network does not fit into memory ({said})") from error
     draw_time_constants(built, stream(config.seed, "time constants"))
+    return built
+
+
+def neuron(config: DictConfig) -> Neuron:
+    """Of the hidden layers. A surrogate of the user's own is known by its dotted name from then
+    on.
+    """
+    name = str(config.neuron.get("surrogate"))
+    if "." in name:
+        SURROGATES[name] = resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
+    built = _made(config, "neuron")
+    if not isinstance(built, Neuron):
+        raise ValueError(
+            f"neuron._target_ = {config.neuron._target_} makes no neuron; let it inherit from "
+            f"fdi.snn.neuron.Neuron"
+        )
     return built
 
 
@@ -118,7 +136,14 @@ def threads(config: DictConfig) -> int:
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
-    return _made(config, "optimizer", net.parameters())
+    made = _made(config, "optimizer", net.parameters())
+    closure = inspect.signature(made.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"optimizer._target_ = {config.optimizer._target_} asks for the loss several times a "
+            f"step; choose one that takes gradients alone"
+        )
+    return made
 
 
 def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:

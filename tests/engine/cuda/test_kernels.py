@@ -24,8 +24,9 @@ from fdi.engine.cuda.memory import need
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn import models
 from fdi.snn.network import Network
-from fdi.snn.neuron import SLOPES, lif
+from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.surrogate import SURROGATES
 from fdi.train.optimizers import SMORMS3
 
 ROOT = Path(__file__).parents[3]
@@ -81,7 +82,7 @@ def gradients(network: Network) -> list[np.ndarray]:
     ("kind", "constant", "reset", "surrogate"),
     [
         *product(KINDS, [False, True], ["zero"], ["superspike"]),
-        *product(["dense", "dale"], [False], ["subtract"], SLOPES),
+        *product(["dense", "dale"], [False], ["subtract"], SURROGATES),
         ("dale_conv", False, "subtract", "triangle"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The surrogate derivatives of fdi.snn.neuron.SLOPES."""
+"""The surrogate derivatives of fdi.snn.surrogate."""
 
 from __future__ import annotations
 
