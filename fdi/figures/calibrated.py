@@ -12,6 +12,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style
 from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
+PLACE, TITLE = 16, "Weights corrected by measurement"
 ABOUT = (
     "the closed form against weights corrected by measurement: spread and rate of each layer "
     "before training, accuracy after"
