@@ -192,6 +192,46 @@ class AdLIF(Neuron):
         return s, self.after(u, s, c.gain * (current - a), c), (behind,)
 
 
+@dataclass(frozen=True)
+class AdaptiveThreshold(Neuron):
+    """A LIF neuron whose threshold its own spikes raise, with a refractory period (Bellec et al.
+    2018, LSNN).
+
+        S[t] = H(U[t] - theta - b A[t]), 0 for t_ref after a spike
+        A[t+1] = beta_a A[t] + S[t],   beta_a = exp(-dt / tau_ada)
+
+    The potential goes on meanwhile; reset is by theta or to zero, as for `Neuron`. `tau_ada` and
+    `t_ref` in seconds, the latter in whole time steps; `b`: by how much a spike
+    raises the threshold. There reset takes off the raised threshold, and dS/dU is 0.3 of the
+    triangle.
+    """
+
+    STATES = 2
+
+    tau_ada: float = 200e-3
+    b: float = 0.8
+    t_ref: float = 5e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(tau_ada=self.tau_ada)
+        _not_negative(b=self.b, t_ref=self.t_ref)
+
+    def rest(self, dt: float) -> int:
+        """Steps without a spike behind one."""
+        return round(self.t_ref / dt)
+
+    def step(
+        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t], and how many steps a neuron still rests."""
+        a, rest = state
+        beta_a = math.exp(-c.dt / self.tau_ada)
+        s = self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
+        rest = (rest - 1).clamp(min=0) + self.rest(c.dt) * s.detach()
+        return s, self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
+
+
 def lif(
     *,
     tau_mem: TimeConstant = 20e-3,
@@ -247,6 +287,27 @@ def adlif(
     return AdLIF(
         tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
         tau_w=tau_w, a=a, b=b,
+    )  # fmt: skip
+
+
+def adaptive_threshold(
+    *,
+    tau_mem: TimeConstant = 20e-3,
+    tau_syn: TimeConstant = 10e-3,
+    tau_shape: Positive | None = None,
+    theta: Positive = 1.0,
+    reset: Reset = "subtract",
+    surrogate: Surrogate = "triangle",
+    beta: Positive | None = None,
+    tau_ada: TimeConstant = 200e-3,
+    b: NotNegative = 0.8,
+    t_ref: NotNegative = 5e-3,
+) -> Neuron:
+    """The neuron of Bellec et al. (2018), otherwise as `lif`."""
+    beta = _steepness(surrogate, beta)
+    return AdaptiveThreshold(
+        tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
+        tau_ada=tau_ada, b=b, t_ref=t_ref,
     )  # fmt: skip
 
 
