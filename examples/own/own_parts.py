@@ -4,7 +4,7 @@ From any folder:
 fdi-data show stripes --config-dir PATH/examples/own/conf
 fdi-run --config-dir PATH/examples/own/conf dataset=stripes model=hourglass init=sparse
 fdi-run --config-dir PATH/examples/own/conf dataset=stripes neuron=quadratic
-fdi-run --config-dir PATH/examples/own/conf neuron.surrogate=own_parts.arctan neuron.beta=2
+fdi-run --config-dir PATH/examples/own/conf neuron.surrogate=own_parts.laplace neuron.beta=5
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def hourglass(*, wide: int, narrow: int, **data) -> Network:
     return dense(**data, hidden=[wide, narrow, wide])
 
 
-def arctan(v, beta=2.0):
-    """dS/dU = beta / 2 / (1 + (pi beta V / 2)^2) for V = U - theta, a tensor (Fang et al. 2021)."""
-    return beta / 2 / (1 + (math.pi / 2 * beta * v) ** 2)
+def laplace(v, beta=5.0):
+    """dS/dU = beta / 2 exp(-beta |V|) for V = U - theta, a tensor."""
+    return beta / 2 * (-beta * v.abs()).exp()
 
 
 @dataclass(frozen=True)

@@ -53,3 +53,9 @@ def gaussian(v, beta=2.0):
 def boxcar(v, beta=1.0):
     """beta where |V| <= 1 / (2 beta), else 0 (Wu et al. 2018, Kaiser et al. 2020)."""
     return (beta * v.abs() <= 0.5).to(v.dtype) * beta
+
+
+@surrogate
+def arctan(v, beta=2.0):
+    """beta / 2 / (1 + (pi beta V / 2)^2) (Fang et al. 2021)."""
+    return beta / 2 / (1 + (math.pi / 2 * beta * v) ** 2)

@@ -48,7 +48,7 @@ SMALL = ["dataset=stripes", "dataset.samples=40", "dataset.steps=30", "trainer.e
     ("chosen", "name"),
     [
         (["neuron=quadratic"], "own_parts.quadratic"),
-        (["neuron.surrogate=own_parts.arctan", "neuron.beta=2"], "own_parts.arctan"),
+        (["neuron.surrogate=own_parts.laplace", "neuron.beta=5"], "own_parts.laplace"),
     ],
 )
 def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path, chosen, name):
@@ -59,7 +59,7 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
     (run,) = tmp_path.glob("results/runs/*/*/*/*")
     assert "name: reference" in (run / ".hydra" / "config.yaml").read_text()
     record = json.loads((run / "record.json").read_text())
-    assert "own_parts.arctan" in (run / ".hydra" / "config.yaml").read_text()
+    assert "own_parts.laplace" in (run / ".hydra" / "config.yaml").read_text()
     assert {"dataset", "surrogate"} <= record["run"]["code"].keys()
     refused = call("run", *folder, *SMALL, *chosen, "engine=cpu", cwd=tmp_path)
     assert refused.returncode == 2
@@ -70,7 +70,7 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["neuron.surrogate=own_parts.arcttan"], "neuron.surrogate = own_parts.arcttan does not"),
+        (["neuron.surrogate=own_parts.laplaze"], "neuron.surrogate = own_parts.laplaze does not"),
         (["neuron.surrogate=os.system"], "neuron.surrogate = os.system is not of fdi, and there"),
         (["neuron.surrogate=superspik"], "neuron.surrogate = superspik must be superspike or"),
         (

@@ -52,6 +52,7 @@ ANTIDERIVATIVES = {
     "sigmoid": lambda v, beta: 1 / (1 + np.exp(-beta * v)),
     "gaussian": np.vectorize(lambda v, beta: math.erf(beta * v / math.sqrt(2)) / 2),
     "boxcar": lambda v, beta: np.clip(beta * v, -0.5, 0.5),
+    "arctan": lambda v, beta: np.arctan(np.pi / 2 * beta * v) / np.pi,
 }
 
 

@@ -26,7 +26,6 @@ from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.snn.surrogate import SURROGATES
 from fdi.train.optimizers import SMORMS3
 
 ROOT = Path(__file__).parents[3]
@@ -82,7 +81,7 @@ def gradients(network: Network) -> list[np.ndarray]:
     ("kind", "constant", "reset", "surrogate"),
     [
         *product(KINDS, [False, True], ["zero"], ["superspike"]),
-        *product(["dense", "dale"], [False], ["subtract"], SURROGATES),
+        *product(["dense", "dale"], [False], ["subtract"], cuda.COMPUTES.surrogates),
         ("dale_conv", False, "subtract", "triangle"),
     ],
 )
