@@ -1,7 +1,10 @@
-"""A data set, a model and an initialization of one's own. From any folder:
+"""A data set, a model, a neuron with its surrogate derivative, and an initialization of one's own.
+From any folder:
 
 fdi-data show stripes --config-dir PATH/examples/own/conf
 fdi-run --config-dir PATH/examples/own/conf dataset=stripes model=hourglass init=sparse
+fdi-run --config-dir PATH/examples/own/conf dataset=stripes neuron=quadratic
+fdi-run --config-dir PATH/examples/own/conf neuron.surrogate=own_parts.laplace neuron.beta=5
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from fdi.data.dataset import Dataset
 from fdi.init import Strategy
 from fdi.snn.models import dense
 from fdi.snn.network import Network
+from fdi.snn.neuron import Neuron
 
 
 def stripes(*, noise: float, steps: int, dt: float, samples: int, seed: int) -> Dataset:
@@ -42,6 +46,30 @@ def hourglass(*, wide: int, narrow: int, **data) -> Network:
     fdi gives them to every model.
     """
     return dense(**data, hidden=[wide, narrow, wide])
+
+
+def laplace(v, beta=5.0):
+    """dS/dU = beta / 2 exp(-beta |V|) for V = U - theta, a tensor."""
+    return beta / 2 * (-beta * v.abs()).exp()
+
+
+@dataclass(frozen=True)
+class Quadratic(Neuron):
+    """A neuron that pulls itself up: D[t] = (1 - beta_m) (I[t] + pull U[t]^2)."""
+
+    pull: float = 0.5
+
+    def step(self, u, current, state, c):
+        """(spikes, the next potential, the next state) of a step; `state` is a tuple of as many
+        tensors as `STATES` says, none here. `c`: dt, beta_m and gain = 1 - beta_m.
+        """
+        s = self.spike(u - self.theta)
+        drive = c.gain * (current + self.pull * u**2)
+        return s, self.after(u, s, drive, c), state
+
+
+def quadratic(*, pull: float, surrogate: str, beta: float) -> Neuron:
+    return Quadratic(surrogate=surrogate, beta=beta, pull=pull)
 
 
 @dataclass(frozen=True)

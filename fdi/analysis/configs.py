@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fdi.config.identity import REMOVED
 from fdi.track.files import parse_yaml, read
 
 TOP_LEVEL_KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
@@ -50,7 +51,10 @@ def _names(text: Any) -> list[str]:
 
 
 def _flat(node: dict[str, Any], prefix: str = ""):
+    removed = REMOVED.get(node.get("_target_", ""), {})
     for key, value in node.items():
+        if key in removed and removed[key] == value:
+            continue  # newer runs have no such key
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         else:

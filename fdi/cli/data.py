@@ -147,8 +147,9 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     from omegaconf import OmegaConf
 
     from fdi.cli.compose import searchpath
-    from fdi.config.checks import choose, complaints
+    from fdi.config.checks import complaints
     from fdi.config.targets import resolve
+    from fdi.config.wording import choose
 
     try:
         with initialize_config_module("fdi.conf", version_base="1.3"):

@@ -10,7 +10,8 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
 
-from fdi.config.checks import choose, shown, words
+from fdi.config.checks import words
+from fdi.config.wording import choose, shown
 
 EXTRAS = {  # that come with plugins of Hydra
     "hydra/launcher/joblib": "parallel",

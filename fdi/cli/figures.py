@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from fdi.analysis.conditions import UNTRAINED
 from fdi.analysis.render import EXAMPLE
@@ -14,8 +15,8 @@ from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
 from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
-from fdi.config.checks import choose
-from fdi.figures.catalogue import FIGURES, draw, file_name, pages
+from fdi.config.wording import choose
+from fdi.figures.catalogue import FIGURES, draw, file_name, own_figure, pages
 
 
 @command_line("fdi-figures")
@@ -43,24 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="FOLDER",
-        help="with --run: a folder of your own that code of the run is in; may be repeated",
+        help="a folder of your own, with the figure NAME in NAME.py, or with the code of the run "
+        "of --run; may be repeated",
     )
     arguments = parser.parse_args(argv)
-    unknown = [name for name in arguments.names if name not in FIGURES]
-    if unknown:
-        print(
-            f"fdi-figures: no figure {unknown[0]}; {choose(unknown[0], FIGURES)}",
-            file=sys.stderr,
-        )
-        return 2
+    figures = dict(FIGURES)
+    for name in arguments.names:
+        mine = None if name in FIGURES else own_figure(name, arguments.modules)
+        if mine:
+            figures[name] = mine
+        elif name not in FIGURES:
+            print(f"fdi-figures: no figure {name}; {choose(name, FIGURES)}", file=sys.stderr)
+            return 2
     if arguments.list:
         for name, module in FIGURES.items():
             print(f"{name}: {module.ABOUT}")
         return 0
     if arguments.run:
         return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
-    names = arguments.names or list(FIGURES)
-    return _draw_all(names, arguments.results, arguments.out, arguments.own)
+    chosen = {name: figures[name] for name in arguments.names or FIGURES}
+    return _draw_all(chosen, arguments.results, arguments.out, arguments.own)
 
 
 def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
@@ -75,19 +78,19 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
     return 0
 
 
-def _draw_all(names: Sequence[str], results: Path, out: Path, only_own: bool) -> int:
+def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
     mine, measured = own(results), reference(results / "reference")
     missing = []
-    for name in names:
-        found = FIGURES[name].data(mine) if only_own else pages(FIGURES[name], mine, measured)
+    for name, module in figures.items():
+        found = module.data(mine) if only_own else pages(module, mine, measured)
         missing += [] if found else [name]
         for page, content in found.items():
-            for file in draw(FIGURES[name], content, out / file_name(name, page)):
+            for file in draw(module, content, out / file_name(name, page)):
                 print(file)
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
-    if len(missing) == len(names) and mine.runs.empty and measured.runs.empty:
+    if len(missing) == len(figures) and mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:
-        print(f"missing: {name} needs {FIGURES[name].NEEDS}: {FIGURES[name].COMMAND}")
-    return int(len(missing) == len(names))
+        print(f"missing: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
+    return int(len(missing) == len(figures))

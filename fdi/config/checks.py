@@ -4,35 +4,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from fdi.config import targets
 from fdi.config.signatures import KINDS
-
-
-def choose(word: str, choices: Iterable[str]) -> str:
-    """'did you mean b? choose one of a, b, c', the question only if one is close to `word`."""
-    choices = sorted(choices)
-    if not choices:
-        return "there is nothing to choose from"
-    close = difflib.get_close_matches(word, choices, n=1)
-    return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
-
-
-def shown(value: Any) -> str:
-    """A value as one would write it on the command line."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    return (
-        {None: "null", True: "true", False: "false"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+from fdi.config.wording import choose, shown
 
 
 def words(schema: type, key: str) -> str:
@@ -89,28 +69,31 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
             f"other keys"
         )
         return
-    known, problem = targets.options(path, node["_target_"], folders)
-    if problem:
-        yield f"{path}._target_ = {node['_target_']} {problem}"
+    try:
+        known, closed = targets.options(path, node["_target_"], folders)
+    except ValueError as error:
+        yield str(error)
         return
     for key, value in node.items():
         if key == "_target_":
             continue
         if str(key).startswith("_"):
             yield f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
-        elif known is None:
-            continue
-        elif key not in known:
-            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
-        elif not any(kind.admits(value) for kind in known[key]):
+        elif key in known and not any(kind.admits(value) for kind in known[key]):
             yield (
                 f"{path}.{key} = {shown(value)} must be "
                 f"{' or '.join(kind.words for kind in known[key])}"
             )
+        elif key not in known and closed:
+            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
+        elif f"{path}.{key}" == targets.SURROGATE and "." in str(value):
+            try:
+                targets.options(targets.SURROGATE, str(value), folders)
+            except ValueError as error:
+                yield str(error)
 
 
 def _in_words(kind: type) -> str:
     if is_dataclass(kind):
         return f"{{{', '.join(field.name for field in fields(kind))}}}"
-    name = kind.__name__.removesuffix("Type")
-    return KINDS[name].words if name in KINDS else name
+    return KINDS[kind].words if kind in KINDS else kind.__name__

@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import devices
 
-AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device
+AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "own": "reference"}  # by device, see own_neuron
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
@@ -29,6 +29,8 @@ ADDED = {
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.
 """
+REMOVED = {"fdi.init.fluct.FluctCalibrated": {"row_means": False}}
+"""Keys that a part once had, with the value that its runs have: they count as if still there."""
 
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
@@ -41,6 +43,9 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     """
     values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
+    for node in values.values():
+        if isinstance(node, dict) and node.get("_target_") in REMOVED:
+            node |= REMOVED[node["_target_"]]
     for key, before in ADDED.items():
         *path, last = key.split(".")
         node = _below(values, path)
@@ -79,12 +84,24 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if values.get("device") == "auto":
         values["device"] = "cuda" if devices.gpus() else "cpu"
     if engine["name"] == "auto":
-        engine["name"] = AUTO_ENGINE.get(kind_of(values["device"]), "auto")
+        kind = "own" if own_neuron(values.get("neuron")) else kind_of(values["device"])
+        engine["name"] = AUTO_ENGINE.get(kind, "auto")
     if engine["name"] == "reference" and values.get("threads", 1) is None:
         values["threads"] = 1
     if engine.get("memory", 0) is None:
         engine["memory"] = AUTO_MEMORY.get(engine["name"])
     return values
+
+
+def own_neuron(neuron: Any) -> str | None:
+    """The function or class of the user's own that a neuron is, or that is its surrogate: only the
+    reference engine computes it.
+    """
+    if not isinstance(neuron, Mapping):
+        return None
+    names = [neuron.get(key) for key in ("_target_", "surrogate")]
+    own = (name for name in names if isinstance(name, str) and "." in name)
+    return next((name for name in own if not name.startswith("fdi.")), None)
 
 
 def kind_of(device: Any) -> Any:

@@ -1,7 +1,7 @@
 """The ranges of numbers in a configuration, as annotations of keyword arguments.
 
-fdi.config.checks reads them from the source of the function that a `_target_` names, before it is
-imported: `def lif(*, tau_mem: TimeConstant)` refuses `neuron.tau_mem=-1`. No float of a
+fdi.config.checks reads them from the function that a `_target_` names, before it is called:
+`def lif(*, tau_mem: TimeConstant)` refuses `neuron.tau_mem=-1`. No float of a
 configuration may be infinite or nan, whatever its annotation.
 """
 
@@ -31,6 +31,17 @@ class Range(NamedTuple):
         return " and ".join(f"{word} {bound:g}" for word, bound in named if bound is not None)
 
 
+class _Name:
+    """Names of one's own functions, in a module beside --config-dir."""
+
+    def __contains__(self, value: str) -> bool:
+        return all(part.isidentifier() for part in value.split(".")) and "." in value
+
+    def __str__(self) -> str:
+        return "of the form module.name"
+
+
+OwnName = Annotated[str, _Name()]
 Count = Annotated[int, Range(least=1)]
 Layers = Annotated[int, Range(least=1, most=1000)]
 Index = Annotated[int, Range(least=0)]  # also a number of things that may be none

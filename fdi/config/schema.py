@@ -8,6 +8,15 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+READOUT_INITS = {
+    "normal": "fdi.init.baselines.Kaiming",
+    "fluct": "fdi.init.fluct.Fluct",
+    "xavier": "fdi.init.baselines.Xavier",
+    "pytorch": "fdi.init.baselines.PyTorch",
+    "orthogonal": "fdi.init.baselines.Orthogonal",
+}
+"""With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
+
 
 def _number(least: float) -> Any:
     return field(default=MISSING, metadata={"least": least})
@@ -91,7 +100,7 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
     seed: int = _number(0)
-    readout_init: str = _one_of("normal", "same", "fluct", "xavier", "pytorch", "orthogonal")
+    readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "auto")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")

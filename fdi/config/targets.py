@@ -7,69 +7,110 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdi.config import own_modules
-from fdi.config.signatures import Kind, defined, parameters
+from fdi.config.signatures import Kind, parameters
+from fdi.config.wording import choose
 
-PACKAGE = Path(__file__).parents[1]
-STUBS = {"torch.optim": PACKAGE / "train" / "torch_optim.py"}
+TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
+NOT_MADE = "is not made for {key}; look at the other options of {key}"
 
 
 class Role(NamedTuple):
-    """Where the functions (that return `noun`) or classes for a key are."""
+    """Where the parts for a key are: functions that return `noun`, and classes that inherit from
+    it. Importing them imports no torch.
+    """
 
-    rooms: tuple[str, ...]
-    noun: str | None = None
+    room: str
+    noun: str
 
 
 ROLES = {
-    "dataset": Role(("fdi.data",), "Dataset"),
-    "model": Role(("fdi.snn",), "Network"),
-    "neuron": Role(("fdi.snn",), "Neuron"),
-    "init": Role(("fdi.init",)),
-    "optimizer": Role(("fdi.train.optimizers", "torch.optim")),
-    "logger.mirror": Role(
-        ("fdi.track.tensorboard_mirror", "fdi.track.wandb_mirror"),
-    ),
+    "dataset": Role("fdi.data", "Dataset"),
+    "model": Role("fdi.snn.models", "Network"),
+    "neuron": Role("fdi.snn.neuron", "Neuron"),
+    "init": Role("fdi.init", "Strategy"),
+    "optimizer": Role("fdi.train.optimizers", "Optimizer"),
+    "logger.mirror": Role("fdi.track", "Iterator[Mirror]"),
 }
+SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
 
 
-def options(
-    key: str, target: str, folders: Sequence[Path]
-) -> tuple[dict[str, list[Kind]] | None, str | None]:
-    """The keyword arguments of `target` (None: not known), and what is wrong with it as the
-    `_target_` of `key`, or None; nothing is imported.
+class Options(NamedTuple):
+    """The keyword arguments of a part, as far as they are `known`; `closed`: it takes no others."""
 
-    `folders`: where modules of the user's own may be.
+    known: dict[str, list[Kind]]
+    closed: bool
+
+
+def options(key: str, target: str, folders: Sequence[Path]) -> Options:
+    """What `target`, the `_target_` of `key`, takes; torch and the user's own modules are not
+    imported for it.
+
+    `folders`: where modules of the user's own may be. Raises ValueError for what may not be named
+    there.
     """
     module, _, name = target.rpartition(".")
     if module.partition(".")[0] not in own_modules.OURS:
-        return None, _foreign(module, name, folders)
-    role = ROLES[key]
-    file = STUBS.get(module) or PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
-    node = defined(file).get(name)
-    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        known, closed, problem = {}, False, _foreign(module, name, folders)
+    elif key == SURROGATE:
+        known, closed, problem = {}, False, "is no function of your own; see fdi/snn/surrogate.py"
+    elif key == "optimizer" and module == TORCH:
+        known, closed, problem = parameters(_ours(TORCH_OPTIONS)), False, None
+    else:
+        part, problem = _part(ROLES[key], target)
+        known, closed = {} if problem else parameters(part), True
+    if problem:
+        where = key if key == SURROGATE else f"{key}._target_"
+        raise ValueError(f"{where} = {target} {problem.format(key=key)}")
+    return Options(known, closed)
+
+
+def _part(role: Role, target: str) -> tuple[Any, str | None]:
+    """The function or class, and why it is none for `role`, or None."""
+    module, _, name = target.rpartition(".")
+    if not f"{module}.".startswith(f"{role.room}.") or name.startswith("_"):
+        return None, NOT_MADE
+    try:
+        part = _ours(target)
+    except (ImportError, AttributeError):
         return None, "does not exist"
-    noun = ast.unparse(node.returns) if isinstance(node, ast.FunctionDef) and node.returns else None
-    inside = any(f"{module}.".startswith(f"{room}.") for room in role.rooms)
-    if not inside or name.startswith("_") or (role.noun and noun != role.noun):
-        return None, f"is not made for {key}; look at the other options of {key}"
-    return parameters(file, name), None
+    if isinstance(part, type):
+        nouns = [] if inspect.isabstract(part) else [base.__name__ for base in part.__mro__]
+    else:
+        nouns = [inspect.signature(part).return_annotation]
+    return part, None if role.noun in nouns else NOT_MADE
+
+
+def _ours(target: str) -> Any:
+    """The function or class that `target` names in fdi, where it is defined. Raises ImportError or
+    AttributeError.
+    """
+    module, _, name = target.rpartition(".")
+    part = getattr(importlib.import_module(module), name)
+    if getattr(part, "__module__", None) != module:
+        raise AttributeError(target)
+    return part
 
 
 def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any]:
     """The function or class that `target` names. Raises ValueError for one that may not be named
     there.
     """
-    if problem := options(key, target, folders)[1]:
-        raise ValueError(f"{key}._target_ = {target} {problem}")
+    options(key, target, folders)
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    parts = vars(importlib.import_module(module))
+    if module == TORCH:
+        parts = {name: part for name, part in parts.items() if isinstance(part, type)}
+    if name not in parts:
+        raise ValueError(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
+    return parts[name]
 
 
 def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
@@ -88,9 +129,9 @@ def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
     ):
         return f"is hidden by another module of that name ({found.origin}); rename {top}"
     try:
-        definitions = defined(files[0])
+        body = ast.parse(files[0].read_text(encoding="utf-8")).body
     except SyntaxError as error:
         return own_modules.unreadable(files[0], error)
-    if not isinstance(definitions.get(name), ast.FunctionDef | ast.ClassDef):
+    if name not in (n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)):
         return f"does not exist: {files[0]} defines no function or class {name}"
     return None

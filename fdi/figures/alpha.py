@@ -14,6 +14,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
+PLACE, TITLE = 14, "Recurrent layers"
 ABOUT = (
     "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy "
     "and rate against it"

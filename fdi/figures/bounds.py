@@ -11,6 +11,7 @@ from fdi.analysis.contrasts import accuracies
 from fdi.analysis.results import Results
 from fdi.figures import categories, legends, style, sweeps
 
+PLACE, TITLE = 12, "Each bound alone"
 ABOUT = "accuracy without bounds on the activity, with the upper, the lower, and both, by depth"
 NEEDS = "runs with at least three of: no bounds, the upper one, the lower one, both"
 COMMAND = "fdi-run -m experiment=bounds"

@@ -12,6 +12,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style
 from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
+PLACE, TITLE = 16, "Weights corrected by measurement"
 ABOUT = (
     "the closed form against weights corrected by measurement: spread and rate of each layer "
     "before training, accuracy after"
@@ -96,8 +97,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:
-    """Label and line style of each config: init, and nu, alpha or row_means where they differ
-    within it.
+    """Label and line style of each config: init, and nu or alpha where they differ within
+    it.
     """
     parts = []
     for init, members in runs.groupby("init", sort=False):

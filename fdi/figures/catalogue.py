@@ -2,58 +2,50 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pkgutil
 import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import matplotlib
 import pandas as pd
 
+import fdi.figures
 from fdi.analysis.results import Results
-from fdi.figures import (
-    alpha,
-    bounds,
-    calibrated,
-    dale,
-    depth,
-    floor,
-    gain,
-    gradients,
-    homeostasis,
-    lazy,
-    learning_curves,
-    learning_rate,
-    membrane,
-    readout,
-    regimes,
-    shallow,
-    snapshot,
-    speed,
-    style,
-)
+from fdi.figures import style
 
-FIGURES: dict[str, ModuleType] = {
-    "membrane": membrane,
-    "regimes": regimes,
-    "shallow": shallow,
-    "gain": gain,
-    "readout": readout,
-    "learning_rate": learning_rate,
-    "gradients": gradients,
-    "depth": depth,
-    "floor": floor,
-    "learning_curves": learning_curves,
-    "homeostasis": homeostasis,
-    "bounds": bounds,
-    "lazy": lazy,
-    "alpha": alpha,
-    "dale": dale,
-    "calibrated": calibrated,
-    "snapshot": snapshot,
-    "speed": speed,
-}
 DEFAULT = "randman_dense"  # page of the data set and model of the default config
+SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
+ABOVE = ("catalogue", "report")  # modules that import this one
 UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
+
+
+def _figures() -> dict[str, ModuleType]:
+    """The modules of fdi.figures that say what they show, by name, in the order of the report."""
+    names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
+    others = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
+    found = [(name, module) for name, module in others.items() if hasattr(module, "ABOUT")]
+    return dict(sorted(found, key=lambda figure: figure[1].PLACE))
+
+
+def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
+    """The module `name`.py of the first of the `folders` that has it. Raises ValueError for one
+    that is no figure.
+    """
+    file = next((f for folder in folders if (f := folder / f"{name}.py").is_file()), None)
+    spec = importlib.util.spec_from_file_location(name, file) if file else None
+    if spec is None or spec.loader is None:
+        return None
+    sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if lacking := [word for word in SAID if not hasattr(module, word)]:
+        raise ValueError(f"{file} is no figure: it lacks {', '.join(lacking)}; see fdi/figures")
+    return module
 
 
 def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
@@ -77,3 +69,6 @@ def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
         module.draw(content, axes)
         style.foot(figure, content["source"].iloc[0])
         return style.save(figure, path)
+
+
+FIGURES = _figures()

@@ -17,6 +17,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style, sweeps
 from fdi.figures.states import State, states
 
+PLACE, TITLE = 8, "Deep networks"
 ABOUT = (
     "accuracy by depth and initial state, and the rate of each layer of the deepest network "
     "before training"

@@ -18,6 +18,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style, sweeps
 from fdi.figures.states import shade
 
+PLACE, TITLE = 9, "The floor of the optimizer"
 ABOUT = (
     "test accuracy against the ratio of the initial gradient to the smallest that the optimizer "
     "follows, and by depth for several such floors"

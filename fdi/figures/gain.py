@@ -19,6 +19,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.spread import of_unit_gain
 from fdi.figures import legends, style, sweeps
 
+PLACE, TITLE = 4, "Which gain trains best"
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
 NEEDS = "runs of init=gain with at least three gains"
 COMMAND = "fdi-run -m experiment=gain"

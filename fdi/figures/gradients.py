@@ -16,6 +16,7 @@ from fdi.analysis.results import READOUT, Results
 from fdi.figures import legends, style, sweeps
 from fdi.figures.shallow import RECOMMENDED, spreads
 
+PLACE, TITLE = 7, "Gradients before training"
 ABOUT = (
     "norm of the gradient that reaches each layer before training, against sigma_U and for "
     "the baselines"

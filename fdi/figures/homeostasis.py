@@ -13,6 +13,7 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import categories, legends, style, sweeps
 
+PLACE, TITLE = 11, "Bounds on the activity"
 ABOUT = (
     "accuracy and rate by homeostasis (none, joint with the task, priming before it) and "
     "initial state"

@@ -13,6 +13,7 @@ from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.figures import legends, style, sweeps
 
+PLACE, TITLE = 13, "Lazy or rich"
 ABOUT = (
     "test accuracy at an equal training loss, movement of the hidden weights and change of the "
     "hidden representation, by spread of the potential and number of training samples"

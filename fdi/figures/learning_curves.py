@@ -18,6 +18,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style
 from fdi.figures.sweeps import guessed, source, usual
 
+PLACE, TITLE = 10, "Learning curves"
 ABOUT = (
     "accuracies and rates over epochs, mean and standard deviation over seeds, per data set "
     "and architecture"

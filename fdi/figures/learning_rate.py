@@ -14,6 +14,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import legends, style, sweeps
 
+PLACE, TITLE = 6, "Optimizers and their steps"
 ABOUT = "accuracy by initialization, optimizer and step size, and the step that validation chooses"
 NEEDS = "runs with at least three values of optimizer.lr"
 COMMAND = "fdi-run -m experiment=learning_rate"

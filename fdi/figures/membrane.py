@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from fdi.analysis.results import Results
 from fdi.figures import legends, style
 
+PLACE, TITLE = 1, "The theory at work"
 ABOUT = (
     "the theory: Poisson input, weights, potential and its distribution against the Gaussian, "
     "for xi = 1, 2, 3"

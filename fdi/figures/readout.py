@@ -12,6 +12,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import categories, legends, style, sweeps
 
+PLACE, TITLE = 5, "Hidden weights or readout"
 ABOUT = "accuracy by initialization of the hidden layers and of the readout"
 NEEDS = "runs with at least two values of readout_init"
 COMMAND = "fdi-run -m experiment=readout"

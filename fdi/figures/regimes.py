@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.results import Results
 from fdi.figures import style
 
+PLACE, TITLE = 2, "Three regimes of a neuron"
 ABOUT = (
     "sub-threshold, fluctuation-driven and mean-driven: potential, inter-spike intervals and "
     "their coefficient of variation"

@@ -45,26 +45,6 @@ INTRODUCTION = (
     "from the measurements that come with fdi; a line below each figure says which. "
     "Published values stand beside ours with their source and are never averaged with them."
 )
-HEADINGS = {
-    "membrane": "The theory at work",
-    "regimes": "Three regimes of a neuron",
-    "shallow": "One hidden layer",
-    "gain": "Which gain trains best",
-    "readout": "Hidden weights or readout",
-    "learning_rate": "Optimizers and their steps",
-    "gradients": "Gradients before training",
-    "depth": "Deep networks",
-    "floor": "The floor of the optimizer",
-    "learning_curves": "Learning curves",
-    "homeostasis": "Bounds on the activity",
-    "bounds": "Each bound alone",
-    "lazy": "Lazy or rich",
-    "alpha": "Recurrent layers",
-    "dale": "Dale's law",
-    "calibrated": "Weights corrected by measurement",
-    "snapshot": "One trial",
-    "speed": "Speed",
-}
 
 
 def html(mine: Results, measured: Results) -> str:
@@ -89,7 +69,12 @@ def html(mine: Results, measured: Results) -> str:
 
 
 def _contents() -> str:
-    names = ("Reproduced or not", *HEADINGS.values(), "Tables", "How the reference was made")
+    names = (
+        "Reproduced or not",
+        *(module.TITLE for module in FIGURES.values()),
+        "Tables",
+        "How the reference was made",
+    )
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     return f"<nav><ul>{links}</ul></nav>"
 
@@ -122,7 +107,7 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     yield "<div class=grid>"
     with tempfile.TemporaryDirectory() as folder:
         for name, module in FIGURES.items():
-            heading, about = HEADINGS[name], escape(f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}.")
+            heading, about = module.TITLE, escape(f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}.")
             yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{about}</p>'
             found = pages(module, mine, measured)
             images = [

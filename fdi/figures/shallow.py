@@ -17,6 +17,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
+PLACE, TITLE = 3, "One hidden layer"
 ABOUT = (
     "accuracy and rates against sigma_U, one hidden layer; the baselines stand at the spread "
     "that their weights imply"

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.results import Results
 from fdi.figures import style
 
+PLACE, TITLE = 17, "One trial"
 ABOUT = (
     "one trial of Randman before and after training: input, hidden spikes, potentials of some "
     "neurons, readout"

@@ -73,7 +73,7 @@ def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
     return largest(chosen, [column for column in _differing(chosen) if column != key])
 
 
-USUAL = {"init.alpha": 0.9, "init.nu": "auto", "init.row_means": False, "init.gain": 1.0}
+USUAL = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
 """Arguments of initializations, as fdi has them if nothing is said."""
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from fdi.snn.neuron import ALIF, AdLIF, Neuron
+from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
 
 SHIFT = 0.25
 """Of the threshold: how far reset and adaptation may lower the mean potential."""
@@ -19,6 +19,7 @@ def shift(neuron: Neuron, rate: float, dt: float) -> dict[str, float]:
         subtractive reset:  nu dt beta_m / (1 - beta_m)
         alif:  a nu dt / ((1 - beta_a) theta)
         adlif:  a / (1 + a) of the potential at threshold, and b nu dt / ((1 - beta_w) theta)
+        adaptive_threshold:  b nu dt / ((1 - beta_a) theta), by which the threshold rises
     """
     spikes, found = rate * dt, {}
     if neuron.reset == "subtract":
@@ -29,6 +30,9 @@ def shift(neuron: Neuron, rate: float, dt: float) -> dict[str, float]:
     if isinstance(neuron, AdLIF):
         pull = neuron.b * spikes / -math.expm1(-dt / neuron.tau_w)
         found["adaptation"] = abs(neuron.a / (1 + neuron.a)) + pull / neuron.theta
+    if isinstance(neuron, AdaptiveThreshold):
+        rise = neuron.b * spikes / -math.expm1(-dt / neuron.tau_ada)
+        found["the rise of the threshold"] = rise / neuron.theta
     return found
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import torch
-from torch import Generator, Tensor, nn
+from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config.ranges import Positive
 from fdi.init.calibrate import calibrate
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
-from fdi.snn.neuron import SLOPES
+from fdi.snn.surrogate import SURROGATES
 
 if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
     from fdi.snn.network import Network
     from fdi.snn.population import Population
 
 
-class Baseline(Strategy, ABC):
+class Baseline(Strategy):
     """Fills each weight by itself, with both signs."""
 
-    baseline = True
+    baseline: ClassVar[bool] = True
 
     def draw(
         self,
@@ -66,7 +65,9 @@ class Xavier(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.xavier_normal_(weight, self.gain, generator=generator)
+        from torch.nn.init import xavier_normal_
+
+        xavier_normal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class PyTorch(Baseline):
     """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+        from torch.nn.init import kaiming_uniform_
+
+        kaiming_uniform_(weight, math.sqrt(5), generator=generator)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ class Orthogonal(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.orthogonal_(weight, self.gain, generator=generator)
+        from torch.nn.init import orthogonal_
+
+        orthogonal_(weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,11 @@ class Ikun(Baseline):
     """
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        import torch
+
         neuron = population.neuron
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
-        slope = SLOPES[neuron.surrogate].of(v, neuron.beta)
+        slope = SURROGATES[neuron.surrogate](v, neuron.beta)
         _normal(weight, float(slope.mean()) ** -0.5, generator)
 
 
@@ -153,7 +160,9 @@ class Lsuv(Baseline):
         return 0.0, self.sigma_u * population.neuron.theta
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        nn.init.orthogonal_(weight, generator=generator)
+        from torch.nn.init import orthogonal_
+
+        orthogonal_(weight, generator=generator)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)

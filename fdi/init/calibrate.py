@@ -5,14 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 if TYPE_CHECKING:
     from fdi.init.strategy import Measure
-    from fdi.snn.activity import Activity, Moments
+    from fdi.snn.activity import Moments
     from fdi.snn.network import Network
-    from fdi.snn.population import Population
 
 TOLERANCE = 0.02
 ROUNDS = 12
@@ -49,7 +45,6 @@ class Approach:
         return ratio**self.power
 
 
-@torch.no_grad()
 def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool) -> None:
     """Scale the afferent weights of each population of the last layer until its measured spread is
     sigma_u within 2 %.
@@ -83,7 +78,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         for name, spread in spreads.items():
             factor = approaches[name].factor(sigma_u / spread)
             for projection in network.afferents(name):
-                projection.weight.mul_(factor)
+                projection.weight.data.mul_(factor)
     reached = ", ".join(f"{name} at {spread:.3g}" for name, spread in spreads.items())
     raise Unreachable(
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({reached}); raise init.alpha "
@@ -97,43 +92,3 @@ def measured_spread(moments: Moments, analogue: bool) -> float:
     """
     variance = moments.free_temporal + (moments.free_across if analogue else 0)
     return float(variance.mean().sqrt())
-
-
-@torch.no_grad()
-def center(network: Network, measure: Measure) -> None:
-    """Shift each row of the feed-forward weights of the last layer by the constant that brings the
-    neuron's mean potential to 0.
-
-    The mean is linear in that constant, so two forward passes measure the slope. A row is a neuron,
-    or a channel of a convolution (its mean is then over positions too). Rows without input stay as
-    they are.
-    """
-    layer = network.layers[-1]
-    before = _row_means(measure(network), layer)
-    steps = {
-        population.name: float(_feedforward(network, population)[0].weight.std())
-        for population in layer
-    }
-    for population in layer:
-        for projection in _feedforward(network, population):
-            projection.weight.add_(steps[population.name])
-    after = _row_means(measure(network), layer)
-    for population in layer:
-        step = steps[population.name]
-        slope = (after[population.name] - before[population.name]) / step
-        shift = torch.where(slope.abs() > 0, before[population.name] / slope, 0.0) + step
-        for projection in _feedforward(network, population):
-            projection.weight.sub_(
-                shift.to(projection.weight).reshape(-1, *(1,) * (projection.weight.ndim - 1))
-            )
-
-
-def _feedforward(network: Network, population: Population) -> list:
-    return [
-        projection for projection in network.afferents(population.name) if not projection.recurrent
-    ]
-
-
-def _row_means(activity: Activity, layer: tuple[Population, ...]) -> dict[str, Tensor]:
-    means = {population.name: activity.moments[population.name].free_mean for population in layer}
-    return {name: mean.reshape(len(mean), -1).mean(1) for name, mean in means.items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from fdi.init.strategy import Measure, Strategy, obeys_dale
-from fdi.snn.network import INPUT
+from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
     from fdi.snn.activity import Activity

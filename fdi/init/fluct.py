@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from torch import Generator
-
 from fdi.config.ranges import Fraction, NotNegative, Positive
-from fdi.init.calibrate import calibrate, center
+from fdi.init.calibrate import calibrate
 from fdi.init.fluct_weights import exponential, log_normal, normal
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
 from fdi.init.theory import sigma_u_from_xi
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from fdi.snn.network import Network
     from fdi.snn.population import Population
 
@@ -53,17 +53,10 @@ class Fluct(Strategy):
 
 
 @dataclass(frozen=True)
-class FluctLognormal(Strategy):
+class FluctLognormal(Fluct):
     """Fluctuation-driven log-normal weights for populations under Dale's law; the readout, which is
     not, gets normal ones.
     """
-
-    sigma_u: Positive = 1.0
-    nu: Nu = "auto"
-    alpha: Fraction = 0.9
-
-    def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(
         self,
@@ -115,35 +108,10 @@ class FluctMu(Strategy):
 
 
 @dataclass(frozen=True)
-class FluctCalibrated(Strategy):
+class FluctCalibrated(Fluct):
     """Fluct, then corrected layer by layer until a batch of training data measures the spread
-    `sigma_u`; `row_means`: and a mean of 0.
+    `sigma_u`.
     """
 
-    sigma_u: Positive = 1.0
-    nu: Nu = "auto"
-    alpha: Fraction = 0.9
-    row_means: bool = False
-
-    def target(self, population: Population) -> tuple[float, float]:
-        return 0.0, self.sigma_u * population.neuron.theta
-
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        if self.row_means and obeys_dale(afferents):
-            raise ValueError(
-                "init.row_means moves weights across 0, which Dale's law forbids; set "
-                "init.row_means=false"
-            )
-        Fluct(self.sigma_u, self.nu, self.alpha).draw(population, afferents, rates, dt, generator)
-
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
-        if self.row_means:
-            center(network, measure)
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)

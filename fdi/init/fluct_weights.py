@@ -11,20 +11,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Generator, Tensor
-
 from fdi.init.psp import psp_kernel_integrals
 from fdi.init.strategy import Afferents, Rates
 from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights
 
 if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
     from fdi.snn.neuron import Neuron
     from fdi.snn.population import Population
     from fdi.snn.projection import Projection
 
 
-@torch.no_grad()
 def normal(
     population: Population,
     afferents: Afferents,
@@ -42,10 +40,9 @@ def normal(
         found.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
     for projection, of_neurons in zip(afferents, zip(*found)):
         mu_w, sigma_w = zip(*of_neurons)
-        _normal(projection.weight, mu_w, sigma_w, generator)
+        _normal(projection.weight.data, mu_w, sigma_w, generator)
 
 
-@torch.no_grad()
 def _dale(
     theory: Callable[..., tuple[Any, ...]],
     fill: Callable[[Tensor, Sequence[float], Generator], object],
@@ -67,7 +64,7 @@ def _dale(
         found.append(theory(*inputs, sigma_u=target[1], alpha=alpha))
     for kind, of_neurons in zip(kinds, zip(*found)):
         for projection in kind:
-            fill(projection.weight, of_neurons, generator)
+            fill(projection.weight.data, of_neurons, generator)
 
 
 def _afferent(neuron: Neuron, projection: Projection, rates: Rates, dt: float) -> Afferent:

@@ -17,7 +17,7 @@ from fdi.init.calibrate import measured_spread
 from fdi.init.draw import seen
 from fdi.init.psp import psp_kernel_integrals
 from fdi.init.strategy import Strategy
-from fdi.snn.network import INPUT
+from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network

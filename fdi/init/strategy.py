@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-
-from torch import Generator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from fdi.snn.activity import Activity
     from fdi.snn.network import Network
     from fdi.snn.population import Population
@@ -23,19 +24,19 @@ def obeys_dale(afferents: Afferents) -> bool:
     return any(projection.nonnegative for projection in afferents)
 
 
-class Strategy(Protocol):
+class Strategy(ABC):
     """Fills the weights of a network, layer by layer from the input up.
 
     `nu`: which rates the sources are taken to fire at, see fdi.init.draw; None if it does not
-    matter. `baseline`: is it one of
-    those that fluctuation-driven initialization is compared with? A strategy works on every
-    architecture or refuses with a ValueError of one sentence. One of your own may inherit from this
-    class, and then needs `draw` alone.
+    matter. `baseline`: is it one of those that fluctuation-driven initialization is compared with?
+    A strategy works on every architecture or refuses with a ValueError of one sentence. One of your
+    own inherits from this class, and needs `draw` alone.
     """
 
     nu: Any = None
-    baseline: bool = False
+    baseline: ClassVar[bool] = False
 
+    @abstractmethod
     def draw(
         self,
         population: Population,
@@ -49,13 +50,12 @@ class Strategy(Protocol):
         `rates`: what the targets see of each source, behind its pooling, in Hz by the name of the
         projection; `dt` in s.
         """
-        ...
 
     def target(self, population: Population) -> tuple[float | None, float | None]:
         """Mean and spread of the free potential that it aims at, None if at none."""
         return None, None
 
-    def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
+    def correct(self, network: Network, measure: Measure, analogue: bool) -> None:  # noqa: B027
         """Mend the last layer of `network` by measuring it; `analogue`: it hears an analogue
         input.
         """

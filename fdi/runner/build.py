@@ -10,29 +10,24 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config.targets import resolve
+from fdi.config.schema import READOUT_INITS
+from fdi.config.targets import SURROGATE, resolve
 from fdi.data.dataset import Dataset
 from fdi.data.errors import readable
 from fdi.data.seeding import stream
 from fdi.engine import Engine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init import baselines, fluct
 from fdi.init.psp import constant_input_rate
 from fdi.init.strategy import Strategy
 from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.network import Network
+from fdi.snn.neuron import Neuron
 from fdi.snn.objective import LowerBound, UpperBound
+from fdi.snn.surrogate import SURROGATES
 from fdi.train.homeostasis import Phase, phases
 
 _THREADS = torch.get_num_threads()
-READOUT_INITS = {
-    "normal": baselines.Kaiming,
-    "fluct": fluct.Fluct,
-    "xavier": baselines.Xavier,
-    "pytorch": baselines.PyTorch,
-    "orthogonal": baselines.Orthogonal,
-}
 
 
 def dataset(config: DictConfig) -> Dataset:
@@ -63,10 +58,10 @@ def network(config: DictConfig, data: Dataset) -> Network:
     """The architecture with its time constants, on the CPU; weights are drawn there, so that a seed
     means the same ones on every device.
     """
-    neuron = _made(config, "neuron")
+    hidden = neuron(config)
     form = {"input_shape": data.shape, "classes": data.classes, "steps": data.steps, "dt": data.dt}
     try:
-        built = _made(config, "model", neuron=neuron, **form)
+        built = _made(config, "model", neuron=hidden, **form)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):
             raise
@@ -76,20 +71,37 @@ def network(config: DictConfig, data: Dataset) -> Network:
     return built
 
 
+def neuron(config: DictConfig) -> Neuron:
+    """Of the hidden layers. A surrogate of the user's own is known by its dotted name from then
+    on.
+    """
+    name = str(config.neuron.get("surrogate"))
+    if "." in name:
+        SURROGATES[name] = resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
+    built = _made(config, "neuron")
+    if not isinstance(built, Neuron):
+        raise ValueError(
+            f"neuron._target_ = {config.neuron._target_} makes no neuron; let it inherit from "
+            f"fdi.snn.neuron.Neuron"
+        )
+    return built
+
+
 def strategy(config: DictConfig) -> Strategy:
     built = _made(config, "init")
-    lacking = [name for name in ("draw", "target", "correct", "nu") if not hasattr(built, name)]
-    if lacking:
+    if not isinstance(built, Strategy):
         raise ValueError(
-            f"init._target_ = {config.init._target_} lacks {', '.join(lacking)}; let it inherit "
-            f"from fdi.init.Strategy"
+            f"init._target_ = {config.init._target_} makes no initialization; let it inherit from "
+            f"fdi.init.Strategy"
         )
     return built
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
     """The same for every `hidden` one, unless readout_init=same."""
-    return hidden if config.readout_init == "same" else READOUT_INITS[config.readout_init]()
+    if config.readout_init == "same":
+        return hidden
+    return resolve("init", READOUT_INITS[config.readout_init], [])()
 
 
 def engine(config: DictConfig) -> Engine:
@@ -124,7 +136,14 @@ def threads(config: DictConfig) -> int:
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
-    return _made(config, "optimizer", net.parameters())
+    made = _made(config, "optimizer", net.parameters())
+    closure = inspect.signature(made.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"optimizer._target_ = {config.optimizer._target_} asks for the loss several times a "
+            f"step; choose one that takes gradients alone"
+        )
+    return made
 
 
 def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
@@ -178,10 +197,16 @@ def input_rate(data: Dataset, net: Network) -> float:
 
 
 def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
-    """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`."""
+    """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`.
+    Raises ValueError for keys that it does not take.
+    """
     settings = OmegaConf.to_container(OmegaConf.select(config, key), resolve=True)
     name = settings.pop("_target_")
     target = resolve(key, name, [Path(f) for f in config.paths.modules])
+    if inspect.isabstract(target):
+        raise ValueError(
+            f"{key}._target_ = {name} lacks {', '.join(sorted(target.__abstractmethods__))}"
+        )
     try:
         inspect.signature(target).bind(*given, **settings, **arguments)
     except TypeError as error:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from fdi.init.verdict import Floor
-from fdi.train.optimizers import SMORMS3
+from fdi.train.smorms3 import SMORMS3
 
 
 def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
@@ -17,11 +17,11 @@ def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
                  factor, grad / sqrt(g2), stays near 1; eps is no smaller than the least number
                  of its precision
     Adam & co.   eps: with |g| below it the step is lr |g| / eps
-    SGD          0: its step is lr |g| everywhere; as for any other without an eps
+    SGD          0: its step is lr |g| everywhere; as for any other without one eps
     """
     name = type(optimizer).__name__.lower()
     lr, eps = float(optimizer.defaults["lr"]), optimizer.defaults.get("eps")
-    if eps is None:
+    if not isinstance(eps, int | float):
         return Floor(f"{name} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
     named, lower = f"{name} with eps={eps:g}", "lower optimizer.eps"
     if not isinstance(optimizer, SMORMS3):

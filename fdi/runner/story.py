@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from fdi.config.identity import own_neuron
 from fdi.engine.cuda import CudaEngine
 from fdi.runner import build
 from fdi.runner.context import RunContext
@@ -91,6 +92,10 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     )
     context.engine.check(network)
     context.view.say(f"engine {config.engine.name}, device {config.device}")
+    if own := own_neuron(config.neuron):
+        context.view.say(
+            f"{own} is computed by the reference engine, which is slower than the others"
+        )
     if isinstance(context.engine, CudaEngine):
         for line in context.engine.plan(network, data.steps, config.trainer.batch_size):
             context.view.say(line)

@@ -10,13 +10,15 @@ are cut; without `depth` the longest list counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fdi.config.ranges import Count, Index, Layers, TimeConstant
-from fdi.snn.network import Network
 from fdi.snn.neuron import LIF, Neuron, integrator
 from fdi.snn.population import Population
-from fdi.snn.projection import conv_shape
-from fdi.snn.wiring import all_to_all, assemble, convolution, recurrent_convolution
+from fdi.snn.wiring import all_to_all, assemble, conv_shape, convolution, recurrent_convolution
+
+if TYPE_CHECKING:
+    from fdi.snn.network import Network
 
 Sizes = Count | Sequence[Count]
 Margins = Index | Sequence[Index]
@@ -66,7 +68,7 @@ def conv(
     filters: Sizes = (16, 32, 64),
     kernel: Sizes = 3,
     stride: Sizes = 1,
-    padding: Margins = 0,
+    padding: Margins = 1,
     depth: Layers | None = None,
     pool: Sizes = 1,
     recurrent_kernel: Index = 0,
@@ -159,7 +161,7 @@ def dale_conv(
     inhibitory: Sizes = (4, 8),
     kernel: Sizes = 3,
     stride: Sizes = 1,
-    padding: Margins = 0,
+    padding: Margins = 1,
     depth: Layers | None = None,
     pool: Sizes = 1,
     recurrent_kernel: Index = 5,

@@ -9,10 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from fdi.snn.population import INPUT as INPUT
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
-
-INPUT = "input"
 
 
 class Network(nn.Module):

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from fdi.config.ranges import AboveMinusOne, NotNegative, Positive, TimeConstant
+from fdi.config.ranges import AboveMinusOne, NotNegative, OwnName, Positive, TimeConstant
+from fdi.snn.surrogate import SURROGATES, steepness
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Surrogate = str
+else:
+    Surrogate = Literal[tuple(SURROGATES)] | OwnName
 
 Reset = Literal["zero", "subtract"]
-Surrogate = Literal["superspike", "triangle", "sigmoid", "gaussian", "boxcar"]
 
 
-class Slope(NamedTuple):
-    """A surrogate derivative dS/dU as a function of V = U - theta (a tensor) and its steepness
-    beta; `beta`: the published steepness.
+class Constants(NamedTuple):
+    """Of a step: `dt` in s, `beta_m` and `gain`, 1 - beta_m; the last two are one number for all
+    neurons of a population, or a tensor with one for each.
     """
 
-    beta: float
-    of: Callable[[Any, float], Any]
-
-
-SLOPES: dict[str, Slope] = {
-    # 1 / (beta |V| + 1)^2 [Zenke & Ganguli 2018; beta: Rossbroich et al. 2022, authors' code]
-    "superspike": Slope(20.0, lambda v, beta: 1 / (beta * v.abs() + 1.0) ** 2),
-    # max(0, 1 - beta |V|) [Esser et al. 2016, Bellec et al. 2018]
-    "triangle": Slope(1.0, lambda v, beta: (1 - beta * v.abs()).clamp(min=0)),
-    # beta s (1 - s), s = 1 / (1 + exp(-beta V)) [Zenke & Vogels 2021]
-    "sigmoid": Slope(10.0, lambda v, beta: beta * (beta * v).sigmoid() * (-beta * v).sigmoid()),
-    # beta / sqrt(2 pi) exp(-(beta V)^2 / 2) [Yin et al. 2021]
-    "gaussian": Slope(
-        2.0, lambda v, beta: beta / math.sqrt(2 * math.pi) * (-0.5 * (beta * v) ** 2).exp()
-    ),
-    # beta where |V| <= 1 / (2 beta), else 0 [Wu et al. 2018, Kaiser et al. 2020]
-    "boxcar": Slope(1.0, lambda v, beta: (beta * v.abs() <= 0.5).to(v.dtype) * beta),
-}
+    dt: float
+    beta_m: float | Tensor
+    gain: float | Tensor
 
 
 @dataclass(frozen=True)
@@ -55,11 +46,16 @@ class Neuron:
     reset.
 
     Times in seconds, potentials in units where U_rest = 0. `surrogate` and its steepness `beta`:
-    dS/dU, one of SLOPES. `u_init`: potential at the start of a trial. `tau_shape`: shape of the
-    Gamma distribution from which each neuron of a population draws its time constants, with
-    tau_mem and tau_syn as means (fdi.snn.heterogeneity); None: all have these.
+    dS/dU, one of fdi.snn.surrogate.SURROGATES. `u_init`: potential at the start of a trial.
+    `tau_shape`: shape of the Gamma distribution from which each neuron of a population draws its
+    time constants, with tau_mem and tau_syn as means (fdi.snn.heterogeneity); None: all have these.
+    A kind of one's own inherits from this class and has a `step` of its own, in operations of
+    torch, and as many tensors of state, 0 at the start of a trial, as STATES says; the reference
+    engine computes it.
     Raises ValueError for a constant that is not positive, and for an unknown reset or surrogate.
     """
+
+    STATES: ClassVar[int] = 0
 
     tau_mem: float = 20e-3
     tau_syn: tuple[float, ...] = (10e-3,)
@@ -85,12 +81,36 @@ class Neuron:
             )
         for key, value, known in (
             ("reset", self.reset, Reset.__args__),
-            ("surrogate", self.surrogate, SLOPES),
+            ("surrogate", self.surrogate, SURROGATES),
         ):
             if value not in known:
                 raise ValueError(
                     f"neuron: {key} = {value} is unknown; choose one of {', '.join(known)}"
                 )
+
+    def step(
+        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """(S[t], U[t+1], the state behind step t) for U[t], sum_c sign_c I_c[t] and the state
+        before it, tensors [B, *shape]; autograd differentiates it.
+        """
+        s = self.spike(u - self.theta)
+        return s, self.after(u, s, c.gain * current, c), state
+
+    def spike(self, v: Tensor) -> Tensor:
+        """H(V) for V = U - theta, with the surrogate derivative; 0 for a neuron that does not
+        spike.
+        """
+        from fdi.snn.spike import Spike
+
+        return Spike.apply(v, self.surrogate, self.beta) if self.spiking else v.new_zeros(v.shape)
+
+    def after(self, u: Tensor, s: Tensor, drive: Tensor, c: Constants) -> Tensor:
+        """U[t+1] with the reset, through which no gradient flows, for D[t]."""
+        s = s.detach()
+        if self.reset == "zero":
+            return (c.beta_m * u + drive) * (1 - s)
+        return c.beta_m * (u - self.theta * s) + drive
 
     def decays(self, dt: float) -> tuple[float, tuple[float, ...]]:
         """(beta_m, (beta_s of each channel)) for a time step `dt` in seconds."""
@@ -115,14 +135,24 @@ class ALIF(Neuron):
     `tau_ada` in seconds; `a`: strength, at least 0.
     """
 
+    STATES = 2
+
     tau_ada: float = 100e-3
     a: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _positive(tau_ada=self.tau_ada)
-        if not 0 <= self.a < math.inf:
-            raise ValueError(f"neuron: a = {self.a} must be at least 0 and finite")
+        _not_negative(a=self.a)
+
+    def step(
+        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t], S[t-1]."""
+        a, before = state
+        s = self.spike(u - self.theta)
+        drive = c.gain * (current - self.a * a)
+        return s, self.after(u, s, drive, c), (math.exp(-c.dt / self.tau_ada) * a + before, s)
 
 
 @dataclass(frozen=True)
@@ -141,6 +171,8 @@ class AdLIF(Neuron):
     units runs away without spikes.
     """
 
+    STATES = 1
+
     tau_w: float = 120e-3
     a: float = 0.1
     b: float = 0.2
@@ -150,8 +182,56 @@ class AdLIF(Neuron):
         _positive(tau_w=self.tau_w)
         if not -1 < self.a < math.inf:
             raise ValueError(f"neuron: a = {self.a} must be above -1 and finite")
-        if not 0 <= self.b < math.inf:
-            raise ValueError(f"neuron: b = {self.b} must be at least 0 and finite")
+        _not_negative(b=self.b)
+
+    def step(
+        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t]."""
+        (a,) = state
+        beta_w, s = math.exp(-c.dt / self.tau_w), self.spike(u - self.theta)
+        behind = beta_w * a + (1 - beta_w) * self.a * u + self.b * s
+        return s, self.after(u, s, c.gain * (current - a), c), (behind,)
+
+
+@dataclass(frozen=True)
+class AdaptiveThreshold(Neuron):
+    """A LIF neuron whose threshold its own spikes raise, with a refractory period (Bellec et al.
+    2018, LSNN).
+
+        S[t] = H(U[t] - theta - b A[t]), 0 for t_ref after a spike
+        A[t+1] = beta_a A[t] + S[t],   beta_a = exp(-dt / tau_ada)
+
+    The potential goes on meanwhile; reset is by theta or to zero, as for `Neuron`. `tau_ada` and
+    `t_ref` in seconds, the latter in whole time steps; `b`: by how much a spike
+    raises the threshold. There reset takes off the raised threshold, and dS/dU is 0.3 of the
+    triangle.
+    """
+
+    STATES = 2
+
+    tau_ada: float = 200e-3
+    b: float = 0.8
+    t_ref: float = 5e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(tau_ada=self.tau_ada)
+        _not_negative(b=self.b, t_ref=self.t_ref)
+
+    def rest(self, dt: float) -> int:
+        """Steps without a spike behind one."""
+        return round(self.t_ref / dt)
+
+    def step(
+        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t], and how many steps a neuron still rests."""
+        a, rest = state
+        beta_a = math.exp(-c.dt / self.tau_ada)
+        s = self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
+        rest = (rest - 1).clamp(min=0) + self.rest(c.dt) * s.detach()
+        return s, self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
 
 
 def lif(
@@ -212,6 +292,27 @@ def adlif(
     )  # fmt: skip
 
 
+def adaptive_threshold(
+    *,
+    tau_mem: TimeConstant = 20e-3,
+    tau_syn: TimeConstant = 10e-3,
+    tau_shape: Positive | None = None,
+    theta: Positive = 1.0,
+    reset: Reset = "subtract",
+    surrogate: Surrogate = "triangle",
+    beta: Positive | None = None,
+    tau_ada: TimeConstant = 200e-3,
+    b: NotNegative = 0.8,
+    t_ref: NotNegative = 5e-3,
+) -> Neuron:
+    """The neuron of Bellec et al. (2018), otherwise as `lif`."""
+    beta = _steepness(surrogate, beta)
+    return AdaptiveThreshold(
+        tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
+        tau_ada=tau_ada, b=b, t_ref=t_ref,
+    )  # fmt: skip
+
+
 def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:
     """The leaky integrator of a readout, which never spikes; times in seconds."""
     return Neuron(tau_mem, (tau_syn,), u_init=u_init, spiking=False)
@@ -219,7 +320,7 @@ def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:
 
 def _steepness(surrogate: str, beta: float | None) -> float:
     if beta is None:
-        return SLOPES[surrogate].beta if surrogate in SLOPES else 1.0  # Neuron refuses the others
+        return steepness(surrogate) if surrogate in SURROGATES else 1.0  # Neuron refuses the others
     return beta
 
 
@@ -227,6 +328,12 @@ def _positive(**constants: float) -> None:
     for symbol, value in constants.items():
         if not 0 < value < math.inf:
             raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
+
+
+def _not_negative(**constants: float) -> None:
+    for symbol, value in constants.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"neuron: {symbol} = {value} must be at least 0 and finite")
 
 
 LIF = lif()

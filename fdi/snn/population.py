@@ -8,6 +8,9 @@ from functools import cached_property
 
 from fdi.snn.neuron import Neuron
 
+INPUT = "input"
+"""What projections call the data, as if they were a population."""
+
 
 @dataclass(frozen=True)
 class Population:

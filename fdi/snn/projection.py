@@ -65,12 +65,3 @@ class Projection(nn.Module):
             f"{self.name}, {tuple(self.weight.shape)}, channel={self.channel}, "
             f"recurrent={self.recurrent}{conv}"
         )
-
-
-def conv_shape(
-    shape: tuple[int, ...], filters: int, kernel: int, stride: int, padding: int
-) -> tuple[int, ...]:
-    """Shape (filters, *edges) of a convolution over `shape` (channels, *edges): edge' = (edge + 2
-    padding - kernel) // stride + 1.
-    """
-    return (filters, *((edge + 2 * padding - kernel) // stride + 1 for edge in shape[1:]))

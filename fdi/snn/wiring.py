@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from fdi.snn.network import INPUT, Network
-from fdi.snn.population import Population
-from fdi.snn.projection import Projection
+from fdi.snn.population import INPUT, Population
+
+if TYPE_CHECKING:
+    from fdi.snn.network import Network
+    from fdi.snn.projection import Projection
 
 Source = tuple[str, tuple[int, ...]]
-Connect = Callable[..., Projection]
+Connect = Callable[..., "Projection"]
 
 
 def assemble(
@@ -30,6 +33,8 @@ def assemble(
 
     The first population of a layer drives the layers above; a second one inhibits its own layer.
     """
+    from fdi.snn.network import Network
+
     sources: list[Source] = [
         (INPUT, tuple(input_shape)),
         *((layer[0].name, layer[0].pooled_shape) for layer in layers),
@@ -52,9 +57,15 @@ def assemble(
     return Network(input_shape, layers, readout, projections, dt)
 
 
+def _projection(source: str, target: str, weight_shape: tuple[int, ...], **options) -> Projection:
+    from fdi.snn.projection import Projection
+
+    return Projection(source, target, weight_shape, **options)
+
+
 def all_to_all(source: Source, target: Population, layer: int = 0, **options) -> Projection:
     name, shape = source
-    return Projection(name, target.name, (target.units, math.prod(shape)), **options)
+    return _projection(name, target.name, (target.units, math.prod(shape)), **options)
 
 
 def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
@@ -72,7 +83,7 @@ def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
             kernels = [a + 2 * padding - (b - 1) * stride for a, b in edges]
         else:
             kernels = [kernel] * len(edges)
-        return Projection(
+        return _projection(
             name,
             target.name,
             (target.shape[0], shape[0], *kernels),
@@ -94,7 +105,7 @@ def recurrent_convolution(kernel: int) -> Connect:
     def connect(source: Source, target: Population, layer: int, **options) -> Projection:
         name, shape = source
         window = (kernel,) * (len(shape) - 1)
-        return Projection(
+        return _projection(
             name,
             target.name,
             (target.shape[0], shape[0], *window),
@@ -104,3 +115,12 @@ def recurrent_convolution(kernel: int) -> Connect:
         )
 
     return connect
+
+
+def conv_shape(
+    shape: tuple[int, ...], filters: int, kernel: int, stride: int, padding: int
+) -> tuple[int, ...]:
+    """Shape (filters, *edges) of a convolution over `shape` (channels, *edges): edge' = (edge + 2
+    padding - kernel) // stride + 1.
+    """
+    return (filters, *((edge + 2 * padding - kernel) // stride + 1 for edge in shape[1:]))

@@ -65,23 +65,30 @@ def refuse_other_data(
 
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
-    """A hash of the user's own code behind each `_target_` that makes numbers."""
+    """A hash of the user's own code behind each part that makes numbers."""
     folders = _modules(config)
-    keys = [key for key in targets.ROLES if key in config]
-    found = {key: own_code.code(config[key]["_target_"], folders) for key in keys}
+    found = {key: own_code.code(name, folders) for key, name in _behind(config).items()}
     return {key: value for key, value in found.items() if value}
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
     """Raises ValueError unless the user's own code is that of the run, if its record has one."""
+    behind = _behind(config)
     for key, known in _record(directory).get("run", {}).get("code", {}).items():
-        target, name = config[key]["_target_"], key if key in config["name"] else "model"
+        target, name = behind[key], key if key in config["name"] else "model"
         if not own_code.same(known, target, _modules(config)):
             raise ValueError(
                 f"{directory} is a run with other code: {target}, a module that it imports or a "
                 f"file beside them has changed; give name.{name}= another name for it, or delete "
                 f"the folder of that run"
             )
+
+
+def _behind(config: Mapping[str, Any]) -> dict[str, str]:
+    """The dotted names of what makes numbers, those of fdi among them."""
+    found = {key: config[key]["_target_"] for key in targets.ROLES if key in config}
+    surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""
+    return found | ({"surrogate": surrogate} if "." in surrogate else {})
 
 
 def _modules(config: Mapping[str, Any]) -> list[Path]:

@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fdi.track.probe_image import probe_image
+from fdi.track.mirror import Mirror
 
 MISSING = "logger=tensorboard needs the package tensorboard: pip install 'fdi-snn[tensorboard]'"
 
 
 @contextmanager
-def tensorboard_mirror(
-    config: dict[str, Any], directory: Path, epoch: int
-) -> Iterator[TensorboardMirror]:
+def tensorboard_mirror(config: dict[str, Any], directory: Path, epoch: int) -> Iterator[Mirror]:
     """Write to `directory`/tensorboard; what is there of epochs after `epoch` is void. Raises
     ValueError if tensorboard is missing.
     """
@@ -35,6 +33,8 @@ class TensorboardMirror:
 
     def probe(self, rows: list[dict[str, Any]]) -> None:
         """The initial state, as an image."""
+        from fdi.track.probe_image import probe_image
+
         self.writer.add_image("init", probe_image(rows), 0, dataformats="HWC")
 
     def row(self, row: dict[str, Any]) -> None:

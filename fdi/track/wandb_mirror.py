@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fdi.track.probe_image import probe_image
+from fdi.track.mirror import Mirror
 
 MISSING = "logger=wandb needs the package wandb: pip install 'fdi-snn[wandb]'"
 
@@ -27,7 +27,7 @@ def wandb_mirror(
     mode: str = "offline",
     group: str | None = None,
     tags: Sequence[str] = (),
-) -> Iterator[WandbMirror]:
+) -> Iterator[Mirror]:
     """Open the run with the id of its directory, so that a resumed run goes on in its curves; it is
     closed however the block ends.
 
@@ -86,6 +86,8 @@ class WandbMirror:
     def probe(self, rows: list[dict[str, Any]]) -> None:
         """The initial state, as an image and as numbers of the summary."""
         import wandb
+
+        from fdi.track.probe_image import probe_image
 
         self.run.log({"epoch": 0, "init": wandb.Image(probe_image(rows))})
         self.run.summary["init"] = {

@@ -1,94 +1,48 @@
-"""Optimizers that torch lacks."""
+"""The optimizers: one that torch lacks, and what is known of those of torch.optim without importing
+it.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypedDict
 
-import torch
-from torch import Tensor
+from fdi.config.ranges import NotNegative, Positive, Share
 
-from fdi.config.ranges import Positive
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+Precision = Literal["float32", "float64"]
 
 
-class SMORMS3(torch.optim.Optimizer):
-    """RMSprop whose memory and step follow the signal-to-noise ratio of each gradient (Funk 2015),
-    the optimizer of Rossbroich et al. 2022.
+def SMORMS3(
+    params: Iterable[Tensor],
+    *,
+    lr: Positive = 5e-3,
+    eps: Positive = 1e-16,
+    precision: Precision = "float32",
+) -> Optimizer:
+    """The optimizer of Rossbroich et al. 2022 (Funk 2015); `lr`: upper limit of the step size,
+    `eps`: floor, `precision`: of its running means. Equations: fdi.train.smorms3.
+    """
+    from fdi.train import smorms3
 
-        r = 1 / (mem + 1)
-        g <- (1 - r) g + r grad,    g2 <- (1 - r) g2 + r grad^2
-        mem <- 1 + mem (1 - g^2 / (g2 + eps))
-        p <- p - grad min(lr, g^2 / (g2 + eps)) / (sqrt(g2) + eps)
+    return smorms3.SMORMS3(params, lr, eps, precision)
 
-    mem starts at 1, g and g2 at 0. In float32, g2 is 0 for gradients below 2.6e-23, whatever eps
-    is; with `precision="float64"` the three of them and the step are computed in that precision.
+
+class TorchOptions(TypedDict, total=False):
+    """Ranges of what many classes of torch.optim take: torch checks some of them, and only when it
+    is called. Their other options are checked by then.
     """
 
-    # without what torch wraps them in: it imports a compiler, which takes longer than a small run
-    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
-    _load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
-
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        lr: Positive = 5e-3,
-        eps: Positive = 1e-16,
-        precision: Literal["float32", "float64"] = "float32",
-    ) -> None:
-        if not lr > 0:
-            raise ValueError(f"optimizer.lr = {lr} must be positive")
-        if eps < (least := torch.finfo(getattr(torch, precision)).tiny):
-            raise ValueError(
-                f"optimizer.eps = {eps} is below {least:.2g}, the least number of {precision}; "
-                + ("use optimizer.precision=float64" if precision == "float32" else "raise it")
-            )
-        super().__init__(params, dict(lr=lr, eps=eps))
-        self.precision = getattr(torch, precision)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch does, but in its own precision: torch's gives the state that of the weights."""
-        self._load_state_dict(state_dict)
-        weights = [p for group in self.param_groups for p in group["params"]]
-        for index, kept in state_dict["state"].items():
-            p = weights[index]
-            self.state[p] = {name: value.to(p.device) for name, value in kept.items()}
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
-        loss = None if closure is None else torch.enable_grad()(closure)()
-        for group in self.param_groups:
-            given = [p for p in group["params"] if p.grad is not None]
-            if given:
-                self._update(given, group["lr"], group["eps"])
-        return loss
-
-    def _update(self, params: list[Tensor], lr: float, eps: float) -> None:
-        """All weights at once, so that a GPU has few kernels to launch."""
-        for p in params:
-            if not self.state[p]:
-                dtype = torch.promote_types(p.dtype, self.precision)
-                self.state[p].update(
-                    mem=torch.ones_like(p, dtype=dtype),
-                    g=torch.zeros_like(p, dtype=dtype),
-                    g2=torch.zeros_like(p, dtype=dtype),
-                )
-        mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
-        grads = [p.grad.to(state.dtype) for p, state in zip(params, g2)]
-        r = torch._foreach_add(mem, 1)
-        torch._foreach_reciprocal_(r)
-        torch._foreach_lerp_(g, grads, r)
-        torch._foreach_lerp_(g2, torch._foreach_mul(grads, grads), r)
-        ratio = torch._foreach_mul(g, g)
-        torch._foreach_div_(ratio, torch._foreach_add(g2, eps))
-        kept = torch._foreach_neg(ratio)
-        torch._foreach_add_(kept, 1)
-        torch._foreach_mul_(mem, kept)
-        torch._foreach_add_(mem, 1)
-        torch._foreach_clamp_max_(ratio, lr)
-        torch._foreach_mul_(ratio, grads)
-        root = torch._foreach_sqrt(g2)
-        torch._foreach_add_(root, eps)
-        torch._foreach_div_(ratio, root)
-        torch._foreach_sub_(params, ratio)
+    lr: Positive
+    betas: tuple[Share, Share]
+    eps: Positive
+    weight_decay: NotNegative
+    amsgrad: bool
+    momentum: Share
+    dampening: Share
+    nesterov: bool
+    alpha: Share
+    centered: bool

@@ -145,7 +145,7 @@ def _drawn(work: dict) -> Network:
     )
     if "kernel" in work:
         shapes = ("kernel", "stride", "padding", "pool", "recurrent_kernel")
-        given |= {name: work[name] for name in shapes if name in work}
+        given |= {"padding": 0} | {name: work[name] for name in shapes if name in work}
         net = models.conv(filters=work["sizes"], **given)
     elif work.get("dale"):
         net = models.dale(excitatory=work["sizes"], inhibitory=32, **given)

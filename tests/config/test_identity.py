@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
 from fdi.config.identity import run_id
 from fdi.config.settings import prepare
+from fdi.config.targets import options
 from fdi.track.layout import run_directory
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():
@@ -136,6 +144,43 @@ def test_identity_does_not_change_between_versions():
         }
     )
     assert run_id(config) == run_id(reordered) == "229b5e28"
+
+
+def test_every_run_of_the_reference_has_the_id_it_had():
+    runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False)
+    exclude = OmegaConf.to_container(composed().identity.exclude)
+    for run in runs.to_dict("records"):
+        assert run_id(config_of(run) | {"identity": {"exclude": exclude}}) == run["id"], run
+
+
+def config_of(run):
+    """From dotted columns: an empty field is null where the part takes such a key, else none."""
+    config = {}
+    for column, field in run.items():
+        group, _, key = column.rpartition(".")
+        if not group and column not in ("seed", "readout_init"):
+            continue
+        target = run.get(f"{group}._target_", "")
+        if pd.isna(field) and target and key not in takes(group, target):
+            continue
+        node = config
+        for name in group.split(".") if group else []:
+            node = node.setdefault(name, {})
+        node[key] = read(field)
+    return config
+
+
+@cache
+def takes(group, target):
+    return () if target.startswith("torch.") else options(group, target, []).known
+
+
+def read(field):
+    if isinstance(field, str):
+        with suppress(ValueError):
+            return json.loads({"True": "true", "False": "false"}.get(field, field))
+        return field
+    return None if pd.isna(field) else getattr(field, "item", lambda: field)()
 
 
 def test_directory_is_the_one_hydra_uses():

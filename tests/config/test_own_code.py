@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from fdi.config import own_code, own_modules
-from fdi.config.targets import PACKAGE
 
 FILES = {
     "net.py": "import math, far\nfrom parts import layer\nfrom fdi.snn import neuron\n"
@@ -81,7 +80,7 @@ def test_runs_hashed_in_the_first_way_are_known_again(folder):
 
 
 def test_fdi_itself_is_not_ones_own(tmp_path):
-    assert own_code.code("fdi.snn.models.dense", [PACKAGE.parent]) is None
+    assert own_code.code("fdi.snn.models.dense", [Path(own_code.__file__).parents[2]]) is None
     (tmp_path / "net.py").write_text("def net(")
     with pytest.raises(ValueError, match=r"cannot be read: .*net.py, line 1: "):
         own_code.code("net.net", [tmp_path])

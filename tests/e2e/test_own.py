@@ -1,7 +1,9 @@
-"""A data set, a model and an initialization of one's own, from outside the package."""
+"""Parts of one's own, from outside the package."""
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +38,67 @@ def test_the_example_runs_from_another_folder(tmp_path: Path, launcher: str):
     assert (run / "result.json").exists()
     if launcher == "basic":
         snapshot_needs_to_be_told_where_the_code_is(tmp_path / "else", run)
+
+
+SMALL = ["dataset=stripes", "dataset.samples=40", "dataset.steps=30", "trainer.epochs=1",
+         "trainer.batch_size=40", "model.hidden=8", "seed=1"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [
+        (["neuron=quadratic"], "own_parts.quadratic"),
+        (["neuron.surrogate=own_parts.laplace", "neuron.beta=5"], "own_parts.laplace"),
+    ],
+)
+def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path, chosen, name):
+    folder = ["--config-dir", str(OWN / "conf")]
+    found = call("run", *folder, *SMALL, *chosen, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert f"{name} is computed by the reference engine, which is slower" in found.stdout
+    (run,) = tmp_path.glob("results/runs/*/*/*/*")
+    assert "name: reference" in (run / ".hydra" / "config.yaml").read_text()
+    record = json.loads((run / "record.json").read_text())
+    assert "own_parts.laplace" in (run / ".hydra" / "config.yaml").read_text()
+    assert {"dataset", "surrogate"} <= record["run"]["code"].keys()
+    refused = call("run", *folder, *SMALL, *chosen, "engine=cpu", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1
+    assert re.search("engine=cpu does not compute .* use engine=reference", refused.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["neuron.surrogate=own_parts.laplaze"], "neuron.surrogate = own_parts.laplaze does not"),
+        (["neuron.surrogate=os.system"], "neuron.surrogate = os.system is not of fdi, and there"),
+        (["neuron.surrogate=superspik"], "neuron.surrogate = superspik must be superspike or"),
+        (
+            ["optimizer._target_=torch.optim.NAdamm"],
+            "has no NAdamm; did you mean NAdam",
+        ),
+        (
+            ["optimizer=adam", "optimizer._target_=torch.optim.NAdam", "+optimizer.momentu=1"],
+            "optimizer._target_ = torch.optim.NAdam: got an unexpected keyword argument 'momentu'",
+        ),
+        (["optimizer=sgd", "optimizer._target_=torch.optim.LBFGS"], "torch.optim.LBFGS"),
+    ],
+)
+def test_what_is_wrong_with_ones_choice_is_one_line(tmp_path, words, line):
+    found = call("run", "--config-dir", str(OWN / "conf"), *SMALL, *words, cwd=tmp_path)
+    assert found.returncode == 2
+    assert len(found.stderr.splitlines()) == 1
+    assert line in found.stderr
+
+
+def test_any_optimizer_of_torch_trains(tmp_path):
+    words = [
+        "optimizer=adam",
+        "optimizer._target_=torch.optim.NAdam",
+        "+optimizer.momentum_decay=0",
+    ]
+    found = call("run", "--config-dir", str(OWN / "conf"), *SMALL, *words, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
 
 
 def snapshot_needs_to_be_told_where_the_code_is(folder: Path, run: Path):

@@ -21,12 +21,28 @@ from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import dale, dense
 from fdi.snn.network import INPUT, Network
-from fdi.snn.neuron import ALIF, SLOPES, AdLIF, Neuron, Reset, adlif, alif, lif
+from fdi.snn.neuron import (
+    ALIF,
+    AdaptiveThreshold,
+    AdLIF,
+    Neuron,
+    Reset,
+    adaptive_threshold,
+    adlif,
+    alif,
+    lif,
+)  # fmt: skip
 from fdi.snn.objective import Objective
 from fdi.snn.population import Population
+from fdi.snn.surrogate import SURROGATES, steepness
 
 DT, STEPS, CLASSES = 2e-3, 30, 3
-KINDS = {"lif": lif(), "alif": alif(a=0.7), "adlif": adlif(a=0.5)}
+KINDS = {
+    "lif": lif(),
+    "alif": alif(a=0.7),
+    "adlif": adlif(a=0.5),
+    "adaptive_threshold": adaptive_threshold(tau_ada=30e-3, b=0.3, t_ref=4e-3),
+}
 DIFFERENT = {name: replace(neuron, tau_shape=2.0) for name, neuron in KINDS.items()}
 ANTIDERIVATIVES = {
     "superspike": lambda v, beta: v / (1 + beta * np.abs(v)),
@@ -36,6 +52,7 @@ ANTIDERIVATIVES = {
     "sigmoid": lambda v, beta: 1 / (1 + np.exp(-beta * v)),
     "gaussian": np.vectorize(lambda v, beta: math.erf(beta * v / math.sqrt(2)) / 2),
     "boxcar": lambda v, beta: np.clip(beta * v, -0.5, 0.5),
+    "arctan": lambda v, beta: np.arctan(np.pi / 2 * beta * v) / np.pi,
 }
 
 
@@ -44,11 +61,11 @@ def slope(name: str, v: np.ndarray, beta: float, h: float = 1e-6) -> np.ndarray:
     return (g(v + h, beta) - g(v - h, beta)) / (2 * h)
 
 
-@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("name", SURROGATES)
 @pytest.mark.parametrize("beta", [0.7, 3.0, 20.0])
 def test_slopes_are_the_derivatives_of_the_published_functions(name, beta):
     v = np.random.default_rng(0).uniform(-1.5, 1.5, 1000)
-    wanted = SLOPES[name].of(torch.from_numpy(v), beta).numpy()
+    wanted = SURROGATES[name](torch.from_numpy(v), beta).numpy()
     np.testing.assert_allclose(slope(name, v, beta), wanted, rtol=0, atol=2e-4 * beta)
 
 
@@ -62,17 +79,20 @@ class Neurons:
         n, shape = p.neuron, (samples, p.units)
         self.tau_mem, *self.tau_syn = map(np.array, p.taus or (n.tau_mem, *n.tau_syn))
         self.u = np.full(shape, n.u_init)
-        self.a, self.before = np.zeros(shape), np.zeros(shape)
+        self.a, self.before, self.rest = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.i = [np.zeros(shape) for _ in n.tau_syn]
         self.x = [np.zeros(shape) for _ in n.tau_syn]
 
     def update(self) -> np.ndarray:
         n, u, beta_m = self.n, self.u, np.exp(-DT / self.tau_mem)
-        fired = s = (u > n.theta) * 1.0 if n.spiking else np.zeros_like(u)
+        v, able = u - n.theta, self.rest == 0
+        if type(n) is AdaptiveThreshold:
+            v = v - n.b * self.a
+        fired = s = (v > 0) * able * 1.0 if n.spiking else np.zeros_like(u)
         if self.base and n.spiking:
-            u_0, fired = self.base[len(self.seen)]
-            s = fired + slope(n.surrogate, u_0 - n.theta, n.beta) * (u - u_0)
-        self.seen.append((u, s))
+            v_0, fired, able = self.base[len(self.seen)]
+            s = fired + slope(n.surrogate, v_0, n.beta) * (v - v_0) * able
+        self.seen.append((v, s, able))
         current = sum(sign * i for sign, i in zip(n.signs, self.i))
         if type(n) is AdLIF:
             beta_w = np.exp(-DT / n.tau_w)
@@ -81,6 +101,10 @@ class Neurons:
         elif type(n) is ALIF:
             drive = (1 - beta_m) * (current - n.a * self.a)
             self.a, self.before = np.exp(-DT / n.tau_ada) * self.a + self.before, s
+        elif type(n) is AdaptiveThreshold:
+            beta_a, drive = np.exp(-DT / n.tau_ada), (1 - beta_m) * current
+            self.a = beta_a * self.a + s
+            self.rest = np.where(fired > 0, round(n.t_ref / DT), np.maximum(self.rest - 1, 0))
         else:
             drive = (1 - beta_m) * current
         if n.reset == "zero":
@@ -153,11 +177,11 @@ def two_channels(neuron: Neuron) -> Network:
     return dale((3,), CLASSES, STEPS, DT, neuron, excitatory=3, inhibitory=2)
 
 
-ALL = list(product(KINDS, Reset.__args__, SLOPES))
+ALL = list(product(KINDS, Reset.__args__, SURROGATES))
 
 
 def choice(kind: str, reset: Reset, surrogate: str) -> Neuron:
-    beta = 0.4 if surrogate == "boxcar" else SLOPES[surrogate].beta  # wide enough to see something
+    beta = 0.4 if surrogate == "boxcar" else steepness(surrogate)  # wide enough to see something
     return replace(KINDS[kind], reset=reset, surrogate=surrogate, beta=beta)
 
 

@@ -23,10 +23,11 @@ from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import INPUT, Network
-from fdi.snn.neuron import LIF, SLOPES, AdLIF, Neuron, adlif, alif, integrator, lif
+from fdi.snn.neuron import LIF, AdLIF, Neuron, adaptive_threshold, adlif, alif, integrator, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
+from fdi.snn.surrogate import SURROGATES
 
 DT, STEPS = 2e-3, 25
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(1.0, 4.0))
@@ -100,11 +101,11 @@ def test_a_single_neuron_follows_its_equations(kind, reset):
     np.testing.assert_allclose(activity.potentials["h1"][:, 0, 0].numpy(), potentials, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("name", SURROGATES)
 def test_surrogates_have_their_published_shape(name):
     v = torch.linspace(-1.0, 1.0, 4001, dtype=torch.float64)
     for beta in (2.0, 5.0):
-        slope = SLOPES[name].of(v, beta)
+        slope = SURROGATES[name](v, beta)
         np.testing.assert_allclose(slope, slope.flip(0), atol=1e-12)
         peak, area = {
             "superspike": (1.0, 2 / beta * (1 - 1 / (beta + 1))),
@@ -117,7 +118,7 @@ def test_surrogates_have_their_published_shape(name):
         assert float(torch.trapezoid(slope, v)) == pytest.approx(area, rel=5e-3)
 
 
-@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("name", SURROGATES)
 def test_kernels_have_the_slopes_of_the_formulas(name):
     @numba.njit(**OPTIONS)
     def slopes(kind, records, v, out):
@@ -130,7 +131,34 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
     kind = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
     records = np.array([tuple(kind)], [(name, np.float64) for name in kind._fields])
     slopes(kind._replace(beta=np.float64(3.0)), records, v, out)
-    np.testing.assert_allclose(out, SLOPES[name].of(torch.from_numpy(v), 3.0), rtol=1e-12)
+    np.testing.assert_allclose(out, SURROGATES[name](torch.from_numpy(v), 3.0), rtol=1e-12)
+
+
+def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
+    n = adaptive_threshold(reset="zero", tau_ada=50e-3, b=0.5, t_ref=3 * DT)
+    network = draw(small(n))
+    x = spikes((6,))
+    activity = ReferenceEngine().simulate(network, x, record=("spikes", "potentials"))
+    seen = 0
+    for p in network.hidden:
+        fired, u = activity.spikes[p.name].numpy(), activity.potentials[p.name].numpy()
+        a, rest = np.zeros(fired.shape[1:]), np.zeros(fired.shape[1:])
+        for t in range(1, STEPS):  # U[t] is recorded behind step t - 1
+            a = np.exp(-DT / n.tau_ada) * a + fired[t - 1]
+            rest = np.where(fired[t - 1] > 0, 3, np.maximum(rest - 1, 0))
+            np.testing.assert_array_equal(fired[t] > 0, (u[t - 1] > 1 + 0.5 * a) & (rest == 0))
+            seen += ((u[t - 1] > 1) & (fired[t] == 0)).sum()
+    assert seen > 10
+    wanted = outputs(ReferenceEngine(), network, x)
+    for windows in (1, 4):
+        for ours, theirs in zip(outputs(CpuEngine(1, windows=windows), network, x), wanted):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    maps = draw(conv((2, 6, 6), 3, STEPS, DT, n, filters=[4]))
+    with pytest.raises(ValueError, match="threshold adapts in fully connected layers only"):
+        CpuEngine().check(maps)
+    assert ReferenceEngine().simulate(maps, spikes((2, 6, 6))).counts["h1"].sum() > 0
+    with pytest.raises(ValueError, match="engine=cuda does not compute neurons of kind adaptive"):
+        CudaEngine().check(network)
 
 
 @pytest.mark.parametrize("changes", [{"reset": "one"}, {"surrogate": "line"}, {"beta": 0.0}])

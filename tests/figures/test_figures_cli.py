@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fdi.cli.figures import main
+from fdi.figures.catalogue import FIGURES
+
+OWN = Path(__file__).parents[2] / "examples" / "own"
 
 
 @pytest.fixture
@@ -60,13 +64,26 @@ def test_list(figures):
     code, out, _ = figures("--list")
     assert code == 0
     assert out.startswith("membrane: ")
-    assert len(out.splitlines()) == 15
+    assert len(out.splitlines()) == len(FIGURES)
 
 
 def test_an_unknown_figure_is_one_line(figures):
     code, out, err = figures("learning_curve")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("fdi-figures: no figure learning_curve; did you mean learning_curves? ")
+
+
+def test_a_figure_of_ones_own_is_in_a_folder(figures, write_run, tmp_path):
+    for seed in range(2):
+        write_run("fluct", seed, [0.1, 0.2])
+    code, out, _ = figures("seeds", "--modules", str(OWN))
+    assert code == 0
+    assert Path(out.splitlines()[0]).name == "seeds.pdf"
+    (tmp_path / "half.py").write_text("ABOUT = 'nothing'\n")
+    code, out, err = figures("half", "--modules", str(tmp_path))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "half.py is no figure: it lacks NEEDS, COMMAND, SIZE, data, panels, draw;" in err
+    assert figures("seeds")[0] == 2
 
 
 def test_no_runs_is_one_line(figures, tmp_path):

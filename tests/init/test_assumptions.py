@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fdi.init.assumptions import warning
-from fdi.snn.neuron import adlif, alif, lif
+from fdi.snn.neuron import adaptive_threshold, adlif, alif, lif
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from fdi.snn.neuron import adlif, alif, lif
         (alif(a=0.1), 10.0, None),
         (alif(a=0.5), 10.0, "adaptation"),
         (adlif(a=1.0, b=0.0), 1.0, "adaptation"),
+        (adaptive_threshold(reset="zero"), 1.0, None),
+        (adaptive_threshold(reset="zero"), 10.0, "the rise of the threshold"),
     ],
 )
 def test_a_sentence_says_what_the_theory_leaves_out(neuron, rate, word):

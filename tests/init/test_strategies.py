@@ -67,7 +67,6 @@ STRATEGIES = {
     "fluct_mu": FluctMu(mu_u=0.2, xi=1.0),
     "fluct_lognormal": FluctLognormal(),
     "fluct_calibrated": FluctCalibrated(),
-    "fluct_calibrated_rows": FluctCalibrated(row_means=True),
     "kaiming": Kaiming(),
     "xavier": Xavier(),
     "pytorch": PyTorch(),
@@ -80,7 +79,6 @@ STRATEGIES = {
 }
 ONLY_BOTH_SIGNS = {
     "fluct_mu",
-    "fluct_calibrated_rows",
     "kaiming",
     "xavier",
     "pytorch",
@@ -322,15 +320,6 @@ def test_excitation_and_inhibition_cancel():
                 )
         assert excitatory > 1
         assert abs(row["free_mean"]) < 0.1 * excitatory
-
-
-def test_row_means_bring_every_mean_to_zero():
-    _, rows = initialized(
-        MODELS["dense"], FluctCalibrated(row_means=True), INPUTS["events"]((1, 16))
-    )
-    assert rows[0]["free_sigma_neurons"] < 1e-3
-    _, plain = initialized(MODELS["dense"], FluctCalibrated(), INPUTS["events"]((1, 16)))
-    assert plain[0]["free_sigma_neurons"] > 0.1
 
 
 @pytest.mark.parametrize(("strategy", "gain"), GAINS)

@@ -15,7 +15,7 @@ from fdi.engine.cpu.conv import pack as conv_pack
 from fdi.engine.cpu.conv import plan as conv_plan
 from fdi.engine.cpu.conv import work as conv_work
 from fdi.engine.cpu.dense import pack, plan, work
-from fdi.engine.cpu.neuron import COMPUTES, in_numbers, kind
+from fdi.engine.cpu.neuron import COMPUTES, in_numbers, kind, remembered
 from fdi.snn.network import Network
 
 _DENSE_FROM = 0.45
@@ -42,6 +42,11 @@ class Program:
             raise ValueError(
                 "engine=cpu computes hidden layers of one kind of neuron, reset and surrogate; use "
                 "engine=reference"
+            )
+        if conv_plan.depth(network) and remembered(network):
+            raise ValueError(
+                "engine=cpu computes neurons whose threshold adapts in fully connected layers "
+                "only; use engine=reference"
             )
         self.network = network
         self.maps = conv_plan.lay_out(network) if conv_plan.depth(network) else None

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from fdi.engine.cuda.product import source_gradient
-from fdi.snn.neuron import SLOPES
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
+from fdi.snn.surrogate import SURROGATES
 
 
 def filters(population: Population, dt: float) -> list[tuple[float, float]]:
@@ -189,7 +189,7 @@ def adjoint(
             if p.neuron.reset == "zero"
             else torch.ones_like(u[name][1:])
         )
-        u[name].copy_(SLOPES[p.neuron.surrogate].of(u[name].sub_(p.neuron.theta), p.neuron.beta))
+        u[name].copy_(SURROGATES[p.neuron.surrogate](u[name].sub_(p.neuron.theta), p.neuron.beta))
         g[name] *= u[name]
     channels = [(key, group, torch.zeros_like(g[key[0]][0])) for key, group in by_channel(links)]
     steps = len(alive[layer[0].name])

@@ -11,14 +11,13 @@ from torch.nn.functional import max_pool1d, max_pool2d
 
 from fdi.data.inputs import Constant, Input
 from fdi.engine.exact import exact
-from fdi.engine.reference.neurons import STEPS, Number, reset
 from fdi.engine.send import send
 from fdi.snn.activity import Activity, Moments
 from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import Constants
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
-from fdi.snn.surrogate import Spike
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
@@ -154,26 +153,23 @@ class _Neurons:
     def __init__(
         self, population: Population, dt: float, batch: int, like: Tensor, free: bool
     ) -> None:
-        self.population, self.dt = population, dt
-        self.beta_m, self.gain, self.betas = _decays(population, dt, like)
+        self.population = population
+        self.constants, self.betas = _decays(population, dt, like)
         self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
         self.free = self.potential if free else None
         self.spikes = self.counts = torch.zeros_like(self.potential)
-        self.step, states = STEPS[type(population.neuron)]
-        self.state = (self.spikes,) * states
+        self.state = (self.spikes,) * population.neuron.STATES
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
     def update(self) -> None:
-        n, u = self.population.neuron, self.potential
-        if n.spiking:
-            self.spikes = Spike.apply(u - n.theta, n.surrogate, n.beta)
-            self.counts = self.counts + self.spikes
+        n, c = self.population.neuron, self.constants
         current = sum(sign * current for sign, current in zip(n.signs, self.currents))
-        drive, self.state = self.step(n, self.dt, self.gain, u, self.spikes, current, self.state)
-        self.potential = reset(n, self.beta_m, u, self.spikes, drive)
+        self.spikes, self.potential, self.state = n.step(self.potential, current, self.state, c)
+        if n.spiking:
+            self.counts = self.counts + self.spikes
         if self.free is not None:
-            self.free = self.beta_m * self.free + self.gain * current
+            self.free = c.beta_m * self.free + c.gain * current
         self.currents = [
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)
@@ -193,14 +189,14 @@ class _Neurons:
 
 def _decays(
     population: Population, dt: float, like: Tensor
-) -> tuple[Number, Number, tuple[Number, ...]]:
-    """(beta_m, 1 - beta_m, (beta_s of each channel))."""
+) -> tuple[Constants, tuple[float | Tensor, ...]]:
+    """(constants of the membrane, beta_s of each channel)."""
     first, *others = found = [n.decays(dt) for n in population.neurons]
     if not others:
-        return first[0], 1 - first[0], first[1]
+        return Constants(dt, first[0], 1 - first[0]), first[1]
     beta_m, *betas = np.array([(beta_m, *betas) for beta_m, betas in found]).T
     mem, gain, *syn = (like.new_tensor(row) for row in (beta_m, 1 - beta_m, *betas))
-    return mem, gain, tuple(syn)
+    return Constants(dt, mem, gain), tuple(syn)
 
 
 def max_pool(x: Tensor, edge: int) -> Tensor:

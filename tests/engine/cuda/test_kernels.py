@@ -24,7 +24,7 @@ from fdi.engine.cuda.memory import need
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn import models
 from fdi.snn.network import Network
-from fdi.snn.neuron import SLOPES, lif
+from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.train.optimizers import SMORMS3
 
@@ -81,7 +81,7 @@ def gradients(network: Network) -> list[np.ndarray]:
     ("kind", "constant", "reset", "surrogate"),
     [
         *product(KINDS, [False, True], ["zero"], ["superspike"]),
-        *product(["dense", "dale"], [False], ["subtract"], SLOPES),
+        *product(["dense", "dale"], [False], ["subtract"], cuda.COMPUTES.surrogates),
         ("dale_conv", False, "subtract", "triangle"),
     ],
 )

@@ -42,14 +42,16 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
         for x in range(width):
             for j in range(0, padded, BYTES // u.itemsize):
                 i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
-                v, gs = load(u, (at + i,)) - neuron.reset.theta, load(u, (above + i,))
+                potential, gs = load(u, (at + i,)), load(u, (above + i,))
+                v = potential - neuron.reset.theta
                 prefetch(u, (at + i - size,))
                 prefetch(u, (above + i - size,))
                 if pulls >= 0:
                     gs = gs + load(u, (pulls + i,))
                 spike, steep = v > like(v, 0), slope(neuron.surrogate, v)
                 backward(
-                    neuron, spike, gs, steep, u, gu + i, far, u, now + k, later + k, guarded
+                    neuron, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
+                    guarded, 0, 0,
                 )  # fmt: skip
 
 
@@ -76,7 +78,8 @@ def _window(
             for x in range(wide):
                 i = corner + y * line + x * padded + j
                 k = guard + y * row + x * padded + j
-                v = load(u, (at + i,)) - theta
+                potential = load(u, (at + i,))
+                v = potential - theta
                 prefetch(u, (at + i - size,))
                 spike = v > zero
                 gs = first + select(spike & ~seen, pooled, zero)
@@ -86,7 +89,8 @@ def _window(
                 if pulls >= 0:
                     gs = gs + load(u, (pulls + i,))
                 backward(
-                    neuron, spike, gs, steep, u, gu + i, far, u, now + k, later + k, p.guarded
+                    neuron, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
+                    p.guarded, 0, 0,
                 )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
                         prefetch(u, (before + 2 * size + i,))
                         fired = forward(
                             neuron, u, before + i, before + size + i, u, k, guarded, u, state + i,
-                            size,
+                            size, 0, 0,
                         )  # fmt: skip
                         n = append(spikes, n, fired, (place << shift) + j)
                         some = some | fired

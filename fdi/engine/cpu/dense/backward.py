@@ -13,7 +13,7 @@ from fdi.engine.cpu.kernels.parts import part
 from fdi.engine.cpu.kernels.product import add_product
 from fdi.engine.cpu.kernels.rows import scatter
 from fdi.engine.cpu.kernels.simd import BYTES, constants, like, load, own, store
-from fdi.engine.cpu.neuron.equations import backward, slope
+from fdi.engine.cpu.neuron.equations import backward, slope, threshold
 
 
 @inlined
@@ -43,6 +43,7 @@ def hidden_backward(network, layer, samples, k, given, work):
     second, drive = far * (w.span + 4), arriving(plan, layer, given, work).drive
     neuron = constants(network.neurons.kind, network.neurons.constants, layer)
     gu, u_at = w.gu + first, w.potentials + first * (w.span + 1)
+    past_at, deep = w.past + first * w.span, far * w.span
     for t in range(t1 - 1, t0 - 1, -1):
         row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
         if p.recurrent_from < p.units and t + 2 < w.steps:
@@ -50,13 +51,16 @@ def hidden_backward(network, layer, samples, k, given, work):
         for s in range(samples):
             now, place = row + s * pace, gu + s * width
             here = u_at + (s * (w.span + 1) + t - t0) * width
+            past = past_at + (s * w.span + t - t0) * width
             for j in range(0, width, BYTES // u.itemsize):
                 one = own(neuron, network.neurons, p.state_at + j)
-                v, at = load(u, (here + j,)) - one.reset.theta, now + j
+                x, at = load(u, (here + j,)), now + j
+                v = x - threshold(one.dynamics, one.reset.theta, u, past + j, deep)
                 steep, fired = slope(one.surrogate, v), v > like(v, 0)
                 backward(
-                    one, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width, second
-                )
+                    one, x, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width,
+                    second, past + j, deep,
+                )  # fmt: skip
             if t >= 2 and drive.shape[1] > 0:
                 step = min(t - 2, drive.shape[1] - 1)
                 for j in range(0, width, BYTES // u.itemsize):

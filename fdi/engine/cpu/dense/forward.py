@@ -40,16 +40,18 @@ def hidden_forward(network, layer, s, k, given, work):
     neuron = constants(network.neurons.kind, network.neurons.constants, layer)
     table, rows, width, far = weights(network.tables, p), w.rows, p.width, plan.widest
     (t0, t1), row = window(k, work), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
+    past, deep = w.past + start(plan, layer, s, w.block) * w.span, w.block * plan.total * w.span
     n, state, ones = spike_indptr[t0], rows + plan.channels * far, given.counts[:0]
     for t in range(t0, t1):
         for j in range(0, width, BYTES // u.itemsize):
             fired = forward(
                 own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
-                rows + j, far, u, state + j, far,
+                rows + j, far, u, state + j, far, past + j, deep,
             )  # fmt: skip
             n = append(spikes, n, fired, j)
         spike_indptr[t + 1] = n
         row += width
+        past += width
         if t == 0:
             continue
         first, last = below.indptr[s, t - 1], below.indptr[s, t]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.conv.plan import ConvLayout, MapsOut
-from fdi.engine.cpu.neuron import check_layer, states
+from fdi.engine.cpu.neuron import check_layer, remembered, states
 from fdi.snn.network import INPUT, Network
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
@@ -64,6 +64,7 @@ class Plan(NamedTuple):
     hidden: int
     channels: int
     states: int
+    remembered: int
     gap: int
 
 
@@ -167,6 +168,7 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
         sum(p.units for p in network.hidden) + WIDTH,
         len(neuron.tau_syn),
         states(network),
+        remembered(network),
         2 if neuron.reset == "zero" else 1,
     )
     return Layout(plan, tuple(places), tables, natural)

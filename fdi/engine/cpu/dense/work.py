@@ -31,6 +31,7 @@ def shapes(
         # potential, currents and state at the beginning of each window
         saved=(windows * (1 + plan.channels + plan.states) * n * total,),
         potentials=(n * (span + 1) * total,),
+        past=(plan.remembered * n * span * total,),  # of the state before each step
         # gS, then gI, from two steps before to two behind the window
         adjoints=(plan.channels * backward * (span + 4),),
         gu=((1 + plan.states) * backward,),  # gradient of the potential and of the state

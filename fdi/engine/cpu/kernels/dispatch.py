@@ -14,13 +14,15 @@ from fdi.engine.cpu.kernels.jit import OPTIONS
 _INLINED = {**OPTIONS, "pipeline_class": PartCompiler, "forceinline": True}
 
 
-def by_type(stub: Callable) -> Callable[[type], Callable]:
-    """A decorator with which functions register for a class; kernels call the `stub`."""
+def by_type(stub: Callable, otherwise: Callable | None = None) -> Callable[[type], Callable]:
+    """A decorator with which functions register for a class; kernels call the `stub`, which is
+    `otherwise` for all other classes.
+    """
     functions: dict[type, Callable] = {}
 
     @overload(stub, jit_options=_INLINED, strict=False)
     def choose(first, *rest):
-        return functions.get(getattr(first, "instance_class", None))
+        return functions.get(getattr(first, "instance_class", None), otherwise)
 
     def register(kind: type) -> Callable:
         def add(function: Callable) -> Callable:

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.engine.checks import Computes
-from fdi.engine.cpu.neuron import adlif, alif, lif, reset, surrogate, synapses
+from fdi.engine.cpu.neuron import adaptive_threshold, adlif, alif, lif, reset, surrogate, synapses
 from fdi.engine.cpu.neuron.equations import Kind
 from fdi.snn.network import Network
-from fdi.snn.neuron import ALIF, AdLIF, Neuron, Reset
+from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron, Reset
 from fdi.snn.population import Population
 
-KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif}
+KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif, AdaptiveThreshold: adaptive_threshold}
 COMPUTES = Computes("cpu", tuple(KINDS), Reset.__args__, tuple(surrogate.SURROGATES), own_taus=True)
 
 
@@ -43,6 +43,11 @@ class DifferentNeurons(NamedTuple):
 def states(network: Network) -> int:
     """Variables of a hidden neuron besides its potential and currents."""
     return KINDS[type(network.hidden[0].neuron)].STATES
+
+
+def remembered(network: Network) -> int:
+    """Variables of the state that the way back wants to see."""
+    return getattr(KINDS[type(network.hidden[0].neuron)], "REMEMBERED", 0)
 
 
 def kind(n: Neuron, dt: float) -> Kind:

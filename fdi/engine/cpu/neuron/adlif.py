@@ -37,7 +37,7 @@ def advance(n, u, fired, current, state, at, pace):
 
 
 @retreats(AdLif)
-def retreat(n, gd, gs, slope, state, at, pace):
+def retreat(n, gd, gs, slope, state, at, pace, u, past, deep):
     ga = load(state, (at,))
     gs = gs + n.jump * ga
     store(state, (at,), n.beta_w * ga - n.pull * gd)

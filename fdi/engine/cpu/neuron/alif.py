@@ -35,7 +35,7 @@ def advance(n, u, fired, current, state, at, pace):
 
 
 @retreats(Alif)
-def retreat(n, gd, gs, slope, state, at, pace):
+def retreat(n, gd, gs, slope, state, at, pace, u, past, deep):
     ga = load(state, (at,))
     gs = gs + load(state, (at + pace,))
     store(state, (at,), n.beta_a * ga - n.pull * gd)

@@ -24,5 +24,5 @@ def advance(n, u, fired, current, state, at, pace):
 
 
 @retreats(Lif)
-def retreat(n, gd, gs, slope, state, at, pace):
+def retreat(n, gd, gs, slope, state, at, pace, u, past, deep):
     return n.beta_m * gd + gs * slope

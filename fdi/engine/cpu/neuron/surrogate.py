@@ -1,4 +1,4 @@
-"""The surrogate derivatives of fdi.snn.neuron.SLOPES."""
+"""The surrogate derivatives of fdi.snn.surrogate."""
 
 from __future__ import annotations
 
@@ -33,12 +33,20 @@ class Boxcar(NamedTuple):
     beta: float
 
 
+class Arctan(NamedTuple):
+    """`peak`: beta / 2; `width`: pi beta / 2."""
+
+    peak: float
+    width: float
+
+
 SURROGATES = {
     "superspike": SuperSpike,
     "triangle": Triangle,
     "sigmoid": Sigmoid,
     "gaussian": lambda beta: Gaussian(beta, beta / math.sqrt(2 * math.pi)),
     "boxcar": Boxcar,
+    "arctan": lambda beta: Arctan(beta / 2, math.pi / 2 * beta),
 }
 
 
@@ -75,3 +83,9 @@ def gaussian(n, v):
 def boxcar(n, v):
     x = n.beta * absolute(v)
     return select(x + x > like(v, 1), like(v, 0), n.beta)
+
+
+@slopes(Arctan)
+def arctan(n, v):
+    x = n.width * v
+    return n.peak / (like(v, 1) + x * x)

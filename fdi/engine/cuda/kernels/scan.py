@@ -14,7 +14,7 @@ import triton.language as tl
 
 @triton.jit
 def slope(v, beta, SURROGATE: tl.constexpr):
-    """dS/dU for v = U - theta, as in fdi.snn.neuron.SLOPES."""
+    """dS/dU for v = U - theta, as in fdi.snn.surrogate.SURROGATES."""
     if SURROGATE == "superspike":
         edge = beta * tl.abs(v) + 1.0
         return 1.0 / (edge * edge)
