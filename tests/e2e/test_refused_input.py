@@ -179,7 +179,7 @@ def test_a_data_set_is_refused(tmp_path, monkeypatch, capsys, spikes, words, lin
 
 def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert fdi_data(["show", "randman", "alpha=1e-9", "samples=5", "units=3"]) == 0
+    assert fdi_data(["show", "randman", "alpha=1e-9", "samples=20", "units=3"]) == 0
     frames = np.random.default_rng(0).random((8, 5, 2, 3, 3), dtype=np.float32)
     split = Split(Frames(frames), np.arange(8) % 2)
     draw(Dataset("mine", split, split, split, 2, (2, 3, 3), 5, 1e-3), tmp_path / "mine.png")
