@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, curves, runs
-from fdi.analysis.configs import read_config
+from fdi.track.configs import read_config
 from fdi.track.lock import lock
 
 

@@ -19,7 +19,7 @@ from fdi.track.files import (
 from fdi.track.layout import RESULT, STATUS
 from fdi.track.lock import Busy, lock
 from fdi.track.metrics import Metrics
-from fdi.track.state import command, progress, read_result
+from fdi.track.state import overrides, progress, read_result
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -96,7 +96,7 @@ def test_yaml_that_stands_for_more_than_it_says_is_refused(text):
 def test_no_command_from_broken_overrides(tmp_path, text):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text(text)
-    assert command(tmp_path) is None
+    assert overrides(tmp_path) is None
 
 
 def test_a_terminal_has_nothing_to_obey():
