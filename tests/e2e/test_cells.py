@@ -99,7 +99,7 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     """As long as that brings some cell further, and once more."""
     launches = []
 
-    def launch(arguments, cells, task):
+    def launch(arguments, cells, task, *_):
         launches.append([cell.config.seed for cell in cells])
         if len(launches) < 3:
             done(cells[0].config, cells[0].directory)
