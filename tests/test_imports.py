@@ -29,7 +29,7 @@ ALLOWED = {
     "interop": {"init", "snn"},
     "runner": {"config", "data", "engine", "init", "snn", "track", "train"},
     "analysis": {"config", "track"},
-    "figures": {"analysis", "config", "data"},
+    "figures": {"analysis", "config", "data", "track"},
     "cli": {"analysis", "conf", "config", "data", "figures", "init", "runner", "snn", "track"},
 }
 FORBIDDEN = {

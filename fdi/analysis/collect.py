@@ -6,8 +6,8 @@ far):
     path                        directory of the run
     dataset, model, init        chosen options, the names of the directories above
     seed, id                    from the name of the directory
-    state                       done | probed (initial state only) | running | failed |
-    interrupted | missing (nothing but a config)
+    state                       done | probed (initial state only) | running | queued (by SLURM) |
+    failed | interrupted | missing (nothing yet)
                                 | broken (a file is unreadable); only done runs have all numbers
     error                       why it failed, or which file is broken
     epoch, epochs               epochs finished, and epochs in all, priming included
@@ -31,17 +31,21 @@ are.
 from __future__ import annotations
 
 import io
+import json
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.configs import read_config
+from fdi.analysis.index import Index, index, stamp
+from fdi.track.configs import read_config
 from fdi.track.files import read
-from fdi.track.layout import CONFIG, METRICS, directories
+from fdi.track.layout import CONFIG, METRICS, RESULT, SETTLED, STATUS, directories
 from fdi.track.state import is_number, progress
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
@@ -65,19 +69,28 @@ POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 CSV_COLUMNS = ("epoch", "phase")
 PLACE = "place of the run"
+VALID = "valid/accuracy"
 BATCH = 64  # files that are read at a time
+ROW, CURVE = "row", "curve"  # kinds of entries of the index
 
 
 def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs; a run with unreadable files has the state broken, and is there
     all the same.
     """
-    found, count = columns(_row(directory) for directory in directories(results))
+    with index(results) as kept:
+        found, count = columns(_row(directory, kept) for directory in directories(results))
+        kept.forget(ROW, found.get("path", ()))
     names = dict.fromkeys((*KEYS, "error", *NUMBERS))
     names |= dict.fromkeys(name for name in found if name.startswith(MEASURED))
     names |= dict.fromkeys(found)
-    table = pd.DataFrame({name: found.pop(name, [None] * count) for name in names})
-    return table.astype(dict.fromkeys(NUMBERS, float)).copy()  # in one piece, not a block a column
+    typed = {}
+    for name in names:  # one after the other: the lists take more memory than the table
+        values = found.pop(name, None)
+        typed[name] = pd.Series(
+            [None] * count if values is None else values, dtype=float if name in NUMBERS else None
+        )
+    return pd.DataFrame(typed, copy=False).copy()  # in one piece, not a block a column
 
 
 def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any]], int]:
@@ -128,27 +141,79 @@ def curves(
     return rows
 
 
-def _row(run: tuple[str, ...]) -> dict[str, Any]:
+def accuracies(table: pd.DataFrame, results: Path) -> dict[str, np.ndarray]:
+    """Path -> the validation accuracies after the epochs of the task, of the runs in `table` that
+    have some.
+    """
+    found = {}
+    with index(results) as kept:
+        for path in table["path"]:
+            key = stamp(path, (METRICS,))
+            if entry := kept.find(CURVE, path, key):
+                values = json.loads(entry[0])
+            else:
+                values = _task_accuracies(Path(path) / METRICS)
+                kept.keep(CURVE, path, key, json.dumps(values))
+            if values:
+                found[path] = np.array(values, dtype=float)
+    return found
+
+
+def _task_accuracies(path: Path) -> list[float]:
+    header, body = _metrics(path)
+    names = header.split(",")
+    if VALID not in names:
+        return []
+    phase, valid = names.index("phase"), names.index(VALID)
+    rows = [row.split(",") for row in body.splitlines()]
+    try:
+        return [float(row[valid] or "nan") for row in rows if row[phase] == "task"]
+    except ValueError:
+        return []
+
+
+def _row(run: tuple[str, ...], kept: Index) -> dict[str, Any]:
     path, dataset, model, init, seed, identity = run
+    config, outcome = _content(path, kept)
+    names = {"dataset": dataset, "model": model, "init": init, "seed": int(seed), "id": identity}
+    return {**config, "path": path, **names, **outcome}
+
+
+def _content(path: str, kept: Index) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The config without its seed, and state and final numbers; from the index where the files are
+    as they were, unless somebody may be at work on the run.
+    """
+    key = stamp(path, (CONFIG, STATUS, RESULT))
+    if found := kept.find(ROW, path, key):
+        return _shared(found[1], found[2]), json.loads(found[0])
     directory = Path(path)
     config: dict[str, Any] = {}
     try:
         config = read_config(directory / CONFIG)
         outcome = _outcome(directory)
+    except FileNotFoundError:
+        if progress(directory)["state"] == "missing":  # stopped before it wrote anything
+            return {}, {"state": "missing", "error": None}
+        outcome = {"state": "broken", "error": f"{CONFIG}: not there"}
     except (OSError, ValueError) as error:
         outcome = {"state": "broken", "error": str(error).removeprefix(f"{path}/")}
-    return (
-        config
-        | {
-            "path": path,
-            "dataset": dataset,
-            "model": model,
-            "init": init,
-            "seed": int(seed),
-            "id": identity,
-        }
-        | outcome
-    )
+    config.pop("seed", None)
+    if outcome["state"] in SETTLED:
+        kept.keep(ROW, path, key, json.dumps(outcome), json.dumps(config))
+    return config, outcome
+
+
+@lru_cache(maxsize=4096)
+def _shared(number: int, text: str) -> dict[str, Any]:
+    """The same dict for all that share it."""
+    return json.loads(text, object_pairs_hook=_interned)
+
+
+def _interned(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        sys.intern(key): sys.intern(value) if isinstance(value, str) else value
+        for key, value in pairs
+    }
 
 
 def _outcome(directory: Path) -> dict[str, Any]:
@@ -178,17 +243,21 @@ def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | 
 
 
 def _metrics(path: Path) -> tuple[str, str]:
-    """Header and whole rows of a metrics.csv, both empty if it is not there or a row has too many
-    or too few values.
+    """Header and whole rows of a metrics.csv, both empty if it is not there, a row has too many or
+    too few values, or the epochs are not 1, 2, 3, ...
     """
     try:
         text = read(path)
     except (OSError, ValueError):
         return "", ""
     header, _, body = text[: text.rfind("\n") + 1].partition("\n")
-    whole = set(CSV_COLUMNS) <= set(header.split(",")) and body.count(",") == header.count(
-        ","
-    ) * body.count("\n")
+    rows = body.splitlines()
+    whole = (
+        header.startswith("epoch,")
+        and "phase" in header.split(",")
+        and body.count(",") == header.count(",") * len(rows)
+        and all(row.startswith(f"{epoch},") for epoch, row in enumerate(rows, 1))
+    )
     return (header, body) if whole else ("", "")
 
 

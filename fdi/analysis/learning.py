@@ -15,16 +15,19 @@ said otherwise):
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.collect import PLACE
 from fdi.analysis.conditions import condition_columns, conditions
-from fdi.analysis.results import Results
+from fdi.analysis.results import Curve, Results
 from fdi.analysis.statistics import area, chance_share, epochs_to
 from fdi.analysis.table import summarize
 
 SHARE = 0.9  # of the best accuracy
+COUNTED = ("test_accuracy_last", "classes", "test_samples")
 COLUMNS = ("chance", "area", "target", "epochs_to", "reached")
 
 
@@ -34,55 +37,49 @@ def full(results: Results) -> pd.DataFrame:
     """
     summary = summarize(results.runs)
     columns = condition_columns(results.runs)
-    members = [found[found["state"] == "done"] for _, found in conditions(results.runs, columns)]
-    accuracies = {
-        path: curve
-        for found in members
-        for path, curve in _curves(results.curves_of(found)).items()
-    }
-    last = [
-        _mean(accuracies[path][1][-1] for path in found["path"] if path in accuracies)
-        for found in members
-    ]
+    done = (results.runs["state"] == "done").to_numpy()
+    placed = results.runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(done))})
+    places = [found[PLACE].to_numpy() for _, found in conditions(placed, columns)]
+    curves = results.learning(results.runs[done])
+    members = [_members(results.runs, found[done[found]], curves) for found in places]
+    last = [_mean(float(accuracy[-1]) for _, accuracy in found.curves) for found in members]
     best = (
         pd.Series(last, dtype=float)
         .groupby([summary["dataset"], summary["model"]])
         .transform("max")
     )
-    rows = [_learning(found, accuracies, SHARE * top) for found, top in zip(members, best)]
+    rows = [_learning(found, SHARE * top) for found, top in zip(members, best)]
     wide = summary.join(pd.DataFrame(rows, columns=COLUMNS, index=summary.index))
     return wide[[*(column for column in wide if column != "published"), "published"]]
 
 
-def _curves(curves: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Path -> epochs of the task, counted from 1, and the validation accuracies after them."""
-    if "valid/accuracy" not in curves:
-        return {}
-    task = curves.loc[curves["phase"] == "task", ["path", "epoch", "valid/accuracy"]]
-    first = task.groupby("path", observed=True)["epoch"].transform("min")
-    task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset="valid/accuracy")
-    task = task.sort_values("path", kind="stable")
-    paths = task["path"].drop_duplicates()
-    starts = np.flatnonzero(~task["path"].duplicated())[1:]
-    parts = [np.split(task[name].to_numpy(), starts) for name in ("epoch", "valid/accuracy")]
-    return dict(zip(paths, zip(*parts)))
+class Members(NamedTuple):
+    """The finished runs of a condition: learning curves, and (test accuracy, classes, test samples)
+    of each, as far as they are known.
+    """
+
+    curves: list[Curve]
+    counted: np.ndarray
 
 
-def _learning(
-    runs: pd.DataFrame, curves: dict[str, tuple[np.ndarray, np.ndarray]], target: float
-) -> dict[str, float]:
-    found = [curves[path] for path in runs["path"] if path in curves]
-    reached = [
-        float(epoch) for epoch in (_first(*curve, target) for curve in found) if pd.notna(epoch)
-    ]
-    counted = runs.dropna(subset=["classes", "test_samples"])
-    failed = [
-        chance_share([run.test_accuracy_last], int(run.classes), int(run.test_samples))
-        for run in counted.itertuples()
-    ]
+def _members(runs: pd.DataFrame, places: np.ndarray, curves: dict[str, Curve]) -> Members:
+    paths = runs["path"].array.take(places)
+    counted = np.stack([runs[name].to_numpy()[places] for name in COUNTED], axis=1)
+    return Members(
+        [curves[path] for path in paths if path in curves],
+        counted[~np.isnan(counted).any(axis=1)],
+    )
+
+
+def _learning(members: Members, target: float) -> dict[str, float]:
+    firsts = (_first(*curve, target) for curve in members.curves)
+    reached = [float(epoch) for epoch in firsts if pd.notna(epoch)]
     return {
-        "chance": _mean(failed),
-        "area": _mean(float(area(_every_epoch(*curve))) for curve in found),
+        "chance": _mean(
+            chance_share([accuracy], int(classes), int(samples))
+            for accuracy, classes, samples in members.counted
+        ),
+        "area": _mean(_area(*curve) for curve in members.curves),
         "target": target,
         "epochs_to": _mean(reached),
         "reached": len(reached),
@@ -94,11 +91,14 @@ def _first(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
     return float(epochs[int(place) - 1]) if pd.notna(place) else place
 
 
-def _every_epoch(epochs: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """The accuracies with those between two recorded epochs filled in: the reference keeps some 60
-    epochs of a long training.
+def _area(epochs: np.ndarray, accuracy: np.ndarray) -> float:
+    """The area with the accuracies between two recorded epochs filled in: the reference keeps some
+    60 epochs of a long training.
     """
-    return np.interp(np.arange(epochs[0], epochs[-1] + 1), epochs, accuracy)
+    if len(epochs) == epochs[-1] - epochs[0] + 1:
+        return float(area(accuracy))
+    trapezoids = np.diff(epochs) * (accuracy[1:] + accuracy[:-1]) / 2
+    return float(trapezoids.sum() / (epochs[-1] - epochs[0]))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -71,16 +71,24 @@ PUBLISHED = (
 )
 
 
+RUN = ("dataset", "model", "init")
+CONFIGS = tuple(dict.fromkeys(key for entry in PUBLISHED for key in entry.config))
+
+
 def published(run: Mapping[str, Any]) -> list[Published]:
     """What was published for the data set, architecture, depth and initialization of `run` (a
     finished row of the run table).
     """
+    return _of(run, depth(run))
+
+
+def _of(run: Mapping[str, Any], layers: int) -> list[Published]:
     return [
         entry
         for entry in PUBLISHED
         if all(run[key] == getattr(entry, key) for key in ("dataset", "init"))
         and entry.model == architecture(run["model"])
-        and entry.depth == depth(run)
+        and entry.depth == layers
         and all(run.get(key) == value for key, value in entry.config.items())
     ]
 
@@ -100,4 +108,17 @@ def depth(run: Mapping[Any, Any]) -> int:
 
 def with_layers(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with `layers`, how many hidden ones they have."""
-    return runs.assign(layers=[depth(run) for run in runs.to_dict("records")])
+    rates = [name for name in map(str, runs) if name.startswith("rate/")]
+    known = runs[rates].notna()
+    there = [known[rate].rename(LAYER.sub("", rate)) for rate in rates]
+    layers = {name: [c for c in there if c.name == name] for name in {c.name for c in there}}
+    found = [pd.concat(columns, axis=1).any(axis=1) for columns in layers.values()]
+    return runs.assign(layers=sum(found, start=pd.Series(0, index=runs.index)).astype(int))
+
+
+def with_runs(runs: pd.DataFrame) -> set[str]:
+    """What was published for one of the finished `runs`, as text."""
+    columns = [*RUN, *(key for key in CONFIGS if key in runs)]
+    alike = with_layers(runs)[[*columns, "layers"]].drop_duplicates()
+    rows = alike.to_dict("records")
+    return {str(entry) for run in rows for entry in _of(run, run["layers"])}

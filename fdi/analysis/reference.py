@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import curves
+from fdi.analysis.collect import config_columns, curves
 from fdi.analysis.results import (
     CURVES,
     NAME,
@@ -32,6 +32,7 @@ from fdi.analysis.results import (
     own,
     reference,
 )
+from fdi.config import identity
 from fdi.track.files import atomic, read_json
 from fdi.track.layout import RECORD, STATUS
 
@@ -93,12 +94,34 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 
 def _merged(old: Results, new: Results) -> Results:
     names = {name: (getattr(old, name), getattr(new, name)) for name in ("runs", "curves", "probe")}
-    paths = set(new.runs["path"])
+    paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
     tables = {
         name: pd.concat([a[~a["path"].isin(paths)], b], ignore_index=True) if len(a) else b
         for name, (a, b) in names.items()
     }
     return replace(new, **tables)
+
+
+def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
+    """The paths of `old` runs, with the short ids that the first ones have, that are `new` ones of
+    the same configuration.
+    """
+    more = identity.DIGITS - identity.FORMER_DIGITS
+    long = new[new["id"].str.len() == identity.DIGITS]
+    again = {run["path"][:-more]: run for run in long.to_dict("records")}
+    keys = [column for column in config_columns(new) if column in old]
+    found = old[old["path"].isin(again)]
+    return {
+        run["path"]
+        for run in numbers(found).to_dict("records")
+        if all(_digits(run[key]) == _digits(again[run["path"]][key]) for key in keys)
+    }
+
+
+def _digits(value: Any) -> str:
+    """As the reference has it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "" if pd.isna(value) else DIGITS % value if number else str(value)
 
 
 def _select(results: Results, found: pd.DataFrame) -> Results:

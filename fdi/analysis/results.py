@@ -4,21 +4,37 @@ fdi.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fdi.analysis.baseline import TARGET, is_baseline
-from fdi.analysis.collect import KEYS, columns, config_columns, curves, runs
+from fdi.analysis.collect import (
+    KEYS,
+    PLACE,
+    VALID,
+    accuracies,
+    columns,
+    config_columns,
+    curves,
+    runs,
+)
+from fdi.analysis.index import Index, index, stamp
 from fdi.config.identity import ADDED
+from fdi.track.layout import PROBE
 from fdi.track.state import read_probe
 
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
 RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
 READOUT = "readout"
+PROBED = "probe"  # kind of entries of the index
+PART = 5000  # runs whose initial states are collected at a time
+Curve = tuple[np.ndarray, np.ndarray]
 NAME = (
     "dataset",
     "model",
@@ -30,8 +46,8 @@ NAME = (
 
 @dataclass(frozen=True)
 class Results:
-    """Three tables that share the columns `collect.KEYS`, and a folder with measurements that are
-    no runs.
+    """Three tables that share the columns `collect.KEYS`, and the folder that holds the runs, and
+    measurements that are none.
 
     `runs`: `collect.runs`, `source`, where they come from, and `baseline`, is their initialization
     one. `curves`: accuracies and rates of `collect.curves`; None leaves them in the folders of the
@@ -54,6 +70,18 @@ class Results:
             return curves(runs, _drawn)
         return self.curves[self.curves["path"].isin(runs["path"])]
 
+    def learning(self, runs: pd.DataFrame) -> dict[str, Curve]:
+        """Path -> epochs of the task, counted from 1, and the validation accuracies after them, of
+        the runs that have some.
+        """
+        if self.curves is not None:
+            return _learning(self.curves_of(runs))
+        found = accuracies(runs, self.folder)
+        known = {path: np.flatnonzero(~np.isnan(values)) for path, values in found.items()}
+        return {
+            path: (places + 1, found[path][places]) for path, places in known.items() if len(places)
+        }
+
     def table(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
         where there is no such file.
@@ -69,19 +97,15 @@ class Results:
 
 def own(results: Path) -> Results:
     """The runs below `results`/runs."""
-    return of_runs(runs(results), results)
-
-
-def of_runs(table: pd.DataFrame, results: Path) -> Results:
-    """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(_origin(table, OWN), None, probes(table), results)
+    table = runs(results)
+    return Results(_origin(table, OWN), None, probes(table, results), results)
 
 
 def reference(folder: Path) -> Results:
     """What `fdi.analysis.reference.write` wrote to `folder`; no rows where it wrote nothing."""
     if not (folder / RUNS).exists():
         nothing = runs(folder)
-        return Results(_origin(nothing, ""), curves(nothing), probes(nothing), folder)
+        return Results(_origin(nothing, ""), curves(nothing), probes(nothing, folder), folder)
     texts = {"id": str, "error": str, "provenance": str}
     table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts)))
     commits = (
@@ -134,14 +158,48 @@ def _number(value: Any) -> Any:
     return int(number) if number.is_integer() and not isinstance(value, bool) else value
 
 
-def probes(table: pd.DataFrame) -> pd.DataFrame:
-    """The initial states of the runs in `table`."""
-    found, count = columns(
-        {"path": path} | row for path in table["path"] for row in read_probe(Path(path))
-    )
-    if not count:
+def probes(table: pd.DataFrame, results: Path) -> pd.DataFrame:
+    """The initial states of the runs in `table`, which are below `results`."""
+    parts = []
+    with index(results) as kept:
+        for start in range(0, len(table), PART):
+            paths = table["path"].iloc[start : start + PART]
+            found, count = columns(
+                {PLACE: place} | row
+                for place, path in enumerate(paths, start)
+                for row in _probe(path, kept)
+            )
+            parts += [pd.DataFrame(found)] if count else []
+    if not parts:
         return pd.DataFrame(columns=[*KEYS, "population"])
-    return table[list(KEYS)].merge(pd.DataFrame(found), on="path")
+    rows = pd.concat(parts, ignore_index=True)
+    places = rows.pop(PLACE)
+    keys = table[list(KEYS)].iloc[places].reset_index(drop=True)
+    return pd.concat([keys, rows.drop(columns=KEYS, errors="ignore")], axis=1)
+
+
+def _probe(path: str, kept: Index) -> list[dict[str, Any]]:
+    """The rows of init.json, from the index where the file is as it was."""
+    key = stamp(path, (PROBE,))
+    if found := kept.find(PROBED, path, key):
+        return json.loads(found[0])
+    rows = read_probe(Path(path))
+    kept.keep(PROBED, path, key, json.dumps(rows))
+    return rows
+
+
+def _learning(curves: pd.DataFrame) -> dict[str, Curve]:
+    """The same of learning curves in one table."""
+    if VALID not in curves:
+        return {}
+    task = curves.loc[curves["phase"] == "task", ["path", "epoch", VALID]]
+    first = task.groupby("path", observed=True)["epoch"].transform("min")
+    task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset=VALID)
+    task = task.sort_values("path", kind="stable")
+    paths = task["path"].drop_duplicates()
+    starts = np.flatnonzero(~task["path"].duplicated())[1:]
+    parts = [np.split(task[name].to_numpy(), starts) for name in ("epoch", VALID)]
+    return dict(zip(paths, zip(*parts)))
 
 
 def _origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:

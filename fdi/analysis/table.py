@@ -30,13 +30,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.conditions import UNTRAINED, condition_columns, conditions
-from fdi.analysis.published import published
+from fdi.analysis.collect import PLACE
+from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, conditions
+from fdi.analysis.published import CONFIGS, published
 from fdi.analysis.statistics import holm, paired, sample_noise, summary, verdict
 
 BASELINE = "kaiming"
@@ -58,31 +59,33 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["state"].isin(UNTRAINED).all():
         raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = condition_columns(runs)
-    measured = [
-        ACCURACY,
-        BEST,
-        VALID,
-        SAMPLES,
-        *(column for column in runs if column.startswith("rate/")),
-    ]
-    members = dict(conditions(runs, columns))
+    rates = [column for column in runs if column.startswith("rate/")]
+    measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
+    told = {name: runs[name].array for name in (*LABELS, *CONFIGS, *rates) if name in runs}
+    numbers, seeds = runs[measured].to_numpy(dtype=float), runs["seed"].to_numpy()
+    states = runs["state"].to_numpy(dtype=str)
+    placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
+    members = {key: found[PLACE].to_numpy() for key, found in conditions(placed, columns)}
     by_seed = {
-        condition: found[found["state"] == "done"].groupby("seed")[measured].mean()
+        condition: _by_seed(seeds[done], numbers[done])
         for condition, found in members.items()
+        for done in [found[states[found] == "done"]]
     }
     baselines = _baselines(by_seed, columns)
     rows = [
         {
             **dict(zip(columns, condition)),
-            **_counts(members[condition]),
-            **_statistics(by_seed[condition]),
+            **_counts(states[found], by_seed[condition]),
+            **_statistics(by_seed[condition].numbers, measured),
             **_versus(
                 by_seed[condition],
                 baselines.get(_partner(condition, columns), []) if condition[2] != BASELINE else [],
             ),
-            "published": "; ".join(map(str, published(members[condition].iloc[0].to_dict()))),
+            "published": "; ".join(
+                map(str, published({name: values[found[0]] for name, values in told.items()}))
+            ),
         }
-        for condition in members
+        for condition, found in members.items()
     ]
     table = pd.DataFrame(rows)
     table["versus_p"] = holm(table["versus_p"])
@@ -90,21 +93,44 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     return table[[*(column for column in table if column not in LAST), *LAST]]
 
 
-def _counts(runs: pd.DataFrame) -> dict[str, int]:
-    states = runs["state"]
+class BySeed(NamedTuple):
+    """The numbers of the finished runs of a condition: a row a seed, the first column is ACCURACY;
+    means where a seed has several runs.
+    """
+
+    seeds: np.ndarray
+    numbers: np.ndarray
+
+
+def _by_seed(seeds: np.ndarray, numbers: np.ndarray) -> BySeed:
+    found, places = np.unique(seeds, return_inverse=True)
+    if len(found) == len(seeds):
+        return BySeed(found, numbers[np.argsort(places)])
+    means = pd.DataFrame(numbers).groupby(places).mean()
+    return BySeed(found, means.to_numpy())
+
+
+def _counts(states: np.ndarray, by_seed: BySeed) -> dict[str, int]:
     done, failed = states == "done", states == "failed"
     return {
-        "n": int(runs.loc[done, "seed"].nunique()),
+        "n": len(by_seed.seeds),
         "failed": int(failed.sum()),
         "partial": int((~done & ~failed).sum()),
     }
 
 
-def _statistics(by_seed: pd.DataFrame) -> dict[str, float]:
-    means = by_seed.mean()
+def _means(numbers: np.ndarray) -> np.ndarray:
+    """Of each column, over what is known of it."""
+    known = ~np.isnan(numbers)
+    sums, counts = np.where(known, numbers, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.where(counts, sums / np.maximum(counts, 1), np.nan)
+
+
+def _statistics(numbers: np.ndarray, measured: Sequence[str]) -> dict[str, float]:
+    means = dict(zip(measured, _means(numbers).tolist()))
     noise = sample_noise(means[ACCURACY], means[SAMPLES])
-    _, mean, sd, low, high = summary(by_seed[ACCURACY], noise)
-    rates = {column: means[column] for column in by_seed if column.startswith("rate/")}
+    _, mean, sd, low, high = summary(numbers[:, 0], noise)
+    rates = {column: means[column] for column in measured if column.startswith("rate/")}
     return {
         "accuracy": mean,
         "sd": sd,
@@ -116,22 +142,23 @@ def _statistics(by_seed: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _versus(by_seed: pd.DataFrame, baselines: list[pd.DataFrame]) -> dict[str, float]:
+def _versus(by_seed: BySeed, baselines: list[BySeed]) -> dict[str, float]:
     if len(baselines) != 1:
         return dict.fromkeys(VERSUS, float("nan"))
-    common = by_seed.index.intersection(baselines[0].index)
-    sides = [table.loc[common] for table in (by_seed, baselines[0])]
-    a, b = (sample_noise(side[ACCURACY].mean(), side[SAMPLES].mean()) for side in sides)
-    found = paired(*(side[ACCURACY] for side in sides), float(np.hypot(a, b))).within(1.0)
+    _, own, other = np.intersect1d(by_seed.seeds, baselines[0].seeds, return_indices=True)
+    sides = [by_seed.numbers[own], baselines[0].numbers[other]]
+    means = [dict(zip((ACCURACY, BEST, VALID, SAMPLES), _means(side))) for side in sides]
+    a, b = (sample_noise(side[ACCURACY], side[SAMPLES]) for side in means)
+    found = paired(*(side[:, 0] for side in sides), float(np.hypot(a, b))).within(1.0)
     return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
 
 
 def _baselines(
-    by_seed: dict[tuple[Any, ...], pd.DataFrame], columns: Sequence[str]
-) -> dict[tuple[Any, ...], list[pd.DataFrame]]:
-    found: dict[tuple[Any, ...], list[pd.DataFrame]] = defaultdict(list)
+    by_seed: dict[tuple[Any, ...], BySeed], columns: Sequence[str]
+) -> dict[tuple[Any, ...], list[BySeed]]:
+    found: dict[tuple[Any, ...], list[BySeed]] = defaultdict(list)
     for condition, accuracies in by_seed.items():
-        if condition[2] == BASELINE and len(accuracies):
+        if condition[2] == BASELINE and len(accuracies.seeds):
             found[_partner(condition, columns)].append(accuracies)
     return found
 

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer
 from fdi.cli.errors import missing_key
-from fdi.track.layout import run_directory
+from fdi.track.directory import run_directory
 
 
 @dataclass(frozen=True)

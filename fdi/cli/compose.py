@@ -16,15 +16,19 @@ from typing import Any, NamedTuple
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fdi.config.settings import replaced, settings
+from fdi.track.files import refuse_bomb
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
 
@@ -107,6 +111,18 @@ class Composer:
         return tuple(word for word in overrides if _is_option(self, word.partition("=")[0]))
 
 
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Reads the user's own options, unless they are no files, or stand for more than memory holds;
+    its name is the one that Hydra knows.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        if path.exists():
+            refuse_bomb(path)
+        return super().load_config(config_path)
+
+
 def composer(arguments: Namespace) -> Composer:
     """For the parsed command line `arguments`; needs an initialized Hydra. Raises ValueError for
     a --config-dir that is not there.
@@ -114,6 +130,7 @@ def composer(arguments: Namespace) -> Composer:
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
+    SourcesRegistry.instance().types["file"] = FileConfigSource
     folders = (searchpath(Path(folder)),) if folder else ()
     loader = GlobalHydra.instance().config_loader()
     return Composer(loader, arguments.config_name or CONFIG_NAME, folders)

@@ -12,6 +12,7 @@ from fdi.cli.pipe import command_line
 from fdi.data.download import ensure, present
 from fdi.data.errors import DataError, readable
 from fdi.data.sources import SOURCES
+from fdi.track.files import printable
 
 if TYPE_CHECKING:
     from fdi.data.dataset import Dataset
@@ -118,10 +119,10 @@ def _check(arguments: argparse.Namespace) -> int:
             if not _here(name, root):
                 raise DataError(f"{name}: not here ({root}); fdi-data get {name}")
             dataset = build(name, [], root)
-            print(f"ok: {_title(dataset)}, checksum {dataset.checksum}")
+            print(f"ok: {printable(_title(dataset))}, checksum {dataset.checksum}")
         except (ValueError, OSError) as error:
             failures += 1
-            print(f"failed: {error}")
+            print(f"failed: {printable(str(error))}")
     return FAILED if failures else 0
 
 
@@ -131,7 +132,7 @@ def _show(arguments: argparse.Namespace) -> int:
     dataset = build(arguments.name, arguments.overrides, _root(arguments), arguments.config_dir)
     path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
     draw(dataset, path)
-    print(f"{_title(dataset)}\n{path}")
+    print(f"{printable(_title(dataset))}\n{printable(str(path))}")
     return 0
 
 

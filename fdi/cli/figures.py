@@ -17,6 +17,7 @@ from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
 from fdi.config.wording import choose
 from fdi.figures.catalogue import FIGURES, draw, file_name, own_figure, pages
+from fdi.track.files import printable
 
 
 @command_line("fdi-figures")
@@ -86,7 +87,7 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
         missing += [] if found else [name]
         for page, content in found.items():
             for file in draw(module, content, out / file_name(name, page)):
-                print(file)
+                print(printable(str(file)))
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
     if len(missing) == len(figures) and mine.runs.empty and measured.runs.empty:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from fdi.track.files import printable
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
             except BrokenPipeError:
                 raise
             except (ValueError, OSError) as error:
-                print(f"{name}: {error}", file=sys.stderr)
+                print(f"{name}: {printable(str(error))}", file=sys.stderr)
                 return refused
             except MemoryError as error:
                 print(f"{name}: out of memory ({error}); ask for less", file=sys.stderr)

@@ -15,23 +15,29 @@ from fdi.track.files import write_json
 from fdi.track.layout import SWEEPS
 
 
-def write_plan(cells: list[Cell]) -> Path:
+def write_plan(cells: list[Cell]) -> None:
     """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
     directory below results.
 
     The same cells make the same file.
     """
-    results, experiment = cells[0].config.paths.results, cells[0].config.name.experiment
-    planned = {os.path.relpath(cell.directory, results): cell.overrides for cell in cells}
-    name = hashlib.sha256("\n".join(sorted(planned)).encode()).hexdigest()[:8]
-    path = Path(results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
+    path = _path(cells)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         path,
         {
             "command": shlex.join(["fdi-run", *sys.argv[1:]]),
-            "experiment": experiment,
-            "cells": planned,
+            "experiment": cells[0].config.name.experiment,
+            "cells": {_place(cell): cell.overrides for cell in cells},
         },
     )
-    return path
+
+
+def _path(cells: list[Cell]) -> Path:
+    experiment = cells[0].config.name.experiment
+    name = hashlib.sha256("\n".join(sorted(map(_place, cells))).encode()).hexdigest()[:8]
+    return Path(cells[0].config.paths.results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
+
+
+def _place(cell: Cell) -> str:
+    return os.path.relpath(cell.directory, cell.config.paths.results)

@@ -10,6 +10,7 @@ from fdi.analysis.results import own, reference
 from fdi.cli.arguments import add_results
 from fdi.cli.pipe import command_line
 from fdi.figures.report import html
+from fdi.track.files import atomic
 
 
 @command_line("fdi-report")
@@ -24,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     path = results / "report.html"
-    path.write_text(html(mine, measured), encoding="utf-8")
+    page = html(mine, measured)
+    with atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     print(path)
     return 0

@@ -20,7 +20,7 @@ from fdi.cli.compose import CONFIG_MODULE, composer
 from fdi.cli.launch import end_workers_with_us, not_installed, threads_of_a_cell
 from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
-from fdi.track.layout import run_directory
+from fdi.track.directory import run_directory
 
 BEST = "optimization_results.yaml"  # Optuna's, in results/runs
 FAILURES = "hydra.sweeper.max_failure_rate"

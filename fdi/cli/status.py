@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import shutil
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from fdi.analysis.status import Group, groups, read_plans
+from fdi.analysis.status import Group, groups, read_plans, states
 from fdi.cli.arguments import add_results
+from fdi.cli.clean import clean, stopped_line
 from fdi.cli.pipe import command_line
 from fdi.cli.tables import console, print_table
+from fdi.config.schema import Config
 from fdi.track.files import printable
-from fdi.track.layout import CHECKPOINT, OVERRIDES, STATES, STOPPED
-from fdi.track.lock import lock
-from fdi.track.state import command, last_line, progress
+from fdi.track.layout import OVERRIDES, STATES, STOPPED
+from fdi.track.state import command, last_line, overrides
 
 NAMES = ("dataset", "model", "init")
 REFUSAL = "ValueError:"  # what a user must mend: the same command would be refused again
 SHOWN = 20  # cells that stopped, listed one by one
+OWN = {*(field.name for field in fields(Config)), "experiment", "budget", "debug"}
+OVERRIDE = re.compile(r"(\+\+?|~)?(?P<key>[A-Za-z_][\w./@-]*)(=(?P<value>.*))?", re.DOTALL)
 
 
 @command_line("fdi-status")
@@ -67,73 +70,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(
             f"no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes some"
         )
-    states = {
-        directory: progress(Path(directory))
-        for directory in {directory for group in found for directory in group.cells}
-    }
+    paths = dict.fromkeys(directory for group in found for directory in group.cells)
+    known = states(arguments.results, paths)
     if arguments.failed:
-        for line in dict.fromkeys(line for group in found for line in _again(group, states)):
+        lines = (line for group in found for line in _again(group, known, arguments.results))
+        for line in dict.fromkeys(lines):
             print(line if line.isprintable() else f"# {line!a}: not a name of fdi's")
     elif arguments.clean:
-        return _clean(found, states, arguments.yes)
+        return clean(arguments.results, known, arguments.yes)
     else:
-        _show(found, states)
+        _show(found, known)
     return 0
 
 
-def _again(group: Group, states: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """The commands of cells that stopped; of those that were refused the reason, as a comment: they
-    would be refused again.
+def _again(group: Group, states: dict[str, dict[str, Any]], results: Path) -> Iterator[str]:
+    """The commands of cells that stopped. Those that were refused would be refused again, and those
+    that somebody else wrote may do anything: they are comments.
     """
-    for directory, overrides in group.cells.items():
+    for directory, planned in group.cells.items():
         status = states[directory]
         if status["state"] not in STOPPED:
             continue
-        line = (
-            command(Path(directory)) if overrides is None else shlex.join(["fdi-run", *overrides])
-        )
+        words = overrides(Path(directory)) if planned is None else planned
         if str(status.get("error")).startswith(REFUSAL):
             yield f"# {printable(directory)}: {printable(last_line(status['error']))}"
-        elif line is None:
+        elif words is None:
             yield f"# {printable(directory)}: no {OVERRIDES}"
-        elif line != printable(line):
+        elif strange := next((word for word in words if not _is_own(word, results)), None):
+            line = f"{command(words)}: look at {strange} before you run that"
             yield f"# {printable(directory)}: {printable(line)}"
         else:
-            yield line
+            yield command(words)
 
 
-def _clean(found: list[Group], states: dict[str, dict[str, Any]], sure: bool) -> int:
-    """Show the cells that failed, and those that stopped with nothing to go on from, and remove
-    their folders if the user is `sure` or says so.
+def _is_own(word: str, results: Path) -> bool:
+    """Whether an override sets a key of fdi's own, to a value that is all in it, and leads to no
+    code or results elsewhere.
     """
-    useless = [
-        directory
-        for directory in dict.fromkeys(d for group in found for d in group.cells)
-        if states[directory]["state"] == "failed"
-        or (states[directory]["state"] in STOPPED and not (Path(directory) / CHECKPOINT).exists())
-    ]
-    if not useless:
-        print("no failed or stale cells")
-        return 0
-    for directory in useless:
-        print(_stopped(directory, states[directory]))
-    question = f"remove these {len(useless)} folders? [y/N] "
-    if not sure and not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
-        print("nothing removed; --yes removes them without a question")
-        return 1
-    for directory in useless:
-        with lock(Path(directory)):
-            shutil.rmtree(directory)
-    print(f"{len(useless)} removed")
-    return 0
-
-
-def _stopped(directory: str, status: dict[str, Any]) -> str:
-    reason = (
-        last_line(status.get("error"))
-        or f"after epoch {status.get('epoch')} of {status.get('epochs')}"
-    )
-    return printable(f"{status['state']}  {directory}  {reason}")
+    found = OVERRIDE.fullmatch(word)
+    if not found or not word.isprintable():
+        return False
+    key, value = found["key"], found["value"] or ""
+    if re.split("[./@]", key)[0] not in OWN or "${" in value or key in ("paths", "paths.modules"):
+        return False
+    return key != "paths.results" or Path(value.strip("'\"")).resolve() == results.resolve()
 
 
 def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
@@ -148,7 +128,7 @@ def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
         if states[directory]["state"] in STOPPED
     ]
     for directory in stopped[:SHOWN]:
-        out.print(_stopped(directory, states[directory]))
+        out.print(stopped_line(directory, states[directory]))
     if stopped[SHOWN:]:
         out.print(f"and {len(stopped) - SHOWN} more")
     if stopped:

@@ -10,12 +10,13 @@ from fdi.analysis.collect import curves, runs
 from fdi.analysis.export import write
 from fdi.analysis.learning import full
 from fdi.analysis.render import EXAMPLE, latex, markdown
-from fdi.analysis.results import of_runs
+from fdi.analysis.results import Results
 from fdi.analysis.select import select
 from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
 from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
+from fdi.track.files import printable
 
 
 @command_line("fdi-table")
@@ -61,13 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.runs or arguments.curves:
         write(*((chosen, arguments.runs) if arguments.runs else (curves(chosen), arguments.curves)))
         return 0
-    summary = full(of_runs(chosen, arguments.results)) if arguments.full else summarize(chosen)
+    if arguments.full:
+        nothing = chosen.iloc[:0]  # no initial state is shown
+        summary = full(Results(chosen, None, nothing, arguments.results))
+    else:
+        summary = summarize(chosen)
     if arguments.csv:
-        print(summary.to_csv(index=False), end="")
+        print(printable(summary.to_csv(index=False), "\n"), end="")
     elif arguments.latex:
-        print(latex(summary))
+        print(printable(latex(summary), "\n"))
     elif arguments.markdown:
-        print(markdown(summary))
+        print(printable(markdown(summary), "\n"))
     else:
         print_comparison(chosen, summary)
     return 0

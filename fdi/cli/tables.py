@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from fdi.track.files import printable
 
 WIDTH = 160  # characters, where there is no terminal to fit
 GAP = 2  # between columns
@@ -18,9 +22,17 @@ ROW = "row"
 Columns = Mapping[str, Sequence[str]]
 
 
-def console() -> Console:
-    """On the stdout of this moment: as wide as the terminal, or WIDTH; it prints text as it is."""
-    found = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+class Plain(Console):
+    """Prints text as it is, but for what a terminal would obey."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        shown = [printable(str(o), "\n") if isinstance(o, str | Path) else o for o in objects]
+        super().print(*shown, **options)
+
+
+def console() -> Plain:
+    """On the stdout of this moment: as wide as the terminal, or WIDTH."""
+    found = Plain(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     if not found.is_terminal:
         found.width = WIDTH
     return found
@@ -32,7 +44,11 @@ def print_table(
     """Title -> its cells, as one table or several below each other, each with the columns `keys`;
     lines of a cell are separated by line ends, and rows that are `red` are so.
     """
-    columns = {name: [str(cell) for cell in cells] for name, cells in columns.items()}
+    columns = {
+        printable(name): [printable(str(cell), "\n") for cell in cells]
+        for name, cells in columns.items()
+    }
+    keys = [printable(name) for name in keys]
     rows = len(next(iter(columns.values())))
     if _width(columns, keys) > out.width:
         columns = {ROW: [str(row) for row in range(1, rows + 1)], **columns}
@@ -55,7 +71,9 @@ def print_table(
 
 def print_note(out: Console, text: str) -> None:
     """A paragraph, broken between words."""
-    out.print(textwrap.fill(text, out.width, break_long_words=False, break_on_hyphens=False))
+    out.print(
+        textwrap.fill(printable(text), out.width, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _blocks(columns: Columns, keys: Sequence[str], width: int) -> Iterator[list[str]]:

@@ -15,7 +15,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fdi.config.settings import prepare
-from fdi.track.layout import LOG, OUTPUT, run_directory
+from fdi.track.directory import run_directory
+from fdi.track.files import printable
+from fdi.track.layout import LOG, OUTPUT
 from fdi.track.lock import Busy, holder
 from fdi.track.origin import refuse_other_code, stamp, unchanged
 from fdi.track.process import end_with
@@ -40,7 +42,7 @@ def run_cell(config: DictConfig, sweep: int | None = None, label: str = "") -> i
             check_done(config, directory)
         except ValueError as error:
             return complain(f"{label}{error}", REFUSED)
-        print(f"{directory}: done before")
+        print(f"{printable(str(directory))}: done before")
         return 0
     if sweep is None:
         return _run(config, directory, label)
@@ -100,13 +102,12 @@ def check_done(
 
 
 def _run(config: DictConfig, directory: Path, label: str) -> int:
-    from rich.console import Console
-
     from fdi.cli.console import Terminal
+    from fdi.cli.tables import Plain
     from fdi.runner.story import run
 
     try:
-        run(config, directory, Terminal(Console()), HydraConfig.get().overrides.task)
+        run(config, directory, Terminal(Plain()), HydraConfig.get().overrides.task)
     except ValueError as error:
         return complain(f"{label}{error}", REFUSED)
     except Busy as error:
@@ -120,5 +121,5 @@ def _run(config: DictConfig, directory: Path, label: str) -> int:
 
 def complain(line: str, code: int) -> int:
     """Print one line on stderr; returns `code`."""
-    print(f"fdi-run: {' '.join(line.split())}", file=sys.stderr)
+    print(f"fdi-run: {printable(' '.join(line.split()))}", file=sys.stderr)
     return code

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 PLUGIN = re.compile(r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+")
 SAMPLER = re.compile(r"optuna\.samplers\.\w+")
-HANDLER = re.compile(r"logging\.(handlers\.)?\w*Handler|logging\.Formatter")
+HANDLER = re.compile(r"logging\.((Stream|Null|File)Handler|Formatter)")
+LOG_FILE = re.compile(r"\$\{hydra\.runtime\.output_dir\}/(\$\{hydra\.job\.name\}|[\w-]+)\.log")
 SWEEP_DIR, SUBDIR = "${paths.results}/runs", "${run_name:}"  # as in conf/config.yaml
 RUN_DIR = f"{SWEEP_DIR}/{SUBDIR}"
 AT_LEAST_ONE = (
@@ -89,5 +90,10 @@ def _calls(value: Any, path: str) -> Iterator[str]:
             continue
         if key in ("_target_", "()") or (key == "class" and not HANDLER.fullmatch(str(item))):
             yield f"{here} = {item}: fdi calls nothing from there; leave it out"
+        elif key == "filename" and not LOG_FILE.fullmatch(str(item)):
+            yield (
+                f"{here} = {item}: a log must lie in the folder of the run; give "
+                f"${{hydra.runtime.output_dir}}/NAME.log"
+            )
         elif isinstance(item, Mapping | list):
             yield from _calls(item, here)

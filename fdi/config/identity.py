@@ -1,6 +1,4 @@
-"""The identity of a run: what of its configuration can change its numbers, and the name of its
-directory.
-"""
+"""The identity of a run: what of its configuration can change its numbers."""
 
 from __future__ import annotations
 
@@ -15,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import devices
 
+DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "own": "reference"}  # by device, see own_neuron
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
@@ -33,9 +32,9 @@ REMOVED = {"fdi.init.fluct.FluctCalibrated": {"row_means": False}}
 """Keys that a part once had, with the value that its runs have: they count as if still there."""
 
 
-def run_id(config: DictConfig | Mapping[str, Any]) -> str:
-    """First 8 hex digits of the SHA-256 of the configuration without the keys of
-    `identity.exclude`, but for those that decide the numbers of its engine.
+def canonical(config: DictConfig | Mapping[str, Any]) -> str:
+    """The configuration without the keys of `identity.exclude`, but for those that decide the
+    numbers of its engine, as JSON: two configurations are the same run where these texts are equal.
 
     All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
     integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
@@ -45,7 +44,7 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
     for node in values.values():
         if isinstance(node, dict) and node.get("_target_") in REMOVED:
-            node |= REMOVED[node["_target_"]]
+            node |= REMOVED[node["_target_"]] | node
     for key, before in ADDED.items():
         *path, last = key.split(".")
         node = _below(values, path)
@@ -59,15 +58,25 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
             continue
         *path, last = key.split(".")
         _below(values, path).pop(last, None)
-    canonical = json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+    return json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
 
 
-def run_name(config: DictConfig | Mapping[str, Any]) -> str:
-    """<dataset>/<model>/<init>/seed=<n>-<id>."""
+def digest(content: str) -> str:
+    """The SHA-256 of what `canonical` gives, in hex digits."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def run_id(config: DictConfig | Mapping[str, Any]) -> str:
+    """The first DIGITS of `digest`. Equal ids are no proof of equal configurations: see
+    fdi.track.directory.
+    """
+    return digest(canonical(config))[:DIGITS]
+
+
+def run_folder(config: DictConfig | Mapping[str, Any]) -> str:
+    """<dataset>/<model>/<init>, the folder that the runs of these options are in."""
     names = config["name"]
-    options = [folder_name(str(names[group])) for group in ("dataset", "model", "init")]
-    return f"{'/'.join(options)}/seed={config['seed']}-{run_id(config)}"
+    return "/".join(folder_name(str(names[group])) for group in ("dataset", "model", "init"))
 
 
 def folder_name(name: str) -> str:
@@ -130,6 +139,3 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)

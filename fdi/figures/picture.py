@@ -16,6 +16,7 @@ from fdi.data.binning import coordinates
 from fdi.data.dataset import Dataset
 from fdi.data.inputs import Constant, Events, Frames
 from fdi.data.seeding import stream
+from fdi.track.files import atomic
 
 SAMPLES, STATISTICS = 4, 256  # training samples drawn, and counted
 INK, MARK = "#1f4e79", "#c0504d"
@@ -45,7 +46,8 @@ def draw(dataset: Dataset, path: Path) -> None:
         _draw_rates(left, right, dataset, spikes, len(labels))
     figure.suptitle(title(dataset), fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
 
 
 def title(dataset: Dataset) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.claims import RULE, claims
-from fdi.analysis.published import HEARSAY, PUBLISHED, SOURCES, published
+from fdi.analysis.published import HEARSAY, PUBLISHED, SOURCES, with_runs
 from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
@@ -153,17 +153,13 @@ def _unmeasured(runs: pd.DataFrame) -> str:
     """Published values without a finished run of the same data set, architecture, depth and
     initialization.
     """
-    done = {entry for run in runs[runs["state"] == "done"].to_dict("records") for entry in _of(run)}
+    done = with_runs(runs[runs["state"] == "done"])
     rows = [
         {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
         for e in PUBLISHED
         if str(e) not in done
     ]
     return table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
-
-
-def _of(run: dict) -> list[str]:
-    return [str(entry) for entry in published(run)]
 
 
 def _provenance(measured: Results) -> Iterator[str]:

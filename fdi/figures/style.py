@@ -17,6 +17,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from fdi.track.files import atomic
+
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
 ROW = 1.2  # inches, height of a row of panels
 HEAD = 0.4  # inches, title above and axis label below the panels
@@ -225,6 +227,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     for panel in figure.axes:
         panel.set_position(np.round(panel.get_position(original=True).bounds, 6))
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("pdf", "png")]
-    figure.savefig(files[0], metadata={"CreationDate": None})
-    figure.savefig(files[1])
+    for file, metadata in zip(files, ({"CreationDate": None}, {})):
+        with atomic(file) as temporary:
+            figure.savefig(temporary, format=file.suffix[1:], metadata=metadata)
     return files

@@ -20,12 +20,14 @@ from fdi.runner.initial import initial_network, initialize
 from fdi.runner.result import final_result
 from fdi.runner.training import train
 from fdi.runner.view import View
+from fdi.track import queue
+from fdi.track.directory import refuse_other_config
 from fdi.track.files import read_json, reserved, write_json, write_status
 from fdi.track.layout import CHECKPOINT, LOG, METRICS, RESERVE, RESULT, STATUS
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
 from fdi.track.origin import code, refuse_other_code, refuse_other_data, stamp
-from fdi.track.record import write_config, write_record
+from fdi.track.record import other_instructions, write_config, write_record
 from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
 from fdi.train.fit import Progress
@@ -42,21 +44,25 @@ def run(
     for a training that fails, Busy if another process is at it; whatever is raised on the way is in
     status.json and run.log first.
     """
+    refuse_other_config(directory, config)
     if finished(directory, config.probe):
         refuse_other_code(directory, config)
         check_data(config, directory)
         return whole_result(directory) or {}
     with lock(directory), reserved(directory / RESERVE) as release:
-        found = whole_result(directory)
-        if found is not None:  # of another process, a moment ago
+        refuse_other_config(directory, config)  # another process may have been here a moment ago
+        if (found := whole_result(directory)) is not None:
             return found
         _mark(directory, "running")
         write_config(directory, config, overrides)
         try:
             found = _run(config, directory, view)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as stop:
             with suppress(OSError):
-                _mark(directory, "interrupted")
+                if isinstance(stop, SystemExit) and queue.job():  # submitit has queued it again
+                    _mark(directory, "queued", job=queue.job())
+                else:
+                    _mark(directory, "interrupted")
             raise
         except Exception as error:
             release()
@@ -100,6 +106,8 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         for line in context.engine.plan(network, data.steps, config.trainer.batch_size):
             context.view.say(line)
     progress = _resume(context)
+    if progress.epoch and (said := other_instructions(directory)):
+        context.view.say(said)
     write_record(
         directory,
         progress.epoch,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,10 @@ from fdi.data.seeding import stream
 from fdi.engine.reference.engine import ReferenceEngine, dense
 from fdi.runner import build
 from fdi.snn.network import Network
-from fdi.track.files import read_json
+from fdi.track.configs import read_values
+from fdi.track.files import read, read_json
 from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT
+from fdi.train import checkpoint
 
 NEURONS = 5  # whose potentials are shown
 
@@ -52,20 +54,25 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
+    with checkpoint.refusing_damage(directory / CHECKPOINT):
+        state = checkpoint.read(directory / CHECKPOINT)
+    found = state["weights"] if weights == "last" else state["progress"]["best_weights"]
+    if found is None:
+        raise ValueError(f"{directory}: no epoch of the task yet; use weights='last'")
     trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
-    config = DictConfig(OmegaConf.merge(OmegaConf.load(directory / CONFIG), trusted))
-    form: Any = SimpleNamespace(**record["run"]["data"])
-    network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
-    taus, found = _kept(directory / CHECKPOINT, weights)
-    network.load_time_constants(taus)
-    network.load_weights(found)
-    return Trained(
-        directory,
-        network,
-        config,
-        pd.read_csv(directory / METRICS),
-        read_json(directory / RESULT),
-    )
+    try:
+        values = read_values(directory / CONFIG)
+        config = DictConfig(OmegaConf.merge(OmegaConf.create(values), trusted))
+        network = _network(config, record["run"]["data"], found)
+        network.load_time_constants(state.get("time_constants", {}))
+        network.load_weights(found)
+        metrics = pd.read_csv(io.StringIO(read(directory / METRICS)))
+    except Exception as error:  # of files that fdi did not write, or not alone
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, ValueError | OSError):
+            reason = str(error)
+        raise ValueError(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
+    return Trained(directory, network, config, metrics, read_json(directory / RESULT))
 
 
 def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
@@ -104,13 +111,19 @@ def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd
         yield pd.DataFrame({"part": part, "unit": unit, "x": time, "y": values})
 
 
-def _kept(path: Path, which: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The time constants and the weights of a checkpoint."""
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        last, best = state["weights"], state["progress"]["best_weights"]
-    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}); run it again") from None
-    if which == "best" and best is None:
-        raise ValueError(f"{path}: no epoch of the task yet; use weights='last'")
-    return state.get("time_constants", {}), last if which == "last" else best
+def _network(config: DictConfig, data: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:
+    """The network of a run, on the CPU. Raises ValueError if it is not that of the `weights`,
+    before it takes the memory or the time that another one would.
+    """
+    depth = OmegaConf.select(config, "model.depth")
+    if isinstance(depth, int) and depth > len(weights):
+        raise ValueError(f"model.depth = {depth}, and {len(weights)} weights in the checkpoint")
+    form: Any = SimpleNamespace(**data)
+    config = DictConfig(OmegaConf.merge(config, {"device": "cpu"}))
+    with torch.device("meta"):
+        shapes = {
+            name: weight.shape for name, weight in build.network(config, form).weights().items()
+        }
+    if shapes != {name: weight.shape for name, weight in weights.items()}:
+        raise ValueError("its configuration is not that of the weights in its checkpoint")
+    return build.network(config, form)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -21,6 +21,7 @@ from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, OVERRIDES, PROBE, RECO
 ROOM = 2**16  # bytes, some blocks of any file system
 LARGEST = 2**26  # bytes that a file of text may have
 DEEPEST = 64  # levels of a yaml file
+MOST = 100_000  # values that one may have
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -83,21 +84,26 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
+def open_file(path: Path) -> BinaryIO:
+    """An open file. Raises OSError, and ValueError for what is none, such as a pipe, which would
+    wait for its writer.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError(f"{path}: not a file")
+    return file
+
+
 def read(path: Path) -> str:
     """The text of a file. Raises OSError, and ValueError for what is not a file of text."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
-    try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError(f"{path}: not a file")
-        if about.st_size > LARGEST:
-            raise ValueError(f"{path}: {about.st_size} bytes, too large")
-        with open(descriptor, "rb", closefd=False) as file:
+    with open_file(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > LARGEST:
+            raise ValueError(f"{path}: {size} bytes, too large")
+        try:
             return file.read().decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: not text") from None
-    finally:
-        os.close(descriptor)
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not text") from None
 
 
 def parse_json(path: Path) -> Any | None:
@@ -135,14 +141,44 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
 
 
-def printable(text: str) -> str:
-    """On one line, and without what a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def refuse_bomb(path: Path) -> None:
+    """Raises ValueError for a yaml file whose aliases stand for more than MOST values, or which is
+    nested deeper than DEEPEST, and what `read` raises; other errors are left to who loads it.
+    """
+    sizes: dict[str | None, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    size = 0  # of what the innermost open node holds so far
+    try:
+        for event in yaml.parse(read(path), LOADER):
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append((event.anchor, size))
+                size = 0
+            elif isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = open_nodes.pop()
+                sizes |= {anchor: size + 1} if anchor else {}
+                size += before + 1
+            elif isinstance(event, yaml.AliasEvent):
+                size += sizes.get(event.anchor, MOST)  # of one that is still open: itself in itself
+            elif isinstance(event, yaml.ScalarEvent):
+                size += 1
+            if size > MOST or len(open_nodes) > DEEPEST:
+                raise ValueError(f"{path}: aliases or nesting that stand for too much")
+    except yaml.YAMLError:
+        return
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Without what a terminal would obey: on one line, unless line ends are in `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def write_status(directory: Path, state: str, **details: Any) -> None:
-    """status.json: `state` is running, done, probed, failed or interrupted; `details` are epoch,
-    epochs, error.
+    """status.json: `state` is running, done, probed, failed, queued or interrupted; `details` are
+    epoch, epochs, error, and the job that is queued.
     """
     updated = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_json(

@@ -6,14 +6,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from fdi.config.identity import run_name
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 RUNS, SWEEPS = "runs", "sweeps"  # folders below results: the runs, the plans of sweeps
 
@@ -23,15 +17,19 @@ CHECKPOINT, RESULT = "checkpoint/last.pt", "result.json"
 LOG, OUTPUT = "run.log", "output.log"  # traceback of a failure; what a cell prints beside others
 LOCK, RESERVE = ".lock", ".reserve"
 
-STATES = ("done", "probed", "running", "failed", "interrupted", "missing", "broken")
+STATES = ("done", "probed", "running", "queued", "failed", "interrupted", "missing", "broken")
+SETTLED = ("done", "probed", "failed")  # whoever is at work
 STOPPED = ("failed", "interrupted", "broken")  # the same command goes on with them
 
 _RUN = re.compile(r"seed=([0-9]+)-(\w+)")
+_PLACE = re.compile(rf"{RUNS}/[^/]+/[^/]+/[^/]+/{_RUN.pattern}")
 
 
-def run_directory(config: DictConfig | Mapping[str, Any]) -> Path:
-    """Where a run keeps its files."""
-    return Path(config["paths"]["results"]) / RUNS / run_name(config)
+def is_place(path: str) -> bool:
+    """Whether `path`, below results, is where a run may be: runs/<dataset>/<model>/<init>/
+    seed=<n>-<id>, and nothing that leads elsewhere.
+    """
+    return bool(_PLACE.fullmatch(path)) and not {".", ".."} & set(path.split("/"))
 
 
 def directories(results: Path) -> Iterator[tuple[str, ...]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fdi.track.files import atomic, read, sync
+
+PHASE = "phase"  # the column that holds a word
 
 
 class Metrics:
@@ -67,11 +70,24 @@ def _rows(path: Path, epoch: int) -> list[str]:
         lines = read(path).splitlines(keepends=True)[: epoch + 1]
     except FileNotFoundError:
         lines = []
+    header = lines[0].rstrip("\n").split(",") if lines else []
     if len(lines) <= epoch or not all(
-        line.startswith(f"{i},") and line.endswith("\n") for i, line in enumerate(lines[1:], 1)
+        _is_row(line, i, header) for i, line in enumerate(lines[1:], 1)
     ):
         raise ValueError(
             f"{path}: not all of the {epoch} epochs that the checkpoint has; put it back, or "
             f"delete the folder {path.parent} to start again"
         )
     return lines
+
+
+def _is_row(line: str, epoch: int, header: Sequence[str]) -> bool:
+    """Whether it is the whole row of this epoch, with a number in each column but the phase."""
+    values = line.rstrip("\n").split(",")
+    if not line.endswith("\n") or len(values) != len(header) or values[0] != str(epoch):
+        return False
+    try:
+        list(map(float, [text for name, text in zip(header, values) if text and name != PHASE]))
+    except ValueError:
+        return False
+    return True

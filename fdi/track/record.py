@@ -19,9 +19,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import fdi
-from fdi.track.files import atomic, read_json, write_json
+from fdi.track.files import atomic, printable, read_json, write_json
 from fdi.track.layout import CONFIG, OVERRIDES, RECORD
-from fdi.track.state import command
+from fdi.track.state import command, overrides
 
 PACKAGES = (
     "torch",
@@ -55,7 +55,8 @@ def write_record(
     Of each later start, at `epoch`, the same is in the list run.resumed.
     """
     found = record(checksum, device, threads)
-    alone = command(directory) or found["command"]
+    words = overrides(directory)
+    alone = found["command"] if words is None else command(words)
     if not found["command"].startswith("fdi-run"):  # a worker of a launcher
         found["command"] = alone
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -80,11 +81,30 @@ def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
         **_versions(),
         "platform": platform.platform(),
         "processor": _processor(),
+        "instructions": instructions(),
         "device": str(device),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": threads,
         "data_checksum": checksum,
     }
+
+
+def instructions() -> str:
+    """The vector instructions that torch computes with here: sums of others differ in their last
+    bits. ATEN_CPU_CAPABILITY limits them.
+    """
+    return torch.backends.cpu.get_cpu_capability()
+
+
+def other_instructions(directory: Path) -> str | None:
+    """A line, if the run began with other instructions than those of this process."""
+    before, now = (read_json(directory / RECORD) or {}).get("instructions"), instructions()
+    if before in (None, now):
+        return None
+    return (
+        f"{directory}: began with CPU instructions {printable(str(before))}, goes on with {now}: "
+        f"its numbers may differ in the last digits from those of a run that never stopped"
+    )
 
 
 @cache

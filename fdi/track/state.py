@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fdi.track.files import parse_json, parse_yaml, read, read_json
 from fdi.track.layout import OVERRIDES, PROBE, RESULT, STATES, STATUS
 from fdi.track.lock import holder
+from fdi.track.queue import waits
 
 MEASURED = ("test_accuracy_last", "test_accuracy_best")
+COUNTS = {"classes": 2, "test_samples": 1}  # at least
 
 
 def progress(directory: Path) -> dict[str, Any]:
     """What status.json and result.json say of a run, its `state` one of STATES; `error` says why it
     failed, or which file is broken.
 
-    probed: the initial state was measured and nothing more asked for; interrupted: it says running,
-    and nobody works on it; broken: a file cannot be read, and running it again mends that.
+    probed: the initial state was measured and nothing more asked for; queued: SLURM will start its
+    job again; interrupted: it says running or queued, and is not; broken: a file cannot be read,
+    and running it again mends that.
     """
     try:
         result = read_result(directory)
@@ -28,9 +32,16 @@ def progress(directory: Path) -> dict[str, Any]:
         state = "done" if result else _state(directory / STATUS, status)
     except ValueError as error:
         return {"state": "broken", "error": str(error).removeprefix(f"{directory}/")}
-    if state == "running" and holder(directory) is None:
-        state = "interrupted"
+    if state in ("running", "queued"):
+        state = _now(directory, status)
     return status | (result or {}) | {"state": state}
+
+
+def _now(directory: Path, status: dict[str, Any]) -> str:
+    """What has become of a run that says running, or queued."""
+    if holder(directory) is not None:
+        return "running"
+    return "queued" if status["state"] == "queued" and waits(status.get("job")) else "interrupted"
 
 
 def _state(path: Path, status: Any) -> str:
@@ -55,6 +66,9 @@ def read_result(directory: Path) -> dict[str, Any] | None:
     for key in MEASURED:
         if not (is_number(result.get(key)) and 0 <= result[key] <= 1):
             raise ValueError(f"{path}: {key} is no share of the test set")
+    for key, least in COUNTS.items():
+        if result.get(key) is not None and not (is_number(result[key]) and result[key] >= least):
+            raise ValueError(f"{path}: {key} = {str(result[key])[:40]} must be at least {least}")
     rates = result.get("rates")
     if not (isinstance(rates, dict) and all(map(is_number, rates.values()))):
         raise ValueError(f"{path}: no rates")
@@ -89,15 +103,19 @@ def last_line(error: Any) -> str:
     return next(reversed(str(error or "").strip().splitlines()), "")
 
 
-def command(directory: Path) -> str | None:
-    """The command that runs this cell alone, from its overrides; None if they are not there."""
+def overrides(directory: Path) -> list[str] | None:
+    """The overrides that lead to this cell, None if they are not there."""
     try:
-        overrides = parse_yaml(read(directory / OVERRIDES))
+        words = parse_yaml(read(directory / OVERRIDES))
     except (OSError, ValueError):
         return None
-    if not (isinstance(overrides, list) and all(isinstance(word, str) for word in overrides)):
-        return None
-    return shlex.join(["fdi-run", *overrides])
+    whole = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return words if whole else None
+
+
+def command(words: Sequence[str]) -> str:
+    """The command that runs the cell with these overrides alone."""
+    return shlex.join(["fdi-run", *words])
 
 
 def is_number(value: Any) -> bool:

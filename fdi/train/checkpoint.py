@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import torch
 
 from fdi.snn.network import Network
-from fdi.track.files import atomic
+from fdi.track.files import atomic, open_file
 from fdi.train.fit import Progress
 
 
@@ -43,18 +46,48 @@ def load(
     """Read what `save` wrote into `network` and `optimizer`; returns the progress and the checksum
     of the data. Raises ValueError for a damaged file, which stays as it is.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    with refusing_damage(path):
+        state = read(path)
         progress = Progress(**state["progress"])
-        counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
-        if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
-            raise ValueError(f"epochs {counts}")
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         return progress, state.get("data_checksum")
-    except Exception as error:  # whatever torch makes of it
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What `save` wrote, whole: the checksum of each part is right, and each weight is a number.
+    Raises whatever torch and zipfile do, and ValueError.
+    """
+    with open_file(path) as file:
+        with zipfile.ZipFile(file) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise ValueError("compressed")
+            if part := archive.testzip():
+                raise ValueError(f"the checksum of {part} is wrong")
+        file.seek(0)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    progress = Progress(**state["progress"])
+    counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
+    if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
+        raise ValueError(f"epochs {counts}")
+    for weights in (state["weights"], progress.best_weights or {}):
+        for name, weight in weights.items():
+            if not weight.isfinite().all():
+                raise ValueError(f"weights of {name} are not finite")
+    return state
+
+
+@contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a checkpoint in the block is a ValueError, one line that names it;
+    the file stays as it is.
+    """
+    try:
+        yield
+    except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = reason.removeprefix(f"{path}: ")
         raise ValueError(
             f"{path} is damaged ({reason}); delete it to start the run again"
         ) from error

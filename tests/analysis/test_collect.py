@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdi.analysis.collect import KEYS, NUMBERS, config_columns, curves, runs
-from fdi.analysis.configs import read_config
+from fdi.analysis.collect import KEYS, NUMBERS, accuracies, config_columns, curves, runs
+from fdi.track.configs import read_config
 from fdi.track.lock import lock
 
 
@@ -192,3 +192,40 @@ def test_a_broken_metrics_file_has_no_rows_and_harms_no_other(write_run, tmp_pat
     for seed in (0, 1, 3, 4):
         write_run(seed=seed, curve=[0.2, 0.4])
     assert curves(runs(tmp_path))["seed"].tolist() == [0, 0, 1, 1, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zz: [2020-01-01]\n",
+        "zz: !!set {a}\n",
+        "zz: !!binary aGk=\n",
+        "2020-01-01: 1\n",
+        f"zz: {10**400}\n",
+    ],
+)
+def test_what_no_config_holds_is_one_broken_run(write_run, tmp_path, text):
+    write_run(seed=1)
+    path = write_run(seed=0) / ".hydra/config.yaml"
+    path.write_text(path.read_text() + text)
+    assert runs(tmp_path)["state"].tolist() == ["broken", "done"]
+
+
+@pytest.mark.parametrize("count", [{"classes": 0}, {"test_samples": 0}, {"classes": 10**400}])
+def test_impossible_counts_are_one_broken_run(write_run, tmp_path, count):
+    write_run(seed=1, curve=[0.5])
+    path = write_run(seed=0, curve=[0.5]) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | count))
+    assert runs(tmp_path)["state"].tolist() == ["broken", "done"]
+
+
+@pytest.mark.parametrize("epoch", ["1000000000", "3", "0", "-1", "1.5"])
+def test_epochs_beyond_those_of_the_run_are_broken(write_run, tmp_path, epoch):
+    """Of a billion of them, the area under the curve would take 20 GB."""
+    for seed in (0, 1):
+        write_run(seed=seed, curve=[0.2, 0.4])
+    path = next(tmp_path.rglob("seed=0-*")) / "metrics.csv"
+    path.write_text(path.read_text().replace("2,task", f"{epoch},task"))
+    table = runs(tmp_path)
+    assert curves(table)["seed"].tolist() == [1, 1]
+    assert [list(values) for values in accuracies(table, tmp_path).values()] == [[0.1, 0.2]]

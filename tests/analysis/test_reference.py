@@ -112,6 +112,7 @@ def test_no_reference_is_empty(tmp_path):
 
 
 def directories(*words):
+    """With the short ids that the runs of the reference have."""
     arguments = Namespace(
         overrides=[w for w in words if w != "-m"],
         multirun="-m" in words,
@@ -119,7 +120,7 @@ def directories(*words):
         config_name=None,
         config_dir=None,
     )
-    return {"/".join(cell.directory.parts[-4:]) for cell in compose_cells(arguments)}
+    return {"/".join(cell.directory.parts[-4:])[:-8] for cell in compose_cells(arguments)}
 
 
 def test_commands_of_the_reference_make_its_runs():

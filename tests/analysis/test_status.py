@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from fdi.analysis.collect import runs
 from fdi.cli.status import main
 from fdi.track.files import write_json
 from fdi.track.lock import lock
@@ -43,7 +46,7 @@ def sweep(write_run, tmp_path):
     ]
     names = [str(cell.relative_to(tmp_path)) for cell in cells]
     planned = {
-        name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "nu=a b"]
+        name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "init.nu=a b"]
         for name in names
     }
     (tmp_path / "sweeps").mkdir()
@@ -87,9 +90,9 @@ def test_counts_by_sweep_and_cell(status, sweep):
 
 def test_failed_prints_commands_and_nothing_else(status, sweep):
     assert status("--failed")[1].splitlines() == [
-        "fdi-run init=fluct seed=1 'nu=a b'",
-        "fdi-run init=fluct seed=2 'nu=a b'",
-        "fdi-run init=kaiming seed=0 'nu=a b'",
+        "fdi-run init=fluct seed=1 'init.nu=a b'",
+        "fdi-run init=fluct seed=2 'init.nu=a b'",
+        "fdi-run init=kaiming seed=0 'init.nu=a b'",
         "fdi-run init=xavier seed=5",
     ]
 
@@ -146,3 +149,129 @@ def test_an_unreadable_status_is_a_broken_run(status, write_run):
     (write_run("fluct", 0, None) / "status.json").write_text(json.dumps({"state": "done"})[:-1])
     assert ["randman", "dense", "fluct", "1", "1"] in rows(status()[1])
     assert ["dataset", "model", "init", "cells", "broken"] in rows(status()[1])
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """Files that are none of fdi's business."""
+    folder = tmp_path.parent / f"{tmp_path.name}-victim"
+    folder.mkdir()
+    (folder / "result.json").write_text('{"mine": 1}')
+    return folder
+
+
+@pytest.mark.parametrize("place", ["../{name}", "{whole}", ".", "runs", "runs/a/b/../../..", "a",
+        "runs/a/b/c/seed=0-1/../../../../../../{name}", "runs/a/b/../seed=0-1"])  # fmt: skip
+def test_a_plan_that_leads_elsewhere_is_broken(status, tmp_path, victim, write_run, place):
+    write_run()
+    (tmp_path / "sweeps").mkdir()
+    name = place.format(name=victim.name, whole=victim)
+    write_json(
+        tmp_path / "sweeps/z.json", {"experiment": "e", "command": "x", "cells": {name: ["a=1"]}}
+    )
+    for words in ((), ("--failed",), ("--clean", "--yes")):
+        code, out, err = status(*words)
+        assert (code, "Traceback" in err, "not a plan" in err) == (0, False, True)
+        assert victim.name not in out
+    assert (victim / "result.json").read_text() == '{"mine": 1}'
+    assert not (victim / ".lock").exists()
+
+
+@pytest.mark.parametrize("linked", ["runs", "runs/randman", "runs/randman/dense/fluct", ""])
+def test_clean_follows_no_link_out_of_results(status, write_run, victim, tmp_path, linked):
+    failed = {"state": "failed", "error": "nan"}
+    directory = write_run("fluct", 0, None, status=failed)
+    link = tmp_path / linked if linked else directory
+    target = victim / "taken"
+    link.rename(target)
+    link.symlink_to(target)
+    before = sorted(target.rglob("*"))
+    assert status("--clean", "--yes")[1] == "no failed or stale cells\n"
+    assert sorted(target.rglob("*")) == before
+
+
+def test_clean_looks_again_before_it_removes(status, write_run, monkeypatch):
+    """What finishes, or is started again, while it asks, stays."""
+    failed = {"state": "failed", "error": "nan"}
+    done, busy, gone, useless = (write_run("fluct", i, None, status=failed) for i in range(4))
+    held = lock(busy)
+
+    def answer(_):
+        finished = write_run("kaiming", 0)
+        (finished / "result.json").rename(done / "result.json")
+        held.__enter__()
+        shutil.rmtree(gone)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    code, out, _ = status("--clean")
+    held.__exit__(None, None, None)
+    assert code == 1
+    assert f"{done}: done meanwhile, it stays" in out
+    assert f"{busy} is being run by process" in out
+    assert out.endswith("1 removed\n")
+    assert [path.exists() for path in (done, busy, gone, useless)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("word", [
+        "--config-dir=results/conf", "-m", "--multirun", "hydra/launcher=slurm", "a=1",
+        "++hydra.job_logging.handlers.file.filename=/tmp/x", "hydra.run.dir=/tmp", "+hydra.x=1",
+        "paths.modules=[/tmp/evil]", "paths={modules:[x]}", "paths.results=/elsewhere",
+        "name.dataset=${oc.env:HOME}", "seed=1\nseed=2", "~hydra",
+    ],
+)  # fmt: skip
+def test_what_somebody_else_planned_is_shown_and_not_offered(status, write_run, word):
+    cell = write_run("fluct", 0, None, status={"state": "failed", "error": "nan"})
+    (cell / ".hydra/overrides.yaml").write_text(yaml.safe_dump(["init=fluct", word]))
+    (line,) = status("--failed")[1].splitlines()
+    assert line.startswith(f"# {cell}: fdi-run init=fluct ")
+    assert "before you run that" in line
+
+
+def test_a_queued_job_is_not_offered_again(status, write_run, monkeypatch):
+    waiting = {"state": "queued", "epoch": 3, "epochs": 20, "job": "7_1"}
+    write_run("fluct", 0, None, status=waiting)
+    for jobs, state in ((None, "queued"), ({"7_1"}, "queued"), ({"8"}, "interrupted")):
+        monkeypatch.setattr("fdi.track.queue._jobs", lambda jobs=jobs: jobs)
+        assert ["dataset", "model", "init", "cells", state] in rows(status()[1])
+        assert (status("--failed")[1] == "") == (state == "queued")
+
+
+def test_an_empty_folder_is_missing_and_can_be_removed(status, tmp_path, write_run):
+    """What Ctrl-C leaves in the first moment of a cell."""
+    write_run()
+    empty = tmp_path / "runs/randman/dense/fluct/seed=1-0123abcd"
+    with lock(empty):
+        pass
+    assert runs(tmp_path)["state"].tolist() == ["done", "missing"]
+    assert f"missing  {empty}  nothing in it" in status("--clean", "--yes")[1]
+    assert not empty.exists()
+
+
+def test_a_cell_that_was_planned_with_a_short_id_is_found(status, write_run, tmp_path):
+    done = write_run("fluct", 0, identity="0123456789abcdef")
+    (tmp_path / "sweeps").mkdir()
+    place = str(done.relative_to(tmp_path))[:-8]
+    write_json(
+        tmp_path / "sweeps/z.json",
+        {"experiment": "e", "command": "x", "cells": {place: ["init=fluct"]}},
+    )
+    out = status()[1]
+    assert "missing" not in out
+    assert "single runs" not in out
+
+
+@pytest.mark.parametrize("plan", [
+        {"experiment": "e", "command": "x", "cells": {"a": ["a"]}}, [], {"cells": 1},
+        {"experiment": "e", "command": "x", "cells": {"runs/a/b/c/seed=0-1": 3}},
+        {"experiment": ["e"], "command": "x", "cells": {}},
+    ],
+)  # fmt: skip
+def test_a_broken_plan_is_one_line(status, write_run, tmp_path, plan):
+    write_run()
+    (tmp_path / "sweeps").mkdir()
+    write_json(tmp_path / "sweeps/z.json", plan)
+    code, out, err = status()
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert "single runs" in out

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from fdi.cli.run import main
 from fdi.track.files import write_json, write_status
+from fdi.track.record import write_config
 
 SMALL = (
     "dataset.samples=20",
@@ -47,7 +48,8 @@ def done(config, directory: Path, *_) -> dict:
         "rates": {"h1": 10.0 + config.seed},
         "seconds": 12.3,
     }
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / ".hydra").mkdir(parents=True, exist_ok=True)
+    write_config(directory, config, ())
     write_json(directory / "result.json", result)
     write_status(directory, "done")
     return result

@@ -99,7 +99,7 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     """As long as that brings some cell further, and once more."""
     launches = []
 
-    def launch(arguments, cells, task):
+    def launch(arguments, cells, task, *_):
         launches.append([cell.config.seed for cell in cells])
         if len(launches) < 3:
             done(cells[0].config, cells[0].directory)
@@ -173,3 +173,22 @@ def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
     assert found.code == 130
     assert found.err == "fdi-run: interrupted; the same command goes on where it stopped\n"
     assert found.out.splitlines()[-1] == "3 cells: 1 done, 1 interrupted, 1 missing"
+
+
+def test_a_sweep_whose_launcher_is_not_installed_leaves_no_plan(fdi_run, tmp_path, monkeypatch):
+    def missing(*_, **__):
+        raise RuntimeError("Unknown launcher 'X'")
+
+    monkeypatch.setattr("hydra.core.plugins.Plugins.instantiate_launcher", missing)
+    found = fdi_run("-m", *SMALL, "seed=0,1", "hydra/launcher=local")
+    assert found.code == 2
+    assert len(found.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_options_of_ones_own_say_cannot_steer_a_terminal(fdi_run, tmp_path):
+    (tmp_path / "mine/optimizer").mkdir(parents=True)
+    (tmp_path / "mine/optimizer/odd.yaml").write_text('"\\e[2J": 1\n')
+    found = fdi_run("--config-dir", "mine", "optimizer=odd", "init=\x1b[31m")
+    assert found.code == 2
+    assert "\x1b" not in found.err + found.out

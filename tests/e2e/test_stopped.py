@@ -162,3 +162,29 @@ def test_two_processes_do_not_run_one_cell(tmp_path, fdi_run):
     finally:
         child.kill()
         child.communicate()
+
+
+def test_equal_ids_are_no_proof(fdi_run, tmp_path, monkeypatch):
+    """Two configurations whose ids are the same, as if these had no digits."""
+    monkeypatch.setattr("fdi.config.identity.DIGITS", 0)
+    first = fdi_run(*SMALL, REFERENCE, "optimizer.lr=0.001")
+    second = fdi_run(*SMALL, REFERENCE, "optimizer.lr=0.01")
+    assert (first.code, second.code) == (0, 0)
+    assert "done before" not in second.out
+    assert len(list(tmp_path.glob("results/runs/*/*/*/*/result.json"))) == 2
+    for lr in ("0.001", "0.01"):
+        assert "done before" in fdi_run(*SMALL, REFERENCE, f"optimizer.lr={lr}").out
+
+
+def test_a_run_with_a_short_id_is_done_before_and_goes_on(fdi_run, tmp_path):
+    command = (*SMALL, REFERENCE)
+    assert fdi_run(*command).code == 0
+    (directory,) = tmp_path.glob("results/runs/*/*/*/*")
+    result = (directory / "result.json").read_text()
+    short = directory.rename(directory.with_name(directory.name[:-8]))
+    before = sorted(tmp_path.rglob("*"))
+    assert "done before" in fdi_run(*command).out
+    assert sorted(tmp_path.rglob("*")) == before
+    (short / "result.json").unlink()
+    assert "resumed after epoch 2" in fdi_run(*command).out
+    assert json.loads((short / "result.json").read_text()) == json.loads(result)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,3 +121,41 @@ def test_the_trial_of_a_run_is_what_its_network_does(directory):
     assert set(page["part"]) >= {"input", "potential", "readout", "label"}
     assert hidden["y"].max() < 16
     assert (page["part"] == "input").sum() == 20  # each unit of Randman spikes once
+
+
+@pytest.fixture
+def spoiled(directory, tmp_path) -> Path:
+    return Path(shutil.copytree(directory, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".hydra/config.yaml", "seed: 0\na: ["),
+        (".hydra/config.yaml", "seed: 0\na: &a [x, x]\nb: [*a, *a]\n"),
+        (".hydra/config.yaml", "seed: 0\n"),
+        (".hydra/config.yaml", None),
+        ("record.json", '{"run": 1}'),
+        ("record.json", '{"run": {"data": {"shape": [1000000000], "classes": 10}}}'),
+        ("metrics.csv", ""),
+        ("metrics.csv", None),
+    ],
+)
+def test_whatever_is_wrong_is_one_line(spoiled, name, text):
+    (spoiled / name).unlink()
+    if text is not None:
+        (spoiled / name).write_text(text)
+    with pytest.raises(ValueError, match=str(spoiled)) as caught:
+        fdi.load(spoiled)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", ["depth: 100000000", "depth: 1", "hidden: 1000000000"])
+def test_a_config_that_is_not_that_of_the_weights_is_refused_at_once(spoiled, value):
+    path = spoiled / ".hydra/config.yaml"
+    key = value.partition(":")[0]
+    path.write_text(re.sub(rf"^  {key}: .*$", f"  {value}", path.read_text(), flags=re.M))
+    started = time.process_time()
+    with pytest.raises(ValueError, match="checkpoint"):
+        fdi.load(spoiled)
+    assert time.process_time() - started < 10

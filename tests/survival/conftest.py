@@ -39,16 +39,18 @@ class Zygote:
         home.mkdir(parents=True)
         return home
 
-    def start(self, home: Path, *argv: str, cut: dict | None = None) -> int:
-        return self._ask(argv=argv, folder=str(home), cut=cut)
+    def start(
+        self, home: Path, *argv: str, cut: dict | None = None, clock: int | None = None
+    ) -> int:
+        return self._ask(argv=argv, folder=str(home), cut=cut, clock=clock)
 
     def end(self, home: Path, pid: int) -> SimpleNamespace:
         code = self._ask(wait=pid)
         out, err = ((home.parent / name).read_text() for name in ("stdout", "stderr"))
         return SimpleNamespace(code=code, out=out, err=err)
 
-    def run(self, home: Path, *argv: str, cut: dict | None = None) -> SimpleNamespace:
-        return self.end(home, self.start(home, *argv, cut=cut))
+    def run(self, home: Path, *argv: str, **how) -> SimpleNamespace:
+        return self.end(home, self.start(home, *argv, **how))
 
     def _ask(self, **order) -> int:
         self.process.stdin.write(json.dumps(order) + "\n")

@@ -12,6 +12,7 @@ from fdi.track.files import (
     parse_yaml,
     printable,
     read_json,
+    refuse_bomb,
     reserved,
     write_json,
     write_status,
@@ -19,7 +20,8 @@ from fdi.track.files import (
 from fdi.track.layout import RESULT, STATUS
 from fdi.track.lock import Busy, lock
 from fdi.track.metrics import Metrics
-from fdi.track.state import command, progress, read_result
+from fdi.track.record import instructions, other_instructions
+from fdi.track.state import overrides, progress, read_result
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -96,7 +98,7 @@ def test_yaml_that_stands_for_more_than_it_says_is_refused(text):
 def test_no_command_from_broken_overrides(tmp_path, text):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text(text)
-    assert command(tmp_path) is None
+    assert overrides(tmp_path) is None
 
 
 def test_a_terminal_has_nothing_to_obey():
@@ -192,3 +194,38 @@ def test_a_broken_result_is_named_once(tmp_path, content):
     found = progress(tmp_path)
     assert found["state"] == "broken"
     assert found["error"].startswith("result.json: Expecting" if content else "result.json: empty")
+
+
+@pytest.mark.parametrize(
+    "row", ["2,nope", "2,task,0.5,x", "2,task,0.5", "3,task,0.5,0.1", "2,task,0.5,0.1,0.2"]
+)
+def test_a_row_that_is_none_is_not_gone_on_from(tmp_path, row):
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"epoch,phase,loss,accuracy\n1,task,0.5,0.1\n{row}\n")
+    with pytest.raises(ValueError, match="not all of the 2 epochs"):
+        Metrics(path, 2)
+    assert Metrics(path, 1).header == ["epoch", "phase", "loss", "accuracy"]
+
+
+def test_a_yaml_file_whose_aliases_stand_for_too_much_is_refused(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"mine\.yaml: aliases or nesting"):
+        refuse_bomb(path)
+    path.write_text("\n".join(lines[:3]))
+    refuse_bomb(path)
+    path.write_text("a: &a [*a]")
+    with pytest.raises(ValueError, match="aliases or nesting"):
+        refuse_bomb(path)
+
+
+def test_other_instructions_are_told(tmp_path):
+    assert other_instructions(tmp_path) is None
+    write_json(tmp_path / "record.json", {"instructions": instructions()})
+    assert other_instructions(tmp_path) is None
+    write_json(tmp_path / "record.json", {"instructions": "\x1b[2JZ80"})
+    line = other_instructions(tmp_path)
+    assert "\\x1b[2JZ80" in line
+    assert line.isprintable()

@@ -1,0 +1,125 @@
+"""The index saves reading, and is never believed over the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fdi.analysis import collect
+from fdi.analysis.collect import accuracies, runs
+from fdi.analysis.index import INDEX
+from fdi.analysis.results import own
+from fdi.analysis.status import groups, states
+
+
+@pytest.fixture
+def results(write_run, tmp_path) -> Path:
+    for seed in range(3):
+        write_run("fluct", seed, 0.5 + seed / 10, curve=[0.2, 0.4, 0.6])
+    write_run("kaiming", 0, None, status={"state": "failed", "epoch": 1, "error": "nan"})
+    for path in tmp_path.rglob("init.json"):
+        path.unlink()
+    (next(tmp_path.rglob("seed=0-*")) / "init.json").write_text('[{"population": "h1", "nu": 1}]')
+    age(tmp_path)
+    return tmp_path
+
+
+def age(results: Path) -> None:
+    """As if all files had been written a minute ago."""
+    for path in results.rglob("*"):
+        os.utime(path, (time.time() - 60,) * 2)
+
+
+def everything(results: Path) -> list:
+    mine = own(results)
+    paths = [path for group in groups(results, []) for path in group.cells]
+    curves = {path: list(values) for path, values in accuracies(mine.runs, results).items()}
+    return [mine.runs.to_csv(), mine.probe.to_csv(), curves, states(results, paths)]
+
+
+def test_with_and_without_it_the_tables_are_the_same(results, monkeypatch):
+    first = everything(results)
+    assert (results / INDEX).exists()
+    for name in ("read_config", "_outcome", "_task_accuracies"):
+        monkeypatch.setattr(collect, name, lambda *_: pytest.fail("read again"))
+    assert everything(results) == first
+    monkeypatch.undo()
+    (results / INDEX).unlink()
+    assert everything(results) == first
+
+
+@pytest.mark.parametrize("same_time", [True, False])
+def test_a_changed_file_counts(results, same_time):
+    before = everything(results)
+    path = next(results.glob("runs/*/*/fluct/seed=1-*")) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"test_accuracy_last": 0.125}))
+    if not same_time:
+        age(results)
+    assert runs(results)["test_accuracy_last"].tolist()[:3] == [0.5, 0.125, 0.7]
+    assert everything(results) != before
+
+
+def test_a_file_that_is_young_is_read_again(results):
+    path = next(results.glob("runs/*/*/fluct/seed=1-*")) / "result.json"
+    text = path.read_text()
+    for accuracy in ("0.61", "0.62", "0.63"):  # of equal size, maybe within one tick of the clock
+        path.write_text(text.replace("0.6,", f"{accuracy},", 1))
+        assert runs(results)["test_accuracy_last"].tolist()[1] == float(accuracy)
+
+
+def test_a_run_that_is_gone_is_forgotten(results):
+    everything(results)
+    path = next(results.glob("runs/*/*/fluct/seed=1-*"))
+    path.rename(results / "elsewhere")
+    assert len(runs(results)) == 3
+    with sqlite3.connect(results / INDEX) as database:
+        kept = {run for (run,) in database.execute("SELECT run FROM entries")}
+    database.close()
+    assert str(path.relative_to(results)) not in kept
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("damage", ["noise", "empty", "folder", "link", "old", "bits"])
+def test_a_damaged_one_harms_nothing(results, damage, tmp_path_factory):
+    first = everything(results)
+    path = results / INDEX
+    content = bytearray(path.read_bytes())
+    if damage == "bits":
+        place = content.index(b'"test_accuracy_last": 0.6') + len('"test_accuracy_last": 0.')
+        content[place] ^= 1
+        path.write_bytes(content)
+    elif damage == "old":
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA user_version = 1")
+        database.close()
+    else:
+        path.unlink()
+        if damage == "folder":
+            path.mkdir()
+        elif damage == "link":
+            path.symlink_to(tmp_path_factory.mktemp("other") / "victim")
+        else:
+            path.write_bytes(b"" if damage == "empty" else b"no database" * 1000)
+    assert everything(results) == first
+    if damage == "link":
+        assert not path.resolve().exists()
+
+
+def test_where_somebody_else_writes_it_is_left_alone(results):
+    first = everything(results)
+    database = sqlite3.connect(results / INDEX, isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    assert everything(results) == first
+    database.execute("ROLLBACK")
+    database.close()
+
+
+def test_no_runs_no_index(tmp_path):
+    assert isinstance(runs(tmp_path), pd.DataFrame)
+    assert not list(tmp_path.iterdir())

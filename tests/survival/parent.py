@@ -1,0 +1,38 @@
+"""Launches a local sweep of cells that do nothing, and prints what its parent grows by with each of
+them, in MB: `parent.py RESULTS CELLS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+
+from fdi.cli.cells import compose_cells
+from fdi.cli.launch import launch
+
+MB = 2**20
+
+
+def task(config, sweep=None) -> int:
+    return 0
+
+
+def resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / MB
+
+
+def main(results: str, count: int) -> None:
+    words = ["-m", "hydra/launcher=local", "hydra.launcher.n_jobs=2", f"paths.results={results}"]
+    arguments = get_args_parser().parse_args([*words, f"seed=range({count})"])
+    cells = compose_cells(arguments)
+    launch(arguments, cells[:20], task)  # what it takes whatever the number of cells
+    before = resident()
+    launch(arguments, cells[20:], task)
+    print((resident() - before) / (len(cells) - 20))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
