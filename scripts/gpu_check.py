@@ -121,7 +121,7 @@ def _apart(name: str) -> tuple[str, str]:
     if ended.returncode < 0:
         return "FAIL", f"killed by {signal.Signals(-ended.returncode).name}"
     if ended.returncode:
-        return "FAIL", _line((ended.stderr.strip().splitlines() or ["ended without a word"])[-1])
+        return "FAIL", trust.last_words(ended.stderr)
     verdict, found = json.loads(ended.stdout.splitlines()[-1])
     return verdict, found
 
@@ -226,7 +226,7 @@ def _library(name: str, work: str) -> tuple[str, str]:
             step = available()[name](given, *batch(given))
             return "-", f"{_median_ms(step):.2f} ms a step"
     except Exception as error:
-        return "-", _line(f"{type(error).__name__}: {error}")
+        return "-", " ".join(f"{type(error).__name__}: {error}".split())[:160]
 
 
 def _median_ms(step: Callable[[], object]) -> float:
@@ -239,10 +239,6 @@ def _median_ms(step: Callable[[], object]) -> float:
         if i >= WARM:
             times.append(1e3 * (time.perf_counter() - start))
     return float(np.median(times))
-
-
-def _line(words: str) -> str:
-    return " ".join(words.split())[:160]
 
 
 def _version(package: str) -> str:

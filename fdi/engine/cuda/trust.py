@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,8 +79,7 @@ def doubt(case: Case, device: torch.device) -> str | None:
     except subprocess.TimeoutExpired:
         return f"its kernel was tried on this card, and not done after {LONGEST} s"
     if ended.returncode not in (RIGHT, WRONG) and ended.returncode >= 0:
-        last = (ended.stderr.strip().splitlines() or ["without a word"])[-1]
-        return f"its kernel was tried on this card, and failed: {last[:200]}"
+        return f"its kernel was tried on this card, and failed: {last_words(ended.stderr)}"
     why = ended.stdout.strip()
     if ended.returncode < 0:
         name = signal.Signals(-ended.returncode).name
@@ -92,6 +92,12 @@ def doubt(case: Case, device: torch.device) -> str | None:
     except OSError:
         pass
     return why or None
+
+
+def last_words(stderr: str) -> str:
+    """Of a process that failed: the error, without the advice that torch appends to it."""
+    lines = stderr.strip().splitlines() or ["without a word"]
+    return next((x for x in reversed(lines) if re.match(r"[\w.]+: ", x)), lines[-1])[:160]
 
 
 def check(case: Case, device: torch.device) -> str | None:

@@ -33,6 +33,14 @@ def out_of_memory(*_):
     raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
+def cuda_error(*_):
+    """As torch words it; the process can do nothing more with the GPU."""
+    raise RuntimeError(
+        "CUDA error: an illegal memory access was encountered\nCompile with `TORCH_USE_CUDA_DSA` "
+        "to enable device-side assertions."
+    )
+
+
 def for_ever(*_):
     time.sleep(1000)
 

@@ -53,7 +53,11 @@ def test_a_faulty_kernel_is_told_once_and_for_all(doubt, fault, words):
 
 @pytest.mark.parametrize(
     ("fault", "seconds", "words"),
-    [("out_of_memory", 300, "failed: .*out of memory"), ("for_ever", 3, "not done after 3 s")],
+    [
+        ("out_of_memory", 300, "failed: .*out of memory"),
+        ("cuda_error", 300, "failed: RuntimeError: CUDA error: an illegal memory access was enc"),
+        ("for_ever", 3, "not done after 3 s"),
+    ],
 )
 def test_what_may_pass_is_tried_again(doubt, monkeypatch, fault, seconds, words):
     monkeypatch.setattr(trust, "LONGEST", seconds)
