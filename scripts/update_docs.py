@@ -16,7 +16,7 @@ from pages.findings import bounded, floors, laziness, predicting, swamped
 from pages.gallery import gallery, paper_settings
 from pages.headline import headline
 from pages.libraries import rates
-from pages.speed import epoch, launches, steps
+from pages.speed import epoch, kernels, launches, steps
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -28,6 +28,7 @@ PAGES = (
     DOCS / "findings.md",
     DOCS / "which-initialization.md",
     DOCS / "speed.md",
+    DOCS / "howto" / "gpu.md",
     DOCS / "howto" / "libraries.md",
     Path("results/reference/README.md"),
 )
@@ -45,6 +46,7 @@ TABLES = {
     "speed": steps,
     "epoch": epoch,
     "launches": launches,
+    "kernels": kernels,
     "rates": rates,  # needs snntorch
 }
 """Those that do not stand behind a figure."""

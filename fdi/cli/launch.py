@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
 from fdi.cli.errors import EXTRAS
-from fdi.config import devices
+from fdi.cli.gpus import Gpus, share
 from fdi.track.process import end_with
 
 
@@ -37,27 +37,30 @@ def launch(
     """
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_sweep(arguments)
-        found = _shared_gpus(cells, config.hydra.launcher)
         with read_write(config), open_dict(config):
-            _share(config.hydra.launcher, found)
+            gpus = share(cells, config.hydra.launcher)
         context = HydraContext(composer(arguments), Callbacks(config))
         try:
             launcher = Plugins.instance().instantiate_launcher(
-                context, partial(task, sweep=os.getpid()), config
+                context, partial(task, sweep=os.getpid(), gpus=gpus), config
             )
         except RuntimeError:  # the file of the launcher is here, its plugin is not
             raise ValueError(not_installed(config.hydra)) from None
         end_workers_with_us(config.hydra.launcher)
         ready()
-        given = [_overrides(cell, i, config.hydra.launcher, found) for i, cell in enumerate(cells)]
+        given = [_overrides(cell, config.hydra.launcher) for cell in cells]
         size = (
             config.hydra.sweeper.get("max_batch_size")
-            or _at_once(config.hydra.launcher)
+            or _at_once(config.hydra.launcher, gpus)
             or len(cells)
         )
-        for start in range(0, len(cells), size):
-            for job in launcher.launch(given[start : start + size], start):
-                _ = job.return_value  # raises what went wrong
+        try:
+            for start in range(0, len(cells), size):
+                for job in launcher.launch(given[start : start + size], start):
+                    _ = job.return_value  # raises what went wrong
+        finally:
+            if gpus:
+                gpus.end()
 
 
 def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
@@ -114,18 +117,16 @@ def _without_configs(call: Callable[[], list[Any]]) -> list[Any]:
     return jobs
 
 
-def _overrides(cell: Cell, i: int, launcher: DictConfig, gpus: int) -> list[str]:
-    """The overrides of a cell, the i-th: with its share of the cores unless its number of threads
-    is given, its GPU where several cells share the machine, and the device that auto became here.
+def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:
+    """The overrides of a cell, with its share of the cores unless its number of threads is given,
+    and the device that auto became here.
     """
-    overrides, device = [*cell.overrides], cell.values["device"]
+    overrides = [*cell.overrides]
     threads = threads_of_a_cell(launcher)
     if threads is not None and cell.values["threads"] is None:
         overrides.append(f"threads={threads}")
-    if device == "cuda" and gpus:
-        overrides.append(f"device=cuda:{i % gpus}")
-    elif "device=auto" in overrides:
-        overrides.append(f"device={device}")
+    if "device=auto" in overrides:
+        overrides.append(f"device={cell.values['device']}")
     return overrides
 
 
@@ -138,39 +139,14 @@ def threads_of_a_cell(launcher: DictConfig) -> int | None:
     return launcher.get("cpus_per_task")
 
 
-def _shared_gpus(cells: list[Cell], launcher: DictConfig) -> int:
-    """GPUs that the cells beside each other on this machine take in turn; 0 if they need none."""
-    if "n_jobs" not in launcher or not any(cell.values["device"] == "cuda" for cell in cells):
-        return 0
-    return devices.gpus()
-
-
-def _share(launcher: DictConfig, gpus: int) -> None:
-    """Write cells_per_gpu, which joblib does not know, into n_jobs; ValueError if it says
-    nothing.
-    """
-    each = launcher.pop("cells_per_gpu") if "cells_per_gpu" in launcher else 1
-    if each > 1 and not gpus:
-        raise ValueError(
-            f"hydra.launcher.cells_per_gpu = {each}: no cell of this sweep shares a GPU; give "
-            f"device=cuda on a machine with one, or leave it out"
-        )
-    if each > 1 and launcher.n_jobs > 0:
-        raise ValueError(
-            f"hydra.launcher.cells_per_gpu = {each}: hydra.launcher.n_jobs = {launcher.n_jobs} "
-            f"says already how many cells run at once; leave out one of them"
-        )
-    if gpus and launcher.n_jobs < 0:
-        launcher.n_jobs = gpus * each
-
-
-def _at_once(launcher: DictConfig) -> int | None:
+def _at_once(launcher: DictConfig, gpus: Gpus | None) -> int | None:
     """Cells that may start together; None leaves it to the launcher. The local executor of submitit
     starts all that it gets.
     """
     if not launcher._target_.endswith(".LocalLauncher"):
         return None
-    return max(1, _cores() // (launcher.cpus_per_task or 1))
+    cells = max(1, _cores() // (launcher.cpus_per_task or 1))
+    return min(cells, gpus.cards) if gpus else cells
 
 
 def _cores() -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -23,15 +23,20 @@ from fdi.track.origin import refuse_other_code, stamp, unchanged
 from fdi.track.process import end_with
 from fdi.track.state import finished, whole_result
 
+if TYPE_CHECKING:
+    from fdi.cli.gpus import Gpus
+
 FAILED, REFUSED = 1, 2
 
 
-def run_cell(config: DictConfig, sweep: int | None = None, label: str = "") -> int:
+def run_cell(
+    config: DictConfig, sweep: int | None = None, label: str = "", gpus: Gpus | None = None
+) -> int:
     """Run one cell, unless it is done; a failure is one line here, after `label`, its traceback is
     in run.log. Returns the exit code.
 
     In a sweep, what it prints is in its own output.log; a job of submitit on this machine ends with
-    the process `sweep`.
+    the process `sweep`; with device=cuda it has one of the `gpus` that the cells share.
     """
     if sweep is not None and HydraConfig.get().launcher._target_.endswith(".LocalLauncher"):
         end_with(sweep)
@@ -44,6 +49,8 @@ def run_cell(config: DictConfig, sweep: int | None = None, label: str = "") -> i
             return complain(f"{label}{error}", REFUSED)
         print(f"{printable(str(directory))}: done before")
         return 0
+    if gpus and config.device == "cuda":
+        config.device = gpus.take()
     if sweep is None:
         return _run(config, directory, label)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):

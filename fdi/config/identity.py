@@ -16,7 +16,7 @@ from fdi.config import devices
 DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "own": "reference"}  # by device, see own_neuron
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
-DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory",)}
+DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory", "engine.kernels")}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
 ADDED = {
     "trainer.patience": None,
@@ -24,6 +24,7 @@ ADDED = {
     "neuron.tau_shape": None,
     "optimizer.precision": "float32",
     "optimizer.eps": 1e-8,
+    "engine.kernels": "auto",
 }
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.

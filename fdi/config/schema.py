@@ -54,6 +54,7 @@ class Engine:
     name: str = _one_of("auto", "cpu", "cuda", "reference")
     checkpoint: str = _one_of("none", "auto")
     memory: float | None = _number(0)
+    kernels: str = _one_of("auto", "on", "off")
 
 
 @dataclass

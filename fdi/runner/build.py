@@ -119,11 +119,16 @@ def engine(config: DictConfig) -> Engine:
             f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with "
             f"engine={name}; leave it out"
         )
+    if name != "cuda" and config.engine.kernels != "auto":
+        raise ValueError(
+            f"engine.kernels={config.engine.kernels} works with engine=cuda, not with "
+            f"engine={name}; leave it out"
+        )
     torch.set_num_threads(config.threads if name == "reference" else 1)
     if name == "reference":
         return ReferenceEngine()
     if name == "cuda":
-        return CudaEngine(config.engine.memory)
+        return CudaEngine(config.engine.memory, config.engine.kernels)
     from fdi.engine.cpu.engine import CpuEngine  # Numba: only where it is used
 
     windows = "auto" if config.engine.checkpoint == "auto" else 1

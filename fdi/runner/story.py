@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from fdi.config.identity import own_neuron
 from fdi.engine.cuda import CudaEngine
+from fdi.engine.cuda.memory import fitting
 from fdi.runner import build
 from fdi.runner.context import RunContext
 from fdi.runner.data import check_data, splits
@@ -23,7 +24,7 @@ from fdi.runner.view import View
 from fdi.track import queue
 from fdi.track.directory import refuse_other_config
 from fdi.track.files import read_json, reserved, write_json, write_status
-from fdi.track.layout import CHECKPOINT, LOG, METRICS, RESERVE, RESULT, STATUS
+from fdi.track.layout import CHECKPOINT, LOG, METRICS, RECORD, RESERVE, RESULT, STATUS
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
 from fdi.track.origin import code, refuse_other_code, refuse_other_data, stamp
@@ -102,8 +103,11 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         context.view.say(
             f"{own} is computed by the reference engine, which is slower than the others"
         )
+    plan: dict[str, Any] = {}
     if isinstance(context.engine, CudaEngine):
-        for line in context.engine.plan(network, data.steps, config.trainer.batch_size):
+        context.engine.memory = plan["memory"] = _memory(context, device)
+        plan["plan"] = context.engine.plan(network, data.steps, config.trainer.batch_size)
+        for line in plan["plan"]:
             context.view.say(line)
     progress = _resume(context)
     if progress.epoch and (said := other_instructions(directory)):
@@ -119,6 +123,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         data=data.form(),
         data_files=files,
         code=code(config),
+        **plan,
     )
     if config.probe == "only":
         initialize(context, initial_network(context))
@@ -140,6 +145,18 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
             mirror.result(found)
         write_json(directory / RESULT, found)
     return found
+
+
+def _memory(context: RunContext, device: torch.device) -> float:
+    """GiB of a training step, as at the first start of this run: it decides how sums are added
+    up.
+    """
+    if (context.directory / CHECKPOINT).exists():
+        first = read_json(context.directory / RECORD)
+        found = first.get("run", {}).get("memory") if isinstance(first, dict) else None
+        if isinstance(found, float):
+            return found
+    return fitting(context.config.engine.memory, device)
 
 
 def _resume(context: RunContext) -> Progress:

@@ -1,9 +1,11 @@
-"""Counts, without a GPU, what a training step asks of one: kernels that are launched, and times
-that the CPU waits for them.
+"""Counts, without a GPU, what a training step asks of one: kernels that are launched, times
+that the CPU waits for them, bytes, sorts.
 
-Forward, loss, backward and Adam on one sample, on the pretended GPU of tests/engine/cuda;
-the numbers do not depend on the batch. A kernel of Triton, which its interpreter runs here, counts
-as one launch, as does an operator of torch, of which a few launch more on a real GPU.
+Forward, loss, backward and Adam on one sample, on the pretended GPU of
+tests/engine/cuda/pretend.py; launches and waits do not depend on the batch. A kernel of Triton,
+which its interpreter runs here, counts as one launch, as does an operator of torch, of which a few
+launch more on a real GPU. `mb`: what they move, if each reads its arguments and writes its results
+once; `sorted`: keys that operators sort to be deterministic.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,15 +48,15 @@ def count() -> list[dict]:
                 print("kernels: triton is not installed (pip install 'fdi-snn[gpu]', on Linux)")
                 continue
             with _kernels(way == "kernels"):
-                launches, waits = _step(network(work), x, labels, way)
-            rows.append(
-                dict(workload=name, about=work["about"], way=way, launches=launches, waits=waits)
-            )
-            print(f"{name:16}{way:14}{launches:8} launches {waits:3} waits", flush=True)
+                n = _step(network(work), x, labels, way)
+            each = dict(launches=n.kernels, waits=n.waits, mb=n.moved / 1e6, sorted=n.sorted)
+            rows.append(dict(workload=name, about=work["about"], way=way) | each)
+            told = "  ".join(f"{value:10.6g} {key}" for key, value in each.items())
+            print(f"{name:16}{way:14}{told}", flush=True)
     return rows
 
 
-def _step(net: Network, x: Events, labels: np.ndarray, way: str) -> tuple[int, int]:
+def _step(net: Network, x: Events, labels: np.ndarray, way: str) -> pretend.Count:
     """The second step: the first makes tables that stay."""
     with pretend.Pretend():
         net, engine = net.to(pretend.device()), CudaEngine()
@@ -62,11 +65,12 @@ def _step(net: Network, x: Events, labels: np.ndarray, way: str) -> tuple[int, i
             engine, inputs = ReferenceEngine(), x
         optimizer = torch.optim.Adam(net.parameters(), 1e-4)
         for _ in range(2):
-            pretend.COUNT.kernels = pretend.COUNT.waits = 0
+            pretend.COUNT.kernels = pretend.COUNT.waits = pretend.COUNT.moved = 0
+            pretend.COUNT.sorted = 0
             engine.step(net, inputs, labels, Objective())
             optimizer.step()
             net.constrain()
-    return pretend.COUNT.kernels, pretend.COUNT.waits
+    return replace(pretend.COUNT)
 
 
 @contextmanager
@@ -76,8 +80,8 @@ def _kernels(on: bool) -> Iterator[None]:
     if on:
         from fdi.engine.cuda.kernels import launch
 
-        sizes = launch.BLOCK, launch.ROWS, launch.CHUNK
-        launch.BLOCK, launch.ROWS, launch.CHUNK = 2**12, 256, 256
+        sizes = launch.BLOCK, launch.CHUNK
+        launch.BLOCK, launch.CHUNK = 2**12, 256
     else:
         fused.refusal = lambda *_: "counted without"
     try:
@@ -85,4 +89,4 @@ def _kernels(on: bool) -> Iterator[None]:
     finally:
         fused.refusal = refusal
         if on:
-            launch.BLOCK, launch.ROWS, launch.CHUNK = sizes
+            launch.BLOCK, launch.CHUNK = sizes

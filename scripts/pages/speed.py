@@ -27,12 +27,25 @@ def steps(measured: Results) -> str:
 
 
 def launches(measured: Results) -> str:
-    """A row a workload: launches, and in brackets waits, of a training step in each way."""
+    """A row a workload: launches, waits, MB a sample and sorted keys of a training step in each
+    way.
+    """
     rows = measured.table("bench_launches")
-    rows = rows.assign(cell=[f"{row.launches:,} ({row.waits})" for row in rows.itertuples()])
-    wide = rows.pivot(index="about", columns="way", values="cell")
+    cells = [f"{r.launches:,}, {r.waits}, {r.mb:.3g}, {r.sorted:,}" for r in rows.itertuples()]
+    wide = rows.assign(cell=cells).pivot(index="about", columns="way", values="cell")
     wide = wide.reindex(rows["about"].unique())[rows["way"].unique()]
     return markdown(wide.reset_index(names="network"))
+
+
+def kernels(measured: Results) -> str:
+    """A row a kernel of engine=cuda, a column a generation of GPUs: registers, bytes that spill,
+    KiB of shared memory.
+    """
+    rows = measured.table("kernels")
+    cells = [f"{r.registers}, {r.spilled}, {r.shared_kib:.3g}" for r in rows.itertuples()]
+    wide = rows.assign(cell=cells).pivot(index="kernel", columns="sm", values="cell")
+    wide = wide.reindex(rows["kernel"].unique()).rename(columns=lambda sm: f"sm_{sm}")
+    return markdown(wide.reset_index(names="kernel"))
 
 
 def epoch(measured: Results) -> str:

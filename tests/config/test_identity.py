@@ -32,7 +32,7 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
 
 @pytest.mark.parametrize("override", [
         "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
-        "engine.checkpoint=auto", "engine.memory=1",
+        "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=off",
         "init.sigma_u=1",
     ],
 )  # fmt: skip
@@ -46,9 +46,10 @@ def test_what_cannot_change_the_numbers_is_the_same_run(override):
         (["engine=reference"], ["engine=reference", "device=cuda"]),
         (["engine=reference", "threads=1"], ["engine=reference", "threads=2"]),
         (["device=cuda"], ["device=cuda", "engine.memory=1"]),
+        (["device=cuda"], ["device=cuda", "engine.kernels=off"]),
     ],
 )
-def test_device_threads_and_memory_are_part_of_a_run_where_they_change_its_sums(one, other):
+def test_device_threads_memory_and_kernels_are_part_of_a_run_where_they_change_its_sums(one, other):
     assert run_id(prepared(*one)) != run_id(prepared(*other))
 
 
@@ -93,6 +94,14 @@ def test_early_stopping_that_is_off_does_not_count():
     config = prepared()
     before = OmegaConf.to_container(config)
     assert before["trainer"].pop("patience") is None
+    assert run_id(config) == run_id(before)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_kernels_that_are_tried_first_are_the_run_they_were(device):
+    config = prepared(f"device={device}")
+    before = OmegaConf.to_container(config)
+    assert before["engine"].pop("kernels") == "auto"
     assert run_id(config) == run_id(before)
 
 

@@ -1,5 +1,8 @@
-"""Cells beside each other take the visible GPUs in turn."""
+"""Cells beside each other take the GPUs that are free."""
 
+import os
+import sys
+from subprocess import PIPE, Popen
 from types import SimpleNamespace
 
 import pytest
@@ -7,42 +10,123 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
 
 from fdi.cli import launch
+from fdi.cli.gpus import Gpus, share
+from fdi.config.devices import gpus
+
+JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
 
 
-def test_gpus_are_taken_in_turn(monkeypatch):
-    monkeypatch.setattr("fdi.config.devices.gpus", lambda: 2)
-    local = OmegaConf.create({"n_jobs": -1})
+def cell(device, *overrides):
+    return SimpleNamespace(overrides=overrides, values={"device": device, "threads": 1})
 
-    def cell(device, *overrides):
-        return SimpleNamespace(overrides=overrides, values={"device": device, "threads": 1})
 
-    cells = [cell("cuda", "seed=0"), cell("cuda", "seed=1"), cell("cuda", "seed=2")]
-    found = launch._shared_gpus(cells, local)
-    given = [launch._overrides(c, i, local, found)[-1] for i, c in enumerate(cells)]
-    assert (found, given) == (2, ["device=cuda:0", "device=cuda:1", "device=cuda:0"])
-    assert launch._shared_gpus([cell("cpu"), cell("cuda:1")], local) == 0
-    assert launch._shared_gpus(cells, OmegaConf.create({"cpus_per_task": 4})) == 0
-    assert launch._overrides(cell("cpu", "device=auto"), 0, local, 0)[-1] == "device=cpu"
+def shared(monkeypatch, gpus: int, *devices: str, target=JOBLIB, **launcher):
+    """What cells on `devices` share on a machine with `gpus`, and what the launcher learns."""
+    monkeypatch.setattr("fdi.config.devices.gpus", lambda: gpus)
+    node = OmegaConf.create({"_target_": target} | launcher)
+    found = share([cell(device) for device in devices], node)
+    return found and found[1:3], node
 
 
 @pytest.mark.parametrize(
-    ("given", "gpus", "jobs"),
-    [({}, 0, -1), ({}, 4, 4), ({"cells_per_gpu": 3}, 4, 12), ({"n_jobs": 3}, 4, 3)],
+    ("given", "gpus", "found", "jobs"),
+    [
+        ({}, 0, None, -1),
+        ({}, 4, (4, 1), 4),
+        ({"cells_per_gpu": 3}, 4, (4, 3), 12),
+        ({"n_jobs": 6}, 4, (4, 2), 6),
+    ],
 )
-def test_cells_at_once(given, gpus, jobs):
-    launcher = OmegaConf.create({"n_jobs": -1, "cells_per_gpu": 1} | given)
-    launch._share(launcher, gpus)
-    assert launcher == {"n_jobs": jobs}
+def test_cells_at_once(monkeypatch, given, gpus, found, jobs):
+    given = {"n_jobs": -1, "cells_per_gpu": 1} | given
+    assert shared(monkeypatch, gpus, "cpu", "cuda", **given) == (
+        found,
+        {"_target_": JOBLIB, "n_jobs": jobs},
+    )
+    assert shared(monkeypatch, gpus, "cpu", "cuda:1", **given | {"cells_per_gpu": 1})[0] is None
 
 
-def test_cells_of_a_gpu_that_say_nothing_are_refused():
-    def share(gpus, **given):
-        launch._share(OmegaConf.create(given), gpus)
-
+def test_cells_of_a_gpu_that_say_nothing_are_refused(monkeypatch):
     with pytest.raises(ValueError, match=r"no cell of this sweep shares a GPU; give device=cuda"):
-        share(0, n_jobs=-1, cells_per_gpu=2)
+        shared(monkeypatch, 0, "cuda", n_jobs=-1, cells_per_gpu=2)
     with pytest.raises(ValueError, match=r"n_jobs = 8 says already how many"):
-        share(4, n_jobs=8, cells_per_gpu=2)
+        shared(monkeypatch, 4, "cuda", n_jobs=8, cells_per_gpu=2)
+
+
+def test_isolated_cells_see_all_gpus_and_start_one_on_each(monkeypatch):
+    target = f"{SUBMITIT}.LocalLauncher"
+    node = {"cpus_per_task": 1, "gpus_per_node": None}
+    found, node = shared(monkeypatch, 2, "cuda", target=target, **node)
+    assert (found, node.gpus_per_node) == ((2, 1), 2)
+    monkeypatch.setattr(launch, "_cores", lambda: 16)
+    assert launch._at_once(node, Gpus(1, 2, 1, None)) == 2
+    assert launch._at_once(node, None) == 16
+
+
+@pytest.mark.parametrize(
+    ("device", "node", "words"),
+    [
+        ("cuda", {"target": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": None}, "gpus_per_node=1"),
+        ("cuda", {"target": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": 1}, None),
+        ("cuda", {"target": f"{SUBMITIT}.SlurmLauncher", "gres": "gpu:1"}, None),
+        ("cpu", {"target": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": None}, None),
+        ("cuda", {"target": "RayLauncher", "ray": {"remote": {"num_gpus": 0}}}, "num_gpus = 0"),
+        ("cuda", {"target": "RayLauncher", "ray": {"remote": {"num_gpus": 0.25}}}, None),
+    ],
+)
+def test_cells_that_would_get_no_gpu_are_refused(monkeypatch, device, node, words):
+    if words is None:
+        assert shared(monkeypatch, 0, device, **node)[0] is None
+    else:
+        with pytest.raises(ValueError, match=words):
+            shared(monkeypatch, 0, device, **node)
+
+
+def test_a_cell_waits_for_no_gpu_that_another_has():
+    """Two processes on two GPUs, one of which ends: the next takes the one that is free."""
+    code = "import sys; from fdi.cli.gpus import Gpus; print(Gpus({}, 2, 1, None).take()); "
+    code = code.format(os.getpid()) + "sys.stdout.flush(); sys.stdin.read()"
+
+    def start():
+        process = Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True)
+        return process, process.stdout.readline().strip()
+
+    def end(process):
+        process.communicate()
+
+    first, second = start(), start()
+    assert (first[1], second[1]) == ("cuda:0", "cuda:1")
+    end(second[0])
+    third = start()
+    assert third[1] == "cuda:1"
+    first[0].kill()
+    end(first[0])
+    fourth = start()
+    assert fourth[1] == "cuda:0"
+    for process, _ in (third, fourth):
+        end(process)
+    Gpus(os.getpid(), 2, 1, None).end()
+
+
+@pytest.mark.parametrize(
+    ("library", "found"),
+    [("libcuda.so.1", 3), ("libamdhip64.so", 3), ("libze_loader.so", 0)],
+)
+def test_gpus_of_nvidia_and_amd_are_counted(monkeypatch, library, found):
+    def count(there):
+        there._obj.value = 3
+        return 0
+
+    def load(name):
+        if name != library:
+            raise OSError
+        zero = dict.fromkeys(("cuInit", "hipInit"), lambda flags: 0)
+        asked = dict.fromkeys(("cuDeviceGetCount", "hipGetDeviceCount"), count)
+        return SimpleNamespace(**zero, **asked)
+
+    monkeypatch.setattr("ctypes.CDLL", load)
+    assert gpus() == found
 
 
 def composed(*overrides: str):
@@ -65,7 +149,7 @@ of_ray = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/ray' is validate
         ),
         ("isolated", "hydra_submitit_launcher.config.LocalQueueConf", {"gpus_per_node": 1}),
         ("ray", "hydra_ray_launcher._config.RayLauncherConf", {"ray.remote.num_gpus": 0.25}),
-        ("local", "hydra_joblib_launcher.config.JobLibLauncherConf", {"cells_per_gpu": 2}),
+        ("local", "hydra_joblib_launcher.config.JobLibLauncherConf", {"cells_per_gpu": 1}),
     ],
 )
 def test_a_launcher_knows_all_keys_of_its_file(launcher, plugin, gpu):
@@ -76,9 +160,8 @@ def test_a_launcher_knows_all_keys_of_its_file(launcher, plugin, gpu):
     )
     for key, value in gpu.items():
         assert OmegaConf.select(node, key) == value
-    if "cells_per_gpu" in node:
-        with open_dict(node):
-            launch._share(node, gpus=4)
+    with open_dict(node):
+        share([], node)
     plain = OmegaConf.to_container(node, resolve=False)
     OmegaConf.merge(OmegaConf.structured(schema), plain)  # refuses a key or type it does not know
 

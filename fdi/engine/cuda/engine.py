@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fdi.data.inputs import Input
 from fdi.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
-from fdi.engine.cuda import fused
+from fdi.engine.cuda import fused, trust
 from fdi.engine.cuda import layer as plain
 from fdi.engine.cuda.kept import Kept, keep, size
 from fdi.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
@@ -44,12 +44,13 @@ class CudaEngine:
     """A backward pass by hand, on the device and in the precision of the weights.
 
     `memory`: GiB of a training step, None for no limit; a batch that needs more is computed in
-    parts, whose gradients are added in order.
+    parts, whose gradients are added in order. `kernels`: of Triton, where they compute a layer, if
+    they prove right on the card ("auto"), unasked ("on"), or never ("off").
     """
 
-    def __init__(self, memory: float | None = None) -> None:
+    def __init__(self, memory: float | None = None, kernels: str = "auto") -> None:
         exact()
-        self.memory = memory
+        self.memory, self.kernels = memory, kernels
 
     def check(self, network: Network) -> None:
         """ValueError, one line, if the engine does not compute this network."""
@@ -64,8 +65,7 @@ class CudaEngine:
         gib = need(network, steps) * size / 2**30
         lines = [f"{gib:.3g} GiB by count, in {math.ceil(batch / size)} parts of {size} samples"]
         for layer in network.layers:
-            links = _recurrent(network, layer)
-            if why := fused.refusal(layer, links, network.projections[0].weight):
+            if why := _refusal(network, layer, self.kernels):
                 lines.append(f"{' and '.join(p.name for p in layer)} in plain torch: {why}")
         return lines
 
@@ -91,7 +91,7 @@ class CudaEngine:
             return ReferenceEngine().simulate(network, inputs, record)
         self.check(network)
         check_input(network, inputs)
-        return forward(network, inputs).activity
+        return forward(network, inputs, self.kernels).activity
 
     @torch.no_grad()
     def evaluate(
@@ -103,7 +103,9 @@ class CudaEngine:
         return reduce(
             add,
             (
-                score(forward(network, inputs[part]).activity, labels[part], objective)[1]
+                score(
+                    forward(network, inputs[part], self.kernels).activity, labels[part], objective
+                )[1]
                 for part in self._parts(network, inputs)
             ),
         )
@@ -118,7 +120,7 @@ class CudaEngine:
         outcome = reduce(
             add,
             (
-                _step(network, inputs[part], labels[part], objective, len(labels))
+                _step(network, inputs[part], labels[part], objective, len(labels), self.kernels)
                 for part in self._parts(network, inputs)
             ),
         )
@@ -136,10 +138,15 @@ class CudaEngine:
 
 
 def _step(
-    network: Network, inputs: Input, labels: np.ndarray, objective: Objective, batch: int
+    network: Network,
+    inputs: Input,
+    labels: np.ndarray,
+    objective: Objective,
+    batch: int,
+    kernels: str,
 ) -> Outcome:
     """Adds the gradients of a part of a batch of `batch` samples."""
-    trial = forward(network, inputs, keep=True)
+    trial = forward(network, inputs, kernels, keep=True)
     leaves = [x.requires_grad_() for x in (trial.activity.readout, *trial.activity.counts.values())]
     loss, outcome = score(trial.activity, labels, objective)
     if len(labels) < batch:
@@ -156,23 +163,24 @@ class Trial:
 
     `seen`: what feed-forward targets see of a source, [T - 2, B, *pooled shape], or [1, B, *shape]
     of a constant input. `spikes` [T, B, *shape]: truth values. `potentials`: of fused.py or of
-    layer.py, whichever computed the layer.
+    layer.py, whichever computed the layer; `fused`: those of the first.
     """
 
     seen: dict[str, Tensor]
     spikes: dict[str, Tensor]
     potentials: dict[str, Tensor]
     activity: Activity
+    fused: set[str]
 
 
 @torch.no_grad()
-def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
+def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool = False) -> Trial:
     """All layers from the input up; `keep` the traces for the backward pass."""
     x, steps, batch = signal(network, inputs), inputs.steps, len(inputs)
     like = network.projections[0].weight
     seen = {INPUT: x[: max(0, steps - 2)]}  # what comes later reaches no readout
     del x
-    spikes, potentials, counts = {}, {}, {}
+    spikes, potentials, counts, by_kernel = {}, {}, {}, set()
 
     def arriving(population: Population) -> list[Tensor | None]:
         arrived: list[Tensor | None] = [None] * len(population.neuron.tau_syn)
@@ -189,14 +197,15 @@ def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
     for layer in network.layers:
         links, arrived = _recurrent(network, layer), {p.name: arriving(p) for p in layer}
         given = (layer, links, network.dt, steps, batch, arrived, like)
-        if fused.refusal(layer, links, like):
+        if _refusal(network, layer, kernels):
             u, s, n = plain.forward(*given)
         else:
             u, s, n = fused.forward(*given, keep)
+            by_kernel |= {p.name for p in layer}
         del given, arrived
         counts |= n
         if steps > 2:
-            seen |= {p.name: pool(p, s[p.name][:-2], like.dtype) for p in layer}
+            seen |= {p.name: pool(p, s[p.name][:-2]) for p in layer}
         if keep:
             potentials |= u
             spikes |= s
@@ -205,7 +214,7 @@ def forward(network: Network, inputs: Input, keep: bool = False) -> Trial:
         del u, s
     top, dt = network.readout, network.dt
     u = integrate(top, dt, drive(top, dt, steps, arriving(top), batch, like))
-    return Trial(seen, spikes, potentials, Activity(u, counts))
+    return Trial(seen, spikes, potentials, Activity(u, counts), by_kernel)
 
 
 @torch.no_grad()
@@ -214,7 +223,6 @@ def backward(
 ) -> None:
     """Adds to the gradient of every weight; the traces of a layer go when its adjoint is done."""
     d_seen: dict[str, Tensor] = {}
-    like = network.projections[0].weight
 
     def collect(population: Population, d_arrived: list[Tensor]) -> None:
         for projection in network.afferents(population.name):
@@ -247,7 +255,7 @@ def backward(
             for link in network.afferents(p.name)
         )
         given = (layer, links, network.dt, u)
-        if fused.refusal(layer, links, like):
+        if trial.fused.isdisjoint(names):
             d_arrived = plain.backward(*given, s, counts, heard, constant)
         else:
             d_arrived = fused.backward(*given, counts, heard, constant)
@@ -265,6 +273,24 @@ def _is_heard(network: Network, layer: tuple[Population, ...], name: str) -> boo
     above = network.layers[network.layers.index(layer) + 1 :]
     targets = {network.readout.name, *(p.name for each in above for p in each)}
     return any(link.source == name and link.target in targets for link in network.projections)
+
+
+def _refusal(network: Network, layer: tuple[Population, ...], kernels: str) -> str | None:
+    """Why plain torch computes the layer; None if kernels do."""
+    if kernels == "off":
+        return "engine.kernels = off"
+    links, weight = _recurrent(network, layer), network.projections[0].weight
+    if why := fused.refusal(layer, links, weight):
+        return why
+    if kernels == "on" or not _tried(weight):
+        return None
+    cases = {trust.case(part, bool(links)) for part in ([layer] if links else zip(layer))}
+    return next(filter(None, (trust.doubt(case, weight.device) for case in cases)), None)
+
+
+def _tried(weight: Tensor) -> bool:
+    """Whether kernels are tried before they are used: on a card, not in Triton's interpreter."""
+    return weight.is_cuda
 
 
 def _recurrent(network: Network, layer: tuple[Population, ...]) -> list[Projection]:

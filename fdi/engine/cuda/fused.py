@@ -13,6 +13,7 @@ from fdi.engine.cuda.shared import constants, row, subtract
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
+OLDEST = (3, 5)  # triton whose products take two rows
 WIDEST = 256  # units of a recurrent layer: a program holds all of them
 
 
@@ -28,14 +29,8 @@ def refusal(layer: tuple[Population, ...], links: list[Projection], weight: Tens
     if links and len(kinds) > 1:
         return "its populations have different neurons"
     if any(link.convolutional for link in links):
-        same = {(link.weight.shape[2:], link.stride, link.padding) for link in links}
-        edges = {p.shape[1:] for p in layer}
-        if len(same) > 1 or len(edges) > 1:
-            return "its recurrent kernels or maps differ"
-        ((kernel, stride, padding),) = same
-        if stride != 1 or any(edge != 2 * padding + 1 for edge in kernel):
-            return "its recurrent kernels are not centred on a neuron"
-    elif links and sum(p.units for p in layer) > WIDEST:
+        return "no kernel computes recurrent convolutions"
+    if links and sum(p.units for p in layer) > WIDEST:
         return f"it has more than {WIDEST} recurrent units"
     return None
 
@@ -44,12 +39,18 @@ def refusal(layer: tuple[Population, ...], links: list[Projection], weight: Tens
 def _nowhere(device: torch.device) -> str | None:
     if find_spec("triton") is None:
         return "triton is not installed (pip install 'fdi-snn[gpu]', on Linux)"
-    from triton import knobs
+    if torch.version.hip:
+        return "the kernels are for GPUs of NVIDIA"
+    import triton
 
-    if device.type != "cuda" and not knobs.runtime.interpret:
+    if tuple(map(int, triton.__version__.split(".")[:2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return f"the kernels need triton {oldest}, not {triton.__version__}; torch 2.9 brings it"
+
+    if device.type != "cuda" and not triton.knobs.runtime.interpret:
         return "the kernels need a GPU"
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
-        return "the kernels were compiled for GPUs from sm_80 on only"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (7, 5):
+        return "the kernels were compiled for GPUs from sm_75 on only"
     return None
 
 

@@ -1,5 +1,5 @@
-"""fused.py for a layer with recurrent projections, dense or convolutions: its populations, which
-share their neuron, are one tensor [T, B, N].
+"""fused.py for a layer with recurrent projections: its populations, which share their neuron, are
+one tensor [T, B, N].
 """
 
 from __future__ import annotations
@@ -31,14 +31,10 @@ def forward(
     rows = [row(layer, arrived, c, steps, batch, like) for c in range(len(first.neuron.tau_syn))]
     longest = max(map(len, rows))
     x = torch.stack([each.expand(longest, *each.shape[1:]) for each in rows])
-    given = steps, constants(first.neuron, dt, first.neuron.u_init), subtract(first), keep
-    if links[0].convolutional:
-        w = _kernels(layer, links)
-        by_source = w.permute(0, 2, 3, 4, 1).flatten(1, 3).contiguous()
-        u_TBN, s_TBN = launch.convolve_forward(x, by_source, _edges(layer), w.shape[3:], *given)
-        n_BN = s_TBN.sum(0, dtype=like.dtype)
-    else:
-        u_TBN, s_TBN, n_BN = launch.recur_forward(x, _weights(layer, links), *given)
+    u_TBN, s_TBN, n_BN = launch.recur_forward(
+        x, _weights(layer, links), steps, constants(first.neuron, dt, first.neuron.u_init),
+        subtract(first), keep,
+    )  # fmt: skip
     spikes, counts = {}, {}
     for p, s, n in zip(layer, s_TBN.split(sizes, 2), n_BN.split(sizes, 1)):
         spikes[p.name] = s.reshape(steps, batch, *p.shape)
@@ -69,14 +65,10 @@ def backward(
             for p in layer
         ]
         seen = torch.cat(parts, 2)
-    fixed = constants(first.neuron, dt, first.neuron.beta)
-    given = counts, seen, fixed, subtract(first), first.neuron.surrogate
-    if links[0].convolutional:
-        w = _kernels(layer, links)
-        turned = w.flip(3, 4).permute(0, 1, 3, 4, 2).flatten(1, 3).contiguous()
-        d_x = launch.convolve_backward(u_TBN, turned, _edges(layer), w.shape[3:], *given)
-    else:
-        d_x = launch.recur_backward(u_TBN, _weights(layer, links), *given)
+    d_x = launch.recur_backward(
+        u_TBN, _weights(layer, links), counts, seen, constants(first.neuron, dt, first.neuron.beta),
+        subtract(first), first.neuron.surrogate,
+    )  # fmt: skip
     return {
         p.name: [x.reshape(*x.shape[:2], *p.shape) for x in part]
         for p, part in zip(layer, d_x.split(sizes, 3))
@@ -85,35 +77,9 @@ def backward(
 
 def _weights(layer: tuple[Population, ...], links: list[Projection]) -> Tensor:
     """[C, N, N], source first."""
-    at, total = _slices(layer, [p.units for p in layer])
-    w = links[0].weight.new_zeros(len(layer[0].neuron.tau_syn), total, total)
+    ends = list(accumulate(p.units for p in layer))
+    at = {p.name: slice(end - p.units, end) for p, end in zip(layer, ends)}
+    w = links[0].weight.new_zeros(len(layer[0].neuron.tau_syn), ends[-1], ends[-1])
     for link in links:
         w[link.channel, at[link.source], at[link.target]] += link.weight.T
     return w
-
-
-def _kernels(layer: tuple[Population, ...], links: list[Projection]) -> Tensor:
-    """[C, F, F, KH, KW], target first."""
-    at, total = _slices(layer, [p.shape[0] for p in layer])
-    like = links[0].weight
-    edges = _pair(like.shape[2:])
-    w = like.new_zeros(len(layer[0].neuron.tau_syn), total, total, *edges)
-    for link in links:
-        to, source, *_ = link.weight.shape
-        w[link.channel, at[link.target], at[link.source]] += link.weight.view(to, source, *edges)
-    return w
-
-
-def _slices(layer: tuple[Population, ...], sizes: list[int]) -> tuple[dict[str, slice], int]:
-    """Where each population of a layer is among all, and how many there are."""
-    ends = list(accumulate(sizes))
-    return {p.name: slice(end - size, end) for p, size, end in zip(layer, sizes, ends)}, ends[-1]
-
-
-def _edges(layer: tuple[Population, ...]) -> tuple[int, ...]:
-    return _pair(layer[0].shape[1:])
-
-
-def _pair(edges: tuple[int, ...]) -> tuple[int, ...]:
-    """(1, width) of a map with one edge."""
-    return (1,) * (2 - len(edges)) + tuple(edges)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Events, Input
+from fdi.engine.exact import any_order
 from fdi.engine.send import send
 
 
@@ -64,9 +65,17 @@ class Kept:
         event = torch.arange(total, device=like.device) + shift[sample]
         units, times, *counts = (table[event] for table in self.tables)
         place = (times.long() * batch + sample) * size + units
-        each = counts[0].to(like.dtype) if counts else like.new_ones(()).expand(total)
-        x = like.new_zeros(steps * batch * size).index_add_(0, place, each)
+        x = added(place, counts[0] if counts else None, steps * batch * size, like)
         return x.view(steps, batch, *events.shape)
+
+
+def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tensor:
+    """[size]: the counts of events, or 1 of each, added up at their places."""
+    x = like.new_zeros(size)
+    if counts is not None:
+        return x.index_add_(0, place, counts.to(x.dtype))
+    with any_order():
+        return x.index_add_(0, place, like.new_ones(()).expand(len(place)))
 
 
 def keep(whole: Input, device: torch.device) -> Kept:

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from fdi.snn.network import Network
 from fdi.snn.population import Population
 
+SHARE = 0.8  # of what is free on a GPU; the rest is for workspaces of cuBLAS and cuDNN
 _WORK, _BELOW = 8, 3
 """Tensors of the size of a layer, and of what is below it, that its adjoint holds at a time at
 most, potentials and spikes aside.
@@ -45,3 +48,11 @@ def part(network: Network, steps: int, batch: int, memory: float) -> int:
         )
     parts = math.ceil(batch / math.floor(memory / one))
     return math.ceil(batch / parts)
+
+
+def fitting(memory: float, device: torch.device) -> float:
+    """`memory` in GiB, or what SHARE allows if that is less."""
+    if device.type != "cuda":
+        return memory
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(memory, SHARE * free / 2**30)

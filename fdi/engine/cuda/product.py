@@ -4,14 +4,13 @@ and samples of a trial, or one step.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor
 from torch.nn.grad import conv1d_input, conv1d_weight, conv2d_input, conv2d_weight
 
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
-_POOL = {1: F.max_pool1d, 2: F.max_pool2d}
 _WEIGHT, _SOURCE = {1: conv1d_weight, 2: conv2d_weight}, {1: conv1d_input, 2: conv2d_input}
 
 
@@ -35,21 +34,38 @@ def source_gradient(projection: Projection, shape: tuple[int, ...], d: Tensor) -
     )
 
 
-def pool(population: Population, spikes_TBN: Tensor, dtype) -> Tensor:
-    """What feed-forward targets see, [T, B, *shape] -> [T, B, *pooled shape], truth values."""
+def pool(population: Population, spikes_TBN: Tensor) -> Tensor:
+    """What feed-forward targets see, [T, B, *shape] -> [T, B, *pooled shape], in the numbers of the
+    spikes.
+    """
     if population.pool == 1:
         return spikes_TBN
-    pooled = _POOL[len(population.shape) - 1](spikes_TBN.flatten(0, 1).to(dtype), population.pool)
-    return pooled.bool().unflatten(0, spikes_TBN.shape[:2])
+    return _windows(population, spikes_TBN).amax(_within(population))
 
 
 def unpool(population: Population, spikes_TBN: Tensor, d_TBN: Tensor) -> Tensor:
     """The gradient of the spikes for the gradient of what is seen: all of it goes to the first
-    maximum of a window.
+    maximum of a window. Nothing is scattered, which a GPU would sort for.
     """
     if population.pool == 1:
         return d_TBN
-    spikes = spikes_TBN.flatten(0, 1).to(d_TBN.dtype)
-    _, winner = _POOL[len(population.shape) - 1](spikes, population.pool, return_indices=True)
-    d = spikes.zero_().flatten(2).scatter_(2, winner.flatten(2), d_TBN.flatten(0, 1).flatten(2))
-    return d.view(spikes_TBN.shape)
+    within = _within(population)
+    windows = _windows(population, spikes_TBN.view(torch.int8))
+    first = windows.flatten(within[0]).argmax(-1, keepdim=True)
+    places = torch.arange(population.pool ** len(within), device=d_TBN.device)
+    lost = (first != places).view(windows.shape)
+    d = d_TBN.new_zeros(spikes_TBN.shape)
+    _windows(population, d).copy_(d_TBN[(...,) + (None,) * len(within)]).masked_fill_(lost, 0)
+    return d
+
+
+def _windows(population: Population, x_TBN: Tensor) -> Tensor:
+    """A view, [T, B, *pooled shape, *window]; edges that fill no window are left out."""
+    for axis in _within(population):
+        x_TBN = x_TBN.unfold(2 + len(population.shape) + axis, population.pool, population.pool)
+    return x_TBN
+
+
+def _within(population: Population) -> tuple[int, ...]:
+    """The axes of a window in `_windows`."""
+    return tuple(range(1 - len(population.shape), 0))

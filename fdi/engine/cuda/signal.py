@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Events, Frames, Input
-from fdi.engine.cuda.kept import Kept
+from fdi.engine.cuda.kept import Kept, added
 from fdi.engine.send import send
 from fdi.snn.network import Network
 
@@ -42,13 +42,8 @@ def _events(events: Events, weight: Tensor) -> Tensor:
         lengths, output_size=len(units)
     )
     place = (row % steps * batch + row // steps) * size + units
-    x = weight.new_zeros(steps * batch * size)
-    counts = (
-        weight.new_ones(()).expand(len(units))
-        if events.counts is None
-        else send(events.counts[span], weight.device).to(x.dtype)
-    )
-    return x.index_add_(0, place, counts).view(steps, batch, size)
+    counts = None if events.counts is None else send(events.counts[span], weight.device)
+    return added(place, counts, steps * batch * size, weight).view(steps, batch, size)
 
 
 def _frames(frames: Frames, weight: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +84,6 @@ def start(tmp_path, monkeypatch) -> Callable[..., tuple[dict[str, Any], Path]]:
         if where == "cpu":
             return run(cell.config, cell.directory, Terminal(Console())), cell.directory
         monkeypatch.setattr(build, "device", lambda config: pretend.device())
-        if find_spec("triton"):  # the interpreter takes its time by operation, whatever its size
-            monkeypatch.setattr("fdi.engine.cuda.kernels.launch.ROWS", 128)
-            monkeypatch.setattr("fdi.engine.cuda.kernels.launch.CHUNK", 256)
         with pretend.Pretend():
             return run(cell.config, cell.directory, Terminal(Console())), cell.directory
 

@@ -3,11 +3,13 @@ crashes or waits there crashes or is counted here.
 
 It refuses to mix with tensors of the CPU (0-dim ones and indices excepted), to take a generator of
 another device, to be read by numpy, and algorithms that are not deterministic on a GPU; it counts
-kernels, synchronizations (uploads that are waited for among them) and bytes.
+kernels, what they move, synchronizations (uploads that are waited for among them), bytes in use,
+and the keys that operators sort on a GPU to be deterministic.
 """
 
 from __future__ import annotations
 
+import math
 import weakref
 from dataclasses import dataclass
 
@@ -28,16 +30,29 @@ UNORDERED = {  # on CUDA, by PyTorch's notes on reproducibility
     aten.bincount,
     aten.histc,
 }
+SORTS = {  # on CUDA with deterministic algorithms, all by way of index_put_: place of the keys
+    aten.scatter_: 2,
+    aten.scatter: 2,
+    aten.scatter_add_: 2,
+    aten.scatter_add: 2,
+    aten.index_add_: 2,
+    aten.index_add: 2,
+    aten.index_copy_: 2,
+    aten.index_put_: 1,
+    aten.index_put: 1,
+}
 
 
 @dataclass
 class Count:
-    """Since it was last set to 0: `kernels` launched, `waits` for the device; bytes in use now and
-    at most.
+    """Since it was last set to 0: `kernels` launched, bytes `moved` if each reads its arguments and
+    writes its results once, `waits` for the device, keys `sorted`; bytes in use now and at most.
     """
 
     kernels: int = 0
+    moved: int = 0
     waits: int = 0
+    sorted: int = 0
     bytes: int = 0
     peak: int = 0
 
@@ -93,16 +108,21 @@ def compute(func, args, kwargs):
         return func(*args, **kwargs)
     packet = func.overloadpacket
     _refuse(packet, args, kwargs, leaves)
+    moves = False
     if packet in WAITS or _copies_and_waits(packet, args, kwargs, target):
         COUNT.waits += 1
     elif packet not in FREE and not _is_view(func):
         COUNT.kernels += 1
+        COUNT.sorted += _keys(packet, args)
+        moves = True
     if "device" in kwargs:
         kwargs = kwargs | {"device": "cpu"}
     plain_args, plain = tree_map(
         lambda x: x.value if isinstance(x, Pretended) else x, (args, kwargs)
     )
     result = func(*plain_args, **plain)
+    if moves:
+        COUNT.moved += sum(map(_bytes, (*leaves, *tree_leaves(result))))
     if target not in (None, DEVICE):
         return result
     written = [
@@ -133,6 +153,23 @@ def _refuse(packet, args, kwargs, leaves) -> None:
                 f"Expected all tensors to be on the same device, but found at least two devices, "
                 f"{DEVICE}:0 and cpu! ({packet}, shape {tuple(x.shape)})"
             )
+
+
+def _keys(packet, args) -> int:
+    """How many keys a GPU sorts for this operator; a number that is scattered needs no order."""
+    if packet not in SORTS or not torch.are_deterministic_algorithms_enabled():
+        return 0
+    if packet in (aten.scatter_, aten.scatter) and not isinstance(args[3], torch.Tensor):
+        return 0
+    return max(x.numel() for x in tree_leaves(args[SORTS[packet]]) if isinstance(x, torch.Tensor))
+
+
+def _bytes(x) -> int:
+    """Of a tensor, repeated elements once."""
+    if not isinstance(x, torch.Tensor):
+        return 0
+    sizes = (n for n, stride in zip(x.shape, x.stride()) if stride)
+    return math.prod(sizes) * x.element_size() if x.numel() else 0
 
 
 def _copies_and_waits(packet, args, kwargs, target: str | None) -> bool:

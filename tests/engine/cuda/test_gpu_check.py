@@ -1,20 +1,24 @@
-"""scripts/gpu_check.py from its first line to its page, on the pretended GPU and tiny workloads."""
+"""scripts/gpu_check.py from its first line to its page, in Triton's interpreter on a CPU and on
+tiny workloads; what a faulty kernel makes of it.
+"""
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import pretend
 import pytest
 import torch
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
+FAULTY = Path(__file__).with_name("faulty.py")
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
 
 @pytest.fixture
 def check(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.syspath_prepend(SCRIPTS)
     import gpu_check
     from benchmark import workloads
@@ -36,53 +40,70 @@ def check(monkeypatch, tmp_path):
     monkeypatch.setattr(workloads, "DT", 2e-2)  # so that all layers spike in a few steps
     monkeypatch.setattr(workloads, "DENSITY", 0.3)
     peers = {"fdi": ours.fdi, "reference": ours.reference, "peer": absent}
-    monkeypatch.setattr(gpu_check, "available", lambda: peers)
-    monkeypatch.setattr(gpu_check, "DEVICE", pretend.device())
-    monkeypatch.setattr(gpu_check, "CHECKED", 2)
-    monkeypatch.setattr(gpu_check, "WARM", 0)
-    monkeypatch.setattr(gpu_check, "ROUNDS", 1)
-    for name, value in dict(
-        is_available=True, get_device_capability=(9, 0), get_device_name="a GPU",
-        synchronize=None, reset_peak_memory_stats=None, max_memory_allocated=2**30,
-    ).items():  # fmt: skip
-        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
-    page = tmp_path / "page.md"
-    monkeypatch.setattr("sys.argv", ["gpu_check.py", "--out", str(page)])
-
-    def run() -> str:
-        with pretend.Pretend():
-            gpu_check.main()
-        return page.read_text()
-
-    return run
+    given = dict(CHECKED=2, REPEATED=2, WARM=0, ROUNDS=1, DEVICE=torch.device("cpu"))
+    for name, value in (given | dict(available=lambda: peers)).items():
+        monkeypatch.setattr(gpu_check, name, value)
+    monkeypatch.setitem(gpu_check.GIVEN, "steps", 12)
+    monkeypatch.setattr("sys.argv", ["gpu_check.py", "--out", str(tmp_path / "page.md")])
+    return gpu_check
 
 
-def test_the_page_has_every_kernel_and_library(check):
-    page = check()
-    rows = [[x.strip() for x in line.split("|")[1:-1]] for line in page.splitlines()]
-    kernels = [row for row in rows if len(row) == 6 and ":" in row[0]]
-    names = [row[0].partition(":")[0] for row in kernels]
-    assert names == [
-        "dense", "recurrent", "deep", "conv", "dale", "long", "deep, long", "conv recurrent",
-    ]  # fmt: skip
-    for row in kernels:
-        differ, _, total = row[1].partition(" of ")
-        assert int(differ) == 0
-        assert int(total) > 0
-        assert float(row[2]) < 1e-4
-        assert float(row[3]) > 0
-        assert row[4:] == ["1.00", "-"]  # no layer is left to plain torch
-    libraries = [row for row in rows if len(row) == 3 and row[1] in ("reference", "peer")]
-    assert len(libraries) == 2 * 6
-    for _, library, ms in libraries:
-        if library == "peer":
-            assert ms == "ModuleNotFoundError: a part of it is missing"
-        else:
-            assert float(ms) > 0
+def test_every_network_passes_and_a_library_is_timed(check):
+    for name in check.rows():
+        kind, _, work = name.partition(": ")
+        if kind == "network":
+            verdict, found = check.row(name)
+            assert verdict == "PASS", found
+            assert ("in plain torch: no kernel" in found) == (
+                work in ("conv recurrent", "Dale conv")
+            )
+    verdict, found = check.row("library: reference, dense")
+    assert (verdict, found.endswith(" ms a step")) == ("-", True)
+    assert check.row("library: peer, dense") == (
+        "-", "ModuleNotFoundError: a part of it is missing",
+    )  # fmt: skip
+
+
+def test_a_wrong_network_fails(check, monkeypatch):
+    from fdi.engine.cuda.kernels import launch
+
+    forward = launch.scan_forward
+    monkeypatch.setattr(
+        launch,
+        "scan_forward",
+        lambda *given: (forward(*given)[0], *map(torch.zeros_like, forward(*given)[1:])),
+    )
+    verdict, found = check.row("network: dense")
+    assert verdict == "FAIL"
+    assert "spikes differ" in found
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "words"),
+    [
+        ("none", "PASS", "8 kinds of layers"),
+        ("no_spike", "FAIL", "spikes were not those of the CPU"),
+        ("illegal_access", "FAIL", "killed by SIGSEGV"),
+        ("cuda_error", "FAIL", "RuntimeError: CUDA error: an illegal memory access was"),
+        ("out_of_memory", "FAIL", "OutOfMemoryError: CUDA out of memory"),
+    ],
+)
+def test_the_page_says_what_a_kernel_does(
+    check, monkeypatch, tmp_path, capsys, fault, verdict, words
+):
+    command = [sys.executable, str(FAULTY), fault, "gpu_check", "--row"]
+    monkeypatch.setattr(check, "COMMAND", command)
+    monkeypatch.setattr(check, "rows", lambda: ["kernel: boxcar"])
+    with pytest.raises(SystemExit) as ended:
+        check.main()
+    page = (tmp_path / "page.md").read_text()
+    assert f"| kernel: boxcar | {verdict} | " in page
+    assert words in page
     assert "a GPU, sm_90" in page
+    assert ended.value.code == (verdict == "FAIL")
+    assert f"{int(verdict == 'FAIL')} failed" in capsys.readouterr().out
 
 
-def test_without_a_gpu_it_says_so(check, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_without_a_gpu_it_says_so(check):
     with pytest.raises(SystemExit, match="no CUDA device here"):
-        check()
+        check.main()

@@ -80,7 +80,7 @@ def gradients(network: Network) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("kind", "constant", "reset", "surrogate"),
     [
-        *product(KINDS, [False, True], ["zero"], ["superspike"]),
+        *product(["dense", "recurrent", "dale", "conv"], [False, True], ["zero"], ["superspike"]),
         *product(["dense", "dale"], [False], ["subtract"], cuda.COMPUTES.surrogates),
         ("dale_conv", False, "subtract", "triangle"),
     ],
@@ -90,17 +90,6 @@ def test_a_kernel_computes_what_the_reference_computes(kind, constant, reset, su
     x, labels = batch(net, constant)
     assert len(CudaEngine().plan(net, STEPS, BATCH)) == 1  # no layer is left to plain torch
     assert_as_the_reference(net, x, labels)
-
-
-@needs_triton
-@pytest.mark.parametrize("kind", ["conv_recurrent", "dale_conv"])
-def test_tiles_of_a_recurrent_convolution_make_a_whole(kind, monkeypatch):
-    from fdi.engine.cuda.kernels import launch
-
-    for size in ("ROWS", "FILTERS", "CHUNK"):
-        monkeypatch.setattr(launch, size, 16)
-    net = network(kind)
-    assert_as_the_reference(net, *batch(net))
 
 
 def assert_as_the_reference(net, x, labels):
@@ -131,7 +120,9 @@ def test_kernels_compile_for_every_generation_and_fit_into_its_shared_memory(wid
     compiled = {**os.environ, "TRITON_INTERPRET": "0"}
     found = subprocess.run(command, capture_output=True, text=True, env=compiled)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert {line.split("sm_")[1][:2] for line in found.stdout.splitlines()} == {"80", "89", "90"}
+    lines = found.stdout.splitlines()[:-1]
+    assert {line.split("sm_")[1][:2] for line in lines} == {"75", "80", "89", "90"}
+    assert all(" 0 spilled" in line for line in lines)
 
 
 @pytest.mark.parametrize("kind", ["dense", "recurrent", "dale", "conv_recurrent", "dale_conv"])
@@ -153,7 +144,7 @@ def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
     [
         (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=[20] * 3), 150),
         (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=20, recurrent=True), 200),
-        (lambda steps: models.conv((1, 9), 20, steps, 2e-3, filters=[3], recurrent_kernel=3), 150),
+        (lambda steps: models.conv((1, 9), 20, steps, 2e-3, filters=[3], pool=2), 150),
     ],
 )
 @needs_triton
@@ -213,19 +204,22 @@ def test_why_a_layer_has_no_kernel():
     if find_spec("triton") is None:
         assert "triton is not installed" in fused.refusal(net.layers[0], links, weight)
     else:
+        maps = network("dale_conv")
+        links_of_maps = [p for p in maps.projections if p.recurrent]
+        why = "no kernel computes recurrent convolutions"
+        assert fused.refusal(maps.layers[0], links_of_maps, weight) == why
         assert "more than" in fused.refusal(net.layers[0], links, weight)
         assert fused.refusal(net.layers[0], [], weight) is None
         assert "float32" in fused.refusal(net.layers[0], [], weight.double())
 
 
 @needs_triton
-def test_recurrent_convolutions_that_no_kernel_computes():
-    net = network("dale_conv")
-    links = [p for p in net.projections if p.recurrent and p.target in ("e1", "i1")]
-    weight = net.projections[0].weight
-    assert fused.refusal(net.layers[0], links, weight) is None
-    for link in links:
-        link.stride = 2
-    assert "not centred on a neuron" in fused.refusal(net.layers[0], links, weight)
-    links[0].stride = 1
-    assert "differ" in fused.refusal(net.layers[0], links, weight)
+def test_an_old_triton_is_told(monkeypatch):
+    monkeypatch.setattr("triton.__version__", "3.3.1")
+    fused._nowhere.cache_clear()
+    net = models.dense((7,), 3, STEPS, 5e-3, hidden=5)
+    line = CudaEngine().plan(net, STEPS, BATCH)[1]
+    fused._nowhere.cache_clear()
+    assert line == (
+        "h1 in plain torch: the kernels need triton 3.5, not 3.3.1; torch 2.9 brings it"
+    )

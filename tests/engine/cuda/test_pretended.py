@@ -12,6 +12,8 @@ import pretend
 import pytest
 import torch
 
+from fdi.engine.cuda.memory import fitting
+from fdi.track.files import read_json
 from fdi.track.layout import CHECKPOINT
 
 SIGNED = (
@@ -190,3 +192,24 @@ def test_what_a_step_needs_is_said_before_training(start, capsys):
     told = capsys.readouterr().out
     assert "GiB by count, in 3 parts of 2 samples" in told
     assert "h1 in plain torch: it has more than 256 recurrent units" in told
+
+
+def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
+    from fdi.runner import story
+
+    given = ["init=fluct", "optimizer=adam", "trainer.epochs=1", "probe=none"]
+    monkeypatch.setattr(story, "fitting", lambda memory, device: 0.0005)
+    _, directory = start("pretended", "dense", "events", *given)
+    (directory / "result.json").unlink()
+    monkeypatch.setattr(story, "fitting", lambda memory, device: memory)
+    start("pretended", "dense", "events", *given)
+    run = read_json(directory / "record.json")["run"]
+    assert run["memory"] == run["resumed"][0]["memory"] == 0.0005
+    assert run["plan"] == run["resumed"][0]["plan"]
+
+
+@pytest.mark.parametrize(("free", "memory"), [(10, 8.0), (20, 10.0)])
+def test_a_step_takes_less_than_what_is_free(monkeypatch, free, memory):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * 2**30, 80 * 2**30))
+    assert fitting(10.0, torch.device("cuda")) == memory
+    assert fitting(10.0, torch.device("cpu")) == 10.0

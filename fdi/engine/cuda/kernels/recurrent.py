@@ -2,7 +2,8 @@
 with all N units of the layer, and multiplies their spikes by the recurrent weights in every step.
 
 Otherwise as scan.py. `w`: [C, N, N], what a spike of a source (first) delivers to a target (second)
-through channel c, 0 where there is no synapse. Blocks are powers of 2 of at least 16, NP >= N.
+through channel c, 0 where there is no synapse. Blocks are powers of 2, NP >= N and CHUNK of at
+least 16.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from fdi.engine.cuda.kernels.scan import slope, updated
+from fdi.engine.cuda.kernels.scan import retreat, updated
 
 
 @triton.jit
@@ -37,11 +38,11 @@ def deliver(spikes, w, N, NP: tl.constexpr, CHUNK: tl.constexpr, sources, TURN: 
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["B", "T"])
 def forward(
-    x, w, u, s, counts, B, N, T, x_step, x_channel,
+    x, w, u, s, counts, B, N, T,
     beta_m, gain, theta, u_init, beta_0, beta_1, sign_0, sign_1,
-    CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, KEEP: tl.constexpr,
+    CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, KEEP: tl.constexpr, SAME: tl.constexpr,
     BLOCK: tl.constexpr, NP: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
     b = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -50,6 +51,7 @@ def forward(
     sources = tl.where(b < B, b, -1)
     i = b[:, None].to(tl.int64) * N + n[None, :]
     M = tl.cast(B, tl.int64) * N
+    channel = M if SAME else (T - 2) * M
     potential = tl.zeros([BLOCK, NP], tl.float32) + u_init
     current_0 = tl.zeros([BLOCK, NP], tl.float32)
     current_1 = tl.zeros([BLOCK, NP], tl.float32)
@@ -69,19 +71,19 @@ def forward(
             current_1 = beta_1 * current_1
         if (t >= 1) & (t <= T - 2):
             before = s + (t - 1) * M
-            at = x + i + (t - 1) * x_step
+            at = x + i if SAME else x + i + (t - 1) * M
             own = deliver(before, w, N, NP, CHUNK, sources, False)
             current_0 += tl.load(at, mask=inside, other=0.0) + own
             if CHANNELS == 2:
                 own = deliver(before, w + N * N, N, NP, CHUNK, sources, False)
-                current_1 += tl.load(at + x_channel, mask=inside, other=0.0) + own
+                current_1 += tl.load(at + channel, mask=inside, other=0.0) + own
         tl.debug_barrier()  # the spikes of this step are seen by all threads
     tl.store(counts + i, count, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["B", "T"])
 def backward(
-    u, w, d_counts, d_seen, d_x, B, N, T, x_channel,
+    u, w, d_counts, d_seen, d_x, B, N, T,
     beta_m, gain, theta, beta, beta_0, beta_1, sign_0, sign_1,
     CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, SURROGATE: tl.constexpr, SEEN: tl.constexpr,
     BLOCK: tl.constexpr, NP: tl.constexpr, CHUNK: tl.constexpr,
@@ -92,6 +94,7 @@ def backward(
     sources = tl.where(b < B, b, -1)
     i = b[:, None].to(tl.int64) * N + n[None, :]
     M = tl.cast(B, tl.int64) * N
+    channel = (T - 2) * M
     d_count = tl.load(d_counts + i, mask=inside, other=0.0)
     d_potential = tl.zeros([BLOCK, NP], tl.float32)
     d_current_0 = tl.zeros([BLOCK, NP], tl.float32)
@@ -105,17 +108,15 @@ def backward(
                 d_spike += tl.load(d_seen + t * M + i, mask=inside, other=0.0)
             d_spike += deliver(d_x + t * M, w, N, NP, CHUNK, sources, True)
             if CHANNELS == 2:
-                after = d_x + x_channel + t * M
+                after = d_x + channel + t * M
                 d_spike += deliver(after, w + N * N, N, NP, CHUNK, sources, True)
         if (t >= 1) & (t <= T - 2):
             tl.store(d_x + (t - 1) * M + i, d_current_0, mask=inside)
             if CHANNELS == 2:
-                tl.store(d_x + x_channel + (t - 1) * M + i, d_current_1, mask=inside)
+                tl.store(d_x + channel + (t - 1) * M + i, d_current_1, mask=inside)
         tl.debug_barrier()  # gX of this step is seen by all threads
-        d_drive = d_potential
-        if not SUBTRACT:
-            d_drive = tl.where(potential > theta, 0.0, d_potential)
-        d_potential = d_spike * slope(potential - theta, beta, SURROGATE) + beta_m * d_drive
-        d_current_0 = gain * sign_0 * d_drive + beta_0 * d_current_0
-        if CHANNELS == 2:
-            d_current_1 = gain * sign_1 * d_drive + beta_1 * d_current_1
+        d_potential, d_current_0, d_current_1 = retreat(
+            potential, d_spike, d_potential, d_current_0, d_current_1,
+            beta_m, gain, theta, beta, beta_0, beta_1, sign_0, sign_1,
+            CHANNELS, SUBTRACT, SURROGATE,
+        )  # fmt: skip

@@ -40,16 +40,36 @@ def updated(u, s, drive, beta_m, theta, SUBTRACT: tl.constexpr):
 
 
 @triton.jit
-def forward(
-    x, u, s, counts, M, T, x_step, x_channel,
-    beta_m, gain, theta, u_init, beta_0, beta_1, sign_0, sign_1,
-    CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, KEEP: tl.constexpr, BLOCK: tl.constexpr,
+def retreat(
+    potential, d_spike, d_potential, d_current_0, d_current_1,
+    beta_m, gain, theta, beta, beta_0, beta_1, sign_0, sign_1,
+    CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, SURROGATE: tl.constexpr,
 ):  # fmt: skip
-    """`x`: X_c[t] of channel c at c x_channel + t x_step, T - 2 steps (x_step 0: all the same).
-    Fills `s` [T, M], `counts` [M], and, with KEEP, `u` [T, M], the potential that spikes in step t.
+    """gU[t] and gI_c[t], from those of step t + 1 and gS[t]."""
+    d_drive = d_potential
+    if not SUBTRACT:
+        d_drive = tl.where(potential > theta, 0.0, d_potential)
+    d_potential = d_spike * slope(potential - theta, beta, SURROGATE) + beta_m * d_drive
+    d_current_0 = gain * sign_0 * d_drive + beta_0 * d_current_0
+    if CHANNELS == 2:
+        d_current_1 = gain * sign_1 * d_drive + beta_1 * d_current_1
+    return d_potential, d_current_0, d_current_1
+
+
+@triton.jit(do_not_specialize=["M", "T"])
+def forward(
+    x, u, s, counts, M, T,
+    beta_m, gain, theta, u_init, beta_0, beta_1, sign_0, sign_1,
+    CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, KEEP: tl.constexpr, SAME: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """`x`: X_c[t], [C, T - 2, M], or with SAME [C, 1, M], the same in every step. Fills `s` [T, M],
+    `counts` [M], and, with KEEP, `u` [T, M], the potential that spikes in step t.
     """
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < M
+    step = tl.cast(M, tl.int64)
+    channel = step if SAME else (T - 2) * step
     potential = tl.zeros([BLOCK], tl.float32) + u_init
     current_0 = tl.zeros([BLOCK], tl.float32)
     current_1 = tl.zeros([BLOCK], tl.float32)
@@ -67,17 +87,17 @@ def forward(
         potential = updated(potential, spike, gain * total, beta_m, theta, SUBTRACT)
         now = tl.zeros([BLOCK], tl.int32) + t
         arrives = inside & (now >= 1) & (now <= T - 2)
-        at = x + i + (t - 1) * tl.cast(x_step, tl.int64)
+        at = x + i if SAME else x + row - step
         current_0 = beta_0 * current_0 + tl.load(at, mask=arrives, other=0.0)
         if CHANNELS == 2:
-            current_1 = beta_1 * current_1 + tl.load(at + x_channel, mask=arrives, other=0.0)
-        row += M
+            current_1 = beta_1 * current_1 + tl.load(at + channel, mask=arrives, other=0.0)
+        row += step
     tl.store(counts + i, count, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M", "T"])
 def backward(
-    u, d_counts, d_seen, d_x, M, T, x_channel,
+    u, d_counts, d_seen, d_x, M, T,
     beta_m, gain, theta, beta, beta_0, beta_1, sign_0, sign_1,
     CHANNELS: tl.constexpr, SUBTRACT: tl.constexpr, SURROGATE: tl.constexpr,
     SEEN: tl.constexpr, SUM: tl.constexpr, BLOCK: tl.constexpr,
@@ -87,6 +107,8 @@ def backward(
     """
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < M
+    step = tl.cast(M, tl.int64)
+    channel = step if SUM else (T - 2) * step
     d_count = tl.load(d_counts + i, mask=inside, other=0.0)
     d_potential = tl.zeros([BLOCK], tl.float32)
     d_current_0 = tl.zeros([BLOCK], tl.float32)
@@ -96,27 +118,25 @@ def backward(
     for back in range(T):
         t = T - 1 - back
         now = tl.zeros([BLOCK], tl.int32) + t
-        row = i + t * tl.cast(M, tl.int64)
+        row = i + t * step
         potential = tl.load(u + row, mask=inside, other=0.0)
         arrived = (now >= 1) & (now <= T - 2)
         if SUM:
             sum_0 += tl.where(arrived, d_current_0, 0.0)
             sum_1 += tl.where(arrived, d_current_1, 0.0)
         else:
-            tl.store(d_x + row - M, d_current_0, mask=inside & arrived)
+            tl.store(d_x + row - step, d_current_0, mask=inside & arrived)
             if CHANNELS == 2:
-                tl.store(d_x + x_channel + row - M, d_current_1, mask=inside & arrived)
-        d_drive = d_potential
-        if not SUBTRACT:
-            d_drive = tl.where(potential > theta, 0.0, d_potential)
+                tl.store(d_x + channel + row - step, d_current_1, mask=inside & arrived)
         d_spike = d_count
         if SEEN:
             d_spike += tl.load(d_seen + row, mask=inside & (now <= T - 3), other=0.0)
-        d_potential = d_spike * slope(potential - theta, beta, SURROGATE) + beta_m * d_drive
-        d_current_0 = gain * sign_0 * d_drive + beta_0 * d_current_0
-        if CHANNELS == 2:
-            d_current_1 = gain * sign_1 * d_drive + beta_1 * d_current_1
+        d_potential, d_current_0, d_current_1 = retreat(
+            potential, d_spike, d_potential, d_current_0, d_current_1,
+            beta_m, gain, theta, beta, beta_0, beta_1, sign_0, sign_1,
+            CHANNELS, SUBTRACT, SURROGATE,
+        )  # fmt: skip
     if SUM:
         tl.store(d_x + i, sum_0, mask=inside)
         if CHANNELS == 2:
-            tl.store(d_x + x_channel + i, sum_1, mask=inside)
+            tl.store(d_x + channel + i, sum_1, mask=inside)

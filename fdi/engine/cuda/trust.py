@@ -1,0 +1,214 @@
+"""Whether a kernel may be trusted on a card: before it first works there it computes a tiny
+network, whose numbers must be those of the reference engine on the CPU.
+
+That happens in a process of its own, since a kernel that reads or writes elsewhere takes the
+process with it. What was found is kept beside the kernels that Triton compiles (TRITON_CACHE_DIR),
+by the versions, the card and the sources that it belongs to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdi.data.inputs import Constant, Frames, Input
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import Neuron, Reset, Surrogate
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection
+
+TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in another order
+LONGEST = 300  # s
+COMMAND = [sys.executable, "-m", "fdi.engine.cuda.trust"]
+OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
+STEPS, BATCH, DT = 9, 3, 5e-3
+RIGHT, WRONG = 0, 3  # exit codes of the process
+SOURCES = Path(__file__).parent
+
+
+class Case(NamedTuple):
+    """What decides which kernels compute a layer; `units` of a recurrent one, else 0."""
+
+    channels: int
+    reset: Reset
+    surrogate: Surrogate
+    units: int
+
+
+class Difference(NamedTuple):
+    """Between an engine and the reference engine: spikes of neurons that differ, of how many, and
+    the gradient that differs most, over the largest of its projection.
+    """
+
+    spikes: float
+    total: float
+    gradient: float
+
+
+def case(layer: Sequence[Population], recurrent: bool) -> Case:
+    neuron = layer[0].neuron
+    units = sum(p.units for p in layer) if recurrent else 0
+    return Case(len(neuron.tau_syn), neuron.reset, neuron.surrogate, units)
+
+
+@cache
+def doubt(case: Case, device: torch.device) -> str | None:
+    """Why the kernels of a case do not compute on `device`, None if they may."""
+    kept = _folder(device) / "-".join(map(str, case))
+    try:
+        return kept.read_text() or None
+    except OSError:
+        pass
+    command = [*COMMAND, str(device), *map(str, case)]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        return f"its kernel was tried on this card, and not done after {LONGEST} s"
+    if ended.returncode not in (RIGHT, WRONG) and ended.returncode >= 0:
+        return f"its kernel was tried on this card, and failed: {last_words(ended.stderr)}"
+    why = ended.stdout.strip()
+    if ended.returncode < 0:
+        name = signal.Signals(-ended.returncode).name
+        why = f"its kernel was tried on this card, and killed its process ({name})"
+    try:  # what is found out once stays so; a full card, above, does not
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        new = kept.with_name(f"{kept.name}.{os.getpid()}")
+        new.write_text(why)
+        new.replace(kept)
+    except OSError:
+        pass
+    return why or None
+
+
+def last_words(stderr: str) -> str:
+    """Of a process that failed: the error, without the advice that torch appends to it."""
+    lines = stderr.strip().splitlines() or ["without a word"]
+    return next((x for x in reversed(lines) if re.match(r"[\w.]+: ", x)), lines[-1])[:160]
+
+
+def check(case: Case, device: torch.device) -> str | None:
+    """What the kernels of a case compute wrong on `device`, in this process."""
+    from fdi.engine.cuda.engine import CudaEngine
+
+    for x in inputs():
+        network = tiny(case)
+        found = compare(network, x, np.arange(BATCH), CudaEngine(kernels="on"), device, OBJECTIVE)
+        if found.spikes or not found.total:
+            return (
+                f"its kernel was tried on this card, and {found.spikes:.0f} of {found.total:.0f} "
+                f"spikes were not those of the CPU"
+            )
+        if not found.gradient <= TOLERANCE:
+            return (
+                f"its kernel was tried on this card, and a gradient was not that of the CPU, by "
+                f"{found.gradient:.1g} of the largest"
+            )
+    return None
+
+
+def compare(
+    network: Network,
+    x: Input,
+    labels: np.ndarray,
+    engine,
+    device: torch.device,
+    objective: Objective,
+) -> Difference:
+    """A training step of `engine` on `device` beside one of the reference engine on the CPU, and
+    the spikes of an evaluation as well; `network` moves to the device.
+    """
+    expected = ReferenceEngine().step(network, x, labels, objective).counts
+    wanted = _gradients(network)
+    network = network.to(device)
+    seen = engine.evaluate(network, x, labels, objective).counts
+    found = engine.step(network, x, labels, objective).counts
+    apart = [
+        np.abs(counts[name] - n).sum() for counts in (found, seen) for name, n in expected.items()
+    ]
+    worst = [
+        (g - other).abs().max() / g.abs().max().clamp(min=1e-30)
+        for g, other in zip(wanted, _gradients(network))
+    ]
+    total = 2 * sum(n.sum() for n in expected.values())
+    return Difference(float(sum(apart)), float(total), float(torch.stack(worst).max()))
+
+
+def inputs() -> list[Input]:
+    """Of `tiny`: spikes, and the same values in every step."""
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(0.7, (BATCH, STEPS, 7)).astype(np.uint8)
+    values = rng.integers(0, 64, (BATCH, 7)).astype(np.float32) / 16
+    return [Frames(counts), Constant(values, STEPS)]
+
+
+def tiny(case: Case) -> Network:
+    """A layer of the case above one without recurrence, which drives its last channel; weights are
+    multiples of 1/64, so that sums of spikes are exact in any order, and spikes equal or wrong.
+    """
+    last, units = case.channels - 1, case.units or 33
+    neuron = Neuron(
+        tau_syn=(10e-3, 20e-3)[: case.channels],
+        signs=(1, -1)[: case.channels],
+        reset=case.reset,
+        surrogate=case.surrogate,
+        beta=4.0,
+    )
+    below = Population("a", (5,), neuron)
+    sizes = [units] if last == 0 or units < 2 else [units - units // 2, units // 2]
+    layer = tuple(Population(name, (n,), neuron) for name, n in zip("hi", sizes))
+    readout = Population("readout", (BATCH,), Neuron(spiking=False))
+    links = [Projection(INPUT, "a", (5, 7)), Projection("h", "readout", (BATCH, sizes[0]))]
+    for p in layer:
+        links.append(Projection(INPUT, p.name, (p.units, 7)))
+        links.append(Projection("a", p.name, (p.units, 5), channel=last))
+        for channel, source in enumerate(layer if case.units else ()):
+            shape = (p.units, source.units)
+            links.append(Projection(source.name, p.name, shape, recurrent=True, channel=channel))
+    generator = torch.Generator().manual_seed(0)
+    for link in links:
+        drawn = torch.randn(link.weight.shape, generator=generator)
+        link.weight.data.copy_((drawn * 64 * 5 / link.fan_in**0.5).round() / 64)
+    return Network((7,), [(below,), layer], readout, links, DT)
+
+
+def _gradients(network: Network) -> list[Tensor]:
+    """On the CPU; the next step lays out others."""
+    return [cast(Tensor, p.weight.grad).cpu() for p in network.projections]
+
+
+def _folder(device: torch.device) -> Path:
+    from triton import __version__, knobs
+
+    card = ""
+    if device.type == "cuda":
+        card = f"{torch.cuda.get_device_name(device)} {torch.cuda.get_device_capability(device)}"
+    given = [torch.__version__, str(torch.version.cuda), __version__, device.type, card]
+    digest = hashlib.sha256("\n".join(given).encode())
+    for file in sorted(SOURCES.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return Path(knobs.cache.dir) / f"fdi-{digest.hexdigest()[:16]}"
+
+
+def _main(device: str, channels: Any, reset: Any, surrogate: Any, units: Any) -> int:
+    why = check(Case(int(channels), reset, surrogate, int(units)), torch.device(device))
+    if why:
+        print(why)
+    return WRONG if why else RIGHT
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))
