@@ -54,7 +54,8 @@ def ratios(results: Results) -> pd.DataFrame:
     gradient of their afferent weights, `floor`, and `ratio`, one over the other.
     """
     runs = unbounded(results.runs[results.runs["state"] == "done"])
-    gradient = results.layers.groupby("path")["grad"].max()
+    measured = results.layers.reindex(columns=["path", "grad"])  # of no run: without columns
+    gradient = measured.groupby("path")["grad"].max()
     found = pd.DataFrame(
         {
             "gradient": gradient.reindex(runs["path"]).astype(float),
