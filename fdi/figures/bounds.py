@@ -16,6 +16,7 @@ ABOUT = "accuracy without bounds on the activity, with the upper, the lower, and
 NEEDS = "runs with at least three of: no bounds, the upper one, the lower one, both"
 COMMAND = "fdi-run -m experiment=bounds"
 SIZE = (style.COLUMN, 1.15)
+EPOCHS = "trainer.epochs"
 MODES = ("none", "upper", "lower", "both")
 KEYS = ["init", "baseline", "sigma_u", "mode", "layers"]
 
@@ -26,12 +27,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     runs = results.runs.assign(mode=modes(results.runs))
-    runs = runs[runs["mode"] != ""]
-    varied = ["homeostasis.", "model.depth", "trainer.epochs", "mode"]
+    runs = runs[runs["mode"] != ""] if EPOCHS in runs else runs.iloc[:0]
+    varied = ["homeostasis.", "model.depth", EPOCHS, "mode"]
     for (dataset, model), found in sweeps.sweeps(runs, _several, varied):
         chosen = sweeps.states(found.assign(layers=_layers(found)))
         chosen = sweeps.crossed(_longest(chosen), "mode", "layers")
-        epochs = chosen.groupby("layers")["trainer.epochs"].first()
+        epochs = chosen.groupby("layers")[EPOCHS].first()
         table = accuracies(chosen, KEYS, within=["mode", "layers"])
         title = (
             f"{dataset}, {model}: what the bounds on the activity do to each initial state, "
@@ -65,9 +66,9 @@ def _longest(runs: pd.DataFrame) -> pd.DataFrame:
     """For each depth the longest training that all of at least three kinds of bounds have."""
     parts = []
     for _, group in runs.groupby("layers"):
-        kinds = group.groupby("trainer.epochs")["mode"].nunique()
+        kinds = group.groupby(EPOCHS)["mode"].nunique()
         if len(enough := kinds[kinds >= 3]):
-            parts.append(group[group["trainer.epochs"] == enough.index.max()])
+            parts.append(group[group[EPOCHS] == enough.index.max()])
     return pd.concat(parts) if parts else runs.iloc[:0]
 
 
