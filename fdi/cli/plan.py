@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import sys
+from argparse import Namespace
 from pathlib import Path
 
 from fdi.cli.cells import Cell
@@ -15,13 +15,15 @@ from fdi.track.files import write_json
 from fdi.track.layout import SWEEPS
 
 
-def write_plan(cells: list[Cell]) -> Path:
+def write_plan(arguments: Namespace, cells: list[Cell]) -> Path:
     """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
     directory below results.
 
     The same cells make the same file.
     """
     results, experiment = cells[0].config.paths.results, cells[0].config.name.experiment
+    folder = arguments.config_dir
+    options = ["--config-dir", folder] if folder else []
     planned = {os.path.relpath(cell.directory, results): cell.overrides for cell in cells}
     name = hashlib.sha256("\n".join(sorted(planned)).encode()).hexdigest()[:8]
     path = Path(results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
@@ -29,7 +31,7 @@ def write_plan(cells: list[Cell]) -> Path:
     write_json(
         path,
         {
-            "command": shlex.join(["fdi-run", *sys.argv[1:]]),
+            "command": shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
             "experiment": experiment,
             "cells": planned,
         },

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fdi.cli.jupyter import is_notebook
+
 WIDTH = 160  # characters, where there is no terminal to fit
 GAP = 2  # between columns
 ROW = "row"
@@ -20,7 +22,14 @@ Columns = Mapping[str, Sequence[str]]
 
 def console() -> Console:
     """On the stdout of this moment: as wide as the terminal, or WIDTH; it prints text as it is."""
-    found = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    found = Console(
+        file=sys.stdout,
+        force_jupyter=False,
+        force_terminal=False if is_notebook(sys.stdout) else None,  # it asks for colours
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     if not found.is_terminal:
         found.width = WIDTH
     return found

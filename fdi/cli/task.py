@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -20,6 +20,9 @@ from fdi.track.lock import Busy, holder
 from fdi.track.origin import refuse_other_code, stamp, unchanged
 from fdi.track.process import end_with
 from fdi.track.state import finished, whole_result
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FAILED, REFUSED = 1, 2
 
@@ -42,10 +45,13 @@ def run_cell(config: DictConfig, sweep: int | None = None, label: str = "") -> i
             return complain(f"{label}{error}", REFUSED)
         print(f"{directory}: done before")
         return 0
+    from rich.console import Console
+
     if sweep is None:
-        return _run(config, directory, label)
+        return _run(config, directory, Console(), label)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-        return _run(config, directory, label)
+        out = Console(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
+        return _run(config, directory, out, label)
 
 
 def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | None:
@@ -99,14 +105,12 @@ def check_done(
         check_data(config, directory)
 
 
-def _run(config: DictConfig, directory: Path, label: str) -> int:
-    from rich.console import Console
-
+def _run(config: DictConfig, directory: Path, out: Console, label: str) -> int:
     from fdi.cli.console import Terminal
     from fdi.runner.story import run
 
     try:
-        run(config, directory, Terminal(Console()), HydraConfig.get().overrides.task)
+        run(config, directory, Terminal(out), HydraConfig.get().overrides.task)
     except ValueError as error:
         return complain(f"{label}{error}", REFUSED)
     except Busy as error:
