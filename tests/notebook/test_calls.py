@@ -118,13 +118,11 @@ def test_figures_are_those_of_matplotlib():
     assert isinstance(figure, Figure)
     assert figure._repr_png_()[0][:4] == b"\x89PNG"
     assert fdi.figures.draw("learning_curves").axes
-    with pytest.raises(
-        ValueError, match=r"^learning_curves has no page shd; choose one of randman"
-    ):
+    with pytest.raises(ValueError, match=r"^learning_curves has no page shd; choose"):
         fdi.figures.draw("learning_curves", runs, page="shd")
-    with pytest.raises(ValueError, match="^no figure lern; choose one of"):
+    with pytest.raises(ValueError, match=r"^no figure lern; choose one"):
         fdi.figures.draw("lern")
-    with pytest.raises(ValueError, match="^depth needs runs with at least two values"):
+    with pytest.raises(ValueError, match=r"^depth needs runs with at least two values"):
         fdi.figures.draw("depth", runs)
 
 
