@@ -16,7 +16,10 @@ from fdi.config import own_modules
 from fdi.config.signatures import Kind, defined, parameters
 
 PACKAGE = Path(__file__).parents[1]
-STUBS = {"torch.optim": PACKAGE / "train" / "torch_optim.py"}
+STUBS = {
+    "torch.optim": PACKAGE / "train" / "torch_optim.py",
+    "torch.optim.lr_scheduler": PACKAGE / "train" / "torch_schedules.py",
+}
 
 
 class Role(NamedTuple):
@@ -32,10 +35,12 @@ ROLES = {
     "neuron": Role(("fdi.snn",), "Neuron"),
     "init": Role(("fdi.init",)),
     "optimizer": Role(("fdi.train.optimizers", "torch.optim")),
+    "scheduler": Role(("torch.optim.lr_scheduler",)),
     "logger.mirror": Role(
         ("fdi.track.tensorboard_mirror", "fdi.track.wandb_mirror"),
     ),
 }
+OPTIONAL = ("scheduler",)  # keys that may be null
 
 
 def options(

@@ -67,7 +67,7 @@ def refuse_other_data(
 def code(config: Mapping[str, Any]) -> dict[str, str]:
     """A hash of the user's own code behind each `_target_` that makes numbers."""
     folders = _modules(config)
-    keys = [key for key in targets.ROLES if key in config]
+    keys = [key for key in targets.ROLES if config.get(key)]
     found = {key: own_code.code(config[key]["_target_"], folders) for key in keys}
     return {key: value for key, value in found.items() if value}
 
