@@ -29,7 +29,7 @@ from fdi.cli.leftovers import leave_nothing
 from fdi.cli.run import run_sweep
 from fdi.cli.search import is_search
 from fdi.cli.tables import console
-from fdi.init.verdict import sentence, word
+from fdi.init.verdict import Floor, remarks, word
 from fdi.notebook.words import sweep_words, text, words
 from fdi.track.interrupt import INTERRUPTED
 from fdi.track.state import read_probe
@@ -76,7 +76,7 @@ def probe(
 
         fdi.probe("model.depth=3", init="kaiming")[["population", "free_sigma", "rate", "verdict"]]
 
-    Potentials in units of theta, rates in Hz. Prints what to make of it in one sentence. `results`,
+    Potentials in units of theta, rates in Hz. Prints what to make of it. `results`,
     `config_dir` and errors as in `fdi.run`.
     """
     cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
@@ -86,7 +86,7 @@ def probe(
         raise ValueError(
             f"{cell.directory} was trained with probe=none; move it away to measure its start"
         )
-    print(sentence(rows, cell.values["name"]["init"]))
+    print(*remarks(rows, cell.values["name"]["init"], _floor(cell)), sep="\n")
     table = pd.DataFrame([row | {"verdict": word(row)} for row in rows])
     return table.astype({key: float for key in table if table[key].isna().any()})
 
@@ -142,8 +142,19 @@ def curves(runs: pd.DataFrame) -> pd.DataFrame:
 class _Quiet(Terminal):
     """Leaves the table of the initial state to whoever asked for it."""
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str) -> None:
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
         pass
+
+
+def _floor(cell: Cell) -> Floor:
+    """Of the optimizer of a cell, whatever its network."""
+    import torch
+
+    from fdi.runner import build
+    from fdi.runner.floor import floor_of
+
+    any_weights: Any = torch.nn.Linear(1, 1)
+    return floor_of(build.optimizer(cell.config, any_weights))
 
 
 def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder | None) -> Cell:
