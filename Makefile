@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow test-matrix run reproduce figures report docs bench gpu-check clean
+.PHONY: help install lint test test-slow test-matrix run reproduce figures report docs notebooks bench gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ report: $(INSTALLED) ## write results/report.html: figures, tables, where they c
 
 docs: $(INSTALLED_DEV) ## build the documentation in site/
 	$(BIN)/zensical build
+
+notebooks: $(INSTALLED_DEV) ## run the notebooks of examples/, and write their pages; needs snntorch
+	$(BIN)/python scripts/run_notebooks.py
 
 bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fdi import figures, init, interop
+    from fdi.notebook.calls import curves, probe, results, run, sweep
     from fdi.runner.trained import Trained
 
 __version__ = "0.1.0"
+__all__ = [
+    "curves",
+    "figures",
+    "init",
+    "interop",
+    "load",
+    "probe",
+    "results",
+    "run",
+    "sweep",
+]
 
 
 def load(
@@ -28,3 +42,16 @@ def load(
     from fdi.runner import trained  # torch: only where it is used
 
     return trained.load(Path(directory), weights, modules)
+
+
+def __getattr__(name: str) -> Any:
+    """Each of the others is imported when it is first used."""
+    if name in ("figures", "init", "interop"):
+        return import_module(f"fdi.{name}")
+    if name in __all__:
+        return getattr(import_module("fdi.notebook.calls"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -31,6 +31,7 @@ ALLOWED = {
     "analysis": {"config", "track"},
     "figures": {"analysis", "config", "data", "track"},
     "cli": {"analysis", "conf", "config", "data", "figures", "init", "runner", "snn", "track"},
+    "notebook": {"analysis", "cli", "init", "runner", "track"},
 }
 FORBIDDEN = {
     "figures": {"torch"},

@@ -198,3 +198,11 @@ def _is_option(composer: Composer, key: str) -> bool:
 @lru_cache(maxsize=2**16)
 def _parse(override: str) -> Override:
     return OverridesParser.create().parse_overrides([override])[0]
+
+
+def forget() -> None:
+    """Read the files of the configuration again where they are asked for next: in a notebook they
+    change between two calls.
+    """
+    for known in (_whole, _base, _is_option):
+        known.cache_clear()

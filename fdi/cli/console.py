@@ -1,5 +1,5 @@
-"""What a person sees of a run: a progress bar on a terminal, a line an epoch in a log, and the
-verdict on the initial state.
+"""What a person sees of a run: a progress bar on a terminal and in a notebook, a line an epoch in a
+log, and the verdict on the initial state.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from fdi.cli.jupyter import Bar, is_notebook
 from fdi.cli.tables import print_note, print_table
 from fdi.init.verdict import Floor, remarks, word
 from fdi.snn.outcome import Outcome
@@ -30,7 +31,7 @@ class Epochs:
     """Shows the epochs of one training."""
 
     def __init__(
-        self, console: Console, epochs: int, samples: int, bar: Progress | None, done: int
+        self, console: Console, epochs: int, samples: int, bar: Progress | Bar | None, done: int
     ) -> None:
         self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
         self.epoch, self.valid, self.rates = done, "", ""
@@ -69,6 +70,10 @@ class Epochs:
 @contextmanager
 def reporter(console: Console, epochs: int, samples: int, done: int) -> Iterator[Epochs]:
     """An Epochs for `epochs` epochs of `samples` samples, `done` of them already finished."""
+    if is_notebook(console.file):
+        with Bar() as simple:
+            yield Epochs(console, epochs, samples, simple, done)
+        return
     if not console.is_terminal:
         yield Epochs(console, epochs, samples, None, done)
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import sys
+from argparse import Namespace
 from pathlib import Path
 
 from fdi.cli.cells import Cell
@@ -15,22 +15,25 @@ from fdi.track.files import write_json
 from fdi.track.layout import SWEEPS
 
 
-def write_plan(cells: list[Cell]) -> None:
+def write_plan(arguments: Namespace, cells: list[Cell]) -> Path:
     """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
     directory below results.
 
     The same cells make the same file.
     """
+    folder = arguments.config_dir
+    options = ["--config-dir", folder] if folder else []
     path = _path(cells)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         path,
         {
-            "command": shlex.join(["fdi-run", *sys.argv[1:]]),
+            "command": shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
             "experiment": cells[0].config.name.experiment,
             "cells": {_place(cell): cell.overrides for cell in cells},
         },
     )
+    return path
 
 
 def _path(cells: list[Cell]) -> Path:

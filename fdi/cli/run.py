@@ -85,7 +85,7 @@ def _dispatch(arguments: Namespace) -> int:
         return _hydra(run_cell)
     if cells[0].values["dry_run"]:
         return watch.end(cells)
-    return _sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
+    return run_sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
 
 
 def _complete_words() -> int:
@@ -150,7 +150,7 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     return codes[0]
 
 
-def _sweep(arguments: Namespace, cells: list[Cell]) -> int:
+def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
     code.
     """
@@ -213,7 +213,7 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
         before = now
         try:
             with watching(cells, left):
-                return launch(arguments, left, run_cell, partial(write_plan, cells))
+                return launch(arguments, left, run_cell, partial(write_plan, arguments, cells))
         except ValueError:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fdi.cli.jupyter import is_notebook
 from fdi.track.files import printable
 
 WIDTH = 160  # characters, where there is no terminal to fit
@@ -32,7 +33,14 @@ class Plain(Console):
 
 def console() -> Plain:
     """On the stdout of this moment: as wide as the terminal, or WIDTH."""
-    found = Plain(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    found = Plain(
+        file=sys.stdout,
+        force_jupyter=False,
+        force_terminal=False if is_notebook(sys.stdout) else None,  # it asks for colours
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     if not found.is_terminal:
         found.width = WIDTH
     return found

@@ -24,6 +24,8 @@ from fdi.track.process import end_with
 from fdi.track.state import finished, whole_result
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fdi.cli.gpus import Gpus
 
 FAILED, REFUSED = 1, 2
@@ -51,10 +53,13 @@ def run_cell(
         return 0
     if gpus and config.device == "cuda":
         config.device = gpus.take()
+    from fdi.cli.tables import Plain
+
     if sweep is None:
-        return _run(config, directory, label)
+        return _run(config, directory, Plain(), label)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-        return _run(config, directory, label)
+        out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
+        return _run(config, directory, out, label)
 
 
 def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | None:
@@ -108,13 +113,12 @@ def check_done(
         check_data(config, directory)
 
 
-def _run(config: DictConfig, directory: Path, label: str) -> int:
+def _run(config: DictConfig, directory: Path, out: Console, label: str) -> int:
     from fdi.cli.console import Terminal
-    from fdi.cli.tables import Plain
     from fdi.runner.story import run
 
     try:
-        run(config, directory, Terminal(Plain()), HydraConfig.get().overrides.task)
+        run(config, directory, Terminal(out), HydraConfig.get().overrides.task)
     except ValueError as error:
         return complain(f"{label}{error}", REFUSED)
     except Busy as error:

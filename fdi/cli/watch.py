@@ -1,5 +1,5 @@
 """Shows how a sweep goes on, whatever launcher runs its cells: a line when a cell ends, and on a
-terminal a bar. It reads the files of the cells, as fdi-status does.
+terminal or in a notebook a bar. It reads the files of the cells, as fdi-status does.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fdi.cli.cells import Cell
+from fdi.cli.jupyter import Bar, is_notebook
 from fdi.cli.labels import label, varied
 from fdi.cli.tables import console
 from fdi.track.layout import RESULT, STATUS
@@ -77,15 +79,7 @@ class Watch:
 def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
     """Show what becomes of the cells that are `left` while the block runs."""
     out = console()
-    bar = Progress(
-        TextColumn("cell"),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.description}"),
-        console=out,
-        transient=True,
-        disable=not out.is_terminal,
-    )
+    bar = Bar() if is_notebook(out.file) else _bar(out)
     watch = Watch(cells, left, out)
     with bar:
         task = bar.add_task("", total=watch.total, completed=watch.first)
@@ -98,7 +92,19 @@ def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
             with repeated(look, "watch", PAUSE, rest=20):
                 yield
         finally:
-            watch.look()
+            look()
+
+
+def _bar(out: Console) -> Progress:
+    return Progress(
+        TextColumn("cell"),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=24),
+        TextColumn("{task.description}"),
+        console=out,
+        transient=True,
+        disable=not out.is_terminal,
+    )
 
 
 def duration(seconds: float) -> str:

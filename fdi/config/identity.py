@@ -21,6 +21,12 @@ DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory", "engine
 ADDED = {
     "trainer.patience": None,
     "trainer.stop_at_loss": None,
+    "trainer.clip": None,
+    "trainer.label_smoothing": None,
+    "scheduler": None,
+    "dataset.crop": None,
+    "dataset.flip": None,
+    "dataset.drop": None,
     "neuron.tau_shape": None,
     "optimizer.precision": "float32",
     "optimizer.eps": 1e-8,
@@ -39,7 +45,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
 
     All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
     integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
-    early stopping, time constants of each neuron.
+    early stopping, a schedule, augmentation, time constants of each neuron.
     """
     values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))

@@ -47,6 +47,8 @@ class Trainer:
     readout: str = _one_of("max", "mean", "last")
     patience: int | None = _number(1)
     stop_at_loss: float | None = _number(0)
+    clip: float | None = _number(0)
+    label_smoothing: float | None = _number(0)
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Identity:
 @dataclass
 class Config:
     """All keys of a run. `dataset`, `model`, `neuron`, `init` and `optimizer` hold a `_target_` and
-    its keyword arguments.
+    its keyword arguments; `scheduler` does, or is None.
     """
 
     name: Name = field(default_factory=Name)
@@ -94,6 +96,7 @@ class Config:
     neuron: Any = MISSING
     init: Any = MISSING
     optimizer: Any = MISSING
+    scheduler: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
     trainer: Trainer = field(default_factory=Trainer)
     engine: Engine = field(default_factory=Engine)

@@ -15,7 +15,7 @@ from fdi.config.hydra_node import hydra_complaints, own_folders
 from fdi.config.identity import kind_of, plain
 from fdi.config.physics import nonsense
 from fdi.config.schema import Config
-from fdi.config.targets import ROLES
+from fdi.config.targets import OPTIONAL, ROLES
 
 LONGEST_NAME = 100  # bytes
 
@@ -67,7 +67,7 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
     for key in ROLES:
         group, _, inner = key.partition(".")
         node = values[group][inner] if inner else values[group]
-        if not inner or node is not None:
+        if node is not None or not (inner or key in OPTIONAL):
             yield from complaints(key, node, modules)
     yield from nonsense(values)
     for key, name in values["name"].items():

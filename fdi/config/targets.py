@@ -18,6 +18,7 @@ from fdi.config.signatures import Kind, parameters
 from fdi.config.wording import choose
 
 TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
+SCHEDULES, SCHEDULE_OPTIONS = "torch.optim.lr_scheduler", "fdi.train.torch_schedules"
 NOT_MADE = "is not made for {key}; look at the other options of {key}"
 
 
@@ -36,8 +37,10 @@ ROLES = {
     "neuron": Role("fdi.snn.neuron", "Neuron"),
     "init": Role("fdi.init", "Strategy"),
     "optimizer": Role("fdi.train.optimizers", "Optimizer"),
+    "scheduler": Role(SCHEDULES, "LRScheduler"),
     "logger.mirror": Role("fdi.track", "Iterator[Mirror]"),
 }
+OPTIONAL = ("scheduler",)  # keys that may be null
 SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
 
 
@@ -62,6 +65,10 @@ def options(key: str, target: str, folders: Sequence[Path]) -> Options:
         known, closed, problem = {}, False, "is no function of your own; see fdi/snn/surrogate.py"
     elif key == "optimizer" and module == TORCH:
         known, closed, problem = parameters(_ours(TORCH_OPTIONS)), False, None
+    elif key == "scheduler" and module == SCHEDULES:
+        part = vars(importlib.import_module(SCHEDULE_OPTIONS)).get(name)
+        known, closed = parameters(part) if part else {}, True
+        problem = None if part else NOT_MADE
     else:
         part, problem = _part(ROLES[key], target)
         known, closed = {} if problem else parameters(part), True

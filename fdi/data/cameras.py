@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from fdi.config.ranges import Count, Duration, Share, TimeStep
+from fdi.data.augment import dropout
 from fdi.data.binning import bin_recordings, join, steps_in
 from fdi.data.crop import crop, crop_to_frames, middle, to_frames
-from fdi.data.dataset import Dataset, Split
+from fdi.data.dataset import Dataset, Split, Transform
 from fdi.data.download import ensure
 from fdi.data.errors import DataError
 from fdi.data.event_files import read, recordings, warn_unless_complete
@@ -34,23 +35,26 @@ def nmnist(
     valid: Share = 0.1,
     max_train: Count | None = None,
     max_test: Count | None = None,
+    drop: Share | None = None,
     seed: int = 0,
 ) -> Dataset:
     """N-MNIST: digits seen by a moving event camera, 2 x 34 x 34; the first `duration` seconds in
-    bins of `dt`, as events.
+    bins of `dt`, as events. `drop`: share of them left out, in training only.
     """
     root, steps = ensure("nmnist", root), steps_in(duration, dt)
     train, test = (recordings("NMNIST", root, train) for train in (True, False))
     warn_unless_complete(train, 60_000)
 
-    def split(part: bool, samples: np.ndarray, most: int | None) -> Split:
+    def split(
+        part: bool, samples: np.ndarray, most: int | None, transform: Transform | None = None
+    ) -> Split:
         events = _events("NMNIST", root, part, samples, most, 34, 34, steps, dt, binning)
-        return Split(events, _labels(train if part else test)[samples])
+        return Split(events, _labels(train if part else test)[samples], transform)
 
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
     splits = [
-        split(True, chosen, max_train),
+        split(True, chosen, max_train, dropout(drop)),
         split(True, held, max_train),
         split(False, tested, max_test),
     ]

@@ -122,10 +122,17 @@ class Dataset:
 
     @cached_property
     def mean_square(self) -> float | None:
-        """E[x^2] over the training images as a network sees them; None for spikes."""
+        """E[x^2] over the training images as a network sees them, 1,024 of them if they are
+        transformed; None for spikes.
+        """
         images = self.train.inputs
-        if not isinstance(images, Constant) or self.train.transform is not None:
+        if not isinstance(images, Constant):
             return None
+        if self.train.transform is not None:
+            batches = list(self._sample_batches())
+            if not all(isinstance(batch, Constant) for batch in batches):
+                return None
+            return float(np.mean(np.square(np.concatenate([b.image(np.float64) for b in batches]))))
         return float(
             np.mean(
                 [

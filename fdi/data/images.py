@@ -11,6 +11,7 @@ from fdi.config.ranges import Count, Fraction, Positive, Share, TimeConstant, Ti
 from fdi.data.dataset import Dataset, Split, Transform
 from fdi.data.download import ensure
 from fdi.data.encode import encoding_transform
+from fdi.data.image_augment import image_augmentation, then
 from fdi.data.image_files import Samples, read_cifar, read_digits, read_idx
 from fdi.data.inputs import Constant
 from fdi.data.seeding import stream
@@ -34,6 +35,8 @@ def images(
     valid: Share = 0.1,
     max_train: Count | None = None,
     max_test: Count | None = None,
+    crop: Count | None = None,
+    flip: Share | None = None,
     check: bool = True,
     seed: int = 0,
 ) -> Dataset:
@@ -41,7 +44,8 @@ def images(
 
     "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at
     `rate` x (Hz). "latency": one spike at tau log(x/(x - threshold)) seconds. `valid`: share of the
-    training set held out, stratified, drawn with `seed`. `check`: refuse batches of CIFAR-10 that
+    training set held out, stratified, drawn with `seed`. `crop`, `flip`: of training images, see
+    fdi.data.image_augment. `check`: refuse batches of CIFAR-10 that
     are not the official ones.
     """
     folder = ensure(collection, root)
@@ -54,7 +58,8 @@ def images(
     tested = subset(test[1], max_test, stream(0, "test"))
     parts = [_pick(train, chosen), _pick(train, held), _pick(test, tested)]
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    return _dataset(collection, parts, steps, dt, mean, std, transform)
+    augment = image_augmentation(crop, flip)
+    return _dataset(collection, parts, steps, dt, mean, std, transform, augment)
 
 
 def digits(
@@ -92,10 +97,11 @@ def _dataset(
     mean: float,
     std: float,
     transform: Transform | None,
+    augment: Transform | None = None,
 ) -> Dataset:
     splits = [
-        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)
-        for values, labels in parts
+        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, then(own, transform))
+        for (values, labels), own in zip(parts, (augment, None, None))
     ]
     return Dataset(name, *splits, classes=10, shape=splits[0].inputs.shape, steps=steps, dt=dt)
 

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
+from fdi.data.augment import dropout
 from fdi.data.binning import table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
@@ -32,6 +33,7 @@ def poisson(
     test: Fraction,
     binning: Literal["binary", "counts"] = "binary",
     max_train: Count | None = None,
+    drop: Share | None = None,
     seed: int = 0,
 ) -> Dataset:
     """`samples` a class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~
@@ -39,7 +41,7 @@ def poisson(
 
     `data_seed` draws patterns, spikes and the test split, `seed` the validation split; `valid` and
     `test` are shares of all samples. Binary bins merge spikes, so that the measured rate is below
-    `rate`, by a share of about rate dt / 2.
+    `rate`, by a share of about rate dt / 2. `drop`: share of spikes left out, in training only.
     """
     if not (0 <= contrast <= 1 and rate > 0):
         raise DataError(
@@ -59,7 +61,9 @@ def poisson(
     steps_of = rng.integers(steps, size=len(units_of))
     events = table(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
     splits = [
-        Split(events.take(chosen), labels[chosen])
-        for chosen in divide(labels, valid, test, rng, seed, max_train)
+        Split(events.take(chosen), labels[chosen], transform)
+        for chosen, transform in zip(
+            divide(labels, valid, test, rng, seed, max_train), (dropout(drop), None, None)
+        )
     ]
     return Dataset("poisson", *splits, classes=classes, shape=tuple(shape), steps=steps, dt=dt)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
+from fdi.data.augment import dropout
 from fdi.data.binning import table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
@@ -39,6 +40,7 @@ def randman(
     test: Fraction,
     binning: Literal["binary", "counts"] = "binary",
     max_train: Count | None = None,
+    drop: Share | None = None,
     seed: int = 0,
 ) -> Dataset:
     """`samples` a class, `spikes` a unit, in the first `active` share of `steps` steps of `dt`
@@ -46,7 +48,7 @@ def randman(
 
     One manifold a class and spike, all spikes of a sample at the same coordinates. `manifold_seed`
     draws manifolds, samples and the test split, `seed` the validation split; `valid` and `test` are
-    shares of all samples.
+    shares of all samples. `drop`: share of spikes left out, in training only.
     """
     sizes = {
         "units": units,
@@ -76,8 +78,10 @@ def randman(
         binning,
     )
     splits = [
-        Split(events.take(chosen), labels[chosen])
-        for chosen in divide(labels, valid, test, deepcopy(rng), seed, max_train)
+        Split(events.take(chosen), labels[chosen], transform)
+        for chosen, transform in zip(
+            divide(labels, valid, test, deepcopy(rng), seed, max_train), (dropout(drop), None, None)
+        )
     ]
     return Dataset(
         "randman", *splits, classes=classes, shape=(units,), steps=steps, dt=dt, nu_paper=5.0

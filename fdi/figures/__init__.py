@@ -1,4 +1,4 @@
-"""One module per figure, which says all there is to know of it.
+"""One module per figure, which says all there is to know of it; `draw` returns one of them.
 
 `TITLE`: its heading in the report, `PLACE`: where it stands there. `ABOUT`: what it shows. `NEEDS`,
 `COMMAND`: the data it needs and what makes them. `SIZE`: width, and height of a row of panels, in
@@ -7,3 +7,30 @@ inches.
 none where the data are missing.
 `panels(page)` -> the layout. `draw(page, axes)`.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fdi.figures.style import Page
+
+__all__ = ["draw"]
+
+
+def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | None = None) -> Page:
+    """The matplotlib Figure `name` of the runs, one of those that `fdi-figures --list` shows.
+
+        fdi.figures.draw("learning_curves", fdi.sweep(init=["kaiming", "fluct"], seed=range(3)))
+
+    `runs`: rows of `fdi.results` or `fdi.sweep`, or a folder of results, whose reference/ is drawn
+    where its own runs are not enough. `page`: which, for a figure that has several, by data set and
+    model as in the names of the files that `fdi-figures` writes; the first unless given. Raises
+    ValueError for a name or a page that does not exist, and where the runs are not enough.
+    """
+    from fdi.figures import catalogue  # matplotlib: only where it is used
+
+    return catalogue.chosen(name, runs, page)

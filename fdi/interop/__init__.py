@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fdi.interop.foreign import LayerReport, initialize
-    from fdi.interop.nir import to_nir
+    from fdi.interop.nir import from_nir, to_nir
 
 _MODULE_OF = {
     "initialize": "fdi.interop.foreign",
     "LayerReport": "fdi.interop.foreign",
     "to_nir": "fdi.interop.nir",
+    "from_nir": "fdi.interop.nir",
 }
 
-__all__ = ["LayerReport", "initialize", "to_nir"]
+__all__ = ["LayerReport", "from_nir", "initialize", "to_nir"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,23 +4,31 @@ hardware read (Pedersen et al. 2024). Needs fdi-snn[nir].
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
+from fdi.interop.nir_read import from_nir, package
 from fdi.snn.network import INPUT, Network
-from fdi.snn.neuron import Neuron, integrator
+from fdi.snn.neuron import Neuron
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
 if TYPE_CHECKING:
     import nir
 
-MISSING = "export to NIR needs the package nir: pip install 'fdi-snn[nir]'"
+__all__ = ["from_nir", "to_nir"]
+
+Scale = Literal["neuron", "weights"]
 
 
-def to_nir(network: Network, *, start_at_rest: bool = False) -> nir.NIRGraph:
+def to_nir(
+    network: Network,
+    *,
+    start_at_rest: bool = False,
+    scale: Scale = "neuron",
+    readout: bool = True,
+) -> nir.NIRGraph:
     """The network as a graph of Linear, Conv1d, Conv2d, Flatten, CubaLIF and, as readout, CubaLI;
     `nir.write(path, graph)` writes it.
 
@@ -31,25 +39,36 @@ def to_nir(network: Network, *, start_at_rest: bool = False) -> nir.NIRGraph:
     reaches the next layer two steps later here, there in the same step. Surrogate and loss are not
     part of NIR; time constants of each neuron are.
 
+    `scale`: where the factor dt / tau_mem' of the input stands: in the "neuron", or in its
+    "weights", with R = tau_mem' / dt, as SpikingJelly and snnTorch want it; the equations are the
+    same. `readout=False` leaves out the readout's neurons, which many readers do not know: the
+    graph ends in its weights, the input of each class in each step.
+
     Raises ValueError for what NIR cannot say: recurrence and skip connections (their delay), Dale's
     law (two synaptic channels), max pooling, adaptation, subtractive reset, and a potential that
     does not start at 0, unless `start_at_rest` lets it start there.
     """
-    nir = _nir()
-    for population in (*network.hidden, network.readout):
+    nir = package()
+    if scale not in ("neuron", "weights"):
+        raise ValueError(f"scale = {scale!r} must be 'neuron' or 'weights'")
+    populations = (*network.hidden, network.readout)
+    for population in populations if readout else network.hidden:
         _refuse(population, start_at_rest)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []
     below, shape = INPUT, network.input_shape
-    for population in (*network.hidden, network.readout):
+    for population in populations:
+        written = readout or population is not network.readout
+        gain = _gain(population, network.dt) if scale == "weights" and written else None
         projection = _only(network, population, below)
         chain = {}
         if not projection.convolutional and len(shape) > 1:
             chain[f"{below}.flatten"] = nir.Flatten(
                 {"input": np.array(shape)}, start_dim=0, end_dim=-1
             )
-        chain[projection.name] = _weights(nir, projection, shape)
-        chain[population.name] = _neurons(nir, population, network.dt)
+        chain[projection.name] = _weights(nir, projection, shape, gain)
+        if written:
+            chain[population.name] = _neurons(nir, population, network.dt, gain)
         for name, node in chain.items():
             nodes[name] = node
             edges.append((below, name))
@@ -57,50 +76,6 @@ def to_nir(network: Network, *, start_at_rest: bool = False) -> nir.NIRGraph:
         shape = population.shape
     nodes["output"] = nir.Output(output_type={"output": np.array(shape)})
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata={"dt": network.dt})
-
-
-def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
-    """The network of a graph such as `to_nir` makes; `dt` in seconds where its metadata have none.
-    Raises ValueError for any other graph.
-    """
-    nir = _nir()
-    if dt is None and "dt" not in graph.metadata:
-        raise ValueError("the graph does not say its time step; give dt in seconds")
-    dt = float(graph.metadata["dt"]) if dt is None else dt
-    following = dict(graph.edges)
-    inputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
-    if len(inputs) != 1 or len(following) != len(graph.edges):
-        raise ValueError("the graph is not one chain from an input to an output")
-    input_shape = tuple(map(int, graph.nodes[inputs[0]].input_type["input"]))
-    layers: list[tuple[Population, ...]] = []
-    projections, readout = [], None
-    source, name = INPUT, following[inputs[0]]
-    weights: Any = None
-    while not isinstance(node := graph.nodes[name], nir.Output):
-        if isinstance(node, nir.Linear | nir.Conv1d | nir.Conv2d):
-            weights = node
-        elif isinstance(node, nir.CubaLIF | nir.CubaLI) and weights is not None:
-            population = _population(nir, name, node, dt)
-            projections.append(_projection(nir, source, name, weights))
-            if population.neuron.spiking:
-                layers.append((population,))
-            else:
-                readout = population
-            source, weights = name, None
-        elif not isinstance(node, nir.Flatten):
-            raise ValueError(f"node {name} is a {type(node).__name__}, which fdi does not read")
-        name = following[name]
-    if readout is None or source != readout.name:
-        raise ValueError("the graph does not end in a nir.CubaLI, fdi's readout")
-    return Network(input_shape, layers, readout, projections, dt)
-
-
-def _nir() -> Any:
-    try:
-        import nir
-    except ImportError:
-        raise ValueError(MISSING) from None
-    return nir
 
 
 def _refuse(population: Population, start_at_rest: bool) -> None:
@@ -131,15 +106,24 @@ def _only(network: Network, population: Population, source: str) -> Projection:
     return network.afferents(population.name)[0]
 
 
-def _weights(nir: Any, projection: Projection, shape: tuple[int, ...]) -> Any:
+def _gain(population: Population, dt: float) -> np.ndarray:
+    """dt / tau_mem' of each neuron, or of all."""
+    return -np.expm1(-dt / np.array([neuron.tau_mem for neuron in population.neurons]))
+
+
+def _weights(
+    nir: Any, projection: Projection, shape: tuple[int, ...], gain: np.ndarray | None
+) -> Any:
     weight = projection.weight.detach().cpu().numpy()
+    if gain is not None:
+        weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
     if not projection.convolutional:
         return nir.Linear(weight)
     kind, spatial = (nir.Conv1d, shape[1]) if weight.ndim == 3 else (nir.Conv2d, shape[1:])
     return kind(spatial, weight, projection.stride, projection.padding, 1, 1, np.zeros(len(weight)))
 
 
-def _neurons(nir: Any, population: Population, dt: float) -> Any:
+def _neurons(nir: Any, population: Population, dt: float, gain: np.ndarray | None) -> Any:
     neuron, ones = population.neuron, np.ones(population.shape)
     tau_mem, tau_syn = (
         dt / -np.expm1(-dt / np.array(taus)) * ones
@@ -148,53 +132,10 @@ def _neurons(nir: Any, population: Population, dt: float) -> Any:
     constants = {
         "tau_syn": tau_syn,
         "tau_mem": tau_mem,
-        "r": ones,
+        "r": ones if gain is None else ones / gain,
         "v_leak": 0 * ones,
         "w_in": tau_syn / dt,
     }
     if not neuron.spiking:
         return nir.CubaLI(**constants)
     return nir.CubaLIF(**constants, v_threshold=neuron.theta * ones, v_reset=0 * ones)
-
-
-def _population(nir: Any, name: str, node: Any, dt: float) -> Population:
-    shape = tuple(node.v_leak.shape)
-    scaled = np.allclose(node.w_in, node.tau_syn / dt, rtol=1e-6, atol=0)
-    if not scaled or (node.r != 1).any() or node.v_leak.any():
-        raise ValueError(f"{name}: fdi reads w_in = tau_syn / dt, r = 1 and v_leak = 0 only")
-    differ = len(shape) == 1 and isinstance(node, nir.CubaLIF)
-    taus = [
-        -dt / np.log1p(-dt / (tau if differ else _constant(name, symbol, tau)))
-        for symbol, tau in (("tau_mem", node.tau_mem), ("tau_syn", node.tau_syn))
-    ]
-    own = any(np.ptp(tau) for tau in taus)
-    tau_mem, tau_syn = (float(np.mean(tau) if own else np.ravel(tau)[0]) for tau in taus)
-    if isinstance(node, nir.CubaLI):
-        return Population(name, shape, integrator(tau_mem, tau_syn, 0.0))
-    if node.v_reset.any():
-        raise ValueError(f"{name}: fdi resets to 0 only")
-    neuron = Neuron(tau_mem, (tau_syn,), theta=_constant(name, "v_threshold", node.v_threshold))
-    rows = tuple(tuple(tau.tolist()) for tau in taus) if own else None
-    return Population(name, shape, neuron, taus=rows)
-
-
-def _constant(name: str, symbol: str, values: np.ndarray) -> float:
-    if np.ptp(values):
-        raise ValueError(f"{name}: {symbol} differs between neurons that share it in fdi")
-    return float(values.flat[0])
-
-
-def _projection(nir: Any, source: str, target: str, node: Any) -> Projection:
-    geometry: dict[str, Any] = {}
-    if not isinstance(node, nir.Linear):
-        stride, padding = np.unique(node.stride), np.unique(node.padding)
-        plain = np.all(np.asarray(node.dilation) == 1) and node.groups == 1 and not node.bias.any()
-        if len(stride) != 1 or len(padding) != 1 or not plain:
-            raise ValueError(
-                f"{source}->{target}: fdi has one stride, one padding, no dilation, no groups and "
-                f"no bias"
-            )
-        geometry = {"stride": int(stride[0]), "padding": int(padding[0])}
-    projection = Projection(source, target, node.weight.shape, **geometry)
-    projection.weight.data = torch.as_tensor(node.weight)
-    return projection

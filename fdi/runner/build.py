@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from fdi.snn.neuron import Neuron
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.snn.surrogate import SURROGATES
 from fdi.train.homeostasis import Phase, phases
+from fdi.train.schedule import Schedule
 
 _THREADS = torch.get_num_threads()
 
@@ -151,6 +153,24 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     return made
 
 
+def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
+    """Of the learning rate, tried on another optimizer, so that what torch refuses is refused
+    before training; None if there is none.
+    """
+    if config.scheduler is None:
+        return None
+    target = config.scheduler._target_
+    epoch = {}
+    if target == "torch.optim.lr_scheduler.OneCycleLR" and not config.scheduler.get("total_steps"):
+        epoch = {"steps_per_epoch": -(-len(data.train) // config.trainer.batch_size)}
+    make = partial(_made, config, "scheduler", **epoch)
+    try:
+        make(optimizer(config, net))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"scheduler._target_ = {target}: {error}") from None
+    return Schedule(make)
+
+
 def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
     """The bounds are rates in Hz; a trial has rate x duration spikes."""
     patience = config.trainer.patience
@@ -174,6 +194,7 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
         joint=bounds.joint,
         patience=patience,
         stop_at_loss=config.trainer.stop_at_loss,
+        label_smoothing=config.trainer.label_smoothing or 0.0,
     )
 
 

@@ -13,6 +13,7 @@ from fdi.engine import Engine
 from fdi.runner.view import View
 from fdi.snn.network import Network
 from fdi.train.homeostasis import Phase
+from fdi.train.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,5 @@ class RunContext:
     network: Network
     engine: Engine
     optimizer: torch.optim.Optimizer
+    schedule: Schedule | None
     phases: list[Phase]

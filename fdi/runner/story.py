@@ -95,6 +95,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         network=network,
         engine=build.engine(config),
         optimizer=build.optimizer(config, network),
+        schedule=build.schedule(config, network, data),
         phases=build.training_phases(config, data),
     )
     context.engine.check(network)
@@ -167,7 +168,7 @@ def _resume(context: RunContext) -> Progress:
     if context.config.probe == "only" or not path.exists():
         return Progress()
     refuse_other_code(context.directory, context.config)
-    progress, checksum = checkpoint.load(path, context.network, context.optimizer)
+    progress, checksum = checkpoint.load(path, context.network, context.optimizer, context.schedule)
     refuse_other_data(
         context.directory, context.config.dataset, context.data.checksum, known=checksum
     )

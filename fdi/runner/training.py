@@ -55,6 +55,7 @@ def train(
                     context.optimizer,
                     progress,
                     data.checksum,
+                    context.schedule,
                 )
             except FileNotFoundError:
                 metrics.check()  # says more, if the whole folder is gone
@@ -78,6 +79,8 @@ def train(
             progress=progress,
             on_batch=on_batch,
             on_epoch=on_epoch,
+            schedule=context.schedule,
+            clip=config.trainer.clip,
         )
     if progress.epoch < epochs:
         limit = config.trainer.stop_at_loss

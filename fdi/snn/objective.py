@@ -54,6 +54,8 @@ class Objective:
     """loss = task_weight * cross-entropy(readout reduced over time) + the bounds summed over hidden
     populations.
 
+    The cross-entropy is that to (1 - s) [k = label] + s / classes, s the `label_smoothing`.
+
     `readout`: "max" over time (the paper), "mean" over time, or the "last" step. `task_weight` is 0
     while priming.
     """
@@ -62,6 +64,7 @@ class Objective:
     upper: UpperBound | None = None
     lower: LowerBound | None = None
     task_weight: float = 1.0
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.readout not in REDUCTIONS:
@@ -75,7 +78,12 @@ class Objective:
 
     def task(self, readout_TBK: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of each sample, [B]."""
-        return F.cross_entropy(self.logits(readout_TBK), labels, reduction="none")
+        return F.cross_entropy(
+            self.logits(readout_TBK),
+            labels,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
 
     def regularizer(self, counts: dict[str, Tensor]) -> Tensor:
         """Sum of the bounds over hidden populations, of each sample, [B]."""

@@ -86,7 +86,7 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
 
 def _behind(config: Mapping[str, Any]) -> dict[str, str]:
     """The dotted names of what makes numbers, those of fdi among them."""
-    found = {key: config[key]["_target_"] for key in targets.ROLES if key in config}
+    found = {key: config[key]["_target_"] for key in targets.ROLES if config.get(key)}
     surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""
     return found | ({"surrogate": surrogate} if "." in surrogate else {})
 

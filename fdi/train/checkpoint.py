@@ -15,6 +15,7 @@ import torch
 from fdi.snn.network import Network
 from fdi.track.files import atomic, open_file
 from fdi.train.fit import Progress
+from fdi.train.schedule import Schedule
 
 
 def save(
@@ -23,17 +24,20 @@ def save(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     data_checksum: str,
+    schedule: Schedule | None = None,
 ) -> None:
-    """Write weights and time constants by name, optimizer, progress and what data they come from,
-    for any device; a kill or a power cut leaves the old file or the new one.
+    """Write weights and time constants by name, optimizer, schedule, progress and what data they
+    come from, for any device; a kill or a power cut leaves the old file or the new one.
     """
-    state = {
+    state: dict[str, Any] = {
         "weights": network.weights(),
         "time_constants": network.time_constants(),
         "optimizer": optimizer.state_dict(),
         "progress": asdict(progress),
         "data_checksum": data_checksum,
     }
+    if schedule is not None:
+        state["schedule"] = schedule.state_dict()
     content = io.BytesIO()  # torch does not say what a full disk says
     torch.save(_on_cpu(state), content)
     with atomic(path) as temporary:
@@ -41,16 +45,21 @@ def save(
 
 
 def load(
-    path: Path, network: Network, optimizer: torch.optim.Optimizer
+    path: Path,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule | None = None,
 ) -> tuple[Progress, str | None]:
-    """Read what `save` wrote into `network` and `optimizer`; returns the progress and the checksum
-    of the data. Raises ValueError for a damaged file, which stays as it is.
+    """Read what `save` wrote into `network`, `optimizer` and `schedule`; returns the progress and
+    the checksum of the data. Raises ValueError for a damaged file, which stays as it is.
     """
     with refusing_damage(path):
         state = read(path)
         progress = Progress(**state["progress"])
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(state["weights"])
+        if schedule is not None:
+            schedule.load_state_dict(optimizer, state["schedule"])
         optimizer.load_state_dict(state["optimizer"])
         return progress, state.get("data_checksum")
 

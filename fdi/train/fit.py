@@ -20,6 +20,7 @@ from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.train.homeostasis import Phase
+from fdi.train.schedule import Schedule
 
 ADVICE = "lower optimizer.lr or the initial sigma_u"
 
@@ -64,12 +65,16 @@ def fit(
     progress: Progress,
     on_batch: Callable[[int, Outcome], None],
     on_epoch: Callable[[dict[str, Any]], None],
+    schedule: Schedule | None = None,
+    clip: float | None = None,
 ) -> None:
     """Train through the remaining epochs of all `phases`; `duration` of a trial in seconds.
 
     Each phase starts with the state of a fresh optimizer. Order and noise of an epoch depend on
     `seed` and the epoch of the phase alone, so a training stopped after any epoch goes on as if
-    never stopped, and a phase that finds nothing to do leaves no trace in the next. Calls
+    never stopped, and a phase that finds nothing to do leaves no trace in the next. `schedule`
+    starts with the task; the learning rate of the last batch is `lr` of the row. `clip`: largest
+    norm of the gradient of all weights together; `grad/` of the row is before it. Calls
     `on_batch(samples done, outcome)` and, when `progress` is up to date, `on_epoch(row)`. Raises
     Diverged.
     """
@@ -77,6 +82,8 @@ def fit(
         phase = phases[progress.phase]
         if progress.phase_epoch == 0:
             optimizer.state.clear()
+            if schedule is not None and phase.objective.task_weight:
+                schedule.start(optimizer)
         started = time.perf_counter()
         outcome, gradients = _train_epoch(
             network,
@@ -88,6 +95,8 @@ def fit(
             seed,
             progress,
             on_batch,
+            schedule,
+            clip,
         )
         trained = time.perf_counter()
         validation = (
@@ -101,6 +110,8 @@ def fit(
         progress.train_accuracy = outcome.correct / outcome.samples
         progress.train_task = outcome.task / outcome.samples
         _remember_best(progress, phase, network, validation)
+        if schedule is not None:
+            schedule.after_epoch(_loss(validation or outcome, phase.objective))
         if (
             progress.phase_epoch >= phase.epochs
             or _out_of_patience(progress, phase)
@@ -119,7 +130,7 @@ def fit(
         row |= activity(outcome, duration) | {
             f"grad/{name}": norm for name, norm in gradients.items()
         }
-        on_epoch(row)
+        on_epoch(row if schedule is None else row | {"lr": schedule.rate})
 
 
 def evaluate(
@@ -164,6 +175,8 @@ def _train_epoch(
     seed: int,
     progress: Progress,
     on_batch: Callable[[int, Outcome], None],
+    schedule: Schedule | None,
+    clip: float | None,
 ) -> tuple[Outcome, dict[str, float]]:
     epoch = progress.phase_epoch
     order = stream(seed, "order", epoch).permutation(len(train))
@@ -178,8 +191,12 @@ def _train_epoch(
         for projection, of_it in zip(network.projections, norms[-1]):
             if of_it == 0:  # momentum, weight decay and the like would move it
                 projection.weight.grad = None
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimizer.step()
         network.constrain()
+        if schedule is not None:
+            schedule.after_batch(optimizer)
         total = outcome if total is None else total + outcome
         on_batch(total.samples, total)
     for projection in network.projections:  # what the last step did no loss has shown yet
@@ -234,10 +251,14 @@ def _low_enough(progress: Progress, phase: Phase) -> bool:
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:
-    task, regularizer = outcome.task / outcome.samples, outcome.regularizer / outcome.samples
     return {
-        f"{split}/loss": objective.task_weight * task + regularizer,
-        f"{split}/task": task,
-        f"{split}/regularizer": regularizer,
+        f"{split}/loss": _loss(outcome, objective),
+        f"{split}/task": outcome.task / outcome.samples,
+        f"{split}/regularizer": outcome.regularizer / outcome.samples,
         f"{split}/accuracy": outcome.correct / outcome.samples,
     }
+
+
+def _loss(outcome: Outcome, objective: Objective) -> float:
+    task, regularizer = outcome.task / outcome.samples, outcome.regularizer / outcome.samples
+    return objective.task_weight * task + regularizer

@@ -31,6 +31,7 @@ def phases(
     joint: bool = True,
     patience: int | None = None,
     stop_at_loss: float | None = None,
+    label_smoothing: float = 0.0,
 ) -> list[Phase]:
     """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
     added to its loss if `joint`; only the task has `patience` and
@@ -43,8 +44,10 @@ def phases(
             "homeostasis primes without a bound; set homeostasis.upper.strength or "
             "homeostasis.lower.strength"
         )
-    bounds = Objective(readout, upper, lower)
-    objective = bounds if joint else Objective(readout)
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"trainer.label_smoothing = {label_smoothing} must be below 1")
+    bounds = Objective(readout, upper, lower, label_smoothing=label_smoothing)
+    objective = bounds if joint else Objective(readout, label_smoothing=label_smoothing)
     task = Phase("task", objective, epochs, patience, stop_at_loss)
     if not prime_epochs:
         return [task]

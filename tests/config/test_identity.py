@@ -90,10 +90,24 @@ def test_a_bound_that_is_off_does_not_count(off, override):
     assert run_id(prepared(off)) != run_id(prepared(off.replace("none", "joint"), "seed=1"))
 
 
-def test_early_stopping_that_is_off_does_not_count():
-    config = prepared()
+@pytest.mark.parametrize(
+    ("dataset", "keys"),
+    [
+        ("randman", "trainer.patience trainer.clip trainer.label_smoothing scheduler dataset.drop"),
+        ("nmnist", "dataset.drop"),
+        ("poisson", "dataset.drop"),
+        ("cifar10", "dataset.crop dataset.flip"),
+    ],
+)
+def test_what_is_off_and_came_later_does_not_count(dataset, keys):
+    config = prepared(f"dataset={dataset}")
     before = OmegaConf.to_container(config)
-    assert before["trainer"].pop("patience") is None
+    for key in keys.split():
+        *path, last = key.split(".")
+        node = before
+        for part in path:
+            node = node[part]
+        assert node.pop(last) is None
     assert run_id(config) == run_id(before)
 
 
@@ -128,6 +142,11 @@ def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
         "init.sigma_u=1.01",
         "trainer.epochs=3",
         "trainer.patience=3",
+        "trainer.clip=1",
+        "trainer.label_smoothing=0.1",
+        "scheduler=cosine",
+        "scheduler=one_cycle",
+        "dataset.drop=0.1",
         "optimizer=adam",
     ],
 )

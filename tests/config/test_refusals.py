@@ -80,6 +80,16 @@ class Mode(Enum):
             "model._target_=fdi.snn.models.dens",
             r"model\._target_ = fdi\.snn\.models\.dens does not exist",
         ),
+        (
+            "scheduler=cosin",
+            r"scheduler = cosin does not exist; did you mean cosine\? choose one of cosine, none, "
+            r"one_cycle, plateau",
+        ),
+        ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be at least 0"),
+        (
+            "+scheduler={_target_:torch.optim.lr_scheduler.LambdaLR}",
+            r"scheduler\._target_ = torch\.optim\.lr_scheduler\.LambdaLR does not exist",
+        ),
         ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number above 0"),
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
         (

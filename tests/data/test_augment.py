@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdi.data.augment import jitter, speech_augmentation
+from fdi.data.augment import dropout, jitter, speech_augmentation, thin
 from fdi.data.binning import coordinates, table
 from fdi.data.encode import encoding_transform, latency_spikes, poisson_spikes
 from fdi.data.errors import DataError
+from fdi.data.image_augment import image_augmentation, shift_and_mirror, then
 from fdi.data.inputs import Constant, Events
 
 
@@ -108,3 +109,83 @@ def test_wrong_encodings():
         encoding_transform("poisson", **settings | dict(rate=900.0))
     with pytest.raises(DataError, match="threshold = 1"):
         encoding_transform("latency", **settings | dict(threshold=1))
+
+
+def test_dropout_leaves_out_that_share(middle_spikes: Events):
+    rng = np.random.default_rng(0)
+    assert dropout(None) is None
+    assert dropout(0.0) is None
+    found = dropout(0.25)(middle_spikes, rng)
+    assert found.total() == pytest.approx(0.75 * 800, rel=0.1)
+    assert len(found) == 4
+    samples, steps, units = coordinates(found)
+    assert set(steps) == {50}
+    before = set(zip(*(axis.tolist() for axis in coordinates(middle_spikes))))
+    assert set(zip(samples.tolist(), steps.tolist(), units.tolist())) < before
+    some = dropout(0.25)(middle_spikes[1:3], np.random.default_rng(1))
+    assert len(some) == 2
+    assert set(coordinates(some)[0]) == {0, 1}
+
+
+def test_dropout_counts_each_spike_of_a_bin():
+    events = table(
+        np.zeros(1000, int), np.zeros(1000, int), np.repeat(np.arange(10), 100), (1, 5), (10,),
+        "counts",
+    )  # fmt: skip
+    found = thin(events, np.random.default_rng(0), drop=0.4)
+    assert found.total() == pytest.approx(600, rel=0.1)
+    assert len(found.units) == 10
+    assert thin(events, np.random.default_rng(0), drop=0.9999).total() < 5
+
+
+@pytest.mark.parametrize("name", ["randman", "poisson"])
+def test_only_training_loses_spikes(name):
+    from hydra import compose, initialize_config_module
+
+    import fdi.data.poisson
+    import fdi.data.randman
+
+    with initialize_config_module("fdi.conf", version_base="1.3"):
+        values = dict(compose("config", overrides=[f"dataset={name}"]).dataset)
+    values.pop("_target_")
+    make = getattr(getattr(fdi.data, name), name)
+    small = {**values, "samples": 20, "max_train": None}
+    whole, thinned = make(**small), make(**{**small, "drop": 0.5})
+    assert thinned.nu == pytest.approx(0.5 * whole.nu, rel=0.1)
+    assert thinned.valid.transform is None
+    assert thinned.test.transform is None
+    assert whole.train.transform is None
+    assert thinned.checksum == whole.checksum
+
+
+def test_images_are_shifted_and_mirrored():
+    values = np.arange(1, 1 + 2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    images = Constant(values, steps=7, scale=2.0, shift=-1.0)
+    assert image_augmentation(None, None) is None
+    same = shift_and_mirror(images, np.random.default_rng(0), crop=0, flip=1.0)
+    np.testing.assert_array_equal(same.values, values[..., ::-1])
+    assert (same.steps, same.scale, same.shift) == (7, 2.0, -1.0)
+    shifts = set()
+    for seed in range(60):
+        found = image_augmentation(1, None)(images, np.random.default_rng(seed)).values
+        padded = np.pad(values, [(0, 0), (0, 0), (1, 1), (1, 1)])
+        for image, wide in zip(found, padded):
+            fits = [
+                (i, j)
+                for i in range(3)
+                for j in range(3)
+                if np.array_equal(image, wide[:, i : i + 4, j : j + 5])
+            ]
+            assert len(fits) == 1
+            shifts |= set(fits)
+    assert len(shifts) == 9
+
+
+def test_augmented_images_are_encoded_after():
+    images = Constant(np.full((2, 1, 4, 4), 255, np.uint8), steps=10)
+    encode = encoding_transform("poisson", dt=1e-3, rate=1000.0, tau=1.0, threshold=0.5)
+    both = then(image_augmentation(2, 0.5), encode)
+    found = both(images, np.random.default_rng(0))
+    assert isinstance(found, Events)
+    assert found.total() < encode(images, np.random.default_rng(0)).total()
+    assert then(None, encode) is encode

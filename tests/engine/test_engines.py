@@ -39,6 +39,8 @@ OBJECTIVES = [
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
     Objective("last", upper=UpperBound(0.5, 0.2, axes=1), task_weight=0.3),
     Objective("max", lower=LowerBound(1.0, 2.0), task_weight=0.0),
+    Objective("max", label_smoothing=0.1),
+    Objective("mean", UpperBound(0.1, 0.5), task_weight=0.5, label_smoothing=0.4),
 ]
 
 

@@ -116,7 +116,7 @@ def _score(b, s, plan, labels, loss, results, work):
     said, classes = pull(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
     results.task[b], results.prediction[b] = task(
-        u, classes, labels[b], loss.mode, weight, said.peak[s], said.slope[s]
+        u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
     )
     gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
     results.regularizer[b] = bounds(

@@ -18,14 +18,16 @@ _MODES = {"max": MAX, "mean": MEAN, "last": LAST}
 
 
 class Loss(NamedTuple):
-    """An objective in numbers. `bounds` [4]: strength and threshold of the upper and of the lower
-    bound; `scale`: of one sample's gradient.
+    """An objective in numbers. `smoothing`: share of the label that is spread over all classes;
+    `bounds` [4]: strength and threshold of the upper and of the lower bound; `scale`: of one
+    sample's gradient.
 
     `group` [P]: units whose counts are averaged before the upper bound, of each hidden population.
     """
 
     mode: int
     task_weight: float
+    smoothing: float
     scale: float
     bounds: np.ndarray
     group: np.ndarray
@@ -48,6 +50,7 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         group.append(math.prod(p.shape[-axes:]))
     numbers = (
         dtype.type(objective.task_weight),
+        dtype.type(objective.label_smoothing),
         dtype.type(1 / samples),
         np.array(bounds, dtype=dtype),
     )
@@ -55,12 +58,13 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
 
 
 @jit
-def task(u, classes, label, mode, weight, peak, slope):
+def task(u, classes, label, mode, weight, smoothing, peak, slope):
     """(cross-entropy, prediction) for potentials u [T + 1, >= classes]; row t + 1 is the readout of
     step t.
 
     Sets the logits `peak` and, at each step that counts, the gradient `slope` of `weight` times the
-    cross-entropy. "max" shares the gradient among equal maxima, as torch.amax does.
+    cross-entropy to (1 - smoothing) [k = label] + smoothing / classes. "max" shares the gradient
+    among equal maxima, as torch.amax does.
     """
     one = peak.dtype.type(1)
     steps = u.shape[0] - 1
@@ -86,10 +90,17 @@ def task(u, classes, label, mode, weight, peak, slope):
     total = peak[0] - peak[0]
     for k in range(classes):
         total += math.exp(peak[k] - peak[best])
+    spread = smoothing / peak.dtype.type(classes)
+    meant = peak[label]
+    if smoothing:
+        meant *= one - smoothing
+        for k in range(classes):
+            meant += spread * peak[k]
     for k in range(classes):
         softmax = math.exp(peak[k] - peak[best]) / total
-        slope[k] *= weight * (softmax - one if k == label else softmax)
-    return math.log(total) + peak[best] - peak[label], best
+        wanted = one - smoothing + spread if k == label else spread
+        slope[k] *= weight * (softmax - wanted)
+    return math.log(total) + peak[best] - meant, best
 
 
 @jit

@@ -1,0 +1,176 @@
+"""Networks from NIR graphs, those of fdi and those that other libraries write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import Neuron, integrator
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection
+
+if TYPE_CHECKING:
+    import nir
+
+MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
+AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
+
+
+class _Weights(NamedTuple):
+    """A node with weights, the shape that it gives, and its geometry as a convolution."""
+
+    name: str
+    values: np.ndarray
+    shape: tuple[int, ...]
+    geometry: dict[str, Any]
+
+
+def package() -> Any:
+    """nir. Raises ValueError where it is not installed."""
+    try:
+        import nir
+    except ImportError:
+        raise ValueError(MISSING) from None
+    return nir
+
+
+def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
+    """The network of a graph: Linear, Affine, Conv1d and Conv2d with a bias of 0, Flatten, LIF and
+    CubaLIF, and a LI or CubaLI at the end, fdi's readout.
+
+        tau = -dt / log(1 - dt / tau'),   W = W' r w_in dt / tau_syn'
+
+    The constants ' of the graph are read as steps of forward Euler at `dt` in seconds, which its
+    metadata may say; r and w_in go into the weights. fdi holds U at 0 in the step after a spike,
+    and delivers a spike two steps later, where other libraries do neither. Raises ValueError, which
+    names the node, for what fdi does not compute: other nodes, cycles, biases, v_leak and v_reset
+    other than 0, thresholds that differ within a layer, a graph that ends in spikes.
+    """
+    nir = package()
+    if dt is None and "dt" not in graph.metadata:
+        raise ValueError("the graph does not say its time step; give dt in seconds")
+    dt = float(graph.metadata["dt"]) if dt is None else dt
+    following = dict(graph.edges)
+    inputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
+    if len(inputs) != 1 or len(following) != len(set(graph.edges)):
+        raise ValueError("the graph is not one chain from an input to an output")
+    shape = tuple(int(n) for n in np.ravel(graph.nodes[inputs[0]].input_type["input"]))
+    input_shape = shape
+    layers: list[tuple[Population, ...]] = []
+    projections, readout = [], None
+    source, name = INPUT, following[inputs[0]]
+    weights: _Weights | None = None
+    for _ in graph.nodes:
+        node = graph.nodes[name]
+        if isinstance(node, nir.Output):
+            break
+        kind = type(node).__name__
+        if isinstance(node, nir.Flatten):
+            if weights is not None:
+                raise ValueError(f"node {name} flattens currents; fdi flattens spikes only")
+        elif isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
+            if weights is not None or readout is not None:
+                raise ValueError(f"node {name} follows {source} without neurons between them")
+            weights = _weights(nir, name, node, shape)
+        elif isinstance(node, nir.LIF | nir.CubaLIF | nir.LI | nir.CubaLI):
+            if weights is None:
+                raise ValueError(f"node {name} ({kind}) has no weights of its own in front")
+            population, gain = _population(nir, name, node, weights.shape, dt)
+            projections.append(_projection(source, name, weights, gain))
+            if population.neuron.spiking:
+                layers.append((population,))
+            else:
+                readout = population
+            source, shape, weights = name, population.shape, None
+        else:
+            raise ValueError(f"node {name} is a {kind}, which fdi does not read")
+        if name not in following:
+            raise ValueError(f"the graph ends at {name} without an output")
+        name = following[name]
+    else:
+        raise ValueError("the graph is not one chain from an input to an output")
+    if readout is None:
+        end = weights.name if weights else source
+        raise ValueError(
+            f"the graph ends in {end}; fdi reads a potential out: let a nir.LI or nir.CubaLI "
+            f"follow weights at its end"
+        )
+    return Network(input_shape, layers, readout, projections, dt)
+
+
+def _weights(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> _Weights:
+    if np.any(getattr(node, "bias", 0)):
+        raise ValueError(f"node {name} has a bias, which fdi does not have; train it without")
+    values = np.asarray(node.weight)
+    if isinstance(node, nir.Linear | nir.Affine):
+        if values.shape[1] != np.prod(shape):
+            raise ValueError(f"node {name} takes {values.shape[1]} values, and gets {shape}")
+        return _Weights(name, values, (len(values),), {})
+    if isinstance(node.padding, str):
+        raise ValueError(f"node {name}: padding = {node.padding}; give it as a number")
+    stride, padding = np.unique(node.stride), np.unique(node.padding)
+    plain = np.all(np.asarray(node.dilation) == 1) and node.groups == 1
+    if len(stride) != 1 or len(padding) != 1 or not plain:
+        raise ValueError(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
+    geometry = {"stride": int(stride[0]), "padding": int(padding[0])}
+    edges = [
+        (n + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1
+        for n, kernel in zip(shape[1:], values.shape[2:])
+    ]
+    return _Weights(name, values, (len(values), *edges), geometry)
+
+
+def _population(
+    nir: Any, name: str, node: Any, shape: tuple[int, ...], dt: float
+) -> tuple[Population, np.ndarray]:
+    """The neurons, and by what the weights in front of each are multiplied."""
+    for symbol in ("v_leak", "v_reset"):
+        if np.any(getattr(node, symbol, 0)):
+            raise ValueError(f"node {name}: {symbol} is not 0, which it is in fdi")
+    cuba = isinstance(node, nir.CubaLIF | nir.CubaLI)
+    spiking = isinstance(node, nir.LIF | nir.CubaLIF)
+    own = len(shape) == 1 and spiking  # time constants of each neuron
+    given = (("tau_mem", node.tau_mem), ("tau_syn", node.tau_syn)) if cuba else (("tau", node.tau),)
+    steps = [_of_each(name, symbol, tau, shape, own) for symbol, tau in given]
+    if min(tau.min() for tau in steps) <= dt:
+        raise ValueError(f"node {name}: a time constant is not above dt = {dt:g} s")
+    taus = [-dt / np.log1p(-dt / tau) for tau in steps]
+    gain = _of_each(name, "r", node.r, shape, True)
+    if cuba:
+        gain = gain * _of_each(name, "w_in", node.w_in, shape, True) * dt / steps[1]
+    else:
+        taus.append(np.full(shape, AT_ONCE * dt))
+    differ = any(np.ptp(tau) for tau in taus)
+    tau_mem, tau_syn = (float(np.mean(tau) if differ else tau.flat[0]) for tau in taus)
+    if not spiking:
+        return Population(name, shape, integrator(tau_mem, tau_syn, 0.0)), gain
+    theta = _of_each(name, "v_threshold", node.v_threshold, shape, False)
+    neuron = Neuron(tau_mem, (tau_syn,), theta=float(theta.flat[0]))
+    rows = tuple(tuple(tau.tolist()) for tau in taus) if differ else None
+    return Population(name, shape, neuron, taus=rows), gain
+
+
+def _of_each(
+    name: str, symbol: str, values: Any, shape: tuple[int, ...], may_differ: bool
+) -> np.ndarray:
+    """A constant of each neuron. Raises ValueError where it differs and may not."""
+    values = np.asarray(values, dtype=np.float64)
+    values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
+    if not may_differ and np.ptp(values):
+        raise ValueError(f"node {name}: {symbol} differs between neurons that share it in fdi")
+    return values
+
+
+def _projection(source: str, target: str, weights: _Weights, gain: np.ndarray) -> Projection:
+    """With the gain of its neurons, which those of a channel must share, in the weights."""
+    rows = gain.reshape(len(weights.values), -1)
+    if np.ptp(rows, axis=1).any():
+        raise ValueError(f"node {target}: r and w_in differ between neurons that share weights")
+    shape = (-1, *(1,) * (weights.values.ndim - 1))
+    projection = Projection(source, target, weights.values.shape, **weights.geometry)
+    values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
+    projection.weight.data = torch.as_tensor(values)
+    return projection

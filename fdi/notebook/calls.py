@@ -1,0 +1,213 @@
+"""The commands as functions: they compose, check, resume and record as `fdi-run` does, and a call
+and the command with the same words are the same run.
+
+Words are those of the command line, "dataset=shd"; keywords are their values in Python, seed=3 or
+**{"model.depth": 3}. Raises ValueError, with the line that the command would print, for what a user
+can mend.
+"""
+
+from __future__ import annotations
+
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from fdi.analysis import collect
+from fdi.analysis.render import EXAMPLE
+from fdi.cli.cells import Cell, compose_cells
+from fdi.cli.compose import forget
+from fdi.cli.console import Terminal
+from fdi.cli.errors import explain
+from fdi.cli.leftovers import leave_nothing
+from fdi.cli.run import run_sweep
+from fdi.cli.search import is_search
+from fdi.cli.tables import console
+from fdi.init.verdict import Floor, remarks, word
+from fdi.notebook.words import sweep_words, text, words
+from fdi.track.interrupt import INTERRUPTED
+from fdi.track.state import read_probe
+
+if TYPE_CHECKING:
+    from fdi.runner.trained import Trained
+
+Folder = str | Path
+
+
+def run(
+    *overrides: str,
+    results: Folder | None = None,
+    config_dir: Folder | None = None,
+    **values: Any,
+) -> Trained:
+    """The run that these words ask for: trained now, gone on with where it stopped, or loaded if it
+    is done; with its network after the last epoch.
+
+        fdi.run("dataset=randman", "init=fluct", seed=3).result["test_accuracy_last"]
+
+    `results`: the folder it is kept in, "results" unless given. `config_dir`: a folder with options
+    of your own; restart Python after a change of code in it. Raises
+    ValueError, fdi.train.fit.Diverged where the loss is not finite, and fdi.track.lock.Busy while
+    another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
+    """
+    cell = _cell([*overrides, *words(values)], results, config_dir)
+    if cell.values["probe"] == "only":
+        raise ValueError("probe = only trains nothing; use fdi.probe")
+    _run(cell, Terminal(console()))
+    from fdi.runner.trained import load
+
+    return load(cell.directory, modules=cell.values["paths"]["modules"])
+
+
+def probe(
+    *overrides: str,
+    results: Folder | None = None,
+    config_dir: Folder | None = None,
+    **values: Any,
+) -> pd.DataFrame:
+    """The initial state of a network, a row per population and one for the readout: the columns of
+    init.json, and `verdict`, how it is off its target; empty where it is not. Nothing is trained.
+
+        fdi.probe("model.depth=3", init="kaiming")[["population", "free_sigma", "rate", "verdict"]]
+
+    Potentials in units of theta, rates in Hz. Prints what to make of it. `results`,
+    `config_dir` and errors as in `fdi.run`.
+    """
+    cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
+    _run(cell, _Quiet(console()))
+    rows = read_probe(cell.directory)
+    if not rows:
+        raise ValueError(
+            f"{cell.directory} was trained with probe=none; move it away to measure its start"
+        )
+    print(*remarks(rows, cell.values["name"]["init"], _floor(cell)), sep="\n")
+    table = pd.DataFrame([row | {"verdict": word(row)} for row in rows])
+    return table.astype({key: float for key in table if table[key].isna().any()})
+
+
+def sweep(
+    *overrides: str,
+    results: Folder | None = None,
+    config_dir: Folder | None = None,
+    **values: Any,
+) -> pd.DataFrame:
+    """All combinations of the values, each a run: a row a run, as `fdi.results` has them, in their
+    order. Runs that are done are not run again, others go on where they stopped.
+
+        fdi.sweep("hydra/launcher=local", init=["kaiming", "fluct"], seed=range(5))
+
+    A list, a range or an array holds several values; a list of lists several lists. A run that
+    fails stops no other: its `state` is failed, and `error` says why; one whose values are refused
+    is said and has no row. `results`, `config_dir` and errors as in `fdi.run`.
+    """
+    arguments = _arguments([*overrides, *sweep_words(values)], results, config_dir, multirun=True)
+    with _as_the_command():
+        if is_search(arguments):
+            raise ValueError("fdi.sweep runs all combinations; search with fdi-run -m")
+        cells = compose_cells(arguments)
+        if cells[0].values["dry_run"]:
+            raise ValueError("dry_run = true is for fdi-run; leave it out")
+        if run_sweep(arguments, cells) == INTERRUPTED:
+            raise KeyboardInterrupt
+    table = collect.runs(Path(cells[0].values["paths"]["results"]))
+    places = {path: place for place, path in enumerate(table["path"])}
+    mine = [places[path] for path in (str(cell.directory) for cell in cells) if path in places]
+    return table.iloc[mine].reset_index(drop=True)
+
+
+def results(folder: Folder = "results") -> pd.DataFrame:
+    """The runs below `folder`, a row a run: its path, state, accuracies (0 to 1), rates (Hz), and
+    each key of its config; the columns are those of fdi.analysis.collect. Raises ValueError where
+    there are none.
+    """
+    table = collect.runs(Path(folder))
+    if table.empty:
+        raise ValueError(f"no runs in {Path(folder) / 'runs'}; make some: {EXAMPLE}")
+    return table
+
+
+def curves(runs: pd.DataFrame) -> pd.DataFrame:
+    """The learning curves of rows of `fdi.results`, a row per run and epoch: what tells the run
+    apart, and the columns of metrics.csv.
+    """
+    return collect.curves(runs)
+
+
+class _Quiet(Terminal):
+    """Leaves the table of the initial state to whoever asked for it."""
+
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
+        pass
+
+
+def _floor(cell: Cell) -> Floor:
+    """Of the optimizer of a cell, whatever its network."""
+    import torch
+
+    from fdi.runner import build
+    from fdi.runner.floor import floor_of
+
+    any_weights: Any = torch.nn.Linear(1, 1)
+    return floor_of(build.optimizer(cell.config, any_weights))
+
+
+def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder | None) -> Cell:
+    with _as_the_command():
+        (cell,) = compose_cells(_arguments(overrides, results, config_dir, multirun=False))
+        if cell.values["dry_run"]:
+            raise ValueError("dry_run = true is for fdi-run; leave it out")
+        return cell
+
+
+def _run(cell: Cell, view: Terminal) -> None:
+    """Run one cell here; one that is refused leaves nothing behind."""
+    from fdi.runner.story import run
+
+    new = not cell.directory.exists()
+    try:
+        with _as_the_command():
+            run(cell.config, cell.directory, view, cell.overrides)
+    except ValueError:
+        if new:
+            leave_nothing(cell)
+        raise
+
+
+def _arguments(
+    overrides: Sequence[str], results: Folder | None, config_dir: Folder | None, multirun: bool
+) -> Namespace:
+    """As Hydra parses them from a command line."""
+    forget()
+    for override in overrides:
+        if not isinstance(override, str):
+            raise ValueError(f"{override!r} must be a word such as 'dataset=randman'")
+    place = [] if results is None else [f"paths.results={text(results)}"]
+    return Namespace(
+        overrides=[*overrides, *place],
+        multirun=multirun,
+        cfg=None,
+        config_name=None,
+        config_dir=None if config_dir is None else str(config_dir),
+    )
+
+
+@contextmanager
+def _as_the_command() -> Iterator[None]:
+    """Errors of composing become the line of the command; torch keeps its number of threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
+            yield
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        raise ValueError(explain(error)) from None
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,260 @@
+"""The table of readers in docs/howto/after-training.md says what they do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_nir import STEPS, network, spikes
+
+from fdi.interop.nir import from_nir, to_nir
+from fdi.snn.models import conv
+from fdi.snn.neuron import Neuron
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "after-training.md"
+DISTRIBUTIONS = {
+    "Norse": "norse",
+    "snnTorch": "snntorch",
+    "SpikingJelly": "spikingjelly",
+    "Sinabs": "sinabs",
+}
+ROWS = {
+    found[1]: [cell.strip() for cell in found[3].split("|")]
+    for found in re.finditer(
+        r"^\| (\w+) ([\d.]+) \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+}
+KINDS = ("dense", "conv1d", "conv2d")
+STEP = {"snnTorch": 1e-4}  # s, which it assumes
+# what their imports and their readers themselves warn of
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def made(kind: str, dt: float):
+    """A network of two hidden layers whose time constants are so many steps."""
+    neuron = Neuron(7.5 * dt, (3.5 * dt,), theta=0.9)
+    options = {
+        "dense": dict(hidden=20, depth=2),
+        "conv1d": dict(model=conv, filters=[3, 4], kernel=5, stride=2, padding=1),
+        "conv2d": dict(model=conv, shape=(2, 9, 8), filters=[3, 4], kernel=3),
+    }[kind]
+    built = network(neuron=neuron, **options)
+    built.dt = dt
+    return built
+
+
+def stepped(net, x: torch.Tensor) -> torch.Tensor:
+    """Step by step, with the state handed on; [T, ...]."""
+    state, outputs = None, []
+    for signal in x:
+        output, state = net(signal, state)
+        outputs.append(output)
+    return torch.stack(outputs)
+
+
+def one_by_one(make, x: torch.Tensor) -> torch.Tensor:
+    """A fresh network for each sample, without a batch: their Flatten would flatten it, too."""
+    return torch.stack([stepped(make(), sample) for sample in x.unbind(1)], 1)
+
+
+def norse(graph, x, dt):
+    import norse.torch
+
+    return one_by_one(lambda: norse.torch.from_nir(graph, dt=dt), x)
+
+
+def snntorch(graph, x, dt):
+    from snntorch.import_nir import import_from_nir
+
+    return one_by_one(lambda: import_from_nir(graph), x)
+
+
+def spikingjelly(graph, x, dt):
+    from spikingjelly.activation_based.nir_exchange import import_from_nir
+
+    return stepped(import_from_nir(graph, dt=dt), x)
+
+
+def sinabs(graph, x, dt):
+    from sinabs.nir import from_nir
+
+    found = from_nir(graph, batch_size=x.shape[1])(x.swapaxes(0, 1).flatten(0, 1))
+    return found.unflatten(0, (x.shape[1], -1)).swapaxes(0, 1)
+
+
+READERS = {"Norse": norse, "snnTorch": snntorch, "SpikingJelly": spikingjelly, "Sinabs": sinabs}
+
+
+def euler(graph, x: torch.Tensor) -> torch.Tensor:
+    """Forward Euler of the nodes, reset at once: what readers do; [T, B, classes]."""
+    import nir
+
+    following, state, outputs, dt = dict(graph.edges), {}, [], graph.metadata["dt"]
+    for signal in x.double():
+        name = "input"
+        while (name := following[name]) != "output":
+            node = graph.nodes[name]
+            if isinstance(node, nir.Flatten):
+                signal = signal.flatten(1)
+            elif isinstance(node, nir.Linear):
+                signal = F.linear(signal, torch.as_tensor(node.weight))
+            elif isinstance(node, nir.Conv1d | nir.Conv2d):
+                convolve = F.conv1d if isinstance(node, nir.Conv1d) else F.conv2d
+                geometry = [[int(n) for n in np.ravel(g)] for g in (node.stride, node.padding)]
+                signal = convolve(signal, torch.as_tensor(node.weight), None, *geometry)
+            else:
+                i, v = state.get(name, (torch.zeros_like(signal),) * 2)
+                tau_syn, w_in, tau_mem, r, theta = map(
+                    torch.as_tensor,
+                    (node.tau_syn, node.w_in, node.tau_mem, node.r, node.v_threshold),
+                )
+                i = i + dt / tau_syn * (w_in * signal - i)
+                v = v + dt / tau_mem * (r * i - v)
+                signal = (v > theta).double()
+                state[name] = i, v * (1 - signal)
+        outputs.append(signal)
+    return torch.stack(outputs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_does_what_the_table_says(reader, kind):
+    pytest.importorskip("nir")
+    pytest.importorskip(DISTRIBUTIONS[reader])
+    dt = STEP.get(reader, 2e-3)
+    graph = to_nir(made(kind, dt), scale="weights", readout=False)
+    x = torch.from_numpy(spikes(graph.nodes["input"].input_type["input"]).swapaxes(0, 1).copy())
+    wanted = euler(graph, x)
+    assert wanted.abs().sum() > 100
+    try:
+        found = READERS[reader](graph, x.float(), dt).reshape(wanted.shape)
+        same = torch.allclose(found.double(), wanted, atol=1e-3)
+        became = "yes" if same else "other spikes"
+    except Exception as error:  # whatever a reader makes of it
+        became = f"no ({type(error).__name__})"
+    said = ROWS[reader][KINDS.index(kind)]
+    assert became.partition(" ")[0] == said.partition(" ")[0], (
+        f"{reader} {version(DISTRIBUTIONS[reader])}, {kind}: {became}"
+    )
+
+
+def test_the_table_names_every_reader():
+    assert set(ROWS) == set(READERS)
+
+
+def test_folding_the_factor_into_the_weights_changes_no_spike():
+    pytest.importorskip("nir")
+    for kind in KINDS:
+        built = made(kind, 2e-3)
+        x = torch.from_numpy(spikes(built.input_shape).swapaxes(0, 1).copy())
+        one, other = (
+            euler(to_nir(built, scale=scale, readout=False), x) for scale in ("neuron", "weights")
+        )
+        assert len(one) == STEPS
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_graph_with_folded_weights_comes_back(kind):
+    pytest.importorskip("nir")
+    built = made(kind, 2e-3)
+    back = from_nir(to_nir(built, scale="weights"))
+    for name, weight in built.weights().items():
+        torch.testing.assert_close(back.weights()[name].double(), weight, rtol=1e-5, atol=1e-7)
+
+
+def test_what_others_write_is_read():
+    nir = pytest.importorskip("nir")
+    rng = np.random.default_rng(0)
+    tau, dt = 20e-3, 1e-3
+    spiking = dict(v_leak=np.zeros(5), v_threshold=np.ones(5))
+    graph = nir.NIRGraph(
+        {
+            "input": nir.Input({"input": np.array([8])}),
+            "fc1": nir.Affine(rng.normal(size=(5, 8)), np.zeros(5)),
+            "lif1": nir.LIF(tau=np.full(5, tau), r=np.full(5, tau / dt), **spiking),
+            "fc2": nir.Linear(rng.normal(size=(5, 5))),
+            "lif2": nir.CubaLIF(
+                tau_syn=np.full(5, 5e-3),
+                tau_mem=np.linspace(10e-3, 30e-3, 5),
+                r=np.full(5, 2.0),
+                v_leak=np.zeros(5),
+                v_threshold=np.ones(5),
+                w_in=np.full(5, 3.0),
+            ),
+            "fc3": nir.Linear(rng.normal(size=(3, 5))),
+            "li": nir.LI(tau=np.full(3, tau), r=np.ones(3), v_leak=np.zeros(3)),
+            "output": nir.Output({"output": np.array([3])}),
+        },
+        list(pairwise(NAMES)),
+    )
+    found = from_nir(graph, dt=dt)
+    assert [p.shape for p in (*found.hidden, found.readout)] == [(5,), (5,), (3,)]
+    beta_m, (beta_s,) = found.hidden[0].neuron.decays(dt)
+    assert beta_m == pytest.approx(1 - dt / tau)
+    assert beta_s == 0
+    np.testing.assert_allclose(
+        found.weights()["input->lif1"].detach(), graph.nodes["fc1"].weight * tau / dt
+    )
+    np.testing.assert_allclose(
+        found.weights()["lif1->lif2"].detach(), graph.nodes["fc2"].weight * 2 * 3 * dt / 5e-3
+    )
+    assert len({n.tau_mem for n in found.hidden[1].neurons}) == 5
+
+
+NAMES = ["input", "fc1", "lif1", "fc2", "lif2", "fc3", "li", "output"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(fc=lambda nir: nir.Affine(np.ones((4, 6)), np.ones(4))), "fc has a bias, which"),
+        (dict(fc=lambda nir: nir.Linear(np.ones((4, 7)))), "fc takes 7 values, and gets"),
+        (dict(lif=lambda nir: lif(nir, v_leak=0.1)), "lif: v_leak is not 0"),
+        (dict(lif=lambda nir: lif(nir, tau=1e-3)), "lif: a time constant is not above dt = 0.001"),
+        (dict(lif=lambda nir: nir.IF(np.ones(4), np.ones(4))), "lif is a IF, which fdi does not"),
+        (dict(lif=lambda nir: nir.Linear(np.ones((4, 4)))), "lif follows input without neurons"),
+        (dict(), "the graph ends in lif; fdi reads a potential out"),
+    ],
+)
+def test_what_a_graph_lacks_is_said(change, message):
+    nir = pytest.importorskip("nir")
+    nodes = {
+        "input": nir.Input({"input": np.array([6])}),
+        "fc": nir.Linear(np.ones((4, 6))),
+        "lif": lif(nir),
+        "output": nir.Output({"output": np.array([4])}),
+    } | {name: make(nir) for name, make in change.items()}
+    graph = nir.NIRGraph(
+        nodes, [("input", "fc"), ("fc", "lif"), ("lif", "output")], type_check=False
+    )
+    with pytest.raises(ValueError, match=message):
+        from_nir(graph, dt=1e-3)
+
+
+def lif(nir, tau=20e-3, v_leak=0.0):
+    ones = np.ones(4)
+    return nir.LIF(tau=tau * ones, r=ones, v_leak=v_leak * ones, v_threshold=ones)
+
+
+def test_a_recurrent_graph_is_refused():
+    nir = pytest.importorskip("nir")
+    nodes = {
+        "input": nir.Input({"input": np.array([4])}),
+        "fc": nir.Linear(np.ones((4, 4))),
+        "lif": lif(nir),
+        "back": nir.Linear(np.ones((4, 4))),
+        "output": nir.Output({"output": np.array([4])}),
+    }
+    edges = [("input", "fc"), ("fc", "lif"), ("lif", "back"), ("back", "lif"), ("lif", "output")]
+    with pytest.raises(ValueError, match="not one chain from an input to an output"):
+        from_nir(nir.NIRGraph(nodes, edges), dt=1e-3)

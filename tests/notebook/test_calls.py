@@ -1,0 +1,189 @@
+"""fdi.run, fdi.sweep, fdi.probe and their tables: what the commands do, from Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+import fdi
+from fdi.notebook.words import sweep_words, text
+
+SMALL = {
+    "dataset.classes": 2,
+    "dataset.samples": 60,
+    "model.hidden": 16,
+    "trainer.epochs": 3,
+    "trainer.batch_size": 20,
+    "threads": 1,
+    "engine": "reference",
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_fdi_is_light_and_has_what_it_names():
+    code = (
+        "import sys, fdi; loaded = {'torch', 'pandas', 'matplotlib'} & set(sys.modules); "
+        "print(sorted(loaded), all(getattr(fdi, name) for name in fdi.__all__))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[] True"
+    assert set(fdi.__all__) <= set(dir(fdi))
+    with pytest.raises(AttributeError, match="no attribute runs"):
+        fdi.runs  # noqa: B018
+
+
+def test_a_run_is_that_of_the_command(capsys, monkeypatch):
+    from fdi.cli.run import main
+
+    words = [f"{key}={value}" for key, value in SMALL.items()]
+    monkeypatch.setattr(sys, "argv", ["fdi-run", "init=kaiming", *words])
+    with pytest.raises(SystemExit):
+        main()
+    (directory,) = Path("results").rglob("seed=0-*")
+    before = (directory / "metrics.csv").read_bytes()
+    capsys.readouterr()
+    run = fdi.run("init=kaiming", **SMALL)
+    assert run.directory == directory
+    assert (directory / "metrics.csv").read_bytes() == before
+    assert capsys.readouterr().out == ""  # done before
+    assert run.result["test_accuracy_last"] == fdi.load(directory).result["test_accuracy_last"]
+    assert run.network.weights()["input->h1"].shape == (16, 20)
+
+
+def test_a_run_leaves_torch_its_threads_and_says_how_it_goes(capsys):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fdi.run(results="elsewhere", **SMALL)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert "epoch 3/3" in capsys.readouterr().out
+    assert len(list(Path("elsewhere").rglob("result.json"))) == 1
+    assert not Path("results").exists()
+
+
+def test_a_sweep_is_a_table_in_its_own_order(capsys):
+    runs = fdi.sweep(init=["kaiming", "fluct"], seed=range(2), **SMALL)
+    assert list(zip(runs["init"], runs["seed"].astype(int))) == [
+        ("kaiming", 0),
+        ("kaiming", 1),
+        ("fluct", 0),
+        ("fluct", 1),
+    ]
+    assert set(runs["state"]) == {"done"}
+    assert fdi.results().shape == runs.shape
+    assert len(fdi.curves(runs)) == 4 * 3
+    assert "4 cells: 4 done" in capsys.readouterr().out
+    plan = next(Path("results/sweeps").glob("*.json")).read_text()
+    assert "fdi-run -m init=kaiming,fluct seed=0,1 dataset.classes=2" in plan
+    again = fdi.sweep(init=["kaiming", "fluct"], seed=range(3), **SMALL)
+    assert "4 of 6 done before" in capsys.readouterr().out
+    assert len(again) == 6
+
+
+def test_a_sweep_says_what_failed_and_goes_on(capsys):
+    runs = fdi.sweep(**{**SMALL, "optimizer": "sgd", "optimizer.lr": [1e-2, 1e300]})
+    assert list(runs["state"]) == ["done", "failed"]
+    assert runs["error"].iloc[1].startswith("RuntimeError: ")
+
+
+def test_the_probe_is_a_table_with_a_verdict(capsys):
+    table = fdi.probe("model.depth=2", init="kaiming", **SMALL)
+    assert list(table["population"]) == ["h1", "h2", "readout"]
+    assert table["verdict"].iloc[1] == "silent"
+    assert table["target_sigma_u"].dtype == float
+    said = capsys.readouterr().out
+    assert "h1 is silent" in said
+    assert "Hz  silent" not in said
+    assert not list(Path("results").rglob("metrics.csv"))
+    again = fdi.probe("model.depth=2", init="kaiming", **SMALL)
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_figures_are_those_of_matplotlib():
+    runs = fdi.sweep(**{**SMALL, "trainer.epochs": 6, "model.hidden": 64, "dataset.samples": 200})
+    figure = fdi.figures.draw("learning_curves", runs)
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_()[0][:4] == b"\x89PNG"
+    assert fdi.figures.draw("learning_curves").axes
+    with pytest.raises(ValueError, match=r"^learning_curves has no page shd; choose"):
+        fdi.figures.draw("learning_curves", runs, page="shd")
+    with pytest.raises(ValueError, match=r"^no figure lern; choose one"):
+        fdi.figures.draw("lern")
+    with pytest.raises(ValueError, match=r"^depth needs runs with at least two values"):
+        fdi.figures.draw("depth", runs)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: fdi.run("init=fluc"), "init = fluc does not exist; did you mean fluct?"),
+        (lambda: fdi.run(**{"trainer.epoch": 3}), "trainer.epoch: no such key; did you mean"),
+        (lambda: fdi.run(seed=-1), "seed = -1 must be at least 0"),
+        (lambda: fdi.run(3), "3 must be a word such as"),
+        (lambda: fdi.run("probe=only"), "probe = only trains nothing; use fdi.probe"),
+        (lambda: fdi.run("dry_run=true"), "dry_run = true is for fdi-run"),
+        (lambda: fdi.run("device=cuda"), "device = cuda: PyTorch finds no CUDA device here"),
+        (lambda: fdi.run(config_dir="nowhere"), "--config-dir nowhere is not a folder"),
+        (lambda: fdi.sweep(seed=[]), "seed has no values"),
+        (lambda: fdi.sweep(seed=[0, "a"]), "seed = a must be an integer"),
+        (lambda: fdi.results("nowhere"), "no runs in nowhere/runs; make some"),
+    ],
+)
+def test_what_cannot_run_is_one_line_and_leaves_nothing(call, line):
+    if "cuda" in line and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        call()
+    assert str(raised.value).startswith(line)
+    assert "\n" not in str(raised.value)
+    assert list(Path().iterdir()) == []
+
+
+def test_an_option_changed_between_two_calls_counts():
+    folder = Path("conf/init")
+    folder.mkdir(parents=True)
+    for sigma_u in (0.5, 2.0):
+        (folder / "mine.yaml").write_text(
+            f"_target_: fdi.init.fluct.Fluct\nsigma_u: {sigma_u}\nnu: auto\nalpha: 0.9\n"
+        )
+        table = fdi.probe(init="mine", config_dir="conf", **SMALL)
+        assert table["target_sigma_u"].iloc[0] == sigma_u
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1e-3, "0.001"),
+        (np.float32(0.5), "0.5"),
+        (np.int64(3), "3"),
+        ([16, 32], "[16,32]"),
+        ("fluct", "fluct"),
+        ("a b,c", "'a b,c'"),
+        ("it's", r"'it\'s'"),
+        ("null", "'null'"),
+        ("12", "'12'"),
+        (Path("/tmp/x"), "/tmp/x"),
+    ],
+)
+def test_values_become_words(value, word):
+    assert text(value) == word
+
+
+def test_several_values_become_a_sweep():
+    found = sweep_words({"seed": np.arange(2), "model.hidden": [[16, 8], 4], "init": "fluct"})
+    assert found == ["seed=0,1", "model.hidden=[16,8],4", "init=fluct"]

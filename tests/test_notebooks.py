@@ -1,0 +1,57 @@
+"""The notebooks of examples/ run, and their pages in docs/ hold what they hold."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+NEEDED = {"tutorial": "matplotlib", "snntorch": "snntorch"}
+SMALL = {
+    "trainer.epochs=15": "trainer.epochs=2",
+    "range(3)": "range(2)",
+    '"model.depth=3"': '"model.depth=3", "dataset.classes=2", "dataset.samples=100", '
+    '"model.hidden=32", "trainer.batch_size=20", "threads=1"',
+}
+
+
+@pytest.fixture
+def nbformat():
+    for name in ("nbclient", "ipykernel"):
+        pytest.importorskip(name)
+    return pytest.importorskip("nbformat")
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+@pytest.mark.filterwarnings("ignore")  # of Jupyter's own event loop and kernels
+def test_a_notebook_runs(file, nbformat, tmp_path):
+    pytest.importorskip(NEEDED[file.stem])
+    nbclient = importlib.import_module("nbclient")
+    notebook = nbformat.read(file, as_version=4)
+    for cell in notebook.cells:
+        for word, smaller in SMALL.items():
+            cell.source = cell.source.replace(word, smaller)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
+    if file.stem == "tutorial":
+        assert len(list(tmp_path.rglob("result.json"))) == 4
+        shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        data = [output["data"] for output in shown if "data" in output]
+        assert sum("image/png" in each for each in data) == 2
+        (bar,) = [each["text/plain"] for each in data if "<progress" in each.get("text/html", "")]
+        assert bar == "4/4"
+        assert not re.search(r"\x1b\[", str(shown))
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_page_is_its_notebook_as_it_was_run(file, nbformat):
+    page = (ROOT / "docs" / "notebooks" / f"{file.stem}.md").read_text()
+    for cell in nbformat.read(file, as_version=4).cells:
+        assert cell.source.strip() in page
+        if cell.cell_type == "code":
+            assert cell.execution_count, f"{cell.source}: run scripts/run_notebooks.py"
+            assert all(output.output_type != "error" for output in cell.outputs)

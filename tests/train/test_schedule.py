@@ -1,0 +1,224 @@
+"""Schedules of the learning rate, clipped gradients, smoothed labels."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.optim import lr_scheduler
+
+from fdi.data.randman import randman
+from fdi.engine.cpu import loss
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.init.draw import draw
+from fdi.init.fluct import Fluct
+from fdi.snn.models import dense
+from fdi.snn.objective import Objective, UpperBound
+from fdi.train import checkpoint
+from fdi.train.fit import Progress, fit
+from fdi.train.homeostasis import phases
+from fdi.train.optimizers import SMORMS3
+from fdi.train.schedule import Schedule
+
+EPOCHS, BATCH, BATCHES = 6, 32, 6
+RULES = {
+    "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=EPOCHS),
+    "one_cycle": partial(
+        lr_scheduler.OneCycleLR,
+        max_lr=0.1,
+        epochs=EPOCHS,
+        steps_per_epoch=BATCHES,
+        cycle_momentum=False,
+    ),
+    "plateau": partial(lr_scheduler.ReduceLROnPlateau, patience=0, threshold=0.5),
+    "steps": partial(lr_scheduler.MultiStepLR, milestones=[2, 4]),
+}
+OPTIMIZERS = {
+    "smorms3": lambda p: SMORMS3(p, lr=0.1),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.1),
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return randman(
+        classes=2,
+        units=10,
+        spikes=1,
+        manifold_dim=1,
+        alpha=2.0,
+        samples=150,
+        steps=40,
+        dt=2e-3,
+        active=0.5,
+        manifold_seed=1,
+        valid=0.2,
+        test=0.2,
+    )
+
+
+def built(data):
+    network = dense(data.shape, data.classes, data.steps, data.dt, hidden=16)
+    generator = torch.Generator().manual_seed(0)
+    strategy = Fluct(1.0)
+    draw(network, strategy, strategy, nu_input=data.nu, measure=None, generator=generator)
+    return network
+
+
+def train(network, data, optimizer, stages, progress=None, on_epoch=lambda row: None, **options):
+    rows = []
+
+    def keep(row):
+        rows.append(row)
+        on_epoch(row)
+
+    fit(
+        network,
+        ReferenceEngine(),
+        optimizer,
+        data.train,
+        data.valid,
+        stages,
+        batch_size=BATCH,
+        duration=data.steps * data.dt,
+        seed=0,
+        progress=progress or Progress(),
+        on_batch=lambda done, outcome: None,
+        on_epoch=keep,
+        **options,
+    )
+    return rows
+
+
+def test_the_learning_rate_of_an_epoch_is_that_of_its_last_batch(data):
+    assert -(-len(data.train) // BATCH) == BATCHES
+    network = built(data)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    rows = train(
+        network, data, optimizer, phases(epochs=EPOCHS), schedule=Schedule(RULES["cosine"])
+    )
+    wanted = [0.05 * (1 + math.cos(math.pi * epoch / EPOCHS)) for epoch in range(EPOCHS)]
+    np.testing.assert_allclose([row["lr"] for row in rows], wanted, rtol=1e-12)
+    network = built(data)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    rows = train(
+        network, data, optimizer, phases(epochs=EPOCHS), schedule=Schedule(RULES["one_cycle"])
+    )
+    rates = [row["lr"] for row in rows]
+    assert max(rates) > 0.09
+    assert rates[-1] == pytest.approx(0.1 / 25 / 1e4)
+
+
+def test_without_a_schedule_there_is_no_such_column(data):
+    network = built(data)
+    rows = train(network, data, SMORMS3(network.parameters()), phases(epochs=1))
+    assert "lr" not in rows[0]
+
+
+def test_a_schedule_starts_with_the_task(data):
+    network = built(data)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    stages = phases(epochs=EPOCHS, upper=UpperBound(1.0, 0.1), prime_epochs=3, joint=False)
+    rows = train(network, data, optimizer, stages, schedule=Schedule(RULES["cosine"]))
+    assert [row["lr"] for row in rows[:4]] == [0.1] * 4
+    assert rows[4]["lr"] < 0.1
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("prime_epochs", [0, 2])
+def test_a_stopped_training_goes_on_to_the_last_bit(data, tmp_path, rule, optimizer, prime_epochs):
+    stages = phases(epochs=EPOCHS, upper=UpperBound(1.0, 0.1), prime_epochs=prime_epochs)
+    whole = built(data)
+    wanted = train(
+        whole,
+        data,
+        OPTIMIZERS[optimizer](whole.parameters()),
+        stages,
+        schedule=Schedule(RULES[rule]),
+        clip=0.5,
+    )
+    rows, file = [], tmp_path / "last.pt"
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        rows.append(row)
+        raise Stop
+
+    for _ in range(EPOCHS + prime_epochs):
+        network, schedule = built(data), Schedule(RULES[rule])
+        made = OPTIMIZERS[optimizer](network.parameters())
+        progress = Progress()
+        if file.exists():
+            progress, _ = checkpoint.load(file, network, made, schedule)
+        with pytest.raises(Stop):
+            train(network, data, made, stages, progress, stop, schedule=schedule, clip=0.5)
+        checkpoint.save(file, network, made, progress, "abc", schedule)
+    for row, other in zip(rows, wanted, strict=True):
+        assert {k: v for k, v in row.items() if "seconds" not in k} == {
+            k: v for k, v in other.items() if "seconds" not in k
+        }
+    assert all(torch.equal(network.weights()[k], w) for k, w in whole.weights().items())
+    assert len({row["lr"] for row in wanted}) > 1
+
+
+def test_a_clipped_gradient_is_no_longer_than_that(data):
+    network = built(data)
+    before = [p.detach().clone() for p in network.parameters()]
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    samples = len(data.train)
+    fit(
+        network,
+        ReferenceEngine(),
+        optimizer,
+        data.train,
+        data.valid,
+        phases(epochs=1),
+        batch_size=samples,
+        duration=1.0,
+        seed=0,
+        progress=Progress(),
+        on_batch=lambda done, outcome: None,
+        on_epoch=lambda row: None,
+        clip=1e-3,
+    )
+    moved = [p.detach() - old for p, old in zip(network.parameters(), before)]
+    assert math.sqrt(sum(float(m.square().sum()) for m in moved)) == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("readout", ["max", "mean", "last"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_the_loss_written_by_hand_is_torchs_and_its_slope_the_difference_quotient(
+    readout, smoothing
+):
+    classes, steps, label, weight, h = 5, 7, 2, 0.3, 1e-6
+    u = np.random.default_rng(0).normal(size=(steps + 1, classes))
+    objective = Objective(readout, label_smoothing=smoothing)
+
+    def torchs(values: np.ndarray) -> float:
+        logits = objective.logits(torch.from_numpy(values[1:, None]))
+        target = torch.tensor([label])
+        return float(F.cross_entropy(logits, target, label_smoothing=smoothing))
+
+    peak, slope = np.zeros(classes), np.zeros(classes)
+    mode = {"max": loss.MAX, "mean": loss.MEAN, "last": loss.LAST}[readout]
+    found, _ = loss.task.py_func(u, classes, label, mode, weight, smoothing, peak, slope)
+    assert found == pytest.approx(torchs(u), rel=1e-12)
+    for k in range(classes):
+        step = steps if readout != "max" else 1 + int(u[1:, k].argmax())
+        up, down = u.copy(), u.copy()
+        up[step, k] += h
+        down[step, k] -= h
+        quotient = weight * (torchs(up) - torchs(down)) / (2 * h)
+        assert slope[k] == pytest.approx(quotient, rel=1e-6, abs=1e-9)
+
+
+def test_the_share_of_a_label_is_below_one():
+    with pytest.raises(ValueError, match=r"^trainer.label_smoothing = 1.0 must be below 1$"):
+        phases(epochs=1, label_smoothing=1.0)
