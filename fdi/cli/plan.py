@@ -15,7 +15,7 @@ from fdi.track.files import write_json
 from fdi.track.layout import SWEEPS
 
 
-def write_plan(arguments: Namespace, cells: list[Cell]) -> Path:
+def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
     """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
     directory below results.
 
@@ -33,10 +33,9 @@ def write_plan(arguments: Namespace, cells: list[Cell]) -> Path:
             "cells": {_place(cell): cell.overrides for cell in cells},
         },
     )
-    return path
 
 
-def _path(cells: list[Cell]) -> Path:
+def _path(cells: list[Cell]) -> None:
     experiment = cells[0].config.name.experiment
     name = hashlib.sha256("\n".join(sorted(map(_place, cells))).encode()).hexdigest()[:8]
     return Path(cells[0].config.paths.results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
