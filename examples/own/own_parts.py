@@ -59,13 +59,13 @@ class Quadratic(Neuron):
 
     pull: float = 0.5
 
-    def step(self, u, current, state, c):
-        """(spikes, the next potential, the next state) of a step; `state` is a tuple of as many
-        tensors as `STATES` says, none here. `c`: dt, beta_m and gain = 1 - beta_m.
+    def step(self, u, s, current, state, c):
+        """(the next potential, the next state) from potential, spikes, current and state; `state`
+        is a tuple of as many tensors as `STATES` says, none here. `c`: dt, beta_m and gain, 1 -
+        beta_m.
         """
-        s = self.spike(u - self.theta)
         drive = c.gain * (current + self.pull * u**2)
-        return s, self.after(u, s, drive, c), state
+        return self.after(u, s, drive, c), state
 
 
 def quadratic(*, pull: float, surrogate: str, beta: float) -> Neuron:

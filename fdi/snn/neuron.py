@@ -50,8 +50,8 @@ class Neuron:
     `tau_shape`: shape of the Gamma distribution from which each neuron of a population draws its
     time constants, with tau_mem and tau_syn as means (fdi.snn.heterogeneity); None: all have these.
     A kind of one's own inherits from this class and has a `step` of its own, in operations of
-    torch, and as many tensors of state, 0 at the start of a trial, as STATES says; the reference
-    engine computes it.
+    torch, where the threshold varies `fires`, too, and as many tensors of state, 0 at the start of
+    a trial, as STATES says; the reference engine computes it.
     Raises ValueError for a constant that is not positive, and for an unknown reset or surrogate.
     """
 
@@ -88,22 +88,23 @@ class Neuron:
                     f"neuron: {key} = {value} is unknown; choose one of {', '.join(known)}"
                 )
 
+    def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+        """S[t] for U[t] and the state before step t, tensors [B, *shape]."""
+        return self.spike(u - self.theta)
+
     def step(
-        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """(S[t], U[t+1], the state behind step t) for U[t], sum_c sign_c I_c[t] and the state
-        before it, tensors [B, *shape]; autograd differentiates it.
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(U[t+1], the state behind step t) for U[t], S[t], sum_c sign_c I_c[t] and the state
+        before it; autograd differentiates it.
         """
-        s = self.spike(u - self.theta)
-        return s, self.after(u, s, c.gain * current, c), state
+        return self.after(u, s, c.gain * current, c), state
 
     def spike(self, v: Tensor) -> Tensor:
-        """H(V) for V = U - theta, with the surrogate derivative; 0 for a neuron that does not
-        spike.
-        """
+        """H(V) for V = U - theta, with the surrogate derivative."""
         from fdi.snn.spike import Spike
 
-        return Spike.apply(v, self.surrogate, self.beta) if self.spiking else v.new_zeros(v.shape)
+        return Spike.apply(v, self.surrogate, self.beta)
 
     def after(self, u: Tensor, s: Tensor, drive: Tensor, c: Constants) -> Tensor:
         """U[t+1] with the reset, through which no gradient flows, for D[t]."""
@@ -146,13 +147,13 @@ class ALIF(Neuron):
         _not_negative(a=self.a)
 
     def step(
-        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """`state`: A[t], S[t-1]."""
         a, before = state
-        s = self.spike(u - self.theta)
         drive = c.gain * (current - self.a * a)
-        return s, self.after(u, s, drive, c), (math.exp(-c.dt / self.tau_ada) * a + before, s)
+        behind = math.exp(-c.dt / self.tau_ada) * a + before
+        return self.after(u, s, drive, c), (behind, s)
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,14 @@ class AdLIF(Neuron):
         _not_negative(b=self.b)
 
     def step(
-        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """`state`: A[t]."""
         (a,) = state
-        beta_w, s = math.exp(-c.dt / self.tau_w), self.spike(u - self.theta)
+        beta_w = math.exp(-c.dt / self.tau_w)
+        drive = c.gain * (current - a)
         behind = beta_w * a + (1 - beta_w) * self.a * u + self.b * s
-        return s, self.after(u, s, c.gain * (current - a), c), (behind,)
+        return self.after(u, s, drive, c), (behind,)
 
 
 @dataclass(frozen=True)
@@ -223,15 +225,18 @@ class AdaptiveThreshold(Neuron):
         """Steps without a spike behind one."""
         return round(self.t_ref / dt)
 
+    def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+        a, rest = state
+        return self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
+
     def step(
-        self, u: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """`state`: A[t], and how many steps a neuron still rests."""
         a, rest = state
         beta_a = math.exp(-c.dt / self.tau_ada)
-        s = self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
         rest = (rest - 1).clamp(min=0) + self.rest(c.dt) * s.detach()
-        return s, self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
+        return self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
 
 
 def lif(

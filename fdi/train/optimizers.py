@@ -18,7 +18,6 @@ Precision = Literal["float32", "float64"]
 
 def SMORMS3(
     params: Iterable[Tensor],
-    *,
     lr: Positive = 5e-3,
     eps: Positive = 1e-16,
     precision: Precision = "float32",

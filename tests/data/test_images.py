@@ -13,7 +13,7 @@ from fdi.data.errors import DataError
 from fdi.data.images import digits, images
 from fdi.data.inputs import Constant, Events
 
-VIEW = dict(steps=20, dt=0.002)
+VIEW = dict(steps=20, dt=0.002, mean=0.5, std=0.5)
 
 
 def _batch(path: Path, labels: list[int], n: int | None = None) -> None:
@@ -123,6 +123,9 @@ def _idx(folder: Path, prefix: str, n: int) -> np.ndarray:
     return pixels
 
 
+PIXELS = dict(mean=0.1307, std=0.3081)
+
+
 @pytest.mark.parametrize(
     ("collection", "name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
 )
@@ -131,7 +134,7 @@ def test_mnist(tmp_path: Path, collection: str, name: str):
     folder.mkdir(parents=True)
     _idx(folder, "train", 40)
     pixels = _idx(folder, "t10k", 10)
-    data = images(collection=collection, root=tmp_path, **VIEW, valid=0.25, mean=0.1307, std=0.3081)
+    data = images(collection=collection, root=tmp_path, **VIEW | PIXELS, valid=0.25)
     assert [len(split) for split in data.splits.values()] == [30, 10, 10]
     np.testing.assert_allclose(
         data.test.inputs.image()[:, 0], (pixels / 255 - 0.1307) / 0.3081, atol=1e-5

@@ -163,11 +163,12 @@ class _Neurons:
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
     def update(self) -> None:
-        n, c = self.population.neuron, self.constants
-        current = sum(sign * current for sign, current in zip(n.signs, self.currents))
-        self.spikes, self.potential, self.state = n.step(self.potential, current, self.state, c)
+        n, c, u = self.population.neuron, self.constants, self.potential
         if n.spiking:
+            self.spikes = n.fires(u, self.state)
             self.counts = self.counts + self.spikes
+        current = sum(sign * current for sign, current in zip(n.signs, self.currents))
+        self.potential, self.state = n.step(u, self.spikes, current, self.state, c)
         if self.free is not None:
             self.free = c.beta_m * self.free + c.gain * current
         self.currents = [
