@@ -35,7 +35,7 @@ def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
     )
 
 
-def _path(cells: list[Cell]) -> None:
+def _path(cells: list[Cell]) -> Path:
     experiment = cells[0].config.name.experiment
     name = hashlib.sha256("\n".join(sorted(map(_place, cells))).encode()).hexdigest()[:8]
     return Path(cells[0].config.paths.results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"

@@ -88,7 +88,7 @@ class Mode(Enum):
         ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be at least 0"),
         (
             "+scheduler={_target_:torch.optim.lr_scheduler.LambdaLR}",
-            r"scheduler\._target_ = torch\.optim\.lr_scheduler\.LambdaLR is not made for scheduler.*",
+            r"scheduler\._target_ = torch\.optim\.lr_scheduler\.LambdaLR is not made for .*",
         ),
         ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number above 0"),
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
