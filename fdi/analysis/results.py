@@ -97,7 +97,11 @@ class Results:
 
 def own(results: Path) -> Results:
     """The runs below `results`/runs."""
-    table = runs(results)
+    return of_runs(runs(results), results)
+
+
+def of_runs(table: pd.DataFrame, results: Path) -> Results:
+    """Some of the runs below `results`/runs: rows of `collect.runs`."""
     return Results(_origin(table, OWN), None, probes(table, results), results)
 
 
