@@ -16,7 +16,7 @@ from fdi.cli.figures import main as figures
 from fdi.cli.run import main
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.runner import build
-from fdi.runner.trained import trial
+from fdi.runner.trained import _sample, trial
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 from fdi.train import checkpoint
@@ -118,3 +118,13 @@ def test_the_trial_of_a_run_is_what_its_network_does(directory):
     assert set(page["part"]) >= {"input", "potential", "readout", "label"}
     assert hidden["y"].max() < 16
     assert (page["part"] == "input").sum() == 20  # each unit of Randman spikes once
+
+
+def test_of_many_neurons_a_raster_shows_some_of_each_map():
+    spikes = torch.zeros(2, 8, 28, 28)
+    spikes[:, 3] = 1.0  # all neurons of one map, in both steps
+    shown = _sample(spikes, 100)
+    assert shown.shape == (2, 8 * 12)
+    assert shown.nonzero()[:, 1].unique().tolist() == list(range(3 * 12, 4 * 12))
+    assert _sample(torch.ones(2, 128), 400).shape == (2, 128), "few are all shown"
+    assert _sample(torch.ones(2, 1000), 400).shape == (2, 400)
