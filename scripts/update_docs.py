@@ -13,7 +13,7 @@ from pages.claims import full, short
 from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
 from pages.findings import bounded, floors, laziness, predicting, swamped
-from pages.gallery import gallery, paper_settings
+from pages.gallery import first_picture, gallery
 from pages.headline import headline
 from pages.libraries import rates
 from pages.speed import epoch, kernels, launches, steps
@@ -56,7 +56,7 @@ MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 def main() -> int:
     measured = reference(Path("results/reference"))
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
-    paper_settings(measured, PICTURES / "randman-200-epochs.png")
+    first_picture(measured, PICTURES / "first.png")
     for page in PAGES:
         page.write_text(MARKED.sub(lambda found: filled(found[1], measured), page.read_text()))
     ship()

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, style
+from fdi.figures import legends, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 14, "Recurrent layers"
@@ -28,7 +29,10 @@ TITLES = {
     "accuracy": "test accuracy (%)",
     "after": "rate after training (Hz)",
 }
-HIGHEST = {"share": 1.03, "accuracy": 103}  # of an axis, with room for marks
+SOURCES = {
+    "auto": "rates of the layer taken from the input",
+    "propagate": "rates of the layer measured",
+}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -42,12 +46,16 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     simulated = results.table("alpha")
     if len(simulated):
         parts = [
-            moments(simulated, ["nu", "alpha"], quantity).assign(quantity=quantity)
-            for quantity in ("share", "sigma_u")
+            moments(simulated, ["nu", "alpha"], quantity, most=most).assign(quantity=quantity)
+            for quantity, most in (("share", 1.0), ("sigma_u", float("inf")))
         ]
         table = pd.concat(parts, ignore_index=True).rename(columns={"nu": "line", "alpha": "x"})
-        title = f"a recurrent layer before training: {legends.OVER}"
-        pages[""] = table.assign(init="fluct", title=title, source=simulated["source"].iloc[0])
+        pages[""] = table.assign(
+            init="fluct",
+            finding="Does the input from below get the share $\\alpha$ of the variance?",
+            title=f"a recurrent layer before training, simulated: {legends.OVER}",
+            source=simulated["source"].iloc[0],
+        )
     recurrent = results.runs[_recurrent(results.runs)]
     for (dataset, model), found in sweeps(
         recurrent, lambda runs: levels(runs, "init.alpha", "fluct") >= 3
@@ -62,9 +70,14 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             accuracies(chosen, ["init", "x"]).assign(quantity="accuracy"),
             moments(chosen, ["init", "x"], "after").assign(quantity="after"),
         ]
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {legends.OVER}"
+        swept_rows = parts[0].dropna(subset="x")
+        top = swept_rows.loc[swept_rows["mean"].idxmax()]
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
-            line="", title=title, source=source(chosen)
+            line="",
+            finding="How much should come from below? Accuracy is highest, "
+            f"{top['mean']:.0f} %, at $\\alpha$ = {top['x']:g}",
+            title=f"{words.setting(dataset, model, found['epochs'].iloc[0])}: {legends.OVER}",
+            source=source(chosen),
         )
     return pages
 
@@ -75,43 +88,51 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A line over alpha; Kaiming, which has no alpha, as a horizontal one."""
+    """A line over alpha; Kaiming, which has no alpha, as a horizontal one with its interval."""
     handles = {}
     for (quantity, init, line), rows in page.groupby(["quantity", "init", "line"], sort=False):
         number = list(page["line"].unique()).index(line)
-        label = f"nu = {line}" if line else init
+        label = SOURCES.get(line, f"rate: {line}") if line else words.init(init)
         handles[label] = legends.entry(
-            init,
-            rows["n"].min(),
-            rows["n"].max(),
-            line=rows["x"].notna().all(),
-            number=number,
-            label=label,
+            init, rows["n"].min(), rows["n"].max(), number=number, label=label
         )
+        look = style.look(init, number)
+        if line:
+            look["color"] = style.shades(4)[1::2][number % 2]
+            handles[label].set_color(look["color"])
         if rows["x"].isna().all():
-            axes[quantity].axhline(
-                rows["mean"].iloc[0], color=style.color(init), linewidth=0.9, linestyle="--"
-            )
-            handles[label].set(linestyle="--", marker="")
+            style.level(axes[quantity], rows.iloc[0], look)
+            handles[label].set_marker("")
         else:
-            style.points(axes[quantity], rows, init, number=number)
+            style.points(axes[quantity], rows, look)
     for quantity, panel in axes.items():
         panel.set_title(TITLES[quantity])
-        panel.set_xlabel("$\\alpha$")
+        panel.set_xlabel("$\\alpha$: share from below")
         panel.set_xlim(0, 1.03)
         panel.set_xticks([0, 0.5, 1])
-        if quantity in HIGHEST:
-            panel.set_ylim(0, HIGHEST[quantity])
+        panel.set_xticks(page["x"].dropna().unique(), minor=True)
+        if quantity == "accuracy":
+            style.percent(panel, page[page["quantity"] == quantity])
+        elif quantity == "share":
+            panel.set_ylim(0, 1.03)
         else:
             style.from_zero(panel)
     if "share" in axes:
         axes["share"].plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", zorder=1)
         axes["sigma_u"].axhline(1.0, color="black", linewidth=0.8, linestyle=":", zorder=1)
         axes["sigma_u"].set_yscale("log")
-        axes["sigma_u"].set_ylim(0.5, 30)
+        shown = page[page["quantity"] == "sigma_u"]
+        least = shown[["mean", "low"]].where(shown[["mean", "low"]] > 0).min(axis=None)
+        axes["sigma_u"].set_ylim(
+            min(0.5, least / 1.3), 1.3 * shown[["mean", "high"]].max(axis=None)
+        )
         axes["sigma_u"].set_yticks([0.5, 1, 3, 10, 30], ["0.5", "1", "3", "10", "30"])
         axes["sigma_u"].minorticks_off()
-    legends.above(next(iter(axes.values())).figure, list(handles.values()), page["title"].iloc[0])
+        expected = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+        handles["expected"] = Line2D([], [], **expected, label="asked for")
+    first = page.iloc[0]
+    figure = next(iter(axes.values())).figure
+    legends.above(figure, list(handles.values()), first["finding"], first["title"])
 
 
 def _recurrent(runs: pd.DataFrame) -> pd.Series:

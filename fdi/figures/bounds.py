@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, style, sweeps
+from fdi.figures import categories, legends, style, sweeps, words
 
 PLACE, TITLE = 12, "Each bound alone"
 ABOUT = "accuracy without bounds on the activity, with the upper, the lower, and both, by depth"
@@ -18,6 +18,7 @@ COMMAND = "fdi-run -m experiment=bounds"
 SIZE = (style.COLUMN, 1.15)
 EPOCHS = "trainer.epochs"
 MODES = ("none", "upper", "lower", "both")
+NAMES = dict(zip(MODES, ("no bounds", "upper bound", "lower bound", "both bounds")))
 KEYS = ["init", "baseline", "sigma_u", "mode", "layers"]
 
 
@@ -25,7 +26,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per point: init, baseline, sigma_u, mode, layers, epochs, mean, sd, n, low,
     high, versus and verdict (against kaiming with the same bounds and depth), title, source.
     """
-    pages = {}
+    pages: dict[str, pd.DataFrame] = {}
+    if "trainer.epochs" not in results.runs:
+        return pages
     runs = results.runs.assign(mode=modes(results.runs))
     runs = runs[runs["mode"] != ""] if EPOCHS in runs else runs.iloc[:0]
     varied = ["homeostasis.", "model.depth", EPOCHS, "mode"]
@@ -34,14 +37,30 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         chosen = sweeps.crossed(_longest(chosen), "mode", "layers")
         epochs = chosen.groupby("layers")[EPOCHS].first()
         table = accuracies(chosen, KEYS, within=["mode", "layers"])
-        title = (
-            f"{dataset}, {model}: what the bounds on the activity do to each initial state, "
-            f"{legends.over(table['n'])}"
-        )
+        title = f"{words.setting(dataset, model)}: {legends.over(table['n'])}"
         pages[f"{dataset}_{model}"] = table.assign(
-            epochs=table["layers"].map(epochs), title=title, source=sweeps.source(chosen)
+            epochs=table["layers"].map(epochs),
+            finding=_finding(table),
+            title=title,
+            source=sweeps.source(chosen),
         )
     return pages
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """The difference of fluct to kaiming in the shallowest network, without bounds and with the
+    bounds that make it largest.
+    """
+    question = "Do differences between initial states need bounds on the activity?"
+    rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].min())]
+    rows = rows.dropna(subset="versus").drop_duplicates("mode").set_index("mode")["versus"]
+    if "none" not in rows or len(rows) < 2:
+        return question
+    most = rows.drop("none").abs().idxmax()
+    return (
+        f"{question} Fluctuation-driven minus Kaiming: {rows['none']:+.1f} (no bounds), "
+        f"{rows[most]:+.1f} ({NAMES[most]})"
+    )
 
 
 def modes(runs: pd.DataFrame) -> pd.Series:
@@ -89,8 +108,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]
         categories.points(panel, rows, "mode", order, page)
-        layers = f"{name} hidden layer{'s' * (int(name) > 1)}"
-        panel.set_title(f"{layers}, {rows['epochs'].iloc[0]:.0f} epochs: test accuracy (%)")
-        low, high = rows[["mean", "low"]].min(axis=None), rows[["mean", "high"]].max(axis=None)
-        panel.set_ylim(max(0, low - 2), min(101, high + 1))
-    legends.above(panel.figure, categories.handles(page), page["title"].iloc[0])
+        panel.set_xticks(range(len(order)), [NAMES[mode] for mode in order])
+        panel.set_title(f"{words.layers(int(name))}, {rows['epochs'].iloc[0]:.0f} epochs")
+        panel.set_ylabel("test accuracy (%)")
+        style.percent(panel, rows)
+    first = page.iloc[0]
+    legends.above(panel.figure, categories.handles(page), first["finding"], first["title"])

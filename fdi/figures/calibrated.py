@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from fdi.analysis.contrasts import accuracies, moments
+from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, style
+from fdi.analysis.statistics import verdict
+from fdi.figures import legends, style, words
 from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
 PLACE, TITLE = 16, "Weights corrected by measurement"
@@ -20,19 +23,22 @@ ABOUT = (
 NEEDS = "runs of fluct and fluct_calibrated"
 COMMAND = "fdi-run -m experiment=calibrated"
 SIZE = (style.COLUMN, 1.4)
-LAYERS = {"spread": "measured $\\sigma_U$ / target", "rate": "initial rate (Hz)"}
-COMPARED = ("kaiming", "lsuv", "fluct", "fluct_calibrated")
+LAYERS = {"spread": "$\\sigma_U$ (units of threshold)", "rate": "rate (Hz)"}
+CORRECTED, CLOSED = "fluct_calibrated", "fluct"
+DODGE = 0.12  # between the marks of initializations, in units of a population
+COMPARED = ("kaiming", "lsuv", CLOSED, CORRECTED)
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its
     label), number, x (layer or position), population, mean, sd, n, low, high, of the accuracy
-    versus and verdict (against kaiming), title, source.
+    versus and verdict (against kaiming); in all rows target (of the spread), finding, title,
+    source.
     """
     pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
     for (dataset, model), found in sweeps(
-        chosen, lambda runs: {"fluct", "fluct_calibrated"} <= set(runs["init"])
+        chosen, lambda runs: {CLOSED, CORRECTED} <= set(runs["init"])
     ):
         if found.filter(like="rate/").notna().sum(axis=1).max() < 2 or guessed(found):
             continue
@@ -41,8 +47,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         if layers.empty:  # trained with probe=none
             continue
         layers = layers.assign(
-            x=layers.groupby("path").cumcount() + 1,
-            spread=layers["free_sigma"] / layers["target_sigma_u"].fillna(1.0),
+            x=layers["population"].map(_places(layers["population"].unique())),
+            spread=layers["free_sigma"],
         )
         keys = ["init", "line", "number"]
         parts = [
@@ -51,14 +57,34 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         ]
         accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
-        title = (
-            f"{dataset}, {model}, {layers['x'].max()} hidden populations, "
-            f"{found['epochs'].iloc[0]:.0f} epochs: {legends.OVER}"
-        )
+        probed, trained = (legends.span(part["n"]) for part in (parts[0], accuracy))
+        few = "" if probed == trained else f"; before training n = {probed}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
-            title=title, source=source(found)
+            target=layers["target_sigma_u"].median(),
+            finding=_finding(found),
+            title=f"{words.setting(dataset, model, found['epochs'].iloc[0])}: {legends.OVER}{few}",
+            source=source(found),
         )
     return pages
+
+
+def _places(populations: Sequence[str]) -> dict[str, int]:
+    """Populations in order of their layer, excitation before inhibition: e1, i1, e2, i2."""
+    depth = {name: int(re.sub(r"\D", "", name) or 0) for name in populations}
+    order = sorted(populations, key=lambda name: depth[name])
+    return {name: place for place, name in enumerate(order, 1)}
+
+
+def _finding(runs: pd.DataFrame) -> str:
+    """What correcting the weights adds to the accuracy."""
+    (one, *_) = contrasts(runs, {"init": CORRECTED}, {"init": CLOSED})
+    question = "Does correcting the weights by measurement help?"
+    return f"{question} Accuracy {one.other:.1f} % before, {one.one:.1f} % after{_sure(one)}"
+
+
+def _sure(contrast: Contrast) -> str:
+    found = verdict(contrast.difference.mean, contrast.difference.p)
+    return f": {found}" if found else " (one pair)"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -69,31 +95,37 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line for each initialization over the layers."""
     handles = []
-    for (init, line, number), rows in page.groupby(["init", "line", "number"], sort=False):
+    groups = list(page.groupby(["init", "line", "number"], sort=False))
+    for place, ((init, line, number), rows) in enumerate(groups):
+        look = style.look(init, number)
         for quantity in LAYERS:
-            style.points(axes[quantity], rows[rows["quantity"] == quantity], init, number=number)
+            shown = rows[rows["quantity"] == quantity]
+            shown = shown.assign(x=shown["x"] + DODGE * (place - (len(groups) - 1) / 2))
+            kinds = shown["population"].str.replace(r"\d", "", regex=True)
+            for _, kind in shown.groupby(kinds, sort=False):  # lines join layers, not E and I
+                style.points(axes[quantity], kind.sort_values("x"), look)
         accuracy = rows[rows["quantity"] == "accuracy"]
-        style.points(axes["accuracy"], accuracy, init, line=False)
-        handles.append(
-            legends.entry(init, accuracy["n"].min(), accuracy["n"].max(), number=number, label=line)
-        )
-    trained = legends.span(page.loc[page["quantity"] == "accuracy", "n"])
+        style.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
+        n = accuracy["n"]
+        handles.append(legends.entry(init, n.min(), n.max(), number=number, label=line))
     for quantity, title in LAYERS.items():
-        shown = page[page["quantity"] == quantity]
-        probed = legends.span(shown["n"])
-        axes[quantity].set_title(title if probed == trained else f"{title}, n = {probed}")
-        shown = shown.drop_duplicates("x")
+        shown = page[page["quantity"] == quantity].drop_duplicates("x")
+        axes[quantity].set_title(title)
         axes[quantity].set_xticks(shown["x"], shown["population"])
+        axes[quantity].set_xlabel("population, before training")
         style.from_zero(axes[quantity])
-    axes["spread"].axhline(1, color="black", linewidth=0.8, linestyle=":", zorder=1)
+    target = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+    axes["spread"].axhline(page["target"].iloc[0], zorder=1, **target)
+    handles.append(Line2D([], [], **target, label="target of $\\sigma_U$"))
     accuracy = page[page["quantity"] == "accuracy"]
     axes["accuracy"].set_title("test accuracy (%)")
-    axes["accuracy"].set_ylim(0, 103)
+    style.percent(axes["accuracy"], accuracy)
     axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
     axes["accuracy"].set_xticks(
-        accuracy["x"], accuracy["line"].str.replace("_", "\n").str.replace(", ", ",\n")
+        accuracy["x"], accuracy["line"].str.replace(r"(?<=-)|(?<=, )", "\n", regex=True)
     )
-    legends.above(axes["accuracy"].figure, handles, page["title"].iloc[0])
+    first = page.iloc[0]
+    legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:
@@ -106,7 +138,7 @@ def _lines(runs: pd.DataFrame) -> pd.DataFrame:
             c for c in members if c.startswith("init.") and members[c].nunique(dropna=False) > 1
         ]
         labels = [
-            ", ".join([init, *(f"{c[5:]} = {run[c]}" for c in differing)])
+            ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in differing)])
             for run in members.to_dict("records")
         ]
         numbers = {label: i for i, label in enumerate(sorted(set(labels)))}

@@ -24,8 +24,7 @@ def points(
     for i, state in enumerate(found):
         shown = state.rows(rows)
         x = shown[key].map(list(order).index) + WIDTH * ((i + 0.5) / len(found) - 0.5)
-        look = state.look() | {"linestyle": "", "capsize": 1.5, "elinewidth": 0.8}
-        axes.errorbar(x, shown["mean"], style.bars(shown), **look)
+        style.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
     axes.set_xticks(range(len(order)), order)
 

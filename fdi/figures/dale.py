@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
-from fdi.figures import dale_runs, legends, style
+from fdi.figures import dale_runs, legends, style, words
 
 PLACE, TITLE = 15, "Dale's law"
 ABOUT = (
@@ -72,8 +72,16 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     legends.above(
         axes["raster"].figure,
         handles,
-        "one layer of 128 excitatory and 32 inhibitory neurons before training",
+        "Do excitation and inhibition balance when weights have one sign?",
+        f"one layer that obeys Dale's law, before training: mean inhibition is "
+        f"{_shares(page)} of mean excitation (two laws of the weights)",
     )
+
+
+def _shares(page: pd.DataFrame) -> str:
+    """Mean inhibition over mean excitation, for each law of the weights."""
+    rows = page[page["part"] == "balance"].groupby("init", sort=False)[["x", "y"]].mean()
+    return words.several([f"{share:.0%}".replace("%", " %") for share in rows["y"] / rows["x"]])
 
 
 def _raster(axes: Axes, rows: pd.DataFrame) -> None:
@@ -82,11 +90,12 @@ def _raster(axes: Axes, rows: pd.DataFrame) -> None:
         axes.scatter(
             spikes["x"], spikes["y"] + offset[kind], s=1.2, color=CELLS[kind], linewidths=0
         )
-    axes.set_yticks([64, offset["I"] + 16], ["E", "I"])
+    kinds = {kind: spikes["y"].mean() + offset[kind] for kind, spikes in rows.groupby("kind")}
+    axes.set_yticks(list(kinds.values()), list(kinds))
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 0.4)
     axes.set_xticklabels([])
-    axes.set_title("spikes")
+    axes.set_title("spikes of excitatory (E) and inhibitory (I) neurons")
 
 
 def _traces(axes: Axes, rows: pd.DataFrame) -> None:
@@ -114,5 +123,6 @@ def _balance(axes: Axes, rows: pd.DataFrame, init: str) -> None:
     axes.plot([0, top], [0, top], color="black", linewidth=0.8, linestyle=":", zorder=1)
     axes.set_xlim(0, top)
     axes.set_ylim(0, top)
+    axes.set_title("a dot per neuron")
     axes.set_xlabel("mean excitation")
     axes.set_ylabel("mean inhibition")

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, sweeps
+from fdi.figures import legends, style, sweeps, words
 
+FREE = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 
 
@@ -44,9 +45,21 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(
             [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
         )
-        title = f"{dataset}, {model}, {chosen['epochs'].iloc[0]:.0f} epochs: {legends.OVER}"
-        found[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
+        found[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(parts["sigma"], parts["free"], curve),
+            title=f"{words.setting(dataset, model, chosen['epochs'].iloc[0])}: {legends.OVER}",
+            source=sweeps.source(chosen),
+        )
     return found
+
+
+def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> str:
+    """The best mean under the law and without it."""
+    best = sigma if len(sigma) else curve[curve["x"] == curve["x"].max()]
+    top = best.loc[best["mean"].idxmax()]
+    law = f"At best {top['mean']:.0f} % ({words.init(top['init'], True)})"
+    without = f", without the law {free['mean'].max():.0f} %" if len(free) else ""
+    return f"Do networks that obey Dale's law learn? {law}{without}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -55,16 +68,14 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A colour for each initialization; dashed: without the law."""
+    """A colour for each initialization; dotted and light: without the law."""
     rows = {part: found for part, found in page.groupby("part")}
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
-        axes["curve"].plot(curve["x"], curve["mean"], color=style.color(init))
-        low, high = curve["low"], curve["high"]
-        axes["curve"].fill_between(
-            curve["x"].astype(float), low, high, color=style.color(init), alpha=0.2, linewidth=0
-        )
+        curve = curve.assign(x=curve["x"].astype(float))
+        shift = inits.index(init) - (len(inits) - 1) / 2
+        style.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
         legends.entry(init, n.min(), n.max()) for init, n in rows["curve"].groupby("init")["n"]
@@ -74,9 +85,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             axes["sigma"], rows["sigma"], rows.get("free", pd.DataFrame(columns=["init", "x"]))
         )
     axes["curve"].set_ylim(0, 103)
+    axes["curve"].set_xlim(0)
     axes["curve"].set_title("validation accuracy (%)")
     axes["curve"].set_xlabel("epoch")
-    legends.above(axes["curve"].figure, handles, page["title"].iloc[0])
+    first = page.iloc[0]
+    legends.above(axes["curve"].figure, handles, first["finding"], first["title"])
 
 
 def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
@@ -105,8 +118,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
         style.points(
             axes,
             shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)),
-            init,
-            line=False,
+            style.look(init, line=False),
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
@@ -117,20 +129,17 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
 def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
     handles = []
     for init, line in rows.groupby("init"):
-        style.points(axes, line, init)
+        joined = line["x"].nunique() > 2  # two points make no line
+        style.points(axes, line, style.look(init, line=joined))
     for init, line in free.groupby("init"):
+        look = style.look(init) | FREE
         if line["x"].isna().all():
-            axes.axhline(
-                line["mean"].iloc[0], color=style.color(init), linewidth=0.9, linestyle="--"
-            )
+            style.level(axes, line.iloc[0], look)
+            look["marker"] = ""
         else:
-            style.points(axes, line, init, number=1)
-        handles.append(
-            Line2D(
-                [], [], color=style.color(init), linestyle="--", label=f"{init}, without the law"
-            )
-        )
+            style.points(axes, line, look)
+        handles.append(Line2D([], [], **look, label=f"{words.init(init)}, without Dale's law"))
     style.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
-    axes.set_ylim(0, 103)
+    style.percent(axes, pd.concat([rows, free]))
     axes.set_title("test accuracy (%)")
     return handles

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, sweeps
+from fdi.analysis.statistics import chance_share
+from fdi.figures import legends, style, sweeps, words
 from fdi.figures.states import State, states
 
 PLACE, TITLE = 8, "Deep networks"
@@ -27,24 +27,21 @@ COMMAND = "fdi-run -m experiment=depth"
 SIZE = (style.COLUMN, 1.35)
 KEYS = ["init", "baseline", "sigma_u"]
 SILENT = 0.02  # Hz, where layers without spikes are drawn
+DODGE = 0.02  # of the horizontal axis, between lines that would hide one another
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per part and point: part (accuracy in %, rate in Hz), init, baseline, sigma_u,
-    x (depth or layer), mean, sd, n, low, high, of the accuracy versus and verdict (against kaiming
-    of the same depth), title, source. Networks without bounds on the activity have a page of their
-    own.
+    x (depth or layer), mean, sd, n, low, high, of the accuracy guess (share of the runs no better
+    than guessing), versus and verdict (against kaiming of the same depth), chance (%), finding,
+    title, source. Networks without bounds on the activity have a page of their own.
     """
     joint = results.runs.get("homeostasis.joint", pd.Series(True, index=results.runs.index))
     bounded, free = results.runs[joint.ne(False)], results.runs[joint.eq(False)]
-    return _pages(bounded, results, "", "") | _pages(
-        free, results, "_unbounded", ", no bounds on the activity"
-    )
+    return _pages(bounded, results, "") | _pages(free, results, "_unbounded")
 
 
-def _pages(
-    runs: pd.DataFrame, results: Results, suffix: str, bounds: str
-) -> dict[str, pd.DataFrame]:
+def _pages(runs: pd.DataFrame, results: Results, suffix: str) -> dict[str, pd.DataFrame]:
     pages = {}
     for (dataset, model), found in sweeps.sweeps(runs, _deep_and_shallow, ["model.depth"]):
         chosen = sweeps.crossed(sweeps.states(found.dropna(subset=["model.depth"])), "model.depth")
@@ -55,18 +52,31 @@ def _pages(
         )
         layers = layers.assign(x=layers.groupby("path").cumcount() + 1)
         accuracy = accuracies(chosen, [*KEYS, "x"], within=["x"])
+        accuracy = accuracy.merge(_guesses(chosen), on=[*KEYS, "x"])
         rate = moments(layers, [*KEYS, "x"], "rate")
         table = pd.concat(
             [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
         )
-        title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs{bounds}: "
-            f"{legends.over(accuracy['n'], 'mean')}"
-        )
+        title = [
+            f"{words.setting(dataset, model, found['epochs'].iloc[0])}: "
+            f"{legends.over(accuracy['n'])}",
+            words.condition(chosen),
+        ]
         pages[f"{dataset}_{model}{suffix}"] = table.assign(
-            title=title, source=sweeps.source(chosen)
+            chance=100 / chosen["classes"].iloc[0],
+            finding=finding(accuracy),
+            title="; ".join(filter(None, title)),
+            source=sweeps.source(chosen),
         )
     return pages
+
+
+def _guesses(runs: pd.DataFrame) -> pd.DataFrame:
+    """The share of the runs at each point that are no better than guessing."""
+    classes, samples = (int(runs[column].iloc[0]) for column in ("classes", "test_samples"))
+    groups = runs.groupby([*KEYS, "x"], dropna=False)["test_accuracy_last"]
+    shares = groups.apply(lambda accuracy: chance_share(accuracy.dropna(), classes, samples))
+    return shares.rename("guess").reset_index()
 
 
 def _deep_and_shallow(runs: pd.DataFrame) -> int:
@@ -76,70 +86,74 @@ def _deep_and_shallow(runs: pd.DataFrame) -> int:
     return depths if compared else 0
 
 
+def finding(accuracy: pd.DataFrame) -> str:
+    """What the deepest networks reach, of each initialization the best state; and from which depth
+    on those guess that do.
+    """
+    deepest = accuracy["x"].max()
+    rows = accuracy[accuracy["x"] == deepest].sort_values("mean", ascending=False)
+    rows = rows.drop_duplicates("init")
+    lost = rows[rows["guess"] == 1]
+    learning = rows[rows["guess"] < 1]
+    reached = words.several(
+        [
+            f"{words.init(init, True)} {mean:.0f} %"
+            for init, mean in zip(learning["init"], learning["mean"])
+        ]
+    )
+    parts = [f"With {words.layers(deepest)}: {reached}"] if reached else []
+    for init in lost["init"]:
+        own = accuracy[accuracy["init"] == init]
+        better = own.loc[own["guess"] < 1, "x"]
+        first = own.loc[own["x"] > (better.max() if len(better) else -np.inf), "x"].min()
+        on = f"from {words.layers(first)} on" if first > own["x"].min() else "at every depth"
+        parts.append(f"{words.init(init)} at chance {on}")
+    return "; ".join(parts)
+
+
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """The map above, rates per layer below."""
-    return [["accuracy"], ["rate"]]
+    """Accuracy over depth above, rates per layer below."""
+    return [["accuracy"], *([["rate"]] if "rate" in set(page["part"]) else [])]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A map with the numbers in it, and a line for each initial state."""
+    """A line for each initial state."""
     found = list(states(page))
-    _map(axes["accuracy"], page[page["part"] == "accuracy"], found)
-    _rates(axes["rate"], page[page["part"] == "rate"], found)
+    rows = page[page["part"] == "accuracy"]
+    _accuracies(axes["accuracy"], rows, found)
+    if "rate" in axes:
+        _rates(axes["rate"], page[page["part"] == "rate"], found)
     handles = [Line2D([], [], **state.look(), label=state.label) for state in found]
-    legends.above(axes["accuracy"].figure, handles, page["title"].iloc[0])
+    handles.append(Line2D([], [], color=style.GREY, linestyle=":", label="chance"))
+    first = page.iloc[0]
+    legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
-def _map(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
-    depths = sorted(rows["x"].unique())
-    table = np.array([state.rows(rows).set_index("x")["mean"].reindex(depths) for state in found]).T
-    axes.imshow(table, cmap=style.MAP, norm=Normalize(0, 100), aspect="auto", origin="lower")
-    for (i, j), value in np.ndenumerate(table):
-        if np.isfinite(value):
-            axes.text(
-                j,
-                i,
-                f"{value:.0f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color="black" if value > 50 else "white",
-            )
-    spreads = ["" if pd.isna(state.sigma_u) else f"{state.sigma_u:g}" for state in found]
-    axes.set_xticks(range(len(found)), spreads)
-    names = list(dict.fromkeys(state.init for state in found))
-    for init in names:
-        places = [j for j, state in enumerate(found) if state.init == init]
-        name = init.replace("_", "\n", len(places) == 1)
-        axes.annotate(
-            name,
-            (np.mean(places), 0),
-            (0, -11 if any(spreads) else -3),
-            ("data", "axes fraction"),
-            "offset points",
-            ha="center",
-            va="top",
-            fontsize=6.5,
-            rotation=90 if len(names) > 6 else 0,
-        )
-        axes.axvline(places[0] - 0.5, color="white", linewidth=2.5)
-    axes.set_yticks(range(len(depths)), [f"{depth:.0f}" for depth in depths])
-    axes.tick_params(length=0, pad=2)
-    axes.spines[:].set_visible(False)
-    axes.set_ylabel("hidden layers")
-    by = "$\\sigma_U$ and initialization" if any(spreads) else "initialization"
-    axes.set_title(f"test accuracy (%) by {by}")
+def _dodged(rows: pd.DataFrame, number: int, of: int) -> pd.Series:
+    return rows["x"] + DODGE * np.ptp([1, rows["x"].max()]) * (number - (of - 1) / 2)
+
+
+def _accuracies(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
+    for number, state in enumerate(found):
+        line = state.rows(rows).sort_values("x")
+        style.points(axes, line.assign(x=_dodged(line, number, len(found))), state.look())
+    axes.axhline(rows["chance"].iloc[0], color=style.GREY, linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_ylim(0, 103)
+    axes.set_xticks(sorted(rows["x"].unique()))
+    axes.set_xlabel("number of hidden layers")
+    axes.set_ylabel("test accuracy (%)")
 
 
 def _rates(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
-    for state in found:
-        line = state.rows(rows)
-        axes.plot(line["x"], line["mean"].clip(lower=SILENT), **state.look())
+    for number, state in enumerate(found):
+        line = state.rows(rows).sort_values("x")
+        line = line.assign(x=_dodged(line, number, len(found)))
+        line[["mean", "low"]] = line[["mean", "low"]].clip(lower=SILENT)
+        style.points(axes, line, state.look())
     axes.set_yscale("log")
-    axes.set_ylim(SILENT / 1.5, 250)
+    axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
     axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])
     axes.minorticks_off()
     axes.set_xticks(sorted(rows["x"].unique()))
-    axes.set_xlabel("layer")
-    axes.set_ylabel("rate (Hz)")
-    axes.set_title("before training, deepest network")
+    axes.set_xlabel("layer of the deepest network")
+    axes.set_ylabel("rate before training (Hz)")

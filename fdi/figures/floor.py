@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, sweeps
+from fdi.analysis.statistics import chance_share
+from fdi.figures import legends, style, sweeps, words
 from fdi.figures.states import shade
 
 PLACE, TITLE = 9, "The floor of the optimizer"
@@ -26,7 +27,7 @@ ABOUT = (
 NEEDS = "runs without bounds on the activity with at least three values of optimizer.eps"
 COMMAND = "fdi-run -m experiment=floor"
 SIZE = (style.COLUMN, 1.5)
-MARKS = {"SMORMS3": "o", "Adam": "^", "AdamW": "v", "RMSprop": "P", "NAdam": "D"}
+FILLED = {"SMORMS3": "none", "Adam": "bottom", "AdamW": "top", "RMSprop": "right"}
 LEAST = 1e-12  # where smaller ratios are drawn
 KEYS = ["init", "optimizer", "eps", "x"]
 
@@ -36,7 +37,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     (ratio of the largest hidden gradient to the floor; hidden layers), mean (accuracy in %), sd, n,
     low, high, chance, title, source.
     """
-    pages = {}
+    pages: dict[str, pd.DataFrame] = {}
+    if "grad" not in results.probe:  # runs that were not probed
+        return pages
     known = ratios(results)["ratio"]
     measured = results.runs[results.runs["path"].isin(known.index)]
     for (dataset, model), found in sweeps.sweeps(measured, _floors, ["model.depth", "optimizer."]):
@@ -55,14 +58,36 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         columns = ["part", *KEYS, "mean", "sd", "n", "low", "high"]
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
         title = (
-            f"{dataset}, {model}: does a network learn where its optimizer follows the initial "
-            f"gradient? No bounds, {runs['trainer.epochs'].iloc[0]:.0f} epochs; above single "
-            f"runs, below {legends.over(depth['n'])}"
+            f"{words.setting(dataset, model, runs['trainer.epochs'].iloc[0])}, "
+            f"{words.bounds(runs)}; above single runs, below {legends.over(depth['n'])}"
         )
         pages[f"{dataset}_{model}"] = page[columns].assign(
-            chance=PERCENT / runs["classes"].iloc[0], title=title, source=sweeps.source(runs)
+            chance=PERCENT / runs["classes"].iloc[0],
+            finding=_finding(single),
+            title=title,
+            source=sweeps.source(runs),
         )
     return pages
+
+
+def _finding(single: pd.DataFrame) -> str:
+    """How many runs learn whose optimizer follows the initial gradient, and of the others."""
+    rows = single.dropna(subset=["classes", "test_samples"])
+    learns = [
+        chance_share(accuracy, int(classes), int(samples)) == 0
+        for accuracy, classes, samples in zip(
+            rows["test_accuracy_last"], rows["classes"], rows["test_samples"]
+        )
+    ]
+    followed = rows["x"] >= 1
+    counts = [
+        f"{sum(learn for learn, one in zip(learns, side) if one)} of {side.sum()}"
+        for side in (followed, ~followed)
+    ]
+    return (
+        f"{counts[0]} networks learn where the initial gradient is above the optimizer's floor, "
+        f"{counts[1]} where it is below"
+    )
 
 
 def _floors(runs: pd.DataFrame) -> int:
@@ -80,8 +105,15 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A mark for each run, and a line for each initialization and floor."""
     single, lines = (page[page["part"] == part] for part in ("ratio", "depth"))
     _ratio(axes["ratio"], single)
+    several = single["optimizer"].nunique() > 1
+
+    def told(optimizer: str) -> list[str]:
+        return [optimizer, "one run"] if several else ["one run"]
+
     handles = [
-        Line2D([], [], **_mark(init, optimizer), label=f"{init}, {optimizer}")
+        Line2D(
+            [], [], **_mark(init, optimizer), label=", ".join([words.init(init), *told(optimizer)])
+        )
         for init, optimizer in sorted(set(zip(single["init"], single["optimizer"])))
     ]
     handles += _depth(axes["depth"], lines)
@@ -89,19 +121,16 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.axhline(page["chance"].iloc[0], color=style.GREY, linewidth=0.6, linestyle=":")
         panel.set_ylim(0, 103)
         panel.set_ylabel("test accuracy (%)")
-    legends.above(axes["ratio"].figure, handles, page["title"].iloc[0])
+    first = page.iloc[0]
+    legends.above(axes["ratio"].figure, handles, first["finding"], first["title"])
 
 
 def _mark(init: str, optimizer: str) -> dict[str, Any]:
-    """Hollow: each is one run."""
-    return {
-        "linestyle": "",
-        "marker": MARKS.get(optimizer, "X"),
-        "markersize": 3.5,
-        "markerfacecolor": "none",
-        "markeredgewidth": 0.8,
-        "color": style.color(init),
-    }
+    """Hollow: each is one run; for optimizers other than the first half of it is filled."""
+    filled = FILLED.get(optimizer, "left")
+    face = {"markerfacecolor": "none"} if filled == "none" else {"fillstyle": filled}
+    edge = {"markersize": 4, "markeredgewidth": 0.7, "markerfacecoloralt": "white"}
+    return style.look(init, line=False) | edge | face
 
 
 def _ratio(axes: Axes, rows: pd.DataFrame) -> None:
@@ -123,17 +152,17 @@ def _depth(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
         deep = found.groupby("eps")["x"].nunique()
         floors = sorted(deep[deep > 1].index, reverse=True)
         for number, eps in enumerate(floors):
-            look: dict[str, Any] = {
+            look: dict[str, Any] = style.look(str(init)) | {
                 "color": shade(style.color(str(init)), (number + 1) / len(floors)),
                 "linestyle": style.LINES[number % len(style.LINES)],
-                "marker": style.MARKERS.get(str(init), "o"),
-                "markersize": 2.5,
             }
             line = found[found["eps"] == eps].sort_values("x")
-            axes.errorbar(line["x"], line["mean"], style.bars(line), **look)
-            handles.append(Line2D([], [], **look, label=f"{init}, eps = {_power(eps)}"))
+            style.points(axes, line, look)
+            hollow = {"markerfacecolor": "white"} if line["n"].max() == 1 else {}
+            label = f"{words.init(str(init))}, eps = {_power(eps)}"
+            handles.append(Line2D([], [], **look | hollow, label=label))
     axes.set_xticks(sorted(rows["x"].unique()))
-    axes.set_xlabel(f"hidden layers, {main}")
+    axes.set_xlabel(f"number of hidden layers ({main})")
     return handles
 
 

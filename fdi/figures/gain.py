@@ -5,27 +5,29 @@ sigma_u / sqrt(nu eps_hat). Is training best where the theory says, and where do
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullFormatter
 
 from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.spread import of_unit_gain
-from fdi.figures import legends, style, sweeps
+from fdi.figures import legends, style, sweeps, words
 
 PLACE, TITLE = 4, "Which gain trains best"
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
 NEEDS = "runs of init=gain with at least three gains"
 COMMAND = "fdi-run -m experiment=gain"
-SIZE = (style.COLUMN, 1.35)
+SIZE = (style.COLUMN, 1.5)
 SWEPT = "gain"
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
+TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -45,11 +47,23 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             for layers, members in found.groupby("layers")
             if _enough(members)
         ]
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs"
-        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
-            title=title, source=sweeps.source(found)
+        table = pd.concat(parts, ignore_index=True)
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(table),
+            title=words.setting(dataset, model, found["epochs"].iloc[0]),
+            source=sweeps.source(found),
         )
     return pages
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """How often the gain that validation chooses lies in the recommended range of sigma_u."""
+    chosen = table[table["chosen"]]
+    inside = (chosen["x"] * chosen["unit"]).round(2).between(*np.round(RECOMMENDED, 2))
+    return (
+        f"Is training best at the gain of the theory? The best lies in the recommended range in "
+        f"{inside.sum()} of {len(inside)} networks"
+    )
 
 
 def _enough(runs: pd.DataFrame) -> bool:
@@ -84,34 +98,44 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
         for init, points in rows.groupby("init"):
-            style.points(panel, points.sort_values("x"), init, line=init == SWEPT)
+            style.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
-        panel.set_title(f"{layers} hidden layer{'s' * (layers > 1)}: test accuracy (%)")
-        panel.set_ylim(10 * (page["low"].fillna(page["mean"]).min() // 10), 108)
+        panel.set_title(words.layers(layers))
+        panel.set_ylabel("test accuracy (%)")
+        style.percent(panel, rows)
         _axis(panel, page)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles = [
-        legends.entry(init, rows["n"].min(), rows["n"].max(), line=init == SWEPT)
+        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {legends.span(rows['n'])})")
         for init, rows in page.groupby("init")
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),
         Patch(color=style.BAND, label="$\\sigma_U$ of 1/3 to 1"),
     ]
-    title = f"{page['title'].iloc[0]}: {legends.OVER}"
-    legends.above(last.figure, handles, title)
+    first = page.iloc[0]
+    legends.above(last.figure, handles, first["finding"], f"{first['title']}: {legends.OVER}")
 
 
-RING = {"color": "none", "markeredgecolor": "black", "markersize": 7, "zorder": 4}
+RING = {"color": "none", "markeredgecolor": "black", "markersize": 8, "zorder": 4, "clip_on": False}
+
+
+def _look(init: str) -> dict[str, Any]:
+    """A line for the gain; larger marks with a white edge for what lies on it."""
+    if init == SWEPT:
+        return style.look(init)
+    edge = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
+    return style.look(init, line=False) | edge
 
 
 def _axis(panel: Axes, page: pd.DataFrame) -> None:
-    """A logarithmic axis with ticks at the gains that were measured."""
-    gains = np.sort(page.loc[page["init"] == SWEPT, "x"].unique())
+    """A logarithmic axis with small ticks at the gains that were measured."""
+    low, high = page["x"].min() / 1.2, page["x"].max() * 1.2
     panel.set_xscale("log")
-    panel.set_xlim(page["x"].min() / 1.2, page["x"].max() * 1.2)
-    panel.set_xticks(gains)
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_xlim(low, max(high, min(tick for tick in TICKS if tick >= page["x"].max())))
+    ticks = [tick for tick in TICKS if low <= tick <= panel.get_xlim()[1]]
+    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.set_xticks(np.sort(page.loc[page["init"] == SWEPT, "x"].unique()), minor=True)
+    panel.xaxis.set_minor_formatter(NullFormatter())

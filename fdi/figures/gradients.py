@@ -11,9 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 from fdi.analysis.results import READOUT, Results
-from fdi.figures import legends, style, sweeps
+from fdi.analysis.statistics import summary
+from fdi.figures import legends, style, sweeps, words
 from fdi.figures.shallow import RECOMMENDED, spreads
 
 PLACE, TITLE = 7, "Gradients before training"
@@ -24,13 +26,14 @@ ABOUT = (
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
-SILENT = 0.03  # height of the marks for no gradient, in units of the panel's
+SILENT = 0.025  # distance of the marks for no gradient, in units of the panel's height
+MARK = ("o", "D")  # of a hidden layer, of the readout
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean
-    (geometric, over the seeds with a gradient), low, high (the smallest and the largest of these),
-    n (seeds), silent (share of the seeds without any), title, source.
+    (geometric, over the seeds with a gradient), low, high (95 % interval of it), n (seeds), silent
+    (share of the seeds without any), finding, title, source.
     """
     pages = {}
     hidden = results.probe[results.probe["population"] != READOUT]
@@ -45,10 +48,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         norms = results.probe.merge(chosen[["path", "x"]], on="path")
         table = _spread(norms)
         title = (
-            f"{dataset}, {model}, gradient norm before training: "
-            f"{legends.over(table['n'], 'geometric mean and range')}"
+            f"{words.setting(dataset, model)}, before training: "
+            f"{legends.over(table['n'], 'geometric mean and 95 % interval')}"
         )
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(table), title=title, source=sweeps.source(chosen)
+        )
     return pages
 
 
@@ -57,11 +62,27 @@ def _spread(norms: pd.DataFrame) -> pd.DataFrame:
     for key, group in norms.dropna(subset="grad").groupby(
         ["init", "x", "population"], dropna=False
     ):
-        found = group.loc[group["grad"] > 0, "grad"]
-        spread = (np.exp(np.log(found).mean()), found.min(), found.max())
+        found = summary(np.log(group.loc[group["grad"] > 0, "grad"]))
+        spread = np.exp([found.mean, found.low, found.high])
         rows.append((*key, *spread, len(group), (group["grad"] == 0).mean()))
     columns = ["init", "x", "population", "mean", "low", "high", "n", "silent"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """The initial states whose gradient reaches every hidden layer, in all seeds."""
+    hidden = table[table["population"] != READOUT]
+    reached = hidden.groupby(["init", "x"], dropna=False)["silent"].max().eq(0).reset_index()
+    swept, others = reached[reached["x"].notna()], reached[reached["x"].isna()]
+    good = swept.loc[swept["silent"], "x"]
+    parts = [f"From $\\sigma_U$ = {good.min():.2g} on" if len(good) else "At no $\\sigma_U$"]
+    if len(good) == len(swept):
+        parts = ["At every $\\sigma_U$"]
+    elif len(good) and (swept.loc[swept["x"] >= good.min(), "silent"].eq(False)).any():
+        parts = [f"At {len(good)} of {len(swept)} values of $\\sigma_U$"]
+    if len(others):
+        parts.append(f"with {others['silent'].sum()} of {len(others)} baselines")
+    return f"Does a gradient reach every layer? {words.several(parts)}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -73,6 +94,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line for each layer, light to dark from the input up; the readout dashed."""
     names = sorted(page["population"].unique(), key=lambda name: (name == READOUT, len(name), name))
+    heights = {name: SILENT * (i + 1) for i, name in enumerate(names)}
     hidden = [name for name in names if name != READOUT]
     colors = dict(zip(hidden, style.shades(len(hidden)))) | {READOUT: style.ACCENT}
     places = {init: i for i, init in enumerate(page.loc[page["x"].isna(), "init"].unique())}
@@ -82,40 +104,52 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         line = "--" if name == READOUT else "-"
         look = {
             "color": colors[name],
-            "marker": "o",
+            "marker": MARK[name == READOUT],
             "markersize": 3,
             "capsize": 1.5,
             "elinewidth": 0.8,
         }
-        _errorbars(axes["fluct"], rows[rows["x"].notna()], look | {"linestyle": line})
+        _errorbars(
+            axes["fluct"], rows[rows["x"].notna()], look | {"linestyle": line}, heights[name]
+        )
         if places:
             baselines = rows[rows["x"].isna()]
             _errorbars(
                 axes["baselines"],
                 baselines.assign(x=baselines["init"].map(places)),
                 look | {"linestyle": ""},
+                heights[name],
             )
         handles.append(
-            Line2D([], [], color=colors[name], linestyle=line, marker="o", markersize=3, label=name)
+            Line2D(
+                [],
+                [],
+                color=colors[name],
+                linestyle=line,
+                marker=MARK[name == READOUT],
+                markersize=3,
+                label=name,
+            )
         )
     _finish(page, axes, places)
     if page["silent"].any():
         mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
-        handles.append(Line2D([], [], **mark, label="no gradient (no spikes)"))
+        handles.append(Line2D([], [], **mark, label="no gradient, in the layer's colour"))
     handles.append(Patch(color=style.BAND, label="recommended"))
-    legends.above(axes["fluct"].figure, handles, page["title"].iloc[0])
+    first = page.iloc[0]
+    legends.above(axes["fluct"].figure, handles, first["finding"], first["title"])
 
 
-def _errorbars(axes: Axes, rows: pd.DataFrame, look: Mapping[str, object]) -> None:
+def _errorbars(axes: Axes, rows: pd.DataFrame, look: Mapping[str, object], height: float) -> None:
     found = rows.dropna(subset="mean")
     axes.errorbar(found["x"], found["mean"], style.bars(found), **look)
     without = rows[rows["silent"] > 0]
     (marks,) = axes.plot(
         without["x"],
-        [SILENT] * len(without),
+        [height] * len(without),
         "x",
         color=look["color"],
-        markersize=4,
+        markersize=3,
         transform=axes.get_xaxis_transform(),
     )
     marks.set_in_layout(False)
@@ -126,12 +160,17 @@ def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, i
     style.sigma_axis(axes["fluct"], page["x"].dropna())
     axes["fluct"].axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
     axes["fluct"].set_ylabel("gradient norm")
+    low = page[["mean", "low"]].min(axis=None)
+    low, high = max(low, shown.min() / 10), page[["mean", "high"]].max(axis=None)
+    marks = SILENT * (1 + page["population"].nunique()) if page["silent"].any() else 0
+    below = (high / low) ** (marks / (1 - marks))
     for panel in axes.values():
         panel.set_yscale("log")
-        panel.set_ylim(shown.min() / 6, shown.max() * 2)
+        panel.set_ylim(low / below / 1.5, high * 1.5)
+        panel.yaxis.set_minor_locator(NullLocator())
     if places:
         axes["baselines"].set_xlim(-0.6, len(places) - 0.4)
         axes["baselines"].set_xticks(
-            list(places.values()), list(places), rotation=90 if len(places) > 2 else 0
+            list(places.values()), [words.init(init) for init in places], rotation=90
         )
         axes["baselines"].tick_params(axis="y", which="both", labelleft=False)

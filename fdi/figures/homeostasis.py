@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, style, sweeps
+from fdi.figures import categories, legends, style, sweeps, words
 
 PLACE, TITLE = 11, "Bounds on the activity"
 ABOUT = (
@@ -48,12 +48,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             accuracies(chosen, keys, within=["mode"]).assign(quantity="accuracy"),
             moments(chosen, keys, "rate").assign(quantity="rate"),
         ]
-        title = (
-            f"{dataset}, {model}, {found['trainer.epochs'].iloc[0]:.0f} epochs of the task: "
-            f"{legends.over(parts[0]['n'])}"
-        )
+        setting = words.setting(dataset, model, found["trainer.epochs"].iloc[0])
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
-            title=title, source=sweeps.source(chosen)
+            finding=_finding(parts[0]),
+            title=f"{setting} of the task: {legends.over(parts[0]['n'])}",
+            source=sweeps.source(chosen),
         )
     return pages
 
@@ -61,6 +60,22 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def _several(runs: pd.DataFrame) -> int:
     """How many kinds of homeostasis an initial state has, if it has two."""
     return sweeps.crossed(sweeps.states(runs.assign(mode=_modes(runs))), "mode")["mode"].nunique()
+
+
+def _finding(accuracy: pd.DataFrame) -> str:
+    """What the best bounds make of the initial state that is worst without them."""
+    question = "Do bounds on the activity make up for a bad initial state?"
+    rows = accuracy.set_index(["init", "sigma_u"])
+    without = rows.loc[rows["mode"] == "none", "mean"]
+    if without.empty or rows["mode"].eq("none").all():
+        return question
+    worst = without.idxmin()
+    mine = accuracy[(accuracy["init"] == worst[0]) & (accuracy["mode"] != "none")]
+    mine = mine[mine["sigma_u"].isna() if pd.isna(worst[1]) else mine["sigma_u"].eq(worst[1])]
+    return (
+        f"{question} {words.init(worst[0])}: {without.min():.0f} % without, "
+        f"{mine['mean'].max():.0f} % with the best"
+    )
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -75,8 +90,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         categories.points(panel, page[page["quantity"] == quantity], "mode", order, page)
         panel.set_title(TITLES[quantity])
     style.from_zero(axes["rate"])
-    axes["accuracy"].set_ylim(0, 103)
-    legends.above(axes["accuracy"].figure, categories.handles(page), page["title"].iloc[0])
+    style.percent(axes["accuracy"], page[page["quantity"] == "accuracy"])
+    first = page.iloc[0]
+    handles = categories.handles(page)
+    legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
 def _modes(runs: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, sweeps
+from fdi.figures import legends, style, sweeps, words
 
 PLACE, TITLE = 13, "Lazy or rich"
 ABOUT = (
@@ -21,11 +21,18 @@ ABOUT = (
 NEEDS = "runs with trainer.stop_at_loss and at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=lazy"
 SIZE = (style.COLUMN, 1.15)
+SHORT: dict[str, Any] = {
+    "linestyle": "",
+    "color": "black",
+    "marker": "x",
+    "markersize": 4,
+    "zorder": 5,
+}
 LIMIT, SAMPLES = "trainer.stop_at_loss", "dataset.max_train"
 QUANTITIES = {
     "accuracy": "test accuracy (%)",
-    "moved": "movement of hidden weights, |W - W0|/|W0|",
-    "alignment": "alignment of hidden spikes before and after",
+    "moved": "movement of hidden weights, |W - W$_0$| / |W$_0$|",
+    "alignment": "alignment of hidden spikes, before and after (1: unchanged)",
     "epochs": "epochs to that training loss",
 }
 
@@ -53,11 +60,28 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         reached = chosen.groupby(keys, dropna=False)["reached"].mean().rename("reached")
         table = pd.concat(parts, ignore_index=True).merge(reached.reset_index(), on=keys)
         title = (
-            f"{dataset}, {model}, all trained to a loss of {chosen[LIMIT].iloc[0]:g}: "
-            f"{legends.over(table['n'])}"
+            f"{words.setting(dataset, model)}, all trained to a loss of "
+            f"{chosen[LIMIT].iloc[0]:g}: {legends.over(table['n'])}"
         )
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(table), title=title, source=sweeps.source(chosen)
+        )
     return pages
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """How the movement of the weights and the accuracy change from the smallest sigma_u to the
+    largest, with all samples there are.
+    """
+    samples = table["samples"].fillna(float("inf"))
+    most = table[samples == samples.max()]
+    ends = most[most["x"].isin([most["x"].min(), most["x"].max()])].sort_values("x")
+    moved, accuracy = (ends.loc[ends["quantity"] == name, "mean"] for name in ("moved", "accuracy"))
+    return (
+        f"Lazy or rich? From $\\sigma_U$ = {ends['x'].min():g} to {ends['x'].max():g} the weights "
+        f"move {moved.iloc[0] / moved.iloc[-1]:.2g} times less; accuracy {accuracy.iloc[0]:.0f} "
+        f"and {accuracy.iloc[-1]:.0f} %"
+    )
 
 
 def _spreads(runs: pd.DataFrame) -> int:
@@ -78,7 +102,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A line for each number of samples, few light, many dark; hollow where not all runs reached
+    """A line for each number of samples, few light, many dark; crossed where not all runs reached
     the training loss.
     """
     sizes = sorted(page["samples"].unique(), key=lambda size: (pd.isna(size), size))
@@ -88,23 +112,31 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             same = page["samples"].isna() if pd.isna(size) else page["samples"] == size
             rows = page[(page["quantity"] == name) & same].sort_values("x")
             color = colors[str(size)]
-            panel.errorbar(rows["x"], rows["mean"], style.bars(rows), color=color, capsize=1.5)
-            for whole, shown in rows.groupby(rows["reached"] == 1):
-                face = color if whole else "white"
-                look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 3}
-                panel.plot(shown["x"], shown["mean"], color=color, markerfacecolor=face, **look)
+            look = style.look("fluct") | {"color": color, "linestyle": _dashes(size, sizes)}
+            style.points(panel, rows, look)
+            short = rows[rows["reached"] < 1]
+            panel.plot(short["x"], short["mean"], **SHORT)
         style.sigma_axis(panel, page["x"])
         panel.set_title(QUANTITIES[name])
         if name != list(axes)[-1]:
             panel.set_xlabel("")
     handles = [
-        Line2D([], [], color=colors[str(size)], marker="o", markersize=3, label=_label(size))
+        Line2D([], [], **_handle(colors[str(size)], _dashes(size, sizes), page), label=_label(size))
         for size in sizes
     ]
     if (page["reached"] < 1).any():
-        look = {"linestyle": "", "color": "black", "marker": "o", "markerfacecolor": "white"}
-        handles.append(Line2D([], [], markersize=3, label="loss not reached by all", **look))
-    legends.above(panel.figure, handles, page["title"].iloc[0])
+        handles.append(Line2D([], [], label="loss not reached by all", **SHORT))
+    first = page.iloc[0]
+    legends.above(panel.figure, handles, first["finding"], first["title"])
+
+
+def _dashes(size: float, sizes: list[float]) -> Any:
+    return style.LINES[list(map(str, sizes)).index(str(size)) % len(style.LINES)]
+
+
+def _handle(color: str, dashes: Any, page: pd.DataFrame) -> dict[str, Any]:
+    hollow = {"markerfacecolor": "white"} if page["n"].max() == 1 else {}
+    return style.look("fluct") | {"color": color, "linestyle": dashes} | hollow
 
 
 def _label(size: float) -> str:

@@ -1,5 +1,5 @@
 """Learning curves: accuracy in training and validation and the rates of hidden populations, mean
-and spread over seeds.
+and interval over seeds.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -15,20 +16,21 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
-from fdi.figures import legends, style
+from fdi.analysis.statistics import summary
+from fdi.figures import legends, style, words
 from fdi.figures.sweeps import guessed, source, usual
 
 PLACE, TITLE = 10, "Learning curves"
 ABOUT = (
-    "accuracies and rates over epochs, mean and standard deviation over seeds, per data set "
-    "and architecture"
+    "accuracies and rates over epochs, mean and 95 % interval over seeds, per data set and "
+    "architecture"
 )
 NEEDS = "finished runs"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
 TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
 MOST = 6  # lines of a page
-MARKS = 4  # of a line
+POPULATIONS = 4  # of a page; of more the first, the middle and the last
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
@@ -36,13 +38,14 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> tidy table, a page per data set, model and differing keys of these; finished runs
     only.
 
-    Columns: title (of the page), line (its label), init, number (of the config among those of the
-    same init), n (seeds), quantity, epoch, mean, sd, source. Epochs count from the start of the
-    task, so those of a priming phase are 0 and less; accuracies in percent, rates in Hz. An epoch
-    counts where all seeds of the line have it. Of runs that differ in other keys than those of the
-    initialization, a page has the set with most initializations, the largest of these, the last of
-    these (say, with bounds on the activity), and the title says which; with more than six lines it
-    keeps one of each initialization. Sets that only guess have no page.
+    Columns: finding, title (of the page), line (its label), init, number (of the config among those
+    of the same init), n (seeds), quantity, epoch, mean, sd, low, high, source. Epochs count from
+    the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates
+    in Hz. An epoch counts where all seeds of the line have it. Of runs that differ in other keys
+    than those of the initialization, a page has the set with most initializations, the largest of
+    these, the last of these (say, with bounds on the activity), and the title says which; with more
+    than six lines it keeps one of each initialization, and of these six. Sets that only guess have
+    no page.
     """
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
@@ -64,12 +67,63 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             shown = own
             if sum(1 for _ in conditions(chosen, shown)) > MOST:
                 chosen = usual(chosen)
-                shown = ["init", *({"init.sigma_u"} & {*columns})]
-            title = ", ".join([name, *_cut(chosen), *([_name(told, values)] if told else [])])
-            page = _page(chosen, shown, results).assign(title=title)
+                shown = ["init"]
+            page, left = _few(_page(chosen, shown, results))
             if len(page) and not guessed(chosen):
-                pages[name.replace(", ", "_").replace(" = ", "=")] = page
+                title = [_setting(chosen), *_cut(chosen), *_told(chosen, told, values)]
+                title += [f"{left} more initializations not drawn"] if left else []
+                pages[name.replace(", ", "_").replace(" = ", "=")] = page.assign(
+                    finding=_finding(page), title=", ".join(title)
+                )
     return pages
+
+
+def _setting(runs: pd.DataFrame) -> str:
+    first = runs.iloc[0]
+    depth = first.get("model.depth")
+    text = words.setting(first["dataset"], first["model"], first["epochs"])
+    return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
+
+
+def _last(page: pd.DataFrame) -> pd.DataFrame:
+    """The validation accuracy of each line after its last epoch, best first."""
+    rows = page[page["quantity"] == "valid/accuracy"].sort_values("epoch")
+    return rows.drop_duplicates("line", keep="last").sort_values("mean", ascending=False)
+
+
+def _few(page: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The lines of fluct, fluct_calibrated and kaiming, and the best of the others, as many as a
+    page shows; and how many are left out.
+    """
+    if page.empty or page["line"].nunique() <= MOST:
+        return page, 0
+    order = _last(page)
+    first = order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
+    kept = pd.concat([order[first], order[~first]])["line"].head(MOST)
+    return page[page["line"].isin(kept)], page["line"].nunique() - len(kept)
+
+
+def _finding(page: pd.DataFrame) -> str:
+    """What the best line reaches, and what kaiming does."""
+    order = _last(page)
+    if order.empty:
+        return "How does accuracy grow?"
+    best, kaiming = order.iloc[0], order[order["init"] == "kaiming"]
+    names = [best, *(row for _, row in kaiming.head(1).iterrows() if row["line"] != best["line"])]
+    reached = [f"{words.init(row['init'], True)} {row['mean']:.0f} %" for row in names]
+    parts = ["Who learns, and how fast? Best at the end:", f"{reached[0]};", *reached[1:]]
+    return " ".join(parts).rstrip(";")
+
+
+def _told(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
+    """What tells these runs from other sets on the same page of the results, in words."""
+    if not columns:
+        return []
+    said = ("optimizer.", "homeostasis.", "trainer.epochs")
+    others = [(column, value) for column, value in zip(columns, values) if value is not None]
+    others = [(column, value) for column, value in others if not column.startswith(said)]
+    found = _name(*zip(*others)) if others else ""
+    return [text for text in (words.condition(runs), found) if text]
 
 
 def _cut(runs: pd.DataFrame) -> list[str]:
@@ -80,9 +134,11 @@ def _cut(runs: pd.DataFrame) -> list[str]:
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
     """The layout: both accuracies in the first row, the rates of the populations below, two or
-    three a row.
+    three a row; of many populations the first, the middle and the last.
     """
     rates = [quantity for quantity in page["quantity"].unique() if quantity not in TITLES]
+    if len(rates) > POPULATIONS:
+        rates = [rates[0], rates[len(rates) // 2], rates[-1]]
     per_row = 2 if len(rates) in (2, 4) else min(len(rates), 3)
     rows = [list(TITLES), *(rates[i : i + per_row] for i in range(0, len(rates), per_row or 1))]
     widths = [BASE // len(TITLES), *(BASE // per_row for _ in rows[1:])]
@@ -93,8 +149,12 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data` into one axes per quantity."""
     places = {line: place for place, line in enumerate(page["line"].unique())}
+    page = page[page["quantity"].isin(axes)]
     for (quantity, line), rows in page.groupby(["quantity", "line"], sort=False):
-        _draw_line(axes[quantity], rows, places[line])
+        first = rows.iloc[0]
+        look = style.look(first["init"], first["number"])
+        shift = places[line] - (len(places) - 1) / 2
+        style.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
     rates = [quantity for quantity in axes if quantity not in TITLES]
     _finish(axes, list(TITLES), 100.0, page)
     _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)
@@ -104,8 +164,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
     for quantity in {*panels(page)[-1]} - {"."}:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
-    title = f"{page['title'].iloc[0]}: mean and standard deviation over n seeds"
-    legends.above(figure, handles, title)
+    first = page.iloc[0]
+    legends.above(figure, handles, first["finding"], f"{first['title']}: {legends.OVER}")
 
 
 def _page(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.DataFrame:
@@ -131,7 +191,7 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds of one condition; the long form of it."""
+    """Mean and interval over the seeds of one condition; the long form of it."""
     parts = []
     for quantity in (
         column for column in metrics if column in TITLES or column.startswith("rate/")
@@ -141,10 +201,10 @@ def _line(metrics: pd.DataFrame) -> pd.DataFrame:
             scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
         )
         if len(by_seed):
-            moments = pd.DataFrame(
-                {"mean": by_seed.mean(axis=1), "sd": by_seed.std(axis=1)}
-            ).reset_index()
-            parts.append(moments.assign(quantity=quantity, n=by_seed.shape[1]))
+            most = scale if quantity in TITLES else np.inf
+            found = pd.DataFrame(map(summary, by_seed.to_numpy()), index=by_seed.index)
+            found["low"], found["high"] = found["low"].clip(lower=0), found["high"].clip(upper=most)
+            parts.append(found.reset_index().assign(quantity=quantity))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -152,26 +212,14 @@ def _name(columns: Sequence[str], values: Sequence[Any]) -> str:
     """The values of these columns, of a config with the name of their key."""
     short = short_names(columns)
     return ", ".join(
-        str(value) if column in LABELS else f"{short[column]} = {shown(value)}"
+        words.init(str(value))
+        if column == LABELS[2]
+        else str(value)
+        if column in LABELS
+        else f"{short[column]} = {shown(value)}"
         for column, value in zip(columns, values)
         if value is not None
     )
-
-
-def _draw_line(axes: Axes, rows: pd.DataFrame, place: int) -> None:
-    """A line with few marks, at other epochs than those of the lines in other places."""
-    first, step = rows.iloc[0], 1 + len(rows) // MARKS
-    look = style.look(first["init"], first["number"])
-    if len(rows) == 1:
-        look["marker"] = look["marker"] or "o"
-    axes.plot(rows["epoch"], rows["mean"], **look, markevery=(2 * place % step, step))
-    if first["n"] > 1:
-        most = 100.0 if first["quantity"] in TITLES else None
-        low = (rows["mean"] - rows["sd"]).clip(lower=0.0)
-        high = (rows["mean"] + rows["sd"]).clip(upper=most)
-        axes.fill_between(
-            rows["epoch"], low, high, color=style.color(first["init"]), alpha=0.2, linewidth=0
-        )
 
 
 def _finish(
@@ -190,10 +238,10 @@ def _finish(
 
 
 def _handle(row: pd.Series) -> Line2D:
-    return Line2D(
-        [], [], **style.look(row["init"], row["number"]), label=f"{row['line']} (n = {row['n']})"
-    )
+    look = style.look(row["init"], row["number"])
+    look |= {"markerfacecolor": "white", "linewidth": 0.7} if row["n"] == 1 else {}
+    return Line2D([], [], **look, label=f"{row['line']} (n = {row['n']})")
 
 
 def _top(rates: pd.DataFrame) -> float:
-    return max(1.0, float((rates["mean"] + rates["sd"].fillna(0)).max())) if len(rates) else 1.0
+    return max(1.0, float(rates[["mean", "high"]].max(axis=None))) if len(rates) else 1.0

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from fdi.analysis.contrasts import STATISTICS, accuracies, best
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, sweeps
+from fdi.figures import legends, style, sweeps, words
 
 PLACE, TITLE = 6, "Optimizers and their steps"
 ABOUT = "accuracy by initialization, optimizer and step size, and the step that validation chooses"
 NEEDS = "runs with at least three values of optimizer.lr"
 COMMAND = "fdi-run -m experiment=learning_rate"
 SIZE = (style.COLUMN, 1.35)
-RING = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": ""}
+RING = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "clip_on": False}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -46,9 +46,23 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             judged.drop(columns=list(STATISTICS)).assign(chosen=True), on=[*keys, "x"], how="left"
         )
         table["chosen"] = table["chosen"].eq(True)
-        title = f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs"
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(runs))
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(table),
+            title=words.setting(dataset, model, found["epochs"].iloc[0]),
+            source=sweeps.source(runs),
+        )
     return pages
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """How often fluct is better than kaiming, undecided, or worse, each at its best step."""
+    fluct = table[table["chosen"] & (table["init"] == "fluct") & table["versus"].notna()]
+    question = "Does the verdict depend on the optimizer or its step size?"
+    if fluct.empty:
+        return question
+    counts = fluct["verdict"].value_counts()
+    verdicts = words.several([f"{verdict} in {count}" for verdict, count in counts.items()])
+    return f"{question} Fluctuation-driven against Kaiming, each at its best step: {verdicts}"
 
 
 def _enough(runs: pd.DataFrame) -> bool:
@@ -65,38 +79,32 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line over the step size for each initialization, a ring around the step that validation
     chooses.
     """
-    numbers = {init: i for i, init in enumerate(page["init"].unique())}
     for (layers, name), rows in page.groupby(["layers", "optimizer"], sort=False):
         panel = axes[f"{layers} {name}"]
         for init, points in rows.groupby("init", sort=False):
-            style.points(panel, points, init, number=numbers[init])
+            style.points(panel, points, style.look(init))
             ring = points[points["chosen"]]
             panel.plot(ring["x"], ring["mean"], "o", markeredgecolor=style.color(init), **RING)
         panel.set_title(name)
-        panel.set_ylim(0, 103)
+        panel.set_ylim(0, 106)
         panel.set_xscale("log")
         steps = sorted(rows["x"].unique())
         panel.set_xlim(steps[0] / 1.6, steps[-1] * 1.6)
-        panel.set_xticks(steps)
-        panel.xaxis.set_major_formatter(FuncFormatter(_short))
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.tick_params(axis="x", labelrotation=90)
+        panel.xaxis.set_major_locator(LogLocator(numticks=4))
+        panel.set_xticks(steps, minor=True)
+        panel.xaxis.set_minor_formatter(NullFormatter())
         if name == page["optimizer"].iloc[0]:
-            panel.set_ylabel(f"{layers} layer{'s' * (layers > 1)}\ntest accuracy (%)")
+            panel.set_ylabel(f"{words.layers(layers)}\ntest accuracy (%)")
         else:
             panel.set_yticklabels([])
         if layers == page["layers"].max():
             panel.set_xlabel("step size")
     first = next(iter(axes.values()))
     handles = [
-        legends.entry(init, rows["n"].min(), rows["n"].max(), number=numbers[init])
+        legends.entry(init, rows["n"].min(), rows["n"].max())
         for init, rows in page.groupby("init", sort=False)
     ]
     ring = RING | {"marker": "o", "markeredgecolor": "black"}
     handles.append(Line2D([], [], **ring, label="best on validation"))
-    title = f"{page['title'].iloc[0]}: {legends.OVER}"
-    legends.above(first.figure, handles, title)
-
-
-def _short(value: float, _: int) -> str:
-    return f"{value:g}"
+    row = page.iloc[0]
+    legends.above(first.figure, handles, row["finding"], f"{row['title']}: {legends.OVER}")

@@ -1,52 +1,91 @@
-"""The legend above the panels: its entries, and of how many seeds they are."""
+"""What stands above the panels: the finding or question of a figure, what was measured, and the
+legend.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation, Transform
 
-from fdi.figures import style
+from fdi.figures import style, words
 
-LINE_HEIGHT = 0.15  # inches
-WIDTH = 60  # characters in one column
+MARGIN = 0.04  # inches
+GAP = 0.05  # inches between lines of different kinds
+LONGEST = 110  # characters of a line
 OVER = "mean and 95 % interval over n seeds"
-MANY = 6  # entries of a legend that leave no room for numbers of seeds
+MANY = 5  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
-SHOWN = re.compile(r"(mean and [^:]*) over n seeds")
-FORMULA = re.compile(r"\$.*?\$")
+SHOWN = re.compile(r"(mean and [^:;]*) over n seeds")
+FINDING = {"fontsize": 8, "fontweight": "bold"}
+DETAILS = {"fontsize": 6.5, "color": "0.3"}
 
 
-def above(figure: Figure | SubFigure, handles: Sequence[Artist], title: str) -> None:
-    """One legend above the panels, in as many columns as the labels leave room for; the figure
-    grows by what it needs.
+def above(
+    figure: Figure | SubFigure, handles: Sequence[Artist], finding: str, details: str = ""
+) -> None:
+    """The finding, below it the details and one legend in as many columns as the figure has room
+    for; the figure grows by what they need.
     """
     assert isinstance(figure, Figure)
-    room = round(WIDTH * figure.get_figwidth() / style.COLUMN)
-    names = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
-    seeds = [found[1] for found in map(SEEDS.search, names) if found]
-    if len(set(seeds)) == 1 or len(seeds) > MANY:  # said once, in the title
-        names = [SEEDS.sub("", name) for name in names]
+    labels = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
+    seeds = [found[1] for found in map(SEEDS.search, labels) if found]
+    if len(set(seeds)) == 1 or len(seeds) > MANY:  # said once, in the details
+        labels = [SEEDS.sub("", label) for label in labels]
         numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
-        title = SHOWN.sub(lambda shown: over(numbers, shown[1]), title)
-    labels = [fill(name, room) for name in names]
-    columns = max(1, min(len(labels), room // (max(map(_length, labels), default=room) + 6)))
-    title = fill(title.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}"), room)
-    lines = title.count("\n") + -(-sum(label.count("\n") + 1 for label in labels) // columns)
-    figure.set_figheight(figure.get_figheight() + LINE_HEIGHT * lines)
-    figure.legend(
-        handles=handles,
-        labels=labels,
-        title=title,
-        loc="outside upper left",
-        alignment="left",
-        ncols=columns,
-    )
+        details = SHOWN.sub(lambda shown: over(numbers, shown[1]), details)
+    top = MARGIN
+    for text, look in ((finding, FINDING), (details, DETAILS)):
+        if text:
+            top += _line(figure, text, top, look) + GAP
+    if handles:
+        top += _legend(figure, handles, labels, top) + GAP
+    style.grow(figure, above=top)
+
+
+def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
+    """Text in as few lines as fit, `top` inches from the top; its height in inches."""
+    text = text.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}")
+    line = figure.text(0, 1, text, va="top", transform=_from_top(figure, top), **look)
+    for characters in range(LONGEST, 20, -2):
+        line.set_text(fill(text, characters, break_long_words=False))
+        if line.get_window_extent().width <= _room(figure):
+            break
+    return line.get_window_extent().height / figure.dpi
+
+
+def _legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], top: float) -> float:
+    for columns in range(min(len(handles), 6), 0, -1):
+        legend = figure.legend(
+            handles=handles,
+            labels=labels,
+            loc="upper left",
+            bbox_to_anchor=(0, 1),
+            bbox_transform=_from_top(figure, top),
+            borderaxespad=0,
+            borderpad=0.1,
+            ncols=columns,
+            columnspacing=1.2,
+        )
+        if columns == 1 or legend.get_window_extent().width <= _room(figure):
+            break
+        legend.remove()
+    return legend.get_window_extent().height / figure.dpi
+
+
+def _from_top(figure: Figure, inches: float) -> Transform:
+    return figure.transFigure + ScaledTranslation(MARGIN, -inches, figure.dpi_scale_trans)
+
+
+def _room(figure: Figure) -> float:
+    return (0.98 * figure.get_figwidth() - 2 * MARGIN) * figure.dpi
 
 
 def entry(
@@ -54,7 +93,8 @@ def entry(
 ) -> Line2D:
     """The legend's entry of what `style.points` draws, with the number of seeds."""
     n = span(pd.Series([least, most]))
-    return Line2D([], [], **style.mark(init, line, number), label=f"{label or init} (n = {n})")
+    look = style.look(init, number, line) | ({"markerfacecolor": "white"} if most == 1 else {})
+    return Line2D([], [], **look, label=f"{label or words.init(init)} (n = {n})")
 
 
 def span(n: pd.Series) -> str:
@@ -64,9 +104,7 @@ def span(n: pd.Series) -> str:
 
 def over(n: pd.Series, what: str = "mean and 95 % interval") -> str:
     """What is shown of so many seeds, as text: a single one has no mean."""
-    return "one seed" if n.max() == 1 else f"{what} over n = {span(n)} seeds"
-
-
-def _length(label: str) -> int:
-    """Characters, formulas counted as two."""
-    return len(FORMULA.sub("xx", label))
+    if n.max() == 1:
+        return "one seed"
+    hollow = "; hollow: a single seed" if n.min() == 1 else ""
+    return f"{what} over n = {span(n)} seeds{hollow}"

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.results import Results
-from fdi.figures import legends, style
+from fdi.figures import legends, style, words
 
 PLACE, TITLE = 1, "The theory at work"
 ABOUT = (
@@ -23,7 +23,7 @@ ABOUT = (
 )
 NEEDS = "a simulation"
 COMMAND = "python scripts/simulate_states.py membrane"
-SIZE = (style.COLUMN, 1.1)
+SIZE = (style.COLUMN, 1.15)
 THETA = 1.0
 FREE, RESET = style.GREY, style.color("fluct")
 
@@ -65,8 +65,20 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             Patch(color=FREE, alpha=0.5, label="around own mean"),
             Line2D([], [], color="0.25", linewidth=0.7, label="all neurons pooled"),
         ],
-        "",
+        "Does the membrane potential spread as the theory predicts?",
+        f"one neuron and its layer under Poisson input, weights drawn for three spreads: measured "
+        f"without reset {_measured(page)} of the prediction",
     )
+
+
+def _measured(page: pd.DataFrame) -> str:
+    """Spread of the potential around each neuron's mean over the predicted one, for each xi."""
+    shares = []
+    for xi in _xis(page):
+        rows = page[(page["part"] == "histogram") & (page["kind"] == "own") & (page["xi"] == xi)]
+        mean = np.average(rows["x"], weights=rows["y"])
+        shares.append(xi * np.sqrt(np.average(np.square(rows["x"] - mean), weights=rows["y"])))
+    return words.several([f"{share:.0%}".replace("%", " %") for share in shares])
 
 
 def _xis(page: pd.DataFrame) -> list[int]:
@@ -114,6 +126,7 @@ def _trace(axes: Axes, rows: pd.DataFrame, xi: int) -> None:
     axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {style.fraction(xi)}: {rate:.1f} Hz")
     axes.set_xlim(0, 0.5)
     axes.set_ylim(-3, 3)
+    axes.set_yticks([-2, 0, 2])
     axes.set_ylabel("U (threshold)")
 
 
@@ -132,7 +145,9 @@ def _histogram(axes: Axes, rows: pd.DataFrame, xi: int, kind: str) -> None:
     axes.set_ylim(-3, 3)
     axes.set_xlim(0, 1.4 * xi / np.sqrt(2 * np.pi))
     axes.xaxis.set_major_locator(MaxNLocator(2))
-    axes.set_yticklabels([])
+    axes.set_yticks([-2, 0, 2])
+    if kind == "reset":
+        axes.set_yticklabels([])
 
 
 def _gauss(x: pd.Series, sigma: float) -> np.ndarray:

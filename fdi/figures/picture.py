@@ -20,6 +20,7 @@ from fdi.track.files import atomic
 
 SAMPLES, STATISTICS = 4, 256  # training samples drawn, and counted
 INK, MARK = "#1f4e79", "#c0504d"
+POLARITIES = "red: more events of getting brighter, blue: of getting darker"
 
 Spikes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Sample, step and flat unit of spikes, and how many each of them stands for."""
@@ -105,6 +106,9 @@ def _draw_samples(
         )
         panel.title.set_size(9)
     axes[0].set_ylabel("" if len(dataset.shape) == 3 else "input unit")
+    if len(dataset.shape) == 3 and dataset.shape[0] == 2:
+        figure = axes[0].figure
+        figure.supxlabel(f"spikes of the whole trial; {POLARITIES}", fontsize=8, color="0.3")
 
 
 def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: int) -> None:
@@ -148,9 +152,8 @@ def _draw_image(panel: Axes, image: np.ndarray, label: int) -> None:
         panel.imshow(image.transpose(1, 2, 0))
     elif len(image) == 2:
         difference = image[1] - image[0]
-        panel.imshow(
-            difference, cmap="RdBu_r", vmin=-np.abs(difference).max(), vmax=np.abs(difference).max()
-        )
+        most = np.abs(difference).max()
+        panel.imshow(difference, cmap="RdBu_r", vmin=-most, vmax=most)
     else:
         panel.imshow(image.mean(axis=0), cmap="gray")
     panel.set_title(f"class {label}", size=9)

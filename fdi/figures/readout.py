@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, style, sweeps
+from fdi.figures import categories, legends, style, sweeps, words
 
 PLACE, TITLE = 5, "Hidden weights or readout"
 ABOUT = "accuracy by initialization of the hidden layers and of the readout"
@@ -35,10 +35,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             ["layers", "init", "baseline", "sigma_u", "readout"],
             within=["layers", "readout"],
         )
-        title = (
-            f"{dataset}, {model}, {found['epochs'].iloc[0]:.0f} epochs: {legends.over(table['n'])}"
+        setting = words.setting(dataset, model, found["epochs"].iloc[0])
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding="Whose doing is the difference: the hidden weights' or the readout's?",
+            title=f"{setting}: {legends.over(table['n'])}",
+            source=sweeps.source(chosen),
         )
-        pages[f"{dataset}_{model}"] = table.assign(title=title, source=sweeps.source(chosen))
     return pages
 
 
@@ -60,8 +62,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel = axes[f"{layers}"]
         categories.points(panel, rows, "readout", order, page)
         panel.set_xticks(range(len(order)), [NAMES.get(name, f"by {name}") for name in order])
-        panel.set_title(f"{layers} hidden layer{'s' * (layers > 1)}: test accuracy (%)")
-        panel.set_ylim(0, 103)
+        panel.set_title(words.layers(layers))
+        panel.set_ylabel("test accuracy (%)")
+        style.percent(panel, rows)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("readout weights")
-    legends.above(last.figure, categories.handles(page, "hidden: "), page["title"].iloc[0])
+    first = page.iloc[0]
+    handles = categories.handles(page, "hidden: ")
+    legends.above(last.figure, handles, first["finding"], first["title"])

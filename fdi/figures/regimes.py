@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style
 
 PLACE, TITLE = 2, "Three regimes of a neuron"
 ABOUT = (
@@ -53,6 +54,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     last = page["regime"].iloc[-1]
     axes[f"trace {last}"].set_xlabel("time (s)")
     axes[f"intervals {last}"].set_xlabel("interval (ms)")
+    legends.above(
+        axes[f"trace {last}"].figure,
+        [Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="threshold")],
+        "What makes a neuron spike: its mean input or the fluctuations?",
+        "one neuron in three regimes; strokes: its spikes; right: the intervals between them, the "
+        "rate, and the intervals' coefficient of variation (CV; 1: as irregular as Poisson)",
+    )
 
 
 def _trace(axes: Axes, rows: pd.DataFrame, color: str) -> None:
@@ -70,6 +78,8 @@ def _intervals(axes: Axes, rows: pd.DataFrame, color: str, number: pd.Series) ->
     axes.fill_between(found["x"], 1e3 * found["y"], step="mid", color=color, alpha=0.5, linewidth=0)
     axes.set_xlim(0, 200)
     axes.set_ylim(0)
-    axes.set_yticks([])
+    axes.set_ylabel("density (1/s)")
+    if found["y"].sum() == 0:
+        axes.set_yticks([])
     cv = f", CV {number['cv']:.2f}" if pd.notna(number["cv"]) else ""
     axes.set_title(f"{number['rate']:.1f} Hz{cv}" if number["rate"] >= 0.1 else "almost no spikes")

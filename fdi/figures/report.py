@@ -17,28 +17,8 @@ from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
 from fdi.figures.catalogue import FIGURES, draw, file_name, pages
+from fdi.figures.page import FILTER, SCRIPT, STYLE, table
 
-STYLE = """
-body { font: 16px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 0 1rem;
-color: #222; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-h3 { font-size: 1rem; margin: 0; }
-nav ul { columns: 16rem; padding-left: 1.2rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
-gap: 1.5rem; align-items: start; }
-figure { margin: 0.5rem 0; } img { width: 100%; height: auto; }
-.note, summary { font-size: 0.85rem; color: #555; } summary { cursor: pointer; }
-.table { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.8rem; }
-th, td { padding: 0.2rem 0.6rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align:
-top; white-space: pre; }
-.claims td { white-space: pre-line; }
-@media (max-width: 48rem) { .claims th { display: none; }
-.claims tr, .claims td { display: block; padding: 0.2rem 0; } .claims td { border: 0; }
-.claims tr { border-bottom: 1px solid #ddd; } .claims td:empty { display: none; }
-.claims td:nth-child(-n+2) { font-weight: bold; } .claims td:nth-child(4)::before {
-content: "published: "; } }
-code { font-size: 0.85em; background: #f3f3f3; padding: 0.1em 0.3em; overflow-wrap: anywhere; }
-"""
 INTRODUCTION = (
     "Does fluctuation-driven initialization train spiking networks better than the usual "
     "initializations? Figures and tables are drawn from your own runs where there are any, else "
@@ -64,7 +44,7 @@ def html(mine: Results, measured: Results) -> str:
     ]
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head>'
-        f"<body>{''.join(parts)}</body></html>\n"
+        f"<body>{''.join(parts)}<script>{SCRIPT}</script></body></html>\n"
     )
 
 
@@ -95,7 +75,8 @@ def _claims(mine: Results, measured: Results) -> Iterator[str]:
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
         found = claims(results)
         if len(results.runs) and (results is measured or (found["measured"] != "").any()):
-            yield f"<p>{name}:</p><div class=claims>{table(found.drop(columns='source'))}</div>"
+            shown = found.drop(columns="source")
+            yield f"<p>{name}:</p><div class=claims>{table(shown, named=True)}</div>"
     sources = "; ".join(f"[{tag}] {meaning}" for tag, meaning in SOURCES.items())
     yield f"<p class=note>{escape(RULE)} {escape(sources)}. {escape(HEARSAY)}</p>"
 
@@ -134,7 +115,8 @@ def _image(alt: str, files: Sequence[Path]) -> str:
 def _tables(mine: Results, measured: Results) -> Iterator[str]:
     for title, results in (("Own runs", mine), ("The measurements that come with fdi", measured)):
         if results.runs["state"].eq("done").any():
-            yield f"<details><summary>{title}</summary>{''.join(_summary(results))}</details>"
+            tables = "".join(_summary(results))
+            yield f"<details><summary>{title}</summary>{FILTER}{tables}</details>"
     yield "<details><summary>Published values without a run of ours beside them</summary>"
     yield f"{_unmeasured(pd.concat([mine.runs, measured.runs]))}</details>"
 
@@ -144,7 +126,7 @@ def _summary(results: Results) -> Iterator[str]:
     found = list(sections(results))
     for settings, summary in found:
         shown = readable(summary).drop(columns=["dataset", "model"])
-        yield f"<p>{escape(settings)}</p>{table(shown)}"
+        yield f"<div class=runs><p>{escape(settings)}</p>{table(shown)}</div>"
     parts = dict.fromkeys(part for _, summary in found for part in notes(summary).split("; "))
     yield f"<p class=note>{escape('; '.join(parts))}</p>"
 
@@ -169,13 +151,3 @@ def _provenance(measured: Results) -> Iterator[str]:
         yield f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
     else:
         yield "<p>There is no reference.</p>"
-
-
-def table(rows: pd.DataFrame) -> str:
-    """A table of text that scrolls sideways on a narrow screen."""
-    head = "".join(f"<th>{escape(str(column))}</th>" for column in rows)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>"
-        for row in rows.itertuples(index=False)
-    )
-    return f"<div class=table><table><tr>{head}</tr>{body}</table></div>"

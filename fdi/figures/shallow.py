@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
-from fdi.figures import legends, style
+from fdi.figures import legends, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 3, "One hidden layer"
@@ -69,13 +69,28 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
         quoted = published(fluct.iloc[0].to_dict() | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
-            title=f"{dataset}, {model}, {fluct['epochs'].iloc[0]:.0f} epochs",
+            finding=_finding(table),
+            title=words.setting(dataset, model, fluct["epochs"].iloc[0]),
             chance=100 / fluct["classes"].iloc[0],
             published=100 * quoted[0].accuracy if quoted else float("nan"),
             quoted=str(quoted[0]) if quoted else None,
             source=source(found),
         )
     return pages
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """Where over sigma_u the accuracy is highest, and the best baseline."""
+    rows = table[table["quantity"] == "accuracy"]
+    fluct = rows[rows["init"] == "fluct"]
+    others = rows[~rows["init"].str.startswith("fluct")]
+    top = fluct.loc[fluct["mean"].idxmax()]
+    text = f"Which spread trains best? Accuracy is highest, {top['mean']:.0f} %, at "
+    text += f"$\\sigma_U$ = {top['x']:.2g}"
+    if len(others):
+        best = others.loc[others["mean"].idxmax()]
+        text += f"; {words.init(best['init'])}, the best baseline: {best['mean']:.0f} %"
+    return text
 
 
 def spreads(runs: pd.DataFrame) -> bool:
@@ -105,21 +120,21 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         style.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
         for init, rows in page[page["quantity"] == quantity].groupby("init"):
-            style.points(panel, rows, init, line=len(rows) > 1)
+            style.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
         style.from_zero(panel)
-    axes["accuracy"].set_ylim(0, 103)
+    first = page.iloc[0]
+    style.percent(axes["accuracy"], swept[swept["quantity"] == "accuracy"], first["chance"])
+    near = axes["accuracy"].get_ylim()[0] <= first["chance"]
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
-    first = page.iloc[0]
-    axes["accuracy"].axhline(first["chance"], color=style.GREY, linewidth=0.8, linestyle=":")
     handles = [
-        legends.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 1)
+        legends.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
         for init, rows in swept.groupby("init")
     ]
     handles += [
         Patch(color=style.BAND, label="recommended"),
-        Line2D([], [], color=style.GREY, linestyle=":", label="chance"),
+        *([Line2D([], [], color=style.GREY, linestyle=":", label="chance")] if near else []),
     ]
     if pd.notna(first["published"]):
         axes["accuracy"].plot(
@@ -139,6 +154,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     legends.above(
         axes["accuracy"].figure,
         handles,
+        first["finding"],
         f"{first['title']}: {legends.OVER}{quoted}",
     )
 
@@ -159,15 +175,14 @@ def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     for number, (mu_u, line) in enumerate(rows.groupby("mu_u")):
         init = line["init"].iloc[0]
-        style.points(axes, line, init, number=number)
-        dashes = style.LINES[number % len(style.LINES)]
-        label = f"$\\mu_U$ = {mu_u:g}"
-        axes.plot([], [], color=style.color(init), linestyle=dashes, label=label)
+        look = style.look(init, number)
+        style.points(axes, line, look)
+        axes.plot([], [], **look, label=f"$\\mu_U$ = {mu_u:g}")
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
-    axes.set_ylim(0, 103)
+    style.percent(axes, rows)
     axes.legend(loc="best", ncols=3, handlelength=2.4)
 
 

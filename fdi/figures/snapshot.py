@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import legends, style, words
 
 PLACE, TITLE = 17, "One trial"
 ABOUT = (
@@ -25,6 +26,8 @@ PARTS = {
     "potential": "U (threshold)",
     "readout": "readout",
 }
+RIGHT = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
+WRONG = {"color": "0.6", "linewidth": 0.6}
 SPACING = 3.0  # between the potentials of two neurons, in units of the threshold
 
 
@@ -55,14 +58,20 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     right = int(page.loc[page["part"] == "label", "y"].iloc[0])
     moments = _moments(page)
     for moment in moments:
-        readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
-        chosen = int(readout.loc[readout["y"].idxmax(), "unit"])
+        chosen = _answer(page, moment)
         axes[f"input {moment}"].set_title(f"{moment} training")
         verdict = "right" if chosen == right else "wrong"
         axes[f"readout {moment}"].set_title(f"class {right}, answer {chosen}: {verdict}")
         axes[f"readout {moment}"].set_xlabel("time (s)")
     for part in PARTS:
         _share_limits([axes[f"{part} {moment}"] for moment in moments])
+    legends.above(
+        axes[f"input {moments[0]}"].figure,
+        _handles(),
+        _finding(page, right),
+        f"one sample of class {right} through a network; potentials of the first neurons of the "
+        "last hidden layer",
+    )
     for name, panel in axes.items():
         part, moment = name.split()
         panel.set_xlim(0, page["x"].max())
@@ -72,6 +81,30 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.set_ylabel(PARTS[part])
         else:
             panel.set_yticklabels([])
+
+
+def _answer(page: pd.DataFrame, moment: str) -> int:
+    """The class whose readout is highest at any time."""
+    readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
+    return int(readout.loc[readout["y"].idxmax(), "unit"])
+
+
+def _finding(page: pd.DataFrame, right: int) -> str:
+    """What the network answers, before training and after it."""
+    verdicts = [
+        f"{'right' if _answer(page, moment) == right else 'wrong'} {moment} training"
+        for moment in _moments(page)
+    ]
+    return f"One trial: the answer is {words.several(verdicts)}"
+
+
+def _handles() -> list[Line2D]:
+    threshold = {"color": "black", "linestyle": "--", "linewidth": 0.6}
+    return [
+        Line2D([], [], **threshold, label="threshold"),
+        Line2D([], [], **RIGHT, label="readout of the right class"),
+        Line2D([], [], **WRONG, label="of the others"),
+    ]
 
 
 def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
@@ -96,12 +129,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
 def _readout(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
     right = page.loc[page["part"] == "label", "y"].iloc[0]
     for unit, trace in rows.groupby("unit"):
-        look = (
-            {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
-            if unit == right
-            else {"color": "0.6", "linewidth": 0.6}
-        )
-        axes.plot(trace["x"], trace["y"], **look)
+        axes.plot(trace["x"], trace["y"], **RIGHT if unit == right else WRONG)
 
 
 def _share_limits(panels: list[Axes]) -> None:

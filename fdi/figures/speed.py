@@ -19,7 +19,10 @@ ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and
 NEEDS = "a benchmark"
 COMMAND = "make bench"
 SIZE = (style.COLUMN, 0.42)
-OURS = {"fdi": style.color("fluct"), "reference": style.SEQUENCE[0]}
+OWN = "fdi"
+OURS = {OWN: style.color("fluct"), "reference": style.SEQUENCE[0]}
+NAMES = {"stork": "stork, the library of the paper's authors", OWN: "fdi, with the time of a step"}
+ROOM = 6  # times the highest ratio: for the times beside the dots
 MARKERS = ("s", "^", "v", "D", "P", "X")
 LABEL = 27  # characters of a line of the label of a workload
 
@@ -60,15 +63,42 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.errorbar(
             rows["ratio"], rows["about"].map(abouts.index), xerr=np.clip(spread, 0, None), **look
         )
-        handles.append(Line2D([], [], **look, label=name))
+        handles.append(Line2D([], [], **look, label=NAMES.get(name, name)))
+    if "median_ms" in page:
+        _times(panel, page, abouts)
     panel.axvline(1, color=style.GREY, linewidth=0.7, linestyle=":", zorder=0)
     panel.set_xscale("log")
-    panel.set_xlim(page["ratio"].min() / 1.5, page["ratio"].max() * 1.5)
+    panel.set_xlim(page["ratio"].min() / 1.5, page["ratio"].max() * ROOM)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.set_yticks(range(len(abouts)), [fill(about, LABEL) for about in abouts])
     panel.set_ylim(len(abouts) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
-    panel.set_xlabel("times as fast")
+    base = page["relative_to"].iloc[0]
+    panel.set_xlabel(f"times as fast as {base}")
     rounds = f"median and quartiles of {legends.span(page['rounds'])} rounds"
-    title = f"training step relative to {page['relative_to'].iloc[0]}: {rounds}"
-    legends.above(panel.figure, handles, title)
+    title = f"training step relative to {NAMES.get(base, base)}: {rounds}"
+    legends.above(panel.figure, handles, _finding(page, base), title)
+
+
+def _finding(page: pd.DataFrame, base: str) -> str:
+    """How many times as fast fdi is, over all workloads."""
+    ours = page.loc[page["library"] == OWN, "ratio"]
+    if ours.empty:
+        return "How long does a training step take?"
+    low, high = (f"{ratio:.2g}" for ratio in (ours.min(), ours.max()))
+    span = low if low == high else f"{low} to {high}"
+    return f"A training step of fdi is {span} times as fast as one of {base}"
+
+
+def _times(panel: Axes, page: pd.DataFrame, abouts: list[str]) -> None:
+    """The milliseconds of fdi beside its dot."""
+    ours = page[page["library"] == OWN]
+    for about, ratio, milliseconds in zip(ours["about"], ours["ratio"], ours["median_ms"]):
+        panel.annotate(
+            f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms",
+            (ratio, abouts.index(about)),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=6,
+        )

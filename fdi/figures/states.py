@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
 
-from fdi.figures import style
+from fdi.figures import style, words
 
 
 class State(NamedTuple):
@@ -23,9 +23,8 @@ class State(NamedTuple):
 
     @property
     def label(self) -> str:
-        return (
-            self.init if pd.isna(self.sigma_u) else f"{self.init}, $\\sigma_U$ = {self.sigma_u:g}"
-        )
+        name = words.init(self.init)
+        return name if pd.isna(self.sigma_u) else f"{name}, $\\sigma_U$ = {self.sigma_u:g}"
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
         same = (
@@ -34,13 +33,7 @@ class State(NamedTuple):
         return table[(table["init"] == self.init) & same]
 
     def look(self) -> dict[str, Any]:
-        marker = style.MARKERS.get(self.init, "o")
-        return {
-            "color": self.color,
-            "linestyle": "--" if self.baseline else "-",
-            "marker": marker,
-            "markersize": 3,
-        }
+        return style.look(self.init) | {"color": self.color}
 
 
 def states(table: pd.DataFrame) -> Iterator[State]:

@@ -4,9 +4,9 @@ to the colour-blind.
 
 from __future__ import annotations
 
-import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -16,7 +16,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from PIL import Image
 
 from fdi.track.files import atomic
 
@@ -66,7 +67,11 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
 }
 ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
-MARKERS = {
+MARKERS = {  # one each, so that they are told apart in grey, too
+    "fluct": "o",
+    "fluct_mu": "<",
+    "fluct_calibrated": "D",
+    "fluct_lognormal": ">",
     "kaiming": "s",
     "xavier": "^",
     "pytorch": "v",
@@ -76,6 +81,7 @@ MARKERS = {
     "spytorch": "*",
     "micheli": "h",
 }
+OTHER_MARKERS = ("d", "H", "8", "<", ">")
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 FIRST_LINE = {
@@ -91,9 +97,12 @@ FIRST_LINE = {
     "fluct_calibrated": 2,
     "fluct_lognormal": 3,
 }
+MARKS = 4  # of a curve
+FEW = 5  # seeds of a band; the interval of fewer is drawn at the marks
 PRIME = "#EBEBEB"
 GREY = "#999999"
 ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
+SHADES = 256  # of a PNG
 BAND = "#E8F1F8"  # the recommended range of sigma_u
 MAP = "cividis"  # of heat maps
 EXCITATION, INHIBITION = "#117733", "#AA4466"
@@ -111,23 +120,29 @@ def color(init: str) -> str:
     """The colour of an initialization, the same in every figure; one that fdi does not know gets
     its own by its name.
     """
-    return (
-        COLORS.get(ALIKE.get(init, init))
-        or OTHER_COLORS[zlib.crc32(init.encode()) % len(OTHER_COLORS)]
-    )
+    return COLORS.get(ALIKE.get(init, init)) or _by_name(init, OTHER_COLORS)
 
 
-def look(init: str, number: int) -> dict[str, Any]:
-    """Colour, mark, line style and opacity of the number-th config of an initialization; lines and
-    marks differ, so that they are told apart in grey, too.
+def marker(init: str) -> str:
+    """The mark of an initialization, the same in every figure."""
+    return MARKERS.get(ALIKE.get(init, init)) or _by_name(init, OTHER_MARKERS)
+
+
+def _by_name(init: str, choices: Sequence[str]) -> str:
+    return choices[zlib.crc32(init.encode()) % len(choices)]
+
+
+def look(init: str, number: int = 0, line: bool = True) -> dict[str, Any]:
+    """Colour, mark, line style and opacity of the number-th config of an initialization, joined by
+    a `line` or not; lines and marks differ, so that they are told apart in grey, too.
     """
     again, style = divmod(number + FIRST_LINE.get(init, 0), len(LINES))
     return {
         "color": color(init),
-        "linestyle": LINES[style],
+        "linestyle": LINES[style] if line else "",
         "alpha": 0.5**again,
-        "marker": MARKERS.get(init),
-        "markersize": 2.5,
+        "marker": marker(init),
+        "markersize": 3,
     }
 
 
@@ -150,22 +165,59 @@ def bars(rows: pd.DataFrame) -> np.ndarray:
     return np.nan_to_num(np.clip(lengths, 0, None))  # not -1e-17
 
 
-def mark(init: str, line: bool = True, number: int = 0) -> dict[str, Any]:
-    """Colour, mark and line style of points of an initialization, joined by the number-th `line` or
-    by none.
+def points(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any]) -> None:
+    """Columns x, mean, low, high of `rows` with error bars; hollow where there is a single seed."""
+    bar = {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
+    axes.errorbar(rows["x"], rows["mean"], bars(rows), **look | bar)
+    hollow(axes, rows[rows["n"] == 1], look)
+
+
+def curve(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any], shift: float = 0.0) -> None:
+    """Columns x, mean, low, high of `rows` as a line with few marks, and a band of the interval;
+    thin where there is a single seed, with bars in place of the band where there are too few for
+    one. `shift`: of the marks, in widths of a mark, so that they do not hide those of others.
     """
-    return {
-        "color": color(init),
-        "linestyle": LINES[number % len(LINES)] if line else "",
-        "marker": "o" if line else MARKERS.get(init, "D"),
-        "markersize": 3,
-    }
+    every = max(1, len(rows) // MARKS)
+    first = round(every * (0.5 + shift / 8)) % max(1, every)
+    single = rows["n"].max() == 1
+    face = {"markerfacecolor": "white", "linewidth": 0.7} if single else {}
+    axes.plot(rows["x"], rows["mean"], **look | face, markevery=(first, every))
+    if rows["n"].max() < FEW:
+        shown = rows.iloc[first::every]
+        bar = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
+        axes.errorbar(shown["x"], shown["mean"], bars(shown), color=look["color"], **bar)
+        return
+    axes.fill_between(
+        rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.2, linewidth=0
+    )
 
 
-def points(axes: Axes, rows: pd.DataFrame, init: str, line: bool = True, number: int = 0) -> None:
-    """Columns x, mean, low, high of `rows` with error bars, in the colour of an initialization."""
-    look = mark(init, line, number) | {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
-    axes.errorbar(rows["x"], rows["mean"], bars(rows), **look)
+def hollow(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any]) -> None:
+    """White marks at x, mean of `rows`: single runs."""
+    face = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
+    if len(rows):
+        axes.plot(rows["x"], rows["mean"], **look | face)
+
+
+def level(axes: Axes, row: pd.Series, look: Mapping[str, Any]) -> None:
+    """A horizontal line at the mean of a row, with a band of its interval."""
+    line = {key: look[key] for key in ("color", "linestyle")}
+    axes.axhline(row["mean"], linewidth=0.9, **line)
+    if pd.notna(row["low"]):
+        axes.axhspan(row["low"], row["high"], color=look["color"], alpha=0.15, linewidth=0)
+
+
+def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
+    """An axis of accuracies that holds all marks and intervals of `rows` and little else; dotted:
+    what guessing reaches, where it lies near.
+    """
+    low, high = rows[["mean", "low"]].min(axis=None), rows[["mean", "high"]].max(axis=None)
+    room = max(0.06 * (high - low), 0.5)
+    axes.set_ylim(max(low - room, -3), min(high + room, 103))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune=None))
+    if chance is not None and low - 3 * room < chance:
+        axes.set_ylim(min(axes.get_ylim()[0], chance - room))
+        axes.axhline(chance, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
 
 
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
@@ -176,7 +228,8 @@ def sigma_axis(axes: Axes, values: pd.Series) -> None:
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
     axes.xaxis.set_major_locator(FixedLocator(apart(values)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_locator(FixedLocator(sorted(values.unique())))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("$\\sigma_U$ (units of threshold)")
 
 
@@ -220,10 +273,21 @@ def foot(figure: Figure, source: str) -> None:
     """Small lines below everything that say where the data come from; the figure grows by them."""
     text = fill(f"data: {source}", round(FOOT_WIDTH * figure.get_figwidth() / COLUMN))
     inches = FOOT_LINE * (text.count("\n") + 1.4)
-    height = figure.get_figheight() + inches
-    figure.set_figheight(height)
-    figure.get_layout_engine().set(rect=(0, inches / height, 1, 1 - inches / height))
+    grow(figure, below=inches)
+    height = figure.get_figheight()
     figure.text(0.01, 0.3 * FOOT_LINE / height, text, fontsize=5, color="0.4", va="bottom")
+
+
+def grow(figure: Figure, above: float = 0.0, below: float = 0.0) -> None:
+    """Make the figure higher by so many inches that panels leave free."""
+    engine, height = figure.get_layout_engine(), figure.get_figheight()
+    _, bottom, _, share = engine.get().get("rect", (0, 0, 1, 1))
+    below += bottom * height
+    above += (1 - bottom - share) * height
+    panels = share * height
+    figure.set_figheight(panels + below + above)
+    whole = figure.get_figheight()
+    engine.set(rect=(0, below / whole, 1, panels / whole))
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -238,7 +302,12 @@ def save(figure: Figure, path: Path) -> list[Path]:
     for panel in figure.axes:
         panel.set_position(np.round(panel.get_position(original=True).bounds, 6))
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("pdf", "png")]
-    for file, metadata in zip(files, ({"CreationDate": None}, {})):
-        with atomic(file) as temporary:
-            figure.savefig(temporary, format=file.suffix[1:], metadata=metadata)
+    with atomic(files[0]) as temporary:
+        figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
+    pixels = BytesIO()
+    figure.savefig(pixels, format="png")
+    dpi = RC["savefig.dpi"]
+    palette = Image.open(pixels).convert("RGB").quantize(SHADES)  # a third of the bytes
+    with atomic(files[1]) as temporary:
+        palette.save(temporary, format="PNG", optimize=True, dpi=(dpi, dpi))
     return files

@@ -24,6 +24,7 @@ from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT
 from fdi.train import checkpoint
 
 NEURONS = 5  # whose potentials are shown
+SHOWN = 400  # rows of a raster
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,20 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     """One test sample through the trained network, for fdi.figures.snapshot.
 
     Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (a spike a
-    row, y is the unit; the populations of a network above each other), potential (of the first
-    neurons of the last population, in units of theta), readout (of each class), label (y: the
-    class).
+    row, y is the unit; the populations of a network above each other; of more than 400 neurons as
+    many, the same number of each map), potential (of the first neurons of the last population, in
+    units of theta), readout (of each class), label (y: the class).
     """
     data, network = build.dataset(run.config), run.network
     noise = stream(run.config.seed, "evaluation noise", 0)
     inputs, labels = data.test.batch(np.array([sample]), noise)
     activity = ReferenceEngine().simulate(network, inputs, record=("spikes", "potentials"))
     time, last = np.arange(data.steps) * data.dt, network.hidden[-1]
-    hidden = torch.cat([activity.spikes[p.name][:, 0].flatten(1) for p in network.hidden], 1)
+    spikes = [activity.spikes[population.name][:, 0] for population in network.hidden]
+    hidden = torch.cat([_sample(each, SHOWN // len(spikes)) for each in spikes], 1)
     potentials = activity.potentials[last.name][:, 0].flatten(1)[:, :NEURONS] / last.neuron.theta
     parts = [
-        _raster("input", dense(network, inputs)[:, 0].flatten(1), data.dt),
+        _raster("input", _sample(dense(network, inputs)[:, 0], SHOWN), data.dt),
         _raster("hidden", hidden, data.dt),
         *_traces("potential", potentials, time),
         *_traces("readout", activity.readout[:, 0], time),
@@ -99,6 +101,20 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     ]
     source = f"test sample {sample} of {run.directory}"
     return pd.concat(parts, ignore_index=True).assign(moment="after", source=source)
+
+
+def _sample(values_TX: torch.Tensor, most: int) -> torch.Tensor:
+    """At most about so many units of each map (the first axis after time), evenly spaced; at least
+    one.
+    """
+    units_TN = values_TX.flatten(1)
+    if units_TN.shape[1] <= most:
+        return units_TN
+    maps_TCN = values_TX.flatten(2) if values_TX.ndim > 2 else units_TN[:, None]
+    size = maps_TCN.shape[2]
+    number = min(size, max(1, most // maps_TCN.shape[1]))
+    chosen = (np.arange(number) + 0.5) * size / number
+    return maps_TCN[:, :, chosen.astype(int)].flatten(1)
 
 
 def _raster(part: str, spikes_TN: torch.Tensor, dt: float) -> pd.DataFrame:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures import learning_curves
+from fdi.figures import depth
 from fdi.figures.catalogue import FIGURES, draw, file_name
 
-EPOCHS = 200  # of the paper
+MOST = 2  # pictures of a figure; `make report` draws the others
+FIRST = ("kaiming", "lsuv", "fluct")  # initializations of the first picture
 HEAD = """# Gallery
 
 Every figure that `make figures` draws, here from the measurements in
-[`results/reference`](measurements.md). Each says below
-it where its data come from. This page is written by `python scripts/update_docs.py`.
+[`results/reference`](measurements.md), at most two of a kind; `fdi-report` puts all of them on one
+page. Each says below it where its data come from. This page is written by
+`python scripts/update_docs.py`.
 """
 
 
@@ -34,30 +35,36 @@ def gallery(measured: Results, pictures: Path) -> str:
     return page
 
 
-def paper_settings(measured: Results, picture: Path) -> None:
-    """The learning curves of Randman, one layer, with the settings of the paper."""
-    runs = measured.runs
-    chosen = runs[
-        (runs["dataset"] == "randman")
-        & (runs["model"] == "dense")
-        & (runs["trainer.epochs"] == EPOCHS)
-    ]
-    for page in [*learning_curves.data(replace(measured, runs=chosen)).values()][:1]:
-        _picture(learning_curves, page, picture)
-
-
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for name, module in FIGURES.items():
         found = module.data(measured)
         yield (
             f"## {name}\n\n{module.ABOUT[0].upper()}{module.ABOUT[1:]}. Data: `{module.COMMAND}`.\n"
         )
-        for page, content in found.items():
+        for page, content in most_evident(found):
             stem = file_name(name, page)
             _picture(module, content, pictures / f"{stem}.png")
             yield f"![{name}: {page or module.ABOUT}]({pictures.name}/{stem}.png)\n"
         if not found:
             yield f"*Not measured yet: needs {module.NEEDS}.*\n"
+
+
+def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
+    """The simulation, if there is one, and the pages with most seeds and initial states."""
+
+    def evidence(page: tuple[str, pd.DataFrame]) -> tuple[bool, float]:
+        name, rows = page
+        states = rows["init"].nunique() if "init" in rows else 1
+        return name == "", rows["n"].max() * states if "n" in rows else 0
+
+    return sorted(pages.items(), key=evidence, reverse=True)[:MOST]
+
+
+def first_picture(measured: Results, picture: Path) -> None:
+    """Accuracy over depth of convolutional networks on digits, for three initializations."""
+    page = depth.data(measured)["digits_conv"]
+    rows = page[page["part"].eq("accuracy") & page["init"].isin(FIRST)]
+    _picture(depth, rows.assign(finding=depth.finding(rows)), picture)
 
 
 def _picture(module: ModuleType, page: pd.DataFrame, path: Path) -> None:

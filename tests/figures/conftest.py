@@ -14,7 +14,10 @@ import pytest
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from fdi.analysis.collect import KEYS
@@ -147,7 +150,9 @@ def results(tmp_path: Path) -> Callable[..., Results]:
 
 @pytest.fixture
 def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
-    """Draws a page, and checks that no text overlaps another one or leaves the page."""
+    """Draws a page, and checks that it says what it shows, that each entry of a legend has its
+    mark, that intervals are drawn, and that no text overlaps another one or leaves the page.
+    """
 
     def draw(module, page: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
         with rc_context(style.RC):
@@ -174,9 +179,33 @@ def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
             or box.y1 > figure.bbox.y1 + 1
         ]
         assert not outside
+        headline = [text for text in figure.texts if text.get_fontweight() == "bold"]
+        assert [text.get_text().strip() != "" for text in headline] == [True], "a title, and one"
+        assert not {name for legend in figure.legends for name in _unmarked(legend)}
+        if {"mean", "low", "n"} <= set(page):
+            assert _bars(figure) >= page.loc[page["n"] > 1, "low"].notna().any()
         return figure, axes
 
     return draw
+
+
+def _unmarked(legend: Legend) -> set[str]:
+    """Entries that show neither a line nor a mark nor an area."""
+    return {
+        text.get_text()
+        for handle, text in zip(legend.legend_handles, legend.get_texts())
+        if isinstance(handle, Line2D)
+        and handle.get_linestyle() == "None"
+        and handle.get_marker() in (None, "", "None")
+    }
+
+
+def _bars(figure: Figure) -> bool:
+    """Is there an interval: an error bar with a length, or a band?"""
+    drawn = [each for panel in figure.axes for each in panel.collections]
+    bars = [each for each in drawn if isinstance(each, LineCollection) and each.get_segments()]
+    bands = [each for each in drawn if isinstance(each, PolyCollection)]
+    return bool(bars or bands)
 
 
 def _visible(figure: Figure) -> list[Text]:

@@ -138,7 +138,12 @@ def test_depth(results, drawn):
     rates = page[(page["part"] == "rate") & (page["init"] == "kaiming")]
     assert rates["mean"].tolist() == [10.0 * i for i in range(1, 8)]
     _, axes = drawn(depth, page)
-    assert axes["accuracy"].images[0].get_array().shape == (3, 7)
+    bars = axes["accuracy"].containers
+    assert len(bars) == 7, "a line with intervals for each initial state"
+    assert bars[0].lines[0].get_ydata().tolist() == pytest.approx([10, 10, 10])
+    assert page["finding"].iloc[0] == (
+        "With 7 hidden layers: fluctuation-driven 80 %, fluct., corrected 60 % and Kaiming 10 %"
+    )
 
 
 def test_homeostasis(results, drawn):
@@ -243,13 +248,15 @@ def test_calibrated(results, drawn):
     )
     spread = page[(page["quantity"] == "spread") & (page["init"] == "fluct")]
     assert spread["mean"].tolist() == pytest.approx([0.9, 1.8, 2.7])
-    _, axes = drawn(calibrated, page)
-    assert "n = " not in axes["spread"].get_title("left")
+    assert page["finding"].iloc[0].endswith("Accuracy 40.0 % before, 70.0 % after: better")
+    drawn(calibrated, page)
+    assert "before training n" not in page["title"].iloc[0]
 
     measured = results(runs)
     few = replace(measured, probe=measured.probe[measured.probe["seed"] == 0])
-    _, axes = drawn(calibrated, calibrated.data(few)["randman_dense"])
-    assert axes["spread"].get_title("left").endswith(", n = 1")
+    page = calibrated.data(few)["randman_dense"]
+    drawn(calibrated, page)
+    assert page["title"].iloc[0].endswith("; before training n = 1")
 
 
 def test_gain(results, drawn):

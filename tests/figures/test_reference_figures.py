@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fdi.analysis.results import own, reference
@@ -12,6 +13,7 @@ from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import speed
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
+from fdi.figures.page import table
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
@@ -49,8 +51,12 @@ def test_speed(tmp_path, drawn):
     assert fdi.lines[0].get_xdata().tolist() == [20, 20]
     (bars,) = fdi.lines[2]
     assert [segment[:, 0].tolist() for segment in bars.get_segments()] == [[18, 21]] * 2
-    title = figure.legends[0].get_title().get_text().replace("\n", " ")
-    assert title == "training step relative to stork: median and quartiles of 5 rounds"
+    finding, details = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
+    assert finding == "A training step of fdi is 20 times as fast as one of stork"
+    assert details == (
+        "training step relative to stork, the library of the paper's authors: median and quartiles "
+        "of 5 rounds"
+    )
 
 
 def test_own_runs_win_over_the_reference(write_run, tmp_path):
@@ -89,6 +95,16 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert headings[0] == "reproduced-or-not"
     assert set(links) == set(headings) - {"figures"}, "a table of contents"
     assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
+    tables = page.split("<body>")[1]
+    assert tables.count("<th>") > 10
+    assert tables.count("<thead>") == tables.count("<tbody>"), "a script sorts the rows of a body"
+    assert "<div class=runs><p>" in page, "rows to filter, with what they have in common"
+
+
+def test_cells_of_the_claims_know_their_column():
+    rows = pd.DataFrame({"claim": ["it learns"], "published": ["90 %"]})
+    assert '<td data-column="published">90 %</td>' in table(rows, named=True)
+    assert "<td>90 %</td>" in table(rows)
 
 
 @pytest.mark.parametrize("folder", ["nothing", "."])

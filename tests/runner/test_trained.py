@@ -19,7 +19,7 @@ from fdi.cli.figures import main as figures
 from fdi.cli.run import main
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.runner import build
-from fdi.runner.trained import trial
+from fdi.runner.trained import _sample, trial
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 from fdi.train import checkpoint
@@ -159,3 +159,13 @@ def test_a_config_that_is_not_that_of_the_weights_is_refused_at_once(spoiled, va
     with pytest.raises(ValueError, match="checkpoint"):
         fdi.load(spoiled)
     assert time.process_time() - started < 10
+
+
+def test_of_many_neurons_a_raster_shows_some_of_each_map():
+    spikes = torch.zeros(2, 8, 28, 28)
+    spikes[:, 3] = 1.0  # all neurons of one map, in both steps
+    shown = _sample(spikes, 100)
+    assert shown.shape == (2, 8 * 12)
+    assert shown.nonzero()[:, 1].unique().tolist() == list(range(3 * 12, 4 * 12))
+    assert _sample(torch.ones(2, 128), 400).shape == (2, 128), "few are all shown"
+    assert _sample(torch.ones(2, 1000), 400).shape == (2, 400)

@@ -1,0 +1,112 @@
+"""Names that a newcomer knows, of initializations, data sets and networks, and what runs have in
+common, in a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+INITS = {
+    "fluct": "fluctuation-driven",
+    "fluct_calibrated": "fluctuation-driven, corrected",
+    "fluct_lognormal": "fluctuation-driven, log-normal",
+    "fluct_mu": "fluctuation-driven, mean not 0",
+    "gain": "Kaiming times a gain",
+    "kaiming": "Kaiming",
+    "xavier": "Xavier",
+    "pytorch": "PyTorch's default",
+    "orthogonal": "orthogonal",
+    "lsuv": "LSUV",
+    "ikun": "IKUN",
+    "spytorch": "SpyTorch",
+    "micheli": "Micheli et al.",
+}
+SHORT = {"fluct_calibrated": "fluct., corrected"}
+DATA = {
+    "randman": "Randman (spike times on random manifolds)",
+    "digits": "handwritten digits",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "nmnist": "N-MNIST (event camera)",
+    "spoken_digits": "spoken digits",
+    "shd": "Heidelberg digits (SHD)",
+}
+MODELS = {
+    "dense": "fully connected network",
+    "recurrent": "recurrent network",
+    "conv": "convolutional network",
+    "conv_deep": "deep convolutional network",
+    "conv_recurrent": "recurrent convolutional network",
+    "conv_recurrent_deep": "deep recurrent convolutional network",
+    "dale": "recurrent network under Dale's law",
+    "dale_conv": "convolutional network under Dale's law",
+}
+
+
+def init(name: str, short: bool = False) -> str:
+    """An initialization; one that fdi does not know keeps its name."""
+    return (SHORT.get(name) if short else None) or INITS.get(name, name)
+
+
+def data(name: str) -> str:
+    """A data set; a number at the end of its name is the size it was cut to."""
+    start, _, size = name.rpartition("_")
+    if start in DATA and size.isdigit() and int(size) >= 100:
+        return f"{DATA[start]}, {int(size):,} samples"
+    if start.endswith("_manifold") and size.isdigit():
+        return f"Randman (spike times on {size}-dimensional random manifolds)"
+    return DATA.get(name, name)
+
+
+def setting(dataset: str, model: str, epochs: float | None = None) -> str:
+    """What was trained, as the beginning of a title."""
+    parts = [data(dataset), MODELS.get(model, model)]
+    if epochs is not None and pd.notna(epochs):
+        parts.append(f"{epochs:.0f} epoch{'s' * bool(epochs != 1)}")
+    return ", ".join(parts)
+
+
+def condition(runs: pd.DataFrame) -> str:
+    """The optimizer with its smallest denominator and the bounds on the activity that all these
+    runs share; empty where they differ or do not say.
+    """
+    return ", ".join(part for part in (_optimizer(runs), bounds(runs)) if part)
+
+
+def _optimizer(runs: pd.DataFrame) -> str:
+    target, eps = (_common(runs, f"optimizer.{key}") for key in ("_target_", "eps"))
+    if target is None:
+        return ""
+    return str(target).rpartition(".")[2] + (f" with eps = {eps:g}" if eps is not None else "")
+
+
+def bounds(runs: pd.DataFrame) -> str:
+    """no, upper, lower, or both bounds on the activity, as text."""
+    if (joint := _common(runs, "homeostasis.joint")) is None:
+        return ""
+    strengths = [_common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")]
+    if joint and strengths == [None, None]:
+        return "bounds on the activity"
+    held = [
+        side for side, strength in zip(("upper", "lower"), strengths) if joint and (strength or 0)
+    ]
+    if not held:
+        return "no bounds on the activity"
+    return f"{' and '.join(held)} bound{'s' * (len(held) > 1)} on the activity"
+
+
+def _common(runs: pd.DataFrame, column: str) -> object:
+    """The one value of a column, None where there are several or none."""
+    values: Sequence[object] = list(runs[column].dropna().unique()) if column in runs else []
+    return values[0] if len(values) == 1 else None
+
+
+def several(names: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def layers(number: float) -> str:
+    return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"
