@@ -253,7 +253,7 @@ class Page(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """As sharp as the file, at half its size."""
-        content = io.BytesIO()
+        content = BytesIO()
         self.savefig(content, format="png", dpi=RC["savefig.dpi"])
         return content.getvalue(), {"width": round(self.get_figwidth() * RC["savefig.dpi"] / 2)}
 
