@@ -337,7 +337,7 @@ def test_cuda_hardware_computes_what_the_reference_computes_on_a_cpu(kind, dtype
     assert_like_the_cpu(kind, dtype, torch.device("cuda"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["dense", "recurrent"])
 def test_what_the_test_of_cuda_hardware_does(kind):
     assert_like_the_cpu(kind, torch.float32, torch.device("cpu"))
 
@@ -349,8 +349,8 @@ def assert_like_the_cpu(kind: str, dtype: torch.dtype, device: torch.device) -> 
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_((64 * weight).round() / 64)
-    x = draw_input("counted events", 23, 20, network.input_shape, 0.2, seed=0)
-    labels = np.arange(23) % CLASSES
+    x = draw_input("counted events", 5, 20, network.input_shape, 0.2, seed=0)
+    labels = np.arange(5) % CLASSES
     found = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVES[1])
     assert found.total > 0
     assert found.spikes == 0
