@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from fdi.cli.run import main
 from fdi.track.files import write_json, write_status
+from fdi.track.record import write_config
 
 PLUGIN = importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper")
 optuna = pytest.mark.skipif(PLUGIN is None, reason="hydra-optuna-sweeper is not installed")
@@ -34,7 +35,8 @@ def run(config, directory: Path, *_) -> dict:
         "rates": {"h1": 10.0},
         "seconds": 12.3,
     }
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / ".hydra").mkdir(parents=True, exist_ok=True)
+    write_config(directory, config, ())
     write_json(directory / "result.json", result)
     write_status(directory, "done")
     return result
