@@ -170,7 +170,7 @@ def make(request, monkeypatch) -> Callable[[int], CpuEngine | CudaEngine]:
     if request.param == "cuda" and find_spec("triton"):
         from fdi.engine.cuda.kernels import launch
 
-        for name in ("BLOCK", "ROWS", "CHUNK"):
+        for name in ("BLOCK", "CHUNK"):
             monkeypatch.setattr(launch, name, 256)
     return ENGINES[request.param]
 

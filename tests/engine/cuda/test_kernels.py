@@ -82,7 +82,6 @@ def gradients(network: Network) -> list[np.ndarray]:
     [
         *product(["dense", "recurrent", "dale", "conv"], [False, True], ["zero"], ["superspike"]),
         *product(["dense", "dale"], [False], ["subtract"], cuda.COMPUTES.surrogates),
-        ("dale_conv", False, "subtract", "triangle"),
     ],
 )
 def test_a_kernel_computes_what_the_reference_computes(kind, constant, reset, surrogate):
