@@ -12,7 +12,7 @@ from pages.advice import advice
 from pages.claims import full, short
 from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
-from pages.findings import bounded, floors, laziness, predicting, swamped
+from pages.findings import bounded, floors, laziness, mended, predicting, swamped
 from pages.gallery import first_picture, gallery
 from pages.headline import headline
 from pages.libraries import rates
@@ -40,6 +40,7 @@ TABLES = {
     "convolutions": convolutions,
     "floors": floors,
     "bounded": bounded,
+    "mended": mended,
     "swamped": swamped,
     "predicting": predicting,
     "laziness": laziness,

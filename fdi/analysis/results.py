@@ -225,5 +225,5 @@ def _keyed(table: pd.DataFrame) -> pd.DataFrame:
         f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}"
         for row in table[list(NAME)].itertuples()
     ]
-    keyed = table.assign(path=names, state=table.get("state", "done"))
+    keyed = table.copy().assign(path=names, state=table.get("state", "done"))
     return keyed[[*KEYS, *(column for column in keyed if column not in KEYS)]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from fdi.analysis.contrasts import PERCENT, moments
@@ -19,7 +20,7 @@ from pages.tables import cell, markdown, versus
 
 NOTHING = "*Not measured yet: `{}`.*\n"
 INITS = ("kaiming", "fluct")
-LOW = 1e-9  # floors below the usual 1e-8
+USUAL, LOW = 1e-8, 1e-9  # floors: of the authors' eps, and lowered ones
 
 
 def floors(measured: Results) -> str:
@@ -89,6 +90,43 @@ def bounded(measured: Results) -> str:
     rows.sort(key=lambda row: row["order"])
     table = pd.DataFrame(rows)
     return markdown(table.drop(columns="order")) if rows else NOTHING.format(bounds.COMMAND)
+
+
+def mended(measured: Results) -> str:
+    """What Kaiming weights reach at the usual floor, with bounds and without, and at a lowered one
+    without bounds; networks that were run at both floors.
+    """
+    runs = with_layers(measured.runs[measured.runs["state"] == "done"])
+    runs = runs[runs["init"] == INITS[0]].assign(mode=lambda found: bounds.modes(found) != "none")
+    floors = pd.Series([floor_of(run) for run in runs.to_dict("records")], index=runs.index)
+    kinds = {
+        "usual eps, bounds": np.isclose(floors, USUAL, rtol=1e-3, atol=0) & runs["mode"],
+        "usual eps, no bounds": np.isclose(floors, USUAL, rtol=1e-3, atol=0) & ~runs["mode"],
+        "lowered eps, no bounds": (floors < LOW) & ~runs["mode"],
+    }
+    keys = ["dataset", "model", "layers", "trainer.epochs"]
+    rows: dict[tuple, dict[str, str]] = {}
+    for kind, chosen in kinds.items():
+        found = moments(runs[chosen], [*keys, "optimizer.eps"], ACCURACY, PERCENT, PERCENT)
+        found = found.sort_values(["n", "optimizer.eps"], ascending=[True, False])
+        for row in found.drop_duplicates(keys, keep="last").to_dict("records"):  # most seeds
+            layers = f"{row['layers']} layer{'s' * (row['layers'] > 1)}"
+            name = f"{row['dataset']}, {row['model']}, {layers}"
+            place = rows.setdefault(tuple(row[key] for key in keys), {"network": name})
+            place["epochs"] = f"{row['trainer.epochs']:.0f}"
+            place[kind] = cell(row)
+            if kind.startswith("lowered"):
+                place["lowered to"] = f"{row['optimizer.eps']:.0e}"
+    both = [row for row in rows.values() if {*row} > {"lowered to"} and {*row} & {*list(kinds)[:2]}]
+    columns = ["network", "epochs", *kinds, "lowered to"]
+    table = pd.DataFrame(both).reindex(columns=columns).fillna("")
+    shown = table.sort_values("network", key=lambda names: names.map(_in_order))
+    return markdown(shown) if both else NOTHING.format(floor.COMMAND)
+
+
+def _in_order(name: str) -> tuple[str, int]:
+    network, _, layers = name.rpartition(", ")
+    return network, int(layers.split()[0])
 
 
 def swamped(measured: Results) -> str:

@@ -12,6 +12,7 @@ from fdi.figures import bounds, floor
 
 USUAL_EPS = 1e-16  # of SMORMS3 [Rossbroich et al. 2022, authors' code]
 LEARNS = 2.0  # times guessing, at least
+INITS = ["kaiming", "fluct"]
 NETWORK = ("digits", "conv")  # data set and architecture
 SHALLOW = ("randman", "dense")
 
@@ -31,34 +32,35 @@ def _deep(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
     name = STANDARD["optimizer._target_"].rpartition(".")[2]
     rows = page[(page["part"] == "depth") & (page["optimizer"] == name)]
     chance = rows["chance"].iloc[0]
-    usual = rows[rows["eps"] == USUAL_EPS].pivot(index="x", columns="init", values="mean")
-    both = usual.reindex(columns=["kaiming", "fluct"]).dropna()
-    apart = both[(both["fluct"] > LEARNS * chance) & (both["kaiming"] <= LEARNS * chance)]
+    at_usual = rows[rows["eps"] == USUAL_EPS].pivot(index="x", columns="init", values=["mean", "n"])
+    usual = at_usual["mean"].reindex(columns=INITS)
+    apart = usual[(usual["fluct"] > LEARNS * chance) & (usual["kaiming"] <= LEARNS * chance)]
     if len(apart):
-        depth = apart.index.max()
+        seeds = at_usual["n"].loc[apart.index, INITS].min(axis=1)
+        depth = seeds[seeds == seeds.max()].index.max()
         yield (
             f"**Deep networks** learn from fluctuation-driven weights at the usual settings of the "
             f"optimizer and not from Kaiming weights: convolutions of {depth:.0f} layers on real "
-            f"digits reach {_cell(rows, 'fluct', depth, USUAL_EPS)} % against "
-            f"{_cell(rows, 'kaiming', depth, USUAL_EPS)} %, where guessing gives {chance:.0f} %."
+            f"digits reach {_cell(rows, 'fluct', depth, USUAL_EPS)} against "
+            f"{_cell(rows, 'kaiming', depth, USUAL_EPS)}, where guessing gives {chance:.0f} %."
         )
     kaiming = rows[(rows["init"] == "kaiming") & (rows["mean"] > LEARNS * chance)]
-    fails = usual["kaiming"] <= LEARNS * chance if "kaiming" in usual else pd.Series(dtype=bool)
-    mended = kaiming[kaiming["x"].isin(fails[fails].index)]
+    fails = usual.index[usual["kaiming"] <= LEARNS * chance]
+    mended = kaiming[kaiming["x"].isin(fails)]
     if len(mended):
-        best = mended.sort_values(["x", "mean"]).iloc[-1]
+        best = mended.sort_values(["n", "x", "mean"]).iloc[-1]  # most seeds, then deepest
         yield (
             f"**The reason is the optimizer's floor**: Kaiming weights start with gradients so "
             f"small that its eps hides them. With eps lowered from {USUAL_EPS:.0e} to "
-            f"{best['eps']:.0e} and no bounds on the activity, the same {best['x']:.0f} layers "
-            f"reach {_cell(rows, 'kaiming', best['x'], best['eps'])} % from Kaiming weights."
+            f"{best['eps']:.0e} and no bounds on the activity, {best['x']:.0f} such layers reach "
+            f"{_cell(rows, 'kaiming', best['x'], best['eps'])} from Kaiming weights."
         )
 
 
 def _cell(rows: pd.DataFrame, init: str, depth: float, eps: float) -> str:
-    """Mean and number of seeds."""
     found = rows[(rows["init"] == init) & (rows["x"] == depth) & (rows["eps"] == eps)].iloc[0]
-    return f"{found['mean']:.1f} (n = {found['n']})"
+    interval = "" if pd.isna(found["low"]) else f"{found['low']:.1f}..{found['high']:.1f}, "
+    return f"{found['mean']:.1f} % ({interval}n = {found['n']})"
 
 
 def _shallow(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -70,9 +72,9 @@ def _shallow(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
     if "none" in fluct.index and "both" in fluct.index:
         free, both = fluct.loc["none"], fluct.loc["both"]
         yield (
-            f"**One hidden layer** needs no special weights: on Randman fluctuation-driven minus "
-            f"Kaiming is {_difference(both)} with the paper's bounds on the activity and "
-            f"{_difference(free)} without them."
+            f"**One hidden layer**: on Randman, after {free['epochs']:.0f} epochs, "
+            f"fluctuation-driven minus Kaiming is {_difference(both)} with the paper's bounds on "
+            f"the activity and {_difference(free)} without them."
         )
 
 
