@@ -248,7 +248,7 @@ def test_calibrated(results, drawn):
     )
     spread = page[(page["quantity"] == "spread") & (page["init"] == "fluct")]
     assert spread["mean"].tolist() == pytest.approx([0.9, 1.8, 2.7])
-    assert page["finding"].iloc[0].endswith("Accuracy 40.0 % before, 70.0 % after: better")
+    assert page["finding"].iloc[0].endswith("Accuracy 40.0 % before, 70.0 % after: undecided")
     drawn(calibrated, page)
     assert "before training n" not in page["title"].iloc[0]
 
