@@ -54,9 +54,15 @@ def test_the_search_runs_as_written(tmp_path, monkeypatch):
     assert (tmp_path / "results/runs/optimization_results.yaml").exists()
 
 
+def _links(page: Path) -> list[str]:
+    """The places that a page links to, outside of its code."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    return re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_that_are_there(page):
-    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    links = _links(page)
     broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert broken == []
 
@@ -65,7 +71,7 @@ def test_links_lead_to_files_that_are_there(page):
     "page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS))
 )
 def test_links_of_the_site_stay_within_it(page):
-    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    links = _links(page)
     places = [(page.parent / link).resolve() for link in links if "://" not in link]
     assert [place for place in places if not place.is_relative_to(DOCS)] == []
 

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 NEEDED = {"tutorial": "matplotlib", "snntorch": "snntorch"}
 SMALL = {
-    "trainer.epochs=15": "trainer.epochs=2",
+    "trainer.epochs=15": "trainer.epochs=12",
     "range(3)": "range(2)",
-    '"model.depth=3"': '"model.depth=3", "dataset.classes=2", "dataset.samples=100", '
+    '"model.depth=3"': '"model.depth=3", "dataset.classes=2", "dataset.samples=200", '
     '"model.hidden=32", "trainer.batch_size=20", "threads=1"',
 }
 

@@ -1,5 +1,7 @@
 """Console commands. They draw into files: no backend of matplotlib that the environment names."""
 
 import os
+import sys
 
-os.environ.pop("MPLBACKEND", None)  # matplotlib refuses to be imported with an unknown one
+if "ipykernel" not in sys.modules:  # a notebook draws with a backend of its own
+    os.environ.pop("MPLBACKEND", None)  # matplotlib refuses to be imported with an unknown one
