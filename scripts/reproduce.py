@@ -14,6 +14,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import fill
 
 from pages.costs import EXPERIMENTS, REFERENCE, cells
 
@@ -26,6 +27,7 @@ from fdi.data.download import present
 from fdi.data.sources import SOURCES
 
 BIN = Path(sys.executable).parent
+WIDTH = 70  # characters of a claim
 NAMES = sorted({path.stem for path in EXPERIMENTS.glob("*.yaml")} - {"quickstart"})
 
 
@@ -87,7 +89,7 @@ def _compare(results: Path) -> None:
     """Each claim by the runs below `results` and by the measurements that come with fdi."""
     mine, shipped = claims(own(results)), claims(reference(REFERENCE))
     rows = {
-        "claim": list(mine["claim"]),
+        "claim": [fill(text, WIDTH) for text in mine["claim"]],
         "your runs": [_status(row) for row in mine.to_dict("records")],
         "shipped": [_status(row) for row in shipped.to_dict("records")],
     }
