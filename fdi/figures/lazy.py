@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -36,6 +37,8 @@ QUANTITIES = {
     "epochs": "epochs to that training loss",
 }
 
+MOST = {"accuracy": PERCENT, "alignment": 1.0}  # no mean can be larger
+
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: quantity, init, x (sigma_u), samples (of training; NaN:
@@ -56,7 +59,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             alignment=_mean(chosen, "alignment/"),
         ).rename(columns={"epochs": "planned", "epoch": "epochs"})
         keys = ["init", "x", "samples"]
-        parts = [moments(chosen, keys, name).assign(quantity=name) for name in QUANTITIES]
+        parts = [
+            moments(chosen, keys, name, most=MOST.get(name, np.inf)).assign(quantity=name)
+            for name in QUANTITIES
+        ]
         reached = chosen.groupby(keys, dropna=False)["reached"].mean().rename("reached")
         table = pd.concat(parts, ignore_index=True).merge(reached.reset_index(), on=keys)
         title = (

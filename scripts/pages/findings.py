@@ -9,11 +9,9 @@ import pandas as pd
 
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.floor import floor as floor_of
-from fdi.analysis.floor import ratios
 from fdi.analysis.predict import predictors
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import chance_share
 from fdi.analysis.table import ACCURACY
 from fdi.figures import bounds, floor, lazy
 from pages.tables import cell, markdown, versus
@@ -24,9 +22,7 @@ USUAL, LOW = 1e-8, 1e-9  # floors: of the authors' eps, and lowered ones
 
 
 def floors(measured: Results) -> str:
-    """For each network a sentence that counts who learns above and below the floor, and accuracy by
-    depth and floor.
-    """
+    """For each network the finding of its figure, and accuracy by depth and floor."""
     parts = []
     for name, page in floor.data(measured).items():
         single = page[page["part"] == "ratio"]
@@ -42,31 +38,9 @@ def floors(measured: Results) -> str:
         lines["eps"] = lines["eps"].map(lambda eps: f"{-eps:.0e}")
         title = f"**{name.replace('_', ', ')}**: ratios from {single['x'].min():.0e} to"
         parts.append(
-            f"{title} {single['x'].max():.0e}. {_counts(measured, single)}\n\n{markdown(lines)}"
+            f"{title} {single['x'].max():.0e}. {page['finding'].iloc[0]}.\n\n{markdown(lines)}"
         )
     return "\n".join(parts) or NOTHING.format(floor.COMMAND)
-
-
-def _counts(measured: Results, single: pd.DataFrame) -> str:
-    """How many of the runs on either side of the floor learn."""
-    runs = measured.runs.merge(ratios(measured), left_on="path", right_index=True)
-    page = set(zip(single["init"], single["eps"], single["x"]))
-    runs = runs[[key in page for key in zip(runs["init"], runs["optimizer.eps"], runs["ratio"])]]
-    learns = pd.Series(
-        [
-            chance_share([accuracy], int(classes), int(samples)) == 0
-            for accuracy, classes, samples in zip(
-                runs["test_accuracy_last"], runs["classes"], runs["test_samples"]
-            )
-        ],
-        index=runs.index,
-    )
-    above = runs["ratio"] > 1
-    return (
-        f"Of the runs whose largest initial gradient is above the floor {learns[above].sum()} of "
-        f"{above.sum()} learn (better than guessing), of those below {learns[~above].sum()} of "
-        f"{(~above).sum()}."
-    )
 
 
 def bounded(measured: Results) -> str:
