@@ -13,7 +13,7 @@ import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
-from fdi.config.identity import run_id
+from fdi.config.identity import ADDED, run_id
 from fdi.config.settings import prepare
 from fdi.config.targets import options
 from fdi.track.directory import run_directory
@@ -183,14 +183,16 @@ def test_every_run_of_the_reference_has_the_id_it_had():
 
 
 def config_of(run):
-    """From dotted columns: an empty field is null where the part takes such a key, else none."""
+    """From dotted columns: an empty field is null where the part takes such a key, else none, as is
+    that of a key that came later.
+    """
     config = {}
     for column, field in run.items():
         group, _, key = column.rpartition(".")
         if not group and column not in ("seed", "readout_init"):
             continue
         target = run.get(f"{group}._target_", "")
-        if pd.isna(field) and target and key not in takes(group, target):
+        if pd.isna(field) and (column in ADDED or (target and key not in takes(group, target))):
             continue
         node = config
         for name in group.split(".") if group else []:

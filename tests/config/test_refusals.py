@@ -179,7 +179,7 @@ def own(tmp_path):
         ("_target_: a\n_target_: b\n", "a file .*duplicate key _target_.*mine.yaml.*"),
         ("x: !!python/object/apply:os.getcwd []\n", "a file .* constructor for the tag .*"),
         ("defaults: [mine]\n", "files of the configuration nest too deeply or name each other"),
-        ("x: &a [*a]\n", "files of the configuration nest too deeply or name each other"),
+        ("x: &a [*a]\n", r"model=mine: no .*mine\.yaml: aliases or nesting that .*"),
         ("- a\n", r"model = \[a\] must have a _target_: .*"),
         ("_target_: null\n", "model = .* must have a _target_: .*"),
         ("hidden: ${\n", ".*no viable alternative.*"),
