@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import Results
 
 SMORMS3_EPS, ADAM_EPS = 1e-16, 1e-8  # where a config does not say
@@ -34,18 +35,6 @@ def floor(run: Mapping[Any, Any]) -> float:
         return math.nan
     precise = run.get("optimizer.precision") == "float64"
     return found if precise else max(found, math.sqrt(LEAST_SQUARE))
-
-
-def unbounded(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs whose loss is that of the task alone: no bounds on the activity, or bounds of
-    strength 0.
-    """
-    names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
-    columns = [f"homeostasis.{name}" for name in names]
-    bounds = runs.reindex(columns=columns)
-    joint, prime = bounds[columns[0]].eq(True), bounds[columns[1]].fillna(0) > 0
-    strength = bounds[columns[2:]].fillna(0).sum(axis=1)
-    return runs[~(joint | prime) | (strength == 0)]
 
 
 def ratios(results: Results) -> pd.DataFrame:

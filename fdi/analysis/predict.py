@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu, spearmanr
 
-from fdi.analysis.floor import ratios, unbounded
+from fdi.analysis.bounds import unbounded
+from fdi.analysis.floor import ratios
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import chance_share, summary

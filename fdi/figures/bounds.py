@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
+from fdi.analysis.bounds import MODES, modes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.results import Results
 from fdi.figures import categories, legends, style, sweeps, words
@@ -17,7 +18,6 @@ NEEDS = "runs with at least three of: no bounds, the upper one, the lower one, b
 COMMAND = "fdi-run -m experiment=bounds"
 SIZE = (style.COLUMN, 1.15)
 EPOCHS = "trainer.epochs"
-MODES = ("none", "upper", "lower", "both")
 NAMES = dict(zip(MODES, ("no bounds", "upper bound", "lower bound", "both bounds")))
 KEYS = ["init", "baseline", "sigma_u", "mode", "layers"]
 
@@ -61,20 +61,6 @@ def _finding(table: pd.DataFrame) -> str:
         f"{question} Fluctuation-driven minus Kaiming: {rows['none']:+.1f} (no bounds), "
         f"{rows[most]:+.1f} ({NAMES[most]})"
     )
-
-
-def modes(runs: pd.DataFrame) -> pd.Series:
-    """none, upper, lower or both, for each run; empty where training starts with the bounds
-    alone.
-    """
-    names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
-    bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names])
-    joint = bounds.iloc[:, 0].eq(True)
-    upper, lower = (joint & (bounds.iloc[:, i].fillna(0) > 0) for i in (2, 3))
-    found = pd.Series("none", index=runs.index, dtype=object)
-    found[upper & ~lower], found[lower & ~upper], found[upper & lower] = MODES[1:]
-    found[bounds.iloc[:, 1].fillna(0) > 0] = ""
-    return found
 
 
 def _layers(runs: pd.DataFrame) -> pd.Series:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.bounds import MODES, modes
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.floor import floor as floor_of
 from fdi.analysis.predict import predictors
@@ -58,7 +59,7 @@ def bounded(measured: Results) -> str:
                     "bounds": mode,
                     **{init: cell(found[init]) for init in INITS},
                     "fluct minus kaiming": versus(found["fluct"]),
-                    "order": (name, layers, bounds.MODES.index(mode)),
+                    "order": (name, layers, MODES.index(mode)),
                 }
             )
     rows.sort(key=lambda row: row["order"])
@@ -71,7 +72,7 @@ def mended(measured: Results) -> str:
     without bounds; networks that were run at both floors.
     """
     runs = with_layers(measured.runs[measured.runs["state"] == "done"])
-    runs = runs[runs["init"] == INITS[0]].assign(mode=lambda found: bounds.modes(found) != "none")
+    runs = runs[runs["init"] == INITS[0]].assign(mode=lambda found: modes(found) != "none")
     floors = pd.Series([floor_of(run) for run in runs.to_dict("records")], index=runs.index)
     kinds = {
         "usual eps, bounds": np.isclose(floors, USUAL, rtol=1e-3, atol=0) & runs["mode"],
@@ -106,9 +107,7 @@ def _in_order(name: str) -> tuple[str, int]:
 def swamped(measured: Results) -> str:
     """Runs with a lowered floor with and without bounds, everything else alike."""
     runs = with_layers(measured.runs[measured.runs["state"] == "done"])
-    runs = runs.assign(
-        mode=bounds.modes(runs), floor=[floor_of(r) for r in runs.to_dict("records")]
-    )
+    runs = runs.assign(mode=modes(runs), floor=[floor_of(r) for r in runs.to_dict("records")])
     runs = runs[(runs["floor"] < LOW) & (runs["mode"] != "")]
     keys = ["dataset", "model", "layers", "trainer.epochs", "init", "optimizer.eps"]
     found = moments(runs, [*keys, "mode"], ACCURACY, PERCENT, PERCENT)

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from fdi.analysis.floor import floor, unbounded
+from fdi.analysis.bounds import unbounded
+from fdi.analysis.floor import floor
 from fdi.train.optimizers import SMORMS3
 
 

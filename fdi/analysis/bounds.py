@@ -1,0 +1,26 @@
+"""Which bounds on the activity a run has in its loss."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+MODES = ("none", "upper", "lower", "both")
+
+
+def modes(runs: pd.DataFrame) -> pd.Series:
+    """none, upper, lower or both, for each run; empty where training starts with the bounds
+    alone.
+    """
+    names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
+    bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names])
+    joint = bounds.iloc[:, 0].eq(True)
+    upper, lower = (joint & (bounds.iloc[:, i].fillna(0) > 0) for i in (2, 3))
+    found = pd.Series("none", index=runs.index, dtype=object)
+    found[upper & ~lower], found[lower & ~upper], found[upper & lower] = MODES[1:]
+    found[bounds.iloc[:, 1].fillna(0) > 0] = ""
+    return found
+
+
+def unbounded(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose loss is that of the task alone."""
+    return runs[modes(runs) == "none"]
