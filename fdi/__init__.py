@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fdi import figures, init, interop
@@ -44,13 +44,15 @@ def load(
     return trained.load(Path(directory), weights, modules)
 
 
-def __getattr__(name: str) -> Any:
-    """Each of the others is imported when it is first used."""
-    if name in ("figures", "init", "interop"):
-        return import_module(f"fdi.{name}")
-    if name in __all__:
-        return getattr(import_module("fdi.notebook.calls"), name)
-    raise AttributeError(f"module {__name__} has no attribute {name}")
+if not TYPE_CHECKING:  # it would make every name, misspelt ones too, one of any type
+
+    def __getattr__(name):
+        """Each of the others is imported when it is first used."""
+        if name in ("figures", "init", "interop"):
+            return import_module(f"fdi.{name}")
+        if name in __all__:
+            return getattr(import_module("fdi.notebook.calls"), name)
+        raise AttributeError(f"module {__name__} has no attribute {name}")
 
 
 def __dir__() -> list[str]:

@@ -33,7 +33,8 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
             yield f"{path}{field.name} is missing"
             continue
         key, value, hint = f"{path}{field.name}", values[field.name], hints[field.name]
-        nested = next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None)
+        kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
+        nested = next(filter(is_dataclass, kinds), None)
         if nested and value is not None:
             yield from out_of_range(nested, value, f"{key}.")
         least, choices = field.metadata.get("least"), field.metadata.get("choices")

@@ -77,8 +77,14 @@ def _elsewhere(node: DictConfig) -> Iterator[str]:
             )
 
 
+def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """What a node holds, in Python's own types."""
+    values: Any = OmegaConf.to_container(node, resolve=resolve)
+    return values
+
+
 def _plain(node: DictConfig | None) -> dict[str, Any]:
-    return OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
+    return contents(node, resolve=False) if isinstance(node, DictConfig) else {}
 
 
 def _calls(value: Any, path: str) -> Iterator[str]:

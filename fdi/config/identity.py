@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import devices
+from fdi.config.hydra_node import contents
 
 DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "own": "reference"}  # by device, see own_neuron
@@ -95,7 +96,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     """The values of a run without Hydra's own node: interpolations resolved, auto decided."""
     if "hydra" in config:
         config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    values: Any = OmegaConf.to_container(config, resolve=True)
+    values = contents(config)
     engine = values["engine"]
     if values.get("device") == "auto":
         values["device"] = "cuda" if devices.gpus() else "cpu"

@@ -7,10 +7,12 @@ configuration may be infinite or nan, whatever its annotation.
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from dataclasses import astuple, dataclass
+from typing import Annotated
 
 
-class Range(NamedTuple):
+@dataclass(frozen=True)
+class Range:
     """least <= value <= most and above < value < below, as far as they are given."""
 
     least: float | None = None
@@ -27,7 +29,7 @@ class Range(NamedTuple):
         )
 
     def __str__(self) -> str:
-        named = zip(("at least", "at most", "above", "below"), self)
+        named = zip(("at least", "at most", "above", "below"), astuple(self))
         return " and ".join(f"{word} {bound:g}" for word, bound in named if bound is not None)
 
 

@@ -59,23 +59,22 @@ def options(key: str, target: str, folders: Sequence[Path]) -> Options:
     there.
     """
     module, _, name = target.rpartition(".")
+    part, closed, problem = None, False, None
     if module.partition(".")[0] not in own_modules.OURS:
-        known, closed, problem = {}, False, _foreign(module, name, folders)
+        problem = _foreign(module, name, folders)
     elif key == SURROGATE:
-        known, closed, problem = {}, False, "is no function of your own; see fdi/snn/surrogate.py"
+        problem = "is no function of your own; see fdi/snn/surrogate.py"
     elif key == "optimizer" and module == TORCH:
-        known, closed, problem = parameters(_ours(TORCH_OPTIONS)), False, None
+        part = _ours(TORCH_OPTIONS)
     elif key == "scheduler" and module == SCHEDULES:
-        part = vars(importlib.import_module(SCHEDULE_OPTIONS)).get(name)
-        known, closed = parameters(part) if part else {}, True
+        part, closed = vars(importlib.import_module(SCHEDULE_OPTIONS)).get(name), True
         problem = None if part else NOT_MADE
     else:
-        part, problem = _part(ROLES[key], target)
-        known, closed = {} if problem else parameters(part), True
+        (part, problem), closed = _part(ROLES[key], target), True
     if problem:
         where = key if key == SURROGATE else f"{key}._target_"
         raise ValueError(f"{where} = {target} {problem.format(key=key)}")
-    return Options(known, closed)
+    return Options(parameters(part) if part else {}, closed)
 
 
 def _part(role: Role, target: str) -> tuple[Any, str | None]:
@@ -129,12 +128,10 @@ def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
         path = module.replace(".", "/")
         return f"is not of fdi, and there is no {path}.py; put it into {where}"
     top = module.partition(".")[0]
-    found = importlib.util.find_spec(top)
-    elsewhere = [*(found.submodule_search_locations or []), found.origin] if found else []
-    if elsewhere and not any(
-        Path(place or "").is_relative_to(folder) for place in elsewhere for folder in folders
-    ):
-        return f"is hidden by another module of that name ({found.origin}); rename {top}"
+    if (found := importlib.util.find_spec(top)) is not None:
+        places = [*(found.submodule_search_locations or []), found.origin or ""]
+        if not any(Path(place).is_relative_to(folder) for place in places for folder in folders):
+            return f"is hidden by another module of that name ({found.origin}); rename {top}"
     try:
         body = ast.parse(files[0].read_text(encoding="utf-8")).body
     except SyntaxError as error:

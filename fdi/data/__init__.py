@@ -5,15 +5,15 @@ returning a `Dataset`. Each name is imported when it is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from fdi.data.torch_sets import from_torch
+from typing import TYPE_CHECKING
 
 __all__ = ["from_torch"]
 
+if TYPE_CHECKING:
+    from fdi.data.torch_sets import from_torch
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module("fdi.data.torch_sets"), name)
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        return getattr(import_module("fdi.data.torch_sets"), name)

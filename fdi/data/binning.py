@@ -88,11 +88,8 @@ def bin_recordings(
         parts.append(
             table(owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning)
         )
-    return (
-        join(parts)
-        if parts
-        else table(*np.zeros((3, 0), dtype=np.int64), (0, steps), shape, binning)
-    )
+    none = np.zeros(0, dtype=np.int64)
+    return join(parts) if parts else table(none, none, none, (0, steps), shape, binning)
 
 
 def coordinates(events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -53,12 +53,16 @@ def nmnist(
 
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
-    splits = [
+    return Dataset(
+        "nmnist",
         split(True, chosen, max_train, dropout(drop)),
         split(True, held, max_train),
         split(False, tested, max_test),
-    ]
-    return Dataset("nmnist", *splits, classes=10, shape=(2, 34, 34), steps=steps, dt=dt)
+        classes=10,
+        shape=(2, 34, 34),
+        steps=steps,
+        dt=dt,
+    )
 
 
 def dvs_gesture(
@@ -118,13 +122,16 @@ def dvs_gesture(
     chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
     tested = subset(_labels(test), max_test, stream(0, "test"))
     fixed = test_protocol == "deterministic"
-    splits = [
+    return Dataset(
+        "dvs_gesture",
         split(True, chosen, max_train, False),
         split(True, held, max_train, fixed),
         split(False, tested, max_test, fixed),
-    ]
-    return Dataset(
-        "dvs_gesture", *splits, classes=11, shape=shape, steps=steps, dt=dt, nu_paper=9.2
+        classes=11,
+        shape=shape,
+        steps=steps,
+        dt=dt,
+        nu_paper=9.2,
     )
 
 

@@ -61,10 +61,10 @@ def _window(events: Events, starts: np.ndarray, steps: int) -> Events:
     ]
     pieces = [slice(a, b) for a, b in zip(edges[:, 0].tolist(), edges[:, -1].tolist())]
     indptr = np.concatenate([[0], np.cumsum(np.diff(edges, axis=1))])
-    units, counts = (
-        np.concatenate([column[piece] for piece in pieces])
-        for column in (events.units, events.counts)
-    )
+    units = np.concatenate([events.units[piece] for piece in pieces])
+    counts = events.counts
+    if counts is not None:
+        counts = np.concatenate([counts[piece] for piece in pieces])
     return Events(indptr, units, events.shape, steps, counts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from fdi.data.errors import DataError
 from fdi.data.inputs import Constant, Events, Input
 from fdi.data.seeding import stream
 
-Transform = Callable[[Input, np.random.Generator], Input]
+Transform = Callable[[Any, np.random.Generator], Input]  # of the kind of input its split holds
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(
-        self, indices: np.ndarray, rng: np.random.Generator | None
-    ) -> tuple[Input, np.ndarray]:
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
         """The samples `indices`, in that order, as the network sees them, and their labels; `rng`
         is for the transform, if there is one.
         """
-        inputs = self.inputs.take(indices)
-        return inputs if self.transform is None else self.transform(inputs, rng), self.labels[
-            indices
-        ]
+        inputs, labels = self.inputs.take(indices), self.labels[indices]
+        return inputs if self.transform is None else self.transform(inputs, rng), labels
 
 
 @dataclass(frozen=True)
@@ -129,10 +125,12 @@ class Dataset:
         if not isinstance(images, Constant):
             return None
         if self.train.transform is not None:
-            batches = list(self._sample_batches())
-            if not all(isinstance(batch, Constant) for batch in batches):
-                return None
-            return float(np.mean(np.square(np.concatenate([b.image(np.float64) for b in batches]))))
+            pieces = []
+            for batch in self._sample_batches():
+                if not isinstance(batch, Constant):
+                    return None
+                pieces.append(batch.image(np.float64))
+            return float(np.mean(np.square(np.concatenate(pieces))))
         return float(
             np.mean(
                 [
@@ -154,7 +152,7 @@ class Dataset:
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def _sample_batches(self):
+    def _sample_batches(self) -> Iterator[Input]:
         if self.train.transform is None:
             yield self.train.inputs
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -79,20 +80,18 @@ def hdf5(
         held = np.arange(len(valid_labels))
     tested = subset(test_labels, max_test, stream(0, "test"))
 
-    def split(
-        path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None, transform=None
-    ) -> Split:
+    def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
         view = channels, steps, dt, binning
         if most is None and fits(path):
             events = read_events(path, None, *view).take(samples)
         else:
             events = read_events(path, samples, *view)
-        return Split(events, labels[samples], transform)
+        return Split(events, labels[samples])
 
     augmentation = speech_augmentation(dt, binning, time_jitter, channel_jitter, drop)
     return Dataset(
         name,
-        split(train_path, labels, train, max_train, augmentation),
+        replace(split(train_path, labels, train, max_train), transform=augmentation),
         split(valid_path, valid_labels, held, None if valid_file else max_train),
         split(test_path, test_labels, tested, max_test),
         classes=classes,

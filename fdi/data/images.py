@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,8 +46,7 @@ def images(
     "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at
     `rate` x (Hz). "latency": one spike at tau log(x/(x - threshold)) seconds. `valid`: share of the
     training set held out, stratified, drawn with `seed`. `crop`, `flip`: of training images, see
-    fdi.data.image_augment. `check`: refuse batches of CIFAR-10 that
-    are not the official ones.
+    fdi.data.image_augment. `check`: refuse batches of CIFAR-10 that are not the official ones.
     """
     folder = ensure(collection, root)
     if collection == "cifar10":
@@ -99,11 +99,20 @@ def _dataset(
     transform: Transform | None,
     augment: Transform | None = None,
 ) -> Dataset:
-    splits = [
-        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, then(own, transform))
-        for (values, labels), own in zip(parts, (augment, None, None))
-    ]
-    return Dataset(name, *splits, classes=10, shape=splits[0].inputs.shape, steps=steps, dt=dt)
+    train, held, tested = (
+        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)
+        for values, labels in parts
+    )
+    return Dataset(
+        name,
+        replace(train, transform=then(augment, transform)),
+        held,
+        tested,
+        classes=10,
+        shape=train.inputs.shape,
+        steps=steps,
+        dt=dt,
+    )
 
 
 def _pick(samples: Samples, chosen: np.ndarray) -> Samples:

@@ -54,6 +54,7 @@ class Events:
         np.take(self.indptr[:-1].reshape(-1, self.steps), indices, axis=0, out=body, mode="clip")
         body -= shift[:, None]
         indptr[-1] = lengths.sum()
+        pieces: list[np.ndarray | slice]
         if indptr[-1] < SHORT * len(indices):
             pieces = [np.repeat(shift, lengths) + np.arange(indptr[-1])]
         else:
@@ -65,7 +66,7 @@ class Events:
         counts = None if self.counts is None else gather(self.counts)
         return replace(self, indptr=indptr, units=gather(self.units), counts=counts)
 
-    def dense(self, dtype=np.float32) -> np.ndarray:
+    def dense(self, dtype: type[np.number] = np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""
         n, size = len(self), int(np.prod(self.shape))
         events = slice(self.indptr[0], self.indptr[-1])
@@ -115,7 +116,7 @@ class Frames:
     def take(self, indices: np.ndarray) -> Frames:
         return Frames(self.values[np.asarray(indices)])
 
-    def dense(self, dtype=np.float32) -> np.ndarray:
+    def dense(self, dtype: type[np.number] = np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""
         return np.ascontiguousarray(self.values.swapaxes(0, 1), dtype=dtype)
 
@@ -151,7 +152,7 @@ class Constant:
     def take(self, indices: np.ndarray) -> Constant:
         return replace(self, values=self.values[np.asarray(indices)])
 
-    def image(self, dtype=np.float32) -> np.ndarray:
+    def image(self, dtype: type[np.floating] = np.float32) -> np.ndarray:
         """The analogue input of one step, [B, *shape]."""
         return self.values.astype(dtype) * dtype(self.scale) + dtype(self.shift)
 
@@ -159,7 +160,7 @@ class Constant:
         """Mean input of a step per unit."""
         return self.scale * float(self.values.mean(dtype=np.float64)) + self.shift
 
-    def dense(self, dtype=np.float32) -> np.ndarray:
+    def dense(self, dtype: type[np.floating] = np.float32) -> np.ndarray:
         """The image repeated for each step, [steps, B, *shape]; a read-only view."""
         image = self.image(dtype)
         return np.broadcast_to(image, (self.steps, *image.shape))

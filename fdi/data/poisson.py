@@ -5,6 +5,7 @@ rates.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Literal
 
@@ -60,10 +61,17 @@ def poisson(
     samples_of, units_of = np.divmod(np.repeat(np.arange(len(spikes)), spikes), n_units)
     steps_of = rng.integers(steps, size=len(units_of))
     events = table(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
-    splits = [
-        Split(events.take(chosen), labels[chosen], transform)
-        for chosen, transform in zip(
-            divide(labels, valid, test, rng, seed, max_train), (dropout(drop), None, None)
-        )
-    ]
-    return Dataset("poisson", *splits, classes=classes, shape=tuple(shape), steps=steps, dt=dt)
+    train, held, tested = (
+        Split(events.take(chosen), labels[chosen])
+        for chosen in divide(labels, valid, test, rng, seed, max_train)
+    )
+    return Dataset(
+        "poisson",
+        replace(train, transform=dropout(drop)),
+        held,
+        tested,
+        classes=classes,
+        shape=tuple(shape),
+        steps=steps,
+        dt=dt,
+    )

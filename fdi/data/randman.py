@@ -5,6 +5,7 @@ spike times (Zenke & Vogels 2021).
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from math import ceil
 from typing import Literal
 
@@ -77,14 +78,20 @@ def randman(
         manifold_seed,
         binning,
     )
-    splits = [
-        Split(events.take(chosen), labels[chosen], transform)
-        for chosen, transform in zip(
-            divide(labels, valid, test, deepcopy(rng), seed, max_train), (dropout(drop), None, None)
-        )
-    ]
+    train, held, tested = (
+        Split(events.take(chosen), labels[chosen])
+        for chosen in divide(labels, valid, test, deepcopy(rng), seed, max_train)
+    )
     return Dataset(
-        "randman", *splits, classes=classes, shape=(units,), steps=steps, dt=dt, nu_paper=5.0
+        "randman",
+        replace(train, transform=dropout(drop)),
+        held,
+        tested,
+        classes=classes,
+        shape=(units,),
+        steps=steps,
+        dt=dt,
+        nu_paper=5.0,
     )
 
 

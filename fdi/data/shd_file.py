@@ -93,7 +93,8 @@ def read_events(
     def counted() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         chosen = range(len(file["labels"])) if samples is None else samples
         for times, units in _recordings(path, file, chosen, channels):
-            seen[:] += np.count_nonzero(times < steps * dt), len(times)
+            seen[0] += np.count_nonzero(times < steps * dt)
+            seen[1] += len(times)
             yield times, units
 
     with _opened(path) as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from fdi.data.binning import bin_recordings
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
-from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.data.seeding import stream
 from fdi.data.splits import subset, train_valid
 
@@ -41,7 +41,7 @@ def from_torch(
     1; times count from 0 and end with the trial. `valid`: share of `train` held out, stratified,
     drawn with `seed`. Raises DataError for what does not fit.
     """
-    if kind == "events" and (sensor is None or len(sensor) != 3):
+    if kind == "events" and len(sensor or ()) != 3:
         raise DataError(f"{name}: sensor = {sensor} must be width, height and polarities")
     labels, test_labels = (_labels(name, data) for data in (train, test))
     chosen, held = train_valid(labels, valid, seed, max_train=max_train)
@@ -49,8 +49,9 @@ def from_torch(
 
     def split(data: Any, labels: np.ndarray, indices: np.ndarray) -> Split:
         samples = [np.asarray(data[int(i)][0]) for i in indices]
+        inputs: Input
         if kind == "events":
-            inputs = _events(name, samples, sensor, steps, dt, binning)
+            inputs = _events(name, samples, sensor or (), steps, dt, binning)
         elif len({sample.shape for sample in samples}) > 1:
             raise DataError(f"{name}: samples of different shapes; {kind} must have one")
         elif kind == "constant":
@@ -84,7 +85,7 @@ def _events(
     width, height, polarities = sensor
     shape = (width,) if height == polarities == 1 else (polarities, height, width)
 
-    def recordings():
+    def recordings() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for sample in samples:
             fields = sample.dtype.names or ()
             if not {"t", "x"} <= set(fields):

@@ -1,24 +1,32 @@
-"""Fluctuation-driven initialization, for anybody's tensors. Each name is imported when
-it is first used.
+"""Fluctuation-driven initialization, for anybody's tensors. Each name is imported when it is first
+used.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_MODULE_OF = {
-    "psp_kernel_integrals": "fdi.init.psp",
-    "fluctuation_driven_normal_": "fdi.init.functional",
-    "fluctuation_driven_exponential_": "fdi.init.functional",
-    "fluctuation_driven_lognormal_": "fdi.init.functional",
-    "Strategy": "fdi.init.strategy",
-}
+__all__ = [
+    "Strategy",
+    "fluctuation_driven_exponential_",
+    "fluctuation_driven_lognormal_",
+    "fluctuation_driven_normal_",
+    "psp_kernel_integrals",
+]
 
-__all__ = list(_MODULE_OF)
+if TYPE_CHECKING:
+    from fdi.init.functional import (
+        fluctuation_driven_exponential_,
+        fluctuation_driven_lognormal_,
+        fluctuation_driven_normal_,
+    )
+    from fdi.init.psp import psp_kernel_integrals
+    from fdi.init.strategy import Strategy
+else:
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(_MODULE_OF[name]), name)
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        room = {"Strategy": "strategy", "psp_kernel_integrals": "psp"}.get(name, "functional")
+        return getattr(import_module(f"{__name__}.{room}"), name)

@@ -70,8 +70,8 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
             if not spread > 0:
                 raise Unreachable(
                     f"{name} gets no input in the measured batch, so no scale of its weights makes "
-                    f"its spread sigma_u = {sigma_u}; "
-                    "raise init.sigma_u, so that the layer below fires, or check the data"
+                    f"its spread sigma_u = {sigma_u}; raise init.sigma_u, so that the layer below "
+                    f"fires, or check the data"
                 )
         if all(abs(spread / sigma_u - 1) < TOLERANCE for spread in spreads.values()):
             return

@@ -76,9 +76,10 @@ def fluctuation_driven_exponential_(
     """Fill the afferent weights of one population that obeys Dale's law: mean potential 0, spread
     sigma_u in units of theta.
 
-        W ~ Exp(lambda) >= 0 with the rates of `fdi.init.theory.dale_exponential`; the network
-        subtracts the inhibitory input
+        W ~ Exp(lambda) >= 0
 
+    with the rates lambda of `fdi.init.theory.dale_exponential`; the network subtracts the
+    inhibitory input.
     `ff`, `rec`: excitation from below and from the same layer through synapses of time constant
     tau_exc; `inh`: inhibition, tau_inh. Each [target, source] or [target channels, source channels,
     *kernel]. `nu`: rate of the sources in Hz. Times in seconds.
@@ -112,10 +113,10 @@ def fluctuation_driven_lognormal_(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """`fluctuation_driven_exponential_` with log-normal weights.
 
-        W ~ LogNormal(m, 1) > 0 with the locations of `fdi.init.theory.dale_lognormal`; the network
-        subtracts the inhibitory input
+        W ~ LogNormal(m, 1) > 0
 
-    Source: derived here from the conditions in Rossbroich et al. 2022.
+    with the locations m of `fdi.init.theory.dale_lognormal`; the network subtracts the inhibitory
+    input. Source: derived here from the conditions in Rossbroich et al. 2022.
     """
     afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
     locations = dale_lognormal(*afferents, sigma_u=sigma_u * theta, alpha=alpha)

@@ -16,10 +16,11 @@ from fdi.data.inputs import Constant, Input
 from fdi.init.calibrate import measured_spread
 from fdi.init.draw import seen
 from fdi.init.psp import psp_kernel_integrals
-from fdi.init.strategy import Strategy
+from fdi.init.strategy import Afferents, Strategy
 from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
+    from fdi.engine import Engine
     from fdi.snn.network import Network
     from fdi.snn.objective import LowerBound, Objective, UpperBound
     from fdi.snn.population import Population
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def probe(
     network: Network,
-    engine: Any,
+    engine: Engine,
     inputs: Input,
     labels: np.ndarray,
     objective: Objective,
@@ -120,7 +121,7 @@ Gradients = dict[str, Tensor]
 
 
 def _gradients(
-    network: Network, engine: Any, inputs: Input, labels: np.ndarray, objective: Objective
+    network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
     """Of each population those of its afferent weights, by projection; the network keeps none."""
     network.zero_grad(set_to_none=True)
@@ -139,7 +140,7 @@ def _gradients(
 
 def _pulls(
     population: Population,
-    afferents: list,
+    afferents: Afferents,
     whole: dict[str, Gradients],
     task: dict[str, Gradients],
 ) -> dict[str, float]:
@@ -164,7 +165,7 @@ def _penalty(bound: UpperBound | LowerBound | None, counts: Tensor) -> float:
 
 def predicted(
     population: Population,
-    afferents: list,
+    afferents: Afferents,
     drive: dict[str, float],
     noise: dict[str, float],
     dt: float,

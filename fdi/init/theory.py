@@ -77,11 +77,10 @@ def variance_shares(recurrent: Sequence[bool], alpha: float) -> list[float]:
     """Share of the variance for each of K_ff feed-forward and K_rec recurrent afferents
     (`recurrent` tells which is which).
 
-        alpha / K_ff for a feed-forward one, (1 - alpha) / K_rec for a recurrent one; 1 / K each if
-        all are of one kind
+        feed-forward: alpha / K_ff,   recurrent: (1 - alpha) / K_rec
 
-    Raises ValueError for an alpha outside (0, 1) if both kinds exist. Source: Rossbroich et al.
-    2022.
+    and 1 / K each if all are of one kind. Raises ValueError for an alpha outside (0, 1) if both
+    kinds exist. Source: Rossbroich et al. 2022.
     """
     k_rec = sum(recurrent)
     k_ff = len(recurrent) - k_rec
@@ -118,10 +117,10 @@ def dale_exponential(
     """Rates (lambda_ff, lambda_inh, lambda_rec) of the exponential weights of a population that
     obeys Dale's law.
 
-        W_i ~ Exp(lambda_i),
-        lambda_i = 1 / s_i with the scales s_i of `_dale_scales` for E[Z^2] = 2
+        W_i ~ Exp(lambda_i),   lambda_i = 1 / s_i
 
-    lambda_rec is None without recurrent excitation. Source: Rossbroich et al. 2022.
+    with the scales s_i of `_dale_scales` for E[Z^2] = 2. lambda_rec is None without recurrent
+    excitation. Source: Rossbroich et al. 2022.
     """
     ff_scale, inh_scale, rec_scale = _dale_scales(ff, inh, rec, sigma_u, alpha, second_moment=2.0)
     return 1 / ff_scale, 1 / inh_scale, None if rec is None else 1 / rec_scale
@@ -133,11 +132,10 @@ def dale_lognormal(
     """Locations (m_ff, m_inh, m_rec) of the log-normal weights of a population that obeys Dale's
     law.
 
-        W_i ~ LogNormal(m_i, 1),
-        m_i = log s_i with the scales s_i of `_dale_scales` for E[Z^2] = e^2
+        W_i ~ LogNormal(m_i, 1),   m_i = log s_i
 
-    m_rec is None without recurrent excitation. Source: derived here from the three conditions in
-    Rossbroich et al. 2022.
+    with the scales s_i of `_dale_scales` for E[Z^2] = e^2. m_rec is None without recurrent
+    excitation. Source: derived here from the three conditions in Rossbroich et al. 2022.
     """
     ff_scale, inh_scale, rec_scale = _dale_scales(
         ff, inh, rec, sigma_u, alpha, second_moment=math.e**2
@@ -156,15 +154,16 @@ def _dale_scales(
     """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 whose shape Z is the same for the
     three projections.
 
-    With m_i = n_i nu_i eps_bar_i and v_i = n_i nu_i eps_hat_i the three conditions are
-        (c) feed-forward : recurrent share is alpha : 1 - alpha     v_ff s_ff^2 / (v_rec s_rec^2)
-        = alpha / (1 - alpha)
-        (a) excitation and inhibition cancel, whatever E[Z] is      m_ff s_ff + m_rec s_rec =
-        m_inh s_inh
-        (b) the spread is sigma_u                                   E[Z^2] (v_ff s_ff^2 + v_rec
-        s_rec^2 + v_inh s_inh^2) = sigma_u^2
-    (c) gives s_rec / s_ff, then (a) s_inh / s_ff, then (b) s_ff. Without recurrent excitation s_rec
-    = 0.
+    With m_i = n_i nu_i eps_bar_i and v_i = n_i nu_i eps_hat_i, excitation and inhibition cancel,
+    whatever E[Z] is (a); the spread is sigma_u (b); and feed-forward and recurrent excitation have
+    shares alpha and 1 - alpha (c):
+
+        (a) m_ff s_ff + m_rec s_rec = m_inh s_inh
+        (b) E[Z^2] (v_ff s_ff^2 + v_rec s_rec^2 + v_inh s_inh^2) = sigma_u^2
+        (c) v_ff s_ff^2 / (v_rec s_rec^2) = alpha / (1 - alpha)
+
+    (c) gives s_rec / s_ff, then (a) s_inh / s_ff, then (b) s_ff; without recurrent excitation
+    s_rec = 0.
     """
     _check_sigma_u(sigma_u)
     if rec is None:
@@ -187,9 +186,8 @@ def _sigma_w(afferent: Afferent, variance: float, mu_w: float) -> float:
     if not sigma_w_squared > 0:
         raise ValueError(
             f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz and "
-            f"mu_w = {mu_w:.3g}: the mean weight alone "
-            f"causes more than the wanted variance {variance:.3g}; take mu_u closer to 0, a larger "
-            f"sigma_u (a smaller xi) or more inputs"
+            f"mu_w = {mu_w:.3g}: the mean weight alone causes more than the wanted variance "
+            f"{variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) or more inputs"
         )
     return math.sqrt(sigma_w_squared)
 

@@ -5,23 +5,16 @@ is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+__all__ = ["LayerReport", "from_nir", "initialize", "to_nir"]
 
 if TYPE_CHECKING:
     from fdi.interop.foreign import LayerReport, initialize
     from fdi.interop.nir import from_nir, to_nir
+else:
 
-_MODULE_OF = {
-    "initialize": "fdi.interop.foreign",
-    "LayerReport": "fdi.interop.foreign",
-    "to_nir": "fdi.interop.nir",
-    "from_nir": "fdi.interop.nir",
-}
-
-__all__ = ["LayerReport", "from_nir", "initialize", "to_nir"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(_MODULE_OF[name]), name)
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        return getattr(import_module(f"{__name__}.{'nir' if 'nir' in name else 'foreign'}"), name)

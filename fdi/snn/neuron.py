@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 from fdi.config.ranges import AboveMinusOne, NotNegative, OwnName, Positive, TimeConstant
 from fdi.snn.surrogate import SURROGATES, steepness
@@ -80,7 +80,7 @@ class Neuron:
                 f"one each"
             )
         for key, value, known in (
-            ("reset", self.reset, Reset.__args__),
+            ("reset", self.reset, get_args(Reset)),
             ("surrogate", self.surrogate, SURROGATES),
         ):
             if value not in known:
@@ -205,9 +205,8 @@ class AdaptiveThreshold(Neuron):
         A[t+1] = beta_a A[t] + S[t],   beta_a = exp(-dt / tau_ada)
 
     The potential goes on meanwhile; reset is by theta or to zero, as for `Neuron`. `tau_ada` and
-    `t_ref` in seconds, the latter in whole time steps; `b`: by how much a spike
-    raises the threshold. There reset takes off the raised threshold, and dS/dU is 0.3 of the
-    triangle.
+    `t_ref` in seconds, the latter in whole time steps; `b`: by how much a spike raises the
+    threshold. There reset takes off the raised threshold, and dS/dU is 0.3 of the triangle.
     """
 
     STATES = 2

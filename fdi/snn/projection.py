@@ -53,7 +53,7 @@ class Projection(nn.Module):
 
     def forward(self, spikes: Tensor) -> Tensor:
         """[B, *source shape] -> [B, *target shape]."""
-        if self.convolutional:
+        if self.stride is not None:
             return _CONVOLUTION[self.weight.ndim - 2](
                 spikes, self.weight, stride=self.stride, padding=self.padding
             )

@@ -7,9 +7,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-Derivative = Callable[..., Any]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Derivative = Callable[..., "Tensor"]
 SURROGATES: dict[str, Derivative] = {}
 
 
@@ -26,36 +29,36 @@ def steepness(name: str) -> float:
 
 
 @surrogate
-def superspike(v, beta=20.0):
+def superspike(v: Tensor, beta: float = 20.0) -> Tensor:
     """1 / (beta |V| + 1)^2 (Zenke & Ganguli 2018; beta: Rossbroich et al. 2022, authors' code)."""
     return 1 / (beta * v.abs() + 1.0) ** 2
 
 
 @surrogate
-def triangle(v, beta=1.0):
+def triangle(v: Tensor, beta: float = 1.0) -> Tensor:
     """max(0, 1 - beta |V|) (Esser et al. 2016, Bellec et al. 2018)."""
     return (1 - beta * v.abs()).clamp(min=0)
 
 
 @surrogate
-def sigmoid(v, beta=10.0):
+def sigmoid(v: Tensor, beta: float = 10.0) -> Tensor:
     """beta s (1 - s), s = 1 / (1 + exp(-beta V)) (Zenke & Vogels 2021)."""
     return beta * (beta * v).sigmoid() * (-beta * v).sigmoid()
 
 
 @surrogate
-def gaussian(v, beta=2.0):
+def gaussian(v: Tensor, beta: float = 2.0) -> Tensor:
     """beta / sqrt(2 pi) exp(-(beta V)^2 / 2) (Yin et al. 2021)."""
     return beta / math.sqrt(2 * math.pi) * (-0.5 * (beta * v) ** 2).exp()
 
 
 @surrogate
-def boxcar(v, beta=1.0):
+def boxcar(v: Tensor, beta: float = 1.0) -> Tensor:
     """beta where |V| <= 1 / (2 beta), else 0 (Wu et al. 2018, Kaiser et al. 2020)."""
     return (beta * v.abs() <= 0.5).to(v.dtype) * beta
 
 
 @surrogate
-def arctan(v, beta=2.0):
+def arctan(v: Tensor, beta: float = 2.0) -> Tensor:
     """beta / 2 / (1 + (pi beta V / 2)^2) (Fang et al. 2021)."""
     return beta / 2 / (1 + (math.pi / 2 * beta * v) ** 2)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 from fdi.train.homeostasis import Phase
 from fdi.train.schedule import Schedule
+
+if TYPE_CHECKING:
+    from fdi.engine import Engine
 
 ADVICE = "lower optimizer.lr or the initial sigma_u"
 
@@ -53,7 +56,7 @@ class Progress:
 
 def fit(
     network: Network,
-    engine: Any,
+    engine: Engine,
     optimizer: torch.optim.Optimizer,
     train: Split,
     valid: Split,
@@ -134,7 +137,7 @@ def fit(
 
 
 def evaluate(
-    network: Network, engine: Any, split: Split, objective: Objective, batch_size: int, seed: int
+    network: Network, engine: Engine, split: Split, objective: Objective, batch_size: int, seed: int
 ) -> Outcome:
     """The outcome of a whole split, in its order; noise of the input, if any, is the same in every
     call.
@@ -144,7 +147,7 @@ def evaluate(
         (
             engine.evaluate(
                 network,
-                *split.batch(indices, _noise(split, seed, "evaluation noise", i)),
+                *split.batch(indices, stream(seed, "evaluation noise", i)),
                 objective,
             )
             for i, indices in enumerate(_batches(np.arange(len(split)), batch_size))
@@ -167,7 +170,7 @@ def activity(outcome: Outcome, duration: float) -> dict[str, float]:
 
 def _train_epoch(
     network: Network,
-    engine: Any,
+    engine: Engine,
     optimizer: torch.optim.Optimizer,
     train: Split,
     objective: Objective,
@@ -180,12 +183,14 @@ def _train_epoch(
 ) -> tuple[Outcome, dict[str, float]]:
     epoch = progress.phase_epoch
     order = stream(seed, "order", epoch).permutation(len(train))
-    total, norms = None, []
+    total: Outcome | None = None
+    norms: list[list[float]] = []
     for i, indices in enumerate(_batches(order, batch_size)):
         outcome = engine.step(
-            network, *train.batch(indices, _noise(train, seed, "noise", epoch, i)), objective
+            network, *train.batch(indices, stream(seed, "noise", epoch, i)), objective
         )
-        norm = torch.stack([p.weight.grad.norm() for p in network.projections])
+        gradients = [p.weight.grad for p in network.projections]
+        norm = torch.stack([grad.norm() for grad in gradients if grad is not None])
         norms.append(norm.cpu().tolist())
         _refuse_nan(outcome, norms[-1], network, progress.epoch, i)
         for projection, of_it in zip(network.projections, norms[-1]):
@@ -204,12 +209,9 @@ def _train_epoch(
             raise Diverged(
                 f"the weights of {projection.name} are not finite after epoch {epoch + 1}; {ADVICE}"
             )
+    assert total is not None  # each class has a training sample, says Dataset
     names = [projection.name for projection in network.projections]
     return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
-
-
-def _noise(split: Split, *key: Any) -> np.random.Generator | None:
-    return None if split.transform is None else stream(*key)
 
 
 def _batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
@@ -231,11 +233,10 @@ def _remember_best(
     progress: Progress, phase: Phase, network: Network, validation: Outcome | None
 ) -> None:
     """Without a validation split the last epoch counts as the best."""
-    progress.accuracy = validation.correct / validation.samples if validation else None
-    if phase.objective.task_weight and (
-        validation is None or progress.accuracy > progress.best_accuracy
-    ):
-        progress.best_epoch, progress.best_accuracy = progress.epoch, progress.accuracy
+    accuracy = progress.accuracy = validation.correct / validation.samples if validation else None
+    best = progress.best_accuracy
+    if phase.objective.task_weight and (accuracy is None or best is None or accuracy > best):
+        progress.best_epoch, progress.best_accuracy = progress.epoch, accuracy
         progress.best_weights = {
             name: weight.to("cpu", copy=True) for name, weight in network.weights().items()
         }
@@ -247,7 +248,8 @@ def _out_of_patience(progress: Progress, phase: Phase) -> bool:
 
 
 def _low_enough(progress: Progress, phase: Phase) -> bool:
-    return phase.stop_at_loss is not None and progress.train_task <= phase.stop_at_loss
+    limit, reached = phase.stop_at_loss, progress.train_task
+    return limit is not None and reached is not None and reached <= limit
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

@@ -34,8 +34,7 @@ def phases(
     label_smoothing: float = 0.0,
 ) -> list[Phase]:
     """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
-    added to its loss if `joint`; only the task has `patience` and
-    `stop_at_loss`.
+    added to its loss if `joint`; only the task has `patience` and `stop_at_loss`.
     """
     if epochs < 1:
         raise ValueError(f"trainer.epochs = {epochs} must be at least 1")

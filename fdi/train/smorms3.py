@@ -54,15 +54,15 @@ class SMORMS3(torch.optim.Optimizer):
             self.state[p] = {name: value.to(p.device) for name, value in kept.items()}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override] # torch: two overloads of its own
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            given = [p for p in group["params"] if p.grad is not None]
+            given = {p: p.grad for p in group["params"] if p.grad is not None}
             if given:
-                self._update(given, group["lr"], group["eps"])
+                self._update(list(given), list(given.values()), group["lr"], group["eps"])
         return loss
 
-    def _update(self, params: list[Tensor], lr: float, eps: float) -> None:
+    def _update(self, params: list[Tensor], grads: list[Tensor], lr: float, eps: float) -> None:
         """All weights at once, so that a GPU has few kernels to launch."""
         for p in params:
             if not self.state[p]:
@@ -73,7 +73,7 @@ class SMORMS3(torch.optim.Optimizer):
                     g2=torch.zeros_like(p, dtype=dtype),
                 )
         mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
-        grads = [p.grad.to(state.dtype) for p, state in zip(params, g2)]
+        grads = [grad.to(state.dtype) for grad, state in zip(grads, g2)]
         r = torch._foreach_add(mem, 1)
         torch._foreach_reciprocal_(r)
         torch._foreach_lerp_(g, grads, r)

@@ -13,7 +13,10 @@ from fdi.engine.cuda.kept import Kept, added
 from fdi.engine.send import send
 from fdi.snn.network import Network
 
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+_NUMPY: dict[torch.dtype, type[np.floating]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 
 
 def signal(network: Network, inputs: Input | Kept) -> Tensor:
