@@ -112,6 +112,12 @@ def test_the_console_starts_without_torch(module):
     assert found.stdout.strip() == "[]"
 
 
+def test_what_hydra_keeps_to_itself_is_asked_for_in_one_file():
+    files = [*FILES, *(ROOT / "scripts").rglob("*.py")]
+    inside = [path for path in files if any("hydra._" in name for name in imports(path))]
+    assert [path.name for path in inside] == ["inside.py"]
+
+
 def test_every_package_is_shipped():
     listed = set(
         re.findall(

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_module
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
@@ -141,9 +141,24 @@ def _product(arguments: Namespace) -> Iterator[list[str]]:
     independent = parser.parse_overrides(
         [f"{key}={values}" for key, values in params.items() if "+" not in key]
     )
-    for overrides in BasicSweeper.split_arguments(independent + command, None)[0]:
+    words = {word.get_key_element(): _words(word) for word in [*independent, *command]}
+    for overrides in product(*words.values()):
         for combination in product(*together):
             yield [*(override for row in combination for override in row), *overrides]
+
+
+def _words(override: Override) -> list[str]:
+    """One override for each of the values."""
+    if not override.is_sweep_override():
+        values = [override.get_value_element_as_str()]
+    elif override.is_discrete_sweep():
+        values = [*override.sweep_string_iterator()]
+    else:
+        raise ValueError(
+            f"{override.input_line} is for a search, hydra/sweeper=optuna; a sweep needs values, "
+            f"as in {override.key_or_group}=1,2"
+        )
+    return [f"{override.get_key_element()}={value}" for value in values]
 
 
 def _together(keys: str, values: str, given: set[str]) -> list[tuple[str, ...]]:

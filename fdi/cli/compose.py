@@ -15,20 +15,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins import file_config_source
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.plugins.config_source import ConfigResult
+from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from fdi.cli.inside import read_files_safely
 from fdi.config.settings import replaced, settings
-from fdi.track.files import refuse_bomb
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
 
@@ -111,18 +109,6 @@ class Composer:
         return tuple(word for word in overrides if _is_option(self, word.partition("=")[0]))
 
 
-class FileConfigSource(file_config_source.FileConfigSource):
-    """Reads the user's own options, unless they are no files, or stand for more than memory holds;
-    its name is the one that Hydra knows.
-    """
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        path = Path(self.path) / self._normalize_file_name(config_path)
-        if path.exists():
-            refuse_bomb(path)
-        return super().load_config(config_path)
-
-
 def composer(arguments: Namespace) -> Composer:
     """For the parsed command line `arguments`; needs an initialized Hydra. Raises ValueError for
     a --config-dir that is not there.
@@ -130,7 +116,7 @@ def composer(arguments: Namespace) -> Composer:
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
-    SourcesRegistry.instance().types["file"] = FileConfigSource
+    read_files_safely()
     folders = (searchpath(Path(folder)),) if folder else ()
     loader = GlobalHydra.instance().config_loader()
     return Composer(loader, arguments.config_name or CONFIG_NAME, folders)
@@ -181,7 +167,10 @@ def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
 def _apply(values: list[Override], config: DictConfig) -> None:
     for value in values:
         try:
-            ConfigLoaderImpl._apply_overrides_to_config([value], config)
+            OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
+        except OmegaConfBaseException as error:  # as Hydra says it
+            line = f"Error merging override {value.input_line}"
+            raise ConfigCompositionException(line) from error
         except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
             raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
 

@@ -1,5 +1,6 @@
 """`fdi-run --help`: what it does, everyday commands, and the groups with their options, read from
-the configuration folders.
+the configuration folders. Hydra's `hydra.help.template` would be told only after a configuration
+is composed, which takes longer than the help may.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from hydra import initialize_config_module
-from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
@@ -39,7 +39,7 @@ def launch(
         config = compose_sweep(arguments)
         with read_write(config), open_dict(config):
             gpus = share(cells, config.hydra.launcher)
-        context = HydraContext(composer(arguments), Callbacks(config))
+        context = HydraContext(composer(arguments), Callback())
         try:
             launcher = Plugins.instance().instantiate_launcher(
                 context, partial(task, sweep=os.getpid(), gpus=gpus), config

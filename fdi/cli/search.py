@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from hydra import initialize_config_module
-from hydra._internal.callbacks import Callbacks
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -60,7 +60,7 @@ def search(arguments: Namespace) -> None:
         threads = threads_of_a_cell(config.hydra.launcher)
         if threads is not None and values["threads"] is None:
             words.append(f"threads={threads}")
-        context = HydraContext(compose, Callbacks(config))
+        context = HydraContext(compose, Callback())
         trial = partial(run_trial, search=os.getpid(), fixed=(*fixed, *words))
         try:
             sweeper = Plugins.instance().instantiate_sweeper(

@@ -8,10 +8,9 @@ import csv
 import re
 from pathlib import Path
 
-from hydra._internal.utils import get_args_parser
-
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.cost import measured, write_shipped
+from fdi.cli.parser import parse
 
 EXPERIMENTS = Path("conf/experiment")
 REFERENCE = Path("results/reference")
@@ -36,7 +35,7 @@ def head(experiment: str, text: str) -> str:
 def cells(experiment: str, budget: str) -> list[Cell]:
     """Those of the experiment on one core of this machine."""
     words = [f"experiment={experiment}", f"budget={budget}", "device=cpu", "threads=1"]
-    return compose_cells(get_args_parser().parse_args(["-m", *words]))
+    return compose_cells(parse(["-m", *words]))
 
 
 def _line(found: list[Cell], budget: str, cost: str) -> str:

@@ -56,6 +56,10 @@ def spikes(tmp_path: Path) -> Path:
         (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: fdi keeps runs below paths.results; give"),
         (["-m", "hydra.sweep.dir=DIR"], "hydra.sweep.dir = DIR: fdi keeps runs below paths.re"),
         (["-m", "hydra.sweep.subdir=x"], "hydra.sweep.subdir = x: fdi keeps runs below paths.re"),
+        (
+            ["-m", "init.nu=interval(1,5)"],
+            "init.nu=interval(1,5) is for a search, hydra/sweeper=opt",
+        ),
         (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
         (["epochs=3"], "epochs: no such key; did you mean trainer.epochs?"),
         (["--dataset", "shd"], "--dataset is no option; what is to run is said without dashes, as"),

@@ -7,10 +7,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hydra._internal.utils import get_args_parser
-
 from fdi.cli.cells import compose_cells
 from fdi.cli.launch import launch
+from fdi.cli.parser import parse
 
 MB = 2**20
 
@@ -26,7 +25,7 @@ def resident() -> float:
 
 def main(results: str, count: int) -> None:
     words = ["-m", "hydra/launcher=local", "hydra.launcher.n_jobs=2", f"paths.results={results}"]
-    arguments = get_args_parser().parse_args([*words, f"seed=range({count})"])
+    arguments = parse([*words, f"seed=range({count})"])
     cells = compose_cells(arguments)
     launch(arguments, cells[:20], task)  # what it takes whatever the number of cells
     before = resident()
