@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     add("list", "name, classes, samples, size of the download, whether it is here, licence")
     add(
         "get",
-        "download a data set, or unpack archives placed in its folder by hand",
+        "download a data set, first from the mirror that FDI_MIRROR names, or unpack archives "
+        "placed in its folder by hand",
         choices=SOURCES,
     )
     add(

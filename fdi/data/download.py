@@ -5,23 +5,24 @@ one step.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import logging
+import os
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO
-from urllib.request import Request, urlopen
 
 from fdi.data.errors import DataError
 from fdi.data.sources import SOURCES, Archive
 
 log = logging.getLogger("fdi.data")
+MIRROR = "FDI_MIRROR"  # the environment variable with the address of a mirror
 TIMEOUT = 30  # s without an answer
+RETRIES = 2
+CHUNK = 2**20  # bytes
 
 
 def ensure(name: str, root: str | Path) -> Path:
@@ -51,68 +52,80 @@ def present(name: str, root: Path) -> bool:
 
 
 def md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    from pooch import file_hash  # only where a sum is asked for: it takes 0.15 s
+
+    return file_hash(path, "md5")
 
 
 def _obtain(name: str, archive: Archive, root: Path) -> None:
-    """Put `archive.content` into `root`, from the archive placed there by hand or from its
-    address.
+    """Put `archive.content` into `root`, from the archive placed there by hand or from one of its
+    addresses.
     """
     placed, target = root / archive.file, root / archive.content
-    with (
-        nullcontext() if placed.exists() else _opened(name, archive, placed) as response,
-        _scratch(name, target) as folder,
-    ):
-        source = placed if response is None else folder / placed.name
-        if response is not None:
-            log.warning("%s: downloading %s to %s", name, archive.url, target.parent)
-            _save(name, archive, response, source)
-        found = md5(source)
-        if found != archive.md5:
-            remedy = (
-                "delete it and get it again"
-                if source == placed
-                else f"nothing was kept; try again, or get {archive.url} by hand"
-            )
+    with _scratch(name, target) as folder:
+        if not placed.exists():
+            source = _download(name, archive, placed, folder)
+        elif (found := md5(source := placed)) != archive.md5:
             raise DataError(
                 f"{name}: {placed} has md5 {found}, expected {archive.md5} "
-                f"({source.stat().st_size:,} bytes); {remedy}"
+                f"({placed.stat().st_size:,} bytes); delete it and get it again"
             )
         content = _unpack(source, target.name, folder / "unpacked")
         with suppress(OSError) if target.exists() else nullcontext():  # another process was faster
             content.replace(target)
 
 
-def _opened(name: str, archive: Archive, placed: Path) -> IO[bytes]:
-    try:
-        return urlopen(Request(archive.url, headers={"User-Agent": "fdi"}), timeout=TIMEOUT)
-    except (OSError, HTTPException) as error:
-        raise DataError(
-            f"{name}: {archive.content} is missing and cannot be downloaded "
-            f"({getattr(error, 'reason', error)}); get {archive.url} "
-            f"and put it at {placed} (md5 {archive.md5}), or set dataset.root= to the folder that "
-            f"has {archive.content}"
-        ) from error
+def addresses(name: str, archive: Archive) -> list[str]:
+    """Where the archive is looked for, in this order: the mirror, laid out as a folder of data sets
+    is, and its official address.
+    """
+    mirror = os.environ.get(MIRROR)
+    return [*([f"{mirror.rstrip('/')}/{name}/{archive.file}"] if mirror else []), archive.url]
 
 
-def _save(name: str, archive: Archive, response: IO[bytes], path: Path) -> None:
-    try:
-        with path.open("wb") as file:
-            shutil.copyfileobj(response, file, 1 << 20)
-    except (OSError, HTTPException) as error:
-        raise DataError(
-            f"{name}: the download of {archive.url} broke off ({error}); nothing was kept, try "
-            f"again"
-        ) from error
+def _download(name: str, archive: Archive, placed: Path, folder: Path) -> Path:
+    """The archive in `folder`, its md5 checked; a bar is shown on a terminal."""
+    from pooch import HTTPDownloader, Pooch, get_logger
+
+    get_logger().setLevel(logging.WARNING)  # a line of ours is enough
+    downloader = HTTPDownloader(
+        sys.stderr.isatty(),
+        CHUNK,
+        headers={"User-Agent": "fdi", "Accept-Encoding": "identity"},
+        timeout=TIMEOUT,
+    )
+    reasons = []
+    for address in addresses(name, archive):
+        log.warning("%s: downloading %s to %s", name, address, placed.parent)
+        file = Pooch(
+            folder,
+            "",
+            {placed.name: f"md5:{archive.md5}"},
+            {placed.name: address},
+            retry_if_failed=RETRIES,
+        )
+        try:
+            return Path(file.fetch(placed.name, downloader=downloader))
+        except (OSError, ValueError) as error:
+            reasons.append(f"{address}: {_reason(error)}")
+    raise DataError(
+        f"{name}: {archive.content} is missing and cannot be downloaded ({'; '.join(reasons)}); "
+        f"nothing was kept; get {archive.url} and put it at {placed} (md5 {archive.md5}), set "
+        f"dataset.root= to the folder that has {archive.content}, or {MIRROR} to a mirror"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of an error, without what pooch did about it."""
+    while error.__context__:
+        error = error.__context__
+    return " ".join(str(error).partition(". Deleted")[0].split())
 
 
 @contextmanager
 def _scratch(name: str, target: Path) -> Iterator[Path]:
-    """A folder next to `target` that is gone afterwards."""
+    """A folder next to `target` that is gone afterwards, as are empty folders made for it."""
+    new = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-")
@@ -120,8 +133,13 @@ def _scratch(name: str, target: Path) -> Iterator[Path]:
         raise DataError(
             f"{name}: {target} cannot be written ({error.strerror}); set dataset.root="
         ) from error
-    with scratch as folder:
-        yield Path(folder)
+    try:
+        with scratch as folder:
+            yield Path(folder)
+    finally:
+        for made in new:
+            with suppress(OSError):
+                made.rmdir()
 
 
 def _unpack(source: Path, content: str, folder: Path) -> Path:

@@ -6,7 +6,11 @@ import gzip
 import hashlib
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,9 +20,28 @@ from fdi.data.errors import DataError
 from fdi.data.sources import SOURCES, Archive, Source
 
 
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass
+
+
 @pytest.fixture
-def remote(tmp_path: Path, monkeypatch) -> Path:
-    """The archives of data set "toy", a .gz, a .zip and a .tar.gz, at file:// addresses."""
+def address(tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """Of a server on this machine that serves `tmp_path`."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.delenv(download.MIRROR, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=tmp_path)) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch, address: str) -> Path:
+    """The folder with the archives of data set "toy", a .gz, a .zip and a .tar.gz."""
     folder = tmp_path / "remote"
     folder.mkdir()
     (folder / "a.txt").write_text("spikes")
@@ -30,7 +53,10 @@ def remote(tmp_path: Path, monkeypatch) -> Path:
     contents = {"a.gz": "a", "b.zip": "sub/Train", "c.tar.gz": "gestures"}
     archives = tuple(
         Archive(
-            str(Path(content).parent / name), content, (folder / name).as_uri(), md5(folder / name)
+            str(Path(content).parent / name),
+            content,
+            f"{address}/remote/{name}",
+            md5(folder / name),
         )
         for name, content in contents.items()
     )
@@ -72,31 +98,65 @@ def test_archives_placed_by_hand_are_unpacked(remote: Path, tmp_path: Path):
 def test_offline_says_what_where_from_where_to_and_md5(remote: Path, tmp_path: Path):
     root = tmp_path / "here"
     (remote / "a.gz").unlink()
-    with pytest.raises(DataError, match="toy: a is missing and cannot be downloaded") as error:
+    with pytest.raises(
+        DataError,
+        match=r"toy: a is missing and cannot be downloaded \(.* 404 .*\); nothing was kept",
+    ) as error:
         ensure("toy", root)
     message = str(error.value)
-    for part in (
-        (remote / "a.gz").as_uri(),
-        str(root / "a.gz"),
-        SOURCES["toy"].archives[0].md5,
-        "dataset.root=",
-    ):
+    (archive, *_) = SOURCES["toy"].archives
+    for part in (archive.url, str(root / "a.gz"), archive.md5, "dataset.root=", "FDI_MIRROR"):
         assert part in message
     assert "\n" not in message
     assert not root.exists(), "not even a folder is left"
+
+
+def test_no_server_is_one_short_reason(monkeypatch, tmp_path: Path, remote: Path):
+    nobody = Archive("a.gz", "a", "http://127.0.0.1:9/a.gz", "0" * 32)
+    monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", (nobody,)))
+    with pytest.raises(DataError, match=r"\(http://127.0.0.1:9/a.gz: \[Errno \d+\] [\w ]+\);"):
+        ensure("toy", tmp_path / "here")
+
+
+def test_a_mirror_is_asked_first_and_the_official_address_after_it(
+    remote: Path, tmp_path: Path, monkeypatch, address: str, caplog
+):
+    mirror = tmp_path / "mirror/toy"
+    mirror.mkdir(parents=True)
+    (remote / "a.gz").rename(mirror / "a.gz")
+    monkeypatch.setenv("FDI_MIRROR", f"{address}/mirror/")
+    ensure("toy", tmp_path / "here")
+    assert _files(tmp_path / "here") == ALL
+    asked = [record.args[1].removeprefix(address) for record in caplog.records]
+    assert asked[:3] == ["/mirror/toy/a.gz", "/mirror/toy/sub/b.zip", "/remote/b.zip"]
 
 
 def test_a_download_with_another_md5_is_thrown_away(remote: Path, tmp_path: Path):
     root = tmp_path / "here"
     (remote / "b.zip").write_bytes(b"a page of an error")
     found = hashlib.md5(b"a page of an error").hexdigest()
-    with pytest.raises(
-        DataError,
-        match=rf"toy: .*b\.zip has md5 {found}, expected .* \(18 bytes\); nothing was kept",
-    ):
+    with pytest.raises(DataError, match=rf"hash .*b\.zip.* {found}\); nothing was kept"):
         ensure("toy", root)
     assert _files(root) == ["a"]
     assert list(root.glob("**/.partial*")) == []
+
+
+def test_a_failed_download_is_tried_again(remote: Path, tmp_path: Path, monkeypatch):
+    served: list[str] = []
+
+    def get(handler: Silent) -> None:
+        served.append(handler.path)
+        if len(served) == 1:
+            handler.send_error(503)
+        else:
+            SimpleHTTPRequestHandler.do_GET(handler)
+
+    monkeypatch.setattr(Silent, "do_GET", get, raising=False)
+    monkeypatch.setattr(download, "RETRIES", 1)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    ensure("toy", tmp_path / "here")
+    assert served[:2] == ["/remote/a.gz"] * 2
+    assert _files(tmp_path / "here") == ALL
 
 
 def test_a_truncated_archive_placed_by_hand_is_named(remote: Path, tmp_path: Path):
@@ -109,14 +169,14 @@ def test_a_truncated_archive_placed_by_hand_is_named(remote: Path, tmp_path: Pat
 
 
 def test_a_connection_that_breaks_off_leaves_nothing(remote: Path, tmp_path: Path, monkeypatch):
-    def broken(*_):
-        raise ConnectionResetError("reset by peer")
+    def get(handler: Silent) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"spikes")
 
-    monkeypatch.setattr(download.shutil, "copyfileobj", broken)
-    with pytest.raises(
-        DataError,
-        match=r"the download of file://.*a\.gz broke off \(reset by peer\); nothing was kept",
-    ):
+    monkeypatch.setattr(Silent, "do_GET", get, raising=False)
+    with pytest.raises(DataError, match=r"a\.gz: IncompleteRead.*; nothing was kept"):
         ensure("toy", tmp_path / "here")
     assert _files(tmp_path / "here") == []
 
