@@ -18,7 +18,7 @@ from fdi.track.layout import CONFIG, METRICS, RECORD
 from fdi.track.state import whole_result
 
 GROUPS = ("dataset", "model")
-FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "jitter", "drop")
+FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 MINUTE = 1 / 60  # h
 SHIPPED = Path(__file__).with_name("epochs.csv")
 SECONDS = "core_seconds"

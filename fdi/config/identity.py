@@ -36,7 +36,12 @@ ADDED = {
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.
 """
-REMOVED = {"fdi.init.fluct.FluctCalibrated": {"row_means": False}}
+REMOVED: dict[str, dict[str, Any]] = {
+    "fdi.init.fluct.FluctCalibrated": {"row_means": False},
+    "fdi.data.hdf5.hdf5": {"split_by": "sample", "time_jitter": 0.0, "channel_jitter": 0.0},
+    "fdi.data.speech.shd": {"split_by": "sample", "time_jitter": 0.0, "channel_jitter": 0.0},
+    "fdi.data.speech.ssc": {"time_jitter": 0.0, "channel_jitter": 0.0},
+}
 """Keys that a part once had, with the value that its runs have: they count as if still there."""
 
 

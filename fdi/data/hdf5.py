@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from fdi.config.ranges import Count, Duration, NotNegative, Positive, Share, TimeStep
-from fdi.data.augment import speech_augmentation
+from fdi.config.ranges import Count, Duration, Positive, Share, TimeStep
+from fdi.data.augment import dropout
 from fdi.data.binning import steps_in
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
@@ -30,11 +30,8 @@ def hdf5(
     channels: Count | None = None,
     binning: Literal["binary", "counts"] = "binary",
     valid: Share = 0.1,
-    split_by: Literal["sample", "speaker"] = "sample",
     max_train: Count | None = None,
     max_test: Count | None = None,
-    time_jitter: NotNegative = 0.0,
-    channel_jitter: NotNegative = 0.0,
     drop: Share = 0.0,
     nu_paper: Positive | None = None,
     name: str = "hdf5",
@@ -44,16 +41,15 @@ def hdf5(
     patterns such as "*train*.h5" within `root`.
 
     `channels`: None means the largest unit of the files + 1. Without a `valid_file`, the share
-    `valid` of the training file validates, drawn by `split_by`: "sample" (stratified) or "speaker"
-    (no speaker in both). Augmentation of training batches: `time_jitter` (s),
-    `channel_jitter` (channels) are standard deviations, `drop` the share of spikes left out.
+    `valid` of the training file validates, stratified. `drop`: share of the spikes left out, drawn
+    for each batch of training.
     """
     root = Path(root).expanduser()
     train_path, test_path = find(root, train_file), find(root, test_file)
     valid_path = train_path if valid_file is None else find(root, valid_file)
     steps = steps_in(duration, dt)
-    labels, classes, speakers = read_header(train_path)
-    test_labels, _, _ = read_header(test_path)
+    labels, classes = read_header(train_path)
+    test_labels, _ = read_header(test_path)
     if channels is None:
         channels = 1 + max(largest_unit(path) for path in {train_path, valid_path, test_path})
     if not 1 <= channels <= MOST_UNITS:
@@ -63,20 +59,10 @@ def hdf5(
             else f"channels = {channels:,}; at most {MOST_UNITS:,}"
         )
 
-    if split_by not in ("sample", "speaker"):
-        raise DataError(f"split_by = {split_by} must be sample or speaker")
-    if split_by == "speaker" and speakers is None:
-        raise DataError(
-            f"{train_path}: no extra/speaker, so split_by=speaker is impossible; use "
-            f"split_by=sample"
-        )
-    by = speakers if split_by == "speaker" else None
-    train, held = train_valid(
-        labels, 0.0 if valid_file else valid, seed, max_train=max_train, speakers=by
-    )
+    train, held = train_valid(labels, 0.0 if valid_file else valid, seed, max_train=max_train)
     valid_labels = labels
     if valid_file:
-        valid_labels, _, _ = read_header(valid_path)
+        valid_labels, _ = read_header(valid_path)
         held = np.arange(len(valid_labels))
     tested = subset(test_labels, max_test, stream(0, "test"))
 
@@ -88,10 +74,9 @@ def hdf5(
             events = read_events(path, samples, *view)
         return Split(events, labels[samples])
 
-    augmentation = speech_augmentation(dt, binning, time_jitter, channel_jitter, drop)
     return Dataset(
         name,
-        replace(split(train_path, labels, train, max_train), transform=augmentation),
+        replace(split(train_path, labels, train, max_train), transform=dropout(drop)),
         split(valid_path, valid_labels, held, None if valid_file else max_train),
         split(test_path, test_labels, tested, max_test),
         classes=classes,

@@ -1,5 +1,5 @@
 """Reading the HDF5 layout of SHD: `spikes/times` (s), `spikes/units`, `labels`, and optionally
-`extra/keys` and `extra/speaker`.
+`extra/keys`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from fdi.data.inputs import Events
 from fdi.data.kept import keep
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
-OPTIONAL = ("extra/keys", "extra/speaker")
+CLASSES = "extra/keys"
 REFERENCE = 16  # bytes of a reference to a list of numbers
 MOST_UNITS = 1_000_000
 WITHIN = 0.01  # at least this share of the spikes lies within the trial, or the unit is wrong
 
 
 @keep
-def read_header(path: Path) -> tuple[np.ndarray, int, np.ndarray | None]:
-    """Labels (int64 [n]), number of classes (that of `extra/keys`, or else the largest label + 1)
-    and speaker of each sample, or None.
+def read_header(path: Path) -> tuple[np.ndarray, int]:
+    """Labels (int64 [n]), and number of classes: that of `extra/keys`, or else the largest label
+    + 1.
 
     Raises DataError if the file is empty, truncated, of another layout, or its labels are out of
     range.
@@ -42,11 +42,8 @@ def read_header(path: Path) -> tuple[np.ndarray, int, np.ndarray | None]:
         if not lengths["labels"]:
             raise DataError(f"{path}: no samples")
         labels = _whole(path, "labels", _read(path, file["labels"]))
-        optional = {key: _field(path, file, key) for key in OPTIONAL if key in file}
-        classes = len(optional["extra/keys"]) if "extra/keys" in optional else int(labels.max()) + 1
-        speakers = _read(path, optional["extra/speaker"]) if "extra/speaker" in optional else None
-    if speakers is not None and speakers.shape != labels.shape:
-        raise DataError(f"{path}: {len(labels)} labels but {len(speakers)} extra/speaker")
+        named = CLASSES in file
+        classes = len(_field(path, file, CLASSES)) if named else int(labels.max()) + 1
     if classes > len(labels):
         raise DataError(
             f"{path}: {classes:,} classes (largest label {labels.max()}) but {len(labels):,} "
@@ -58,7 +55,7 @@ def read_header(path: Path) -> tuple[np.ndarray, int, np.ndarray | None]:
             f"{path}: label {labels[wrong[0]]} of sample {wrong[0]} is outside 0..{classes - 1} "
             f"({classes} classes)"
         )
-    return labels, classes, speakers
+    return labels, classes
 
 
 @keep

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fdi.config.ranges import Count, Duration, NotNegative, Share, TimeStep
+from fdi.config.ranges import Count, Duration, Share, TimeStep
 from fdi.data.dataset import Dataset
 from fdi.data.download import ensure
 from fdi.data.hdf5 import hdf5
@@ -22,11 +22,8 @@ def shd(
     dt: TimeStep,
     binning: Literal["binary", "counts"],
     valid: Share,
-    split_by: Literal["sample", "speaker"],
     max_train: Count | None = None,
     max_test: Count | None = None,
-    time_jitter: NotNegative = 0.0,
-    channel_jitter: NotNegative = 0.0,
     drop: Share = 0.0,
     seed: int = 0,
 ) -> Dataset:
@@ -51,8 +48,6 @@ def ssc(
     binning: Literal["binary", "counts"],
     max_train: Count | None = None,
     max_test: Count | None = None,
-    time_jitter: NotNegative = 0.0,
-    channel_jitter: NotNegative = 0.0,
     drop: Share = 0.0,
     seed: int = 0,
 ) -> Dataset:

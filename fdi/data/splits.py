@@ -14,13 +14,11 @@ def train_valid(
     seed: int,
     *,
     max_train: int | None = None,
-    speakers: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sorted indices of the training and the validation split, drawn from stream "split" of the
     run's seed.
 
-    `max_train`: at most so many samples, validation included. `valid`: share of them held out; with
-    `speakers` (one id a sample), whole speakers until that share is reached.
+    `max_train`: at most so many samples, validation included. `valid`: share of them held out.
     """
     if not 0 <= valid < 1:
         raise DataError(
@@ -36,10 +34,7 @@ def train_valid(
             f"valid = {valid:.3g} of {len(chosen)} samples is {size}, fewer than the {classes} "
             f"classes; raise it or max_train"
         )
-    if speakers is None:
-        held = stratified(labels[chosen], size, rng)
-    else:
-        held = _whole_speakers(speakers[chosen], size, rng)
+    held = stratified(labels[chosen], size, rng)
     return np.delete(chosen, held), chosen[held]
 
 
@@ -94,17 +89,3 @@ def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
         rng.permutation(np.flatnonzero(labels == label))[:n] for label, n in zip(classes, share)
     ]
     return np.sort(np.concatenate(picks))
-
-
-def _whole_speakers(speakers: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of all samples of some speakers, in random order, until there are `size`; at least
-    one speaker stays.
-    """
-    order = rng.permutation(np.unique(speakers))
-    if len(order) < 2:
-        raise DataError(
-            f"split_by=speaker needs two speakers or more in the training set, it has {len(order)}"
-        )
-    totals = np.cumsum([np.sum(speakers == speaker) for speaker in order[:-1]])
-    held = order[: 1 + min(int(np.searchsorted(totals, size)), len(totals) - 1)]
-    return np.flatnonzero(np.isin(speakers, held))

@@ -18,7 +18,7 @@ LARGEST = 10**300  # a number that a float can hold
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """The values of a config; nobody changes them.
+    """The values of a config, without keys that parts no longer have; nobody changes them.
 
     The file is block-style YAML as Hydra writes it. It is parsed a top-level key at a time, and
     equal text only once, because the configs of a sweep differ in a few lines. Raises OSError, and
@@ -59,7 +59,7 @@ def _parse(block: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("no keys")
     _refuse_what_is_no_config(values)
-    return values
+    return _of_today(values)
 
 
 @lru_cache(maxsize=16384)
@@ -83,17 +83,23 @@ def _refuse_what_is_no_config(value: Any) -> None:
         raise ValueError("a number has more than 300 digits")
 
 
+def _of_today(values: dict[str, Any]) -> dict[str, Any]:
+    target = values.get("_target_")
+    removed = REMOVED.get(target, {}) if isinstance(target, str) else {}
+    return {
+        key: _of_today(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if key not in removed or removed[key] != value
+    }
+
+
 def _names(text: Any) -> list[str]:
     names = json.loads(text) if isinstance(text, str) and text.startswith("[") else []
     return [name for name in names if isinstance(name, str)]
 
 
 def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    target = node.get("_target_")
-    removed = REMOVED.get(target, {}) if isinstance(target, str) else {}
     for key, value in node.items():
-        if key in removed and removed[key] == value:
-            continue  # newer runs have no such key
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         else:

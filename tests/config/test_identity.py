@@ -13,9 +13,10 @@ import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
-from fdi.config.identity import ADDED, run_id
+from fdi.config.identity import ADDED, REMOVED, run_id
 from fdi.config.settings import prepare
 from fdi.config.targets import options
+from fdi.track.configs import read_values
 from fdi.track.directory import run_directory
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
@@ -212,6 +213,19 @@ def read(field):
             return json.loads({"True": "true", "False": "false"}.get(field, field))
         return field
     return None if pd.isna(field) else getattr(field, "item", lambda: field)()
+
+
+@pytest.mark.parametrize("words", [("dataset=shd",), ("init=fluct_calibrated",)])
+def test_a_run_from_before_a_key_was_removed_is_the_same_without_it(words, tmp_path):
+    today = OmegaConf.to_container(prepared(*words))
+    before = {
+        key: node | REMOVED.get(node.get("_target_"), {}) if isinstance(node, dict) else node
+        for key, node in today.items()
+    }
+    assert before != today
+    OmegaConf.save(before, tmp_path / "config.yaml")
+    assert read_values(tmp_path / "config.yaml") == today
+    assert run_id(before) == run_id(today)
 
 
 def test_directory_is_the_one_hydra_uses():

@@ -20,7 +20,6 @@ def write_shd() -> Callable[..., Path]:
         labels: Sequence[int],
         *,
         keys: int = 0,
-        speakers: Sequence[int] = (),
     ) -> Path:
         with h5py.File(path, "w") as file:
             for name, column, kind in (("times", 0, np.float16), ("units", 1, np.uint16)):
@@ -32,8 +31,6 @@ def write_shd() -> Callable[..., Path]:
             file["labels"] = np.asarray(labels, dtype=np.int32)
             if keys:
                 file["extra/keys"] = np.array([f"{k}".encode() for k in range(keys)])
-            if len(speakers):
-                file["extra/speaker"] = np.asarray(speakers, dtype=np.uint16)
         return path
 
     return write
@@ -41,7 +38,7 @@ def write_shd() -> Callable[..., Path]:
 
 @pytest.fixture
 def digits_folder(tmp_path: Path, write_shd) -> Path:
-    """Twenty training and four test samples of two classes, 4 speakers, 6 units, in the layout of
+    """Twenty training and four test samples of two classes, 6 units, in the layout of
     SHD.
     """
     rng = np.random.default_rng(0)
@@ -54,7 +51,6 @@ def digits_folder(tmp_path: Path, write_shd) -> Path:
         samples(20),
         [0, 1] * 10,
         keys=2,
-        speakers=[0] * 2 + [1] * 2 + [2] * 12 + [3] * 4,
     )
-    write_shd(tmp_path / "toy_test.h5", samples(4), [0, 1, 0, 1], keys=2, speakers=[9] * 4)
+    write_shd(tmp_path / "toy_test.h5", samples(4), [0, 1, 0, 1], keys=2)
     return tmp_path

@@ -1,11 +1,11 @@
-"""Augmentation of speech and encodings of images."""
+"""Augmentation of spikes and images, encodings of images."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fdi.data.augment import dropout, jitter, speech_augmentation, thin
+from fdi.data.augment import dropout, thin
 from fdi.data.binning import coordinates, table
 from fdi.data.encode import encoding_transform, latency_spikes, poisson_spikes
 from fdi.data.errors import DataError
@@ -21,44 +21,7 @@ def middle_spikes() -> Events:
 
 
 def test_off_means_none():
-    assert speech_augmentation(0.002, "binary", 0.0, 0.0, 0.0) is None
-
-
-def test_jitter_has_the_spread_asked_for(middle_spikes: Events):
-    rng = np.random.default_rng(0)
-    in_time = speech_augmentation(0.002, "counts", time_jitter=0.01, channel_jitter=0.0, drop=0.0)(
-        middle_spikes, rng
-    )
-    samples, steps, units = coordinates(in_time)
-    assert np.std(steps - 50) == pytest.approx(5, rel=0.1)
-    assert np.bincount(samples).tolist() == [200] * 4
-    assert sorted(units) == sorted(middle_spikes.units)
-    over_units = jitter(middle_spikes, rng, step_sigma=0, unit_sigma=3, drop=0, binning="counts")
-    assert set(coordinates(over_units)[1]) == {50}
-    assert 780 < over_units.total() < 800, "some leave at the edges"
-    dropped = jitter(middle_spikes, rng, step_sigma=0, unit_sigma=0, drop=0.3, binning="binary")
-    assert dropped.total() == pytest.approx(0.7 * 800, rel=0.1)
-
-
-def test_jitter_is_seeded(middle_spikes: Events):
-    a, b, c = (
-        jitter(
-            middle_spikes,
-            np.random.default_rng(s),
-            step_sigma=2,
-            unit_sigma=2,
-            drop=0.1,
-            binning="binary",
-        )
-        for s in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(a.units, b.units)
-    assert not np.array_equal(a.units, c.units)
-
-
-def test_wrong_augmentation():
-    with pytest.raises(DataError, match="0 <= drop < 1, got"):
-        speech_augmentation(0.002, "binary", 0.0, 0.0, 1.0)
+    assert dropout(None) is dropout(0.0) is None
 
 
 @pytest.fixture

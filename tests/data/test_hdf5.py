@@ -39,9 +39,9 @@ def test_reads_what_was_written(tmp_path: Path, write_shd):
     assert data.nu == pytest.approx(3 / (3 * 5 * 0.1))
 
 
-def test_splits_by_sample_and_by_speaker(digits_folder: Path):
-    by_sample = hdf5(root=digits_folder, **FILES)
-    assert [len(split) for split in by_sample.splits.values()] == [15, 5, 4]
+def test_splits(digits_folder: Path):
+    whole = hdf5(root=digits_folder, **FILES)
+    assert [len(split) for split in whole.splits.values()] == [15, 5, 4]
     with h5py.File(digits_folder / "toy_train.h5") as file:
         counts = np.array(
             [
@@ -49,15 +49,8 @@ def test_splits_by_sample_and_by_speaker(digits_folder: Path):
                 for t, u in zip(*file["spikes"].values())
             ]
         )
-    by_speaker = [
-        hdf5(root=digits_folder, **FILES, split_by="speaker", seed=seed) for seed in range(6)
-    ]
-    for data in by_speaker:
-        assert len(data.valid) in (6, 8, 12, 14, 16), (
-            "whole speakers, of 2, 2, 12 and 4 samples, until there are 5"
-        )
-        assert data.train.inputs.total() + data.valid.inputs.total() == counts.sum()
-    assert len({data.checksum for data in by_speaker}) > 1
+    assert whole.train.inputs.total() + whole.valid.inputs.total() == counts.sum()
+    assert hdf5(root=digits_folder, **FILES, seed=1).checksum != whole.checksum
     subset = hdf5(root=digits_folder, **FILES, max_train=8, max_test=2)
     assert [len(split) for split in subset.splits.values()] == [6, 2, 2]
 
@@ -76,9 +69,7 @@ def test_shd_and_ssc_use_files_placed_by_hand(digits_folder: Path, write_shd, ca
                 (digits_folder / f"toy_{part}.h5").read_bytes()
             )
     write_shd(digits_folder / "ssc_valid.h5", [([0.01], [3])] * 2, [1, 0], keys=2)
-    digits = shd(
-        root=digits_folder, duration=0.7, dt=0.002, binning="binary", valid=0.25, split_by="sample"
-    )
+    digits = shd(root=digits_folder, duration=0.7, dt=0.002, binning="binary", valid=0.25)
     assert (digits.name, digits.shape, digits.nu_paper) == ("shd", (700,), 15.8)
     assert sum("not the official file of shd" in message for message in caplog.messages) == 2
     commands = ssc(root=digits_folder, duration=1.0, dt=0.002, binning="binary")
@@ -151,7 +142,7 @@ def test_labels_and_units_out_of_range(digits_folder: Path, write_shd):
     _broken(digits_folder, "no sample of class 1 in the train split", valid=0.0)
 
 
-def test_settings_that_fit_no_file(digits_folder: Path, write_shd):
+def test_settings_that_fit_no_file(digits_folder: Path):
     _broken(
         digits_folder,
         r"0 files fit nothing\*, expected one \(there: toy_test\.h5, toy_train\.h5\)",
@@ -159,11 +150,6 @@ def test_settings_that_fit_no_file(digits_folder: Path, write_shd):
     )
     _broken(digits_folder, "2 files fit", train_file="*.h5")
     _broken(digits_folder / "nowhere", r"no folder .*nowhere; set dataset\.root=")
-    _broken(digits_folder, "split_by = age must be sample or speaker", split_by="age")
-    write_shd(digits_folder / "toy_train.h5", [([0.01], [1])] * 4, [0, 1, 0, 1])
-    _broken(
-        digits_folder, "no extra/speaker, so split_by=speaker is impossible", split_by="speaker"
-    )
 
 
 def test_spoken_digits(shared: Path):

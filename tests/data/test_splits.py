@@ -54,15 +54,6 @@ def test_stratified_keeps_the_size_and_every_class(size: int):
     assert np.bincount(LABELS[chosen]).min() >= 1
 
 
-def test_speakers_are_not_shared():
-    speakers = np.arange(100) // 20
-    for seed in range(5):
-        train, valid = train_valid(LABELS, 0.2, seed, speakers=speakers)
-        assert not set(speakers[train]) & set(speakers[valid])
-        assert len(valid) == 20
-    assert len(set(speakers[train_valid(LABELS, 0.5, 0, speakers=speakers)[1]])) == 3
-
-
 def test_test_split_does_not_depend_on_the_run():
     first, second = (
         divide(LABELS, 0.1, 0.2, np.random.default_rng(5), seed, None) for seed in (0, 1)
@@ -80,8 +71,6 @@ def test_impossible_splits():
         train_valid(LABELS, 1.0, 0)
     with pytest.raises(DataError, match=r"test = 0\.5, valid = 0\.5"):
         divide(LABELS, 0.5, 0.5, np.random.default_rng(0), 0, None)
-    with pytest.raises(DataError, match="needs two speakers"):
-        train_valid(LABELS, 0.1, 0, speakers=np.zeros(100))
 
 
 def _dataset(train: list[int], valid: list[int], test: list[int]) -> Dataset:
