@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from fdi.cli.cells import Cell
+from fdi.config.identity import ADDED
 from fdi.track.files import parse_yaml, read, read_json
 from fdi.track.layout import CONFIG, METRICS, RECORD
 from fdi.track.state import whole_result
@@ -84,7 +85,7 @@ def _kind(values: Mapping[str, Any]) -> Kind:
             or (
                 key.startswith(GROUPS)
                 and not any(word in key.rpartition(".")[2] for word in FREE)
-                and _shown(value) not in ("", "None")
+                and _shown(value) not in ("", "None", str(ADDED.get(key)))
             )
         )
     )

@@ -15,7 +15,7 @@ from fdi.config import devices
 from fdi.config.hydra_node import contents
 
 DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
-AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "own": "reference"}  # by device, see own_neuron
+AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device, unless only_reference
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory", "engine.kernels")}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
@@ -32,6 +32,7 @@ ADDED = {
     "optimizer.precision": "float32",
     "optimizer.eps": 1e-8,
     "engine.kernels": "auto",
+    "model.norm": "none",
 }
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.
@@ -106,13 +107,21 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if values.get("device") == "auto":
         values["device"] = "cuda" if devices.gpus() else "cpu"
     if engine["name"] == "auto":
-        kind = "own" if own_neuron(values.get("neuron")) else kind_of(values["device"])
-        engine["name"] = AUTO_ENGINE.get(kind, "auto")
+        fast = AUTO_ENGINE.get(kind_of(values["device"]), "auto")
+        engine["name"] = "reference" if only_reference(values) else fast
     if engine["name"] == "reference" and values.get("threads", 1) is None:
         values["threads"] = 1
     if engine.get("memory", 0) is None:
         engine["memory"] = AUTO_MEMORY.get(engine["name"])
     return values
+
+
+def only_reference(values: Mapping[str, Any]) -> str | None:
+    """What in a configuration only the reference engine computes on its device."""
+    norm = values.get("model", {}).get("norm", "none")
+    if norm != "none" and values.get("device") == "cpu":
+        return f"model.norm={norm}"
+    return own_neuron(values.get("neuron"))
 
 
 def own_neuron(neuron: Any) -> str | None:

@@ -17,7 +17,8 @@ from fdi.snn.neuron import Neuron
 @dataclass(frozen=True)
 class Computes:
     """The neurons that an engine called `engine` computes; those of a readout are always `Neuron`
-    without spikes. `own_taus`: also such with time constants of their own.
+    without spikes. `own_taus`: also such with time constants of their own. `norms`: also behind
+    normalization.
     """
 
     engine: str
@@ -25,6 +26,7 @@ class Computes:
     resets: tuple[str, ...]
     surrogates: tuple[str, ...]
     own_taus: bool = False
+    norms: bool = False
 
 
 def check_neurons(network: Network, computes: Computes) -> None:
@@ -48,6 +50,12 @@ def check_neurons(network: Network, computes: Computes) -> None:
                 f"engine={computes.engine} does not compute neurons with time constants of their "
                 f"own (population {population.name}); use engine=reference"
             )
+    if network.norms and not computes.norms:
+        kind = next(iter(network.norms.values())).kind
+        raise ValueError(
+            f"engine={computes.engine} does not compute normalization (model.norm={kind}); use "
+            f"engine=reference"
+        )
     if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
         raise ValueError(
             f"engine={computes.engine} computes a readout of leaky integrators only; use "

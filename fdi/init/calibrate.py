@@ -46,8 +46,8 @@ class Approach:
 
 
 def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool) -> None:
-    """Scale the afferent weights of each population of the last layer until its measured spread is
-    sigma_u within 2 %.
+    """Scale the afferent weights of each population of the last layer, or the gain of its
+    normalization, until its measured spread is sigma_u within 2 %.
 
         sqrt(mean_j,b Var_t(U_jb)) = sigma_u,   U free of reset
 
@@ -76,9 +76,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         if all(abs(spread / sigma_u - 1) < TOLERANCE for spread in spreads.values()):
             return
         for name, spread in spreads.items():
-            factor = approaches[name].factor(sigma_u / spread)
-            for projection in network.afferents(name):
-                projection.weight.data.mul_(factor)
+            network.scale(name, approaches[name].factor(sigma_u / spread))
     reached = ", ".join(f"{name} at {spread:.3g}" for name, spread in spreads.items())
     raise Unreachable(
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({reached}); raise init.alpha "

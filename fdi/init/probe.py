@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ def probe(
 
     `target_*`: mean and spread of U that the strategy aims at (None if it aims at none).
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
-    sources as they see them, behind pooling. `free_mean`, `free_sigma` (what the target speaks of:
+    sources as they see them, behind pooling; None behind normalization, where its closed form does
+    not apply. `free_mean`, `free_sigma` (what the target speaks of:
     over the time of a trial, for a layer that hears images over time and samples; root mean square
     over neurons), its parts `free_sigma_time` and `free_sigma_samples` (of a neuron's means in each
     trial), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
@@ -75,7 +77,11 @@ def probe(
         per_neuron = activity.counts[population.name].double().mean(0) / duration
         passed = float(activity.passed[population.name].double().mean()) / duration
         target_mu, target_sigma = strategy.target(population)
-        theory_mu, theory_sigma = predicted(population, afferents, drive, noise, network.dt)
+        theory_mu, theory_sigma = (
+            (None, None)
+            if population.name in network.norms
+            else predicted(population, afferents, drive, noise, network.dt)
+        )
         rows.append(
             {
                 "population": population.name,
@@ -123,10 +129,12 @@ Gradients = dict[str, Tensor]
 def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
-    """Of each population those of its afferent weights, by projection; the network keeps none."""
-    network.zero_grad(set_to_none=True)
+    """Of each population those of its afferent weights, by projection. A step moves the running
+    statistics of a normalization, so it is one of a copy.
+    """
+    network = deepcopy(network)
     engine.step(network, inputs, labels, objective)
-    found = {
+    return {
         population.name: {
             projection.name: gradient.double()
             for projection in network.afferents(population.name)
@@ -134,8 +142,6 @@ def _gradients(
         }
         for population in (*network.hidden, network.readout)
     }
-    network.zero_grad(set_to_none=True)
-    return found
 
 
 def _pulls(

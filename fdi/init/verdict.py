@@ -14,6 +14,11 @@ SATURATED = 0.1  # share of saturated neurons worth a word
 HEARD = 0.1  # ratio of the gradients of bounds and task worth a sentence
 SLOW = 1e-6  # of the norm of its weights: a layer that moves by less in a step hardly learns
 
+NORMALIZED = (
+    "normalized: the closed form does not apply; sigma U is measured behind the normalization, and "
+    "init=fluct_calibrated or lsuv set it by the gain"
+)
+
 Row = dict[str, Any]
 
 
@@ -35,11 +40,17 @@ class Floor(NamedTuple):
 
 def remarks(rows: Sequence[Row], init: str, floor: Floor | None = None) -> list[str]:
     """What to make of an initial state: a sentence on the state of the layers, and where they
-    apply, one on gradients below what the optimizer follows, and one on the bounds.
+    apply, one on normalization, one on gradients below what the optimizer follows, and one on the
+    bounds.
     """
     hidden = [row for row in rows if row["rate"] is not None]
     stuck = "" if floor is None else _stuck(hidden, init, floor)
-    return [said for said in (sentence(rows, init), stuck, _bounds(hidden)) if said]
+    found = (sentence(rows, init), NORMALIZED * _normalized(hidden), stuck, _bounds(hidden))
+    return [said for said in found if said]
+
+
+def _normalized(hidden: Sequence[Row]) -> bool:
+    return any(row["theory_sigma_u"] is None for row in hidden)
 
 
 def _bounds(hidden: list[Row]) -> str:
@@ -60,7 +71,8 @@ def _stuck(hidden: list[Row], init: str, floor: Floor) -> str:
     without a floor, the step with the weights. Layers without any gradient, since those below them
     are silent, wait for these.
     """
-    other = "init=fluct" if not init.startswith("fluct") else "raise init.sigma_u"
+    fluct = "init=fluct_calibrated" if _normalized(hidden) else "init=fluct"
+    other = fluct if not init.startswith("fluct") else "raise init.sigma_u"
     some = [row for row in hidden if row["grad_task_max"] > 0]
     if not some:
         return f"no gradient of the task reaches a hidden layer, whatever the optimizer: {other}"
@@ -128,7 +140,7 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         until = words.index("silent") + 1
         met = any(_meets_target(row) and row["silent"] >= HALF for row in hidden[:until])
         which = hidden[until - 1]["population"]
-        what = _try(init, met, up=True)
+        what = _try(hidden, init, met, up=True)
         if until == 1:
             return f"{which} is silent, and its weights have almost no gradient: {what}"
         return f"{which} is silent, and almost no gradient reaches the layers below: {what}"
@@ -136,13 +148,13 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         verb = "climb" if last > first else "fall"
         return (
             f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers: "
-            f"{_try(init, all(map(_meets_target, hidden)), up=last < first)}"
+            f"{_try(hidden, init, all(map(_meets_target, hidden)), up=last < first)}"
         )
     if off := [row for row in hidden if word(row)]:
         which = "the layer is" if len(hidden) == 1 else f"{len(off)} of {len(hidden)} layers are"
         if _off(off) == "too strong":  # calibrated, deep layers can fall silent as they learn
             return f"{which} too strong, as with correlated input: sweep init.sigma_u"
-        what = _try(init, _meets_target(off[0]), up=word(off[0]) == "too weak")
+        what = _try(hidden, init, _meets_target(off[0]), up=word(off[0]) == "too weak")
         return f"{which} {_off(off)}: {what}"
     if hidden[0]["target_sigma_u"] is None:
         return f"init={init} has no target; no layer is silent or saturated"
@@ -160,9 +172,9 @@ def _meets_target(row: Row) -> bool:
     return bool(target) and target / NEAR <= row["free_sigma"] <= target * NEAR
 
 
-def _try(init: str, met: bool, up: bool) -> str:
-    """What to change: the target itself, if it is `met` or already calibrated for."""
-    if not met and init != "fluct_calibrated":
+def _try(hidden: list[Row], init: str, met: bool, up: bool) -> str:
+    """What to change: the target itself, if it is `met` by weights or already calibrated for."""
+    if init != "fluct_calibrated" and (not met or _normalized(hidden)):
         return "try init=fluct_calibrated"
     if init == "fluct_mu":  # sigma_u = (theta - mu_u) / xi
         return f"try a {'smaller' if up else 'larger'} init.xi"

@@ -45,15 +45,15 @@ def to_nir(
     graph ends in its weights, the input of each class in each step.
 
     Raises ValueError for what NIR cannot say: recurrence and skip connections (their delay), Dale's
-    law (two synaptic channels), max pooling, adaptation, subtractive reset, and a potential that
-    does not start at 0, unless `start_at_rest` lets it start there.
+    law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset, and a
+    potential that does not start at 0, unless `start_at_rest` lets it start there.
     """
     nir = package()
     if scale not in ("neuron", "weights"):
         raise ValueError(f"scale = {scale!r} must be 'neuron' or 'weights'")
     populations = (*network.hidden, network.readout)
     for population in populations if readout else network.hidden:
-        _refuse(population, start_at_rest)
+        _refuse(population, population.name in network.norms, start_at_rest)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []
     below, shape = INPUT, network.input_shape
@@ -78,9 +78,10 @@ def to_nir(
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata={"dt": network.dt})
 
 
-def _refuse(population: Population, start_at_rest: bool) -> None:
+def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> None:
     neuron = population.neuron
     for problem, what in (
+        (normalized, "normalization of what arrives in each step"),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
         (type(neuron) is not Neuron, f"adaptation ({type(neuron).__name__})"),

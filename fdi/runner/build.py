@@ -153,6 +153,13 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     return made
 
 
+def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:
+    """Raises ValueError where a normalization has no statistics of the last batch of an epoch."""
+    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
+    for norm in net.norms.values():
+        norm.check(last)
+
+
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
     """Of the learning rate, tried on another optimizer, so that what torch refuses is refused
     before training; None if there is none.

@@ -26,7 +26,10 @@ def change(
     before, after = initial.weights(), network.weights()
     counts = [engine.simulate(net, inputs).counts for net in (initial, network)]
     return {
-        "moved": {name: _moved(before[name].cpu(), after[name].cpu()) for name in before},
+        "moved": {
+            name: _moved(before[name].cpu(), after[name].cpu())
+            for name in (projection.name for projection in network.projections)
+        },
         "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from fdi.config.identity import own_neuron
+from fdi.config.identity import only_reference
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.memory import fitting
 from fdi.runner import build
@@ -99,10 +99,11 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         phases=build.training_phases(config, data),
     )
     context.engine.check(network)
+    build.check_batches(config, network, data)
     context.view.say(f"engine {config.engine.name}, device {config.device}")
-    if own := own_neuron(config.neuron):
+    if what := only_reference(config):
         context.view.say(
-            f"{own} is computed by the reference engine, which is slower than the others"
+            f"{what} is computed by the reference engine, which is slower than the others"
         )
     plan: dict[str, Any] = {}
     if isinstance(context.engine, CudaEngine):

@@ -10,7 +10,7 @@ are cut; without `depth` the longest list counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fdi.config.ranges import Count, Index, Layers, TimeConstant
 from fdi.snn.neuron import LIF, Neuron, integrator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Sizes = Count | Sequence[Count]
 Margins = Index | Sequence[Index]
+Normalized = Literal["tdbn", "bntt", "layer"]
+Normalization = Literal["none"] | Normalized
 
 
 def dense(
@@ -35,19 +37,20 @@ def dense(
     depth: Layers | None = None,
     recurrent: bool = False,
     skip: bool = False,
+    norm: Normalization = "none",
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-2,
 ) -> Network:
     """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
 
-    `hidden`: units a layer. `readout_tau_mem`: None means the duration of the trial. Times in
-    seconds.
+    `hidden`: units a layer. `norm`: of what arrives at each hidden layer, see fdi.snn.norm.
+    `readout_tau_mem`: None means the duration of the trial. Times in seconds.
     """
     (sizes,) = _per_layer(depth, hidden=hidden)
     layers = [(Population(f"h{i}", (n,), neuron),) for i, n in enumerate(sizes, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return assemble(
+    network = assemble(
         input_shape,
         layers,
         readout,
@@ -56,6 +59,7 @@ def dense(
         [all_to_all if recurrent else None] * len(layers),
         skip,
     )
+    return _normalized(network, norm, steps)
 
 
 def conv(
@@ -75,6 +79,7 @@ def conv(
     dense: Sizes | None = None,
     dense_recurrent: bool = False,
     skip: bool = False,
+    norm: Normalization = "none",
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
@@ -84,7 +89,8 @@ def conv(
 
     `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of
     the recurrent kernels (odd; 0: none). `dense`: units of fully connected layers above, each with
-    all-to-all recurrence if `dense_recurrent`; `depth` does not count them. Times in seconds.
+    all-to-all recurrence if `dense_recurrent`; `depth` does not count them. `norm`: of what arrives
+    at each hidden layer, see fdi.snn.norm. Times in seconds.
     """
     shape = _image(input_shape)
     layers, geometry = [], []
@@ -105,7 +111,8 @@ def conv(
     within = [recurrent_convolution(recurrent_kernel) if recurrent_kernel else None] * maps
     within += [all_to_all if dense_recurrent else None] * len(above)
     below = [convolution(geometry)] * maps + [all_to_all] * len(above)
-    return assemble(_image(input_shape), layers, readout, dt, below, within, skip)
+    network = assemble(_image(input_shape), layers, readout, dt, below, within, skip)
+    return _normalized(network, norm, steps)
 
 
 def dale(
@@ -208,6 +215,12 @@ def dale_conv(
         skip,
         recurrent_excitation,
     )
+
+
+def _normalized(network: Network, norm: Normalization, steps: int) -> Network:
+    from fdi.snn.norm import normalize
+
+    return network if norm == "none" else normalize(network, norm, steps)
 
 
 def _readout(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from fdi.snn.population import INPUT as INPUT
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
+
+if TYPE_CHECKING:
+    from fdi.snn.norm import Norm
 
 
 class Network(nn.Module):
@@ -23,6 +26,7 @@ class Network(nn.Module):
     `readout`: the population that does not spike; its units are the classes.
     `projections`: every weight of the network; sources are population names or "input".
     `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds.
+    `norms`: normalization of what arrives, by population; see fdi.snn.norm.normalize.
     Raises ValueError for a dt that is not positive, and for two projections of one name.
     """
 
@@ -47,6 +51,7 @@ class Network(nn.Module):
             dt,
         )
         self.projections = cast(Sequence[Projection], nn.ModuleList(projections))
+        self.norms = cast("dict[str, Norm]", nn.ModuleDict())
 
     @property
     def hidden(self) -> list[Population]:
@@ -61,11 +66,29 @@ class Network(nn.Module):
         layers = self.layers[:depth]
         names = {population.name for layer in layers for population in layer}
         projections = [projection for projection in self.projections if projection.target in names]
-        return Network(self.input_shape, layers, self.readout, projections, self.dt)
+        part = Network(self.input_shape, layers, self.readout, projections, self.dt)
+        part.norms.update({name: norm for name, norm in self.norms.items() if name in names})
+        return part
+
+    @torch.no_grad()
+    def scale(self, population: str, factor: float) -> None:
+        """Multiply what arrives at a population: by the gain of its normalization, which undoes
+        that of weights, or without one by its weights.
+        """
+        scaled = [projection.weight for projection in self.afferents(population)]
+        if population in self.norms:
+            scaled = [self.norms[population].gain]
+        for values in scaled:
+            values.mul_(factor)
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights, in the memory of the network, by projection, such as "input->h1"."""
-        return {projection.name: projection.weight.detach() for projection in self.projections}
+        """What training changes, in the memory of the network: weights by projection, such as
+        "input->h1", and what normalization learns and averages, such as "h1.norm.gain".
+        """
+        found = {projection.name: projection.weight.detach() for projection in self.projections}
+        for name, norm in self.norms.items():
+            found |= {f"{name}.norm.{key}": value for key, value in norm.state_dict().items()}
+        return found
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -76,8 +99,8 @@ class Network(nn.Module):
         own = {name: tuple(weight.shape) for name, weight in self.weights().items()}
         if shapes != own:
             raise ValueError(f"weights {shapes} do not fit a network of {own}")
-        for projection in self.projections:
-            projection.weight.copy_(weights[projection.name])
+        for name, weight in self.weights().items():
+            weight.copy_(weights[name])
 
     def time_constants(self) -> dict[str, Tensor]:
         """`taus` of each hidden population whose neurons have their own, float64 [1 + channels,

@@ -204,10 +204,10 @@ def _train_epoch(
             schedule.after_batch(optimizer)
         total = outcome if total is None else total + outcome
         on_batch(total.samples, total)
-    for projection in network.projections:  # what the last step did no loss has shown yet
-        if not projection.weight.isfinite().all():
+    for name, weight in network.weights().items():  # what the last step did no loss has shown yet
+        if not weight.isfinite().all():
             raise Diverged(
-                f"the weights of {projection.name} are not finite after epoch {epoch + 1}; {ADVICE}"
+                f"the weights of {name} are not finite after epoch {epoch + 1}; {ADVICE}"
             )
     assert total is not None  # each class has a training sample, says Dataset
     names = [projection.name for projection in network.projections]

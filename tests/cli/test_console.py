@@ -93,6 +93,13 @@ def layers(**columns) -> list[dict]:
         ),
         (layers(rate=[8, 9]), "fluct", "all layers are within 1.5 times the target"),
         (
+            layers(rate=[30, 9], theory_sigma_u=[None, None]),
+            "fluct",
+            "rates fall from 30 to 9 Hz over 2 layers: try init=fluct_calibrated normalized: the "
+            "closed form does not apply; sigma U is measured behind the normalization, and "
+            "init=fluct_calibrated or lsuv set it by the gain",
+        ),
+        (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
             "fluct",
             "h1 is silent, and its weights have almost no gradient: try a larger init.sigma_u",

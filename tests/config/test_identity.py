@@ -120,6 +120,20 @@ def test_kernels_that_are_tried_first_are_the_run_they_were(device):
     assert run_id(config) == run_id(before)
 
 
+@pytest.mark.parametrize("model", ["dense", "conv"])
+def test_a_network_without_normalization_is_the_run_it_was(model):
+    config = prepared(f"model={model}")
+    before = OmegaConf.to_container(config)
+    assert before["model"].pop("norm") == "none"
+    assert run_id(config) == run_id(before)
+    assert run_id(prepared(f"model={model}", "model.norm=tdbn", "engine=cpu")) != run_id(before)
+
+
+def test_the_engine_auto_computes_normalization():
+    assert prepared("model.norm=tdbn").engine.name == "reference"
+    assert prepared("model.norm=tdbn", "device=cuda").engine.name == "cuda"
+
+
 @pytest.mark.parametrize("neuron", ["lif", "alif", "adlif"])
 def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
     config = prepared(f"neuron={neuron}")

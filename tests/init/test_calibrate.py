@@ -15,7 +15,7 @@ def calibrated(response, sigma_u=1.0):
     weight = torch.ones((), dtype=torch.float64)
     network = SimpleNamespace(
         layers=[[SimpleNamespace(name="h1")]],
-        afferents=lambda name: [SimpleNamespace(weight=weight)],
+        scale=lambda name, factor: weight.mul_(factor),
     )
 
     def measure(_):

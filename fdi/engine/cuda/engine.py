@@ -37,6 +37,7 @@ COMPUTES = Computes(
     kinds=(Neuron,),
     resets=("zero", "subtract"),
     surrogates=("superspike", "triangle", "sigmoid", "gaussian", "boxcar"),
+    norms=True,
 )
 
 
@@ -62,6 +63,7 @@ class CudaEngine:
         ValueError if a sample does not fit.
         """
         size = self._part(network, steps, batch)
+        self._refuse_parts(network, size, batch)
         gib = need(network, steps) * size / 2**30
         lines = [f"{gib:.3g} GiB by count, in {math.ceil(batch / size)} parts of {size} samples"]
         for layer in network.layers:
@@ -117,10 +119,12 @@ class CudaEngine:
         check_input(network, inputs)
         check_labels(network, inputs, labels)
         network.zero_grad(set_to_none=True)
+        batch = len(labels)
+        self._refuse_parts(network, self._part(network, inputs.steps, batch), batch)
         outcome = reduce(
             add,
             (
-                _step(network, inputs[part], labels[part], objective, len(labels), self.kernels)
+                _step(network, inputs[part], labels[part], objective, batch, self.kernels)
                 for part in self._parts(network, inputs)
             ),
         )
@@ -131,6 +135,15 @@ class CudaEngine:
 
     def _part(self, network: Network, steps: int, batch: int) -> int:
         return batch if self.memory is None else part(network, steps, batch, self.memory)
+
+    def _refuse_parts(self, network: Network, size: int, batch: int) -> None:
+        """ValueError where the statistics of a part would stand for those of the batch."""
+        if size < batch and any(norm.kind != "layer" for norm in network.norms.values()):
+            raise ValueError(
+                f"model.norm takes its statistics over a batch, and {size} of {batch} samples fit "
+                f"into engine.memory = {self.memory:g} GiB; raise it, lower trainer.batch_size, or "
+                f"use model.norm=layer"
+            )
 
     def _parts(self, network: Network, inputs: Input) -> list[slice]:
         size = self._part(network, inputs.steps, len(inputs))
@@ -163,7 +176,8 @@ class Trial:
 
     `seen`: what feed-forward targets see of a source, [T - 2, B, *pooled shape], or [1, B, *shape]
     of a constant input. `spikes` [T, B, *shape]: truth values. `potentials`: of fused.py or of
-    layer.py, whichever computed the layer; `fused`: those of the first.
+    layer.py, whichever computed the layer; `fused`: those of the first. `normed`: what arrives
+    before and behind normalization, [T - 2, B, *shape], for autograd.
     """
 
     seen: dict[str, Tensor]
@@ -171,6 +185,7 @@ class Trial:
     potentials: dict[str, Tensor]
     activity: Activity
     fused: set[str]
+    normed: dict[str, tuple[Tensor, Tensor]]
 
 
 @torch.no_grad()
@@ -180,7 +195,7 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
     like = network.projections[0].weight
     seen = {INPUT: x[: max(0, steps - 2)]}  # what comes later reaches no readout
     del x
-    spikes, potentials, counts, by_kernel = {}, {}, {}, set()
+    spikes, potentials, counts, by_kernel, normed = {}, {}, {}, set(), {}
 
     def arriving(population: Population) -> list[Tensor | None]:
         arrived: list[Tensor | None] = [None] * len(population.neuron.tau_syn)
@@ -192,7 +207,14 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
                 )
                 before = arrived[projection.channel]
                 arrived[projection.channel] = delivered if before is None else before + delivered
-        return arrived
+        if population.name not in network.norms or steps <= 2:
+            return arrived
+        with torch.set_grad_enabled(keep):
+            x = arrived[0].expand(steps - 2, *arrived[0].shape[1:]).requires_grad_(keep)
+            y = network.norms[population.name](x, learn=keep)
+        if keep:
+            normed[population.name] = (x, y)
+        return [y.detach()]
 
     for layer in network.layers:
         links, arrived = _recurrent(network, layer), {p.name: arriving(p) for p in layer}
@@ -214,7 +236,7 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
         del u, s
     top, dt = network.readout, network.dt
     u = integrate(top, dt, drive(top, dt, steps, arriving(top), batch, like))
-    return Trial(seen, spikes, potentials, Activity(u, counts), by_kernel)
+    return Trial(seen, spikes, potentials, Activity(u, counts), by_kernel, normed)
 
 
 @torch.no_grad()
@@ -249,7 +271,7 @@ def backward(
         }
         u = {name: trial.potentials.pop(name) for name in names if name in trial.potentials}
         s, counts = {n: trial.spikes[n] for n in names}, {n: d_counts[n] for n in names}
-        constant = all(
+        constant = trial.normed.keys().isdisjoint(names) and all(
             link.recurrent or (link.source == INPUT and len(trial.seen[INPUT]) == 1)
             for p in layer
             for link in network.afferents(p.name)
@@ -262,7 +284,12 @@ def backward(
         del given
         del u, s, heard
         for p in layer:
-            collect(p, d_arrived.pop(p.name))
+            d = d_arrived.pop(p.name)
+            if p.name in trial.normed:
+                x, y = trial.normed.pop(p.name)
+                y.backward(d[0])
+                d = [x.grad]
+            collect(p, d)
         for name in names:
             del trial.spikes[name]
             trial.seen.pop(name, None)

@@ -32,6 +32,7 @@ def need(network: Network, steps: int) -> int:
         return size * (_WORK * own + _BELOW * sum(shown[name] for name in sources))
 
     kept = sum(p.units * (size + 1) + shown[p.name] for p in network.hidden)
+    kept += sum(2 * size * p.units for p in network.hidden if p.name in network.norms)
     widest = max(work(layer) for layer in [*network.layers, (network.readout,)])
     return steps * (kept + size * shown["input"] + widest)
 

@@ -49,7 +49,8 @@ class ReferenceEngine:
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
         network.zero_grad(set_to_none=True)
-        loss, outcome = score(run(network, dense(network, inputs)), labels, objective)
+        activity = run(network, dense(network, inputs), learn=True)
+        loss, outcome = score(activity, labels, objective)
         if (
             loss.requires_grad
         ):  # in fewer than three steps nothing that a weight delivers reaches the readout
@@ -71,15 +72,18 @@ def dense(network: Network, inputs: Input) -> Tensor:
     return x.expand(inputs.steps, *x.shape[1:])
 
 
-def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activity:
+def run(
+    network: Network, x_TBN: Tensor, record: tuple[str, ...] = (), learn: bool = False
+) -> Activity:
     """The differentiable simulation behind every method.
 
     Within one step every population first spikes from the potential it has, then updates potential
     and currents with the input that arrived in the step before; then all projections deliver this
-    step's spikes (they arrive in the next).
-    `record`: any of "spikes", "potentials", "free" and "moments".
+    step's spikes (they arrive in the next). With normalization, which may need all steps of what
+    arrives, a layer goes through the trial before the next one starts.
+    `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch.
     """
-    batch = x_TBN.shape[1]
+    steps, batch = x_TBN.shape[:2]
     free = "free" in record or "moments" in record
     neurons = {
         p.name: _Neurons(p, network.dt, batch, x_TBN, free)
@@ -90,22 +94,40 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
         {kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record},
     )
     sums = {name: _Sums() for name in neurons} if "moments" in record else {}
-    for x_BN in x_TBN:
-        for state in neurons.values():
-            state.update()
-        for projection in network.projections:
-            source = (
-                x_BN
-                if projection.source == INPUT
-                else neurons[projection.source].emitted(projection.recurrent)
-            )
-            neurons[projection.target].receive(projection.channel, projection(source))
-        readout.append(neurons[network.readout.name].potential)
-        for kind, by_name in traces.items():
-            for name, steps in by_name.items():
-                steps.append(neurons[name].trace(kind))
-        for name, total in sums.items():
-            total.add(neurons[name])
+    given, stages = {INPUT: x_TBN}, [(*network.hidden, network.readout)]
+    if network.norms:
+        stages = [*network.layers, (network.readout,)]
+    for layer in stages:
+        names = [p.name for p in layer]
+        normed = {
+            name: _normed(network, name, given, learn) for name in names if name in network.norms
+        }
+        links = [p for p in network.projections if p.target in names and p.target not in normed]
+        emitted = {name: [] for name in names if network.norms}
+        for t in range(steps):
+            for name in names:
+                neurons[name].update()
+            for link in links:
+                source = (
+                    given[link.source][t]
+                    if link.source in given
+                    else neurons[link.source].emitted(link.recurrent)
+                )
+                neurons[link.target].receive(link.channel, link(source))
+            for name, x in normed.items():
+                if t < len(x):
+                    neurons[name].receive(0, x[t])
+            for name, before in emitted.items():
+                before.append(neurons[name].emitted(recurrent=False))
+            if network.readout in layer:
+                readout.append(neurons[network.readout.name].potential)
+            for kind, by_name in traces.items():
+                for name in names:
+                    if name in by_name:
+                        by_name[name].append(neurons[name].trace(kind))
+            for name in names if sums else ():
+                sums[name].add(neurons[name])
+        given |= {name: torch.stack(each) for name, each in emitted.items()}
     return Activity(
         torch.stack(readout),
         {p.name: neurons[p.name].counts for p in network.hidden},
@@ -116,6 +138,17 @@ def run(network: Network, x_TBN: Tensor, record: tuple[str, ...] = ()) -> Activi
         moments={name: total.moments() for name, total in sums.items()},
         passed={p.name: sums[p.name].passed for p in network.hidden if p.name in sums},
     )
+
+
+def _normed(network: Network, name: str, given: dict[str, Tensor], learn: bool) -> Tensor:
+    """What arrives at a population and has an effect, normalized, [T - 2 or 0, B, *shape]."""
+    steps, batch = given[INPUT].shape[:2]
+    arriving = [
+        link(given[link.source][: max(0, steps - 2)].flatten(0, 1)).unflatten(0, (-1, batch))
+        for link in network.afferents(name)
+    ]
+    total = torch.stack(arriving).sum(0)
+    return network.norms[name](total, learn) if len(total) else total
 
 
 class _Sums:
