@@ -33,6 +33,7 @@ ADDED = {
     "optimizer.eps": 1e-8,
     "engine.kernels": "auto",
     "model.norm": "none",
+    "neuron.learn_tau": False,
 }
 """Keys that came after the first runs. With these values a run is what it was without the key, so
 there they do not count.
@@ -121,7 +122,9 @@ def only_reference(values: Mapping[str, Any]) -> str | None:
     norm = values.get("model", {}).get("norm", "none")
     if norm != "none" and values.get("device") == "cpu":
         return f"model.norm={norm}"
-    return own_neuron(values.get("neuron"))
+    neuron = values.get("neuron")
+    learns = isinstance(neuron, Mapping) and neuron.get("learn_tau") is True
+    return "neuron.learn_tau=true" if learns else own_neuron(neuron)
 
 
 def own_neuron(neuron: Any) -> str | None:

@@ -50,6 +50,11 @@ def check_neurons(network: Network, computes: Computes) -> None:
                 f"engine={computes.engine} does not compute neurons with time constants of their "
                 f"own (population {population.name}); use engine=reference"
             )
+    if network.leaks:
+        raise ValueError(
+            f"engine={computes.engine} does not compute neurons that learn their time constants "
+            f"(neuron.learn_tau=true); use engine=reference"
+        )
     if network.norms and not computes.norms:
         kind = next(iter(network.norms.values())).kind
         raise ValueError(

@@ -4,6 +4,7 @@ hardware read (Pedersen et al. 2024). Needs fdi-snn[nir].
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -51,8 +52,13 @@ def to_nir(
     nir = package()
     if scale not in ("neuron", "weights"):
         raise ValueError(f"scale = {scale!r} must be 'neuron' or 'weights'")
-    populations = (*network.hidden, network.readout)
-    for population in populations if readout else network.hidden:
+    learned = network.learned()
+    hidden = [
+        replace(p, neuron=replace(p.neuron, tau_mem=learned[p.name])) if p.name in learned else p
+        for p in network.hidden
+    ]
+    populations = (*hidden, network.readout)
+    for population in populations if readout else hidden:
         _refuse(population, population.name in network.norms, start_at_rest)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []

@@ -143,7 +143,7 @@ def threads(config: DictConfig) -> int:
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
-    made = _made(config, "optimizer", net.parameters())
+    made = _made(config, "optimizer", _groups(net))
     closure = inspect.signature(made.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
         raise ValueError(
@@ -151,6 +151,15 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
             f"step; choose one that takes gradients alone"
         )
     return made
+
+
+def _groups(net: Network) -> Any:
+    """The parameters; leaks are a group of their own, which no decay of weights shortens."""
+    leaks = list(net.leaks.values())
+    if not leaks:
+        return net.parameters()
+    others = [p for p in net.parameters() if all(p is not leak for leak in leaks)]
+    return [{"params": others}, {"params": leaks, "weight_decay": 0.0}]
 
 
 def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:

@@ -66,5 +66,6 @@ def final_result(
             if name.startswith("silent/")
         },
         **changed,
+        **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from fdi.snn.population import INPUT as INPUT
 from fdi.snn.population import Population
@@ -27,6 +29,8 @@ class Network(nn.Module):
     `projections`: every weight of the network; sources are population names or "input".
     `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds.
     `norms`: normalization of what arrives, by population; see fdi.snn.norm.normalize.
+    `leaks`: of the populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a),
+    that is tau_mem = dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021).
     Raises ValueError for a dt that is not positive, and for two projections of one name.
     """
 
@@ -52,6 +56,13 @@ class Network(nn.Module):
         )
         self.projections = cast(Sequence[Projection], nn.ModuleList(projections))
         self.norms = cast("dict[str, Norm]", nn.ModuleDict())
+        self.leaks = nn.ParameterDict(
+            {
+                p.name: torch.tensor(math.log(math.expm1(dt / p.neuron.tau_mem)))
+                for p in self.hidden
+                if p.neuron.learn_tau
+            }
+        )
 
     @property
     def hidden(self) -> list[Population]:
@@ -68,6 +79,7 @@ class Network(nn.Module):
         projections = [projection for projection in self.projections if projection.target in names]
         part = Network(self.input_shape, layers, self.readout, projections, self.dt)
         part.norms.update({name: norm for name, norm in self.norms.items() if name in names})
+        part.leaks.update({name: leak for name, leak in self.leaks.items() if name in names})
         return part
 
     @torch.no_grad()
@@ -83,12 +95,17 @@ class Network(nn.Module):
 
     def weights(self) -> dict[str, Tensor]:
         """What training changes, in the memory of the network: weights by projection, such as
-        "input->h1", and what normalization learns and averages, such as "h1.norm.gain".
+        "input->h1", what normalization learns and averages, such as "h1.norm.gain", and leaks, such
+        as "h1.leak".
         """
         found = {projection.name: projection.weight.detach() for projection in self.projections}
         for name, norm in self.norms.items():
             found |= {f"{name}.norm.{key}": value for key, value in norm.state_dict().items()}
-        return found
+        return found | {f"{name}.leak": leak.detach() for name, leak in self.leaks.items()}
+
+    def learned(self) -> dict[str, float]:
+        """tau_mem in s of each population that learns it."""
+        return {name: self.dt / float(softplus(leak.detach())) for name, leak in self.leaks.items()}
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -49,6 +49,8 @@ class Neuron:
     dS/dU, one of fdi.snn.surrogate.SURROGATES. `u_init`: potential at the start of a trial.
     `tau_shape`: shape of the Gamma distribution from which each neuron of a population draws its
     time constants, with tau_mem and tau_syn as means (fdi.snn.heterogeneity); None: all have these.
+    `learn_tau`: training changes tau_mem, one for a population (PLIF, Fang et al. 2021), see
+    fdi.snn.network.Network.leaks.
     A kind of one's own inherits from this class and has a `step` of its own, in operations of
     torch, where the threshold varies `fires`, too, and as many tensors of state, 0 at the start of
     a trial, as STATES says; the reference engine computes it.
@@ -67,9 +69,15 @@ class Neuron:
     u_init: float = 0.0
     spiking: bool = True
     tau_shape: float | None = None
+    learn_tau: bool = False
 
     def __post_init__(self) -> None:
         _positive(tau_mem=self.tau_mem, theta=self.theta, beta=self.beta)
+        if self.learn_tau and self.tau_shape is not None:
+            raise ValueError(
+                "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
+                "draws one for each; choose one of them"
+            )
         if self.tau_shape is not None:
             _positive(tau_shape=self.tau_shape)
         for tau in self.tau_syn:
@@ -243,16 +251,21 @@ def lif(
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
     tau_shape: Positive | None = None,
+    learn_tau: bool = False,
     theta: Positive = 1.0,
     reset: Reset = "zero",
     surrogate: Surrogate = "superspike",
     beta: Positive | None = None,
 ) -> Neuron:
     """The leaky integrate-and-fire neuron of the paper; times in seconds, `beta`: None takes the
-    published steepness of the surrogate, `tau_shape`: None gives all neurons the same constants.
+    published steepness of the surrogate, `tau_shape`: None gives all neurons the same constants,
+    `learn_tau`: training changes tau_mem.
     """
     beta = _steepness(surrogate, beta)
-    return Neuron(tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape)
+    return Neuron(
+        tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
+        learn_tau=learn_tau,
+    )  # fmt: skip
 
 
 def alif(
@@ -260,6 +273,7 @@ def alif(
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
     tau_shape: Positive | None = None,
+    learn_tau: bool = False,
     theta: Positive = 1.0,
     reset: Reset = "zero",
     surrogate: Surrogate = "superspike",
@@ -271,7 +285,7 @@ def alif(
     beta = _steepness(surrogate, beta)
     return ALIF(
         tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
-        tau_ada=tau_ada, a=a,
+        learn_tau=learn_tau, tau_ada=tau_ada, a=a,
     )  # fmt: skip
 
 
@@ -280,6 +294,7 @@ def adlif(
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
     tau_shape: Positive | None = None,
+    learn_tau: bool = False,
     theta: Positive = 1.0,
     reset: Reset = "subtract",
     surrogate: Surrogate = "superspike",
@@ -292,7 +307,7 @@ def adlif(
     beta = _steepness(surrogate, beta)
     return AdLIF(
         tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
-        tau_w=tau_w, a=a, b=b,
+        learn_tau=learn_tau, tau_w=tau_w, a=a, b=b,
     )  # fmt: skip
 
 
@@ -301,6 +316,7 @@ def adaptive_threshold(
     tau_mem: TimeConstant = 20e-3,
     tau_syn: TimeConstant = 10e-3,
     tau_shape: Positive | None = None,
+    learn_tau: bool = False,
     theta: Positive = 1.0,
     reset: Reset = "subtract",
     surrogate: Surrogate = "triangle",
@@ -313,7 +329,7 @@ def adaptive_threshold(
     beta = _steepness(surrogate, beta)
     return AdaptiveThreshold(
         tau_mem, (tau_syn,), (1,), theta, reset, surrogate, beta, tau_shape=tau_shape,
-        tau_ada=tau_ada, b=b, t_ref=t_ref,
+        learn_tau=learn_tau, tau_ada=tau_ada, b=b, t_ref=t_ref,
     )  # fmt: skip
 
 

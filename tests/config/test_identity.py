@@ -129,7 +129,9 @@ def test_a_network_without_normalization_is_the_run_it_was(model):
     assert run_id(prepared(f"model={model}", "model.norm=tdbn", "engine=cpu")) != run_id(before)
 
 
-def test_the_engine_auto_computes_normalization():
+def test_the_engine_auto_computes_normalization_and_learned_time_constants():
+    assert prepared("neuron.learn_tau=true").engine.name == "reference"
+    assert prepared("neuron.learn_tau=true", "device=cuda").engine.name == "reference"
     assert prepared("model.norm=tdbn").engine.name == "reference"
     assert prepared("model.norm=tdbn", "device=cuda").engine.name == "cuda"
 
@@ -139,6 +141,7 @@ def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
     config = prepared(f"neuron={neuron}")
     before = OmegaConf.to_container(config)
     assert before["neuron"].pop("tau_shape") is None
+    assert before["neuron"].pop("learn_tau") is False
     assert run_id(config) == run_id(before)
 
 

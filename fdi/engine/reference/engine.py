@@ -86,7 +86,7 @@ def run(
     steps, batch = x_TBN.shape[:2]
     free = "free" in record or "moments" in record
     neurons = {
-        p.name: _Neurons(p, network.dt, batch, x_TBN, free)
+        p.name: _Neurons(p, network.dt, batch, x_TBN, free, network.leaks.get(p.name))
         for p in (*network.hidden, network.readout)
     }
     readout, traces = (
@@ -184,10 +184,18 @@ class _Neurons:
     """The state of one population during a trial."""
 
     def __init__(
-        self, population: Population, dt: float, batch: int, like: Tensor, free: bool
+        self,
+        population: Population,
+        dt: float,
+        batch: int,
+        like: Tensor,
+        free: bool,
+        leak: Tensor | None,
     ) -> None:
         self.population = population
         self.constants, self.betas = _decays(population, dt, like)
+        if leak is not None:
+            self.constants = Constants(dt, (-leak).sigmoid(), leak.sigmoid())
         self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
         self.free = self.potential if free else None
         self.spikes = self.counts = torch.zeros_like(self.potential)
