@@ -27,7 +27,7 @@ DEEP = 4  # hidden layers, and more: the least that is called deep where the pap
 BAD = {"kaiming": KAIMING, "sigma_U = 2": FLUCT | {"init.sigma_u": 2.0}}
 
 
-class Network(NamedTuple):
+class NetworkName(NamedTuple):
     """What Published calls a network: data set, architecture, hidden layers."""
 
     dataset: str
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     """
 
     text: str
-    network: Network
+    network: NetworkName
     decided: bool | None = None
     gain: float = np.nan
     p: float = np.nan
@@ -92,8 +92,8 @@ def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:
     )
 
 
-def network_of(run: dict[str, Any]) -> Network:
-    return Network(run["dataset"], architecture(run["model"]), depth(run))
+def network_of(run: dict[str, Any]) -> NetworkName:
+    return NetworkName(run["dataset"], architecture(run["model"]), depth(run))
 
 
 def _numbers(contrast: Contrast, unit: str = "") -> str:

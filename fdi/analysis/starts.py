@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdi.analysis.circumstances import bounds
 from fdi.analysis.contrasts import where
-from fdi.analysis.evidence import FLUCT, Evidence, Network
+from fdi.analysis.evidence import FLUCT, Evidence, NetworkName
 from fdi.analysis.published import architecture
 from fdi.analysis.results import READOUT, Results
 
@@ -61,10 +61,10 @@ def gradients(results: Results) -> Iterator[Evidence]:
             )
 
 
-def _networks(probe: pd.DataFrame) -> Iterator[tuple[Network, pd.DataFrame]]:
+def _networks(probe: pd.DataFrame) -> Iterator[tuple[NetworkName, pd.DataFrame]]:
     for _, rows in probe.groupby(["dataset", "model", "layers"]):
         first = rows.iloc[0]
-        yield Network(first["dataset"], architecture(first["model"]), first["layers"]), rows
+        yield NetworkName(first["dataset"], architecture(first["model"]), first["layers"]), rows
 
 
 def _named(rows: pd.DataFrame) -> str:

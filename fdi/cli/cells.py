@@ -37,11 +37,11 @@ class Cell:
         return OmegaConf.create(self.values, flags={"struct": True})
 
 
-Watch = Callable[[Cell, Sequence[Sequence[str]]], None]
+OnCell = Callable[[Cell, Sequence[Sequence[str]]], None]
 
 
 def compose_cells(
-    arguments: Namespace, watch: Watch = lambda cell, combinations: None
+    arguments: Namespace, watch: OnCell = lambda cell, combinations: None
 ) -> list[Cell]:
     """The cells of the parsed command line `arguments`, in its order, each once and its
     configuration checked. `watch` gets each when it is composed, and
@@ -86,7 +86,7 @@ def common_words(arguments: Namespace) -> list[str]:
             overrides = kept
 
 
-def _sweep(arguments: Namespace, watch: Watch) -> list[Cell]:
+def _sweep(arguments: Namespace, watch: OnCell) -> list[Cell]:
     compose = composer(arguments)
     combinations = list(_product(arguments))
     lacking = _lacking(arguments, compose, combinations)

@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).with_name("epochs.csv")
 SECONDS = "core_seconds"
 SHOWN = 20  # own runs of a data set and model that are read
 
-Kind = tuple[tuple[str, str], ...]
+Workload = tuple[tuple[str, str], ...]
 
 
 def estimate(cells: Sequence[Cell]) -> str:
@@ -48,13 +48,13 @@ def measured(cells: Sequence[Cell]) -> tuple[int, float]:
     those cells take in core-hours: seconds of an epoch times threads, median over the own runs if
     there are such.
     """
-    known: dict[Kind, list[float]] = {}
+    known: dict[Workload, list[float]] = {}
     for source in (_shipped(), _own({cell.directory.parents[1] for cell in cells})):
-        known |= _by_kind(source)
+        known |= _by_workload(source)
     costs = [
         median(known[kind]) * _epochs(cell.values)
         for cell in cells
-        if (kind := _kind(_flat(cell.values))) in known
+        if (kind := _workload(_flat(cell.values))) in known
     ]
     return len(costs), sum(costs) / 3600
 
@@ -66,14 +66,14 @@ def _epochs(values: Mapping[str, Any]) -> int:
     return values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
 
 
-def _by_kind(runs: Iterable[tuple[Mapping[str, Any], float]]) -> dict[Kind, list[float]]:
-    found: dict[Kind, list[float]] = {}
+def _by_workload(runs: Iterable[tuple[Mapping[str, Any], float]]) -> dict[Workload, list[float]]:
+    found: dict[Workload, list[float]] = {}
     for values, seconds in runs:
-        found.setdefault(_kind(values), []).append(seconds)
+        found.setdefault(_workload(values), []).append(seconds)
     return found
 
 
-def _kind(values: Mapping[str, Any]) -> Kind:
+def _workload(values: Mapping[str, Any]) -> Workload:
     """What the cost of an epoch depends on; a depth that is not given is the longest list's."""
     sizes = [str(value) for key, value in values.items() if key.startswith("model.")]
     depth = values.get("model.depth") or max(text.count(",") + 1 for text in sizes)
@@ -102,7 +102,7 @@ def write_shipped(runs: Iterable[Mapping[str, str]], threads: Mapping[str, int])
     """Rows of runs.csv as a row a kind, and the median of its core-seconds; `threads` of each
     provenance.
     """
-    known = _by_kind(
+    known = _by_workload(
         (
             {key: value for key, value in row.items() if "." in key},
             float(row["seconds"]) * threads[row["provenance"]] / int(float(row["epoch"])),

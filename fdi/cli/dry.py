@@ -16,7 +16,7 @@ from fdi.track.state import progress
 STATE = 11  # characters of the longest state
 
 
-class Watch:
+class Composing:
     """Shows cells while they are composed: a bar on a terminal and, for a dry run, a line each with
     its state, its directory, and what the directory does not say.
     """

@@ -66,7 +66,7 @@ def _command() -> int:
 
 def _dispatch(arguments: Namespace) -> int:
     from fdi.cli.cells import compose_cells
-    from fdi.cli.dry import Watch
+    from fdi.cli.dry import Composing
     from fdi.cli.search import is_search
     from fdi.cli.task import run_cell
 
@@ -76,7 +76,7 @@ def _dispatch(arguments: Namespace) -> int:
         return _hydra(run_cell)
     if arguments.multirun and is_search(arguments):
         return _search(arguments)
-    watch = Watch()
+    watch = Composing()
     with watch.bar:
         cells = compose_cells(arguments, watch)
     if arguments.cfg:
@@ -159,14 +159,14 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     from fdi.cli.leftovers import abandoned, leave_nothing
     from fdi.cli.summary import print_summary
     from fdi.cli.task import FAILED, check_done
-    from fdi.track.origin import stamp
+    from fdi.track.origin import fingerprint
     from fdi.track.state import finished, progress
 
     before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
-    stamps = cache(lambda texts: stamp(dict(texts)))
+    fingerprints = cache(lambda texts: fingerprint(dict(texts)))
     for cell in before:
-        check_done(cell.config, cell.directory, lambda dataset: stamps(_texts(dataset)))
+        check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
     if before:
         print(f"{len(before)} of {len(cells)} done before")
     code = 0

@@ -19,7 +19,7 @@ from fdi.track.directory import run_directory
 from fdi.track.files import printable
 from fdi.track.layout import LOG, OUTPUT
 from fdi.track.lock import Busy, holder
-from fdi.track.origin import refuse_other_code, stamp, unchanged
+from fdi.track.origin import fingerprint, refuse_other_code, unchanged
 from fdi.track.process import end_with
 from fdi.track.state import finished, whole_result
 
@@ -101,13 +101,13 @@ def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | 
 def check_done(
     config: DictConfig,
     directory: Path,
-    stamp: Callable[[Mapping[str, Any]], str | None] = stamp,
+    fingerprint: Callable[[Mapping[str, Any]], str | None] = fingerprint,
 ) -> None:
     """Raises ValueError if the data or the user's own code at hand are not those of a finished
     run.
     """
     refuse_other_code(directory, config)
-    if not unchanged(config.dataset, directory, stamp):
+    if not unchanged(config.dataset, directory, fingerprint):
         from fdi.runner.data import check_data
 
         check_data(config, directory)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from fdi.config import targets
-from fdi.config.signatures import KINDS
+from fdi.config.signatures import SIMPLE
 from fdi.config.wording import choose, shown
 
 
@@ -97,4 +97,4 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
 def _in_words(kind: type) -> str:
     if is_dataclass(kind):
         return f"{{{', '.join(field.name for field in fields(kind))}}}"
-    return KINDS[kind].words if kind in KINDS else kind.__name__
+    return SIMPLE[kind].words if kind in SIMPLE else kind.__name__

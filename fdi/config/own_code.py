@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from fdi.config.own_modules import OURS, files, imports, parsed, sources, stamp, texts
+from fdi.config.own_modules import OURS, files, imports, parsed, sources, texts, version
 
 WAY = "2-"  # of hashing, in front of each hash; the first way had none
 SKIPPED = ("*.pyc", "*.pyo", "*~", ".*", "__pycache__")
@@ -71,11 +71,11 @@ def _named(file: Path) -> Iterator[Path]:
 
 def _digest(file: Path) -> str:
     """Of what Python reads of a module, of all bytes of another file."""
-    return _digested(file, *stamp(file))
+    return _digested(file, *version(file))
 
 
 @lru_cache(maxsize=4096)
-def _digested(file: Path, *stamp: int) -> str:
+def _digested(file: Path, *version: int) -> str:
     if file.suffix == ".py":
         try:
             return _hash(ast.unparse(parsed(file)).encode())

@@ -91,17 +91,17 @@ def imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 def parsed(file: Path) -> ast.Module:
     """Raises ValueError for a file that is no Python."""
-    return _parsed(file, *stamp(file))
+    return _parsed(file, *version(file))
 
 
-def stamp(file: Path) -> tuple[int, int, int]:
+def version(file: Path) -> tuple[int, int, int]:
     """Size and times: a file that was read with the same ones need not be read again."""
     about = file.stat()
     return about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
 @lru_cache(maxsize=1024)
-def _parsed(file: Path, *stamp: int) -> ast.Module:
+def _parsed(file: Path, *version: int) -> ast.Module:
     try:
         return ast.parse(file.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:

@@ -52,7 +52,7 @@ class Trainer:
 
 
 @dataclass
-class Engine:
+class EngineOptions:
     name: str = _one_of("auto", "cpu", "cuda", "reference")
     checkpoint: str = _one_of("none", "auto")
     memory: float | None = _number(0)
@@ -99,7 +99,7 @@ class Config:
     scheduler: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
     trainer: Trainer = field(default_factory=Trainer)
-    engine: Engine = field(default_factory=Engine)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     logger: Logger = field(default_factory=Logger)
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdi.config import own_modules
-from fdi.config.signatures import Kind, parameters
+from fdi.config.signatures import Alternative, parameters
 from fdi.config.wording import choose
 
 TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
@@ -47,7 +47,7 @@ SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user'
 class Options(NamedTuple):
     """The keyword arguments of a part, as far as they are `known`; `closed`: it takes no others."""
 
-    known: dict[str, list[Kind]]
+    known: dict[str, list[Alternative]]
     closed: bool
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fdi.snn.projection import Projection
 
 TOLERANCE = 0.02
-ROUNDS = 20
+REDRAWS = 20
 SPIKES = (
     "a constant input through weights of one sign can hold all below threshold, whatever sigma_u "
     "is; give it as spikes: dataset.encoding=poisson"
@@ -60,7 +60,7 @@ def draw(
             rates |= dict.fromkeys(recurrent, below)
         hears_input = any(projection.source == INPUT for projection in afferents)
         start = generator.get_state()
-        for _ in range(ROUNDS):
+        for _ in range(REDRAWS):
             generator.set_state(start)
             for population in layer:
                 strategy.draw(

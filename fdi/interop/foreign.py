@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from fdi.init.theory import Afferent, normal_weights
-from fdi.interop.hooks import calibrate
+from fdi.interop.hooks import calibrate_module
 from fdi.interop.impulse import Response, Unmeasurable, library, measure
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -173,7 +173,7 @@ def _calibrated(
         return [replace(row, note="; ".join(filter(None, (row.note, reason)))) for row in rows]
     weights = [w.weight for w in afferents]
     start = float(weights[0].norm())
-    spread = calibrate(name, neuron, weights, response, sigma_u, simulate)
+    spread = calibrate_module(name, neuron, weights, response, sigma_u, simulate)
     factor = float(weights[0].norm()) / start
     return [replace(row, sigma_w=(row.sigma_w or 0.0) * factor, sigma_u=spread) for row in rows]
 

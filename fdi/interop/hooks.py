@@ -16,7 +16,7 @@ from fdi.interop.impulse import Response
 
 
 @torch.no_grad()
-def calibrate(
+def calibrate_module(
     name: str,
     neuron: nn.Module,
     weights: Sequence[Tensor],

@@ -27,7 +27,7 @@ from fdi.track.files import read_json, reserved, write_json, write_status
 from fdi.track.layout import CHECKPOINT, LOG, METRICS, RECORD, RESERVE, RESULT, STATUS
 from fdi.track.lock import lock
 from fdi.track.metrics import Metrics
-from fdi.track.origin import code, refuse_other_code, refuse_other_data, stamp
+from fdi.track.origin import code, fingerprint, refuse_other_code, refuse_other_data
 from fdi.track.record import other_instructions, write_config, write_record
 from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
@@ -83,7 +83,7 @@ def run(
 
 
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
-    files = stamp(config.dataset)
+    files = fingerprint(config.dataset)
     data = build.dataset(config)
     device = build.device(config)
     network = build.network(config, data).to(device)

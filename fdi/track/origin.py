@@ -16,10 +16,10 @@ from fdi.track.files import read_json
 from fdi.track.layout import RECORD
 
 
-def stamp(dataset: Mapping[str, Any]) -> str | None:
+def fingerprint(dataset: Mapping[str, Any]) -> str | None:
     """16 hex digits of a hash over names, sizes and times of the files below `dataset.root`, and of
-    other files and folders that its keys name; None without any. The same stamp means the same
-    data, another one need not mean others.
+    other files and folders that its keys name; None without any. The same fingerprint means
+    the same data, another one need not mean others.
     """
     root = Path(dataset.get("root") or "").expanduser().absolute()
     places = [root] if dataset.get("root") else []
@@ -35,7 +35,7 @@ def stamp(dataset: Mapping[str, Any]) -> str | None:
 def unchanged(
     dataset: Mapping[str, Any],
     directory: Path,
-    stamp: Callable[[Mapping[str, Any]], str | None] = stamp,
+    fingerprint: Callable[[Mapping[str, Any]], str | None] = fingerprint,
 ) -> bool:
     """Whether one can tell without reading the data of a finished run that they are still the same,
     or no longer there. What fdi generates follows from the configuration.
@@ -45,7 +45,7 @@ def unchanged(
         return True
     if not dataset.get("root"):
         return str(dataset.get("_target_")).startswith("fdi.")
-    return stamp(dataset) in (None, record["run"].get("data_files"))
+    return fingerprint(dataset) in (None, record["run"].get("data_files"))
 
 
 def refuse_other_data(

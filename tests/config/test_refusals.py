@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 
 from fdi.cli.cells import compose_cells
 from fdi.cli.errors import explain
-from fdi.config.signatures import kinds, parameters
+from fdi.config.signatures import alternatives, parameters
 from fdi.train.optimizers import TorchOptions
 
 
@@ -221,7 +221,7 @@ def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_any_arg
 
 
 def test_words_of_a_literal_may_be_negative_and_members_admit_all():
-    side, mode = kinds(Literal[-1, 1]), kinds(Literal[Mode.A])
+    side, mode = alternatives(Literal[-1, 1]), alternatives(Literal[Mode.A])
     assert [kind.words for kind in side] == ["-1", "1"]
     assert [[kind.admits(value) for kind in side] for value in (-1, 1, 2)] == [
         [True, False],

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from fdi.data.stamps import stamps
-from fdi.track.origin import stamp
+from fdi.track.origin import fingerprint
 
 
 def test_files_that_any_key_names_belong_to_the_data(tmp_path: Path, monkeypatch):
@@ -16,16 +16,16 @@ def test_files_that_any_key_names_belong_to_the_data(tmp_path: Path, monkeypatch
         (tmp_path / name).write_text("1")
     dataset = {"root": "root", "train_file": "../other/b", "table": "c", "name": "word"}
     dataset |= {"folder": f"{tmp_path}/other", "valid": 0.1}
-    before = stamp(dataset)
+    before = fingerprint(dataset)
     for name in ("root/a", "other/b", "c"):
         (tmp_path / name).write_text("12")
-        after = stamp(dataset)
+        after = fingerprint(dataset)
         assert after != before
         before = after
     (tmp_path / "word" / "d").write_text("12")
-    assert stamp(dataset) == before, "a name is no folder"
-    assert stamp({"table": "c"}) not in (None, before)
-    assert stamp({"table": "nowhere"}) is None
+    assert fingerprint(dataset) == before, "a name is no folder"
+    assert fingerprint({"table": "c"}) not in (None, before)
+    assert fingerprint({"table": "nowhere"}) is None
 
 
 def test_stamps_of_a_root_alone_are_those_of_before(tmp_path: Path):
@@ -33,4 +33,4 @@ def test_stamps_of_a_root_alone_are_those_of_before(tmp_path: Path):
     (name, *numbers), *_ = stamps(tmp_path)
     line = f"{name!r} {' '.join(map(str, numbers))}"
     known = hashlib.blake2b(line.encode(), digest_size=8).hexdigest()
-    assert stamp({"root": str(tmp_path), "train_file": "a"}) == known
+    assert fingerprint({"root": str(tmp_path), "train_file": "a"}) == known
