@@ -8,7 +8,7 @@ otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,12 @@ SOURCES = {
     "K": "the authors' notebooks",
     "2": "second-hand, see below",
 }
+
+
+def sources(tags: Iterable[str] = SOURCES) -> str:
+    """What these tags mean."""
+    return "; ".join(f"[{tag}] {SOURCES[tag]}" for tag in tags)
+
 
 LAYER = re.compile(r"^rate/[a-z]*")
 

@@ -61,6 +61,11 @@ def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.
     return {page: found[page] for page in first}
 
 
+def about(module: ModuleType) -> str:
+    """What a figure shows, as a sentence."""
+    return f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}."
+
+
 def file_name(name: str, page: str) -> str:
     return UNSAFE.sub("-", f"{name}_{page}" if page else name)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from fdi import __version__
-from fdi.analysis.claims import RULE, claims
-from fdi.analysis.published import HEARSAY, PUBLISHED, SOURCES, with_runs
+from fdi.analysis import claims
+from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
 from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
-from fdi.figures.catalogue import FIGURES, draw, file_name, pages
+from fdi.figures.catalogue import FIGURES, about, draw, file_name, pages
 from fdi.figures.page import FILTER, SCRIPT, STYLE, table
 
 INTRODUCTION = (
@@ -73,12 +73,12 @@ def _claims(mine: Results, measured: Results) -> Iterator[str]:
     of any.
     """
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
-        found = claims(results)
+        found = claims.claims(results)
         if len(results.runs) and (results is measured or (found["measured"] != "").any()):
-            shown = found.drop(columns="source")
-            yield f"<p>{name}:</p><div class=claims>{table(shown, named=True)}</div>"
-    sources = "; ".join(f"[{tag}] {meaning}" for tag, meaning in SOURCES.items())
-    yield f"<p class=note>{escape(RULE)} {escape(sources)}. {escape(HEARSAY)}</p>"
+            shown = table(claims.readable(found), named=True)
+            yield f"<p>{name}:</p><div class=claims>{shown}</div>"
+    said = f"{claims.RULE} Sources: {sources()}. {claims.BASELINE} {claims.SEEDS} {HEARSAY}"
+    yield f"<p class=note>{escape(said)}</p>"
 
 
 def _figures(mine: Results, measured: Results) -> Iterator[str]:
@@ -88,8 +88,8 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     yield "<div class=grid>"
     with tempfile.TemporaryDirectory() as folder:
         for name, module in FIGURES.items():
-            heading, about = module.TITLE, escape(f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}.")
-            yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{about}</p>'
+            heading, said = module.TITLE, escape(about(module))
+            yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{said}</p>'
             found = pages(module, mine, measured)
             images = [
                 _image(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fdi.analysis.circumstances import STANDARD, by_authors
-from fdi.analysis.claims import INTERVALS
+from fdi.analysis.claims import INTERVALS, SEEDS
 from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, where
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import with_layers
@@ -15,7 +15,6 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import Comparison, holm, verdict
 from fdi.analysis.table import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
-from pages.claims import SEEDS
 from pages.tables import cell, markdown
 
 NETWORK = ["dataset", "model", "layers", "cut"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi.analysis.results import Results
 from fdi.figures import depth
-from fdi.figures.catalogue import FIGURES, draw, file_name
+from fdi.figures.catalogue import FIGURES, about, draw, file_name
 
 MOST = 2  # pictures of a figure; `make report` draws the others
 FIRST = ("kaiming", "lsuv", "fluct")  # initializations of the first picture
@@ -38,9 +38,7 @@ def gallery(measured: Results, pictures: Path) -> str:
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for name, module in FIGURES.items():
         found = module.data(measured)
-        yield (
-            f"## {name}\n\n{module.ABOUT[0].upper()}{module.ABOUT[1:]}. Data: `{module.COMMAND}`.\n"
-        )
+        yield f"## {name}\n\n{about(module)} Data: `{module.COMMAND}`.\n"
         for page, content in most_evident(found):
             stem = file_name(name, page)
             _picture(module, content, pictures / f"{stem}.png")
