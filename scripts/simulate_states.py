@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from states import alpha, dale, membrane, regimes, snapshot
+from states import alpha, dale, membrane, pooling, regimes, snapshot
 
 from fdi.track.files import atomic
 from fdi.track.record import record
@@ -21,6 +21,7 @@ SIMULATIONS = {
     "alpha": alpha,
     "dale": dale,
     "snapshot": snapshot,
+    "pooling": pooling,
 }
 FOLDER = Path("results/reference")
 

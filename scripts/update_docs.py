@@ -16,6 +16,7 @@ from pages.findings import bounded, floors, laziness, mended, predicting, swampe
 from pages.gallery import first_picture, gallery
 from pages.headline import headline
 from pages.libraries import rates
+from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
 from pages.tables import behind
 
@@ -26,6 +27,7 @@ PICTURES = DOCS / "figures"
 PAGES = (
     Path("README.md"),
     DOCS / "findings.md",
+    DOCS / "theory.md",
     DOCS / "which-initialization.md",
     DOCS / "speed.md",
     DOCS / "howto" / "gpu.md",
@@ -44,6 +46,7 @@ TABLES = {
     "swamped": swamped,
     "predicting": predicting,
     "laziness": laziness,
+    "pooling": pooled,
     "speed": steps,
     "epoch": epoch,
     "launches": launches,

@@ -175,9 +175,9 @@ class AdLIF(Neuron):
     `tau_w` in seconds; `a`: A over U at rest, above -1 (below it runs away); `b`: jump by a spike.
     There reset is "subtract", the input has no synaptic filter, and what is called a is (1 -
     beta_w) a here, learned between -1 and 1, with b between 0 and 2; in the authors' code U[t+1]
-    sees A[t+1]. The defaults are weak: in their units a is 0.0017 (dt = 2 ms); a = 30 and b = 1 are
-    the middles of the upper half of their range and of their range. What lies below -0.017 in their
-    units runs away without spikes.
+    sees A[t+1]. The defaults are weak: in their units a is 0.0017 (dt = 2 ms); a = 30, their 0.5,
+    and b = 1 are the middles of the upper half of their range and of their range
+    (conf/neuron/adlif_sparch.yaml). What lies below -0.017 in their units runs away without spikes.
     """
 
     STATES = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -19,6 +20,7 @@ OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "low
         for group in (
             "dataset",
             "model",
+            "neuron",
             "init",
             "homeostasis",
             "optimizer",
@@ -33,6 +35,15 @@ def test_every_option_composes_and_fits_what_it_configures(group, option):
     config = prepared(f"{group}={option}")
     if group in ("dataset", "model", "init"):
         assert config.name[group] == option
+
+
+def test_published_adaptation_lies_within_the_published_ranges():
+    """|a| <= 1 and 0 <= b <= 2 for A[t+1] = beta_w A[t] + a U[t] + b S[t]."""
+    weak, theirs = (prepared(f"neuron={name}") for name in ("adlif", "adlif_sparch"))
+    jumps = [-math.expm1(-c.dataset.dt / c.neuron.tau_w) * c.neuron.a for c in (weak, theirs)]
+    assert jumps[0] < 0.01
+    assert 0.4 < jumps[1] < 0.6 and theirs.neuron.b == 1.0
+    assert weak.neuron._target_ == theirs.neuron._target_
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
