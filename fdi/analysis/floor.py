@@ -37,6 +37,15 @@ def floor(run: Mapping[Any, Any]) -> float:
     return found if precise else max(found, math.sqrt(LEAST_SQUARE))
 
 
+def task_gradient(results: Results) -> pd.Series:
+    """Norm of the gradient of the task alone in each population, by the index of `results.probe`:
+    measured as such, or that of an objective without bounds; NaN where bounds hide it.
+    """
+    free = set(unbounded(results.runs)["path"])
+    probe = results.probe.reindex(columns=["path", "grad", "grad_task"])  # of no run: without
+    return probe["grad_task"].fillna(probe["grad"].where(probe["path"].isin(free)))
+
+
 def ratios(results: Results) -> pd.DataFrame:
     """By the path of the run, for the finished runs without bounds whose initial state was measured
     and whose optimizer has a floor: `gradient`, the largest norm over the hidden populations of the

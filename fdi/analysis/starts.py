@@ -10,6 +10,7 @@ import pandas as pd
 from fdi.analysis.circumstances import bounds
 from fdi.analysis.contrasts import where
 from fdi.analysis.evidence import FLUCT, Evidence, NetworkName
+from fdi.analysis.floor import task_gradient
 from fdi.analysis.published import architecture
 from fdi.analysis.results import READOUT, Results
 
@@ -42,23 +43,30 @@ def gradients(results: Results) -> Iterator[Evidence]:
     probe = _probed(results, free, readout=True)
     if probe.empty:
         return
-    probe = probe.assign(task=_task(probe))
     for network, rows in _networks(probe):
-        known = {"of the task": _means(rows, "task")}
-        bounded = {f"with {name}": _means(group, "grad") for name, group in rows.groupby("bounds")}
-        for what, means in known.items() if known["of the task"].shape[1] > 2 else bounded.items():
-            if network.layers == 1 or means.shape[1] < 3:
+        kinds = {"of the task": (rows.dropna(subset="task"), "task")}
+        if not _measured(*kinds["of the task"]):
+            kinds = {f"with {name}": (group, "grad") for name, group in rows.groupby("bounds")}
+        for what, (chosen, column) in kinds.items():
+            if network.layers == 1 or not _measured(chosen, column):
                 continue
+            means = _means(chosen, column)
             ratio = means.max(axis=1) / means.min(axis=1)
             hidden, readout = ratio.drop(READOUT), ratio[READOUT]
+            swept = chosen[chosen["init.sigma_u"].isin(means)].groupby("init.sigma_u")
             yield Evidence(
                 f"{_named(rows)}, sigma_U {means.columns.min():g} to "
                 f"{means.columns.max():g}, gradients {what}: hidden ones vary by a factor of "
                 f"{_factor(hidden.min())} to {_factor(hidden.max())}, the readout's by "
-                f"{_factor(readout)}, n = {rows['seed'].nunique()}",
+                f"{_factor(readout)}, n = {swept['seed'].nunique().min()} or more",
                 network,
                 decided=bool(hidden.min() >= MANY and readout < MANY),
             )
+
+
+def _measured(rows: pd.DataFrame, column: str) -> bool:
+    """Are there three values of sigma_u at which the readout has a gradient?"""
+    return len(rows) > 0 and _means(rows, column).shape[1] > 2
 
 
 def _networks(probe: pd.DataFrame) -> Iterator[tuple[NetworkName, pd.DataFrame]]:
@@ -72,12 +80,6 @@ def _named(rows: pd.DataFrame) -> str:
     return f"{first['dataset']}, {first['model']}, {first['layers']} layers"
 
 
-def _task(probe: pd.DataFrame) -> pd.Series:
-    """The gradient of the task: measured as such, or that of an objective without bounds."""
-    alone = probe["grad"].where(probe["bounds"] == "no bounds")
-    return probe["grad_task"].fillna(alone) if "grad_task" in probe else alone
-
-
 def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Mean over seeds of each population (a row) at each sigma_U where the readout has some."""
     means = rows.groupby(["population", "init.sigma_u"])[column].mean().unstack()
@@ -89,10 +91,12 @@ def _factor(ratio: float) -> str:
 
 
 def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> pd.DataFrame:
-    """The initial states of these runs, with `layers` (how many), `layer` (which), sigma_u and
-    bounds.
+    """The initial states of these runs, with `layers` (how many), `layer` (which), sigma_u, bounds
+    and the gradient of the `task`.
     """
-    probe = results.probe if readout else results.layers
+    probe = results.probe.assign(task=task_gradient(results))
+    if not readout:
+        probe = probe[probe["population"] != READOUT]
     runs = where(results.runs, values)
     runs = runs[~runs["model"].isin(UNDER_DALE)]
     runs = runs.assign(bounds=[bounds(run) for run in runs.to_dict("records")])

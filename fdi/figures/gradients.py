@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
 from fdi.figures import legends, style, sweeps, words
@@ -33,9 +34,11 @@ MARK = ("o", "D")  # of a hidden layer, of the readout
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean
     (geometric, over the seeds with a gradient), low, high (95 % interval of it), n (seeds), silent
-    (share of the seeds without any), finding, title, source.
+    (share of the seeds without any), finding, title, source. Of the task alone where that is known
+    of all, else of the objective with its bounds.
     """
     pages = {}
+    task = results.probe.assign(task=task_gradient(results))
     hidden = results.probe[results.probe["population"] != READOUT]
     layers = hidden.groupby("path").size()
     deep = results.runs[results.runs["path"].map(layers) > 1]
@@ -45,10 +48,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         chosen = pd.concat(
             [fluct.assign(x=fluct["init.sigma_u"]), baselines.assign(x=float("nan"))]
         )
-        norms = results.probe.merge(chosen[["path", "x"]], on="path")
-        table = _spread(norms)
+        norms = task.merge(chosen[["path", "x"]], on="path")
+        alone = norms["task"].notna().all()
+        table = _spread(norms.assign(norm=norms["task"] if alone else norms["grad"]))
         title = (
-            f"{words.setting(dataset, model)}, before training: "
+            f"{words.setting(dataset, model)}, before training, gradients of "
+            f"{'the task alone' if alone else 'task and bounds'}: "
             f"{legends.over(table['n'], 'geometric mean and 95 % interval')}"
         )
         pages[f"{dataset}_{model}"] = table.assign(
@@ -59,12 +64,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def _spread(norms: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for key, group in norms.dropna(subset="grad").groupby(
+    for key, group in norms.dropna(subset="norm").groupby(
         ["init", "x", "population"], dropna=False
     ):
-        found = summary(np.log(group.loc[group["grad"] > 0, "grad"]))
+        found = summary(np.log(group.loc[group["norm"] > 0, "norm"]))
         spread = np.exp([found.mean, found.low, found.high])
-        rows.append((*key, *spread, len(group), (group["grad"] == 0).mean()))
+        rows.append((*key, *spread, len(group), (group["norm"] == 0).mean()))
     columns = ["init", "x", "population", "mean", "low", "high", "n", "silent"]
     return pd.DataFrame(rows, columns=columns)
 

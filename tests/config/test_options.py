@@ -42,7 +42,8 @@ def test_published_adaptation_lies_within_the_published_ranges():
     weak, theirs = (prepared(f"neuron={name}") for name in ("adlif", "adlif_sparch"))
     jumps = [-math.expm1(-c.dataset.dt / c.neuron.tau_w) * c.neuron.a for c in (weak, theirs)]
     assert jumps[0] < 0.01
-    assert 0.4 < jumps[1] < 0.6 and theirs.neuron.b == 1.0
+    assert 0.4 < jumps[1] < 0.6
+    assert theirs.neuron.b == 1.0
     assert weak.neuron._target_ == theirs.neuron._target_
 
 

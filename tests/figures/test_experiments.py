@@ -111,6 +111,17 @@ def test_gradients_of_states_that_were_never_trained(results, drawn):
     assert axes["fluct"].get_yscale() == "log"
 
 
+def test_gradients_are_those_of_the_task_where_they_are_known(results):
+    bounded = {"homeostasis.joint": True, "homeostasis.upper.strength": 0.1}
+    found = results(spreads(layers=3, **bounded), state="probed")
+    (page,) = gradients.data(found).values()
+    assert "task and bounds" in page["title"].iloc[0]
+    known = replace(found, probe=found.probe.assign(grad_task=found.probe["grad"] / 4))
+    (page,) = gradients.data(known).values()
+    assert "the task alone" in page["title"].iloc[0]
+    assert page.groupby("population")["mean"].mean()["h2"] == pytest.approx(0.2 / 4)
+
+
 def test_gradients_are_those_of_deep_networks(results):
     many = spreads(layers=1, **{"model.depth": 1.0}) + sweep("kaiming", 0.1, **{"model.depth": 1.0})
     assert gradients.data(results(many)) == {}, "the readout is no hidden layer"
