@@ -14,6 +14,7 @@ from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
 from pages.findings import bounded, floors, laziness, mended, predicting, swamped
 from pages.gallery import first_picture, gallery
+from pages.gradients import reached
 from pages.headline import headline
 from pages.libraries import rates
 from pages.pooling import pooled
@@ -42,6 +43,7 @@ TABLES = {
     "convolutions": convolutions,
     "floors": floors,
     "bounded": bounded,
+    "reached": reached,
     "mended": mended,
     "swamped": swamped,
     "predicting": predicting,
