@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fdi.figures.style import Page
+    from fdi.figures.sheet import Page
 
 __all__ = ["draw"]
 

@@ -17,7 +17,7 @@ import pandas as pd
 import fdi.figures
 from fdi.analysis.results import Results, of_runs, own, reference
 from fdi.config.wording import choose
-from fdi.figures import style
+from fdi.figures import sheet, style
 
 DEFAULT = "randman_dense"  # page of the data set and model of the default config
 SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
@@ -70,7 +70,7 @@ def file_name(name: str, page: str) -> str:
     return UNSAFE.sub("-", f"{name}_{page}" if page else name)
 
 
-def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> style.Page:
+def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> sheet.Page:
     """See fdi.figures.draw."""
     if name not in FIGURES:
         raise ValueError(f"no figure {name}; {choose(name, FIGURES)}")
@@ -86,19 +86,19 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> styl
     return figure(module, found[next(iter(found)) if page is None else page])
 
 
-def figure(module: ModuleType, content: pd.DataFrame) -> style.Page:
+def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
     """One page."""
     with matplotlib.rc_context(style.RC):
-        drawn, axes = style.page(module.panels(content), *module.SIZE)
+        drawn, axes = sheet.page(module.panels(content), *module.SIZE)
         module.draw(content, axes)
-        style.foot(drawn, content["source"].iloc[0])
+        sheet.foot(drawn, content["source"].iloc[0])
         return drawn
 
 
 def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
     """Draw one page; the files written."""
     with matplotlib.rc_context(style.RC):
-        return style.save(figure(module, content), path)
+        return sheet.save(figure(module, content), path)
 
 
 FIGURES = _figures()

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from fdi.figures import style, words
+from fdi.figures import sheet, style, words
 
 MARGIN = 0.04  # inches
 GAP = 0.05  # inches between lines of different kinds
@@ -47,7 +47,7 @@ def above(
             top += _line(figure, text, top, look) + GAP
     if handles:
         top += _legend(figure, handles, labels, top) + GAP
-    style.grow(figure, above=top)
+    sheet.grow(figure, above=top)
 
 
 def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
 from fdi.init.theory import Afferent, normal_weights
+from fdi.interop.foreign_layers import Population, Weights, populations
 from fdi.interop.hooks import calibrate_module
-from fdi.interop.impulse import Response, Unmeasurable, library, measure
-
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
-_RESHAPING = ("Identity", "Flatten", "Unflatten")
-_OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
+from fdi.interop.impulse import Response, Unmeasurable, measure
 
 
 @dataclass(frozen=True)
@@ -39,24 +36,6 @@ class LayerReport:
     sigma_w: float | None = None
     note: str = ""
     sigma_u: float | None = None
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """A weight tensor on its way to a neuron. `autapses`: False if a neuron's weight onto itself is
-    to stay 0.
-    """
-
-    name: str
-    weight: Tensor
-    bias: Tensor | None = None
-    recurrent: bool = False
-    autapses: bool = True
-    note: str = ""
-
-    @property
-    def fan_in(self) -> int:
-        return self.weight[0].numel() - (not self.autapses)
 
 
 @torch.no_grad()
@@ -100,31 +79,12 @@ def initialize(
     if nu is None or (simulate is not None and batch is None):
         raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
     rows: list[LayerReport] = []
-    draws: list[tuple[_Weights, float]] = []
-    measured: list[tuple[str, nn.Module, list[_Weights], Response]] = []
-    for afferents, neuron_name, neuron, reason in _populations(module):
-        response = None
-        if neuron is not None:
-            neuron_name = f"{neuron_name} ({type(neuron).__name__})"
-            try:
-                response = measure(neuron, dt)
-            except Unmeasurable as error:
-                reason = f"{neuron_name}: {error}"
-        if response is None or neuron_name is None or neuron is None:
-            rows += [
-                LayerReport(w.name, neuron_name, w.fan_in, note=f"left alone: {reason}")
-                for w in afferents
-            ]
-        else:
-            spreads = _spreads(afferents, response, sigma_u, nu, alpha)
-            draws += zip(afferents, spreads)
-            measured.append((neuron_name, neuron, afferents, response))
-            constants = response.tau_mem, response.tau_syn
-            rows += [
-                LayerReport(w.name, neuron_name, w.fan_in, *constants, sigma_w, w.note)
-                for w, sigma_w in zip(afferents, spreads)
-            ]
-    if not draws:
+    driven: list[_Driven] = []
+    for population in populations(module):
+        found, of_neuron = _planned(population, sigma_u, nu, dt, alpha)
+        rows += found
+        driven += [of_neuron] if of_neuron else []
+    if not driven:
         reasons = (
             "; ".join(f"{row.layer} {row.note}" for row in rows)
             or "no Linear, Conv1d or Conv2d layer"
@@ -134,40 +94,65 @@ def initialize(
             f"Norse or SpikingJelly in it"
         )
     before = [parameter.clone() for parameter in module.parameters()]
-    for w, sigma_w in draws:
-        _draw(w, sigma_w, generator)
+    for neuron in driven:
+        for w, sigma_w in zip(neuron.afferents, neuron.spreads):
+            _draw(w, sigma_w, generator)
     if simulate is None or batch is None:
         return rows
-    found = {row.layer: row for row in rows}
+    by_layer = {row.layer: row for row in rows}
     try:
-        for name, neuron, afferents, response in measured:
-            for row in _calibrated(
-                [found[w.name] for w in afferents],
-                name,
-                neuron,
-                afferents,
-                response,
-                sigma_u,
-                lambda: simulate(batch),
-            ):
-                found[row.layer] = row
+        for neuron in driven:
+            drawn = [by_layer[w.name] for w in neuron.afferents]
+            for row in _calibrated(drawn, neuron, sigma_u, lambda: simulate(batch)):
+                by_layer[row.layer] = row
     except ValueError:
         for parameter, old in zip(module.parameters(), before):
             parameter.copy_(old)
         raise
-    return list(found.values())
+    return list(by_layer.values())
+
+
+class _Driven(NamedTuple):
+    """A neuron that a sigma_u can be given to, and the spreads of the weights that reach it."""
+
+    name: str
+    neuron: nn.Module
+    afferents: list[Weights]
+    response: Response
+    spreads: list[float]
+
+
+def _planned(
+    population: Population, sigma_u: float, nu: float, dt: float, alpha: float
+) -> tuple[list[LayerReport], _Driven | None]:
+    """The rows of the weights that reach one neuron, and what is to be drawn; nothing, and why, if
+    they reach none that can be measured.
+    """
+    afferents, name, neuron, reason = population
+    response = None
+    if neuron is not None:
+        name = f"{name} ({type(neuron).__name__})"
+        try:
+            response = measure(neuron, dt)
+        except Unmeasurable as error:
+            reason = f"{name}: {error}"
+    if response is None or name is None or neuron is None:
+        note = f"left alone: {reason}"
+        return [LayerReport(w.name, name, w.fan_in, note=note) for w in afferents], None
+    spreads = _spreads(afferents, response, sigma_u, nu, alpha)
+    constants = response.tau_mem, response.tau_syn
+    rows = [
+        LayerReport(w.name, name, w.fan_in, *constants, sigma_w, w.note)
+        for w, sigma_w in zip(afferents, spreads)
+    ]
+    return rows, _Driven(name, neuron, afferents, response, spreads)
 
 
 def _calibrated(
-    rows: list[LayerReport],
-    name: str,
-    neuron: nn.Module,
-    afferents: list[_Weights],
-    response: Response,
-    sigma_u: float,
-    simulate: Callable[[], object],
+    rows: list[LayerReport], driven: _Driven, sigma_u: float, simulate: Callable[[], object]
 ) -> list[LayerReport]:
     """The rows with what calibration made of them."""
+    name, neuron, afferents, response, _ = driven
     if hasattr(neuron, "recurrent_weights"):
         reason = f"not calibrated: {name} keeps its weights inside, where no hook reads its current"
         return [replace(row, note="; ".join(filter(None, (row.note, reason)))) for row in rows]
@@ -179,7 +164,7 @@ def _calibrated(
 
 
 def _spreads(
-    afferents: list[_Weights], response: Response, sigma_u: float, nu: float, alpha: float
+    afferents: list[Weights], response: Response, sigma_u: float, nu: float, alpha: float
 ) -> list[float]:
     theory = [
         Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat, w.recurrent) for w in afferents
@@ -190,74 +175,9 @@ def _spreads(
     ]
 
 
-def _draw(w: _Weights, sigma_w: float, generator: Generator | None) -> None:
+def _draw(w: Weights, sigma_w: float, generator: Generator | None) -> None:
     w.weight.normal_(0.0, sigma_w, generator=generator)
     if not w.autapses:
         w.weight.fill_diagonal_(0.0)
     if w.bias is not None:
         w.bias.zero_()
-
-
-def _populations(
-    module: nn.Module,
-) -> Iterator[tuple[list[_Weights], str | None, nn.Module | None, str]]:
-    """Afferent weights with the name of their neuron, the neuron, and ""; or one layer with None,
-    None, and why it has no neuron.
-    """
-    waiting: _Weights | None = None
-    for name, part in _parts(module):
-        kind = type(part).__name__
-        if library(part):
-            own = list(_own_weights(name, part))
-            if waiting and any(not w.recurrent for w in own):
-                yield [waiting], None, None, f"{name} ({kind}) has input weights of its own"
-            elif waiting:
-                own.insert(0, waiting)
-            if own:
-                yield own, name, part, ""
-            waiting = None
-        elif isinstance(part, _LAYERS):
-            if waiting:
-                yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
-            waiting = _Weights(name, part.weight, part.bias)
-        elif waiting and ("Pool" in kind or "Dropout" in kind):
-            waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
-        elif waiting and kind not in _RESHAPING:
-            yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
-            waiting = None
-    if waiting:
-        yield [waiting], None, None, "no neuron follows"
-
-
-def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Layers, neurons and other modules that are not just containers of such, in the order of
-    registration.
-    """
-    children = list(module.named_children())
-    if (
-        not children
-        or library(module)
-        or isinstance(module, _LAYERS)
-        or type(module).__name__ in _OPAQUE
-    ):
-        yield name, module
-        return
-    for child_name, child in children:
-        yield from _parts(child, f"{name}.{child_name}" if name else child_name)
-
-
-def _own_weights(name: str, neuron: Any) -> Iterator[_Weights]:
-    """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
-    Norse.
-    """
-    layer = getattr(neuron, "recurrent", None)
-    if isinstance(layer, _LAYERS):
-        yield _Weights(f"{name}.recurrent", layer.weight, layer.bias, recurrent=True)
-    if hasattr(neuron, "recurrent_weights"):
-        yield _Weights(f"{name}.input_weights", neuron.input_weights)
-        yield _Weights(
-            f"{name}.recurrent_weights",
-            neuron.recurrent_weights,
-            recurrent=True,
-            autapses=neuron.autapses,
-        )

@@ -22,7 +22,7 @@ from matplotlib.text import Text
 
 from fdi.analysis.collect import KEYS
 from fdi.analysis.results import Results
-from fdi.figures import style
+from fdi.figures import sheet, style
 
 BASELINES = ("kaiming", "xavier", "pytorch", "orthogonal", "lsuv", "gain")
 
@@ -156,9 +156,9 @@ def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
 
     def draw(module, page: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
         with rc_context(style.RC):
-            figure, axes = style.page(module.panels(page), *module.SIZE)
+            figure, axes = sheet.page(module.panels(page), *module.SIZE)
             module.draw(page, axes)
-            style.foot(figure, page["source"].iloc[0])
+            sheet.foot(figure, page["source"].iloc[0])
             renderer = FigureCanvasAgg(figure).get_renderer()
             figure.draw_without_rendering()
             boxes = [

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
-from fdi.figures import learning_curves, legends, style
+from fdi.figures import learning_curves, legends, sheet, style
 from fdi.figures.learning_curves import data, panels
 
 
@@ -208,8 +208,8 @@ def test_one_colour_per_initialization():
 
 
 def test_last_bits_of_the_layout_do_not_reach_the_files(tmp_path):
-    figure, axes = style.page([["a", "b"], ["c", "c"]])
-    style.save(figure, tmp_path / "figure")
+    figure, axes = sheet.page([["a", "b"], ["c", "c"]])
+    sheet.save(figure, tmp_path / "figure")
     for panel in axes.values():
         bounds = panel.get_position().bounds
         assert bounds == pytest.approx([round(bound, 6) for bound in bounds], rel=0, abs=1e-12)
