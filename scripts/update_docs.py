@@ -19,6 +19,7 @@ from pages.headline import headline
 from pages.libraries import rates
 from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
+from pages.standing import standing
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -45,6 +46,7 @@ TABLES = {
     "bounded": bounded,
     "reached": reached,
     "mended": mended,
+    "standing": standing,
     "swamped": swamped,
     "predicting": predicting,
     "laziness": laziness,
