@@ -42,7 +42,7 @@ def launch(
         context = HydraContext(composer(arguments), Callback())
         try:
             launcher = Plugins.instance().instantiate_launcher(
-                context, partial(task, sweep=os.getpid(), gpus=gpus), config
+                context, from_here(partial(task, sweep=os.getpid(), gpus=gpus)), config
             )
         except RuntimeError:  # the file of the launcher is here, its plugin is not
             raise ValueError(not_installed(config.hydra)) from None
@@ -61,6 +61,18 @@ def launch(
         finally:
             if gpus:
                 gpus.end()
+
+
+def from_here(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """`task` in the folder of this command, to which its paths are relative: a worker of a Ray
+    cluster that runs starts in that of the cluster.
+    """
+    return partial(_from, os.getcwd(), task)
+
+
+def _from(folder: str, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    os.chdir(folder)
+    return task(config)
 
 
 def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from argparse import Namespace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hydra import initialize_config_module
@@ -17,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
-from fdi.cli.launch import end_workers_with_us, not_installed, threads_of_a_cell
+from fdi.cli.launch import end_workers_with_us, from_here, not_installed, threads_of_a_cell
 from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
 from fdi.track.directory import run_directory
@@ -61,7 +62,7 @@ def search(arguments: Namespace) -> None:
         if threads is not None and values["threads"] is None:
             words.append(f"threads={threads}")
         context = HydraContext(compose, Callback())
-        trial = partial(run_trial, search=os.getpid(), fixed=(*fixed, *words))
+        trial = from_here(partial(run_trial, search=os.getpid(), fixed=(*fixed, *words)))
         try:
             sweeper = Plugins.instance().instantiate_sweeper(
                 config=config, hydra_context=context, task_function=trial
@@ -84,6 +85,15 @@ def search(arguments: Namespace) -> None:
     print_result(Cell(drawn, values, run_directory(values)))
 
 
+def _sqlalchemy() -> int:
+    """The major version that is installed; 0: none, or a sweeper that does not mind."""
+    try:
+        mind = int(version("optuna").partition(".")[0]) < 3
+        return int(version("sqlalchemy").partition(".")[0]) if mind else 0
+    except PackageNotFoundError:
+        return 0
+
+
 def _problem(arguments: Namespace, config: DictConfig, values: dict) -> str | None:
     """Why there is nothing to search."""
     parsed = OverridesParser.create().parse_overrides(arguments.overrides)
@@ -94,6 +104,12 @@ def _problem(arguments: Namespace, config: DictConfig, values: dict) -> str | No
         return (
             f"hydra.launcher.cells_per_gpu = {config.hydra.launcher.cells_per_gpu} is for sweeps; "
             f"a search tries hydra.sweeper.n_jobs at a time"
+        )
+    if config.hydra.sweeper.get("storage") and _sqlalchemy() >= 2:
+        return (
+            f"hydra.sweeper.storage = {config.hydra.sweeper.storage}: this sweeper keeps a study "
+            f"with SQLAlchemy below 2, and {version('sqlalchemy')} is installed; "
+            f"pip install 'fdi-snn[optuna]' 'sqlalchemy<2'"
         )
     if joint := next((key for key in params if "+" in key), None):
         return (

@@ -152,6 +152,21 @@ def test_what_cannot_be_searched_is_one_line_and_runs_nothing(fdi_run, tmp_path,
     assert not list(tmp_path.iterdir())
 
 
+@optuna
+def test_a_study_in_a_file_wants_an_older_sqlalchemy_and_says_so(fdi_run, monkeypatch, tmp_path):
+    versions = {"optuna": "2.10.1", "sqlalchemy": "2.0.1"}
+    monkeypatch.setattr("fdi.cli.search.version", versions.__getitem__)
+    found = fdi_run(*SEARCH, SIGMA, "hydra.sweeper.storage=sqlite:///study.db")
+    assert (found.code, calls, found.err) == (
+        2,
+        [],
+        "fdi-run: hydra.sweeper.storage = sqlite:///study.db: this sweeper keeps a study with "
+        "SQLAlchemy below 2, and 2.0.1 is installed; "
+        "pip install 'fdi-snn[optuna]' 'sqlalchemy<2'\n",
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_sweeper_that_is_not_installed_is_one_line(fdi_run, monkeypatch):
     from hydra.core.config_store import ConfigStore
 
