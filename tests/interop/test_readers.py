@@ -176,7 +176,7 @@ def test_what_others_write_is_read():
     nir = pytest.importorskip("nir")
     rng = np.random.default_rng(0)
     tau, dt = 20e-3, 1e-3
-    spiking = dict(v_leak=np.zeros(5), v_threshold=np.ones(5))
+    spiking = dict(v_leak=np.zeros(5), v_threshold=np.ones(5), v_reset=np.zeros(5))
     graph = nir.NIRGraph(
         {
             "input": nir.Input({"input": np.array([8])}),
@@ -189,6 +189,7 @@ def test_what_others_write_is_read():
                 r=np.full(5, 2.0),
                 v_leak=np.zeros(5),
                 v_threshold=np.ones(5),
+                v_reset=np.zeros(5),
                 w_in=np.full(5, 3.0),
             ),
             "fc3": nir.Linear(rng.normal(size=(3, 5))),
@@ -221,7 +222,10 @@ NAMES = ["input", "fc1", "lif1", "fc2", "lif2", "fc3", "li", "output"]
         (dict(fc=lambda nir: nir.Linear(np.ones((4, 7)))), "fc takes 7 values, and gets"),
         (dict(lif=lambda nir: lif(nir, v_leak=0.1)), "lif: v_leak is not 0"),
         (dict(lif=lambda nir: lif(nir, tau=1e-3)), "lif: a time constant is not above dt = 0.001"),
-        (dict(lif=lambda nir: nir.IF(np.ones(4), np.ones(4))), "lif is a IF, which fdi does not"),
+        (
+            dict(lif=lambda nir: nir.IF(np.ones(4), np.ones(4), np.zeros(4))),
+            "lif is a IF, which fdi does not",
+        ),
         (dict(lif=lambda nir: nir.Linear(np.ones((4, 4)))), "lif follows input without neurons"),
         (dict(), "the graph ends in lif; fdi reads a potential out"),
     ],
@@ -243,7 +247,7 @@ def test_what_a_graph_lacks_is_said(change, message):
 
 def lif(nir, tau=20e-3, v_leak=0.0):
     ones = np.ones(4)
-    return nir.LIF(tau=tau * ones, r=ones, v_leak=v_leak * ones, v_threshold=ones)
+    return nir.LIF(tau=tau * ones, r=ones, v_leak=v_leak * ones, v_threshold=ones, v_reset=0 * ones)
 
 
 def test_a_recurrent_graph_is_refused():
