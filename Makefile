@@ -1,13 +1,14 @@
 # A fresh machine needs git, make and python3-venv. `make` lists the targets; PYTHON=python3.12 chooses the interpreter.
 PYTHON ?= python3
 BUDGET ?= laptop
+LOWEST ?= 3.10
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow test-matrix run reproduce figures report docs notebooks bench gpu-check clean
+.PHONY: help install lint test test-slow test-matrix test-lowest run reproduce figures report docs notebooks bench gpu-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +28,11 @@ test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give malform
 
 test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour
 	$(BIN)/pytest -m slow tests/engine
+
+test-lowest: ## run the tests of `make test` with the lowest versions that pyproject.toml allows; needs uv and Python 3.10
+	uv venv --quiet --clear --python $(LOWEST) .venv-lowest
+	uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable ".[test]"
+	.venv-lowest/bin/python -m pytest -m "not slow" $(TESTS)
 
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart

@@ -36,7 +36,7 @@ def setting(run: Mapping[str, Any]) -> str:
     layers, cut = depth(run), run.get("dataset.max_train")
     data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")
     epochs = run["trainer.epochs"]
-    return f"{data}, {run['model']}, {layers} layer{'s' * (layers > 1)}, {epochs:.0f} epochs"
+    return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
 
 
 def where(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:

@@ -95,11 +95,18 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 def _merged(old: Results, new: Results) -> Results:
     names = {name: (getattr(old, name), getattr(new, name)) for name in ("runs", "curves", "probe")}
     paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
-    tables = {
-        name: pd.concat([a[~a["path"].isin(paths)], b], ignore_index=True) if len(a) else b
+    tables: dict[str, Any] = {
+        name: _below(a[~a["path"].isin(paths)], b) if len(a) else b
         for name, (a, b) in names.items()
     }
     return replace(new, **tables)
+
+
+def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
+    """Both in one table; columns without a value do not decide about types."""
+    columns = [*upper, *(name for name in lower if name not in upper)]
+    parts = [part.dropna(axis=1, how="all") for part in (upper, lower)]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
 def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:

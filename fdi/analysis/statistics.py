@@ -102,6 +102,8 @@ def _p(found: Summary, noise: float) -> float:
         half = np.hypot(stdtrit(found.n - 1, tail) * student, ndtri(tail) * noise)
         return float(half - abs(found.mean))
 
+    if beyond(0.0) >= 0:  # no difference at all
+        return 1.0
     return float(np.exp(brentq(beyond, np.log(TINY), 0.0))) if beyond(np.log(TINY)) > 0 else TINY
 
 

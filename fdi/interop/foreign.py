@@ -1,4 +1,6 @@
-"""Fluctuation-driven initialization of networks built with snnTorch, Norse or SpikingJelly."""
+"""Fluctuation-driven initialization of networks built with snnTorch, Norse, SpikingJelly or
+Sinabs.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class LayerReport:
 
     `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`:
     its time constants in seconds, None where it has none; read from beta and alpha (snnTorch),
-    tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), for information only.
+    tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), tau_mem and tau_syn (Sinabs), for
+    information only.
     `sigma_w`: spread of the new weights, None if they were left alone. `sigma_u`: measured spread
     of the potential in units of theta, where it was calibrated. `note`: why it was not, why the
     weights were left alone, or what the theory does not count.
@@ -60,7 +63,8 @@ def initialize(
     report lets you check). Recurrent weights that a neuron holds itself share the variance with the
     layer in front, alpha : 1 - alpha. theta and eps_hat are measured on each neuron with an
     impulse, so every model counts with its own conventions; the state of the neurons is reset.
-    Layers in front of no neuron, such as a readout, are left alone.
+    Layers in front of no neuron, such as a readout, are left alone; so are those in front of a
+    normalization (BatchNorm and its like), which sets the spread itself: a UserWarning names them.
 
     `nu`: rate of the inputs in Hz; every layer is drawn for it. None: that of `batch`, spikes
     [T, B, *shape] of training data. `dt`: duration of one step in seconds.
@@ -91,7 +95,7 @@ def initialize(
         )
         raise ValueError(
             f"{type(module).__name__}: nothing to initialize ({reasons}); put neurons of snnTorch, "
-            f"Norse or SpikingJelly in it"
+            f"Norse, SpikingJelly or Sinabs in it"
         )
     before = [parameter.clone() for parameter in module.parameters()]
     for neuron in driven:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,6 +60,11 @@ def populations(module: nn.Module) -> Iterator[Population]:
             waiting = Weights(name, part.weight, part.bias)
         elif waiting and ("Pool" in kind or "Dropout" in kind):
             waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
+        elif waiting and "Norm" in kind:
+            reason = f"{name} ({kind}) follows, which sets the spread of the potential by itself"
+            warnings.warn(f"fdi.interop: {waiting.name} is left alone: {reason}", stacklevel=4)
+            yield [waiting], None, None, reason
+            waiting = None
         elif waiting and kind not in _RESHAPING:
             yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
             waiting = None

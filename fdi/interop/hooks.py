@@ -12,7 +12,7 @@ from scipy.signal import oaconvolve
 from torch import Tensor, nn
 
 from fdi.init.calibrate import ROUNDS, TOLERANCE, Approach, Unreachable
-from fdi.interop.impulse import Response
+from fdi.interop.impulse import Response, library
 
 
 @torch.no_grad()
@@ -71,15 +71,19 @@ def _spread(
             hook.remove()
     if not currents:
         raise Unreachable(f"{name} is not called when the batch is simulated; check `simulate`")
-    current = _over_time(currents)
+    current = _over_time(currents, neuron)
     if feedback:
-        current = current + _over_time(list(feedback.values()))
+        current = current + _over_time(list(feedback.values()), neuron)
     kernel = response.kernel[: len(current)].reshape(-1, *(1,) * (current.ndim - 1))
     potential = oaconvolve(current, kernel, axes=0)[: len(current)]
     return float(np.sqrt(potential.var(0).mean())) / response.theta
 
 
-def _over_time(calls: list[Tensor]) -> np.ndarray:
+def _over_time(calls: list[Tensor], neuron: nn.Module) -> np.ndarray:
     """[T, ...] from one call with all steps, or from a call a step."""
     steps = calls[0] if len(calls) == 1 else torch.stack(calls)
+    if len(calls) == 1 and library(neuron) == "sinabs":  # [B, T, ...], or both in one axis
+        if hasattr(neuron, "num_timesteps"):
+            steps = steps.unflatten(0, (neuron.batch_size, neuron.num_timesteps))
+        steps = steps.swapaxes(0, 1)
     return steps.detach().cpu().numpy()

@@ -1,5 +1,5 @@
-"""What one input spike does to a neuron of snnTorch, Norse or SpikingJelly, measured on the neuron
-itself.
+"""What one input spike does to a neuron of snnTorch, Norse, SpikingJelly or Sinabs, measured on the
+neuron itself.
 
 The libraries differ in their discretization, in whether a synapse filters the input, and in whether
 the leak scales it. Instead of one formula for each model, a copy of the neuron gets a single tiny
@@ -23,6 +23,7 @@ _NEURON_BASES = {
     "snntorch": ("LIF",),
     "norse": ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent"),
     "spikingjelly": ("BaseNode", "SimpleBaseNode"),
+    "sinabs": ("LIF", "ALIF"),
 }
 _IMPULSE = 1e-6
 _TAIL = 1e-5
@@ -190,7 +191,36 @@ def _open_spikingjelly(
     )
 
 
-_OPEN = {"snntorch": _open_snntorch, "norse": _open_norse, "spikingjelly": _open_spikingjelly}
+def _open_sinabs(
+    neuron: Any, dt: float
+) -> tuple[float, float | None, float | None, tuple[int, ...], Step]:
+    if neuron.spike_fn is None:
+        raise Unmeasurable("has no threshold")
+    if hasattr(neuron, "rec_connect"):
+        raise Unmeasurable("its recurrent weights are not known here")
+    neuron.reset_states()
+    twin = copy.deepcopy(neuron).cpu().double()
+    twin.record_states = False
+    squeezed = hasattr(twin, "num_timesteps")  # takes batch and time as one axis
+
+    def step(x: Tensor) -> Tensor:
+        twin(x if squeezed else x[:, None])
+        return twin.v_mem
+
+    if squeezed:
+        twin.batch_size, twin.num_timesteps = 2, 1
+    tau_mem, tau_syn = (
+        None if tau is None else _mean(tau) * dt for tau in (twin.tau_mem, twin.tau_syn)
+    )
+    return _mean(twin.spike_threshold), tau_mem, tau_syn, (1,), step
+
+
+_OPEN = {
+    "snntorch": _open_snntorch,
+    "norse": _open_norse,
+    "spikingjelly": _open_spikingjelly,
+    "sinabs": _open_sinabs,
+}
 
 
 def _mean(value: Tensor | float) -> float:

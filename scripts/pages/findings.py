@@ -34,7 +34,7 @@ def floors(measured: Results) -> str:
         table = depth.pivot(index=["init", "optimizer", "eps"], columns="x", values="cell").fillna(
             ""
         )
-        table.columns = [f"{x:.0f} layer{'s' * (x > 1)}" for x in table]
+        table.columns = [f"{x:.0f} layer{'s' if x > 1 else ''}" for x in table]
         lines = table.reset_index()
         lines["eps"] = lines["eps"].map(lambda eps: f"{-eps:.0e}")
         title = f"**{name.replace('_', ', ')}**: ratios from {single['x'].min():.0e} to"
@@ -48,13 +48,14 @@ def bounded(measured: Results) -> str:
     """A row per depth and kind of bounds: both initial states, and their difference."""
     rows = []
     for name, page in bounds.data(measured).items():
+        title = name.replace("_", ", ")
         for (layers, mode), group in page.groupby(["layers", "mode"], sort=False):
             found = {row["init"]: row for row in group.to_dict("records")}
             if not set(INITS) <= set(found):
                 continue
             rows.append(
                 {
-                    "network": f"{name.replace('_', ', ')}, {layers} layer{'s' * (layers > 1)}",
+                    "network": f"{title}, {layers} layer{'s' if layers > 1 else ''}",
                     "epochs": f"{group['epochs'].iloc[0]:.0f}",
                     "bounds": mode,
                     **{init: cell(found[init]) for init in INITS},
@@ -85,7 +86,7 @@ def mended(measured: Results) -> str:
         found = moments(runs[chosen], [*keys, "optimizer.eps"], ACCURACY, PERCENT, PERCENT)
         found = found.sort_values(["n", "optimizer.eps"], ascending=[True, False])
         for row in found.drop_duplicates(keys, keep="last").to_dict("records"):  # most seeds
-            layers = f"{row['layers']} layer{'s' * (row['layers'] > 1)}"
+            layers = f"{row['layers']} layer{'s' if row['layers'] > 1 else ''}"
             name = f"{row['dataset']}, {row['model']}, {layers}"
             place = rows.setdefault(tuple(row[key] for key in keys), {"network": name})
             place["epochs"] = f"{row['trainer.epochs']:.0f}"

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -97,7 +100,6 @@ def test_recurrent_weights_of_a_neuron_share_its_variance():
         (nn.Identity(), True, ""),
         (nn.MaxPool1d(2), True, "the theory does not count 1 (MaxPool1d)"),
         (nn.Dropout(), True, "the theory does not count 1 (Dropout)"),
-        (nn.BatchNorm1d(8), False, "left alone: 1 (BatchNorm1d) follows, not a neuron"),
         (nn.Linear(8, 8), False, "left alone: 1 (Linear) follows, not a neuron"),
     ],
 )
@@ -105,6 +107,18 @@ def test_what_stands_between_layer_and_neuron_is_reported(between, drawn, note):
     network = nn.Sequential(nn.Linear(5, 8), between, LIF(0.9), nn.Linear(8, 8), LIF(0.9))
     row, *_ = initialize(network, nu=NU, dt=DT)
     assert (row.sigma_w is not None, row.note) == (drawn, note)
+
+
+@pytest.mark.parametrize("between", [nn.BatchNorm1d(8), nn.LayerNorm(8)])
+def test_a_layer_in_front_of_a_normalization_is_left_alone_with_a_warning(between):
+    network = nn.Sequential(nn.Linear(5, 8), between, LIF(0.9), nn.Linear(8, 8), LIF(0.9))
+    kind = type(between).__name__
+    reason = rf"1 \({kind}\) follows, which sets the spread of the potential by itself"
+    with pytest.warns(UserWarning, match=rf"^fdi.interop: 0 is left alone: {reason}$") as said:
+        first, second = initialize(network, nu=NU, dt=DT)
+    assert said[0].filename == __file__
+    assert (first.sigma_w, second.sigma_w is None) == (None, False)
+    assert re.fullmatch(f"left alone: {reason}", first.note)
 
 
 def test_a_neuron_without_leak_is_reported_and_its_layer_left_alone():
@@ -236,6 +250,95 @@ def test_spikingjelly_neurons_answer_by_their_own_equations():
     first, second = initialize(network, nu=NU, dt=DT)
     assert first.sigma_w == pytest.approx(sigma_w(20, 0.1**2 * eps_hat), rel=1e-4)
     assert "does not decay" in second.note
+
+
+@IMPORT_WARNINGS
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_sinabs_neurons_answer_by_their_own_equations_and_are_calibrated(squeezed):
+    sl = pytest.importorskip("sinabs.layers")
+    beta, alpha = math.exp(-1 / 20), math.exp(-1 / 10)
+    eps_hat = DT / (1 - beta**2)
+    plain = measure(sl.LIF(tau_mem=20.0, norm_input=False), DT)
+    assert plain.eps_hat == pytest.approx(eps_hat, rel=1e-4)
+    assert (plain.tau_mem, plain.tau_syn, plain.theta) == (pytest.approx(20e-3), None, 1.0)
+    synaptic = measure(sl.LIF(tau_mem=20.0, tau_syn=10.0, norm_input=False), DT)
+    kernel = [alpha * (alpha**t - beta**t) / (alpha - beta) for t in range(1, 800)]
+    assert synaptic.eps_hat == pytest.approx(DT * sum(k**2 for k in kernel), rel=1e-3)
+    torch.manual_seed(0)
+
+    def neuron():
+        options = dict(tau_mem=20.0, norm_input=False)
+        return sl.LIFSqueeze(batch_size=8, **options) if squeezed else sl.LIF(**options)
+
+    network = nn.Sequential(
+        nn.Linear(100, 200), neuron(), nn.Linear(200, 200), neuron(), nn.Linear(200, 5)
+    )
+
+    def simulate(spikes):
+        for part in (network[1], network[3]):
+            part.reset_states()
+        spikes = spikes.swapaxes(0, 1)  # [B, T, ...]
+        return network(spikes.flatten(0, 1) if squeezed else spikes)
+
+    rows = initialize(network, sigma_u=0.8, dt=DT, batch=poisson(), simulate=simulate)
+    assert [row.sigma_u for row in rows[:2]] == pytest.approx([0.8, 0.8], rel=0.021)
+    current, u, trace = network[0](poisson()), 0.0, []
+    for step in current.detach():
+        u = beta * u + step
+        trace.append(u)
+    assert float(torch.stack(trace).var(0).mean().sqrt()) == pytest.approx(0.8, rel=0.03)
+    reasons = initialize(
+        nn.Sequential(nn.Linear(3, 4), sl.IAF(), nn.Linear(4, 4), sl.ExpLeak(20.0), *network),
+        nu=NU,
+        dt=DT,
+    )
+    assert "does not decay" in reasons[0].note
+    assert "has no threshold" in reasons[1].note
+
+
+NEURONS = {  # where they are, and arguments of those that want some
+    "snnTorch": "snntorch",
+    "Norse": "norse.torch",
+    "SpikingJelly": "spikingjelly.activation_based.neuron",
+    "Sinabs": "sinabs.layers",
+}
+GIVEN = {
+    "Leaky": dict(beta=0.9),
+    "Synaptic": dict(alpha=0.8, beta=0.9),
+    "Alpha": dict(alpha=0.9, beta=0.8),
+    "Lapicque": dict(beta=0.9),
+    "RLeaky": dict(beta=0.9, linear_features=3),
+    "RSynaptic": dict(alpha=0.8, beta=0.9, linear_features=3),
+    "LeakyParallel": dict(input_size=10, hidden_size=5),
+    "LIFRecurrent": dict(input_size=3, hidden_size=4),
+    "GatedLIFNode": dict(T=4),
+    "LIFSqueeze": dict(batch_size=1, tau_mem=20.0),
+}
+SINABS = {
+    "LIF": dict(tau_mem=20.0),
+    "ALIF": dict(tau_mem=20.0, tau_adapt=20.0),
+    "LIFRecurrent": dict(tau_mem=20.0, rec_connect=nn.Linear(3, 3)),
+}
+
+
+@IMPORT_WARNINGS
+@pytest.mark.parametrize("library", NEURONS)
+def test_the_table_of_libraries_says_which_neurons_are_measured(library):
+    module = pytest.importorskip(NEURONS[library])
+    page = (EXAMPLES.parent / "docs" / "howto" / "libraries.md").read_text(encoding="utf-8")
+    written, measured, left = re.search(
+        rf"^\| {library} ([\d.]+) \|(.*)\|(.*)\|$", page, re.MULTILINE
+    ).groups()
+    found = dict.fromkeys(re.findall(r"`(\w+)`", measured + left), False)
+    for name in found:
+        given = (GIVEN | SINABS if library == "Sinabs" else GIVEN).get(name, {})
+        network = nn.Sequential(nn.Linear(3, 3), getattr(module, name)(**given))
+        with suppress(ValueError):  # nothing to initialize
+            rows = initialize(network, nu=NU, dt=DT)
+            found[name] = any(row.sigma_w is not None for row in rows)
+    assert found == {name: f"`{name}`" in measured for name in found}, (
+        f"{library} {version(library.lower())}; the table is of {written}"
+    )
 
 
 @IMPORT_WARNINGS

@@ -55,6 +55,8 @@ class CpuEngine:
             raise ValueError(
                 f"threads = {threads}, chunk = {chunk} and windows = {windows} must be at least 1"
             )
+        for kind in (np.float32, np.float64):  # a first look of NumPy below 2.3 in a worker warns
+            np.finfo(kind)
         self._pool = ThreadPoolExecutor(
             self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,)
         )
