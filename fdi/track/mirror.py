@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -13,3 +14,21 @@ class Mirror(Protocol):
     def row(self, row: dict[str, Any]) -> None: ...
 
     def result(self, result: dict[str, Any]) -> None: ...
+
+
+def leaves(config: Mapping[str, Any], above: str = "") -> dict[str, bool | int | float | str]:
+    """Dotted names of the single values that may change the numbers of a run, for tables of
+    hyper-parameters; what is null is not among them.
+    """
+    left_out = () if above else ("name", "identity", *config["identity"]["exclude"])
+    found: dict[str, bool | int | float | str] = {}
+    for key, value in config.items():
+        if key in left_out:
+            continue
+        if isinstance(value, Mapping):
+            found |= leaves(value, f"{above}{key}.")
+        elif isinstance(value, bool | int | float | str):
+            found[f"{above}{key}"] = value
+        elif isinstance(value, list):
+            found[f"{above}{key}"] = str(value)
+    return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fdi.track.mirror import Mirror
+from fdi.track.mirror import Mirror, leaves
 
 MISSING = "logger=tensorboard needs the package tensorboard: pip install 'fdi-snn[tensorboard]'"
 
@@ -22,14 +22,14 @@ def tensorboard_mirror(config: dict[str, Any], directory: Path, epoch: int) -> I
     except ImportError:
         raise ValueError(MISSING) from None
     with SummaryWriter(directory / "tensorboard", purge_step=epoch + 1) as writer:
-        yield TensorboardMirror(writer)
+        yield TensorboardMirror(writer, leaves(config))
 
 
 class TensorboardMirror:
     """What goes to an open event file."""
 
-    def __init__(self, writer: Any) -> None:
-        self.writer = writer
+    def __init__(self, writer: Any, parameters: dict[str, bool | int | float | str]) -> None:
+        self.writer, self.parameters = writer, parameters
 
     def probe(self, rows: list[dict[str, Any]]) -> None:
         """The initial state, as an image."""
@@ -45,7 +45,15 @@ class TensorboardMirror:
         self.writer.flush()
 
     def result(self, result: dict[str, Any]) -> None:
-        """The final numbers, after the last epoch."""
-        for key, value in result.items():
-            if isinstance(value, int | float):
-                self.writer.add_scalar(f"result/{key}", value, result["epochs"])
+        """The final numbers, after the last epoch, and the row of the run in the tab HParams."""
+        from torch.utils.tensorboard.summary import hparams
+
+        numbers = {
+            f"result/{key}": value
+            for key, value in result.items()
+            if isinstance(value, int | float)
+        }
+        for key, value in numbers.items():
+            self.writer.add_scalar(key, value, result["epochs"])
+        for summary in hparams(self.parameters, numbers):
+            self.writer.file_writer.add_summary(summary)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from fdi.track import tensorboard_mirror, wandb_mirror
+from fdi.track import mlflow_mirror, tensorboard_mirror, wandb_mirror
 
 CONFIG = {
     "name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"},
@@ -161,11 +161,70 @@ def test_tensorboard(tmp_path):
     assert events.Tags()["images"] == ["init"]
 
 
+def test_tensorboard_has_a_table_of_hyper_parameters(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    config = CONFIG | {"optimizer": {"lr": 0.5}, "threads": 4, "scheduler": None}
+    with tensorboard_mirror.tensorboard_mirror(config, tmp_path, 0) as mirror:
+        mirror.result(RESULT)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    written = events.PluginTagToContent("hparams")
+    start = HParamsPluginData.FromString(written["_hparams_/session_start_info"])
+    parameters = {
+        key: value.number_value for key, value in start.session_start_info.hparams.items()
+    }
+    assert parameters == {"seed": 3, "optimizer.lr": 0.5}
+    shown = HParamsPluginData.FromString(written["_hparams_/experiment"]).experiment.metric_infos
+    assert {info.name.tag for info in shown} == {"result/epochs", "result/test_accuracy_last"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of mlflow, about its database
+def test_mlflow_goes_on_in_its_curves_and_tells_a_failure(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    config = CONFIG | {"optimizer": {"lr": 0.5}, "paths": {"results": str(tmp_path)}}
+    excluded = {"exclude": ["threads", "paths"]}
+    config |= {"identity": excluded}
+    cell = tmp_path / "seed=3-0123abcd"
+
+    def write(rows, fail=False):
+        with mlflow_mirror.mlflow_mirror(config, cell, 0) as mirror:
+            mirror.probe([PROBE])
+            for row in rows:
+                mirror.row(row)
+            if fail:
+                raise RuntimeError
+            mirror.result(RESULT)
+
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+
+    def found():
+        (run,) = client.search_runs([client.get_experiment_by_name("fdi").experiment_id])
+        return run
+
+    with pytest.raises(RuntimeError):
+        write(ROWS[:1], fail=True)
+    assert found().info.status == "FAILED"
+    write(ROWS[1:])
+    run = found()
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "randman/dense/fluct/seed=3")
+    assert run.data.params == {"seed": "3", "optimizer.lr": "0.5"}
+    assert run.data.tags["fdi.run"] == cell.name
+    curve = client.get_metric_history(run.info.run_id, "valid/accuracy")
+    assert [(point.step, point.value) for point in curve] == [(1, 0.1), (2, 0.2)]
+    assert run.data.metrics["init/sigma/h1"] == 0.4
+    assert run.data.metrics["result/test_accuracy_last"] == 0.25
+
+
 @pytest.mark.parametrize(
     ("mirror", "name", "module"),
     [
         (wandb_mirror.wandb_mirror, "wandb", "wandb"),
         (tensorboard_mirror.tensorboard_mirror, "tensorboard", "torch.utils.tensorboard"),
+        (mlflow_mirror.mlflow_mirror, "mlflow", "mlflow"),
     ],
 )
 def test_a_missing_package_is_one_line_with_the_remedy(tmp_path, mirror, name, module, monkeypatch):

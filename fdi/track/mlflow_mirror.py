@@ -1,0 +1,112 @@
+"""A copy of a run for MLflow; csv and json files stay the truth. mlflow is imported only here."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fdi.track.mirror import Mirror, leaves
+
+MISSING = "logger=mlflow needs the package mlflow: pip install 'fdi-snn[mlflow]'"
+TAG = "fdi.run"
+LONGEST = 500  # characters of a parameter
+
+
+@contextmanager
+def mlflow_mirror(
+    config: dict[str, Any],
+    directory: Path,
+    epoch: int,
+    *,
+    tracking_uri: str | None = None,
+    experiment: str = "fdi",
+) -> Iterator[Mirror]:
+    """Open the run that has the name of its directory as a tag, or a new one: a resumed run goes on
+    in its curves. It is closed however the block ends.
+
+    `tracking_uri`: a server or store; None: the database mlflow.db in the folder of the results.
+    Raises ValueError if mlflow is missing or refuses.
+    """
+    try:
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+    except ImportError:
+        raise ValueError(MISSING) from None
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each table that it makes
+    results = Path(config["paths"]["results"]).absolute()
+    try:
+        with _alone(results / ".mlflow.lock"):
+            client = MlflowClient(tracking_uri or f"sqlite:///{results}/mlflow.db")
+            run = _run(client, config, directory, experiment)
+    except MlflowException as error:
+        raise ValueError(f"logger=mlflow: {' '.join(str(error).split())}") from None
+    try:
+        yield MlflowMirror(client, run)
+    except BaseException:
+        client.set_terminated(run, "FAILED")
+        raise
+    client.set_terminated(run)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One cell at a time: two that make the tables of a new database trip over each other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(client: Any, config: dict[str, Any], directory: Path, experiment: str) -> str:
+    """The id of the run, with its parameters."""
+    from mlflow.entities import Param
+
+    found = client.get_experiment_by_name(experiment)
+    place = found.experiment_id if found else client.create_experiment(experiment)
+    if runs := client.search_runs([place], f"tags.`{TAG}` = '{directory.name}'"):
+        client.update_run(runs[0].info.run_id, "RUNNING")
+        return runs[0].info.run_id
+    labels = {key: str(config["name"][key]) for key in ("dataset", "model", "init", "experiment")}
+    name = "/".join([*list(labels.values())[:3], directory.name.rpartition("-")[0]])
+    run = client.create_run(place, tags={TAG: directory.name, **labels}, run_name=name).info.run_id
+    parameters = [Param(key, str(value)[:LONGEST]) for key, value in leaves(config).items()]
+    client.log_batch(run, params=parameters[:100])  # it takes no more at a time
+    client.log_batch(run, params=parameters[100:])
+    return run
+
+
+class MlflowMirror:
+    """What goes to an open run of MLflow."""
+
+    def __init__(self, client: Any, run: str) -> None:
+        self.client, self.run = client, run
+
+    def probe(self, rows: list[dict[str, Any]]) -> None:
+        """The initial state, as numbers."""
+        for row in rows:
+            numbers = {key: value for key, value in row.items() if key != "population"}
+            self._log({f"init/{key}/{row['population']}": numbers[key] for key in numbers}, 0)
+
+    def row(self, row: dict[str, Any]) -> None:
+        """One epoch of the learning curves."""
+        self._log(row, row["epoch"])
+
+    def result(self, result: dict[str, Any]) -> None:
+        """The final numbers, after the last epoch."""
+        self._log({f"result/{key}": value for key, value in result.items()}, result["epochs"])
+
+    def _log(self, numbers: dict[str, Any], step: int) -> None:
+        from mlflow.entities import Metric
+
+        now = int(1000 * time.time())
+        metrics = [
+            Metric(key, float(value), now, step)
+            for key, value in numbers.items()
+            if isinstance(value, int | float)
+        ]
+        self.client.log_batch(self.run, metrics=metrics)
