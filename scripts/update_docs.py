@@ -16,6 +16,7 @@ from pages.findings import bounded, floors, laziness, mended, predicting, swampe
 from pages.gallery import first_picture, gallery
 from pages.gradients import reached
 from pages.headline import headline
+from pages.instead import normalized
 from pages.libraries import rates
 from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
@@ -41,6 +42,7 @@ TABLES = {
     "results": short,
     "claims": full,
     "advice": advice,
+    "normalized": normalized,
     "convolutions": convolutions,
     "floors": floors,
     "bounded": bounded,

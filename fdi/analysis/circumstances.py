@@ -4,7 +4,7 @@ whether both are those of the authors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,8 @@ STANDARD = {
     "neuron._target_": "fdi.snn.neuron.lif",
 }
 """What all comparisons of the claims have in common."""
+PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
+"""What all figures and claims have in common that do not vary it."""
 EPS = 1e-16  # of SMORMS3 in the authors' code
 BOTH = ("dense", "recurrent")
 """Models whose activity the authors bound from below, too; of all others from above alone."""
@@ -25,6 +27,16 @@ BOUNDS = {
     (False, True): "lower bound",
     (True, True): "both bounds",
 }
+
+
+def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
+    """The runs without normalization, skip connections and learned time constants, but for those of
+    them that are `varied`; a run that does not say has none.
+    """
+    for column, value in PLAIN.items():
+        if column in runs and column not in varied:
+            runs = runs[runs[column].isna() | (runs[column] == value)]
+    return runs
 
 
 def bounds(run: Mapping[Any, Any]) -> str:

@@ -15,7 +15,7 @@ from fdi.analysis.results import Results
 from fdi.figures import legends, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
-PLACE, TITLE = 14, "Recurrent layers"
+PLACE, TITLE = 15, "Recurrent layers"
 ABOUT = (
     "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy "
     "and rate against it"

@@ -15,7 +15,7 @@ from fdi.analysis.statistics import verdict
 from fdi.figures import legends, style, words
 from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
-PLACE, TITLE = 16, "Weights corrected by measurement"
+PLACE, TITLE = 17, "Weights corrected by measurement"
 ABOUT = (
     "the closed form against weights corrected by measurement: spread and rate of each layer "
     "before training, accuracy after"

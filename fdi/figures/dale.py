@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.results import Results
 from fdi.figures import dale_runs, legends, style, words
 
-PLACE, TITLE = 15, "Dale's law"
+PLACE, TITLE = 16, "Dale's law"
 ABOUT = (
     "networks that obey Dale's law: spikes, balance of excitation and inhibition, weights; "
     "learning curves"

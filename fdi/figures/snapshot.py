@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.results import Results
 from fdi.figures import legends, style, words
 
-PLACE, TITLE = 17, "One trial"
+PLACE, TITLE = 18, "One trial"
 ABOUT = (
     "one trial of Randman before and after training: input, hidden spikes, potentials of some "
     "neurons, readout"

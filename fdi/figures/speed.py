@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from fdi.analysis.results import Results
 from fdi.figures import legends, style
 
-PLACE, TITLE = 18, "Speed"
+PLACE, TITLE = 19, "Speed"
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
 NEEDS = "a benchmark"
 COMMAND = "make bench"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
+from fdi.analysis.circumstances import plain
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.statistics import chance_share
@@ -18,14 +19,14 @@ def sweeps(
     states: Sequence[str] = ("done",),
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """(data set, model) and its runs of these `states` that agree in the whole config but for seed,
-    init and `varied`.
+    init and `varied`, and are `plain` but for these.
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
     the one with most levels, then most initializations, then most runs, then the last (say, the
     deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = runs[runs["state"].isin(states)]
+    chosen = plain(runs[runs["state"].isin(states)], varied)
     for key, group in chosen.groupby(["dataset", "model"]):
         columns = fixed(group, varied)
         sets = [found for _, found in group.groupby(columns, dropna=False)] if columns else [group]

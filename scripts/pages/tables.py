@@ -25,6 +25,7 @@ LONG = {
     "homeostasis": {"mode": "bounds", "init": "init", "sigma_u": "sigma_U"},
     "dale": {"init": "init", "x": "sigma_U"},
     "depth": {"x": "layers", "init": "init", "sigma_u": "sigma_U"},
+    "instead": {"layers": "layers", "condition": "condition", "init": "init"},
 }
 """Figure -> column of a page -> its name in the table."""
 

@@ -146,3 +146,23 @@ def test_runs_with_another_eps_are_no_advice(page, write_run, tmp_path):
         write_run("kaiming", seed, 0.5, config=config | KAIMING)
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
     assert "*Not measured yet" in page("results").results(own(tmp_path))
+
+
+def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write_run, tmp_path):
+    kinds = {("none", False): 0.2, ("tdbn", False): 0.6, ("none", True): 0.5, ("tdbn", True): 0.7}
+    for seed, more in enumerate((0.0, 0.01, 0.02)):
+        for number, ((norm, skip), kaiming) in enumerate(kinds.items()):
+            config = SETTINGS | {"model.norm": norm, "model.skip": skip}
+            given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:08x}"}
+            fluct = config | {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
+            write_run("fluct", seed, 0.7 + more, config=fluct, **given)
+            write_run("kaiming", seed, kaiming, config=config | KAIMING, **given)
+    found = own(tmp_path)
+    plain, norms, skips = page("instead").normalized(found).splitlines()
+    assert plain.startswith("* **With neither**, fluctuation-driven minus Kaiming is +51.0 ")
+    assert "+11.0" in norms
+    assert "(tdBN, randman, dense, 2 hidden layers, n = 3)" in norms
+    assert "(skip, " in skips
+    assert "(tdBN + skip, " in skips
+    ((_, best, undecided, worse, _),) = rows(page("advice").advice(found))[2:]
+    assert (best[:5], undecided, worse) == ("fluct", "", "kaiming -51.0")

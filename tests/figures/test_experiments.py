@@ -18,6 +18,7 @@ from fdi.figures import (
     gain,
     gradients,
     homeostasis,
+    instead,
     lazy,
     learning_rate,
     readout,
@@ -39,6 +40,7 @@ RUNS = (
     floor,
     bounds,
     lazy,
+    instead,
 )
 SIGMAS = (0.2, 0.5, 1.0, 2.0)
 FLUCT = {"init.alpha": 0.9, "init.nu": "auto"}
@@ -392,6 +394,41 @@ def test_bounds(results, drawn):
     assert page.groupby("layers")["epochs"].first().to_dict() == {1: 200, 3: 50}
     _, axes = drawn(bounds, page)
     assert list(axes) == ["1", "3"]
+
+
+def test_instead(results, drawn):
+    kinds = {
+        ("none", False): (0.1, 0.9),
+        ("tdbn", False): (0.8, 0.9),
+        ("bntt", False): (0.85, 0.9),
+        ("none", True): (0.5, 0.9),
+        ("tdbn", True): (0.9, 0.9),
+    }
+    runs = [
+        run
+        for layers in (4, 8)
+        for (norm, skip), accuracies in kinds.items()
+        for init, accuracy in zip(("kaiming", "fluct"), accuracies)
+        for run in sweep(
+            init, accuracy, layers,
+            **{"model.norm": norm, "model.skip": skip, "model.depth": float(layers)},
+        )
+    ]  # fmt: skip
+    found = results(runs)
+    page = instead.data(found)["randman_dense"]
+    fluct = page[(page["init"] == "fluct") & (page["layers"] == 8)].set_index("condition")
+    assert fluct["versus"].to_dict() == pytest.approx(
+        {"neither": 80, "tdBN": 10, "BNTT": 5, "skip": 40, "tdBN + skip": 0}
+    )
+    told = page["finding"].iloc[0].partition("8 hidden layers: ")[2]
+    assert told == "+80.0 (neither), +10.0 (tdBN), +5.0 (BNTT), +40.0 (skip), +0.0 (tdBN + skip)"
+    _, axes = drawn(instead, page)
+    assert list(axes) == ["4", "8"]
+    marks = [mark.get_text() for mark in axes["8"].get_xticklabels()]
+    assert marks == ["neither", "tdBN", "BNTT", "skip", "tdBN + skip"]
+    plain = [run for run in runs if (run[4]["model.norm"], run[4]["model.skip"]) == ("none", False)]
+    alone, among = depth.data(results(plain)), depth.data(found)
+    pd.testing.assert_frame_equal(alone["randman_dense"], among["randman_dense"])
 
 
 def test_lazy(results, drawn):

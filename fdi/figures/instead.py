@@ -1,0 +1,94 @@
+"""What the field does instead: does the initial state still matter with normalization and skip
+connections?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.contrasts import accuracies
+from fdi.analysis.published import with_layers
+from fdi.analysis.results import Results
+from fdi.figures import categories, legends, style, sweeps, words
+
+PLACE, TITLE = 14, "Normalization and skip connections"
+ABOUT = "accuracy with normalization and skip connections, alone and together, by depth"
+NEEDS = "runs of one network with at least two of: neither, a normalization, skip connections"
+COMMAND = "fdi-run -m experiment=instead"
+SIZE = (style.COLUMN, 1.15)
+NORMS = {"none": "", "tdbn": "tdBN", "bntt": "BNTT", "layer": "layer norm"}
+PLAIN = "neither"
+ORDER = [PLAIN, "tdBN", "BNTT", "layer norm", "skip"]
+ORDER += [f"{norm} + skip" for norm in ORDER[1:4]]
+KEYS = ["init", "baseline", "sigma_u", "condition", "layers"]
+VARIED = ["model.norm", "model.skip", "model.depth", "layers", "condition"]
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per point: init, baseline, sigma_u, condition, layers, mean, sd, n, low, high,
+    versus and verdict (against kaiming under the same condition at the same depth), finding, title,
+    source.
+    """
+    pages: dict[str, pd.DataFrame] = {}
+    if not {"model.norm", "model.skip"} <= set(results.runs):
+        return pages
+    runs = with_layers(results.runs.dropna(subset=["model.norm", "model.skip"]))
+    runs = runs.assign(condition=conditions(runs))
+    for (dataset, model), found in sweeps.sweeps(runs, _several, VARIED):
+        chosen = sweeps.crossed(sweeps.states(found), "condition", "layers")
+        table = accuracies(chosen, KEYS, within=["condition", "layers"])
+        shared = [words.setting(dataset, model, found["trainer.epochs"].iloc[0])]
+        title = ", ".join([*shared, words.condition(found)])
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(table),
+            title=f"{title}: {legends.over(table['n'])}",
+            source=sweeps.source(chosen),
+        )
+    return pages
+
+
+def conditions(runs: pd.DataFrame) -> list[str]:
+    """For each run, which of these its network has, as text."""
+    return [
+        " + ".join([part for part in (NORMS[norm], "skip" * bool(skip)) if part]) or PLAIN
+        for norm, skip in zip(runs["model.norm"], runs["model.skip"])
+    ]
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """The difference of fluct to kaiming in the deepest network, with neither and with each."""
+    question = "Does the initial state matter with normalization and skips?"
+    rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].max())]
+    found = rows.dropna(subset="versus").drop_duplicates("condition").set_index("condition")
+    told = [f"{found['versus'][name]:+.1f} ({name})" for name in ORDER if name in found.index]
+    if len(told) < 2:
+        return question
+    depth = words.layers(table["layers"].max())
+    return f"{question} Fluctuation-driven minus Kaiming, {depth}: {', '.join(told)}"
+
+
+def _several(runs: pd.DataFrame) -> int:
+    """How many conditions are compared at one depth, if there are two."""
+    most = runs.groupby("layers")["condition"].nunique().max()
+    return int(most) if most >= 2 else 0
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """A panel for each depth."""
+    return [[f"{layers:.0f}"] for layers in sorted(page["layers"].unique())]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """For each condition the initial states side by side."""
+    order = [condition for condition in ORDER if condition in set(page["condition"])]
+    for name, panel in axes.items():
+        rows = page[page["layers"] == int(name)]
+        categories.points(panel, rows, "condition", order, page)
+        panel.set_title(words.layers(int(name)))
+        panel.set_ylabel("test accuracy (%)")
+        style.percent(panel, rows)
+    first = page.iloc[0]
+    legends.above(panel.figure, categories.handles(page), first["finding"], first["title"])

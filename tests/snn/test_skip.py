@@ -1,0 +1,58 @@
+"""Skip connections: a layer hears two below it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.data.inputs import Frames
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.init.fluct import Fluct
+from fdi.init.psp import psp_kernel_integrals
+from fdi.snn.models import conv, dense
+
+STEPS, DT = 30, 2e-3
+MODELS = {
+    "dense": lambda: dense((9,), 4, STEPS, DT, hidden=8, depth=4, skip=True),
+    "conv": lambda: conv((2, 4, 4), 4, STEPS, DT, filters=[6], depth=4, skip=True),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_with_equal_weights_the_spikes_of_both_sources_add(model):
+    net = MODELS[model]().double()
+    generator = torch.Generator().manual_seed(0)
+    for link in net.projections:
+        link.weight.data.normal_(0, 8 / link.fan_in**0.5, generator=generator)
+    below, further = net.afferents("h4")
+    assert (below.source, further.source) == ("h3", "h2")
+    further.weight.data.copy_(below.weight)
+    rng = np.random.default_rng(0)
+    x = Frames(rng.poisson(0.5, (3, STEPS, *net.input_shape)).astype(np.uint8))
+    activity = ReferenceEngine().simulate(net, x, record=("spikes", "free"))
+    both = activity.spikes["h3"] + activity.spikes["h2"]
+    assert both.max() == 2
+    beta_m, (beta_s,) = net.hidden[0].neuron.decays(DT)
+    u = current = torch.zeros_like(activity.free["h4"][0])
+    arrived = torch.zeros_like(u)
+    for spikes, free in zip(both, activity.free["h4"]):
+        u = beta_m * u + (1 - beta_m) * current
+        current = beta_s * current + arrived
+        arrived = below(spikes)
+        torch.testing.assert_close(free, u)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_fluct_gives_each_of_two_sources_half_of_the_variance(model):
+    net = MODELS[model]()
+    neuron, rates = net.hidden[3].neuron, {"h3->h4": 20.0, "h2->h4": 5.0}
+    _, eps_hat = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], DT)
+    totals = dict.fromkeys(rates, 0.0)
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        Fluct(0.8).draw(net.hidden[3], net.afferents("h4"), rates, DT, generator)
+        for link in net.afferents("h4"):
+            square = float(link.weight.detach().square().mean())
+            totals[link.name] += link.fan_in * rates[link.name] * eps_hat * square / 60
+    assert totals == pytest.approx(dict.fromkeys(rates, 0.8**2 / 2), rel=0.05)
