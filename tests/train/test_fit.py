@@ -11,6 +11,7 @@ from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
 from fdi.snn.models import dale, dense
+from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train import checkpoint
 from fdi.train.fit import Diverged, Progress, fit
@@ -175,6 +176,38 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     assert len(stopped) == last < len(whole)
     assert stopped == whole[: len(stopped)]
     assert (progress.best_epoch, progress.best_accuracy) == (len(stopped) - patience, best)
+
+
+@pytest.mark.parametrize(
+    "learned", [{"norm": "tdbn"}, {"norm": "bntt"}, {"neuron": lif(learn_tau=True)}]
+)
+def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(data, tmp_path, learned):
+    def start():
+        network = build(lambda *spec: dense(*spec, hidden=8, **learned), data)
+        return network, SMORMS3(network.parameters(), lr=0.1), phases(epochs=3)
+
+    def numbers(row):
+        return {key: value for key, value in row.items() if not key.startswith("seconds")}
+
+    never, *given = start()
+    whole = [numbers(row) for row in train(never, data, *given)[0]]
+
+    def stop(row):
+        stopped.append(numbers(row))
+        raise KeyboardInterrupt
+
+    file, stopped, progress = tmp_path / "last.pt", [], Progress()
+    while progress.phase < 1:
+        network, optimizer, stages = start()
+        if file.exists():
+            progress, _ = checkpoint.load(file, network, optimizer)
+        with suppress(KeyboardInterrupt):
+            train(network, data, optimizer, stages, progress, on_epoch=stop)
+        checkpoint.save(file, network, optimizer, progress, "abc")
+    assert stopped == whole
+    for name, value in never.weights().items():
+        assert torch.equal(value, network.weights()[name]), name
+    assert progress.best_weights.keys() == network.weights().keys()
 
 
 @pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
