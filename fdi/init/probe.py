@@ -22,6 +22,7 @@ from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
     from fdi.engine import Engine
+    from fdi.snn.activity import Activity, Moments
     from fdi.snn.network import Network
     from fdi.snn.objective import LowerBound, Objective, UpperBound
     from fdi.snn.population import Population
@@ -59,7 +60,6 @@ def probe(
     if objective.upper or objective.lower or objective.task_weight != 1:
         alone = replace(objective, upper=None, lower=None, task_weight=1.0)
         task = _gradients(network, engine, inputs, labels, alone)
-    duration = inputs.steps * network.dt
     rates = {
         projection.name: seen(activity, projection, network.dt)
         for projection in network.projections
@@ -73,9 +73,6 @@ def probe(
     for population in network.hidden:
         afferents = network.afferents(population.name)
         hears_input = any(projection.name in heard for projection in afferents)
-        moments = activity.moments[population.name]
-        per_neuron = activity.counts[population.name].double().mean(0) / duration
-        passed = float(activity.passed[population.name].double().mean()) / duration
         target_mu, target_sigma = strategy.target(population)
         theory_mu, theory_sigma = (
             (None, None)
@@ -90,23 +87,8 @@ def probe(
                 "target_sigma_u": target_sigma,
                 "theory_mu_u": theory_mu,
                 "theory_sigma_u": theory_sigma,
-                "free_mean": float(moments.free_mean.mean()),
-                "free_sigma": measured_spread(moments, analogue and hears_input),
-                "free_sigma_time": float(moments.free_temporal.mean().sqrt()),
-                "free_sigma_samples": float(moments.free_across.mean().sqrt()),
-                "free_sigma_neurons": float(moments.free_mean.std(correction=0)),
-                "mean": float(moments.mean.mean()),
-                "sigma": float(moments.temporal.mean().sqrt()),
-                "sigma_samples": float(moments.across.mean().sqrt()),
-                "sigma_neurons": float(moments.mean.std(correction=0)),
-                "rate": float(per_neuron.mean()),
-                "rate_passed": passed,
-                "silent": float((per_neuron == 0).double().mean()),
-                "saturated": float(
-                    (per_neuron > 0.5 * population.neuron.highest_rate(network.dt)).double().mean()
-                ),
-                "upper": _penalty(objective.upper, activity.counts[population.name]),
-                "lower": _penalty(objective.lower, activity.counts[population.name]),
+                **_potentials(activity.moments[population.name], analogue and hears_input),
+                **_firing(population, activity, objective, inputs.steps, network.dt),
                 **_pulls(population, afferents, whole, task),
             }
         )
@@ -121,6 +103,38 @@ def probe(
         }
     )
     return rows
+
+
+def _potentials(moments: Moments, analogue: bool) -> dict[str, float]:
+    """Means and spreads without reset and with it."""
+    return {
+        "free_mean": float(moments.free_mean.mean()),
+        "free_sigma": measured_spread(moments, analogue),
+        "free_sigma_time": float(moments.free_temporal.mean().sqrt()),
+        "free_sigma_samples": float(moments.free_across.mean().sqrt()),
+        "free_sigma_neurons": float(moments.free_mean.std(correction=0)),
+        "mean": float(moments.mean.mean()),
+        "sigma": float(moments.temporal.mean().sqrt()),
+        "sigma_samples": float(moments.across.mean().sqrt()),
+        "sigma_neurons": float(moments.mean.std(correction=0)),
+    }
+
+
+def _firing(
+    population: Population, activity: Activity, objective: Objective, steps: int, dt: float
+) -> dict[str, float]:
+    """Rates, and what the bounds on them add to the loss."""
+    counts, duration = activity.counts[population.name], steps * dt
+    per_neuron = counts.double().mean(0) / duration
+    highest = population.neuron.highest_rate(dt)
+    return {
+        "rate": float(per_neuron.mean()),
+        "rate_passed": float(activity.passed[population.name].double().mean()) / duration,
+        "silent": float((per_neuron == 0).double().mean()),
+        "saturated": float((per_neuron > 0.5 * highest).double().mean()),
+        "upper": _penalty(objective.upper, counts),
+        "lower": _penalty(objective.lower, counts),
+    }
 
 
 Gradients = dict[str, Tensor]
