@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fdi.train.optimizers import Precision
-
 
 class SMORMS3(torch.optim.Optimizer):
     """RMSprop whose memory and step follow the signal-to-noise ratio of each gradient (Funk 2015),
@@ -35,7 +33,7 @@ class SMORMS3(torch.optim.Optimizer):
         params: Iterable[Tensor],
         lr: float,
         eps: float,
-        precision: Precision,
+        precision: str,
     ) -> None:
         if eps < (least := torch.finfo(getattr(torch, precision)).tiny):
             raise ValueError(
