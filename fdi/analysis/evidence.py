@@ -50,13 +50,13 @@ class Evidence(NamedTuple):
     authors: bool = True
 
 
-def longest(found: Iterator[Contrast], guesses: bool = False) -> Iterator[Contrast]:
+def longest(candidates: Iterator[Contrast], guesses: bool = False) -> Iterator[Contrast]:
     """Of the contrasts of a data set, its size, architecture, depth and circumstances those with
     most epochs: those of several pairs, and where there are none those of a single one; none where
     both sides guess, unless these `guesses` say something.
     """
     by_network: dict[Any, list[Contrast]] = {}
-    for contrast in found:
+    for contrast in candidates:
         if guesses or not (at_chance(contrast, contrast.one) and at_chance(contrast)):
             run = contrast.run
             cut = run.get("dataset.max_train")
@@ -97,10 +97,14 @@ def network_of(run: dict[str, Any]) -> NetworkName:
 
 
 def _numbers(contrast: Contrast, unit: str = "") -> str:
-    found: Comparison = contrast.difference
-    interval = "" if np.isnan(found.low) else f" ({found.low:+.1f}..{found.high:+.1f})"
+    difference: Comparison = contrast.difference
+    interval = (
+        "" if np.isnan(difference.low) else f" ({difference.low:+.1f}..{difference.high:+.1f})"
+    )
     one, other = contrast.one, contrast.other
-    return f"{one:.1f} against {other:.1f}{unit}, {found.mean:+.1f}{interval}, n = {found.n}"
+    return (
+        f"{one:.1f} against {other:.1f}{unit}, {difference.mean:+.1f}{interval}, n = {difference.n}"
+    )
 
 
 def better(models: tuple[str, ...], layers: Callable[[int], bool]) -> Callable:
@@ -126,8 +130,8 @@ def one_layer(results: Results) -> Iterator[Evidence]:
         if depth(contrast.run) == 1:
             unit = units.get((contrast.run["dataset"], contrast.run["model"], 1))
             gain = f" (sigma_U = 1 is a gain of {1 / unit:.2g})" if unit else ""
-            found = evidence_of(contrast)
-            yield found._replace(text=f"{found.text}{gain}")
+            evidence = evidence_of(contrast)
+            yield evidence._replace(text=f"{evidence.text}{gain}")
 
 
 def left_at_chance(results: Results) -> Iterator[Evidence]:
@@ -137,8 +141,8 @@ def left_at_chance(results: Results) -> Iterator[Evidence]:
         if depth(contrast.run) >= DEEP:
             chance = at_chance(contrast)
             word = "Kaiming at chance" if chance else "Kaiming not at chance"
-            found = evidence_of(contrast)
-            yield found._replace(text=f"{found.text}, {word}", decided=chance)
+            evidence = evidence_of(contrast)
+            yield evidence._replace(text=f"{evidence.text}, {word}", decided=chance)
 
 
 def _against_kaiming(results: Results, models: tuple[str, ...]) -> Iterator[Contrast]:
@@ -179,8 +183,8 @@ def band(results: Results) -> Iterator[Evidence]:
         inside, outside = inside[seeds], outside[seeds]
         run = group.iloc[0].to_dict()
         difference = difference_of(inside, outside, run["test_samples"])
-        found = evidence_of(Contrast(run, ACCURACY, inside.mean(), outside.mean(), difference))
-        yield found._replace(text=f"{init}, {found.text} (sigma_U = {a:.2g} and {b:.2g})")
+        evidence = evidence_of(Contrast(run, ACCURACY, inside.mean(), outside.mean(), difference))
+        yield evidence._replace(text=f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})")
 
 
 def restores(results: Results) -> Iterator[Evidence]:
@@ -197,13 +201,13 @@ def restores(results: Results) -> Iterator[Evidence]:
         accuracy = {contrast.run["path"]: contrast for contrast in contrasts(*sides)}
         for rate in longest(contrasts(*sides, last, 1.0)):
             learned = accuracy[rate.run["path"]]
-            found = _with_bounds(rate, " Hz in the last layer")
+            evidence = _with_bounds(rate, " Hz in the last layer")
             risen = learned.difference
-            yield found._replace(
-                text=f"{found.text}; accuracy {_numbers(learned)}",
+            yield evidence._replace(
+                text=f"{evidence.text}; accuracy {_numbers(learned)}",
                 decided=False if at_chance(learned, learned.one) else None,
-                gain=min(found.gain, risen.mean),
-                p=max(found.p, risen.p),
+                gain=min(evidence.gain, risen.mean),
+                p=max(evidence.p, risen.p),
             )
 
 
@@ -212,9 +216,9 @@ def broadens(results: Results) -> Iterator[Evidence]:
     against the claim if they go on guessing.
     """
     for name, contrast in _bounded(results):
-        found = _with_bounds(contrast)
+        evidence = _with_bounds(contrast)
         chance = at_chance(contrast, contrast.one)
-        yield found._replace(text=f"{name}, {found.text}", decided=False if chance else None)
+        yield evidence._replace(text=f"{name}, {evidence.text}", decided=False if chance else None)
 
 
 def in_part(results: Results) -> Iterator[Evidence]:
@@ -228,8 +232,8 @@ def in_part(results: Results) -> Iterator[Evidence]:
         same = same[same["trainer.epochs"] == contrast.run["trainer.epochs"]]
         for good in contrasts(same, FLUCT | JOINT, BAD[name] | JOINT):
             if depth(good.run) == depth(contrast.run):
-                found = evidence_of(good)
-                yield found._replace(text=f"{name}, {found.text}")
+                evidence = evidence_of(good)
+                yield evidence._replace(text=f"{name}, {evidence.text}")
 
 
 def _with_bounds(contrast: Contrast, unit: str = "") -> Evidence:
@@ -241,7 +245,7 @@ def _with_bounds(contrast: Contrast, unit: str = "") -> Evidence:
 
 def _bounded(results: Results) -> Iterator[tuple[str, Contrast]]:
     for name, start in BAD.items():
-        found = contrasts(results.runs, start | JOINT, start | FREE)
-        for contrast in longest(found, guesses=True):
+        candidates = contrasts(results.runs, start | JOINT, start | FREE)
+        for contrast in longest(candidates, guesses=True):
             if depth(contrast.run) > 1:
                 yield name, contrast

@@ -57,18 +57,18 @@ def export(results: Path, folder: Path) -> int:
     """
     everything = own(results)
     everything = replace(everything, curves=curves(everything.runs))
-    found = everything.runs[everything.runs["state"].isin(KEPT)]
-    if found.empty:
+    chosen = everything.runs[everything.runs["state"].isin(KEPT)]
+    if chosen.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
-    records = [read_json(Path(path) / RECORD) or {} for path in found["path"]]
-    origins = [_origin(Path(path), record) for path, record in zip(found["path"], records)]
-    found = found.assign(
+    records = [read_json(Path(path) / RECORD) or {} for path in chosen["path"]]
+    origins = [_origin(Path(path), record) for path, record in zip(chosen["path"], records)]
+    chosen = chosen.assign(
         data_checksum=[record.get("data_checksum") for record in records],
         provenance=[o["provenance"] for o in origins],
     )
     provenance = pd.DataFrame(origins).drop_duplicates()
     write(
-        _merged(reference(folder), _select(everything, found)), _known(folder, provenance), folder
+        _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
     )
     return len(reference(folder).runs)
 
@@ -117,10 +117,10 @@ def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
     long = new[new["id"].str.len() == identity.DIGITS]
     again = {run["path"][:-more]: run for run in long.to_dict("records")}
     keys = [column for column in config_columns(new) if column in old]
-    found = old[old["path"].isin(again)]
+    same = old[old["path"].isin(again)]
     return {
         run["path"]
-        for run in numbers(found).to_dict("records")
+        for run in numbers(same).to_dict("records")
         if all(_digits(run[key]) == _digits(again[run["path"]][key]) for key in keys)
     }
 
@@ -131,16 +131,16 @@ def _digits(value: Any) -> str:
     return "" if pd.isna(value) else DIGITS % value if number else str(value)
 
 
-def _select(results: Results, found: pd.DataFrame) -> Results:
-    """The runs `found`, with paths as the reference has them: the last four folders."""
+def _select(results: Results, kept: pd.DataFrame) -> Results:
+    """The runs `kept`, with paths as the reference has them: the last four folders."""
 
     def short(table: pd.DataFrame) -> pd.DataFrame:
-        chosen = table[table["path"].isin(found["path"])]
+        chosen = table[table["path"].isin(kept["path"])]
         return chosen.assign(path=["/".join(Path(path).parts[-4:]) for path in chosen["path"]])
 
     assert results.curves is not None
     return replace(
-        results, runs=short(found), curves=short(results.curves), probe=short(results.probe)
+        results, runs=short(kept), curves=short(results.curves), probe=short(results.probe)
     )
 
 

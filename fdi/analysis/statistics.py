@@ -70,18 +70,18 @@ def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Compar
     values, baseline = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if values.shape != baseline.shape:
         raise ValueError(f"{len(values)} values and {len(baseline)} baseline values are not pairs")
-    found = summary(values - baseline, noise)
-    if found.n < 2:
-        return Comparison(*found, np.nan)
+    difference = summary(values - baseline, noise)
+    if difference.n < 2:
+        return Comparison(*difference, np.nan)
     rounding = ROUNDING * max(np.abs(values).max(), np.abs(baseline).max())
-    if found.sd > rounding:
-        return Comparison(*found, _p(found, noise))
-    if abs(found.mean) <= rounding:
-        return Comparison(*found, 1.0)
-    signs = 2.0 ** (1 - found.n)
+    if difference.sd > rounding:
+        return Comparison(*difference, _p(difference, noise))
+    if abs(difference.mean) <= rounding:
+        return Comparison(*difference, 1.0)
+    signs = 2.0 ** (1 - difference.n)
     if signs >= LEVEL:
-        found = found._replace(low=np.nan, high=np.nan)
-    return Comparison(*found, max(signs, _p(found._replace(sd=0.0), noise)))
+        difference = difference._replace(low=np.nan, high=np.nan)
+    return Comparison(*difference, max(signs, _p(difference._replace(sd=0.0), noise)))
 
 
 def _half(level: ArrayLike, n: int, sd: float, noise: float) -> np.ndarray:
@@ -90,17 +90,19 @@ def _half(level: ArrayLike, n: int, sd: float, noise: float) -> np.ndarray:
     return np.hypot(student, ndtri(1 - np.asarray(level) / 2) * noise)
 
 
-def _p(found: Summary, noise: float) -> float:
+def _p(difference: Summary, noise: float) -> float:
     """The level at which the interval ends at 0."""
-    student = found.sd / np.sqrt(found.n)
+    student = difference.sd / np.sqrt(difference.n)
     if not noise:
-        return 2 * float(stdtr(found.n - 1, -abs(found.mean) / student)) if student else 0.0
+        return (
+            2 * float(stdtr(difference.n - 1, -abs(difference.mean) / student)) if student else 0.0
+        )
     from scipy.optimize import brentq  # takes longer to import than all the rest of a table
 
     def beyond(log_p: float) -> float:
         tail = np.exp(log_p) / 2
-        half = np.hypot(stdtrit(found.n - 1, tail) * student, ndtri(tail) * noise)
-        return float(half - abs(found.mean))
+        half = np.hypot(stdtrit(difference.n - 1, tail) * student, ndtri(tail) * noise)
+        return float(half - abs(difference.mean))
 
     if beyond(0.0) >= 0:  # no difference at all
         return 1.0

@@ -65,27 +65,27 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     numbers, seeds = runs[measured].to_numpy(dtype=float), runs["seed"].to_numpy()
     states = runs["state"].to_numpy(dtype=str)
     placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
-    members = {key: found[PLACE].to_numpy() for key, found in conditions(placed, columns)}
+    members = {key: rows[PLACE].to_numpy() for key, rows in conditions(placed, columns)}
     by_seed = {
         condition: _by_seed(seeds[done], numbers[done])
-        for condition, found in members.items()
-        for done in [found[states[found] == "done"]]
+        for condition, places in members.items()
+        for done in [places[states[places] == "done"]]
     }
     baselines = _baselines(by_seed, columns)
     rows = [
         {
             **dict(zip(columns, condition)),
-            **_counts(states[found], by_seed[condition]),
+            **_counts(states[places], by_seed[condition]),
             **_statistics(by_seed[condition].numbers, measured),
             **_versus(
                 by_seed[condition],
                 baselines.get(_partner(condition, columns), []) if condition[2] != BASELINE else [],
             ),
             "published": "; ".join(
-                map(str, published({name: values[found[0]] for name, values in told.items()}))
+                map(str, published({name: values[places[0]] for name, values in told.items()}))
             ),
         }
-        for condition, found in members.items()
+        for condition, places in members.items()
     ]
     table = pd.DataFrame(rows)
     table["versus_p"] = holm(table["versus_p"])
@@ -103,11 +103,11 @@ class BySeed(NamedTuple):
 
 
 def _by_seed(seeds: np.ndarray, numbers: np.ndarray) -> BySeed:
-    found, places = np.unique(seeds, return_inverse=True)
-    if len(found) == len(seeds):
-        return BySeed(found, numbers[np.argsort(places)])
+    distinct, places = np.unique(seeds, return_inverse=True)
+    if len(distinct) == len(seeds):
+        return BySeed(distinct, numbers[np.argsort(places)])
     means = pd.DataFrame(numbers).groupby(places).mean()
-    return BySeed(found, means.to_numpy())
+    return BySeed(distinct, means.to_numpy())
 
 
 def _counts(states: np.ndarray, by_seed: BySeed) -> dict[str, int]:
@@ -149,18 +149,20 @@ def _versus(by_seed: BySeed, baselines: list[BySeed]) -> dict[str, float]:
     sides = [by_seed.numbers[own], baselines[0].numbers[other]]
     means = [dict(zip((ACCURACY, BEST, VALID, SAMPLES), _means(side))) for side in sides]
     a, b = (sample_noise(side[ACCURACY], side[SAMPLES]) for side in means)
-    found = paired(*(side[:, 0] for side in sides), float(np.hypot(a, b))).within(1.0)
-    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
+    difference = paired(*(side[:, 0] for side in sides), float(np.hypot(a, b))).within(1.0)
+    return dict(
+        zip(VERSUS, (difference.mean, difference.low, difference.high, difference.n, difference.p))
+    )
 
 
 def _baselines(
     by_seed: dict[tuple[Any, ...], BySeed], columns: Sequence[str]
 ) -> dict[tuple[Any, ...], list[BySeed]]:
-    found: dict[tuple[Any, ...], list[BySeed]] = defaultdict(list)
+    by_partner: dict[tuple[Any, ...], list[BySeed]] = defaultdict(list)
     for condition, accuracies in by_seed.items():
         if condition[2] == BASELINE and len(accuracies.seeds):
-            found[_partner(condition, columns)].append(accuracies)
-    return found
+            by_partner[_partner(condition, columns)].append(accuracies)
+    return by_partner
 
 
 def _partner(condition: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:

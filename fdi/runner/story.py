@@ -52,12 +52,12 @@ def run(
         return whole_result(directory) or {}
     with lock(directory), reserved(directory / RESERVE) as release:
         refuse_other_config(directory, config)  # another process may have been here a moment ago
-        if (found := whole_result(directory)) is not None:
-            return found
+        if (result := whole_result(directory)) is not None:
+            return result
         _mark(directory, "running")
         write_config(directory, config, overrides)
         try:
-            found = _run(config, directory, view)
+            result = _run(config, directory, view)
         except (KeyboardInterrupt, SystemExit) as stop:
             with suppress(OSError):
                 if isinstance(stop, SystemExit) and queue.job():  # submitit has queued it again
@@ -78,8 +78,8 @@ def run(
                 said = f"{type(error).__name__}: {error}"
                 _mark(directory, "failed", error=said, refused=refused)
             raise error from None
-        _mark(directory, "done" if found else "probed")
-        return found
+        _mark(directory, "done" if result else "probed")
+        return result
 
 
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
@@ -141,12 +141,12 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         metrics = Metrics(directory / METRICS, progress.epoch)
         parts = splits(context)
         train(context, parts, progress, metrics, mirror)
-        found = final_result(context, parts["test"], progress, initial)
+        result = final_result(context, parts["test"], progress, initial)
         metrics.check()
         if mirror:
-            mirror.result(found)
-        write_json(directory / RESULT, found)
-    return found
+            mirror.result(result)
+        write_json(directory / RESULT, result)
+    return result
 
 
 def _memory(context: RunContext, device: torch.device) -> float:
@@ -155,9 +155,9 @@ def _memory(context: RunContext, device: torch.device) -> float:
     """
     if (context.directory / CHECKPOINT).exists():
         first = read_json(context.directory / RECORD)
-        found = first.get("run", {}).get("memory") if isinstance(first, dict) else None
-        if isinstance(found, float):
-            return found
+        memory = first.get("run", {}).get("memory") if isinstance(first, dict) else None
+        if isinstance(memory, float):
+            return memory
     return fitting(context.config.engine.memory, device)
 
 

@@ -69,25 +69,25 @@ def lock(directory: Path) -> Iterator[None]:
 def holder(directory: Path) -> Holder | None:
     """Who works on the cell, as far as one can see from this machine; None if nobody does."""
     path = directory / LOCK
-    found = _read(path)
-    if found is None or found.host == os.uname().nodename:
-        return found
+    owner = _read(path)
+    if owner is None or owner.host == os.uname().nodename:
+        return owner
     try:
-        return found if abs(time.time() - path.stat().st_mtime) < STALE else None
+        return owner if abs(time.time() - path.stat().st_mtime) < STALE else None
     except OSError:
         return None
 
 
 def _other(directory: Path, file: IO[str]) -> Holder | None:
     """As `holder`, by the clock of the file system; a time in the future becomes now."""
-    found = _read(directory / LOCK)
-    if found is None or found.host == os.uname().nodename:
-        return found
+    owner = _read(directory / LOCK)
+    if owner is None or owner.host == os.uname().nodename:
+        return owner
     with TemporaryFile(dir=directory) as touched:
         age = os.fstat(touched.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
     if age < 0:
         os.utime(file.fileno())
-    return found if age < STALE else None
+    return owner if age < STALE else None
 
 
 def _read(path: Path) -> Holder | None:
@@ -96,10 +96,10 @@ def _read(path: Path) -> Holder | None:
         words = _HOLDER.fullmatch(read(path))
     except (OSError, ValueError):
         return None
-    found = Holder(words[1], int(words[2])) if words else None
-    if found is not None and found.host == os.uname().nodename and not alive(found.pid):
+    owner = Holder(words[1], int(words[2])) if words else None
+    if owner is not None and owner.host == os.uname().nodename and not alive(owner.pid):
         return None
-    return found
+    return owner
 
 
 def _who(other: Holder | None, me: Holder) -> str:
