@@ -1,4 +1,4 @@
-"""The summary for people: as text, markdown and LaTeX."""
+"""The summary for people, as text."""
 
 from __future__ import annotations
 
@@ -33,29 +33,6 @@ def keys(summary: pd.DataFrame) -> dict[str, str]:
     return {name: column for column, name in short_names([*LABELS, *settings]).items()}
 
 
-def markdown(summary: pd.DataFrame) -> str:
-    """The summary as a markdown table with its notes below."""
-    rows = readable(summary).replace("\n", " ", regex=True)
-    bars = ["---:" if column in NUMERIC else "---" for column in rows]
-    lines = [" | ".join(line) for line in (list(rows), bars, *rows.itertuples(index=False))]
-    return "\n".join([*(f"| {line} |" for line in lines), "", notes(summary)])
-
-
-def latex(summary: pd.DataFrame) -> str:
-    """The summary as a LaTeX table (package booktabs) with its notes as a comment; raises
-    ValueError without jinja2.
-    """
-    rows = readable(summary).replace("\n", " ", regex=True)
-    style = "".join("r" if column in NUMERIC else "l" for column in rows)
-    try:
-        table = rows.to_latex(index=False, escape=True, column_format=style)
-    except ImportError:
-        raise ValueError(
-            "--latex needs the package jinja2: pip install 'fdi-snn[export]'"
-        ) from None
-    return f"{table}% {notes(summary)}"
-
-
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text: accuracies in percent, of many rates the range and how many, empty
     columns left out.
@@ -73,7 +50,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {BASELINE}": [versus(row) for row in rows],
-        **_learning(rows),
+        **learning(rows),
         "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
     }
     table = pd.DataFrame(text)
@@ -81,25 +58,22 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def notes(summary: pd.DataFrame) -> str:
-    """What the columns of `readable` mean; the circumstances of each published value, and the
-    sources.
-    """
-    quoted = dict.fromkeys(
+    """What the columns of `readable` mean, and what `quoted` says."""
+    learning = [LEARNING] if "chance" in summary else []
+    return "; ".join(filter(None, [CAPTION, *learning, quoted(summary)]))
+
+
+def quoted(summary: pd.DataFrame) -> str:
+    """The published values with their circumstances, and their sources."""
+    told = dict.fromkeys(
         text for texts in summary["published"] for text in texts.split("; ") if text
     )
     sources = [
         f"[{tag}] {meaning}"
         for tag, meaning in SOURCES.items()
-        if any(f"[{tag}]" in text for text in quoted)
+        if any(f"[{tag}]" in text for text in told)
     ]
-    learning = [LEARNING] if "chance" in summary else []
-    return "; ".join(
-        [
-            CAPTION,
-            *learning,
-            *(["published, percent: " + ", ".join(quoted), *sources] if quoted else []),
-        ]
-    )
+    return "; ".join(["published, percent: " + ", ".join(told), *sources] if told else [])
 
 
 def _unfinished(row: dict) -> str:
@@ -126,7 +100,7 @@ def _rates(row: dict) -> str:
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
-def _learning(rows: list[dict]) -> dict[str, list[str]]:
+def learning(rows: list[dict]) -> dict[str, list[str]]:
     """The columns of fdi.analysis.learning, where the summary has them."""
     if not rows or "chance" not in rows[0]:
         return {}

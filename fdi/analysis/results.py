@@ -5,7 +5,7 @@ fdi.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,10 @@ class Results:
         """The initial states of the hidden populations."""
         return self.probe[self.probe["population"] != READOUT]
 
+    def of(self, runs: pd.DataFrame) -> Results:
+        """The same of some of the runs."""
+        return replace(self, runs=runs)
+
     def curves_of(self, runs: pd.DataFrame) -> pd.DataFrame:
         """The learning curves of some of the runs."""
         if self.curves is None:
@@ -93,6 +97,16 @@ class Results:
             first = file.readline()
         source = first.removeprefix("#").strip() if first.startswith("#") else str(path)
         return pd.read_csv(path, comment="#").assign(source=source)
+
+
+def found(folder: Path, probed: bool = False) -> Results:
+    """What `fdi.analysis.reference.write` wrote to `folder`, or the runs below `folder`/runs, with
+    their initial states if `probed`.
+    """
+    if (folder / RUNS).exists():
+        return reference(folder)
+    table = runs(folder)
+    return Results(table, None, probes(table if probed else table.iloc[:0], folder), folder)
 
 
 def own(results: Path) -> Results:

@@ -196,8 +196,9 @@ def _refuse_one_of_many(cell: Cell) -> None:
     ]
     if sweep:
         raise ValueError(
-            f"the experiment is a sweep over {' '.join(sweep)}; add -m to run all of it, or give "
-            f"one value of each"
+            f"the experiment is a sweep over {' '.join(sweep)}; add -m to run all of it "
+            f"(dry_run=true shows what it costs, budget=laptop is its small edition), or give one "
+            f"value of each"
         )
 
 

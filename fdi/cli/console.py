@@ -21,7 +21,7 @@ from rich.table import Column
 
 from fdi.cli.jupyter import Bar, is_notebook
 from fdi.cli.tables import print_note, print_table
-from fdi.init.verdict import Floor, remarks, word
+from fdi.init.verdict import CLOSE, NEAR, Floor, off, remarks, verdict
 from fdi.snn.outcome import Outcome
 
 WIDE = 100  # characters of a terminal that has room for more columns
@@ -118,8 +118,9 @@ def print_probe(
     init: str,
     floor: Floor | None = None,
 ) -> None:
-    """The rows of fdi.init.probe, a line a population, those off target in red, with the gradient
-    of the task; and some sentences of what to make of it. init.json has the other statistics.
+    """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
+    verdict in the colour of the distance from the target; and some sentences on what to make of
+    it. init.json has the other statistics.
     """
     columns = {
         "layer": [row["population"] for row in rows],
@@ -131,12 +132,19 @@ def print_probe(
         "Hz": _cells(rows, "rate", ".1f"),
         "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
         "gradient": _cells(rows, "grad_task", ".2g"),
-        "verdict": [word(row) for row in rows],
+        "verdict": [verdict(row) for row in rows],
     }
     console.print(f"initial state: {model}, {init}", highlight=False)
-    print_table(console, columns, ["layer"], red=[bool(word(row)) for row in rows])
+    print_table(console, columns, ["layer"], {"verdict": list(map(colour, rows))})
     for remark in remarks(rows, init, floor):
         print_note(console, remark)
+
+
+def colour(row: dict[str, Any]) -> str:
+    """Of the verdict: the further from the target, the warmer."""
+    if off(row):
+        return "red"
+    return {f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}.get(verdict(row), "")
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:

@@ -5,6 +5,7 @@ epochs.csv, which comes with fdi.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -29,18 +30,30 @@ Workload = tuple[tuple[str, str], ...]
 
 
 def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 31 core-hours here. Nothing if there are no cells."""
+    """As in: 520 cells, about 16 h on 2 cores. Nothing if there are no cells."""
     if not cells:
         return ""
     known, hours = measured(cells)
     if not known:
         return f"cost not known: no run of {'its' if len(cells) == 1 else 'their'} kind is done yet"
     whole = known == len(cells)
-    number = f"{known}" if whole else f"{known} of {len(cells)}"
+    number = f"{known:,}" if whole else f"{known:,} of {len(cells):,}"
     which = f"{number} cell{'' if len(cells) == 1 else 's'}"
-    cost = f"about {hours:.2g} core-hours" if hours >= MINUTE else "less than a core-minute"
+    cost = _time(hours) if hours >= MINUTE else "less than a minute"
     rest = "" if whole else "; the others are of a kind not measured yet"
-    return f"{which}, {cost} here{rest}"
+    return f"{which}, {cost}{rest}"
+
+
+def _time(hours: float) -> str:
+    """How long so many core-hours take here."""
+    cores = _cores()
+    hours /= cores
+    time = f"{hours:.2g} h" if hours >= 1 else f"{60 * hours:.2g} min"
+    return f"about {time} on {cores} core{'s' * (cores > 1)}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def measured(cells: Sequence[Cell]) -> tuple[int, float]:

@@ -11,7 +11,8 @@ from fdi.cli.cost import estimate
 from fdi.cli.labels import LABELS, chosen, varied
 from fdi.cli.summary import counted
 from fdi.cli.tables import console
-from fdi.track.state import progress
+from fdi.track.layout import SAID
+from fdi.track.state import finished, progress
 
 STATE = 11  # characters of the longest state
 
@@ -42,7 +43,7 @@ class Composing:
             self._line(self.states[directory], directory, " ".join(chosen(cell, self.keys)))
 
     def _line(self, state: str, directory: str, words: str) -> None:
-        line = f"{state:<{STATE}}  {directory}"
+        line = f"{SAID.get(state, state):<{STATE}}  {directory}"
         if words and len(line) + len(words) + 2 > self.out.width:
             line += f"\n{' ' * STATE}  {words}"
         elif words:
@@ -52,7 +53,7 @@ class Composing:
     def end(self, cells: Sequence[Cell]) -> int:
         """How many cells there are of each state, and what the others will cost; returns 0."""
         self.out.print(counted(self.states.values()))
-        left = [cell for cell in cells if self.states[str(cell.directory)] != "done"]
+        left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
         if cost := estimate(left):
             self.out.print(cost)
         return 0

@@ -8,47 +8,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from fdi.analysis.conditions import UNTRAINED
-from fdi.analysis.render import EXAMPLE
-from fdi.analysis.results import own, reference
-from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
-from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
-from fdi.config.wording import choose
-from fdi.figures.catalogue import FIGURES, draw, file_name, own_figure, pages
 from fdi.track.files import printable
+
+CHECKOUT = (
+    "figures of the measurements that come with fdi need results/reference of a checkout: "
+    "fdi-figures --results CHECKOUT/results"
+)
 
 
 @command_line("fdi-figures")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
-    parser = argparse.ArgumentParser(
-        "fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains."
-    )
-    parser.add_argument("names", nargs="*", metavar="name", help="figures to draw (default: all)")
-    parser.add_argument("--list", action="store_true", help="list the figures")
-    add_results(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results/figures"),
-        help="folder for the figures (default: results/figures)",
-    )
-    parser.add_argument("--own", action="store_true", help="only what own runs are enough for")
-    parser.add_argument(
-        "--run", type=Path, metavar="FOLDER", help="a trained run, for snapshot: a test sample"
-    )
-    parser.add_argument(
-        "--modules",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="a folder of your own, with the figure NAME in NAME.py, or with the code of the run "
-        "of --run; may be repeated",
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parse(argv)
+    from fdi.config.wording import choose
+    from fdi.figures.catalogue import FIGURES, own_figure
+
     figures = dict(FIGURES)
     for name in arguments.names:
         mine = None if name in FIGURES else own_figure(name, arguments.modules)
@@ -67,10 +43,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _draw_all(chosen, arguments.results, arguments.out, arguments.own)
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains."
+    )
+    parser.add_argument("names", nargs="*", metavar="name", help="figures to draw (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the figures")
+    add_results(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results/figures"),
+        help="folder for the figures (default: results/figures)",
+    )
+    parser.add_argument(
+        "--own",
+        action="store_true",
+        help="draw your own runs only, not the measurements that come with fdi",
+    )
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="FOLDER",
+        help="for snapshot: show a test sample of the trained run in FOLDER",
+    )
+    parser.add_argument(
+        "--modules",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="a folder with code of yours: the figure NAME in NAME.py, or the model of --run; may "
+        "be repeated",
+    )
+    return parser.parse_args(argv)
+
+
 def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
     """One trial through the network of a trained run; its code may be in `modules`."""
     if list(names) != ["snapshot"]:
         raise ValueError("--run belongs to one figure: fdi-figures snapshot --run FOLDER")
+    from fdi.figures.catalogue import FIGURES, draw, file_name
     from fdi.runner import trained  # torch: only where it is used
 
     page = trained.trial(trained.load(directory, modules=modules))
@@ -80,6 +93,13 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 
 def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
+    from fdi.analysis.conditions import UNTRAINED
+    from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.results import own, reference
+    from fdi.analysis.table import summarize
+    from fdi.cli.comparison import print_comparison
+    from fdi.figures.catalogue import draw, file_name, pages
+
     mine, measured = own(results), reference(results / "reference")
     missing = []
     for name, module in figures.items():
@@ -93,5 +113,7 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
     if len(missing) == len(figures) and mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:
-        print(f"missing: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
+        print(f"not drawn: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
+    if missing and measured.runs.empty and not only_own:
+        print(CHECKOUT)
     return int(len(missing) == len(figures))

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from fdi.analysis.render import EXAMPLE
-from fdi.analysis.results import own, reference
 from fdi.cli.arguments import add_results
 from fdi.cli.pipe import command_line
-from fdi.figures.report import html
 from fdi.track.files import atomic
 
 
@@ -21,6 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
+    from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
+    from fdi.analysis.results import own, reference
+    from fdi.figures.report import html
+
     mine, measured = own(results), reference(results / "reference")
     if mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")

@@ -156,6 +156,7 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     """
     from functools import cache
 
+    from fdi.cli.budget import announce
     from fdi.cli.leftovers import abandoned, leave_nothing
     from fdi.cli.summary import print_summary
     from fdi.cli.task import FAILED, check_done
@@ -168,10 +169,11 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     for cell in before:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
     if before:
-        print(f"{len(before)} of {len(cells)} done before")
+        print(f"{len(before)} of {len(cells)} already done, skipped")
     code = 0
     try:
         if len(before) < len(cells):
+            announce(arguments, cells, [cell for cell in cells if cell not in before])
             _launch(arguments, cells)
     except KeyboardInterrupt:
         code = _interrupted()
@@ -224,7 +226,7 @@ def _interrupted() -> int:
     from fdi.cli.task import complain
     from fdi.track.interrupt import INTERRUPTED
 
-    return complain("interrupted; the same command goes on where it stopped", INTERRUPTED)
+    return complain("interrupted; the same command resumes where it stopped", INTERRUPTED)
 
 
 def _hydra(task: Callable[[Any], Any]) -> int:

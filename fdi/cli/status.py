@@ -20,7 +20,7 @@ from fdi.cli.pipe import command_line
 from fdi.cli.tables import console, print_table
 from fdi.config.schema import Config
 from fdi.track.files import printable
-from fdi.track.layout import OVERRIDES, STATES, STOPPED
+from fdi.track.layout import OVERRIDES, SAID, STATES, STOPPED
 from fdi.track.state import command, last_line, overrides
 
 NAMES = ("dataset", "model", "init")
@@ -35,25 +35,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = argparse.ArgumentParser(
         "fdi-status",
-        description="How many cells are done, running, failed, interrupted and missing.",
+        description="Shows how many cells of each sweep are done, running, failed, interrupted or "
+        "not run yet.",
     )
     parser.add_argument(
         "experiments",
         nargs="*",
         metavar="experiment",
-        help="only these (default: all sweeps and single runs)",
+        help="show only these (default: all sweeps and single runs)",
     )
     add_results(parser)
     parser.add_argument(
         "--failed",
         action="store_true",
-        help="print the commands that run the failed and interrupted cells again, as far as they "
-        "can succeed",
+        help="print the commands that run failed and interrupted cells again, where that can help",
     )
     parser.add_argument(
         "--clean",
         action="store_true",
-        help="show the cells that failed or stopped with nothing to go on from, and remove them",
+        help="list the cells that failed or stopped without a checkpoint, then remove them",
     )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
@@ -150,5 +150,5 @@ def _print_table(out: Console, group: Group, states: dict[str, dict[str, Any]]) 
     columns["cells"] = [str(row.total()) for _, row in rows]
     for state in STATES:
         if total[state]:
-            columns[state] = [str(row[state] or "") for _, row in rows]
+            columns[SAID.get(state, state)] = [str(row[state] or "") for _, row in rows]
     print_table(out, columns, NAMES)

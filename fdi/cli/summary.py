@@ -14,7 +14,8 @@ from rich.console import Console
 from fdi.cli import tables
 from fdi.cli.cells import Cell
 from fdi.cli.labels import LABELS, label, varied
-from fdi.track.layout import STATES
+from fdi.cli.states import of_cells, print_states
+from fdi.track.layout import SAID, STATES
 from fdi.track.state import finished, last_line, progress, whole_result
 
 NOTE = (
@@ -26,9 +27,9 @@ ELSEWHERE = "running elsewhere"
 
 
 def print_result(cell: Cell) -> None:
-    """The table of one run, if it is done, and where to find it."""
+    """The table of one run, if it was trained to its end, and where to find it."""
     console = tables.console()
-    if progress(cell.directory)["state"] == "done":
+    if cell.values["probe"] != "only" and progress(cell.directory)["state"] == "done":
         _print_table(console, [cell])
     console.print(cell.directory)
 
@@ -42,7 +43,10 @@ def print_summary(cells: list[Cell]) -> int:
     console = tables.console()
     found = [progress(cell.directory) for cell in cells]
     states = [ELSEWHERE if status["state"] == "running" else status["state"] for status in found]
-    if "done" in states:
+    if any(cell.values["probe"] == "only" for cell in cells):
+        if measured := of_cells(cells):
+            print_states(console, measured)
+    elif "done" in states:
         _print_table(console, cells)
     keys = varied(cell.overrides for cell in cells)
     for cell, state, status in zip(cells, states, found):
@@ -99,5 +103,6 @@ def _rates(results: list[dict[str, Any]]) -> str:
 def counted(states: Iterable[str]) -> str:
     counts = Counter(states)
     total = counts.total()
-    each = ", ".join(f"{counts[state]} {state}" for state in (*STATES, ELSEWHERE) if counts[state])
+    known = [state for state in (*STATES, ELSEWHERE) if counts[state]]
+    each = ", ".join(f"{counts[state]} {SAID.get(state, state)}" for state in known)
     return f"{total} {'cell' if total == 1 else 'cells'}: {each}"

@@ -1,78 +1,150 @@
-"""`fdi-table`: the summary of all runs, or of some."""
+"""`fdi-table`: the summary of all runs, or of some, or their initial states."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fdi.analysis.collect import curves, runs
-from fdi.analysis.export import write
-from fdi.analysis.learning import full
-from fdi.analysis.render import EXAMPLE, latex, markdown
-from fdi.analysis.results import Results
-from fdi.analysis.select import select
-from fdi.analysis.table import summarize
 from fdi.cli.arguments import add_results
-from fdi.cli.comparison import print_comparison
 from fdi.cli.pipe import command_line
 from fdi.track.files import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fdi.analysis.results import Results
 
 
 @command_line("fdi-table")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
+    arguments = _parse(argv)
+    from fdi.analysis.collect import curves
+    from fdi.analysis.export import write
+    from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.results import found
+    from fdi.analysis.select import select
+
+    results = found(arguments.results, arguments.probe)
+    if results.runs.empty:
+        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
+    results = results.of(select(results.runs, arguments.filters))
+    if arguments.runs or arguments.curves:
+        table = results.runs if arguments.runs else curves(results.runs)
+        if results.curves is not None and arguments.curves:
+            table = results.curves_of(results.runs)
+        write(table, arguments.runs or arguments.curves)
+    elif arguments.probe:
+        _states(results, arguments)
+    else:
+        _summary(results, arguments)
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "fdi-table",
-        description="Summary of finished runs: a line per data set, model, init and config.",
+        description="Summarizes finished runs: one line per data set, model, initialization and "
+        "configuration.",
     )
     parser.add_argument(
         "filters",
         nargs="*",
         metavar="column=value",
-        help="only these, as in: dataset=randman init=fluct,kaiming",
+        help="only these runs, for example: dataset=randman init=fluct,kaiming",
     )
     add_results(parser)
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="show the initial states instead: one line per initialization and layer",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="add the runs at chance, the area under the learning curve and the epochs to a target",
+    )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="print all columns as csv")
-    form.add_argument("--latex", action="store_true", help="print a LaTeX table (booktabs)")
-    form.add_argument("--markdown", action="store_true", help="print a markdown table")
+    form.add_argument("--csv", action="store_true", help="print all numbers as CSV")
+    form.add_argument(
+        "--latex", action="store_true", help="print a LaTeX table for a paper (needs booktabs)"
+    )
+    form.add_argument("--markdown", action="store_true", help="print the same table in Markdown")
     form.add_argument(
         "--runs",
         type=Path,
         metavar="FILE",
-        help="write a row a run, with its config, to FILE: .csv or .parquet",
+        help="write one row per run, with its configuration, to FILE (.csv or .parquet)",
     )
     form.add_argument(
         "--curves",
         type=Path,
         metavar="FILE",
-        help="write the learning curves, a row per run and epoch, to FILE",
+        help="write the learning curves, one row per run and epoch, to FILE",
     )
     parser.add_argument(
-        "--full",
-        action="store_true",
-        help="also runs at chance, area under the learning curve, epochs to a target",
+        "--columns",
+        metavar="NAME,NAME",
+        help="only these columns, in this order; names as in the header of --csv, --latex or "
+        "--markdown",
     )
     arguments = parser.parse_args(argv)
-    table = runs(arguments.results)
-    if table.empty:
-        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
-    chosen = select(table, arguments.filters)
-    if arguments.runs or arguments.curves:
-        write(*((chosen, arguments.runs) if arguments.runs else (curves(chosen), arguments.curves)))
-        return 0
-    if arguments.full:
-        nothing = chosen.iloc[:0]  # no initial state is shown
-        summary = full(Results(chosen, None, nothing, arguments.results))
-    else:
-        summary = summarize(chosen)
+    if arguments.columns is not None and not (
+        arguments.csv or arguments.latex or arguments.markdown
+    ):
+        raise ValueError("--columns goes with --csv, --latex or --markdown")
+    files = [name for name in ("runs", "curves") if getattr(arguments, name)]
+    for name in ("probe", "full"):
+        if files and getattr(arguments, name):
+            raise ValueError(f"--{files[0]} writes whole tables; leave --{name} out")
+    if arguments.probe and arguments.full:
+        raise ValueError("--full is about training; leave it out, or --probe")
+    return arguments
+
+
+def _summary(results: Results, arguments: argparse.Namespace) -> None:
+    from fdi.analysis import paper
+    from fdi.analysis.learning import full
+    from fdi.analysis.render import quoted
+    from fdi.analysis.table import summarize
+    from fdi.cli.comparison import print_comparison
+
+    summary = full(results) if arguments.full else summarize(results.runs)
     if arguments.csv:
-        print(printable(summary.to_csv(index=False), "\n"), end="")
-    elif arguments.latex:
-        print(printable(latex(summary), "\n"))
-    elif arguments.markdown:
-        print(printable(markdown(summary), "\n"))
+        _csv(paper.chosen(summary, arguments.columns))
+    elif arguments.latex or arguments.markdown:
+        table = paper.chosen(paper.summary_table(summary), arguments.columns)
+        note = quoted(summary) if "published" in table else ""
+        _paper(table, arguments.latex, paper.CAPTION, "tab:accuracy", note)
     else:
-        print_comparison(chosen, summary)
-    return 0
+        print_comparison(results.runs, summary)
+
+
+def _states(results: Results, arguments: argparse.Namespace) -> None:
+    from fdi.analysis import initial, paper
+    from fdi.cli.states import of_runs, print_states, records
+    from fdi.cli.tables import console
+
+    states = of_runs(initial.measured(results))
+    if not states:
+        raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
+    if arguments.csv:
+        _csv(paper.chosen(initial.frame(records(states)), arguments.columns))
+    elif arguments.latex or arguments.markdown:
+        table = paper.chosen(paper.states_table(records(states)), arguments.columns)
+        _paper(table, arguments.latex, paper.STATES_CAPTION, "tab:states")
+    else:
+        print_states(console(), states)
+
+
+def _csv(table: pd.DataFrame) -> None:
+    print(printable(table.to_csv(index=False), "\n"), end="")
+
+
+def _paper(table: pd.DataFrame, latex: bool, caption: str, label: str, note: str = "") -> None:
+    from fdi.analysis import paper
+
+    words = (caption, label, note) if latex else (caption, note)
+    print(printable((paper.latex if latex else paper.markdown)(table, *words), "\n"))

@@ -47,10 +47,10 @@ def console() -> Plain:
 
 
 def print_table(
-    out: Console, columns: Columns, keys: Sequence[str], red: Sequence[bool] = ()
+    out: Console, columns: Columns, keys: Sequence[str], styles: Columns | None = None
 ) -> None:
     """Title -> its cells, as one table or several below each other, each with the columns `keys`;
-    lines of a cell are separated by line ends, and rows that are `red` are so.
+    lines of a cell are separated by line ends. `styles`: those of the cells of some columns.
     """
     columns = {
         printable(name): [printable(str(cell), "\n") for cell in cells]
@@ -68,12 +68,14 @@ def print_table(
             table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
         room = out.width - _width(columns, keys) - GAP
         for row in range(rows):
-            style = "red" if any(red[row : row + 1]) else None
             cells = [
-                columns[name][row] if name in keys else _wrapped(columns[name][row], room)
+                Text(
+                    columns[name][row] if name in keys else _wrapped(columns[name][row], room),
+                    style=styles[name][row] if styles and name in styles else "",
+                )
                 for name in names
             ]
-            table.add_row(*map(Text, cells), style=style)
+            table.add_row(*cells)
         out.print(table, width=max(out.width, _width(columns, names)), crop=False)
 
 

@@ -21,7 +21,7 @@ from fdi.track.layout import LOG, OUTPUT
 from fdi.track.lock import Busy, holder
 from fdi.track.origin import fingerprint, refuse_other_code, unchanged
 from fdi.track.process import end_with
-from fdi.track.state import finished, whole_result
+from fdi.track.state import finished, read_probe, whole_result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +49,9 @@ def run_cell(
             check_done(config, directory)
         except ValueError as error:
             return complain(f"{label}{error}", REFUSED)
-        print(f"{printable(str(directory))}: done before")
+        if config.probe == "only" and sweep is None:
+            return _show_again(config, directory)
+        print(f"{printable(str(directory))}: already done, skipped")
         return 0
     if gpus and config.device == "cuda":
         config.device = gpus.take()
@@ -60,6 +62,30 @@ def run_cell(
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
         return _run(config, directory, out, label)
+
+
+def _show_again(config: DictConfig, directory: Path) -> int:
+    """Show the initial state as it was measured before; returns the exit code."""
+    from fdi.cli.console import Terminal
+    from fdi.cli.tables import Plain
+    from fdi.runner.floor import configured
+
+    try:
+        rows = measured(directory)
+    except ValueError as error:
+        return complain(str(error), REFUSED)
+    name = config.name
+    Terminal(Plain()).probe(rows, name.model, name.init, configured(config))
+    return 0
+
+
+def measured(directory: Path) -> list[dict[str, Any]]:
+    """The initial state of a finished run; raises ValueError where it was not measured."""
+    if rows := read_probe(directory):
+        return rows
+    raise ValueError(
+        f"{directory} was trained with probe=none; move it away to measure its initial state"
+    )
 
 
 def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | None:

@@ -76,7 +76,7 @@ SOURCES: dict[str, Source] = {
     "shd": Source(
         "20",
         "8,156 / - / 2,264",
-        "-",
+        "not known",
         "CC BY 4.0",
         # sums of the unpacked files: norse/dataset/spiking_heidelberg.py of github.com/norse/norse
         (
@@ -91,7 +91,7 @@ SOURCES: dict[str, Source] = {
     "ssc": Source(
         "35",
         "75,466 / 9,981 / 20,382",
-        "-",
+        "not known",
         "CC BY 4.0",
         (
             _zenke("ssc_train", "d102be95e7144fcc0553d1f45ba94170"),
@@ -123,7 +123,7 @@ SOURCES: dict[str, Source] = {
     "dvs_gesture": Source(
         "11",
         "1,077 / - / 264",
-        "-",
+        "not known",
         "CC BY 4.0",
         (
             Archive(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,6 +12,7 @@ from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import legends, style, words
+from fdi.figures.state import places
 from fdi.figures.sweeps import guessed, near_one, source, sweeps
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
@@ -47,7 +47,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         if layers.empty:  # trained with probe=none
             continue
         layers = layers.assign(
-            x=layers["population"].map(_places(layers["population"].unique())),
+            x=layers["population"].map(places(layers["population"].unique())),
             spread=layers["free_sigma"],
         )
         keys = ["init", "line", "number"]
@@ -66,13 +66,6 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             source=source(found),
         )
     return pages
-
-
-def _places(populations: Sequence[str]) -> dict[str, int]:
-    """Populations in order of their layer, excitation before inhibition: e1, i1, e2, i2."""
-    depth = {name: int(re.sub(r"\D", "", name) or 0) for name in populations}
-    order = sorted(populations, key=lambda name: depth[name])
-    return {name: place for place, name in enumerate(order, 1)}
 
 
 def _finding(runs: pd.DataFrame) -> str:

@@ -19,6 +19,7 @@ from fdi.analysis.results import Results, of_runs, own, reference
 from fdi.config.wording import choose
 from fdi.figures import sheet, style
 
+OWN = "_own"
 DEFAULT = "randman_dense"  # page of the data set and model of the default config
 SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
 ABOVE = ("catalogue", "report")  # modules that import this one
@@ -51,9 +52,14 @@ def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
 
 def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
     """The pages of a figure, from the user's own runs where these are enough, and from the
-    reference; own ones first, then those of the default config.
+    reference; own ones first, then those of the default config. A page of fewer seeds than the
+    reference's stands beside it and ends in `own`.
     """
-    found, mine_too = module.data(measured), module.data(mine)
+    found = module.data(measured)
+    mine_too = {
+        f"{page}{OWN}" if page in found and _seeds(content) < _seeds(found[page]) else page: content
+        for page, content in module.data(mine).items()
+    }
     found |= mine_too
     first = sorted(
         found, key=lambda page: (page not in mine_too, not page.startswith(DEFAULT), page)
@@ -64,6 +70,11 @@ def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.
 def about(module: ModuleType) -> str:
     """What a figure shows, as a sentence."""
     return f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}."
+
+
+def _seeds(page: pd.DataFrame) -> float:
+    """The most seeds of a point of the page."""
+    return float(page["n"].max()) if "n" in page else 1.0
 
 
 def file_name(name: str, page: str) -> str:

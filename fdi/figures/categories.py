@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.figures import style
-from fdi.figures.states import states
+from fdi.figures.state import states
 
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
 

@@ -15,7 +15,7 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import chance_share
 from fdi.figures import legends, style, sweeps, words
-from fdi.figures.states import State, states
+from fdi.figures.state import State, states
 
 PLACE, TITLE = 8, "Deep networks"
 ABOUT = (

@@ -17,7 +17,7 @@ from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import chance_share
 from fdi.figures import legends, style, sweeps, words
-from fdi.figures.states import shade
+from fdi.figures.state import shade
 
 PLACE, TITLE = 9, "The floor of the optimizer"
 ABOUT = (

@@ -16,8 +16,8 @@ ABOUT = (
     "one trial of Randman before and after training: input, hidden spikes, potentials of some "
     "neurons, readout"
 )
-NEEDS = "a simulation"
-COMMAND = "python scripts/simulate_states.py snapshot"
+NEEDS = "a trained run"
+COMMAND = "fdi-figures snapshot --run results/runs/DATASET/MODEL/INIT/seed=..."
 SIZE = (style.COLUMN, 0.9)
 MOMENTS = ("before", "after")
 PARTS = {

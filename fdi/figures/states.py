@@ -1,52 +1,164 @@
-"""How initial states are told apart in a figure: the colour of the initialization, light to dark in
-sigma_u.
+"""Initial states of one network beside each other, layer by layer: what `fdi-run probe=only`
+measures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
-from fdi.figures import style, words
+from fdi.analysis.contrasts import moments
+from fdi.analysis.results import Results
+from fdi.analysis.statistics import summary
+from fdi.figures import legends, style, words
+from fdi.figures.state import State, places, states
+from fdi.figures.sweeps import source, sweeps, usual
+from fdi.figures.sweeps import states as chosen_states
+
+PLACE, TITLE = 7.5, "Initial states, layer by layer"
+ABOUT = "spread of the potential, rate and gradient of each layer before training"
+NEEDS = "initial states of at least two initializations"
+COMMAND = "fdi-run -m probe=only init=kaiming,fluct"
+SIZE = (2 * style.COLUMN, 1.6)
+TITLES = {
+    "free_sigma": "$\\sigma_U$ (units of threshold)",
+    "rate": "rate (Hz)",
+    "gradient": "norm of the gradient",
+}
+DODGE = 0.1  # between the marks of initial states, in units of a layer
+MOST = 6  # states that are told apart
+FIRST = ("kaiming", "pytorch", "lsuv", "fluct", "fluct_calibrated")
+LABELS = 8  # layers whose names fit below a panel
+KEYS = ["init", "sigma_u", "baseline"]
+TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
 
 
-class State(NamedTuple):
-    """An initialization at one sigma_u, or one without (NaN)."""
-
-    init: str
-    sigma_u: float
-    color: str
-    baseline: bool
-
-    @property
-    def label(self) -> str:
-        name = words.init(self.init)
-        return name if pd.isna(self.sigma_u) else f"{name}, $\\sigma_U$ = {self.sigma_u:g}"
-
-    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        same = (
-            table["sigma_u"].isna() if pd.isna(self.sigma_u) else table["sigma_u"] == self.sigma_u
-        )
-        return table[(table["init"] == self.init) & same]
-
-    def look(self) -> dict[str, Any]:
-        return style.look(self.init) | {"color": self.color}
-
-
-def states(table: pd.DataFrame) -> Iterator[State]:
-    """The states of a table with the columns init, baseline and sigma_u: baselines first, then each
-    initialization from small sigma_u to large.
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per quantity, initial state and layer: quantity, init, sigma_u (NaN where the
+    initialization is shown at one value only), baseline, x, population, mean (of gradients the
+    geometric one), low, high (95 % interval), n, target, finding, title, source.
     """
-    for (other, init), rows in table.groupby([~table["baseline"].astype(bool), "init"]):
-        values = sorted(rows["sigma_u"].unique())
-        for i, value in enumerate(values):
-            yield State(init, value, shade(style.color(init), (i + 1) / len(values)), not other)
+    pages = {}
+    probed = results.runs[results.runs["path"].isin(results.layers["path"])]
+    for (dataset, model), found in sweeps(
+        probed, _deepest(results), TRAINING, states=("done", "probed")
+    ):
+        found = found.drop_duplicates(
+            ["seed", *found.columns[found.columns.str.startswith("init")]]
+        )
+        runs = chosen_states(found)
+        if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
+            runs = usual(found[found["init"].isin(_shown(found["init"]))])
+            runs = runs.assign(sigma_u=float("nan"))
+        if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
+            continue
+        table = _table(results.layers.merge(runs[["path", "sigma_u", "baseline"]], on="path"))
+        n = legends.over(table["n"], "mean (of gradients geometric) and 95 % interval")
+        pages[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(table),
+            title=f"{words.setting(dataset, model)}, before training: {n}",
+            source=source(runs),
+        )
+    return pages
 
 
-def shade(color: str, depth: float) -> str:
-    """The colour at `depth` = 1, mixed with white below it."""
-    share = 0.35 + 0.65 * depth
-    return to_hex([share * channel + 1 - share for channel in to_rgb(color)])
+def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
+    """How many layers a set of runs has, 0 if they share one initialization."""
+    layers = results.layers.groupby("path").size()
+
+    def enough(runs: pd.DataFrame) -> int:
+        several = runs["init"].nunique() > 1 or runs.get("init.sigma_u", runs["init"]).nunique() > 1
+        return int(several) * int(runs["path"].map(layers).max())
+
+    return enough
+
+
+def _shown(inits: pd.Series) -> list[str]:
+    """At most MOST initializations, those of the paper and its rivals first."""
+    names = [*(name for name in FIRST if name in set(inits)), *inits.unique()]
+    names = [name for name in names if name != "gain"]  # Kaiming weights with a gain
+    return list(dict.fromkeys(names))[:MOST]
+
+
+def _table(layers: pd.DataFrame) -> pd.DataFrame:
+    layers = layers.assign(x=layers["population"].map(places(list(layers["population"].unique()))))
+    keys = [*KEYS, "x", "population"]
+    parts = [moments(layers, keys, name).assign(quantity=name) for name in ("free_sigma", "rate")]
+    task = layers.get("grad_task", layers["grad"]).fillna(layers["grad"])
+    rows = []
+    for values, group in layers.assign(gradient=task).groupby(keys, dropna=False):
+        known = group.loc[group["gradient"] > 0, "gradient"]
+        found = summary(np.log(known))
+        spread = np.exp([found.mean, found.low, found.high])
+        rows.append((*values, *spread, len(known)))
+    norms = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
+    parts.append(norms[norms["n"] > 0].assign(quantity="gradient"))
+    target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")
+    whole = pd.concat(parts, ignore_index=True)
+    return whole.merge(target.reset_index(), on=keys, how="left")
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """How the last layer differs between the states."""
+    last = table[(table["quantity"] == "rate") & (table["x"] == table["x"].max())]
+    firing = last.loc[last["mean"] >= 0.1]
+    question = "Which initial state reaches the last layer?"
+    if len(firing) == len(last):
+        return f"{question} All {len(last)} make it fire"
+    if firing.empty:
+        return f"{question} None makes it fire"
+    names = [state.label for state in states(firing)]
+    return f"{question} It fires from {words.several(names)}"
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """The three quantities side by side."""
+    return [list(TITLES)]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A line for each initial state over the layers; dotted: the targets."""
+    found = list(states(page))
+    handles = []
+    for place, state in enumerate(found):
+        shift = DODGE * (place - (len(found) - 1) / 2)
+        for quantity in TITLES:
+            rows = state.rows(page[page["quantity"] == quantity]).sort_values("x")
+            rows = rows.assign(x=rows["x"] + shift)
+            kinds = rows["population"].str.replace(r"\d", "", regex=True)
+            for _, kind in rows.groupby(kinds, sort=False):  # lines join layers, not E and I
+                style.points(axes[quantity], kind, state.look())
+        handles.append(_entry(state, page))
+    spread = page[page["quantity"] == "free_sigma"]
+    dotted: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+    for target in spread["target"].dropna().round(9).unique():
+        axes["free_sigma"].axhline(target, zorder=1, **dotted)
+    if spread["target"].notna().any():
+        handles.append(Line2D([], [], **dotted, label="target of $\\sigma_U$"))
+    for quantity, title in TITLES.items():
+        panel = axes[quantity]
+        panel.set_title(title)
+        layers = page.drop_duplicates("x").sort_values("x")
+        layers = layers.iloc[:: -(-len(layers) // LABELS)]
+        panel.set_xticks(layers["x"], layers["population"])
+        panel.set_xlabel("layer")
+        if quantity == "gradient":
+            panel.set_yscale("log")
+            panel.yaxis.set_minor_locator(NullLocator())
+        else:
+            style.from_zero(panel)
+    first = page.iloc[0]
+    legends.above(axes["rate"].figure, handles, first["finding"], first["title"])
+
+
+def _entry(state: State, page: pd.DataFrame) -> Line2D:
+    n = state.rows(page)["n"]
+    hollow: dict[str, Any] = {"markerfacecolor": "white"} if n.max() == 1 else {}
+    label = f"{state.label} (n = {legends.span(n)})"
+    return Line2D([], [], **state.look() | hollow, label=label)

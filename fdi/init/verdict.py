@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-NEAR = 1.5  # factor between target and measured spread of U that still counts as on target
+CLOSE, NEAR = (
+    1.1,
+    1.5,
+)  # factors between the measured spread of U and its target that are told apart
 STEEP = 2.0  # factor between the rates of the first and the last layer worth a sentence
 QUIET = 0.9  # share of silent neurons of a layer that counts as silent
 HALF = 0.5  # share of silent neurons of a layer that starves the one above
@@ -118,8 +121,10 @@ def _span(rows: list[Row], hidden: list[Row]) -> str:
     return ", ".join(names)
 
 
-def word(row: Row) -> str:
-    """How a population is off its target, in a word or two; nothing if it is not, or has none."""
+def off(row: Row) -> str:
+    """What is wrong with the state of a population, in a word or two; nothing if it is silent or
+    saturated in few neurons and within NEAR of its target, or has none.
+    """
     if row["rate"] is None:
         return ""
     if row["silent"] >= QUIET:
@@ -131,10 +136,19 @@ def word(row: Row) -> str:
     return ""
 
 
+def verdict(row: Row) -> str:
+    """`off`, or by which factor at most the spread differs from its target; nothing for the
+    readout, which has no spread.
+    """
+    if row["rate"] is None:
+        return ""
+    return off(row) or (f"within {_factor(row)}" if row["target_sigma_u"] else "no target")
+
+
 def sentence(rows: Sequence[Row], init: str) -> str:
     """The state of all hidden layers in one sentence, with what to try next."""
     hidden = [row for row in rows if row["rate"] is not None]
-    words = [word(row) for row in hidden]
+    words = [off(row) for row in hidden]
     first, last = hidden[0]["rate"], hidden[-1]["rate"]
     if "silent" in words:
         until = words.index("silent") + 1
@@ -150,26 +164,30 @@ def sentence(rows: Sequence[Row], init: str) -> str:
             f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers: "
             f"{_try(hidden, init, all(map(_meets_target, hidden)), up=last < first)}"
         )
-    if off := [row for row in hidden if word(row)]:
-        which = "the layer is" if len(hidden) == 1 else f"{len(off)} of {len(hidden)} layers are"
-        if _off(off) == "too strong":  # calibrated, deep layers can fall silent as they learn
+    if wrong := [row for row in hidden if off(row)]:
+        which = "the layer is" if len(hidden) == 1 else f"{len(wrong)} of {len(hidden)} layers are"
+        if _off(wrong) == "too strong":  # calibrated, deep layers can fall silent as they learn
             return f"{which} too strong, as with correlated input: sweep init.sigma_u"
-        what = _try(hidden, init, _meets_target(off[0]), up=word(off[0]) == "too weak")
-        return f"{which} {_off(off)}: {what}"
+        what = _try(hidden, init, _meets_target(wrong[0]), up=off(wrong[0]) == "too weak")
+        return f"{which} {_off(wrong)}: {what}"
     if hidden[0]["target_sigma_u"] is None:
         return f"init={init} has no target; no layer is silent or saturated"
     which = "all layers are" if len(hidden) > 1 else "the layer is"
-    return f"{which} within {NEAR} times the target"
+    return f"{which} within a factor of {max(map(_factor, hidden))} of the target"
 
 
 def _off(rows: Sequence[Row]) -> str:
-    words = {word(row) for row in rows}
+    words = {off(row) for row in rows}
     return words.pop() if len(words) == 1 else "off target"
 
 
-def _meets_target(row: Row) -> bool:
+def _meets_target(row: Row, factor: float = NEAR) -> bool:
     target = row["target_sigma_u"]
-    return bool(target) and target / NEAR <= row["free_sigma"] <= target * NEAR
+    return bool(target) and target / factor <= row["free_sigma"] <= target * factor
+
+
+def _factor(row: Row) -> float:
+    return CLOSE if _meets_target(row, CLOSE) else NEAR
 
 
 def _try(hidden: list[Row], init: str, met: bool, up: bool) -> str:

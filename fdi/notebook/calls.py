@@ -29,10 +29,10 @@ from fdi.cli.leftovers import leave_nothing
 from fdi.cli.run import run_sweep
 from fdi.cli.search import is_search
 from fdi.cli.tables import console
-from fdi.init.verdict import Floor, remarks, word
+from fdi.cli.task import measured
+from fdi.init.verdict import Floor, remarks, verdict
 from fdi.notebook.words import sweep_words, text, words
 from fdi.track.interrupt import INTERRUPTED
-from fdi.track.state import read_probe
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
@@ -81,13 +81,11 @@ def probe(
     """
     cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
     _run(cell, _Quiet(console()))
-    rows = read_probe(cell.directory)
-    if not rows:
-        raise ValueError(
-            f"{cell.directory} was trained with probe=none; move it away to measure its start"
-        )
-    print(*remarks(rows, cell.values["name"]["init"], _floor(cell)), sep="\n")
-    table = pd.DataFrame([row | {"verdict": word(row)} for row in rows])
+    from fdi.runner.floor import configured
+
+    rows = measured(cell.directory)
+    print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")
+    table = pd.DataFrame([row | {"verdict": verdict(row)} for row in rows])
     return table.astype({key: float for key in table if table[key].isna().any()})
 
 
@@ -144,17 +142,6 @@ class _Quiet(Terminal):
 
     def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
         pass
-
-
-def _floor(cell: Cell) -> Floor:
-    """Of the optimizer of a cell, whatever its network."""
-    import torch
-
-    from fdi.runner import build
-    from fdi.runner.floor import floor_of
-
-    any_weights: Any = torch.nn.Linear(1, 1)
-    return floor_of(build.optimizer(cell.config, any_weights))
 
 
 def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder | None) -> Cell:

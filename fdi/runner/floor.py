@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from omegaconf import DictConfig
 
 from fdi.init.verdict import Floor
+from fdi.runner import build
 from fdi.train.smorms3 import SMORMS3
+
+
+def configured(config: DictConfig) -> Floor:
+    """The floor of the optimizer of a run, whatever its network."""
+    any_weights: Any = torch.nn.Linear(1, 1)
+    return floor_of(build.optimizer(config, any_weights))
 
 
 def floor_of(optimizer: torch.optim.Optimizer) -> Floor:

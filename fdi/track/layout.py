@@ -18,6 +18,7 @@ LOG, OUTPUT = "run.log", "output.log"  # traceback of a failure; what a cell pri
 LOCK, RESERVE = ".lock", ".reserve"
 
 STATES = ("done", "probed", "running", "queued", "failed", "interrupted", "missing", "broken")
+SAID = {"missing": "not run yet"}  # what a person reads in place of a state
 SETTLED = ("done", "probed", "failed")  # whoever is at work
 STOPPED = ("failed", "interrupted", "broken")  # the same command goes on with them
 

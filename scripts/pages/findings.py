@@ -9,11 +9,11 @@ import pandas as pd
 
 from fdi.analysis.bounds import MODES, modes
 from fdi.analysis.contrasts import PERCENT, moments
-from fdi.analysis.floor import floor as floor_of
 from fdi.analysis.predict import predictors
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.table import ACCURACY
+from fdi.config.floor import floor as floor_of
 from fdi.figures import bounds, floor, lazy
 from pages.tables import cell, markdown, versus
 

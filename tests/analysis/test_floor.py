@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fdi.analysis.bounds import unbounded
-from fdi.analysis.floor import floor
+from fdi.config.floor import floor
 from fdi.train.optimizers import SMORMS3
 
 

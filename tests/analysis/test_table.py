@@ -9,8 +9,9 @@ import pytest
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns, short_names, shown
+from fdi.analysis.paper import chosen, latex, markdown, summary_table
 from fdi.analysis.published import PUBLISHED, SOURCES, depth, published
-from fdi.analysis.render import markdown, readable
+from fdi.analysis.render import quoted, readable
 from fdi.analysis.statistics import paired, summary
 from fdi.analysis.table import summarize
 
@@ -209,7 +210,8 @@ def test_rates_of_many_populations_are_a_range(write_run, tmp_path):
 
 
 def test_markdown_has_equal_columns_and_names_the_sources(both):
-    text = markdown(summarize(both))
+    summary = summarize(both)
+    text = markdown(summary_table(summary), "Caption.", quoted(summary))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
@@ -263,3 +265,15 @@ def test_a_deep_preset_is_of_the_same_architecture():
     run |= {"init.sigma_u": 1.0}
     assert [entry.accuracy for entry in published(run)] == [0.845]
     assert published(run | {"model": "dense"}) == []
+
+
+def test_a_number_and_its_interval_are_formulas_in_columns_of_their_own(both):
+    pytest.importorskip("jinja2")
+    table = summary_table(summarize(both)).iloc[:1]
+    table = table.assign(accuracy="52.0 \u00b1 3.7", difference="\u22120.2", init="fluct_mu")
+    table["95 % interval"] = "[48.3, 55.7]"
+    names = "init,accuracy,95 % interval,difference"
+    text = latex(chosen(table, names), "A \u00b1 B, 95 %.", "tab:x")
+    assert r"fluct\_mu & $52.0 \pm 3.7$ & $[48.3, 55.7]$ & $-0.2$ \\" in text
+    assert r"\caption{A $\pm$ B, 95 \%.}" in text
+    assert r"init & accuracy & 95 \% interval & difference \\" in text

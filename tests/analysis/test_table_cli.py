@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pandas as pd
 import pytest
@@ -59,9 +60,64 @@ def test_terminal_table(table):
 def test_latex(table):
     pytest.importorskip("jinja2")
     text = table("--latex")[1]
-    assert text.startswith("\\begin{tabular}{ll")
+    assert text.startswith("\\begin{table}[t]\n\\centering\n\\caption{Test accuracy in percent")
+    assert "\\begin{tabular}{ll" in text
     assert r"\toprule" in text
-    assert "% test accuracy in percent" in text
+    assert text.endswith("% needs \\usepackage{booktabs}\n")
+
+
+def test_columns_are_chosen_by_name(table):
+    code, out, _ = table("--markdown", "--columns", "n,init")
+    assert (code, out.splitlines()[0]) == (0, "| n | init |")
+    assert table("--csv", "--columns", "accuracy")[1].splitlines()[0] == "accuracy"
+    line = "fdi-table: no column acuracy; did you mean accuracy? choose one of "
+    assert table("--latex", "--columns", "acuracy")[2].startswith(line)
+    assert table("--columns", "n")[0] == 1
+
+
+@pytest.fixture
+def probed(write_run):
+    def write(init, seed, sigma, silent=0.0, epochs=1):
+        directory = write_run(init, seed, 0.5, config={"trainer.epochs": epochs})
+        row = dict.fromkeys(("saturated", "grad_bounds", "upper", "lower"), 0.0)
+        row |= {"population": "h1", "neurons": 8, "rate": 7.0, "silent": silent, "grad": 1.0}
+        row |= {"free_sigma": sigma, "grad_task": sigma / 1e3, "grad_task_max": sigma / 1e6}
+        row |= {"target_sigma_u": None if init == "kaiming" else 1.0}
+        readout = dict.fromkeys(row) | {"population": "readout", "grad_task": 1.0}
+        (directory / "init.json").write_text(json.dumps([row, readout]))
+
+    return write
+
+
+def test_initial_states_stand_beside_each_other(table, probed, capsys):
+    probed("kaiming", 0, 0.1, silent=1.0)
+    for seed, sigma in enumerate((1.0, 1.2, 1.7)):
+        probed("fluct", seed, sigma, epochs=seed)
+    code, out, _ = table("--probe", "init.sigma_u=1,null")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 0
+    assert "initial states: randman, dense, n = 1 to 2 seeds" in lines
+    assert "fluct n=2 h1 1.35 1.00 7.0 0.0013 within 1.5 (0/2)" in lines
+    assert "kaiming n=1 h1 0.10 - 7.0 0.0001 silent" in lines
+
+
+def test_initial_states_are_a_table_for_a_paper(table, probed):
+    pytest.importorskip("jinja2")
+    probed("kaiming", 0, 0.01)
+    names = "init,layer,sigma_U,gradient,verdict"
+    text = table("--probe", "--latex", "--columns", names, "init=kaiming")[1]
+    assert r"kaiming & h1 & 0.01 & $1 \times 10^{-5}$ & no target \\" in text
+    assert "readout" not in text
+
+
+@pytest.mark.parametrize("words", [("--probe", "--full"), ("--probe", "--runs", "a.csv")])
+def test_what_does_not_go_together_is_refused(table, words):
+    code, _, err = table(*words)
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_no_initial_state_is_one_line(table):
+    assert table("--probe")[2].startswith("fdi-table: no initial state of these runs was measured")
 
 
 def test_markdown(table):

@@ -91,7 +91,12 @@ def layers(**columns) -> list[dict]:
             "fluct",
             "1 of 2 layers are too strong, as with correlated input: sweep init.sigma_u",
         ),
-        (layers(rate=[8, 9]), "fluct", "all layers are within 1.5 times the target"),
+        (layers(rate=[8, 9]), "fluct", "all layers are within a factor of 1.1 of the target"),
+        (
+            layers(rate=[8, 9], free_sigma=[1, 0.7]),
+            "fluct",
+            "all layers are within a factor of 1.5 of the target",
+        ),
         (
             layers(rate=[30, 9], theory_sigma_u=[None, None]),
             "fluct",
@@ -195,13 +200,14 @@ def test_nothing_is_said_of_gradients_that_move_weights_and_of_bounds_that_do_no
         assert len(remarks(rows, "kaiming", floor)) == 1
 
 
-def test_the_probe_names_layers_off_target_in_red():
+def test_the_colour_of_a_verdict_is_its_distance_from_the_target():
     text = probed(layers(rate=[7, 52], free_sigma=[1.2, 3.0]), color="standard")
     (strong,) = [line for line in text.splitlines() if "too strong" in line]
     assert "h2" in strong
     assert "\x1b[31m" in strong
-    (fine,) = [line for line in text.splitlines() if "h1" in line]
-    assert "\x1b[31m" not in fine
+    (near,) = [line for line in text.splitlines() if "h1" in line]
+    assert "\x1b[33mwithin 1.5" in near
+    assert "\x1b[32mwithin 1.1" in probed(layers(rate=[7], free_sigma=[1.05]), color="standard")
 
 
 @pytest.mark.parametrize("width", [80, 120])

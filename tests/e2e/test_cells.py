@@ -74,7 +74,7 @@ def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
     assert failure.endswith("RuntimeError: the loss is nan in epoch 1, batch 1")
     assert count == "3 cells: 2 done, 1 failed"
     again = fdi_run("-m", "seed=0,1,2", run=done)
-    assert again.out.startswith("2 of 3 done before\n")
+    assert again.out.startswith("2 of 3 already done, skipped\n")
     assert again.code == 0
 
 
@@ -110,7 +110,7 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     assert launches == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [2, 3]]
     assert found.code == 1
     assert found.err.splitlines() == ["fdi-run: RuntimeError: a worker was killed"] * 4
-    assert found.out.splitlines()[-1] == "4 cells: 2 done, 2 missing"
+    assert found.out.splitlines()[-1] == "4 cells: 2 done, 2 not run yet"
 
 
 def test_a_failed_cell_leaves_no_memory_behind(fdi_run):
@@ -171,8 +171,8 @@ def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
 
     found = fdi_run("-m", "seed=0,1,2", run=run)
     assert found.code == 130
-    assert found.err == "fdi-run: interrupted; the same command goes on where it stopped\n"
-    assert found.out.splitlines()[-1] == "3 cells: 1 done, 1 interrupted, 1 missing"
+    assert found.err == "fdi-run: interrupted; the same command resumes where it stopped\n"
+    assert found.out.splitlines()[-1] == "3 cells: 1 done, 1 interrupted, 1 not run yet"
 
 
 def test_a_sweep_whose_launcher_is_not_installed_leaves_no_plan(fdi_run, tmp_path, monkeypatch):

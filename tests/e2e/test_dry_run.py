@@ -10,8 +10,13 @@ import pytest
 from commands import done
 from omegaconf import OmegaConf
 
-from fdi.cli import cost
+from fdi.cli import budget, cost
 from fdi.track.files import write_json
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    monkeypatch.setattr(cost, "_cores", lambda: 2)
 
 
 def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
@@ -30,16 +35,16 @@ def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
     ]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     lines = found.stdout.splitlines()
-    assert lines[-2] == "4 cells: 4 missing"
-    assert re.fullmatch(r"4 cells, about [0-9.]+ core-hours here", lines[-1])
-    assert [line.split()[0] for line in lines[:-2]] == ["missing"] * 4
-    assert lines[0].split()[1].startswith("results/runs/randman/dense/kaiming/seed=0-")
+    assert lines[-2] == "4 cells: 4 not run yet"
+    assert re.fullmatch(r"4 cells, about [0-9.]+ min on \d+ cores?", lines[-1])
+    assert [line[:11] for line in lines[:-2]] == ["not run yet"] * 4
+    assert lines[0].split()[3].startswith("results/runs/randman/dense/kaiming/seed=0-")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_dry_run_says_what_the_directory_does_not(fdi_run):
     lines = fdi_run("-m", "seed=0,1", "model.depth=1,2", "dry_run=true").out.splitlines()
-    assert [line.split()[2] for line in lines[:-2]] == ["model.depth=1", "model.depth=2"] * 2
+    assert [line.split()[4] for line in lines[:-2]] == ["model.depth=1", "model.depth=2"] * 2
 
 
 @pytest.fixture
@@ -66,20 +71,19 @@ def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     kind = ("-m", "trainer.epochs=2", "dry_run=true")
     fdi_run("-m", "trainer.epochs=2", "seed=0", run=hour_long)
     more = fdi_run(*kind, "seed=range(4)").out.splitlines()
-    assert more[-1] == "3 cells, about 12 core-hours here"
+    assert more[-1] == "3 cells, about 6 h on 2 cores"
     measured = fdi_run(*kind, "seed=range(4)", "probe=only").out.splitlines()
-    assert measured[-1] == "3 cells, about 6 core-hours here"
+    assert measured[-1] == "3 cells, about 3 h on 2 cores"
     primed = fdi_run(*kind, "seed=1", "homeostasis=prime", "homeostasis.prime_epochs=3")
-    assert primed.out.splitlines()[-1] == "1 cell, about 10 core-hours here"
+    assert primed.out.splitlines()[-1] == "1 cell, about 5 h on 2 cores"
     other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
-    assert other[-2] == "2 cells: 1 done, 1 missing"
+    assert other[-2] == "2 cells: 1 done, 1 not run yet"
     assert other[-1] == "cost not known: no run of its kind is done yet"
     slow = fdi_run(*kind, "seed=1", "engine=reference").out.splitlines()
     assert slow[-1] == "cost not known: no run of its kind is done yet"
     both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
     assert (
-        both[-1]
-        == "1 of 2 cells, about 4 core-hours here; the others are of a kind not measured yet"
+        both[-1] == "1 of 2 cells, about 2 h on 2 cores; the others are of a kind not measured yet"
     )
 
 
@@ -92,7 +96,7 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
         "init.xi=1,2,3",
         "dry_run=true",
     )
-    assert fdi_run(*sweep).out.splitlines()[-2] == "12 cells: 12 missing"
+    assert fdi_run(*sweep).out.splitlines()[-2] == "12 cells: 12 not run yet"
     typo = fdi_run("-m", "init=kaiming,fluct", "init.sgima_u=0.5,1")
     assert typo.code == 2
     assert (
@@ -109,13 +113,26 @@ def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
 
 def test_what_costs_next_to_nothing_is_said_so(monkeypatch):
     monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 0.001))
-    assert cost.estimate([None]) == "1 cell, less than a core-minute here"
+    assert cost.estimate([None]) == "1 cell, less than a minute"
 
 
 @pytest.mark.usefixtures("nothing_shipped")
 def test_a_depth_that_is_not_given_costs_as_if_it_were(fdi_run):
     words = ("-m", "model=conv", "model.filters=[4,4,4]", "dataset=digits", "trainer.epochs=1")
     fdi_run(*words, "model.depth=3", run=hour_long)
-    assert fdi_run(*words, "dry_run=true").out.splitlines()[-1] == "1 cell, about 2 core-hours here"
+    assert fdi_run(*words, "dry_run=true").out.splitlines()[-1] == "1 cell, about 1 h on 2 cores"
     deeper = fdi_run(*words, "model.depth=4", "dry_run=true").out.splitlines()
     assert deeper[-1] == "cost not known: no run of its kind is done yet"
+
+
+def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run, monkeypatch):
+    for module in (cost, budget):
+        monkeypatch.setattr(module, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
+    words = ["-m", "experiment=recurrent_alpha", "dataset=randman", "model=recurrent", "seed=0"]
+    words.append("init.alpha=0.5")
+    small = fdi_run(*words, "budget=laptop", "homeostasis=none", run=done).out.splitlines()
+    large = fdi_run(*words, run=done).out.splitlines()
+    assert re.fullmatch(r"to run: \d+ cells?, about [\d.]+ h on 2 cores", large[0])
+    assert re.fullmatch(r"budget=laptop: \d+ cells?, about [\d.]+ h on 2 cores", large[1])
+    assert small[0].startswith("to run: ")
+    assert not small[1].startswith("budget=laptop")

@@ -24,7 +24,7 @@ def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
     result = (directory / "result.json").stat().st_mtime_ns
     second = fdi_run(*SMALL)
     assert second.code == 0
-    assert "done before" in second.out
+    assert "already done, skipped" in second.out
     assert (directory / "result.json").stat().st_mtime_ns == result
     assert (
         fdi_run(*SMALL, "dry_run=true").out
@@ -40,7 +40,17 @@ def test_probe_only_measures_and_stops(fdi_run, tmp_path):
     measured = file.stat().st_mtime_ns
     again = fdi_run("-m", *SMALL, REFERENCE, "probe=only")
     assert again.code == 0
-    assert again.out.splitlines() == ["1 of 1 done before", "1 cell: 1 probed"]
+    lines = again.out.splitlines()
+    assert lines[:2] == [
+        "1 of 1 already done, skipped",
+        "initial states: randman, dense, n = 1 seed",
+    ]
+    assert lines[-1] == "1 cell: 1 probed"
+    shown = fdi_run(*SMALL, REFERENCE, "probe=only").out.splitlines()
+    assert shown == found.out.splitlines()[1:]  # but for the engine
+    assert fdi_run(*SMALL, REFERENCE, "probe=only", "dry_run=true").out.splitlines()[-1] == (
+        "1 cell: 1 probed"
+    )
     assert file.stat().st_mtime_ns == measured
 
 
@@ -133,7 +143,7 @@ def test_an_early_control_c_is_one_line(fdi_run, monkeypatch):
     monkeypatch.setattr("fdi.cli.cells.compose_cells", press)
     found = fdi_run(*SMALL)
     assert found.code == 130
-    assert found.err == "fdi-run: interrupted; the same command goes on where it stopped\n"
+    assert found.err == "fdi-run: interrupted; the same command resumes where it stopped\n"
 
 
 def test_what_is_said_of_a_silent_network_helps(fdi_run):

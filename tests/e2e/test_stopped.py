@@ -93,7 +93,7 @@ def test_a_done_run_is_touched_by_nothing_and_refuses_other_data(fdi_run, tmp_pa
     for root in ("a/set", "c/set", "gone"):
         again = fdi_run(*command, f"dataset.root={root}", "name.dataset=hdf5", "dataset.name=set")
         assert (again.code, again.err) == (0, "")
-        assert "done before" in again.out
+        assert "already done, skipped" in again.out
     assert everything(tmp_path / "results") == before
 
     (directory / "result.json").write_text("")
@@ -170,10 +170,10 @@ def test_equal_ids_are_no_proof(fdi_run, tmp_path, monkeypatch):
     first = fdi_run(*SMALL, REFERENCE, "optimizer.lr=0.001")
     second = fdi_run(*SMALL, REFERENCE, "optimizer.lr=0.01")
     assert (first.code, second.code) == (0, 0)
-    assert "done before" not in second.out
+    assert "already done, skipped" not in second.out
     assert len(list(tmp_path.glob("results/runs/*/*/*/*/result.json"))) == 2
     for lr in ("0.001", "0.01"):
-        assert "done before" in fdi_run(*SMALL, REFERENCE, f"optimizer.lr={lr}").out
+        assert "already done, skipped" in fdi_run(*SMALL, REFERENCE, f"optimizer.lr={lr}").out
 
 
 def test_a_run_with_a_short_id_is_done_before_and_goes_on(fdi_run, tmp_path):
@@ -183,7 +183,7 @@ def test_a_run_with_a_short_id_is_done_before_and_goes_on(fdi_run, tmp_path):
     result = (directory / "result.json").read_text()
     short = directory.rename(directory.with_name(directory.name[:-8]))
     before = sorted(tmp_path.rglob("*"))
-    assert "done before" in fdi_run(*command).out
+    assert "already done, skipped" in fdi_run(*command).out
     assert sorted(tmp_path.rglob("*")) == before
     (short / "result.json").unlink()
     assert "resumed after epoch 2" in fdi_run(*command).out

@@ -116,7 +116,7 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
     )
     before = {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
     code, out, _ = finish(start(tmp_path, launcher, *sweep))
-    assert (code, out.splitlines()[0]) == (0, "4 of 4 done before")
+    assert (code, out.splitlines()[0]) == (0, "4 of 4 already done, skipped")
     assert before == {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
 
 

@@ -54,7 +54,7 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
     code, out, _ = figures()
     assert code == 1
     assert (
-        "missing: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct "
+        "not drawn: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct "
         "'seed=range(3)'" in out
     )
     assert "1 runs: 1 interrupted" in out

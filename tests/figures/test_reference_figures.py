@@ -59,14 +59,15 @@ def test_speed(tmp_path, drawn):
     )
 
 
-def test_own_runs_win_over_the_reference(write_run, tmp_path):
+def test_own_runs_stand_before_the_reference(write_run, tmp_path):
     write_run("fluct", 0, [0.1, 0.3])
     write_run("fluct", 0, [0.1, 0.3], model="mine")
     mine = own(tmp_path)
     found = pages(FIGURES["learning_curves"], mine, reference(REFERENCE))
-    assert found["randman_dense"]["source"].unique() == ["own runs"]
+    assert found["randman_dense_own"]["source"].unique() == ["own runs"]
+    assert found["randman_dense"]["n"].max() > 1, "one seed does not replace several"
     names = list(found)
-    assert names[:3] == ["randman_dense", "randman_mine", "randman_dense_depth=1"]
+    assert names[:3] == ["randman_dense_own", "randman_mine", "randman_dense"]
     assert names[-1] > names[-2], "the others by name"
     assert pages(FIGURES["membrane"], mine, reference(REFERENCE)).keys() == {""}
 

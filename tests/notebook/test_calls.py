@@ -56,7 +56,7 @@ def test_a_run_is_that_of_the_command(capsys, monkeypatch):
     run = fdi.run("init=kaiming", **SMALL)
     assert run.directory == directory
     assert (directory / "metrics.csv").read_bytes() == before
-    assert capsys.readouterr().out == ""  # done before
+    assert capsys.readouterr().out == ""  # already done
     assert run.result["test_accuracy_last"] == fdi.load(directory).result["test_accuracy_last"]
     assert run.network.weights()["input->h1"].shape == (16, 20)
 
@@ -89,7 +89,7 @@ def test_a_sweep_is_a_table_in_its_own_order(capsys):
     plan = next(Path("results/sweeps").glob("*.json")).read_text()
     assert "fdi-run -m init=kaiming,fluct seed=0,1 dataset.classes=2" in plan
     again = fdi.sweep(init=["kaiming", "fluct"], seed=range(3), **SMALL)
-    assert "4 of 6 done before" in capsys.readouterr().out
+    assert "4 of 6 already done, skipped" in capsys.readouterr().out
     assert len(again) == 6
 
 

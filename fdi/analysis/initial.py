@@ -1,0 +1,49 @@
+"""The initial states that were measured, by what they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from fdi.analysis.conditions import LABELS, condition_columns, conditions, shown
+from fdi.analysis.results import Results
+
+OWNERS = ("dataset.", "model.", "neuron.", "init.")  # keys that an initial state depends on
+Rows = list[dict[str, Any]]
+
+
+def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows]]]:
+    """For each initial state: what tells it apart as text, one run for each seed, and the rows of
+    their probes. Runs that differ in their training only share one.
+    """
+    probes = {path: rows for path, rows in results.probe.groupby("path", sort=False)}
+    runs = results.runs[results.runs["path"].isin(probes)].assign(state="done")
+    if runs.empty:
+        return
+    columns = [
+        name for name in condition_columns(runs) if name in LABELS or name.startswith(OWNERS)
+    ]
+    for _, members in conditions(runs, columns):
+        found = members.drop_duplicates("seed")
+        first = found.iloc[0]
+        labels = {name: shown(first[name]) for name in columns if pd.notna(first[name])}
+        yield labels, _rows(found), [_rows(probes[path]) for path in found["path"]]
+
+
+def _rows(table: pd.DataFrame) -> Rows:
+    """The rows of a table, None where a number is not known."""
+    found: list[dict[Any, Any]] = table.to_dict("records")
+    return [
+        {
+            key: None if isinstance(value, float) and value != value else value
+            for key, value in r.items()
+        }
+        for r in found
+    ]
+
+
+def frame(records: Rows) -> pd.DataFrame:
+    """Rows as a table; what some of them lack is empty."""
+    return pd.DataFrame(records)

@@ -1,0 +1,212 @@
+"""Initial states beside each other: the probes of several runs in one table."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Any
+
+from rich.console import Console
+
+from fdi.cli.cells import Cell
+from fdi.cli.console import colour
+from fdi.cli.labels import LABELS, varied
+from fdi.cli.tables import print_note, print_table
+from fdi.config.floor import floor
+from fdi.init.verdict import CLOSE, NEAR, Row, verdict
+from fdi.track.state import is_number, read_probe
+
+LABEL = "initial state"
+LOST = "*"
+Measured = tuple[Mapping[str, str], Sequence[Row], Sequence[Sequence[Row]]]
+
+
+@dataclass(frozen=True)
+class State:
+    """The probes of one initial state, one for each seed, without their readouts; `settings`: what
+    else tells it apart; `floors`: of the optimizer, for each seed.
+    """
+
+    dataset: str
+    model: str
+    init: str
+    settings: Mapping[str, str]
+    seeds: Sequence[Sequence[Row]]
+    floors: Sequence[float]
+
+    @property
+    def n(self) -> int:
+        return len(self.seeds)
+
+    def rows(self) -> list[Row]:
+        """One for each layer: medians over the seeds of gradients, means of everything else, as far
+        as it was measured; `verdict`, and how many seeds have the same one; `gradient`, that of the
+        task where it was measured alone; `lost`: no element of it reaches the floor.
+        """
+        found = []
+        for layer in zip(*self.seeds):
+            row: Row = {"population": layer[0]["population"]}
+            for key in layer[0]:
+                values = [value for one in layer if is_number(value := one.get(key))]
+                middle = median if key.startswith("grad") else mean
+                row.setdefault(key, middle(values) if values else None)
+            said = verdict(row)
+            lost = [_is_lost(one, least) for one, least in zip(layer, self.floors)]
+            gradient = row.get("grad_task")
+            found.append(
+                row
+                | {
+                    "verdict": said,
+                    "agree": sum(verdict(one) == said for one in layer),
+                    "gradient": row.get("grad") if gradient is None else gradient,
+                    "lost": sum(lost) * 2 > len(lost),
+                }
+            )
+        return found
+
+
+def _is_lost(row: Row, least: float) -> bool:
+    return 0 < (row.get("grad_task_max") or 0) < least
+
+
+def of_cells(cells: Iterable[Cell]) -> list[State]:
+    """The states of the cells that were measured, in their order."""
+    cells = list(cells)
+    keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
+    names = _short(keys)
+    seeds: dict[tuple[str, ...], list[list[Row]]] = defaultdict(list)
+    floors: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for cell in cells:
+        chosen = dict(word.split("=", 1) for word in cell.overrides if "=" in word)
+        labels = (str(cell.values["name"][name]) for name in LABELS)
+        key = (*labels, *(chosen.get(name, "") for name in keys))
+        if rows := hidden(read_probe(cell.directory)):
+            seeds[key].append(rows)
+            optimizer = cell.values["optimizer"]
+            floors[key].append(floor({f"optimizer.{name}": optimizer[name] for name in optimizer}))
+    return [
+        State(dataset, model, init, _given(dict(zip(names, chosen))), found, floors[key])
+        for key, found in seeds.items()
+        for dataset, model, init, *chosen in [key]
+    ]
+
+
+def of_runs(measured: Iterable[Measured]) -> list[State]:
+    """The states of `fdi.analysis.initial.measured`."""
+    found = []
+    for labels, runs, seeds in measured:
+        settings = {key: value for key, value in labels.items() if key not in LABELS}
+        names = dict(zip(_short(list(settings)), settings.values()))
+        dataset, model, init = (labels[name] for name in LABELS)
+        rows = [hidden(one) for one in seeds]
+        found.append(State(dataset, model, init, names, rows, [floor(run) for run in runs]))
+    return found
+
+
+def hidden(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a probe without that of the readout."""
+    return [row for row in rows if is_number(row.get("rate"))]
+
+
+def records(states: Iterable[State]) -> list[dict[str, Any]]:
+    """A row for each state and layer, for files."""
+    return [
+        {
+            **{name: getattr(state, name) for name in LABELS},
+            **state.settings,
+            "n": state.n,
+            "layer": row["population"],
+            "measured_sigma_u": row["free_sigma"],
+            "target_sigma_u": row["target_sigma_u"],
+            "rate": row["rate"],
+            "silent": row["silent"],
+            "gradient": row["gradient"],
+            "below_floor": row["lost"],
+            "verdict": row["verdict"],
+        }
+        for state in states
+        for row in state.rows()
+    ]
+
+
+def print_states(out: Console, states: Sequence[State]) -> None:
+    """A table for each data set and model, a line for each state and layer; then what the columns
+    mean.
+    """
+    groups: dict[tuple[str, str], list[State]] = defaultdict(list)
+    for state in states:
+        groups[state.dataset, state.model].append(state)
+    lost = bounded = False
+    for (dataset, model), members in groups.items():
+        counts = {state.n for state in members}
+        n = f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+        out.print(f"initial states: {dataset}, {model}, {n} {'seed' if counts == {1} else 'seeds'}")
+        rows = [(state, state.rows()) for state in members]
+        lost |= any(row["lost"] for _, found in rows for row in found)
+        bounded |= any(row.get("grad_task") is None for _, found in rows for row in found)
+        _print_group(out, rows, several=len(counts) > 1)
+    print_note(out, _notes(states, lost, bounded))
+
+
+def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: bool) -> None:
+    rows = [row for _, found in states for row in found]
+    columns = {
+        "layer": [row["population"] for row in rows],
+        "sigma U": [format(row["free_sigma"], ".2f") for row in rows],
+        "target": [_number(row["target_sigma_u"], ".2f") for row in rows],
+        "Hz": [format(row["rate"], ".1f") for row in rows],
+        "gradient": [_number(row["gradient"], ".2g") + LOST * row["lost"] for row in rows],
+        "verdict": [_verdict(state, row) for state, found in states for row in found],
+    }
+    others = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items())
+    room = max(out.width - others, max(len(state.init) for state, _ in states), len(LABEL))
+    labels: list[str] = []
+    order: list[int | None] = []
+    for state, found in states:
+        parts = [state.init, *(f"{key}={value}" for key, value in state.settings.items())]
+        parts += [f"n={state.n}"] * several
+        lines = textwrap.wrap(" ".join(parts), room, break_long_words=False, break_on_hyphens=False)
+        start, size = sum(place is not None for place in order), max(len(lines), len(found))
+        order += [start + i if i < len(found) else None for i in range(size)]
+        labels += lines + [""] * (size - len(lines))
+    shown = {
+        name: [cells[place] if place is not None else "" for place in order]
+        for name, cells in columns.items()
+    }
+    styles = [colour(rows[place]) if place is not None else "" for place in order]
+    print_table(out, {LABEL: labels, **shown}, [LABEL, "layer"], {"verdict": styles})
+
+
+def _verdict(state: State, row: Row) -> str:
+    return row["verdict"] + (f" ({row['agree']}/{state.n})" if row["agree"] < state.n else "")
+
+
+def _notes(states: Sequence[State], lost: bool, bounded: bool) -> str:
+    several = any(state.n > 1 for state in states)
+    differ = any(row["agree"] < state.n for state in states for row in state.rows())
+    parts = [
+        "means over n seeds, of gradients medians" if several else "",
+        "(3/5): 3 of 5 seeds have this verdict" if differ else "",
+        f"sigma U in units of the threshold; within {CLOSE} or {NEAR}: by which factor it differs "
+        f"from the target at most; gradient: norm of that of the task"
+        + (", with the bounds where it was not measured alone" if bounded else ""),
+        f"{LOST} no element of it is large enough for the optimizer" if lost else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _given(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if value}
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """The last part of each dotted key, where no other ends in it."""
+    ends = Counter(key.rpartition(".")[2] for key in keys)
+    return [end if ends[end := key.rpartition(".")[2]] == 1 else key for key in keys]
