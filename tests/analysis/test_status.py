@@ -78,7 +78,9 @@ def test_counts_by_sweep_and_cell(status, sweep):
         "running",
         "failed",
         "interrupted",
-        "missing",
+        "not",
+        "run",
+        "yet",
     ]
     assert ["randman", "dense", "fluct", "3", "1", "1", "1"] in lines
     assert ["randman", "dense", "kaiming", "2", "1", "1"] in lines

@@ -78,7 +78,8 @@ def test_columns_are_chosen_by_name(table):
 @pytest.fixture
 def probed(write_run):
     def write(init, seed, sigma, silent=0.0, epochs=1):
-        directory = write_run(init, seed, 0.5, config={"trainer.epochs": epochs})
+        config = {"trainer.epochs": epochs}
+        directory = write_run(init, seed, 0.5, identity=f"{seed:02x}" * 4, config=config)
         row = dict.fromkeys(("saturated", "grad_bounds", "upper", "lower"), 0.0)
         row |= {"population": "h1", "neurons": 8, "rate": 7.0, "silent": silent, "grad": 1.0}
         row |= {"free_sigma": sigma, "grad_task": sigma / 1e3, "grad_task_max": sigma / 1e6}
@@ -96,8 +97,8 @@ def test_initial_states_stand_beside_each_other(table, probed, capsys):
     code, out, _ = table("--probe", "init.sigma_u=1,null")
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert code == 0
-    assert "initial states: randman, dense, n = 1 to 2 seeds" in lines
-    assert "fluct n=2 h1 1.35 1.00 7.0 0.0013 within 1.5 (0/2)" in lines
+    assert "initial states: randman, dense, n = 1 to 3 seeds" in lines
+    assert "fluct n=3 h1 1.30 1.00 7.0 0.0012 within 1.5 (1/3)" in lines
     assert "kaiming n=1 h1 0.10 - 7.0 0.0001 silent" in lines
 
 
