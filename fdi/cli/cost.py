@@ -46,13 +46,13 @@ def estimate(cells: Sequence[Cell]) -> str:
 
 def _time(hours: float) -> str:
     """How long so many core-hours take here."""
-    cores = _cores()
+    cores = cores()
     hours /= cores
     time = f"{hours:.2g} h" if hours >= 1 else f"{60 * hours:.2g} min"
     return f"about {time} on {cores} core{'s' * (cores > 1)}"
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 

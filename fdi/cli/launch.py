@@ -18,6 +18,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.cli.cost import cores
 from fdi.cli.errors import EXTRAS
 from fdi.cli.gpus import Gpus, share
 from fdi.track.process import end_with
@@ -145,7 +146,7 @@ def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:
 def threads_of_a_cell(launcher: DictConfig) -> int | None:
     """CPU threads of one cell; None where one cell runs at a time."""
     if "n_jobs" in launcher:
-        return 1 if launcher.n_jobs < 0 else max(1, _cores() // launcher.n_jobs)
+        return 1 if launcher.n_jobs < 0 else max(1, cores() // launcher.n_jobs)
     if "ray" in launcher:
         return max(1, int(launcher.ray.remote.get("num_cpus", 1)))
     return launcher.get("cpus_per_task")
@@ -157,9 +158,5 @@ def _at_once(launcher: DictConfig, gpus: Gpus | None) -> int | None:
     """
     if not launcher._target_.endswith(".LocalLauncher"):
         return None
-    cells = max(1, _cores() // (launcher.cpus_per_task or 1))
+    cells = max(1, cores() // (launcher.cpus_per_task or 1))
     return min(cells, gpus.cards) if gpus else cells
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -16,7 +16,7 @@ from fdi.track.files import write_json
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr(cost, "_cores", lambda: 2)
+    monkeypatch.setattr(cost, "cores", lambda: 2)
 
 
 def test_dry_run_lists_cells_without_torch_and_makes_nothing(tmp_path):
