@@ -83,8 +83,9 @@ def reporter(console: Console, epochs: int, samples: int, done: int) -> Iterator
         BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what the words leave
         TextColumn("{task.fields[what]}", table_column=whole),
         TimeElapsedColumn(table_column=whole),
-        TextColumn("left", table_column=whole),
+        TextColumn("/", table_column=whole),
         TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
+        TextColumn("left", table_column=whole),
     )
     with Progress(*columns, console=console, expand=True) as bar:
         yield Epochs(console, epochs, samples, bar, done)

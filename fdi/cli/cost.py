@@ -46,13 +46,14 @@ def estimate(cells: Sequence[Cell]) -> str:
 
 def _time(hours: float) -> str:
     """How long so many core-hours take here."""
-    cores = cores()
-    hours /= cores
+    number = cores()
+    hours /= number
     time = f"{hours:.2g} h" if hours >= 1 else f"{60 * hours:.2g} min"
-    return f"about {time} on {cores} core{'s' * (cores > 1)}"
+    return f"about {time} on {number} core{'s' * (number > 1)}"
 
 
 def cores() -> int:
+    """Those that this process may use."""
     return len(os.sched_getaffinity(0))
 
 

@@ -79,7 +79,7 @@ def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
 
 
 def test_a_cell_that_another_process_runs_is_left_to_it(fdi_run):
-    directory = Path(fdi_run("-m", "seed=0,1", "dry_run=true").out.split()[1])
+    directory = Path(fdi_run("-m", "seed=0,1", "dry_run=true").out.split()[3])
     with lock(directory):
         write_status(directory, "running")
         found = fdi_run(

@@ -59,7 +59,7 @@ def test_isolated_cells_see_all_gpus_and_start_one_on_each(monkeypatch):
     node = {"cpus_per_task": 1, "gpus_per_node": None}
     found, node = shared(monkeypatch, 2, "cuda", target=target, **node)
     assert (found, node.gpus_per_node) == ((2, 1), 2)
-    monkeypatch.setattr(launch, "_cores", lambda: 16)
+    monkeypatch.setattr(launch, "cores", lambda: 16)
     assert launch._at_once(node, Gpus(1, 2, 1, None)) == 2
     assert launch._at_once(node, None) == 16
 
