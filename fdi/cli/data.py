@@ -32,7 +32,10 @@ def main(words: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.overrides = rest
     commands = {"list": _list, "get": _get, "check": _check, "show": _show}
-    return commands[arguments.command](arguments)
+    try:
+        return commands[arguments.command](arguments)
+    except DataError as error:
+        raise DataError(str(error).replace("dataset.root=", "--root")) from None
 
 
 def _parser() -> argparse.ArgumentParser:
