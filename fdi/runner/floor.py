@@ -16,6 +16,7 @@ from fdi.train.smorms3 import SMORMS3
 def configured(config: DictConfig) -> Floor:
     """The floor of the optimizer of a run, whatever its network."""
     any_weights: Any = torch.nn.Linear(1, 1)
+    any_weights.leaks = {}  # of a network with fixed time constants
     return floor_of(build.optimizer(config, any_weights))
 
 
