@@ -155,11 +155,10 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
 
 def _groups(net: Network) -> Any:
     """The parameters; leaks are a group of their own, which no decay of weights shortens."""
-    leaks = list(net.leaks.values())
-    if not leaks:
+    if not net.leaks:
         return net.parameters()
-    others = [p for p in net.parameters() if all(p is not leak for leak in leaks)]
-    return [{"params": others}, {"params": leaks, "weight_decay": 0.0}]
+    others = [p for name, p in net.named_parameters() if not name.startswith("leaks.")]
+    return [{"params": others}, {"params": list(net.leaks.values()), "weight_decay": 0.0}]
 
 
 def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:

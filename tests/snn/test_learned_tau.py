@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine, dense, run
 from fdi.interop.nir import from_nir, to_nir
+from fdi.runner import build
 from fdi.snn import models
 from fdi.snn.neuron import Constants, adlif, alif, lif
 from fdi.snn.objective import Objective
@@ -108,6 +110,25 @@ def test_a_checkpoint_holds_it(tmp_path):
     checkpoint.load(path, again, torch.optim.Adam(again.parameters()))
     assert again.learned() == net.learned() != network().learned()
     assert net.up_to(1).learned() == net.learned()
+
+
+@pytest.mark.parametrize("values", [
+        {"_target_": "torch.optim.SGD", "lr": 0.1, "weight_decay": 0.5},
+        {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.1},
+    ],
+)  # fmt: skip
+def test_it_is_a_group_that_no_decay_of_weights_shortens(values):
+    net = network()
+    config = OmegaConf.create({"optimizer": values, "paths": {"modules": []}})
+    optimizer = build.optimizer(config, net)
+    assert optimizer.param_groups[1]["params"] == [net.leaks["h1"]]
+    before, weight = net.learned(), net.projections[0].weight
+    for p in net.parameters():
+        p.grad = torch.zeros_like(p)
+    norm = weight.norm().item()
+    optimizer.step()
+    assert net.learned() == before
+    assert (weight.norm().item() < norm) == ("weight_decay" in values)
 
 
 def test_nir_gets_what_was_learned():
