@@ -40,9 +40,9 @@ def check_neurons(network: Network, computes: Computes) -> None:
             ("spiking", neuron.spiking, (True,)),
         ):
             if value not in known:
-                value = value.__name__.lower() if what == "kind" else value
+                name = value.__name__.lower() if isinstance(value, type) else value
                 raise ValueError(
-                    f"engine={computes.engine} does not compute neurons of {what} {value} "
+                    f"engine={computes.engine} does not compute neurons of {what} {name} "
                     f"(population {population.name}); use engine=reference"
                 )
         if population.neurons != (neuron,) and not computes.own_taus:

@@ -15,7 +15,7 @@ def exact() -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     torch.set_deterministic_debug_mode("error")  # imports no compiler
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # not in torch's own types
 
 
 @contextmanager

@@ -29,14 +29,14 @@ from fdi.engine.cpu.dense.views import Arriving, pull
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.parts import part
 from fdi.engine.cpu.loss import bounds, task
-from fdi.engine.cpu.neuron import Neurons
+from fdi.engine.cpu.neuron import DifferentNeurons, Neurons
 
 
 class Parameters(NamedTuple):
     """A network as kernels take it: dense layers, neurons, and weights in both orders."""
 
     plan: Plan
-    neurons: Neurons
+    neurons: Neurons | DifferentNeurons
     tables: np.ndarray
     natural: np.ndarray
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -25,7 +26,10 @@ from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.snn.outcome import Outcome
 
-_DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+_DTYPES: dict[torch.dtype, np.dtype] = {
+    torch.float32: np.dtype(np.float32),
+    torch.float64: np.dtype(np.float64),
+}
 
 _EVALUATED = 128
 """Steps of a window where no gradient is asked for: their potentials stay in the cache."""
@@ -136,7 +140,7 @@ class CpuEngine:
                 gradients,
             )  # fmt: skip
 
-        def work_off(indices) -> None:
+        def work_off(indices: Iterator[int]) -> None:
             with memory.work(steps, span, gradual, dtype) as work:
                 for i in indices:
                     table = sums.table() if train else parameters.tables[:0]
@@ -146,17 +150,18 @@ class CpuEngine:
 
         def work_together(i: int, member: int, team: Team) -> None:
             last, some = min((i + 1) * chunk, batch), (member, member + 1, team.size)
-            with memory.work(steps, span, gradual, dtype) as team.works[member], team:
+            with memory.work(steps, span, gradual, dtype) as own, team:
+                team.works[member] = own
                 for start in range(i * chunk, last, team.size * block):
                     blocks = range(start, min(start + team.size * block, last), block)
                     for first in blocks[member : member + 1]:
                         none = Gradients(team.table, d_current, 0, 0)
-                        run(first, min(first + block, last), team.works[member], none)
+                        run(first, min(first + block, last), own, none)
                     team.meet()
                     mine = Gradients(team.table, d_current, *some)
-                    for first, work in zip(blocks, team.works):
+                    for k, first in enumerate(blocks):
                         n = min(block, last - first)
-                        add_gradients(n, parameters, arriving, loss, work, mine)
+                        add_gradients(n, parameters, arriving, loss, team.works[k], mine)
                     team.meet()
             if member == 0:
                 sums.add(i, team.table)

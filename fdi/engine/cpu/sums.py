@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from fdi.engine.cpu.scratch import zeros
+from fdi.engine.cpu.scratch import Work, zeros
 
 
 class Tables:
@@ -36,7 +36,8 @@ class Team:
     """
 
     def __init__(self, size: int, table: np.ndarray) -> None:
-        self.size, self.table, self.works = size, table, [None] * size
+        self.size, self.table = size, table
+        self.works: dict[int, Work] = {}
         self._barrier = threading.Barrier(size)
 
     def meet(self) -> None:
@@ -46,7 +47,7 @@ class Team:
     def __enter__(self) -> Team:
         return self
 
-    def __exit__(self, kind, *_) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         if kind:  # the others must not wait for this one, which says why
             self._barrier.abort()
         return kind is threading.BrokenBarrierError

@@ -195,7 +195,11 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
     like = network.projections[0].weight
     seen = {INPUT: x[: max(0, steps - 2)]}  # what comes later reaches no readout
     del x
-    spikes, potentials, counts, by_kernel, normed = {}, {}, {}, set(), {}
+    spikes: dict[str, Tensor] = {}
+    potentials: dict[str, Tensor] = {}
+    counts: dict[str, Tensor] = {}
+    by_kernel: set[str] = set()
+    normed: dict[str, tuple[Tensor, Tensor]] = {}
 
     def arriving(population: Population) -> list[Tensor | None]:
         arrived: list[Tensor | None] = [None] * len(population.neuron.tau_syn)
@@ -207,10 +211,11 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
                 )
                 before = arrived[projection.channel]
                 arrived[projection.channel] = delivered if before is None else before + delivered
-        if population.name not in network.norms or steps <= 2:
+        heard = arrived[0]
+        if heard is None or population.name not in network.norms:
             return arrived
         with torch.set_grad_enabled(keep):
-            x = arrived[0].expand(steps - 2, *arrived[0].shape[1:]).requires_grad_(keep)
+            x = heard.expand(steps - 2, *heard.shape[1:]).requires_grad_(keep)
             y = network.norms[population.name](x, learn=keep)
         if keep:
             normed[population.name] = (x, y)
@@ -235,8 +240,8 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
             seen = {name: x for name, x in seen.items() if _is_heard(network, layer, name)}
         del u, s
     top, dt = network.readout, network.dt
-    u = integrate(top, dt, drive(top, dt, steps, arriving(top), batch, like))
-    return Trial(seen, spikes, potentials, Activity(u, counts), by_kernel, normed)
+    readout = integrate(top, dt, drive(top, dt, steps, arriving(top), batch, like))
+    return Trial(seen, spikes, potentials, Activity(readout, counts), by_kernel, normed)
 
 
 @torch.no_grad()
@@ -288,6 +293,7 @@ def backward(
             if p.name in trial.normed:
                 x, y = trial.normed.pop(p.name)
                 y.backward(d[0])
+                assert x.grad is not None  # y depends on x
                 d = [x.grad]
             collect(p, d)
         for name in names:

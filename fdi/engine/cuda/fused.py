@@ -74,8 +74,8 @@ def forward(
         return fused_recurrent.forward(layer, links, dt, steps, batch, arrived, like, keep)
     u, spikes, counts = {}, {}, {}
     for p in layer:
-        x = [row((p,), arrived, c, steps, batch, like) for c in range(len(p.neuron.tau_syn))]
-        x = x[0][None] if len(x) == 1 else torch.stack(torch.broadcast_tensors(*x))
+        rows = [row((p,), arrived, c, steps, batch, like) for c in range(len(p.neuron.tau_syn))]
+        x = rows[0][None] if len(rows) == 1 else torch.stack(torch.broadcast_tensors(*rows))
         found = launch.scan_forward(
             x.flatten(2).contiguous(), steps, constants(p.neuron, dt, p.neuron.u_init),
             subtract(p), keep,

@@ -28,6 +28,7 @@ def row(
 
 
 def subtract(p: Population) -> bool:
+    """Whether a spike takes off the threshold, or sets the potential to zero."""
     return p.neuron.reset == "subtract"
 
 

@@ -60,6 +60,7 @@ class Difference(NamedTuple):
 
 
 def case(layer: Sequence[Population], recurrent: bool) -> Case:
+    """What the kernels of a layer are compiled for."""
     neuron = layer[0].neuron
     units = sum(p.units for p in layer) if recurrent else 0
     return Case(len(neuron.tau_syn), neuron.reset, neuron.surrogate, units)

@@ -20,7 +20,10 @@ from fdi.snn.outcome import Outcome
 from fdi.snn.population import Population
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+_NUMPY: dict[torch.dtype, type[np.floating]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 TRACES = ("spikes", "potentials", "free")
 
 
@@ -67,8 +70,9 @@ def dense(network: Network, inputs: Input) -> Tensor:
     """
     weight = network.projections[0].weight
     dtype = _NUMPY[weight.dtype]
-    x = inputs.image(dtype)[None] if isinstance(inputs, Constant) else inputs.dense(dtype)
-    x = torch.from_numpy(x.reshape(*x.shape[:2], *network.input_shape)).to(weight.device)
+    array = inputs.image(dtype)[None] if isinstance(inputs, Constant) else inputs.dense(dtype)
+    array = array.reshape(*array.shape[:2], *network.input_shape)
+    x = torch.from_numpy(array).to(weight.device)
     return x.expand(inputs.steps, *x.shape[1:])
 
 
@@ -89,10 +93,10 @@ def run(
         p.name: _Neurons(p, network.dt, batch, x_TBN, free, network.leaks.get(p.name))
         for p in (*network.hidden, network.readout)
     }
-    readout, traces = (
-        [],
-        {kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record},
-    )
+    readout: list[Tensor] = []
+    traces: dict[str, dict[str, list[Tensor]]] = {
+        kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record
+    }
     sums = {name: _Sums() for name in neurons} if "moments" in record else {}
     given, stages = {INPUT: x_TBN}, [(*network.hidden, network.readout)]
     if network.norms:
@@ -103,7 +107,7 @@ def run(
             name: _normed(network, name, given, learn) for name in names if name in network.norms
         }
         links = [p for p in network.projections if p.target in names and p.target not in normed]
-        emitted = {name: [] for name in names if network.norms}
+        emitted: dict[str, list[Tensor]] = {name: [] for name in names if network.norms}
         for t in range(steps):
             for name in names:
                 neurons[name].update()
@@ -157,7 +161,7 @@ class _Sums:
     """
 
     def __init__(self) -> None:
-        self.steps, self.sums, self.passed = 0, [0.0, 0.0, 0.0, 0.0], 0.0
+        self.steps, self.sums, self.passed = 0, [torch.zeros(())] * 4, torch.zeros(())
 
     def add(self, neurons: _Neurons) -> None:
         self.steps += 1
@@ -197,10 +201,11 @@ class _Neurons:
         if leak is not None:
             self.constants = Constants(dt, (-leak).sigmoid(), leak.sigmoid())
         self.potential = like.new_full((batch, *population.shape), population.neuron.u_init)
-        self.free = self.potential if free else None
+        self.free, self.with_free = self.potential, free
         self.spikes = self.counts = torch.zeros_like(self.potential)
         self.state = (self.spikes,) * population.neuron.STATES
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
+        self.none = like.new_zeros(())
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
     def update(self) -> None:
@@ -208,9 +213,9 @@ class _Neurons:
         if n.spiking:
             self.spikes = n.fires(u, self.state)
             self.counts = self.counts + self.spikes
-        current = sum(sign * current for sign, current in zip(n.signs, self.currents))
+        current = sum((sign * x for sign, x in zip(n.signs, self.currents)), self.none)
         self.potential, self.state = n.step(u, self.spikes, current, self.state, c)
-        if self.free is not None:
+        if self.with_free:
             self.free = c.beta_m * self.free + c.gain * current
         self.currents = [
             beta * current if x is None else beta * current + x
@@ -223,7 +228,8 @@ class _Neurons:
         return self.spikes if recurrent or p.pool == 1 else max_pool(self.spikes, p.pool)
 
     def receive(self, channel: int, x: Tensor) -> None:
-        self.arrived[channel] = x if self.arrived[channel] is None else self.arrived[channel] + x
+        before = self.arrived[channel]
+        self.arrived[channel] = x if before is None else before + x
 
     def trace(self, kind: str) -> Tensor:
         return {"spikes": self.spikes, "potentials": self.potential, "free": self.free}[kind]

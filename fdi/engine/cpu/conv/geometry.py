@@ -27,14 +27,13 @@ class Geometry(NamedTuple):
 
     @classmethod
     def of(cls, projection: Projection, source: tuple[int, int]) -> Geometry:
-        flat = projection.weight.ndim == 3
-        stride, padding = projection.stride, projection.padding
-        kernel = tuple(projection.weight.shape[2:])
+        stride, padding = projection.stride or 1, projection.padding
+        *high, wide = projection.weight.shape[2:]
         return cls(
             source,
-            (1, *kernel) if flat else kernel,
-            (1 if flat else stride, stride),
-            (0 if flat else padding, padding),
+            (high[0] if high else 1, wide),
+            (stride if high else 1, stride),
+            (padding if high else 0, padding),
         )
 
     @property

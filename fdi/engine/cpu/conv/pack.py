@@ -72,7 +72,7 @@ def drive(layout: ConvLayout, values: np.ndarray, tables: np.ndarray) -> np.ndar
         weight = projection.weight.detach()
         x = _images(layout, values, weight)
         out = (conv1d if weight.ndim == 3 else conv2d)(
-            x, weight, stride=projection.stride, padding=projection.padding
+            x, weight, stride=projection.stride or 1, padding=projection.padding
         )
         current[:, 0, :, channel : channel + len(weight)] = out.flatten(2).transpose(1, 2).numpy()
     return current.reshape(batch, rows, int(first["size"]))

@@ -148,8 +148,14 @@ def lay_out(network: Network) -> ConvLayout:
     maps = network.layers[: depth(network)]
     neuron = maps[0][0].neuron
     home = {p.name: i for i, layer in enumerate(maps) for p in layer}
-    layers, links, found = [], [], []
-    place, run_start, run, strip, tables, natural = [], [], [], [], 0, 0
+    layers: list[dict[str, int]] = []
+    links: list[dict[str, int]] = []
+    found: list[Link] = []
+    place: list[np.ndarray] = []
+    run_start: list[int] = []
+    run: list[np.ndarray] = []
+    strip: list[np.ndarray] = []
+    tables, natural = 0, 0
     for i, layer in enumerate(maps):
         check_layer(layer)
         grouped = _links(network, layer, i, home)
@@ -201,8 +207,8 @@ def lay_out(network: Network) -> ConvLayout:
             natural += (PRODUCTS if tiled else taps) * channels * wide
         together = [steps(link["tiles"]) for link in links[record["first_link"] :]]
         record["ring"] = max(3 * record["recurrent"], *together)
-    for layer in reversed(layers):
-        for link in links[layer["first_link"] : layer["last_link"]]:
+    for record in reversed(layers):
+        for link in links[record["first_link"] : record["last_link"]]:
             if link["source"] >= 0 and not link["own"]:
                 link["fresh"] = int(not layers[link["source"]]["pulled"])
                 layers[link["source"]]["pulled"] = 1
@@ -275,17 +281,12 @@ def _links(
                 )
             found.setdefault((projection.source, projection.recurrent), []).append(projection)
     links = []
-    for (source, recurrent), projections in found.items():
-        if source == INPUT:
+    for (name, recurrent), projections in found.items():
+        if name == INPUT:
             shape = network.input_shape
         else:
-            p = next(p for p in network.hidden if p.name == source)
+            p = next(p for p in network.hidden if p.name == name)
             shape = p.shape if recurrent else p.pooled_shape
-        links.append(
-            (
-                projections,
-                -1 if source == INPUT else home[source],
-                Geometry.of(projections[0], plane(shape)),
-            )
-        )
+        below = -1 if name == INPUT else home[name]
+        links.append((projections, below, Geometry.of(projections[0], plane(shape))))
     return links

@@ -15,11 +15,8 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
     phase; `tiles`: see conv.tiles; `map_pull`: gradient of the bounds, `pulls`: the same and that
     through the layer's own links.
     """
-    layers, links, sums = (
-        plan.layers,
-        plan.links,
-        {name: int(plan.layers[name].sum()) for name in plan.layers.dtype.names},
-    )
+    layers, links = plan.layers, plan.links
+    sums = {name: int(layers[name].sum()) for name in layers.dtype.names or ()}
     size, guarded = int(layers["size"].max()), int(layers["guarded"].max())
     units = int((layers["channels"] * layers["height"] * layers["width"]).sum())
     wide = -(-links["source_width"] // EDGE)

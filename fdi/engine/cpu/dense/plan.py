@@ -12,6 +12,7 @@ input; their spikes have the codes of conv.plan.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,7 +106,9 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
     foot = network.layers[below - 1][0].name if maps else INPUT
     under = sum(p.units for layer in network.layers[:below] for p in layer)
     populations = {p.name: p for layer in layers for p in layer}
-    records, sources, places = [], [], []
+    records: list[dict[str, int]] = []
+    sources: list[tuple[int, int, int, int]] = []
+    places: list[Place] = []
     tables, natural = (maps.table_size, maps.natural_size) if maps else (0, 0)
     for i, layer in enumerate(layers):
         check_layer(layer)
@@ -115,7 +118,9 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
         for projection in afferents:
             _check_projection(projection, i, home, foot, layer)
         own = {p.source for p in afferents if p.recurrent}
-        first, row, starts = len(sources), 0, {}
+        first, row = len(sources), 0
+        starts: dict[str, tuple[int, int]] = {}
+        own_starts: dict[str, int] = {}
         for source in dict.fromkeys(p.source for p in afferents if not p.recurrent):
             if source == foot:
                 rows, units = (
@@ -144,13 +149,13 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
         )  # fmt: skip
         for channel, p in enumerate(layer):
             if p.name in own:
-                record[f"own_{channel}"] = starts[p.name, "own"] = natural
+                record[f"own_{channel}"] = own_starts[p.name] = natural
                 natural += size * p.units
         records.append(record)
         for projection in afferents:
             column, source = home[projection.target][1], projection.source
             if projection.recurrent:
-                store, row_of, at = record["own_at"], home[source][1], starts[source, "own"]
+                store, row_of, at = record["own_at"], home[source][1], own_starts[source]
             else:
                 store, (row_of, at) = tables, starts[source]
             seen = maps.out if maps and source == foot else None
@@ -160,7 +165,7 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
         tables += (row + (size if own else 0)) * width
     neuron = network.hidden[0].neuron
     plan = Plan(
-        _records(_LAYER, [r.values() for r in records]),
+        _records(_LAYER, [tuple(r.values()) for r in records]),
         _records(_SOURCE, sources),
         np.cumsum([0, *(p.units for p in network.hidden)]),
         max(r["width"] for r in records),
@@ -174,8 +179,8 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
     return Layout(plan, tuple(places), tables, natural)
 
 
-def _records(names: tuple[str, ...], rows: list) -> np.ndarray:
-    return np.array([tuple(row) for row in rows], [(name, np.int64) for name in names])
+def _records(names: tuple[str, ...], rows: Sequence[tuple[int, ...]]) -> np.ndarray:
+    return np.array(rows, [(name, np.int64) for name in names])
 
 
 def _check_projection(

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import llvmlite.binding
@@ -42,8 +43,8 @@ def folder() -> Path:
     """Where this version's kernels are: in NUMBA_CACHE_DIR if it is set, else in the user's cache,
     or in a temporary folder of the user alone where that cannot be written.
     """
-    if numba.config.CACHE_DIR:
-        roots = [Path(numba.config.CACHE_DIR)]
+    if chosen := vars(numba.config).get("CACHE_DIR"):
+        roots = [Path(chosen)]
     else:
         user = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
         if sys.platform == "darwin":
@@ -107,7 +108,7 @@ class _Locator(caching._CacheLocator):
 
 
 class _Implementation(caching.CompileResultCacheImpl):
-    _locator_classes = [_Locator]
+    _locator_classes: Any = [_Locator]
 
 
 class _Cache(caching.FunctionCache):
@@ -117,7 +118,7 @@ class _Cache(caching.FunctionCache):
 
     def __init__(self, function) -> None:
         super().__init__(function)
-        self._cache_file = Entries(folder(), self._impl.filename_base)
+        self._cache_file: Any = Entries(folder(), self._impl.filename_base)
 
     def load_overload(self, signature, target):
         found = super().load_overload(signature, target)
@@ -130,19 +131,21 @@ class _Cache(caching.FunctionCache):
             super().save_overload(signature, data)
 
 
-OPTIONS = dict(nogil=True, error_model="numpy", _nrt=False)
+OPTIONS: dict[str, Any] = dict(nogil=True, error_model="numpy", _nrt=False)
 """Kernels are sequential, run without the GIL, and do not count references to arrays."""
+
+_njit: Any = numba.njit  # its stubs lack some options
 
 
 def kernel(function):
     """What Python calls: compiled and kept, with all its parts."""
-    compiled = numba.njit(**OPTIONS, no_cfunc_wrapper=True)(function)
+    compiled = _njit(**OPTIONS, no_cfunc_wrapper=True)(function)
     compiled._cache = _Cache(function)
     return compiled
 
 
-jit = numba.njit(**OPTIONS, pipeline_class=PartCompiler)
+jit = _njit(**OPTIONS, pipeline_class=PartCompiler)
 """A part of kernels."""
 
-inlined = numba.njit(**OPTIONS, pipeline_class=PartCompiler, forceinline=True)
+inlined = _njit(**OPTIONS, pipeline_class=PartCompiler, forceinline=True)
 """A part of kernels that stands in the code of its callers."""

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
+
+from fdi.engine.cpu.kernels.simd import intrinsic
 
 
 @intrinsic

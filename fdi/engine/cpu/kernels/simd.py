@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import operator
 from itertools import count
+from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils, typing
 from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
+# what numba's stubs say otherwise: callers give no typing context; named tuples know their fields
+intrinsic: Any = extending.intrinsic
+_NamedTuple: Any = types.BaseNamedTuple
 BYTES = 64
 _FLAGS = ("contract",)
 
@@ -290,7 +294,7 @@ def constants(typing_context, names, records, row):
     """
 
     def filled(kind):
-        if isinstance(kind, types.BaseNamedTuple):
+        if isinstance(kind, _NamedTuple):
             parts = [filled(part) for part in kind.types]
             return types.BaseTuple.from_types(parts, kind.instance_class)
         return Vector(kind)
@@ -301,7 +305,7 @@ def constants(typing_context, names, records, row):
         start = builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [offset])
 
         def field(name, kind):
-            if isinstance(kind, types.BaseNamedTuple):
+            if isinstance(kind, _NamedTuple):
                 parts = [field(*part) for part in zip(kind.fields, kind.types)]
                 return context.make_tuple(builder, filled(kind), parts)
             place = builder.gep(start, [ir.IntType(64)(records.dtype.offset(name))])
@@ -326,7 +330,7 @@ def own(typing_context, neuron, neurons, place):
         array, rows = neurons.types[field], builder.extract_value(args[1], field)
 
         def loaded(kind):
-            if isinstance(kind, types.BaseNamedTuple):
+            if isinstance(kind, _NamedTuple):
                 return context.make_tuple(builder, kind, [loaded(part) for part in kind.types])
             at = [context.get_constant(types.intp, next(numbers)), args[2]]
             vector = context.get_value_type(kind)

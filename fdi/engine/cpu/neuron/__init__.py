@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron, Reset
 from fdi.snn.population import Population
 
 KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif, AdaptiveThreshold: adaptive_threshold}
-COMPUTES = Computes("cpu", tuple(KINDS), Reset.__args__, tuple(surrogate.SURROGATES), own_taus=True)
+COMPUTES = Computes(
+    "cpu", tuple(KINDS), get_args(Reset), tuple(surrogate.SURROGATES), own_taus=True
+)
 
 
 class Neurons(NamedTuple):
@@ -66,7 +68,7 @@ def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons
     n = network.readout.neuron
     readout = _named(synapses.constants(n, network.dt)) | _named(lif.constants(n, network.dt))
     found = Neurons(
-        _rounded(hidden[0], dtype),
+        Kind(*(_rounded(part, dtype) for part in hidden[0])),
         _records(records, dtype),
         _records([readout | {"u_init": n.u_init}], dtype),
     )
@@ -90,20 +92,20 @@ def _constants(population: Population, dt: float) -> np.ndarray:
     return np.broadcast_to(found, (len(found), population.units))
 
 
-def _flat(part: tuple) -> Iterator[float]:
+def _flat(part: tuple[Any, ...]) -> Iterator[float]:
     for value in part:
         yield from _flat(value) if isinstance(value, tuple) else (value,)
 
 
-def _named(part: tuple) -> dict[str, float]:
+def _named(part: Any) -> dict[str, float]:
     """The constants in a nested named tuple by name."""
-    found = {}
+    found: dict[str, float] = {}
     for name, value in zip(part._fields, part):
         found |= _named(value) if isinstance(value, tuple) else {name: value}
     return found
 
 
-def _rounded(part: tuple, dtype: np.dtype) -> tuple:
+def _rounded(part: tuple[Any, ...], dtype: np.dtype) -> tuple[Any, ...]:
     return type(part)(
         *(
             _rounded(value, dtype) if isinstance(value, tuple) else dtype.type(value)
