@@ -110,7 +110,8 @@ def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any]], int]:
 def config_columns(table: pd.DataFrame) -> list[str]:
     """The columns of `runs` that come from the config."""
     others = {*KEYS, "error", *NUMBERS, *ORIGIN}
-    return [column for column in table if column not in others and not column.startswith(MEASURED)]
+    names = [str(column) for column in table]
+    return [name for name in names if name not in others and not name.startswith(MEASURED)]
 
 
 def curves(

@@ -63,8 +63,10 @@ def short_names(columns: Sequence[str]) -> dict[str, str]:
 
 def shown(value: Any) -> str:
     """A value of a condition, short: true, null, 0.5, the class of a `_target_`."""
-    if value is None or isinstance(value, bool | np.bool_):
-        return {None: "null", True: "true", False: "false"}[value]
+    if value is None:
+        return "null"
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
     return (

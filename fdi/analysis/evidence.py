@@ -93,6 +93,7 @@ def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:
 
 
 def network_of(run: dict[str, Any]) -> NetworkName:
+    """Data set, architecture and depth of a run."""
     return NetworkName(run["dataset"], architecture(run["model"]), depth(run))
 
 

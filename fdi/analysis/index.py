@@ -178,4 +178,4 @@ def _code() -> int:
 
 
 def _checksum(kind: str, run: str, stamp: str, content: str, shared: str) -> int:
-    return zlib.crc32("\0".join((kind, run, stamp, content, shared)).encode())
+    return zlib.crc32(f"{kind}\0{run}\0{stamp}\0{content}\0{shared}".encode())

@@ -18,9 +18,8 @@ CAPTION = (
 )
 LEARNING = (
     "at chance: share of runs no better than guessing; area: mean validation accuracy over the "
-    "epochs; epochs to target: until the "
-    "validation accuracy is 90 % of the best one with that data set and model, mean over the n "
-    "runs that get there"
+    "epochs; epochs to target: until the validation accuracy is 90 % of the best one with that "
+    "data set and model, mean over the n runs that get there"
 )
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 NUMERIC = ("n", "mean", "sd", "95 %")
@@ -37,7 +36,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text: accuracies in percent, of many rates the range and how many, empty
     columns left out.
     """
-    text = {
+    text: dict[str, pd.Series | list[str]] = {
         name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value))
         for name, column in keys(summary).items()
     }

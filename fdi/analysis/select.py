@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -33,6 +34,11 @@ def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
             words = sorted({value for value in there if isinstance(value, str)})
             raise ValueError(f"no run has {text}{_guess(values, words)}")
     return runs
+
+
+def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The rows of each value of a column, or of each tuple of values of several."""
+    yield from table.groupby(by, sort=sort)
 
 
 def _guess(word: str, known: Sequence[str]) -> str:

@@ -5,11 +5,11 @@ Columns (accuracies are shares, 0 to 1, on the test set):
 
     dataset, model, init, and the config columns that differ
     n                                 seeds of finished runs; everything below is about these
-    failed, partial                   runs that failed, and runs that are not finished; not part
-    of the statistics
-    accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 %
-    interval of the mean (Student's t, with the noise of a test set below 500 samples, cut at 0
-    and 1)
+    failed, partial                   runs that failed, and runs that are not finished; not part of
+                                      the statistics
+    accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 % interval
+                                      of the mean (Student's t, with the noise of a test set below
+                                      500 samples, cut at 0 and 1)
     accuracy_best                     with the weights of the best validation epoch: mean
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
@@ -59,7 +59,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["state"].isin(UNTRAINED).all():
         raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = condition_columns(runs)
-    rates = [column for column in runs if column.startswith("rate/")]
+    rates = [column for column in map(str, runs) if column.startswith("rate/")]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
     told = {name: runs[name].array for name in (*LABELS, *CONFIGS, *rates) if name in runs}
     numbers, seeds = runs[measured].to_numpy(dtype=float), runs["seed"].to_numpy()
@@ -146,10 +146,10 @@ def _versus(by_seed: BySeed, baselines: list[BySeed]) -> dict[str, float]:
     if len(baselines) != 1:
         return dict.fromkeys(VERSUS, float("nan"))
     _, own, other = np.intersect1d(by_seed.seeds, baselines[0].seeds, return_indices=True)
-    sides = [by_seed.numbers[own], baselines[0].numbers[other]]
-    means = [dict(zip((ACCURACY, BEST, VALID, SAMPLES), _means(side))) for side in sides]
+    ours, theirs = by_seed.numbers[own], baselines[0].numbers[other]
+    means = [dict(zip((ACCURACY, BEST, VALID, SAMPLES), _means(side))) for side in (ours, theirs)]
     a, b = (sample_noise(side[ACCURACY], side[SAMPLES]) for side in means)
-    difference = paired(*(side[:, 0] for side in sides), float(np.hypot(a, b))).within(1.0)
+    difference = paired(ours[:, 0], theirs[:, 0], float(np.hypot(a, b))).within(1.0)
     return dict(
         zip(VERSUS, (difference.mean, difference.low, difference.high, difference.n, difference.p))
     )

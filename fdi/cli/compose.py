@@ -25,7 +25,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from fdi.cli.inside import read_files_safely
+from fdi.cli.inside import read_files_safely, refuse_several_values
 from fdi.config.settings import replaced, settings
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
@@ -51,7 +51,7 @@ class Composer:
     def settings(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The checked values of a cell; raises what Hydra and `fdi.config.settings` raise."""
         base, values = self._parts(overrides)
-        HydraConfig.instance().cfg = base.config
+        _tell_hydra(base.config)
         config = pickle.loads(base.copy)
         _apply(values, config)
         return settings(config)
@@ -97,7 +97,7 @@ class Composer:
         """What the options among `overrides` give, and the overrides that set a value."""
         chosen = self.options(overrides)
         values = [_parse(word) for word in overrides if word not in chosen]
-        self.loader.validate_sweep_overrides_legal(values, run_mode=RunMode.RUN, from_shell=False)
+        refuse_several_values(self.loader, values)
         return _base(self, chosen), values
 
     def options(self, overrides: Sequence[str]) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
 @lru_cache
 def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
     config = composer.whole(overrides)
-    HydraConfig.instance().cfg = config
+    _tell_hydra(config)
     own = copy.deepcopy(config)  # a masked copy would have no types
     if problem := next(replaced(own), None):
         raise ValueError(problem)
@@ -162,6 +162,12 @@ def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
     with open_dict(own):
         del own["hydra"]
     return Base(config, pickle.dumps(own))
+
+
+def _tell_hydra(config: DictConfig) -> None:
+    """Interpolations of what is resolved next may ask for Hydra's own node."""
+    hydra: Any = HydraConfig.instance()
+    hydra.cfg = config
 
 
 def _apply(values: list[Override], config: DictConfig) -> None:

@@ -149,10 +149,10 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException, MissingConfigException
-    from omegaconf import OmegaConf
 
     from fdi.cli.compose import searchpath
     from fdi.config.checks import complaints
+    from fdi.config.hydra_node import contents
     from fdi.config.targets import resolve
     from fdi.config.wording import choose
 
@@ -172,7 +172,7 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
         raise DataError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
     if "root" in config and not any(override.startswith("root=") for override in overrides):
         config.root = str(root)
-    settings = OmegaConf.to_container(config, resolve=True)
+    settings = contents(config)
     modules = [folder.absolute(), folder.absolute().parent] if folder else []
     for complaint in complaints("dataset", settings, modules):
         raise DataError(complaint)

@@ -23,6 +23,7 @@ EXTRAS = {  # that come with plugins of Hydra
     "hydra_ray_launcher": "ray",
     "hydra_optuna_sweeper": "optuna",
 }
+MISSING_KEY = (ConfigAttributeError, ConfigKeyError)
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
 
@@ -46,7 +47,7 @@ def explain(error: Exception) -> str:
             f"{sweep[1]} has several values; add -m to run each of them, or write a list as "
             f"key=[a,b]"
         )
-    if missing_key(error):
+    if isinstance(cause, MISSING_KEY) and cause.full_key:
         if meant := _deeper(cause):
             return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
         return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
@@ -58,7 +59,7 @@ def explain(error: Exception) -> str:
 def missing_key(error: Exception) -> str | None:
     """The dotted key that an error of composing complains of, if that is what it complains of."""
     cause = error.__cause__
-    return cause.full_key if isinstance(cause, ConfigAttributeError | ConfigKeyError) else None
+    return cause.full_key if isinstance(cause, MISSING_KEY) else None
 
 
 def _keys(node: Any) -> list[str]:

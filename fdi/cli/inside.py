@@ -6,13 +6,20 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
+from hydra.types import HydraContext, RunMode
 
 from fdi.track.files import refuse_bomb
+
+if TYPE_CHECKING:
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 
 def command_line_parser() -> ArgumentParser:
@@ -20,6 +27,21 @@ def command_line_parser() -> ArgumentParser:
     say an error in one line.
     """
     return get_args_parser()
+
+
+def refuse_several_values(loader: ConfigLoader, values: list[Override]) -> None:
+    """Raises what Hydra raises for a value that is a sweep, in a single cell."""
+    cast("ConfigLoaderImpl", loader).validate_sweep_overrides_legal(
+        values, run_mode=RunMode.RUN, from_shell=False
+    )
+
+
+def context(loader: Any) -> HydraContext:
+    """What launchers and sweepers are given; `loader` composes cells as Hydra's own does."""
+    from hydra.experimental.callback import Callback
+
+    callbacks: Any = Callback()
+    return HydraContext(loader, callbacks)
 
 
 class FileConfigSource(file_config_source.FileConfigSource):

@@ -12,8 +12,6 @@ from typing import Any
 from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.experimental.callback import Callback
-from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from fdi.cli.cells import Cell, compose_sweep
@@ -21,6 +19,7 @@ from fdi.cli.compose import CONFIG_MODULE, composer
 from fdi.cli.cost import cores
 from fdi.cli.errors import EXTRAS
 from fdi.cli.gpus import Gpus, share
+from fdi.cli.inside import context
 from fdi.track.process import end_with
 
 
@@ -40,10 +39,11 @@ def launch(
         config = compose_sweep(arguments)
         with read_write(config), open_dict(config):
             gpus = share(cells, config.hydra.launcher)
-        context = HydraContext(composer(arguments), Callback())
         try:
             launcher = Plugins.instance().instantiate_launcher(
-                context, from_here(partial(task, sweep=os.getpid(), gpus=gpus)), config
+                context(composer(arguments)),
+                from_here(partial(task, sweep=os.getpid(), gpus=gpus)),
+                config,
             )
         except RuntimeError:  # the file of the launcher is here, its plugin is not
             raise ValueError(not_installed(config.hydra)) from None
@@ -79,7 +79,8 @@ def _from(folder: str, task: Callable[[DictConfig], Any], config: DictConfig) ->
 def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
     """Run `task` in this process on the one cell of the command line; raises what it raises."""
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        hydra, compose = GlobalHydra.instance().hydra, composer(arguments)
+        hydra: Any = GlobalHydra.instance().hydra
+        compose = composer(arguments)
         hydra.config_loader = compose  # which has composed it before
         hydra.run(compose.name, task, arguments.overrides)
 
@@ -109,7 +110,9 @@ def end_workers_with_us(launcher: DictConfig) -> None:
     import joblib
     from joblib.parallel import BACKENDS
 
-    class Backend(BACKENDS["loky"]):
+    loky: Any = BACKENDS["loky"]
+
+    class Backend(loky):
         def configure(self, *given: Any, **options: Any) -> int:
             watch = {"initializer": end_with, "initargs": (os.getpid(),)}
             return super().configure(*given, **(options | watch))

@@ -215,7 +215,8 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
         before = now
         try:
             with watching(cells, left):
-                return launch(arguments, left, run_cell, partial(write_plan, arguments, cells))
+                launch(arguments, left, run_cell, partial(write_plan, arguments, cells))
+                return
         except ValueError:
             raise
         except Exception as error:

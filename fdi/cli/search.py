@@ -12,12 +12,11 @@ from pathlib import Path
 from hydra import initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.experimental.callback import Callback
-from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.cli.inside import context
 from fdi.cli.launch import end_workers_with_us, from_here, not_installed, threads_of_a_cell
 from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
@@ -61,11 +60,10 @@ def search(arguments: Namespace) -> None:
         threads = threads_of_a_cell(config.hydra.launcher)
         if threads is not None and values["threads"] is None:
             words.append(f"threads={threads}")
-        context = HydraContext(compose, Callback())
         trial = from_here(partial(run_trial, search=os.getpid(), fixed=(*fixed, *words)))
         try:
             sweeper = Plugins.instance().instantiate_sweeper(
-                config=config, hydra_context=context, task_function=trial
+                config=config, hydra_context=context(compose), task_function=trial
             )
         except RuntimeError:
             raise ValueError(not_installed(config.hydra)) from None

@@ -101,6 +101,7 @@ def _rates(results: list[dict[str, Any]]) -> str:
 
 
 def counted(states: Iterable[str]) -> str:
+    """How many cells are in which state, as text."""
     counts = Counter(states)
     total = counts.total()
     known = [state for state in (*STATES, ELSEWHERE) if counts[state]]

@@ -119,10 +119,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def only_reference(values: Mapping[str, Any]) -> str | None:
     """What in a configuration only the reference engine computes on its device."""
-    norm = values.get("model", {}).get("norm", "none")
+    model, neuron = values.get("model"), values.get("neuron")
+    norm = model.get("norm", "none") if isinstance(model, Mapping) else "none"
     if norm != "none" and values.get("device") == "cpu":
         return f"model.norm={norm}"
-    neuron = values.get("neuron")
     learns = isinstance(neuron, Mapping) and neuron.get("learn_tau") is True
     return "neuron.learn_tau=true" if learns else own_neuron(neuron)
 

@@ -52,6 +52,7 @@ def present(name: str, root: Path) -> bool:
 
 
 def md5(path: Path) -> str:
+    """The MD5 sum of a file, in hex digits."""
     from pooch import file_hash  # only where a sum is asked for: it takes 0.15 s
 
     return file_hash(path, "md5")

@@ -37,6 +37,7 @@ def recordings(name: str, root: Path, train: bool) -> Any:
 
 
 def warn_unless_complete(files: Any, official: int) -> None:
+    """A warning unless there are as many training recordings as `official` ones."""
     if len(files.data) != official:
         log.warning(
             "%s: not the official files, %d of %d training recordings",

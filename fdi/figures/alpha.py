@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import legends, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
@@ -90,7 +91,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line over alpha; Kaiming, which has no alpha, as a horizontal one with its interval."""
     handles = {}
-    for (quantity, init, line), rows in page.groupby(["quantity", "init", "line"], sort=False):
+    for (quantity, init, line), rows in groups(page, ["quantity", "init", "line"], sort=False):
         number = list(page["line"].unique()).index(line)
         label = SOURCES.get(line, f"rate: {line}") if line else words.init(init)
         handles[label] = legends.entry(
@@ -128,7 +129,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         )
         axes["sigma_u"].set_yticks([0.5, 1, 3, 10, 30], ["0.5", "1", "3", "10", "30"])
         axes["sigma_u"].minorticks_off()
-        expected = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+        expected: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
         handles["expected"] = Line2D([], [], **expected, label="asked for")
     first = page.iloc[0]
     figure = next(iter(axes.values())).figure

@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.analysis.statistics import verdict
 from fdi.figures import legends, style, words
 from fdi.figures.state import places
-from fdi.figures.sweeps import guessed, near_one, source, sweeps
+from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
 ABOUT = (
@@ -88,12 +89,12 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line for each initialization over the layers."""
     handles = []
-    groups = list(page.groupby(["init", "line", "number"], sort=False))
-    for place, ((init, line, number), rows) in enumerate(groups):
+    lines = list(groups(page, ["init", "line", "number"], sort=False))
+    for place, ((init, line, number), rows) in enumerate(lines):
         look = style.look(init, number)
         for quantity in LAYERS:
             shown = rows[rows["quantity"] == quantity]
-            shown = shown.assign(x=shown["x"] + DODGE * (place - (len(groups) - 1) / 2))
+            shown = shown.assign(x=shown["x"] + DODGE * (place - (len(lines) - 1) / 2))
             kinds = shown["population"].str.replace(r"\d", "", regex=True)
             for _, kind in shown.groupby(kinds, sort=False):  # lines join layers, not E and I
                 style.points(axes[quantity], kind.sort_values("x"), look)
@@ -107,7 +108,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes[quantity].set_xticks(shown["x"], shown["population"])
         axes[quantity].set_xlabel("population, before training")
         style.from_zero(axes[quantity])
-    target = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+    target: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
     axes["spread"].axhline(page["target"].iloc[0], zorder=1, **target)
     handles.append(Line2D([], [], **target, label="target of $\\sigma_U$"))
     accuracy = page[page["quantity"] == "accuracy"]
@@ -126,12 +127,10 @@ def _lines(runs: pd.DataFrame) -> pd.DataFrame:
     it.
     """
     parts = []
-    for init, members in runs.groupby("init", sort=False):
-        differing = [
-            c for c in members if c.startswith("init.") and members[c].nunique(dropna=False) > 1
-        ]
+    for init, members in groups(runs, "init", sort=False):
+        varied = differing(members)
         labels = [
-            ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in differing)])
+            ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in varied)])
             for run in members.to_dict("records")
         ]
         numbers = {label: i for i, label in enumerate(sorted(set(labels)))}

@@ -78,6 +78,7 @@ def _seeds(page: pd.DataFrame) -> float:
 
 
 def file_name(name: str, page: str) -> str:
+    """Of the files of a page, without what some file systems refuse."""
     return UNSAFE.sub("-", f"{name}_{page}" if page else name)
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import dale_runs, legends, style, words
 
 PLACE, TITLE = 16, "Dale's law"
@@ -23,10 +24,10 @@ COMMAND = "python scripts/simulate_states.py dale; fdi-run -m experiment=dale"
 SIZE = (style.COLUMN, 1.15)
 CELLS = {"E": style.EXCITATION, "I": style.INHIBITION}
 TRACES = {"excitation": style.EXCITATION, "inhibition": style.INHIBITION, "sum": "black"}
-KINDS = {
-    "input to E": (style.GREY, "-"),
-    "E to E": (style.EXCITATION, "--"),
-    "I to E": (style.INHIBITION, ":"),
+KINDS: dict[str, style.Look] = {
+    "input to E": {"color": style.GREY, "linestyle": "-"},
+    "E to E": {"color": style.EXCITATION, "linestyle": "--"},
+    "I to E": {"color": style.INHIBITION, "linestyle": ":"},
 }
 LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 
@@ -57,7 +58,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     if "title" in page:
         dale_runs.draw(page, axes)
         return
-    for init, rows in page.groupby("init", sort=False):
+    for init, rows in groups(page, "init", sort=False):
         _weights(axes[f"weights {init}"], rows[rows["part"] == "weights"])
         _balance(axes[f"balance {init}"], rows[rows["part"] == "balance"], init)
         axes[f"weights {init}"].set_title(f"{LAWS[init]} weights")
@@ -65,10 +66,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     _raster(axes["raster"], first[first["part"] == "raster"])
     _traces(axes["trace"], first[first["part"] == "trace"])
     handles = [Line2D([], [], color=color, label=kind) for kind, color in TRACES.items()]
-    handles += [
-        Line2D([], [], color=color, linestyle=line, label=f"weights, {kind}")
-        for kind, (color, line) in KINDS.items()
-    ]
+    handles += [Line2D([], [], **look, label=f"weights, {kind}") for kind, look in KINDS.items()]
     legends.above(
         axes["raster"].figure,
         handles,
@@ -86,11 +84,11 @@ def _shares(page: pd.DataFrame) -> str:
 
 def _raster(axes: Axes, rows: pd.DataFrame) -> None:
     offset = {"E": 0, "I": rows.loc[rows["kind"] == "E", "y"].max() + 5}
-    for kind, spikes in rows.groupby("kind", sort=False):
+    for kind, spikes in groups(rows, "kind", sort=False):
         axes.scatter(
             spikes["x"], spikes["y"] + offset[kind], s=1.2, color=CELLS[kind], linewidths=0
         )
-    kinds = {kind: spikes["y"].mean() + offset[kind] for kind, spikes in rows.groupby("kind")}
+    kinds = {kind: spikes["y"].mean() + offset[kind] for kind, spikes in groups(rows, "kind")}
     axes.set_yticks(list(kinds.values()), list(kinds))
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 0.4)
@@ -99,7 +97,7 @@ def _raster(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _traces(axes: Axes, rows: pd.DataFrame) -> None:
-    for kind, trace in rows.groupby("kind", sort=False):
+    for kind, trace in groups(rows, "kind", sort=False):
         axes.plot(trace["x"], trace["y"], color=TRACES[kind], linewidth=0.9)
     axes.axhline(1, color="black", linestyle="--", linewidth=0.6)
     axes.set_xlim(0, 0.4)
@@ -109,9 +107,8 @@ def _traces(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _weights(axes: Axes, rows: pd.DataFrame) -> None:
-    for kind, shown in rows.groupby("kind", sort=False):
-        color, line = KINDS[kind]
-        axes.plot(shown["x"], shown["y"], color=color, linestyle=line)
+    for kind, shown in groups(rows, "kind", sort=False):
+        axes.plot(shown["x"], shown["y"], **KINDS[kind])
     axes.set_yscale("log")
     axes.set_xlabel("W (threshold)")
     axes.set_ylabel("density")

@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import legends, style, sweeps, words
 
-FREE = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
+FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 
 
@@ -56,7 +57,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
 def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> str:
     """The best mean under the law and without it."""
     best = sigma if len(sigma) else curve[curve["x"] == curve["x"].max()]
-    top = best.loc[best["mean"].idxmax()]
+    top = best.iloc[best["mean"].argmax()]
     law = f"At best {top['mean']:.0f} % ({words.init(top['init'], True)})"
     without = f", without the law {free['mean'].max():.0f} %" if len(free) else ""
     return f"Do networks that obey Dale's law learn? {law}{without}"
@@ -69,7 +70,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
-    rows = {part: found for part, found in page.groupby("part")}
+    rows = dict(groups(page, "part"))
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
@@ -78,7 +79,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         style.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        legends.entry(init, n.min(), n.max()) for init, n in rows["curve"].groupby("init")["n"]
+        legends.entry(init, found["n"].min(), found["n"].max())
+        for init, found in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
         handles += _sigma(
@@ -128,10 +130,10 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
 
 def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
     handles = []
-    for init, line in rows.groupby("init"):
+    for init, line in groups(rows, "init"):
         joined = line["x"].nunique() > 2  # two points make no line
         style.points(axes, line, style.look(init, line=joined))
-    for init, line in free.groupby("init"):
+    for init, line in groups(free, "init"):
         look = style.look(init) | FREE
         if line["x"].isna().all():
             style.level(axes, line.iloc[0], look)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -17,6 +18,7 @@ from matplotlib.ticker import NullFormatter
 from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.analysis.spread import of_unit_gain
 from fdi.figures import legends, style, sweeps, words
 
@@ -44,7 +46,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         unit = of_unit_gain(gains, results)
         parts = [
             _depth(members, results, unit[dataset, model, layers])
-            for layers, members in found.groupby("layers")
+            for layers, members in groups(found, "layers")
             if _enough(members)
         ]
         table = pd.concat(parts, ignore_index=True)
@@ -93,11 +95,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line over the gain, a point for each other initialization, a ring around the gain that
     validation chooses.
     """
-    for layers, rows in page.groupby("layers"):
+    for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
-        for init, points in rows.groupby("init"):
+        for init, points in groups(rows, "init"):
             style.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
@@ -107,9 +109,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         _axis(panel, page)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {legends.span(rows['n'])})")
-        for init, rows in page.groupby("init")
+        for init, rows in groups(page, "init")
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),
@@ -119,7 +121,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     legends.above(last.figure, handles, first["finding"], f"{first['title']}: {legends.OVER}")
 
 
-RING = {"color": "none", "markeredgecolor": "black", "markersize": 8, "zorder": 4, "clip_on": False}
+RING: style.Look = {
+    "color": "none",
+    "markeredgecolor": "black",
+    "markersize": 8,
+    "zorder": 4,
+    "clip_on": False,
+}
 
 
 def _look(init: str) -> dict[str, Any]:

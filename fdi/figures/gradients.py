@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -103,39 +104,25 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     hidden = [name for name in names if name != READOUT]
     colors = dict(zip(hidden, style.shades(len(hidden)))) | {READOUT: style.ACCENT}
     places = {init: i for i, init in enumerate(page.loc[page["x"].isna(), "init"].unique())}
-    handles = []
+    handles: list[Artist] = []
     for name in names:
         rows = page[page["population"] == name]
-        line = "--" if name == READOUT else "-"
-        look = {
+        mark: style.Look = {
             "color": colors[name],
             "marker": MARK[name == READOUT],
             "markersize": 3,
-            "capsize": 1.5,
-            "elinewidth": 0.8,
         }
-        _errorbars(
-            axes["fluct"], rows[rows["x"].notna()], look | {"linestyle": line}, heights[name]
-        )
+        line = mark | {"linestyle": "--" if name == READOUT else "-"}
+        _errorbars(axes["fluct"], rows[rows["x"].notna()], line, heights[name])
         if places:
             baselines = rows[rows["x"].isna()]
             _errorbars(
                 axes["baselines"],
                 baselines.assign(x=baselines["init"].map(places)),
-                look | {"linestyle": ""},
+                mark | {"linestyle": ""},
                 heights[name],
             )
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=colors[name],
-                linestyle=line,
-                marker=MARK[name == READOUT],
-                markersize=3,
-                label=name,
-            )
-        )
+        handles.append(Line2D([], [], **line, label=name))
     _finish(page, axes, places)
     if page["silent"].any():
         mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
@@ -145,9 +132,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     legends.above(axes["fluct"].figure, handles, first["finding"], first["title"])
 
 
-def _errorbars(axes: Axes, rows: pd.DataFrame, look: Mapping[str, object], height: float) -> None:
+def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) -> None:
     found = rows.dropna(subset="mean")
-    axes.errorbar(found["x"], found["mean"], style.bars(found), **look)
+    bars = style.bars(found)
+    axes.errorbar(found["x"], found["mean"], bars, **look, capsize=1.5, elinewidth=0.8)
     without = rows[rows["silent"] > 0]
     (marks,) = axes.plot(
         without["x"],

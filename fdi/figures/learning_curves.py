@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -16,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.analysis.statistics import summary
 from fdi.figures import legends, style, words
 from fdi.figures.sweeps import guessed, source, usual
@@ -150,7 +152,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data` into one axes per quantity."""
     places = {line: place for place, line in enumerate(page["line"].unique())}
     page = page[page["quantity"].isin(axes)]
-    for (quantity, line), rows in page.groupby(["quantity", "line"], sort=False):
+    for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):
         first = rows.iloc[0]
         look = style.look(first["init"], first["number"])
         shift = places[line] - (len(places) - 1) / 2
@@ -159,7 +161,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     _finish(axes, list(TITLES), 100.0, page)
     _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)
     figure = next(iter(axes.values())).figure
-    handles = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
+    handles: list[Artist] = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
     if page["epoch"].min() < 1:
         handles.append(Patch(color=style.PRIME, label="priming, before the task"))
     for quantity in {*panels(page)[-1]} - {"."}:
@@ -193,9 +195,9 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition; the long form of it."""
     parts = []
-    for quantity in (
-        column for column in metrics if column in TITLES or column.startswith("rate/")
-    ):
+    for quantity in map(str, metrics):
+        if quantity not in TITLES and not quantity.startswith("rate/"):
+            continue
         scale = 100.0 if quantity in TITLES else 1.0
         by_seed = (
             scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from fdi.analysis.contrasts import STATISTICS, accuracies, best
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import legends, style, sweeps, words
 
 PLACE, TITLE = 6, "Optimizers and their steps"
@@ -19,7 +20,13 @@ ABOUT = "accuracy by initialization, optimizer and step size, and the step that 
 NEEDS = "runs with at least three values of optimizer.lr"
 COMMAND = "fdi-run -m experiment=learning_rate"
 SIZE = (style.COLUMN, 1.35)
-RING = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "clip_on": False}
+RING: style.Look = {
+    "color": "none",
+    "markersize": 7,
+    "zorder": 4,
+    "linestyle": "",
+    "clip_on": False,
+}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -79,9 +86,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line over the step size for each initialization, a ring around the step that validation
     chooses.
     """
-    for (layers, name), rows in page.groupby(["layers", "optimizer"], sort=False):
+    for (layers, name), rows in groups(page, ["layers", "optimizer"], sort=False):
         panel = axes[f"{layers} {name}"]
-        for init, points in rows.groupby("init", sort=False):
+        for init, points in groups(rows, "init", sort=False):
             style.points(panel, points, style.look(init))
             ring = points[points["chosen"]]
             panel.plot(ring["x"], ring["mean"], "o", markeredgecolor=style.color(init), **RING)
@@ -102,7 +109,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     first = next(iter(axes.values()))
     handles = [
         legends.entry(init, rows["n"].min(), rows["n"].max())
-        for init, rows in page.groupby("init", sort=False)
+        for init, rows in groups(page, "init", sort=False)
     ]
     ring = RING | {"marker": "o", "markeredgecolor": "black"}
     handles.append(Line2D([], [], **ring, label="best on validation"))

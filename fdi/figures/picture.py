@@ -34,7 +34,7 @@ def draw(dataset: Dataset, path: Path) -> None:
     )
     inputs, labels = dataset.train.batch(np.concatenate([chosen, others]), stream(0, "noise"))
     figure = Figure(figsize=(11, 5.2), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
     shown = top.subplots(1, SAMPLES, squeeze=False)[0]
     left, right = bottom.subplots(1, 2)
     if isinstance(inputs, Constant):
@@ -104,7 +104,7 @@ def _draw_samples(
             xlim=(0, 1e3 * dataset.dt * dataset.steps),
             ylim=(-1, prod(dataset.shape)),
         )
-        panel.title.set_size(9)
+        panel.title.set_fontsize(9)
     axes[0].set_ylabel("" if len(dataset.shape) == 3 else "input unit")
     if len(dataset.shape) == 3 and dataset.shape[0] == 2:
         figure = axes[0].figure
@@ -124,7 +124,8 @@ def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: in
     left.set_ylim(0, 1.1 * over_time.max() + 1e-9)
     per_unit = np.bincount(units, counts, minlength=size) / (n * dataset.steps * dataset.dt)
     right.hist(per_unit, bins=40, color=INK)
-    right.axvline(dataset.nu, color=MARK, label=f"mean nu {dataset.nu:.3g} Hz")
+    if dataset.nu is not None:
+        right.axvline(dataset.nu, color=MARK, label=f"mean nu {dataset.nu:.3g} Hz")
     right.set(xlabel=f"mean rate of a unit over {n} samples (Hz)", ylabel="units")
     right.legend(frameon=False, loc="upper right")
 

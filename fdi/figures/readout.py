@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import categories, legends, style, sweeps, words
 
 PLACE, TITLE = 5, "Hidden weights or readout"
@@ -58,7 +59,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """For each readout the hidden initial states side by side."""
     names = [*NAMES, *sorted(set(page["readout"]) - set(NAMES))]
     order = [name for name in names if name in set(page["readout"])]
-    for layers, rows in page.groupby("layers"):
+    for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
         categories.points(panel, rows, "readout", order, page)
         panel.set_xticks(range(len(order)), [NAMES.get(name, f"by {name}") for name in order])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -14,6 +15,7 @@ from matplotlib.patches import Patch
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import legends, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
@@ -44,12 +46,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
     for (dataset, model), found in sweeps(shallow, spreads):
         found = _measured(found, results.probe)
-        aimed = [
-            init
+        aimed = {
+            init: swept(found, init, "init.sigma_u")
             for init in found["init"].unique()
             if init != "fluct_mu" and levels(found, "init.sigma_u", init)
-        ]
-        aimed = {init: swept(found, init, "init.sigma_u") for init in aimed}
+        }
         fluct = aimed["fluct"]
         others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])]).copy()
         others = others.assign(x=others.groupby("init")["implied"].transform("mean"))
@@ -67,7 +68,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             ignore_index=True,
         )
         table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
-        quoted = published(fluct.iloc[0].to_dict() | {"init.sigma_u": 1.0})
+        told = {str(column): value for column, value in fluct.iloc[0].items()}
+        quoted = published(told | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
             title=words.setting(dataset, model, fluct["epochs"].iloc[0]),
@@ -119,7 +121,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel = axes[quantity]
         style.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
-        for init, rows in page[page["quantity"] == quantity].groupby("init"):
+        for init, rows in groups(page[page["quantity"] == quantity], "init"):
             style.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
         style.from_zero(panel)
@@ -128,9 +130,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     near = axes["accuracy"].get_ylim()[0] <= first["chance"]
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
-    handles = [
+    handles: list[Artist] = [
         legends.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
-        for init, rows in swept.groupby("init")
+        for init, rows in groups(swept, "init")
     ]
     handles += [
         Patch(color=style.BAND, label="recommended"),
@@ -146,7 +148,12 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             markersize=7,
             zorder=4,
         )
-        look = {"color": "none", "marker": "*", "markeredgecolor": "black", "markersize": 7}
+        look: style.Look = {
+            "color": "none",
+            "marker": "*",
+            "markeredgecolor": "black",
+            "markersize": 7,
+        }
         handles.append(
             Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]")
         )
@@ -173,7 +180,7 @@ def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
-    for number, (mu_u, line) in enumerate(rows.groupby("mu_u")):
+    for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
         init = line["init"].iloc[0]
         look = style.look(init, number)
         style.points(axes, line, look)

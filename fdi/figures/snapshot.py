@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 from fdi.figures import legends, style, words
 
 PLACE, TITLE = 18, "One trial"
@@ -26,8 +27,8 @@ PARTS = {
     "potential": "U (threshold)",
     "readout": "readout",
 }
-RIGHT = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
-WRONG = {"color": "0.6", "linewidth": 0.6}
+RIGHT: style.Look = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
+WRONG: style.Look = {"color": "0.6", "linewidth": 0.6}
 SPACING = 3.0  # between the potentials of two neurons, in units of the threshold
 
 
@@ -50,7 +51,7 @@ def _moments(page: pd.DataFrame) -> list[str]:
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw the trial; the readout of the right class is thick."""
-    for (moment, part), rows in page.groupby(["moment", "part"], sort=False):
+    for (moment, part), rows in groups(page, ["moment", "part"], sort=False):
         if part in PARTS:
             {"potential": _potentials, "readout": _readout}.get(part, _raster)(
                 axes[f"{part} {moment}"], rows, page
@@ -99,7 +100,7 @@ def _finding(page: pd.DataFrame, right: int) -> str:
 
 
 def _handles() -> list[Line2D]:
-    threshold = {"color": "black", "linestyle": "--", "linewidth": 0.6}
+    threshold: style.Look = {"color": "black", "linestyle": "--", "linewidth": 0.6}
     return [
         Line2D([], [], **threshold, label="threshold"),
         Line2D([], [], **RIGHT, label="readout of the right class"),
@@ -118,7 +119,7 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
 
 
 def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
-    for unit, trace in rows.groupby("unit"):
+    for unit, trace in groups(rows, "unit"):
         axes.axhline(1 + SPACING * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
             trace["x"], trace["y"] + SPACING * unit, color=style.color("fluct"), linewidth=0.8
@@ -128,7 +129,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
 
 def _readout(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
     right = page.loc[page["part"] == "label", "y"].iloc[0]
-    for unit, trace in rows.groupby("unit"):
+    for unit, trace in groups(rows, "unit"):
         axes.plot(trace["x"], trace["y"], **RIGHT if unit == right else WRONG)
 
 

@@ -59,7 +59,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         rows = page[page["library"] == name]
         color, marker = (OURS[name], "o") if name in OURS else next(others)
         spread = [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]]
-        look = {"color": color, "marker": marker, "markersize": 4, "linestyle": ""}
+        look: style.Look = {"color": color, "marker": marker, "markersize": 4, "linestyle": ""}
         panel.errorbar(
             rows["ratio"], rows["about"].map(abouts.index), xerr=np.clip(spread, 0, None), **look
         )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
 
+from fdi.analysis.select import groups
 from fdi.figures import style, words
 
 
@@ -41,7 +42,7 @@ def states(table: pd.DataFrame) -> Iterator[State]:
     """The states of a table with the columns init, baseline and sigma_u: baselines first, then each
     initialization from small sigma_u to large.
     """
-    for (other, init), rows in table.groupby([~table["baseline"].astype(bool), "init"]):
+    for (other, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
         values = sorted(rows["sigma_u"].unique())
         for i, value in enumerate(values):
             yield State(init, value, shade(style.color(init), (i + 1) / len(values)), not other)
@@ -50,7 +51,8 @@ def states(table: pd.DataFrame) -> Iterator[State]:
 def shade(color: str, depth: float) -> str:
     """The colour at `depth` = 1, mixed with white below it."""
     share = 0.35 + 0.65 * depth
-    return to_hex([share * channel + 1 - share for channel in to_rgb(color)])
+    red, green, blue = (share * channel + 1 - share for channel in to_rgb(color))
+    return to_hex((red, green, blue))
 
 
 def places(populations: Sequence[str]) -> dict[str, int]:

@@ -5,8 +5,8 @@ to the colour-blind.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
 ROW = 1.2  # inches, height of a row of panels
 
-RC: dict[str, Any] = {
+Look = dict[str, Any]
+"""How lines, marks and bars look: keyword arguments of matplotlib."""
+
+RC: dict[RcKeyType, Any] = {
     "font.size": 7,
     "axes.titlesize": 7,
     "axes.labelsize": 7,
@@ -120,7 +126,7 @@ def _by_name(init: str, choices: Sequence[str]) -> str:
     return choices[zlib.crc32(init.encode()) % len(choices)]
 
 
-def look(init: str, number: int = 0, line: bool = True) -> dict[str, Any]:
+def look(init: str, number: int = 0, line: bool = True) -> Look:
     """Colour, mark, line style and opacity of the number-th config of an initialization, joined by
     a `line` or not; lines and marks differ, so that they are told apart in grey, too.
     """
@@ -153,14 +159,14 @@ def bars(rows: pd.DataFrame) -> np.ndarray:
     return np.nan_to_num(np.clip(lengths, 0, None))  # not -1e-17
 
 
-def points(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any]) -> None:
+def points(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
     """Columns x, mean, low, high of `rows` with error bars; hollow where there is a single seed."""
-    bar = {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
+    bar: Look = {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
     axes.errorbar(rows["x"], rows["mean"], bars(rows), **look | bar)
     hollow(axes, rows[rows["n"] == 1], look)
 
 
-def curve(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any], shift: float = 0.0) -> None:
+def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
     """Columns x, mean, low, high of `rows` as a line with few marks, and a band of the interval;
     thin where there is a single seed, with bars in place of the band where there are too few for
     one. `shift`: of the marks, in widths of a mark, so that they do not hide those of others.
@@ -168,11 +174,11 @@ def curve(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any], shift: float 
     every = max(1, len(rows) // MARKS)
     first = round(every * (0.5 + shift / 8)) % max(1, every)
     single = rows["n"].max() == 1
-    face = {"markerfacecolor": "white", "linewidth": 0.7} if single else {}
+    face: Look = {"markerfacecolor": "white", "linewidth": 0.7} if single else {}
     axes.plot(rows["x"], rows["mean"], **look | face, markevery=(first, every))
     if rows["n"].max() < FEW:
         shown = rows.iloc[first::every]
-        bar = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
+        bar: Look = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
         axes.errorbar(shown["x"], shown["mean"], bars(shown), color=look["color"], **bar)
         return
     axes.fill_between(
@@ -180,14 +186,14 @@ def curve(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any], shift: float 
     )
 
 
-def hollow(axes: Axes, rows: pd.DataFrame, look: Mapping[str, Any]) -> None:
+def hollow(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
     """White marks at x, mean of `rows`: single runs."""
-    face = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
+    face: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
     if len(rows):
         axes.plot(rows["x"], rows["mean"], **look | face)
 
 
-def level(axes: Axes, row: pd.Series, look: Mapping[str, Any]) -> None:
+def level(axes: Axes, row: pd.Series, look: Look) -> None:
     """A horizontal line at the mean of a row, with a band of its interval."""
     line = {key: look[key] for key in ("color", "linestyle")}
     axes.axhline(row["mean"], linewidth=0.9, **line)

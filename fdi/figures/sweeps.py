@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
 from fdi.analysis.circumstances import plain
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
+from fdi.analysis.select import groups
 from fdi.analysis.statistics import chance_share
 
 
@@ -27,7 +29,7 @@ def sweeps(
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = plain(runs[runs["state"].isin(states)], varied)
-    for key, group in chosen.groupby(["dataset", "model"]):
+    for key, group in groups(chosen, ["dataset", "model"]):
         columns = fixed(group, varied)
         sets = [found for _, found in group.groupby(columns, dropna=False)] if columns else [group]
         ranked = [(enough(found), found["init"].nunique(), len(found)) for found in sets]
@@ -71,10 +73,10 @@ def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
     initialization; of several such sets the largest.
     """
     chosen = runs[runs["init"] == init]
-    return largest(chosen, [column for column in _differing(chosen) if column != key])
+    return largest(chosen, [column for column in differing(chosen) if column != key])
 
 
-USUAL = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
+USUAL: dict[str, Any] = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
 """Arguments of initializations, as fdi has them if nothing is said."""
 
 
@@ -87,7 +89,7 @@ def usual(runs: pd.DataFrame) -> pd.DataFrame:
         for column, value in USUAL.items():
             same = chosen[column].eq(value) if column in chosen else pd.Series(dtype=bool)
             chosen = chosen[same] if same.any() else chosen
-        parts.append(largest(chosen, _differing(chosen)))
+        parts.append(largest(chosen, differing(chosen)))
     return pd.concat(parts) if parts else runs
 
 
@@ -106,7 +108,7 @@ def states(runs: pd.DataFrame) -> pd.DataFrame:
     of those without; column `sigma_u`.
     """
     parts = []
-    for init, chosen in runs.groupby("init", sort=False):
+    for init, chosen in groups(runs, "init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
         found = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
         parts.append(found.assign(sigma_u=found["init.sigma_u"] if several else float("nan")))
@@ -142,9 +144,7 @@ def source(runs: pd.DataFrame) -> str:
     return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
 
 
-def _differing(runs: pd.DataFrame) -> list[str]:
-    return [
-        column
-        for column in runs
-        if column.startswith("init.") and runs[column].nunique(dropna=False) > 1
-    ]
+def differing(runs: pd.DataFrame) -> list[str]:
+    """The arguments of initializations (columns) that are not the same in all `runs`."""
+    arguments = [column for column in map(str, runs) if column.startswith("init.")]
+    return [column for column in arguments if runs[column].nunique(dropna=False) > 1]

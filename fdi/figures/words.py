@@ -109,4 +109,5 @@ def several(names: list[str]) -> str:
 
 
 def layers(number: float) -> str:
+    """So many hidden layers, as text."""
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"

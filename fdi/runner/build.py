@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from fdi.config.hydra_node import contents
 from fdi.config.schema import READOUT_INITS
 from fdi.config.targets import SURROGATE, resolve
 from fdi.data.dataset import Dataset
@@ -33,6 +34,7 @@ _THREADS = torch.get_num_threads()
 
 
 def dataset(config: DictConfig) -> Dataset:
+    """The data, downloaded if need be; what goes wrong is a line that names them."""
     with readable(f"dataset = {config.name.dataset}"):
         return _made(config, "dataset", seed=config.seed)
 
@@ -90,6 +92,7 @@ def neuron(config: DictConfig) -> Neuron:
 
 
 def strategy(config: DictConfig) -> Strategy:
+    """Of the hidden layers."""
     built = _made(config, "init")
     if not isinstance(built, Strategy):
         raise ValueError(
@@ -133,8 +136,11 @@ def engine(config: DictConfig) -> Engine:
         return CudaEngine(config.engine.memory, config.engine.kernels)
     from fdi.engine.cpu.engine import CpuEngine  # Numba: only where it is used
 
-    windows = "auto" if config.engine.checkpoint == "auto" else 1
-    return CpuEngine(threads(config), windows=windows, memory=config.engine.memory)
+    return CpuEngine(
+        threads(config),
+        windows="auto" if config.engine.checkpoint == "auto" else 1,
+        memory=config.engine.memory,
+    )
 
 
 def threads(config: DictConfig) -> int:
@@ -143,6 +149,7 @@ def threads(config: DictConfig) -> int:
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
+    """Of all that is trained; one that looks at gradients once a step."""
     made = _made(config, "optimizer", _groups(net))
     closure = inspect.signature(made.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
@@ -196,15 +203,12 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
             f"trainer.patience=null"
         )
     bounds, duration = config.homeostasis, data.steps * data.dt
-    upper, lower = (
-        kind(bound.strength, bound.rate * duration) if bound.strength else None
-        for kind, bound in ((UpperBound, bounds.upper), (LowerBound, bounds.lower))
-    )
+    upper, lower = bounds.upper, bounds.lower
     return phases(
         epochs=config.trainer.epochs,
         readout=config.trainer.readout,
-        upper=upper,
-        lower=lower,
+        upper=UpperBound(upper.strength, upper.rate * duration) if upper.strength else None,
+        lower=LowerBound(lower.strength, lower.rate * duration) if lower.strength else None,
         prime_epochs=bounds.prime_epochs,
         joint=bounds.joint,
         patience=patience,
@@ -219,7 +223,7 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextMa
     """
     if config.logger.mirror is None:
         return nullcontext()
-    return _made(config, "logger.mirror", OmegaConf.to_container(config), directory, epoch)
+    return _made(config, "logger.mirror", contents(config, resolve=False), directory, epoch)
 
 
 def input_rate(data: Dataset, net: Network) -> float:
@@ -234,6 +238,7 @@ def input_rate(data: Dataset, net: Network) -> float:
             f"neuron.tau_shape = {first.tau_shape:g}: a constant image has another rate for each "
             f"time constant; give it as spikes: dataset.encoding=poisson"
         )
+    assert data.mean_square is not None  # images, as they have no rate
     return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
 
 
@@ -241,13 +246,11 @@ def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
     """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`.
     Raises ValueError for keys that it does not take.
     """
-    settings = OmegaConf.to_container(OmegaConf.select(config, key), resolve=True)
+    settings = contents(OmegaConf.select(config, key))
     name = settings.pop("_target_")
     target = resolve(key, name, [Path(f) for f in config.paths.modules])
-    if inspect.isabstract(target):
-        raise ValueError(
-            f"{key}._target_ = {name} lacks {', '.join(sorted(target.__abstractmethods__))}"
-        )
+    if lacking := getattr(target, "__abstractmethods__", ()):
+        raise ValueError(f"{key}._target_ = {name} lacks {', '.join(sorted(lacking))}")
     try:
         inspect.signature(target).bind(*given, **settings, **arguments)
     except TypeError as error:

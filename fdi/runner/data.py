@@ -36,4 +36,7 @@ def splits(context: RunContext) -> dict[str, Split]:
         return found
     kept, said = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
     context.view.say(said)
-    return found | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
+    return found | {
+        name: replace(fixed[name], inputs=inputs)  # type: ignore[arg-type] # its engine's alone
+        for name, inputs in kept.items()
+    }

@@ -36,7 +36,7 @@ def final_result(
         batch(context)[0],
     )
     last = best = test()
-    if progress.best_epoch != progress.epoch:
+    if progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
         best = test()
     rates = activity(last, data.steps * data.dt)

@@ -64,6 +64,7 @@ def _projection(source: str, target: str, weight_shape: tuple[int, ...], **optio
 
 
 def all_to_all(source: Source, target: Population, layer: int = 0, **options) -> Projection:
+    """Each unit of the source reaches each unit of the target."""
     name, shape = source
     return _projection(name, target.name, (target.units, math.prod(shape)), **options)
 
@@ -96,6 +97,7 @@ def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
 
 
 def recurrent_convolution(kernel: int) -> Connect:
+    """Convolutions within a layer, whose map keeps its shape."""
     if kernel % 2 == 0:
         raise ValueError(
             f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use "

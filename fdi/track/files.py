@@ -80,6 +80,7 @@ def reserved(path: Path) -> Iterator[Callable[[], None]]:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write a file as a whole, or leave the old one."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fdi.track.mirror import Mirror
 
@@ -24,7 +24,7 @@ def wandb_mirror(
     *,
     project: str = "fdi",
     entity: str | None = None,
-    mode: str = "offline",
+    mode: Literal["offline", "online", "disabled", "shared"] = "offline",
     group: str | None = None,
     tags: Sequence[str] = (),
 ) -> Iterator[Mirror]:
