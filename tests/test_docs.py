@@ -84,7 +84,8 @@ def test_fences_open_with_a_language_alone():
 
 
 def test_the_readme_is_short():
-    text = re.sub(r"<!-- table.*?<!-- end -->", "", (ROOT / "README.md").read_text(), flags=re.S)
+    page = (ROOT / "README.md").read_text()
+    text = re.sub(r"<!-- table.*?<!-- end -->", "", page, flags=re.DOTALL)
     assert len(text.split()) < 1200
 
 

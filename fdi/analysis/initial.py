@@ -9,6 +9,7 @@ import pandas as pd
 
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, shown
 from fdi.analysis.results import Results
+from fdi.analysis.select import groups
 
 OWNERS = ("dataset.", "model.", "neuron.", "init.")  # keys that an initial state depends on
 Rows = list[dict[str, Any]]
@@ -18,7 +19,7 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows
     """For each initial state: what tells it apart as text, one run for each seed, and the rows of
     their probes. Runs that differ in their training only share one.
     """
-    probes = {path: rows for path, rows in results.probe.groupby("path", sort=False)}
+    probes = dict(groups(results.probe, "path", sort=False))
     runs = results.runs[results.runs["path"].isin(probes)].assign(state="done")
     if runs.empty:
         return

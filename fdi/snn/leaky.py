@@ -135,12 +135,14 @@ class Neuron:
 
 
 def positive(**constants: float) -> None:
+    """Raises ValueError, one line, for a constant that is not."""
     for symbol, value in constants.items():
         if not 0 < value < math.inf:
             raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
 
 
 def not_negative(**constants: float) -> None:
+    """Raises ValueError, one line, for a constant that is."""
     for symbol, value in constants.items():
         if not 0 <= value < math.inf:
             raise ValueError(f"neuron: {symbol} = {value} must be at least 0 and finite")

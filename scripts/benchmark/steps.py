@@ -24,7 +24,7 @@ from benchmark.libraries import available
 from benchmark.process import Process
 from benchmark.workloads import PAPER, WORKLOADS, batch, network
 
-NOT_BUILT = {name: ("snntorch", "norse", "spikingjelly", "sinabs") for name in ("dale", *PAPER)}
+NOT_BUILT = dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs"))
 """Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
 trials of deep networks, too slow or large to wait for.
 """

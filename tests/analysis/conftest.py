@@ -52,7 +52,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         }
         for key, value in (config or {}).items():
             *path, last = key.split(".")
-            node = whole
+            node: dict[str, Any] = whole
             for part in path:
                 node = node.setdefault(part, {})
             node[last] = value

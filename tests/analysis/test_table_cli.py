@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -80,7 +81,7 @@ def probed(write_run):
     def write(init, seed, sigma, silent=0.0, epochs=1):
         config = {"trainer.epochs": epochs}
         directory = write_run(init, seed, 0.5, identity=f"{seed:02x}" * 4, config=config)
-        row = dict.fromkeys(("saturated", "grad_bounds", "upper", "lower"), 0.0)
+        row: dict[str, Any] = dict.fromkeys(("saturated", "grad_bounds", "upper", "lower"), 0.0)
         row |= {"population": "h1", "neurons": 8, "rate": 7.0, "silent": silent, "grad": 1.0}
         row |= {"free_sigma": sigma, "grad_task": sigma / 1e3, "grad_task_max": sigma / 1e6}
         row |= {"target_sigma_u": None if init == "kaiming" else 1.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -32,7 +33,7 @@ LAYER = {
 }
 
 
-def terminal(width: int, color: str | None = None) -> Console:
+def terminal(width: int, color: Literal["standard"] | None = None) -> Console:
     return Console(
         file=io.StringIO(),
         width=width,
@@ -42,10 +43,15 @@ def terminal(width: int, color: str | None = None) -> Console:
     )
 
 
+def written(out: Console) -> str:
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
 def probed(rows, init="fluct", **options) -> str:
     out = terminal(80, **options)
     print_probe(out, rows, "dense", init)
-    return out.file.getvalue()
+    return written(out)
 
 
 def layers(**columns) -> list[dict]:
@@ -227,7 +233,7 @@ def test_the_bar_fits_and_has_everything(width):
             }
         )
         report.batch(50, Outcome(task=61.5, regularizer=0.0, correct=43, samples=50, counts={}))
-    last = [line for line in out.file.getvalue().splitlines() if "loss 1.23" in line][-1]
+    last = [line for line in written(out).splitlines() if "loss 1.23" in line][-1]
     for word in ("/200", "86.0 %", "valid 98.5 %", "6.8-52.1 Hz", "0:00:0"):
         assert word in last
     assert "\u2026" not in last
@@ -240,7 +246,7 @@ def test_a_table_that_does_not_fit_goes_on_below_with_its_keys():
     }
     out = terminal(80)
     print_table(out, columns, ["init"])
-    text = out.file.getvalue()
+    text = written(out)
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     assert text.count("kaiming") == 2
     assert text.count("a value of some length") == 4
@@ -250,7 +256,7 @@ def test_keys_that_do_not_fit_become_a_number_of_the_row():
     columns = {f"key {i}": ["a value of some length"] * 2 for i in range(5)}
     out = terminal(80)
     print_table(out, columns, list(columns))
-    text = out.file.getvalue()
+    text = written(out)
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     assert text.count("a value of some length") == 10
     assert text.count("row") == 2

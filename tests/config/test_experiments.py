@@ -8,9 +8,9 @@ from collections import defaultdict
 
 import pytest
 from composing import CONF, composed, options
-from omegaconf import OmegaConf
 
 from fdi.cli.cells import compose_cells
+from fdi.config.hydra_node import contents
 
 
 @pytest.mark.parametrize("budget", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])
@@ -42,7 +42,7 @@ def assert_fair(experiment, cells):
         swept = [
             override for override in cell.overrides if not override.startswith(("init=", "init."))
         ]
-        rest = OmegaConf.to_container(cell.config)
+        rest = contents(cell.config)
         del rest["init"], rest["name"]["init"]
         comparisons[tuple(swept)].append(rest)
         assert experiment == "readout" or cell.config.readout_init == "normal"

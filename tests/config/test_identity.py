@@ -7,12 +7,14 @@ import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
+from fdi.config.hydra_node import contents
 from fdi.config.identity import ADDED, REMOVED, run_id
 from fdi.config.settings import prepare
 from fdi.config.targets import options
@@ -102,10 +104,10 @@ def test_a_bound_that_is_off_does_not_count(off, override):
 )
 def test_what_is_off_and_came_later_does_not_count(dataset, keys):
     config = prepared(f"dataset={dataset}")
-    before = OmegaConf.to_container(config)
+    before = contents(config)
     for key in keys.split():
         *path, last = key.split(".")
-        node = before
+        node: Any = before
         for part in path:
             node = node[part]
         assert node.pop(last) is None
@@ -115,7 +117,7 @@ def test_what_is_off_and_came_later_does_not_count(dataset, keys):
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_kernels_that_are_tried_first_are_the_run_they_were(device):
     config = prepared(f"device={device}")
-    before = OmegaConf.to_container(config)
+    before = contents(config)
     assert before["engine"].pop("kernels") == "auto"
     assert run_id(config) == run_id(before)
 
@@ -123,7 +125,7 @@ def test_kernels_that_are_tried_first_are_the_run_they_were(device):
 @pytest.mark.parametrize("model", ["dense", "conv"])
 def test_a_network_without_normalization_is_the_run_it_was(model):
     config = prepared(f"model={model}")
-    before = OmegaConf.to_container(config)
+    before = contents(config)
     assert before["model"].pop("norm") == "none"
     assert run_id(config) == run_id(before)
     assert run_id(prepared(f"model={model}", "model.norm=tdbn", "engine=cpu")) != run_id(before)
@@ -139,7 +141,7 @@ def test_the_engine_auto_computes_normalization_and_learned_time_constants():
 @pytest.mark.parametrize("neuron", ["lif", "alif", "adlif"])
 def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
     config = prepared(f"neuron={neuron}")
-    before = OmegaConf.to_container(config)
+    before = contents(config)
     assert before["neuron"].pop("tau_shape") is None
     assert before["neuron"].pop("learn_tau") is False
     assert run_id(config) == run_id(before)
@@ -204,7 +206,7 @@ def config_of(run):
     """From dotted columns: an empty field is null where the part takes such a key, else none, as is
     that of a key that came later.
     """
-    config = {}
+    config: dict[str, Any] = {}
     for column, field in run.items():
         group, _, key = column.rpartition(".")
         if not group and column not in ("seed", "readout_init"):
@@ -234,7 +236,7 @@ def read(field):
 
 @pytest.mark.parametrize("words", [("dataset=shd",), ("init=fluct_calibrated",)])
 def test_a_run_from_before_a_key_was_removed_is_the_same_without_it(words, tmp_path):
-    today = OmegaConf.to_container(prepared(*words))
+    today = contents(prepared(*words))
     before = {
         key: node | REMOVED.get(node.get("_target_"), {}) if isinstance(node, dict) else node
         for key, node in today.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import pytest
 from composing import CONF, options, prepared
@@ -52,7 +53,7 @@ def test_published_adaptation_lies_within_the_published_ranges():
 def test_batch_epochs_and_bounds_of_a_pair_are_its_own(dataset, model):
     """tuned/<dataset>, then tuned/<dataset>_<model>; the strengths are those of the model."""
     config = prepared(f"dataset={dataset}", f"model={model}")
-    own = OmegaConf.load(CONF / "tuned" / f"{dataset}.yaml")
+    own: Any = OmegaConf.load(CONF / "tuned" / f"{dataset}.yaml")
     for group, keys in OF_DATASET.items():
         assert set(own[group]) == keys, "no value may come from another data set"
     assert all(set(own.homeostasis[bound]) == {"rate"} for bound in ("upper", "lower"))
@@ -65,7 +66,7 @@ def test_batch_epochs_and_bounds_of_a_pair_are_its_own(dataset, model):
 def preset(pair):
     file = CONF / "tuned" / f"{pair}.yaml"
     if file.exists():
-        values = OmegaConf.load(file)
+        values: Any = OmegaConf.load(file)
         for parent in values.pop("defaults", []):
             yield from preset(parent)
         yield values

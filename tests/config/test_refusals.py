@@ -136,6 +136,12 @@ def test_a_wrong_value_is_one_line(override, line):
     assert re.fullmatch(line, refusal(override))
 
 
+def test_a_mode_that_wandb_lacks_is_refused_before_the_run():
+    assert refusal("logger=wandb", "logger.mirror.mode=offlin") == (
+        "logger.mirror.mode = offlin must be offline or online or disabled or shared"
+    )
+
+
 def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
     assert refusal("init=kaiming,fluct", "seed=0,x", multirun=True) == "seed = x must be an integer"
 

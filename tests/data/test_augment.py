@@ -79,6 +79,7 @@ def test_dropout_leaves_out_that_share(middle_spikes: Events):
     assert dropout(None) is None
     assert dropout(0.0) is None
     found = dropout(0.25)(middle_spikes, rng)
+    assert isinstance(found, Events)
     assert found.total() == pytest.approx(0.75 * 800, rel=0.1)
     assert len(found) == 4
     samples, steps, units = coordinates(found)
@@ -86,6 +87,7 @@ def test_dropout_leaves_out_that_share(middle_spikes: Events):
     before = set(zip(*(axis.tolist() for axis in coordinates(middle_spikes))))
     assert set(zip(samples.tolist(), steps.tolist(), units.tolist())) < before
     some = dropout(0.25)(middle_spikes[1:3], np.random.default_rng(1))
+    assert isinstance(some, Events)
     assert len(some) == 2
     assert set(coordinates(some)[0]) == {0, 1}
 
@@ -105,6 +107,7 @@ def test_dropout_counts_each_spike_of_a_bin():
 def test_only_training_loses_spikes(name):
     from hydra import compose, initialize_config_module
 
+    import fdi.config.schema
     import fdi.data.poisson
     import fdi.data.randman
 

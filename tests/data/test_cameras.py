@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from fdi.data.crop import crop, crop_to_frames, middle, to_frames
 from fdi.data.errors import DataError
 from fdi.data.inputs import Events, Frames
 
-GESTURE = dict(duration=0.1, dt=0.002, valid=0.0)
-DIGITS = dict(duration=0.3, dt=0.002, valid=0.0)
+GESTURE: dict[str, Any] = dict(duration=0.1, dt=0.002, valid=0.0)
+DIGITS: dict[str, Any] = dict(duration=0.3, dt=0.002, valid=0.0)
 
 
 def _bin(path: Path, events: list[tuple[int, int, int, int]]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -14,9 +15,9 @@ from fdi.cli.data import build, main
 from fdi.data.sources import SOURCES
 
 
-def _run(capsys, *words: str) -> tuple[int, str, str]:
+def _run(capsys, *words: str | Path) -> tuple[Any, str, str]:
     try:
-        code = main([str(word) for word in words])
+        code: Any = main([str(word) for word in words])
     except SystemExit as end:  # of argparse
         code = end.code
     captured = capsys.readouterr()

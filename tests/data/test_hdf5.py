@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,7 +19,9 @@ from fdi.data.errors import DataError
 from fdi.data.hdf5 import hdf5
 from fdi.data.speech import shd, ssc
 
-FILES = dict(train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25)
+FILES: dict[str, Any] = dict(
+    train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25
+)
 
 
 def test_reads_what_was_written(tmp_path: Path, write_shd):
@@ -169,7 +172,7 @@ def test_spoken_digits(shared: Path):
     np.testing.assert_array_equal(batch[7:8].dense(), data.train.inputs.take(indices[7:8]).dense())
 
 
-def _lie(path: Path, lie: str) -> None:
+def _lie(path: Path, lie: str) -> None:  # noqa: C901 # a branch for each lie
     """Make the file at `path` claim what it does not hold."""
     if lie == "fifo":
         path.unlink()

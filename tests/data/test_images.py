@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from fdi.data.errors import DataError
 from fdi.data.images import digits, images
 from fdi.data.inputs import Constant, Events
 
-VIEW = dict(steps=20, dt=0.002, mean=0.5, std=0.5)
+VIEW: dict[str, Any] = dict(steps=20, dt=0.002, mean=0.5, std=0.5)
 
 
 def _batch(path: Path, labels: list[int], n: int | None = None) -> None:
@@ -50,7 +51,7 @@ def test_cifar10_is_a_constant_current(cifar: Path, caplog):
 
 
 def test_encodings_and_subsets(cifar: Path):
-    view = dict(collection="cifar10", root=cifar, check=False, **VIEW, valid=0.25)
+    view: dict[str, Any] = dict(collection="cifar10", root=cifar, check=False, **VIEW, valid=0.25)
     spikes = images(**view, encoding="poisson", rate=100.0)
     batch, _ = spikes.train.batch(np.arange(5), np.random.default_rng(0))
     assert isinstance(batch, Events)
@@ -123,13 +124,13 @@ def _idx(folder: Path, prefix: str, n: int) -> np.ndarray:
     return pixels
 
 
-PIXELS = dict(mean=0.1307, std=0.3081)
+PIXELS: dict[str, Any] = dict(mean=0.1307, std=0.3081)
 
 
 @pytest.mark.parametrize(
     ("collection", "name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
 )
-def test_mnist(tmp_path: Path, collection: str, name: str):
+def test_mnist(tmp_path: Path, collection: Literal["mnist", "fashion_mnist"], name: str):
     folder = tmp_path / name / "raw"
     folder.mkdir(parents=True)
     _idx(folder, "train", 40)

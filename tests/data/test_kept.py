@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from fdi.data import kept, randman
 from fdi.data.hdf5 import hdf5
 
-FILES = dict(train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25)
+FILES: dict[str, Any] = dict(
+    train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25
+)
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +102,9 @@ def test_a_folder_counts_with_all_its_files(tmp_path: Path):
 
 
 def test_randman_is_generated_once(monkeypatch: pytest.MonkeyPatch):
-    small = dict(classes=2, units=3, spikes=1, manifold_dim=1, alpha=1, samples=20, steps=10)
+    small: dict[str, Any] = dict(
+        classes=2, units=3, spikes=1, manifold_dim=1, alpha=1, samples=20, steps=10
+    )
     small |= dict(dt=1e-3, active=0.5, manifold_seed=1, valid=0.2, test=0.2)
     first = randman.randman(**small, seed=1)
     monkeypatch.setattr(randman, "manifold", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from math import ceil, pi, sin
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from fdi.data.errors import DataError
 from fdi.data.poisson import poisson
 from fdi.data.randman import manifold, randman, rescale
 
-AUTHORS = dict(
+AUTHORS: dict[str, Any] = dict(
     classes=10,
     units=20,
     spikes=1,
@@ -23,7 +24,7 @@ AUTHORS = dict(
     dt=0.002,
     active=0.5,
 )
-SPLIT = dict(manifold_seed=1, valid=0.1, test=0.1)
+SPLIT: dict[str, Any] = dict(manifold_seed=1, valid=0.1, test=0.1)
 SMALL = AUTHORS | SPLIT | dict(samples=40, classes=3)
 
 
@@ -106,7 +107,7 @@ def test_wrong_settings():
 
 
 def test_poisson_rate_shape_and_seeds():
-    settings = dict(
+    settings: dict[str, Any] = dict(
         shape=(2, 5, 5),
         classes=4,
         samples=100,

@@ -20,8 +20,13 @@ def test_streams_are_stable_and_independent():
         == stream(3, "split").integers(1000, size=4).tolist()
     )
     draws = {
-        tuple(stream(*key).integers(1 << 30, size=3))
-        for key in [(0, "split"), (0, "order"), (1, "split"), (0, "order", 1)]
+        tuple(rng.integers(1 << 30, size=3))
+        for rng in (
+            stream(0, "split"),
+            stream(0, "order"),
+            stream(1, "split"),
+            stream(0, "order", 1),
+        )
     }
     assert len(draws) == 4
     assert stream(0, "split").integers(1 << 30) == 287357330, (
@@ -74,11 +79,11 @@ def test_impossible_splits():
 
 
 def _dataset(train: list[int], valid: list[int], test: list[int]) -> Dataset:
-    splits = [
+    first, second, third = (
         Split(Constant(np.zeros((len(labels), 1, 2, 2)), 5), np.array(labels, dtype=np.int64))
         for labels in (train, valid, test)
-    ]
-    return Dataset("toy", *splits, classes=2, shape=(1, 2, 2), steps=5, dt=0.001)
+    )
+    return Dataset("toy", first, second, third, classes=2, shape=(1, 2, 2), steps=5, dt=0.001)
 
 
 def test_labels_are_checked():

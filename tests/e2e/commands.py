@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from fdi.cli.run import main
 from fdi.track.files import write_json, write_status
@@ -34,7 +35,7 @@ class Command:
         self.monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
         try:
             main()
-            code = 0
+            code: Any = 0
         except SystemExit as stop:
             code = stop.code
         return SimpleNamespace(code=code, **self.capsys.readouterr()._asdict())

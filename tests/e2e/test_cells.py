@@ -137,7 +137,7 @@ def test_a_sweep_leaves_its_plan_for_fdi_status(fdi_run):
     assert all(
         (Path("results") / directory / "result.json").exists() for directory in content["cells"]
     )
-    assert sorted(content["cells"].values())[0] == ["init=fluct", "experiment=quickstart", "seed=0"]
+    assert min(content["cells"].values()) == ["init=fluct", "experiment=quickstart", "seed=0"]
 
 
 def test_a_refused_cell_of_a_sweep_leaves_nothing(fdi_run):

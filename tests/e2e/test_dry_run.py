@@ -67,7 +67,6 @@ def hour_long(config, directory, *_):
 @pytest.mark.usefixtures("nothing_shipped")
 def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     """By the seconds of an epoch, on each of its threads, of a run of the same kind."""
-
     kind = ("-m", "trainer.epochs=2", "dry_run=true")
     fdi_run("-m", "trainer.epochs=2", "seed=0", run=hour_long)
     more = fdi_run(*kind, "seed=range(4)").out.splitlines()

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf, open_dict
 from fdi.cli import launch
 from fdi.cli.gpus import Gpus, share
 from fdi.config.devices import gpus
+from fdi.config.hydra_node import contents
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
@@ -170,7 +171,7 @@ def test_a_launcher_knows_all_keys_of_its_file(launcher, plugin, gpu):
 def test_a_task_of_ray_takes_the_options_of_its_file():
     ray = pytest.importorskip("ray")
     node = composed("hydra/launcher=ray", "hydra.launcher.ray.remote.num_gpus=0.25")
-    options = OmegaConf.to_container(node.ray.remote)
+    options = contents(node.ray.remote)
     ray.remote(**options)(launch.launch)  # refuses an option or a value that it does not know
 
 

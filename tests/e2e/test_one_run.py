@@ -148,8 +148,8 @@ def test_an_early_control_c_is_one_line(fdi_run, monkeypatch):
 
 def test_what_is_said_of_a_silent_network_helps(fdi_run):
     pytest.importorskip("sklearn")
-    command = ("dataset=digits", "model=dale", "probe=only", REFERENCE, "threads=1")
-    command = (*command, "model.excitatory=32", "model.inhibitory=8")
+    command = ["dataset=digits", "model=dale", "probe=only", REFERENCE, "threads=1"]
+    command += ["model.excitatory=32", "model.inhibitory=8"]
     refused = fdi_run(*command)
     assert refused.code == 2
     (line,) = refused.err.splitlines()

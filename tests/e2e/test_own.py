@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_show_draws_it(tmp_path: Path):
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
 
 
-VIEW = dict(steps=5, dt=1e-3, classes=2, valid=0.25)
+VIEW: dict[str, Any] = dict(steps=5, dt=1e-3, classes=2, valid=0.25)
 
 
 def test_events_of_tonic():

@@ -8,8 +8,10 @@ its own S and V, where the reset sees S; G is the published antiderivative of th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ KINDS = {
     "adaptive_threshold": adaptive_threshold(tau_ada=30e-3, b=0.3, t_ref=4e-3),
 }
 DIFFERENT = {name: replace(neuron, tau_shape=2.0) for name, neuron in KINDS.items()}
-ANTIDERIVATIVES = {
+ANTIDERIVATIVES: dict[str, Callable[..., np.ndarray]] = {
     "superspike": lambda v, beta: v / (1 + beta * np.abs(v)),
     "triangle": lambda v, beta: np.where(
         beta * np.abs(v) < 1, v - beta * v * np.abs(v) / 2, np.sign(v) / (2 * beta)
@@ -75,9 +77,11 @@ class Neurons:
     """
 
     def __init__(self, p: Population, samples: int, base: list | None) -> None:
-        self.n, self.base, self.seen = p.neuron, base, []
+        self.n, self.base = p.neuron, base
+        self.seen: list[tuple[np.ndarray, ...]] = []
         n, shape = p.neuron, (samples, p.units)
-        self.tau_mem, *self.tau_syn = map(np.array, p.taus or (n.tau_mem, *n.tau_syn))
+        alike: tuple[Any, ...] = (n.tau_mem, *n.tau_syn)
+        self.tau_mem, *self.tau_syn = map(np.array, p.taus or alike)
         self.u = np.full(shape, n.u_init)
         self.a, self.before, self.rest = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.i = [np.zeros(shape) for _ in n.tau_syn]
@@ -177,7 +181,7 @@ def two_channels(neuron: Neuron) -> Network:
     return dale((3,), CLASSES, STEPS, DT, neuron, excitatory=3, inhibitory=2)
 
 
-ALL = list(product(KINDS, Reset.__args__, SURROGATES))
+ALL = list(product(KINDS, get_args(Reset), SURROGATES))
 
 
 def choice(kind: str, reset: Reset, surrogate: str) -> Neuron:
@@ -194,7 +198,7 @@ def test_the_reference_has_the_gradients_of_finite_differences(kind, reset, surr
 @pytest.mark.parametrize("build", [layers, two_channels])
 @pytest.mark.parametrize("kind", DIFFERENT)
 def test_the_reference_has_them_where_each_neuron_has_its_own_time_constants(kind, build):
-    for reset in Reset.__args__:
+    for reset in get_args(Reset):
         check(ReferenceEngine(), build, replace(DIFFERENT[kind], reset=reset))
 
 
@@ -209,7 +213,7 @@ def test_the_cpu_engine_has_them_where_each_neuron_has_its_own_time_constants():
 
 @pytest.mark.slow  # each is compiled
 @pytest.mark.parametrize("build", [layers, two_channels])
-@pytest.mark.parametrize("reset", Reset.__args__)
+@pytest.mark.parametrize("reset", get_args(Reset))
 @pytest.mark.parametrize("kind", DIFFERENT)
 def test_each_kind_of_the_cpu_engine_has_them_too(kind, reset, build):
     check(CpuEngine(threads=1), build, replace(DIFFERENT[kind], reset=reset))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from fdi.data.inputs import Frames
+from fdi.engine import Engine
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
@@ -16,7 +20,7 @@ from fdi.snn.neuron import ALIF, Neuron, alif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 OBJECTIVE = Objective(upper=UpperBound(0.1, 1.0, axes=1), lower=LowerBound(100.0, 1e-3))
-SPEC = dict(classes=5, steps=60, dt=2e-3, readout_u_init=-1e-3)
+SPEC: dict[str, Any] = dict(classes=5, steps=60, dt=2e-3, readout_u_init=-1e-3)
 NETWORKS = {
     "dense": lambda: dense((30,), hidden=(16, 12), **SPEC),
     "recurrent": lambda: dense((30,), hidden=(16, 12), recurrent=True, **SPEC),
@@ -27,7 +31,7 @@ NETWORKS = {
     "dale": lambda: dale((30,), excitatory=16, inhibitory=4, **SPEC),
     "alif": lambda: dense((30,), hidden=(16, 12), recurrent=True, neuron=alif(a=0.5), **SPEC),
 }
-ENGINES = {
+ENGINES: dict[str, Callable[[], Engine]] = {
     "reference": ReferenceEngine,
     "cpu": lambda: CpuEngine(threads=2, chunk=3),
     "cuda": CudaEngine,
@@ -37,11 +41,11 @@ DALE_ORDER = ("input->e1", "input->i1", "i1->i1", "i1->e1", "e1->i1", "e1->e1", 
 
 
 @pytest.fixture(params=NETWORKS)
-def case(request, shared) -> tuple[Network, list[torch.Tensor], dict[str, np.ndarray]]:
+def case(request, shared) -> tuple[Network, list[torch.nn.Parameter], dict[str, np.ndarray]]:
     """A network with the given weights, its weights in the order of the file, and the expected
     numbers.
     """
-    expected = dict(np.load(shared / "reference" / f"{request.param}.npz"))
+    expected: dict[str, np.ndarray] = dict(np.load(shared / "reference" / f"{request.param}.npz"))
     network = NETWORKS[request.param]().double()
     by_name = {projection.name: projection.weight for projection in network.projections}
     weights = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ MAPS = ("conv", "recurrent conv", "dale conv", "dale conv without recurrent exci
 PROPERTY = settings(
     deadline=None, max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True
 )
-ENGINES = {
+ENGINES: dict[str, Any] = {
     "cpu": lambda chunk: CpuEngine(threads=2, chunk=chunk),
     "cpu in windows of time": lambda chunk: CpuEngine(threads=2, chunk=chunk, windows=3),
     "cuda": lambda chunk: CudaEngine(),

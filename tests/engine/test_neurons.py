@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from typing import Any
 
 import numba
 import numpy as np
@@ -31,7 +32,7 @@ from fdi.snn.surrogate import SURROGATES
 
 DT, STEPS = 2e-3, 25
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(1.0, 4.0))
-ENGINES = {"cpu": lambda: CpuEngine(threads=1), "cuda": CudaEngine}
+ENGINES: dict[str, Any] = {"cpu": lambda: CpuEngine(threads=1), "cuda": CudaEngine}
 KINDS = {"lif": lif(), "alif": alif(), "adlif": adlif()}
 
 
@@ -62,7 +63,7 @@ def small(neuron: Neuron) -> Network:
     return network
 
 
-def by_hand(n: Neuron, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_hand(n: Any, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(U[t+1], S[t]) for the current I[t] into one neuron, step by step from the equations."""
     beta_m, u, a, before = np.exp(-DT / n.tau_mem), 0.0, 0.0, 0.0
     potentials, spikes = [], []
@@ -129,14 +130,14 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
 
     v = np.linspace(-1.03, 1.01, 800)
     out = np.zeros_like(v)
-    kind = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
+    kind: Any = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
     records = np.array([tuple(kind)], [(name, np.float64) for name in kind._fields])
     slopes(type(kind)(*map(np.float64, kind)), records, v, out)
     np.testing.assert_allclose(out, SURROGATES[name](torch.from_numpy(v), 3.0), rtol=1e-12)
 
 
 def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
-    n = adaptive_threshold(reset="zero", tau_ada=50e-3, b=0.5, t_ref=3 * DT)
+    n: Any = adaptive_threshold(reset="zero", tau_ada=50e-3, b=0.5, t_ref=3 * DT)
     network = draw(small(n))
     x = spikes((6,))
     activity = ReferenceEngine().simulate(network, x, record=("spikes", "potentials"))
@@ -208,7 +209,7 @@ def test_every_field_that_kernels_are_compiled_for_does_too(field, engine, kind)
 def changes_the_numbers(engine: str, kind: str, field: str) -> None:
     base, x = KINDS[kind], spikes((6,))
     change = CHANGES[field] if getattr(base, field) != CHANGES[field] else "zero"
-    changed = draw(small(replace(base, **{field: change})))
+    changed = draw(small(replace(base, **dict[str, Any]({field: change}))))
     wanted = outputs(ReferenceEngine(), changed, x)
     as_before = outputs(ReferenceEngine(), draw(small(base)), x)
     assert any(not np.allclose(a, b) for a, b in zip(wanted, as_before)), field
@@ -236,7 +237,7 @@ def agrees_or_refuses(engine, network: Network, x: Frames, wanted: list[np.ndarr
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_of_a_population_changes_the_numbers_or_is_refused(engine):
     def build(**changes) -> Network:
-        given = dict(filters=[4], kernel=3, padding=1, pool=2) | changes
+        given: dict[str, Any] = dict(filters=[4], kernel=3, padding=1, pool=2) | changes
         return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), **given))
 
     different = {
@@ -256,7 +257,7 @@ def wired(neuron: Neuron = LIF, first: Iterable = (), second: Iterable = ()) -> 
     """input -> a -> b -> readout, with changes to the projections onto a and onto b."""
     a, b = Population("a", (5,), neuron), Population("b", (5,), neuron)
     readout = Population("readout", (3,), integrator(20e-3, 10e-3, 0.0))
-    given = [
+    given: list[dict[str, Any]] = [
         dict(source=INPUT, target="a", weight_shape=(5, 5)) | dict(first),
         dict(source="a", target="b", weight_shape=(5, 5)) | dict(second),
         dict(source="b", target="readout", weight_shape=(3, 5)),
@@ -266,7 +267,7 @@ def wired(neuron: Neuron = LIF, first: Iterable = (), second: Iterable = ()) -> 
 
 
 def mapped(**changes) -> Network:
-    given = dict(kernel=3, padding=1, stride=1) | changes
+    given: dict[str, Any] = dict(kernel=3, padding=1, stride=1) | changes
     return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), filters=[4], **given))
 
 
@@ -309,8 +310,8 @@ def test_the_walk_over_projections_leaves_no_field_out():
     assert walked == {*inspect.signature(Projection).parameters}
 
 
-BOTH = dict(steps=STEPS, dt=DT, classes=3)
-MAPS = dict(kernel=3, padding=1, pool=2, **BOTH)
+BOTH: dict[str, Any] = dict(steps=STEPS, dt=DT, classes=3)
+MAPS: dict[str, Any] = dict(kernel=3, padding=1, pool=2, **BOTH)
 NETWORKS = {
     "dense layers above convolutions": lambda: conv(
         (2, 7, 7), filters=[9, 5], dense=[17, 6], dense_recurrent=True, **MAPS
@@ -341,7 +342,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_neuron_in_maps_and_rows_equals_the_reference(kind):
-    given = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH
+    given: dict[str, Any] = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH
     network = draw(conv((2, 6, 6), neuron=KINDS[kind], **given))
     x = spikes(network.input_shape)
     agrees_or_refuses(CpuEngine(1), network, x, outputs(ReferenceEngine(), network, x))

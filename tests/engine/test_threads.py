@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from fdi.engine.cpu.sums import Sum, Tables
 from fdi.snn.models import conv, dense
 from fdi.snn.objective import Objective
 
-GIVEN = dict(classes=4, steps=80, dt=2e-3)
+GIVEN: dict[str, Any] = dict(classes=4, steps=80, dt=2e-3)
 
 
 @pytest.mark.parametrize(("hidden", "density"), [([33], 0.4), ([33, 70], 0.02)])
@@ -57,8 +58,8 @@ def test_who_fails_in_a_team_does_not_leave_the_others_waiting(monkeypatch):
 
 
 def test_chunks_follow_the_batch():
-    rows, maps = dense((700,), hidden=[128], **GIVEN), conv((2, 9, 9), filters=[4], **GIVEN)
-    rows, maps = Program(rows), Program(maps)
+    rows = Program(dense((700,), hidden=[128], **GIVEN))
+    maps = Program(conv((2, 9, 9), filters=[4], **GIVEN))
     assert rows.chunk(256, 256 * 8000) == 8
     assert rows.chunk(256, 256 * 1000) == 32  # few events: a table costs more than it
     assert rows.chunk(256, 0) == 32

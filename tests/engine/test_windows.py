@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from fdi.snn.models import conv, dale, dense
 from fdi.snn.objective import Objective
 
 GIB, STEPS = 2**30, 400
-GIVEN = dict(classes=4, steps=STEPS, dt=2e-3)
+GIVEN: dict[str, Any] = dict(classes=4, steps=STEPS, dt=2e-3)
 NETWORKS = {
     "dense": lambda: dense((30,), hidden=[64, 64], recurrent=True, **GIVEN),
     "dale": lambda: dale((30,), excitatory=32, inhibitory=8, **GIVEN),

@@ -1,5 +1,6 @@
 """Gradients through convolutions of 3 x 3 by minimal filtering, on even and odd edges, with and
-without guards, against the reference engine."""
+without guards, against the reference engine.
+"""
 
 from __future__ import annotations
 

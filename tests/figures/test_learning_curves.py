@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -169,9 +171,9 @@ def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     names = [*style.COLORS]
-    runs = [(init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names] + [
-        ("fluct", 2, 0.5, 1, {})
-    ]
+    runs: list[tuple[Any, ...]] = [
+        (init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names
+    ] + [("fluct", 2, 0.5, 1, {})]
     page = data(results(runs))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
     assert len({style.look(name)["marker"] for name in names}) == len(names)

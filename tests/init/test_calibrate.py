@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from fdi.init.calibrate import TOLERANCE, Unreachable, calibrate
 def calibrated(response, sigma_u=1.0):
     """The spread of a population whose spread is `response` of its weight, which starts at 1."""
     weight = torch.ones((), dtype=torch.float64)
-    network = SimpleNamespace(
+    network: Any = SimpleNamespace(
         layers=[[SimpleNamespace(name="h1")]],
         scale=lambda name, factor: weight.mul_(factor),
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from fdi.init import (
 )
 from fdi.init.theory import Afferent, normal_weights
 
-TIMES = dict(tau_mem=20e-3, tau_syn=10e-3, dt=2e-3)
+TIMES: dict[str, Any] = dict(tau_mem=20e-3, tau_syn=10e-3, dt=2e-3)
 DALE = dict(tau_mem=20e-3, tau_exc=10e-3, tau_inh=20e-3, dt=2e-3)
 NU = 15.8
 
@@ -134,4 +135,4 @@ def test_a_vector_has_no_fan_in():
 def test_the_package_offers_its_functions_and_nothing_else():
     assert all(callable(getattr(fdi.init, name)) for name in fdi.init.__all__)
     with pytest.raises(AttributeError, match=r"module fdi\.init has no attribute nonsense"):
-        _ = fdi.init.nonsense
+        _ = fdi.init.nonsense  # type: ignore[attr-defined] # a type checker says it, too

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 import pytest
@@ -171,7 +173,7 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
     else:
         chosen = STRATEGIES[strategy]
         if dale_model and kind == "constant":
-            chosen = replace(chosen, nu=NU)
+            chosen = replace(cast(Fluct, chosen), nu=NU)
         network, rows = initialized(MODELS[model], chosen, inputs)
         *rows, readout = rows
         assert [row["population"] for row in rows] == [
@@ -208,11 +210,11 @@ def test_the_closed_form_puts_a_layer_on_target(recurrent):
 
 DIFFERENT = lif(tau_shape=3.0)
 WHERE_NEURONS_DIFFER = {
-    "dense": lambda *spec: dense(*spec, DIFFERENT, hidden=40, depth=2),
-    "recurrent": lambda *spec: dense(*spec, DIFFERENT, hidden=40, depth=2, recurrent=True),
-    "dale": lambda *spec: dale(*spec, DIFFERENT, excitatory=40, inhibitory=10, depth=2),
-    "dale_ff": lambda *spec: dale(
-        *spec, DIFFERENT, excitatory=40, inhibitory=10, recurrent_excitation=False
+    "dense": partial(dense, neuron=DIFFERENT, hidden=40, depth=2),
+    "recurrent": partial(dense, neuron=DIFFERENT, hidden=40, depth=2, recurrent=True),
+    "dale": partial(dale, neuron=DIFFERENT, excitatory=40, inhibitory=10, depth=2),
+    "dale_ff": partial(
+        dale, neuron=DIFFERENT, excitatory=40, inhibitory=10, recurrent_excitation=False
     ),
 }
 
@@ -236,7 +238,7 @@ def test_neurons_with_their_own_time_constants_are_drawn_or_refused_as_others(st
 
 def poisson_driven(strategy, inputs):
     """(moments, network, rows of the probe) of a layer of neurons that differ."""
-    network, rows = initialized(lambda *spec: dense(*spec, DIFFERENT, hidden=150), strategy, inputs)
+    network, rows = initialized(partial(dense, neuron=DIFFERENT, hidden=150), strategy, inputs)
     activity = ReferenceEngine().simulate(network, inputs, record=("moments",))
     return activity.moments["h1"], network, rows
 
@@ -265,10 +267,10 @@ def test_under_dale_each_neuron_has_the_variance_and_the_balance_of_the_theory()
     """Of the drawn weights, neuron by neuron: excitation and inhibition cancel, sigma_u is 1."""
     inputs = spikes((2000,))
     network, _ = initialized(
-        lambda *spec: dale(*spec, DIFFERENT, excitatory=2000, inhibitory=2000), Fluct(nu=NU), inputs
+        partial(dale, neuron=DIFFERENT, excitatory=2000, inhibitory=2000), Fluct(nu=NU), inputs
     )
     population = network.hidden[0]
-    mean, variance, excitation = 0.0, 0.0, 0.0
+    mean = variance = excitation = np.zeros(1)
     for projection in network.afferents("e1"):
         integrals = [
             psp_kernel_integrals(n.tau_mem, n.tau_syn[projection.channel], DT)
@@ -337,7 +339,7 @@ def test_gains_of_the_field(strategy, gain):
 def test_micheli_gives_every_neuron_a_standard_normal_step(neuron):
     """Monte Carlo: sources that spike where a standard normal u > 1, as in the layer below."""
     network, _ = initialized(
-        lambda *spec: dense(*spec, neuron, hidden=200), Micheli(), INPUTS["events"]((300,))
+        partial(dense, neuron=neuron, hidden=200), Micheli(), INPUTS["events"]((300,))
     )
     weight, taus = network.projections[0].weight.detach(), network.hidden[0].taus
     tau_mem = torch.tensor(taus[0] if taus else neuron.tau_mem)

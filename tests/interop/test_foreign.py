@@ -10,6 +10,7 @@ import re
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def sigma_w(n: int, eps_hat: float, sigma_u: float = 1.0) -> float:
 
 
 def test_a_layer_gets_the_spread_of_the_neuron_behind_it():
-    network = nn.Sequential(
+    network: Any = nn.Sequential(
         nn.Linear(700, 300),
         LIF(0.9, 2.0),
         nn.Flatten(),
@@ -75,7 +76,7 @@ def test_a_layer_gets_the_spread_of_the_neuron_behind_it():
 
 
 def test_the_potential_reaches_the_target():
-    network = nn.Sequential(nn.Linear(200, 400), LIF(0.95, 2.0))
+    network: Any = nn.Sequential(nn.Linear(200, 400), LIF(0.95, 2.0))
     initialize(network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0))
     spikes = torch.poisson(
         torch.full((5000, 200), NU * DT), generator=torch.Generator().manual_seed(1)
@@ -191,7 +192,9 @@ def test_snntorch_neurons_answer_by_their_own_equations():
     assert (synaptic.tau_mem, synaptic.tau_syn) == pytest.approx(
         (-DT / math.log(0.9), -DT / math.log(0.8)), rel=1e-5
     )
-    network = nn.Sequential(nn.Linear(20, 8), snn.RLeaky(0.9, linear_features=8, init_hidden=True))
+    network: Any = nn.Sequential(
+        nn.Linear(20, 8), snn.RLeaky(0.9, linear_features=8, init_hidden=True)
+    )
     network(torch.ones(3, 20))
     ff, rec = initialize(network, nu=NU, dt=DT)
     assert ff.sigma_w == pytest.approx(sigma_w(20, DT / (1 - 0.9**2), math.sqrt(0.9)), rel=1e-4)
@@ -270,7 +273,7 @@ def test_sinabs_neurons_answer_by_their_own_equations_and_are_calibrated(squeeze
         options = dict(tau_mem=20.0, norm_input=False)
         return sl.LIFSqueeze(batch_size=8, **options) if squeezed else sl.LIF(**options)
 
-    network = nn.Sequential(
+    network: Any = nn.Sequential(
         nn.Linear(100, 200), neuron(), nn.Linear(200, 200), neuron(), nn.Linear(200, 5)
     )
 
@@ -302,7 +305,7 @@ NEURONS = {  # where they are, and arguments of those that want some
     "SpikingJelly": "spikingjelly.activation_based.neuron",
     "Sinabs": "sinabs.layers",
 }
-GIVEN = {
+GIVEN: dict[str, dict[str, Any]] = {
     "Leaky": dict(beta=0.9),
     "Synaptic": dict(alpha=0.8, beta=0.9),
     "Alpha": dict(alpha=0.9, beta=0.8),
@@ -314,7 +317,7 @@ GIVEN = {
     "GatedLIFNode": dict(T=4),
     "LIFSqueeze": dict(batch_size=1, tau_mem=20.0),
 }
-SINABS = {
+SINABS: dict[str, dict[str, Any]] = {
     "LIF": dict(tau_mem=20.0),
     "ALIF": dict(tau_mem=20.0, tau_adapt=20.0),
     "LIFRecurrent": dict(tau_mem=20.0, rec_connect=nn.Linear(3, 3)),
@@ -374,7 +377,7 @@ def poisson(seed: int = 1) -> torch.Tensor:
     return (torch.rand(400, 8, 100, generator=generator) < NU * DT).float()
 
 
-def spread_of(network: nn.Sequential, layer: int, spikes: torch.Tensor) -> float:
+def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:
     """Temporal spread of a layer's potential free of reset, in units of theta, step by step."""
     neuron, currents = network[layer], []
     hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
@@ -397,7 +400,8 @@ def test_nu_of_a_batch_is_its_mean_rate():
 
 
 def test_calibration_brings_every_layer_to_its_spread():
-    network, spikes = deep(), poisson()
+    network: Any = deep()
+    spikes = poisson()
     drawn = initialize(network, sigma_u=0.8, nu=NU, dt=DT)
     before = [spread_of(network, layer, spikes) for layer in (1, 3)]
     rows = initialize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ def euler(nir, graph, x):
     """What a reader does that knows NIR and nothing of fdi: forward Euler of the equations of the
     nodes, every layer in the same step. Returns the potential of the output, [T, B, classes].
     """
-    following, state, trace, dt = dict(graph.edges), {}, [], graph.metadata["dt"]
+    following, trace, dt = dict(graph.edges), [], graph.metadata["dt"]
+    state: dict[str, Any] = {}
     for signal in x.astype(float):
         name = "input"
         while (name := following[name]) != "output":

@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,12 +43,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def made(kind: str, dt: float):
     """A network of two hidden layers whose time constants are so many steps."""
     neuron = Neuron(7.5 * dt, (3.5 * dt,), theta=0.9)
-    options = {
+    options: dict[str, Any] = {
         "dense": dict(hidden=20, depth=2),
         "conv1d": dict(model=conv, filters=[3, 4], kernel=5, stride=2, padding=1),
         "conv2d": dict(model=conv, shape=(2, 9, 8), filters=[3, 4], kernel=3),
-    }[kind]
-    built = network(neuron=neuron, **options)
+    }
+    built = network(neuron=neuron, **options[kind])
     built.dt = dt
     return built
 
@@ -98,7 +99,8 @@ def euler(graph, x: torch.Tensor) -> torch.Tensor:
     """Forward Euler of the nodes, reset at once: what readers do; [T, B, classes]."""
     import nir
 
-    following, state, outputs, dt = dict(graph.edges), {}, [], graph.metadata["dt"]
+    following, outputs, dt = dict(graph.edges), [], graph.metadata["dt"]
+    state: dict[str, Any] = {}
     for signal in x.double():
         name = "input"
         while (name := following[name]) != "output":
@@ -108,7 +110,7 @@ def euler(graph, x: torch.Tensor) -> torch.Tensor:
             elif isinstance(node, nir.Linear):
                 signal = F.linear(signal, torch.as_tensor(node.weight))
             elif isinstance(node, nir.Conv1d | nir.Conv2d):
-                convolve = F.conv1d if isinstance(node, nir.Conv1d) else F.conv2d
+                convolve: Any = F.conv1d if isinstance(node, nir.Conv1d) else F.conv2d
                 geometry = [[int(n) for n in np.ravel(g)] for g in (node.stride, node.padding)]
                 signal = convolve(signal, torch.as_tensor(node.weight), None, *geometry)
             else:

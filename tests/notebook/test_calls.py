@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 import fdi
 from fdi.notebook.words import sweep_words, text
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "dataset.classes": 2,
     "dataset.samples": 60,
     "model.hidden": 16,
@@ -40,7 +41,7 @@ def test_fdi_is_light_and_has_what_it_names():
     assert found.stdout.strip() == "[] True"
     assert set(fdi.__all__) <= set(dir(fdi))
     with pytest.raises(AttributeError, match="no attribute runs"):
-        fdi.runs  # noqa: B018
+        _ = fdi.runs  # type: ignore[attr-defined] # a type checker says it, too
 
 
 def test_a_run_is_that_of_the_command(capsys, monkeypatch):
@@ -126,13 +127,16 @@ def test_figures_are_those_of_matplotlib():
         fdi.figures.draw("depth", runs)
 
 
+MISSPELT: dict[str, Any] = {"trainer.epoch": 3}
+
+
 @pytest.mark.parametrize(
     ("call", "line"),
     [
         (lambda: fdi.run("init=fluc"), "init = fluc does not exist; did you mean fluct?"),
-        (lambda: fdi.run(**{"trainer.epoch": 3}), "trainer.epoch: no such key; did you mean"),
+        (lambda: fdi.run(**MISSPELT), "trainer.epoch: no such key; did you mean"),
         (lambda: fdi.run(seed=-1), "seed = -1 must be at least 0"),
-        (lambda: fdi.run(3), "3 must be a word such as"),
+        (lambda: fdi.run(3), "3 must be a word such as"),  # type: ignore[arg-type]
         (lambda: fdi.run("probe=only"), "probe = only trains nothing; use fdi.probe"),
         (lambda: fdi.run("dry_run=true"), "dry_run = true is for fdi-run"),
         (lambda: fdi.run("device=cuda"), "device = cuda: PyTorch finds no CUDA device here"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch.optim import Optimizer
 
 from fdi.runner.floor import floor_of
 from fdi.train.optimizers import SMORMS3
 
 
-def moved(optimizer: type, gradient: float, **options) -> float:
+def moved(optimizer: Callable[..., Optimizer], gradient: float, **options) -> float:
     """How far one step moves a weight, in units of lr."""
     weight = torch.zeros(1, requires_grad=True)
     made = optimizer([weight], **options)
@@ -18,7 +21,7 @@ def moved(optimizer: type, gradient: float, **options) -> float:
     return float(weight.detach().abs()) / made.defaults["lr"]
 
 
-def floor(optimizer: type, **options):
+def floor(optimizer: Callable[..., Optimizer], **options):
     return floor_of(optimizer([torch.zeros(1, requires_grad=True)], **options))
 
 

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,8 +96,9 @@ def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, mo
 
 def test_a_constant_image_has_no_one_rate_for_neurons_that_differ():
     net = dense((4,), 2, 10, 2e-3, lif(tau_shape=3.0))
+    data: Any = SimpleNamespace(nu=None, mean_square=1.0, dt=2e-3)
     with pytest.raises(ValueError, match=r"give it as spikes: dataset\.encoding=poisson"):
-        build.input_rate(SimpleNamespace(nu=None, mean_square=1.0, dt=2e-3), net)
+        build.input_rate(data, net)
 
 
 def test_what_is_no_trained_run_is_one_line(directory, tmp_path):
@@ -154,7 +156,7 @@ def test_whatever_is_wrong_is_one_line(spoiled, name, text):
 def test_a_config_that_is_not_that_of_the_weights_is_refused_at_once(spoiled, value):
     path = spoiled / ".hydra/config.yaml"
     key = value.partition(":")[0]
-    path.write_text(re.sub(rf"^  {key}: .*$", f"  {value}", path.read_text(), flags=re.M))
+    path.write_text(re.sub(rf"^  {key}: .*$", f"  {value}", path.read_text(), flags=re.MULTILINE))
     started = time.process_time()
     with pytest.raises(ValueError, match="checkpoint"):
         fdi.load(spoiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.population import Population
 
 DT, STEPS, CLASSES = 2e-3, 25, 3
-SPEC = dict(input_shape=(6,), classes=CLASSES, steps=STEPS, dt=DT)
+SPEC: dict[str, Any] = dict(input_shape=(6,), classes=CLASSES, steps=STEPS, dt=DT)
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(1.0, 4.0))
 KINDS = {
     "lif": lif(tau_shape=3.0),
@@ -149,7 +150,9 @@ def test_the_cpu_engine_equals_the_reference(model):
 
 @pytest.mark.slow  # it is compiled
 def test_rows_above_maps_may_differ():
-    given = dict(input_shape=(2, 6, 6), filters=[4], kernel=3, padding=1, pool=2, dense=[7, 5])
+    given: dict[str, Any] = dict(
+        input_shape=(2, 6, 6), filters=[4], kernel=3, padding=1, pool=2, dense=[7, 5]
+    )
     network = conv(classes=CLASSES, steps=STEPS, dt=DT, dense_recurrent=True, **given)
     rows = Network((4,), network.layers[1:], network.readout, [], DT)
     rows.layers = [tuple(replace(p, neuron=KINDS["lif"]) for p in row) for row in rows.layers]

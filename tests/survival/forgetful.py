@@ -31,8 +31,7 @@ class Disk:
             self.tick()
             replace(source, target)
 
-        os.replace = forgetful_replace
-        os.fsync = self.fsync
+        vars(os).update(replace=forgetful_replace, fsync=self.fsync)
 
     def fsync(self, file: int) -> None:
         self.tick()

@@ -60,8 +60,8 @@ def keys(choices: tuple[str, ...]) -> list[str]:
     found: list[str] = []
 
     def walk(node: DictConfig, path: str) -> None:
-        for key in node:
-            here = f"{path}.{key}" if path else str(key)
+        for key in map(str, node):
+            here = f"{path}.{key}" if path else key
             if not here.startswith(("hydra.help", "hydra.hydra_help", "hydra.runtime")):
                 found.append(here)
                 inner = node._get_node(key)

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import forgetful
 
@@ -40,7 +41,7 @@ def child(argv: list[str], folder: str, cut: dict | None, clock: int | None) -> 
         disk.install()
     try:
         fdi.cli.run.main()
-        code = 0
+        code: Any = 0
     except SystemExit as end:
         code = end.code or 0
     except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from fdi.data.stamps import stamps
 from fdi.track.origin import fingerprint
@@ -14,7 +15,12 @@ def test_files_that_any_key_names_belong_to_the_data(tmp_path: Path, monkeypatch
     for name in ("root/a", "other/b", "c", "word/d"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("1")
-    dataset = {"root": "root", "train_file": "../other/b", "table": "c", "name": "word"}
+    dataset: dict[str, Any] = {
+        "root": "root",
+        "train_file": "../other/b",
+        "table": "c",
+        "name": "word",
+    }
     dataset |= {"folder": f"{tmp_path}/other", "valid": 0.1}
     before = fingerprint(dataset)
     for name in ("root/a", "other/b", "c"):

@@ -35,7 +35,7 @@ def test_a_process_ends_with_another():
 
 
 def test_an_action_is_repeated_meanwhile_and_no_longer():
-    calls = []
+    calls: list[None] = []
     with repeated(lambda: calls.append(time.sleep(0.01)), "test", every=0.001, rest=2.0):
         time.sleep(0.3)
     done = len(calls)

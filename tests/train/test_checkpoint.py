@@ -42,7 +42,8 @@ def same(one: list, other: list) -> bool:
 @pytest.mark.parametrize("count", [20, pytest.param(400, marks=pytest.mark.slow)])
 def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, trained, count):
     path = tmp_path / "last.pt"
-    checkpoint.save(path, *trained, Progress(epoch=3), "abc")
+    network, optimizer = trained
+    checkpoint.save(path, network, optimizer, Progress(epoch=3), "abc")
     whole, expected = path.read_bytes(), content(path, *trained)
     rng, refused = random.Random(count), 0
     for _ in range(count):
@@ -67,7 +68,8 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, trained, value):
     path = tmp_path / "last.pt"
     with torch.no_grad():
         next(trained[0].parameters())[0, 0] = value
-    checkpoint.save(path, *trained, Progress(), "abc")
+    network, optimizer = trained
+    checkpoint.save(path, network, optimizer, Progress(), "abc")
     with pytest.raises(ValueError, match=r"last.pt is damaged \(weights of .* are not finite\)"):
         checkpoint.load(path, *trained)
 

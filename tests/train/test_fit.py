@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from fdi.train.fit import Diverged, Progress, fit
 from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
 
-SMALL = dict(
+SMALL: dict[str, Any] = dict(
     classes=2,
     units=10,
     spikes=1,
@@ -123,16 +125,16 @@ def test_priming_trains_the_regularizers_alone_for_as_long_as_it_says(data):
 
 @pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
 def test_primed_within_the_bounds_is_never_primed(data, optimizer):
-    make = {
+    make: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "smorms3": SMORMS3,
         "adam": lambda p: torch.optim.Adam(p, weight_decay=0.1),
         "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
-    }[optimizer]
+    }
     trained = []
     for prime_epochs in (0, 2):
         network = build(lambda *spec: dense(*spec, hidden=32), data)
         stages = phases(epochs=2, upper=UpperBound(10.0, 100.0), prime_epochs=prime_epochs)
-        rows, _ = train(network, data, make(network.parameters()), stages)
+        rows, _ = train(network, data, make[optimizer](network.parameters()), stages)
         trained.append((rows[-1]["train/loss"], [w.detach() for w in network.parameters()]))
     (loss, weights), (primed_loss, primed_weights) = trained
     assert loss == primed_loss
@@ -159,7 +161,8 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
         stopped.append(row["valid/accuracy"])
         raise KeyboardInterrupt
 
-    file, stopped, progress = tmp_path / "last.pt", [], Progress()
+    file, progress = tmp_path / "last.pt", Progress()
+    stopped: list[float] = []
     while progress.phase < len(stages):
         network, optimizer, stages = start(patience)
         if file.exists():
@@ -196,7 +199,8 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(data, t
         stopped.append(numbers(row))
         raise KeyboardInterrupt
 
-    file, stopped, progress = tmp_path / "last.pt", [], Progress()
+    file, progress = tmp_path / "last.pt", Progress()
+    stopped: list[dict[str, float]] = []
     while progress.phase < 1:
         network, optimizer, stages = start()
         if file.exists():
@@ -273,13 +277,13 @@ def test_a_weight_that_is_not_finite_after_the_very_last_step_stops_it_too(data)
                 network.projections[0].weight[0, 0] = float("inf")
 
     steps, batches = [], -(-len(data.train) // 32)
-    optimizer.step = step
+    vars(optimizer)["step"] = step
     with pytest.raises(Diverged, match=r"the weights of .* are not finite after epoch 1; lower"):
         train(network, data, optimizer, phases(epochs=1))
 
 
 def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data):
-    seen = {}
+    seen: dict[int, list[np.ndarray]] = {}
 
     class Spy(ReferenceEngine):
         def step(self, network, inputs, labels, objective):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdi.train.optimizers import SMORMS3
+from fdi.train.optimizers import SMORMS3, Precision
 
 
 def test_smorms3_equals_the_authors_library(shared):
@@ -28,7 +28,8 @@ def test_smorms3_equals_the_authors_library(shared):
 
 def test_gradients_below_the_floor_of_float32_count_in_float64():
     moved = {}
-    for precision, eps in (("float32", 1e-37), ("float64", 1e-70)):
+    cases: list[tuple[Precision, float]] = [("float32", 1e-37), ("float64", 1e-70)]
+    for precision, eps in cases:
         p = torch.nn.Parameter(torch.zeros(3))
         made = SMORMS3([p], lr=1e-2, eps=eps, precision=precision)
         for _ in range(2):  # it goes on in its own precision

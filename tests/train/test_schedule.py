@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from fdi.train.optimizers import SMORMS3
 from fdi.train.schedule import Schedule
 
 EPOCHS, BATCH, BATCHES = 6, 32, 6
-RULES = {
+RULES: dict[str, Any] = {
     "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=EPOCHS),
     "one_cycle": partial(
         lr_scheduler.OneCycleLR,

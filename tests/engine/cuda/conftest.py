@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def data(kind: str) -> Dataset:
 
 
 @pytest.fixture
-def start(tmp_path, monkeypatch) -> Callable[..., tuple[dict[str, Any], Path]]:
+def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any], Path]]]:
     """Runs a cell on "cpu" or "pretended", with the engine that belongs there."""
 
     def begin(where: str, model: str, kind: str, *overrides: str, name: str = ""):

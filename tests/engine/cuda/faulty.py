@@ -54,7 +54,6 @@ if what == "trust":
 sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 gpu_check = import_module("gpu_check")
 
-gpu_check.DEVICE = torch.device("cpu")
-gpu_check._card = lambda: ("-", "a GPU, sm_90")
+vars(gpu_check).update(DEVICE=torch.device("cpu"), _card=lambda: ("-", "a GPU, sm_90"))
 sys.argv = ["gpu_check.py", *arguments]
 gpu_check.main()

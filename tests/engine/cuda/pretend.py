@@ -63,6 +63,8 @@ COUNT = Count()
 class Pretended(torch.Tensor):
     """`value`: the tensor on the CPU that holds the numbers."""
 
+    value: torch.Tensor
+
     @staticmethod
     def __new__(cls, value: torch.Tensor) -> Pretended:
         self = torch.Tensor._make_wrapper_subclass(
@@ -71,17 +73,17 @@ class Pretended(torch.Tensor):
             strides=value.stride(),
             storage_offset=value.storage_offset(),
             dtype=value.dtype,
-            device=f"{DEVICE}:0",
+            device=torch.device(f"{DEVICE}:0"),
         )
         self.value = value
         _hold(value.untyped_storage())
         return self
 
     @classmethod
-    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):  # type: ignore[override]
         return compute(func, args, kwargs or {})
 
-    def __repr__(self) -> str:
+    def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]
         return f"pretended {self.value!r}"
 
 

@@ -7,7 +7,7 @@ import pretend
 import pytest
 import torch
 
-from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.kept import keep, size
 from fdi.engine.cuda.signal import signal
@@ -30,7 +30,7 @@ def values(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).random((SAMPLES, *shape))
 
 
-INPUTS = {
+INPUTS: dict[str, Input] = {
     "events": events(False),
     "counted": events(True),
     "frames": Frames((values(STEPS, *SHAPE) * 4).astype(np.uint8)),

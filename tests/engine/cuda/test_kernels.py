@@ -11,6 +11,7 @@ import sys
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pretend
@@ -24,7 +25,7 @@ from fdi.engine.cuda.memory import need
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn import models
 from fdi.snn.network import Network
-from fdi.snn.neuron import lif
+from fdi.snn.neuron import Reset, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.train.optimizers import SMORMS3
 
@@ -37,9 +38,9 @@ needs_triton = pytest.mark.skipif(
 )
 
 
-def network(kind: str, reset: str = "zero", surrogate: str = "superspike") -> Network:
+def network(kind: str, reset: Reset = "zero", surrogate: str = "superspike") -> Network:
     """Weights are multiples of 1/64, so that sums are exact in any order."""
-    given = dict(
+    given: dict[str, Any] = dict(
         classes=3, steps=STEPS, dt=5e-3, neuron=lif(reset=reset, surrogate=surrogate, beta=4.0)
     )
     built = {

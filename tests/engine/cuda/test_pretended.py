@@ -57,7 +57,7 @@ def assert_equal_runs(start, model, init, kind, homeostasis, optimizer):
         if isinstance(value, float) and key != "seconds":
             assert result[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
     assert result["rates"] == pytest.approx(expected["rates"], rel=1e-5)
-    timed = [name for name in curves if name.startswith("seconds")]
+    timed = [name for name in map(str, curves) if name.startswith("seconds")]
     pd.testing.assert_frame_equal(
         curves.drop(columns=timed), other_curves.drop(columns=timed), rtol=1e-4, atol=1e-5
     )
