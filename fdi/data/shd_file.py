@@ -229,7 +229,7 @@ def _damaged(path: Path, what: str) -> DataError:
     )
 
 
-def _read(path: Path, data: h5py.Dataset, index=()) -> np.ndarray:
+def _read(path: Path, data: h5py.Dataset, index: int | tuple[()] = ()) -> np.ndarray:
     try:
         return np.asarray(data[index])
     except (OSError, RuntimeError, ValueError, MemoryError) as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fdi.snn.population import INPUT, Population
 
@@ -57,13 +57,15 @@ def assemble(
     return Network(input_shape, layers, readout, projections, dt)
 
 
-def _projection(source: str, target: str, weight_shape: tuple[int, ...], **options) -> Projection:
+def _projection(
+    source: str, target: str, weight_shape: tuple[int, ...], **options: Any
+) -> Projection:
     from fdi.snn.projection import Projection
 
     return Projection(source, target, weight_shape, **options)
 
 
-def all_to_all(source: Source, target: Population, layer: int = 0, **options) -> Projection:
+def all_to_all(source: Source, target: Population, layer: int = 0, **options: Any) -> Projection:
     """Each unit of the source reaches each unit of the target."""
     name, shape = source
     return _projection(name, target.name, (target.units, math.prod(shape)), **options)
@@ -74,7 +76,7 @@ def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
     the target's shape.
     """
 
-    def connect(source: Source, target: Population, layer: int, **options) -> Projection:
+    def connect(source: Source, target: Population, layer: int, **options: Any) -> Projection:
         name, shape = source
         kernel, stride, padding = geometry[layer]
         edges = list(zip(shape[1:], target.shape[1:]))
@@ -104,7 +106,7 @@ def recurrent_convolution(kernel: int) -> Connect:
             f"{kernel + 1}"
         )
 
-    def connect(source: Source, target: Population, layer: int, **options) -> Projection:
+    def connect(source: Source, target: Population, layer: int, **options: Any) -> Projection:
         name, shape = source
         window = (kernel,) * (len(shape) - 1)
         return _projection(

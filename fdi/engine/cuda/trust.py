@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Frames, Input
+from fdi.engine import Engine
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.network import INPUT, Network
 from fdi.snn.neuron import Neuron, Reset, Surrogate
@@ -125,7 +126,7 @@ def compare(
     network: Network,
     x: Input,
     labels: np.ndarray,
-    engine,
+    engine: Engine,
     device: torch.device,
     objective: Objective,
 ) -> Difference:
