@@ -16,40 +16,43 @@ from fdi.figures import gradients
 from pages.tables import cell, markdown
 
 SEVERAL = 3  # spreads of a network that is shown
+KEYS = ["dataset", "model", "layers"]
 LEAST = 1e-30  # stands for no gradient in a geometric mean
 
 
 def reached(measured: Results) -> str:
-    """A row per depth and initial state of fully connected networks on Randman: largest gradient of
-    the task in a hidden layer (geometric mean), its ratio to the floor of the authors' optimizer,
-    and the accuracy without bounds after the longest training.
+    """A row per network of several layers and initial state, where three spreads or more were
+    probed: largest gradient of the task in a hidden layer (geometric mean), its ratio to the floor
+    of the authors' optimizer, and the accuracy without bounds after the longest training.
     """
-    runs = where(measured.runs, STANDARD | {"dataset": "randman", "model": "dense"})
-    sigma = {key: value for key, value in FLUCT.items() if key != "init.sigma_u"}
-    runs = pd.concat([where(runs, sigma), where(runs, KAIMING | {"init": "kaiming"})])
+    runs = where(measured.runs, STANDARD | {"neuron.surrogate": "superspike"})
+    runs = runs[runs["neuron.beta"].isna() & runs["init.nu"].isin(["auto", None, np.nan])]
+    fluct = {"init": "fluct", "init.alpha": FLUCT["init.alpha"]}
+    runs = pd.concat([where(runs, fluct), where(runs, KAIMING | {"init": "kaiming"})])
     probe = measured.probe.assign(task=task_gradient(measured))
     largest = probe[probe["population"] != READOUT].groupby("path")["task"].agg(["max", "size"])
     runs = runs.join(largest.rename(columns={"max": "gradient", "size": "layers"}), on="path")
-    runs = runs[(runs["neuron.surrogate"] == "superspike") & runs["neuron.beta"].isna()]
     runs = runs.assign(state=runs["init.sigma_u"].map("sigma_U = {:g}".format, na_action="ignore"))
     runs["state"] = runs["state"].fillna("kaiming")
     rows = []
-    for layers, deep in runs[runs["layers"] > 1].groupby("layers"):
+    for (dataset, model, layers), deep in runs[runs["layers"] > 1].groupby(KEYS):
         known = deep.dropna(subset="gradient")
         if known["init.sigma_u"].nunique() >= SEVERAL:
             order = known.groupby("state")["init.sigma_u"].first().sort_values(na_position="first")
-            rows += [_row(int(layers), deep[deep["state"] == state]) for state in order.index]
+            network = f"{dataset}, {model}, {layers:.0f} layers"
+            rows += [
+                {"network": network} | _row(deep[deep["state"] == state]) for state in order.index
+            ]
     return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{gradients.COMMAND}`.*\n"
 
 
-def _row(layers: int, runs: pd.DataFrame) -> dict[str, str]:
+def _row(runs: pd.DataFrame) -> dict[str, str]:
     norms = runs.groupby("seed")["gradient"].first().dropna()
     gradient = float(np.exp(np.log(norms.clip(lower=LEAST)).mean()))
     done = where(unbounded(runs), {"optimizer.eps": EPS}).dropna(subset=ACCURACY)
     done = done[done["trainer.epochs"] == done["trainer.epochs"].max()]
     accuracy = moments(done, ["layers"], ACCURACY, PERCENT, PERCENT).to_dict("records")
     return {
-        "layers": f"{layers}",
         "initial state": runs["state"].iloc[0],
         "largest hidden gradient": f"{gradient:.0e}, n = {len(norms)}",
         "over the floor": f"{gradient / SMORMS3_EPS**0.5:.0e}",
