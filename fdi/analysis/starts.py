@@ -81,9 +81,12 @@ def _named(rows: pd.DataFrame) -> str:
 
 
 def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Mean over seeds of each population (a row) at each sigma_U where the readout has some."""
+    """Mean over seeds of each population (a row) at each sigma_U of several seeds where the readout
+    has some.
+    """
+    rows = rows[rows.groupby("init.sigma_u")["seed"].transform("nunique") > 1]
     means = rows.groupby(["population", "init.sigma_u"])[column].mean().unstack()
-    return means.loc[:, means.loc[READOUT] > 0]
+    return means.loc[:, means.loc[READOUT] > 0] if len(means) else means
 
 
 def _factor(ratio: float) -> str:
