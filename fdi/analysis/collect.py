@@ -33,6 +33,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -69,6 +70,7 @@ POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 CSV_COLUMNS = ("epoch", "phase")
 PLACE = "place of the run"
+NAN = float("nan")
 VALID = "valid/accuracy"
 BATCH = 64  # files that are read at a time
 ROW, CURVE = "row", "curve"  # kinds of entries of the index
@@ -88,23 +90,30 @@ def runs(results: Path) -> pd.DataFrame:
     for name in names:  # one after the other: the lists take more memory than the table
         values = found.pop(name, None)
         typed[name] = pd.Series(
-            [None] * count if values is None else values, dtype=float if name in NUMBERS else None
+            [None] * count if values is None else values, dtype=float if _is_result(name) else None
         )
     return pd.DataFrame(typed, copy=False).copy()  # in one piece, not a block a column
 
 
-def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any]], int]:
-    """The values of `rows` by key, None where a row has none, and how many rows there are: lists
-    take a tenth of the memory.
+def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any] | np.ndarray], int]:
+    """The values of `rows` by key, None where a row has none (NaN in results), and how many rows
+    there are: columns take a tenth of the memory.
     """
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Any] | array[float]] = {}
     count = 0
     for row in rows:
-        found |= {key: [None] * count for key in row if key not in found}
+        for key in row:
+            if key not in found:
+                found[key] = array("d", [NAN] * count) if _is_result(key) else [None] * count
         for key, values in found.items():
-            values.append(row.get(key))
+            value: Any = row.get(key)
+            values.append(NAN if value is None and isinstance(values, array) else value)
         count += 1
-    return found, count
+    return {key: np.frombuffer(v) if isinstance(v, array) else v for key, v in found.items()}, count
+
+
+def _is_result(column: str) -> bool:
+    return column in NUMBERS or column.startswith(MEASURED)
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:

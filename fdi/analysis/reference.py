@@ -93,13 +93,20 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 
 
 def _merged(old: Results, new: Results) -> Results:
-    names = {name: (getattr(old, name), getattr(new, name)) for name in ("runs", "curves", "probe")}
+    """Both: of a run that both have the new one."""
     paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
-    tables: dict[str, Any] = {
-        name: _below(a[~a["path"].isin(paths)], b) if len(a) else b
-        for name, (a, b) in names.items()
-    }
-    return replace(new, **tables)
+
+    def both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+        return _below(a[~a["path"].isin(paths)], b) if len(a) else b
+
+    assert old.curves is not None
+    assert new.curves is not None  # only `own` may leave them in their folders
+    return replace(
+        new,
+        runs=both(old.runs, new.runs),
+        curves=both(old.curves, new.curves),
+        probed=both(old.probe, new.probe),
+    )
 
 
 def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +147,7 @@ def _select(results: Results, kept: pd.DataFrame) -> Results:
 
     assert results.curves is not None
     return replace(
-        results, runs=short(kept), curves=short(results.curves), probe=short(results.probe)
+        results, runs=short(kept), curves=short(results.curves), probed=short(results.probe)
     )
 
 

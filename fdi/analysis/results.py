@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,18 @@ class Results:
 
     `runs`: `collect.runs`, `source`, where they come from, and `baseline`, is their initialization
     one. `curves`: accuracies and rates of `collect.curves`; None leaves them in the folders of the
-    runs. `probe`: the initial states, a row per run and population, with the columns of init.json.
+    runs. `probe`: the initial states, a row per run and population, with the columns of init.json;
+    `probed` None: they are read from the folders of the runs when they are needed.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame | None
-    probe: pd.DataFrame
+    probed: pd.DataFrame | None
     folder: Path
+
+    @cached_property
+    def probe(self) -> pd.DataFrame:
+        return probes(self.runs, self.folder) if self.probed is None else self.probed
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -116,14 +122,14 @@ def own(results: Path) -> Results:
 
 def of_runs(table: pd.DataFrame, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(_origin(table, OWN), None, probes(table, results), results)
+    return Results(_origin(table, OWN), None, None, results)
 
 
 def reference(folder: Path) -> Results:
     """What `fdi.analysis.reference.write` wrote to `folder`; no rows where it wrote nothing."""
     if not (folder / RUNS).exists():
         nothing = runs(folder)
-        return Results(_origin(nothing, ""), curves(nothing), probes(nothing, folder), folder)
+        return Results(_origin(nothing, ""), curves(nothing), None, folder)
     texts = {"id": str, "error": str, "provenance": str}
     table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts)))
     commits = (

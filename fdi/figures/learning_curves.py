@@ -195,12 +195,13 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition; the long form of it."""
     parts = []
-    for quantity in map(str, metrics):
+    measured = metrics.dropna(axis="columns", how="all")
+    for quantity in map(str, measured):
         if quantity not in TITLES and not quantity.startswith("rate/"):
             continue
         scale = 100.0 if quantity in TITLES else 1.0
         by_seed = (
-            scale * metrics.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
+            scale * measured.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
         )
         if len(by_seed):
             most = scale if quantity in TITLES else np.inf

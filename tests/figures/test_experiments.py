@@ -118,7 +118,7 @@ def test_gradients_are_those_of_the_task_where_they_are_known(results):
     found = results(spreads(layers=3, **bounded), state="probed")
     (page,) = gradients.data(found).values()
     assert "task and bounds" in page["title"].iloc[0]
-    known = replace(found, probe=found.probe.assign(grad_task=found.probe["grad"] / 4))
+    known = replace(found, probed=found.probe.assign(grad_task=found.probe["grad"] / 4))
     (page,) = gradients.data(known).values()
     assert "the task alone" in page["title"].iloc[0]
     assert page.groupby("population")["mean"].mean()["h2"] == pytest.approx(0.2 / 4)
@@ -266,7 +266,7 @@ def test_calibrated(results, drawn):
     assert "before training n" not in page["title"].iloc[0]
 
     measured = results(runs)
-    few = replace(measured, probe=measured.probe[measured.probe["seed"] == 0])
+    few = replace(measured, probed=measured.probe[measured.probe["seed"] == 0])
     page = calibrated.data(few)["randman_dense"]
     drawn(calibrated, page)
     assert page["title"].iloc[0].endswith("; before training n = 1")

@@ -48,6 +48,7 @@ def check(monkeypatch, tmp_path):
     return gpu_check
 
 
+@pytest.mark.slow
 def test_every_network_passes_and_a_library_is_timed(check):
     for name in check.rows():
         kind, _, work = name.partition(": ")

@@ -95,7 +95,7 @@ def test_every_run_has_the_numbers_of_the_cpu(start, cell):
 
 @pytest.mark.parametrize("engine", ["cuda", "reference"])
 def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
-    given = ["init=fluct", "optimizer=adam", f"engine={engine}", "trainer.epochs=3"]
+    given = ["init=fluct", "optimizer=adam", f"engine={engine}", "trainer.epochs=2"]
     _, whole = start("pretended", "recurrent", "events", *given, name="whole")
     from fdi.runner import story
 
