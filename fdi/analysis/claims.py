@@ -141,25 +141,25 @@ FOR, AGAINST = "for it", "against it"
 DENSE = ("dense", "conv_recurrent_deep")
 CLAIMS = (
     Claim(
-        "One hidden layer learns better than with Kaiming weights",
+        "Networks with one hidden layer learn better than from Kaiming weights",
         (("randman", "dense", 1),),
         "P",
         evidence.one_layer,
     ),
     Claim(
-        "So does a recurrent one",
+        "Recurrent networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 3),),
         "P",
         evidence.better(("recurrent", "conv_recurrent"), lambda layers: True),
     ),
     Claim(
-        "Deep networks learn better",
+        "Deep networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 7),),
         "P",
         evidence.better(DENSE, lambda layers: layers >= DEEP),
     ),
     Claim(
-        "So do deep convolutional ones",
+        "Deep convolutional networks learn better than from Kaiming weights",
         (("cifar10", "conv", 4), ("dvs_gesture", "conv", 4), ("dvs_gesture", "conv", 8)),
         "P",
         evidence.better(("conv", "conv_deep"), lambda layers: layers >= DEEP),
@@ -191,8 +191,8 @@ CLAIMS = (
         "P",
         evidence.restores,
     ),
-    Claim("It broadens the range of good initial states", (), "P", evidence.broadens),
-    Claim("It makes up for bad ones in part only", (), "P", evidence.in_part),
+    Claim("Homeostasis broadens the range of good initial states", (), "P", evidence.broadens),
+    Claim("Homeostasis makes up only partly for bad initial states", (), "P", evidence.in_part),
 )
 
 

@@ -40,7 +40,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fdi-data", description="Data sets of fdi: list, get, check and show them."
+        prog="fdi-data", description="Lists, downloads, checks and shows the data sets of fdi."
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
             )
         return command
 
-    add("list", "name, classes, samples, size of the download, whether it is here, licence")
+    add("list", "list the data sets: classes, samples, size of the download, licence")
     add(
         "get",
         "download a data set, first from the mirror that FDI_MIRROR names, or unpack archives "

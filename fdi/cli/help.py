@@ -16,10 +16,10 @@ COMMANDS = {
     "fdi-run": "Randman, one hidden layer, fluctuation-driven",
     "fdi-run model=recurrent init=kaiming seed=3": "choose options and set values",
     "fdi-run -m init=kaiming,fluct 'seed=range(5)'": (
-        "all combinations, then a table; done runs are skipped"
+        "all combinations, then a table; finished runs are skipped"
     ),
     "fdi-run -m init=kaiming,fluct dry_run=true": (
-        "list the runs, their directories, state and cost"
+        "list the runs with their folders and states, and what they cost"
     ),
     "fdi-run -m experiment=depth budget=laptop": (
         "the sweep of one question of the paper; budget=paper is for a cluster"
@@ -28,6 +28,7 @@ COMMANDS = {
         "several runs at once; isolated, slurm and ray: docs/cluster.md"
     ),
     "fdi-run probe=only init.sigma_u=0.2": "measure the initial state, do not train",
+    "fdi-run -m probe=only init=kaiming,fluct": "compare initial states in one table",
     "fdi-run --cfg job dataset=randman optimizer=adam": (
         "show the whole configuration, do not run"
     ),
@@ -37,7 +38,7 @@ FLAGS = {
     "-c, --cfg job": "show the configuration",
     "--config-dir FOLDER": "add your own options: FOLDER/model/mine.yaml is model=mine",
     "--shell-completion": "--shell-completion install=bash (or zsh, fish) prints how",
-    "--hydra-help, --info": "what Hydra can do, and what it found",
+    "--hydra-help, --info": "the options of Hydra; what it found",
     "-h, --help, --version": "this text; the version",
 }
 
@@ -69,7 +70,7 @@ def help_text(arguments: list[str]) -> str:
             *_section("flags", FLAGS, width),
             "",
             *textwrap.wrap(
-                "A stopped run goes on from its last epoch when the same command is given again. "
+                "The same command resumes a stopped run after its last epoch. "
                 "Results: results/runs/<dataset>/<model>/<init>/.",
                 width,
                 break_on_hyphens=False,

@@ -47,7 +47,7 @@ def measured(write_run, tmp_path):
     return build
 
 
-ONE_LAYER = "One hidden layer learns better than with Kaiming weights"
+ONE_LAYER = "Networks with one hidden layer learn better than from Kaiming weights"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,10 @@ ONE_LAYER = "One hidden layer learns better than with Kaiming weights"
 def test_status_of_a_comparison(measured, differences, said):
     table = measured(differences)
     assert table.loc[ONE_LAYER, "status"] == said
-    assert table.loc["So do deep convolutional ones", "status"] == "not measurable here"
+    assert (
+        table.loc["Deep convolutional networks learn better than from Kaiming weights", "status"]
+        == "not measurable here"
+    )
     assert "96.3 [K]" in table.loc[ONE_LAYER, "published"]
 
 
@@ -83,7 +86,7 @@ def test_a_data_set_that_was_cut_says_so(measured):
     assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs, both ")
 
 
-DEEP = "Deep networks learn better"
+DEEP = "Deep networks learn better than from Kaiming weights"
 
 
 def test_the_deepest_network_comes_first_and_how_many_speak_for_the_claim(measured):
@@ -200,7 +203,7 @@ def test_activity_without_training_restores_nothing(write_run, tmp_path, bounded
     assert table.loc[RESTORES, "status"] == status
     assert "Hz in the last layer" in table.loc[RESTORES, "measured"]
     assert "; accuracy " in table.loc[RESTORES, "measured"]
-    broadens = table.loc["It broadens the range of good initial states"]
+    broadens = table.loc["Homeostasis broadens the range of good initial states"]
     assert broadens["status"] == status
     assert ("against it" in broadens["measured"]) == (status == "not")
 
@@ -216,7 +219,7 @@ def test_only_what_bounds_raised_they_make_up_for(write_run, tmp_path, bounded, 
             write_run("kaiming", seed, accuracy, config=config, **name)
         write_run("fluct", seed, 0.9, config=SETTINGS | FLUCT_CONFIG, rates=rates)
     table = claims(own(tmp_path)).set_index("claim")
-    text = table.loc["It makes up for bad ones in part only", "measured"]
+    text = table.loc["Homeostasis makes up only partly for bad initial states", "measured"]
     assert bool(text) == counted
 
 

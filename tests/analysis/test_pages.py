@@ -47,7 +47,7 @@ def test_claims_and_results_of_the_readme(page, measured):
     text = page("claims").short(measured)
     table = rows(text)
     assert table[2][:2] == [
-        "One hidden layer learns better than with Kaiming weights",
+        "Networks with one hidden layer learn better than from Kaiming weights",
         "reproduced",
     ]
     assert table[2][2] == "1 of 1"
