@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
+from fdi.config.floor import of_eps
 from fdi.init.verdict import Floor
 from fdi.runner import build
 from fdi.train.smorms3 import SMORMS3
@@ -29,12 +29,13 @@ def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
     Adam & co.   eps: with |g| below it the step is lr |g| / eps
     SGD          0: its step is lr |g| everywhere; as for any other without one eps
     """
-    name = type(optimizer).__name__.lower()
+    kind = type(optimizer).__name__
+    name = kind.lower()
     lr, eps = float(optimizer.defaults["lr"]), optimizer.defaults.get("eps")
     if not isinstance(eps, int | float):
         return Floor(f"{name} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
     named, lower = f"{name} with eps={eps:g}", "lower optimizer.eps"
-    if not isinstance(optimizer, SMORMS3):
-        return Floor(named, eps, lr, lower)
-    least = math.sqrt(torch.finfo(optimizer.precision).tiny)
-    return Floor(named, math.sqrt(eps), lr, lower, least)
+    least = 0.0
+    if isinstance(optimizer, SMORMS3):
+        least = of_eps(kind, torch.finfo(optimizer.precision).tiny)
+    return Floor(named, of_eps(kind, eps), lr, lower, least)
