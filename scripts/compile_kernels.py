@@ -2,8 +2,9 @@
 scripts/compile_kernels.py [--out kernels.csv]. Fails if one does not compile, or needs more shared
 memory than a block of that GPU has; says what registers it takes, and what it spills.
 
-The launcher itself asks for them, of a driver that compiles and launches nothing: what is compiled
-here is what runs there.
+Training steps of a batch of 256 ask for them, of a driver that compiles and launches nothing: what
+is compiled here, down to what Triton knows of arguments (multiples of 16, alignment), is what runs
+there.
 """
 
 from __future__ import annotations
@@ -15,24 +16,34 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 os.environ["TRITON_INTERPRET"] = "0"
 
-import torch
+import numpy as np
 import triton
+from benchmark.workloads import WORKLOADS, batch, network
 from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
+from fdi.data.inputs import Input
+from fdi.engine.cuda import CudaEngine, fused, trust
 from fdi.engine.cuda.engine import COMPUTES
-from fdi.engine.cuda.fused import WIDEST
-from fdi.engine.cuda.kernels import launch
+from fdi.snn.network import Network
+from fdi.snn.neuron import Surrogate
+
+launched = JITFunction.run
 
 SHARED = {75: 64, 80: 163, 89: 99, 90: 227}
 """KiB of shared memory of a block, by compute capability (CUDA C++ Programming Guide)."""
-CONSTANTS = [0.9, 0.1, 1.0, 0.0, 0.8, 0.8, 1.0, -1.0]
-STEPS = 5
+BATCH, STEPS = 256, 5
+SHOWN = dict(CHANNELS="C", SURROGATE="", NP="N", LISTED="of events", COUNTED="counted")
+"""What is said of a variant of a kernel; N is a power of 2."""
 
 
 class Driver:
@@ -51,49 +62,44 @@ class Driver:
         return 0
 
 
-def variants(widths: list[int]) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What a kernel computes, and a call of the launcher."""
+def steps(widths: list[int]) -> Iterator[tuple[Network, Input]]:
+    """Training steps that need all kernels."""
+    work = WORKLOADS["dense"] | dict(batch=BATCH, steps=STEPS)
+    events, _ = batch(work)
+    yield network(work), events
+    yield network(work), replace(events, counts=np.ones(len(events.units), np.float32))
     for channels in (1, 2):
-        x = torch.zeros(channels, STEPS - 2, 3)
-        u = torch.zeros(STEPS, 3)
-        yield (
-            f"scan, C = {channels}",
-            lambda x=x: launch.scan_forward(x, STEPS, CONSTANTS, False, True),
-        )
         for surrogate in COMPUTES.surrogates:
-            yield (
-                f"scan adjoint, C = {channels}, {surrogate}",
-                lambda u=u, n=channels, name=surrogate: launch.scan_backward(
-                    u, u[0], u[2:], STEPS - 2, n, CONSTANTS, False, name
-                ),
-            )
-        for n in widths:
-            x, u = torch.zeros(channels, 3, 2, n), torch.zeros(STEPS, 2, n)
-            w = torch.zeros(channels, n, n)
-            yield (
-                f"recur, C = {channels}, N = {n}",
-                lambda x=x, w=w: launch.recur_forward(x, w, STEPS, CONSTANTS, False, True),
-            )
-            yield (
-                f"recur adjoint, C = {channels}, N = {n}",
-                lambda u=u, w=w: launch.recur_backward(
-                    u, w, u[0], u[2:], CONSTANTS, False, "superspike"
-                ),
-            )
+            yield tiny(channels, surrogate, 0)
+        for units in widths:
+            yield tiny(channels, "superspike", units)
 
 
-def compiled(call: Callable[[], object], capability: int):
-    """The kernel that the launcher asks for."""
-    found, run = [], JITFunction.run
-    driver.set_active(Driver(capability))
-    JITFunction.run = lambda *given, warmup, **options: found.append(
-        run(*given, warmup=True, **options)
-    )
-    try:
-        call()
-    finally:
-        JITFunction.run = run
-    return found[0]
+def tiny(channels: int, surrogate: Surrogate, units: int) -> tuple[Network, Input]:
+    return trust.tiny(trust.Case(channels, "zero", surrogate, units)), trust.inputs(BATCH)[0]
+
+
+def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, int, Any]]:
+    """(kernel, capability, compiled) of all that training steps launch, each variant once."""
+    asked: dict[str, Callable[[], Any]] = {}
+
+    def run(kernel, *given, grid, warmup, **options):
+        shown = [kernel.__module__.rpartition(".")[2], kernel.__name__]
+        for key, name in SHOWN.items():
+            value = options.get(key, False)
+            if value is not False and not (key == "NP" and shown[0] == "sparse"):
+                shown.append(name if value is True else f"{name} = {value}".removeprefix(" = "))
+        ask = partial(launched, kernel, *given, grid=grid, warmup=True, **options)
+        asked.setdefault(" ".join(shown[:2]) + "".join(f", {each}" for each in shown[2:]), ask)
+
+    with patch.object(JITFunction, "run", run), patch.object(fused, "_nowhere", lambda _: None):
+        for net, x in steps(widths):
+            labels = np.arange(len(x)) % net.readout.units
+            CudaEngine(kernels="on").step(net, x, labels, trust.OBJECTIVE)
+    for name, ask in asked.items():
+        for capability in capabilities:
+            driver.set_active(Driver(capability))
+            yield name, capability, ask()
 
 
 def resources(cubin: bytes) -> dict[str, int]:
@@ -111,24 +117,23 @@ def resources(cubin: bytes) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--widths", nargs="+", type=int, default=[16, 100, 128, WIDEST])
+    parser.add_argument("--widths", nargs="+", type=int, default=[16, 128, fused.WIDEST])
+    parser.add_argument("--sm", nargs="+", type=int, default=list(SHARED), choices=list(SHARED))
     arguments = parser.parse_args()
     rows, wrong = [], 0
-    for name, call in variants(arguments.widths):
-        for capability, limit in SHARED.items():
-            found = compiled(call, capability)
-            shared = found.metadata.shared / 1024
-            fits = shared <= limit
-            wrong += not fits
-            used = resources(found.asm["cubin"])
-            row = dict(kernel=name, sm=capability, warps=found.metadata.num_warps, **used)
-            rows.append(row | dict(shared_kib=shared, limit_kib=limit))
-            told = ", ".join(f"{value} {key}" for key, value in list(row.items())[2:])
-            print(
-                f"{name:36} sm_{capability}  {told}, {shared:.1f} of {limit} KiB shared"
-                f"{'' if fits else '  DOES NOT FIT'}",
-                flush=True,
-            )
+    for name, capability, found in kernels(arguments.widths, arguments.sm):
+        shared, limit = found.metadata.shared / 1024, SHARED[capability]
+        fits = shared <= limit
+        wrong += not fits
+        used = resources(found.asm["cubin"])
+        row = dict(kernel=name, sm=capability, warps=found.metadata.num_warps, **used)
+        rows.append(row | dict(shared_kib=shared, limit_kib=limit))
+        told = ", ".join(f"{value} {key}" for key, value in list(row.items())[2:])
+        print(
+            f"{name:48} sm_{capability}  {told}, {shared:.1f} of {limit} KiB shared"
+            f"{'' if fits else '  DOES NOT FIT'}",
+            flush=True,
+        )
     if arguments.out:
         with arguments.out.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])

@@ -30,7 +30,6 @@ from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.cuda import CudaEngine, trust
 from fdi.engine.cuda.engine import COMPUTES
 from fdi.engine.cuda.fused import WIDEST
-from fdi.engine.cuda.kept import keep
 from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.neuron import lif
@@ -172,7 +171,7 @@ def _network(name: str) -> tuple[str, str]:
     good = found.spikes <= spikes * found.total and found.gradient <= gradient and not apart
     if DEVICE.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    optimizer, x = torch.optim.Adam(net.parameters(), 1e-4), keep(x, DEVICE)
+    optimizer, x = torch.optim.Adam(net.parameters(), 1e-4), engine.keep(net, {"x": x})[0]["x"]
 
     def step() -> None:
         engine.step(net, x, labels, trust.OBJECTIVE)

@@ -1,5 +1,5 @@
-"""How the cells of a sweep share the GPUs of this machine: each process of a cell takes the first
-that is free, when it has its first cell, and keeps it until it ends.
+"""How the cells of a sweep or a search share the GPUs of this machine: each process of a cell takes
+the first that is free, when it has its first cell, and keeps it until it ends.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from omegaconf import DictConfig
 
-from fdi.cli.cells import Cell
 from fdi.config import devices
 
 
@@ -43,15 +42,15 @@ class Gpus(NamedTuple):
         shutil.rmtree(_folder(self.sweep), ignore_errors=True)
 
 
-def share(cells: Sequence[Cell], launcher: DictConfig) -> Gpus | None:
-    """What the cells beside each other on this machine share, None if they need no GPU or have one
-    by other means; `launcher` learns how many may start at once.
+def share(used: Collection[str], launcher: DictConfig) -> Gpus | None:
+    """What cells on the devices `used` share beside each other on this machine, None if they need
+    no GPU or have one by other means; `launcher` learns how many may start at once.
 
     Raises ValueError for a launcher that would give them no GPU, and for cells_per_gpu where it
     says nothing.
     """
     each = launcher.pop("cells_per_gpu") if "cells_per_gpu" in launcher else 1
-    wanted = any(cell.values["device"] == "cuda" for cell in cells)
+    wanted = "cuda" in used
     if wanted:
         _refuse_none(launcher)
     here = "n_jobs" in launcher or launcher._target_.endswith(".LocalLauncher")

@@ -38,7 +38,7 @@ def launch(
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
         config = compose_sweep(arguments)
         with read_write(config), open_dict(config):
-            gpus = share(cells, config.hydra.launcher)
+            gpus = share({cell.values["device"] for cell in cells}, config.hydra.launcher)
         try:
             launcher = Plugins.instance().instantiate_launcher(
                 context(composer(arguments)),

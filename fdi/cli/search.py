@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, composer
+from fdi.cli.gpus import share
 from fdi.cli.inside import context
 from fdi.cli.launch import end_workers_with_us, from_here, not_installed, threads_of_a_cell
 from fdi.cli.summary import print_result
@@ -53,14 +54,13 @@ def search(arguments: Namespace) -> None:
         values = compose.settings(fixed)
         if problem := _problem(arguments, config, values):
             raise ValueError(problem)
-        if "cells_per_gpu" in config.hydra.launcher:  # of a sweep; joblib does not know it
-            with read_write(config), open_dict(config):
-                del config.hydra.launcher.cells_per_gpu
+        with read_write(config), open_dict(config):
+            gpus = share({values["device"]}, config.hydra.launcher)
         words = [*arguments.overrides]
         threads = threads_of_a_cell(config.hydra.launcher)
         if threads is not None and values["threads"] is None:
             words.append(f"threads={threads}")
-        trial = from_here(partial(run_trial, search=os.getpid(), fixed=(*fixed, *words)))
+        trial = from_here(partial(run_trial, search=os.getpid(), fixed=(*fixed, *words), gpus=gpus))
         try:
             sweeper = Plugins.instance().instantiate_sweeper(
                 config=config, hydra_context=context(compose), task_function=trial
@@ -76,6 +76,9 @@ def search(arguments: Namespace) -> None:
             raise ValueError(str(error).replace(NONE, "no trial succeeded")) from None
         except RuntimeError as error:
             raise ValueError(GRID if "Study.stop" in str(error) else str(error)) from None
+        finally:
+            if gpus:
+                gpus.end()
         best = OmegaConf.load(Path(config.hydra.sweep.dir) / BEST)
         drawn = tuple(f"{key}={value}" for key, value in best.best_params.items())
         values = compose.settings([*fixed, *drawn])
@@ -98,11 +101,6 @@ def _problem(arguments: Namespace, config: DictConfig, values: dict) -> str | No
     params = config.hydra.sweeper.get("params") or {}
     if not params and not any(override.is_sweep_override() for override in parsed):
         return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
-    if config.hydra.launcher.get("cells_per_gpu", 1) > 1:
-        return (
-            f"hydra.launcher.cells_per_gpu = {config.hydra.launcher.cells_per_gpu} is for sweeps; "
-            f"a search tries hydra.sweeper.n_jobs at a time"
-        )
     if config.hydra.sweeper.get("storage") and _sqlalchemy() >= 2:
         return (
             f"hydra.sweeper.storage = {config.hydra.sweeper.storage}: this sweeper keeps a study "

@@ -88,8 +88,11 @@ def measured(directory: Path) -> list[dict[str, Any]]:
     )
 
 
-def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | None:
-    """Run one cell of a search, and say what came of the overrides that are not `fixed`.
+def run_trial(
+    config: DictConfig, search: int, fixed: Sequence[str], gpus: Gpus | None = None
+) -> float | None:
+    """Run one cell of a search, with one of the `gpus` that the trials share, and say what came of
+    the overrides that are not `fixed`.
 
     Returns the validation accuracy of the best epoch if `hydra.sweeper.direction` is maximize, else
     the error, 1 minus that; None, which counts as a failed trial, if its values are refused or its
@@ -107,10 +110,10 @@ def run_trial(config: DictConfig, search: int, fixed: Sequence[str]) -> float | 
     except ValueError as error:
         code = complain(f"{label}{error}", REFUSED)
     else:
-        code = run_cell(config, search, label)
+        code = run_cell(config, search, label, gpus)
         while code and holder(directory):
             time.sleep(1)
-            code = run_cell(config, search, label)
+            code = run_cell(config, search, label, gpus)
     result = None if code else whole_result(directory)
     accuracy = result["valid_accuracy_best"] if result else None
     if result is None or accuracy is None:

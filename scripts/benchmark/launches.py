@@ -1,11 +1,12 @@
 """Counts, without a GPU, what a training step asks of one: kernels that are launched, times
 that the CPU waits for them, bytes, sorts.
 
-Forward, loss, backward and Adam on one sample, on the pretended GPU of
-tests/engine/cuda/pretend.py; launches and waits do not depend on the batch. A kernel of Triton,
-which its interpreter runs here, counts as one launch, as does an operator of torch, of which a few
-launch more on a real GPU. `mb`: what they move, if each reads its arguments and writes its results
-once; `sorted`: keys that operators sort to be deterministic.
+Forward, loss, backward and Adam on the pretended GPU of tests/engine/cuda/pretend.py. Launches and
+waits do not depend on the batch. A kernel of Triton, which its interpreter runs here, counts as one
+launch, as does an operator of torch, of which a few launch more on a real GPU. `mb`: what they
+move, if each reads its arguments and writes its results once; `sorted`: keys that operators sort to
+be deterministic. Both grow by the same with each sample: they are counted with one, and with two
+that are alike, and told for the whole batch.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,7 +26,6 @@ import torch
 from benchmark.workloads import MORE, WORKLOADS, batch, network
 from fdi.data.inputs import Events
 from fdi.engine.cuda import CudaEngine, fused
-from fdi.engine.cuda.kept import keep
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
@@ -43,13 +44,17 @@ def count() -> list[dict]:
     rows = []
     for name, work in {**WORKLOADS, **MORE}.items():
         x, labels = batch(work | dict(batch=1))
+        two, samples = np.zeros(2, int), work["batch"]
         for way in WAYS:
             if way == "kernels" and find_spec("triton") is None:
                 print("kernels: triton is not installed (pip install 'fdi-snn[gpu]', on Linux)")
                 continue
             with _kernels(way == "kernels"):
                 n = _step(network(work), x, labels, way)
-            each = dict(launches=n.kernels, waits=n.waits, mb=n.moved / 1e6, sorted=n.sorted)
+                more = _step(network(work), x.take(two), labels[two], way)
+            moved = n.moved + (samples - 1) * (more.moved - n.moved)
+            keys = n.sorted + (samples - 1) * (more.sorted - n.sorted)
+            each = dict(launches=n.kernels, waits=n.waits, mb=round(moved / 1e6, 3), sorted=keys)
             rows.append(dict(workload=name, about=work["about"], way=way) | each)
             told = "  ".join(f"{value:10.6g} {key}" for key, value in each.items())
             print(f"{name:16}{way:14}{told}", flush=True)
@@ -60,7 +65,7 @@ def _step(net: Network, x: Events, labels: np.ndarray, way: str) -> pretend.Coun
     """The second step: the first makes tables that stay."""
     with pretend.Pretend():
         net, engine = net.to(pretend.device()), CudaEngine()
-        inputs = keep(x, pretend.device())
+        inputs = engine.keep(net, {"train": x})[0]["train"]
         if way == "reference":
             engine, inputs = ReferenceEngine(), x
         optimizer = torch.optim.Adam(net.parameters(), 1e-4)
@@ -76,17 +81,13 @@ def _step(net: Network, x: Events, labels: np.ndarray, way: str) -> pretend.Coun
 @contextmanager
 def _kernels(on: bool) -> Iterator[None]:
     """With the kernels of Triton, in few large blocks for its interpreter, or without."""
-    refusal = fused.refusal
-    if on:
-        from fdi.engine.cuda.kernels import launch
-
-        sizes = launch.BLOCK, launch.CHUNK
-        launch.BLOCK, launch.CHUNK = 2**12, 256
-    else:
-        fused.refusal = lambda *_: "counted without"
-    try:
-        yield
-    finally:
-        fused.refusal = refusal
+    with ExitStack() as patches:
         if on:
-            launch.BLOCK, launch.CHUNK = sizes
+            from fdi.engine.cuda.kernels import launch, launch_sparse
+
+            patches.enter_context(patch.multiple(launch, BLOCK=2**12, CHUNK=256))
+            large = dict(BLOCK=2**12, ROWS=2**10, SOURCES=2**10, SAMPLES=2)
+            patches.enter_context(patch.multiple(launch_sparse, **large))
+        else:
+            patches.enter_context(patch.object(fused, "refusal", lambda *_: "counted without"))
+        yield

@@ -8,19 +8,20 @@ import math
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fdi.data.inputs import Input
+from fdi.data.inputs import Events, Input
 from fdi.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
 from fdi.engine.cuda import fused, trust
 from fdi.engine.cuda import layer as plain
-from fdi.engine.cuda.kept import Kept, keep, size
+from fdi.engine.cuda.kept import Kept, Listed, keep, listed, size
 from fdi.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
 from fdi.engine.cuda.memory import need, part
-from fdi.engine.cuda.product import pool, source_gradient, unpool, weight_gradient
+from fdi.engine.cuda.product import deliver, pool, source_gradient, unpool, weight_gradient
 from fdi.engine.cuda.signal import signal
 from fdi.engine.exact import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
@@ -75,14 +76,16 @@ class CudaEngine:
         """The splits on the device of the network, unless they take more than `memory`, and a line
         that says so.
         """
-        names, gib = " and ".join(splits), sum(map(size, splits.values())) / 2**30
+        lists = _listens(network, self.kernels)
+        names = " and ".join(splits)
+        gib = sum(size(inputs, lists) for inputs in splits.values()) / 2**30
         if self.memory is not None and gib > self.memory:
             why = f"{gib:.3g} GiB are more than engine.memory = {self.memory:g} GiB"
             return {}, f"{names} sent batch by batch: {why}"
         for inputs in splits.values():
             check_input(network, inputs)
         device = network.projections[0].weight.device
-        kept = {name: keep(inputs, device) for name, inputs in splits.items()}
+        kept = {name: keep(inputs, device, lists) for name, inputs in splits.items()}
         return kept, f"{names} kept on the device: {gib:.3g} GiB"
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
@@ -175,12 +178,13 @@ class Trial:
     """What the backward pass needs, by population name.
 
     `seen`: what feed-forward targets see of a source, [T - 2, B, *pooled shape], or [1, B, *shape]
-    of a constant input. `spikes` [T, B, *shape]: truth values. `potentials`: of fused.py or of
-    layer.py, whichever computed the layer; `fused`: those of the first. `normed`: what arrives
-    before and behind normalization, [T - 2, B, *shape], for autograd.
+    of a constant input, or events of the input. `spikes` [T, B, *shape]: truth values.
+    `potentials`: of fused.py or of layer.py, whichever computed the layer; `fused`: those of the
+    first, and the readout if it may be delivered to by kernels. `normed`: what arrives before and
+    behind normalization, [T - 2, B, *shape], for autograd.
     """
 
-    seen: dict[str, Tensor]
+    seen: dict[str, Tensor | Listed]
     spikes: dict[str, Tensor]
     potentials: dict[str, Tensor]
     activity: Activity
@@ -191,24 +195,26 @@ class Trial:
 @torch.no_grad()
 def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool = False) -> Trial:
     """All layers from the input up; `keep` the traces for the backward pass."""
-    x, steps, batch = signal(network, inputs), inputs.steps, len(inputs)
-    like = network.projections[0].weight
-    seen = {INPUT: x[: max(0, steps - 2)]}  # what comes later reaches no readout
-    del x
+    steps, batch, like = inputs.steps, len(inputs), network.projections[0].weight
+    seen: dict[str, Tensor | Listed] = {}
+    if _has_events(inputs) and _listens(network, kernels):
+        seen[INPUT] = listed(inputs, like.device)
+    else:
+        seen[INPUT] = signal(network, inputs)[: max(0, steps - 2)]  # the rest reaches no readout
     spikes: dict[str, Tensor] = {}
     potentials: dict[str, Tensor] = {}
     counts: dict[str, Tensor] = {}
-    by_kernel: set[str] = set()
     normed: dict[str, tuple[Tensor, Tensor]] = {}
+    by_kernel = {
+        p.name for each in _targets(network) if not _refusal(network, each, kernels) for p in each
+    }
 
     def arriving(population: Population) -> list[Tensor | None]:
         arrived: list[Tensor | None] = [None] * len(population.neuron.tau_syn)
         for projection in network.afferents(population.name) if steps > 2 else ():
             if not projection.recurrent:
-                source = seen[projection.source]
-                delivered = projection(source.flatten(0, 1).to(like.dtype)).unflatten(
-                    0, source.shape[:2]
-                )
+                by = projection.target in by_kernel
+                delivered = deliver(projection, seen[projection.source], by)
                 before = arrived[projection.channel]
                 arrived[projection.channel] = delivered if before is None else before + delivered
         heard = arrived[0]
@@ -224,11 +230,10 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
     for layer in network.layers:
         links, arrived = _recurrent(network, layer), {p.name: arriving(p) for p in layer}
         given = (layer, links, network.dt, steps, batch, arrived, like)
-        if _refusal(network, layer, kernels):
-            u, s, n = plain.forward(*given)
-        else:
+        if layer[0].name in by_kernel:
             u, s, n = fused.forward(*given, keep)
-            by_kernel |= {p.name for p in layer}
+        else:
+            u, s, n = plain.forward(*given)
         del given, arrived
         counts |= n
         if steps > 2:
@@ -255,13 +260,13 @@ def backward(
         for projection in network.afferents(population.name):
             d, name = d_arrived[projection.channel], projection.source
             source = trial.spikes[name][:-2] if projection.recurrent else trial.seen[name]
-            flat = (d if len(source) == len(d) else d.sum(0, keepdim=True)).flatten(0, 1)
-            g = weight_gradient(projection, source.flatten(0, 1).to(d.dtype), flat)
+            g = weight_gradient(projection, source, d, projection.target in trial.fused)
             projection.weight.grad = (
                 g if projection.weight.grad is None else projection.weight.grad.add_(g)
             )
             if not projection.recurrent and name != INPUT:
-                x = source_gradient(projection, source.shape[2:], flat).view(source.shape)
+                shape = source.shape[2:]
+                x = source_gradient(projection, shape, d.flatten(0, 1)).view(source.shape)
                 d_seen[name] = d_seen[name].add_(x) if name in d_seen else x
 
     d_drive = integrate_gradient(network.readout, network.dt, d_readout)
@@ -277,7 +282,7 @@ def backward(
         u = {name: trial.potentials.pop(name) for name in names if name in trial.potentials}
         s, counts = {n: trial.spikes[n] for n in names}, {n: d_counts[n] for n in names}
         constant = trial.normed.keys().isdisjoint(names) and all(
-            link.recurrent or (link.source == INPUT and len(trial.seen[INPUT]) == 1)
+            link.recurrent or (link.source == INPUT and _is_constant(trial.seen[INPUT]))
             for p in layer
             for link in network.afferents(p.name)
         )
@@ -299,6 +304,30 @@ def backward(
         for name in names:
             del trial.spikes[name]
             trial.seen.pop(name, None)
+
+
+def _targets(network: Network) -> list[tuple[Population, ...]]:
+    """All layers, and the readout, which is none."""
+    return [*network.layers, (network.readout,)]
+
+
+def _has_events(inputs: Input | Kept) -> TypeGuard[Events | Kept]:
+    return inputs.lists is not None if isinstance(inputs, Kept) else isinstance(inputs, Events)
+
+
+def _listens(network: Network, kernels: str) -> bool:
+    """Whether all that hear the input hear events of it: no maps, and nothing in plain torch."""
+    return not any(
+        link.convolutional or _refusal(network, layer, kernels)
+        for layer in _targets(network)
+        for p in layer
+        for link in network.afferents(p.name)
+        if link.source == INPUT
+    )
+
+
+def _is_constant(seen: Tensor | Listed) -> bool:
+    return isinstance(seen, Tensor) and len(seen) == 1
 
 
 def _is_heard(network: Network, layer: tuple[Population, ...], name: str) -> bool:

@@ -37,7 +37,7 @@ def forward(
     )  # fmt: skip
     spikes, counts = {}, {}
     for p, s, n in zip(layer, s_TBN.split(sizes, 2), n_BN.split(sizes, 1)):
-        spikes[p.name] = s.reshape(steps, batch, *p.shape)
+        spikes[p.name] = s.contiguous().view(steps, batch, *p.shape)
         counts[p.name] = n.reshape(batch, *p.shape)
     return {first.name: u_TBN}, spikes, counts
 

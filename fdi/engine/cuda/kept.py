@@ -1,8 +1,11 @@
-"""Data that stay on the device: a split is sent once, and its batches are cut there."""
+"""Data that stay on the device: a split is sent once, and its batches are cut there; and the events
+of a batch for kernels, in whose products they are never dense.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,16 +15,37 @@ from fdi.data.inputs import Constant, Events, Input
 from fdi.engine.exact import any_order
 from fdi.engine.send import send
 
+CHUNK = 2**24  # events that are sorted at a time
+
+
+class Lists(NamedTuple):
+    """Events of S samples in two orders, on a device: those of a step from `by_step[0][sample T +
+    step]` on, with units in `by_step[1]`; those of a unit from `by_unit[0][sample K + unit]` on,
+    with steps in `by_unit[1]`; in both a third table has counts, if these are not all 1.
+    """
+
+    by_step: tuple[Tensor, ...]
+    by_unit: tuple[Tensor, ...]
+
+
+class Listed(NamedTuple):
+    """The events of a batch, `samples` [B] of `lists`, in trials of `steps` steps."""
+
+    lists: Lists
+    samples: Tensor
+    steps: int
+
 
 @dataclass(frozen=True)
 class Kept:
-    """The samples `samples` of `whole`, whose numbers are in `tables` on a device; to data and
-    engines an input as any other.
+    """The samples `samples` of `whole`, whose numbers are in `tables` on a device, and in `lists`
+    if kernels read events; to data and engines an input as any other.
     """
 
     whole: Input
     tables: tuple[Tensor, ...]
     samples: np.ndarray
+    lists: Lists | None = None
 
     @property
     def steps(self) -> int:
@@ -78,19 +102,61 @@ def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tens
         return x.index_add_(0, place, like.new_ones(()).expand(len(place)))
 
 
-def keep(whole: Input, device: torch.device) -> Kept:
-    """Everything of `whole` on `device`."""
+def keep(whole: Input, device: torch.device, listed: bool = False) -> Kept:
+    """Everything of `whole` on `device`; with `listed`, events in both orders."""
     tables = tuple(torch.from_numpy(table).to(device) for table in _tables(whole))
-    return Kept(whole, tables, np.arange(len(whole)))
+    lists = _lists(whole, *tables) if listed and isinstance(whole, Events) else None
+    return Kept(whole, tables, np.arange(len(whole)), lists)
 
 
-def size(whole: Input) -> int:
+def listed(inputs: Events | Kept, device: torch.device) -> Listed:
+    """A batch for kernels; Events that are not kept are sorted for it."""
+    if isinstance(inputs, Events):
+        lists = _lists(inputs, *(send(table, device) for table in _tables(inputs)))
+        return Listed(lists, send(np.arange(len(inputs)), device), inputs.steps)
+    assert inputs.lists is not None
+    return Listed(inputs.lists, send(inputs.samples, device), inputs.steps)
+
+
+def size(whole: Input, listed: bool = False) -> int:
     """Bytes that `keep` takes on the device."""
     if not isinstance(whole, Events):
         return whole.values.nbytes
-    each = whole.units.itemsize + _time(whole).itemsize
-    each += 0 if whole.counts is None else whole.counts.itemsize
-    return each * int(whole.indptr[-1] - whole.indptr[0])
+    time, counts = _time(whole).itemsize, 0 if whole.counts is None else whole.counts.itemsize
+    events, units = int(whole.indptr[-1] - whole.indptr[0]), int(np.prod(whole.shape))
+    each = events * (whole.units.itemsize + time + counts)
+    if not listed:
+        return each
+    starts = len(whole) * (whole.steps + units) + 2
+    return each + events * (time + counts) + starts * _place(events).itemsize
+
+
+def _lists(events: Events, units: Tensor, times: Tensor, *counts: Tensor) -> Lists:
+    """Both orders of what `_tables` returns."""
+    steps, sources, device = events.steps, int(np.prod(events.shape)), units.device
+    indptr = events.indptr - events.indptr[0]
+    place = _place(len(units))
+    starts, orders = [], []
+    some = max(1, CHUNK * len(events) // max(1, len(units), len(events) * sources))
+    for first in range(0, len(events), some):
+        ends = indptr[first * steps : (first + some) * steps + 1 : steps]
+        here = slice(int(ends[0]), int(ends[-1]))
+        lengths = send(np.diff(ends), device)
+        sample = torch.arange(len(ends) - 1, device=device).repeat_interleave(
+            lengths, output_size=here.stop - here.start
+        )
+        key, order = (sample * sources + units[here]).sort(stable=True)
+        wanted = torch.arange((len(ends) - 1) * sources, device=device)
+        starts.append(torch.searchsorted(key, wanted) + here.start)
+        orders.append(order + here.start)
+    end, order = indptr[-1:].astype(place), torch.cat(orders)
+    by_unit = torch.cat([*(x.to(torch.from_numpy(end).dtype) for x in starts), send(end, device)])
+    by_step = send(indptr.astype(place), device)
+    return Lists((by_step, units, *counts), (by_unit, *(x[order] for x in (times, *counts))))
+
+
+def _place(events: int) -> np.dtype:
+    return np.dtype(np.int32 if events < 2**31 else np.int64)
 
 
 def _tables(whole: Input) -> list[np.ndarray]:

@@ -8,13 +8,52 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv1d_input, conv1d_weight, conv2d_input, conv2d_weight
 
+from fdi.engine.cuda.kept import Listed
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
 _WEIGHT, _SOURCE = {1: conv1d_weight, 2: conv2d_weight}, {1: conv1d_input, 2: conv2d_input}
 
 
-def weight_gradient(projection: Projection, source: Tensor, d: Tensor) -> Tensor:
+def deliver(projection: Projection, source: Tensor | Listed, kernels: bool) -> Tensor:
+    """X = W S [T - 2, B, *target shape] for what is seen of a source, [T - 2, B, *shape]; by
+    `kernels` if it is spikes, in time that grows with their number.
+    """
+    weight = projection.weight
+    if isinstance(source, Listed):
+        from fdi.engine.cuda.kernels import launch_sparse as launch
+
+        given = max(0, source.steps - 2)
+        w = weight.T.contiguous()
+        return launch.by_events(source.lists.by_step, source.samples, w, given, source.steps)
+    if kernels and _sparse(projection, source):
+        from fdi.engine.cuda.kernels import launch_sparse as launch
+
+        return launch.by_spikes(_spikes(source), weight.T.contiguous())
+    return projection(source.flatten(0, 1).to(weight.dtype)).unflatten(0, source.shape[:2])
+
+
+def weight_gradient(
+    projection: Projection, source: Tensor | Listed, d_TBN: Tensor, kernels: bool
+) -> Tensor:
+    """gW = sum gX S^T over steps and samples for what `deliver` gets and gX = `d_TBN`
+    [T - 2, B, *target shape].
+    """
+    if isinstance(source, Listed):
+        from fdi.engine.cuda.kernels import launch_sparse as launch
+
+        tables, samples = source.lists.by_unit, source.samples
+        return launch.gradient(tables, samples, d_TBN.flatten(2), projection.weight.shape[1]).sum(0)
+    if kernels and _sparse(projection, source):
+        from fdi.engine.cuda.kernels import launch_sparse as launch
+
+        spikes = _spikes(source)
+        return launch.gradient(launch.when(spikes), None, d_TBN.flatten(2), spikes.shape[2]).sum(0)
+    flat = (d_TBN if len(source) == len(d_TBN) else d_TBN.sum(0, keepdim=True)).flatten(0, 1)
+    return _weight_gradient(projection, source.flatten(0, 1).to(flat.dtype), flat)
+
+
+def _weight_gradient(projection: Projection, source: Tensor, d: Tensor) -> Tensor:
     """gW = sum_n gX S^T for spikes [n, *source shape] and gX = `d` [n, *target shape]."""
     if not projection.convolutional:
         return d.T @ source.flatten(1)
@@ -22,6 +61,15 @@ def weight_gradient(projection: Projection, source: Tensor, d: Tensor) -> Tensor
     return _WEIGHT[len(shape) - 2](
         source, shape, d, stride=projection.stride, padding=projection.padding
     )
+
+
+def _sparse(projection: Projection, source: Tensor) -> bool:
+    return not projection.convolutional and source.dtype in (torch.bool, torch.int8)
+
+
+def _spikes(source: Tensor) -> Tensor:
+    """[T, B, K], int8."""
+    return source.flatten(2).contiguous().view(torch.int8)
 
 
 def source_gradient(projection: Projection, shape: tuple[int, ...], d: Tensor) -> Tensor:

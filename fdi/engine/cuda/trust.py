@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdi.data.inputs import Constant, Frames, Input
+from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine import Engine
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.network import INPUT, Network
@@ -36,7 +37,7 @@ TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in a
 LONGEST = 300  # s
 COMMAND = [sys.executable, "-m", "fdi.engine.cuda.trust"]
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
-STEPS, BATCH, DT = 9, 3, 5e-3
+STEPS, BATCH, CLASSES, DT = 9, 3, 3, 5e-3
 RIGHT, WRONG = 0, 3  # exit codes of the process
 SOURCES = Path(__file__).parent
 
@@ -105,10 +106,12 @@ def last_words(stderr: str) -> str:
 def check(case: Case, device: torch.device) -> str | None:
     """What the kernels of a case compute wrong on `device`, in this process."""
     from fdi.engine.cuda.engine import CudaEngine
+    from fdi.engine.cuda.kernels.launch import HELD, PROGRAMS
 
-    for x in inputs():
-        network = tiny(case)
-        found = compare(network, x, np.arange(BATCH), CudaEngine(kernels="on"), device, OBJECTIVE)
+    batches = [BATCH, 2 * PROGRAMS, HELD * PROGRAMS] if case.units else [BATCH]
+    for x in (x for batch in batches for x in inputs(batch)):
+        network, labels = tiny(case), np.arange(len(x)) % CLASSES
+        found = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVE)
         if found.spikes or not found.total:
             return (
                 f"its kernel was tried on this card, and {found.spikes:.0f} of {found.total:.0f} "
@@ -149,12 +152,16 @@ def compare(
     return Difference(float(sum(apart)), float(total), float(torch.stack(worst).max()))
 
 
-def inputs() -> list[Input]:
-    """Of `tiny`: spikes, and the same values in every step."""
+def inputs(batch: int = BATCH) -> list[Input]:
+    """Of `tiny`: frames, events with and without counts, and the same values in every step."""
     rng = np.random.default_rng(1)
-    counts = rng.poisson(0.7, (BATCH, STEPS, 7)).astype(np.uint8)
-    values = rng.integers(0, 64, (BATCH, 7)).astype(np.float32) / 16
-    return [Frames(counts), Constant(values, STEPS)]
+    counts = rng.poisson(0.7, (batch, STEPS, 7)).astype(np.uint8)
+    values = rng.integers(0, 64, (batch, 7)).astype(np.float32) / 16
+    rows, units = np.nonzero(counts.reshape(-1, 7))
+    indptr = np.searchsorted(rows, np.arange(batch * STEPS + 1))
+    events = Events(indptr, units.astype(np.int32), (7,), STEPS)
+    each = counts.reshape(-1, 7)[rows, units].astype(np.float32)
+    return [Frames(counts), events, replace(events, counts=each), Constant(values, STEPS)]
 
 
 def tiny(case: Case) -> Network:
@@ -172,8 +179,8 @@ def tiny(case: Case) -> Network:
     below = Population("a", (5,), neuron)
     sizes = [units] if last == 0 or units < 2 else [units - units // 2, units // 2]
     layer = tuple(Population(name, (n,), neuron) for name, n in zip("hi", sizes))
-    readout = Population("readout", (BATCH,), Neuron(spiking=False))
-    links = [Projection(INPUT, "a", (5, 7)), Projection("h", "readout", (BATCH, sizes[0]))]
+    readout = Population("readout", (CLASSES,), Neuron(spiking=False))
+    links = [Projection(INPUT, "a", (5, 7)), Projection("h", "readout", (CLASSES, sizes[0]))]
     for p in layer:
         links.append(Projection(INPUT, p.name, (p.units, 7)))
         links.append(Projection("a", p.name, (p.units, 5), channel=last))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def data(kind: str) -> Dataset:
         return Split(Events(indptr, units.astype(np.int32), (2, 6, 6), STEPS), labels)
 
     return Dataset(kind, split(9), split(4), split(4), CLASSES, (2, 6, 6), STEPS, DT)
+
+
+@pytest.fixture(autouse=True)
+def few_programs(monkeypatch):
+    """Large blocks: Triton's interpreter takes its time for a program, whatever that does."""
+    if find_spec("triton") is not None:
+        from fdi.engine.cuda.kernels import launch, launch_sparse
+
+        monkeypatch.setattr(launch, "PROGRAMS", 2)
+        for name, value in dict(ROWS=64, SOURCES=32, SAMPLES=4).items():
+            monkeypatch.setattr(launch_sparse, name, value)
 
 
 @pytest.fixture

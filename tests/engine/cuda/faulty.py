@@ -11,9 +11,12 @@ from pathlib import Path
 import torch
 
 from fdi.engine.cuda import trust
-from fdi.engine.cuda.kernels import launch
+from fdi.engine.cuda.kernels import launch, launch_sparse
 
+launch.PROGRAMS = 2  # few and large ones: Triton's interpreter takes its time for a program
+launch_sparse.ROWS, launch_sparse.SOURCES, launch_sparse.SAMPLES = 64, 32, 4
 scan_forward, scan_backward = launch.scan_forward, launch.scan_backward
+by_events, gradient = launch_sparse.by_events, launch_sparse.gradient
 
 
 def no_spike(*given):
@@ -23,6 +26,14 @@ def no_spike(*given):
 
 def half_a_gradient(*given):
     return scan_backward(*given) / 2
+
+
+def no_event(*given):
+    return by_events(*given).zero_()
+
+
+def half_of_the_events(*given):
+    return gradient(*given) / 2
 
 
 def illegal_access(*_):
@@ -46,9 +57,13 @@ def for_ever(*_):
 
 
 fault, what, *arguments = sys.argv[1:]
-name = "scan_backward" if fault == "half_a_gradient" else "scan_forward"
+places = dict(
+    half_a_gradient=(launch, "scan_backward"),
+    no_event=(launch_sparse, "by_events"),
+    half_of_the_events=(launch_sparse, "gradient"),
+)
 if fault != "none":
-    setattr(launch, name, globals()[fault])
+    setattr(*places.get(fault, (launch, "scan_forward")), globals()[fault])
 if what == "trust":
     sys.exit(trust._main(*arguments))
 sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pretend
 import pytest
@@ -9,11 +11,12 @@ import torch
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.kept import keep, size
+from fdi.engine.cuda.kept import keep, listed, size
 from fdi.engine.cuda.signal import signal
 from fdi.snn import models
 
-STEPS, SHAPE, SAMPLES = 6, (2, 3), 8
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+STEPS, SHAPE, SAMPLES = 7, (2, 3), 8
 
 
 def events(counted: bool) -> Events:
@@ -62,20 +65,45 @@ def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
     assert none.shape[1] == 0
 
 
+@pytest.mark.parametrize("kernels", ["off", pytest.param("on", marks=needs_triton)])
 @pytest.mark.parametrize("kind", INPUTS)
-def test_what_fits_into_memory_is_kept(kind):
+def test_what_fits_into_memory_is_kept(kind, kernels):
     net, whole = models.dense(SHAPE, 2, STEPS, 5e-3, hidden=3), INPUTS[kind]
+    each = size(whole, kernels == "on")
     with pretend.Pretend():
         net = net.to(pretend.device())
         before = pretend.COUNT.bytes
-        kept, said = CudaEngine(2 * size(whole) / 2**30).keep(net, {"a": whole, "b": whole})
-        assert pretend.COUNT.bytes - before == 2 * size(whole)
+        kept, said = CudaEngine(2 * each / 2**30, kernels).keep(net, {"a": whole, "b": whole})
+        assert pretend.COUNT.bytes - before == 2 * each
     assert set(kept) == {"a", "b"}
     assert said.startswith("a and b kept on the device: ")
-    nothing, said = CudaEngine(1.9 * size(whole) / 2**30).keep(net, {"a": whole, "b": whole})
+    nothing, said = CudaEngine(1.9 * each / 2**30, kernels).keep(net, {"a": whole, "b": whole})
     assert nothing == {}
     assert "a and b sent batch by batch: " in said
     assert "more than engine.memory" in said
+
+
+@pytest.mark.parametrize("kind", ["events", "counted"])
+def test_lists_have_the_events_of_a_batch_in_two_orders(kind, monkeypatch):
+    monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 20)  # sorted in several parts
+    whole, indices, sources = INPUTS[kind], np.array([5, 0, 7, 5]), int(np.prod(SHAPE))
+    wanted = whole.take(indices).dense().reshape(STEPS, 4, -1)
+    kept = keep(whole, torch.device("cpu"), listed=True).take(indices)
+    for lists, samples, _ in (
+        listed(kept, torch.device("cpu")),
+        listed(whole.take(indices), torch.device("cpu")),
+    ):
+        dense = np.zeros((2, STEPS, 4, sources))
+        for b, sample in enumerate(samples.tolist()):
+            for rows, (starts, others, *counts) in (
+                (STEPS, lists.by_step),
+                (sources, lists.by_unit),
+            ):
+                for row in range(rows):
+                    for event in range(*starts[sample * rows + row :][:2]):
+                        t, k = (row, others[event]) if rows == STEPS else (others[event], row)
+                        dense[int(rows != STEPS), t, b, k] += counts[0][event] if counts else 1
+        np.testing.assert_array_equal(dense, [wanted, wanted])
 
 
 def test_events_of_other_units_are_not_kept():

@@ -18,7 +18,7 @@ import pretend
 import pytest
 import torch
 
-from fdi.data.inputs import Constant, Frames
+from fdi.data.inputs import Constant, Events, Frames
 from fdi.engine.cuda import CudaEngine, fused
 from fdi.engine.cuda import engine as cuda
 from fdi.engine.cuda.memory import need
@@ -31,6 +31,7 @@ from fdi.train.optimizers import SMORMS3
 
 ROOT = Path(__file__).parents[3]
 STEPS, BATCH = 9, 3
+INPUTS = ("events", "counted", "frames", "constant")
 KINDS = ("dense", "recurrent", "dale", "conv", "conv_recurrent", "dale_conv")
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
 needs_triton = pytest.mark.skipif(
@@ -63,14 +64,20 @@ def network(kind: str, reset: Reset = "zero", surrogate: str = "superspike") -> 
     return built
 
 
-def batch(network: Network, constant: bool = False, samples: int = BATCH, steps: int = STEPS):
+def batch(network: Network, kind: str = "frames", samples: int = BATCH, steps: int = STEPS):
     rng = np.random.default_rng(1)
     labels = np.arange(samples) % 3
-    if constant:
+    if kind == "constant":
         values = rng.integers(0, 64, (samples, *network.input_shape)) / 16
         return Constant(values.astype(np.float32), steps), labels
     counts = rng.poisson(0.7, (samples, steps, *network.input_shape))
-    return Frames(counts.astype(np.uint8)), labels
+    if kind == "frames":
+        return Frames(counts.astype(np.uint8)), labels
+    rows, units = np.nonzero(counts.reshape(samples * steps, -1))
+    indptr = np.searchsorted(rows, np.arange(samples * steps + 1))
+    each = counts.reshape(samples * steps, -1)[rows, units].astype(np.float32)
+    each = each if kind == "counted" else None
+    return Events(indptr, units.astype(np.int32), network.input_shape, steps, each), labels
 
 
 def gradients(network: Network) -> list[np.ndarray]:
@@ -79,15 +86,15 @@ def gradients(network: Network) -> list[np.ndarray]:
 
 @needs_triton
 @pytest.mark.parametrize(
-    ("kind", "constant", "reset", "surrogate"),
+    ("kind", "given", "reset", "surrogate"),
     [
-        *product(["dense", "recurrent", "dale", "conv"], [False, True], ["zero"], ["superspike"]),
-        *product(["dense", "dale"], [False], ["subtract"], cuda.COMPUTES.surrogates),
+        *product(["dense", "recurrent", "dale", "conv"], INPUTS, ["zero"], ["superspike"]),
+        *product(["dense", "dale"], ["frames"], ["subtract"], cuda.COMPUTES.surrogates),
     ],
 )
-def test_a_kernel_computes_what_the_reference_computes(kind, constant, reset, surrogate):
+def test_a_kernel_computes_what_the_reference_computes(kind, given, reset, surrogate):
     net = network(kind, reset, surrogate)
-    x, labels = batch(net, constant)
+    x, labels = batch(net, given)
     assert len(CudaEngine().plan(net, STEPS, BATCH)) == 1  # no layer is left to plain torch
     assert_as_the_reference(net, x, labels)
 
@@ -104,6 +111,32 @@ def assert_as_the_reference(net, x, labels):
 
 
 @needs_triton
+@pytest.mark.parametrize("kind", ["recurrent", "dale"])
+@pytest.mark.parametrize("held", [1, 2, 4])
+def test_samples_of_a_program_change_no_number(kind, held, monkeypatch):
+    from fdi.engine.cuda.kernels import launch
+
+    monkeypatch.setattr(launch, "PROGRAMS", 1)
+    monkeypatch.setattr(launch, "HELD", held)
+    net = network(kind)
+    assert launch.blocks(18, 5)["BLOCK"] == held
+    assert_as_the_reference(net, *batch(net, samples=5))
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    ("batch", "samples", "programs"), [(1, 1, 1), (100, 1, 100), (256, 2, 128), (1024, 4, 256)]
+)
+def test_a_batch_has_work_for_all_processors(batch, samples, programs, monkeypatch):
+    from fdi.engine.cuda.kernels import launch
+
+    monkeypatch.setattr(launch, "PROGRAMS", 128)
+    for units in (1, 100, 256):
+        block = launch.blocks(units, batch)["BLOCK"]
+        assert (block, -(-batch // block)) == (samples, programs)
+
+
+@needs_triton
 def test_potentials_are_those_of_the_reference_bit_for_bit():
     net = network("recurrent")
     x, _ = batch(net)
@@ -114,14 +147,23 @@ def test_potentials_are_those_of_the_reference_bit_for_bit():
 
 
 @needs_triton
-@pytest.mark.parametrize("widths", [("16",), pytest.param(("128", "256"), marks=pytest.mark.slow)])
-def test_kernels_compile_for_every_generation_and_fit_into_its_shared_memory(widths):
-    command = [sys.executable, str(ROOT / "scripts" / "compile_kernels.py"), "--widths", *widths]
+@pytest.mark.parametrize(
+    ("widths", "generations"),
+    [
+        (("16",), ("75", "90")),
+        pytest.param(("16", "128", "256"), ("75", "80", "89", "90"), marks=pytest.mark.slow),
+    ],
+)
+def test_kernels_compile_and_fit_into_shared_memory_and_registers(widths, generations):
+    script = str(ROOT / "scripts" / "compile_kernels.py")
+    command = [sys.executable, script, "--widths", *widths, "--sm", *generations]
     compiled = {**os.environ, "TRITON_INTERPRET": "0"}
     found = subprocess.run(command, capture_output=True, text=True, env=compiled)
     assert found.returncode == 0, found.stdout + found.stderr
     lines = found.stdout.splitlines()[:-1]
-    assert {line.split("sm_")[1][:2] for line in lines} == {"75", "80", "89", "90"}
+    assert {line.split("sm_")[1][:2] for line in lines} == {*generations}
+    for kernel in ("scan forward", "recurrent backward", "sparse by_spikes", "sparse gradient, of"):
+        assert any(line.startswith(kernel) for line in lines)
     assert all(" 0 spilled" in line for line in lines)
 
 
@@ -152,7 +194,7 @@ def test_a_training_step_has_few_launches_and_one_wait_at_any_length(build, most
     found = []
     for steps in (6, 12):
         net = build(steps)
-        x, labels = batch(net, samples=2, steps=steps)
+        x, labels = batch(net, "events", samples=2, steps=steps)
         with pretend.Pretend():
             net = net.to(pretend.device())
             optimizer, engine = SMORMS3(net.parameters()), CudaEngine()

@@ -42,6 +42,8 @@ def test_a_right_kernel_is_tried_once(doubt):
     [
         ("no_spike", r"spikes were not those of the CPU"),
         ("half_a_gradient", r"a gradient was not that of the CPU, by 0.5 of the largest"),
+        ("no_event", r"spikes were not those of the CPU"),
+        ("half_of_the_events", r"a gradient was not that of the CPU, by 0.5 of the largest"),
         ("illegal_access", r"killed its process \(SIGSEGV\)"),
     ],
 )

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from fdi.engine.cuda.kernels import recurrent, scan
 
-BLOCK, SAMPLES, CHUNK = 128, 2, 16
-"""Elements of a program of scan.py; samples of one of recurrent.py (a batch of 256 then has work
-for 128 processors, and state and products fit into the registers of a thread), and the rows of its
-weights that it holds at a time.
+BLOCK, CHUNK = 128, 16
+"""Elements of a program of scan.py; rows of weights that one of recurrent.py holds at a time."""
+PROGRAMS, HELD = 128, 4
+"""Programs of recurrent.py among which a batch is spread before one gets several samples (an H100
+has 132 processors), and samples of one at most: more state spills from the registers of a thread.
 """
 OPTIONS = dict(num_warps=4, num_stages=1, enable_fp_fusion=False)
 
 
-def _on(x: Tensor):
+def on(x: Tensor):
     return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
 
 
@@ -32,7 +33,7 @@ def scan_forward(
     channels, given, m = x.shape
     u = x.new_empty(steps if keep else 0, m)
     s, counts = x.new_empty(steps, m, dtype=torch.int8), x.new_empty(m)
-    with _on(x):
+    with on(x):
         scan.forward[(-(-m // BLOCK),)](
             x, u, s, counts, m, steps, *constants,
             CHANNELS=channels, SUBTRACT=subtract, KEEP=keep, SAME=given != steps - 2,
@@ -57,7 +58,7 @@ def scan_backward(
     """
     steps, m = u.shape
     d_x = u.new_empty(channels, given, m)
-    with _on(u):
+    with on(u):
         scan.backward[(-(-m // BLOCK),)](
             u, d_counts, u if d_seen is None else d_seen, d_x, m, steps, *constants,
             CHANNELS=channels, SUBTRACT=subtract, SURROGATE=surrogate, SEEN=d_seen is not None,
@@ -76,11 +77,12 @@ def recur_forward(
     channels, given, batch, n = x.shape
     u = x.new_empty(steps if keep else 0, batch, n)
     s, counts = x.new_empty(steps, batch, n, dtype=torch.int8), x.new_empty(batch, n)
-    with _on(x):
-        recurrent.forward[(-(-batch // SAMPLES),)](
+    sizes = blocks(n, batch)
+    with on(x):
+        recurrent.forward[(-(-batch // sizes["BLOCK"]),)](
             x, w, u, s, counts, batch, n, steps, *constants,
             CHANNELS=channels, SUBTRACT=subtract, KEEP=keep, SAME=given != steps - 2,
-            **blocks(n), **options(n),
+            **sizes,
         )  # fmt: skip
     return u, s, counts
 
@@ -98,21 +100,19 @@ def recur_backward(
     """gX [C, T - 2, B, N]; of `constants` the fourth is the steepness of the surrogate."""
     steps, batch, n = u.shape
     d_x = u.new_empty(len(w), max(0, steps - 2), batch, n)
-    with _on(u):
-        recurrent.backward[(-(-batch // SAMPLES),)](
+    sizes = blocks(n, batch)
+    with on(u):
+        recurrent.backward[(-(-batch // sizes["BLOCK"]),)](
             u, w, d_counts, u if d_seen is None else d_seen, d_x, batch, n, steps, *constants,
             CHANNELS=len(w), SUBTRACT=subtract, SURROGATE=surrogate, SEEN=d_seen is not None,
-            **blocks(n), **options(n),
+            **sizes,
         )  # fmt: skip
     return d_x
 
 
-def blocks(n: int) -> dict[str, int]:
-    """Of a recurrent layer of n units."""
+def blocks(n: int, batch: int) -> dict[str, int | bool]:
+    """What a program holds of a recurrent layer of n units; a wider one has more threads."""
     padded = max(16, 1 << (n - 1).bit_length())
-    return dict(BLOCK=SAMPLES, NP=padded, CHUNK=min(CHUNK, padded))
-
-
-def options(n: int) -> dict[str, int | bool]:
-    """More warps for a wider layer, so that its state stays in registers."""
-    return OPTIONS | dict(num_warps=min(16, max(4, blocks(n)["NP"] // 32)))
+    samples = min(HELD, max(1, batch // PROGRAMS))
+    sizes = dict(BLOCK=1 << (samples.bit_length() - 1), NP=padded, CHUNK=min(CHUNK, padded))
+    return OPTIONS | sizes | dict(num_warps=max(4, padded // 32))
