@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow test-matrix test-lowest run reproduce figures report docs notebooks bench gpu-check clean
+.PHONY: help install lint test test-slow test-matrix test-lowest run reproduce figures report docs notebooks bench gpu-check kernels clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -62,6 +62,13 @@ bench: $(INSTALLED) ## measure training speed, and draw it
 gpu-check: $(INSTALLED_DEV) ## on a machine with a GPU: check the kernels, time them, write gpu-check.md
 	$(BIN)/python scripts/compile_kernels.py
 	$(BIN)/python scripts/gpu_check.py
+
+kernels: $(INSTALLED_DEV) ## compile the kernels for every GPU with the lowest and the newest triton, without one
+	for triton in 'triton==3.5.*' triton; do \
+	  rm -rf .cache/triton; \
+	  $(BIN)/pip install --quiet --no-deps --target .cache/triton "$$triton" && \
+	  PYTHONPATH=.cache/triton TRITON_CACHE_DIR=.cache/triton/compiled $(BIN)/python scripts/compile_kernels.py || exit 1; \
+	done
 
 clean: ## remove what was built; .venv, data and results stay
 	rm -rf build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
