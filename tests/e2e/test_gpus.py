@@ -6,6 +6,7 @@ from argparse import Namespace
 from importlib.util import find_spec
 from subprocess import PIPE, Popen
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -193,7 +194,7 @@ def test_slurm_asks_for_a_gpu():
 @pytest.mark.filterwarnings("ignore:.*declarative_base")  # Optuna 2.10's import
 @pytest.mark.parametrize(("each", "jobs"), [(1, 2), (3, 6)])
 def test_the_trials_of_a_search_share_the_gpus(monkeypatch, tmp_path, each, jobs):
-    given = {}
+    given: dict[str, Any] = {}
 
     def sweeper(self, *, config, task_function, **_):
         given.update(task_function.keywords, launcher=config.hydra.launcher)

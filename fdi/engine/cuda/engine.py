@@ -264,7 +264,7 @@ def backward(
             projection.weight.grad = (
                 g if projection.weight.grad is None else projection.weight.grad.add_(g)
             )
-            if not projection.recurrent and name != INPUT:
+            if isinstance(source, Tensor) and not projection.recurrent and name != INPUT:
                 shape = source.shape[2:]
                 x = source_gradient(projection, shape, d.flatten(0, 1)).view(source.shape)
                 d_seen[name] = d_seen[name].add_(x) if name in d_seen else x

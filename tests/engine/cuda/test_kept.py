@@ -86,7 +86,7 @@ def test_what_fits_into_memory_is_kept(kind, kernels):
 @pytest.mark.parametrize("kind", ["events", "counted"])
 def test_lists_have_the_events_of_a_batch_in_two_orders(kind, monkeypatch):
     monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 20)  # sorted in several parts
-    whole, indices, sources = INPUTS[kind], np.array([5, 0, 7, 5]), int(np.prod(SHAPE))
+    whole, indices, sources = events(kind == "counted"), np.array([5, 0, 7, 5]), 6
     wanted = whole.take(indices).dense().reshape(STEPS, 4, -1)
     kept = keep(whole, torch.device("cpu"), listed=True).take(indices)
     for lists, samples, _ in (

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fdi.data.inputs import Events
-from fdi.engine.cuda.kept import keep, listed
+from fdi.engine.cuda.kept import Kept, keep, listed
 from fdi.engine.cuda.product import deliver, weight_gradient
 from fdi.snn.projection import Projection
 
@@ -72,8 +72,11 @@ def test_events(sources, targets, samples, counted):
     events = Events(indptr, units.astype(np.int32), (sources,), steps, each)
     link, d = projection(targets, sources), numbers(steps - 2, len(samples), targets)
     dense = torch.from_numpy(events.take(np.array(samples)).dense())[:-2]
-    kept = keep(events, CPU, listed=True).take(np.array(samples))
-    for given in (kept, kept.whole.take(np.array(samples))):
+    some: list[Events | Kept] = [
+        keep(events, CPU, listed=True).take(np.array(samples)),
+        events.take(np.array(samples)),
+    ]
+    for given in some:
         found = deliver(link, listed(given, CPU), kernels=True)
         assert torch.equal(found, deliver(link, dense, kernels=False))
         found = weight_gradient(link, listed(given, CPU), d, kernels=True)
