@@ -27,7 +27,7 @@ def steps(measured: Results) -> str:
 
 
 def launches(measured: Results) -> str:
-    """A row a workload: launches, waits, MB a sample and sorted keys of a training step in each
+    """A row a workload: launches, waits, MB and sorted keys of a training step in each
     way.
     """
     rows = measured.table("bench_launches")
