@@ -31,7 +31,7 @@ def launches(measured: Results) -> str:
     way.
     """
     rows = measured.table("bench_launches")
-    cells = [f"{r.launches:,}, {r.waits}, {r.mb:.3g}, {r.sorted:,}" for r in rows.itertuples()]
+    cells = [f"{r.launches:,}, {r.waits}, {r.mb:,.0f}, {r.sorted:,}" for r in rows.itertuples()]
     wide = rows.assign(cell=cells).pivot(index="about", columns="way", values="cell")
     wide = wide.reindex(rows["about"].unique())[rows["way"].unique()]
     return markdown(wide.reset_index(names="network"))
