@@ -9,9 +9,10 @@ from fdi.analysis.bounds import unbounded
 from fdi.analysis.circumstances import EPS, STANDARD
 from fdi.analysis.contrasts import PERCENT, moments, where
 from fdi.analysis.evidence import FLUCT, KAIMING
-from fdi.analysis.floor import SMORMS3_EPS, task_gradient
+from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.table import ACCURACY
+from fdi.config.floor import SMORMS3_EPS
 from fdi.figures import gradients
 from pages.tables import cell, markdown
 
