@@ -101,7 +101,14 @@ def check_input(network: Network, inputs: Input) -> None:
         raise ValueError(f"the input has {batch} samples of {steps} steps; both must be at least 1")
     if isinstance(inputs, Events):
         units = inputs.units
-        if units.size and not 0 <= units.min() <= units.max() < size:
+        if units.size and not _below(units, size):
             raise ValueError(
                 f"event units {units.min()} to {units.max()} do not fit into {size} input units"
             )
+
+
+def _below(units: np.ndarray, size: int) -> bool:
+    """Whether all are numbers from 0 to size - 1."""
+    if units.dtype == np.int32:  # in one pass: without a sign, negative ones are large
+        return units.view(np.uint32).max() < size
+    return units.min() >= 0 and units.max() < size

@@ -70,6 +70,12 @@ class SMORMS3(torch.optim.Optimizer):
                     g=torch.zeros_like(p, dtype=dtype),
                     g2=torch.zeros_like(p, dtype=dtype),
                 )
+        if all(_in_order(p, *self.state[p].values()) for p in params):
+            from fdi.engine.cpu.smorms3 import update  # what it needs is slow to import
+
+            for p in params:
+                update(p, **self.state[p], lr=lr, eps=eps)
+            return
         mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
         grads = [grad.to(state.dtype) for grad, state in zip(grads, g2)]
         r = torch._foreach_add(mem, 1)
@@ -88,3 +94,10 @@ class SMORMS3(torch.optim.Optimizer):
         torch._foreach_add_(root, eps)
         torch._foreach_div_(ratio, root)
         torch._foreach_sub_(params, ratio)
+
+
+def _in_order(p: Tensor, *state: Tensor) -> bool:
+    """Whether a weight, its gradient and its state are of one precision, in the CPU's memory."""
+    return p.device.type == "cpu" and all(
+        x.dtype == p.dtype and x.is_contiguous() for x in (p, p.grad, *state)
+    )

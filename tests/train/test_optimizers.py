@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fdi.train import smorms3
 from fdi.train.optimizers import SMORMS3, Precision
 
 
@@ -56,3 +57,35 @@ def test_a_run_by_default_leaves_torchs_compiler_alone():
         "made.load_state_dict(made.state_dict()); assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("shape", [(37, 70), (3,), (16, 4, 3, 3)])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_smorms3_in_one_pass_is_that_of_torchs_functions_to_the_last_bit(
+    shape, precision, monkeypatch
+):
+    found = []
+    for one_pass in (False, True):
+        if not one_pass:
+            monkeypatch.setattr(smorms3, "_in_order", lambda *_: False)
+        g = torch.Generator().manual_seed(0)
+        p = torch.nn.Parameter(torch.randn(shape, generator=g, dtype=getattr(torch, precision)))
+        optimizer = SMORMS3([p], lr=5e-3, precision=precision)
+        for _ in range(10):
+            scale = 10.0 ** torch.randint(-15, 1, shape, generator=g)
+            p.grad = torch.randn(shape, generator=g, dtype=p.dtype) * scale.to(p.dtype)
+            optimizer.step()
+        found.append([p.detach(), *optimizer.state[p].values()])
+        monkeypatch.undo()
+    assert all(torch.equal(plain, one) for plain, one in zip(*found))
+
+
+def test_smorms3_takes_weights_in_any_order_in_memory():
+    g = torch.Generator().manual_seed(0)
+    first, gradient = torch.randn(2, 5, 40, generator=g)
+    moved = []
+    for p in (torch.nn.Parameter(first.clone()), torch.nn.Parameter(first.T.contiguous().T)):
+        p.grad = gradient.clone()
+        SMORMS3([p]).step()
+        moved.append(p.detach())
+    assert torch.equal(*moved)

@@ -191,11 +191,14 @@ class CpuEngine:
 
 
 def _outcome(network: Network, labels: np.ndarray, found: Results) -> Outcome:
-    totals = np.split(found.counts.sum(0), np.cumsum([p.units for p in network.hidden])[:-1])
+    totals, counts, first = found.counts.sum(0), {}, 0
+    for p in network.hidden:
+        counts[p.name] = totals[first : first + p.units].reshape(p.shape)
+        first += p.units
     return Outcome(
         samples=len(labels),
         task=float(found.task.sum(dtype=np.float64)),
         regularizer=float(found.regularizer.sum(dtype=np.float64)),
         correct=int((found.prediction == labels).sum()),
-        counts={p.name: n.reshape(p.shape) for p, n in zip(network.hidden, totals)},
+        counts=counts,
     )

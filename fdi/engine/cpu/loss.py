@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.kernels.jit import jit
+from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.simd import fill, lanes, like, load, select, store
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
@@ -57,32 +58,39 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
     return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64))
 
 
+@inlined
+def _pooled(u, mode, peak, slope):
+    """Sets `peak` to the logits and `slope` to 1 / n for the n steps that share their gradient."""
+    steps = u.shape[0] - 1
+    for k in range(0, u.shape[1], lanes(u)):
+        x = load(u, (steps, k))
+        one, zero, ties = like(x, 1), like(x, 0), like(x, 1)
+        if mode == MEAN:
+            ties = fill(u.dtype.type(steps))
+            for t in range(1, steps):
+                x = x + load(u, (t, k))
+            x = x / ties
+        elif mode == MAX:
+            for t in range(1, steps):
+                y = load(u, (t, k))
+                ties = select(y > x, one, ties + select(y == x, one, zero))
+                x = select(y > x, y, x)
+        store(peak, (k,), x)
+        store(slope, (k,), one / ties)
+
+
 @jit
 def task(u, classes, label, mode, weight, smoothing, peak, slope):
-    """(cross-entropy, prediction) for potentials u [T + 1, >= classes]; row t + 1 is the readout of
-    step t.
+    """(cross-entropy, prediction) for potentials u [T + 1, width >= classes]; row t + 1 is the
+    readout of step t.
 
     Sets the logits `peak` and, at each step that counts, the gradient `slope` of `weight` times the
     cross-entropy to (1 - smoothing) [k = label] + smoothing / classes. "max" shares the gradient
     among equal maxima, as torch.amax does.
     """
     one = peak.dtype.type(1)
-    steps = u.shape[0] - 1
-    for k in range(classes):
-        x, ties = u[steps, k], one
-        if mode == MEAN:
-            for t in range(1, steps):
-                x += u[t, k]
-            x /= peak.dtype.type(steps)
-            ties = peak.dtype.type(steps)
-        elif mode == MAX:
-            for t in range(1, steps):
-                if u[t, k] > x:
-                    x, ties = u[t, k], one
-                elif u[t, k] == x:
-                    ties += one
-        peak[k] = x
-        slope[k] = one / ties
+    _pooled(u, mode, peak, slope)
+    slope[classes:] = 0
     best = 0
     for k in range(classes):
         if peak[k] > peak[best]:

@@ -15,7 +15,14 @@ from fdi.engine.cpu.conv import pack as conv_pack
 from fdi.engine.cpu.conv import plan as conv_plan
 from fdi.engine.cpu.conv import work as conv_work
 from fdi.engine.cpu.dense import pack, plan, work
-from fdi.engine.cpu.neuron import COMPUTES, in_numbers, kind, remembered
+from fdi.engine.cpu.neuron import (
+    COMPUTES,
+    DifferentNeurons,
+    Neurons,
+    in_numbers,
+    kind,
+    remembered,
+)
 from fdi.snn.network import Network
 
 _DENSE_FROM = 0.45
@@ -53,6 +60,7 @@ class Program:
         self.layout = plan.lay_out(network, self.maps)
         self.block = 1 if self.maps else work.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
+        self._neurons: tuple = (), None
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
@@ -79,9 +87,17 @@ class Program:
         if self.maps:
             conv_pack.pack(self.maps, tables, natural)
         pack.pack(self.layout, tables, natural)
-        widths = self.layout.plan.layers["width"][:-1]
-        neurons = in_numbers(self.network, widths, tables.numpy().dtype)
+        neurons = self.neurons(tables.numpy().dtype)
         return Parameters(self.layout.plan, neurons, tables.numpy(), natural.numpy())
+
+    def neurons(self, dtype: np.dtype) -> Neurons | DifferentNeurons:
+        """The neurons as they are now, counted again only where that is news."""
+        network = self.network
+        now = (dtype, network.dt, network.layers, network.readout)
+        if self._neurons[0] != now:
+            widths = self.layout.plan.layers["width"][:-1]
+            self._neurons = now, in_numbers(network, widths, dtype)
+        return self._neurons[1]
 
     def drive(self, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
         """The dense current of the first layer that `values` cause."""

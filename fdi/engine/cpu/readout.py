@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.kernels.jit import jit
+from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import scatter
-from fdi.engine.cpu.kernels.simd import BYTES, fill, load, select, store
+from fdi.engine.cpu.kernels.simd import bits, fill, lanes, like, load, select, store, times
 from fdi.engine.cpu.loss import LAST, MAX
 
 
@@ -42,7 +42,7 @@ def readout_gradients(pull, s, c, arriving, d_table, columns, work):
     rows[gu_at + first : gu_at + behind] = 0
     rows[gi_at + first : gi_at + behind] = 0
     for t in range(last, 2, -1):
-        for j in range(first, behind, BYTES // u.itemsize):
+        for j in range(first, behind, lanes(u)):
             x = load(pull.slope, (s, j))
             if pull.mode == MAX:
                 x = select(load(u, (s, t, j)) == load(pull.peak, (s, j)), x, zero)
@@ -55,29 +55,52 @@ def readout_gradients(pull, s, c, arriving, d_table, columns, work):
         scatter(d_table, arriving.units, none, start, stop, rows, gi_at, columns)
 
 
-@jit
-def readout_to_source(pull, s, t0, t1, c, weight, rows, g, g_at, width):
-    """Adds W^T gI[t] to row t - t0 of g[g_at:] [:, width], the gS[t - 2] of one source, for t = t1
-    - 1 .. t0; `weight` [classes, source units].
+@inlined
+def _add_row(out, at, slope, weight, k):
+    """out[at:] += slope weight[k], each product rounded."""
+    units, n, steep, j = weight.shape[1], lanes(out), fill(slope), 0
+    while j + n <= units:
+        store(out, (at + j,), load(out, (at + j,)) + times(steep, load(weight, (k, j))))
+        j += n
+    for i in range(j, units):
+        out[at + i] += slope * weight[k, i]
+
+
+@inlined
+def pull_back(pull, s, t, c, weight, leak, before, g, row, width):
+    """Puts W^T gI[t], the gS[t - 3] of one source, and what is at g[before:] into g[row:] [width];
+    `weight` [classes, source units].
 
     The readout is linear and all its units have the same constants, so W^T is taken before the
     recursion in time: the loss pulls at few steps, and a row of weights is added there instead of a
-    product in every step. `rows` [2, width]: gU and gI behind W^T, at t1 (0 at the end of the
-    trial), become those at t0.
+    product in every step. g[leak:] [2, width]: gU and gI behind W^T, of t + 1 (0 at the end of the
+    trial), become those of t.
     """
-    u, slope = pull.u, pull.slope
-    last, classes, units = u.shape[1] - 1, weight.shape[0], weight.shape[1]
+    u, slope, n = pull.u, pull.slope, lanes(g)
+    counts = pull.mode != LAST or t == u.shape[1] - 1
     beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
+    for first in range(0, weight.shape[0] if counts else 0, n):
+        steep = load(slope, (s, first))
+        pulls = ~(steep == like(steep, 0))
+        if pull.mode == MAX:
+            pulls = pulls & (load(u, (s, t, first)) == load(pull.peak, (s, first)))
+        some, k = bits(pulls), first
+        while some != 0:
+            if some & 1 != 0:
+                _add_row(g, leak, slope[s, k], weight, k)
+            some >>= 1
+            k += 1
+    for j in range(0, width, n):
+        gu = load(g, (leak + j,))
+        gi = beta_s * load(g, (leak + width + j,)) + gain * gu
+        store(g, (leak + width + j,), gi)
+        store(g, (leak + j,), beta_m * gu)
+        store(g, (row + j,), load(g, (before + j,)) + gi)
+
+
+@jit
+def readout_to_source(pull, s, t0, t1, c, weight, leak, g, g_at, width):
+    """Adds gS[t - 2] to row t - t0 of g[g_at:] [:, width] for t = t1 - 1 .. t0, see `pull_back`."""
     for t in range(t1, max(t0, 2), -1):
-        if pull.mode != LAST or t == last:
-            for k in range(classes):
-                if slope[s, k] != 0 and (pull.mode != MAX or u[s, t, k] == pull.peak[s, k]):
-                    for j in range(units):
-                        rows[0, j] += slope[s, k] * weight[k, j]
-        for j in range(0, width, BYTES // u.itemsize):
-            gu = load(rows, (0, j))
-            gi = beta_s * load(rows, (1, j)) + gain * gu
-            store(rows, (1, j), gi)
-            store(rows, (0, j), beta_m * gu)
-            at = g_at + (t - 1 - t0) * width + j
-            store(g, (at,), load(g, (at,)) + gi)
+        row = g_at + (t - 1 - t0) * width
+        pull_back(pull, s, t, c, weight, leak, row, g, row, width)

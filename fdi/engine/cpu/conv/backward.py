@@ -11,7 +11,7 @@ from fdi.engine.cpu.conv.tiles import tiles_to_source
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.product import add_product
 from fdi.engine.cpu.kernels.rows import copy
-from fdi.engine.cpu.kernels.simd import BYTES, constants, like, load, prefetch, select
+from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, prefetch, select
 from fdi.engine.cpu.neuron.equations import backward, slope
 
 
@@ -40,7 +40,7 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
     inside, guarded = p.inside, p.guarded
     for y in range(p.height):
         for x in range(width):
-            for j in range(0, padded, BYTES // u.itemsize):
+            for j in range(0, padded, lanes(u)):
                 i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
                 potential, gs = load(u, (at + i,)), load(u, (above + i,))
                 v = potential - neuron.reset.theta
@@ -64,7 +64,7 @@ def _window(
     pulls (`routed`), one of its neurons has a gS, and one slope is enough.
     """
     padded, row, size, line = p.padded, p.row, p.size, p.width * p.padded
-    for j in range(0, padded, BYTES // u.itemsize):
+    for j in range(0, padded, lanes(u)):
         theta = neuron.reset.theta
         zero = like(theta, 0)
         pooled = zero

@@ -126,9 +126,8 @@ def from_rows(k, plan, rows, neurons, natural, mode, work):
         )  # fmt: skip
     else:
         weight = part(natural, at, (layer.units, top.pooled))
-        leak, c = part(work.numbers, w.map_leak, (2, top.pooled)), neurons.readout[0]
-        said = pull(rows, mode, work)
-        readout_to_source(said, 0, t0, t1, c, weight, leak, work.numbers, out, top.pooled)
+        said, c = pull(rows, mode, work), neurons.readout[0]
+        readout_to_source(said, 0, t0, t1, c, weight, w.map_leak, work.numbers, out, top.pooled)
 
 
 @inlined

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.parts import part
-from fdi.engine.cpu.kernels.simd import BYTES, entry, fill, fill_many, load_as, store
+from fdi.engine.cpu.kernels.simd import entry, fill, fill_many, lanes, load_as, store
 
 
 @inlined
@@ -75,7 +75,7 @@ def add_currents(plan, p, link, table, maps, at, codes, start, stop, work):
     rows = part(work.starts, work.at[0].starts, (1,))
     begin = part(work.starts, work.at[0].begins, (1,))
     _find(plan, link, codes, start, stop, rows, begin)
-    n, zero, padded, wide = BYTES // maps.itemsize, maps.dtype.type(0), p.padded, link.source_width
+    n, zero, padded, wide = lanes(maps), maps.dtype.type(0), p.padded, link.source_width
     kernel_x, stride_x, padding_x = link.kernel_x, link.stride_x, link.padding_x
     pace, j = kernel_x * padded, 0
     if link.kernel_y == 3 and link.stride_y == 1:

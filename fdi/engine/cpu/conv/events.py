@@ -14,7 +14,7 @@ import numpy as np
 from fdi.engine.cpu.conv.currents import add_currents
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.parts import part
-from fdi.engine.cpu.kernels.simd import BYTES, fill, load, load_many, store
+from fdi.engine.cpu.kernels.simd import fill, lanes, load, load_many, store
 
 
 class Lists(NamedTuple):
@@ -31,7 +31,7 @@ class Lists(NamedTuple):
 @inlined
 def _add_run(out, b, rows, a, length, factor, weighted):
     """out[b ...] += factor rows[a ...]."""
-    n, x = BYTES // out.itemsize, fill(factor)
+    n, x = lanes(out), fill(factor)
     j = 0
     while j + 4 * n <= length and not weighted:
         store(out, (b + j,), load_many(out, (b + j,), 4) + load_many(rows, (a + j,), 4))
@@ -45,20 +45,19 @@ def _add_run(out, b, rows, a, length, factor, weighted):
 @inlined
 def _add_runs(out, b, table, rows, n, a, length):
     """out[b ...] += sum of table[row + a ...] over the first n rows."""
-    lanes = BYTES // out.itemsize
-    j = 0
-    while j + 4 * lanes <= length:
+    wide, j = lanes(out), 0
+    while j + 4 * wide <= length:
         four = load_many(out, (b + j,), 4)
         for i in range(n):
             four = four + load_many(table, (rows[i] + a + j,), 4)
         store(out, (b + j,), four)
-        j += 4 * lanes
+        j += 4 * wide
     while j < length:
         one = load(out, (b + j,))
         for i in range(n):
             one = one + load(table, (rows[i] + a + j,))
         store(out, (b + j,), one)
-        j += lanes
+        j += wide
 
 
 @jit
@@ -208,7 +207,7 @@ def add_drive(p, maps, at, drive):
     """The guarded map of layer p at maps[at:] += drive[0, 0] (not guarded)."""
     for y in range(p.height):
         k = at + p.inside + y * p.row
-        for j in range(0, p.width * p.padded, BYTES // maps.itemsize):
+        for j in range(0, p.width * p.padded, lanes(maps)):
             i = y * p.width * p.padded + j
             store(maps, (k + j,), load(maps, (k + j,)) + load(drive, (0, 0, i)))
 
@@ -218,7 +217,7 @@ def add_drive_gradient(p, d_drive, g, at, steps, pace):
     """d_drive[0, 0] += the guarded maps of some `steps` at g[at:], `pace` apart."""
     for y in range(p.height):
         k = at + p.inside + y * p.row
-        for j in range(0, p.width * p.padded, BYTES // g.itemsize):
+        for j in range(0, p.width * p.padded, lanes(g)):
             i = y * p.width * p.padded + j
             total = load(d_drive, (0, 0, i))
             for s in range(steps - 1, -1, -1):

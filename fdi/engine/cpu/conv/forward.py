@@ -7,7 +7,7 @@ from __future__ import annotations
 from fdi.engine.cpu.conv.events import add_drive, deliver
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import append
-from fdi.engine.cpu.kernels.simd import BYTES, constants, leading, prefetch
+from fdi.engine.cpu.kernels.simd import constants, lanes, leading, prefetch
 from fdi.engine.cpu.neuron.equations import forward
 
 
@@ -25,7 +25,7 @@ def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
             top, left, whole = wy * pool_y, wx * pool_x, wy < rows and wx < columns
             bottom, right = min(top + pool_y, height), min(left + pool_x, width)
             window = wy * columns + wx
-            for j in range(0, padded, BYTES // u.itemsize):
+            for j in range(0, padded, lanes(u)):
                 some = neuron.reset.theta > neuron.reset.theta
                 for y in range(top, bottom):
                     for x in range(left, right):

@@ -8,7 +8,7 @@ from fdi.engine.cpu.conv.winograd import EDGE, PRODUCTS, TOGETHER, A, B
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.product import product
 from fdi.engine.cpu.kernels.rows import LANES
-from fdi.engine.cpu.kernels.simd import BYTES, Vector, fill, load, prefetch, store
+from fdi.engine.cpu.kernels.simd import Vector, fill, lanes, load, prefetch, store
 
 
 class Points(NamedTuple):
@@ -77,7 +77,7 @@ def _transform(p, link, g, at, wide, to, pace):
     first reads from g[at:].
     """
     c = _points(g)
-    for j in range(0, p.padded, BYTES // g.itemsize):
+    for j in range(0, p.padded, lanes(g)):
         k = at + j
         a0, a1, a2, a3, a4, a5 = _values(c, *_six(g, k, p.row))
         b0, b1, b2, b3, b4, b5 = _values(c, *_six(g, k + p.padded, p.row))
@@ -136,7 +136,7 @@ def _give_tiles(link, fresh, g, at, pace, wide, high, to):
     c, columns, step = _points(g), link.columns, link.source_width * link.columns
     for tx in range(wide):
         number = min(EDGE, link.source_width - EDGE * tx)
-        for j in range(0, columns, BYTES // g.itemsize):
+        for j in range(0, columns, lanes(g)):
             i, k = at + tx * columns + j, to + EDGE * tx * columns + j
             a0, b0, c0, d0 = _results(c, *_six(g, i, 6 * pace))
             a1, b1, c1, d1 = _results(c, *_six(g, i + pace, 6 * pace))
@@ -166,7 +166,7 @@ def tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natura
         last = min(first + most, rows)
         for row in range(first, last):
             out = out_at + row // tall * out_step + row % tall * EDGE * line
-            for k in range(out, out + EDGE * line, BYTES // g.itemsize):
+            for k in range(out, out + EDGE * line, lanes(g)):
                 prefetch(g, (k,))
             a = at + row // tall * pace + row % tall * EDGE * p.row
             _transform(p, link, g, a, wide, tiles + (row - first) * wide * p.padded, given)

@@ -12,8 +12,9 @@ from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.parts import part
 from fdi.engine.cpu.kernels.product import add_product
 from fdi.engine.cpu.kernels.rows import scatter
-from fdi.engine.cpu.kernels.simd import BYTES, constants, like, load, own, store
+from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, own, store
 from fdi.engine.cpu.neuron.equations import backward, slope, threshold
+from fdi.engine.cpu.readout import pull_back
 
 
 @inlined
@@ -29,9 +30,23 @@ def _through_own(layer, g, now, pace, second, block, natural):
         )  # fmt: skip
 
 
+@inlined
+def _from_readout(network, p, first, s, t, said, row, work):
+    """Sets the row of gS[t] of sample s to what the bounds and the readout say, of a layer that
+    only the readout hears.
+    """
+    plan, w, source = network.plan, work.at[0], network.plan.sources[p.heard]
+    classes = plan.layers[plan.layers.size - 1].units
+    weight = part(network.natural, source.natural_at, (classes, source.units))
+    leak, bounds = w.leak + 2 * (first + s * p.width), w.pull + s * plan.hidden + p.count_at
+    c = network.neurons.readout[0]
+    pull_back(said, s, t + 3, c, weight, leak, bounds, work.numbers, row, p.width)
+
+
 @jit
-def hidden_backward(network, layer, samples, k, given, work):
-    """Window k of the first `samples` samples of a layer, in step with each other.
+def hidden_backward(network, layer, samples, k, said, given, work):
+    """Window k of the first `samples` samples of a layer, in step with each other; `said` is what
+    the loss says of the readout.
 
     Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
     gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
@@ -46,13 +61,15 @@ def hidden_backward(network, layer, samples, k, given, work):
     past_at, deep = w.past + first * w.span, far * w.span
     for t in range(t1 - 1, t0 - 1, -1):
         row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
+        for s in range(samples if p.heard >= 0 and t + 3 <= w.steps else 0):
+            _from_readout(network, p, first, s, t, said, row + s * pace, work)
         if p.recurrent_from < p.units and t + 2 < w.steps:
             _through_own(p, u, row, pace, second, w.block, network.natural)
         for s in range(samples):
             now, place = row + s * pace, gu + s * width
             here = u_at + (s * (w.span + 1) + t - t0) * width
             past = past_at + (s * w.span + t - t0) * width
-            for j in range(0, width, BYTES // u.itemsize):
+            for j in range(0, width, lanes(u)):
                 one = own(neuron, network.neurons, p.state_at + j)
                 x, at = load(u, (here + j,)), now + j
                 v = x - threshold(one.dynamics, one.reset.theta, u, past + j, deep)
@@ -63,7 +80,7 @@ def hidden_backward(network, layer, samples, k, given, work):
                 )  # fmt: skip
             if t >= 2 and drive.shape[1] > 0:
                 step = min(t - 2, drive.shape[1] - 1)
-                for j in range(0, width, BYTES // u.itemsize):
+                for j in range(0, width, lanes(u)):
                     to = (s, step, j)
                     store(drive, to, load(drive, to) + load(u, (now + j,)))
 

@@ -73,12 +73,15 @@ def run_forward(network, s, given, count, work):
 
 @inlined
 def _from_bounds(n, k, plan, work):
-    """Sets gS of the hidden layers in the window's rows to what the bounds say."""
+    """Sets gS of the hidden layers in the window's rows to what the bounds say, but where
+    `hidden_backward` does.
+    """
     w, g = work.at[0], work.numbers
     t0, t1 = window(k, work)
     second, hidden = plan.total * w.block * (w.span + 4), plan.hidden
     for layer in range(plan.layers.size - 1):
         width, first = plan.layers[layer].width, plan.layers[layer].count_at
+        alone = plan.layers[layer].heard >= 0
         for s in range(n):
             at = w.adjoints + start(plan, layer, s, w.block) * (w.span + 4)
             rows = t1 - t0 + 2 if t1 == w.steps else w.span
@@ -89,7 +92,10 @@ def _from_bounds(n, k, plan, work):
                 else:
                     for row in range(3, -1, -1):
                         copy(g, begin + row * width, g, begin + (w.span + row) * width, width)
-            repeat(g, w.pull + s * hidden + first, g, at, width, rows)
+            begin = t1 - t0 if alone else 0
+            if t1 == w.steps or not alone:
+                bounds = w.pull + s * hidden + first
+                repeat(g, bounds, g, at + begin * width, width, rows - begin)
 
 
 @inlined
@@ -121,16 +127,15 @@ def backward_window(network, n, k, mode, given, gradients, work):
     p, said = plan.layers[top], pull(plan, mode, work)
     for q in range(p.first_source, p.last_source):
         source = plan.sources[q]
-        if source.layer >= 0:
+        if source.layer >= 0 and plan.layers[source.layer].heard < 0:
             width = plan.layers[source.layer].width
             weight = part(network.natural, source.natural_at, (p.units, source.units))
             for s in range(n):
                 first = start(plan, source.layer, s, w.block)
-                leak = part(work.numbers, w.leak + 2 * first, (2, width))
-                at = w.adjoints + first * (w.span + 4)
+                at, leak = w.adjoints + first * (w.span + 4), w.leak + 2 * first
                 readout_to_source(said, s, t0, t1, c, weight, leak, work.numbers, at, width)
     for layer in range(top - 1, -1, -1):
-        hidden_backward(network, layer, n, k, given, work)
+        hidden_backward(network, layer, n, k, said, given, work)
         hidden_gradients(network, layer, n, k, given, gradients, work)
         _to_sources(n, layer, k, plan, network.natural, work)
 

@@ -11,7 +11,7 @@ from fdi.engine.cpu.dense.views import arriving, start, weights, window
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.parts import part
 from fdi.engine.cpu.kernels.rows import append, gather
-from fdi.engine.cpu.kernels.simd import BYTES, constants, fill, load, own, store
+from fdi.engine.cpu.kernels.simd import constants, fill, lanes, load, own, store
 from fdi.engine.cpu.neuron.equations import forward
 
 
@@ -43,7 +43,7 @@ def hidden_forward(network, layer, s, k, given, work):
     past, deep = w.past + start(plan, layer, s, w.block) * w.span, w.block * plan.total * w.span
     n, state, ones = spike_indptr[t0], rows + plan.channels * far, given.counts[:0]
     for t in range(t0, t1):
-        for j in range(0, width, BYTES // u.itemsize):
+        for j in range(0, width, lanes(u)):
             fired = forward(
                 own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
                 rows + j, far, u, state + j, far, past + j, deep,
@@ -58,7 +58,7 @@ def hidden_forward(network, layer, s, k, given, work):
         gather(u, rows, width, table.below, below.units, below.counts, first, last)
         if below.drive.shape[1] > 0:
             step = min(t - 1, below.drive.shape[1] - 1)
-            for j in range(0, width, BYTES // u.itemsize):
+            for j in range(0, width, lanes(u)):
                 arrived = load(below.drive, (s, step, j))
                 store(u, (rows + j,), load(u, (rows + j,)) + arrived)
         if p.recurrent_from < p.units:
@@ -86,7 +86,7 @@ def readout_forward(network, s, given, work):
     u[row : row + p.units] = c.u_init
     u[rows : rows + width] = 0
     for t in range(w.steps):
-        for j in range(0, width, BYTES // u.itemsize):
+        for j in range(0, width, lanes(u)):
             i = load(u, (rows + j,))
             store(u, (row + width + j,), beta_m * load(u, (row + j,)) + gain * i)
             store(u, (rows + j,), beta_s * i)

@@ -69,6 +69,8 @@ def drive(layout: Layout, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
     """The dense current [B, 0, 1 or T, width] of the first layer that `values` [B, 0, 1 or T, input
     units] cause.
     """
+    if not values.size:
+        return np.empty((*values.shape[:2], int(layout.plan.layers["width"][0])), values.dtype)
     return (torch.from_numpy(values) @ _input_rows(layout, tables)).numpy()
 
 

@@ -41,6 +41,7 @@ _LAYER = (
     "own_1",  # from channel 1
     "first_source",
     "last_source",  # behind the last one
+    "heard",  # the source of the readout that is this layer, if no other layer hears it, or -1
 )
 _SOURCE = (
     "layer",  # -1: the input, or the maps below
@@ -145,7 +146,7 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
             state_at=sum(r["width"] for r in records), list_at=sum(r["units"] for r in records),
             count_at=under + sum(r["units"] for r in records),
             collected_at=sum(r["rows"] for r in records[1:] if r["direct"] < 0),
-            first_source=first, last_source=len(sources),
+            first_source=first, last_source=len(sources), heard=-1,
         )  # fmt: skip
         for channel, p in enumerate(layer):
             if p.name in own:
@@ -163,6 +164,10 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
             at = at if at < 0 else at + column * step
             places.append(Place(projection, store, width, row_of, column, at, seen))
         tables += (row + (size if own else 0)) * width
+    below = [source[0] for source in sources]
+    for q in range(records[-1]["first_source"], len(sources)):
+        if below[q] >= 0 and below.count(below[q]) == 1:
+            records[below[q]]["heard"] = q
     neuron = network.hidden[0].neuron
     plan = Plan(
         _records(_LAYER, [tuple(r.values()) for r in records]),

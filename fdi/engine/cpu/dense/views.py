@@ -8,7 +8,7 @@ import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined
 from fdi.engine.cpu.kernels.parts import part
-from fdi.engine.cpu.kernels.simd import BYTES
+from fdi.engine.cpu.kernels.simd import lanes
 from fdi.engine.cpu.readout import Pull
 
 
@@ -47,7 +47,7 @@ class Gradients(NamedTuple):
 @inlined
 def columns(width, gradients):
     """(first, behind the last) of the columns of a table whose gradients are added."""
-    step = 2 * BYTES // gradients.tables.itemsize
+    step = 2 * lanes(gradients.tables)
     pairs, parts = width // step, gradients.parts
     return gradients.begin * pairs // parts * step, gradients.end * pairs // parts * step
 

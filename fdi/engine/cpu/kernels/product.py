@@ -8,7 +8,7 @@ between rows.
 from __future__ import annotations
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.simd import BYTES, fill, fill_many, load_as, spread, store
+from fdi.engine.cpu.kernels.simd import fill, fill_many, lanes, load_as, spread, store
 
 
 @inlined
@@ -59,7 +59,7 @@ def _row(none, fresh, out, o, a, p, w, q, inner, columns):
 @inlined
 def _product(fresh, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
     """out = a w, or out += a w if it is not `fresh`."""
-    n, zero = BYTES // out.itemsize, out.dtype.type(0)
+    n, zero = lanes(out), out.dtype.type(0)
     j = 0
     while j + n <= columns:
         wide = 4 * n if j + 4 * n <= columns else 2 * n if j + 2 * n <= columns else n

@@ -108,6 +108,14 @@ def _everywhere(context, builder, kind, number):
     )
 
 
+def _call(context, builder, name, kind, args):
+    """A function of LLVM, of vectors of one kind."""
+    vector = context.get_value_type(kind)
+    name = f"llvm.{name}.v{kind.lanes}f{kind.dtype.bitwidth}"
+    function = ir.FunctionType(vector, [vector] * len(args))
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+
+
 def _load(array, indices, kind):
     """What an intrinsic of `array` and the tuple `indices` returns that loads such a vector."""
 
@@ -120,6 +128,19 @@ def _load(array, indices, kind):
         return value
 
     return types.UniTuple(types.intp, len(indices)), codegen
+
+
+@intrinsic
+def lanes(typing_context, array):
+    """How many numbers of an array are a vector: known when a kernel is compiled, as the array's
+    itemsize is not.
+    """
+    count = Vector(array.dtype).lanes
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(array), codegen
 
 
 @intrinsic
@@ -223,6 +244,37 @@ def select(typing_context, mask, a, b):
 
 
 @intrinsic
+def times(typing_context, a, b):
+    """a b, rounded even where a sum follows."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fmul(*args)
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def fused(typing_context, a, b, c):
+    """a b + c, rounded once."""
+
+    def codegen(context, builder, signature, args):
+        return _call(context, builder, "fma", a, args)
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
+def bits(typing_context, mask):
+    """The mask as a number, its first lane in the lowest bit."""
+
+    def codegen(context, builder, signature, args):
+        word = builder.bitcast(args[0], ir.IntType(mask.lanes))
+        return builder.zext(word, ir.IntType(64))
+
+    return types.uint64(mask), codegen
+
+
+@intrinsic
 def leading(typing_context, mask, count):
     """What is true among the first `count` lanes of the mask; a negative count is none."""
 
@@ -244,12 +296,7 @@ def absolute(typing_context, a):
     """|a|."""
 
     def codegen(context, builder, signature, args):
-        vector = context.get_value_type(a)
-        name = f"llvm.fabs.v{a.lanes}f{a.dtype.bitwidth}"
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name),
-            args,
-        )
+        return _call(context, builder, "fabs", a, args)
 
     return a(a), codegen
 
