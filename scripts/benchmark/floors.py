@@ -3,7 +3,14 @@ fdi does it.
 
 Counted for the network, the input and the spikes before training. A spike of step t is in the
 potential from step t + 2 on, so those of the last two steps count nothing. An addition counts as a
-multiply-add: it takes one instruction as well.
+multiply-add: it takes one instruction as well. So does the division in a surrogate's slope, which
+takes more; the floor is too low by that.
+
+Two memories count: what must come from the main memory, and what goes between the first and the
+second level of the caches, since neither the weights of a fully connected layer nor the potentials
+of a trial fit into the first: a row of such weights for each spike, read on the way there, read and
+written on the way back, and for each update of a neuron the potential, written and read, and its
+gradient, written and read.
 """
 
 from __future__ import annotations
@@ -25,22 +32,27 @@ OPTIMIZER = 8  # reads and writes of a weight, its gradient and its two moments
 
 
 class Counts(NamedTuple):
-    """Of one training step: multiply-adds of both algorithms, and bytes of the second."""
+    """Of one training step: multiply-adds of both algorithms, and of the second bytes of the main
+    memory (`moved`) and of the caches (`near`).
+    """
 
     dense: float
     event: float
     moved: float
+    near: float
 
 
 def count(network: Network, x: Events) -> Counts:
     """For a batch `x`, and a loss that pulls at each readout once in a trial."""
     batch, late = len(x), len(x) * max(0, x.steps - LATE)
-    dense = event = 0.0
+    dense = event = rows_of_weights = 0.0
     for projection, seen in zip(network.projections, arrivals(network, x)):
         fan_out = fan_outs(projection, seen.shape)
         synapses = float(fan_out.sum())
         dense += batch * x.steps * synapses * (2 if projection.source == INPUT else 3)
-        event += 2 * float((seen * fan_out).sum())
+        additions = float((seen * fan_out).sum())
+        event += 2 * additions
+        rows_of_weights += 0 if projection.convolutional else additions
         if projection.target == network.readout.name:
             event += batch * synapses + 3 * late * seen.numel()
         elif projection.source != INPUT:
@@ -55,7 +67,8 @@ def count(network: Network, x: Events) -> Counts:
         + 2 * (INDEX * x.total() + POINTER * rows)
         + OPTIMIZER * REAL * weights
     )
-    return Counts(dense, event, moved)
+    updates = rows * sum(p.units * len(p.neuron.tau_syn) for p in network.hidden)
+    return Counts(dense, event, moved, REAL * (3 * rows_of_weights + 4 * updates))
 
 
 def arrivals(network: Network, x: Events) -> list[Tensor]:
@@ -90,13 +103,15 @@ def floors(counts: Counts, machine: dict[str, float]) -> dict[str, float]:
     """
     pace = max(machine["gflops_torch"], machine["gflops_fdi"])
     computing, moving = 2e-6 * counts.event / pace, 1e-6 * counts.moved / machine["gbps"]
+    near = 1e-6 * counts.near / machine["gbps_near"]
     return {
         "dense_gflop": 2e-9 * counts.dense,
         "event_gflop": 2e-9 * counts.event,
         "event_mib": counts.moved / 2**20,
+        "near_mib": counts.near / 2**20,
         **machine,
         "dense_floor_ms": 2e-6 * counts.dense / pace,
-        "event_floor_ms": max(computing, moving),
+        "event_floor_ms": max(computing, moving, near),
     }
 
 
@@ -104,8 +119,8 @@ def told(least: dict[str, float]) -> str:
     """`floors` in a line."""
     return (
         f"machine {least['gflops_torch']:.0f} (torch) and {least['gflops_fdi']:.0f} (fdi) GFLOP/s, "
-        f"{least['gbps']:.0f} GB/s; floors: "
+        f"{least['gbps']:.0f} and near {least['gbps_near']:.0f} GB/s; floors: "
         f"dense {least['dense_floor_ms']:.3g} ms ({least['dense_gflop']:.3g} GFLOP), "
         f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, "
-        f"{least['event_mib']:.0f} MiB)"
+        f"{least['event_mib']:.0f} and near {least['near_mib']:.0f} MiB)"
     )

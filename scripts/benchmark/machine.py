@@ -16,19 +16,27 @@ import torch
 
 from fdi.engine.cpu.kernels.jit import kernel
 from fdi.engine.cpu.kernels.product import add_product
+from fdi.engine.cpu.kernels.rows import gather
 from fdi.engine.cpu.scratch import zeros
 
 EDGE = 2048  # of the matrices
 BLOCK = (784, 128, 128, 100)  # rows, inner, columns, and how often, of the product in the cache
+TABLE = (700, 128, 2**14)  # rows, columns, and how many rows are taken, of a table in the cache
 LENGTH = 2**26  # float32 numbers of a vector, 256 MiB: larger than the caches
 TRIES = 7
 
 
 def throughput() -> dict[str, float]:
     """Float32 operations in a second, a multiply-add being two, of torch.mm and of fdi's own
-    kernel, and bytes moved, all in 10^9.
+    kernel, bytes moved in the main memory, and bytes of a table of weights that come from the
+    second level of the caches, all in 10^9.
     """
-    return {"gflops_torch": _torch_product(), "gflops_fdi": _own_product(), "gbps": _triad()}
+    return {
+        "gflops_torch": _torch_product(),
+        "gflops_fdi": _own_product(),
+        "gbps": _triad(),
+        "gbps_near": _rows(),
+    }
 
 
 def name() -> str:
@@ -75,6 +83,23 @@ def _own_product() -> float:
             * threads
             / _fastest(lambda: list(pool.map(work, range(threads))))
         )
+
+
+def _rows() -> float:
+    """Rows of a table, in any order, are added to one."""
+    rows, columns, taken = TABLE
+    threads, add = torch.get_num_threads(), kernel(gather.py_func)
+    units = np.random.default_rng(0).integers(rows, size=taken).astype(np.int32)
+    none, number = np.empty(0, np.float32), np.dtype(np.float32)
+
+    def work(_: int) -> None:
+        row, table = zeros(columns, dtype=number), zeros(rows, columns, dtype=number)
+        for _ in range(BLOCK[-1]):
+            add(row, 0, columns, table, units, none, 0, taken)
+
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = _fastest(lambda: list(pool.map(work, range(threads))))
+    return 4e-9 * columns * taken * BLOCK[-1] * threads / seconds
 
 
 def _triad() -> float:

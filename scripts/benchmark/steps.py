@@ -6,7 +6,9 @@ the machine does hits all of them. Reported are the median time, the ratio to st
 same round (median, and quartiles), the time as a multiple of the floor of the algorithm that a
 library computes (events: fdi, dense: all others), and, from further processes, the first step cold
 (nothing compiled or cached), the first step warm, and the peak memory above what was in use before
-the first step.
+the first step. fdi takes its turns on one thread, too: what more threads make of that says by
+Amdahl's law which share of the step is serial, and what 32 threads would make of it if there were
+nothing else in the way.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from benchmark.libraries import available
 from benchmark.process import Process
 from benchmark.workloads import PAPER, WORKLOADS, batch, network
 
+ALONE = "fdi on one thread"
 NOT_BUILT = dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs"))
 """Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
 trials of deep networks, too slow or large to wait for.
@@ -39,7 +42,8 @@ def compare(workload: str, rounds: int) -> list[dict]:
         for name, build in available().items()
         if name not in NOT_BUILT.get(workload, ())
     }
-    losses, times = in_turn(builders, work, rounds)
+    losses, times = in_turn(builders | {ALONE: builders["fdi"]}, work, rounds)
+    alone = times.pop(ALONE)
     least = floors(count(network(work), x), machine.throughput())
     print(f"{workload:10}{told(least)}", flush=True)
     base = "stork" if "stork" in times else "reference"
@@ -63,6 +67,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
             **first_step(builders[name], work),
             **least,
         )
+        row |= amdahl(alone, seconds, torch.get_num_threads()) if name == "fdi" else {}
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
         rows.append(
             row
@@ -80,14 +85,41 @@ def compare(workload: str, rounds: int) -> list[dict]:
             f"peak {row['peak_mib']:.0f} MiB",
             flush=True,
         )
+        if "serial" in row:
+            print(
+                f"{'':10}one thread {row['one_thread_ms']:.1f} ms, all {row['faster']:.2f} times "
+                f"as fast: {row['serial']:.1%} serial, 32 threads {row['faster_on_32']:.0f} times",
+                flush=True,
+            )
     return rows
+
+
+def amdahl(one: list[float], all_: list[float], threads: int) -> dict[str, float]:
+    """Columns: milliseconds of a step on one thread, how many times as fast it is on `threads`, the
+    serial share of a step s that follows from 1 / (s + (1 - s) / threads), and what 32 make of it;
+    nothing on one thread.
+    """
+    if threads < 2:
+        return {}
+    faster = float(np.median(np.array(one) / np.array(all_)))
+    serial = min(1.0, max(0.0, (threads / faster - 1) / (threads - 1)))
+    return {
+        "one_thread_ms": 1e3 * float(np.median(one)),
+        "faster": faster,
+        "serial": serial,
+        "faster_on_32": 1 / (serial + (1 - serial) / 32),
+    }
 
 
 def in_turn(
     builders: Mapping[str, Callable], work: dict, rounds: int
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """The loss of each library's first step, and the seconds of a step in `rounds` turns."""
-    processes = {name: Process(build, work) for name, build in builders.items()}
+    one = dict(OMP_NUM_THREADS="1")
+    processes = {
+        name: Process(build, work, **(one if name == ALONE else {}))
+        for name, build in builders.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in builders}
     for _ in range(rounds):
         for name, process in processes.items():

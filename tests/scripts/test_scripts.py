@@ -100,7 +100,35 @@ def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     assert table.ratio["reference"] == 1
     assert (table[["ratio", "median_ms", "above_floor", "event_gflop", "gbps"]] > 0).all(axis=None)
     assert table.event_gflop["fdi"] < table.dense_gflop["fdi"]
+    if table.threads["fdi"] > 1:
+        assert 0 <= table.serial["fdi"] <= 1 <= table.faster_on_32["fdi"]
     assert "figure of bench.csv" in capsys.readouterr().out
+
+
+def test_serial_share_of_a_step(bench):
+    from benchmark.steps import amdahl
+
+    found = amdahl([10.0, 10.0, 9.0], [5.5, 5.5, 1.0], 2)  # 1 + 9 on one thread, 1 + 4.5 on two
+    assert found["serial"] == pytest.approx(0.1)
+    assert found["faster_on_32"] == pytest.approx(10 / (1 + 9 / 32))
+    assert amdahl([1.0], [1.0], 1) == {}
+
+
+def test_floor_counts_rows_of_weights_and_updates(bench):
+    from benchmark import floors, workloads
+
+    x, _ = workloads.batch(SMALL)
+    net = workloads.network(SMALL)
+    into, _ = floors.arrivals(net, x)
+    first, last = net.projections
+    assert (first.source, last.target) == ("input", "readout")
+    seen = float(into.sum())
+    found = floors.count(net, x)
+    updates = SMALL["batch"] * SMALL["steps"] * net.hidden[0].units
+    least = 4 * (3 * seen * net.hidden[0].units + 4 * updates)
+    assert least <= found.near < 1.5 * least  # and the few spikes that the readout hears
+    machine = dict(gflops_torch=1e9, gflops_fdi=1e9, gbps=1e9, gbps_near=2.0)
+    assert floors.floors(found, machine)["event_floor_ms"] == pytest.approx(found.near / 2e6)
 
 
 def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
