@@ -99,5 +99,5 @@ class SMORMS3(torch.optim.Optimizer):
 def _in_order(p: Tensor, *state: Tensor) -> bool:
     """Whether a weight, its gradient and its state are of one precision, in the CPU's memory."""
     return p.device.type == "cpu" and all(
-        x.dtype == p.dtype and x.is_contiguous() for x in (p, p.grad, *state)
+        x is not None and x.dtype == p.dtype and x.is_contiguous() for x in (p, p.grad, *state)
     )

@@ -5,6 +5,7 @@ import os
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from fdi.analysis.results import reference
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-SMALL = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))
+SMALL: dict[str, Any] = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)

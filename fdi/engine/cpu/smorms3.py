@@ -16,6 +16,7 @@ def update(p: Tensor, mem: Tensor, g: Tensor, g2: Tensor, lr: float, eps: float)
     precision and in order in memory; to the last bit what the functions of torch give, whose square
     root is not rounded as that of the processor is.
     """
+    assert p.grad is not None
     step = p.grad.detach().clone()
     flat = [part.view(-1).numpy() for part in (step, mem, g, g2)]
     number = flat[0].dtype.type
