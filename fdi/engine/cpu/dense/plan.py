@@ -164,10 +164,10 @@ def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
             at = at if at < 0 else at + column * step
             places.append(Place(projection, store, width, row_of, column, at, seen))
         tables += (row + (size if own else 0)) * width
-    layers = [source[0] for source in sources]
+    hears = [source[0] for source in sources]
     for q in range(records[-1]["first_source"], len(sources)):
-        if layers[q] >= 0 and layers.count(layers[q]) == 1:
-            records[layers[q]]["heard"] = q
+        if hears[q] >= 0 and hears.count(hears[q]) == 1:
+            records[hears[q]]["heard"] = q
     neuron = network.hidden[0].neuron
     plan = Plan(
         _records(_LAYER, [tuple(r.values()) for r in records]),
