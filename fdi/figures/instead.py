@@ -24,7 +24,7 @@ PLAIN = "neither"
 ORDER = [PLAIN, "tdBN", "BNTT", "layer norm", "skip"]
 ORDER += [f"{norm} + skip" for norm in ORDER[1:4]]
 KEYS = ["init", "baseline", "sigma_u", "condition", "layers"]
-VARIED = ["model.norm", "model.skip", "model.depth", "layers", "condition"]
+VARIED = ["model.norm", "model.skip", "model.depth", "engine.name", "layers", "condition"]
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -67,7 +67,8 @@ def _finding(table: pd.DataFrame) -> str:
     if len(told) < 2:
         return question
     depth = words.layers(table["layers"].max())
-    return f"{question} Fluctuation-driven minus Kaiming, {depth}: {', '.join(told)}"
+    unsure = "; none decided" if (found["verdict"] == "undecided").all() else ""
+    return f"{question} Fluctuation-driven minus Kaiming, {depth}: {', '.join(told)}{unsure}"
 
 
 def _several(runs: pd.DataFrame) -> int:
