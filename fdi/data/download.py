@@ -29,12 +29,13 @@ def ensure(name: str, root: str | Path) -> Path:
     """The root folder of data set `name`, with all of its files in it.
 
     What is there is used as it is (a warning says so if it is known not to be the official file);
-    an archive that was put there by hand is unpacked; the rest is downloaded. Raises DataError, in
-    one line, if that is impossible. Nothing half-written is left.
+    an archive that was put there by hand is unpacked; what `elsewhere` finds gets a link there; the
+    rest is downloaded. Raises DataError, in one line, if that is impossible. Nothing half-written
+    is left.
     """
     root = Path(root).expanduser()
     for archive in SOURCES[name].archives:
-        if not (root / archive.content).exists():
+        if not (root / archive.content).exists() and not _linked(name, archive, root):
             _obtain(name, archive, root)
         elif archive.content_md5 and md5(root / archive.content) != archive.content_md5:
             log.warning(
@@ -49,6 +50,34 @@ def ensure(name: str, root: str | Path) -> Path:
 def present(name: str, root: Path) -> bool:
     """Whether all files of the data set are there, unpacked."""
     return all((root / archive.content).exists() for archive in SOURCES[name].archives)
+
+
+def elsewhere(archive: Archive, root: Path) -> Path | None:
+    """What the archive unpacks to, where other libraries leave it: in the folder above `root`, as
+    torchvision and tonic do, or in a snapshot in the cache of the Hugging Face hub.
+    """
+    above = root.absolute().parent
+    cache = os.environ.get("HF_HUB_CACHE") or Path(
+        os.environ.get("HF_HOME", "~/.cache/huggingface"), "hub"
+    )
+    snapshots = sorted(Path(cache).expanduser().glob("datasets--*/snapshots/*"))
+    places = [above, above / root.name.upper(), *snapshots]
+    found = (place / archive.content for place in places)
+    return next((path for path in found if path.exists()), None)
+
+
+def _linked(name: str, archive: Archive, root: Path) -> bool:
+    """Whether it was found elsewhere, and `root` has a link to it now."""
+    target, found = root / archive.content, elsewhere(archive, root)
+    if found is None or (root / archive.file).exists():
+        return False
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(found)
+    except OSError:  # a file system without links, or another process was faster
+        return target.exists()
+    log.warning("%s: %s is a link to %s", name, target, found)
+    return True
 
 
 def md5(path: Path) -> str:
