@@ -131,7 +131,7 @@ def reference(folder: Path) -> Results:
         nothing = runs(folder)
         return Results(_origin(nothing, ""), curves(nothing), None, folder)
     texts = {"id": str, "error": str, "provenance": str}
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts)))
+    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts, float_precision="round_trip")))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
         .set_index("provenance")["commit"]

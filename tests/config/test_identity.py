@@ -195,7 +195,7 @@ def test_identity_does_not_change_between_versions():
 
 
 def test_every_run_of_the_reference_has_the_id_it_had():
-    runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False)
+    runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False, float_precision="round_trip")
     exclude = OmegaConf.to_container(composed().identity.exclude)
     for run in runs.to_dict("records"):
         found = run_id(config_of(run) | {"identity": {"exclude": exclude}})
