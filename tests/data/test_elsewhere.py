@@ -82,8 +82,8 @@ def test_a_snapshot_of_the_hugging_face_hub_is_read(tmp_path, write_shd, monkeyp
     snapshot.mkdir(parents=True)
     for part in ("train", "test"):
         (snapshot / f"shd_{part}.h5").symlink_to(Path("..", "..", "blobs", f"shd_{part}.h5"))
-    view = dict(duration=0.04, dt=0.002, binning="binary", valid=0.5)
-    data = shd(root=tmp_path / "data" / "shd", **view)
+    root = tmp_path / "data" / "shd"
+    data = shd(root=root, duration=0.04, dt=0.002, binning="binary", valid=0.5)
     assert (len(data.train), len(data.test)) == (20, 40)
     assert np.bincount(data.test.labels).tolist() == [2] * 20
-    assert download.present("shd", tmp_path / "data" / "shd")
+    assert download.present("shd", root)
