@@ -29,6 +29,9 @@ from fdi.config.identity import ADDED
 from fdi.track.layout import PROBE
 from fdi.track.state import read_probe
 
+EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
+if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+    EXACT["float_precision"] = "round_trip"
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
 RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
@@ -131,7 +134,7 @@ def reference(folder: Path) -> Results:
         nothing = runs(folder)
         return Results(_origin(nothing, ""), curves(nothing), None, folder)
     texts = {"id": str, "error": str, "provenance": str}
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts, float_precision="round_trip")))
+    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts, **EXACT)))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
         .set_index("provenance")["commit"]

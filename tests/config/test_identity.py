@@ -14,6 +14,7 @@ import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
+from fdi.analysis.results import EXACT
 from fdi.config.hydra_node import contents
 from fdi.config.identity import ADDED, REMOVED, run_id
 from fdi.config.settings import prepare
@@ -195,7 +196,7 @@ def test_identity_does_not_change_between_versions():
 
 
 def test_every_run_of_the_reference_has_the_id_it_had():
-    runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False, float_precision="round_trip")
+    runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False, **EXACT)
     exclude = OmegaConf.to_container(composed().identity.exclude)
     for run in runs.to_dict("records"):
         found = run_id(config_of(run) | {"identity": {"exclude": exclude}})
