@@ -21,7 +21,7 @@ lint: $(INSTALLED_DEV) ## check style, common mistakes and types
 	$(BIN)/mypy
 
 test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that need reference data
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give malformed input: minutes
 	$(BIN)/pytest -m slow --ignore=tests/engine

@@ -25,7 +25,7 @@ ALLOWED = {
     "engine": {"data", "snn"},
     "init": {"config", "data", "snn"},
     "track": {"config", "data"},
-    "train": {"config", "data", "snn", "track"},
+    "train": {"config", "data", "engine", "snn", "track"},
     "interop": {"init", "snn"},
     "runner": {"config", "data", "engine", "init", "snn", "track", "train"},
     "analysis": {"config", "track"},
