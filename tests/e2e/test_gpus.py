@@ -197,7 +197,8 @@ def test_the_trials_of_a_search_share_the_gpus(monkeypatch, tmp_path, each, jobs
     given: dict[str, Any] = {}
 
     def sweeper(self, *, config, task_function, **_):
-        given.update(task_function.keywords, launcher=config.hydra.launcher)
+        _, trial = task_function.args  # in the folder of the command
+        given.update(trial.keywords, launcher=config.hydra.launcher)
         return SimpleNamespace(sweep=lambda words: 1 / 0)
 
     monkeypatch.chdir(tmp_path)

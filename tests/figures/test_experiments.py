@@ -421,7 +421,9 @@ def test_instead(results, drawn):
         {"neither": 80, "tdBN": 10, "BNTT": 5, "skip": 40, "tdBN + skip": 0}
     )
     told = page["finding"].iloc[0].partition("8 hidden layers: ")[2]
-    assert told == "+80.0 (neither), +10.0 (tdBN), +5.0 (BNTT), +40.0 (skip), +0.0 (tdBN + skip)"
+    assert told == (
+        "+80.0 (neither), +10.0 (tdBN), +5.0 (BNTT), +40.0 (skip), +0.0 (tdBN + skip); none decided"
+    )
     _, axes = drawn(instead, page)
     assert list(axes) == ["4", "8"]
     marks = [mark.get_text() for mark in axes["8"].get_xticklabels()]

@@ -140,7 +140,7 @@ def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, 
         CudaEngine, "step", lambda *given: begun.append(pretend.COUNT.waits) or step(*given)
     )
     if not room:
-        monkeypatch.setattr(engine, "size", lambda whole: 2**40)
+        monkeypatch.setattr(engine, "size", lambda *given: 2**40)
     given = ["probe=none", f"optimizer={optimizer}", "trainer.batch_size=3"]
     start("pretended", "dense", kind, *given)
     # between steps of an epoch, but the first, which makes tables that stay
