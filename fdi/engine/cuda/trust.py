@@ -108,8 +108,8 @@ def check(case: Case, device: torch.device) -> str | None:
     from fdi.engine.cuda.engine import CudaEngine
     from fdi.engine.cuda.kernels.launch import HELD, PROGRAMS
 
-    batches = [BATCH, 2 * PROGRAMS, HELD * PROGRAMS] if case.units else [BATCH]
-    for x in (x for batch in batches for x in inputs(batch)):
+    larger = (2 * PROGRAMS, HELD * PROGRAMS) if case.units else ()  # with more samples a program
+    for x in [*inputs(), *(inputs(batch)[0] for batch in larger)]:
         network, labels = tiny(case), np.arange(len(x)) % CLASSES
         found = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVE)
         if found.spikes or not found.total:

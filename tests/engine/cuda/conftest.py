@@ -68,7 +68,7 @@ def few_programs(monkeypatch):
         from fdi.engine.cuda.kernels import launch, launch_sparse
 
         monkeypatch.setattr(launch, "PROGRAMS", 2)
-        for name, value in dict(ROWS=64, SOURCES=32, SAMPLES=4).items():
+        for name, value in dict(ROWS=64, TARGETS=32, SOURCES=32, SAMPLES=4).items():
             monkeypatch.setattr(launch_sparse, name, value)
 
 

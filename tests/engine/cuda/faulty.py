@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from fdi.engine.cuda import trust
 from fdi.engine.cuda.kernels import launch, launch_sparse
 
 launch.PROGRAMS = 2  # few and large ones: Triton's interpreter takes its time for a program
-launch_sparse.ROWS, launch_sparse.SOURCES, launch_sparse.SAMPLES = 64, 32, 4
+launch_sparse.ROWS, launch_sparse.TARGETS = 64, 32
+launch_sparse.SOURCES, launch_sparse.SAMPLES = 32, 4
 scan_forward, scan_backward = launch.scan_forward, launch.scan_backward
 by_events, gradient = launch_sparse.by_events, launch_sparse.gradient
 
@@ -69,6 +71,8 @@ if what == "trust":
 sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 gpu_check = import_module("gpu_check")
 
-vars(gpu_check).update(DEVICE=torch.device("cpu"), _card=lambda: ("-", "a GPU, sm_90"))
+few = replace(gpu_check.COMPUTES, resets=("zero",))
+card = torch.device("cpu"), lambda: ("-", "a GPU, sm_90")
+vars(gpu_check).update(DEVICE=card[0], _card=card[1], COMPUTES=few)
 sys.argv = ["gpu_check.py", *arguments]
 gpu_check.main()
