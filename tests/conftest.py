@@ -9,6 +9,7 @@ import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads would hold the cores
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
+os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # Optuna 2.10 with SQLAlchemy 1.4
 
 
 @pytest.fixture(scope="session")
