@@ -83,16 +83,7 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The records of fdi.cli.states as text."""
-    known = {
-        "measured_sigma_u",
-        "target_sigma_u",
-        "rate",
-        "silent",
-        "gradient",
-        "below_floor",
-        "verdict",
-    }
-    settings = dict.fromkeys(key for row in records for key in row if key not in known)
+    settings = dict.fromkeys(key for row in records for key in row if key not in MEASURED)
     order = [*(name for name in settings if name not in ("n", "layer")), "n", "layer"]
     return _without_empty(
         {
