@@ -1,4 +1,4 @@
-"""Train the same network with some schedules and draw docs/figures/schedules.png: the learning rate
+"""Train the same network with some schedules and draw docs/howto/schedules.png: the learning rate
 that each epoch ended with, and what it came to. `python scripts/draw_schedules.py`, a minute.
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 import fdi
 
-PICTURE = Path("docs/figures/schedules.png")
+PICTURE = Path("docs/howto/schedules.png")
 SCHEDULES = ("none", "cosine", "one_cycle")
 
 

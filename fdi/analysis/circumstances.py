@@ -16,6 +16,7 @@ STANDARD = {
     "neuron._target_": "fdi.snn.neuron.lif",
 }
 """What all comparisons of the claims have in common."""
+SCHEDULE = "scheduler._target_"
 PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
 """What all figures and claims have in common that do not vary it."""
 EPS = 1e-16  # of SMORMS3 in the authors' code
@@ -37,6 +38,11 @@ def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
         if column in runs and column not in varied:
             runs = runs[runs[column].isna() | (runs[column] == value)]
     return runs
+
+
+def constant_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs without a schedule of the learning rate, which the authors have none of."""
+    return runs[runs[SCHEDULE].isna()] if SCHEDULE in runs else runs
 
 
 def bounds(run: Mapping[Any, Any]) -> str:

@@ -23,8 +23,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import evidence, starts
-from fdi.analysis.circumstances import STANDARD, plain
-from fdi.analysis.contrasts import where
+from fdi.analysis.contrasts import standard
 from fdi.analysis.evidence import DEEP, Evidence
 from fdi.analysis.published import PUBLISHED
 from fdi.analysis.results import Results
@@ -76,8 +75,7 @@ def claims(results: Results) -> pd.DataFrame:
     text each, those of published networks first, then the deepest), without (as `measured`, under
     other bounds than the authors' or with another eps), published, source.
     """
-    standard = where(plain(results.runs), STANDARD)
-    chosen = Results(standard, results.curves, results.probe, results.folder)
+    chosen = Results(standard(results.runs), results.curves, results.probe, results.folder)
     found = [_in_order(claim, chosen) for claim in CLAIMS]
     p = iter(holm([e.p if e.decided is None else np.nan for several in found for e in several]))
     rows = []

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.circumstances import STANDARD, constant_rate, plain
 from fdi.analysis.collect import config_columns
 from fdi.analysis.published import depth
 from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
@@ -44,6 +45,11 @@ def where(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
     for column, value in values.items():
         runs = runs[runs[column] == value] if column in runs else runs.iloc[:0]
     return runs
+
+
+def standard(runs: pd.DataFrame) -> pd.DataFrame:
+    """What claims and advice are made of: `plain` runs at a constant rate, with STANDARD."""
+    return where(constant_rate(plain(runs)), STANDARD)
 
 
 def contrasts(

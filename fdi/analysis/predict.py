@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import mannwhitneyu, spearmanr
 
 from fdi.analysis.bounds import unbounded
+from fdi.analysis.circumstances import constant_rate, plain
 from fdi.analysis.floor import ratios
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
@@ -77,7 +78,8 @@ def predictors(results: Results, bounds: bool) -> pd.DataFrame:
 
 def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
     """The finished runs with their network, `learns`, and a column for each quantity."""
-    runs = results.runs[results.runs["state"] == "done"].dropna(subset=["classes", "test_samples"])
+    runs = constant_rate(plain(results.runs[results.runs["state"] == "done"]))
+    runs = runs.dropna(subset=["classes", "test_samples"])
     layers = results.layers.groupby("path")
     found = pd.DataFrame({name: of(layers) for name, of in QUANTITIES.items()})
     found[RATIO] = ratios(results)["ratio"]

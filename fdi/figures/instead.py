@@ -29,8 +29,8 @@ VARIED = ["model.norm", "model.skip", "model.depth", "engine.name", "layers", "c
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per point: init, baseline, sigma_u, condition, layers, mean, sd, n, low, high,
-    versus and verdict (against kaiming under the same condition at the same depth), finding, title,
-    source.
+    versus and verdict (against kaiming under the same condition at the same depth), finding,
+    network, title, source.
     """
     pages: dict[str, pd.DataFrame] = {}
     if not {"model.norm", "model.skip"} <= set(results.runs):
@@ -40,10 +40,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     for (dataset, model), found in sweeps.sweeps(runs, _several, VARIED):
         chosen = sweeps.crossed(sweeps.states(found), "condition", "layers")
         table = accuracies(chosen, KEYS, within=["condition", "layers"])
-        shared = [words.setting(dataset, model, found["trainer.epochs"].iloc[0])]
-        title = ", ".join([*shared, words.condition(found)])
+        shared = words.setting(dataset, model, found["trainer.epochs"].iloc[0])
+        title = f"{shared}, {words.condition(found)}"
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
+            network=f"{dataset}, {model}",
             title=f"{title}: {legends.over(table['n'])}",
             source=sweeps.source(chosen),
         )

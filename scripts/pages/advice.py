@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD, by_authors, plain
+from fdi.analysis.circumstances import by_authors
 from fdi.analysis.claims import INTERVALS, SEEDS
-from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, where
+from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, standard, where
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
@@ -59,7 +59,7 @@ def advice(measured: Results) -> str:
 
 def ranked(measured: Results) -> list[Ranked]:
     """What `advice` compares, before anything is decided."""
-    done = where(plain(measured.runs), STANDARD | JOINT | {"state": "done"})
+    done = where(standard(measured.runs), JOINT | {"state": "done"})
     runs = with_layers(by_authors(done))
     runs = runs.assign(given=_given(runs), cut=runs.get("dataset.max_train", 0))
     rows = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD, by_authors, plain
-from fdi.analysis.contrasts import PERCENT, moments, setting, where
+from fdi.analysis.circumstances import by_authors
+from fdi.analysis.contrasts import PERCENT, moments, setting, standard, where
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import architecture, published, with_layers
 from fdi.analysis.results import Results
@@ -21,7 +21,7 @@ def convolutions(measured: Results) -> str:
     """A row a network and size of its data, at the longest of the trainings that compare most of
     the initializations, at sigma_u = 1.
     """
-    done = where(plain(measured.runs), STANDARD | JOINT | {"state": "done"})
+    done = where(standard(measured.runs), JOINT | {"state": "done"})
     runs = with_layers(by_authors(done))
     runs = runs[runs["init"].isin(SHOWN) & runs["model"].map(architecture).isin(MODELS)]
     runs = runs.assign(cut=runs.get("dataset.max_train", 0))

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import unbounded
-from fdi.analysis.circumstances import EPS, STANDARD
-from fdi.analysis.contrasts import PERCENT, moments, where
+from fdi.analysis.circumstances import EPS
+from fdi.analysis.contrasts import PERCENT, moments, standard, where
 from fdi.analysis.evidence import FLUCT, KAIMING
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
@@ -26,7 +26,7 @@ def reached(measured: Results) -> str:
     probed: largest gradient of the task in a hidden layer (geometric mean), its ratio to the floor
     of the authors' optimizer, and the accuracy without bounds after the longest training.
     """
-    runs = where(measured.runs, STANDARD | {"neuron.surrogate": "superspike"})
+    runs = where(standard(measured.runs), {"neuron.surrogate": "superspike"})
     runs = runs[runs["neuron.beta"].isna() & runs["init.nu"].isin(["auto", None, np.nan])]
     fluct = {"init": "fluct", "init.alpha": FLUCT["init.alpha"]}
     runs = pd.concat([where(runs, fluct), where(runs, KAIMING | {"init": "kaiming"})])

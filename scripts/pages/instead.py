@@ -26,12 +26,12 @@ def normalized(measured: Results) -> str:
 
 def _sentence(part: str, pages: dict[str, pd.DataFrame]) -> str:
     told = []
-    for name, page in pages.items():
+    for page in pages.values():
         rows = page[(page["init"] == "fluct") & page["condition"].isin(PARTS[part])]
         for row in (
             rows.dropna(subset="versus").sort_values(["layers", "condition"]).to_dict("records")
         ):
             which = "" if part == "With neither" else f"{row['condition']}, "
-            where = f"{which}{name.replace('_', ', ')}, {words.layers(row['layers'])}"
+            where = f"{which}{row['network']}, {words.layers(row['layers'])}"
             told.append(f"{versus(row)} ({where}, n = {row['n']})")
     return f"**{part}**, fluctuation-driven minus Kaiming is {'; '.join(told)}" if told else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD, of_authors, plain
-from fdi.analysis.contrasts import accuracies, contrasts, setting, where
+from fdi.analysis.circumstances import of_authors
+from fdi.analysis.contrasts import accuracies, contrasts, setting, standard, where
 from fdi.analysis.evidence import FLUCT, KAIMING, UNPRIMED, longest
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
@@ -25,7 +25,7 @@ def results(measured: Results) -> str:
     """A row for each of the three networks of CHOICE, by Holm's method over the whole table, and
     how they were chosen.
     """
-    runs = where(plain(measured.runs), STANDARD | UNPRIMED | {"state": "done"})
+    runs = where(standard(measured.runs), UNPRIMED | {"state": "done"})
     found = [
         contrast
         for contrast in longest(contrasts(runs, FLUCT, KAIMING), guesses=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import EPS, STANDARD
-from fdi.analysis.contrasts import where
+from fdi.analysis.circumstances import EPS
+from fdi.analysis.contrasts import standard, where
 from fdi.analysis.evidence import DEEP
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
@@ -24,7 +24,7 @@ def standing(measured: Results) -> str:
     """A row per initial state: runs at chance of all that were trained with the authors' optimizer,
     step size and eps, in shallow and in deep networks, and where the deep ones are.
     """
-    runs = where(measured.runs, STANDARD | {"state": "done", "optimizer.eps": EPS})
+    runs = where(standard(measured.runs), {"state": "done", "optimizer.eps": EPS})
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
     chance = [
         chance_share(pd.Series([accuracy]), int(classes), int(samples)) == 1

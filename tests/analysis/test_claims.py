@@ -47,6 +47,15 @@ def measured(write_run, tmp_path):
     return build
 
 
+@pytest.mark.parametrize(
+    "other", [{"scheduler._target_": "torch.optim.lr_scheduler.StepLR"}, {"model.norm": "tdbn"}]
+)
+def test_runs_with_what_the_authors_have_not_count_in_no_claim(measured, other):
+    measured([0.10, 0.11, 0.12])
+    found = measured([-0.10, -0.11, -0.12], **other)
+    assert found.loc[ONE_LAYER, "status"] == "reproduced"
+
+
 ONE_LAYER = "Networks with one hidden layer learn better than from Kaiming weights"
 
 
