@@ -139,7 +139,7 @@ def print_states(out: Console, states: Sequence[State]) -> None:
     groups: dict[tuple[str, str], list[State]] = defaultdict(list)
     for state in states:
         groups[state.dataset, state.model].append(state)
-    lost = bounded = False
+    lost = bounded = differ = False
     for (dataset, model), members in groups.items():
         counts = {state.n for state in members}
         n = f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
@@ -147,8 +147,10 @@ def print_states(out: Console, states: Sequence[State]) -> None:
         rows = [(state, state.rows()) for state in members]
         lost |= any(row["lost"] for _, found in rows for row in found)
         bounded |= any(row.get("grad_task") is None for _, found in rows for row in found)
+        differ |= any(row["agree"] < state.n for state, found in rows for row in found)
         _print_group(out, rows, several=len(counts) > 1)
-    print_note(out, _notes(states, lost, bounded))
+    several = any(state.n > 1 for state in states)
+    print_note(out, _notes(several, differ, lost, bounded))
 
 
 def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: bool) -> None:
@@ -184,9 +186,7 @@ def _verdict(state: State, row: Row) -> str:
     return row["verdict"] + (f" ({row['agree']}/{state.n})" if row["agree"] < state.n else "")
 
 
-def _notes(states: Sequence[State], lost: bool, bounded: bool) -> str:
-    several = any(state.n > 1 for state in states)
-    differ = any(row["agree"] < state.n for state in states for row in state.rows())
+def _notes(several: bool, differ: bool, lost: bool, bounded: bool) -> str:
     parts = [
         "means over n seeds, of gradients medians" if several else "",
         "(3/5): 3 of 5 seeds have this verdict" if differ else "",
