@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-os.environ["TRITON_INTERPRET"] = "0"
+if __name__ == "__main__":  # before triton is imported, and in a process of its own alone
+    os.environ["TRITON_INTERPRET"] = "0"
 
 import numpy as np
 import triton
