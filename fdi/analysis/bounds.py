@@ -15,10 +15,10 @@ def modes(runs: pd.DataFrame) -> pd.Series:
     bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names])
     joint = bounds.iloc[:, 0].eq(True)
     upper, lower = (joint & (bounds.iloc[:, i].fillna(0) > 0) for i in (2, 3))
-    found = pd.Series("none", index=runs.index, dtype=object)
-    found[upper & ~lower], found[lower & ~upper], found[upper & lower] = MODES[1:]
-    found[bounds.iloc[:, 1].fillna(0) > 0] = ""
-    return found
+    mode = pd.Series("none", index=runs.index, dtype=object)
+    mode[upper & ~lower], mode[lower & ~upper], mode[upper & lower] = MODES[1:]
+    mode[bounds.iloc[:, 1].fillna(0) > 0] = ""
+    return mode
 
 
 def unbounded(runs: pd.DataFrame) -> pd.DataFrame:

@@ -81,14 +81,14 @@ def runs(results: Path) -> pd.DataFrame:
     all the same.
     """
     with index(results) as kept:
-        found, count = columns(_row(directory, kept) for directory in directories(results))
-        kept.forget(ROW, found.get("path", ()))
+        values_of, count = columns(_row(directory, kept) for directory in directories(results))
+        kept.forget(ROW, values_of.get("path", ()))
     names = dict.fromkeys((*KEYS, "error", *NUMBERS))
-    names |= dict.fromkeys(name for name in found if name.startswith(MEASURED))
-    names |= dict.fromkeys(found)
+    names |= dict.fromkeys(name for name in values_of if name.startswith(MEASURED))
+    names |= dict.fromkeys(values_of)
     typed = {}
     for name in names:  # one after the other: the lists take more memory than the table
-        values = found.pop(name, None)
+        values = values_of.pop(name, None)
         typed[name] = pd.Series(
             [None] * count if values is None else values, dtype=float if _is_result(name) else None
         )
@@ -99,17 +99,19 @@ def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any] | np.nd
     """The values of `rows` by key, None where a row has none (NaN in results), and how many rows
     there are: columns take a tenth of the memory.
     """
-    found: dict[str, list[Any] | array[float]] = {}
+    values_of: dict[str, list[Any] | array[float]] = {}
     count = 0
     for row in rows:
         for key in row:
-            if key not in found:
-                found[key] = array("d", [NAN] * count) if _is_result(key) else [None] * count
-        for key, values in found.items():
+            if key not in values_of:
+                values_of[key] = array("d", [NAN] * count) if _is_result(key) else [None] * count
+        for key, values in values_of.items():
             value: Any = row.get(key)
             values.append(NAN if value is None and isinstance(values, array) else value)
         count += 1
-    return {key: np.frombuffer(v) if isinstance(v, array) else v for key, v in found.items()}, count
+    return {
+        key: np.frombuffer(v) if isinstance(v, array) else v for key, v in values_of.items()
+    }, count
 
 
 def _is_result(column: str) -> bool:
@@ -155,7 +157,7 @@ def accuracies(table: pd.DataFrame, results: Path) -> dict[str, np.ndarray]:
     """Path -> the validation accuracies after the epochs of the task, of the runs in `table` that
     have some.
     """
-    found = {}
+    curves = {}
     with index(results) as kept:
         for path in table["path"]:
             key = stamp(path, (METRICS,))
@@ -165,8 +167,8 @@ def accuracies(table: pd.DataFrame, results: Path) -> dict[str, np.ndarray]:
                 values = _task_accuracies(Path(path) / METRICS)
                 kept.keep(CURVE, path, key, json.dumps(values))
             if values:
-                found[path] = np.array(values, dtype=float)
-    return found
+                curves[path] = np.array(values, dtype=float)
+    return curves
 
 
 def _task_accuracies(path: Path) -> list[float]:
@@ -194,8 +196,8 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], dict[str, Any]]:
     as they were, unless somebody may be at work on the run.
     """
     key = stamp(path, (CONFIG, STATUS, RESULT))
-    if found := kept.find(ROW, path, key):
-        return _shared(found[1], found[2]), json.loads(found[0])
+    if known := kept.find(ROW, path, key):
+        return _shared(known[1], known[2]), json.loads(known[0])
     directory = Path(path)
     config: dict[str, Any] = {}
     try:

@@ -143,8 +143,8 @@ def accuracies(
         for _, group in runs.groupby(list(by), dropna=False)
         if group[ACCURACY].notna().any()
     ]
-    found = [_versus(table, groups, i, within, base) for i in range(len(table))]
-    table = table.join(pd.DataFrame(found, columns=VERSUS, index=table.index, dtype=float))
+    versus = [_versus(table, groups, i, within, base) for i in range(len(table))]
+    table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))
     table["p"] = table["versus_p"]
     table["versus_p"] = holm(table["p"])
     return table.assign(verdict=[verdict(*row) for row in zip(table["versus"], table["versus_p"])])
@@ -162,8 +162,8 @@ def _versus(
         return (np.nan,) * len(VERSUS)
     (a, samples), (b, _) = groups[row], groups[baselines[0]]
     common = a.index.intersection(b.index)
-    found = difference_of(a[common], b[common], samples)
-    return found.mean, found.low, found.high, found.n, found.p
+    difference = difference_of(a[common], b[common], samples)
+    return difference.mean, difference.low, difference.high, difference.n, difference.p
 
 
 def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:

@@ -27,12 +27,12 @@ def ratios(results: Results) -> pd.DataFrame:
     runs = unbounded(results.runs[results.runs["state"] == "done"])
     measured = results.layers.reindex(columns=["path", "grad"])  # of no run: without columns
     gradient = measured.groupby("path")["grad"].max()
-    found = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "gradient": gradient.reindex(runs["path"]).astype(float),
             "floor": [floor(run) for run in runs.to_dict("records")],
         },
         index=runs["path"],
     )
-    found["ratio"] = found["gradient"] / found["floor"]
-    return found[np.isfinite(found["ratio"])]
+    table["ratio"] = table["gradient"] / table["floor"]
+    return table[np.isfinite(table["ratio"])]

@@ -63,10 +63,10 @@ class Index:
             query = (
                 "SELECT content, shared, checksum FROM entries WHERE (kind, run, stamp) = (?, ?, ?)"
             )
-            found = self.database.execute(query, (kind, run, stamp)).fetchone()
-            if found is None:
+            row = self.database.execute(query, (kind, run, stamp)).fetchone()
+            if row is None:
                 return None
-            content, number, checksum = found
+            content, number, checksum = row
             if number not in self.texts:
                 query = "SELECT text FROM texts WHERE number = ?"
                 (self.texts[number],) = self.database.execute(query, (number,)).fetchone() or ("",)
@@ -130,13 +130,13 @@ class Index:
 @contextmanager
 def index(results: Path) -> Iterator[Index]:
     """The index of a folder of results; what is new in it is written at the end."""
-    found = Index(results, _open(results / INDEX) if (results / layout.RUNS).is_dir() else None)
+    opened = Index(results, _open(results / INDEX) if (results / layout.RUNS).is_dir() else None)
     try:
-        yield found
-        found.write()
+        yield opened
+        opened.write()
     finally:
-        if found.database is not None:
-            found.database.close()
+        if opened.database is not None:
+            opened.database.close()
 
 
 def _open(path: Path) -> sqlite3.Connection | None:

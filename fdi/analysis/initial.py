@@ -27,21 +27,21 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows
         name for name in condition_columns(runs) if name in LABELS or name.startswith(OWNERS)
     ]
     for _, members in conditions(runs, columns):
-        found = members.drop_duplicates("seed")
-        first = found.iloc[0]
+        seeds = members.drop_duplicates("seed")
+        first = seeds.iloc[0]
         labels = {name: shown(first[name]) for name in columns if pd.notna(first[name])}
-        yield labels, _rows(found), [_rows(probes[path]) for path in found["path"]]
+        yield labels, _rows(seeds), [_rows(probes[path]) for path in seeds["path"]]
 
 
 def _rows(table: pd.DataFrame) -> Rows:
     """The rows of a table, None where a number is not known."""
-    found: list[dict[Any, Any]] = table.to_dict("records")
+    rows: list[dict[Any, Any]] = table.to_dict("records")
     return [
         {
             key: None if isinstance(value, float) and value != value else value
             for key, value in r.items()
         }
-        for r in found
+        for r in rows
     ]
 
 

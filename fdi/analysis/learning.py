@@ -39,16 +39,16 @@ def full(results: Results) -> pd.DataFrame:
     columns = condition_columns(results.runs)
     done = (results.runs["state"] == "done").to_numpy()
     placed = results.runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(done))})
-    places = [found[PLACE].to_numpy() for _, found in conditions(placed, columns)]
+    places = [group[PLACE].to_numpy() for _, group in conditions(placed, columns)]
     curves = results.learning(results.runs[done])
-    members = [_members(results.runs, found[done[found]], curves) for found in places]
-    last = [_mean(float(accuracy[-1]) for _, accuracy in found.curves) for found in members]
+    members = [_members(results.runs, group[done[group]], curves) for group in places]
+    last = [_mean(float(accuracy[-1]) for _, accuracy in group.curves) for group in members]
     best = (
         pd.Series(last, dtype=float)
         .groupby([summary["dataset"], summary["model"]])
         .transform("max")
     )
-    rows = [_learning(found, SHARE * top) for found, top in zip(members, best)]
+    rows = [_learning(group, SHARE * top) for group, top in zip(members, best)]
     wide = summary.join(pd.DataFrame(rows, columns=COLUMNS, index=summary.index))
     return wide[[*(column for column in wide if column != "published"), "published"]]
 

@@ -179,9 +179,9 @@ def _formula(cell: str) -> str:
     return f"${POWER.sub(_power, _symbols(cell))}$"
 
 
-def _power(found: re.Match[str]) -> str:
-    sign = "-" if found[2] == "-" else ""
-    return rf"{found[1]} \times 10^{{{sign}{found[3]}}}"
+def _power(match: re.Match[str]) -> str:
+    sign = "-" if match[2] == "-" else ""
+    return rf"{match[1]} \times 10^{{{sign}{match[3]}}}"
 
 
 def _symbols(text: str) -> str:

@@ -81,8 +81,8 @@ def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
     runs = constant_rate(plain(results.runs[results.runs["state"] == "done"]))
     runs = runs.dropna(subset=["classes", "test_samples"])
     layers = results.layers.groupby("path")
-    found = pd.DataFrame({name: of(layers) for name, of in QUANTITIES.items()})
-    found[RATIO] = ratios(results)["ratio"]
+    quantities = pd.DataFrame({name: of(layers) for name, of in QUANTITIES.items()})
+    quantities[RATIO] = ratios(results)["ratio"]
     free = set(unbounded(runs)["path"])
     runs = with_layers(runs).assign(
         bounds=["no bounds" if path in free else "bounds" for path in runs["path"]],
@@ -93,8 +93,8 @@ def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
             )
         ],
     )
-    names = list(found)
-    runs = runs.join(found, on="path")
+    names = list(quantities)
+    runs = runs.join(quantities, on="path")
     return runs.dropna(subset=list(QUANTITIES)), names
 
 

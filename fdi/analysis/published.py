@@ -118,8 +118,8 @@ def with_layers(runs: pd.DataFrame) -> pd.DataFrame:
     known = runs[rates].notna()
     there = [known[rate].rename(LAYER.sub("", rate)) for rate in rates]
     layers = {name: [c for c in there if c.name == name] for name in {c.name for c in there}}
-    found = [pd.concat(columns, axis=1).any(axis=1) for columns in layers.values()]
-    return runs.assign(layers=sum(found, start=pd.Series(0, index=runs.index)).astype(int))
+    present = [pd.concat(columns, axis=1).any(axis=1) for columns in layers.values()]
+    return runs.assign(layers=sum(present, start=pd.Series(0, index=runs.index)).astype(int))
 
 
 def with_runs(runs: pd.DataFrame) -> set[str]:

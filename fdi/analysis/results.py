@@ -89,10 +89,12 @@ class Results:
         """
         if self.curves is not None:
             return _learning(self.curves_of(runs))
-        found = accuracies(runs, self.folder)
-        known = {path: np.flatnonzero(~np.isnan(values)) for path, values in found.items()}
+        curves = accuracies(runs, self.folder)
+        known = {path: np.flatnonzero(~np.isnan(values)) for path, values in curves.items()}
         return {
-            path: (places + 1, found[path][places]) for path, places in known.items() if len(places)
+            path: (places + 1, curves[path][places])
+            for path, places in known.items()
+            if len(places)
         }
 
     def table(self, name: str) -> pd.DataFrame:
@@ -191,12 +193,12 @@ def probes(table: pd.DataFrame, results: Path) -> pd.DataFrame:
     with index(results) as kept:
         for start in range(0, len(table), PART):
             paths = table["path"].iloc[start : start + PART]
-            found, count = columns(
+            values, count = columns(
                 {PLACE: place} | row
                 for place, path in enumerate(paths, start)
                 for row in _probe(path, kept)
             )
-            parts += [pd.DataFrame(found)] if count else []
+            parts += [pd.DataFrame(values)] if count else []
     if not parts:
         return pd.DataFrame(columns=[*KEYS, "population"])
     rows = pd.concat(parts, ignore_index=True)
@@ -208,8 +210,8 @@ def probes(table: pd.DataFrame, results: Path) -> pd.DataFrame:
 def _probe(path: str, kept: Index) -> list[dict[str, Any]]:
     """The rows of init.json, from the index where the file is as it was."""
     key = stamp(path, (PROBE,))
-    if found := kept.find(PROBED, path, key):
-        return json.loads(found[0])
+    if known := kept.find(PROBED, path, key):
+        return json.loads(known[0])
     rows = read_probe(Path(path))
     kept.keep(PROBED, path, key, json.dumps(rows))
     return rows

@@ -32,9 +32,11 @@ def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, i
     if runs.empty or "theory_sigma_u" not in results.layers:
         return {}
     first = results.layers.drop_duplicates("path")[["path", "theory_sigma_u"]]
-    found = runs.merge(first, on="path")
-    unit = found["theory_sigma_u"] / found["init.gain"]
-    return unit.groupby([found["dataset"], found["model"], found["layers"]]).mean().to_dict()
+    measured = runs.merge(first, on="path")
+    unit = measured["theory_sigma_u"] / measured["init.gain"]
+    return (
+        unit.groupby([measured["dataset"], measured["model"], measured["layers"]]).mean().to_dict()
+    )
 
 
 def _product(run: dict, unit: dict[tuple[str, str, int], float]) -> float:

@@ -104,7 +104,7 @@ def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> 
     runs = runs[~runs["model"].isin(UNDER_DALE)]
     runs = runs.assign(bounds=[bounds(run) for run in runs.to_dict("records")])
     kept = ["path", "init.sigma_u", "bounds"]
-    found = probe.merge(runs[kept] if len(runs) else pd.DataFrame(columns=["path"]), on="path")
-    found["layer"] = found["population"].str.extract(r"(\d+)$")[0].astype(float)
-    found["layers"] = found.groupby("path")["layer"].transform("max")
-    return found.dropna(subset="layers").astype({"layers": int}) if len(found) else found
+    rows = probe.merge(runs[kept] if len(runs) else pd.DataFrame(columns=["path"]), on="path")
+    rows["layer"] = rows["population"].str.extract(r"(\d+)$")[0].astype(float)
+    rows["layers"] = rows.groupby("path")["layer"].transform("max")
+    return rows.dropna(subset="layers").astype({"layers": int}) if len(rows) else rows

@@ -32,13 +32,13 @@ class Group:
 
 def read_plans(results: Path) -> tuple[list[Group], list[str]]:
     """The sweeps that were started, and a line for each plan that cannot be read."""
-    found, broken = [], []
+    plans, broken = [], []
     for path in sorted((results / SWEEPS).glob("*.json")):
         try:
-            found.append(_group(results, parse_json(path)))
+            plans.append(_group(results, parse_json(path)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             broken.append(str(error) if str(path) in str(error) else f"{path}: not a plan")
-    return found, broken
+    return plans, broken
 
 
 def groups(results: Path, plans: list[Group]) -> list[Group]:
@@ -54,18 +54,18 @@ def states(results: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Path -> what is shown of `progress` of a run: state, error, epoch and epochs; from the index
     where its files are as they were, unless somebody may be at work on it.
     """
-    found = {}
+    known = {}
     with index(results) as kept:
         for path in paths:
             key = stamp(path, (STATUS, RESULT))
             if entry := kept.find(STATE, path, key):
-                found[path] = json.loads(entry[0])
+                known[path] = json.loads(entry[0])
                 continue
             status = progress(Path(path))
-            found[path] = {name: status[name] for name in SHOWN if name in status}
+            known[path] = {name: status[name] for name in SHOWN if name in status}
             if status["state"] in SETTLED:
-                kept.keep(STATE, path, key, json.dumps(found[path]))
-    return found
+                kept.keep(STATE, path, key, json.dumps(known[path]))
+    return known
 
 
 def _with_longer_ids(cells: dict[str, Any], there: set[str]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def searchpath(folder: Path) -> str:
     """The override that adds `folder`, in quotes, whatever its name has in it; of backslashes only
     those before a quote count.
     """
-    escaped = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], str(folder.absolute())).replace(
+    escaped = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], str(folder.absolute())).replace(
         "'", r"\'"
     )
     return f"hydra.searchpath=['file://{escaped}']"

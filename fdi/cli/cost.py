@@ -81,10 +81,10 @@ def _epochs(values: Mapping[str, Any]) -> int:
 
 
 def _by_workload(runs: Iterable[tuple[Mapping[str, Any], float]]) -> dict[Workload, list[float]]:
-    found: dict[Workload, list[float]] = {}
+    seconds_of: dict[Workload, list[float]] = {}
     for values, seconds in runs:
-        found.setdefault(_workload(values), []).append(seconds)
-    return found
+        seconds_of.setdefault(_workload(values), []).append(seconds)
+    return seconds_of
 
 
 def _workload(values: Mapping[str, Any]) -> Workload:

@@ -103,9 +103,9 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
     mine, measured = own(results), reference(results / "reference")
     missing = []
     for name, module in figures.items():
-        found = module.data(mine) if only_own else pages(module, mine, measured)
-        missing += [] if found else [name]
-        for page, content in found.items():
+        contents = module.data(mine) if only_own else pages(module, mine, measured)
+        missing += [] if contents else [name]
+        for page, content in contents.items():
             for file in draw(module, content, out / file_name(name, page)):
                 print(printable(str(file)))
     if not mine.runs["state"].isin(UNTRAINED).all():

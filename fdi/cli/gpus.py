@@ -54,8 +54,8 @@ def share(used: Collection[str], launcher: DictConfig) -> Gpus | None:
     if wanted:
         _refuse_none(launcher)
     here = "n_jobs" in launcher or launcher._target_.endswith(".LocalLauncher")
-    found = devices.gpus() if wanted and here else 0
-    if each > 1 and not found:
+    count = devices.gpus() if wanted and here else 0
+    if each > 1 and not count:
         raise ValueError(
             f"hydra.launcher.cells_per_gpu = {each}: no cell of this sweep shares a GPU; give "
             f"device=cuda on a machine with one, or leave it out"
@@ -65,15 +65,15 @@ def share(used: Collection[str], launcher: DictConfig) -> Gpus | None:
             f"hydra.launcher.cells_per_gpu = {each}: hydra.launcher.n_jobs = {launcher.n_jobs} "
             f"says already how many cells run at once; leave out one of them"
         )
-    if not found:
+    if not count:
         return None
     if "n_jobs" not in launcher:
-        launcher.gpus_per_node = found  # all are visible
+        launcher.gpus_per_node = count  # all are visible
     elif launcher.n_jobs < 0:
-        launcher.n_jobs = found * each
+        launcher.n_jobs = count * each
     else:
-        each = -(-launcher.n_jobs // found)
-    return Gpus(os.getpid(), found, each, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        each = -(-launcher.n_jobs // count)
+    return Gpus(os.getpid(), count, each, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def _refuse_none(launcher: DictConfig) -> None:

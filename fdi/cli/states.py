@@ -46,7 +46,7 @@ class State:
         as it was measured; `verdict`, and how many seeds have the same one; `gradient`, that of the
         task where it was measured alone; `lost`: no element of it reaches the floor.
         """
-        found = []
+        layers = []
         for layer in zip(*self.seeds):
             row: Row = {"population": layer[0]["population"]}
             for key in layer[0]:
@@ -56,7 +56,7 @@ class State:
             said = verdict(row)
             lost = [_is_lost(one, least) for one, least in zip(layer, self.floors)]
             gradient = row.get("grad_task")
-            found.append(
+            layers.append(
                 row
                 | {
                     "verdict": said,
@@ -65,7 +65,7 @@ class State:
                     "lost": sum(lost) * 2 > len(lost),
                 }
             )
-        return found
+        return layers
 
 
 def _is_lost(row: Row, least: float) -> bool:
@@ -88,22 +88,22 @@ def of_cells(cells: Iterable[Cell]) -> list[State]:
             optimizer = cell.values["optimizer"]
             floors[key].append(floor({f"optimizer.{name}": optimizer[name] for name in optimizer}))
     return [
-        State(dataset, model, init, _given(dict(zip(names, chosen))), found, floors[key])
-        for key, found in seeds.items()
+        State(dataset, model, init, _given(dict(zip(names, chosen))), of_layers, floors[key])
+        for key, of_layers in seeds.items()
         for dataset, model, init, *chosen in [key]
     ]
 
 
 def of_runs(measured: Iterable[Measured]) -> list[State]:
     """The states of `fdi.analysis.initial.measured`."""
-    found = []
+    states = []
     for labels, runs, seeds in measured:
         settings = {key: value for key, value in labels.items() if key not in LABELS}
         names = dict(zip(_short(list(settings)), settings.values()))
         dataset, model, init = (labels[name] for name in LABELS)
         rows = [hidden(one) for one in seeds]
-        found.append(State(dataset, model, init, names, rows, [floor(run) for run in runs]))
-    return found
+        states.append(State(dataset, model, init, names, rows, [floor(run) for run in runs]))
+    return states
 
 
 def hidden(rows: Sequence[Row]) -> list[Row]:
@@ -145,34 +145,34 @@ def print_states(out: Console, states: Sequence[State]) -> None:
         n = f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
         out.print(f"initial states: {dataset}, {model}, {n} {'seed' if counts == {1} else 'seeds'}")
         rows = [(state, state.rows()) for state in members]
-        lost |= any(row["lost"] for _, found in rows for row in found)
-        bounded |= any(row.get("grad_task") is None for _, found in rows for row in found)
-        differ |= any(row["agree"] < state.n for state, found in rows for row in found)
+        lost |= any(row["lost"] for _, layers in rows for row in layers)
+        bounded |= any(row.get("grad_task") is None for _, layers in rows for row in layers)
+        differ |= any(row["agree"] < state.n for state, layers in rows for row in layers)
         _print_group(out, rows, several=len(counts) > 1)
     several = any(state.n > 1 for state in states)
     print_note(out, _notes(several, differ, lost, bounded))
 
 
 def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: bool) -> None:
-    rows = [row for _, found in states for row in found]
+    rows = [row for _, layers in states for row in layers]
     columns = {
         "layer": [row["population"] for row in rows],
         "sigma U": [format(row["free_sigma"], ".2f") for row in rows],
         "target": [_number(row["target_sigma_u"], ".2f") for row in rows],
         "Hz": [format(row["rate"], ".1f") for row in rows],
         "gradient": [_number(row["gradient"], ".2g") + LOST * row["lost"] for row in rows],
-        "verdict": [_verdict(state, row) for state, found in states for row in found],
+        "verdict": [_verdict(state, row) for state, layers in states for row in layers],
     }
     others = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items())
     room = max(out.width - others, max(len(state.init) for state, _ in states), len(LABEL))
     labels: list[str] = []
     order: list[int | None] = []
-    for state, found in states:
+    for state, layers in states:
         parts = [state.init, *(f"{key}={value}" for key, value in state.settings.items())]
         parts += [f"n={state.n}"] * several
         lines = textwrap.wrap(" ".join(parts), room, break_long_words=False, break_on_hyphens=False)
-        start, size = sum(place is not None for place in order), max(len(lines), len(found))
-        order += [start + i if i < len(found) else None for i in range(size)]
+        start, size = sum(place is not None for place in order), max(len(lines), len(layers))
+        order += [start + i if i < len(layers) else None for i in range(size)]
         labels += lines + [""] * (size - len(lines))
     shown = {
         name: [cells[place] if place is not None else "" for place in order]

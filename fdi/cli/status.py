@@ -58,28 +58,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
     plans, broken = read_plans(arguments.results)
-    found = [
+    wanted = [
         group
         for group in groups(arguments.results, plans)
         if not arguments.experiments or group.title in arguments.experiments
     ]
     for line in broken:
         print(f"broken: {printable(line)}", file=sys.stderr)
-    if not found:
+    if not wanted:
         what = " ".join(arguments.experiments) or "runs"
         raise ValueError(
             f"no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes some"
         )
-    paths = dict.fromkeys(directory for group in found for directory in group.cells)
+    paths = dict.fromkeys(directory for group in wanted for directory in group.cells)
     known = states(arguments.results, paths)
     if arguments.failed:
-        lines = (line for group in found for line in _again(group, known, arguments.results))
+        lines = (line for group in wanted for line in _again(group, known, arguments.results))
         for line in dict.fromkeys(lines):
             print(line if line.isprintable() else f"# {line!a}: not a name of fdi's")
     elif arguments.clean:
         return clean(arguments.results, known, arguments.yes)
     else:
-        _show(found, known)
+        _show(wanted, known)
     return 0
 
 
@@ -107,24 +107,24 @@ def _is_own(word: str, results: Path) -> bool:
     """Whether an override sets a key of fdi's own, to a value that is all in it, and leads to no
     code or results elsewhere.
     """
-    found = OVERRIDE.fullmatch(word)
-    if not found or not word.isprintable():
+    match = OVERRIDE.fullmatch(word)
+    if not match or not word.isprintable():
         return False
-    key, value = found["key"], found["value"] or ""
+    key, value = match["key"], match["value"] or ""
     if re.split("[./@]", key)[0] not in OWN or "${" in value or key in ("paths", "paths.modules"):
         return False
     return key != "paths.results" or Path(value.strip("'\"")).resolve() == results.resolve()
 
 
-def _show(found: list[Group], states: dict[str, dict[str, Any]]) -> None:
+def _show(groups: list[Group], states: dict[str, dict[str, Any]]) -> None:
     out = console()
-    for group in found:
+    for group in groups:
         title = f"{group.title}: {group.command}" if group.command else group.title
         out.print(printable(title))
         _print_table(out, group, states)
     stopped = [
         directory
-        for directory in dict.fromkeys(d for group in found for d in group.cells)
+        for directory in dict.fromkeys(d for group in groups for d in group.cells)
         if states[directory]["state"] in STOPPED
     ]
     for directory in stopped[:SHOWN]:

@@ -41,15 +41,15 @@ def print_summary(cells: list[Cell]) -> int:
     Returns how many are not finished.
     """
     console = tables.console()
-    found = [progress(cell.directory) for cell in cells]
-    states = [ELSEWHERE if status["state"] == "running" else status["state"] for status in found]
+    statuses = [progress(cell.directory) for cell in cells]
+    states = [ELSEWHERE if status["state"] == "running" else status["state"] for status in statuses]
     if any(cell.values["probe"] == "only" for cell in cells):
         if measured := of_cells(cells):
             print_states(console, measured)
     elif "done" in states:
         _print_table(console, cells)
     keys = varied(cell.overrides for cell in cells)
-    for cell, state, status in zip(cells, states, found):
+    for cell, state, status in zip(cells, states, statuses):
         if state not in ("done", "probed", "missing"):
             which = label(cell, keys) if status.get("refused") else str(cell.directory)
             console.print("  ".join(filter(None, [state, which, last_line(status.get("error"))])))
@@ -71,12 +71,12 @@ def _print_table(out: Console, cells: list[Cell]) -> None:
         result = whole_result(cell.directory)
         results[row] += [result] if result else []
     names = [*LABELS, *keys]
-    found = list(results.values())
+    groups = list(results.values())
     columns = {name: [row[i] for row in results] for i, name in enumerate(names)}
-    columns["n"] = [str(len(rows)) for rows in found]
+    columns["n"] = [str(len(rows)) for rows in groups]
     for title, key in (("last", "test_accuracy_last"), ("best", "test_accuracy_best")):
-        columns[title] = [_spread([row[key] for row in rows]) for rows in found]
-    columns["rates (Hz)"] = [_rates(rows) for rows in found]
+        columns[title] = [_spread([row[key] for row in rows]) for rows in groups]
+    columns["rates (Hz)"] = [_rates(rows) for rows in groups]
     tables.print_table(out, columns, names)
     tables.print_note(out, NOTE)
 

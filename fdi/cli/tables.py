@@ -33,7 +33,7 @@ class Plain(Console):
 
 def console() -> Plain:
     """On the stdout of this moment: as wide as the terminal, or WIDTH."""
-    found = Plain(
+    made = Plain(
         file=sys.stdout,
         force_jupyter=False,
         force_terminal=False if is_notebook(sys.stdout) else None,  # it asks for colours
@@ -41,9 +41,9 @@ def console() -> Plain:
         markup=False,
         soft_wrap=True,
     )
-    if not found.is_terminal:
-        found.width = WIDTH
-    return found
+    if not made.is_terminal:
+        made.width = WIDTH
+    return made
 
 
 def print_table(

@@ -153,8 +153,8 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
 
 def _below(values: dict[str, Any], path: list[str]) -> dict[str, Any]:
     for part in path:
-        found = values.get(part)
-        values = found if isinstance(found, dict) else {}
+        below = values.get(part)
+        values = below if isinstance(below, dict) else {}
     return values
 
 

@@ -22,13 +22,13 @@ def code(target: str, folders: Sequence[Path]) -> str | None:
     It covers the modules of `fdi.config.own_modules.sources`, the whole of the packages that these
     are in, with their data, and files beside a module that a text in it names.
     """
-    found = sources(target, folders)
-    if not found:
+    parts = sources(target, folders)
+    if not parts:
         return None
-    lines = [f"{module}\0{_digest(each.file)}" for module, each in found.items()]
-    tops = [each.package or each.file for each in found.values()]
-    beside = {file for each in found.values() for file in _named(each.file)}
-    for package in {each.package for each in found.values() if each.package}:
+    lines = [f"{module}\0{_digest(each.file)}" for module, each in parts.items()]
+    tops = [each.package or each.file for each in parts.values()]
+    beside = {file for each in parts.values() for file in _named(each.file)}
+    for package in {each.package for each in parts.values() if each.package}:
         beside |= set(_below(package, folders))
     lines += [f"{_place(file, tops)}\0{_digest(file)}" for file in beside]
     return WAY + _hash("\0".join(sorted(lines)).encode())
@@ -106,15 +106,15 @@ def _first_way(target: str, folders: Sequence[Path]) -> str | None:
     """The hash of runs made before there was a `WAY`: over the module and those that it imports
     from `folders`.
     """
-    waiting, found = [target.rpartition(".")[0]], {}
+    waiting, modules = [target.rpartition(".")[0]], {}
     while waiting:
         module = waiting.pop()
-        if module in found or module.partition(".")[0] in OURS:
+        if module in modules or module.partition(".")[0] in OURS:
             continue
         for file in files(module, folders)[:1]:
             tree = parsed(file)
-            found[module] = ast.unparse(tree)
+            modules[module] = ast.unparse(tree)
             package = module if file.stem == "__init__" else module.rpartition(".")[0]
             waiting += imports(tree, package)
-    text = "\0".join(f"{module}\0{found[module]}" for module in sorted(found))
-    return _hash(text.encode()) if found else None
+    text = "\0".join(f"{module}\0{modules[module]}" for module in sorted(modules))
+    return _hash(text.encode()) if modules else None

@@ -30,21 +30,21 @@ def sources(target: str, folders: Sequence[Path]) -> dict[str, Source]:
     or named in a text there and in those, from `folders` or anywhere else but where packages are
     installed. Raises ValueError for one that cannot be read.
     """
-    waiting, found = [target.rpartition(".")[0]], {}
+    waiting, known = [target.rpartition(".")[0]], {}
     while waiting:
         module = waiting.pop()
-        if module in found or module.partition(".")[0] in OURS:
+        if module in known or module.partition(".")[0] in OURS:
             continue
         source = _find(module, folders)
         if source is None:
             continue
-        found[module] = source
+        known[module] = source
         tree = parsed(source.file)
         waiting += imports(tree, _package_of(module, source.file))
         waiting += [text for text in texts(tree) if NAME.fullmatch(text)]
         parents = module.split(".")[:-1]
         waiting += [".".join(parents[: i + 1]) for i in range(len(parents))]
-    return found
+    return known
 
 
 def files(module: str, folders: Sequence[Path]) -> list[Path]:

@@ -41,9 +41,9 @@ def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
         hints = get_type_hints(made, include_extras=True)
         names = [field.name for field in fields(made)] if is_dataclass(made) else hints
         return {name: alternatives(hints[name]) for name in names}
-    found = inspect.signature(made).parameters.values()
-    options = [p for p in found if p.kind is p.KEYWORD_ONLY]
-    options = options or [p for p in found if p.default is not p.empty]
+    accepted = inspect.signature(made).parameters.values()
+    options = [p for p in accepted if p.kind is p.KEYWORD_ONLY]
+    options = options or [p for p in accepted if p.default is not p.empty]
     of_options = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in options})
     hints = get_type_hints(of_options, vars(sys.modules[made.__module__]), include_extras=True)
     return {name: alternatives(hint) for name, hint in hints.items()}

@@ -128,10 +128,10 @@ def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
         path = module.replace(".", "/")
         return f"is not of fdi, and there is no {path}.py; put it into {where}"
     top = module.partition(".")[0]
-    if (found := importlib.util.find_spec(top)) is not None:
-        places = [*(found.submodule_search_locations or []), found.origin or ""]
+    if (spec := importlib.util.find_spec(top)) is not None:
+        places = [*(spec.submodule_search_locations or []), spec.origin or ""]
         if not any(Path(place).is_relative_to(folder) for place in places for folder in folders):
-            return f"is hidden by another module of that name ({found.origin}); rename {top}"
+            return f"is hidden by another module of that name ({spec.origin}); rename {top}"
     try:
         body = ast.parse(files[0].read_text(encoding="utf-8")).body
     except SyntaxError as error:

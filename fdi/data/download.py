@@ -62,21 +62,21 @@ def elsewhere(archive: Archive, root: Path) -> Path | None:
     )
     snapshots = sorted(Path(cache).expanduser().glob("datasets--*/snapshots/*"))
     places = [above, above / root.name.upper(), *snapshots]
-    found = (place / archive.content for place in places)
-    return next((path for path in found if path.exists()), None)
+    copies = (place / archive.content for place in places)
+    return next((path for path in copies if path.exists()), None)
 
 
 def _linked(name: str, archive: Archive, root: Path) -> bool:
     """Whether it was found elsewhere, and `root` has a link to it now."""
-    target, found = root / archive.content, elsewhere(archive, root)
-    if found is None or (root / archive.file).exists():
+    target, copy = root / archive.content, elsewhere(archive, root)
+    if copy is None or (root / archive.file).exists():
         return False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(found)
+        target.symlink_to(copy)
     except OSError:  # a file system without links, or another process was faster
         return target.exists()
-    log.warning("%s: %s is a link to %s", name, target, found)
+    log.warning("%s: %s is a link to %s", name, target, copy)
     return True
 
 
@@ -95,9 +95,9 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
     with _scratch(name, target) as folder:
         if not placed.exists():
             source = _download(name, archive, placed, folder)
-        elif (found := md5(source := placed)) != archive.md5:
+        elif (digest := md5(source := placed)) != archive.md5:
             raise DataError(
-                f"{name}: {placed} has md5 {found}, expected {archive.md5} "
+                f"{name}: {placed} has md5 {digest}, expected {archive.md5} "
                 f"({placed.stat().st_size:,} bytes); delete it and get it again"
             )
         content = _unpack(source, target.name, folder / "unpacked")

@@ -96,12 +96,14 @@ def find(root: Path, pattern: str) -> Path:
             f"{pattern!r} is no file within {root}; set dataset.root= to the folder that all files "
             f"lie in"
         )
-    found = sorted(root.glob(pattern))
-    if len(found) != 1:
+    fitting = sorted(root.glob(pattern))
+    if len(fitting) != 1:
         names = (
-            ", ".join(path.name for path in found)
+            ", ".join(path.name for path in fitting)
             or ", ".join(sorted(p.name for p in root.iterdir())[:8])
             or "nothing"
         )
-        raise DataError(f"{root}: {len(found)} files fit {pattern}, expected one (there: {names})")
-    return found[0]
+        raise DataError(
+            f"{root}: {len(fitting)} files fit {pattern}, expected one (there: {names})"
+        )
+    return fitting[0]

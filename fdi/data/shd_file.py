@@ -142,9 +142,9 @@ def _opened(path: Path) -> h5py.File:
     try:
         missing = [field for field in FIELDS if field not in file]
         if missing:
-            found = ", ".join(file) or "nothing"
+            names = ", ".join(file) or "nothing"
             raise DataError(
-                f"{path}: no {', '.join(missing)}; not in the layout of SHD (found: {found})"
+                f"{path}: no {', '.join(missing)}; not in the layout of SHD (found: {names})"
             )
         for field in FIELDS:
             _field(path, file, field)

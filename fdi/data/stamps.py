@@ -19,8 +19,8 @@ class Stamp(NamedTuple):
 
 def stamps(path: Path) -> list[Stamp]:
     """That of the file, or of all files below the folder, through links, each folder once."""
-    found = [_stamp(str(path))] if path.is_file() else _below(path, set())
-    return sorted(stamp for stamp in found if stamp)
+    all_stamps = [_stamp(str(path))] if path.is_file() else _below(path, set())
+    return sorted(stamp for stamp in all_stamps if stamp)
 
 
 def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Stamp | None]:

@@ -58,11 +58,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             source=simulated["source"].iloc[0],
         )
     recurrent = results.runs[_recurrent(results.runs)]
-    for (dataset, model), found in sweeps(
+    for (dataset, model), group in sweeps(
         recurrent, lambda runs: levels(runs, "init.alpha", "fluct") >= 3
     ):
-        fluct = swept(found, "fluct", "init.alpha")
-        others = usual(found[found["init"] == "kaiming"])
+        fluct = swept(group, "fluct", "init.alpha")
+        others = usual(group[group["init"] == "kaiming"])
         chosen = pd.concat([fluct.assign(x=fluct["init.alpha"]), others.assign(x=float("nan"))])
         chosen = chosen.assign(
             after=chosen.filter(like="rate/").mean(axis=1),
@@ -77,7 +77,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             line="",
             finding="How much should come from below? Accuracy is highest, "
             f"{top['mean']:.0f} %, at $\\alpha$ = {top['x']:g}",
-            title=f"{words.setting(dataset, model, found['epochs'].iloc[0])}: {legends.OVER}",
+            title=f"{words.setting(dataset, model, group['epochs'].iloc[0])}: {legends.OVER}",
             source=source(chosen),
         )
     return pages

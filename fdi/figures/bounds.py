@@ -32,8 +32,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     runs = results.runs.assign(mode=modes(results.runs))
     runs = runs[runs["mode"] != ""] if EPOCHS in runs else runs.iloc[:0]
     varied = ["homeostasis.", "model.depth", EPOCHS, "mode"]
-    for (dataset, model), found in sweeps.sweeps(runs, _several, varied):
-        chosen = sweeps.states(found.assign(layers=_layers(found)))
+    for (dataset, model), group in sweeps.sweeps(runs, _several, varied):
+        chosen = sweeps.states(group.assign(layers=_layers(group)))
         chosen = sweeps.crossed(_longest(chosen), "mode", "layers")
         epochs = chosen.groupby("layers")[EPOCHS].first()
         table = accuracies(chosen, KEYS, within=["mode", "layers"])

@@ -38,12 +38,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
-    for (dataset, model), found in sweeps(
+    for (dataset, model), group in sweeps(
         chosen, lambda runs: {CLOSED, CORRECTED} <= set(runs["init"])
     ):
-        if found.filter(like="rate/").notna().sum(axis=1).max() < 2 or guessed(found):
+        if group.filter(like="rate/").notna().sum(axis=1).max() < 2 or guessed(group):
             continue
-        lines = _lines(found)
+        lines = _lines(group)
         layers = results.layers.merge(lines[["path", "line", "number"]], on="path")
         if layers.empty:  # trained with probe=none
             continue
@@ -62,9 +62,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         few = "" if probed == trained else f"; before training n = {probed}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             target=layers["target_sigma_u"].median(),
-            finding=_finding(found),
-            title=f"{words.setting(dataset, model, found['epochs'].iloc[0])}: {legends.OVER}{few}",
-            source=source(found),
+            finding=_finding(group),
+            title=f"{words.setting(dataset, model, group['epochs'].iloc[0])}: {legends.OVER}{few}",
+            source=source(group),
         )
     return pages
 
@@ -77,8 +77,8 @@ def _finding(runs: pd.DataFrame) -> str:
 
 
 def _sure(contrast: Contrast) -> str:
-    found = verdict(contrast.difference.mean, contrast.difference.p)
-    return f": {found}" if found else " (one pair)"
+    sure = verdict(contrast.difference.mean, contrast.difference.p)
+    return f": {sure}" if sure else " (one pair)"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

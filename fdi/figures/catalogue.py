@@ -30,8 +30,8 @@ def _figures() -> dict[str, ModuleType]:
     """The modules of fdi.figures that say what they show, by name, in the order of the report."""
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
     others = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
-    found = [(name, module) for name, module in others.items() if hasattr(module, "ABOUT")]
-    return dict(sorted(found, key=lambda figure: figure[1].PLACE))
+    modules = [(name, module) for name, module in others.items() if hasattr(module, "ABOUT")]
+    return dict(sorted(modules, key=lambda figure: figure[1].PLACE))
 
 
 def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
@@ -55,16 +55,18 @@ def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.
     reference; own ones first, then those of the default config. A page of fewer seeds than the
     reference's stands beside it and ends in `own`.
     """
-    found = module.data(measured)
+    contents = module.data(measured)
     mine_too = {
-        f"{page}{OWN}" if page in found and _seeds(content) < _seeds(found[page]) else page: content
+        f"{page}{OWN}"
+        if page in contents and _seeds(content) < _seeds(contents[page])
+        else page: content
         for page, content in module.data(mine).items()
     }
-    found |= mine_too
+    contents |= mine_too
     first = sorted(
-        found, key=lambda page: (page not in mine_too, not page.startswith(DEFAULT), page)
+        contents, key=lambda page: (page not in mine_too, not page.startswith(DEFAULT), page)
     )
-    return {page: found[page] for page in first}
+    return {page: contents[page] for page in first}
 
 
 def about(module: ModuleType) -> str:
@@ -88,14 +90,14 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
         raise ValueError(f"no figure {name}; {choose(name, FIGURES)}")
     module = FIGURES[name]
     if isinstance(runs, pd.DataFrame):
-        found = module.data(of_runs(runs, Path("results")))
+        contents = module.data(of_runs(runs, Path("results")))
     else:
-        found = pages(module, own(Path(runs)), reference(Path(runs) / "reference"))
-    if not found:
+        contents = pages(module, own(Path(runs)), reference(Path(runs) / "reference"))
+    if not contents:
         raise ValueError(f"{name} needs {module.NEEDS}: {module.COMMAND}")
-    if page is not None and page not in found:
-        raise ValueError(f"{name} has no page {page}; {choose(page, found)}")
-    return figure(module, found[next(iter(found)) if page is None else page])
+    if page is not None and page not in contents:
+        raise ValueError(f"{name} has no page {page}; {choose(page, contents)}")
+    return figure(module, contents[next(iter(contents)) if page is None else page])
 
 
 def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:

@@ -24,7 +24,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
     (test accuracy in % over sigma_u), free (the same without the law: x is sigma_u, NaN for
     Kaiming).
     """
-    found = {}
+    tables = {}
     runs = results.runs[results.runs["model"].isin(MODELS)]
     for (dataset, model), members in sweeps.sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
         chosen = sweeps.usual(members)
@@ -46,12 +46,12 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(
             [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
         )
-        found[f"{dataset}_{model}"] = table.assign(
+        tables[f"{dataset}_{model}"] = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
             title=f"{words.setting(dataset, model, chosen['epochs'].iloc[0])}: {legends.OVER}",
             source=sweeps.source(chosen),
         )
-    return found
+    return tables
 
 
 def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> str:
@@ -79,8 +79,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         style.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        legends.entry(init, found["n"].min(), found["n"].max())
-        for init, found in groups(rows["curve"], "init")
+        legends.entry(init, members["n"].min(), members["n"].max())
+        for init, members in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
         handles += _sigma(

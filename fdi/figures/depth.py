@@ -43,8 +43,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def _pages(runs: pd.DataFrame, results: Results, suffix: str) -> dict[str, pd.DataFrame]:
     pages = {}
-    for (dataset, model), found in sweeps.sweeps(runs, _deep_and_shallow, ["model.depth"]):
-        chosen = sweeps.crossed(sweeps.states(found.dropna(subset=["model.depth"])), "model.depth")
+    for (dataset, model), group in sweeps.sweeps(runs, _deep_and_shallow, ["model.depth"]):
+        chosen = sweeps.crossed(sweeps.states(group.dropna(subset=["model.depth"])), "model.depth")
         chosen = chosen.assign(x=chosen["model.depth"])
         deepest = chosen[chosen["x"] == chosen["x"].max()]
         layers = results.layers.reindex(columns=["path", "population", "rate"]).merge(
@@ -58,7 +58,7 @@ def _pages(runs: pd.DataFrame, results: Results, suffix: str) -> dict[str, pd.Da
             [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
         )
         title = [
-            f"{words.setting(dataset, model, found['epochs'].iloc[0])}: "
+            f"{words.setting(dataset, model, group['epochs'].iloc[0])}: "
             f"{legends.over(accuracy['n'])}",
             words.condition(chosen),
         ]
@@ -118,12 +118,12 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line for each initial state."""
-    found = list(states(page))
+    drawn = list(states(page))
     rows = page[page["part"] == "accuracy"]
-    _accuracies(axes["accuracy"], rows, found)
+    _accuracies(axes["accuracy"], rows, drawn)
     if "rate" in axes:
-        _rates(axes["rate"], page[page["part"] == "rate"], found)
-    handles = [Line2D([], [], **state.look(), label=state.label) for state in found]
+        _rates(axes["rate"], page[page["part"] == "rate"], drawn)
+    handles = [Line2D([], [], **state.look(), label=state.label) for state in drawn]
     handles.append(Line2D([], [], color=style.GREY, linestyle=":", label="chance"))
     first = page.iloc[0]
     legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
@@ -133,10 +133,10 @@ def _dodged(rows: pd.DataFrame, number: int, of: int) -> pd.Series:
     return rows["x"] + DODGE * np.ptp([1, rows["x"].max()]) * (number - (of - 1) / 2)
 
 
-def _accuracies(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
-    for number, state in enumerate(found):
+def _accuracies(axes: Axes, rows: pd.DataFrame, drawn: list[State]) -> None:
+    for number, state in enumerate(drawn):
         line = state.rows(rows).sort_values("x")
-        style.points(axes, line.assign(x=_dodged(line, number, len(found))), state.look())
+        style.points(axes, line.assign(x=_dodged(line, number, len(drawn))), state.look())
     axes.axhline(rows["chance"].iloc[0], color=style.GREY, linewidth=0.8, linestyle=":", zorder=0)
     axes.set_ylim(0, 103)
     axes.set_xticks(sorted(rows["x"].unique()))
@@ -144,10 +144,10 @@ def _accuracies(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
     axes.set_ylabel("test accuracy (%)")
 
 
-def _rates(axes: Axes, rows: pd.DataFrame, found: list[State]) -> None:
-    for number, state in enumerate(found):
+def _rates(axes: Axes, rows: pd.DataFrame, drawn: list[State]) -> None:
+    for number, state in enumerate(drawn):
         line = state.rows(rows).sort_values("x")
-        line = line.assign(x=_dodged(line, number, len(found)))
+        line = line.assign(x=_dodged(line, number, len(drawn)))
         line[["mean", "low"]] = line[["mean", "low"]].clip(lower=SILENT)
         style.points(axes, line, state.look())
     axes.set_yscale("log")

@@ -42,9 +42,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         return pages
     known = ratios(results)["ratio"]
     measured = results.runs[results.runs["path"].isin(known.index)]
-    for (dataset, model), found in sweeps.sweeps(measured, _floors, ["model.depth", "optimizer."]):
-        runs = found.assign(
-            optimizer=found["optimizer._target_"].str.rpartition(".")[2], eps=found["optimizer.eps"]
+    for (dataset, model), group in sweeps.sweeps(measured, _floors, ["model.depth", "optimizer."]):
+        runs = group.assign(
+            optimizer=group["optimizer._target_"].str.rpartition(".")[2], eps=group["optimizer.eps"]
         )
         single = runs.assign(
             part="ratio",
@@ -92,8 +92,8 @@ def _finding(single: pd.DataFrame) -> str:
 
 def _floors(runs: pd.DataFrame) -> int:
     """How many floors are compared, if there are three."""
-    found = sweeps.levels(runs, "optimizer.eps")
-    return found if found >= 3 else 0
+    count = sweeps.levels(runs, "optimizer.eps")
+    return count if count >= 3 else 0
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -148,15 +148,15 @@ def _depth(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
     main = rows["optimizer"].mode().iloc[0]
     rows = rows[rows["optimizer"] == main]
     handles = []
-    for init, found in rows.groupby("init"):
-        deep = found.groupby("eps")["x"].nunique()
+    for init, members in rows.groupby("init"):
+        deep = members.groupby("eps")["x"].nunique()
         floors = sorted(deep[deep > 1].index, reverse=True)
         for number, eps in enumerate(floors):
             look: dict[str, Any] = style.look(str(init)) | {
                 "color": shade(style.color(str(init)), (number + 1) / len(floors)),
                 "linestyle": style.LINES[number % len(style.LINES)],
             }
-            line = found[found["eps"] == eps].sort_values("x")
+            line = members[members["eps"] == eps].sort_values("x")
             style.points(axes, line, look)
             hollow = {"markerfacecolor": "white"} if line["n"].max() == 1 else {}
             label = f"{words.init(str(init))}, eps = {_power(eps)}"

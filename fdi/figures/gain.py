@@ -40,20 +40,20 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     runs = results.runs[~results.runs["init"].isin(["fluct_mu", "kaiming"])]  # the latter: gain 1
-    for (dataset, model), found in sweeps.sweeps(runs, _enough, ["model.depth"]):
-        found = with_layers(found)
-        gains = found[found["init"] == SWEPT]
+    for (dataset, model), group in sweeps.sweeps(runs, _enough, ["model.depth"]):
+        group = with_layers(group)
+        gains = group[group["init"] == SWEPT]
         unit = of_unit_gain(gains, results)
         parts = [
             _depth(members, results, unit[dataset, model, layers])
-            for layers, members in groups(found, "layers")
+            for layers, members in groups(group, "layers")
             if _enough(members)
         ]
         table = pd.concat(parts, ignore_index=True)
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(dataset, model, found["epochs"].iloc[0]),
-            source=sweeps.source(found),
+            title=words.setting(dataset, model, group["epochs"].iloc[0]),
+            source=sweeps.source(group),
         )
     return pages
 

@@ -43,9 +43,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     hidden = results.probe[results.probe["population"] != READOUT]
     layers = hidden.groupby("path").size()
     deep = results.runs[results.runs["path"].map(layers) > 1]
-    for (dataset, model), found in sweeps.sweeps(deep, spreads, states=("done", "probed")):
-        fluct = sweeps.swept(found, "fluct", "init.sigma_u")
-        baselines = sweeps.usual(found[found["baseline"]])
+    for (dataset, model), group in sweeps.sweeps(deep, spreads, states=("done", "probed")):
+        fluct = sweeps.swept(group, "fluct", "init.sigma_u")
+        baselines = sweeps.usual(group[group["baseline"]])
         chosen = pd.concat(
             [fluct.assign(x=fluct["init.sigma_u"]), baselines.assign(x=float("nan"))]
         )
@@ -68,8 +68,8 @@ def _spread(norms: pd.DataFrame) -> pd.DataFrame:
     for key, group in norms.dropna(subset="norm").groupby(
         ["init", "x", "population"], dropna=False
     ):
-        found = summary(np.log(group.loc[group["norm"] > 0, "norm"]))
-        spread = np.exp([found.mean, found.low, found.high])
+        statistics = summary(np.log(group.loc[group["norm"] > 0, "norm"]))
+        spread = np.exp([statistics.mean, statistics.low, statistics.high])
         rows.append((*key, *spread, len(group), (group["norm"] == 0).mean()))
     columns = ["init", "x", "population", "mean", "low", "high", "n", "silent"]
     return pd.DataFrame(rows, columns=columns)
@@ -133,9 +133,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) -> None:
-    found = rows.dropna(subset="mean")
-    bars = style.bars(found)
-    axes.errorbar(found["x"], found["mean"], bars, **look, capsize=1.5, elinewidth=0.8)
+    drawn = rows.dropna(subset="mean")
+    bars = style.bars(drawn)
+    axes.errorbar(drawn["x"], drawn["mean"], bars, **look, capsize=1.5, elinewidth=0.8)
     without = rows[rows["silent"] > 0]
     (marks,) = axes.plot(
         without["x"],

@@ -39,8 +39,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     source.
     """
     pages = {}
-    for (dataset, model), found in sweeps.sweeps(results.runs, _several, ["homeostasis."]):
-        chosen = sweeps.crossed(sweeps.states(found.assign(mode=_modes(found))), "mode")
+    for (dataset, model), group in sweeps.sweeps(results.runs, _several, ["homeostasis."]):
+        chosen = sweeps.crossed(sweeps.states(group.assign(mode=_modes(group))), "mode")
         rate = chosen.filter(like="rate/").mean(axis=1)
         chosen = chosen.assign(rate=rate)
         keys = ["init", "baseline", "sigma_u", "mode"]
@@ -48,7 +48,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             accuracies(chosen, keys, within=["mode"]).assign(quantity="accuracy"),
             moments(chosen, keys, "rate").assign(quantity="rate"),
         ]
-        setting = words.setting(dataset, model, found["trainer.epochs"].iloc[0])
+        setting = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             finding=_finding(parts[0]),
             title=f"{setting} of the task: {legends.over(parts[0]['n'])}",

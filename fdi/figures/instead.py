@@ -37,11 +37,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         return pages
     runs = with_layers(results.runs.dropna(subset=["model.norm", "model.skip"]))
     runs = runs.assign(condition=conditions(runs))
-    for (dataset, model), found in sweeps.sweeps(runs, _several, VARIED):
-        chosen = sweeps.crossed(sweeps.states(found), "condition", "layers")
+    for (dataset, model), group in sweeps.sweeps(runs, _several, VARIED):
+        chosen = sweeps.crossed(sweeps.states(group), "condition", "layers")
         table = accuracies(chosen, KEYS, within=["condition", "layers"])
-        shared = words.setting(dataset, model, found["trainer.epochs"].iloc[0])
-        title = f"{shared}, {words.condition(found)}"
+        shared = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
+        title = f"{shared}, {words.condition(group)}"
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
             network=f"{dataset}, {model}",
@@ -63,12 +63,12 @@ def _finding(table: pd.DataFrame) -> str:
     """The difference of fluct to kaiming in the deepest network, with neither and with each."""
     question = "Does the initial state matter with normalization and skips?"
     rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].max())]
-    found = rows.dropna(subset="versus").drop_duplicates("condition").set_index("condition")
-    told = [f"{found['versus'][name]:+.1f} ({name})" for name in ORDER if name in found.index]
+    compared = rows.dropna(subset="versus").drop_duplicates("condition").set_index("condition")
+    told = [f"{compared['versus'][name]:+.1f} ({name})" for name in ORDER if name in compared.index]
     if len(told) < 2:
         return question
     depth = words.layers(table["layers"].max())
-    unsure = "; none decided" if (found["verdict"] == "undecided").all() else ""
+    unsure = "; none decided" if (compared["verdict"] == "undecided").all() else ""
     return f"{question} Fluctuation-driven minus Kaiming, {depth}: {', '.join(told)}{unsure}"
 
 

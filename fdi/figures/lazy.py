@@ -48,8 +48,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     pages = {}
     runs = results.runs
     runs = runs[runs[LIMIT].notna()] if LIMIT in runs else runs.iloc[:0]
-    for (dataset, model), found in sweeps.sweeps(runs, _spreads, [SAMPLES]):
-        chosen = sweeps.swept(found, "fluct", "init.sigma_u")
+    for (dataset, model), group in sweeps.sweeps(runs, _spreads, [SAMPLES]):
+        chosen = sweeps.swept(group, "fluct", "init.sigma_u")
         chosen = chosen.assign(
             x=chosen["init.sigma_u"],
             samples=chosen.get(SAMPLES, pd.Series(float("nan"), index=chosen.index)),
@@ -91,8 +91,8 @@ def _finding(table: pd.DataFrame) -> str:
 
 
 def _spreads(runs: pd.DataFrame) -> int:
-    found = sweeps.levels(runs, "init.sigma_u", "fluct")
-    return found if found >= 3 else 0
+    count = sweeps.levels(runs, "init.sigma_u", "fluct")
+    return count if count >= 3 else 0
 
 
 def _mean(runs: pd.DataFrame, start: str, without: str = "\n") -> pd.Series:

@@ -124,8 +124,8 @@ def _told(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> 
     said = ("optimizer.", "homeostasis.", "trainer.epochs")
     others = [(column, value) for column, value in zip(columns, values) if value is not None]
     others = [(column, value) for column, value in others if not column.startswith(said)]
-    found = _name(*zip(*others)) if others else ""
-    return [text for text in (words.condition(runs), found) if text]
+    differing = _name(*zip(*others)) if others else ""
+    return [text for text in (words.condition(runs), differing) if text]
 
 
 def _cut(runs: pd.DataFrame) -> list[str]:
@@ -205,9 +205,12 @@ def _line(metrics: pd.DataFrame) -> pd.DataFrame:
         )
         if len(by_seed):
             most = scale if quantity in TITLES else np.inf
-            found = pd.DataFrame(map(summary, by_seed.to_numpy()), index=by_seed.index)
-            found["low"], found["high"] = found["low"].clip(lower=0), found["high"].clip(upper=most)
-            parts.append(found.reset_index().assign(quantity=quantity))
+            spread = pd.DataFrame(map(summary, by_seed.to_numpy()), index=by_seed.index)
+            spread["low"], spread["high"] = (
+                spread["low"].clip(lower=0),
+                spread["high"].clip(upper=most),
+            )
+            parts.append(spread.reset_index().assign(quantity=quantity))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

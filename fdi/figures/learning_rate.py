@@ -38,8 +38,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     free = ["optimizer.", "model.depth"]
-    for (dataset, model), found in sweeps.sweeps(results.runs, _enough, free):
-        runs = sweeps.usual(found).assign(
+    for (dataset, model), group in sweeps.sweeps(results.runs, _enough, free):
+        runs = sweeps.usual(group).assign(
             x=lambda rows: rows["optimizer.lr"],
             optimizer=lambda rows: rows["optimizer._target_"].str.rpartition(".")[2],
         )
@@ -55,7 +55,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table["chosen"] = table["chosen"].eq(True)
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(dataset, model, found["epochs"].iloc[0]),
+            title=words.setting(dataset, model, group["epochs"].iloc[0]),
             source=sweeps.source(runs),
         )
     return pages

@@ -28,15 +28,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     free = ["readout_init", "model.depth"]
-    for (dataset, model), found in sweeps.sweeps(results.runs, _several, free):
-        found = with_layers(found)
-        chosen = sweeps.crossed(sweeps.states(found), "readout_init", "layers")
+    for (dataset, model), group in sweeps.sweeps(results.runs, _several, free):
+        group = with_layers(group)
+        chosen = sweeps.crossed(sweeps.states(group), "readout_init", "layers")
         table = accuracies(
             chosen.rename(columns={"readout_init": "readout"}),
             ["layers", "init", "baseline", "sigma_u", "readout"],
             within=["layers", "readout"],
         )
-        setting = words.setting(dataset, model, found["epochs"].iloc[0])
+        setting = words.setting(dataset, model, group["epochs"].iloc[0])
         pages[f"{dataset}_{model}"] = table.assign(
             finding="Whose doing is the difference: the hidden weights' or the readout's?",
             title=f"{setting}: {legends.over(table['n'])}",

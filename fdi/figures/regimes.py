@@ -75,12 +75,14 @@ def _trace(axes: Axes, rows: pd.DataFrame, color: str) -> None:
 
 
 def _intervals(axes: Axes, rows: pd.DataFrame, color: str, number: pd.Series) -> None:
-    found = rows[rows["part"] == "intervals"]
-    axes.fill_between(found["x"], 1e3 * found["y"], step="mid", color=color, alpha=0.5, linewidth=0)
+    intervals = rows[rows["part"] == "intervals"]
+    axes.fill_between(
+        intervals["x"], 1e3 * intervals["y"], step="mid", color=color, alpha=0.5, linewidth=0
+    )
     axes.set_xlim(0, 200)
     axes.set_ylim(0)
     axes.set_ylabel("density (1/s)")
-    if found["y"].sum() == 0:
+    if intervals["y"].sum() == 0:
         axes.set_yticks([])
     cv = f", CV {number['cv']:.2f}" if pd.notna(number["cv"]) else ""
     axes.set_title(f"{number['rate']:.1f} Hz{cv}" if number["rate"] >= 0.1 else "almost no spikes")

@@ -73,9 +73,9 @@ def _claims(mine: Results, measured: Results) -> Iterator[str]:
     of any.
     """
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
-        found = claims.claims(results)
-        if len(results.runs) and (results is measured or (found["measured"] != "").any()):
-            shown = table(claims.readable(found), named=True)
+        judged = claims.claims(results)
+        if len(results.runs) and (results is measured or (judged["measured"] != "").any()):
+            shown = table(claims.readable(judged), named=True)
             yield f"<p>{name}:</p><div class=claims>{shown}</div>"
     said = f"{claims.RULE} Sources: {sources()}. {claims.BASELINE} {claims.SEEDS} {HEARSAY}"
     yield f"<p class=note>{escape(said)}</p>"
@@ -90,12 +90,12 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
         for name, module in FIGURES.items():
             heading, said = module.TITLE, escape(about(module))
             yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{said}</p>'
-            found = pages(module, mine, measured)
+            contents = pages(module, mine, measured)
             images = [
                 _image(
                     f"{name} {page}", draw(module, content, Path(folder) / file_name(name, page))
                 )
-                for page, content in found.items()
+                for page, content in contents.items()
             ]
             yield from images[:1]
             if len(images) > 1:
@@ -123,11 +123,11 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
 
 def _summary(results: Results) -> Iterator[str]:
     """A table for each set of runs that differ in their initialization only."""
-    found = list(sections(results))
-    for settings, summary in found:
+    tables = list(sections(results))
+    for settings, summary in tables:
         shown = readable(summary).drop(columns=["dataset", "model"])
         yield f"<div class=runs><p>{escape(settings)}</p>{table(shown)}</div>"
-    parts = dict.fromkeys(part for _, summary in found for part in notes(summary).split("; "))
+    parts = dict.fromkeys(part for _, summary in tables for part in notes(summary).split("; "))
     yield f"<p class=note>{escape('; '.join(parts))}</p>"
 
 

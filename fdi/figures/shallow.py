@@ -44,15 +44,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
-    for (dataset, model), found in sweeps(shallow, spreads):
-        found = _measured(found, results.probe)
+    for (dataset, model), group in sweeps(shallow, spreads):
+        group = _measured(group, results.probe)
         aimed = {
-            init: swept(found, init, "init.sigma_u")
-            for init in found["init"].unique()
-            if init != "fluct_mu" and levels(found, "init.sigma_u", init)
+            init: swept(group, init, "init.sigma_u")
+            for init in group["init"].unique()
+            if init != "fluct_mu" and levels(group, "init.sigma_u", init)
         }
         fluct = aimed["fluct"]
-        others = usual(found[~found["init"].isin([*aimed, "fluct_mu"])]).copy()
+        others = usual(group[~group["init"].isin([*aimed, "fluct_mu"])]).copy()
         others = others.assign(x=others.groupby("init")["implied"].transform("mean"))
         points = pd.concat(
             [*(runs.copy().assign(x=runs["init.sigma_u"]) for runs in aimed.values()), others]
@@ -67,7 +67,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             ],
             ignore_index=True,
         )
-        table = pd.concat([table, _against_xi(found, fluct)], ignore_index=True)
+        table = pd.concat([table, _against_xi(group, fluct)], ignore_index=True)
         told = {str(column): value for column, value in fluct.iloc[0].items()}
         quoted = published(told | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
@@ -76,7 +76,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             chance=100 / fluct["classes"].iloc[0],
             published=100 * quoted[0].accuracy if quoted else float("nan"),
             quoted=str(quoted[0]) if quoted else None,
-            source=source(found),
+            source=source(group),
         )
     return pages
 

@@ -46,15 +46,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     probed = results.runs[results.runs["path"].isin(results.layers["path"])]
-    for (dataset, model), found in sweeps(
+    for (dataset, model), group in sweeps(
         probed, _deepest(results), TRAINING, states=("done", "probed")
     ):
-        found = found.drop_duplicates(
-            ["seed", *found.columns[found.columns.str.startswith("init")]]
+        group = group.drop_duplicates(
+            ["seed", *group.columns[group.columns.str.startswith("init")]]
         )
-        runs = chosen_states(found)
+        runs = chosen_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
-            runs = usual(found[found["init"].isin(_shown(found["init"]))])
+            runs = usual(group[group["init"].isin(_shown(group["init"]))])
             runs = runs.assign(sigma_u=float("nan"))
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
@@ -94,8 +94,8 @@ def _table(layers: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for values, group in layers.assign(gradient=task).groupby(keys, dropna=False):
         known = group.loc[group["gradient"] > 0, "gradient"]
-        found = summary(np.log(known))
-        spread = np.exp([found.mean, found.low, found.high])
+        statistics = summary(np.log(known))
+        spread = np.exp([statistics.mean, statistics.low, statistics.high])
         rows.append((*values, *spread, len(known)))
     norms = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
     parts.append(norms[norms["n"] > 0].assign(quantity="gradient"))
@@ -124,10 +124,10 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line for each initial state over the layers; dotted: the targets."""
-    found = list(states(page))
+    drawn = list(states(page))
     handles = []
-    for place, state in enumerate(found):
-        shift = DODGE * (place - (len(found) - 1) / 2)
+    for place, state in enumerate(drawn):
+        shift = DODGE * (place - (len(drawn) - 1) / 2)
         for quantity in TITLES:
             rows = state.rows(page[page["quantity"] == quantity]).sort_values("x")
             rows = rows.assign(x=rows["x"] + shift)

@@ -31,8 +31,10 @@ def sweeps(
     chosen = plain(runs[runs["state"].isin(states)], varied)
     for key, group in groups(chosen, ["dataset", "model"]):
         columns = fixed(group, varied)
-        sets = [found for _, found in group.groupby(columns, dropna=False)] if columns else [group]
-        ranked = [(enough(found), found["init"].nunique(), len(found)) for found in sets]
+        sets = (
+            [members for _, members in group.groupby(columns, dropna=False)] if columns else [group]
+        )
+        ranked = [(enough(members), members["init"].nunique(), len(members)) for members in sets]
         best = max(range(len(sets)), key=lambda i: (ranked[i], i))
         if ranked[best][0]:
             yield key, sets[best]
@@ -110,8 +112,8 @@ def states(runs: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for init, chosen in groups(runs, "init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
-        found = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
-        parts.append(found.assign(sigma_u=found["init.sigma_u"] if several else float("nan")))
+        members = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
+        parts.append(members.assign(sigma_u=members["init.sigma_u"] if several else float("nan")))
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 
 

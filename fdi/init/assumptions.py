@@ -21,19 +21,19 @@ def shift(neuron: Neuron, rate: float, dt: float) -> dict[str, float]:
         adlif:  a / (1 + a) of the potential at threshold, and b nu dt / ((1 - beta_w) theta)
         adaptive_threshold:  b nu dt / ((1 - beta_a) theta), by which the threshold rises
     """
-    spikes, found = rate * dt, {}
+    spikes, shares = rate * dt, {}
     if neuron.reset == "subtract":
-        found["subtractive reset"] = spikes / math.expm1(dt / neuron.tau_mem)
+        shares["subtractive reset"] = spikes / math.expm1(dt / neuron.tau_mem)
     if isinstance(neuron, ALIF):
         pull = neuron.a * spikes / -math.expm1(-dt / neuron.tau_ada)
-        found["adaptation"] = pull / neuron.theta
+        shares["adaptation"] = pull / neuron.theta
     if isinstance(neuron, AdLIF):
         pull = neuron.b * spikes / -math.expm1(-dt / neuron.tau_w)
-        found["adaptation"] = abs(neuron.a / (1 + neuron.a)) + pull / neuron.theta
+        shares["adaptation"] = abs(neuron.a / (1 + neuron.a)) + pull / neuron.theta
     if isinstance(neuron, AdaptiveThreshold):
         rise = neuron.b * spikes / -math.expm1(-dt / neuron.tau_ada)
-        found["the rise of the threshold"] = rise / neuron.theta
-    return found
+        shares["the rise of the threshold"] = rise / neuron.theta
+    return shares
 
 
 def warning(name: str, neuron: Neuron, rate: float, dt: float) -> str | None:

@@ -34,11 +34,11 @@ def normal(
 ) -> None:
     """Weights of both signs."""
     mu_u, sigma_u = target
-    found = []
+    drawn = []
     for neuron in population.neurons:
         inputs = [_afferent(neuron, projection, rates, dt) for projection in afferents]
-        found.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
-    for projection, of_neurons in zip(afferents, zip(*found)):
+        drawn.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
+    for projection, of_neurons in zip(afferents, zip(*drawn)):
         mu_w, sigma_w = zip(*of_neurons)
         _normal(projection.weight.data, mu_w, sigma_w, generator)
 
@@ -55,14 +55,14 @@ def _dale(
     generator: Generator,
 ) -> None:
     kinds = _kinds(afferents)
-    found = []
+    drawn = []
     for neuron in population.neurons:
         inputs = [
             _pooled([_afferent(neuron, projection, rates, dt) for projection in kind])
             for kind in kinds
         ]
-        found.append(theory(*inputs, sigma_u=target[1], alpha=alpha))
-    for kind, of_neurons in zip(kinds, zip(*found)):
+        drawn.append(theory(*inputs, sigma_u=target[1], alpha=alpha))
+    for kind, of_neurons in zip(kinds, zip(*drawn)):
         for projection in kind:
             fill(projection.weight.data, of_neurons, generator)
 

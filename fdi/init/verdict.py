@@ -48,8 +48,8 @@ def remarks(rows: Sequence[Row], init: str, floor: Floor | None = None) -> list[
     """
     hidden = [row for row in rows if row["rate"] is not None]
     stuck = "" if floor is None else _stuck(hidden, init, floor)
-    found = (sentence(rows, init), NORMALIZED * _normalized(hidden), stuck, _bounds(hidden))
-    return [said for said in found if said]
+    sentences = (sentence(rows, init), NORMALIZED * _normalized(hidden), stuck, _bounds(hidden))
+    return [said for said in sentences if said]
 
 
 def _normalized(hidden: Sequence[Row]) -> bool:
@@ -88,14 +88,14 @@ def _stuck(hidden: list[Row], init: str, floor: Floor) -> str:
     least = min(low, key=lambda row: row["grad_task_max"])
     if floor.gradient:
         times = floor.gradient / least["grad_task_max"]
-        found = (
+        problem = (
             f"the largest element of {least['population']}'s gradient, "
             f"{least['grad_task_max']:.1g}, is {_times(times)} below what {floor.optimizer} "
             f"follows ({floor.gradient:.1g})"
         )
     else:
         step = floor.lr * least["grad_task"] / least["weight"]
-        found = (
+        problem = (
             f"a step of {floor.optimizer} moves the weights of {least['population']} by {step:.1g} "
             f"of their norm"
         )
@@ -105,7 +105,7 @@ def _stuck(hidden: list[Row], init: str, floor: Floor) -> str:
     waiting = [row for row in hidden if row not in some]
     rest = f"; {_span(waiting, hidden)} have none until the layers below fire" if waiting else ""
     wider = " with optimizer.precision=float64" if least["grad_task_max"] < floor.least else ""
-    return f"{found}{also}{rest}: {floor.lower}{wider}, or {other}"
+    return f"{problem}{also}{rest}: {floor.lower}{wider}, or {other}"
 
 
 def _times(factor: float) -> str:

@@ -85,8 +85,8 @@ def initialize(
     rows: list[LayerReport] = []
     driven: list[_Driven] = []
     for population in populations(module):
-        found, of_neuron = _planned(population, sigma_u, nu, dt, alpha)
-        rows += found
+        new, of_neuron = _planned(population, sigma_u, nu, dt, alpha)
+        rows += new
         driven += [of_neuron] if of_neuron else []
     if not driven:
         reasons = (

@@ -53,8 +53,8 @@ def run(
 
     `results`: the folder it is kept in, "results" unless given. `config_dir`: a folder with options
     of your own; restart Python after a change of code in it. Raises
-    ValueError, fdi.train.fit.Diverged where the loss is not finite, and fdi.track.lock.Busy while
-    another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
+    ValueError, fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.lock.Busy
+    while another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
     """
     cell = _cell([*overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":

@@ -22,13 +22,13 @@ def sweep_words(values: Mapping[str, Any]) -> list[str]:
     """key=value,value,... for each of `values`, where a list, a range or an array holds several.
     Raises ValueError for one that is empty.
     """
-    found = []
+    overrides = []
     for key, value in values.items():
         several = list(value) if isinstance(value, Iterable) and not _one(value) else [value]
         if not several:
             raise ValueError(f"{key} has no values; give at least one")
-        found.append(f"{key}={','.join(map(text, several))}")
-    return found
+        overrides.append(f"{key}={','.join(map(text, several))}")
+    return overrides
 
 
 def text(value: Any) -> str:
@@ -53,7 +53,7 @@ def text(value: Any) -> str:
 
 def quoted(word: str) -> str:
     """In quotes; of backslashes only those before a quote count."""
-    escaped = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], word).replace("'", r"\'")
+    escaped = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], word).replace("'", r"\'")
     return f"'{escaped}'"
 
 

@@ -43,17 +43,17 @@ def device(config: DictConfig) -> torch.device:
     """Where weights and activity live."""
     if config.device == "cpu":
         return torch.device("cpu")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not found:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
         raise ValueError(
             f"device = {config.device}: PyTorch finds no CUDA device here; use device=cpu, or "
             f"install a PyTorch that fits your driver"
         )
     chosen = torch.device(config.device)
-    if (chosen.index or 0) >= found:
+    if (chosen.index or 0) >= count:
         raise ValueError(
-            f"device = {config.device}: there are {found} CUDA devices here, the last is "
-            f"cuda:{found - 1}"
+            f"device = {config.device}: there are {count} CUDA devices here, the last is "
+            f"cuda:{count - 1}"
         )
     return chosen
 

@@ -14,6 +14,7 @@ from fdi.runner.view import View
 from fdi.snn.network import Network
 from fdi.train.homeostasis import Phase
 from fdi.train.schedule import Schedule
+from fdi.train.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,16 @@ class RunContext:
     optimizer: torch.optim.Optimizer
     schedule: Schedule | None
     phases: list[Phase]
+
+    @property
+    def trainer(self) -> Trainer:
+        trainer = self.config.trainer
+        return Trainer(
+            self.network,
+            self.engine,
+            self.optimizer,
+            batch_size=trainer.batch_size,
+            seed=self.config.seed,
+            schedule=self.schedule,
+            clip=trainer.clip,
+        )

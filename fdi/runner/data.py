@@ -25,18 +25,18 @@ def check_data(config: DictConfig, directory: Path) -> None:
 
 def splits(context: RunContext) -> dict[str, Split]:
     """Those of the data, on the GPU if it keeps them."""
-    found, engine = context.data.splits, context.engine
+    raw, engine = context.data.splits, context.engine
     if not isinstance(engine, CudaEngine):
-        return found
-    fixed = {name: each for name, each in found.items() if len(each) and each.transform is None}
-    for name in found:
-        if len(found[name]) and name not in fixed:
+        return raw
+    fixed = {name: each for name, each in raw.items() if len(each) and each.transform is None}
+    for name in raw:
+        if len(raw[name]) and name not in fixed:
             context.view.say(f"{name} sent batch by batch: it is transformed on the CPU")
     if not fixed:
-        return found
+        return raw
     kept, said = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
     context.view.say(said)
-    return found | {
+    return raw | {
         name: replace(fixed[name], inputs=inputs)  # type: ignore[arg-type] # its engine's alone
         for name, inputs in kept.items()
     }

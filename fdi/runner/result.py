@@ -11,8 +11,8 @@ from fdi.runner.context import RunContext
 from fdi.runner.initial import batch
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
-from fdi.snn.outcome import Outcome
-from fdi.train.fit import Progress, activity, evaluate
+from fdi.train.progress import Progress
+from fdi.train.trainer import activity
 
 
 def final_result(
@@ -23,22 +23,17 @@ def final_result(
     """
     config, data, network = context.config, context.data, context.network
     objective = Objective(config.trainer.readout)
-
-    def test() -> Outcome:
-        return evaluate(
-            network, context.engine, split, objective, config.trainer.batch_size, config.seed
-        )
-
+    trainer = context.trainer
     changed = change(
         network,
         deepcopy(initial).to(next(network.parameters()).device),
         context.engine,
         batch(context)[0],
     )
-    last = best = test()
+    last = best = trainer.evaluate(split, objective)
     if progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
-        best = test()
+        best = trainer.evaluate(split, objective)
     rates = activity(last, data.steps * data.dt)
     return {
         **config.name,

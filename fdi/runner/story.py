@@ -31,7 +31,7 @@ from fdi.track.origin import code, fingerprint, refuse_other_code, refuse_other_
 from fdi.track.record import other_instructions, write_config, write_record
 from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
-from fdi.train.fit import Progress
+from fdi.train.progress import Progress
 
 
 def run(

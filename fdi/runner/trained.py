@@ -57,16 +57,16 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
         )
     with checkpoint.refusing_damage(directory / CHECKPOINT):
         state = checkpoint.read(directory / CHECKPOINT)
-    found = state["weights"] if weights == "last" else state["progress"]["best_weights"]
-    if found is None:
+    saved = state["weights"] if weights == "last" else state["progress"]["best_weights"]
+    if saved is None:
         raise ValueError(f"{directory}: no epoch of the task yet; use weights='last'")
     trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
     try:
         values = read_values(directory / CONFIG)
         config = DictConfig(OmegaConf.merge(OmegaConf.create(values), trusted))
-        network = _network(config, record["run"]["data"], found)
+        network = _network(config, record["run"]["data"], saved)
         network.load_time_constants(state.get("time_constants", {}))
-        network.load_weights(found)
+        network.load_weights(saved)
         metrics = pd.read_csv(io.StringIO(read(directory / METRICS)))
     except Exception as error:  # of files that fdi did not write, or not alone
         reason = f"{type(error).__name__}: {error}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
+
+from omegaconf import DictConfig
 
 from fdi.data.dataset import Split
 from fdi.runner.context import RunContext
@@ -13,7 +16,7 @@ from fdi.track.interrupt import interruptible
 from fdi.track.layout import CHECKPOINT
 from fdi.track.metrics import Metrics
 from fdi.train import checkpoint
-from fdi.train.fit import Progress, fit
+from fdi.train.progress import Progress
 
 SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 
@@ -24,13 +27,11 @@ def train(
     """Fit, with a row of metrics after each epoch, and a checkpoint and a status after those that
     end SAVE_EVERY seconds after the one before, and after the last.
     """
-    config, data = context.config, context.data
-    epochs = sum(phase.epochs for phase in context.phases)
-    write_status(context.directory, "running", epoch=progress.epoch, epochs=epochs)
-    unsaved: list[dict[str, Any]] = []
-    saved = 0.0
+    data = context.data
+    writer = _Writer(context, progress, metrics, mirror)
+    writer.mark()
     with (
-        context.view.training(epochs, len(data.train), progress.epoch) as report,
+        context.view.training(writer.epochs, len(data.train), progress.epoch) as report,
         interruptible() as check,
     ):
 
@@ -41,53 +42,74 @@ def train(
         def on_epoch(row: dict[str, Any]) -> None:
             metrics.append(row)
             report.row(row)
-            unsaved.append(row)
-            if progress.phase == len(context.phases) or time.monotonic() - saved >= SAVE_EVERY:
-                save()
+            writer.epoch(row)
 
-        def save() -> None:
-            nonlocal saved
-            metrics.sync()
-            try:
-                checkpoint.save(
-                    context.directory / CHECKPOINT,
-                    context.network,
-                    context.optimizer,
-                    progress,
-                    data.checksum,
-                    context.schedule,
-                )
-            except FileNotFoundError:
-                metrics.check()  # says more, if the whole folder is gone
-                raise
-            write_status(context.directory, "running", epoch=progress.epoch, epochs=epochs)
-            for row in unsaved if mirror else ():
-                mirror.row(row)
-            unsaved.clear()
-            saved = time.monotonic()
-
-        fit(
-            context.network,
-            context.engine,
-            context.optimizer,
+        context.trainer.fit(
             splits["train"],
             splits["valid"],
             context.phases,
-            batch_size=config.trainer.batch_size,
+            progress,
             duration=data.steps * data.dt,
-            seed=config.seed,
-            progress=progress,
             on_batch=on_batch,
             on_epoch=on_epoch,
-            schedule=context.schedule,
-            clip=config.trainer.clip,
         )
-    if progress.epoch < epochs:
-        limit = config.trainer.stop_at_loss
-        why = (
-            f"the training loss reached {progress.train_task:.3g}"
-            if limit is not None and progress.train_task <= limit
-            else f"none better on validation than epoch {progress.best_epoch} in the last "
-            f"{config.trainer.patience}"
+    if progress.epoch < writer.epochs:
+        why = _why_it_stopped(progress, context.config.trainer)
+        context.view.say(f"stopped after epoch {progress.epoch} of {writer.epochs}: {why}")
+
+
+@dataclass
+class _Writer:
+    """Writes checkpoints, and tells the mirror only of epochs that a checkpoint holds."""
+
+    context: RunContext
+    progress: Progress
+    metrics: Metrics
+    mirror: Any
+    unsaved: list[dict[str, Any]] = field(default_factory=list)
+    saved: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.context.phases)
+
+    def mark(self) -> None:
+        write_status(
+            self.context.directory, "running", epoch=self.progress.epoch, epochs=self.epochs
         )
-        context.view.say(f"stopped after epoch {progress.epoch} of {epochs}: {why}")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self.unsaved.append(row)
+        last = self.progress.phase == len(self.context.phases)
+        if last or time.monotonic() - self.saved >= SAVE_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        context = self.context
+        self.metrics.sync()
+        try:
+            checkpoint.save(
+                context.directory / CHECKPOINT,
+                context.network,
+                context.optimizer,
+                self.progress,
+                context.data.checksum,
+                context.schedule,
+            )
+        except FileNotFoundError:
+            self.metrics.check()  # says more, if the whole folder is gone
+            raise
+        self.mark()
+        for row in self.unsaved if self.mirror else ():
+            self.mirror.row(row)
+        self.unsaved.clear()
+        self.saved = time.monotonic()
+
+
+def _why_it_stopped(progress: Progress, trainer: DictConfig) -> str:
+    limit, loss = trainer.stop_at_loss, progress.train_task
+    if limit is not None and loss is not None and loss <= limit:
+        return f"the training loss reached {loss:.3g}"
+    return (
+        f"none better on validation than epoch {progress.best_epoch} in the last {trainer.patience}"
+    )

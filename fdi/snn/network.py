@@ -98,10 +98,10 @@ class Network(nn.Module):
         "input->h1", what normalization learns and averages, such as "h1.norm.gain", and leaks, such
         as "h1.leak".
         """
-        found = {projection.name: projection.weight.detach() for projection in self.projections}
+        tensors = {projection.name: projection.weight.detach() for projection in self.projections}
         for name, norm in self.norms.items():
-            found |= {f"{name}.norm.{key}": value for key, value in norm.state_dict().items()}
-        return found | {f"{name}.leak": leak.detach() for name, leak in self.leaks.items()}
+            tensors |= {f"{name}.norm.{key}": value for key, value in norm.state_dict().items()}
+        return tensors | {f"{name}.leak": leak.detach() for name, leak in self.leaks.items()}
 
     def learned(self) -> dict[str, float]:
         """tau_mem in s of each population that learns it."""

@@ -42,15 +42,15 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _merged(path: Path, parse: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     try:
         for block in TOP_LEVEL_KEY.split(read(path)):
-            found |= parse(block)
+            merged |= parse(block)
     except ValueError as error:
         raise ValueError(f"{path}: not a config ({' '.join(str(error).split())})") from error
-    if "seed" not in found:
+    if "seed" not in merged:
         raise ValueError(f"{path}: not a whole config (no seed)")
-    return found
+    return merged
 
 
 @lru_cache(maxsize=16384)

@@ -58,10 +58,10 @@ class Metrics:
 
     def _found(self) -> tuple[int, ...] | None:
         try:
-            found = os.stat(self.path)
+            status = os.stat(self.path)
         except OSError:
             return None
-        return found.st_dev, found.st_ino, found.st_size
+        return status.st_dev, status.st_ino, status.st_size
 
 
 def _rows(path: Path, epoch: int) -> list[str]:

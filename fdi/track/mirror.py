@@ -21,14 +21,14 @@ def leaves(config: Mapping[str, Any], above: str = "") -> dict[str, bool | int |
     hyper-parameters; what is null is not among them.
     """
     left_out = () if above else ("name", "identity", *config["identity"]["exclude"])
-    found: dict[str, bool | int | float | str] = {}
+    flat: dict[str, bool | int | float | str] = {}
     for key, value in config.items():
         if key in left_out:
             continue
         if isinstance(value, Mapping):
-            found |= leaves(value, f"{above}{key}.")
+            flat |= leaves(value, f"{above}{key}.")
         elif isinstance(value, bool | int | float | str):
-            found[f"{above}{key}"] = value
+            flat[f"{above}{key}"] = value
         elif isinstance(value, list):
-            found[f"{above}{key}"] = str(value)
-    return found
+            flat[f"{above}{key}"] = str(value)
+    return flat

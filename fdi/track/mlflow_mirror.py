@@ -66,8 +66,8 @@ def _run(client: Any, config: dict[str, Any], directory: Path, experiment: str) 
     """The id of the run, with its parameters."""
     from mlflow.entities import Param
 
-    found = client.get_experiment_by_name(experiment)
-    place = found.experiment_id if found else client.create_experiment(experiment)
+    known = client.get_experiment_by_name(experiment)
+    place = known.experiment_id if known else client.create_experiment(experiment)
     if runs := client.search_runs([place], f"tags.`{TAG}` = '{directory.name}'"):
         client.update_run(runs[0].info.run_id, "RUNNING")
         return runs[0].info.run_id

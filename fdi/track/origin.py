@@ -67,8 +67,8 @@ def refuse_other_data(
 def code(config: Mapping[str, Any]) -> dict[str, str]:
     """A hash of the user's own code behind each part that makes numbers."""
     folders = _modules(config)
-    found = {key: own_code.code(name, folders) for key, name in _behind(config).items()}
-    return {key: value for key, value in found.items() if value}
+    hashes = {key: own_code.code(name, folders) for key, name in _behind(config).items()}
+    return {key: value for key, value in hashes.items() if value}
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
@@ -86,9 +86,9 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
 
 def _behind(config: Mapping[str, Any]) -> dict[str, str]:
     """The dotted names of what makes numbers, those of fdi among them."""
-    found = {key: config[key]["_target_"] for key in targets.ROLES if config.get(key)}
+    named = {key: config[key]["_target_"] for key in targets.ROLES if config.get(key)}
     surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""
-    return found | ({"surrogate": surrogate} if "." in surrogate else {})
+    return named | ({"surrogate": surrogate} if "." in surrogate else {})
 
 
 def _modules(config: Mapping[str, Any]) -> list[Path]:

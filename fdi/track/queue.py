@@ -27,7 +27,7 @@ def _jobs() -> frozenset[str] | None:
     """The user's jobs; None where squeue is not there or does not answer."""
     words = ["squeue", "--noheader", "--array", "--format=%i", f"--user={getpass.getuser()}"]
     try:
-        found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=LIMIT)
+        answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=LIMIT)
     except (OSError, subprocess.SubprocessError, KeyError):  # KeyError: a user without a name
         return None
-    return frozenset(found.stdout.split())
+    return frozenset(answer.stdout.split())

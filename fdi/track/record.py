@@ -54,18 +54,18 @@ def write_record(
 
     Of each later start, at `epoch`, the same is in the list run.resumed.
     """
-    found = record(checksum, device, threads)
+    now = record(checksum, device, threads)
     words = overrides(directory)
-    alone = found["command"] if words is None else command(words)
-    if not found["command"].startswith("fdi-run"):  # a worker of a launcher
-        found["command"] = alone
+    alone = now["command"] if words is None else command(words)
+    if not now["command"].startswith("fdi-run"):  # a worker of a launcher
+        now["command"] = alone
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
     run = {"command": alone, "time": time, "host": os.uname().nodename, **more}
     first = read_json(directory / RECORD) if epoch else None
     if isinstance(first, dict) and isinstance(first.get("run"), dict):
-        first["run"].setdefault("resumed", []).append({"epoch": epoch, **found, **run})
+        first["run"].setdefault("resumed", []).append({"epoch": epoch, **now, **run})
     else:
-        first = found | {"run": run}
+        first = now | {"run": run}
     write_json(directory / RECORD, first)
 
 
@@ -109,13 +109,13 @@ def other_instructions(directory: Path) -> str | None:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @cache

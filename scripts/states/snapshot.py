@@ -19,9 +19,10 @@ from fdi.init.fluct import Fluct
 from fdi.snn.models import dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.train.fit import Progress, fit
 from fdi.train.homeostasis import Phase
 from fdi.train.optimizers import SMORMS3
+from fdi.train.progress import Progress
+from fdi.train.trainer import Trainer
 from states.tools import generator, raster, rows
 
 EPOCHS, BATCH, SEED, NEURONS = 30, 250, 0, 5
@@ -38,19 +39,15 @@ def simulate() -> pd.DataFrame:
     draw(network, Fluct(), Fluct(), nu_input=data.nu, measure=None, generator=generator(SEED))
     before = _trial("before", network, data)
     objective = Objective("max", UpperBound(0.1, 4.0), LowerBound(100.0, 1e-3))
-    fit(
-        network,
-        CpuEngine(None),
-        SMORMS3(network.parameters()),
+    trainer = Trainer(
+        network, CpuEngine(None), SMORMS3(network.parameters()), batch_size=BATCH, seed=SEED
+    )
+    trainer.fit(
         data.train,
         data.valid,
         [Phase("task", objective, EPOCHS)],
-        batch_size=BATCH,
+        Progress(),
         duration=data.steps * data.dt,
-        seed=SEED,
-        progress=Progress(),
-        on_batch=lambda done, outcome: None,
-        on_epoch=lambda row: None,
     )
     return pd.concat([*before, *_trial("after", network, data)], ignore_index=True)
 

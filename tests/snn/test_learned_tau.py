@@ -17,7 +17,7 @@ from fdi.snn import models
 from fdi.snn.neuron import Constants, adlif, alif, lif
 from fdi.snn.objective import Objective
 from fdi.train import checkpoint
-from fdi.train.fit import Progress
+from fdi.train.progress import Progress
 
 STEPS, DT = 20, 2e-3
 

@@ -21,7 +21,7 @@ from fdi.snn.models import conv, dale, dense
 from fdi.snn.norm import Norm, normalize
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.train import checkpoint
-from fdi.train.fit import Progress
+from fdi.train.progress import Progress
 
 KINDS = ("tdbn", "bntt", "layer")
 STEPS, BATCH, THETA = 18, 5, 1.5

@@ -21,10 +21,11 @@ from fdi.init.fluct import Fluct
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective, UpperBound
 from fdi.train import checkpoint
-from fdi.train.fit import Progress, fit
 from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
+from fdi.train.progress import Progress
 from fdi.train.schedule import Schedule
+from fdi.train.trainer import Trainer
 
 EPOCHS, BATCH, BATCHES = 6, 32, 6
 RULES: dict[str, Any] = {
@@ -78,20 +79,14 @@ def train(network, data, optimizer, stages, progress=None, on_epoch=lambda row: 
         rows.append(row)
         on_epoch(row)
 
-    fit(
-        network,
-        ReferenceEngine(),
-        optimizer,
+    trainer = Trainer(network, ReferenceEngine(), optimizer, batch_size=BATCH, seed=0, **options)
+    trainer.fit(
         data.train,
         data.valid,
         stages,
-        batch_size=BATCH,
+        progress or Progress(),
         duration=data.steps * data.dt,
-        seed=0,
-        progress=progress or Progress(),
-        on_batch=lambda done, outcome: None,
         on_epoch=keep,
-        **options,
     )
     return rows
 
@@ -175,21 +170,8 @@ def test_a_clipped_gradient_is_no_longer_than_that(data):
     before = [p.detach().clone() for p in network.parameters()]
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     samples = len(data.train)
-    fit(
-        network,
-        ReferenceEngine(),
-        optimizer,
-        data.train,
-        data.valid,
-        phases(epochs=1),
-        batch_size=samples,
-        duration=1.0,
-        seed=0,
-        progress=Progress(),
-        on_batch=lambda done, outcome: None,
-        on_epoch=lambda row: None,
-        clip=1e-3,
-    )
+    trainer = Trainer(network, ReferenceEngine(), optimizer, batch_size=samples, seed=0, clip=1e-3)
+    trainer.fit(data.train, data.valid, phases(epochs=1), Progress(), duration=1.0)
     moved = [p.detach() - old for p, old in zip(network.parameters(), before)]
     assert math.sqrt(sum(float(m.square().sum()) for m in moved)) == pytest.approx(1e-3, rel=1e-3)
 

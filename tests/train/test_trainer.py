@@ -16,9 +16,10 @@ from fdi.snn.models import dale, dense
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train import checkpoint
-from fdi.train.fit import Diverged, Progress, fit
 from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
+from fdi.train.progress import Progress
+from fdi.train.trainer import Diverged, Trainer
 
 SMALL: dict[str, Any] = dict(
     classes=2,
@@ -76,17 +77,12 @@ def train(
         rows.append(row)
         on_epoch(row)
 
-    fit(
-        network,
-        ReferenceEngine(),
-        optimizer,
+    Trainer(network, ReferenceEngine(), optimizer, batch_size=32, seed=0).fit(
         data.train,
         data.valid,
         stages,
-        batch_size=32,
+        progress,
         duration=data.steps * data.dt,
-        seed=0,
-        progress=progress,
         on_batch=on_batch,
         on_epoch=remember,
     )
@@ -292,20 +288,8 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data)
 
     for sigma_u in (0.5, 1.0):
         network = build(lambda *spec: dense(*spec, hidden=8), data, sigma_u)
-        fit(
-            network,
-            Spy(),
-            SMORMS3(network.parameters()),
-            data.train,
-            data.valid,
-            phases(epochs=2),
-            batch_size=60,
-            duration=0.08,
-            seed=3,
-            progress=Progress(),
-            on_batch=lambda done, outcome: None,
-            on_epoch=lambda row: None,
-        )
+        trainer = Trainer(network, Spy(), SMORMS3(network.parameters()), batch_size=60, seed=3)
+        trainer.fit(data.train, data.valid, phases(epochs=2), Progress(), duration=0.08)
     first, second = seen.values()
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0], first[len(first) // 2])

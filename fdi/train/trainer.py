@@ -1,0 +1,193 @@
+"""The training loop: epochs over shuffled batches, one validation an epoch, a row of metrics."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from fdi.data.dataset import Split
+from fdi.data.seeding import stream
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+from fdi.snn.outcome import Outcome
+from fdi.train.homeostasis import Phase
+from fdi.train.progress import Progress
+from fdi.train.schedule import Schedule
+
+if TYPE_CHECKING:
+    from fdi.engine import Engine
+
+ADVICE = "lower optimizer.lr or the initial sigma_u"
+
+OnBatch = Callable[[int, Outcome], None]
+OnEpoch = Callable[[dict[str, Any]], None]
+
+
+class Diverged(RuntimeError):
+    """The loss, a gradient or a weight is not a finite number."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What trains `network`: the order and the noise of an epoch depend on `seed` and the epoch of
+    its phase alone, so a training stopped after any epoch goes on as if never stopped.
+
+    `schedule` starts with the task. `clip`: the largest norm of the gradient of all weights
+    together.
+    """
+
+    network: Network
+    engine: Engine
+    optimizer: torch.optim.Optimizer
+    batch_size: int
+    seed: int
+    schedule: Schedule | None = None
+    clip: float | None = None
+
+    def fit(
+        self,
+        train: Split,
+        valid: Split,
+        phases: list[Phase],
+        progress: Progress,
+        *,
+        duration: float,
+        on_batch: OnBatch = lambda done, outcome: None,
+        on_epoch: OnEpoch = lambda row: None,
+    ) -> None:
+        """Train through the remaining epochs of all `phases`; `duration` of a trial in seconds.
+
+        Each phase starts with the state of a fresh optimizer, and one that finds nothing to do
+        leaves no trace in the next. Calls `on_batch(samples done, outcome)` and, when `progress` is
+        up to date, `on_epoch(row)`, where `lr` is the learning rate of the last batch and `grad/`
+        the gradient before it was clipped. Raises Diverged.
+        """
+        while progress.phase < len(phases):
+            phase = phases[progress.phase]
+            objective = phase.objective
+            if progress.phase_epoch == 0:
+                self.optimizer.state.clear()
+                if self.schedule is not None and objective.task_weight:
+                    self.schedule.start(self.optimizer)
+            started = time.perf_counter()
+            outcome, gradients = self._epoch(train, objective, progress, on_batch)
+            trained = time.perf_counter()
+            validation = self.evaluate(valid, objective) if len(valid) else None
+            progress.seconds += time.perf_counter() - started
+            progress.finish_epoch(phase, self.network, outcome, validation)
+            if self.schedule is not None:
+                self.schedule.after_epoch(_loss(validation or outcome, objective))
+            row = {
+                "epoch": progress.epoch,
+                "phase": phase.name,
+                "seconds": trained - started,
+                "seconds_valid": time.perf_counter() - trained,
+            }
+            row |= _metrics("train", outcome, objective)
+            row |= _metrics("valid", validation, objective) if validation else {}
+            row |= activity(outcome, duration)
+            row |= {f"grad/{name}": norm for name, norm in gradients.items()}
+            on_epoch(row if self.schedule is None else row | {"lr": self.schedule.rate})
+
+    def evaluate(self, split: Split, objective: Objective) -> Outcome:
+        """The outcome of a whole split, in its order; noise of the input, if any, is the same in
+        every call.
+        """
+        return reduce(
+            add,
+            (
+                self.engine.evaluate(
+                    self.network,
+                    *split.batch(indices, stream(self.seed, "evaluation noise", i)),
+                    objective,
+                )
+                for i, indices in enumerate(self._batches(np.arange(len(split))))
+            ),
+        )
+
+    def _epoch(
+        self, train: Split, objective: Objective, progress: Progress, on_batch: OnBatch
+    ) -> tuple[Outcome, dict[str, float]]:
+        """The outcome as it was trained, and the mean norm of each projection's gradient."""
+        epoch, projections = progress.phase_epoch, self.network.projections
+        order = stream(self.seed, "order", epoch).permutation(len(train))
+        total: Outcome | None = None
+        norms: list[list[float]] = []
+        for i, indices in enumerate(self._batches(order)):
+            samples = train.batch(indices, stream(self.seed, "noise", epoch, i))
+            outcome = self.engine.step(self.network, *samples, objective)
+            norms.append(self._gradient_norms())
+            where = f"epoch {progress.epoch + 1}, batch {i + 1}"
+            _refuse_nan("loss", outcome.task + outcome.regularizer, where)
+            for projection, norm in zip(projections, norms[-1]):
+                _refuse_nan(f"gradient of {projection.name}", norm, where)
+                if norm == 0:  # momentum, weight decay and the like would move it
+                    projection.weight.grad = None
+            self._step()
+            total = outcome if total is None else total + outcome
+            on_batch(total.samples, total)
+        for name, weight in self.network.weights().items():  # no loss has shown the last step yet
+            if not weight.isfinite().all():
+                raise Diverged(
+                    f"the weights of {name} are not finite after epoch {epoch + 1}; {ADVICE}"
+                )
+        assert total is not None  # each class has a training sample, says Dataset
+        names = [projection.name for projection in projections]
+        return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
+
+    def _step(self) -> None:
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        self.optimizer.step()
+        self.network.constrain()
+        if self.schedule is not None:
+            self.schedule.after_batch(self.optimizer)
+
+    def _gradient_norms(self) -> list[float]:
+        gradients = [projection.weight.grad for projection in self.network.projections]
+        norms = torch.stack([gradient.norm() for gradient in gradients if gradient is not None])
+        return norms.cpu().tolist()
+
+    def _batches(self, order: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(order), self.batch_size):
+            yield order[start : start + self.batch_size]
+
+
+def activity(outcome: Outcome, duration: float) -> dict[str, float]:
+    """rate/<population> in Hz, and silent/<population>, the share of neurons without a single spike
+    in all samples.
+    """
+    rates = {
+        f"rate/{name}": float(counts.mean()) / (outcome.samples * duration)
+        for name, counts in outcome.counts.items()
+    }
+    return rates | {
+        f"silent/{name}": float((counts == 0).mean()) for name, counts in outcome.counts.items()
+    }
+
+
+def _refuse_nan(what: str, value: float, where: str) -> None:
+    if not math.isfinite(value):
+        raise Diverged(f"the {what} is {value} in {where}; {ADVICE}")
+
+
+def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:
+    return {
+        f"{split}/loss": _loss(outcome, objective),
+        f"{split}/task": outcome.task / outcome.samples,
+        f"{split}/regularizer": outcome.regularizer / outcome.samples,
+        f"{split}/accuracy": outcome.correct / outcome.samples,
+    }
+
+
+def _loss(outcome: Outcome, objective: Objective) -> float:
+    task, regularizer = outcome.task / outcome.samples, outcome.regularizer / outcome.samples
+    return objective.task_weight * task + regularizer
