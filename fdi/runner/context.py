@@ -25,6 +25,7 @@ class RunContext:
     directory: Path
     view: View
     data: Dataset
+    device: torch.device
     network: Network
     engine: Engine
     optimizer: torch.optim.Optimizer

@@ -39,7 +39,6 @@ def initial_network(context: RunContext) -> Network:
     inputs, _ = batch(context)
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
-    device = next(context.network.parameters()).device
     drawn = build.network(config, data)
     draw(
         drawn,
@@ -47,7 +46,7 @@ def initial_network(context: RunContext) -> Network:
         build.readout_strategy(config, strategy),
         nu_input=build.input_rate(data, drawn),
         measure=lambda part: engine.simulate(
-            deepcopy(part).to(device), inputs, record=("moments",)
+            deepcopy(part).to(context.device), inputs, record=("moments",)
         ),
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),

@@ -26,7 +26,7 @@ def final_result(
     trainer = context.trainer
     changed = change(
         network,
-        deepcopy(initial).to(next(network.parameters()).device),
+        deepcopy(initial).to(context.device),
         context.engine,
         batch(context)[0],
     )

@@ -84,56 +84,31 @@ def run(
 
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     files = fingerprint(config.dataset)
-    data = build.dataset(config)
-    device = build.device(config)
-    network = build.network(config, data).to(device)
-    context = RunContext(
-        config=config,
-        directory=directory,
-        view=view,
-        data=data,
-        network=network,
-        engine=build.engine(config),
-        optimizer=build.optimizer(config, network),
-        schedule=build.schedule(config, network, data),
-        phases=build.training_phases(config, data),
-    )
-    context.engine.check(network)
-    build.check_batches(config, network, data)
-    context.view.say(f"engine {config.engine.name}, device {config.device}")
-    if what := only_reference(config):
-        context.view.say(
-            f"{what} is computed by the reference engine, which is slower than the others"
-        )
-    plan: dict[str, Any] = {}
-    if isinstance(context.engine, CudaEngine):
-        context.engine.memory = plan["memory"] = _memory(context, device)
-        plan["plan"] = context.engine.plan(network, data.steps, config.trainer.batch_size)
-        for line in plan["plan"]:
-            context.view.say(line)
+    context = _built(config, directory, view)
+    plan = _planned(context)
     progress = _resume(context)
     if progress.epoch and (said := other_instructions(directory)):
-        context.view.say(said)
+        view.say(said)
     write_record(
         directory,
         progress.epoch,
-        data.checksum,
-        device,
+        context.data.checksum,
+        context.device,
         build.threads(config),
         seed=config.seed,
         engine=config.engine.name,
-        data=data.form(),
+        data=context.data.form(),
         data_files=files,
         code=code(config),
         **plan,
     )
-    if config.probe == "only":
-        initialize(context, initial_network(context))
-        return {}
     initial = initial_network(context)
+    if config.probe == "only":
+        initialize(context, initial)
+        return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
-            context.view.say(f"{directory}: resumed after epoch {progress.epoch}")
+            view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
             rows = initialize(context, initial)
             if mirror and rows:
@@ -149,7 +124,44 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     return result
 
 
-def _memory(context: RunContext, device: torch.device) -> float:
+def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
+    """All that the run needs, or a ValueError for what does not fit together."""
+    data = build.dataset(config)
+    device = build.device(config)
+    network = build.network(config, data).to(device)
+    context = RunContext(
+        config=config,
+        directory=directory,
+        view=view,
+        data=data,
+        device=device,
+        network=network,
+        engine=build.engine(config),
+        optimizer=build.optimizer(config, network),
+        schedule=build.schedule(config, network, data),
+        phases=build.training_phases(config, data),
+    )
+    context.engine.check(network)
+    build.check_batches(config, network, data)
+    view.say(f"engine {config.engine.name}, device {config.device}")
+    if what := only_reference(config):
+        view.say(f"{what} is computed by the reference engine, which is slower than the others")
+    return context
+
+
+def _planned(context: RunContext) -> dict[str, Any]:
+    """What a GPU will do, for the record; it is said, too."""
+    engine, config = context.engine, context.config
+    if not isinstance(engine, CudaEngine):
+        return {}
+    engine.memory = _memory(context)
+    plan = engine.plan(context.network, context.data.steps, config.trainer.batch_size)
+    for line in plan:
+        context.view.say(line)
+    return {"memory": engine.memory, "plan": plan}
+
+
+def _memory(context: RunContext) -> float:
     """GiB of a training step, as at the first start of this run: it decides how sums are added
     up.
     """
@@ -158,7 +170,7 @@ def _memory(context: RunContext, device: torch.device) -> float:
         memory = first.get("run", {}).get("memory") if isinstance(first, dict) else None
         if isinstance(memory, float):
             return memory
-    return fitting(context.config.engine.memory, device)
+    return fitting(context.config.engine.memory, context.device)
 
 
 def _resume(context: RunContext) -> Progress:
