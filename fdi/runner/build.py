@@ -1,10 +1,8 @@
-"""Configs become objects here, and nowhere else."""
+"""The data, the network and the engine of a run, as its config says."""
 
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,7 @@ from fdi.init.strategy import Strategy
 from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.network import Network
 from fdi.snn.neuron import Neuron
-from fdi.snn.objective import LowerBound, UpperBound
 from fdi.snn.surrogate import SURROGATES
-from fdi.train.homeostasis import Phase, phases
-from fdi.train.schedule import Schedule
 
 _THREADS = torch.get_num_threads()
 
@@ -36,7 +31,7 @@ _THREADS = torch.get_num_threads()
 def dataset(config: DictConfig) -> Dataset:
     """The data, downloaded if need be; what goes wrong is a line that names them."""
     with readable(f"dataset = {config.name.dataset}"):
-        return _made(config, "dataset", seed=config.seed)
+        return made(config, "dataset", seed=config.seed)
 
 
 def device(config: DictConfig) -> torch.device:
@@ -65,7 +60,7 @@ def network(config: DictConfig, data: Dataset) -> Network:
     hidden = neuron(config)
     form = {"input_shape": data.shape, "classes": data.classes, "steps": data.steps, "dt": data.dt}
     try:
-        built = _made(config, "model", neuron=hidden, **form)
+        built = made(config, "model", neuron=hidden, **form)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):
             raise
@@ -82,7 +77,7 @@ def neuron(config: DictConfig) -> Neuron:
     name = str(config.neuron.get("surrogate"))
     if "." in name:
         SURROGATES[name] = resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
-    built = _made(config, "neuron")
+    built = made(config, "neuron")
     if not isinstance(built, Neuron):
         raise ValueError(
             f"neuron._target_ = {config.neuron._target_} makes no neuron; let it inherit from "
@@ -93,7 +88,7 @@ def neuron(config: DictConfig) -> Neuron:
 
 def strategy(config: DictConfig) -> Strategy:
     """Of the hidden layers."""
-    built = _made(config, "init")
+    built = made(config, "init")
     if not isinstance(built, Strategy):
         raise ValueError(
             f"init._target_ = {config.init._target_} makes no initialization; let it inherit from "
@@ -148,84 +143,6 @@ def threads(config: DictConfig) -> int:
     return _THREADS if config.threads is None else config.threads
 
 
-def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
-    """Of all that is trained; one that looks at gradients once a step."""
-    made = _made(config, "optimizer", _groups(net))
-    closure = inspect.signature(made.step).parameters.get("closure")
-    if closure is not None and closure.default is closure.empty:
-        raise ValueError(
-            f"optimizer._target_ = {config.optimizer._target_} asks for the loss several times a "
-            f"step; choose one that takes gradients alone"
-        )
-    return made
-
-
-def _groups(net: Network) -> Any:
-    """The parameters; leaks are a group of their own, which no decay of weights shortens."""
-    if not net.leaks:
-        return net.parameters()
-    others = [p for name, p in net.named_parameters() if not name.startswith("leaks.")]
-    return [{"params": others}, {"params": list(net.leaks.values()), "weight_decay": 0.0}]
-
-
-def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:
-    """Raises ValueError where a normalization has no statistics of the last batch of an epoch."""
-    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
-    for norm in net.norms.values():
-        norm.check(last)
-
-
-def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
-    """Of the learning rate, tried on another optimizer, so that what torch refuses is refused
-    before training; None if there is none.
-    """
-    if config.scheduler is None:
-        return None
-    target = config.scheduler._target_
-    epoch = {}
-    if target == "torch.optim.lr_scheduler.OneCycleLR" and not config.scheduler.get("total_steps"):
-        epoch = {"steps_per_epoch": -(-len(data.train) // config.trainer.batch_size)}
-    make = partial(_made, config, "scheduler", **epoch)
-    try:
-        make(optimizer(config, net))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"scheduler._target_ = {target}: {error}") from None
-    return Schedule(make)
-
-
-def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
-    """The bounds are rates in Hz; a trial has rate x duration spikes."""
-    patience = config.trainer.patience
-    if patience is not None and not len(data.valid):
-        raise ValueError(
-            f"trainer.patience = {patience} waits for a better validation accuracy, and there is "
-            f"no validation split; hold samples out with dataset.valid, or set "
-            f"trainer.patience=null"
-        )
-    bounds, duration = config.homeostasis, data.steps * data.dt
-    upper, lower = bounds.upper, bounds.lower
-    return phases(
-        epochs=config.trainer.epochs,
-        readout=config.trainer.readout,
-        upper=UpperBound(upper.strength, upper.rate * duration) if upper.strength else None,
-        lower=LowerBound(lower.strength, lower.rate * duration) if lower.strength else None,
-        prime_epochs=bounds.prime_epochs,
-        joint=bounds.joint,
-        patience=patience,
-        stop_at_loss=config.trainer.stop_at_loss,
-        label_smoothing=config.trainer.label_smoothing or 0.0,
-    )
-
-
-def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextManager[Any]:
-    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None;
-    `epoch`: the last one it has.
-    """
-    if config.logger.mirror is None:
-        return nullcontext()
-    return _made(config, "logger.mirror", contents(config, resolve=False), directory, epoch)
-
-
 def input_rate(data: Dataset, net: Network) -> float:
     """nu of the input in Hz: measured on the training set; for images the rate that spreads the
     potential as much as their pixels do.
@@ -242,7 +159,7 @@ def input_rate(data: Dataset, net: Network) -> float:
     return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
 
 
-def _made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
+def made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
     """What the `_target_` of the node `key` returns for `given`, its own keys and `arguments`.
     Raises ValueError for keys that it does not take.
     """

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from fdi.config.floor import of_eps
 from fdi.init.verdict import Floor
-from fdi.runner import build
+from fdi.runner import learning
 from fdi.train.smorms3 import SMORMS3
 
 
@@ -17,7 +17,7 @@ def configured(config: DictConfig) -> Floor:
     """The floor of the optimizer of a run, whatever its network."""
     any_weights: Any = torch.nn.Linear(1, 1)
     any_weights.leaks = {}  # of a network with fixed time constants
-    return floor_of(build.optimizer(config, any_weights))
+    return floor_of(learning.optimizer(config, any_weights))
 
 
 def floor_of(optimizer: torch.optim.Optimizer) -> Floor:

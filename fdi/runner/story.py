@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from fdi.config.identity import only_reference
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.memory import fitting
-from fdi.runner import build
+from fdi.runner import build, learning
 from fdi.runner.context import RunContext
 from fdi.runner.data import check_data, splits
 from fdi.runner.initial import initial_network, initialize
@@ -106,7 +106,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if config.probe == "only":
         initialize(context, initial)
         return {}
-    with build.mirror(config, directory, progress.epoch) as mirror:
+    with learning.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
@@ -137,12 +137,12 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
         device=device,
         network=network,
         engine=build.engine(config),
-        optimizer=build.optimizer(config, network),
-        schedule=build.schedule(config, network, data),
-        phases=build.training_phases(config, data),
+        optimizer=learning.optimizer(config, network),
+        schedule=learning.schedule(config, network, data),
+        phases=learning.training_phases(config, data),
     )
     context.engine.check(network)
-    build.check_batches(config, network, data)
+    learning.check_batches(config, network, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
     if what := only_reference(config):
         view.say(f"{what} is computed by the reference engine, which is slower than the others")

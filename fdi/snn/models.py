@@ -15,15 +15,21 @@ from typing import TYPE_CHECKING, Literal
 from fdi.config.ranges import Count, Index, Layers, TimeConstant
 from fdi.snn.neuron import LIF, Neuron, integrator
 from fdi.snn.population import Population
-from fdi.snn.wiring import all_to_all, assemble, conv_shape, convolution, recurrent_convolution
+from fdi.snn.wiring import (
+    all_to_all,
+    assemble,
+    conv_shape,
+    convolution,
+    normalize,
+    recurrent_convolution,
+)
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
 
 Sizes = Count | Sequence[Count]
 Margins = Index | Sequence[Index]
-Normalized = Literal["tdbn", "bntt", "layer"]
-Normalization = Literal["none"] | Normalized
+Normalization = Literal["none", "tdbn", "bntt", "layer"]
 
 
 def dense(
@@ -59,7 +65,7 @@ def dense(
         [all_to_all if recurrent else None] * len(layers),
         skip,
     )
-    return _normalized(network, norm, steps)
+    return network if norm == "none" else normalize(network, norm, steps)
 
 
 def conv(
@@ -112,7 +118,7 @@ def conv(
     within += [all_to_all if dense_recurrent else None] * len(above)
     below = [convolution(geometry)] * maps + [all_to_all] * len(above)
     network = assemble(_image(input_shape), layers, readout, dt, below, within, skip)
-    return _normalized(network, norm, steps)
+    return network if norm == "none" else normalize(network, norm, steps)
 
 
 def dale(
@@ -215,12 +221,6 @@ def dale_conv(
         skip,
         recurrent_excitation,
     )
-
-
-def _normalized(network: Network, norm: Normalization, steps: int) -> Network:
-    from fdi.snn.norm import normalize
-
-    return network if norm == "none" else normalize(network, norm, steps)
 
 
 def _readout(

@@ -11,9 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdi.snn.models import Normalized
-from fdi.snn.network import Network
-
 EPS, MOMENTUM = 1e-5, 0.1  # of torch, snnTorch and SpikingJelly
 
 
@@ -35,7 +32,7 @@ class Norm(nn.Module):
     var: Tensor
     batches: Tensor
 
-    def __init__(self, kind: Normalized, shape: tuple[int, ...], steps: int, theta: float) -> None:
+    def __init__(self, kind: str, shape: tuple[int, ...], steps: int, theta: float) -> None:
         super().__init__()
         self.kind, self.steps, self.places = kind, steps, math.prod(shape[1:])
         size = shape[0] * (steps if kind == "bntt" else 1)
@@ -81,22 +78,3 @@ class Norm(nn.Module):
         if self.batches:
             return F.batch_norm(x, self.mean, self.var, self.gain, self.bias, eps=EPS)
         return F.batch_norm(x, None, None, self.gain, self.bias, training=True, eps=EPS)
-
-
-def normalize(network: Network, kind: Normalized, steps: int) -> Network:
-    """The network with a normalization of its own in front of each hidden population; `steps` of a
-    trial. Raises ValueError for recurrence and Dale's law.
-    """
-    for projection in network.projections:
-        for problem, why in (
-            (projection.recurrent, "takes all steps at once, and recurrence one after the other"),
-            (projection.nonnegative, "makes weights of both signs out of those of Dale's law"),
-        ):
-            if problem:
-                raise ValueError(
-                    f"model.norm={kind} {why} ({projection.name}); use model.norm=none, or "
-                    f"model=dense or conv"
-                )
-    for p in network.hidden:
-        network.norms[p.name] = Norm(kind, p.shape, max(0, steps - 2), p.neuron.theta)
-    return network

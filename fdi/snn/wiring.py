@@ -57,6 +57,27 @@ def assemble(
     return Network(input_shape, layers, readout, projections, dt)
 
 
+def normalize(network: Network, kind: str, steps: int) -> Network:
+    """The network with a normalization of its own in front of each hidden population; `steps` of a
+    trial. Raises ValueError for recurrence and Dale's law.
+    """
+    from fdi.snn.norm import Norm
+
+    for projection in network.projections:
+        for problem, why in (
+            (projection.recurrent, "takes all steps at once, and recurrence one after the other"),
+            (projection.nonnegative, "makes weights of both signs out of those of Dale's law"),
+        ):
+            if problem:
+                raise ValueError(
+                    f"model.norm={kind} {why} ({projection.name}); use model.norm=none, or "
+                    f"model=dense or conv"
+                )
+    for p in network.hidden:
+        network.norms[p.name] = Norm(kind, p.shape, max(0, steps - 2), p.neuron.theta)
+    return network
+
+
 def _projection(
     source: str, target: str, weight_shape: tuple[int, ...], **options: Any
 ) -> Projection:

@@ -12,7 +12,7 @@ from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine, dense, run
 from fdi.interop.nir import from_nir, to_nir
-from fdi.runner import build
+from fdi.runner import learning
 from fdi.snn import models
 from fdi.snn.neuron import Constants, adlif, alif, lif
 from fdi.snn.objective import Objective
@@ -120,7 +120,7 @@ def test_a_checkpoint_holds_it(tmp_path):
 def test_it_is_a_group_that_no_decay_of_weights_shortens(values):
     net = network()
     config = OmegaConf.create({"optimizer": values, "paths": {"modules": []}})
-    optimizer = build.optimizer(config, net)
+    optimizer = learning.optimizer(config, net)
     assert optimizer.param_groups[1]["params"] == [net.leaks["h1"]]
     before, weight = net.learned(), net.projections[0].weight
     for p in net.parameters():

@@ -18,8 +18,9 @@ from fdi.init.fluct import Fluct, FluctCalibrated
 from fdi.init.probe import probe
 from fdi.interop.nir import to_nir
 from fdi.snn.models import conv, dale, dense
-from fdi.snn.norm import Norm, normalize
+from fdi.snn.norm import Norm
 from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.wiring import normalize
 from fdi.train import checkpoint
 from fdi.train.progress import Progress
 
