@@ -60,6 +60,16 @@ def summary(values: ArrayLike, noise: float = 0.0) -> Summary:
     return Summary(n, mean, sd, float(mean - half), float(mean + half))
 
 
+def summaries(values: np.ndarray) -> dict[str, np.ndarray]:
+    """`summary` of each row of `values` [rows, n], by the name of its fields, each [rows]."""
+    rows, n = values.shape
+    mean = values.mean(axis=1)
+    sd = values.std(axis=1, ddof=1) if n > 1 else np.full(rows, np.nan)
+    half = _half(LEVEL, n, sd, 0.0) if n > 1 else np.nan
+    fields = (np.full(rows, n), mean, sd, mean - half, mean + half)
+    return dict(zip(Summary._fields, fields))
+
+
 def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Comparison:
     """Differences values[i] - baseline[i] of pairs that share a seed, their mean and interval as in
     `summary`: the interval holds 0 where p >= 0.05. Raises ValueError if the lengths differ.
@@ -84,9 +94,9 @@ def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Compar
     return Comparison(*difference, max(signs, _p(difference._replace(sd=0.0), noise)))
 
 
-def _half(level: ArrayLike, n: int, sd: float, noise: float) -> np.ndarray:
+def _half(level: ArrayLike, n: int, sd: ArrayLike, noise: float) -> np.ndarray:
     """Half the width of an interval that leaves out `level`."""
-    student = stdtrit(n - 1, 1 - np.asarray(level) / 2) * sd / np.sqrt(n)
+    student = stdtrit(n - 1, 1 - np.asarray(level) / 2) * np.asarray(sd) / np.sqrt(n)
     return np.hypot(student, ndtri(1 - np.asarray(level) / 2) * noise)
 
 

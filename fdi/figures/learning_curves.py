@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.analysis.statistics import summary
+from fdi.analysis.statistics import summaries
 from fdi.figures import legends, style, words
 from fdi.figures.sweeps import guessed, source, usual
 
@@ -194,24 +194,21 @@ def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition; the long form of it."""
-    parts = []
     measured = metrics.dropna(axis="columns", how="all")
-    for quantity in map(str, measured):
-        if quantity not in TITLES and not quantity.startswith("rate/"):
-            continue
-        scale = 100.0 if quantity in TITLES else 1.0
-        by_seed = (
-            scale * measured.pivot_table(index="epoch", columns="seed", values=quantity).dropna()
-        )
-        if len(by_seed):
-            most = scale if quantity in TITLES else np.inf
-            spread = pd.DataFrame(map(summary, by_seed.to_numpy()), index=by_seed.index)
-            spread["low"], spread["high"] = (
-                spread["low"].clip(lower=0),
-                spread["high"].clip(upper=most),
-            )
-            parts.append(spread.reset_index().assign(quantity=quantity))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    quantities = [q for q in map(str, measured) if q in TITLES or q.startswith("rate/")]
+    by_seed = measured.groupby(["epoch", "seed"], observed=True)[quantities].mean().unstack()
+    epochs, parts = by_seed.index.to_numpy(), []
+    cube = by_seed.to_numpy().reshape(len(epochs), len(quantities), -1)
+    for i, quantity in enumerate(quantities):
+        values = cube[:, i, ~np.isnan(cube[:, i]).all(axis=0)]
+        shared = ~np.isnan(values).any(axis=1)
+        scale, most = (100.0, 100.0) if quantity in TITLES else (1.0, np.inf)
+        spread = summaries(scale * values[shared])
+        spread["low"] = np.maximum(spread["low"], 0)
+        spread["high"] = np.minimum(spread["high"], most)
+        names = np.full(shared.sum(), quantity, dtype=object)
+        parts.append({"epoch": epochs[shared], **spread, "quantity": names})
+    return pd.DataFrame({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
 def _name(columns: Sequence[str], values: Sequence[Any]) -> str:
