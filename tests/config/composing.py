@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from argparse import Namespace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,16 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 def composed(*overrides: str) -> DictConfig:
-    with initialize_config_module("fdi.conf", version_base="1.3"):
-        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+    config: DictConfig = pickle.loads(_pickled(overrides))
     HydraConfig.instance().set_config(config)
     return config
+
+
+@cache
+def _pickled(overrides: tuple[str, ...]) -> bytes:
+    with initialize_config_module("fdi.conf", version_base="1.3"):
+        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+    return pickle.dumps(config)
 
 
 def prepared(*overrides: str) -> DictConfig:

@@ -44,8 +44,8 @@ def test_a_cell_is_composed_once(fdi_run, monkeypatch):
         return original(self, *arguments, **options)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", load)
-    found = fdi_run("-m", "init=kaiming,fluct", "seed=range(20)", "model.depth=1,2", run=done)
-    assert found.out.splitlines()[-1] == "80 cells: 80 done"
+    found = fdi_run("-m", "init=kaiming,fluct", "seed=range(5)", "model.depth=1,2", run=done)
+    assert found.out.splitlines()[-1] == "20 cells: 20 done"
     assert len(read) < 10
 
 

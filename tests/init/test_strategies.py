@@ -148,9 +148,16 @@ def initialized(model, strategy, inputs, seed=0):
     return network, probe(network, ReferenceEngine(), inputs, labels, Objective(), strategy, nu)
 
 
-@pytest.mark.parametrize("kind", INPUTS)
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("strategy", STRATEGIES)
+def combinations():
+    """Of a strategy and a model one kind of input, another for the next; the others are slow."""
+    for i, strategy in enumerate(STRATEGIES):
+        for j, model in enumerate(MODELS):
+            for k, kind in enumerate(INPUTS):
+                often = k == (i + j) % len(INPUTS)
+                yield pytest.param(strategy, model, kind, marks=() if often else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("strategy", "model", "kind"), [*combinations()])
 def test_every_combination_is_probed_or_refused(strategy, model, kind):
     inputs = INPUTS[kind](SHAPES["image"] if kind == "constant" else SHAPES["line"])
     dale_model = model.startswith("dale")
