@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from fdi.snn.projection import Projection
 if TYPE_CHECKING:
     import nir
 
+NO_CHAIN = "the graph is not one chain from an input to an output"
 MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
 
@@ -53,52 +55,74 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     if dt is None and "dt" not in graph.metadata:
         raise ValueError("the graph does not say its time step; give dt in seconds")
     dt = float(graph.metadata["dt"]) if dt is None else dt
+    first, *others = _chain(nir, graph)
+    shape = tuple(int(n) for n in np.ravel(graph.nodes[first].input_type["input"]))
+    reader = _Reader(nir, dt, shape)
+    for name in others:
+        reader.read(name, graph.nodes[name])
+    return reader.network(shape)
+
+
+def _chain(nir: Any, graph: nir.NIRGraph) -> list[str]:
+    """The names of the nodes from the input to the last before the output."""
     following = dict(graph.edges)
-    inputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
-    if len(inputs) != 1 or len(following) != len(set(graph.edges)):
-        raise ValueError("the graph is not one chain from an input to an output")
-    shape = tuple(int(n) for n in np.ravel(graph.nodes[inputs[0]].input_type["input"]))
-    input_shape = shape
-    layers: list[tuple[Population, ...]] = []
-    projections, readout = [], None
-    source, name = INPUT, following[inputs[0]]
-    weights: _Weights | None = None
+    names = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
+    if len(names) != 1 or len(following) != len(set(graph.edges)):
+        raise ValueError(NO_CHAIN)
     for _ in graph.nodes:
-        node = graph.nodes[name]
-        if isinstance(node, nir.Output):
-            break
-        kind = type(node).__name__
+        if names[-1] not in following:
+            raise ValueError(f"the graph ends at {names[-1]} without an output")
+        names.append(following[names[-1]])
+        if isinstance(graph.nodes[names[-1]], nir.Output):
+            return names[:-1]
+    raise ValueError(NO_CHAIN)
+
+
+@dataclass
+class _Reader:
+    """Populations and projections of the nodes read so far, which give `shape`; `weights`: of the
+    last node, while their neurons are still to come.
+    """
+
+    nir: Any
+    dt: float
+    shape: tuple[int, ...]
+    source: str = INPUT
+    weights: _Weights | None = None
+    readout: Population | None = None
+    layers: list[tuple[Population, ...]] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+
+    def read(self, name: str, node: Any) -> None:
+        nir, kind = self.nir, type(node).__name__
         if isinstance(node, nir.Flatten):
-            if weights is not None:
+            if self.weights is not None:
                 raise ValueError(f"node {name} flattens currents; fdi flattens spikes only")
         elif isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
-            if weights is not None or readout is not None:
-                raise ValueError(f"node {name} follows {source} without neurons between them")
-            weights = _weights(nir, name, node, shape)
+            if self.weights is not None or self.readout is not None:
+                raise ValueError(f"node {name} follows {self.source} without neurons between them")
+            self.weights = _weights(nir, name, node, self.shape)
         elif isinstance(node, nir.LIF | nir.CubaLIF | nir.LI | nir.CubaLI):
-            if weights is None:
+            if self.weights is None:
                 raise ValueError(f"node {name} ({kind}) has no weights of its own in front")
-            population, gain = _population(nir, name, node, weights.shape, dt)
-            projections.append(_projection(source, name, weights, gain))
+            population, gain = _population(nir, name, node, self.weights.shape, self.dt)
+            self.projections.append(_projection(self.source, name, self.weights, gain))
             if population.neuron.spiking:
-                layers.append((population,))
+                self.layers.append((population,))
             else:
-                readout = population
-            source, shape, weights = name, population.shape, None
+                self.readout = population
+            self.source, self.shape, self.weights = name, population.shape, None
         else:
             raise ValueError(f"node {name} is a {kind}, which fdi does not read")
-        if name not in following:
-            raise ValueError(f"the graph ends at {name} without an output")
-        name = following[name]
-    else:
-        raise ValueError("the graph is not one chain from an input to an output")
-    if readout is None:
-        end = weights.name if weights else source
-        raise ValueError(
-            f"the graph ends in {end}; fdi reads a potential out: let a nir.LI or nir.CubaLI "
-            f"follow weights at its end"
-        )
-    return Network(input_shape, layers, readout, projections, dt)
+
+    def network(self, input_shape: tuple[int, ...]) -> Network:
+        if self.readout is None:
+            end = self.weights.name if self.weights else self.source
+            raise ValueError(
+                f"the graph ends in {end}; fdi reads a potential out: let a nir.LI or nir.CubaLI "
+                f"follow weights at its end"
+            )
+        return Network(input_shape, self.layers, self.readout, self.projections, self.dt)
 
 
 def _weights(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> _Weights:
