@@ -196,6 +196,8 @@ def _line(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition; the long form of it."""
     measured = metrics.dropna(axis="columns", how="all")
     quantities = [q for q in map(str, measured) if q in TITLES or q.startswith("rate/")]
+    if not quantities:
+        return pd.DataFrame()
     by_seed = measured.groupby(["epoch", "seed"], observed=True)[quantities].mean().unstack()
     epochs, parts = by_seed.index.to_numpy(), []
     cube = by_seed.to_numpy().reshape(len(epochs), len(quantities), -1)
