@@ -15,7 +15,8 @@ from fdi.engine.cpu.conv import pack as conv_pack
 from fdi.engine.cpu.conv import plan as conv_plan
 from fdi.engine.cpu.conv import work as conv_work
 from fdi.engine.cpu.conv.layout import lay_out as lay_out_maps
-from fdi.engine.cpu.dense import pack, plan, work
+from fdi.engine.cpu.dense import pack, work
+from fdi.engine.cpu.dense.layout import lay_out
 from fdi.engine.cpu.neuron import (
     COMPUTES,
     DifferentNeurons,
@@ -58,7 +59,7 @@ class Program:
             )
         self.network = network
         self.maps = lay_out_maps(network) if conv_plan.depth(network) else None
-        self.layout = plan.lay_out(network, self.maps)
+        self.layout = lay_out(network, self.maps)
         self.block = 1 if self.maps else work.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
         self._neurons: tuple = (), None
