@@ -21,6 +21,7 @@ from pages.libraries import rates
 from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
 from pages.standing import standing
+from pages.surrogates import surrogates
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -49,6 +50,7 @@ TABLES = {
     "reached": reached,
     "mended": mended,
     "standing": standing,
+    "surrogates": surrogates,
     "swamped": swamped,
     "predicting": predicting,
     "laziness": laziness,

@@ -19,6 +19,8 @@ STANDARD = {
 SCHEDULE = "scheduler._target_"
 PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
 """What all figures and claims have in common that do not vary it."""
+SURROGATE = {"neuron.surrogate": "superspike", "neuron.beta": 20.0}
+"""The surrogate gradient of the authors, which is the default."""
 EPS = 1e-16  # of SMORMS3 in the authors' code
 BOTH = ("dense", "recurrent")
 """Models whose activity the authors bound from below, too; of all others from above alone."""
@@ -34,8 +36,18 @@ def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
     """The runs without normalization, skip connections and learned time constants, but for those of
     them that are `varied`; a run that does not say has none.
     """
-    for column, value in PLAIN.items():
-        if column in runs and column not in varied:
+    return _unless(runs, {key: value for key, value in PLAIN.items() if key not in varied})
+
+
+def surrogate_of_authors(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with their surrogate gradient; a run that does not say has it."""
+    return _unless(runs, SURROGATE)
+
+
+def _unless(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The runs that have these values, by column, or none."""
+    for column, value in values.items():
+        if column in runs:
             runs = runs[runs[column].isna() | (runs[column] == value)]
     return runs
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD, constant_rate, plain
+from fdi.analysis.circumstances import STANDARD, constant_rate, plain, surrogate_of_authors
 from fdi.analysis.collect import config_columns
 from fdi.analysis.published import depth
 from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
@@ -48,8 +48,10 @@ def where(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def standard(runs: pd.DataFrame) -> pd.DataFrame:
-    """What claims and advice are made of: `plain` runs at a constant rate, with STANDARD."""
-    return where(constant_rate(plain(runs)), STANDARD)
+    """What claims and advice are made of: `plain` runs at a constant rate, with the surrogate
+    gradient of the authors and STANDARD.
+    """
+    return where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
 
 
 def contrasts(

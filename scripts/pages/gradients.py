@@ -26,8 +26,8 @@ def reached(measured: Results) -> str:
     probed: largest gradient of the task in a hidden layer (geometric mean), its ratio to the floor
     of the authors' optimizer, and the accuracy without bounds after the longest training.
     """
-    runs = where(standard(measured.runs), {"neuron.surrogate": "superspike"})
-    runs = runs[runs["neuron.beta"].isna() & runs["init.nu"].isin(["auto", None, np.nan])]
+    runs = standard(measured.runs)
+    runs = runs[runs["init.nu"].isin(["auto", None, np.nan])]
     fluct = {"init": "fluct", "init.alpha": FLUCT["init.alpha"]}
     runs = pd.concat([where(runs, fluct), where(runs, KAIMING | {"init": "kaiming"})])
     probe = measured.probe.assign(task=task_gradient(measured))

@@ -1,0 +1,52 @@
+"""The table of docs/findings.md that changes the surrogate gradient alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fdi.analysis.circumstances import EPS, STANDARD, constant_rate, plain
+from fdi.analysis.contrasts import PERCENT, moments, where
+from fdi.analysis.evidence import FLUCT, KAIMING
+from fdi.analysis.floor import ratios
+from fdi.analysis.published import with_layers
+from fdi.analysis.results import Results
+from fdi.analysis.table import ACCURACY
+from fdi.snn.surrogate import steepness
+from pages.tables import cell, markdown
+
+KEYS = ["dataset", "model", "layers", "trainer.epochs"]
+STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT | {"init": "fluct"}}
+COMMAND = "fdi-run -m homeostasis=none neuron.surrogate=superspike,triangle init=kaiming,fluct"
+
+
+def surrogates(measured: Results) -> str:
+    """A row per surrogate and steepness, for networks without bounds that were trained with several
+    from both initial states: the largest hidden gradient over the floor, and the accuracy.
+    """
+    gradient = ratios(measured)["ratio"]
+    runs = where(constant_rate(plain(measured.runs)), STANDARD | {"optimizer.eps": EPS})
+    runs = with_layers(runs).join(gradient, on="path").dropna(subset="ratio")
+    published = runs["neuron.surrogate"].map(steepness)
+    runs = runs.assign(beta=runs["neuron.beta"].fillna(published))
+    parts = []
+    for key, network in runs.groupby(KEYS):
+        if network["neuron.surrogate"].nunique() > 1:
+            dataset, model, layers, epochs = key
+            title = f"**{dataset}, {model}, {layers} layers, {epochs:.0f} epochs**"
+            parts.append(f"{title}\n\n{markdown(pd.DataFrame(_rows(network)))}")
+    return "\n".join(parts) or f"*Not measured yet: `{COMMAND}`.*\n"
+
+
+def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for (name, beta), runs in network.groupby(["neuron.surrogate", "beta"]):
+        row = {"surrogate": name, "steepness": f"{beta:g}"}
+        for state, values in STATES.items():
+            found = where(runs, values)
+            accuracy = moments(found, ["layers"], ACCURACY, PERCENT, PERCENT).to_dict("records")
+            row[f"{state}: gradient over floor"] = (
+                f"{found['ratio'].median():.0e}" if len(found) else ""
+            )
+            row[f"{state}: test accuracy (%)"] = cell(accuracy[0]) if accuracy else ""
+        yield row
