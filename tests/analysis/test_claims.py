@@ -48,7 +48,13 @@ def measured(write_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other", [{"scheduler._target_": "torch.optim.lr_scheduler.StepLR"}, {"model.norm": "tdbn"}]
+    "other",
+    [
+        {"scheduler._target_": "torch.optim.lr_scheduler.StepLR"},
+        {"model.norm": "tdbn"},
+        {"neuron.surrogate": "triangle"},
+        {"neuron.beta": 5.0},
+    ],
 )
 def test_runs_with_what_the_authors_have_not_count_in_no_claim(measured, other):
     measured([0.10, 0.11, 0.12])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,20 @@ def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write
     assert "(tdBN + skip, " in skips
     ((_, best, undecided, worse, _),) = rows(page("advice").advice(found))[2:]
     assert (best[:5], undecided, worse) == ("fluct", "", "kaiming -51.0")
+
+
+def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, write_run, tmp_path):
+    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
+    free = {**STANDARD, "optimizer.eps": 1e-16, "homeostasis.joint": False, "neuron.beta": None}
+    for number, name in enumerate(("superspike", "triangle")):
+        config = free | {"neuron.surrogate": name, "homeostasis.prime_epochs": 0}
+        given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:08x}"}
+        states = (("fluct", fluct, 0.9, 1e-2), ("kaiming", KAIMING, 0.5 - 0.4 * number, 1e-9))
+        for init, values, accuracy, gradient in states:
+            run = write_run(init, 0, accuracy, config=config | values, **given)
+            layer = {"population": "h1", "grad": gradient * (1 - number)}
+            (run / "init.json").write_text(json.dumps([layer]))
+    table = rows(page("surrogates").surrogates(own(tmp_path)))
+    assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1"]
+    assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1"]
+    assert len(table) == 4
