@@ -28,26 +28,29 @@ VARIED = ["model.norm", "model.skip", "model.depth", "engine.name", "layers", "c
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per point: init, baseline, sigma_u, condition, layers, mean, sd, n, low, high,
-    versus and verdict (against kaiming under the same condition at the same depth), finding,
-    network, title, source.
+    """Page, one for each optimizer -> a row per point: init, baseline, sigma_u, condition, layers,
+    mean, sd, n, low, high, versus and verdict (against kaiming under the same condition at the same
+    depth), finding, network, title, source.
     """
     pages: dict[str, pd.DataFrame] = {}
     if not {"model.norm", "model.skip"} <= set(results.runs):
         return pages
     runs = with_layers(results.runs.dropna(subset=["model.norm", "model.skip"]))
     runs = runs.assign(condition=conditions(runs))
-    for (dataset, model), group in sweeps.sweeps(runs, _several, VARIED):
-        chosen = sweeps.crossed(sweeps.states(group), "condition", "layers")
-        table = accuracies(chosen, KEYS, within=["condition", "layers"])
-        shared = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
-        title = f"{shared}, {words.condition(group)}"
-        pages[f"{dataset}_{model}"] = table.assign(
-            finding=_finding(table),
-            network=f"{dataset}, {model}",
-            title=f"{title}: {legends.over(table['n'])}",
-            source=sweeps.source(chosen),
-        )
+    optimizers = runs["optimizer._target_"].str.rpartition(".")[2]
+    for optimizer, part in runs.groupby(optimizers):
+        which = "" if optimizer == "SMORMS3" else f", {optimizer}"
+        for (dataset, model), group in sweeps.sweeps(part, _several, VARIED):
+            chosen = sweeps.crossed(sweeps.states(group), "condition", "layers")
+            table = accuracies(chosen, KEYS, within=["condition", "layers"])
+            shared = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
+            title = f"{shared}, {words.condition(group)}"
+            pages[f"{dataset}_{model}{which.replace(', ', '_').lower()}"] = table.assign(
+                finding=_finding(table),
+                network=f"{dataset}, {model}{which}",
+                title=f"{title}: {legends.over(table['n'])}",
+                source=sweeps.source(chosen),
+            )
     return pages
 
 

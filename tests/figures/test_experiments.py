@@ -396,6 +396,9 @@ def test_bounds(results, drawn):
     assert list(axes) == ["1", "3"]
 
 
+OPTIMIZER, SMORMS3 = "optimizer._target_", "fdi.train.optimizers.SMORMS3"
+
+
 def test_instead(results, drawn):
     kinds = {
         ("none", False): (0.1, 0.9),
@@ -412,10 +415,16 @@ def test_instead(results, drawn):
         for run in sweep(
             init, accuracy, layers,
             **{"model.norm": norm, "model.skip": skip, "model.depth": float(layers)},
+            **{OPTIMIZER: SMORMS3},
         )
     ]  # fmt: skip
     found = results(runs)
     page = instead.data(found)["randman_dense"]
+    adam = [(*run[:4], run[4] | {OPTIMIZER: "torch.optim.Adam"}) for run in runs]
+    both = instead.data(results([*runs, *adam]))
+    assert set(both) == {"randman_dense", "randman_dense_adam"}
+    assert both["randman_dense_adam"]["network"].unique() == ["randman, dense, Adam"]
+    assert both["randman_dense"]["n"].equals(page["n"])
     fluct = page[(page["init"] == "fluct") & (page["layers"] == 8)].set_index("condition")
     assert fluct["versus"].to_dict() == pytest.approx(
         {"neither": 80, "tdBN": 10, "BNTT": 5, "skip": 40, "tdBN + skip": 0}
