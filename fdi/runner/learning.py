@@ -17,6 +17,7 @@ from fdi.runner.build import made
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train.homeostasis import Phase, phases
+from fdi.train.optimizers import fuse
 from fdi.train.schedule import Schedule
 
 
@@ -29,7 +30,7 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
             f"optimizer._target_ = {config.optimizer._target_} asks for the loss several times a "
             f"step; choose one that takes gradients alone"
         )
-    return chosen
+    return fuse(chosen)
 
 
 def _groups(net: Network) -> Any:

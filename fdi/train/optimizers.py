@@ -45,3 +45,14 @@ class TorchOptions(TypedDict, total=False):
     nesterov: bool
     alpha: Share
     centered: bool
+
+
+def fuse(optimizer: Optimizer) -> Optimizer:
+    """Lets an optimizer of torch update its weights in one pass over their memory, if it can on a
+    CPU and nobody chose otherwise; sums are rounded in another order.
+    """
+    for group in optimizer.param_groups:
+        chosen = any(group.get(name) for name in ("foreach", "differentiable"))
+        if "fused" in group and group["fused"] is None and not chosen:
+            group["fused"] = all(p.device.type == "cpu" for p in group["params"]) or None
+    return optimizer

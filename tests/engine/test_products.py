@@ -1,12 +1,18 @@
-"""The products of the backward pass: blocks of rows and columns, and what is left of both."""
+"""Products and transposes of matrices: blocks of rows and columns, and what is left of both."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from fdi.data.inputs import Frames
+from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.kernels.jit import kernel
 from fdi.engine.cpu.kernels.product import add_product, product
+from fdi.engine.cpu.kernels.turn import turn
+from fdi.snn.models import dense
+from fdi.snn.objective import Objective
 
 INNER, EXTRA = 5, 3  # numbers behind a row of either matrix
 
@@ -27,3 +33,30 @@ def test_products_of_every_number_of_rows_and_columns(fresh):
                 w.reshape(-1), 0, INNER, columns,
             )  # fmt: skip
             np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(20, 128), (16, 16), (5, 33), (47, 35)])
+def test_a_matrix_is_turned_where_it_lies(shape, dtype):
+    (rows, columns), random = shape, np.random.default_rng(0)
+    w, out = random.random((rows, columns + 3)).astype(dtype), np.zeros((columns, rows + 2), dtype)
+    turn(w.reshape(-1), 1, columns + 3, rows, columns, out.reshape(-1), 2, rows + 2)
+    np.testing.assert_array_equal(out[:, 2:], w[:, 1 : columns + 1].T)
+    assert not out[:, :2].any()
+
+
+def test_weights_lie_in_memory_as_they_like():
+    x = Frames((np.random.default_rng(0).random((3, 20, 9)) < 0.3).astype(np.uint8))
+    found = []
+    for turned in (False, True):
+        torch.manual_seed(0)
+        network = dense((9,), hidden=[33], recurrent=True, classes=4, steps=20, dt=2e-3)
+        for p in network.projections:
+            torch.nn.init.normal_(p.weight, 0.5)
+            if turned:
+                p.weight.data = p.weight.data.T.contiguous().T
+        CpuEngine(1).step(network, x, np.zeros(3, np.int64), Objective())
+        found.append([p.weight.grad.numpy() for p in network.projections])
+    for plain, other in zip(*found):
+        assert plain.any()
+        np.testing.assert_array_equal(other, plain)

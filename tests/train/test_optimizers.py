@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fdi.train import smorms3
-from fdi.train.optimizers import SMORMS3, Precision
+from fdi.train.optimizers import SMORMS3, Precision, fuse
 
 
 def test_smorms3_equals_the_authors_library(shared):
@@ -89,3 +89,25 @@ def test_smorms3_takes_weights_in_any_order_in_memory():
         SMORMS3([p]).step()
         moved.append(p.detach())
     assert torch.equal(*moved)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+def test_a_fused_optimizer_rounds_otherwise_and_no_more(kind):
+    weights = {}
+    for fused in (False, None):
+        torch.manual_seed(0)
+        p = torch.nn.Parameter(torch.rand(30, 70))
+        optimizer = fuse(kind([p], lr=1e-3, fused=fused))
+        assert optimizer.param_groups[0]["fused"] is (fused is None)
+        for _ in range(100):
+            p.grad = torch.randn(p.shape)
+            optimizer.step()
+        weights[fused] = p.detach()
+    eps = torch.finfo(torch.float32).eps
+    np.testing.assert_allclose(weights[None], weights[False], rtol=0, atol=0.5 * eps)
+
+
+def test_an_optimizer_that_cannot_be_fused_or_should_not_stays_as_it_is():
+    p = [torch.nn.Parameter(torch.rand(3))]
+    assert "fused" not in fuse(torch.optim.NAdam(p)).param_groups[0]
+    assert fuse(torch.optim.Adam(p, foreach=True)).param_groups[0]["fused"] is None

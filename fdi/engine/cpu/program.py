@@ -84,13 +84,13 @@ class Program:
 
     def parameters(self, dtype: torch.dtype) -> Parameters:
         """The neurons and weights as they are now."""
-        tables = torch.zeros(self.layout.table_size, dtype=dtype)
-        natural = torch.zeros(max(1, self.layout.natural_size), dtype=dtype)
+        size, extent = self.layout.table_size, max(1, self.layout.natural_size)
+        tables, natural = torch.zeros(size, dtype=dtype), torch.zeros(extent, dtype=dtype)
         if self.maps:
             conv_pack.pack(self.maps, tables, natural)
-        pack.pack(self.layout, tables, natural)
-        neurons = self.neurons(tables.numpy().dtype)
-        return Parameters(self.layout.plan, neurons, tables.numpy(), natural.numpy())
+        flat, turned = tables.numpy(), natural.numpy()
+        pack.pack(self.layout, flat, turned)
+        return Parameters(self.layout.plan, self.neurons(flat.dtype), flat, turned)
 
     def neurons(self, dtype: np.dtype) -> Neurons | DifferentNeurons:
         """The neurons as they are now, counted again only where that is news."""
@@ -113,7 +113,6 @@ class Program:
             conv_pack.drive_gradient(self.maps, values, d_current, tables)
         elif values.size:
             pack.drive_gradient(self.layout, values, d_current, tables)
-        flat = torch.from_numpy(tables)
         if self.maps:
-            conv_pack.unpack(self.maps, flat)
-        pack.unpack(self.layout, flat)
+            conv_pack.unpack(self.maps, torch.from_numpy(tables))
+        pack.unpack(self.layout, tables)

@@ -10,6 +10,7 @@ from fdi.data.inputs import Events
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.objective import Objective
+from fdi.train.optimizers import fuse
 
 
 def fdi(
@@ -17,7 +18,7 @@ def fdi(
 ) -> Step:
     net = network(work).to(torch.get_default_device())
     engine, objective = engine or CpuEngine(), Objective()
-    optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+    optimizer = fuse(torch.optim.Adam(net.parameters(), 1e-4))
 
     def step() -> float:
         outcome = engine.step(net, x, labels, objective)

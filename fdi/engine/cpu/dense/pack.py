@@ -7,62 +7,62 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fdi.engine.cpu.conv.plan import MapsOut
 from fdi.engine.cpu.dense.plan import Layout, Place
+from fdi.engine.cpu.kernels.turn import turn
 
 
-def pack(layout: Layout, tables: torch.Tensor, natural: torch.Tensor) -> None:
+def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:
     """Fill `tables` and `natural` with the weights as they are now."""
     for place in layout.places:
         weight = place.projection.weight.detach()
-        _rows(tables, place).copy_(_by_position(place, weight))
+        if place.maps:
+            by_position = _by_position(place.maps, weight)
+            _rows(tables, place, place.maps).copy_(by_position)
+            _columns(natural, place, place.maps).copy_(by_position.permute(2, 0, 1))
+            continue
+        (target, source), flat = weight.shape, weight.numpy().reshape(-1)
+        turn(flat, 0, source, target, source, tables, _start(place), place.width)
         if place.natural_at >= 0:
-            _columns(natural, place).copy_(_by_position(place, weight).permute(-1, *_order(place)))
+            natural[place.natural_at : place.natural_at + flat.size] = flat
 
 
-def unpack(layout: Layout, tables: torch.Tensor) -> None:
+def unpack(layout: Layout, tables: np.ndarray) -> None:
     """Set `.grad` of every projection from gradients laid out like `tables`."""
     for place in layout.places:
         weight = place.projection.weight
-        rows = _rows(tables, place)
         if place.maps:
-            rows = rows.permute(2, 1, 0).reshape(weight.shape)
-        else:
-            rows = rows.T
-        weight.grad = rows.contiguous()
+            rows = _rows(tables, place, place.maps)
+            weight.grad = rows.permute(2, 1, 0).reshape(weight.shape).contiguous()
+            continue
+        (target, source), grad = weight.shape, torch.empty(weight.shape, dtype=weight.dtype)
+        flat = grad.numpy().reshape(-1)
+        turn(tables, _start(place), place.width, source, target, flat, 0, source)
+        weight.grad = grad
 
 
-def _order(place: Place) -> tuple[int, ...]:
-    return (0, 1) if place.maps else (0,)
+def _start(place: Place) -> int:
+    """Of this projection's part of `tables`."""
+    return place.table_at + place.row * place.width + place.column
 
 
-def _by_position(place: Place, weight: torch.Tensor) -> torch.Tensor:
-    """[source units, target units], or [positions, channels, target units] of maps."""
-    if not place.maps:
-        return weight.T
-    return weight.view(len(weight), place.maps.channels, -1).permute(2, 1, 0)
+def _by_position(maps: MapsOut, weight: torch.Tensor) -> torch.Tensor:
+    """[positions, channels, target units]."""
+    return weight.view(len(weight), maps.channels, -1).permute(2, 1, 0)
 
 
-def _rows(tables: torch.Tensor, place: Place) -> torch.Tensor:
+def _rows(tables: np.ndarray, place: Place, maps: MapsOut) -> torch.Tensor:
     """This projection's part of `tables`, as `_by_position`."""
-    target, source = place.projection.weight.shape
-    start = place.table_at + place.row * place.width + place.column
-    if not place.maps:
-        return tables.as_strided((source, target), (place.width, 1), start)
-    maps = place.maps
-    shape = (maps.positions, maps.channels, target)
-    return tables.as_strided(shape, (place.width << maps.shift, place.width, 1), start)
+    shape = (maps.positions, maps.channels, len(place.projection.weight))
+    strides = (place.width << maps.shift, place.width, 1)
+    return torch.from_numpy(tables).as_strided(shape, strides, _start(place))
 
 
-def _columns(natural: torch.Tensor, place: Place) -> torch.Tensor:
-    """This projection's part of `natural`, [target units, source units], or [target units,
-    positions, channels] of maps.
-    """
-    target, source = place.projection.weight.shape
-    if not place.maps:
-        return natural.as_strided((target, source), (source, 1), place.natural_at)
-    maps = place.maps
-    shape = (target, maps.positions, maps.channels)
-    return natural.as_strided(shape, (maps.size, maps.padded, 1), place.natural_at)
+def _columns(natural: np.ndarray, place: Place, maps: MapsOut) -> torch.Tensor:
+    """This projection's part of `natural`, [target units, positions, channels]."""
+    shape = (len(place.projection.weight), maps.positions, maps.channels)
+    strides = (maps.size, maps.padded, 1)
+    return torch.from_numpy(natural).as_strided(shape, strides, place.natural_at)
 
 
 def drive(layout: Layout, values: np.ndarray, tables: np.ndarray) -> np.ndarray:

@@ -116,16 +116,26 @@ def _call(context, builder, name, kind, args):
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
 
 
+def load_at(context, builder, array_type, array, indices, kind):
+    """The code that loads a vector from array[indices]."""
+    vector = context.get_value_type(kind)
+    value = builder.load(_pointer(context, builder, array_type, array, indices, vector))
+    value.align = array_type.dtype.bitwidth // 8
+    return value
+
+
+def store_at(context, builder, array_type, array, indices, value):
+    """The code that stores a vector at array[indices]."""
+    pointer = _pointer(context, builder, array_type, array, indices, value.type)
+    builder.store(value, pointer).align = array_type.dtype.bitwidth // 8
+
+
 def _load(array, indices, kind):
     """What an intrinsic of `array` and the tuple `indices` returns that loads such a vector."""
 
     def codegen(context, builder, signature, args):
         places = cgutils.unpack_tuple(builder, args[1])
-        value = builder.load(
-            _pointer(context, builder, array, args[0], places, context.get_value_type(kind))
-        )
-        value.align = array.dtype.bitwidth // 8
-        return value
+        return load_at(context, builder, array, args[0], places, kind)
 
     return types.UniTuple(types.intp, len(indices)), codegen
 
@@ -176,8 +186,7 @@ def store(typing_context, array, indices, vector):
 
     def codegen(context, builder, signature, args):
         places = cgutils.unpack_tuple(builder, args[1])
-        pointer = _pointer(context, builder, array, args[0], places, context.get_value_type(vector))
-        builder.store(args[2], pointer).align = array.dtype.bitwidth // 8
+        store_at(context, builder, array, args[0], places, args[2])
         return context.get_dummy_value()
 
     return types.void(array, types.UniTuple(types.intp, len(indices)), vector), codegen
