@@ -181,6 +181,6 @@ def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, wri
             layer = {"population": "h1", "grad": gradient * (1 - number)}
             (run / "init.json").write_text(json.dumps([layer]))
     table = rows(page("surrogates").surrogates(own(tmp_path)))
-    assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1"]
-    assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1"]
+    assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1", ""]
+    assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1", ""]
     assert len(table) == 4
