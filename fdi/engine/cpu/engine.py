@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -13,13 +12,13 @@ import torch
 
 from fdi.data.inputs import Input
 from fdi.engine.checks import check_input, check_labels
-from fdi.engine.cpu.chunk import Results, add_gradients, run_chunk
-from fdi.engine.cpu.dense.views import Arriving, Gradients
+from fdi.engine.cpu.batch import Batch
+from fdi.engine.cpu.chunk import Results
+from fdi.engine.cpu.dense.views import Arriving
 from fdi.engine.cpu.loss import in_numbers
 from fdi.engine.cpu.memory import Memory
-from fdi.engine.cpu.scratch import Work
 from fdi.engine.cpu.signal import signal
-from fdi.engine.cpu.sums import Sum, Team
+from fdi.engine.cpu.sums import Team
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.activity import Activity
 from fdi.snn.network import Network
@@ -77,10 +76,10 @@ class CpuEngine:
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
         labels = np.zeros(len(inputs), dtype=np.int64)
-        found = self._run(network, inputs, labels, Objective(), readout=True)
-        counts = torch.from_numpy(found.counts).split([p.units for p in network.hidden], dim=1)
+        results = self._run(network, inputs, labels, Objective(), readout=True)
+        counts = torch.from_numpy(results.counts).split([p.units for p in network.hidden], dim=1)
         named = {p.name: n.reshape(len(inputs), *p.shape) for p, n in zip(network.hidden, counts)}
-        return Activity(torch.from_numpy(found.readout).transpose(0, 1), named)
+        return Activity(torch.from_numpy(results.readout).transpose(0, 1), named)
 
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
@@ -103,81 +102,44 @@ class CpuEngine:
     ) -> Results:
         """With `train` it also sets the gradients."""
         dtype = _DTYPES[network.projections[0].weight.dtype]
-        memory = self._memory(network)
-        program, batch, steps = memory.program, len(inputs), inputs.steps
+        memory, steps = self._memory(network), inputs.steps
+        program = memory.program
         labels = np.require(labels, np.int64, ("C", "W"))
         check_input(network, inputs)
         check_labels(network, inputs, labels)
         x = signal(network, inputs, dtype, program.dense_from)
         parameters = program.parameters(network.projections[0].weight.dtype)
         current = program.drive(x.values, parameters.tables)
-        arriving = Arriving(x.indptr, x.units, x.counts, current)
-        d_current = np.zeros_like(current) if train else current[:, :0]
-        units = sum(p.units for p in network.hidden)
-        results = Results(
-            np.empty(batch, dtype),
-            np.empty(batch, dtype),
-            np.empty(batch, np.int64),
-            np.empty((batch, units), dtype),
-            np.empty((batch, steps, network.readout.units) if readout else (0, 0, 0), dtype),
+        gradual, span = train or self.windows != 1, min(steps, _EVALUATED)
+        if gradual:
+            span = memory.span(steps, dtype, self.threads, self.windows, self.memory)
+        most = program.chunk(len(inputs), x.units.size if train else math.inf)
+        batch = Batch(
+            memory,
+            parameters,
+            Arriving(x.indptr, x.units, x.counts, current),
+            labels,
+            in_numbers(objective, network, len(inputs), dtype),
+            _empty(network, inputs, dtype, readout),
+            np.zeros_like(current) if train else current[:, :0],
+            min(self.chunk, most),
+            steps,
+            span,
+            gradual,
+            train,
         )
-        loss = in_numbers(objective, network, batch, dtype)
-        chunk = min(self.chunk, program.chunk(batch, x.units.size if train else math.inf))
-        chunks = -(-batch // chunk)
-        sums = Sum(chunks, memory.tables(dtype))
-        gradual = train or self.windows != 1
-        span = (
-            memory.span(steps, dtype, self.threads, self.windows, self.memory)
-            if gradual
-            else min(steps, _EVALUATED)
-        )
-
-        maps, block = program.maps and program.maps.plan, program.block
-
-        def run(first: int, last: int, work: Work, gradients: Gradients) -> None:
-            run_chunk(
-                first, min(last, batch), parameters, maps, arriving, labels, loss, work, results,
-                gradients,
-            )  # fmt: skip
-
-        def work_off(indices: Iterator[int]) -> None:
-            with memory.work(steps, span, gradual, dtype) as work:
-                for i in indices:
-                    table = sums.table() if train else parameters.tables[:0]
-                    run(i * chunk, (i + 1) * chunk, work, Gradients(table, d_current))
-                    if train:
-                        sums.add(i, table)
-
-        def work_together(i: int, member: int, team: Team) -> None:
-            last, some = min((i + 1) * chunk, batch), (member, member + 1, team.size)
-            with memory.work(steps, span, gradual, dtype) as own, team:
-                team.works[member] = own
-                for start in range(i * chunk, last, team.size * block):
-                    blocks = range(start, min(start + team.size * block, last), block)
-                    for first in blocks[member : member + 1]:
-                        none = Gradients(team.table, d_current, 0, 0)
-                        run(first, min(first + block, last), own, none)
-                    team.meet()
-                    mine = Gradients(team.table, d_current, *some)
-                    for k, first in enumerate(blocks):
-                        n = min(block, last - first)
-                        add_gradients(n, parameters, arriving, loss, team.works[k], mine)
-                    team.meet()
-            if member == 0:
-                sums.add(i, team.table)
-
-        size = min(self.threads // chunks, -(-chunk // block))
-        if train and size > 1 and span == steps and not maps:
-            teams = [Team(size, sums.table()) for _ in range(chunks)]
-            self._share(
-                [(work_together, i, m, t) for i, t in enumerate(teams) for m in range(size)]
-            )
+        size = batch.team(self.threads)
+        if size > 1:
+            teams = [Team(size, batch.sums.table()) for _ in range(batch.chunks)]
+            calls = [(batch.together, i, m, t) for i, t in enumerate(teams) for m in range(size)]
+            self._share(calls)
         else:
-            self._share([(work_off, iter(range(chunks)))] * min(self.threads, chunks))
+            indices = iter(range(batch.chunks))
+            self._share([(batch.alone, indices)] * min(self.threads, batch.chunks))
         if train:
-            with sums.total() as tables:
-                program.set_gradients(tables, x.values, d_current)
-        return results
+            with batch.sums.total() as tables:
+                program.set_gradients(tables, x.values, batch.d_current)
+        return batch.results
 
     def _memory(self, network: Network) -> Memory:
         if network not in self._memories:
@@ -190,15 +152,26 @@ class CpuEngine:
             future.result()
 
 
-def _outcome(network: Network, labels: np.ndarray, found: Results) -> Outcome:
-    totals, counts, first = found.counts.sum(0), {}, 0
+def _empty(network: Network, inputs: Input, dtype: np.dtype, readout: bool) -> Results:
+    batch, units = len(inputs), sum(p.units for p in network.hidden)
+    return Results(
+        np.empty(batch, dtype),
+        np.empty(batch, dtype),
+        np.empty(batch, np.int64),
+        np.empty((batch, units), dtype),
+        np.empty((batch, inputs.steps, network.readout.units) if readout else (0, 0, 0), dtype),
+    )
+
+
+def _outcome(network: Network, labels: np.ndarray, results: Results) -> Outcome:
+    totals, counts, first = results.counts.sum(0), {}, 0
     for p in network.hidden:
         counts[p.name] = totals[first : first + p.units].reshape(p.shape)
         first += p.units
     return Outcome(
         samples=len(labels),
-        task=float(found.task.sum(dtype=np.float64)),
-        regularizer=float(found.regularizer.sum(dtype=np.float64)),
-        correct=int((found.prediction == labels).sum()),
+        task=float(results.task.sum(dtype=np.float64)),
+        regularizer=float(results.regularizer.sum(dtype=np.float64)),
+        correct=int((results.prediction == labels).sum()),
         counts=counts,
     )
