@@ -101,9 +101,7 @@ def folder_name(name: str) -> str:
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The values of a run without Hydra's own node: interpolations resolved, auto decided."""
-    if "hydra" in config:
-        config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    values = contents(config)
+    values = {str(key): _resolved(config, key) for key in config if key != "hydra"}
     engine = values["engine"]
     if values.get("device") == "auto":
         values["device"] = "cuda" if devices.gpus() else "cpu"
@@ -115,6 +113,12 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if engine.get("memory", 0) is None:
         engine["memory"] = AUTO_MEMORY.get(engine["name"])
     return values
+
+
+def _resolved(config: DictConfig, key: Any) -> Any:
+    """What is at a key, in Python's own types."""
+    value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
+    return contents(value) if OmegaConf.is_config(value) else value
 
 
 def only_reference(values: Mapping[str, Any]) -> str | None:
