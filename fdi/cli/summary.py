@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fdi.cli import tables
 from fdi.cli.cells import Cell
-from fdi.cli.labels import LABELS, label, varied
+from fdi.cli.labels import LABELS, varied
 from fdi.cli.states import of_cells, print_states
 from fdi.track.layout import SAID, STATES
 from fdi.track.state import finished, last_line, progress, whole_result
@@ -23,7 +23,7 @@ NOTE = (
     "epoch: mean and standard deviation over n seeds"
 )
 NAMED = 3  # populations whose rates are shown one by one
-ELSEWHERE = "running elsewhere"
+ELSEWHERE, WRONG = "running elsewhere", "refused"
 
 
 def print_result(cell: Cell) -> None:
@@ -35,28 +35,33 @@ def print_result(cell: Cell) -> None:
 
 
 def print_summary(cells: list[Cell]) -> int:
-    """The table of what is done, a line for each cell that stopped, and how many there are of each
-    state.
+    """The table of what is done, a line for each cell that stopped (those that were refused have
+    had theirs), and how many there are of each state.
 
     Returns how many are not finished.
     """
     console = tables.console()
     statuses = [progress(cell.directory) for cell in cells]
-    states = [ELSEWHERE if status["state"] == "running" else status["state"] for status in statuses]
+    states = [_state(status) for status in statuses]
     if any(cell.values["probe"] == "only" for cell in cells):
         if measured := of_cells(cells):
             print_states(console, measured)
     elif "done" in states:
         _print_table(console, cells)
-    keys = varied(cell.overrides for cell in cells)
     for cell, state, status in zip(cells, states, statuses):
-        if state not in ("done", "probed", "missing"):
-            which = label(cell, keys) if status.get("refused") else str(cell.directory)
-            console.print("  ".join(filter(None, [state, which, last_line(status.get("error"))])))
+        if state not in ("done", "probed", "missing", WRONG):
+            line = [state, str(cell.directory), last_line(status.get("error"))]
+            console.print("  ".join(filter(None, line)))
     console.print(counted(states))
     if ELSEWHERE in states:
         console.print("when the other process has ended, the same command does what is left")
     return sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
+
+
+def _state(status: dict[str, Any]) -> str:
+    if status["state"] == "failed" and status.get("refused"):
+        return WRONG
+    return ELSEWHERE if status["state"] == "running" else str(status["state"])
 
 
 def _print_table(out: Console, cells: list[Cell]) -> None:
@@ -104,6 +109,6 @@ def counted(states: Iterable[str]) -> str:
     """How many cells are in which state, as text."""
     counts = Counter(states)
     total = counts.total()
-    known = [state for state in (*STATES, ELSEWHERE) if counts[state]]
+    known = [state for state in (*STATES, WRONG, ELSEWHERE) if counts[state]]
     each = ", ".join(f"{counts[state]} {SAID.get(state, state)}" for state in known)
     return f"{total} {'cell' if total == 1 else 'cells'}: {each}"

@@ -21,7 +21,7 @@ from fdi.track.layout import LOG, OUTPUT
 from fdi.track.lock import Busy, holder
 from fdi.track.origin import fingerprint, refuse_other_code, unchanged
 from fdi.track.process import end_with
-from fdi.track.state import finished, read_probe, whole_result
+from fdi.track.state import finished, progress, read_probe, whole_result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,11 +34,12 @@ FAILED, REFUSED = 1, 2
 def run_cell(
     config: DictConfig, sweep: int | None = None, label: str = "", gpus: Gpus | None = None
 ) -> int:
-    """Run one cell, unless it is done; a failure is one line here, after `label`, its traceback is
-    in run.log. Returns the exit code.
+    """Run one cell, unless it is done. Returns the exit code. A failure is printed as one line,
+    after `label`; its traceback is in run.log.
 
-    In a sweep, what it prints is in its own output.log; a job of submitit on this machine ends with
-    the process `sweep`; with device=cuda it has one of the `gpus` that the cells share.
+    In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints a failure
+    that is in status.json. A job of submitit on this machine ends with the process `sweep`. With
+    device=cuda the cell takes one of the `gpus` that the cells share.
     """
     if sweep is not None and HydraConfig.get().launcher._target_.endswith(".LocalLauncher"):
         end_with(sweep)
@@ -58,10 +59,13 @@ def run_cell(
     from fdi.cli.tables import Plain
 
     if sweep is None:
-        return _run(config, directory, Plain(), label)
+        return _tell(*_run(config, directory, Plain()))
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
-        return _run(config, directory, out, label)
+        line, code = _run(config, directory, out)
+    if not label and progress(directory)["state"] == "failed":
+        return code
+    return _tell(f"{label}{line}", code)
 
 
 def _show_again(config: DictConfig, directory: Path) -> int:
@@ -142,21 +146,26 @@ def check_done(
         check_data(config, directory)
 
 
-def _run(config: DictConfig, directory: Path, out: Console, label: str) -> int:
+def _run(config: DictConfig, directory: Path, out: Console) -> tuple[str, int]:
+    """Run a cell; returns what went wrong, in one line, and the exit code."""
     from fdi.cli.console import Terminal
     from fdi.runner.story import run
 
     try:
         run(config, directory, Terminal(out), HydraConfig.get().overrides.task)
     except ValueError as error:
-        return complain(f"{label}{error}", REFUSED)
+        return str(error), REFUSED
     except Busy as error:
-        return complain(f"{label}{error}", FAILED)
+        return str(error), FAILED
     except Exception as error:
         log = directory / LOG
         where = f" (traceback in {log})" if log.exists() else ""
-        return complain(f"{label}{type(error).__name__}: {error}{where}", FAILED)
-    return 0
+        return f"{type(error).__name__}: {error}{where}", FAILED
+    return "", 0
+
+
+def _tell(line: str, code: int) -> int:
+    return complain(line, code) if code else 0
 
 
 def complain(line: str, code: int) -> int:

@@ -30,6 +30,7 @@ class Watch:
         self.total, self.left, self.out = len(cells), list(left), out
         self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.time(), 0, self.total - len(left)
+        self.refusals: set[str] = set()
 
     def look(self) -> str:
         """A line for each cell that has ended since the last look; returns what runs now."""
@@ -55,6 +56,8 @@ class Watch:
 
     def _line(self, cell: Cell, status: dict[str, Any]) -> str:
         words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
+        if status.get("refused"):
+            return f"{words}  refused{self._reason(status)}"
         if status["state"] == "failed":
             return f"{words}  failed: {last_line(status.get('error'))}"
         if status["state"] == "probed":
@@ -66,6 +69,14 @@ class Watch:
             duration(seconds) if seconds is not None else "",
         ]
         return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
+
+    def _reason(self, status: dict[str, Any]) -> str:
+        """Why a cell was refused, in full the first time only."""
+        reason = last_line(status.get("error")).removeprefix("ValueError: ")
+        if reason in self.refusals:
+            return " for the same reason"
+        self.refusals.add(reason)
+        return f": {reason}"
 
     def _time_left(self) -> str:
         """By the cells that ended so far."""

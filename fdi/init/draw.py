@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.02
 REDRAWS = 20
+LARGER = "draw larger weights (init.sigma_u), or set init.nu to a rate in Hz"
 SPIKES = (
     "a constant input through weights of one sign can hold all below threshold, whatever sigma_u "
     "is; give it as spikes: dataset.encoding=poisson"
@@ -51,7 +52,8 @@ def draw(
     for_readout = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)
     propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
-    advice = SPIKES if analogue and obeys_dale(network.projections) else "raise sigma_u or give nu"
+    advice = SPIKES if analogue and obeys_dale(network.projections) else LARGER
+    asked = f"init.nu = {strategy.nu}{', for images' if strategy.nu == 'auto' else ''}"
     for i, layer in enumerate(network.layers):
         afferents = [p for population in layer for p in network.afferents(population.name)]
         recurrent = [projection.name for projection in afferents if projection.recurrent]
@@ -71,7 +73,7 @@ def draw(
                 break
             activity = measure(network.up_to(i + 1))
             measured = {
-                projection.name: _rate(activity, projection, network.dt, advice)
+                projection.name: _rate(activity, projection, network.dt, f"({asked}); {advice}")
                 for projection in network.projections
                 if projection.source in [population.name for population in layer]
             }
@@ -117,11 +119,11 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
         ) from None
 
 
-def _rate(activity: Activity, projection: Projection, dt: float, advice: str) -> float:
+def _rate(activity: Activity, projection: Projection, dt: float, why: str) -> float:
     rate = seen(activity, projection, dt)
     if rate == 0:
         raise ValueError(
-            f"init.nu = propagate: {projection.source} fires no spike, so there is no rate to pass "
-            f"on; {advice}"
+            f"{projection.source} fires no spike, and the weights of its targets are drawn for its "
+            f"rate {why}"
         )
     return rate
