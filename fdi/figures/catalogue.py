@@ -115,4 +115,10 @@ def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
         return sheet.save(figure(module, content), path)
 
 
+def svg(module: ModuleType, content: pd.DataFrame) -> bytes:
+    """One page as SVG."""
+    with matplotlib.rc_context(style.RC):
+        return sheet.svg(figure(module, content))
+
+
 FIGURES = _figures()

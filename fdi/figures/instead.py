@@ -21,6 +21,7 @@ COMMAND = "fdi-run -m experiment=instead"
 SIZE = (style.COLUMN, 1.15)
 NORMS = {"none": "", "tdbn": "tdBN", "bntt": "BNTT", "layer": "layer norm"}
 PLAIN = "neither"
+NEITHER = "without normalization and skip connections"
 ORDER = [PLAIN, "tdBN", "BNTT", "layer norm", "skip"]
 ORDER += [f"{norm} + skip" for norm in ORDER[1:4]]
 KEYS = ["init", "baseline", "sigma_u", "condition", "layers"]
@@ -63,16 +64,14 @@ def conditions(runs: pd.DataFrame) -> list[str]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The difference of fluct to kaiming in the deepest network, with neither and with each."""
-    question = "Does the initial state matter with normalization and skips?"
+    """Where fluct and kaiming differ in the deepest network, or else the question."""
     rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].max())]
-    compared = rows.dropna(subset="versus").drop_duplicates("condition").set_index("condition")
-    told = [f"{compared['versus'][name]:+.1f} ({name})" for name in ORDER if name in compared.index]
-    if len(told) < 2:
-        return question
-    depth = words.layers(table["layers"].max())
-    unsure = "; none decided" if (compared["verdict"] == "undecided").all() else ""
-    return f"{question} Fluctuation-driven minus Kaiming, {depth}: {', '.join(told)}{unsure}"
+    decided = set(rows.loc[rows["verdict"].isin(["better", "worse"]), "condition"])
+    names = [NEITHER if name == PLAIN else f"with {name}" for name in ORDER if name in decided]
+    if not names:
+        return "Does the initial state still matter with normalization and skip connections?"
+    depth = words.layers(rows["layers"].max())
+    return f"The initial state matters {words.several(names)} ({depth})"
 
 
 def _several(runs: pd.DataFrame) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from html import escape
-from pathlib import Path
 
 import pandas as pd
 
@@ -16,8 +13,8 @@ from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
 from fdi.analysis.render import notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.sections import sections
-from fdi.figures.catalogue import FIGURES, about, draw, file_name, pages
-from fdi.figures.page import FILTER, SCRIPT, STYLE, table
+from fdi.figures.catalogue import FIGURES, about, pages, svg
+from fdi.figures.page import FILTER, SCRIPT, STYLE, image, table
 
 INTRODUCTION = (
     "Does fluctuation-driven initialization train spiking networks better than the usual "
@@ -86,30 +83,21 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     it.
     """
     yield "<div class=grid>"
-    with tempfile.TemporaryDirectory() as folder:
-        for name, module in FIGURES.items():
-            heading, said = module.TITLE, escape(about(module))
-            yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{said}</p>'
-            contents = pages(module, mine, measured)
-            images = [
-                _image(
-                    f"{name} {page}", draw(module, content, Path(folder) / file_name(name, page))
-                )
-                for page, content in contents.items()
-            ]
-            yield from images[:1]
-            if len(images) > 1:
-                yield f"<details><summary>{len(images) - 1} more</summary>"
-                yield f"{''.join(images[1:])}</details>"
-            if not images:
-                yield f"<p class=note>Missing: needs {escape(module.NEEDS)}.</p>"
-            yield f"<p class=note>Data: <code>{escape(module.COMMAND)}</code></p></section>"
+    for name, module in FIGURES.items():
+        heading, said = module.TITLE, escape(about(module))
+        yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{said}</p>'
+        contents = pages(module, mine, measured)
+        images = [
+            image(f"{name} {page}", svg(module, content)) for page, content in contents.items()
+        ]
+        yield from images[:1]
+        if len(images) > 1:
+            yield f"<details><summary>{len(images) - 1} more</summary>"
+            yield f"{''.join(images[1:])}</details>"
+        if not images:
+            yield f"<p class=note>Not drawn: it needs {escape(module.NEEDS)}.</p>"
+        yield f"<p class=note>Data: <code>{escape(module.COMMAND)}</code></p></section>"
     yield "</div>"
-
-
-def _image(alt: str, files: Sequence[Path]) -> str:
-    image = base64.b64encode(files[-1].read_bytes()).decode()
-    return f'<figure><img src="data:image/png;base64,{image}" alt="{escape(alt)}"></figure>'
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:

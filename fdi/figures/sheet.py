@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import fill
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -66,16 +67,9 @@ def grow(figure: Figure, above: float = 0.0, below: float = 0.0) -> None:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write `path`.pdf and `path`.png, without dates and with the panels at rounded places, so that
-    equal figures are equal files: last bits of the layout depend on where it lies in memory.
-    """
+    """Write `path`.pdf and `path`.png without dates; returns both."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.set_dpi(RC["savefig.dpi"])
-    for _ in range(2):  # the first places ticks, the second makes room for them
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for panel in figure.axes:
-        panel.set_position(np.round(panel.get_position(original=True).bounds, 6))
+    _settle(figure)
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("pdf", "png")]
     with atomic(files[0]) as temporary:
         figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
@@ -86,3 +80,24 @@ def save(figure: Figure, path: Path) -> list[Path]:
     with atomic(files[1]) as temporary:
         palette.save(temporary, format="PNG", optimize=True, dpi=(dpi, dpi))
     return files
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, without a date."""
+    _settle(figure)
+    content = BytesIO()
+    with rc_context({"svg.hashsalt": "fdi"}):
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Place the panels for good, at rounded positions, so that equal figures are equal files: the
+    last bits of the layout depend on where it lies in memory.
+    """
+    figure.set_dpi(RC["savefig.dpi"])
+    for _ in range(2):  # the first places ticks, the second makes room for them
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for panel in figure.axes:
+        panel.set_position(np.round(panel.get_position(original=True).bounds, 6))

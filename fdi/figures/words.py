@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fdi.analysis.circumstances import SCHEDULE
+
 INITS = {
     "fluct": "fluctuation-driven",
     "fluct_calibrated": "fluctuation-driven, corrected",
@@ -32,6 +34,11 @@ DATA = {
     "nmnist": "N-MNIST (event camera)",
     "spoken_digits": "spoken digits",
     "shd": "Heidelberg digits (SHD)",
+}
+SCHEDULES = {
+    "CosineAnnealingLR": "cosine",
+    "OneCycleLR": "one-cycle",
+    "ReduceLROnPlateau": "plateau",
 }
 MODELS = {
     "dense": "fully connected network",
@@ -69,10 +76,10 @@ def setting(dataset: str, model: str, epochs: float | None = None) -> str:
 
 
 def condition(runs: pd.DataFrame) -> str:
-    """The optimizer with its smallest denominator and the bounds on the activity that all these
-    runs share; empty where they differ or do not say.
+    """The optimizer with its smallest denominator, the schedule of its step and the bounds on the
+    activity that all these runs share; empty where they differ or do not say.
     """
-    return ", ".join(part for part in (_optimizer(runs), bounds(runs)) if part)
+    return ", ".join(part for part in (_optimizer(runs), _schedule(runs), bounds(runs)) if part)
 
 
 def _optimizer(runs: pd.DataFrame) -> str:
@@ -80,6 +87,14 @@ def _optimizer(runs: pd.DataFrame) -> str:
     if target is None:
         return ""
     return str(target).rpartition(".")[2] + (f" with eps = {eps:g}" if eps is not None else "")
+
+
+def _schedule(runs: pd.DataFrame) -> str:
+    target = _common(runs, SCHEDULE)
+    if target is None or runs[SCHEDULE].isna().any():
+        return ""
+    name = str(target).rpartition(".")[2]
+    return f"{SCHEDULES.get(name, name)} schedule"
 
 
 def bounds(runs: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.cost import measured, write_shipped
 from fdi.cli.parser import parse
+from fdi.cli.watch import duration
 
 EXPERIMENTS = Path("conf/experiment")
 REFERENCE = Path("results/reference")
@@ -26,8 +27,9 @@ def ship() -> None:
 
 
 def head(experiment: str, text: str) -> str:
-    """The text of a file with the number of cells, and their core-hours where runs of all their
-    kinds were measured; other costs stay as they are.
+    """The text of a file with the number of cells, and the time they take where runs of all their
+    kinds were measured: of a laptop's budget on two cores, else in core-hours. Other costs stay as
+    they are.
     """
     return LINE.sub(lambda found: _line(cells(experiment, found[1]), *found.groups()), text)
 
@@ -41,5 +43,6 @@ def cells(experiment: str, budget: str) -> list[Cell]:
 def _line(found: list[Cell], budget: str, cost: str) -> str:
     known, hours = measured(found)
     if known == len(found):
-        cost = f"{hours:.2g} core-hours (measured)"
+        laptop = f"about {duration(3600 * hours / 2)} on 2 cores"
+        cost = f"{laptop if budget == 'laptop' else f'{hours:.2g} core-hours'} (measured)"
     return f"# {budget}: {len(found)} cells, {cost}"

@@ -429,10 +429,17 @@ def test_instead(results, drawn):
     assert fluct["versus"].to_dict() == pytest.approx(
         {"neither": 80, "tdBN": 10, "BNTT": 5, "skip": 40, "tdBN + skip": 0}
     )
-    told = page["finding"].iloc[0].partition("8 hidden layers: ")[2]
-    assert told == (
-        "+80.0 (neither), +10.0 (tdBN), +5.0 (BNTT), +40.0 (skip), +0.0 (tdBN + skip); none decided"
+    assert page["finding"].unique() == [
+        "Does the initial state still matter with normalization and skip connections?"
+    ]
+    decided = page.assign(verdict=page["verdict"].where(page["versus"] < 40, "better"))
+    assert instead._finding(decided) == (
+        "The initial state matters without normalization and skip connections and with skip "
+        "(8 hidden layers)"
     )
+    cosine = {"scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
+    scheduled = instead.data(replace(found, runs=found.runs.assign(**cosine)))
+    assert "cosine schedule" in scheduled["randman_dense"]["title"].iloc[0]
     _, axes = drawn(instead, page)
     assert list(axes) == ["4", "8"]
     marks = [mark.get_text() for mark in axes["8"].get_xticklabels()]

@@ -65,7 +65,7 @@ def test_experiments_say_what_they_cost(monkeypatch, experiment):
     from pages.costs import EXPERIMENTS, head
 
     text = (EXPERIMENTS / f"{experiment}.yaml").read_text()
-    cost = re.compile(r"([0-9]+) cells, ([0-9.]+) core-hours")
+    cost = re.compile(r"([0-9]+) cells, about ([0-9.]+) min on 2 cores")
     now, then = cost.findall(head(experiment, text)), cost.findall(text)
     assert [cells for cells, _ in now] == [cells for cells, _ in then]
     for (_, hours), (_, said) in zip(now, then):
