@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def curves(schedule: str, folder: str) -> pd.DataFrame:
-    """A row an epoch, with its learning rate."""
+    """One row per epoch, with its learning rate."""
     run = fdi.run("trainer.epochs=60", f"scheduler={schedule}", results=folder)
     rows = run.metrics
     return rows if "lr" in rows else rows.assign(lr=run.config["optimizer"]["lr"])

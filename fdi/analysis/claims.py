@@ -30,30 +30,32 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import SMALL, holm, verdict
 
 INTERVALS = (
-    "Intervals (95 %, in brackets) are Student's over n paired seeds; on test sets of fewer than "
-    f"{SMALL} samples the binomial noise of the choice of these samples enters, for a difference "
-    "an upper bound, since both sides are tested on the same ones. Differences that are all equal "
-    "are judged by the exact sign test."
+    "Intervals (95 %, in brackets) are Student's over n paired seeds. On test sets of fewer than "
+    f"{SMALL} samples they include the binomial noise from the choice of these samples; for a "
+    "difference this is an upper bound, since both sides are tested on the same samples. "
+    "Differences that are all equal are judged by the exact sign test."
 )
 RULE = (
     "Each measurement is a paired comparison, decided by Holm's method over all comparisons of "
-    f"this table; for it: how many are decided for the claim. {INTERVALS} Only the bounds and the "
-    "eps of the authors count (both bounds for fully connected networks, the upper one for others; "
-    "eps 1e-16); what was measured without them stands in the column beside. Of each network the "
-    "longest training counts; one pair of runs decides nothing and is not counted. Reproduced: "
-    "all, partly: some, not: none and at least one against it, undecided: none. Deep: "
+    "this table. The column 'for it' says how many of them are decided in favour of the claim. "
+    f"{INTERVALS} Only runs with the authors' bounds and eps count (both bounds for fully "
+    "connected networks, the upper one for others; eps 1e-16); the column beside shows what was "
+    "measured without them. For each network the longest training counts. A single pair of runs "
+    "decides nothing and is not counted. Reproduced: all are in favour; partly: some; not: none, and at "
+    "least one is against it; undecided: none either way. Deep networks have "
     f"{DEEP} hidden layers or more."
 )
 
 BASELINE = (
-    "Kaiming weights have a gain of 1 here, the default of the authors' library; that those of the "
-    "paper had it, too, is inferred."
+    "Kaiming weights have a gain of 1 here, the default of the authors' library; we infer that "
+    "those of the paper had it, too."
 )
 SEEDS = (
-    "Number of seeds: comparisons that three or five had left undecided got ten, fixed before the "
-    "further ones ran, and none after. That is a second look at the data, of which Holm's method "
-    "knows nothing: verdicts with n = 10 are a little more liberal than 5 %. Convolutions, sweeps "
-    "of the gain and interventions have as many seeds as there was time for."
+    "Number of seeds: comparisons that were undecided with three or five seeds got ten; this "
+    "number was fixed before the further runs, and none were added afterwards. It is a second look "
+    "at the data that Holm's method does not account for, so verdicts with n = 10 are slightly "
+    "more liberal than 5 %. Convolutions, sweeps of the gain and interventions have as many seeds "
+    "as there was time for."
 )
 """How the number of seeds in the reference came about."""
 
@@ -71,9 +73,9 @@ class Claim(NamedTuple):
 
 
 def claims(results: Results) -> pd.DataFrame:
-    """A row a claim: claim, status, for it (how many comparisons of how many), measured (a line of
-    text each, those of published networks first, then the deepest), without (as `measured`, under
-    other bounds than the authors' or with another eps), published, source.
+    """One row per claim: claim, status, for it (how many comparisons of how many), measured (a line
+    of text each, those of published networks first, then the deepest), without (as `measured`,
+    under other bounds than the authors' or with another eps), published, source.
     """
     chosen = Results(standard(results.runs), results.curves, results.probe, results.folder)
     found = [_in_order(claim, chosen) for claim in CLAIMS]

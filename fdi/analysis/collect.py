@@ -1,4 +1,5 @@
-"""Folders of runs -> one table with a row a run, and learning curves with a row per run and epoch.
+"""Folders of runs -> one table with one row per run, and learning curves with a row per run and
+epoch.
 
 Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that
 far):

@@ -30,12 +30,12 @@ LAYER = re.compile(r"^rate/[a-z]*")
 
 
 HEARSAY = (
-    "Hearsay: one note by a third party has SHD, 7 recurrent convolutions 4.5 +- 0.0 from Kaiming "
-    "weights and 80.9 +- 1.2 from sigma_U = 1; CIFAR-10, 4 convolutions 10.0 and 65.6; DVS128 "
-    "Gesture, 8 convolutions 9.1 and 86.4. It names no table or figure of the paper and says "
-    "nothing about bounds, readout or the gain of Kaiming; nothing else supports these accuracies, "
-    "so they are no yardstick and are compared with nothing here. The claims marked [2] come from "
-    "it, too."
+    "Hearsay: a note by a third party gives these accuracies from Kaiming weights and from sigma_U "
+    "= 1: SHD, 7 recurrent convolutions, 4.5 +- 0.0 and 80.9 +- 1.2; CIFAR-10, 4 convolutions, "
+    "10.0 and 65.6; DVS128 Gesture, 8 convolutions, 9.1 and 86.4. It names no table or figure of "
+    "the paper and says nothing about bounds, the readout or the gain of Kaiming weights. Nothing "
+    "else supports these numbers, so nothing here is compared with them. The claims marked [2] "
+    "come from the same note."
 )
 """What is said second-hand about the paper, source 2."""
 

@@ -1,7 +1,7 @@
 """Measurements that come with fdi: runs as small csv files, with what it takes to measure them
 again.
 
-runs.csv                          a row a run: final numbers, config, checksum of the data,
+runs.csv                          one row per run: final numbers, config, checksum of the data,
 `provenance` (a key of provenance.csv)
 curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60
 epochs

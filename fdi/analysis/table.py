@@ -1,5 +1,5 @@
-"""The summary: a row a condition, statistics over its seeds, the difference to a baseline, what was
-published.
+"""The summary: one row per condition, statistics over its seeds, the difference to a baseline, what
+was published.
 
 Columns (accuracies are shares, 0 to 1, on the test set):
 
@@ -94,8 +94,8 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 class BySeed(NamedTuple):
-    """The numbers of the finished runs of a condition: a row a seed, the first column is ACCURACY;
-    means where a seed has several runs.
+    """The numbers of the finished runs of a condition: one row per seed, the first column is
+    ACCURACY; means where a seed has several runs.
     """
 
     seeds: np.ndarray

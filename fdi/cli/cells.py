@@ -197,8 +197,8 @@ def _refuse_one_of_many(cell: Cell) -> None:
     if sweep:
         raise ValueError(
             f"the experiment is a sweep over {' '.join(sweep)}; add -m to run all of it "
-            f"(dry_run=true shows what it costs, budget=laptop is its small edition), or give one "
-            f"value of each"
+            f"(dry_run=true shows what it costs, budget=laptop is a small version of it), or give "
+            f"one value of each"
         )
 
 

@@ -54,7 +54,7 @@ def _remove(results: Path, paths: Sequence[str]) -> int:
                 if state == "running":  # by this lock, and nobody else
                     state = "interrupted"
                 if not _useless(path, state):
-                    print(printable(f"{path}: {state} meanwhile, it stays"))
+                    print(printable(f"{path} is {state} now, so it stays"))
                     continue
                 shutil.rmtree(path)
                 removed += 1

@@ -1,5 +1,5 @@
-"""What a person sees of a run: a progress bar on a terminal and in a notebook, a line an epoch in a
-log, and the verdict on the initial state.
+"""What a person sees of a run: a progress bar on a terminal and in a notebook, one line per epoch
+in a log, and the verdict on the initial state.
 """
 
 from __future__ import annotations

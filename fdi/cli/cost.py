@@ -113,7 +113,7 @@ def _shipped() -> Iterator[tuple[dict[str, Any], float]]:
 
 
 def write_shipped(runs: Iterable[Mapping[str, str]], threads: Mapping[str, int]) -> None:
-    """Rows of runs.csv as a row a kind, and the median of its core-seconds; `threads` of each
+    """Rows of runs.csv as one row per kind, and the median of its core-seconds; `threads` of each
     provenance.
     """
     known = _by_workload(

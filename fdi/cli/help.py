@@ -37,8 +37,8 @@ FLAGS = {
     "-m, --multirun": "run every combination of comma-separated values",
     "-c, --cfg job": "show the configuration",
     "--config-dir FOLDER": "add your own options: FOLDER/model/mine.yaml is model=mine",
-    "--shell-completion": "--shell-completion install=bash (or zsh, fish) prints how",
-    "--hydra-help, --info": "the options of Hydra; what it found",
+    "--shell-completion": "with install=bash (or zsh, fish): print how to enable it",
+    "--hydra-help, --info": "help on Hydra's own options; what Hydra has loaded",
     "-h, --help, --version": "this text; the version",
 }
 

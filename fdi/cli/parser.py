@@ -24,7 +24,7 @@ def parse(words: Sequence[str] | None = None) -> Namespace:
         key, _, value = unknown[0].lstrip("-").partition("=")
         value = value or next(iter(arguments.overrides), "VALUE")
         raise ValueError(
-            f"{unknown[0]} is no option; what is to run is said without dashes, as in "
+            f"{unknown[0]} is not an option; write settings without dashes, as in "
             f"{key or 'key'}={value if '=' not in value else 'VALUE'}"
         )
     return arguments

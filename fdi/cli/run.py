@@ -211,7 +211,7 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
             return
         again = now != before
         if before:
-            print("what is left starts again", flush=True)
+            print("starting the remaining cells again", flush=True)
         before = now
         try:
             with watching(cells, left):

@@ -68,7 +68,10 @@ def search(arguments: Namespace) -> None:
         except RuntimeError:
             raise ValueError(not_installed(config.hydra)) from None
         end_workers_with_us(config.hydra.launcher)
-        for name in ("optuna", "hydra_plugins.hydra_optuna_sweeper"):  # a line a trial is enough
+        for name in (
+            "optuna",
+            "hydra_plugins.hydra_optuna_sweeper",
+        ):  # one line per trial is enough
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             sweeper.sweep(words)

@@ -48,12 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--failed",
         action="store_true",
-        help="print the commands that run failed and interrupted cells again, where that can help",
+        help="print the commands that run failed and interrupted cells again",
     )
     parser.add_argument(
         "--clean",
         action="store_true",
-        help="list the cells that failed or stopped without a checkpoint, then remove them",
+        help="list the cells that failed or stopped without a checkpoint, and ask whether to "
+        "remove them",
     )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
@@ -132,7 +133,10 @@ def _show(groups: list[Group], states: dict[str, dict[str, Any]]) -> None:
     if stopped[SHOWN:]:
         out.print(f"and {len(stopped) - SHOWN} more")
     if stopped:
-        out.print("fdi-status --failed prints the commands that run them again, --clean removes")
+        out.print(
+            "fdi-status --failed prints the commands that run them again; --clean removes their "
+            "folders"
+        )
 
 
 def _print_table(out: Console, group: Group, states: dict[str, dict[str, Any]]) -> None:

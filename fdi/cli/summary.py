@@ -54,7 +54,7 @@ def print_summary(cells: list[Cell]) -> int:
             console.print("  ".join(filter(None, line)))
     console.print(counted(states))
     if ELSEWHERE in states:
-        console.print("when the other process has ended, the same command does what is left")
+        console.print("when the other process has ended, give the same command again for the rest")
     return sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
 
 

@@ -43,7 +43,7 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
     node = config.hydra
     yield from _elsewhere(node)
     if node.callbacks:
-        yield "hydra.callbacks: fdi calls none; leave it out"
+        yield "hydra.callbacks: fdi runs no callbacks; leave it out"
     for part in ("launcher", "sweeper"):
         settings = dict(_plain(node[part]))
         target = str(settings.pop("_target_", ""))
@@ -51,7 +51,7 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
             yield f"hydra.{part}._target_ = {target} is no plugin of Hydra; see hydra/{part}"
         yield from _calls(settings, f"hydra.{part}")
     if OmegaConf.select(node, "sweeper.custom_search_space"):
-        yield "hydra.sweeper.custom_search_space: fdi calls none; give hydra.sweeper.params"
+        yield "hydra.sweeper.custom_search_space: fdi does not use it; give hydra.sweeper.params"
     for part in ("job_logging", "hydra_logging"):
         yield from _calls(_plain(node[part]), f"hydra.{part}")
     if (jobs := OmegaConf.select(node, "launcher.n_jobs")) is not None and not (

@@ -59,7 +59,7 @@ def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> st
     best = sigma if len(sigma) else curve[curve["x"] == curve["x"].max()]
     top = best.iloc[best["mean"].argmax()]
     law = f"At best {top['mean']:.0f} % ({words.init(top['init'], True)})"
-    without = f", without the law {free['mean'].max():.0f} %" if len(free) else ""
+    without = f", without Dale's law {free['mean'].max():.0f} %" if len(free) else ""
     return f"Do networks that obey Dale's law learn? {law}{without}"
 
 

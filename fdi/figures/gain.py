@@ -87,7 +87,7 @@ def _depth(runs: pd.DataFrame, results: Results, unit: float) -> pd.DataFrame:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """A panel a depth."""
+    """One panel per depth."""
     return [[f"{layers}"] for layers in page["layers"].unique()]
 
 

@@ -109,12 +109,11 @@ def _finding(page: pd.DataFrame) -> str:
     """What the best line reaches, and what kaiming does."""
     order = _last(page)
     if order.empty:
-        return "How does accuracy grow?"
+        return "How fast does each initial state learn?"
     best, kaiming = order.iloc[0], order[order["init"] == "kaiming"]
     names = [best, *(row for _, row in kaiming.head(1).iterrows() if row["line"] != best["line"])]
     reached = [f"{words.init(row['init'], True)} {row['mean']:.0f} %" for row in names]
-    parts = ["Who learns, and how fast? Best at the end:", f"{reached[0]};", *reached[1:]]
-    return " ".join(parts).rstrip(";")
+    return f"Best after the last epoch: {'; '.join(reached)}"
 
 
 def _told(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> list[str]:

@@ -77,7 +77,7 @@ def _enough(runs: pd.DataFrame) -> bool:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """A row a depth, a column an optimizer."""
+    """One row per depth, one column per optimizer."""
     names = page["optimizer"].unique()
     return [[f"{layers} {name}" for name in names] for layers in page["layers"].unique()]
 

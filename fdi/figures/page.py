@@ -25,7 +25,7 @@ top; white-space: pre; }
 th { cursor: pointer; } th[aria-sort=ascending]::after { content: " \\25b2"; }
 th[aria-sort=descending]::after { content: " \\25bc"; }
 input { font: inherit; width: 100%; max-width: 30rem; box-sizing: border-box; padding: 0.3rem; }
-.claims td { white-space: pre-line; }
+.claims td { white-space: normal; } .claims div + div { margin-top: 0.4rem; }
 @media (max-width: 48rem) { .claims th { display: none; }
 .claims tr, .claims td { display: block; padding: 0.2rem 0; } .claims td { border: 0; }
 .claims tr { border-bottom: 1px solid #ddd; } .claims td:empty { display: none; }
@@ -92,7 +92,7 @@ def image(alt: str, svg: bytes) -> str:
     width, height = (float(number) for number in found.groups())
     packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()
     return (
-        f'<figure><img width="{width:.0f}" height="{height:.0f}" data-svg="{packed}" '
+        f'<figure style="aspect-ratio: {width:.0f} / {height:.0f}"><img data-svg="{packed}" '
         f'alt="{escape(alt)}"></figure>'
     )
 
@@ -105,10 +105,17 @@ def table(rows: pd.DataFrame, named: bool = False) -> str:
     names = [f' data-column="{escape(str(column))}"' if named else "" for column in rows]
     body = "".join(
         "<tr>"
-        + "".join(f"<td{name}>{escape(str(value))}</td>" for name, value in zip(names, row))
+        + "".join(f"<td{name}>{_cell(str(value))}</td>" for name, value in zip(names, row))
         + "</tr>"
         for row in rows.itertuples(index=False)
     )
     return (
         f"<div class=table><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(text: str) -> str:
+    """Text whose lines, if there are several, are set apart."""
+    if "\n" not in text:
+        return escape(text)
+    return "".join(f"<div>{escape(line)}</div>" for line in text.split("\n"))

@@ -38,7 +38,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         )
         setting = words.setting(dataset, model, group["epochs"].iloc[0])
         pages[f"{dataset}_{model}"] = table.assign(
-            finding="Whose doing is the difference: the hidden weights' or the readout's?",
+            finding="Does the difference come from the hidden weights or from the readout?",
             title=f"{setting}: {legends.over(table['n'])}",
             source=sweeps.source(chosen),
         )
@@ -51,7 +51,7 @@ def _several(runs: pd.DataFrame) -> bool:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """A panel a depth."""
+    """One panel per depth."""
     return [[f"{layers}"] for layers in page["layers"].unique()]
 
 

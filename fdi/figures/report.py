@@ -37,7 +37,7 @@ def html(mine: Results, measured: Results) -> str:
         *_section("Reproduced or not", _claims(mine, measured)),
         *_section("Figures", _figures(mine, measured)),
         *_section("Tables", _tables(mine, measured)),
-        *_section("How the reference was made", _provenance(measured)),
+        *_section("How the measurements were made", _provenance(measured)),
     ]
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head>'
@@ -50,7 +50,7 @@ def _contents() -> str:
         "Reproduced or not",
         *(module.TITLE for module in FIGURES.values()),
         "Tables",
-        "How the reference was made",
+        "How the measurements were made",
     )
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     return f"<nav><ul>{links}</ul></nav>"
@@ -138,4 +138,4 @@ def _provenance(measured: Results) -> Iterator[str]:
         rows = table(pd.read_csv(path, dtype=str).fillna(""))
         yield f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
     else:
-        yield "<p>There is no reference.</p>"
+        yield "<p>There are no measurements that came with fdi.</p>"

@@ -39,7 +39,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """Before on the left, after on the right; a row a part, the readout below."""
+    """Before on the left, after on the right; one row per part, the readout below."""
     rows = [[f"{part} {moment}" for moment in _moments(page)] for part in PARTS]
     return [rows[0], rows[1], rows[1], rows[2], rows[2], rows[3]]
 

@@ -47,8 +47,8 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A row a workload, a dot a library: how many times as fast as the one they are relative to,
-    with the quartiles over the rounds.
+    """One row per workload, a dot a library: how many times as fast as the one they are relative
+    to, with the quartiles over the rounds.
     """
     panel = axes["speed"]
     names = list(page.groupby("library")["ratio"].median().sort_values(ascending=False).index)

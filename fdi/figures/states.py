@@ -25,7 +25,7 @@ PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
 NEEDS = "initial states of at least two initializations"
 COMMAND = "fdi-run -m probe=only init=kaiming,fluct"
-SIZE = (2 * style.COLUMN, 1.6)
+SIZE = (style.COLUMN, 1.25)
 TITLES = {
     "free_sigma": "$\\sigma_U$ (units of threshold)",
     "rate": "rate (Hz)",
@@ -108,18 +108,17 @@ def _finding(table: pd.DataFrame) -> str:
     """How the last layer differs between the states."""
     last = table[(table["quantity"] == "rate") & (table["x"] == table["x"].max())]
     firing = last.loc[last["mean"] >= 0.1]
-    question = "Which initial state reaches the last layer?"
     if len(firing) == len(last):
-        return f"{question} All {len(last)} make it fire"
+        return f"The last layer fires from all {len(last)} initial states"
     if firing.empty:
-        return f"{question} None makes it fire"
+        return f"The last layer is silent from all {len(last)} initial states"
     names = [state.label for state in states(firing)]
-    return f"{question} It fires from {words.several(names)}"
+    return f"The last layer fires only from {words.several(names)}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """The three quantities side by side."""
-    return [list(TITLES)]
+    """The three quantities below each other."""
+    return [[quantity] for quantity in TITLES]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -147,8 +146,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         layers = page.drop_duplicates("x").sort_values("x")
         layers = layers.iloc[:: -(-len(layers) // LABELS)]
         panel.set_xticks(layers["x"], layers["population"])
-        panel.set_xlabel("layer")
         if quantity == "gradient":
+            panel.set_xlabel("layer")
             panel.set_yscale("log")
             panel.yaxis.set_minor_locator(NullLocator())
         else:

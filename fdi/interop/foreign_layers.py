@@ -62,7 +62,7 @@ def populations(module: nn.Module) -> Iterator[Population]:
             waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
         elif waiting and "Norm" in kind:
             reason = f"{name} ({kind}) follows, which sets the spread of the potential by itself"
-            warnings.warn(f"fdi.interop: {waiting.name} is left alone: {reason}", stacklevel=4)
+            warnings.warn(f"fdi.interop: {waiting.name} is not changed: {reason}", stacklevel=4)
             yield [waiting], None, None, reason
             waiting = None
         elif waiting and kind not in _RESHAPING:

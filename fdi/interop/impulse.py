@@ -39,8 +39,8 @@ class Unmeasurable(ValueError):
 
 @dataclass(frozen=True)
 class Response:
-    """The PSP (`kernel`, a value a step, mean over neurons), its integrals eps_bar and eps_hat (s),
-    distance theta of the threshold from rest, and, where readable, time constants (s).
+    """The PSP (`kernel`, one value per step, mean over neurons), its integrals eps_bar and eps_hat
+    (s), distance theta of the threshold from rest, and, where readable, time constants (s).
     """
 
     eps_bar: float

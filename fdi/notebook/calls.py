@@ -95,8 +95,8 @@ def sweep(
     config_dir: Folder | None = None,
     **values: Any,
 ) -> pd.DataFrame:
-    """All combinations of the values, each a run: a row a run, as `fdi.results` has them, in their
-    order. Runs that are done are not run again, others go on where they stopped.
+    """All combinations of the values, each a run: one row per run, as `fdi.results` has them, in
+    their order. Runs that are done are not run again, others go on where they stopped.
 
         fdi.sweep("hydra/launcher=local", init=["kaiming", "fluct"], seed=range(5))
 
@@ -120,9 +120,9 @@ def sweep(
 
 
 def results(folder: Folder = "results") -> pd.DataFrame:
-    """The runs below `folder`, a row a run: its path, state, accuracies (0 to 1), rates (Hz), and
-    each key of its config; the columns are those of fdi.analysis.collect. Raises ValueError where
-    there are none.
+    """The runs below `folder`, one row per run: its path, state, accuracies (0 to 1), rates (Hz),
+    and each key of its config; the columns are those of fdi.analysis.collect. Raises ValueError
+    where there are none.
     """
     table = collect.runs(Path(folder))
     if table.empty:

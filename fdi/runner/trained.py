@@ -32,7 +32,7 @@ class Trained:
     """What a run left behind.
 
     `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
-    `metrics`: a row an epoch. `result`: the content of result.json, None while training goes on.
+    `metrics`: one row per epoch. `result`: the content of result.json, None while training goes on.
     """
 
     directory: Path

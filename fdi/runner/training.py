@@ -111,5 +111,6 @@ def _why_it_stopped(progress: Progress, trainer: DictConfig) -> str:
     if limit is not None and loss is not None and loss <= limit:
         return f"the training loss reached {loss:.3g}"
     return (
-        f"none better on validation than epoch {progress.best_epoch} in the last {trainer.patience}"
+        f"the validation accuracy has not improved for {trainer.patience} epochs, since epoch "
+        f"{progress.best_epoch}"
     )

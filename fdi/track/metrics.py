@@ -1,4 +1,4 @@
-"""metrics.csv: the learning curves of a run, a row an epoch."""
+"""metrics.csv: the learning curves of a run, one row per epoch."""
 
 from __future__ import annotations
 

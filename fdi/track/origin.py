@@ -58,9 +58,9 @@ def refuse_other_data(
         known = _record(directory).get("data_checksum", checksum)
     if known != checksum:
         raise ValueError(
-            f"{directory} is a run on data with checksum {known}, and those in "
-            f"{dataset.get('root') or dataset.get('_target_')} have {checksum}; give "
-            f"name.dataset= another name for them, or delete the folder of that run"
+            f"{directory} was run on data with checksum {known}, but those in "
+            f"{dataset.get('root') or dataset.get('_target_')} have {checksum}; give them another "
+            f"name with name.dataset=NAME, or delete the folder of that run"
         )
 
 
@@ -78,9 +78,9 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
         target, name = behind[key], key if key in config["name"] else "model"
         if not own_code.same(known, target, _modules(config)):
             raise ValueError(
-                f"{directory} is a run with other code: {target}, a module that it imports or a "
-                f"file beside them has changed; give name.{name}= another name for it, or delete "
-                f"the folder of that run"
+                f"{directory} was run with other code: {target}, a module that it imports or a "
+                f"file beside them has changed since; give the new code another name with "
+                f"name.{name}=NAME, or delete the folder of that run"
             )
 
 

@@ -102,8 +102,8 @@ def other_instructions(directory: Path) -> str | None:
     if before in (None, now):
         return None
     return (
-        f"{directory}: began with CPU instructions {printable(str(before))}, goes on with {now}: "
-        f"its numbers may differ in the last digits from those of a run that never stopped"
+        f"{directory}: began with CPU instructions {printable(str(before))} and continues with "
+        f"{now}: its numbers may differ in the last digits from those of a run that never stopped"
     )
 
 

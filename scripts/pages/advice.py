@@ -32,7 +32,7 @@ class Ranked(NamedTuple):
 
 
 def advice(measured: Results) -> str:
-    """A row a network and size of its data, at the longest training with more than one
+    """One row per network and size of its data, at the longest training with more than one
     initialization of two seeds or more; each initialization with the arguments that validation
     chooses, verdicts by Holm's method over all comparisons of the table.
     """

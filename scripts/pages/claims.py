@@ -14,7 +14,7 @@ SECOND_HAND = "2"
 
 
 def full(measured: Results) -> str:
-    """A row a claim with all its measurements, and what decides."""
+    """One row per claim with all its measurements, and what decides."""
     return f"{_finished(claims(measured), [*SOURCES])}\n\n{HEARSAY}\n"
 
 

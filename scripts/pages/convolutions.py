@@ -18,8 +18,8 @@ MODELS = ("conv", "conv_recurrent")
 
 
 def convolutions(measured: Results) -> str:
-    """A row a network and size of its data, at the longest of the trainings that compare most of
-    the initializations, at sigma_u = 1.
+    """One row per network and size of its data, at the longest of the trainings that compare most
+    of the initializations, at sigma_u = 1.
     """
     done = where(standard(measured.runs), JOINT | {"state": "done"})
     runs = with_layers(by_authors(done))

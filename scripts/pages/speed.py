@@ -10,8 +10,8 @@ from pages.tables import markdown
 
 
 def steps(measured: Results) -> str:
-    """A row a workload, a column a library, fastest first, and how far fdi is from what the machine
-    could do.
+    """One row per workload, one column per library, fastest first, and how far fdi is from what the
+    machine could do.
     """
     page = speed.data(measured)[""]
     rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
@@ -27,7 +27,7 @@ def steps(measured: Results) -> str:
 
 
 def launches(measured: Results) -> str:
-    """A row a workload: launches, waits, MB and sorted keys of a training step in each
+    """One row per workload: launches, waits, MB and sorted keys of a training step in each
     way.
     """
     rows = measured.table("bench_launches")
@@ -38,8 +38,8 @@ def launches(measured: Results) -> str:
 
 
 def kernels(measured: Results) -> str:
-    """A row a kernel of engine=cuda, a column a generation of GPUs: registers, bytes that spill,
-    KiB of shared memory.
+    """One row per kernel of engine=cuda, one column per generation of GPUs: registers, bytes that
+    spill, KiB of shared memory.
     """
     rows = measured.table("kernels")
     cells = [f"{r.registers}, {r.spilled}, {r.shared_kib:.3g}" for r in rows.itertuples()]

@@ -31,7 +31,7 @@ LONG = {
 
 
 def behind(name: str, measured: Results) -> str:
-    """The accuracies behind a figure as markdown, a table a page."""
+    """The accuracies behind a figure as markdown, one table per page."""
     pages = [
         page
         for page in FIGURES[name].data(measured).values()

@@ -26,7 +26,9 @@ ALONE = {"homeostasis.joint": False}
 
 @pytest.fixture
 def measured(write_run, tmp_path):
-    """Runs of one layer with these differences between fluct and kaiming, a row a claim after."""
+    """Runs of one layer with these differences between fluct and kaiming, one row per claim
+    after.
+    """
 
     def build(
         differences, layers=1, kaiming="kaiming", base=0.5, model="dense", samples=None, **config

@@ -210,7 +210,7 @@ def test_clean_looks_again_before_it_removes(status, write_run, monkeypatch):
     code, out, _ = status("--clean")
     held.__exit__(None, None, None)
     assert code == 1
-    assert f"{done}: done meanwhile, it stays" in out
+    assert f"{done} is done now, so it stays" in out
     assert f"{busy} is being run by process" in out
     assert out.endswith("1 removed\n")
     assert [path.exists() for path in (done, busy, gone, useless)] == [True, True, False, False]

@@ -88,7 +88,7 @@ def test_a_cell_that_another_process_runs_is_left_to_it(fdi_run):
     assert found.out.splitlines()[-3:] == [
         f"running elsewhere  {directory}",
         "2 cells: 1 done, 1 running elsewhere",
-        "when the other process has ended, the same command does what is left",
+        "when the other process has ended, give the same command again for the rest",
     ]
 
 

@@ -109,7 +109,7 @@ def test_early_stopping_is_told_and_needs_a_validation_split(fdi_run, tmp_path):
     small = (*SMALL, REFERENCE, "trainer.epochs=50", "trainer.patience=1", "probe=none")
     found = fdi_run(*small, "optimizer.lr=1e-9")  # no epoch is better than the first
     assert found.code == 0
-    assert "stopped after epoch 2 of 50: none better on validation than epoch 1" in found.out
+    assert "stopped after epoch 2 of 50: no better validation accuracy than in epoch 1" in found.out
     (result,) = (json.loads(file.read_text()) for file in tmp_path.rglob("result.json"))
     assert (result["epochs"], result["best_epoch"]) == (2, 1)
     (status,) = tmp_path.rglob("status.json")

@@ -115,7 +115,7 @@ def test_a_layer_in_front_of_a_normalization_is_left_alone_with_a_warning(betwee
     network = nn.Sequential(nn.Linear(5, 8), between, LIF(0.9), nn.Linear(8, 8), LIF(0.9))
     kind = type(between).__name__
     reason = rf"1 \({kind}\) follows, which sets the spread of the potential by itself"
-    with pytest.warns(UserWarning, match=rf"^fdi.interop: 0 is left alone: {reason}$") as said:
+    with pytest.warns(UserWarning, match=rf"^fdi.interop: 0 is not changed: {reason}$") as said:
         first, second = initialize(network, nu=NU, dt=DT)
     assert said[0].filename == __file__
     assert (first.sigma_w, second.sigma_w is None) == (None, False)
