@@ -41,8 +41,8 @@ RULE = (
     f"{INTERVALS} Only runs with the authors' bounds and eps count (both bounds for fully "
     "connected networks, the upper one for others; eps 1e-16); the column beside shows what was "
     "measured without them. For each network the longest training counts. A single pair of runs "
-    "decides nothing and is not counted. Reproduced: all are in favour; partly: some; not: none, and at "
-    "least one is against it; undecided: none either way. Deep networks have "
+    "decides nothing and is not counted. Reproduced: all are in favour; partly: some; not: "
+    "none, and at least one is against it; undecided: none either way. Deep networks have "
     f"{DEEP} hidden layers or more."
 )
 

@@ -75,7 +75,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         top = swept_rows.loc[swept_rows["mean"].idxmax()]
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             line="",
-            finding="How much should come from below? Accuracy is highest, "
+            finding="How much of the variance should be feed-forward? Accuracy is highest, "
             f"{top['mean']:.0f} %, at $\\alpha$ = {top['x']:g}",
             title=f"{words.setting(dataset, model, group['epochs'].iloc[0])}: {legends.OVER}",
             source=source(chosen),
@@ -130,7 +130,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes["sigma_u"].set_yticks([0.5, 1, 3, 10, 30], ["0.5", "1", "3", "10", "30"])
         axes["sigma_u"].minorticks_off()
         expected: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
-        handles["expected"] = Line2D([], [], **expected, label="asked for")
+        handles["expected"] = Line2D([], [], **expected, label="as set")
     first = page.iloc[0]
     figure = next(iter(axes.values())).figure
     legends.above(figure, list(handles.values()), first["finding"], first["title"])

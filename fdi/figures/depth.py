@@ -24,6 +24,7 @@ ABOUT = (
 )
 NEEDS = "runs with at least two values of model.depth"
 COMMAND = "fdi-run -m experiment=depth"
+NAMED = 4  # initializations that a finding names one by one
 SIZE = (style.COLUMN, 1.35)
 KEYS = ["init", "baseline", "sigma_u"]
 SILENT = 0.02  # Hz, where layers without spikes are drawn
@@ -87,20 +88,19 @@ def _deep_and_shallow(runs: pd.DataFrame) -> int:
 
 
 def finding(accuracy: pd.DataFrame) -> str:
-    """What the deepest networks reach, of each initialization the best state; and from which depth
-    on those guess that do.
+    """What the deepest networks reach from the best state of each initialization (the range if
+    there are many), and from which depth on others stay at chance.
     """
     deepest = accuracy["x"].max()
     rows = accuracy[accuracy["x"] == deepest].sort_values("mean", ascending=False)
     rows = rows.drop_duplicates("init")
     lost = rows[rows["guess"] == 1]
     learning = rows[rows["guess"] < 1]
-    reached = words.several(
-        [
-            f"{words.init(init, True)} {mean:.0f} %"
-            for init, mean in zip(learning["init"], learning["mean"])
-        ]
-    )
+    each = [
+        f"{words.init(init, True)} {mean:.0f} %"
+        for init, mean in zip(learning["init"], learning["mean"])
+    ]
+    reached = words.several(each) if len(each) <= NAMED else f"from {each[-1]} to {each[0]}"
     parts = [f"With {words.layers(deepest)}: {reached}"] if reached else []
     for init in lost["init"]:
         own = accuracy[accuracy["init"] == init]

@@ -15,8 +15,9 @@ from pages.tables import cell, markdown, versus
 INITS = ("kaiming", "fluct", "fluct_calibrated")
 PAIRS = 3  # seeds, at least
 CHOICE = (
-    "The three rows: of all {n} networks with three or more pairs of `kaiming` and `fluct` at the "
-    "authors' bounds and eps, each at its longest training, those with the largest, the median and "
+    "The three rows are chosen from all {n} networks with three or more pairs of `kaiming` and "
+    "`fluct` at the authors' bounds and eps, each at its longest training: those with the "
+    "largest, the median and "
     "the smallest difference."
 )
 
