@@ -1,4 +1,4 @@
-"""What everybody uses: strategies that know nothing of rates and time constants."""
+"""The usual initializations: strategies that ignore rates and time constants."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Fluctuation-driven initialization of anybody's weight tensors, in the manner of torch.nn.init: in
-place, without gradient.
+"""Fluctuation-driven initialization of any weight tensor, as in torch.nn.init: in place, without
+gradient.
 """
 
 from __future__ import annotations

@@ -20,15 +20,15 @@ from fdi.interop.impulse import Response, Unmeasurable, measure
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What became of one weight tensor.
+    """What `initialize` did with one weight tensor.
 
     `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`:
     its time constants in seconds, None where it has none; read from beta and alpha (snnTorch),
     tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), tau_mem and tau_syn (Sinabs), for
-    information only.
-    `sigma_w`: spread of the new weights, None if they were left alone. `sigma_u`: measured spread
-    of the potential in units of theta, where it was calibrated. `note`: why it was not, why the
-    weights were left alone, or what the theory does not count.
+    information only. `sigma_w`: spread of the new weights, None if they were not changed.
+    `sigma_u`: measured spread of the potential in units of theta, where it was calibrated. `note`:
+    why it was not calibrated, why the weights were not changed, or what the theory does not take
+    into account.
     """
 
     layer: str
@@ -63,8 +63,8 @@ def initialize(
     report lets you check). Recurrent weights that a neuron holds itself share the variance with the
     layer in front, alpha : 1 - alpha. theta and eps_hat are measured on each neuron with an
     impulse, so every model counts with its own conventions; the state of the neurons is reset.
-    Layers in front of no neuron, such as a readout, are left alone; so are those in front of a
-    normalization (BatchNorm and its like), which sets the spread itself: a UserWarning names them.
+    Layers in front of no neuron, such as a readout, are not changed. Neither are those in front of
+    a normalization (such as BatchNorm), which sets the spread itself; a UserWarning names them.
 
     `nu`: rate of the inputs in Hz; every layer is drawn for it. None: that of `batch`, spikes
     [T, B, *shape] of training data. `dt`: duration of one step in seconds.
@@ -72,8 +72,8 @@ def initialize(
     neuron are then scaled, from the input up, until the spread measured on the batch is sigma_u
     within 2 %, as `init=fluct_calibrated` does (fdi.interop.hooks).
 
-    Returns a row for each weight tensor. Raises ValueError if there is nothing to initialize, for a
-    dt other than that of a neuron, where no scale reaches sigma_u, and like the theory. No weight
+    Returns one row for each weight tensor. Raises ValueError if there is nothing to initialize, for
+    a dt other than that of a neuron, where no scale reaches sigma_u, and like the theory. No weight
     is changed then. Source: Rossbroich et al. 2022; impulse and calibration are ours.
     """
     if not 0 < dt < math.inf:

@@ -45,9 +45,9 @@ def to_nir(
     same. `readout=False` leaves out the readout's neurons, which many readers do not know: the
     graph ends in its weights, the input of each class in each step.
 
-    Raises ValueError for what NIR cannot say: recurrence and skip connections (their delay), Dale's
-    law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset, and a
-    potential that does not start at 0, unless `start_at_rest` lets it start there.
+    Raises ValueError for what NIR cannot express: recurrence and skip connections (their delay),
+    Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
+    and a potential that does not start at 0, unless `start_at_rest` lets it start there.
     """
     nir = package()
     if scale not in ("neuron", "weights"):

@@ -46,8 +46,8 @@ def run(
     config_dir: Folder | None = None,
     **values: Any,
 ) -> Trained:
-    """The run that these words ask for: trained now, gone on with where it stopped, or loaded if it
-    is done; with its network after the last epoch.
+    """Train the run that these words describe, resume it if it was stopped, or load it if it is
+    done; returns it with its network after the last epoch.
 
         fdi.run("dataset=randman", "init=fluct", seed=3).result["test_accuracy_last"]
 
@@ -72,11 +72,11 @@ def probe(
     **values: Any,
 ) -> pd.DataFrame:
     """The initial state of a network, a row per population and one for the readout: the columns of
-    init.json, and `verdict`, how it is off its target; empty where it is not. Nothing is trained.
+    init.json, and `verdict`, how it compares with its target. Nothing is trained.
 
         fdi.probe("model.depth=3", init="kaiming")[["population", "free_sigma", "rate", "verdict"]]
 
-    Potentials in units of theta, rates in Hz. Prints what to make of it. `results`,
+    Potentials in units of theta, rates in Hz. Prints advice, as the command does. `results`,
     `config_dir` and errors as in `fdi.run`.
     """
     cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
@@ -95,14 +95,15 @@ def sweep(
     config_dir: Folder | None = None,
     **values: Any,
 ) -> pd.DataFrame:
-    """All combinations of the values, each a run: one row per run, as `fdi.results` has them, in
-    their order. Runs that are done are not run again, others go on where they stopped.
+    """Run all combinations of the values; returns one row per run, as `fdi.results` does, in the
+    order of the combinations. Runs that are done are not run again, others resume where they
+    stopped.
 
         fdi.sweep("hydra/launcher=local", init=["kaiming", "fluct"], seed=range(5))
 
     A list, a range or an array holds several values; a list of lists several lists. A run that
-    fails stops no other: its `state` is failed, and `error` says why; one whose values are refused
-    is said and has no row. `results`, `config_dir` and errors as in `fdi.run`.
+    fails does not stop the others: its `state` is failed, and `error` says why. A run whose values
+    are refused is reported and has no row. `results`, `config_dir` and errors as in `fdi.run`.
     """
     arguments = _arguments([*overrides, *sweep_words(values)], results, config_dir, multirun=True)
     with _as_the_command():
@@ -131,8 +132,8 @@ def results(folder: Folder = "results") -> pd.DataFrame:
 
 
 def curves(runs: pd.DataFrame) -> pd.DataFrame:
-    """The learning curves of rows of `fdi.results`, a row per run and epoch: what tells the run
-    apart, and the columns of metrics.csv.
+    """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
+    the run, and the columns of metrics.csv.
     """
     return collect.curves(runs)
 

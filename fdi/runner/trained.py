@@ -29,7 +29,7 @@ SHOWN = 400  # rows of a raster
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run left behind.
+    """A run with its network and results.
 
     `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
     `metrics`: one row per epoch. `result`: the content of result.json, None while training goes on.
@@ -44,8 +44,8 @@ class Trained:
 
 def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:
     """The run in `directory`, with its weights after the "last" epoch or the "best" validation
-    epoch; nothing is written. `modules`: folders of your own that its model's code is in; those
-    that the run names are not trusted. Raises ValueError for what is not a trained run.
+    epoch; nothing is written. `modules`: folders with your own code that the run used; those that
+    the run names are not trusted. Raises ValueError for what is not a trained run.
     """
     if weights not in ("last", "best"):
         raise ValueError(f"weights = {weights!r} must be 'last' or 'best'")
@@ -79,8 +79,8 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
 def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     """One test sample through the trained network, for fdi.figures.snapshot.
 
-    Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (a spike a
-    row, y is the unit; the populations of a network above each other; of more than 400 neurons as
+    Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (one row per
+    spike, y is the unit; the populations of a network above each other; of more than 400 neurons as
     many, the same number of each map), potential (of the first neurons of the last population, in
     units of theta), readout (of each class), label (y: the class).
     """

@@ -50,12 +50,13 @@ class AdLIF(Neuron):
         A[t+1] = beta_w A[t] + (1 - beta_w) a U[t] + b S[t],   beta_w = exp(-dt / tau_w)
         D[t] = (1 - beta_m) (sum_c sign_c I_c[t] - A[t])
 
-    `tau_w` in seconds; `a`: A over U at rest, above -1 (below it runs away); `b`: jump by a spike.
-    There reset is "subtract", the input has no synaptic filter, and what is called a is (1 -
-    beta_w) a here, learned between -1 and 1, with b between 0 and 2; in the authors' code U[t+1]
-    sees A[t+1]. The defaults are weak: in their units a is 0.0017 (dt = 2 ms); a = 30, their 0.5,
-    and b = 1 are the middles of the upper half of their range and of their range
-    (conf/neuron/adlif_sparch.yaml). What lies below -0.017 in their units runs away without spikes.
+    `tau_w` in seconds; `a`: A over U at rest, above -1 (below, the potential grows without limit);
+    `b`: jump by a spike. In the paper, reset is "subtract", the input has no synaptic filter, and
+    their a is (1 - beta_w) a here. They learn it between -1 and 1, and b between 0 and 2; in their
+    code U[t+1] depends on A[t+1]. The defaults are weak: in their units a is 0.0017 (dt = 2 ms); a
+    = 30, their 0.5, and b = 1 are the middles of the upper half of their range and of their range
+    (conf/neuron/adlif_sparch.yaml). Below -0.017 in their units, the potential grows without limit
+    even without spikes.
     """
 
     STATES = 1
@@ -90,9 +91,10 @@ class AdaptiveThreshold(Neuron):
         S[t] = H(U[t] - theta - b A[t]), 0 for t_ref after a spike
         A[t+1] = beta_a A[t] + S[t],   beta_a = exp(-dt / tau_ada)
 
-    The potential goes on meanwhile; reset is by theta or to zero, as for `Neuron`. `tau_ada` and
-    `t_ref` in seconds, the latter in whole time steps; `b`: by how much a spike raises the
-    threshold. There reset takes off the raised threshold, and dS/dU is 0.3 of the triangle.
+    During the refractory period the potential continues to change; reset is by theta or to zero, as
+    for `Neuron`. `tau_ada` and `t_ref` in seconds, the latter in whole time steps; `b`: by how much
+    a spike raises the threshold. In the paper, reset subtracts the raised threshold, and dS/dU is
+    0.3 of the triangle.
     """
 
     STATES = 2
@@ -107,7 +109,7 @@ class AdaptiveThreshold(Neuron):
         not_negative(b=self.b, t_ref=self.t_ref)
 
     def rest(self, dt: float) -> int:
-        """Steps without a spike behind one."""
+        """Number of steps without a spike that follow a spike."""
         return round(self.t_ref / dt)
 
     def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:

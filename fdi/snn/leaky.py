@@ -50,11 +50,11 @@ class Neuron:
     `tau_shape`: shape of the Gamma distribution from which each neuron of a population draws its
     time constants, with tau_mem and tau_syn as means (fdi.snn.heterogeneity); None: all have these.
     `learn_tau`: training changes tau_mem, one for a population (PLIF, Fang et al. 2021), see
-    fdi.snn.network.Network.leaks.
-    A kind of one's own inherits from this class and has a `step` of its own, in operations of
-    torch, where the threshold varies `fires`, too, and as many tensors of state, 0 at the start of
-    a trial, as STATES says; the reference engine computes it.
-    Raises ValueError for a constant that is not positive, and for an unknown reset or surrogate.
+    fdi.snn.network.Network.leaks. To define another kind of neuron, inherit from this class and
+    override `step` with operations of torch, and also `fires` if the threshold varies. STATES says
+    how many tensors of state it has; they are 0 at the start of a trial. The reference engine
+    computes such neurons. Raises ValueError for a constant that is not positive, and for an unknown
+    reset or surrogate.
     """
 
     STATES: ClassVar[int] = 0
@@ -135,14 +135,14 @@ class Neuron:
 
 
 def positive(**constants: float) -> None:
-    """Raises ValueError, one line, for a constant that is not."""
+    """Raises ValueError for a constant that is not positive and finite."""
     for symbol, value in constants.items():
         if not 0 < value < math.inf:
             raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
 
 
 def not_negative(**constants: float) -> None:
-    """Raises ValueError, one line, for a constant that is."""
+    """Raises ValueError for a constant that is negative or not finite."""
     for symbol, value in constants.items():
         if not 0 <= value < math.inf:
             raise ValueError(f"neuron: {symbol} = {value} must be at least 0 and finite")

@@ -50,8 +50,8 @@ def dense(
 ) -> Network:
     """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
 
-    `hidden`: units a layer. `norm`: of what arrives at each hidden layer, see fdi.snn.norm.
-    `readout_tau_mem`: None means the duration of the trial. Times in seconds.
+    `hidden`: units per layer. `norm`: normalization of the input of each hidden layer, see
+    fdi.snn.norm. `readout_tau_mem`: None means the duration of the trial. Times in seconds.
     """
     (sizes,) = _per_layer(depth, hidden=hidden)
     layers = [(Population(f"h{i}", (n,), neuron),) for i, n in enumerate(sizes, 1)]
@@ -95,8 +95,8 @@ def conv(
 
     `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of
     the recurrent kernels (odd; 0: none). `dense`: units of fully connected layers above, each with
-    all-to-all recurrence if `dense_recurrent`; `depth` does not count them. `norm`: of what arrives
-    at each hidden layer, see fdi.snn.norm. Times in seconds.
+    all-to-all recurrence if `dense_recurrent`; `depth` does not count them. `norm`: normalization
+    of the input of each hidden layer, see fdi.snn.norm. Times in seconds.
     """
     shape = _image(input_shape)
     layers, geometry = [], []

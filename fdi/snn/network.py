@@ -23,15 +23,14 @@ class Network(nn.Module):
     """Layers of hidden populations, the projections between them, and a readout; all that engines,
     strategies and figures need to know.
 
-    `layers`: the hidden populations, one tuple a layer (two populations in a Dale layer), from the
-    input up.
-    `readout`: the population that does not spike; its units are the classes.
+    `layers`: the hidden populations, one tuple per layer (two populations in a Dale layer), from
+    the input up. `readout`: the population that does not spike; its units are the classes.
     `projections`: every weight of the network; sources are population names or "input".
-    `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds.
-    `norms`: normalization of what arrives, by population; see fdi.snn.norm.normalize.
-    `leaks`: of the populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a),
-    that is tau_mem = dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021).
-    Raises ValueError for a dt that is not positive, and for two projections of one name.
+    `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds. `norms`:
+    normalization of the input, by population; see fdi.snn.norm.normalize. `leaks`: of the
+    populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a), that is tau_mem =
+    dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021). Raises ValueError for a dt that
+    is not positive, and for two projections of one name.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Network(nn.Module):
         return [projection for projection in self.projections if projection.target == target]
 
     def up_to(self, depth: int) -> Network:
-        """The first `depth` layers, with the same weights; its readout hears nothing."""
+        """The first `depth` layers, with the same weights; its readout receives nothing."""
         layers = self.layers[:depth]
         names = {population.name for layer in layers for population in layer}
         projections = [projection for projection in self.projections if projection.target in names]
@@ -84,8 +83,8 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def scale(self, population: str, factor: float) -> None:
-        """Multiply what arrives at a population: by the gain of its normalization, which undoes
-        that of weights, or without one by its weights.
+        """Multiply the input of a population: through the gain of its normalization, which would
+        undo a scaling of the weights, or without a normalization through its weights.
         """
         scaled = [projection.weight for projection in self.afferents(population)]
         if population in self.norms:
@@ -109,8 +108,8 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over what `weights()` of an equal network gave; raises ValueError, and changes
-        nothing, where names or shapes differ.
+        """Copy the result of `weights()` of an equal network; raises ValueError, and changes
+        nothing, if names or shapes differ.
         """
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
         own = {name: tuple(weight.shape) for name, weight in self.weights().items()}
@@ -126,8 +125,8 @@ class Network(nn.Module):
         return {p.name: torch.tensor(p.taus, dtype=torch.float64) for p in self.hidden if p.taus}
 
     def load_time_constants(self, taus: Mapping[str, Tensor]) -> None:
-        """Take over what `time_constants()` of an equal network gave; raises ValueError, and
-        changes nothing, where names or shapes differ.
+        """Copy the result of `time_constants()` of an equal network; raises ValueError, and changes
+        nothing, if names or shapes differ.
         """
         if taus.keys() != self.time_constants().keys():
             raise ValueError(

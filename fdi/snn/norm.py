@@ -1,6 +1,5 @@
-"""Normalization of what arrives at a population: threshold-dependent batch normalization (Zheng et
-al. 2021), batch normalization through time (Kim & Panda 2021), layer normalization (Ba et al.
-2016).
+"""Normalization of the input of a population: threshold-dependent batch normalization (Zheng et al.
+2021), batch normalization through time (Kim & Panda 2021), layer normalization (Ba et al. 2016).
 """
 
 from __future__ import annotations

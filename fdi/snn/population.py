@@ -14,7 +14,7 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Population:
-    """Neurons that share their equations and constants, but for time constants of their own.
+    """Neurons that share their equations and constants; only their time constants may differ.
 
     `shape`: (units,) or (channels, length) or (channels, height, width). `pool`: edge of the
     max-pooling window that feed-forward targets see the spikes through. `taus`: where the neurons
