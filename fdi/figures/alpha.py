@@ -18,7 +18,7 @@ from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 15, "Recurrent layers"
 ABOUT = (
-    "the feed-forward share alpha of a recurrent layer: asked for and measured, and accuracy "
+    "the feed-forward share alpha of a recurrent layer: as set and as measured, and accuracy "
     "and rate against it"
 )
 NEEDS = "a simulation, or runs with at least three values of init.alpha"
