@@ -137,7 +137,7 @@ def test_the_rows_of_the_readme_are_the_extremes_and_the_median(page, write_run,
             write_run("kaiming", seed, 0.5, config=SETTINGS | KAIMING, **name)
     text = page("results").results(own(tmp_path))
     assert [row[0][:5] for row in rows(text)[2:]] == ["data0", "data2", "data1"]
-    assert "of all 5 networks" in text
+    assert "from all 5 networks" in text
 
 
 def test_runs_with_another_eps_are_no_advice(page, write_run, tmp_path):
