@@ -29,10 +29,13 @@ test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give malform
 test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour
 	$(BIN)/pytest -m slow tests/engine
 
-test-lowest: ## run the tests of `make test` with the lowest versions that pyproject.toml allows; needs uv and Python 3.10
+test-lowest: .venv-lowest/.installed ## run the tests of `make test` with the lowest versions that pyproject.toml allows; needs uv and Python 3.10
+	.venv-lowest/bin/python -m pytest -m "not slow" -n 2 --dist worksteal $(TESTS)
+
+.venv-lowest/.installed: pyproject.toml
 	uv venv --quiet --clear --python $(LOWEST) .venv-lowest
 	uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable ".[test]"
-	.venv-lowest/bin/python -m pytest -m "not slow" $(TESTS)
+	touch $@
 
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart

@@ -88,7 +88,9 @@ def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, i
         shown = [kernel.__module__.rpartition(".")[2], kernel.__name__]
         for key, name in SHOWN.items():
             value = options.get(key, False)
-            if value is not False and not (key == "NP" and shown[0] == "sparse"):
+            if value is not False and not (
+                key == "NP" and (shown[0] == "sparse" or not options["CHUNK"])
+            ):
                 shown.append(name if value is True else f"{name} = {value}".removeprefix(" = "))
         ask = partial(launched, kernel, *given, grid=grid, warmup=True, **options)
         asked.setdefault(" ".join(shown[:2]) + "".join(f", {each}" for each in shown[2:]), ask)

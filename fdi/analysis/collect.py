@@ -154,11 +154,10 @@ def curves(
     return rows
 
 
-def accuracies(table: pd.DataFrame, results: Path) -> dict[str, np.ndarray]:
-    """Path -> the validation accuracies after the epochs of the task, of the runs in `table` that
+def accuracies(table: pd.DataFrame, results: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """(path, the validation accuracies after the epochs of the task) of the runs in `table` that
     have some.
     """
-    curves = {}
     with index(results) as kept:
         for path in table["path"]:
             key = stamp(path, (METRICS,))
@@ -168,8 +167,7 @@ def accuracies(table: pd.DataFrame, results: Path) -> dict[str, np.ndarray]:
                 values = _task_accuracies(Path(path) / METRICS)
                 kept.keep(CURVE, path, key, json.dumps(values))
             if values:
-                curves[path] = np.array(values, dtype=float)
-    return curves
+                yield path, np.array(values, dtype=float)
 
 
 def _task_accuracies(path: Path) -> list[float]:

@@ -89,13 +89,14 @@ class Results:
         """
         if self.curves is not None:
             return _learning(self.curves_of(runs))
-        curves = accuracies(runs, self.folder)
-        known = {path: np.flatnonzero(~np.isnan(values)) for path, values in curves.items()}
-        return {
-            path: (places + 1, curves[path][places])
-            for path, places in known.items()
-            if len(places)
-        }
+        found: dict[str, Curve] = {}
+        shared: dict[bytes, np.ndarray] = {}  # tens of thousands of runs have the same epochs
+        for path, values in accuracies(runs, self.folder):
+            places = np.flatnonzero(~np.isnan(values))
+            epochs = shared.setdefault(places.tobytes(), places + 1)
+            if len(epochs):
+                found[path] = (epochs, values if len(epochs) == len(values) else values[places])
+        return found
 
     def table(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fdi.cli.arguments import add_results
+from fdi.cli.memory import give_back
 from fdi.cli.pipe import command_line
 from fdi.track.files import printable
 
@@ -22,6 +23,7 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
+    give_back()
     from fdi.config.wording import choose
     from fdi.figures.catalogue import FIGURES, own_figure
 

@@ -5,6 +5,8 @@ pyproject.toml stands for this file.
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,9 +26,25 @@ if TYPE_CHECKING:
 
 def command_line_parser() -> ArgumentParser:
     """Hydra's own flags: `hydra.main` parses and exits by itself, before fdi could compose cells or
-    say an error in one line.
+    say an error in one line. Python 3.14 reads each help text at once, and one of Hydra's is none
+    before it is shown.
     """
-    return get_args_parser()
+    with _unread_help():
+        return get_args_parser()
+
+
+@contextmanager
+def _unread_help() -> Iterator[None]:
+    check = getattr(ArgumentParser, "_check_help", None)
+    if check is None:  # an older Python
+        yield
+        return
+    parser: Any = ArgumentParser
+    parser._check_help = lambda *_: None
+    try:
+        yield
+    finally:
+        parser._check_help = check
 
 
 def refuse_several_values(loader: ConfigLoader, values: list[Override]) -> None:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from fdi.cli.arguments import add_results
+from fdi.cli.memory import give_back
 from fdi.cli.pipe import command_line
 from fdi.track.files import atomic
 
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
+    give_back()
     from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
     from fdi.analysis.results import own, reference
     from fdi.figures.report import html

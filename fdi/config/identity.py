@@ -15,7 +15,8 @@ from fdi.config import devices
 from fdi.config.hydra_node import contents
 
 DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
-AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda"}  # by device, unless only_reference
+AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "mps": "cuda", "xpu": "cuda"}
+"""By device, unless only_reference."""
 AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
 DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory", "engine.kernels")}
 """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
@@ -144,7 +145,7 @@ def own_neuron(neuron: Any) -> str | None:
 
 def kind_of(device: Any) -> Any:
     """cuda for cuda:1."""
-    return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
+    return re.sub(r"^(cuda|xpu):\d+$", r"\1", device) if isinstance(device, str) else device
 
 
 def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ class Config:
     identity: Identity = field(default_factory=Identity)
     seed: int = _number(0)
     readout_init: str = _one_of("same", *READOUT_INITS)
-    device: str = _one_of("cpu", "cuda", "auto")
+    device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")
     dry_run: bool = MISSING

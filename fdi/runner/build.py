@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config.hydra_node import contents
+from fdi.config.identity import AUTO_ENGINE, kind_of
 from fdi.config.schema import READOUT_INITS
 from fdi.config.targets import SURROGATE, resolve
 from fdi.data.dataset import Dataset
@@ -36,21 +37,27 @@ def dataset(config: DictConfig) -> Dataset:
 
 def device(config: DictConfig) -> torch.device:
     """Where weights and activity live."""
-    if config.device == "cpu":
-        return torch.device("cpu")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not count:
+    chosen = torch.device(config.device)
+    if chosen.type == "cpu":
+        return chosen
+    kind = chosen.type.upper()
+    found = torch.get_device_module(chosen).device_count()
+    if not found:
         raise ValueError(
-            f"device = {config.device}: PyTorch finds no CUDA device here; use device=cpu, or "
+            f"device = {config.device}: PyTorch finds no {kind} device here; use device=cpu, or "
             f"install a PyTorch that fits your driver"
         )
-    chosen = torch.device(config.device)
-    if (chosen.index or 0) >= count:
+    if (chosen.index or 0) >= found:
         raise ValueError(
-            f"device = {config.device}: there are {count} CUDA devices here, the last is "
-            f"cuda:{count - 1}"
+            f"device = {config.device}: there are {found} {kind} devices here, the last is "
+            f"{chosen.type}:{found - 1}"
         )
     return chosen
+
+
+def untried(config: DictConfig) -> bool:
+    """Whether fdi has never run on a device of this kind; it may know no float64."""
+    return kind_of(config.device) in ("mps", "xpu")
 
 
 def network(config: DictConfig, data: Dataset) -> Network:
@@ -108,10 +115,10 @@ def engine(config: DictConfig) -> Engine:
     """The engine of a run. Sums of torch depend on its threads, so it has one, but in the engine
     whose identity they belong to.
     """
-    name, kind = config.engine.name, config.device.partition(":")[0]
-    if name != "reference" and name != kind:
+    name, fast = config.engine.name, AUTO_ENGINE[kind_of(config.device)]
+    if name not in ("reference", fast):
         raise ValueError(
-            f"engine={name} does not run on device={config.device}; use engine={kind} or "
+            f"engine={name} does not run on device={config.device}; use engine={fast} or "
             f"engine=reference"
         )
     if name != "cpu" and config.engine.checkpoint != "none":

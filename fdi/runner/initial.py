@@ -39,6 +39,7 @@ def initial_network(context: RunContext) -> Network:
     inputs, _ = batch(context)
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
+    device = "cpu" if build.untried(config) else context.device
     drawn = build.network(config, data)
     draw(
         drawn,
@@ -46,7 +47,7 @@ def initial_network(context: RunContext) -> Network:
         build.readout_strategy(config, strategy),
         nu_input=build.input_rate(data, drawn),
         measure=lambda part: engine.simulate(
-            deepcopy(part).to(context.device), inputs, record=("moments",)
+            deepcopy(part).to(device), inputs, record=("moments",)
         ),
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
@@ -55,8 +56,8 @@ def initial_network(context: RunContext) -> Network:
 
 
 def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
-    """Give the network its initial weights and measure the state they put it in; with probe=none it
-    is not measured.
+    """Give the network its initial weights and measure the state they put it in, with float64, on
+    the CPU where the device may have none; with probe=none it is not measured.
     """
     config, data, network = context.config, context.data, context.network
     network.load_weights(initial.weights())
@@ -65,7 +66,8 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     inputs, labels = batch(context)
     strategy, nu = build.strategy(config), build.input_rate(data, network)
     objective = context.phases[-1].objective
-    rows = probe(network, context.engine, inputs, labels, objective, strategy, nu)
+    measured = deepcopy(initial) if build.untried(config) else network
+    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu)
     write_json(context.directory / PROBE, rows)
     floor = floor_of(context.optimizer)
     context.view.probe(rows, config.name.model, config.name.init, floor)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from fdi.config.hydra_node import contents
 from fdi.data.dataset import Dataset
-from fdi.runner.build import made
+from fdi.runner.build import made, untried
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train.homeostasis import Phase, phases
@@ -23,6 +23,10 @@ from fdi.train.schedule import Schedule
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     """Of all that is trained; one that looks at gradients once a step."""
+    if config.optimizer.get("precision") == "float64" and untried(config):
+        raise ValueError(
+            f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
+        )
     chosen = made(config, "optimizer", _groups(net))
     closure = inspect.signature(chosen.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from fdi.config.identity import only_reference
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.memory import fitting
-from fdi.runner import build, learning
+from fdi.runner import build, learning, untried
 from fdi.runner.context import RunContext
 from fdi.runner.data import check_data, splits
 from fdi.runner.initial import initial_network, initialize
@@ -103,6 +103,8 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         **plan,
     )
     initial = initial_network(context)
+    if build.untried(config):
+        untried.compare(context, initial, context.device)
     if config.probe == "only":
         initialize(context, initial)
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,10 +75,15 @@ def _run(client: Any, config: dict[str, Any], directory: Path, experiment: str) 
     labels = {key: str(config["name"][key]) for key in ("dataset", "model", "init", "experiment")}
     name = "/".join([*list(labels.values())[:3], directory.name.rpartition("-")[0]])
     run = client.create_run(place, tags={TAG: directory.name, **labels}, run_name=name).info.run_id
-    parameters = [Param(key, str(value)[:LONGEST]) for key, value in leaves(config).items()]
+    parameters = [Param(named(key), str(value)[:LONGEST]) for key, value in leaves(config).items()]
     client.log_batch(run, params=parameters[:100])  # it takes no more at a time
     client.log_batch(run, params=parameters[100:])
     return run
+
+
+def named(key: str) -> str:
+    """The key, in the characters that MLflow takes: grad/input to h1 for grad/input->h1."""
+    return re.sub(r"[^\w.\- :/]", "_", key.replace("->", " to "))
 
 
 class MlflowMirror:
@@ -105,7 +111,7 @@ class MlflowMirror:
 
         now = int(1000 * time.time())
         metrics = [
-            Metric(key, float(value), now, step)
+            Metric(named(key), float(value), now, step)
             for key, value in numbers.items()
             if isinstance(value, int | float)
         ]

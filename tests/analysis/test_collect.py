@@ -228,4 +228,4 @@ def test_epochs_beyond_those_of_the_run_are_broken(write_run, tmp_path, epoch):
     path.write_text(path.read_text().replace("2,task", f"{epoch},task"))
     table = runs(tmp_path)
     assert curves(table)["seed"].tolist() == [1, 1]
-    assert [list(values) for values in accuracies(table, tmp_path).values()] == [[0.1, 0.2]]
+    assert [list(values) for values in dict(accuracies(table, tmp_path)).values()] == [[0.1, 0.2]]

@@ -39,7 +39,7 @@ def age(results: Path) -> None:
 def everything(results: Path) -> list:
     mine = own(results)
     paths = [path for group in groups(results, []) for path in group.cells]
-    curves = {path: list(values) for path, values in accuracies(mine.runs, results).items()}
+    curves = {path: list(values) for path, values in accuracies(mine.runs, results)}
     return [mine.runs.to_csv(), mine.probe.to_csv(), curves, states(results, paths)]
 
 

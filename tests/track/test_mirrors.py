@@ -208,7 +208,7 @@ def test_mlflow_goes_on_in_its_curves_and_tells_a_failure(tmp_path):
     with pytest.raises(RuntimeError):
         write(ROWS[:1], fail=True)
     assert found().info.status == "FAILED"
-    write(ROWS[1:])
+    write([ROWS[1] | {"grad/input->h1": 0.5}])
     run = found()
     assert (run.info.status, run.info.run_name) == ("FINISHED", "randman/dense/fluct/seed=3")
     assert run.data.params == {"seed": "3", "optimizer.lr": "0.5"}
@@ -216,6 +216,7 @@ def test_mlflow_goes_on_in_its_curves_and_tells_a_failure(tmp_path):
     curve = client.get_metric_history(run.info.run_id, "valid/accuracy")
     assert [(point.step, point.value) for point in curve] == [(1, 0.1), (2, 0.2)]
     assert run.data.metrics["init/sigma/h1"] == 0.4
+    assert run.data.metrics["grad/input to h1"] == 0.5
     assert run.data.metrics["result/test_accuracy_last"] == 0.25
 
 

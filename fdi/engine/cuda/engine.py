@@ -18,11 +18,10 @@ from fdi.data.inputs import Events, Input
 from fdi.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
 from fdi.engine.cuda import fused, trust
 from fdi.engine.cuda import layer as plain
-from fdi.engine.cuda.kept import Kept, Listed, keep, listed, size
+from fdi.engine.cuda.kept import Kept, Listed, keep, listed, signal, size
 from fdi.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
 from fdi.engine.cuda.memory import need, part
 from fdi.engine.cuda.product import deliver, pool, source_gradient, unpool, weight_gradient
-from fdi.engine.cuda.signal import signal
 from fdi.engine.exact import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
 from fdi.snn.activity import Activity
@@ -200,7 +199,9 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
     if _has_events(inputs) and _listens(network, kernels):
         seen[INPUT] = listed(inputs, like.device)
     else:
-        seen[INPUT] = signal(network, inputs)[: max(0, steps - 2)]  # the rest reaches no readout
+        whole = signal(inputs, like, network.input_shape)
+        seen[INPUT] = whole[: max(0, steps - 2)]  # the rest reaches no readout
+        del whole
     spikes: dict[str, Tensor] = {}
     potentials: dict[str, Tensor] = {}
     counts: dict[str, Tensor] = {}

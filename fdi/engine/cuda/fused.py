@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from fdi.engine.cuda import fused_recurrent
-from fdi.engine.cuda.shared import constants, row, subtract
+from fdi.snn.neuron import Neuron
 from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
@@ -37,10 +37,10 @@ def refusal(layer: tuple[Population, ...], links: list[Projection], weight: Tens
 
 @cache
 def _nowhere(device: torch.device) -> str | None:
+    if device.type in ("mps", "xpu") or torch.version.hip:
+        return "the kernels are for GPUs of NVIDIA"
     if find_spec("triton") is None:
         return "triton is not installed (pip install 'fdi-snn[gpu]', on Linux)"
-    if torch.version.hip:
-        return "the kernels are for GPUs of NVIDIA"
     import triton
 
     if tuple(map(int, triton.__version__.split(".")[:2])) < OLDEST:
@@ -64,24 +64,24 @@ def forward(
     like: Tensor,
     keep: bool,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """(potentials that spike in each step, spikes, counts) of each population, [T, B, *shape] and
-    [B, *shape]. The potentials of a recurrent layer are one tensor [T, B, N] under the name of its
-    first population; without `keep` there are none.
+    """(potentials that spike in each step [T, B, N], spikes [T, B, *shape], counts [B, *shape]) of
+    each population. The potentials of a recurrent layer are one tensor under the name of its first
+    population; without `keep` there are none.
     """
     from fdi.engine.cuda.kernels import launch
 
-    if links:
-        return fused_recurrent.forward(layer, links, dt, steps, batch, arrived, like, keep)
     u, spikes, counts = {}, {}, {}
-    for p in layer:
-        rows = [row((p,), arrived, c, steps, batch, like) for c in range(len(p.neuron.tau_syn))]
+    for group in _groups(layer, links):
+        neuron, sizes = group[0].neuron, [p.units for p in group]
+        rows = [_row(group, arrived, c, steps, batch, like) for c in range(len(neuron.tau_syn))]
         x = rows[0][None] if len(rows) == 1 else torch.stack(torch.broadcast_tensors(*rows))
-        found = launch.scan_forward(
-            x.flatten(2).contiguous(), steps, constants(p.neuron, dt, p.neuron.u_init),
-            subtract(p), keep,
+        u[group[0].name], s, n = launch.forward(
+            x.contiguous(), _weights(group, links), steps, _constants(neuron, dt, neuron.u_init),
+            neuron.reset == "subtract", keep,
         )  # fmt: skip
-        u[p.name], spikes[p.name] = (y.view(len(y), batch, *p.shape) for y in found[:2])
-        counts[p.name] = found[2].view(batch, *p.shape)
+        for p, s_TBN, n_BN in zip(group, s.split(sizes, 2), n.split(sizes, 1)):
+            spikes[p.name] = s_TBN.contiguous().view(steps, batch, *p.shape)
+            counts[p.name] = n_BN.reshape(batch, *p.shape)
     return u, spikes, counts
 
 
@@ -99,17 +99,74 @@ def backward(
     """
     from fdi.engine.cuda.kernels import launch
 
-    if links:
-        return fused_recurrent.backward(layer, links, dt, u, d_counts, d_seen)
     found: dict[str, list[Tensor]] = {}
-    for p in layer:
-        steps, batch = u[p.name].shape[:2]
-        seen = d_seen.get(p.name)
-        d_x = launch.scan_backward(
-            u[p.name].flatten(1), d_counts[p.name].flatten().contiguous(),
-            None if seen is None else seen.flatten(1).contiguous(), 1 if constant else steps - 2,
-            len(p.neuron.tau_syn), constants(p.neuron, dt, p.neuron.beta), subtract(p),
-            p.neuron.surrogate,
+    for group in _groups(layer, links):
+        neuron, u_TBN = group[0].neuron, u[group[0].name]
+        steps, batch, _ = u_TBN.shape
+        seen = None
+        if any(p.name in d_seen for p in group):
+            nothing = u_TBN.new_zeros(1)
+            seen = _beside(
+                [
+                    d_seen.get(p.name, nothing.expand(steps - 2, batch, p.units)).flatten(2)
+                    for p in group
+                ]
+            )
+        d_x = launch.backward(
+            u_TBN, _weights(group, links), _beside([d_counts[p.name].flatten(1) for p in group]),
+            seen, 1 if constant and not links else max(0, steps - 2), len(neuron.tau_syn),
+            _constants(neuron, dt, neuron.beta), neuron.reset == "subtract", neuron.surrogate,
         )  # fmt: skip
-        found[p.name] = [x.view(len(x), batch, *p.shape) for x in d_x]
+        for p, part in zip(group, d_x.split([p.units for p in group], 3)):
+            found[p.name] = [x.reshape(*x.shape[:2], *p.shape) for x in part]
     return found
+
+
+def _groups(layer: tuple[Population, ...], links: list[Projection]) -> list[tuple[Population, ...]]:
+    """What a launch computes: the populations of a recurrent layer, which share their neuron, as
+    one tensor [T, B, N], others one by one.
+    """
+    return [layer] if links else [(p,) for p in layer]
+
+
+def _beside(parts: list[Tensor]) -> Tensor:
+    return parts[0].contiguous() if len(parts) == 1 else torch.cat(parts, -1)
+
+
+def _row(
+    group: tuple[Population, ...],
+    arrived: dict[str, list[Tensor | None]],
+    channel: int,
+    steps: int,
+    batch: int,
+    like: Tensor,
+) -> Tensor:
+    """X_c of all units, [T - 2 or 1, B, N]; zeros where nothing arrives."""
+    parts = [arrived[p.name][channel] for p in group]
+    given = max((len(x) for x in parts if x is not None), default=min(1, max(0, steps - 2)))
+    flat = [
+        like.new_zeros(given, batch, p.units) if x is None else x.flatten(2).expand(given, -1, -1)
+        for p, x in zip(group, parts)
+    ]
+    return flat[0] if len(flat) == 1 else torch.cat(flat, 2)
+
+
+def _weights(group: tuple[Population, ...], links: list[Projection]) -> Tensor | None:
+    """[C, N, N], source first; None without recurrence."""
+    if not links:
+        return None
+    ends = list(accumulate(p.units for p in group))
+    at = {p.name: slice(end - p.units, end) for p, end in zip(group, ends)}
+    w = links[0].weight.new_zeros(len(group[0].neuron.tau_syn), ends[-1], ends[-1])
+    for link in links:
+        w[link.channel, at[link.source], at[link.target]] += link.weight.T
+    return w
+
+
+def _constants(neuron: Neuron, dt: float, fourth: float) -> list[float]:
+    """What the kernels take: beta_m, gain, theta, `fourth`, beta_s and sign of two channels."""
+    beta_m, betas = neuron.decays(dt)
+    pad = (0.0,) * (2 - len(betas))
+    return [
+        beta_m, 1 - beta_m, neuron.theta, fourth, *betas, *pad, *map(float, neuron.signs), *pad,
+    ]  # fmt: skip

@@ -104,18 +104,24 @@ def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tens
 
 def keep(whole: Input, device: torch.device, listed: bool = False) -> Kept:
     """Everything of `whole` on `device`; with `listed`, events in both orders."""
-    tables = tuple(torch.from_numpy(table).to(device) for table in _tables(whole))
+    tables = tuple(send(table, device) for table in _tables(whole))
     lists = _lists(whole, *tables) if listed and isinstance(whole, Events) else None
     return Kept(whole, tables, np.arange(len(whole)), lists)
 
 
+def signal(inputs: Input | Kept, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """[T, B, *`shape`], or [1, B, *`shape`] if every step is the same, on the device of `like`;
+    small integers stay as they are until a product needs them.
+    """
+    x = (inputs if isinstance(inputs, Kept) else keep(inputs, like.device)).signal(like)
+    return x.reshape(*x.shape[:2], *shape)
+
+
 def listed(inputs: Events | Kept, device: torch.device) -> Listed:
     """A batch for kernels; Events that are not kept are sorted for it."""
-    if isinstance(inputs, Events):
-        lists = _lists(inputs, *(send(table, device) for table in _tables(inputs)))
-        return Listed(lists, send(np.arange(len(inputs)), device), inputs.steps)
-    assert inputs.lists is not None
-    return Listed(inputs.lists, send(inputs.samples, device), inputs.steps)
+    kept = inputs if isinstance(inputs, Kept) else keep(inputs, device, listed=True)
+    assert kept.lists is not None
+    return Listed(kept.lists, send(kept.samples, device), kept.steps)
 
 
 def size(whole: Input, listed: bool = False) -> int:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,10 @@ from fdi.snn.population import Population
 from fdi.snn.projection import Projection
 
 TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in another order
+ROUNDED = (1e-3, 5e-2)
+"""Share of spikes and of a gradient that may differ where sums are rounded in another order, as in
+convolutions of cuDNN and in plain torch: a spike at threshold may move.
+"""
 LONGEST = 300  # s
 COMMAND = [sys.executable, "-m", "fdi.engine.cuda.trust"]
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
@@ -134,21 +139,23 @@ def compare(
     objective: Objective,
 ) -> Difference:
     """A training step of `engine` on `device` beside one of the reference engine on the CPU, and
-    the spikes of an evaluation as well; `network` moves to the device.
+    the spikes of an evaluation as well.
     """
-    expected = ReferenceEngine().step(network, x, labels, objective).counts
-    wanted = _gradients(network)
-    network = network.to(device)
-    seen = engine.evaluate(network, x, labels, objective).counts
-    found = engine.step(network, x, labels, objective).counts
-    apart = [
-        np.abs(counts[name] - n).sum() for counts in (found, seen) for name, n in expected.items()
-    ]
+
+    def computed(engine: Engine, device: torch.device) -> tuple[list[np.ndarray], list[Tensor]]:
+        copy = deepcopy(network).to(device)
+        seen = engine.evaluate(copy, x, labels, objective).counts
+        counts = engine.step(copy, x, labels, objective).counts
+        return [*seen.values(), *counts.values()], _gradients(copy)
+
+    expected, wanted = computed(ReferenceEngine(), torch.device("cpu"))
+    found, gradients = computed(engine, device)
+    apart = [np.abs(counts - n).sum() for counts, n in zip(found, expected)]
     worst = [
         (g - other).abs().max() / g.abs().max().clamp(min=1e-30)
-        for g, other in zip(wanted, _gradients(network))
+        for g, other in zip(wanted, gradients)
     ]
-    total = 2 * sum(n.sum() for n in expected.values())
+    total = sum(n.sum() for n in expected)
     return Difference(float(sum(apart)), float(total), float(torch.stack(worst).max()))
 
 

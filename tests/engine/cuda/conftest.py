@@ -22,9 +22,12 @@ from fdi.runner import build
 from fdi.runner.story import run
 
 sys.path.insert(0, str(Path(__file__).parent))
-import pretend
+try:
+    import pretend
+except ImportError:  # this torch cannot pretend, and its triton has no kernel of ours
+    collect_ignore_glob = ["test_*.py"]
 
-STEPS, CLASSES, DT = 20, 2, 5e-3
+STEPS, CLASSES, DT = 12, 2, 8e-3
 SMALL = {
     "dense": ("model.hidden=[6,5]",),
     "recurrent": ("model.hidden=[6,5]",),
@@ -38,8 +41,6 @@ SMALL = {
         "model.recurrent_kernel=3",
     ),
 }
-COMMON = ("trainer.epochs=2", "trainer.batch_size=5", "homeostasis.prime_epochs=1", "debug=null")
-HOMEOSTASIS = {"joint": ("homeostasis=joint",), "prime": ("homeostasis=prime",)}
 
 
 def data(kind: str) -> Dataset:
@@ -67,26 +68,29 @@ def few_programs(monkeypatch):
     if find_spec("triton") is not None:
         from fdi.engine.cuda.kernels import launch, launch_sparse
 
-        monkeypatch.setattr(launch, "PROGRAMS", 2)
+        monkeypatch.setattr(launch, "PROGRAMS", 1)
+        monkeypatch.setattr(launch, "HELD", 16)
         for name, value in dict(ROWS=64, TARGETS=32, SOURCES=32, SAMPLES=4).items():
             monkeypatch.setattr(launch_sparse, name, value)
 
 
 @pytest.fixture
 def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any], Path]]]:
-    """Runs a cell on "cpu" or "pretended", with the engine that belongs there."""
+    """Runs a cell on "cpu", "pretended" or, pretended as well, "mps", with the engine that belongs
+    there.
+    """
 
     def begin(where: str, model: str, kind: str, *overrides: str, name: str = ""):
         folder = tmp_path / (name or where)
         given = [
             f"model={model}",
             *SMALL[model],
-            "trainer.epochs=2",
+            "trainer.epochs=1",
             "trainer.batch_size=5",
             *overrides,
             f"paths.results={folder}",
             "threads=1",
-            f"device={'cpu' if where == 'cpu' else 'cuda'}",
+            f"device={'cuda' if where == 'pretended' else where}",
         ]
         arguments = Namespace(
             overrides=given, multirun=False, cfg=None, config_name=None, config_dir=None

@@ -17,17 +17,17 @@ from fdi.engine.cuda.kernels import launch, launch_sparse
 launch.PROGRAMS = 2  # few and large ones: Triton's interpreter takes its time for a program
 launch_sparse.ROWS, launch_sparse.TARGETS = 64, 32
 launch_sparse.SOURCES, launch_sparse.SAMPLES = 32, 4
-scan_forward, scan_backward = launch.scan_forward, launch.scan_backward
+forward, backward = launch.forward, launch.backward
 by_events, gradient = launch_sparse.by_events, launch_sparse.gradient
 
 
 def no_spike(*given):
-    u, s, counts = scan_forward(*given)
+    u, s, counts = forward(*given)
     return u, s.zero_(), counts.zero_()
 
 
 def half_a_gradient(*given):
-    return scan_backward(*given) / 2
+    return backward(*given) / 2
 
 
 def no_event(*given):
@@ -60,12 +60,12 @@ def for_ever(*_):
 
 fault, what, *arguments = sys.argv[1:]
 places = dict(
-    half_a_gradient=(launch, "scan_backward"),
+    half_a_gradient=(launch, "backward"),
     no_event=(launch_sparse, "by_events"),
     half_of_the_events=(launch_sparse, "gradient"),
 )
 if fault != "none":
-    setattr(*places.get(fault, (launch, "scan_forward")), globals()[fault])
+    setattr(*places.get(fault, (launch, "forward")), globals()[fault])
 if what == "trust":
     sys.exit(trust._main(*arguments))
 sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))

@@ -2,7 +2,8 @@
 crashes or waits there crashes or is counted here.
 
 It refuses to mix with tensors of the CPU (0-dim ones and indices excepted), to take a generator of
-another device, to be read by numpy, and algorithms that are not deterministic on a GPU; it counts
+another device, to be read by numpy, and algorithms that are not deterministic on a GPU, and with
+FLOATS as on mps float64; it counts
 kernels, what they move, synchronizations (uploads that are waited for among them), bytes in use,
 and the keys that operators sort on a GPU to be deterministic.
 """
@@ -58,6 +59,8 @@ class Count:
 
 
 COUNT = Count()
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+"""Those of the device."""
 
 
 class Pretended(torch.Tensor):
@@ -123,6 +126,8 @@ def compute(func, args, kwargs):
         lambda x: x.value if isinstance(x, Pretended) else x, (args, kwargs)
     )
     result = func(*plain_args, **plain)
+    if moves or packet in FREE:
+        _refuse_floats(result)
     if moves:
         COUNT.moved += sum(map(_bytes, (*leaves, *tree_leaves(result))))
     if target not in (None, DEVICE):
@@ -155,6 +160,12 @@ def _refuse(packet, args, kwargs, leaves) -> None:
                 f"Expected all tensors to be on the same device, but found at least two devices, "
                 f"{DEVICE}:0 and cpu! ({packet}, shape {tuple(x.shape)})"
             )
+
+
+def _refuse_floats(result) -> None:
+    for x in tree_leaves(result):
+        if isinstance(x, torch.Tensor) and x.is_floating_point() and x.dtype not in FLOATS:
+            raise TypeError(f"the {DEVICE} framework does not support {x.dtype}")
 
 
 def _keys(packet, args) -> int:

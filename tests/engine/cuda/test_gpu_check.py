@@ -68,10 +68,10 @@ def test_every_network_passes_and_a_library_is_timed(check):
 def test_a_wrong_network_fails(check, monkeypatch):
     from fdi.engine.cuda.kernels import launch
 
-    forward = launch.scan_forward
+    forward = launch.forward
     monkeypatch.setattr(
         launch,
-        "scan_forward",
+        "forward",
         lambda *given: (forward(*given)[0], *map(torch.zeros_like, forward(*given)[1:])),
     )
     verdict, found = check.row("network: dense")

@@ -95,7 +95,7 @@ def test_every_run_has_the_numbers_of_the_cpu(start, cell):
 
 @pytest.mark.parametrize("engine", ["cuda", "reference"])
 def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
-    given = ["init=fluct", "optimizer=adam", f"engine={engine}", "trainer.epochs=2"]
+    given = ["init=fluct", "probe=none", f"engine={engine}", "trainer.epochs=2"]
     _, whole = start("pretended", "recurrent", "events", *given, name="whole")
     from fdi.runner import story
 
@@ -118,7 +118,13 @@ def test_a_seed_means_the_same_weights_on_every_device(start):
     drawn = {}
     for where in ("cpu", "pretended"):
         _, directory = start(
-            where, "conv", "events", "init=orthogonal", "optimizer=sgd", "optimizer.lr=1e-30"
+            where,
+            "conv",
+            "events",
+            "init=orthogonal",
+            "optimizer=sgd",
+            "optimizer.lr=1e-30",
+            "probe=none",
         )
         drawn[where] = weights(directory)
     for name, weight in drawn["cpu"].items():
@@ -141,8 +147,8 @@ def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, 
     )
     if not room:
         monkeypatch.setattr(engine, "size", lambda *given: 2**40)
-    given = ["probe=none", f"optimizer={optimizer}", "trainer.batch_size=3"]
-    start("pretended", "dense", kind, *given)
+    given = ["probe=none", f"optimizer={optimizer}", "trainer.epochs=2", "trainer.batch_size=3"]
+    start("pretended", "dense", kind, "model.hidden=5", *given)
     # between steps of an epoch, but the first, which makes tables that stay
     assert [*np.diff(begun[1:3]), *np.diff(begun[3:])] == [2, 2, 2]
     told = "kept on the device: " if room else "sent batch by batch: "
@@ -188,7 +194,8 @@ def test_a_gpu_without_room_is_one_line(start, monkeypatch):
 
 
 def test_what_a_step_needs_is_said_before_training(start, capsys):
-    start("pretended", "recurrent", "events", "model.hidden=[257,5]", "engine.memory=0.0005")
+    given = ["model.hidden=[257,5]", "engine.memory=0.0003", "probe=none"]
+    start("pretended", "recurrent", "events", *given)
     told = capsys.readouterr().out
     assert "GiB by count, in 3 parts of 2 samples" in told
     assert "h1 in plain torch: it has more than 256 recurrent units" in told

@@ -1,4 +1,4 @@
-"""The kernels as operators of torch, one launch each: fdi::scan, fdi::recur and their adjoints."""
+"""The kernels of scan.py as operators of torch, one launch each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from fdi.engine.cuda.kernels import recurrent, scan
+from fdi.engine.cuda.kernels import scan
 
 BLOCK, CHUNK = 128, 16
-"""Elements of a program of scan.py; rows of weights that one of recurrent.py holds at a time."""
+"""Elements of a program of a layer without recurrence; rows of recurrent weights that a program
+holds at a time.
+"""
 PROGRAMS, HELD = 128, 4
-"""Programs of recurrent.py among which a batch is spread before one gets several samples (an H100
-has 132 processors), and samples of one at most: more state spills from the registers of a thread.
+"""Programs of a recurrent layer among which a batch is spread before one gets several samples (an
+H100 has 132 processors), and samples of one at most: more state spills from the registers of a
+thread.
 """
 OPTIONS = dict(num_warps=4, num_stages=1, enable_fp_fusion=False)
 
@@ -24,27 +27,33 @@ def on(x: Tensor):
 
 
 @torch.library.custom_op("fdi::scan", mutates_args=())
-def scan_forward(
-    x: Tensor, steps: int, constants: Sequence[float], subtract: bool, keep: bool
+def forward(
+    x: Tensor,
+    w: Tensor | None,
+    steps: int,
+    constants: Sequence[float],
+    subtract: bool,
+    keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(U [T, M] or nothing, S [T, M] int8, counts [M]) for X [C, T - 2 or 1, M]; `constants`:
-    beta_m, gain, theta, u_init, beta_s and sign of two channels.
+    """(U [T, B, N] or nothing, S [T, B, N] int8, counts [B, N]) for X [C, T - 2 or 1, B, N], and
+    recurrent weights [C, N, N], source first, if there are any.
     """
-    channels, given, m = x.shape
-    u = x.new_empty(steps if keep else 0, m)
-    s, counts = x.new_empty(steps, m, dtype=torch.int8), x.new_empty(m)
+    channels, given, batch, n = x.shape
+    u = x.new_empty(steps if keep else 0, batch, n)
+    s, counts = x.new_empty(steps, batch, n, dtype=torch.int8), x.new_empty(batch, n)
+    programs, shape, sizes = _programs(w, batch, n)
     with on(x):
-        scan.forward[(-(-m // BLOCK),)](
-            x, u, s, counts, m, steps, *constants,
-            CHANNELS=channels, SUBTRACT=subtract, KEEP=keep, SAME=given != steps - 2,
-            BLOCK=BLOCK, **OPTIONS,
+        scan.forward[programs](
+            x, x if w is None else w, u, s, counts, *shape, steps, tuple(constants),
+            CHANNELS=channels, SUBTRACT=subtract, KEEP=keep, SAME=given != steps - 2, **sizes,
         )  # fmt: skip
     return u, s, counts
 
 
 @torch.library.custom_op("fdi::scan_backward", mutates_args=())
-def scan_backward(
+def backward(
     u: Tensor,
+    w: Tensor | None,
     d_counts: Tensor,
     d_seen: Tensor | None,
     given: int,
@@ -53,61 +62,26 @@ def scan_backward(
     subtract: bool,
     surrogate: str,
 ) -> Tensor:
-    """gX [C, `given`, M], `given` being T - 2, or 1 for the sum over time; of `constants` the
-    fourth is the steepness of the surrogate.
-    """
-    steps, m = u.shape
-    d_x = u.new_empty(channels, given, m)
-    with on(u):
-        scan.backward[(-(-m // BLOCK),)](
-            u, d_counts, u if d_seen is None else d_seen, d_x, m, steps, *constants,
-            CHANNELS=channels, SUBTRACT=subtract, SURROGATE=surrogate, SEEN=d_seen is not None,
-            SUM=given != steps - 2, BLOCK=BLOCK, **OPTIONS,
-        )  # fmt: skip
-    return d_x
-
-
-@torch.library.custom_op("fdi::recur", mutates_args=())
-def recur_forward(
-    x: Tensor, w: Tensor, steps: int, constants: Sequence[float], subtract: bool, keep: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """As scan_forward, for X [C, T - 2 or 1, B, N] and recurrent weights [C, N, N], source
-    first.
-    """
-    channels, given, batch, n = x.shape
-    u = x.new_empty(steps if keep else 0, batch, n)
-    s, counts = x.new_empty(steps, batch, n, dtype=torch.int8), x.new_empty(batch, n)
-    sizes = blocks(n, batch)
-    with on(x):
-        recurrent.forward[(-(-batch // sizes["BLOCK"]),)](
-            x, w, u, s, counts, batch, n, steps, *constants,
-            CHANNELS=channels, SUBTRACT=subtract, KEEP=keep, SAME=given != steps - 2,
-            **sizes,
-        )  # fmt: skip
-    return u, s, counts
-
-
-@torch.library.custom_op("fdi::recur_backward", mutates_args=())
-def recur_backward(
-    u: Tensor,
-    w: Tensor,
-    d_counts: Tensor,
-    d_seen: Tensor | None,
-    constants: Sequence[float],
-    subtract: bool,
-    surrogate: str,
-) -> Tensor:
-    """gX [C, T - 2, B, N]; of `constants` the fourth is the steepness of the surrogate."""
+    """gX [C, `given`, B, N], `given` being T - 2, or, without `w`, 1 for the sum over time."""
     steps, batch, n = u.shape
-    d_x = u.new_empty(len(w), max(0, steps - 2), batch, n)
-    sizes = blocks(n, batch)
+    d_x = u.new_empty(channels, given, batch, n)
+    programs, shape, sizes = _programs(w, batch, n)
     with on(u):
-        recurrent.backward[(-(-batch // sizes["BLOCK"]),)](
-            u, w, d_counts, u if d_seen is None else d_seen, d_x, batch, n, steps, *constants,
-            CHANNELS=len(w), SUBTRACT=subtract, SURROGATE=surrogate, SEEN=d_seen is not None,
-            **sizes,
+        scan.backward[programs](
+            u, u if w is None else w, d_counts, u if d_seen is None else d_seen, d_x, *shape, steps,
+            tuple(constants), CHANNELS=channels, SUBTRACT=subtract, SURROGATE=surrogate,
+            SEEN=d_seen is not None, SUM=given != steps - 2, **sizes,
         )  # fmt: skip
     return d_x
+
+
+def _programs(
+    w: Tensor | None, batch: int, n: int
+) -> tuple[tuple[int], tuple[int, int], dict[str, int | bool]]:
+    """How many there are, how they see [B, N], and what each holds."""
+    shape = (batch * n, 1) if w is None else (batch, n)
+    sizes = OPTIONS | dict(BLOCK=BLOCK, NP=1, CHUNK=0) if w is None else blocks(n, batch)
+    return (-(-shape[0] // sizes["BLOCK"]),), shape, sizes
 
 
 def blocks(n: int, batch: int) -> dict[str, int | bool]:
