@@ -17,7 +17,7 @@ PARTS = {
 
 def normalized(measured: Results) -> str:
     """What fluctuation-driven weights add to Kaiming weights: with neither, with each
-    normalization, and with skip connections, for every network and depth.
+    normalization, and with skip connections, in the deepest network of each page.
     """
     pages = instead.data(measured)
     lines = [f"* {said}.\n" for part in PARTS if (said := _sentence(part, pages))]
@@ -27,10 +27,9 @@ def normalized(measured: Results) -> str:
 def _sentence(part: str, pages: dict[str, pd.DataFrame]) -> str:
     told = []
     for page in pages.values():
-        rows = page[(page["init"] == "fluct") & page["condition"].isin(PARTS[part])]
-        for row in (
-            rows.dropna(subset="versus").sort_values(["layers", "condition"]).to_dict("records")
-        ):
+        deepest = page[page["layers"] == page["layers"].max()]
+        rows = deepest[(deepest["init"] == "fluct") & deepest["condition"].isin(PARTS[part])]
+        for row in rows.dropna(subset="versus").sort_values("condition").to_dict("records"):
             which = "" if part == "With neither" else f"{row['condition']}, "
             where = f"{which}{row['network']}, {words.layers(row['layers'])}"
             told.append(f"{versus(row)} ({where}, n = {row['n']})")
