@@ -47,9 +47,18 @@ def _guess(word: str, known: Sequence[str]) -> str:
 
 
 def _values(text: str) -> list[object]:
-    """Both what the words mean in YAML and the words themselves: an id of digits is a word."""
+    """Both what the words mean and the words themselves: an id of digits is a word."""
     try:
         meant, words = yaml.safe_load(f"[{text}]"), yaml.load(f"[{text}]", yaml.BaseLoader)
     except yaml.YAMLError:
         raise ValueError(f"cannot read the value {text}; write a list as [128,128]") from None
-    return [json.dumps(value) if isinstance(value, list) else value for value in meant] + words
+    lists = [json.dumps(value) if isinstance(value, list) else value for value in meant]
+    return [*lists, *words, *filter(None, map(_number, words))]
+
+
+def _number(word: object) -> float | None:
+    """For YAML 1e-16 without a point is a word."""
+    try:
+        return float(str(word))
+    except ValueError:
+        return None

@@ -23,7 +23,7 @@ def points(
     drawn = list(states(page))
     for i, state in enumerate(drawn):
         shown = state.rows(rows)
-        x = shown[key].map(list(order).index) + WIDTH * ((i + 0.5) / len(drawn) - 0.5)
+        x = shown[key].map(list(order).index).astype(float) + WIDTH * ((i + 0.5) / len(drawn) - 0.5)
         style.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
     axes.set_xticks(range(len(order)), order)

@@ -33,9 +33,9 @@ KEYS = ["init", "optimizer", "eps", "x"]
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per run (part "ratio") and per point (part "depth"): init, optimizer, eps, x
-    (ratio of the largest hidden gradient to the floor; hidden layers), mean (accuracy in %), sd, n,
-    low, high, chance, title, source.
+    """Page -> a row per run (part "ratio") and per point with a sigma_u of 1 or next to it (part
+    "depth"): init, optimizer, eps, x (ratio of the largest hidden gradient to the floor; hidden
+    layers), mean (accuracy in %), sd, n, low, high, chance, title, source.
     """
     pages: dict[str, pd.DataFrame] = {}
     if "grad" not in results.probe:  # runs that were not probed
@@ -52,8 +52,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             mean=PERCENT * runs["test_accuracy_last"],
             n=1,
         )
+        near = sweeps.near_one(runs)
         depth = moments(
-            runs.assign(x=runs["model.depth"]), KEYS, "test_accuracy_last", PERCENT, PERCENT
+            near.assign(x=near["model.depth"]), KEYS, "test_accuracy_last", PERCENT, PERCENT
         )
         columns = ["part", *KEYS, "mean", "sd", "n", "low", "high"]
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)

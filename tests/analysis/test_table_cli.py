@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fdi.analysis.select import select
 from fdi.cli.table import main
 
 
@@ -124,6 +125,17 @@ def test_no_initial_state_is_one_line(table):
 
 def test_markdown(table):
     assert table("--markdown")[1].startswith("| dataset | model | init |")
+
+
+@pytest.mark.parametrize("value", ["1e-16", "1.0e-16", "1E-16"])
+def test_a_number_of_a_filter_needs_no_point(value):
+    runs = pd.DataFrame({"optimizer.eps": [1e-16, 1e-36]})
+    assert len(select(runs, [f"optimizer.eps={value}"])) == 1
+
+
+def test_an_id_that_looks_like_a_number_is_a_word():
+    runs = pd.DataFrame({"id": ["12345678", "1e345678"]})
+    assert select(runs, ["id=12345678"])["id"].tolist() == ["12345678"]
 
 
 @pytest.mark.parametrize(

@@ -350,9 +350,10 @@ def test_floor(results, drawn):
         for layers in (2, 4)
         for init in ("kaiming", "fluct")
         for run in sweep(
-            init, accuracy, layers, **smorms3 | {"optimizer.eps": eps, "model.depth": float(layers)}
+            init, accuracy, layers,
+            **smorms3 | {"optimizer.eps": eps, "model.depth": float(layers), "init.sigma_u": 1.0},
         )
-    ]
+    ]  # fmt: skip
     bounded = [
         (init, seed, accuracy, layers, config | {"homeostasis.joint": True})
         for init, seed, accuracy, layers, config in runs
@@ -363,6 +364,11 @@ def test_floor(results, drawn):
     page = floor.data(results(runs))["randman_dense"]
     single = page[page["part"] == "ratio"]
     assert len(single) == 24
+    config = smorms3 | {"optimizer.eps": 1e-8, "model.depth": 4.0, "init.sigma_u": 0.2}
+    with_weak = floor.data(results([*runs, *sweep("fluct", 0.1, 4, **config)]))["randman_dense"]
+    assert (with_weak["part"] == "ratio").sum() == 26
+    both = [part[part["part"] == "depth"].reset_index(drop=True) for part in (page, with_weak)]
+    assert both[0]["mean"].equals(both[1]["mean"]), "a depth has one sigma_u"
     ratio = single.groupby("eps")["x"].unique().map(sorted)  # the largest gradients are 0.2, 0.4
     assert ratio[1e-2] == pytest.approx([2, 4])
     assert ratio[1e-24] == pytest.approx([2e11, 4e11])
@@ -442,6 +448,9 @@ def test_instead(results, drawn):
     assert "cosine schedule" in scheduled["randman_dense"]["title"].iloc[0]
     _, axes = drawn(instead, page)
     assert list(axes) == ["4", "8"]
+    shallow = [run for run in runs if (run[0], run[3]) != ("fluct", 8)]
+    _, without = drawn(instead, instead.data(results(shallow))["randman_dense"])
+    assert len(without["8"].lines) < len(axes["8"].lines), "a state that one depth lacks"
     marks = [mark.get_text() for mark in axes["8"].get_xticklabels()]
     assert marks == ["neither", "tdBN", "BNTT", "skip", "tdBN + skip"]
     plain = [run for run in runs if (run[4]["model.norm"], run[4]["model.skip"]) == ("none", False)]
