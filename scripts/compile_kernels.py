@@ -33,7 +33,7 @@ from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
 from fdi.data.inputs import Input
-from fdi.engine.cuda import CudaEngine, fused, trust
+from fdi.engine.cuda import CudaEngine, fused, trial, trust
 from fdi.engine.cuda.engine import COMPUTES
 from fdi.snn.network import Network
 from fdi.snn.neuron import Surrogate
@@ -77,7 +77,7 @@ def steps(widths: list[int]) -> Iterator[tuple[Network, Input]]:
 
 
 def tiny(channels: int, surrogate: Surrogate, units: int) -> tuple[Network, Input]:
-    return trust.tiny(trust.Case(channels, "zero", surrogate, units)), trust.inputs(BATCH)[0]
+    return trial.tiny(trust.Case(channels, "zero", surrogate, units)), trial.inputs(BATCH)[0]
 
 
 def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, int, Any]]:
@@ -98,7 +98,7 @@ def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, i
     with patch.object(JITFunction, "run", run), patch.object(fused, "_nowhere", lambda _: None):
         for net, x in steps(widths):
             labels = np.arange(len(x)) % net.readout.units
-            CudaEngine(kernels="on").step(net, x, labels, trust.OBJECTIVE)
+            CudaEngine(kernels="on").step(net, x, labels, trial.OBJECTIVE)
     for name, ask in asked.items():
         for capability in capabilities:
             driver.set_active(Driver(capability))

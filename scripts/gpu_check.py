@@ -27,7 +27,7 @@ from benchmark.libraries import available
 from benchmark.workloads import DT, MORE, WORKLOADS, batch, network
 
 from fdi.data.inputs import Constant, Frames, Input
-from fdi.engine.cuda import CudaEngine, trust
+from fdi.engine.cuda import CudaEngine, trial, trust
 from fdi.engine.cuda.engine import COMPUTES
 from fdi.engine.cuda.fused import WIDEST
 from fdi.snn import models
@@ -76,7 +76,7 @@ def main() -> None:
     verdict, card = _apart("card")
     if verdict == "FAIL":
         sys.exit(f"gpu_check: {card}")
-    spikes, gradient = (f"{100 * share:g} %" for share in trust.ROUNDED)
+    spikes, gradient = (f"{100 * share:g} %" for share in trial.ROUNDED)
     failed, head = 0, ["# fdi on a GPU", "", card, "", "| what | | found |", "|---|---|---|"]
     with options.out.open("w") as page:
         for line in head:
@@ -152,7 +152,7 @@ def _kernel(name: str) -> tuple[str, str]:
         units, surrogates = (int(name.split()[0]),), ("superspike",)
     cases = [trust.Case(*each) for each in product((1, 2), COMPUTES.resets, surrogates, units)]
     for case in cases:
-        if why := trust.check(case, DEVICE):
+        if why := trial.check(case, DEVICE):
             return "FAIL", f"{case}: {why}"
     return "PASS", f"{len(cases)} kinds of layers"
 
@@ -163,11 +163,11 @@ def _network(name: str) -> tuple[str, str]:
         for weight in net.parameters():
             weight.copy_((weight * 2**12).round() / 2**12)
     engine, few = CudaEngine(kernels="on"), x[0:CHECKED]
-    found = trust.compare(net, few, labels[:CHECKED], engine, DEVICE, trust.OBJECTIVE)
+    found = trial.compare(net, few, labels[:CHECKED], engine, DEVICE, trial.OBJECTIVE)
     net = net.to(DEVICE)
     plan = engine.plan(net, x.steps, len(x))[1:]
     rounds = plan or any(link.convolutional for link in net.projections)
-    spikes, gradient = trust.ROUNDED if rounds else EXACT
+    spikes, gradient = trial.ROUNDED if rounds else EXACT
     apart = _repeat(engine, net, few, labels[:CHECKED])
     good = found.spikes <= spikes * found.total and found.gradient <= gradient and not apart
     if DEVICE.type == "cuda":
@@ -175,7 +175,7 @@ def _network(name: str) -> tuple[str, str]:
     optimizer, x = torch.optim.Adam(net.parameters(), 1e-4), engine.keep(net, {"x": x})[0]["x"]
 
     def step() -> None:
-        engine.step(net, x, labels, trust.OBJECTIVE)
+        engine.step(net, x, labels, trial.OBJECTIVE)
         optimizer.step()
         net.constrain()
 
@@ -210,10 +210,10 @@ def _built(name: str) -> tuple[Network, Input, np.ndarray]:
 
 def _repeat(engine: CudaEngine, net: Network, x: Input, labels: np.ndarray) -> int:
     """How many repetitions of a training step have other gradients, in a bit."""
-    engine.step(net, x, labels, trust.OBJECTIVE)
+    engine.step(net, x, labels, trial.OBJECTIVE)
     first, apart = [weight.grad for weight in net.parameters()], 0
     for _ in range(REPEATED):
-        engine.step(net, x, labels, trust.OBJECTIVE)
+        engine.step(net, x, labels, trial.OBJECTIVE)
         apart += not all(torch.equal(w.grad, g) for w, g in zip(net.parameters(), first))
     return apart
 

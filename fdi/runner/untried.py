@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fdi.engine.cuda import trust
+from fdi.engine.cuda import trial
 from fdi.runner.context import RunContext
 from fdi.runner.initial import batch
 from fdi.snn.network import Network
@@ -17,14 +17,14 @@ def compare(context: RunContext, initial: Network, device: torch.device) -> None
     differ on `device`. Raises ValueError if these are more than rounding explains.
     """
     inputs, labels = batch(context)
-    found = trust.compare(
-        initial, inputs[:SAMPLES], labels[:SAMPLES], context.engine, device, trust.OBJECTIVE
+    found = trial.compare(
+        initial, inputs[:SAMPLES], labels[:SAMPLES], context.engine, device, trial.OBJECTIVE
     )
     told = (
         f"{found.spikes:.0f} of {found.total:.0f} spikes differ from those of the CPU, and a "
         f"gradient by {found.gradient:.1g} of the largest"
     )
-    spikes, gradient = trust.ROUNDED
+    spikes, gradient = trial.ROUNDED
     if not (found.spikes <= spikes * found.total and found.gradient <= gradient):
         raise ValueError(f"device = {context.config.device}: {told}; use device=cpu")
     context.view.say(f"fdi has never run on such a device; tried here, {told}")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.trust import compare
+from fdi.engine.cuda.trial import compare
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from fdi.engine.cuda import trust
+from fdi.engine.cuda import trial
 from fdi.engine.cuda.kernels import launch, launch_sparse
 
 launch.PROGRAMS = 2  # few and large ones: Triton's interpreter takes its time for a program
@@ -67,7 +67,7 @@ places = dict(
 if fault != "none":
     setattr(*places.get(fault, (launch, "forward")), globals()[fault])
 if what == "trust":
-    sys.exit(trust._main(*arguments))
+    sys.exit(trial._main(*arguments))
 sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 gpu_check = import_module("gpu_check")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fdi.engine.cuda import CudaEngine, engine, trust
+from fdi.engine.cuda import CudaEngine, engine, trial, trust
 from fdi.snn import models
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
@@ -85,7 +85,7 @@ def test_all_layers_of_the_tiny_network_spike(channels, units):
     from fdi.engine.reference.engine import ReferenceEngine
 
     for reset in ("zero", "subtract"):
-        for x in trust.inputs():
-            net = trust.tiny(trust.Case(channels, reset, "superspike", units))
+        for x in trial.inputs():
+            net = trial.tiny(trust.Case(channels, reset, "superspike", units))
             counts = ReferenceEngine().simulate(net, x).counts
             assert all(n.sum() > 0 for n in counts.values())

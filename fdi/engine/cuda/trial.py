@@ -1,0 +1,149 @@
+"""The trial of a kernel: a step of a tiny network beside one of the reference engine."""
+
+from __future__ import annotations
+
+import sys
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdi.data.inputs import Constant, Events, Frames, Input
+from fdi.engine import Engine
+from fdi.engine.cuda.engine import CudaEngine
+from fdi.engine.cuda.trust import RIGHT, WRONG, Case
+from fdi.engine.reference.engine import ReferenceEngine
+from fdi.snn.network import INPUT, Network
+from fdi.snn.neuron import Neuron
+from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.population import Population
+from fdi.snn.projection import Projection
+
+TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in another order
+ROUNDED = (1e-3, 5e-2)
+"""Share of spikes and of a gradient that may differ where sums are rounded in another order, as in
+convolutions of cuDNN and in plain torch: a spike at threshold may move.
+"""
+OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
+STEPS, BATCH, CLASSES, DT = 9, 3, 3, 5e-3
+
+
+class Difference(NamedTuple):
+    """Between an engine and the reference engine: spikes of neurons that differ, of how many, and
+    the gradient that differs most, over the largest of its projection.
+    """
+
+    spikes: float
+    total: float
+    gradient: float
+
+
+def check(case: Case, device: torch.device) -> str | None:
+    """What the kernels of a case compute wrong on `device`, in this process."""
+    from fdi.engine.cuda.kernels.launch import HELD, PROGRAMS
+
+    larger = (2 * PROGRAMS, HELD * PROGRAMS) if case.units else ()  # with more samples a program
+    for x in [*inputs(), *(inputs(batch)[0] for batch in larger)]:
+        network, labels = tiny(case), np.arange(len(x)) % CLASSES
+        found = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVE)
+        if found.spikes or not found.total:
+            return (
+                f"its kernel was tried on this card, and {found.spikes:.0f} of {found.total:.0f} "
+                f"spikes were not those of the CPU"
+            )
+        if not found.gradient <= TOLERANCE:
+            return (
+                f"its kernel was tried on this card, and a gradient was not that of the CPU, by "
+                f"{found.gradient:.1g} of the largest"
+            )
+    return None
+
+
+def compare(
+    network: Network,
+    x: Input,
+    labels: np.ndarray,
+    engine: Engine,
+    device: torch.device,
+    objective: Objective,
+) -> Difference:
+    """A training step of `engine` on `device` beside one of the reference engine on the CPU, and
+    the spikes of an evaluation as well.
+    """
+
+    def computed(engine: Engine, device: torch.device) -> tuple[list[np.ndarray], list[Tensor]]:
+        copy = deepcopy(network).to(device)
+        seen = engine.evaluate(copy, x, labels, objective).counts
+        counts = engine.step(copy, x, labels, objective).counts
+        return [*seen.values(), *counts.values()], _gradients(copy)
+
+    expected, wanted = computed(ReferenceEngine(), torch.device("cpu"))
+    found, gradients = computed(engine, device)
+    apart = [np.abs(counts - n).sum() for counts, n in zip(found, expected)]
+    worst = [
+        (g - other).abs().max() / g.abs().max().clamp(min=1e-30)
+        for g, other in zip(wanted, gradients)
+    ]
+    total = sum(n.sum() for n in expected)
+    return Difference(float(sum(apart)), float(total), float(torch.stack(worst).max()))
+
+
+def inputs(batch: int = BATCH) -> list[Input]:
+    """Of `tiny`: frames, events with and without counts, and the same values in every step."""
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(0.7, (batch, STEPS, 7)).astype(np.uint8)
+    values = rng.integers(0, 64, (batch, 7)).astype(np.float32) / 16
+    rows, units = np.nonzero(counts.reshape(-1, 7))
+    indptr = np.searchsorted(rows, np.arange(batch * STEPS + 1))
+    events = Events(indptr, units.astype(np.int32), (7,), STEPS)
+    each = counts.reshape(-1, 7)[rows, units].astype(np.float32)
+    return [Frames(counts), events, replace(events, counts=each), Constant(values, STEPS)]
+
+
+def tiny(case: Case) -> Network:
+    """A layer of the case above one without recurrence, which drives its last channel; weights are
+    multiples of 1/64, so that sums of spikes are exact in any order, and spikes equal or wrong.
+    """
+    last, units = case.channels - 1, case.units or 33
+    neuron = Neuron(
+        tau_syn=(10e-3, 20e-3)[: case.channels],
+        signs=(1, -1)[: case.channels],
+        reset=case.reset,
+        surrogate=case.surrogate,
+        beta=4.0,
+    )
+    below = Population("a", (5,), neuron)
+    sizes = [units] if last == 0 or units < 2 else [units - units // 2, units // 2]
+    layer = tuple(Population(name, (n,), neuron) for name, n in zip("hi", sizes))
+    readout = Population("readout", (CLASSES,), Neuron(spiking=False))
+    links = [Projection(INPUT, "a", (5, 7)), Projection("h", "readout", (CLASSES, sizes[0]))]
+    for p in layer:
+        links.append(Projection(INPUT, p.name, (p.units, 7)))
+        links.append(Projection("a", p.name, (p.units, 5), channel=last))
+        for channel, source in enumerate(layer if case.units else ()):
+            shape = (p.units, source.units)
+            links.append(Projection(source.name, p.name, shape, recurrent=True, channel=channel))
+    generator = torch.Generator().manual_seed(0)
+    for link in links:
+        drawn = torch.randn(link.weight.shape, generator=generator)
+        link.weight.data.copy_((drawn * 64 * 5 / link.fan_in**0.5).round() / 64)
+    return Network((7,), [(below,), layer], readout, links, DT)
+
+
+def _gradients(network: Network) -> list[Tensor]:
+    """On the CPU; the next step lays out others."""
+    return [cast(Tensor, p.weight.grad).cpu() for p in network.projections]
+
+
+def _main(device: str, channels: Any, reset: Any, surrogate: Any, units: Any) -> int:
+    why = check(Case(int(channels), reset, surrogate, int(units)), torch.device(device))
+    if why:
+        print(why)
+    return WRONG if why else RIGHT
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))
