@@ -6,13 +6,16 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+MEANT = {"gpu": "cuda"}
+"""Words of others for a choice that is not spelt alike."""
+
 
 def choose(word: str, choices: Iterable[str]) -> str:
     """'did you mean b? choose one of a, b, c', the question only if one is close to `word`."""
     choices = sorted(choices)
     if not choices:
         return "there is nothing to choose from"
-    close = difflib.get_close_matches(word, choices, n=1)
+    close = difflib.get_close_matches(MEANT.get(word, word), choices, n=1)
     return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
 
 

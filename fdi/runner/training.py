@@ -110,7 +110,4 @@ def _why_it_stopped(progress: Progress, trainer: DictConfig) -> str:
     limit, loss = trainer.stop_at_loss, progress.train_task
     if limit is not None and loss is not None and loss <= limit:
         return f"the training loss reached {loss:.3g}"
-    return (
-        f"the validation accuracy has not improved for {trainer.patience} epochs, since epoch "
-        f"{progress.best_epoch}"
-    )
+    return f"no better validation accuracy than in epoch {progress.best_epoch}"

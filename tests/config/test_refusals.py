@@ -94,7 +94,7 @@ class Mode(Enum):
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
         (
             "device=gpu",
-            r"device = gpu is unknown; did you mean [cx]pu\? choose one of auto, cpu, cuda",
+            r"device = gpu is unknown; did you mean cuda\? choose one of auto, cpu, cuda, mps, xpu",
         ),
         ("device=cuda:x", r"device = cuda:x is unknown; did you mean cuda\? choose one of .*"),
         ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
@@ -126,7 +126,7 @@ class Mode(Enum):
         ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
         ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
         ("+init._args_=[1]", r"init\._args_: no such key; .*"),
-        ("+hydra.callbacks.x={_target_:os.system,command:id}", r"hydra\.callbacks: fdi calls .*"),
+        ("+hydra.callbacks.x={_target_:os.system,command:id}", r"hydra\.callbacks: fdi runs no .*"),
         ("+hydra.launcher.x={_target_:os.system,command:id}", r"hydra\.launcher\.x\._target_.*"),
         ("hydra.launcher._target_=os.system", r"hydra\.launcher\._target_ = os\.system is no .*"),
         ("seed=${nothing}", r"Interpolation key 'nothing' not found.*"),

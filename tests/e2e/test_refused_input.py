@@ -62,7 +62,7 @@ def spikes(tmp_path: Path) -> Path:
         ),
         (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
         (["epochs=3"], "epochs: no such key; did you mean trainer.epochs?"),
-        (["--dataset", "shd"], "--dataset is no option; what is to run is said without dashes, as"),
+        (["--dataset", "shd"], "--dataset is not an option; write settings without dashes, as"),
         (["--dataset=shd"], "as in dataset=shd"),
         (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
         (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),

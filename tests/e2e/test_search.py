@@ -139,7 +139,7 @@ def test_a_typo_is_one_line_not_one_a_trial(fdi_run):
         ([SIGMA, "dataset.valid=0"], "a search needs a validation split"),
         ([SIGMA, "trainer.epochs=0"], "trainer.epochs = 0 must be at least 1"),
         ([SIGMA, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials = 0 must be at least 1"),
-        ([SIGMA, "hydra.sweeper.custom_search_space=os.system"], "fdi calls none"),
+        ([SIGMA, "hydra.sweeper.custom_search_space=os.system"], "fdi does not use it"),
         ([SIGMA, "hydra.sweeper.sampler._target_=os.system"], "fdi calls nothing from there"),
     ],
 )

@@ -87,7 +87,7 @@ def test_a_done_run_is_touched_by_nothing_and_refuses_other_data(fdi_run, tmp_pa
         assert other.code == 2
         (line,) = other.err.splitlines()
         known = json.loads((directory / "record.json").read_text())["data_checksum"]
-        assert f"checksum {known}, and those in b/set have " in line
+        assert f"checksum {known}, but those in b/set have " in line
         assert "name.dataset=" in line
     shutil.copytree("a", "c")  # the same data, elsewhere
     for root in ("a/set", "c/set", "gone"):
@@ -99,7 +99,7 @@ def test_a_done_run_is_touched_by_nothing_and_refuses_other_data(fdi_run, tmp_pa
     (directory / "result.json").write_text("")
     other = fdi_run(*command, "dataset.root=b/set")
     assert other.code == 2
-    assert f"checksum {known}, and those in b/set" in other.err
+    assert f"checksum {known}, but those in b/set" in other.err
     mended = fdi_run(*command, "dataset.root=a/set")
     assert (mended.code, mended.err) == (0, "")
     assert "resumed after epoch 1" in mended.out
