@@ -238,7 +238,15 @@ def test_gradients_equal_the_reference_in_float32(make, case):
         assert_close(actual, wanted, 1e-4)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *MAPS])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        pytest.param(name, kind, marks=[pytest.mark.slow] * (name == "cuda" and "dale" in kind))
+        for name in ENGINES
+        for kind in (*KINDS, *MAPS)
+    ],
+    indirect=["make"],
+)
 def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     """Some networks are too sensitive to rounding, as the reference against itself in float64
     shows; the others must agree.
