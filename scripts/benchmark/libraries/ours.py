@@ -17,7 +17,7 @@ def fdi(
     work: dict, x: Events, labels: np.ndarray, engine: CpuEngine | ReferenceEngine | None = None
 ) -> Step:
     net = network(work).to(torch.get_default_device())
-    engine, objective = engine or CpuEngine(), Objective()
+    engine, objective = engine or _cpu(), Objective()
     optimizer = fuse(torch.optim.Adam(net.parameters(), 1e-4))
 
     def step() -> float:
@@ -27,6 +27,13 @@ def fdi(
         return outcome.task / outcome.samples
 
     return step
+
+
+def _cpu() -> CpuEngine:
+    """As in a run of fdi: the threads are the engine's, and torch has one."""
+    engine = CpuEngine()
+    torch.set_num_threads(1)
+    return engine
 
 
 def reference(work: dict, x: Events, labels: np.ndarray) -> Step:
