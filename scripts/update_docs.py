@@ -33,6 +33,7 @@ PAGES = (
     DOCS / "findings.md",
     DOCS / "theory.md",
     DOCS / "which-initialization.md",
+    DOCS / "comparisons.md",
     DOCS / "speed.md",
     DOCS / "howto" / "gpu.md",
     DOCS / "howto" / "libraries.md",

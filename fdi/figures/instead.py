@@ -31,7 +31,7 @@ VARIED = ["model.norm", "model.skip", "model.depth", "engine.name", "layers", "c
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page, one for each optimizer -> a row per point: init, baseline, sigma_u, condition, layers,
     mean, sd, n, low, high, versus and verdict (against kaiming under the same condition at the same
-    depth), finding, network, title, source.
+    depth), finding, network, optimizer, title, source.
     """
     pages: dict[str, pd.DataFrame] = {}
     if not {"model.norm", "model.skip"} <= set(results.runs):
@@ -48,7 +48,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             title = f"{shared}, {words.condition(group)}"
             pages[f"{dataset}_{model}{which.replace(', ', '_').lower()}"] = table.assign(
                 finding=_finding(table),
-                network=f"{dataset}, {model}{which}",
+                network=f"{dataset}, {model}",
+                optimizer=optimizer,
                 title=f"{title}: {legends.over(table['n'])}",
                 source=sweeps.source(chosen),
             )

@@ -6,31 +6,46 @@ import pandas as pd
 
 from fdi.analysis.results import Results
 from fdi.figures import instead, words
-from pages.tables import versus
 
 PARTS = {
     "With neither": [instead.PLAIN],
-    "Normalized": [name for name in instead.NORMS.values() if name],
+    "With a normalization": [name for name in instead.NORMS.values() if name],
     "With skip connections": [name for name in instead.ORDER if "skip" in name],
 }
 
 
 def normalized(measured: Results) -> str:
-    """What fluctuation-driven weights add to Kaiming weights: with neither, with each
-    normalization, and with skip connections, in the deepest network of each page.
+    """The accuracies from fluctuation-driven and from Kaiming weights, and their difference: with
+    neither, with each normalization, and with skip connections, for the deepest networks that the
+    authors' optimizer trained.
     """
-    pages = instead.data(measured)
+    pages = [
+        page for page in instead.data(measured).values() if page["optimizer"].iloc[0] == "SMORMS3"
+    ]
     lines = [f"* {said}.\n" for part in PARTS if (said := _sentence(part, pages))]
     return "".join(lines) or f"*Not measured yet: `{instead.COMMAND}`.*\n"
 
 
-def _sentence(part: str, pages: dict[str, pd.DataFrame]) -> str:
-    told = []
-    for page in pages.values():
+def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
+    networks = []
+    for page in pages:
         deepest = page[page["layers"] == page["layers"].max()]
-        rows = deepest[(deepest["init"] == "fluct") & deepest["condition"].isin(PARTS[part])]
-        for row in rows.dropna(subset="versus").sort_values("condition").to_dict("records"):
-            which = "" if part == "With neither" else f"{row['condition']}, "
-            where = f"{which}{row['network']}, {words.layers(row['layers'])}"
-            told.append(f"{versus(row)} ({where}, n = {row['n']})")
-    return f"**{part}**, fluctuation-driven minus Kaiming is {'; '.join(told)}" if told else ""
+        rows = deepest[deepest["condition"].isin(PARTS[part])].set_index(["condition", "init"])
+        compared = [
+            _compared(condition, rows.loc[condition])
+            for condition in instead.ORDER
+            if {(condition, "fluct"), (condition, "kaiming")} <= set(rows.index)
+        ]
+        if compared:
+            where = f"{page['network'].iloc[0]}, {words.layers(deepest['layers'].iloc[0])}"
+            networks.append(f"{'; '.join(compared)} ({where})")
+    return f"**{part}**: {'; '.join(networks)}" if networks else ""
+
+
+def _compared(condition: str, by_init: pd.DataFrame) -> str:
+    fluct, kaiming = by_init.loc["fluct"], by_init.loc["kaiming"]
+    which = "" if condition == instead.PLAIN else f" with {condition}"
+    means = f"{fluct['mean']:.1f} and {kaiming['mean']:.1f} %{which}"
+    difference = f"{fluct['versus']:+.1f} points"
+    interval = f"{fluct['versus_low']:+.1f}..{fluct['versus_high']:+.1f}"
+    return f"{means}, {difference} ({interval}, n = {fluct['n']}: {fluct['verdict']})"
