@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis.select import where
+
 STANDARD = {
     "readout_init": "normal",
     "optimizer._target_": "fdi.train.optimizers.SMORMS3",
@@ -36,20 +38,13 @@ def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
     """The runs without normalization, skip connections and learned time constants, but for those of
     them that are `varied`; a run that does not say has none.
     """
-    return _unless(runs, {key: value for key, value in PLAIN.items() if key not in varied})
+    values = {key: value for key, value in PLAIN.items() if key not in varied}
+    return where(runs, values, unsaid=True)
 
 
 def surrogate_of_authors(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with their surrogate gradient; a run that does not say has it."""
-    return _unless(runs, SURROGATE)
-
-
-def _unless(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
-    """The runs that have these values, by column, or none."""
-    for column, value in values.items():
-        if column in runs:
-            runs = runs[runs[column].isna() | (runs[column] == value)]
-    return runs
+    return where(runs, SURROGATE, unsaid=True)
 
 
 def constant_rate(runs: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 from fdi.analysis.circumstances import STANDARD, constant_rate, plain, surrogate_of_authors
 from fdi.analysis.collect import config_columns
 from fdi.analysis.published import depth
+from fdi.analysis.select import where
 from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
 from fdi.analysis.table import ACCURACY, BASELINE, VERSUS
 
@@ -38,13 +39,6 @@ def setting(run: Mapping[str, Any]) -> str:
     data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")
     epochs = run["trainer.epochs"]
     return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
-
-
-def where(runs: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
-    """The runs with these `values`, by column; none where a column is missing."""
-    for column, value in values.items():
-        runs = runs[runs[column] == value] if column in runs else runs.iloc[:0]
-    return runs
 
 
 def standard(runs: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
-from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, difference_of, setting, where
+from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, difference_of, setting
 from fdi.analysis.published import architecture, depth, with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 from fdi.analysis.spread import of_unit_gain, with_spread
 from fdi.analysis.statistics import Comparison, chance_share
 from fdi.analysis.table import ACCURACY

@@ -1,10 +1,10 @@
-"""Choosing runs by their columns."""
+"""Runs chosen by their columns."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -33,6 +33,17 @@ def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
         if runs.empty:
             words = sorted({value for value in there if isinstance(value, str)})
             raise ValueError(f"no run has {text}{_guess(values, words)}")
+    return runs
+
+
+def where(runs: pd.DataFrame, values: Mapping[str, Any], unsaid: bool = False) -> pd.DataFrame:
+    """The runs with these `values`, by column; with `unsaid` also those that have none there."""
+    for column, value in values.items():
+        if column in runs:
+            same = runs[column] == value
+            runs = runs[same | runs[column].isna()] if unsaid else runs[same]
+        elif not unsaid:
+            runs = runs.iloc[:0]
     return runs
 
 

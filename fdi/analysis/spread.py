@@ -6,8 +6,9 @@ import pandas as pd
 
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 
-FREE = {"init.nu": "auto", "init.alpha": 0.9}
+USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 
 
 def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
@@ -15,13 +16,13 @@ def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
     `layers`, how many hidden ones they have.
     """
     runs = with_layers(runs)
-    fluct = runs[runs["init"] == "fluct"]
-    for column, value in FREE.items():
-        fluct = fluct[fluct[column] == value] if column in fluct else fluct.iloc[:0]
+    fluct = where(runs, USUAL)
     fluct = fluct.assign(spread=fluct["init.sigma_u"] if len(fluct) else 0.0)
-    gain = runs[runs["init"] == "gain"]
+    gain = where(runs, {"init": "gain"})
     unit = of_unit_gain(gain, results)
-    gain = gain.assign(spread=[_product(run, unit) for run in gain.to_dict("records")])
+    keys = zip(gain["dataset"], gain["model"], gain["layers"])
+    units = [unit.get(key, float("nan")) for key in keys]
+    gain = gain.assign(spread=gain["init.gain"] * units if len(gain) else 0.0)
     return pd.concat([fluct, gain.dropna(subset="spread")])
 
 
@@ -37,8 +38,3 @@ def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, i
     return (
         unit.groupby([measured["dataset"], measured["model"], measured["layers"]]).mean().to_dict()
     )
-
-
-def _product(run: dict, unit: dict[tuple[str, str, int], float]) -> float:
-    key = (run["dataset"], run["model"], run["layers"])
-    return run["init.gain"] * unit[key] if key in unit else float("nan")

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.circumstances import bounds
-from fdi.analysis.contrasts import where
 from fdi.analysis.evidence import FLUCT, Evidence, NetworkName
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.published import architecture
 from fdi.analysis.results import READOUT, Results
+from fdi.analysis.select import where
 
 SILENT = 0.1  # Hz, and less
 MANY = 100  # ratio: two orders of magnitude

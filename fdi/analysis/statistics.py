@@ -52,20 +52,17 @@ def summary(values: ArrayLike, noise: float = 0.0) -> Summary:
     Student's t, and beside it a `noise` that all values share, a standard error that more of them
     do not lower: two half widths of independent causes add up as squares (Zou & Donner 2008).
     """
-    values = np.asarray(values, dtype=float)
-    n = len(values)
-    mean = float(values.mean()) if n else np.nan
-    sd = float(values.std(ddof=1)) if n > 1 else np.nan
-    half = _half(LEVEL, n, sd, noise) if n > 1 else np.nan
-    return Summary(n, mean, sd, float(mean - half), float(mean + half))
+    row = summaries(np.asarray(values, dtype=float)[None], noise)
+    return Summary(*(row[field].item() for field in Summary._fields))
 
 
-def summaries(values: np.ndarray) -> dict[str, np.ndarray]:
+def summaries(values: np.ndarray, noise: float = 0.0) -> dict[str, np.ndarray]:
     """`summary` of each row of `values` [rows, n], by the name of its fields, each [rows]."""
     rows, n = values.shape
-    mean = values.mean(axis=1)
-    sd = values.std(axis=1, ddof=1) if n > 1 else np.full(rows, np.nan)
-    half = _half(LEVEL, n, sd, 0.0) if n > 1 else np.nan
+    unknown = np.full(rows, np.nan)
+    mean = values.mean(axis=1) if n else unknown
+    sd = values.std(axis=1, ddof=1) if n > 1 else unknown
+    half = _half(LEVEL, n, sd, noise) if n > 1 else unknown
     fields = (np.full(rows, n), mean, sd, mean - half, mean + half)
     return dict(zip(Summary._fields, fields))
 

@@ -104,7 +104,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     )
     initial = initial_network(context)
     if build.untried(config):
-        untried.compare(context, initial, context.device)
+        untried.compare(context, initial)
     if config.probe == "only":
         initialize(context, initial)
         return {}

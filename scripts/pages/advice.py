@@ -8,10 +8,11 @@ import pandas as pd
 
 from fdi.analysis.circumstances import by_authors
 from fdi.analysis.claims import INTERVALS, SEEDS
-from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, standard, where
+from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, standard
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 from fdi.analysis.statistics import Comparison, holm, verdict
 from fdi.analysis.table import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed

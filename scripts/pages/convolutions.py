@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.circumstances import by_authors
-from fdi.analysis.contrasts import PERCENT, moments, setting, standard, where
+from fdi.analysis.contrasts import PERCENT, moments, setting, standard
 from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import architecture, published, with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 from fdi.analysis.table import ACCURACY
 from fdi.figures.sweeps import usual
 from pages.tables import cell, markdown

@@ -7,14 +7,15 @@ import pandas as pd
 
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.circumstances import EPS
-from fdi.analysis.contrasts import PERCENT, moments, standard, where
+from fdi.analysis.contrasts import standard
 from fdi.analysis.evidence import FLUCT, KAIMING
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
+from fdi.analysis.select import where
 from fdi.analysis.table import ACCURACY
 from fdi.config.floor import SMORMS3_EPS
 from fdi.figures import gradients
-from pages.tables import cell, markdown
+from pages.tables import accuracy, markdown
 
 SEVERAL = 3  # spreads of a network that is shown
 KEYS = ["dataset", "model", "layers"]
@@ -60,18 +61,13 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
         "largest hidden gradient": f"{gradient:.0e}, n = {len(norms)}",
         "over the floor": f"{gradient / SMORMS3_EPS**0.5:.0e}",
         "epochs": f"{usual['trainer.epochs'].iloc[0]:.0f}" if len(usual) else "",
-        "test accuracy (%)": _accuracy(usual) or "not run",
-        "with a lowered eps": _accuracy(lowered) + _how(lowered, usual),
+        "test accuracy (%)": accuracy(usual) or "not run",
+        "with a lowered eps": accuracy(lowered) + _how(lowered, usual),
     }
 
 
 def _longest(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["trainer.epochs"] == runs["trainer.epochs"].max()]
-
-
-def _accuracy(runs: pd.DataFrame) -> str:
-    rows = moments(runs, ["layers"], ACCURACY, PERCENT, PERCENT).to_dict("records")
-    return cell(rows[0]) if rows else ""
 
 
 def _how(runs: pd.DataFrame, usual: pd.DataFrame) -> str:

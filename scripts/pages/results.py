@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.circumstances import of_authors
-from fdi.analysis.contrasts import accuracies, contrasts, setting, standard, where
+from fdi.analysis.contrasts import accuracies, contrasts, setting, standard
 from fdi.analysis.evidence import FLUCT, KAIMING, UNPRIMED, longest
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 from fdi.analysis.statistics import holm, verdict
 from pages.tables import cell, markdown, versus
 

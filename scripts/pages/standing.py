@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.circumstances import EPS
-from fdi.analysis.contrasts import standard, where
+from fdi.analysis.contrasts import standard
 from fdi.analysis.evidence import DEEP
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 from fdi.analysis.statistics import chance_share
 from fdi.analysis.table import ACCURACY
 from pages.tables import markdown

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.circumstances import EPS, STANDARD, constant_rate, plain
-from fdi.analysis.contrasts import PERCENT, moments, where
 from fdi.analysis.evidence import FLUCT, KAIMING
 from fdi.analysis.floor import ratios
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.select import where
 from fdi.snn.surrogate import steepness
-from pages.tables import cell, markdown
+from pages.tables import accuracy, markdown
 
 KEYS = ["dataset", "model", "layers", "trainer.epochs"]
 STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT | {"init": "fluct"}}
@@ -52,12 +51,7 @@ def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
             found = where(runs, values)
             ratio = f"{found['ratio'].median():.0e}" if len(found) else ""
             row[f"{state}: gradient over floor"] = ratio
-            row[f"{state}: test accuracy (%)"] = _accuracy(found)
+            row[f"{state}: test accuracy (%)"] = accuracy(found)
         lowered = where(every, STATES["kaiming"] | {"optimizer.eps": LOWERED})
-        row[f"kaiming, eps {LOWERED:.0e}: test accuracy (%)"] = _accuracy(lowered)
+        row[f"kaiming, eps {LOWERED:.0e}: test accuracy (%)"] = accuracy(lowered)
         yield row
-
-
-def _accuracy(runs: pd.DataFrame) -> str:
-    rows = moments(runs, ["layers"], ACCURACY, PERCENT, PERCENT).to_dict("records")
-    return cell(rows[0]) if rows else ""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
+from fdi.analysis.table import ACCURACY
 from fdi.figures.catalogue import FIGURES
 
 LONG = {
@@ -67,6 +69,12 @@ def cell(row: Mapping[str, Any]) -> str:
     """Mean, 95 % interval and number of seeds."""
     interval = "" if pd.isna(row["low"]) else f" ({row['low']:.1f}..{row['high']:.1f})"
     return f"{row['mean']:.1f}{interval}, n = {row['n']}"
+
+
+def accuracy(runs: pd.DataFrame) -> str:
+    """`cell` of the test accuracy in percent of networks of one depth; "" of no runs."""
+    rows = moments(runs, ["layers"], ACCURACY, PERCENT, PERCENT).to_dict("records")
+    return cell(rows[0]) if rows else ""
 
 
 def versus(row: Mapping[str, Any]) -> str:

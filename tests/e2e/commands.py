@@ -49,6 +49,11 @@ def done(config, directory: Path, *_) -> dict:
         "rates": {"h1": 10.0 + config.seed},
         "seconds": 12.3,
     }
+    return finish(config, directory, result)
+
+
+def finish(config, directory: Path, result: dict) -> dict:
+    """Leaves the files of a run that ended with this result."""
     (directory / ".hydra").mkdir(parents=True, exist_ok=True)
     write_config(directory, config, ())
     write_json(directory / "result.json", result)

@@ -9,11 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from commands import finish
 from omegaconf import OmegaConf
-
-from fdi.cli.run import main
-from fdi.track.files import write_json, write_status
-from fdi.track.record import write_config
 
 PLUGIN = importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper")
 optuna = pytest.mark.skipif(PLUGIN is None, reason="hydra-optuna-sweeper is not installed")
@@ -35,28 +32,16 @@ def run(config, directory: Path, *_) -> dict:
         "rates": {"h1": 10.0},
         "seconds": 12.3,
     }
-    (directory / ".hydra").mkdir(parents=True, exist_ok=True)
-    write_config(directory, config, ())
-    write_json(directory / "result.json", result)
-    write_status(directory, "done")
-    return result
+    return finish(config, directory, result)
 
 
 calls: list[float] = []
 
 
-@pytest.fixture
-def fdi_run(monkeypatch, capsys, tmp_path):
-    def command(*arguments: str) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return SimpleNamespace(code=stop.value.code, **capsys.readouterr()._asdict())
-
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def trials(monkeypatch):
     monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
     calls.clear()
-    return command
 
 
 @optuna

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch.optim import lr_scheduler
 
-from fdi.data.randman import randman
 from fdi.engine.cpu import loss
 from fdi.engine.cpu.kernels.jit import kernel
 from fdi.engine.reference.engine import ReferenceEngine
@@ -44,24 +43,6 @@ OPTIMIZERS = {
     "smorms3": lambda p: SMORMS3(p, lr=0.1),
     "adam": lambda p: torch.optim.Adam(p, lr=0.1),
 }
-
-
-@pytest.fixture(scope="module")
-def data():
-    return randman(
-        classes=2,
-        units=10,
-        spikes=1,
-        manifold_dim=1,
-        alpha=2.0,
-        samples=150,
-        steps=40,
-        dt=2e-3,
-        active=0.5,
-        manifold_seed=1,
-        valid=0.2,
-        test=0.2,
-    )
 
 
 def built(data):

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from fdi.data.randman import randman
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
@@ -21,30 +19,11 @@ from fdi.train.optimizers import SMORMS3
 from fdi.train.progress import Progress
 from fdi.train.trainer import Diverged, Trainer
 
-SMALL: dict[str, Any] = dict(
-    classes=2,
-    units=10,
-    spikes=1,
-    manifold_dim=1,
-    alpha=2.0,
-    samples=150,
-    steps=40,
-    dt=2e-3,
-    active=0.5,
-    manifold_seed=1,
-    valid=0.2,
-    test=0.2,
-)
 OPTIMIZERS = {
     "smorms3": lambda p: SMORMS3(p, lr=0.5),
     "adam": lambda p: torch.optim.Adam(p, lr=0.5),
     "sgd": lambda p: torch.optim.SGD(p, lr=10.0, momentum=0.9),
 }
-
-
-@pytest.fixture(scope="module")
-def data():
-    return randman(**SMALL)
 
 
 def build(model, data, sigma_u=1.0):

@@ -199,9 +199,8 @@ def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool =
     if _has_events(inputs) and _listens(network, kernels):
         seen[INPUT] = listed(inputs, like.device)
     else:
-        whole = signal(inputs, like, network.input_shape)
-        seen[INPUT] = whole[: max(0, steps - 2)]  # the rest reaches no readout
-        del whole
+        reaches = max(0, steps - 2)  # what arrives later reaches no readout
+        seen[INPUT] = signal(inputs, like, network.input_shape)[:reaches]
     spikes: dict[str, Tensor] = {}
     potentials: dict[str, Tensor] = {}
     counts: dict[str, Tensor] = {}
@@ -292,8 +291,7 @@ def backward(
             d_arrived = plain.backward(*given, s, counts, heard, constant)
         else:
             d_arrived = fused.backward(*given, counts, heard, constant)
-        del given
-        del u, s, heard
+        del given, u, s, heard
         for p in layer:
             d = d_arrived.pop(p.name)
             if p.name in trial.normed:

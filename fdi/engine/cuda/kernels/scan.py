@@ -61,6 +61,18 @@ def retreat(
 
 
 @triton.jit
+def places(B, N, BLOCK: tl.constexpr, NP: tl.constexpr):
+    """Of a program: the samples of its block, -1 beyond the last; where its elements of [B, N] are,
+    and which of them exist; how far the next step is.
+    """
+    b = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    n = tl.arange(0, NP)
+    sources = tl.where(b < B, b, -1).to(tl.int32)
+    inside = (b[:, None] < B) & (n[None, :] < N)
+    return sources, b[:, None] * N + n[None, :], inside, tl.cast(B, tl.int64) * N
+
+
+@triton.jit
 def deliver(spikes, w, N, NP: tl.constexpr, CHUNK: tl.constexpr, sources, TURN: tl.constexpr):
     """spikes [B, N] (in memory, or their adjoint) times w [N, N], or with TURN its transpose,
     CHUNK rows at a time, without TF32.
@@ -94,12 +106,7 @@ def forward(
     [T, B, N], `counts` [B, N], and, with KEEP, `u` [T, B, N], the potential that spikes in step t.
     """
     beta_m, gain, theta, u_init, beta_0, beta_1, sign_0, sign_1 = constants
-    b = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    n = tl.arange(0, NP)
-    inside = (b[:, None] < B) & (n[None, :] < N)
-    sources = tl.where(b < B, b, -1).to(tl.int32)
-    M = tl.cast(B, tl.int64) * N
-    i = b[:, None] * N + n[None, :]
+    sources, i, inside, M = places(B, N, BLOCK, NP)
     channel = M if SAME else (T - 2) * M
     potential = tl.zeros([BLOCK, NP], tl.float32) + u_init
     current_0 = tl.zeros([BLOCK, NP], tl.float32)
@@ -147,12 +154,7 @@ def backward(
     """From gS = `d_counts` [B, N] + `d_seen` [T - 2, B, N] (if SEEN): gX_c in `d_x` [C, T - 2, B,
     N], or, with SUM and without recurrence, its sum over time [C, 1, B, N].
     """
-    b = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    n = tl.arange(0, NP)
-    inside = (b[:, None] < B) & (n[None, :] < N)
-    sources = tl.where(b < B, b, -1).to(tl.int32)
-    M = tl.cast(B, tl.int64) * N
-    i = b[:, None] * N + n[None, :]
+    sources, i, inside, M = places(B, N, BLOCK, NP)
     channel = M if SUM else (T - 2) * M
     d_count = tl.load(d_counts + i, mask=inside, other=0.0)
     d_potential = tl.zeros([BLOCK, NP], tl.float32)
