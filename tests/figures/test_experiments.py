@@ -429,7 +429,7 @@ def test_instead(results, drawn):
     adam = [(*run[:4], run[4] | {OPTIMIZER: "torch.optim.Adam"}) for run in runs]
     both = instead.data(results([*runs, *adam]))
     assert set(both) == {"randman_dense", "randman_dense_adam"}
-    assert both["randman_dense_adam"]["network"].unique() == ["randman, dense, Adam"]
+    assert both["randman_dense_adam"]["optimizer"].unique() == ["Adam"]
     assert both["randman_dense"]["n"].equals(page["n"])
     fluct = page[(page["init"] == "fluct") & (page["layers"] == 8)].set_index("condition")
     assert fluct["versus"].to_dict() == pytest.approx(
