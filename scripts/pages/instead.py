@@ -38,14 +38,14 @@ def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
         ]
         if compared:
             where = f"{page['network'].iloc[0]}, {words.layers(deepest['layers'].iloc[0])}"
-            networks.append(f"{'; '.join(compared)} ({where})")
-    return f"**{part}**: {'; '.join(networks)}" if networks else ""
+            networks.append(f"{'; '.join(compared)} on {where}")
+    return f"**{part}**: {'. '.join(networks)}" if networks else ""
 
 
 def _compared(condition: str, by_init: pd.DataFrame) -> str:
     fluct, kaiming = by_init.loc["fluct"], by_init.loc["kaiming"]
     which = "" if condition == instead.PLAIN else f" with {condition}"
     means = f"{fluct['mean']:.1f} and {kaiming['mean']:.1f} %{which}"
-    difference = f"{fluct['versus']:+.1f} points"
-    interval = f"{fluct['versus_low']:+.1f}..{fluct['versus_high']:+.1f}"
-    return f"{means}, {difference} ({interval}, n = {fluct['n']}: {fluct['verdict']})"
+    interval = f"{fluct['versus_low']:+.1f}..{fluct['versus_high']:+.1f}, "
+    decided = f"{interval}n = {fluct['n']}: {fluct['verdict']}" if fluct["verdict"] else "n = 1"
+    return f"{means}, {fluct['versus']:+.1f} points ({decided})"

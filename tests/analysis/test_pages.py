@@ -160,11 +160,11 @@ def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write
             write_run("kaiming", seed, kaiming, config=config | KAIMING, **given)
     found = own(tmp_path)
     plain, norms, skips = page("instead").normalized(found).splitlines()
-    assert plain.startswith("* **With neither**, fluctuation-driven minus Kaiming is +51.0 ")
-    assert "+11.0" in norms
-    assert "(tdBN, randman, dense, 2 hidden layers, n = 3)" in norms
-    assert "(skip, " in skips
-    assert "(tdBN + skip, " in skips
+    assert plain.startswith("* **With neither**: 71.0 and 20.0 %, +51.0 points (+")
+    assert "71.0 and 60.0 % with tdBN, +11.0 points (" in norms
+    assert norms.endswith(", n = 3: better) on randman, dense, 2 hidden layers.")
+    assert " with skip, " in skips
+    assert " with tdBN + skip, " in skips
     ((_, best, undecided, worse, _),) = rows(page("advice").advice(found))[2:]
     assert (best[:5], undecided, worse) == ("fluct", "", "kaiming -51.0")
 
