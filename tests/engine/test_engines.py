@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.cuda import CudaEngine
+from fdi.engine.cuda import CudaEngine, fused
 from fdi.engine.cuda.trial import compare
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
@@ -168,7 +167,7 @@ def make(request, monkeypatch) -> Callable[[int], CpuEngine | CudaEngine]:
     """An engine for a chunk size, where it has chunks; the kernels of Triton in few large blocks,
     since their interpreter takes as long for small ones.
     """
-    if request.param == "cuda" and find_spec("triton"):
+    if request.param == "cuda" and fused.lacking() is None:
         from fdi.engine.cuda.kernels import launch
 
         for name in ("BLOCK", "CHUNK"):

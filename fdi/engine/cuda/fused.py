@@ -36,9 +36,8 @@ def refusal(layer: tuple[Population, ...], links: list[Projection], weight: Tens
 
 
 @cache
-def _nowhere(device: torch.device) -> str | None:
-    if device.type in ("mps", "xpu") or torch.version.hip:
-        return "the kernels are for GPUs of NVIDIA"
+def lacking() -> str | None:
+    """Why no kernel can be built on this machine, for any device; None if one can."""
     if find_spec("triton") is None:
         return "triton is not installed (pip install 'fdi-snn[gpu]', on Linux)"
     import triton
@@ -46,6 +45,16 @@ def _nowhere(device: torch.device) -> str | None:
     if tuple(map(int, triton.__version__.split(".")[:2])) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return f"the kernels need triton {oldest}, not {triton.__version__}; torch 2.9 brings it"
+    return None
+
+
+@cache
+def _nowhere(device: torch.device) -> str | None:
+    if device.type in ("mps", "xpu") or torch.version.hip:
+        return "the kernels are for GPUs of NVIDIA"
+    if why := lacking():
+        return why
+    import triton
 
     if device.type != "cuda" and not triton.knobs.runtime.interpret:
         return "the kernels need a GPU"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,11 @@ from fdi.cli.cells import compose_cells
 from fdi.cli.console import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Events, Frames
+from fdi.engine.cuda import fused
 from fdi.runner import build
 from fdi.runner.story import run
 
 sys.path.insert(0, str(Path(__file__).parent))
-try:
-    import pretend
-except ImportError:  # this torch cannot pretend, and its triton has no kernel of ours
-    collect_ignore_glob = ["test_*.py"]
 
 STEPS, CLASSES, DT = 12, 2, 8e-3
 SMALL = {
@@ -65,7 +61,7 @@ def data(kind: str) -> Dataset:
 @pytest.fixture(autouse=True)
 def few_programs(monkeypatch):
     """Large blocks: Triton's interpreter takes its time for a program, whatever that does."""
-    if find_spec("triton") is not None:
+    if fused.lacking() is None:
         from fdi.engine.cuda.kernels import launch, launch_sparse
 
         monkeypatch.setattr(launch, "PROGRAMS", 1)
@@ -79,6 +75,7 @@ def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any],
     """Runs a cell on "cpu", "pretended" or, pretended as well, "mps", with the engine that belongs
     there.
     """
+    import pretend  # the tests of a torch without it need no GPU
 
     def begin(where: str, model: str, kind: str, *overrides: str, name: str = ""):
         folder = tmp_path / (name or where)

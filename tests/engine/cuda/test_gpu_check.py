@@ -5,15 +5,15 @@ tiny workloads; what a faulty kernel makes of it.
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
+import needs
 import pytest
 import torch
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 FAULTY = Path(__file__).with_name("faulty.py")
-pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+pytestmark = needs.kernels
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
+import needs
 import numpy as np
 import pretend
 import pytest
@@ -14,7 +13,6 @@ from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.kept import keep, listed, signal, size
 from fdi.snn import models
 
-needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 STEPS, SHAPE, SAMPLES = 7, (2, 3), 8
 
 
@@ -65,7 +63,7 @@ def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
     assert none.shape[1] == 0
 
 
-@pytest.mark.parametrize("kernels", ["off", pytest.param("on", marks=needs_triton)])
+@pytest.mark.parametrize("kernels", ["off", pytest.param("on", marks=needs.kernels)])
 @pytest.mark.parametrize("kind", INPUTS)
 def test_what_fits_into_memory_is_kept(kind, kernels):
     net, whole = models.dense(SHAPE, 2, STEPS, 5e-3, hidden=3), INPUTS[kind]

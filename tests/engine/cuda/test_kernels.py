@@ -8,11 +8,11 @@ import gc
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pretend
 import pytest
@@ -34,9 +34,6 @@ STEPS, BATCH = 9, 3
 INPUTS = ("events", "counted", "frames", "constant")
 KINDS = ("dense", "recurrent", "dale", "conv", "conv_recurrent", "dale_conv")
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
-needs_triton = pytest.mark.skipif(
-    find_spec("triton") is None, reason="triton is not installed: pip install 'fdi-snn[gpu]', Linux"
-)
 
 
 def network(kind: str, reset: Reset = "zero", surrogate: str = "superspike") -> Network:
@@ -84,7 +81,7 @@ def gradients(network: Network) -> list[np.ndarray]:
     return [p.weight.grad.cpu().numpy().copy() for p in network.projections]
 
 
-@needs_triton
+@needs.kernels
 @pytest.mark.parametrize(
     ("kind", "given", "reset", "surrogate"),
     [
@@ -110,7 +107,7 @@ def assert_as_the_reference(net, x, labels):
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * max(1.0, np.abs(want).max()))
 
 
-@needs_triton
+@needs.kernels
 @pytest.mark.parametrize("kind", ["recurrent", "dale"])
 @pytest.mark.parametrize("held", [1, 2, 4])
 def test_samples_of_a_program_change_no_number(kind, held, monkeypatch):
@@ -123,7 +120,7 @@ def test_samples_of_a_program_change_no_number(kind, held, monkeypatch):
     assert_as_the_reference(net, *batch(net, samples=5))
 
 
-@needs_triton
+@needs.kernels
 @pytest.mark.parametrize(
     ("batch", "samples", "programs"), [(1, 1, 1), (100, 1, 100), (256, 2, 128), (1024, 4, 256)]
 )
@@ -137,7 +134,7 @@ def test_a_batch_has_work_for_all_processors(batch, samples, programs, monkeypat
         assert (block, -(-batch // block)) == (samples, programs)
 
 
-@needs_triton
+@needs.kernels
 def test_potentials_are_those_of_the_reference_bit_for_bit():
     net = network("recurrent")
     x, _ = batch(net)
@@ -147,7 +144,7 @@ def test_potentials_are_those_of_the_reference_bit_for_bit():
         assert torch.equal(found[name][1:], potentials[:-1])
 
 
-@needs_triton
+@needs.kernels
 @pytest.mark.parametrize(
     ("widths", "generations"),
     [
@@ -190,7 +187,7 @@ def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
         (lambda steps: models.conv((1, 9), 20, steps, 2e-3, filters=[3], pool=2), 150),
     ],
 )
-@needs_triton
+@needs.kernels
 def test_a_training_step_has_few_launches_and_one_wait_at_any_length(build, most):
     found = []
     for steps in (6, 12):
@@ -244,25 +241,25 @@ def test_why_a_layer_has_no_kernel():
     net = models.dense((7,), 3, STEPS, 5e-3, hidden=[fused.WIDEST + 1], recurrent=True)
     links = [p for p in net.projections if p.recurrent]
     weight = net.projections[0].weight
-    if find_spec("triton") is None:
-        assert "triton is not installed" in fused.refusal(net.layers[0], links, weight)
-    else:
-        maps = network("dale_conv")
-        links_of_maps = [p for p in maps.projections if p.recurrent]
-        why = "no kernel computes recurrent convolutions"
-        assert fused.refusal(maps.layers[0], links_of_maps, weight) == why
-        assert "more than" in fused.refusal(net.layers[0], links, weight)
-        assert fused.refusal(net.layers[0], [], weight) is None
-        assert "float32" in fused.refusal(net.layers[0], [], weight.double())
+    if why := fused.lacking():
+        assert fused.refusal(net.layers[0], links, weight) == why
+        return
+    maps = network("dale_conv")
+    links_of_maps = [p for p in maps.projections if p.recurrent]
+    why = "no kernel computes recurrent convolutions"
+    assert fused.refusal(maps.layers[0], links_of_maps, weight) == why
+    assert "more than" in fused.refusal(net.layers[0], links, weight)
+    assert fused.refusal(net.layers[0], [], weight) is None
+    assert "float32" in fused.refusal(net.layers[0], [], weight.double())
 
 
-@needs_triton
+@needs.kernels
 def test_an_old_triton_is_told(monkeypatch):
+    for ask in (fused._nowhere, fused.lacking):
+        monkeypatch.setattr(fused, ask.__name__, ask.__wrapped__)
     monkeypatch.setattr("triton.__version__", "3.3.1")
-    fused._nowhere.cache_clear()
     net = models.dense((7,), 3, STEPS, 5e-3, hidden=5)
     line = CudaEngine().plan(net, STEPS, BATCH)[1]
-    fused._nowhere.cache_clear()
     assert line == (
         "h1 in plain torch: the kernels need triton 3.5, not 3.3.1; torch 2.9 brings it"
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
+import needs
 import numpy as np
 import pytest
 import torch
@@ -13,7 +12,7 @@ from fdi.engine.cuda.kept import Kept, keep, listed
 from fdi.engine.cuda.product import deliver, weight_gradient
 from fdi.snn.projection import Projection
 
-pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+pytestmark = needs.kernels
 CPU = torch.device("cpu")
 
 

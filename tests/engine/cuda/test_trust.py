@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
+import needs
 import pytest
 import torch
 
 from fdi.engine.cuda import CudaEngine, engine, trial, trust
 from fdi.snn import models
 
-pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+pytestmark = needs.kernels
 CPU, CASE = torch.device("cpu"), trust.Case(1, "zero", "superspike", 0)
 FAULTY = Path(__file__).with_name("faulty.py")
 
