@@ -27,7 +27,7 @@ ABOUT = (
     "accuracies and rates over epochs, mean and 95 % interval over seeds, per data set and "
     "architecture"
 )
-NEEDS = "finished runs"
+NEEDS = "finished runs that do better than guessing"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
 TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}

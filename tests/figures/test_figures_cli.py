@@ -54,8 +54,8 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
     code, out, _ = figures()
     assert code == 1
     assert (
-        "not drawn: learning_curves needs finished runs: fdi-run -m init=kaiming,fluct "
-        "'seed=range(3)'" in out
+        "not drawn: learning_curves needs finished runs that do better than guessing: "
+        "fdi-run -m init=kaiming,fluct 'seed=range(3)'" in out
     )
     assert "1 runs: 1 interrupted" in out
 
