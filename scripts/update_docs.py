@@ -23,6 +23,7 @@ from pages.speed import epoch, kernels, launches, steps
 from pages.standing import standing
 from pages.surrogates import surrogates
 from pages.tables import behind
+from pages.trial import trials
 
 from fdi.analysis.results import Results, reference
 
@@ -53,6 +54,7 @@ TABLES = {
     "standing": standing,
     "surrogates": surrogates,
     "swamped": swamped,
+    "trials": trials,
     "predicting": predicting,
     "laziness": laziness,
     "pooling": pooled,

@@ -24,7 +24,8 @@ KEYS = ["init", "baseline", "sigma_u", "mode", "layers"]
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per point: init, baseline, sigma_u, mode, layers, epochs, mean, sd, n, low,
-    high, versus and verdict (against kaiming with the same bounds and depth), title, source.
+    high, versus and verdict (against kaiming with the same bounds and depth), finding, network,
+    title, source.
     """
     pages: dict[str, pd.DataFrame] = {}
     if "trainer.epochs" not in results.runs:
@@ -41,6 +42,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         pages[f"{dataset}_{model}"] = table.assign(
             epochs=table["layers"].map(epochs),
             finding=_finding(table),
+            network=f"{dataset}, {model}",
             title=title,
             source=sweeps.source(chosen),
         )

@@ -35,7 +35,7 @@ KEYS = ["init", "optimizer", "eps", "x"]
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per run (part "ratio") and per point with a sigma_u of 1 or next to it (part
     "depth"): init, optimizer, eps, x (ratio of the largest hidden gradient to the floor; hidden
-    layers), mean (accuracy in %), sd, n, low, high, chance, title, source.
+    layers), mean (accuracy in %), sd, n, low, high, chance, network, title, source.
     """
     pages: dict[str, pd.DataFrame] = {}
     if "grad" not in results.probe:  # runs that were not probed
@@ -65,6 +65,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         pages[f"{dataset}_{model}"] = page[columns].assign(
             chance=PERCENT / runs["classes"].iloc[0],
             finding=_finding(single),
+            network=f"{dataset}, {model}",
             title=title,
             source=sweeps.source(runs),
         )

@@ -43,7 +43,7 @@ MOST = {"accuracy": PERCENT, "alignment": 1.0}  # no mean can be larger
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: quantity, init, x (sigma_u), samples (of training; NaN:
     all), mean, sd, n, low, high, reached (share of the runs whose training loss is as low as
-    asked), title, source.
+    asked), network, title, source.
     """
     pages = {}
     runs = results.runs
@@ -70,7 +70,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             f"{chosen[LIMIT].iloc[0]:g}: {legends.over(table['n'])}"
         )
         pages[f"{dataset}_{model}"] = table.assign(
-            finding=_finding(table), title=title, source=sweeps.source(chosen)
+            finding=_finding(table),
+            network=f"{dataset}, {model}",
+            title=title,
+            source=sweeps.source(chosen),
         )
     return pages
 

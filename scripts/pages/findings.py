@@ -25,7 +25,7 @@ USUAL, LOW = 1e-8, 1e-9  # floors: of the authors' eps, and lowered ones
 def floors(measured: Results) -> str:
     """For each network the finding of its figure, and accuracy by depth and floor."""
     parts = []
-    for name, page in floor.data(measured).items():
+    for page in floor.data(measured).values():
         single = page[page["part"] == "ratio"]
         depth = page[page["part"] == "depth"]
         depth = depth.assign(
@@ -37,7 +37,7 @@ def floors(measured: Results) -> str:
         table.columns = [f"{x:.0f} layer{'s' if x > 1 else ''}" for x in table]
         lines = table.reset_index()
         lines["eps"] = lines["eps"].map(lambda eps: f"{-eps:.0e}")
-        title = f"**{name.replace('_', ', ')}**: ratios from {single['x'].min():.0e} to"
+        title = f"**{page['network'].iloc[0]}**: ratios from {single['x'].min():.0e} to"
         parts.append(
             f"{title} {single['x'].max():.0e}. {page['finding'].iloc[0]}.\n\n{markdown(lines)}"
         )
@@ -47,20 +47,20 @@ def floors(measured: Results) -> str:
 def bounded(measured: Results) -> str:
     """A row per depth and kind of bounds: both initial states, and their difference."""
     rows = []
-    for name, page in bounds.data(measured).items():
-        title = name.replace("_", ", ")
+    for page in bounds.data(measured).values():
+        network = page["network"].iloc[0]
         for (layers, mode), group in page.groupby(["layers", "mode"], sort=False):
             found = {row["init"]: row for row in group.to_dict("records")}
             if not set(INITS) <= set(found):
                 continue
             rows.append(
                 {
-                    "network": f"{title}, {layers} layer{'s' if layers > 1 else ''}",
+                    "network": f"{network}, {layers} layer{'s' if layers > 1 else ''}",
                     "epochs": f"{group['epochs'].iloc[0]:.0f}",
                     "bounds": mode,
                     **{init: cell(found[init]) for init in INITS},
                     "fluct minus kaiming": versus(found["fluct"]),
-                    "order": (name, layers, MODES.index(mode)),
+                    "order": (network, layers, MODES.index(mode)),
                 }
             )
     rows.sort(key=lambda row: row["order"])
@@ -159,9 +159,9 @@ def _share(value: float) -> str:
 def laziness(measured: Results) -> str:
     """A row per number of samples and spread."""
     parts = []
-    for name, page in lazy.data(measured).items():
+    for page in lazy.data(measured).values():
         rows = list(_spreads(page))
-        parts.append(f"**{name.replace('_', ', ')}**\n\n{markdown(pd.DataFrame(rows))}")
+        parts.append(f"**{page['network'].iloc[0]}**\n\n{markdown(pd.DataFrame(rows))}")
     return "\n".join(parts) or NOTHING.format(lazy.COMMAND)
 
 

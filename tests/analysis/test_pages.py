@@ -184,3 +184,26 @@ def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, wri
     assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1", ""]
     assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1", ""]
     assert len(table) == 4
+
+
+def test_trials_of_several_lengths_have_a_row_each_and_no_other_network(page, write_run, tmp_path):
+    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
+    images = STANDARD | {"dataset.encoding": "constant", "dataset.dt": 2e-3, "neuron.beta": None}
+    cells = [(50, 1e-16, 1e-6, 0.1), (250, 1e-16, 1e-3, 0.3), (250, 1e-36, 1e-3, 0.35)]
+    for number, (steps, eps, gradient, accuracy) in enumerate(cells):
+        config = images | {"dataset.steps": steps, "optimizer.eps": eps}
+        given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:08x}"}
+        for init, values in (("fluct", fluct), ("kaiming", KAIMING)):
+            run = write_run(init, 0, accuracy, config=config | values, **given)
+            layers = [{"population": "h1", "grad_task": gradient, "grad": 1.0}]
+            layers.append({"population": "readout", "grad_task": 1.0, "grad": 1.0})
+            (run / "init.json").write_text(json.dumps(layers))
+    poisson = images | {"dataset.encoding": "poisson", "dataset.steps": 100, "optimizer.eps": 1e-16}
+    write_run("fluct", 0, 0.9, config=poisson | fluct, identity="f" * 8, rates={"h1": 8.0})
+    table = rows(page("trial").trials(own(tmp_path)))[2:]
+    assert [row[1:] for row in table[:3]] == [
+        ["kaiming", "1e-36", "0.5", "1e+15", "35.0, n = 1"],
+        ["kaiming", "1e-16", "0.1", "1e+02", "10.0, n = 1"],
+        ["kaiming", "1e-16", "0.5", "1e+05", "30.0, n = 1"],
+    ]
+    assert [row[1] for row in table] == ["kaiming"] * 3 + ["fluct"] * 3

@@ -1,0 +1,51 @@
+"""The table of docs/findings.md that changes the length of the trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fdi.analysis.contrasts import setting, standard
+from fdi.analysis.evidence import FLUCT, KAIMING
+from fdi.analysis.floor import task_gradient
+from fdi.analysis.results import READOUT, Results
+from fdi.analysis.select import where
+from fdi.config.floor import floor
+from pages.tables import accuracy, markdown
+
+STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT | {"init": "fluct"}}
+COMMAND = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
+
+
+def trials(measured: Results) -> str:
+    """A row per initial state, eps and length of the trial, for networks on constant images that
+    were trained in trials of several lengths, all else equal: the largest hidden gradient of the
+    task over the floor, and the accuracy.
+    """
+    probe = measured.probe.assign(gradient=task_gradient(measured))
+    largest = probe[probe["population"] != READOUT].groupby("path")["gradient"].max()
+    runs = where(standard(measured.runs), {"state": "done", "dataset.encoding": "constant"})
+    runs = runs.join(largest, on="path").dropna(subset="gradient")
+    records = runs.to_dict("records")
+    runs = runs.assign(
+        network=[setting(run) for run in records],
+        ratio=runs["gradient"] / [floor(run) for run in records],
+        trial=runs["dataset.steps"] * runs["dataset.dt"],
+    )
+    shown = [part for _, part in runs.groupby("network") if part["trial"].nunique() > 1]
+    rows = [row for part in shown for row in _rows(part)]
+    return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{COMMAND}`.*\n"
+
+
+def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for state, values in STATES.items():
+        for (eps, trial), runs in where(network, values).groupby(["optimizer.eps", "trial"]):
+            yield {
+                "network": runs["network"].iloc[0],
+                "initial state": state,
+                "eps": f"{eps:g}",
+                "trial (s)": f"{trial:g}",
+                "gradient over floor": f"{runs['ratio'].median():.0e}",
+                "test accuracy (%)": accuracy(runs),
+            }
