@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fdi.analysis.reference import export
+from fdi.analysis.export_reference import export
 
 
 def main(results: str = "results", folder: str = "") -> int:

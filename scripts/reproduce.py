@@ -19,7 +19,8 @@ from textwrap import fill
 from pages.costs import EXPERIMENTS, REFERENCE, cells
 
 from fdi.analysis.claims import RULE, claims
-from fdi.analysis.results import own, reference
+from fdi.analysis.reference import reference
+from fdi.analysis.results import own
 from fdi.cli.cells import Cell
 from fdi.cli.cost import estimate
 from fdi.cli.tables import console, print_note, print_table

@@ -25,7 +25,8 @@ from pages.surrogates import surrogates
 from pages.tables import behind
 from pages.trial import trials
 
-from fdi.analysis.results import Results, reference
+from fdi.analysis.reference import reference
+from fdi.analysis.results import Results
 
 DOCS = Path("docs")
 PICTURES = DOCS / "figures"

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis import evidence, starts
+from fdi.analysis import outcomes, starts
 from fdi.analysis.contrasts import standard
 from fdi.analysis.evidence import DEEP, Evidence
 from fdi.analysis.published import PUBLISHED
@@ -144,40 +144,40 @@ CLAIMS = (
         "Networks with one hidden layer learn better than from Kaiming weights",
         (("randman", "dense", 1),),
         "P",
-        evidence.one_layer,
+        outcomes.one_layer,
     ),
     Claim(
         "Recurrent networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 3),),
         "P",
-        evidence.better(("recurrent", "conv_recurrent"), lambda layers: True),
+        outcomes.better(("recurrent", "conv_recurrent"), lambda layers: True),
     ),
     Claim(
         "Deep networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 7),),
         "P",
-        evidence.better(DENSE, lambda layers: layers >= DEEP),
+        outcomes.better(DENSE, lambda layers: layers >= DEEP),
     ),
     Claim(
         "Deep convolutional networks learn better than from Kaiming weights",
         (("cifar10", "conv", 4), ("dvs_gesture", "conv", 4), ("dvs_gesture", "conv", 8)),
         "P",
-        evidence.better(("conv", "conv_deep"), lambda layers: layers >= DEEP),
+        outcomes.better(("conv", "conv_deep"), lambda layers: layers >= DEEP),
     ),
     Claim(
         "Kaiming weights leave deep networks at chance",
         (("shd", "conv_recurrent", 7), ("cifar10", "conv", 4), ("dvs_gesture", "conv", 8)),
         "2",
-        evidence.left_at_chance,
+        outcomes.left_at_chance,
     ),
     Claim(
         "Under Dale's law a network learns better (than from a weak start, sigma_U = 0.2, since "
         "the law forbids Kaiming weights)",
         (("shd", "dale", 1),),
         "P",
-        evidence.dale,
+        outcomes.dale,
     ),
-    Claim("A spread sigma_U of 1/3 to 1 of the threshold is best", (), "P", evidence.band),
+    Claim("A spread sigma_U of 1/3 to 1 of the threshold is best", (), "P", outcomes.band),
     Claim("At sigma_U = 0.2 all but the first layer are silent", (), "2", starts.silence),
     Claim(
         "The initial state changes hidden gradients a hundredfold, the readout's less",
@@ -189,10 +189,10 @@ CLAIMS = (
         "Homeostasis restores activity and thus training in deep networks",
         (),
         "P",
-        evidence.restores,
+        outcomes.restores,
     ),
-    Claim("Homeostasis broadens the range of good initial states", (), "P", evidence.broadens),
-    Claim("Homeostasis makes up only partly for bad initial states", (), "P", evidence.in_part),
+    Claim("Homeostasis broadens the range of good initial states", (), "P", outcomes.broadens),
+    Claim("Homeostasis makes up only partly for bad initial states", (), "P", outcomes.in_part),
 )
 
 

@@ -1,7 +1,6 @@
-"""Folders of runs -> one table with one row per run, and learning curves with a row per run and
-epoch.
+"""Folders of runs -> one table with a row for each run.
 
-Columns of `runs`, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that
+Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that
 far):
 
     path                        directory of the run
@@ -24,19 +23,14 @@ far):
     moved/<projection>          |W - W0|/|W0| of its weights
     alignment/<population>      of its spike counts before and after training, 1: the same
     <dotted key>                each key of the config, as on the command line; lists as JSON text
-
-Columns of `curves`: path, dataset, model, init, seed, id, state, then those of metrics.csv as they
-are.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from array import array
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,8 +40,7 @@ import pandas as pd
 
 from fdi.analysis.index import Index, index, stamp
 from fdi.track.configs import read_config
-from fdi.track.files import read
-from fdi.track.layout import CONFIG, METRICS, RESULT, SETTLED, STATUS, directories
+from fdi.track.layout import CONFIG, RESULT, SETTLED, STATUS, directories
 from fdi.track.state import is_number, progress
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
@@ -61,20 +54,13 @@ ACCURACIES = (
 )
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = (*PROGRESS, *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
-ORIGIN = (
-    "source",
-    "baseline",
-    "provenance",
-    "data_checksum",
-)  # where a run comes from; not here, see fdi.analysis.results
+ORIGIN = ("source", "baseline", "provenance", "data_checksum")
+"""Where a run comes from: columns that fdi.analysis.results adds."""
 POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
-CSV_COLUMNS = ("epoch", "phase")
 PLACE = "place of the run"
+ROW = "row"  # kind of entries of the index
 NAN = float("nan")
-VALID = "valid/accuracy"
-BATCH = 64  # files that are read at a time
-ROW, CURVE = "row", "curve"  # kinds of entries of the index
 
 
 def runs(results: Path) -> pd.DataFrame:
@@ -124,63 +110,6 @@ def config_columns(table: pd.DataFrame) -> list[str]:
     others = {*KEYS, "error", *NUMBERS, *ORIGIN}
     names = [str(column) for column in table]
     return [name for name in names if name not in others and not name.startswith(MEASURED)]
-
-
-def curves(
-    table: pd.DataFrame, wanted: Callable[[str], bool] = lambda column: True
-) -> pd.DataFrame:
-    """The learning curves of the runs in `table`, with the columns that are `wanted`, texts as
-    categories; a run without a whole metrics.csv has no rows, a half-written last row is dropped.
-    """
-    parts: list[pd.DataFrame] = []
-    paths = list(table["path"])
-    for start in range(0, len(paths), BATCH):
-        files: dict[str, dict[int, str]] = defaultdict(dict)
-        for place, path in enumerate(paths[start : start + BATCH], start):
-            header, body = _metrics(Path(path) / METRICS)
-            if body:
-                files[header][place] = body
-        for header, bodies in files.items():
-            parts += _parse(header, bodies, wanted)
-    if not parts:
-        return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
-    rows = pd.concat(parts, ignore_index=True)
-    parts.clear()
-    places = rows.pop(PLACE)
-    rows["phase"] = rows["phase"].astype("category")
-    for i, key in enumerate(KEYS):
-        values = table[key] if key == "seed" else table[key].astype("category")
-        rows.insert(i, key, values.iloc[places].array)
-    return rows
-
-
-def accuracies(table: pd.DataFrame, results: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """(path, the validation accuracies after the epochs of the task) of the runs in `table` that
-    have some.
-    """
-    with index(results) as kept:
-        for path in table["path"]:
-            key = stamp(path, (METRICS,))
-            if entry := kept.find(CURVE, path, key):
-                values = json.loads(entry[0])
-            else:
-                values = _task_accuracies(Path(path) / METRICS)
-                kept.keep(CURVE, path, key, json.dumps(values))
-            if values:
-                yield path, np.array(values, dtype=float)
-
-
-def _task_accuracies(path: Path) -> list[float]:
-    header, body = _metrics(path)
-    names = header.split(",")
-    if VALID not in names:
-        return []
-    phase, valid = names.index("phase"), names.index(VALID)
-    rows = [row.split(",") for row in body.splitlines()]
-    try:
-        return [float(row[valid] or "nan") for row in rows if row[phase] == "task"]
-    except ValueError:
-        return []
 
 
 def _row(run: tuple[str, ...], kept: Index) -> dict[str, Any]:
@@ -251,45 +180,3 @@ def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | 
         if value is not None and not is_number(value):
             raise ValueError(f"{key} = {str(value)[:40]} is not a number")
     return values
-
-
-def _metrics(path: Path) -> tuple[str, str]:
-    """Header and whole rows of a metrics.csv, both empty if it is not there, a row has too many or
-    too few values, or the epochs are not 1, 2, 3, ...
-    """
-    try:
-        text = read(path)
-    except (OSError, ValueError):
-        return "", ""
-    header, _, body = text[: text.rfind("\n") + 1].partition("\n")
-    rows = body.splitlines()
-    whole = (
-        header.startswith("epoch,")
-        and "phase" in header.split(",")
-        and body.count(",") == header.count(",") * len(rows)
-        and all(row.startswith(f"{epoch},") for epoch, row in enumerate(rows, 1))
-    )
-    return (header, body) if whole else ("", "")
-
-
-def _parse(
-    header: str, bodies: dict[int, str], wanted: Callable[[str], bool]
-) -> Iterator[pd.DataFrame]:
-    """The rows of files (place of the run -> body) with one header, all at once because that is
-    fast; halves of them where one cannot be parsed.
-    """
-    types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
-    try:
-        rows = pd.read_csv(
-            io.StringIO(f"{header}\n{''.join(bodies.values())}"),
-            dtype=types,
-            index_col=False,
-            usecols=lambda column: column in CSV_COLUMNS or wanted(column),
-        )
-    except (ValueError, OverflowError):
-        items = list(bodies.items())
-        for half in (items[: len(items) // 2], items[len(items) // 2 :]) if len(items) > 1 else ():
-            yield from _parse(header, dict(half), wanted)
-    else:
-        lengths = [body.count("\n") for body in bodies.values()]
-        yield rows.assign(**{PLACE: np.repeat(list(bodies), lengths)})

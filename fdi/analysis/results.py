@@ -1,62 +1,34 @@
-"""All that figures and tables are made of: the user's own runs, or the measurements that come with
-fdi.
-"""
+"""What figures and tables are made of: runs, their learning curves and their initial states."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fdi.analysis.baseline import TARGET, is_baseline
-from fdi.analysis.collect import (
-    KEYS,
-    PLACE,
-    VALID,
-    accuracies,
-    columns,
-    config_columns,
-    curves,
-    runs,
-)
-from fdi.analysis.index import Index, index, stamp
-from fdi.config.identity import ADDED
-from fdi.track.layout import PROBE
-from fdi.track.state import read_probe
+from fdi.analysis.collect import runs
+from fdi.analysis.metrics import VALID, accuracies, curves
+from fdi.analysis.probes import probes
 
-EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
-if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
-    EXACT["float_precision"] = "round_trip"
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
-RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
 READOUT = "readout"
-PROBED = "probe"  # kind of entries of the index
-PART = 5000  # runs whose initial states are collected at a time
 Curve = tuple[np.ndarray, np.ndarray]
-NAME = (
-    "dataset",
-    "model",
-    "init",
-    "seed",
-    "id",
-)  # what tells runs apart in the files of the reference
 
 
 @dataclass(frozen=True)
 class Results:
-    """Three tables that share the columns `collect.KEYS`, and the folder that holds the runs, and
-    measurements that are none.
+    """Three tables that share the columns `collect.KEYS`, and the `folder` of the runs, which may
+    hold other measurements.
 
-    `runs`: `collect.runs`, `source`, where they come from, and `baseline`, is their initialization
-    one. `curves`: accuracies and rates of `collect.curves`; None leaves them in the folders of the
-    runs. `probe`: the initial states, a row per run and population, with the columns of init.json;
-    `probed` None: they are read from the folders of the runs when they are needed.
+    `runs`: the columns of fdi.analysis.collect; `source`, where a run comes from; and `baseline`,
+    whether its initialization is one. `curves`: accuracies and rates as in fdi.analysis.metrics.
+    `probe`: initial states as in fdi.analysis.probes. Where `curves` or `probed` are None, they are
+    read from the folders of the runs when they are needed.
     """
 
     runs: pd.DataFrame
@@ -111,16 +83,6 @@ class Results:
         return pd.read_csv(path, comment="#").assign(source=source)
 
 
-def found(folder: Path, probed: bool = False) -> Results:
-    """What `fdi.analysis.reference.write` wrote to `folder`, or the runs below `folder`/runs, with
-    their initial states if `probed`.
-    """
-    if (folder / RUNS).exists():
-        return reference(folder)
-    table = runs(folder)
-    return Results(table, None, probes(table if probed else table.iloc[:0], folder), folder)
-
-
 def own(results: Path) -> Results:
     """The runs below `results`/runs."""
     return of_runs(runs(results), results)
@@ -128,94 +90,7 @@ def own(results: Path) -> Results:
 
 def of_runs(table: pd.DataFrame, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(_origin(table, OWN), None, None, results)
-
-
-def reference(folder: Path) -> Results:
-    """What `fdi.analysis.reference.write` wrote to `folder`; no rows where it wrote nothing."""
-    if not (folder / RUNS).exists():
-        nothing = runs(folder)
-        return Results(_origin(nothing, ""), curves(nothing), None, folder)
-    texts = {"id": str, "error": str, "provenance": str}
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts, **EXACT)))
-    commits = (
-        pd.read_csv(folder / PROVENANCE, dtype=str)
-        .set_index("provenance")["commit"]
-        .str.replace(r"^(.{7})\w*", r"\1", regex=True)
-    )
-    table = _before(table)
-    table = _origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
-    parts = [
-        pd.read_csv(file, dtype={"id": str, "phase": str})
-        for file in sorted((folder / CURVES).glob("*.csv"))
-    ]
-    learning = (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
-    )
-    return Results(
-        table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
-    )
-
-
-def _before(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with what keys that came later (fdi.config.identity.ADDED) would have said in runs
-    before them, of an object with the same class.
-    """
-    filled = {}
-    for column, value in ADDED.items():
-        target = f"{column.split('.')[0]}._target_"
-        if value is not None and column in table and target in table:
-            owners = table.loc[table[column].notna(), target].unique()
-            filled[column] = table[column].mask(
-                table[column].isna() & table[target].isin(owners), value
-            )
-    return table.assign(**filled)
-
-
-def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
-    mixed = [column for column in config_columns(table) if table[column].dtype == object]
-    return table.assign(**{column: table[column].map(_number) for column in mixed}).copy()
-
-
-def _number(value: Any) -> Any:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return value
-    return int(number) if number.is_integer() and not isinstance(value, bool) else value
-
-
-def probes(table: pd.DataFrame, results: Path) -> pd.DataFrame:
-    """The initial states of the runs in `table`, which are below `results`."""
-    parts = []
-    with index(results) as kept:
-        for start in range(0, len(table), PART):
-            paths = table["path"].iloc[start : start + PART]
-            values, count = columns(
-                {PLACE: place} | row
-                for place, path in enumerate(paths, start)
-                for row in _probe(path, kept)
-            )
-            parts += [pd.DataFrame(values)] if count else []
-    if not parts:
-        return pd.DataFrame(columns=[*KEYS, "population"])
-    rows = pd.concat(parts, ignore_index=True)
-    places = rows.pop(PLACE)
-    keys = table[list(KEYS)].iloc[places].reset_index(drop=True)
-    return pd.concat([keys, rows.drop(columns=KEYS, errors="ignore")], axis=1)
-
-
-def _probe(path: str, kept: Index) -> list[dict[str, Any]]:
-    """The rows of init.json, from the index where the file is as it was."""
-    key = stamp(path, (PROBE,))
-    if known := kept.find(PROBED, path, key):
-        return json.loads(known[0])
-    rows = read_probe(Path(path))
-    kept.keep(PROBED, path, key, json.dumps(rows))
-    return rows
+    return Results(with_origin(table, OWN), None, None, results)
 
 
 def _learning(curves: pd.DataFrame) -> dict[str, Curve]:
@@ -232,7 +107,7 @@ def _learning(curves: pd.DataFrame) -> dict[str, Curve]:
     return dict(zip(paths, zip(*parts)))
 
 
-def _origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
+def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     """`table` with the columns `source` and `baseline`."""
     targets = table[TARGET] if TARGET in table else pd.Series("", index=table.index, dtype=str)
     return table.assign(source=source, baseline=targets.map(is_baseline).astype(bool))
@@ -241,15 +116,3 @@ def _origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
 def _drawn(column: str) -> bool:
     """Of the columns of metrics.csv, those that figures and tables need."""
     return column.endswith("/accuracy") or column.startswith("rate/")
-
-
-def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """`path` from the columns that tell runs apart, as in a folder of runs; `state` of a table that
-    has none is "done".
-    """
-    names = [
-        f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}"
-        for row in table[list(NAME)].itertuples()
-    ]
-    keyed = table.copy().assign(path=names, state=table.get("state", "done"))
-    return keyed[[*KEYS, *(column for column in keyed if column not in KEYS)]]

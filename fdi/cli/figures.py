@@ -96,8 +96,9 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
     from fdi.analysis.conditions import UNTRAINED
+    from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import own, reference
+    from fdi.analysis.results import own
     from fdi.analysis.table import summarize
     from fdi.cli.comparison import print_comparison
     from fdi.figures.catalogue import draw, file_name, pages

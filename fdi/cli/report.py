@@ -20,8 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
     give_back()
+    from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
-    from fdi.analysis.results import own, reference
+    from fdi.analysis.results import own
     from fdi.figures.report import html
 
     mine, measured = own(results), reference(results / "reference")

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
-    from fdi.analysis.collect import curves
     from fdi.analysis.export import write
+    from fdi.analysis.metrics import curves
+    from fdi.analysis.reference import of_folder
     from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import found
     from fdi.analysis.select import select
 
-    results = found(arguments.results, arguments.probe)
+    results = of_folder(arguments.results, arguments.probe)
     if results.runs.empty:
         raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
     results = results.of(select(results.runs, arguments.filters))

@@ -15,7 +15,8 @@ import matplotlib
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.results import Results, of_runs, own, reference
+from fdi.analysis.reference import reference
+from fdi.analysis.results import Results, of_runs, own
 from fdi.config.wording import choose
 from fdi.figures import sheet, style
 

@@ -10,8 +10,9 @@ import pandas as pd
 from fdi import __version__
 from fdi.analysis import claims
 from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
+from fdi.analysis.reference import PROVENANCE
 from fdi.analysis.render import notes, readable
-from fdi.analysis.results import PROVENANCE, Results
+from fdi.analysis.results import Results
 from fdi.analysis.sections import sections
 from fdi.figures.catalogue import FIGURES, about, pages, svg
 from fdi.figures.page import FILTER, SCRIPT, STYLE, image, table

@@ -19,7 +19,7 @@ import pandas as pd
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from fdi.analysis import collect
+from fdi.analysis import collect, metrics
 from fdi.analysis.render import EXAMPLE
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.compose import forget
@@ -135,7 +135,7 @@ def curves(runs: pd.DataFrame) -> pd.DataFrame:
     """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
     the run, and the columns of metrics.csv.
     """
-    return collect.curves(runs)
+    return metrics.curves(runs)
 
 
 class _Quiet(Terminal):

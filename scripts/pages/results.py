@@ -6,7 +6,8 @@ import pandas as pd
 
 from fdi.analysis.circumstances import of_authors
 from fdi.analysis.contrasts import accuracies, contrasts, setting, standard
-from fdi.analysis.evidence import FLUCT, KAIMING, UNPRIMED, longest
+from fdi.analysis.evidence import FLUCT, KAIMING, longest
+from fdi.analysis.outcomes import UNPRIMED
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.analysis.select import where

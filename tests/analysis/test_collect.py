@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdi.analysis.collect import KEYS, NUMBERS, accuracies, config_columns, curves, runs
+from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
+from fdi.analysis.metrics import accuracies, curves
 from fdi.track.configs import read_config
 from fdi.track.lock import lock
 

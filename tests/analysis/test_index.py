@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from fdi.analysis import collect
-from fdi.analysis.collect import accuracies, runs
+from fdi.analysis.collect import runs
 from fdi.analysis.index import INDEX
+from fdi.analysis.metrics import accuracies
 from fdi.analysis.results import own
 from fdi.analysis.status import groups, states
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fdi.analysis.collect import KEYS, curves
-from fdi.analysis.reference import export
-from fdi.analysis.results import _before, own, reference
+from fdi.analysis.collect import KEYS
+from fdi.analysis.export_reference import export
+from fdi.analysis.metrics import curves
+from fdi.analysis.reference import _before, reference
+from fdi.analysis.results import own
 from fdi.analysis.table import summarize
 from fdi.cli.cells import compose_cells
 

@@ -14,7 +14,7 @@ import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
-from fdi.analysis.results import EXACT
+from fdi.analysis.reference import EXACT
 from fdi.config.hydra_node import contents
 from fdi.config.identity import ADDED, REMOVED, run_id
 from fdi.config.settings import prepare

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fdi.analysis.results import own, reference
+from fdi.analysis.reference import reference
+from fdi.analysis.results import own
 from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import speed

@@ -15,7 +15,7 @@ import pytest
 COMMANDS = {
     "figures": "from fdi.cli.figures import main; main(['learning_curves', '--own'])",
     "report": "from fdi.cli.report import main; main([])",
-    "export": "from pathlib import Path; from fdi.analysis.reference import export; "
+    "export": "from pathlib import Path; from fdi.analysis.export_reference import export; "
     "export(Path('results'), Path('results/reference'))",
     "table": "from fdi.cli.table import main; main(['--runs', 'results/all.csv'])",
 }

@@ -1,0 +1,179 @@
+"""Measurements that come with fdi: runs as small csv files, with what it takes to measure them
+again.
+
+runs.csv                          one row per run: final numbers, config, checksum of the data,
+`provenance` (a key of provenance.csv)
+curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60
+epochs
+probe.csv                         initial states, a row per run and hidden population
+provenance.csv                    command, commit, versions, machine, date
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fdi.analysis.collect import config_columns
+from fdi.analysis.metrics import curves
+from fdi.analysis.reference import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
+from fdi.analysis.results import Results, own
+from fdi.config import identity
+from fdi.track.files import atomic, read_json
+from fdi.track.layout import RECORD, STATUS
+
+KEPT = ("done", "probed")
+EPOCHS = 60  # of a learning curve, kept
+DIGITS = "%.5g"
+FOLDERS = re.compile(
+    r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
+)  # of absolute paths, which say nothing on another machine
+DROPPED = (
+    "platform",
+    "data_checksum",
+    "run",
+)  # from the record of a run: the one says too much, the others differ from run to run
+
+
+def export(results: Path, folder: Path) -> int:
+    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there
+    already is replaced.
+
+    Returns how many there are then. Raises ValueError if there is no finished run.
+    """
+    everything = own(results)
+    everything = replace(everything, curves=curves(everything.runs))
+    chosen = everything.runs[everything.runs["state"].isin(KEPT)]
+    if chosen.empty:
+        raise ValueError(f"no finished runs in {results / 'runs'}")
+    records = [read_json(Path(path) / RECORD) or {} for path in chosen["path"]]
+    origins = [_origin(Path(path), record) for path, record in zip(chosen["path"], records)]
+    chosen = chosen.assign(
+        data_checksum=[record.get("data_checksum") for record in records],
+        provenance=[o["provenance"] for o in origins],
+    )
+    provenance = pd.DataFrame(origins).drop_duplicates()
+    write(
+        _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
+    )
+    return len(reference(folder).runs)
+
+
+def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
+    """All files of the reference; curves are thinned, numbers rounded to five digits."""
+    runs = numbers(results.runs.drop(columns=["path", "error", "source", "baseline"]))
+    runs = runs.sort_values(list(NAME))
+    _write(runs, folder / RUNS)
+    _write(
+        results.probe.drop(columns=["path", "state"]).sort_values([*NAME[:4], "population"]),
+        folder / PROBES,
+    )
+    used = provenance[provenance["provenance"].isin(runs["provenance"])].drop_duplicates(
+        "provenance"
+    )
+    _write(used.sort_values(["date", "command", "provenance"]), folder / PROVENANCE)
+    assert results.curves is not None  # only `own` may leave them in their folders
+    for (dataset, model), rows in results.curves.groupby(["dataset", "model"], observed=True):
+        thin = rows[_kept(rows)].drop(columns=["path", "state"]).dropna(axis=1, how="all")
+        _write(thin.sort_values([*NAME[:4], "epoch"]), folder / CURVES / f"{dataset}_{model}.csv")
+
+
+def _merged(old: Results, new: Results) -> Results:
+    """Both: of a run that both have the new one."""
+    paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
+
+    def both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+        return _below(a[~a["path"].isin(paths)], b) if len(a) else b
+
+    assert old.curves is not None
+    assert new.curves is not None  # only `own` may leave them in their folders
+    return replace(
+        new,
+        runs=both(old.runs, new.runs),
+        curves=both(old.curves, new.curves),
+        probed=both(old.probe, new.probe),
+    )
+
+
+def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
+    """Both in one table; columns without a value do not decide about types."""
+    columns = [*upper, *(name for name in lower if name not in upper)]
+    parts = [part.dropna(axis=1, how="all") for part in (upper, lower)]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
+def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
+    """The paths of `old` runs, with the short ids that the first ones have, that are `new` ones of
+    the same configuration.
+    """
+    more = identity.DIGITS - identity.FORMER_DIGITS
+    long = new[new["id"].str.len() == identity.DIGITS]
+    again = {run["path"][:-more]: run for run in long.to_dict("records")}
+    keys = [column for column in config_columns(new) if column in old]
+    same = old[old["path"].isin(again)]
+    return {
+        run["path"]
+        for run in numbers(same).to_dict("records")
+        if all(_digits(run[key]) == _digits(again[run["path"]][key]) for key in keys)
+    }
+
+
+def _digits(value: Any) -> str:
+    """As the reference has it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "" if pd.isna(value) else DIGITS % value if number else str(value)
+
+
+def _select(results: Results, kept: pd.DataFrame) -> Results:
+    """The runs `kept`, with paths as the reference has them: the last four folders."""
+
+    def short(table: pd.DataFrame) -> pd.DataFrame:
+        chosen = table[table["path"].isin(kept["path"])]
+        return chosen.assign(path=["/".join(Path(path).parts[-4:]) for path in chosen["path"]])
+
+    assert results.curves is not None
+    return replace(
+        results, runs=short(kept), curves=short(results.curves), probed=short(results.probe)
+    )
+
+
+def _origin(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The row of provenance.csv of a run: its record without folders of this machine, and the day;
+    `provenance` is a hash of the rest.
+    """
+    program, *words = record.get("command", "unknown").split(" ")
+    origin = {
+        "commit": "unknown",
+        **{key: value for key, value in record.items() if key not in DROPPED},
+        "command": " ".join([Path(program).name, *(FOLDERS.sub("", word) for word in words)]),
+        "date": (read_json(directory / STATUS) or {}).get("updated", "")[:10],
+    }
+    return {"provenance": hashlib.sha256(json.dumps(origin).encode()).hexdigest()[:8], **origin}
+
+
+def _known(folder: Path, new: pd.DataFrame) -> pd.DataFrame:
+    path = folder / PROVENANCE
+    return (
+        pd.concat([pd.read_csv(path, dtype=str), new.astype(str)], ignore_index=True)
+        if path.exists()
+        else new
+    )
+
+
+def _kept(curves: pd.DataFrame) -> pd.Series:
+    """The first ten epochs, every k-th, and the last one of each run."""
+    epoch = curves["epoch"]
+    last = epoch.groupby(curves["path"], observed=True).transform("max")
+    return (epoch <= 10) | (epoch % (-(-last // EPOCHS)) == 0) | (epoch == last)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
