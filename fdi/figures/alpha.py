@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, style, words
+from fdi.figures import legends, marks, scales, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 15, "Recurrent layers"
@@ -102,10 +102,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             look["color"] = style.shades(4)[1::2][number % 2]
             handles[label].set_color(look["color"])
         if rows["x"].isna().all():
-            style.level(axes[quantity], rows.iloc[0], look)
+            marks.level(axes[quantity], rows.iloc[0], look)
             handles[label].set_marker("")
         else:
-            style.points(axes[quantity], rows, look)
+            marks.points(axes[quantity], rows, look)
     for quantity, panel in axes.items():
         panel.set_title(TITLES[quantity])
         panel.set_xlabel("$\\alpha$: share from below")
@@ -113,11 +113,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_xticks([0, 0.5, 1])
         panel.set_xticks(page["x"].dropna().unique(), minor=True)
         if quantity == "accuracy":
-            style.percent(panel, page[page["quantity"] == quantity])
+            scales.percent(panel, page[page["quantity"] == quantity])
         elif quantity == "share":
             panel.set_ylim(0, 1.03)
         else:
-            style.from_zero(panel)
+            scales.from_zero(panel)
     if "share" in axes:
         axes["share"].plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", zorder=1)
         axes["sigma_u"].axhline(1.0, color="black", linewidth=0.8, linestyle=":", zorder=1)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.bounds import MODES, modes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, style, sweeps, words
+from fdi.figures import categories, legends, scales, style, sweeps, words
 
 PLACE, TITLE = 12, "Each bound alone"
 ABOUT = "accuracy without bounds on the activity, with the upper, the lower, and both, by depth"
@@ -99,6 +99,6 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_xticks(range(len(order)), [NAMES[mode] for mode in order])
         panel.set_title(f"{words.layers(int(name))}, {rows['epochs'].iloc[0]:.0f} epochs")
         panel.set_ylabel("test accuracy (%)")
-        style.percent(panel, rows)
+        scales.percent(panel, rows)
     first = page.iloc[0]
     legends.above(panel.figure, categories.handles(page), first["finding"], first["title"])

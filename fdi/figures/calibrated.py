@@ -12,7 +12,7 @@ from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.statistics import verdict
-from fdi.figures import legends, style, words
+from fdi.figures import legends, marks, scales, style, words
 from fdi.figures.state import places
 from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
 
@@ -97,9 +97,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             shown = shown.assign(x=shown["x"] + DODGE * (place - (len(lines) - 1) / 2))
             kinds = shown["population"].str.replace(r"\d", "", regex=True)
             for _, kind in shown.groupby(kinds, sort=False):  # lines join layers, not E and I
-                style.points(axes[quantity], kind.sort_values("x"), look)
+                marks.points(axes[quantity], kind.sort_values("x"), look)
         accuracy = rows[rows["quantity"] == "accuracy"]
-        style.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
+        marks.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
         n = accuracy["n"]
         handles.append(legends.entry(init, n.min(), n.max(), number=number, label=line))
     for quantity, title in LAYERS.items():
@@ -107,13 +107,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes[quantity].set_title(title)
         axes[quantity].set_xticks(shown["x"], shown["population"])
         axes[quantity].set_xlabel("population, before training")
-        style.from_zero(axes[quantity])
+        scales.from_zero(axes[quantity])
     target: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
     axes["spread"].axhline(page["target"].iloc[0], zorder=1, **target)
     handles.append(Line2D([], [], **target, label="target of $\\sigma_U$"))
     accuracy = page[page["quantity"] == "accuracy"]
     axes["accuracy"].set_title("test accuracy (%)")
-    style.percent(axes["accuracy"], accuracy)
+    scales.percent(axes["accuracy"], accuracy)
     axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
     axes["accuracy"].set_xticks(
         accuracy["x"], accuracy["line"].str.replace(r"(?<=-)|(?<=, )", "\n", regex=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.figures import style
+from fdi.figures import marks
 from fdi.figures.state import states
 
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
@@ -24,7 +24,7 @@ def points(
     for i, state in enumerate(drawn):
         shown = state.rows(rows)
         x = shown[key].map(list(order).index).astype(float) + WIDTH * ((i + 0.5) / len(drawn) - 0.5)
-        style.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
+        marks.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
     axes.set_xticks(range(len(order)), order)
 

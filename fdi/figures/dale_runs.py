@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, scales, style, sweeps, words
 
 FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
@@ -76,7 +76,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         curve = rows["curve"][rows["curve"]["init"] == init]
         curve = curve.assign(x=curve["x"].astype(float))
         shift = inits.index(init) - (len(inits) - 1) / 2
-        style.curve(axes["curve"], curve, style.look(init), shift)
+        marks.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
         legends.entry(init, members["n"].min(), members["n"].max())
@@ -117,14 +117,14 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
     places = {name: i for i, name in enumerate(rows["x"].unique())}
     for i, init in enumerate(inits):
         shown = rows[rows["init"] == init]
-        style.points(
+        marks.points(
             axes,
             shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)),
             style.look(init, line=False),
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
-    style.from_zero(axes)
+    scales.from_zero(axes)
     axes.set_title("initial rate (Hz)")
 
 
@@ -132,16 +132,16 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
     handles = []
     for init, line in groups(rows, "init"):
         joined = line["x"].nunique() > 2  # two points make no line
-        style.points(axes, line, style.look(init, line=joined))
+        marks.points(axes, line, style.look(init, line=joined))
     for init, line in groups(free, "init"):
         look = style.look(init) | FREE
         if line["x"].isna().all():
-            style.level(axes, line.iloc[0], look)
+            marks.level(axes, line.iloc[0], look)
             look["marker"] = ""
         else:
-            style.points(axes, line, look)
+            marks.points(axes, line, look)
         handles.append(Line2D([], [], **look, label=f"{words.init(init)}, without Dale's law"))
-    style.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
-    style.percent(axes, pd.concat([rows, free]))
+    scales.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
+    scales.percent(axes, pd.concat([rows, free]))
     axes.set_title("test accuracy (%)")
     return handles

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import chance_share
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, style, sweeps, words
 from fdi.figures.state import State, states
 
 PLACE, TITLE = 8, "Deep networks"
@@ -136,7 +136,7 @@ def _dodged(rows: pd.DataFrame, number: int, of: int) -> pd.Series:
 def _accuracies(axes: Axes, rows: pd.DataFrame, drawn: list[State]) -> None:
     for number, state in enumerate(drawn):
         line = state.rows(rows).sort_values("x")
-        style.points(axes, line.assign(x=_dodged(line, number, len(drawn))), state.look())
+        marks.points(axes, line.assign(x=_dodged(line, number, len(drawn))), state.look())
     axes.axhline(rows["chance"].iloc[0], color=style.GREY, linewidth=0.8, linestyle=":", zorder=0)
     axes.set_ylim(0, 103)
     axes.set_xticks(sorted(rows["x"].unique()))
@@ -149,7 +149,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, drawn: list[State]) -> None:
         line = state.rows(rows).sort_values("x")
         line = line.assign(x=_dodged(line, number, len(drawn)))
         line[["mean", "low"]] = line[["mean", "low"]].clip(lower=SILENT)
-        style.points(axes, line, state.look())
+        marks.points(axes, line, state.look())
     axes.set_yscale("log")
     axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
     axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])

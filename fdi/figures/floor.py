@@ -16,7 +16,7 @@ from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import chance_share
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, style, sweeps, words
 from fdi.figures.state import shade
 
 PLACE, TITLE = 9, "The floor of the optimizer"
@@ -159,7 +159,7 @@ def _depth(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
                 "linestyle": style.LINES[number % len(style.LINES)],
             }
             line = members[members["eps"] == eps].sort_values("x")
-            style.points(axes, line, look)
+            marks.points(axes, line, look)
             hollow = {"markerfacecolor": "white"} if line["n"].max() == 1 else {}
             label = f"{words.init(str(init))}, eps = {_power(eps)}"
             handles.append(Line2D([], [], **look | hollow, label=label))

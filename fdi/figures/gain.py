@@ -20,7 +20,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.spread import of_unit_gain
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, scales, style, sweeps, words
 
 PLACE, TITLE = 4, "Which gain trains best"
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
@@ -100,12 +100,12 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
         for init, points in groups(rows, "init"):
-            style.points(panel, points.sort_values("x"), _look(init))
+            marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
         panel.set_title(words.layers(layers))
         panel.set_ylabel("test accuracy (%)")
-        style.percent(panel, rows)
+        scales.percent(panel, rows)
         _axis(panel, page)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")

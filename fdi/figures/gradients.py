@@ -17,7 +17,7 @@ from matplotlib.ticker import NullLocator
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, scales, style, sweeps, words
 from fdi.figures.shallow import RECOMMENDED, spreads
 
 PLACE, TITLE = 7, "Gradients before training"
@@ -134,10 +134,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) -> None:
     drawn = rows.dropna(subset="mean")
-    bars = style.bars(drawn)
+    bars = marks.bars(drawn)
     axes.errorbar(drawn["x"], drawn["mean"], bars, **look, capsize=1.5, elinewidth=0.8)
     without = rows[rows["silent"] > 0]
-    (marks,) = axes.plot(
+    (crosses,) = axes.plot(
         without["x"],
         [height] * len(without),
         "x",
@@ -145,18 +145,18 @@ def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) 
         markersize=3,
         transform=axes.get_xaxis_transform(),
     )
-    marks.set_in_layout(False)
+    crosses.set_in_layout(False)
 
 
 def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, int]) -> None:
     shown = page["mean"].dropna()
-    style.sigma_axis(axes["fluct"], page["x"].dropna())
+    scales.sigma_axis(axes["fluct"], page["x"].dropna())
     axes["fluct"].axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
     axes["fluct"].set_ylabel("gradient norm")
     low = page[["mean", "low"]].min(axis=None)
     low, high = max(low, shown.min() / 10), page[["mean", "high"]].max(axis=None)
-    marks = SILENT * (1 + page["population"].nunique()) if page["silent"].any() else 0
-    below = (high / low) ** (marks / (1 - marks))
+    room = SILENT * (1 + page["population"].nunique()) if page["silent"].any() else 0
+    below = (high / low) ** (room / (1 - room))
     for panel in axes.values():
         panel.set_yscale("log")
         panel.set_ylim(low / below / 1.5, high * 1.5)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, style, sweeps, words
+from fdi.figures import categories, legends, scales, style, sweeps, words
 
 PLACE, TITLE = 11, "Bounds on the activity"
 ABOUT = (
@@ -89,8 +89,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for quantity, panel in axes.items():
         categories.points(panel, page[page["quantity"] == quantity], "mode", order, page)
         panel.set_title(TITLES[quantity])
-    style.from_zero(axes["rate"])
-    style.percent(axes["accuracy"], page[page["quantity"] == "accuracy"])
+    scales.from_zero(axes["rate"])
+    scales.percent(axes["accuracy"], page[page["quantity"] == "accuracy"])
     first = page.iloc[0]
     handles = categories.handles(page)
     legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, style, sweeps, words
+from fdi.figures import categories, legends, scales, style, sweeps, words
 
 PLACE, TITLE = 14, "Normalization and skip connections"
 ABOUT = "accuracy with normalization and skip connections, alone and together, by depth"
@@ -94,6 +94,6 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         categories.points(panel, rows, "condition", order, page)
         panel.set_title(words.layers(int(name)))
         panel.set_ylabel("test accuracy (%)")
-        style.percent(panel, rows)
+        scales.percent(panel, rows)
     first = page.iloc[0]
     legends.above(panel.figure, categories.handles(page), first["finding"], first["title"])

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, scales, style, sweeps, words
 
 PLACE, TITLE = 13, "Lazy or rich"
 ABOUT = (
@@ -122,10 +122,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             rows = page[(page["quantity"] == name) & same].sort_values("x")
             color = colors[str(size)]
             look = style.look("fluct") | {"color": color, "linestyle": _dashes(size, sizes)}
-            style.points(panel, rows, look)
+            marks.points(panel, rows, look)
             short = rows[rows["reached"] < 1]
             panel.plot(short["x"], short["mean"], **SHORT)
-        style.sigma_axis(panel, page["x"])
+        scales.sigma_axis(panel, page["x"])
         panel.set_title(QUANTITIES[name])
         if name != list(axes)[-1]:
             panel.set_xlabel("")

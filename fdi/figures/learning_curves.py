@@ -19,7 +19,7 @@ from fdi.analysis.conditions import LABELS, condition_columns, conditions, short
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.statistics import summaries
-from fdi.figures import legends, style, words
+from fdi.figures import legends, marks, style, words
 from fdi.figures.sweeps import guessed, source, usual
 
 PLACE, TITLE = 10, "Learning curves"
@@ -155,7 +155,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         first = rows.iloc[0]
         look = style.look(first["init"], first["number"])
         shift = places[line] - (len(places) - 1) / 2
-        style.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
+        marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
     rates = [quantity for quantity in axes if quantity not in TITLES]
     _finish(axes, list(TITLES), 100.0, page)
     _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)

@@ -13,7 +13,7 @@ from fdi.analysis.contrasts import STATISTICS, accuracies, best
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, style, sweeps, words
+from fdi.figures import legends, marks, style, sweeps, words
 
 PLACE, TITLE = 6, "Optimizers and their steps"
 ABOUT = "accuracy by initialization, optimizer and step size, and the step that validation chooses"
@@ -89,7 +89,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for (layers, name), rows in groups(page, ["layers", "optimizer"], sort=False):
         panel = axes[f"{layers} {name}"]
         for init, points in groups(rows, "init", sort=False):
-            style.points(panel, points, style.look(init))
+            marks.points(panel, points, style.look(init))
             ring = points[points["chosen"]]
             panel.plot(ring["x"], ring["mean"], "o", markeredgecolor=style.color(init), **RING)
         panel.set_title(name)

@@ -91,7 +91,7 @@ def _room(figure: Figure) -> float:
 def entry(
     init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
 ) -> Line2D:
-    """The legend's entry of what `style.points` draws, with the number of seeds."""
+    """The legend's entry of what `marks.points` draws, with the number of seeds."""
     n = span(pd.Series([least, most]))
     look = style.look(init, number, line) | ({"markerfacecolor": "white"} if most == 1 else {})
     return Line2D([], [], **look, label=f"{label or words.init(init)} (n = {n})")

@@ -11,7 +11,7 @@ from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import categories, legends, style, sweeps, words
+from fdi.figures import categories, legends, scales, style, sweeps, words
 
 PLACE, TITLE = 5, "Hidden weights or readout"
 ABOUT = "accuracy by initialization of the hidden layers and of the readout"
@@ -65,7 +65,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_xticks(range(len(order)), [NAMES.get(name, f"by {name}") for name in order])
         panel.set_title(words.layers(layers))
         panel.set_ylabel("test accuracy (%)")
-        style.percent(panel, rows)
+        scales.percent(panel, rows)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("readout weights")
     first = page.iloc[0]

@@ -16,7 +16,7 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, style, words
+from fdi.figures import legends, marks, scales, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 3, "One hidden layer"
@@ -119,14 +119,14 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     swept = page[page["quantity"] != "xi"]
     for quantity, title in TITLES.items():
         panel = axes[quantity]
-        style.sigma_axis(panel, swept["x"])
+        scales.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
         for init, rows in groups(page[page["quantity"] == quantity], "init"):
-            style.points(panel, rows, style.look(init, line=len(rows) > 2))
+            marks.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
-        style.from_zero(panel)
+        scales.from_zero(panel)
     first = page.iloc[0]
-    style.percent(axes["accuracy"], swept[swept["quantity"] == "accuracy"], first["chance"])
+    scales.percent(axes["accuracy"], swept[swept["quantity"] == "accuracy"], first["chance"])
     near = axes["accuracy"].get_ylim()[0] <= first["chance"]
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
@@ -183,13 +183,13 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
         init = line["init"].iloc[0]
         look = style.look(init, number)
-        style.points(axes, line, look)
+        marks.points(axes, line, look)
         axes.plot([], [], **look, label=f"$\\mu_U$ = {mu_u:g}")
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
-    style.percent(axes, rows)
+    scales.percent(axes, rows)
     axes.legend(loc="best", ncols=3, handlelength=2.4)
 
 

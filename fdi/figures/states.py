@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
-from fdi.figures import legends, style, words
+from fdi.figures import legends, marks, scales, style, words
 from fdi.figures.state import State, places, states
 from fdi.figures.sweeps import source, sweeps, usual
 from fdi.figures.sweeps import states as chosen_states
@@ -132,7 +132,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             rows = rows.assign(x=rows["x"] + shift)
             kinds = rows["population"].str.replace(r"\d", "", regex=True)
             for _, kind in rows.groupby(kinds, sort=False):  # lines join layers, not E and I
-                style.points(axes[quantity], kind, state.look())
+                marks.points(axes[quantity], kind, state.look())
         handles.append(_entry(state, page))
     spread = page[page["quantity"] == "free_sigma"]
     dotted: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
@@ -151,7 +151,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.set_yscale("log")
             panel.yaxis.set_minor_locator(NullLocator())
         else:
-            style.from_zero(panel)
+            scales.from_zero(panel)
     first = page.iloc[0]
     legends.above(axes["rate"].figure, handles, first["finding"], first["title"])
 
