@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -15,12 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
+from fdi.analysis.conditions import LABELS, condition_columns, conditions
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.analysis.statistics import summaries
 from fdi.figures import legends, marks, style, words
-from fdi.figures.sweeps import guessed, source, usual
+from fdi.figures.learning_lines import ACCURACIES, lines, name
+from fdi.figures.sweeps import guessed, usual
 
 PLACE, TITLE = 10, "Learning curves"
 ABOUT = (
@@ -30,7 +29,7 @@ ABOUT = (
 NEEDS = "finished runs that do better than guessing"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
-TITLES = {"train/accuracy": "training accuracy (%)", "valid/accuracy": "validation accuracy (%)"}
+TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
 MOST = 6  # lines of a page
 POPULATIONS = 4  # of a page; of more the first, the middle and the last
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
@@ -61,22 +60,20 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         ]
         others = [column for column in columns if column not in (*own, *named)]
         for values, members in conditions(group, named):
-            name = _name(named, values)
-            told = [column for column in others if members[column].nunique(dropna=False) > 1]
-            sets = list(conditions(members, told)) if told else [((), members)]
-            most = [(found["init"].nunique(), len(found)) for _, found in sets]
-            values, chosen = sets[max(range(len(sets)), key=lambda i: (most[i], i))]
-            shown = own
-            if sum(1 for _ in conditions(chosen, shown)) > MOST:
+            key = name(named, values).replace(", ", "_").replace(" = ", "=")
+            varied = [column for column in others if members[column].nunique(dropna=False) > 1]
+            sets = list(conditions(members, varied)) if varied else [((), members)]
+            sizes = [(runs["init"].nunique(), len(runs)) for _, runs in sets]
+            values, chosen = sets[max(range(len(sets)), key=lambda i: (sizes[i], i))]
+            by = own
+            if sum(1 for _ in conditions(chosen, by)) > MOST:
                 chosen = usual(chosen)
-                shown = ["init"]
-            page, left = _few(_page(chosen, shown, results))
+                by = ["init"]
+            page, left = _few(lines(chosen, by, results))
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_cut(chosen), *_told(chosen, told, values)]
+                title = [_setting(chosen), *_cut(chosen), *_distinction(chosen, varied, values)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                pages[name.replace(", ", "_").replace(" = ", "=")] = page.assign(
-                    finding=_finding(page), title=", ".join(title)
-                )
+                pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
     return pages
 
 
@@ -116,14 +113,14 @@ def _finding(page: pd.DataFrame) -> str:
     return f"Best after the last epoch: {'; '.join(reached)}"
 
 
-def _told(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
-    """What tells these runs from other sets on the same page of the results, in words."""
+def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
+    """What tells these runs from other sets with the same data set and model, in words."""
     if not columns:
         return []
-    said = ("optimizer.", "homeostasis.", "trainer.epochs")
+    in_words = ("optimizer.", "homeostasis.", "trainer.epochs")
     others = [(column, value) for column, value in zip(columns, values) if value is not None]
-    others = [(column, value) for column, value in others if not column.startswith(said)]
-    differing = _name(*zip(*others)) if others else ""
+    others = [(column, value) for column, value in others if not column.startswith(in_words)]
+    differing = name(*zip(*others)) if others else ""
     return [text for text in (words.condition(runs), differing) if text]
 
 
@@ -167,63 +164,6 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
     first = page.iloc[0]
     legends.above(figure, handles, first["finding"], f"{first['title']}: {legends.OVER}")
-
-
-def _page(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.DataFrame:
-    """The lines of runs that differ in seed and initialization only; empty where they have no
-    curves.
-    """
-    parts: list[pd.DataFrame] = []
-    for values, members in conditions(runs, columns):
-        lines = _line(_aligned(results.curves_of(members)))
-        if len(lines):
-            init = members["init"].iloc[0]
-            number = sum(part["init"].iloc[0] == init for part in parts)
-            parts.append(lines.assign(line=_name(columns, values), init=init, number=number))
-    return (
-        pd.concat(parts, ignore_index=True).assign(source=source(runs)) if parts else pd.DataFrame()
-    )
-
-
-def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Epochs counted from the start of the task."""
-    primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
-    return metrics.assign(epoch=metrics["epoch"] - primed)
-
-
-def _line(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and interval over the seeds of one condition; the long form of it."""
-    measured = metrics.dropna(axis="columns", how="all")
-    quantities = [q for q in map(str, measured) if q in TITLES or q.startswith("rate/")]
-    if not quantities:
-        return pd.DataFrame()
-    by_seed = measured.groupby(["epoch", "seed"], observed=True)[quantities].mean().unstack()
-    epochs, parts = by_seed.index.to_numpy(), []
-    cube = by_seed.to_numpy().reshape(len(epochs), len(quantities), -1)
-    for i, quantity in enumerate(quantities):
-        values = cube[:, i, ~np.isnan(cube[:, i]).all(axis=0)]
-        shared = ~np.isnan(values).any(axis=1)
-        scale, most = (100.0, 100.0) if quantity in TITLES else (1.0, np.inf)
-        spread = summaries(scale * values[shared])
-        spread["low"] = np.maximum(spread["low"], 0)
-        spread["high"] = np.minimum(spread["high"], most)
-        names = np.full(shared.sum(), quantity, dtype=object)
-        parts.append({"epoch": epochs[shared], **spread, "quantity": names})
-    return pd.DataFrame({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
-
-
-def _name(columns: Sequence[str], values: Sequence[Any]) -> str:
-    """The values of these columns, of a config with the name of their key."""
-    short = short_names(columns)
-    return ", ".join(
-        words.init(str(value))
-        if column == LABELS[2]
-        else str(value)
-        if column in LABELS
-        else f"{short[column]} = {shown(value)}"
-        for column, value in zip(columns, values)
-        if value is not None
-    )
 
 
 def _finish(
