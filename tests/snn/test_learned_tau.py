@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine, dense, run
+from fdi.engine.reference.engine import ReferenceEngine, dense
+from fdi.engine.reference.simulation import simulate
 from fdi.interop.nir import from_nir, to_nir
 from fdi.runner import learning
 from fdi.snn import models
@@ -52,7 +53,7 @@ def test_the_gradient_is_that_of_a_finite_difference():
     x = dense(net, batch()[0])
 
     def total():
-        return run(net, x, record=("free",)).free["h1"].square().sum()  # smooth: without reset
+        return simulate(net, x, record=("free",)).free["h1"].square().sum()  # smooth: without reset
 
     total().backward()
     leak, step = net.leaks["h1"], 1e-5

@@ -64,7 +64,7 @@ class Kept:
     def take(self, indices: np.ndarray) -> Kept:
         return replace(self, samples=self.samples[indices])
 
-    def signal(self, like: Tensor) -> Tensor:
+    def as_tensor(self, like: Tensor) -> Tensor:
         """[T, B, *shape], or [1, B, *shape] if every step is the same; values that are not small
         integers with the dtype of `like`.
         """
@@ -109,11 +109,11 @@ def keep(whole: Input, device: torch.device, listed: bool = False) -> Kept:
     return Kept(whole, tables, np.arange(len(whole)), lists)
 
 
-def signal(inputs: Input | Kept, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+def as_tensor(inputs: Input | Kept, like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """[T, B, *`shape`], or [1, B, *`shape`] if every step is the same, on the device of `like`;
     small integers stay as they are until a product needs them.
     """
-    x = (inputs if isinstance(inputs, Kept) else keep(inputs, like.device)).signal(like)
+    x = (inputs if isinstance(inputs, Kept) else keep(inputs, like.device)).as_tensor(like)
     return x.reshape(*x.shape[:2], *shape)
 
 

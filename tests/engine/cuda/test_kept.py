@@ -10,7 +10,7 @@ import torch
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.kept import keep, listed, signal, size
+from fdi.engine.cuda.kept import as_tensor, keep, listed, size
 from fdi.snn import models
 
 STEPS, SHAPE, SAMPLES = 7, (2, 3), 8
@@ -49,10 +49,10 @@ def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
         kept = keep(whole, pretend.device())
         pretend.COUNT.waits = 0
         found = [
-            signal(kept.take(indices), like, SHAPE),
-            signal(kept.take(indices)[1:3], like, SHAPE),
-            signal(kept.take(indices[:0]), like, SHAPE),
-            signal(whole.take(indices), like, SHAPE),
+            as_tensor(kept.take(indices), like, SHAPE),
+            as_tensor(kept.take(indices)[1:3], like, SHAPE),
+            as_tensor(kept.take(indices[:0]), like, SHAPE),
+            as_tensor(whole.take(indices), like, SHAPE),
         ]
         assert pretend.COUNT.waits == 0
         first, part, none, sent = (x.cpu() for x in found)

@@ -20,8 +20,9 @@ import torch
 
 from fdi.data.inputs import Constant, Events, Frames
 from fdi.engine.cuda import CudaEngine, fused
-from fdi.engine.cuda import engine as cuda
+from fdi.engine.cuda.engine import COMPUTES
 from fdi.engine.cuda.memory import need
+from fdi.engine.cuda.tape import forward
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn import models
 from fdi.snn.network import Network
@@ -86,7 +87,7 @@ def gradients(network: Network) -> list[np.ndarray]:
     ("kind", "given", "reset", "surrogate"),
     [
         *product(["dense", "recurrent", "dale", "conv"], INPUTS, ["zero"], ["superspike"]),
-        *product(["dense", "dale"], ["frames"], ["subtract"], cuda.COMPUTES.surrogates),
+        *product(["dense", "dale"], ["frames"], ["subtract"], COMPUTES.surrogates),
     ],
 )
 def test_a_kernel_computes_what_the_reference_computes(kind, given, reset, surrogate):
@@ -139,7 +140,7 @@ def test_potentials_are_those_of_the_reference_bit_for_bit():
     net = network("recurrent")
     x, _ = batch(net)
     expected = ReferenceEngine().simulate(net, x, ("potentials",)).potentials
-    found = cuda.forward(net, x, keep=True).potentials
+    found = forward(net, x, keep=True).potentials
     for name, potentials in expected.items():
         assert torch.equal(found[name][1:], potentials[:-1])
 

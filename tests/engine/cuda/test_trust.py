@@ -9,7 +9,7 @@ import needs
 import pytest
 import torch
 
-from fdi.engine.cuda import CudaEngine, engine, trial, trust
+from fdi.engine.cuda import CudaEngine, choice, trial, trust
 from fdi.snn import models
 
 pytestmark = needs.kernels
@@ -72,7 +72,7 @@ def test_what_may_pass_is_tried_again(doubt, monkeypatch, fault, seconds, words)
 @pytest.mark.parametrize("kernels", ["auto", "on", "off"])
 def test_the_switch(monkeypatch, kernels):
     monkeypatch.setattr(trust, "doubt", lambda case, device: "it proved wrong")
-    monkeypatch.setattr(engine, "_tried", lambda weight: True)
+    monkeypatch.setattr(choice, "_tried", lambda weight: True)
     net = models.dense((7,), 3, 9, 5e-3, hidden=5)
     lines = CudaEngine(kernels=kernels).plan(net, 9, 3)[1:]
     why = {"auto": ["it proved wrong"], "on": [], "off": ["engine.kernels = off"]}[kernels]
