@@ -13,7 +13,7 @@ from fdi.cli.pipe import may_close
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from fdi.cli.cells import Cell
 
@@ -35,7 +35,9 @@ def main() -> None:
         try:
             code = _command()
         except KeyboardInterrupt:
-            code = _interrupted()
+            from fdi.cli.task import interrupted
+
+            code = interrupted()
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # nothing is left to interrupt
         sys.exit(code)
 
@@ -85,7 +87,11 @@ def _dispatch(arguments: Namespace) -> int:
         return _hydra(run_cell)
     if cells[0].values["dry_run"]:
         return watch.end(cells)
-    return run_sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
+    if not arguments.multirun:
+        return _one(arguments, cells[0])
+    from fdi.cli.sweep import run_sweep
+
+    return run_sweep(arguments, cells)
 
 
 def _complete_words() -> int:
@@ -134,7 +140,7 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     from fdi.cli.launch import run_here, say_what_needs_a_sweep
     from fdi.cli.leftovers import leave_nothing
     from fdi.cli.summary import print_result
-    from fdi.cli.task import REFUSED, run_cell
+    from fdi.cli.task import REFUSED, interrupted, run_cell
     from fdi.track.interrupt import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
@@ -142,92 +148,12 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     try:
         run_here(arguments, lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
-        codes = [_interrupted()]
+        codes = [interrupted()]
     if codes[0] in (0, INTERRUPTED):
         print_result(cell)
     elif codes[0] == REFUSED and new:
         leave_nothing(cell)
     return codes[0]
-
-
-def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
-    """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code.
-    """
-    from functools import cache
-
-    from fdi.cli.budget import announce
-    from fdi.cli.leftovers import abandoned, leave_nothing
-    from fdi.cli.summary import print_summary
-    from fdi.cli.task import FAILED, check_done
-    from fdi.track.origin import fingerprint
-    from fdi.track.state import finished, progress
-
-    before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
-    new = [cell for cell in cells if not cell.directory.exists()]
-    fingerprints = cache(lambda texts: fingerprint(dict(texts)))
-    for cell in before:
-        check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
-    if before:
-        print(f"{len(before)} of {len(cells)} already done, skipped")
-    code = 0
-    try:
-        if len(before) < len(cells):
-            announce(arguments, cells, [cell for cell in cells if cell not in before])
-            _launch(arguments, cells)
-    except KeyboardInterrupt:
-        code = _interrupted()
-    unfinished = print_summary(cells)
-    for cell in new:
-        if progress(cell.directory).get("refused") or (code and abandoned(cell)):
-            leave_nothing(cell)
-    return code or (FAILED if unfinished else 0)
-
-
-def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
-
-
-def _launch(arguments: Namespace, cells: list[Cell]) -> None:
-    """Launch what is left, and again where a launcher gives up because it lost a worker: as long as
-    that brings some cell further, and once where it does not.
-    """
-    from functools import partial
-
-    from fdi.cli.launch import launch
-    from fdi.cli.plan import write_plan
-    from fdi.cli.task import FAILED, complain, run_cell
-    from fdi.cli.watch import watching
-    from fdi.track.state import finished, progress
-
-    before, again = None, True
-    while left := [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]:
-        states = [progress(cell.directory) for cell in left]
-        now = [
-            (cell.directory, status["state"], status.get("epoch"))
-            for cell, status in zip(left, states)
-        ]
-        if now == before and not again:
-            return
-        again = now != before
-        if before:
-            print("starting the remaining cells again", flush=True)
-        before = now
-        try:
-            with watching(cells, left):
-                launch(arguments, left, run_cell, partial(write_plan, arguments, cells))
-                return
-        except ValueError:
-            raise
-        except Exception as error:
-            complain(f"{type(error).__name__}: {str(error).partition('. ')[0]}", FAILED)
-
-
-def _interrupted() -> int:
-    from fdi.cli.task import complain
-    from fdi.track.interrupt import INTERRUPTED
-
-    return complain("interrupted; the same command resumes where it stopped", INTERRUPTED)
 
 
 def _hydra(task: Callable[[Any], Any]) -> int:

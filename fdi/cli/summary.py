@@ -14,7 +14,8 @@ from rich.console import Console
 from fdi.cli import tables
 from fdi.cli.cells import Cell
 from fdi.cli.labels import LABELS, varied
-from fdi.cli.states import of_cells, print_states
+from fdi.cli.state_table import print_states
+from fdi.cli.states import of_cells
 from fdi.track.layout import SAID, STATES
 from fdi.track.state import finished, last_line, progress, whole_result
 

@@ -124,7 +124,8 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import initial, paper
-    from fdi.cli.states import of_runs, print_states, records
+    from fdi.cli.state_table import print_states
+    from fdi.cli.states import of_runs, records
     from fdi.cli.tables import console
 
     states = of_runs(initial.measured(results))

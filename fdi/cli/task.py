@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from fdi.config.settings import prepare
 from fdi.track.directory import run_directory
 from fdi.track.files import printable
+from fdi.track.interrupt import INTERRUPTED
 from fdi.track.layout import LOG, OUTPUT
 from fdi.track.lock import Busy, holder
 from fdi.track.origin import fingerprint, refuse_other_code, unchanged
@@ -172,3 +173,8 @@ def complain(line: str, code: int) -> int:
     """Print one line on stderr; returns `code`."""
     print(f"fdi-run: {printable(' '.join(line.split()))}", file=sys.stderr)
     return code
+
+
+def interrupted() -> int:
+    """Say so; returns the exit code of an interrupted command."""
+    return complain("interrupted; the same command resumes where it stopped", INTERRUPTED)

@@ -26,8 +26,8 @@ from fdi.cli.compose import forget
 from fdi.cli.console import Terminal
 from fdi.cli.errors import explain
 from fdi.cli.leftovers import leave_nothing
-from fdi.cli.run import run_sweep
 from fdi.cli.search import is_search
+from fdi.cli.sweep import run_sweep
 from fdi.cli.tables import console
 from fdi.cli.task import measured
 from fdi.init.verdict import Floor, remarks, verdict
