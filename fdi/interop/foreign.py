@@ -15,7 +15,8 @@ from torch import Generator, Tensor, nn
 from fdi.init.theory import Afferent, normal_weights
 from fdi.interop.foreign_layers import Population, Weights, populations
 from fdi.interop.hooks import calibrate_module
-from fdi.interop.impulse import Response, Unmeasurable, measure
+from fdi.interop.impulse import Response, measure
+from fdi.interop.neurons import Unmeasurable
 
 
 @dataclass(frozen=True)

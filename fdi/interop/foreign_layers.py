@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fdi.interop.impulse import library
+from fdi.interop.neurons import library
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 _RESHAPING = ("Identity", "Flatten", "Unflatten")

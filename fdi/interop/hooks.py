@@ -12,7 +12,8 @@ from scipy.signal import oaconvolve
 from torch import Tensor, nn
 
 from fdi.init.calibrate import ROUNDS, TOLERANCE, Approach, Unreachable
-from fdi.interop.impulse import Response, library
+from fdi.interop.impulse import Response
+from fdi.interop.neurons import library
 
 
 @torch.no_grad()

@@ -3,38 +3,24 @@ neuron itself.
 
 The libraries differ in their discretization, in whether a synapse filters the input, and in whether
 the leak scales it. Instead of one formula for each model, a copy of the neuron gets a single tiny
-impulse, far below threshold where it is linear, and its potential is read. None of the libraries is
-imported here: the module and the name of a base class tell their neurons.
+impulse, far below threshold where it is linear, and its potential is read.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-_NEURON_BASES = {
-    "snntorch": ("LIF",),
-    "norse": ("SNNCell", "SNNRecurrentCell", "SNN", "SNNRecurrent"),
-    "spikingjelly": ("BaseNode", "SimpleBaseNode"),
-    "sinabs": ("LIF", "ALIF"),
-}
+from fdi.interop.neurons import Twin, Unmeasurable, twin_of
+
 _IMPULSE = 1e-6
 _TAIL = 1e-5
 _BLOCK = 100
 _MAX_STEPS = 5000
-
-Step = Callable[[Tensor], Tensor]
-
-
-class Unmeasurable(ValueError):
-    """A neuron has no threshold, or no response with the integrals that the theory needs."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +35,6 @@ class Response:
     tau_mem: float | None
     tau_syn: float | None
     kernel: np.ndarray
-
-
-def library(module: nn.Module) -> str | None:
-    """Name of the library if `module` is one of its neurons."""
-    for base in type(module).__mro__:
-        root = base.__module__.partition(".")[0]
-        if base.__name__ in _NEURON_BASES.get(root, ()):
-            return root
-    return None
 
 
 @torch.no_grad()
@@ -79,35 +56,36 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"with dt={dt}"
         )
     try:
-        threshold, tau_mem, tau_syn, shape, step = _OPEN[library(neuron) or ""](neuron, dt)
-        kernel, rest = _impulse_response(step, shape)
+        twin = twin_of(neuron, dt)
+        kernel, rest = _impulse_response(twin)
     except (AttributeError, RuntimeError, TypeError) as error:
         raise Unmeasurable(f"cannot be driven step by step ({error})") from error
-    theta = threshold - rest
+    theta = twin.threshold - rest
     if not theta > 0:
         raise Unmeasurable(
-            f"threshold {threshold:.3g} is not above the potential at rest {rest:.3g}"
+            f"threshold {twin.threshold:.3g} is not above the potential at rest {rest:.3g}"
         )
     eps_bar, eps_hat = (float(powers.sum(0).mean()) * dt for powers in (kernel, kernel.square()))
     if not (0 < eps_bar < math.inf and 0 < eps_hat < math.inf):
         raise Unmeasurable(
             f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s"
         )
-    return Response(eps_bar, eps_hat, theta, tau_mem, tau_syn, kernel.mean(1).cpu().numpy())
+    mean = kernel.mean(1).cpu().numpy()
+    return Response(eps_bar, eps_hat, theta, twin.tau_mem, twin.tau_syn, mean)
 
 
-def _impulse_response(step: Step, shape: tuple[int, ...]) -> tuple[Tensor, float]:
+def _impulse_response(twin: Twin) -> tuple[Tensor, float]:
     """The kernel [T, neurons] and the potential at rest; the batch is one neuron without and one
     with the impulse.
     """
     pair = (
         torch.tensor([0.0, _IMPULSE], dtype=torch.float64)
-        .reshape(2, *(1,) * len(shape))
-        .expand(2, *shape)
+        .reshape(2, *(1,) * len(twin.shape))
+        .expand(2, *twin.shape)
     )
     kernel: list[Tensor] = []
     for t in range(_MAX_STEPS):
-        quiet, driven = step(pair if t == 0 else torch.zeros_like(pair))
+        quiet, driven = twin.step(pair if t == 0 else torch.zeros_like(pair))
         kernel.append(((driven - quiet) / _IMPULSE).flatten())
         if len(kernel) % _BLOCK == 0:
             response = torch.stack(kernel)
@@ -117,111 +95,3 @@ def _impulse_response(step: Step, shape: tuple[int, ...]) -> tuple[Tensor, float
         f"response does not decay within {_MAX_STEPS} steps: without leak the potential has no "
         f"stationary spread"
     )
-
-
-def _open_snntorch(
-    neuron: Any, dt: float
-) -> tuple[float, float, float | None, tuple[int, ...], Step]:
-    neuron.reset_mem()
-    twin = copy.deepcopy(neuron).cpu().double()
-    twin.init_hidden = True
-    twin.recurrent = nn.Identity()
-    alpha = getattr(twin, "alpha", None)
-    constants = [twin.beta, twin.threshold] + ([] if alpha is None else [alpha])
-    shape = tuple(torch.broadcast_shapes((1,), *(constant.shape for constant in constants)))
-
-    def step(x: Tensor) -> Tensor:
-        twin(x)
-        return twin.mem
-
-    tau_syn = None if alpha is None else _mean(-dt / alpha.log())
-    return _mean(twin.threshold), _mean(-dt / twin.beta.log()), tau_syn, shape, step
-
-
-def _open_norse(
-    neuron: Any, dt: float
-) -> tuple[float, float | None, float | None, tuple[int, ...], Step]:
-    parameters = getattr(neuron.p, "lif", neuron.p)
-    if not hasattr(parameters, "v_th"):
-        raise Unmeasurable("has no threshold")
-    device = torch.as_tensor(parameters.v_th).device
-    twin = copy.deepcopy(neuron)
-    twin.record_states = False
-    if hasattr(twin, "input_weights"):
-        twin.hidden_size = 1
-        twin.input_weights = nn.Parameter(torch.ones(1, 1, dtype=torch.float64, device=device))
-        twin.recurrent_weights = nn.Parameter(torch.zeros(1, 1, dtype=torch.float64, device=device))
-    over_time = not any(
-        base.__name__ in ("SNNCell", "SNNRecurrentCell") for base in type(twin).__mro__
-    )
-    state = None
-
-    def step(x: Tensor) -> Tensor:
-        nonlocal state
-        _, state = twin((x[None] if over_time else x).to(device), state)
-        return getattr(state, "lif", state).v
-
-    tau_mem, tau_syn = (
-        1 / _mean(getattr(parameters, inverse)) if hasattr(parameters, inverse) else None
-        for inverse in ("tau_mem_inv", "tau_syn_inv")
-    )
-    return _mean(parameters.v_th), tau_mem, tau_syn, (1,), step
-
-
-def _open_spikingjelly(
-    neuron: Any, dt: float
-) -> tuple[float, float | None, None, tuple[int, ...], Step]:
-    neuron.reset()
-    twin = copy.deepcopy(neuron).cpu().double()
-    if "s" not in twin.supported_step_mode():
-        raise Unmeasurable("cannot be driven step by step (it has no single-step mode)")
-    twin.step_mode = "s"
-    twin.store_v_seq = False
-
-    def step(x: Tensor) -> Tensor:
-        twin(x)
-        return twin.v
-
-    return (
-        _mean(twin.v_threshold),
-        _mean(twin.tau) * dt if hasattr(twin, "tau") else None,
-        None,
-        (1,),
-        step,
-    )
-
-
-def _open_sinabs(
-    neuron: Any, dt: float
-) -> tuple[float, float | None, float | None, tuple[int, ...], Step]:
-    if neuron.spike_fn is None:
-        raise Unmeasurable("has no threshold")
-    if hasattr(neuron, "rec_connect"):
-        raise Unmeasurable("its recurrent weights are not known here")
-    neuron.reset_states()
-    twin = copy.deepcopy(neuron).cpu().double()
-    twin.record_states = False
-    squeezed = hasattr(twin, "num_timesteps")  # takes batch and time as one axis
-
-    def step(x: Tensor) -> Tensor:
-        twin(x if squeezed else x[:, None])
-        return twin.v_mem
-
-    if squeezed:
-        twin.batch_size, twin.num_timesteps = 2, 1
-    tau_mem, tau_syn = (
-        None if tau is None else _mean(tau) * dt for tau in (twin.tau_mem, twin.tau_syn)
-    )
-    return _mean(twin.spike_threshold), tau_mem, tau_syn, (1,), step
-
-
-_OPEN = {
-    "snntorch": _open_snntorch,
-    "norse": _open_norse,
-    "spikingjelly": _open_spikingjelly,
-    "sinabs": _open_sinabs,
-}
-
-
-def _mean(value: Tensor | float) -> float:
-    return float(torch.as_tensor(value).double().mean())
