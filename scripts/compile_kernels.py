@@ -112,8 +112,8 @@ def resources(cubin: bytes) -> dict[str, int]:
         file.write(cubin)
         file.flush()
         given = [tool, "--dump-resource-usage", file.name]
-        told = subprocess.run(given, capture_output=True, text=True, check=True).stdout
-    words = dict(word.split(":") for word in told.split() if word.startswith(("REG:", "STACK:")))
+        usage = subprocess.run(given, capture_output=True, text=True, check=True).stdout
+    words = dict(word.split(":") for word in usage.split() if word.startswith(("REG:", "STACK:")))
     return dict(registers=int(words["REG"]), spilled=int(words["STACK"]))
 
 
@@ -124,16 +124,16 @@ def main() -> None:
     parser.add_argument("--sm", nargs="+", type=int, default=list(SHARED), choices=list(SHARED))
     arguments = parser.parse_args()
     rows, wrong = [], 0
-    for name, capability, found in kernels(arguments.widths, arguments.sm):
-        shared, limit = found.metadata.shared / 1024, SHARED[capability]
+    for name, capability, compiled in kernels(arguments.widths, arguments.sm):
+        shared, limit = compiled.metadata.shared / 1024, SHARED[capability]
         fits = shared <= limit
         wrong += not fits
-        used = resources(found.asm["cubin"])
-        row = dict(kernel=name, sm=capability, warps=found.metadata.num_warps, **used)
+        used = resources(compiled.asm["cubin"])
+        row = dict(kernel=name, sm=capability, warps=compiled.metadata.num_warps, **used)
         rows.append(row | dict(shared_kib=shared, limit_kib=limit))
-        told = ", ".join(f"{value} {key}" for key, value in list(row.items())[2:])
+        needs = ", ".join(f"{value} {key}" for key, value in list(row.items())[2:])
         print(
-            f"{name:48} sm_{capability}  {told}, {shared:.1f} of {limit} KiB shared"
+            f"{name:48} sm_{capability}  {needs}, {shared:.1f} of {limit} KiB shared"
             f"{'' if fits else '  DOES NOT FIT'}",
             flush=True,
         )

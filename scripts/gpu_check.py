@@ -165,8 +165,8 @@ def _network(name: str) -> tuple[str, str]:
     engine, few = CudaEngine(kernels="on"), x[0:CHECKED]
     found = trial.compare(net, few, labels[:CHECKED], engine, DEVICE, trial.OBJECTIVE)
     net = net.to(DEVICE)
-    plan = engine.plan(net, x.steps, len(x))[1:]
-    rounds = plan or any(link.convolutional for link in net.projections)
+    outline = engine.outline(net, x.steps, len(x))[1:]
+    rounds = outline or any(link.convolutional for link in net.projections)
     spikes, gradient = trial.ROUNDED if rounds else EXACT
     apart = _repeat(engine, net, few, labels[:CHECKED])
     good = found.spikes <= spikes * found.total and found.gradient <= gradient and not apart
@@ -187,7 +187,7 @@ def _network(name: str) -> tuple[str, str]:
     ]
     if DEVICE.type == "cuda":
         told.append(f"{torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
-    return "PASS" if good and found.total else "FAIL", "; ".join([*told, *plan])
+    return "PASS" if good and found.total else "FAIL", "; ".join([*told, *outline])
 
 
 def _built(name: str) -> tuple[Network, Input, np.ndarray]:

@@ -78,10 +78,10 @@ def claims(results: Results) -> pd.DataFrame:
     under other bounds than the authors' or with another eps), published, source.
     """
     chosen = Results(standard(results.runs), results.curves, results.probe, results.folder)
-    found = [_in_order(claim, chosen) for claim in CLAIMS]
-    p = iter(holm([e.p if e.decided is None else np.nan for several in found for e in several]))
+    by_claim = [_in_order(claim, chosen) for claim in CLAIMS]
+    p = iter(holm([e.p if e.decided is None else np.nan for group in by_claim for e in group]))
     rows = []
-    for claim, several in zip(CLAIMS, found):
+    for claim, several in zip(CLAIMS, by_claim):
         judged = [(evidence, *_judged(evidence, next(p))) for evidence in several]
         decided = [decision for e, _, decision in judged if e.authors and not e.single]
         rows.append(
@@ -106,8 +106,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         "measured": "measured, test accuracy in percent",
         "without": "without these bounds, or with another eps",
     }
-    said = table.assign(without=table["without"].replace("", "not measured"))
-    return said.drop(columns="source").rename(columns=names)
+    filled = table.assign(without=table["without"].replace("", "not measured"))
+    return filled.drop(columns="source").rename(columns=names)
 
 
 def status(decided: list[bool | None]) -> str:

@@ -55,9 +55,9 @@ def short_names(columns: Sequence[str]) -> dict[str, str]:
         column: [".".join(names[i:]) for i in reversed(range(len(names)))]
         for column, names in parts.items()
     }
-    taken = Counter(end for column in columns for end in ends[column])
+    times = Counter(end for column in columns for end in ends[column])
     return {
-        column: next((end for end in ends[column] if taken[end] == 1), column) for column in columns
+        column: next((end for end in ends[column] if times[end] == 1), column) for column in columns
     }
 
 

@@ -104,8 +104,8 @@ def _merged(old: Results, new: Results) -> Results:
 def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
     """Both in one table; columns without a value do not decide about types."""
     columns = [*upper, *(name for name in lower if name not in upper)]
-    parts = [part.dropna(axis=1, how="all") for part in (upper, lower)]
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    filled = [table.dropna(axis=1, how="all") for table in (upper, lower)]
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns)
 
 
 def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:

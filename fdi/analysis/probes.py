@@ -14,15 +14,15 @@ from fdi.track.layout import PROBE
 from fdi.track.state import read_probe
 
 PROBED = "probe"  # kind of entries of the index
-PART = 5000  # runs whose initial states are collected at a time
+BATCH = 5000  # runs whose initial states are collected at a time
 
 
 def probes(table: pd.DataFrame, results: Path) -> pd.DataFrame:
     """The initial states of the runs in `table`, which are below `results`."""
     parts = []
     with index(results) as kept:
-        for start in range(0, len(table), PART):
-            paths = table["path"].iloc[start : start + PART]
+        for start in range(0, len(table), BATCH):
+            paths = table["path"].iloc[start : start + BATCH]
             values, count = columns(
                 {PLACE: place} | row
                 for place, path in enumerate(paths, start)

@@ -27,8 +27,6 @@ def sources(tags: Iterable[str] = SOURCES) -> str:
 
 
 LAYER = re.compile(r"^rate/[a-z]*")
-
-
 HEARSAY = (
     "Hearsay: a note by a third party gives these accuracies from Kaiming weights and from sigma_U "
     "= 1: SHD, 7 recurrent convolutions, 4.5 +- 0.0 and 80.9 +- 1.2; CIFAR-10, 4 convolutions, "
@@ -37,7 +35,7 @@ HEARSAY = (
     "else supports these numbers, so nothing here is compared with them. The claims marked [2] "
     "come from the same note."
 )
-"""What is said second-hand about the paper, source 2."""
+"""What source 2, a third party, reports of the paper."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,6 @@ class Published:
 
 UNIT = {"init.sigma_u": 1.0}
 RANDMAN = {**UNIT, "trainer.epochs": 200}
-
 PUBLISHED = (
     Published("randman", "dense", 1, "fluct", 0.963, None, "K", "one run, 200 epochs", RANDMAN),
     Published("shd", "dense", 3, "fluct", 0.550, None, "K", "one run, 3 layers", UNIT),
@@ -75,8 +72,6 @@ PUBLISHED = (
     Published("shd", "dale", 1, "fluct", 0.834, None, "K", "one run", UNIT),
     Published("dvs_gesture", "conv", 4, "fluct", 0.845, None, "K", "one run, 20 epochs", UNIT),
 )
-
-
 RUN = ("dataset", "model", "init")
 CONFIGS = tuple(dict.fromkeys(key for entry in PUBLISHED for key in entry.config))
 

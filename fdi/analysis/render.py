@@ -64,15 +64,14 @@ def notes(summary: pd.DataFrame) -> str:
 
 def quoted(summary: pd.DataFrame) -> str:
     """The published values with their circumstances, and their sources."""
-    told = dict.fromkeys(
-        text for texts in summary["published"] for text in texts.split("; ") if text
-    )
+    cells = summary["published"]
+    entries = dict.fromkeys(entry for cell in cells for entry in cell.split("; ") if entry)
     sources = [
         f"[{tag}] {meaning}"
         for tag, meaning in SOURCES.items()
-        if any(f"[{tag}]" in text for text in told)
+        if any(f"[{tag}]" in entry for entry in entries)
     ]
-    return "; ".join(["published, percent: " + ", ".join(told), *sources] if told else [])
+    return "; ".join(["published, percent: " + ", ".join(entries), *sources] if entries else [])
 
 
 def _unfinished(row: dict) -> str:

@@ -52,7 +52,7 @@ class Results:
     def curves_of(self, runs: pd.DataFrame) -> pd.DataFrame:
         """The learning curves of some of the runs."""
         if self.curves is None:
-            return curves(runs, _drawn)
+            return curves(runs, _needed)
         return self.curves[self.curves["path"].isin(runs["path"])]
 
     def learning(self, runs: pd.DataFrame) -> dict[str, Curve]:
@@ -61,14 +61,14 @@ class Results:
         """
         if self.curves is not None:
             return _learning(self.curves_of(runs))
-        found: dict[str, Curve] = {}
+        by_path: dict[str, Curve] = {}
         shared: dict[bytes, np.ndarray] = {}  # tens of thousands of runs have the same epochs
         for path, values in accuracies(runs, self.folder):
             places = np.flatnonzero(~np.isnan(values))
             epochs = shared.setdefault(places.tobytes(), places + 1)
             if len(epochs):
-                found[path] = (epochs, values if len(epochs) == len(values) else values[places])
-        return found
+                by_path[path] = (epochs, values if len(epochs) == len(values) else values[places])
+        return by_path
 
     def table(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
@@ -94,7 +94,7 @@ def of_runs(table: pd.DataFrame, results: Path) -> Results:
 
 
 def _learning(curves: pd.DataFrame) -> dict[str, Curve]:
-    """The same of learning curves in one table."""
+    """`Results.learning` of learning curves in one table."""
     if VALID not in curves:
         return {}
     task = curves.loc[curves["phase"] == "task", ["path", "epoch", VALID]]
@@ -113,6 +113,6 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     return table.assign(source=source, baseline=targets.map(is_baseline).astype(bool))
 
 
-def _drawn(column: str) -> bool:
-    """Of the columns of metrics.csv, those that figures and tables need."""
+def _needed(column: str) -> bool:
+    """Whether figures and tables need this column of metrics.csv."""
     return column.endswith("/accuracy") or column.startswith("rate/")

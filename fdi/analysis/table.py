@@ -61,7 +61,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith("rate/")]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
-    told = {name: runs[name].array for name in (*LABELS, *CONFIGS, *rates) if name in runs}
+    known = {name: runs[name].array for name in (*LABELS, *CONFIGS, *rates) if name in runs}
     numbers, seeds = runs[measured].to_numpy(dtype=float), runs["seed"].to_numpy()
     states = runs["state"].to_numpy(dtype=str)
     placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
@@ -82,7 +82,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
                 baselines.get(_partner(condition, columns), []) if condition[2] != BASELINE else [],
             ),
             "published": "; ".join(
-                map(str, published({name: values[places[0]] for name, values in told.items()}))
+                map(str, published({name: values[places[0]] for name, values in known.items()}))
             ),
         }
         for condition, places in members.items()

@@ -147,8 +147,8 @@ def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
         raise ValueError("files of the configuration nest too deeply or name each other") from None
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         where = " ".join(overrides)  # Hydra's own, for model=3 and engine=[1], do not say it
-        said = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{where}: no configuration can be made of this ({said})") from None
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{where}: no configuration can be made of this ({reason})") from None
 
 
 @lru_cache

@@ -96,8 +96,8 @@ def not_installed(node: DictConfig) -> str:
     """What to install where Hydra does not find the sweeper or the launcher that its `node`
     names.
     """
-    parts = [*node.sweeper._target_.split("."), *node.launcher._target_.split(".")]
-    extra = ",".join(EXTRAS[part] for part in parts if part in EXTRAS)
+    names = [*node.sweeper._target_.split("."), *node.launcher._target_.split(".")]
+    extra = ",".join(EXTRAS[name] for name in names if name in EXTRAS)
     if not extra:
         return f"{node.launcher._target_} or {node.sweeper._target_} is not installed"
     return f"this sweep needs a package that is not installed; pip install 'fdi-snn[{extra}]'"

@@ -157,8 +157,8 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
 
 
 def _below(values: dict[str, Any], path: list[str]) -> dict[str, Any]:
-    for part in path:
-        below = values.get(part)
+    for key in path:
+        below = values.get(key)
         values = below if isinstance(below, dict) else {}
     return values
 

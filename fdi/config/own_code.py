@@ -22,13 +22,13 @@ def code(target: str, folders: Sequence[Path]) -> str | None:
     It covers the modules of `fdi.config.own_modules.sources`, the whole of the packages that these
     are in, with their data, and files beside a module that a text in it names.
     """
-    parts = sources(target, folders)
-    if not parts:
+    modules = sources(target, folders)
+    if not modules:
         return None
-    lines = [f"{module}\0{_digest(each.file)}" for module, each in parts.items()]
-    tops = [each.package or each.file for each in parts.values()]
-    beside = {file for each in parts.values() for file in _named(each.file)}
-    for package in {each.package for each in parts.values() if each.package}:
+    lines = [f"{module}\0{_digest(each.file)}" for module, each in modules.items()]
+    tops = [each.package or each.file for each in modules.values()]
+    beside = {file for each in modules.values() for file in _named(each.file)}
+    for package in {each.package for each in modules.values() if each.package}:
         beside |= set(_below(package, folders))
     lines += [f"{_place(file, tops)}\0{_digest(file)}" for file in beside]
     return WAY + _hash("\0".join(sorted(lines)).encode())

@@ -113,11 +113,11 @@ def _package_of(module: str, file: Path) -> str:
 
 
 def _find(module: str, folders: Sequence[Path]) -> Source | None:
-    parts = module.split(".")
-    elsewhere = _elsewhere(parts[0])
+    names = module.split(".")
+    elsewhere = _elsewhere(names[0])
     for folder in [*folders, *([elsewhere] if elsewhere else [])]:
         for file in files(module, [folder])[:1]:
-            places = (folder.joinpath(*parts[: i + 1]) for i in range(len(parts)))
+            places = (folder.joinpath(*names[: i + 1]) for i in range(len(names)))
             inside = (place for place in places if (place / "__init__.py").is_file())
             return Source(file, next((p for p in inside if file.is_relative_to(p)), None))
     return None

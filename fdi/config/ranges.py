@@ -37,7 +37,7 @@ class _Name:
     """Names of one's own functions, in a module beside --config-dir."""
 
     def __contains__(self, value: str) -> bool:
-        return all(part.isidentifier() for part in value.split(".")) and "." in value
+        return all(name.isidentifier() for name in value.split(".")) and "." in value
 
     def __str__(self) -> str:
         return "of the form module.name"

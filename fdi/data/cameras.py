@@ -98,14 +98,14 @@ def dvs_gesture(
     root, steps, shape = ensure("dvs_gesture", root), steps_in(duration, dt), (2, size, size)
     train, test = (recordings("DVSGesture", root, train) for train in (True, False))
     warn_unless_complete(train, 1077)
-    draw = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
+    cut = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
 
     def split(part: bool, samples: np.ndarray, most: int | None, fixed: bool) -> Split:
         longest = steps_in(LONGEST, dt)
         whole = _events("DVSGesture", root, part, samples, most, 128, size, longest, dt, "counts")
         labels = _labels(train if part else test)[samples]
         if not fixed or not len(samples):
-            return Split(whole, labels, draw)
+            return Split(whole, labels, cut)
         rng = stream(0, "test")
         blocks = (
             whole.take(np.arange(i, min(i + BLOCK, len(whole))))

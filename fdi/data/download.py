@@ -68,15 +68,15 @@ def elsewhere(archive: Archive, root: Path) -> Path | None:
 
 def _linked(name: str, archive: Archive, root: Path) -> bool:
     """Whether it was found elsewhere, and `root` has a link to it now."""
-    target, copy = root / archive.content, elsewhere(archive, root)
+    place, copy = root / archive.content, elsewhere(archive, root)
     if copy is None or (root / archive.file).exists():
         return False
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(copy)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(copy)
     except OSError:  # a file system without links, or another process was faster
-        return target.exists()
-    log.warning("%s: %s is a link to %s", name, target, copy)
+        return place.exists()
+    log.warning("%s: %s is a link to %s", name, place, copy)
     return True
 
 
@@ -91,8 +91,8 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
     """Put `archive.content` into `root`, from the archive placed there by hand or from one of its
     addresses.
     """
-    placed, target = root / archive.file, root / archive.content
-    with _scratch(name, target) as folder:
+    placed, place = root / archive.file, root / archive.content
+    with _scratch(name, place) as folder:
         if not placed.exists():
             source = _download(name, archive, placed, folder)
         elif (digest := md5(source := placed)) != archive.md5:
@@ -100,9 +100,9 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
                 f"{name}: {placed} has md5 {digest}, expected {archive.md5} "
                 f"({placed.stat().st_size:,} bytes); delete it and get it again"
             )
-        content = _unpack(source, target.name, folder / "unpacked")
-        with suppress(OSError) if target.exists() else nullcontext():  # another process was faster
-            content.replace(target)
+        content = _unpack(source, place.name, folder / "unpacked")
+        with suppress(OSError) if place.exists() else nullcontext():  # another process was faster
+            content.replace(place)
 
 
 def addresses(name: str, archive: Archive) -> list[str]:
@@ -153,15 +153,15 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _scratch(name: str, target: Path) -> Iterator[Path]:
-    """A folder next to `target` that is gone afterwards, as are empty folders made for it."""
-    new = [folder for folder in target.parents if not folder.exists()]
+def _scratch(name: str, place: Path) -> Iterator[Path]:
+    """A folder next to `place` that is gone afterwards, as are empty folders made for it."""
+    new = [folder for folder in place.parents if not folder.exists()]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-")
     except OSError as error:
         raise DataError(
-            f"{name}: {target} cannot be written ({error.strerror}); set dataset.root="
+            f"{name}: {place} cannot be written ({error.strerror}); set dataset.root="
         ) from error
     try:
         with scratch as folder:

@@ -108,16 +108,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     single, lines = (page[page["part"] == part] for part in ("ratio", "depth"))
     _ratio(axes["ratio"], single)
     several = single["optimizer"].nunique() > 1
-
-    def told(optimizer: str) -> list[str]:
-        return [optimizer, "one run"] if several else ["one run"]
-
-    handles = [
-        Line2D(
-            [], [], **_mark(init, optimizer), label=", ".join([words.init(init), *told(optimizer)])
-        )
-        for init, optimizer in sorted(set(zip(single["init"], single["optimizer"])))
-    ]
+    handles = []
+    for init, optimizer in sorted(set(zip(single["init"], single["optimizer"]))):
+        names = [words.init(init), *([optimizer] if several else []), "one run"]
+        handles.append(Line2D([], [], **_mark(init, optimizer), label=", ".join(names)))
     handles += _depth(axes["depth"], lines)
     for panel in axes.values():
         panel.axhline(page["chance"].iloc[0], color=style.GREY, linewidth=0.6, linestyle=":")

@@ -37,7 +37,7 @@ def above(
     assert isinstance(figure, Figure)
     labels = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
     seeds = [match[1] for match in map(SEEDS.search, labels) if match]
-    if len(set(seeds)) == 1 or len(seeds) > MANY:  # said once, in the details
+    if len(set(seeds)) == 1 or len(seeds) > MANY:  # once, in the details
         labels = [SEEDS.sub("", label) for label in labels]
         numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
         details = SHOWN.sub(lambda shown: over(numbers, shown[1]), details)

@@ -87,9 +87,9 @@ def image(alt: str, svg: bytes) -> str:
     """A picture that SCRIPT unpacks when it comes into view: packed it takes a tenth of the
     bytes.
     """
-    found = SIZE.search(svg)
-    assert found, "matplotlib writes the size"
-    width, height = (float(number) for number in found.groups())
+    size = SIZE.search(svg)
+    assert size, "matplotlib writes the size"
+    width, height = (float(number) for number in size.groups())
     packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()
     return (
         f'<figure style="aspect-ratio: {width:.0f} / {height:.0f}"><img data-svg="{packed}" '

@@ -61,9 +61,9 @@ def _anchor(heading: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in heading.lower())
 
 
-def _section(heading: str, parts: Iterable[str]) -> Iterator[str]:
+def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
     yield f'<h2 id="{_anchor(heading)}">{escape(heading)}</h2>'
-    yield from parts
+    yield from content
 
 
 def _claims(mine: Results, measured: Results) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _claims(mine: Results, measured: Results) -> Iterator[str]:
         if len(results.runs) and (results is measured or (judged["measured"] != "").any()):
             shown = table(claims.readable(judged), named=True)
             yield f"<p>{name}:</p><div class=claims>{shown}</div>"
-    said = f"{claims.RULE} Sources: {sources()}. {claims.BASELINE} {claims.SEEDS} {HEARSAY}"
-    yield f"<p class=note>{escape(said)}</p>"
+    note = f"{claims.RULE} Sources: {sources()}. {claims.BASELINE} {claims.SEEDS} {HEARSAY}"
+    yield f"<p class=note>{escape(note)}</p>"
 
 
 def _figures(mine: Results, measured: Results) -> Iterator[str]:
@@ -85,8 +85,8 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     """
     yield "<div class=grid>"
     for name, module in FIGURES.items():
-        heading, said = module.TITLE, escape(about(module))
-        yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{said}</p>'
+        heading, text = module.TITLE, escape(about(module))
+        yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{text}</p>'
         contents = pages(module, mine, measured)
         images = [
             image(f"{name} {page}", svg(module, content)) for page, content in contents.items()
@@ -116,8 +116,8 @@ def _summary(results: Results) -> Iterator[str]:
     for settings, summary in tables:
         shown = readable(summary).drop(columns=["dataset", "model"])
         yield f"<div class=runs><p>{escape(settings)}</p>{table(shown)}</div>"
-    parts = dict.fromkeys(part for _, summary in tables for part in notes(summary).split("; "))
-    yield f"<p class=note>{escape('; '.join(parts))}</p>"
+    lines = dict.fromkeys(line for _, summary in tables for line in notes(summary).split("; "))
+    yield f"<p class=note>{escape('; '.join(lines))}</p>"
 
 
 def _unmeasured(runs: pd.DataFrame) -> str:

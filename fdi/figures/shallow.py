@@ -68,8 +68,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             ignore_index=True,
         )
         table = pd.concat([table, _against_xi(group, fluct)], ignore_index=True)
-        told = {str(column): value for column, value in fluct.iloc[0].items()}
-        quoted = published(told | {"init.sigma_u": 1.0})
+        first = {str(column): value for column, value in fluct.iloc[0].items()}
+        quoted = published(first | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
             title=words.setting(dataset, model, fluct["epochs"].iloc[0]),

@@ -79,7 +79,7 @@ def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
 
 
 USUAL: dict[str, Any] = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
-"""Arguments of initializations, as fdi has them if nothing is said."""
+"""Defaults of the arguments of initializations."""
 
 
 def usual(runs: pd.DataFrame) -> pd.DataFrame:

@@ -45,14 +45,14 @@ def fluctuation_driven_normal_(
     if not 0 < share <= 1:
         raise ValueError(f"share = {share} must lie in (0, 1]; 1 for a neuron's only projection")
     afferent = _afferent(weight, nu, tau_mem, tau_syn, dt)
-    part = afferent.n / (fan_in or afferent.n)
-    if part > 1:
+    fraction = afferent.n / (fan_in or afferent.n)
+    if fraction > 1:
         raise ValueError(
             f"fan_in = {fan_in}, the synapses of all projections, is below {afferent.n}, those of "
             f"this one"
         )
     ((mu_w, sigma_w),) = normal_weights(
-        [afferent], sigma_u=share**0.5 * sigma_u * theta, mu_u=part * mu_u * theta
+        [afferent], sigma_u=share**0.5 * sigma_u * theta, mu_u=fraction * mu_u * theta
     )
     return weight.normal_(mu_w, sigma_w, generator=generator)
 

@@ -86,7 +86,7 @@ def initialize(
     rows: list[LayerReport] = []
     driven: list[_Driven] = []
     for population in populations(module):
-        new, of_neuron = _planned(population, sigma_u, nu, dt, alpha)
+        new, of_neuron = _by_theory(population, sigma_u, nu, dt, alpha)
         rows += new
         driven += [of_neuron] if of_neuron else []
     if not driven:
@@ -127,7 +127,7 @@ class _Driven(NamedTuple):
     spreads: list[float]
 
 
-def _planned(
+def _by_theory(
     population: Population, sigma_u: float, nu: float, dt: float, alpha: float
 ) -> tuple[list[LayerReport], _Driven | None]:
     """The rows of the weights that reach one neuron, and what is to be drawn; nothing, and why, if

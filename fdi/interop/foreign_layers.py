@@ -43,21 +43,21 @@ and why it has no neuron.
 def populations(module: nn.Module) -> Iterator[Population]:
     """Of the layers and neurons of a network, in the order of registration."""
     waiting: Weights | None = None
-    for name, part in _parts(module):
-        kind = type(part).__name__
-        if library(part):
-            own = list(_own_weights(name, part))
+    for name, child in _leaves(module):
+        kind = type(child).__name__
+        if library(child):
+            own = list(_own_weights(name, child))
             if waiting and any(not w.recurrent for w in own):
                 yield [waiting], None, None, f"{name} ({kind}) has input weights of its own"
             elif waiting:
                 own.insert(0, waiting)
             if own:
-                yield own, name, part, ""
+                yield own, name, child, ""
             waiting = None
-        elif isinstance(part, _LAYERS):
+        elif isinstance(child, _LAYERS):
             if waiting:
                 yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
-            waiting = Weights(name, part.weight, part.bias)
+            waiting = Weights(name, child.weight, child.bias)
         elif waiting and ("Pool" in kind or "Dropout" in kind):
             waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
         elif waiting and "Norm" in kind:
@@ -72,7 +72,7 @@ def populations(module: nn.Module) -> Iterator[Population]:
         yield [waiting], None, None, "no neuron follows"
 
 
-def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Layers, neurons and other modules that are not just containers of such, in the order of
     registration.
     """
@@ -86,7 +86,7 @@ def _parts(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
         yield name, module
         return
     for child_name, child in children:
-        yield from _parts(child, f"{name}.{child_name}" if name else child_name)
+        yield from _leaves(child, f"{name}.{child_name}" if name else child_name)
 
 
 def _own_weights(name: str, neuron: Any) -> Iterator[Weights]:

@@ -41,16 +41,16 @@ def device(config: DictConfig) -> torch.device:
     if chosen.type == "cpu":
         return chosen
     kind = chosen.type.upper()
-    found = torch.get_device_module(chosen).device_count()
-    if not found:
+    count = torch.get_device_module(chosen).device_count()
+    if not count:
         raise ValueError(
             f"device = {config.device}: PyTorch finds no {kind} device here; use device=cpu, or "
             f"install a PyTorch that fits your driver"
         )
-    if (chosen.index or 0) >= found:
+    if (chosen.index or 0) >= count:
         raise ValueError(
-            f"device = {config.device}: there are {found} {kind} devices here, the last is "
-            f"{chosen.type}:{found - 1}"
+            f"device = {config.device}: there are {count} {kind} devices here, the last is "
+            f"{chosen.type}:{count - 1}"
         )
     return chosen
 
@@ -71,8 +71,8 @@ def network(config: DictConfig, data: Dataset) -> Network:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):
             raise
-        said = str(error).rpartition("DefaultCPUAllocator: ")[2]
-        raise ValueError(f"the network does not fit into memory ({said})") from error
+        reason = str(error).rpartition("DefaultCPUAllocator: ")[2]
+        raise ValueError(f"the network does not fit into memory ({reason})") from error
     draw_time_constants(built, stream(config.seed, "time constants"))
     return built
 

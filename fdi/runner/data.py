@@ -34,8 +34,8 @@ def splits(context: RunContext) -> dict[str, Split]:
             context.view.say(f"{name} sent batch by batch: it is transformed on the CPU")
     if not fixed:
         return raw
-    kept, said = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
-    context.view.say(said)
+    kept, line = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
+    context.view.say(line)
     return raw | {
         name: replace(fixed[name], inputs=inputs)  # type: ignore[arg-type] # its engine's alone
         for name, inputs in kept.items()

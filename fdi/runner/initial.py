@@ -40,19 +40,19 @@ def initial_network(context: RunContext) -> Network:
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
     device = "cpu" if build.untried(config) else context.device
-    drawn = build.network(config, data)
+    network = build.network(config, data)
     draw(
-        drawn,
+        network,
         strategy,
         build.readout_strategy(config, strategy),
-        nu_input=build.input_rate(data, drawn),
-        measure=lambda part: engine.simulate(
-            deepcopy(part).to(device), inputs, record=("moments",)
+        nu_input=build.input_rate(data, network),
+        measure=lambda below: engine.simulate(
+            deepcopy(below).to(device), inputs, record=("moments",)
         ),
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
-    return drawn
+    return network
 
 
 def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
@@ -72,6 +72,6 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     floor = floor_of(context.optimizer)
     context.view.probe(rows, config.name.model, config.name.init, floor)
     for population, row in zip(network.hidden, rows):
-        if said := warning(population.name, population.neuron, row["rate"], network.dt):
-            context.view.say(said)
+        if line := warning(population.name, population.neuron, row["rate"], network.dt):
+            context.view.say(line)
     return rows

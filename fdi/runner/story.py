@@ -75,8 +75,8 @@ def run(
             with suppress(OSError):  # its folder is gone: only the caller can tell
                 (directory / LOG).write_text(traceback.format_exc())
                 refused = isinstance(error, ValueError)
-                said = f"{type(error).__name__}: {error}"
-                _mark(directory, "failed", error=said, refused=refused)
+                reason = f"{type(error).__name__}: {error}"
+                _mark(directory, "failed", error=reason, refused=refused)
             raise error from None
         _mark(directory, "done" if result else "probed")
         return result
@@ -85,10 +85,10 @@ def run(
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     files = fingerprint(config.dataset)
     context = _built(config, directory, view)
-    plan = _planned(context)
+    gpu = _on_gpu(context)
     progress = _resume(context)
-    if progress.epoch and (said := other_instructions(directory)):
-        view.say(said)
+    if progress.epoch and (warning := other_instructions(directory)):
+        view.say(warning)
     write_record(
         directory,
         progress.epoch,
@@ -100,7 +100,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         data=context.data.form(),
         data_files=files,
         code=code(config),
-        **plan,
+        **gpu,
     )
     initial = initial_network(context)
     if build.untried(config):
@@ -116,9 +116,9 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
             if mirror and rows:
                 mirror.probe(rows)
         metrics = Metrics(directory / METRICS, progress.epoch)
-        parts = splits(context)
-        train(context, parts, progress, metrics, mirror)
-        result = final_result(context, parts["test"], progress, initial)
+        data = splits(context)
+        train(context, data, progress, metrics, mirror)
+        result = final_result(context, data["test"], progress, initial)
         metrics.check()
         if mirror:
             mirror.result(result)
@@ -151,16 +151,16 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
     return context
 
 
-def _planned(context: RunContext) -> dict[str, Any]:
-    """What a GPU will do, for the record; it is said, too."""
+def _on_gpu(context: RunContext) -> dict[str, Any]:
+    """How a GPU computes the run, for its record and for the user; nothing on a CPU."""
     engine, config = context.engine, context.config
     if not isinstance(engine, CudaEngine):
         return {}
     engine.memory = _memory(context)
-    plan = engine.plan(context.network, context.data.steps, config.trainer.batch_size)
-    for line in plan:
+    lines = engine.outline(context.network, context.data.steps, config.trainer.batch_size)
+    for line in lines:
         context.view.say(line)
-    return {"memory": engine.memory, "plan": plan}
+    return {"memory": engine.memory, "plan": lines}
 
 
 def _memory(context: RunContext) -> float:

@@ -76,10 +76,10 @@ class Network(nn.Module):
         layers = self.layers[:depth]
         names = {population.name for layer in layers for population in layer}
         projections = [projection for projection in self.projections if projection.target in names]
-        part = Network(self.input_shape, layers, self.readout, projections, self.dt)
-        part.norms.update({name: norm for name, norm in self.norms.items() if name in names})
-        part.leaks.update({name: leak for name, leak in self.leaks.items() if name in names})
-        return part
+        below = Network(self.input_shape, layers, self.readout, projections, self.dt)
+        below.norms.update({name: norm for name, norm in self.norms.items() if name in names})
+        below.leaks.update({name: leak for name, leak in self.leaks.items() if name in names})
+        return below
 
     @torch.no_grad()
     def scale(self, population: str, factor: float) -> None:

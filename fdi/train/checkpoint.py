@@ -65,15 +65,15 @@ def load(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `save` wrote, whole: the checksum of each part is right, and each weight is a number.
+    """What `save` wrote, whole: the checksum of each entry is right, and each weight is a number.
     Raises whatever torch and zipfile do, and ValueError.
     """
     with open_file(path) as file:
         with zipfile.ZipFile(file) as archive:
-            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise ValueError("compressed")
-            if part := archive.testzip():
-                raise ValueError(f"the checksum of {part} is wrong")
+            if entry := archive.testzip():
+                raise ValueError(f"the checksum of {entry} is wrong")
         file.seek(0)
         state = torch.load(file, map_location="cpu", weights_only=True)
     progress = Progress(**state["progress"])

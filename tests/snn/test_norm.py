@@ -264,10 +264,10 @@ def test_parts_of_a_batch_are_refused_where_statistics_are_of_the_batch(kind):
     x, labels = batch_for(net)
     engine = CudaEngine(memory=2.2e-4, kernels="off")
     if kind == "layer":
-        assert "in 2 parts" in engine.plan(net, STEPS, BATCH)[0]
+        assert "in 2 parts" in engine.outline(net, STEPS, BATCH)[0]
         return
     for call in (
-        lambda: engine.plan(net, STEPS, BATCH),
+        lambda: engine.outline(net, STEPS, BATCH),
         lambda: engine.step(net, x, labels, OBJECTIVE),
     ):
         with pytest.raises(ValueError, match=r"raise it, lower trainer.batch_size"):

@@ -35,7 +35,7 @@ def refusal(network: Network, layer: tuple[Population, ...], kernels: str) -> st
         return why
     if kernels == "on" or not _tried(weight):
         return None
-    cases = {trust.case(part, bool(links)) for part in ([layer] if links else zip(layer))}
+    cases = {trust.case(group, bool(links)) for group in ([layer] if links else zip(layer))}
     return next(filter(None, (trust.doubt(case, weight.device) for case in cases)), None)
 
 

@@ -15,7 +15,7 @@ from fdi.data.inputs import Input
 from fdi.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
 from fdi.engine.cuda.choice import hears_events, refusal
 from fdi.engine.cuda.kept import Kept, keep, size
-from fdi.engine.cuda.memory import need, part
+from fdi.engine.cuda.memory import fitting_samples, need
 from fdi.engine.cuda.tape import backward, forward
 from fdi.engine.exact import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
@@ -51,11 +51,11 @@ class CudaEngine:
         check_neurons(network, COMPUTES)
         check_wiring(network, COMPUTES.engine)
 
-    def plan(self, network: Network, steps: int, batch: int) -> list[str]:
+    def outline(self, network: Network, steps: int, batch: int) -> list[str]:
         """How a training step is computed, in lines: its memory, and layers without a kernel.
         ValueError if a sample does not fit.
         """
-        size = self._part(network, steps, batch)
+        size = self._samples(network, steps, batch)
         self._refuse_parts(network, size, batch)
         gib = need(network, steps) * size / 2**30
         lines = [f"{gib:.3g} GiB by count, in {math.ceil(batch / size)} parts of {size} samples"]
@@ -115,7 +115,7 @@ class CudaEngine:
         check_labels(network, inputs, labels)
         network.zero_grad(set_to_none=True)
         batch = len(labels)
-        self._refuse_parts(network, self._part(network, inputs.steps, batch), batch)
+        self._refuse_parts(network, self._samples(network, inputs.steps, batch), batch)
         outcome = reduce(
             add,
             (
@@ -128,8 +128,9 @@ class CudaEngine:
                 weight.grad = torch.zeros_like(weight)
         return outcome
 
-    def _part(self, network: Network, steps: int, batch: int) -> int:
-        return batch if self.memory is None else part(network, steps, batch, self.memory)
+    def _samples(self, network: Network, steps: int, batch: int) -> int:
+        """How many are computed at once."""
+        return batch if self.memory is None else fitting_samples(network, steps, batch, self.memory)
 
     def _refuse_parts(self, network: Network, size: int, batch: int) -> None:
         """ValueError where the statistics of a part would stand for those of the batch."""
@@ -141,7 +142,7 @@ class CudaEngine:
             )
 
     def _parts(self, network: Network, inputs: Input) -> list[slice]:
-        size = self._part(network, inputs.steps, len(inputs))
+        size = self._samples(network, inputs.steps, len(inputs))
         return [slice(i, i + size) for i in range(0, len(inputs), size)]
 
 

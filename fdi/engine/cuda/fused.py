@@ -108,7 +108,7 @@ def backward(
     """
     from fdi.engine.cuda.kernels import launch
 
-    found: dict[str, list[Tensor]] = {}
+    d_arrived: dict[str, list[Tensor]] = {}
     for group in _groups(layer, links):
         neuron, u_TBN = group[0].neuron, u[group[0].name]
         steps, batch, _ = u_TBN.shape
@@ -126,9 +126,9 @@ def backward(
             seen, 1 if constant and not links else max(0, steps - 2), len(neuron.tau_syn),
             _constants(neuron, dt, neuron.beta), neuron.reset == "subtract", neuron.surrogate,
         )  # fmt: skip
-        for p, part in zip(group, d_x.split([p.units for p in group], 3)):
-            found[p.name] = [x.reshape(*x.shape[:2], *p.shape) for x in part]
-    return found
+        for p, own in zip(group, d_x.split([p.units for p in group], 3)):
+            d_arrived[p.name] = [x.reshape(*x.shape[:2], *p.shape) for x in own]
+    return d_arrived
 
 
 def _groups(layer: tuple[Population, ...], links: list[Projection]) -> list[tuple[Population, ...]]:

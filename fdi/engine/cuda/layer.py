@@ -132,12 +132,13 @@ def backward(
         if p.name in d_seen:
             g[p.name][:-3] += d_seen[p.name]
     d_drive = adjoint(layer, links, dt, u, spikes, g)
-    found = {}
+    d_arrived = {}
     for p in layer:
         d = d_drive.pop(p.name)
-        each = [arrived_gradient(p, dt, c, d) for c in range(len(p.neuron.tau_syn))]
-        found[p.name] = [x.sum(0, keepdim=True) for x in each] if constant and not links else each
-    return found
+        d_x = [arrived_gradient(p, dt, c, d) for c in range(len(p.neuron.tau_syn))]
+        summed = constant and not links
+        d_arrived[p.name] = [x.sum(0, keepdim=True) for x in d_x] if summed else d_x
+    return d_arrived
 
 
 def scan(

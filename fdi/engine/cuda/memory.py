@@ -37,9 +37,9 @@ def need(network: Network, steps: int) -> int:
     return steps * (kept + size * shown["input"] + widest)
 
 
-def part(network: Network, steps: int, batch: int, memory: float) -> int:
-    """Samples of a part of the batch, the parts being nearly equal; ValueError if a sample needs
-    more than `memory` GiB.
+def fitting_samples(network: Network, steps: int, batch: int, memory: float) -> int:
+    """How many samples are computed at once, in nearly equal parts of the batch; ValueError if one
+    needs more than `memory` GiB.
     """
     one = need(network, steps) / 2**30
     if one > memory:

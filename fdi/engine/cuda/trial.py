@@ -48,16 +48,16 @@ def check(case: Case, device: torch.device) -> str | None:
     larger = (2 * PROGRAMS, HELD * PROGRAMS) if case.units else ()  # with more samples a program
     for x in [*inputs(), *(inputs(batch)[0] for batch in larger)]:
         network, labels = tiny(case), np.arange(len(x)) % CLASSES
-        found = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVE)
-        if found.spikes or not found.total:
+        off = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVE)
+        if off.spikes or not off.total:
             return (
-                f"its kernel was tried on this card, and {found.spikes:.0f} of {found.total:.0f} "
+                f"its kernel was tried on this card, and {off.spikes:.0f} of {off.total:.0f} "
                 f"spikes were not those of the CPU"
             )
-        if not found.gradient <= TOLERANCE:
+        if not off.gradient <= TOLERANCE:
             return (
                 f"its kernel was tried on this card, and a gradient was not that of the CPU, by "
-                f"{found.gradient:.1g} of the largest"
+                f"{off.gradient:.1g} of the largest"
             )
     return None
 
@@ -81,8 +81,8 @@ def compare(
         return [*seen.values(), *counts.values()], _gradients(copy)
 
     expected, wanted = computed(ReferenceEngine(), torch.device("cpu"))
-    found, gradients = computed(engine, device)
-    apart = [np.abs(counts - n).sum() for counts, n in zip(found, expected)]
+    counts, gradients = computed(engine, device)
+    apart = [np.abs(n - other).sum() for n, other in zip(counts, expected)]
     worst = [
         (g - other).abs().max() / g.abs().max().clamp(min=1e-30)
         for g, other in zip(wanted, gradients)

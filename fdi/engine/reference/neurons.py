@@ -68,10 +68,10 @@ def _decays(
     population: Population, dt: float, like: Tensor
 ) -> tuple[Constants, tuple[float | Tensor, ...]]:
     """(constants of the membrane, beta_s of each channel)."""
-    first, *others = found = [n.decays(dt) for n in population.neurons]
+    first, *others = decays = [n.decays(dt) for n in population.neurons]
     if not others:
         return Constants(dt, first[0], 1 - first[0]), first[1]
-    beta_m, *betas = np.array([(beta_m, *betas) for beta_m, betas in found]).T
+    beta_m, *betas = np.array([(beta_m, *betas) for beta_m, betas in decays]).T
     mem, gain, *syn = (like.new_tensor(row) for row in (beta_m, 1 - beta_m, *betas))
     return Constants(dt, mem, gain), tuple(syn)
 

@@ -93,7 +93,7 @@ def gradients(network: Network) -> list[np.ndarray]:
 def test_a_kernel_computes_what_the_reference_computes(kind, given, reset, surrogate):
     net = network(kind, reset, surrogate)
     x, labels = batch(net, given)
-    assert len(CudaEngine().plan(net, STEPS, BATCH)) == 1  # no layer is left to plain torch
+    assert len(CudaEngine().outline(net, STEPS, BATCH)) == 1  # no layer is left to plain torch
     assert_as_the_reference(net, x, labels)
 
 
@@ -171,7 +171,7 @@ def test_kernels_compile_and_fit_into_shared_memory_and_registers(widths, genera
 def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
     net = network(kind, reset, "sigmoid").double()
     x, labels = batch(net)
-    lines = CudaEngine().plan(net, STEPS, BATCH)
+    lines = CudaEngine().outline(net, STEPS, BATCH)
     assert "h1 in plain torch: " in lines[1] or "e1 and i1 in plain torch: " in lines[1]
     expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
     wanted = gradients(net)
@@ -213,7 +213,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
     whole = CudaEngine().step(net, x, labels, OBJECTIVE)
     wanted = gradients(net)
     engine = CudaEngine(memory=2.5 * need(net, STEPS) / 2**30)
-    assert "in 4 parts of 2 samples" in engine.plan(net, STEPS, 7)[0]
+    assert "in 4 parts of 2 samples" in engine.outline(net, STEPS, 7)[0]
     outcome = engine.step(net, x, labels, OBJECTIVE)
     assert (outcome.samples, outcome.correct) == (7, whole.correct)
     for got, want in zip(gradients(net), wanted):
@@ -260,7 +260,7 @@ def test_an_old_triton_is_told(monkeypatch):
         monkeypatch.setattr(fused, ask.__name__, ask.__wrapped__)
     monkeypatch.setattr("triton.__version__", "3.3.1")
     net = models.dense((7,), 3, STEPS, 5e-3, hidden=5)
-    line = CudaEngine().plan(net, STEPS, BATCH)[1]
+    line = CudaEngine().outline(net, STEPS, BATCH)[1]
     assert line == (
         "h1 in plain torch: the kernels need triton 3.5, not 3.3.1; torch 2.9 brings it"
     )

@@ -74,7 +74,7 @@ def test_the_switch(monkeypatch, kernels):
     monkeypatch.setattr(trust, "doubt", lambda case, device: "it proved wrong")
     monkeypatch.setattr(choice, "_tried", lambda weight: True)
     net = models.dense((7,), 3, 9, 5e-3, hidden=5)
-    lines = CudaEngine(kernels=kernels).plan(net, 9, 3)[1:]
+    lines = CudaEngine(kernels=kernels).outline(net, 9, 3)[1:]
     why = {"auto": ["it proved wrong"], "on": [], "off": ["engine.kernels = off"]}[kernels]
     assert lines == [f"h1 in plain torch: {each}" for each in why]
 
