@@ -91,14 +91,14 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
     """Put `archive.content` into `root`, from the archive placed there by hand or from one of its
     addresses.
     """
-    placed, place = root / archive.file, root / archive.content
+    packed, place = root / archive.file, root / archive.content
     with _scratch(name, place) as folder:
-        if not placed.exists():
-            source = _download(name, archive, placed, folder)
-        elif (digest := md5(source := placed)) != archive.md5:
+        if not packed.exists():
+            source = _download(name, archive, packed, folder)
+        elif (digest := md5(source := packed)) != archive.md5:
             raise DataError(
-                f"{name}: {placed} has md5 {digest}, expected {archive.md5} "
-                f"({placed.stat().st_size:,} bytes); delete it and get it again"
+                f"{name}: {packed} has md5 {digest}, expected {archive.md5} "
+                f"({packed.stat().st_size:,} bytes); delete it and get it again"
             )
         content = _unpack(source, place.name, folder / "unpacked")
         with suppress(OSError) if place.exists() else nullcontext():  # another process was faster
@@ -113,7 +113,7 @@ def addresses(name: str, archive: Archive) -> list[str]:
     return [*([f"{mirror.rstrip('/')}/{name}/{archive.file}"] if mirror else []), archive.url]
 
 
-def _download(name: str, archive: Archive, placed: Path, folder: Path) -> Path:
+def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
     """The archive in `folder`, its md5 checked; a bar is shown on a terminal."""
     from pooch import HTTPDownloader, Pooch, get_logger
 
@@ -126,21 +126,21 @@ def _download(name: str, archive: Archive, placed: Path, folder: Path) -> Path:
     )
     reasons = []
     for address in addresses(name, archive):
-        log.warning("%s: downloading %s to %s", name, address, placed.parent)
+        log.warning("%s: downloading %s to %s", name, address, packed.parent)
         file = Pooch(
             folder,
             "",
-            {placed.name: f"md5:{archive.md5}"},
-            {placed.name: address},
+            {packed.name: f"md5:{archive.md5}"},
+            {packed.name: address},
             retry_if_failed=RETRIES,
         )
         try:
-            return Path(file.fetch(placed.name, downloader=downloader))
+            return Path(file.fetch(packed.name, downloader=downloader))
         except (OSError, ValueError) as error:
             reasons.append(f"{address}: {_reason(error)}")
     raise DataError(
         f"{name}: {archive.content} is missing and cannot be downloaded ({'; '.join(reasons)}); "
-        f"nothing was kept; get {archive.url} and put it at {placed} (md5 {archive.md5}), set "
+        f"nothing was kept; get {archive.url} and put it at {packed} (md5 {archive.md5}), set "
         f"dataset.root= to the folder that has {archive.content}, or {MIRROR} to a mirror"
     )
 
