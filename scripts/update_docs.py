@@ -74,7 +74,7 @@ def main() -> int:
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
     first_picture(measured, PICTURES / "first.png")
     for page in PAGES:
-        page.write_text(MARKED.sub(lambda found: filled(found[1], measured), page.read_text()))
+        page.write_text(MARKED.sub(lambda table: filled(table[1], measured), page.read_text()))
     ship()
     for file in sorted(EXPERIMENTS.glob("*.yaml")):
         file.write_text(head(file.stem, file.read_text()))

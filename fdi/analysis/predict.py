@@ -14,7 +14,8 @@ from fdi.analysis.circumstances import constant_rate, plain
 from fdi.analysis.floor import ratios
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import chance_share, summary
+from fdi.analysis.select import guesses
+from fdi.analysis.statistics import summary
 
 NETWORK = ["dataset", "model", "layers", "trainer.epochs", "bounds"]
 """What runs of one network share. They differ in initialization, seed and optimizer."""
@@ -86,12 +87,7 @@ def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
     free = set(unbounded(runs)["path"])
     runs = with_layers(runs).assign(
         bounds=["no bounds" if path in free else "bounds" for path in runs["path"]],
-        learns=[
-            chance_share(pd.Series([accuracy]), int(classes), int(samples)) == 0
-            for accuracy, classes, samples in zip(
-                runs["test_accuracy_last"], runs["classes"], runs["test_samples"]
-            )
-        ],
+        learns=[not guess for guess in guesses(runs)],
     )
     names = list(quantities)
     runs = runs.join(quantities, on="path")

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from fdi.analysis.statistics import chance_share
+
 
 def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
@@ -45,6 +47,15 @@ def where(runs: pd.DataFrame, values: Mapping[str, Any], unsaid: bool = False) -
         elif not unsaid:
             runs = runs.iloc[:0]
     return runs
+
+
+def guesses(runs: pd.DataFrame) -> list[bool]:
+    """Whether each of the finished runs is no better than guessing on its test set."""
+    columns = ("test_accuracy_last", "classes", "test_samples")
+    return [
+        chance_share([accuracy], int(classes), int(samples)) == 1
+        for accuracy, classes, samples in zip(*(runs[column] for column in columns))
+    ]
 
 
 def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import chance_share
+from fdi.analysis.select import guesses
 from fdi.figures import legends, marks, style, sweeps, words
 from fdi.figures.state import shade
 
@@ -75,17 +75,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def _finding(single: pd.DataFrame) -> str:
     """How many runs learn whose optimizer follows the initial gradient, and of the others."""
     rows = single.dropna(subset=["classes", "test_samples"])
-    learns = [
-        chance_share(accuracy, int(classes), int(samples)) == 0
-        for accuracy, classes, samples in zip(
-            rows["test_accuracy_last"], rows["classes"], rows["test_samples"]
-        )
-    ]
+    learns = ~np.array(guesses(rows), dtype=bool)
     followed = rows["x"] >= 1
-    counts = [
-        f"{sum(learn for learn, one in zip(learns, side) if one)} of {side.sum()}"
-        for side in (followed, ~followed)
-    ]
+    counts = [f"{learns[side].sum()} of {side.sum()}" for side in (followed, ~followed)]
     return (
         f"{counts[0]} networks learn where the initial gradient is above the optimizer's floor, "
         f"{counts[1]} where it is below"

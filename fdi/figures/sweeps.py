@@ -10,8 +10,7 @@ import pandas as pd
 from fdi.analysis.circumstances import plain
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
-from fdi.analysis.select import groups
-from fdi.analysis.statistics import chance_share
+from fdi.analysis.select import groups, guesses
 
 
 def sweeps(
@@ -134,11 +133,7 @@ def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
 def guessed(runs: pd.DataFrame) -> bool:
     """Are all these runs no better than guessing?"""
     known = runs.dropna(subset=["classes", "test_samples"])
-    if known.empty:
-        return False
-    first = known.iloc[0]
-    accuracy = known["test_accuracy_last"]
-    return chance_share(accuracy, int(first["classes"]), int(first["test_samples"])) == 1
+    return len(known) > 0 and all(guesses(known))
 
 
 def source(runs: pd.DataFrame) -> str:

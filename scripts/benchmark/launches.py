@@ -56,8 +56,8 @@ def count() -> list[dict]:
             keys = n.sorted + (samples - 1) * (more.sorted - n.sorted)
             each = dict(launches=n.kernels, waits=n.waits, mb=round(moved / 1e6, 3), sorted=keys)
             rows.append(dict(workload=name, about=work["about"], way=way) | each)
-            told = "  ".join(f"{value:10.6g} {key}" for key, value in each.items())
-            print(f"{name:16}{way:14}{told}", flush=True)
+            numbers = "  ".join(f"{value:10.6g} {key}" for key, value in each.items())
+            print(f"{name:16}{way:14}{numbers}", flush=True)
     return rows
 
 

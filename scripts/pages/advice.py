@@ -37,13 +37,13 @@ def advice(measured: Results) -> str:
     initialization of two seeds or more; each initialization with the arguments that validation
     chooses, verdicts by Holm's method over all comparisons of the table.
     """
-    found = ranked(measured)
-    if not found:
+    networks = ranked(measured)
+    if not networks:
         return "*Not measured yet.*\n"
-    p = iter(holm([c.p for row in found for c in row.others.values()]))
+    p = iter(holm([c.p for row in networks for c in row.others.values()]))
     judged = [
         {name: verdict(c.mean, next(p)) or "undecided" for name, c in row.others.items()}
-        for row in found
+        for row in networks
     ]
     rows = [
         {
@@ -53,7 +53,7 @@ def advice(measured: Results) -> str:
             "worse": _listed(row, words, "worse"),
             "better on test": _listed(row, words, "better"),
         }
-        for row, words in zip(found, judged)
+        for row, words in zip(networks, judged)
     ]
     return f"{markdown(pd.DataFrame(rows))}\n{INTERVALS} {SEEDS}\n"
 
@@ -64,9 +64,9 @@ def ranked(measured: Results) -> list[Ranked]:
     runs = with_layers(by_authors(done))
     runs = runs.assign(given=_given(runs), cut=runs.get("dataset.max_train", 0))
     rows = []
-    for _, found in runs.groupby(NETWORK, dropna=False):
-        seeds = found.groupby(["init", "trainer.epochs"])["seed"].transform("nunique")
-        group = found[seeds > 1]
+    for _, every in runs.groupby(NETWORK, dropna=False):
+        seeds = every.groupby(["init", "trainer.epochs"])["seed"].transform("nunique")
+        group = every[seeds > 1]
         several = group.groupby("trainer.epochs")["init"].nunique()
         longest = several[several > 1].index.max()
         chosen = group[group["trainer.epochs"] == longest]
@@ -112,7 +112,7 @@ def _ranked(runs: pd.DataFrame) -> Ranked:
 def _listed(row: Ranked, words: dict[str, str], word: str) -> str:
     """The initializations with this verdict, those that are worse with their difference."""
     return "; ".join(
-        f"{name} {found.mean:+.1f}" if word == "worse" else name
-        for name, found in row.others.items()
+        f"{name} {difference.mean:+.1f}" if word == "worse" else name
+        for name, difference in row.others.items()
         if words[name] == word
     )

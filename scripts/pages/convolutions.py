@@ -28,11 +28,11 @@ def convolutions(measured: Results) -> str:
     runs = runs.assign(cut=runs.get("dataset.max_train", 0))
     rows = []
     for _, group in runs.groupby(["dataset", "model", "layers", "cut"], dropna=False):
-        found = usual(group)
-        several = found.groupby("trainer.epochs")["init"].nunique()
+        chosen = usual(group)
+        several = chosen.groupby("trainer.epochs")["init"].nunique()
         epochs = several[several == several.max()].index.max()
         if several.max() > 1:
-            rows.append(_row(found[found["trainer.epochs"] == epochs]))
+            rows.append(_row(chosen[chosen["trainer.epochs"] == epochs]))
     return markdown(pd.DataFrame(rows)) if rows else "*Not measured yet.*\n"
 
 

@@ -31,7 +31,7 @@ def head(experiment: str, text: str) -> str:
     kinds were measured: of a laptop's budget on two cores, else in core-hours. Other costs stay as
     they are.
     """
-    return LINE.sub(lambda found: _line(cells(experiment, found[1]), *found.groups()), text)
+    return LINE.sub(lambda line: _line(cells(experiment, line[1]), *line.groups()), text)
 
 
 def cells(experiment: str, budget: str) -> list[Cell]:
@@ -40,9 +40,9 @@ def cells(experiment: str, budget: str) -> list[Cell]:
     return compose_cells(parse(["-m", *words]))
 
 
-def _line(found: list[Cell], budget: str, cost: str) -> str:
-    known, hours = measured(found)
-    if known == len(found):
+def _line(cells: list[Cell], budget: str, cost: str) -> str:
+    known, hours = measured(cells)
+    if known == len(cells):
         laptop = f"about {duration(3600 * hours / 2)} on 2 cores"
         cost = f"{laptop if budget == 'laptop' else f'{hours:.2g} core-hours'} (measured)"
-    return f"# {budget}: {len(found)} cells, {cost}"
+    return f"# {budget}: {len(cells)} cells, {cost}"

@@ -50,16 +50,16 @@ def bounded(measured: Results) -> str:
     for page in bounds.data(measured).values():
         network = page["network"].iloc[0]
         for (layers, mode), group in page.groupby(["layers", "mode"], sort=False):
-            found = {row["init"]: row for row in group.to_dict("records")}
-            if not set(INITS) <= set(found):
+            by_init = {row["init"]: row for row in group.to_dict("records")}
+            if not set(INITS) <= set(by_init):
                 continue
             rows.append(
                 {
                     "network": f"{network}, {layers} layer{'s' if layers > 1 else ''}",
                     "epochs": f"{group['epochs'].iloc[0]:.0f}",
                     "bounds": mode,
-                    **{init: cell(found[init]) for init in INITS},
-                    "fluct minus kaiming": versus(found["fluct"]),
+                    **{init: cell(by_init[init]) for init in INITS},
+                    "fluct minus kaiming": versus(by_init["fluct"]),
                     "order": (network, layers, MODES.index(mode)),
                 }
             )
@@ -73,7 +73,7 @@ def mended(measured: Results) -> str:
     without bounds; networks that were run at both floors.
     """
     runs = with_layers(measured.runs[measured.runs["state"] == "done"])
-    runs = runs[runs["init"] == INITS[0]].assign(mode=lambda found: modes(found) != "none")
+    runs = runs[runs["init"] == INITS[0]].assign(mode=lambda runs: modes(runs) != "none")
     floors = pd.Series([floor_of(run) for run in runs.to_dict("records")], index=runs.index)
     kinds = {
         "usual eps, bounds": np.isclose(floors, USUAL, rtol=1e-3, atol=0) & runs["mode"],
@@ -83,9 +83,9 @@ def mended(measured: Results) -> str:
     keys = ["dataset", "model", "layers", "trainer.epochs"]
     rows: dict[tuple, dict[str, str]] = {}
     for kind, chosen in kinds.items():
-        found = moments(runs[chosen], [*keys, "optimizer.eps"], ACCURACY, PERCENT, PERCENT)
-        found = found.sort_values(["n", "optimizer.eps"], ascending=[True, False])
-        for row in found.drop_duplicates(keys, keep="last").to_dict("records"):  # most seeds
+        reached = moments(runs[chosen], [*keys, "optimizer.eps"], ACCURACY, PERCENT, PERCENT)
+        reached = reached.sort_values(["n", "optimizer.eps"], ascending=[True, False])
+        for row in reached.drop_duplicates(keys, keep="last").to_dict("records"):  # most seeds
             layers = f"{row['layers']} layer{'s' if row['layers'] > 1 else ''}"
             name = f"{row['dataset']}, {row['model']}, {layers}"
             place = rows.setdefault(tuple(row[key] for key in keys), {"network": name})
@@ -111,9 +111,9 @@ def swamped(measured: Results) -> str:
     runs = runs.assign(mode=modes(runs), floor=[floor_of(r) for r in runs.to_dict("records")])
     runs = runs[(runs["floor"] < LOW) & (runs["mode"] != "")]
     keys = ["dataset", "model", "layers", "trainer.epochs", "init", "optimizer.eps"]
-    found = moments(runs, [*keys, "mode"], ACCURACY, PERCENT, PERCENT)
+    reached = moments(runs, [*keys, "mode"], ACCURACY, PERCENT, PERCENT)
     rows = []
-    for key, group in found.groupby(keys):
+    for key, group in reached.groupby(keys):
         cells = {row["mode"]: cell(row) for row in group.to_dict("records")}
         if len(cells) > 1 and "none" in cells:
             dataset, model, layers, epochs, init, eps = key
@@ -127,15 +127,15 @@ def predicting(measured: Results) -> str:
     """A table of the quantities, for runs without bounds and with them."""
     parts = []
     for with_bounds in (False, True):
-        found = predictors(measured, with_bounds).sort_values("auc", ascending=False)
+        quantities = predictors(measured, with_bounds).sort_values("auc", ascending=False)
         table = pd.DataFrame(
             {
-                "quantity of the initial state": found["quantity"],
-                "area under the curve": [_area(row) for row in found.to_dict("records")],
-                "held-out threshold": found["held_out"].map(_share),
+                "quantity of the initial state": quantities["quantity"],
+                "area under the curve": [_area(row) for row in quantities.to_dict("records")],
+                "held-out threshold": quantities["held_out"].map(_share),
                 "rank correlation": [
                     f"{_share(rank)} in {n} networks"
-                    for rank, n in zip(found["rank"], found["ranked"])
+                    for rank, n in zip(quantities["rank"], quantities["ranked"])
                 ],
             }
         )
@@ -167,13 +167,13 @@ def laziness(measured: Results) -> str:
 
 def _spreads(page: pd.DataFrame) -> Iterator[dict[str, str]]:
     for (samples, x), group in page.groupby(["samples", "x"], dropna=False):
-        found = {row["quantity"]: row for row in group.to_dict("records")}
+        by_quantity = {row["quantity"]: row for row in group.to_dict("records")}
         yield {
             "samples": "all" if pd.isna(samples) else f"{samples:.0f}",
             "sigma_U": f"{x:g}",
             "runs that reach the loss": f"{100 * group['reached'].iloc[0]:.0f} %",
-            "epochs": f"{found['epochs']['mean']:.0f}",
-            "test accuracy (%)": cell(found["accuracy"]),
-            "movement of hidden weights": f"{found['moved']['mean']:.2f}",
-            "alignment": f"{found['alignment']['mean']:.2f}",
+            "epochs": f"{by_quantity['epochs']['mean']:.0f}",
+            "test accuracy (%)": cell(by_quantity["accuracy"]),
+            "movement of hidden weights": f"{by_quantity['moved']['mean']:.2f}",
+            "alignment": f"{by_quantity['alignment']['mean']:.2f}",
         }

@@ -37,13 +37,13 @@ def gallery(measured: Results, pictures: Path) -> str:
 
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for name, module in FIGURES.items():
-        found = module.data(measured)
+        pages = module.data(measured)
         yield f"## {name}\n\n{about(module)} Data: `{module.COMMAND}`.\n"
-        for page, content in most_evident(found):
+        for page, content in most_evident(pages):
             stem = file_name(name, page)
             _picture(module, content, pictures / f"{stem}.png")
             yield f"![{name}: {page or module.ABOUT}]({pictures.name}/{stem}.png)\n"
-        if not found:
+        if not pages:
             yield f"*Not measured yet: needs {module.NEEDS}.*\n"
 
 

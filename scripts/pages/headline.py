@@ -58,9 +58,9 @@ def _deep(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
 
 
 def _cell(rows: pd.DataFrame, init: str, depth: float, eps: float) -> str:
-    found = rows[(rows["init"] == init) & (rows["x"] == depth) & (rows["eps"] == eps)].iloc[0]
-    interval = "" if pd.isna(found["low"]) else f"{found['low']:.1f}..{found['high']:.1f}, "
-    return f"{found['mean']:.1f} % ({interval}n = {found['n']})"
+    row = rows[(rows["init"] == init) & (rows["x"] == depth) & (rows["eps"] == eps)].iloc[0]
+    interval = "" if pd.isna(row["low"]) else f"{row['low']:.1f}..{row['high']:.1f}, "
+    return f"{row['mean']:.1f} % ({interval}n = {row['n']})"
 
 
 def _shallow(pages: dict[str, pd.DataFrame]) -> Iterator[str]:

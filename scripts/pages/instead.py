@@ -22,7 +22,7 @@ def normalized(measured: Results) -> str:
     pages = [
         page for page in instead.data(measured).values() if page["optimizer"].iloc[0] == "SMORMS3"
     ]
-    lines = [f"* {said}.\n" for part in PARTS if (said := _sentence(part, pages))]
+    lines = [f"* {sentence}.\n" for part in PARTS if (sentence := _sentence(part, pages))]
     return "".join(lines) or f"*Not measured yet: `{instead.COMMAND}`.*\n"
 
 

@@ -16,6 +16,6 @@ STATES = ("PyTorch's default", "`initialize`", "`initialize`, calibrated on a ba
 
 def rates(measured: Results | None = None) -> str:
     """A row for each state of the network, a column for each layer, in Hz."""
-    found = runpy.run_path(str(EXAMPLE))["main"]()
-    layers = {f"layer {i}": map("{:.3g}".format, hertz) for i, hertz in enumerate(zip(*found), 1)}
+    rates = runpy.run_path(str(EXAMPLE))["main"]()
+    layers = {f"layer {i}": map("{:.3g}".format, hertz) for i, hertz in enumerate(zip(*rates), 1)}
     return markdown(pd.DataFrame({"rate (Hz)": STATES, **layers}))

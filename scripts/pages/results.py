@@ -29,21 +29,21 @@ def results(measured: Results) -> str:
     how they were chosen.
     """
     runs = where(standard(measured.runs), UNPRIMED | {"state": "done"})
-    found = [
+    comparisons = [
         contrast
         for contrast in longest(contrasts(runs, FLUCT, KAIMING), guesses=True)
         if contrast.difference.n >= PAIRS and of_authors(contrast.run)
     ]
-    if not found:
+    if not comparisons:
         return "*Not measured yet.*\n"
-    ranked = sorted(found, key=lambda contrast: contrast.difference.mean, reverse=True)
+    ranked = sorted(comparisons, key=lambda contrast: contrast.difference.mean, reverse=True)
     chosen = dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1))
     table = pd.concat([_accuracies(runs, ranked[i].run) for i in chosen], ignore_index=True)
     table["versus_p"] = holm(table["p"])
     table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
     groups = table.groupby("data and network", sort=False)
     rows = markdown(pd.DataFrame([_row(name, group) for name, group in groups]))
-    return f"{rows}\n{CHOICE.format(n=len(found))}\n"
+    return f"{rows}\n{CHOICE.format(n=len(comparisons))}\n"
 
 
 def _accuracies(runs: pd.DataFrame, run: dict) -> pd.DataFrame:
@@ -64,10 +64,10 @@ def _accuracies(runs: pd.DataFrame, run: dict) -> pd.DataFrame:
 
 
 def _row(name: str, table: pd.DataFrame) -> dict[str, str]:
-    found = {row["init"]: row for row in table.to_dict("records")}
+    by_init = {row["init"]: row for row in table.to_dict("records")}
     row = {"data and network": name}
     for init in INITS:
-        row[init] = cell(found[init]) if init in found else ""
+        row[init] = cell(by_init[init]) if init in by_init else ""
         if init != INITS[0]:
-            row[f"{init} minus kaiming"] = versus(found[init]) if init in found else ""
+            row[f"{init} minus kaiming"] = versus(by_init[init]) if init in by_init else ""
     return row | {"published": table["published"].iloc[0]}

@@ -9,8 +9,7 @@ from fdi.analysis.contrasts import standard
 from fdi.analysis.evidence import DEEP
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
-from fdi.analysis.statistics import chance_share
+from fdi.analysis.select import guesses, where
 from fdi.analysis.table import ACCURACY
 from pages.tables import markdown
 
@@ -27,22 +26,18 @@ def standing(measured: Results) -> str:
     """
     runs = where(standard(measured.runs), {"state": "done", "optimizer.eps": EPS})
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
-    chance = [
-        chance_share(pd.Series([accuracy]), int(classes), int(samples)) == 1
-        for accuracy, classes, samples in zip(runs[ACCURACY], runs["classes"], runs["test_samples"])
-    ]
-    runs = runs.assign(chance=chance)
+    runs = runs.assign(chance=guesses(runs))
     rows = []
     for name, values in STATES.items():
-        found = where(runs, values)
-        deep = found["layers"] >= DEEP
-        stuck = found[deep & found["chance"]]
+        group = where(runs, values)
+        deep = group["layers"] >= DEEP
+        stuck = group[deep & group["chance"]]
         names = stuck["dataset"] + ", " + stuck["model"]
         rows.append(
             {
                 "initial state": name,
-                f"at chance, up to {DEEP - 1} layers": _share(found[~deep]),
-                f"at chance, {DEEP} layers and more": _share(found[deep]),
+                f"at chance, up to {DEEP - 1} layers": _share(group[~deep]),
+                f"at chance, {DEEP} layers and more": _share(group[deep]),
                 "the deep ones": "; ".join(f"{n} x {k}" for k, n in names.value_counts().items()),
             }
         )

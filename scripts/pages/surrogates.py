@@ -48,10 +48,10 @@ def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
             continue
         row = {"surrogate": name, "steepness": f"{beta:g}"}
         for state, values in STATES.items():
-            found = where(runs, values)
-            ratio = f"{found['ratio'].median():.0e}" if len(found) else ""
+            chosen = where(runs, values)
+            ratio = f"{chosen['ratio'].median():.0e}" if len(chosen) else ""
             row[f"{state}: gradient over floor"] = ratio
-            row[f"{state}: test accuracy (%)"] = accuracy(found)
+            row[f"{state}: test accuracy (%)"] = accuracy(chosen)
         lowered = where(every, STATES["kaiming"] | {"optimizer.eps": LOWERED})
         row[f"kaiming, eps {LOWERED:.0e}: test accuracy (%)"] = accuracy(lowered)
         yield row

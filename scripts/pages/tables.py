@@ -39,8 +39,8 @@ def behind(name: str, measured: Results) -> str:
         for page in FIGURES[name].data(measured).values()
         if "verdict" in page and "title" in page
     ]
-    found = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
-    return "\n".join(found) if found else f"*Not measured yet: `{FIGURES[name].COMMAND}`.*\n"
+    tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
+    return "\n".join(tables) if tables else f"*Not measured yet: `{FIGURES[name].COMMAND}`.*\n"
 
 
 def _title(page: pd.DataFrame) -> str:
