@@ -1,4 +1,4 @@
-"""Who is a baseline: what the class of an initialization says of itself (fdi.init.strategy)."""
+"""Which initializations are baselines: the class of each says so itself (fdi.init.strategy)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ TARGET = "init._target_"
 
 @lru_cache
 def is_baseline(target: Any) -> bool:
-    """Does the class `target` (a dotted name) of fdi say `baseline = True`? One of somebody's own
-    is none.
+    """Whether `target`, the dotted name of a class of fdi, is a baseline; a user's own class never
+    is.
     """
     module, _, name = str(target).rpartition(".")
     if not module.startswith("fdi.init."):

@@ -8,9 +8,7 @@ MODES = ("none", "upper", "lower", "both")
 
 
 def modes(runs: pd.DataFrame) -> pd.Series:
-    """none, upper, lower or both, for each run; empty where training starts with the bounds
-    alone.
-    """
+    """none, upper, lower or both, for each run; empty where the bounds are trained alone first."""
     names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
     bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names])
     joint = bounds.iloc[:, 0].eq(True)
@@ -22,5 +20,5 @@ def modes(runs: pd.DataFrame) -> pd.Series:
 
 
 def unbounded(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs whose loss is that of the task alone."""
+    """The runs with no bounds in their loss."""
     return runs[modes(runs) == "none"]

@@ -1,5 +1,5 @@
-"""What a measurement holds under, the bounds on activity and the floor of the optimizer, and
-whether both are those of the authors.
+"""The circumstances of a measurement: bounds on the activity and floor of the optimizer, and
+whether both are the authors'.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ BOUNDS = {
 
 
 def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
-    """The runs without normalization, skip connections and learned time constants, but for those of
-    them that are `varied`; a run that does not say has none.
+    """The runs without normalization, skip connections and learned time constants, except for those
+    of the three that are `varied`. A run that does not mention one has none.
     """
     values = {key: value for key, value in PLAIN.items() if key not in varied}
     return where(runs, values, unsaid=True)
 
 
 def surrogate_of_authors(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with their surrogate gradient; a run that does not say has it."""
+    """The runs with the authors' surrogate gradient, which runs that name none have as well."""
     return where(runs, SURROGATE, unsaid=True)
 
 
 def constant_rate(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs without a schedule of the learning rate, which the authors have none of."""
+    """The runs whose learning rate stays the same, as the authors' does."""
     return runs[runs[SCHEDULE].isna()] if SCHEDULE in runs else runs
 
 
 def bounds(run: Mapping[Any, Any]) -> str:
-    """Which bounds are part of the loss while the task is trained."""
+    """Which bounds are in the loss while the task is trained."""
     joint = run["homeostasis.joint"]
     upper, lower = (
         bool(joint and (strength := run[f"homeostasis.{side}.strength"]) and pd.notna(strength))
@@ -63,27 +63,27 @@ def bounds(run: Mapping[Any, Any]) -> str:
 
 
 def floor(run: Mapping[Any, Any]) -> str:
-    """The eps of the optimizer."""
+    """The floor of the optimizer, by its eps."""
     return f"eps {run['optimizer.eps']:.0e}"
 
 
 def circumstances(run: Mapping[Any, Any]) -> str:
-    """The bounds and the floor of a run."""
+    """The bounds and the floor of a run, as text."""
     return f"{bounds(run)}, {floor(run)}"
 
 
 def floor_of_authors(run: Mapping[Any, Any]) -> bool:
-    """Has the optimizer the eps of the authors?"""
+    """Whether the optimizer has the authors' eps."""
     return bool(run["optimizer.eps"] == EPS)
 
 
 def of_authors(run: Mapping[Any, Any]) -> bool:
-    """Has the run the bounds that the authors give its model, and their eps?"""
+    """Whether a run has the authors' bounds for its model, and their eps."""
     theirs = "both bounds" if run["model"] in BOTH else "upper bound"
     return floor_of_authors(run) and bounds(run) == theirs
 
 
 def by_authors(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that are `of_authors`."""
+    """The runs for which `of_authors` holds."""
     theirs = [of_authors(run) for run in runs.to_dict("records")]
     return runs[pd.Series(theirs, index=runs.index, dtype=bool)]

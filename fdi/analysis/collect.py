@@ -64,8 +64,8 @@ NAN = float("nan")
 
 
 def runs(results: Path) -> pd.DataFrame:
-    """The runs below `results`/runs; a run with unreadable files has the state broken, and is there
-    all the same.
+    """The runs below `results`/runs. One with unreadable files is among them, with the state
+    broken.
     """
     with index(results) as kept:
         values_of, count = columns(_row(directory, kept) for directory in directories(results))
@@ -83,8 +83,8 @@ def runs(results: Path) -> pd.DataFrame:
 
 
 def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any] | np.ndarray], int]:
-    """The values of `rows` by key, None where a row has none (NaN in results), and how many rows
-    there are: columns take a tenth of the memory.
+    """The values of `rows` by key, and the number of rows. Where a row lacks a key its value is
+    None, or NaN in results. Columns take a tenth of the memory of rows.
     """
     values_of: dict[str, list[Any] | array[float]] = {}
     count = 0
@@ -120,8 +120,8 @@ def _row(run: tuple[str, ...], kept: Index) -> dict[str, Any]:
 
 
 def _content(path: str, kept: Index) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The config without its seed, and state and final numbers; from the index where the files are
-    as they were, unless somebody may be at work on the run.
+    """The config without its seed, and state and final numbers. They come from the index where the
+    files have not changed, unless some process may still be at work on the run.
     """
     key = stamp(path, (CONFIG, STATUS, RESULT))
     if known := kept.find(ROW, path, key):
@@ -145,7 +145,7 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @lru_cache(maxsize=4096)
 def _shared(number: int, text: str) -> dict[str, Any]:
-    """The same dict for all that share it."""
+    """One dict for all runs that share a text."""
     return json.loads(text, object_pairs_hook=_interned)
 
 
@@ -174,7 +174,7 @@ def _outcome(directory: Path) -> dict[str, Any]:
 
 
 def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | None]:
-    """The values of `keys`; raises ValueError for one that is neither a number nor null."""
+    """The values of `keys`. Raises ValueError for a value that is neither a number nor null."""
     values = {key: content.get(key) for key in keys}
     for key, value in values.items():
         if value is not None and not is_number(value):

@@ -37,8 +37,8 @@ def condition_columns(runs: pd.DataFrame) -> list[str]:
 def conditions(
     runs: pd.DataFrame, columns: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """(values of `columns`, runs) of each condition in the order of these values, None where a key
-    is absent; UNTRAINED runs are in none.
+    """For each condition the values of `columns`, None where a key is absent, and its runs, in the
+    order of these values. Runs in a state of UNTRAINED belong to no condition.
     """
     readable = runs[~runs["state"].isin(UNTRAINED)]
     ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
@@ -62,7 +62,7 @@ def short_names(columns: Sequence[str]) -> dict[str, str]:
 
 
 def shown(value: Any) -> str:
-    """A value of a condition, short: true, null, 0.5, the class of a `_target_`."""
+    """A value of a condition as short text: true, null, 0.5, or the class of a `_target_`."""
     if value is None:
         return "null"
     if isinstance(value, bool | np.bool_):

@@ -1,5 +1,5 @@
-"""Means with their intervals, and differences between runs of equal seed that agree in everything
-else.
+"""Means with their intervals, and differences between runs that agree in their seed and in
+everything else.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ STATISTICS = ("mean", "sd", "n", "low", "high")
 
 
 class Contrast(NamedTuple):
-    """`one` minus `other`: means of `quantity` over common seeds, and the paired difference; `run`:
-    what they have in common, a row of the run table.
+    """`one` minus `other`: the mean of `quantity` on each side over common seeds, and the paired
+    difference. `run` is a row of the run table that has what both sides have in common.
     """
 
     run: dict[str, Any]
@@ -34,7 +34,7 @@ class Contrast(NamedTuple):
 
 
 def setting(run: Mapping[str, Any]) -> str:
-    """Data set and the samples it was cut to, architecture, depth and length of training."""
+    """Data set, how many samples it was cut to, architecture, depth and length of training."""
     layers, cut = depth(run), run.get("dataset.max_train")
     data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")
     epochs = run["trainer.epochs"]
@@ -42,8 +42,8 @@ def setting(run: Mapping[str, Any]) -> str:
 
 
 def standard(runs: pd.DataFrame) -> pd.DataFrame:
-    """What claims and advice are made of: `plain` runs at a constant rate, with the surrogate
-    gradient of the authors and STANDARD.
+    """The runs that claims and advice are made of: `plain` ones at a constant learning rate, with
+    the authors' surrogate gradient and STANDARD.
     """
     return where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
 
@@ -55,8 +55,8 @@ def contrasts(
     quantity: str = ACCURACY,
     scale: float = PERCENT,
 ) -> Iterator[Contrast]:
-    """The finished runs with the values `one` against those with the values `other`, for each set
-    of them that agrees in all else but the arguments of the initialization.
+    """The finished runs with the values `one` against those with the values `other`: a contrast for
+    each set of runs that otherwise agrees in everything but the arguments of the initialization.
     """
     done = runs[runs["state"] == "done"]
     a, b = where(done, one).assign(_one=True), where(done, other).assign(_one=False)
@@ -92,8 +92,8 @@ def difference_of(
     quantity: str = ACCURACY,
     scale: float = PERCENT,
 ) -> Comparison:
-    """`one` minus `other`, of equal seeds; of accuracies within +-`scale`, and with the noise of
-    `samples` test samples.
+    """`one` minus `other`, paired by seed. Of accuracies the interval lies within +-`scale` and
+    includes the noise of `samples` test samples.
     """
     if quantity != ACCURACY:
         return paired(one, other)
@@ -163,8 +163,9 @@ def _versus(
 
 
 def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:
-    """Of the runs that agree in `by` those with the value of `key` (a column) whose mean validation
-    accuracy after the last epoch is highest: what is chosen there may be reported on the test set.
+    """Of the runs that agree in `by`, those with the value of `key` (a column) whose mean
+    validation accuracy after the last epoch is highest. What is chosen on validation may be
+    reported on the test set.
     """
     valid = runs.groupby([*by, key], dropna=False)["valid_accuracy_last"].transform("mean")
     top = valid.groupby([runs[column] for column in by], dropna=False).transform("max")

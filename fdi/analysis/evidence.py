@@ -23,7 +23,7 @@ DEEP = 4  # hidden layers, and more: the least that is called deep where the pap
 
 
 class NetworkName(NamedTuple):
-    """What Published calls a network: data set, architecture, hidden layers."""
+    """A network as fdi.analysis.published names it: data set, architecture, hidden layers."""
 
     dataset: str
     model: str
@@ -31,9 +31,10 @@ class NetworkName(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """One comparison, as text. `decided`: for the claim, against it (False), or None where Holm's
-    `p` of all comparisons must say; then `gain` > 0 is for it. A `single` pair decides nothing.
-    `authors`: were its bounds and its eps theirs? Only then it counts.
+    """One comparison, as text. `decided` is True for the claim and False against it; where it is
+    None, Holm's `p` over all comparisons decides, and `gain` > 0 speaks for the claim. A `single`
+    pair decides nothing. `authors`: whether bounds and eps are the authors'; a comparison counts
+    only then.
     """
 
     text: str
@@ -46,9 +47,9 @@ class Evidence(NamedTuple):
 
 
 def longest(candidates: Iterator[Contrast], guesses: bool = False) -> Iterator[Contrast]:
-    """Of the contrasts of a data set, its size, architecture, depth and circumstances those with
-    most epochs: those of several pairs, and where there are none those of a single one; none where
-    both sides guess, unless these `guesses` say something.
+    """The contrasts with the most epochs for each data set, size, architecture, depth and
+    circumstances: of several pairs where there are such, else of a single one. None where both
+    sides guess, unless even `guesses` say something.
     """
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in candidates:
@@ -65,7 +66,7 @@ def longest(candidates: Iterator[Contrast], guesses: bool = False) -> Iterator[C
 
 
 def at_chance(contrast: Contrast, accuracy: float | None = None) -> bool:
-    """Is the `accuracy` of this side, of the other one if none is given, that of guessing?"""
+    """Whether `accuracy`, or that of the other side if none is given, is that of guessing."""
     classes, samples = contrast.run["classes"], contrast.run["test_samples"]
     if contrast.quantity != ACCURACY or np.isnan([classes, samples]).any():
         return False
@@ -74,7 +75,7 @@ def at_chance(contrast: Contrast, accuracy: float | None = None) -> bool:
 
 
 def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:
-    """A contrast under its circumstances."""
+    """A contrast with its circumstances, as evidence."""
     run = contrast.run
     text = f"{setting(run)}, {circumstances(run)}: {numbers(contrast, unit)}"
     return Evidence(

@@ -10,8 +10,8 @@ from fdi.track.files import atomic
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a whole table, its columns as fdi.analysis.collect documents them; raises ValueError
-    for another format, or one not at hand.
+    """Write a whole table with the columns that fdi.analysis.collect documents. Raises ValueError
+    for a format that is unknown or needs a package that is not installed.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path} must end in .csv or .parquet")

@@ -42,10 +42,10 @@ DROPPED = (
 
 
 def export(results: Path, folder: Path) -> int:
-    """Add the finished and the probed runs below `results`/runs to `folder`; one that is there
-    already is replaced.
+    """Add the finished and the probed runs below `results`/runs to `folder`, in place of those of
+    the same name.
 
-    Returns how many there are then. Raises ValueError if there is no finished run.
+    Returns how many runs `folder` then holds. Raises ValueError if there is no finished run.
     """
     everything = own(results)
     everything = replace(everything, curves=curves(everything.runs))
@@ -66,7 +66,7 @@ def export(results: Path, folder: Path) -> int:
 
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
-    """All files of the reference; curves are thinned, numbers rounded to five digits."""
+    """Write all files of the reference, with thinned curves and numbers of five digits."""
     runs = numbers(results.runs.drop(columns=["path", "error", "source", "baseline"]))
     runs = runs.sort_values(list(NAME))
     _write(runs, folder / RUNS)
@@ -85,7 +85,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 
 
 def _merged(old: Results, new: Results) -> Results:
-    """Both: of a run that both have the new one."""
+    """The runs of both; where both have a run, the new one."""
     paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
 
     def both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
@@ -102,15 +102,15 @@ def _merged(old: Results, new: Results) -> Results:
 
 
 def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
-    """Both in one table; columns without a value do not decide about types."""
+    """One table above the other; columns without a value do not decide about types."""
     columns = [*upper, *(name for name in lower if name not in upper)]
     filled = [table.dropna(axis=1, how="all") for table in (upper, lower)]
     return pd.concat(filled, ignore_index=True).reindex(columns=columns)
 
 
 def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
-    """The paths of `old` runs, with the short ids that the first ones have, that are `new` ones of
-    the same configuration.
+    """The paths of those `old` runs with short ids, as the first ones had, that are among the `new`
+    ones with the same configuration.
     """
     more = identity.DIGITS - identity.FORMER_DIGITS
     long = new[new["id"].str.len() == identity.DIGITS]
@@ -125,13 +125,13 @@ def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
 
 
 def _digits(value: Any) -> str:
-    """As the reference has it."""
+    """A value as the reference writes it."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return "" if pd.isna(value) else DIGITS % value if number else str(value)
 
 
 def _select(results: Results, kept: pd.DataFrame) -> Results:
-    """The runs `kept`, with paths as the reference has them: the last four folders."""
+    """The runs `kept`, with the last four folders of their paths, as in the reference."""
 
     def short(table: pd.DataFrame) -> pd.DataFrame:
         chosen = table[table["path"].isin(kept["path"])]

@@ -1,4 +1,4 @@
-"""The initial states that were measured, by what they depend on."""
+"""The measured initial states, by what they depend on."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Rows = list[dict[str, Any]]
 
 
 def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows]]]:
-    """For each initial state: what tells it apart as text, one run for each seed, and the rows of
-    their probes. Runs that differ in their training only share one.
+    """For each initial state: the texts that tell it from others, one run for each seed, and the
+    rows of their probes. Runs that differ only in their training share an initial state.
     """
     probes = dict(groups(results.probe, "path", sort=False))
     runs = results.runs[results.runs["path"].isin(probes)].assign(state="done")
@@ -34,7 +34,7 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows
 
 
 def _rows(table: pd.DataFrame) -> Rows:
-    """The rows of a table, None where a number is not known."""
+    """The rows of a table, with None for unknown numbers."""
     rows: list[dict[Any, Any]] = table.to_dict("records")
     return [
         {
@@ -46,5 +46,5 @@ def _rows(table: pd.DataFrame) -> Rows:
 
 
 def frame(records: Rows) -> pd.DataFrame:
-    """Rows as a table; what some of them lack is empty."""
+    """Rows as a table, empty where a row lacks a key."""
     return pd.DataFrame(records)

@@ -92,7 +92,7 @@ def _first(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
 
 
 def _area(epochs: np.ndarray, accuracy: np.ndarray) -> float:
-    """The area with the accuracies between two recorded epochs filled in: the reference keeps some
+    """The area with the accuracies between two recorded epochs filled in: the reference keeps about
     60 epochs of a long training.
     """
     if len(epochs) == epochs[-1] - epochs[0] + 1:

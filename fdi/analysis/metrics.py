@@ -28,8 +28,9 @@ CURVE = "curve"  # kind of entries of the index
 def curves(
     table: pd.DataFrame, wanted: Callable[[str], bool] = lambda column: True
 ) -> pd.DataFrame:
-    """The learning curves of the runs in `table`, with the columns that are `wanted`, texts as
-    categories; a run without a whole metrics.csv has no rows, a half-written last row is dropped.
+    """The learning curves of the runs in `table`, with the columns that are `wanted`; texts are
+    categories. A run without a complete metrics.csv has no rows, and a half-written last row is
+    dropped.
     """
     parts: list[pd.DataFrame] = []
     paths = list(table["path"])
@@ -54,8 +55,8 @@ def curves(
 
 
 def accuracies(table: pd.DataFrame, results: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """(path, the validation accuracies after the epochs of the task) of the runs in `table` that
-    have some.
+    """The path of each run in `table` that has been validated, and its validation accuracies after
+    the epochs of the task.
     """
     with index(results) as kept:
         for path in table["path"]:
@@ -104,8 +105,8 @@ def _metrics(path: Path) -> tuple[str, str]:
 def _parse(
     header: str, bodies: dict[int, str], wanted: Callable[[str], bool]
 ) -> Iterator[pd.DataFrame]:
-    """The rows of files (place of the run -> body) with one header, all at once because that is
-    fast; halves of them where one cannot be parsed.
+    """The rows of files with the same header (place of the run -> body), all at once because that
+    is fast. Where some cannot be parsed, each half is tried by itself.
     """
     types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
     try:

@@ -30,9 +30,7 @@ BAD = {"kaiming": KAIMING, "sigma_U = 2": FLUCT | {"init.sigma_u": 2.0}}
 
 
 def better(models: tuple[str, ...], layers: Callable[[int], bool]) -> Callable:
-    """Fluctuation-driven weights against Kaiming's, in these models and depths; of one layer with
-    the gain that makes the one the other.
-    """
+    """Fluctuation-driven weights against Kaiming's, in networks of these models and depths."""
 
     def evidence(results: Results) -> Iterator[Evidence]:
         for contrast in _against_kaiming(results, models):
@@ -43,7 +41,7 @@ def better(models: tuple[str, ...], layers: Callable[[int], bool]) -> Callable:
 
 
 def one_layer(results: Results) -> Iterator[Evidence]:
-    """`better` for one fully connected layer, with the gain that makes Kaiming's weights
+    """`better` for one fully connected layer, with the gain that would make Kaiming's weights
     fluctuation-driven.
     """
     kaiming = with_layers(where(results.runs, KAIMING))
@@ -57,7 +55,7 @@ def one_layer(results: Results) -> Iterator[Evidence]:
 
 
 def left_at_chance(results: Results) -> Iterator[Evidence]:
-    """Deep networks that Kaiming's weights leave at chance, and fluctuation-driven ones do not."""
+    """Deep networks: do Kaiming's weights leave them at chance?"""
     models = ("dense", "conv", "conv_deep", "conv_recurrent_deep")
     for contrast in _against_kaiming(results, models):
         if depth(contrast.run) >= DEEP:
@@ -73,7 +71,7 @@ def _against_kaiming(results: Results, models: tuple[str, ...]) -> Iterator[Cont
 
 
 def dale(results: Results) -> Iterator[Evidence]:
-    """Against a weak start, since the law forbids Kaiming's weights."""
+    """Networks under Dale's law, against a weak start, since the law forbids Kaiming's weights."""
     runs = where(results.runs, UNPRIMED | {"model": "dale"})
     for contrast in longest(contrasts(runs, FLUCT, FLUCT | {"init.sigma_u": 0.2})):
         yield evidence_of(contrast)
@@ -110,9 +108,9 @@ def band(results: Results) -> Iterator[Evidence]:
 
 
 def restores(results: Results) -> Iterator[Evidence]:
-    """In deep networks the rate of the last hidden layer after training and the accuracy, bounds in
-    the loss against none: for the claim if both rise (the larger p of the two), against it if the
-    network goes on guessing.
+    """Bounds in the loss against none, in deep networks: the rate of the last hidden layer after
+    training, and the accuracy. For the claim if both rise (by the larger of the two p), against it
+    if the network still guesses.
     """
     for layers in range(DEEP, 20):
         last = f"rate/h{layers}"
@@ -134,8 +132,8 @@ def restores(results: Results) -> Iterator[Evidence]:
 
 
 def broadens(results: Results) -> Iterator[Evidence]:
-    """Accuracy from bad starts, bounds in the loss against none, in networks of several layers;
-    against the claim if they go on guessing.
+    """Bounds in the loss against none, from bad initial states of networks of several layers.
+    Against the claim if they still guess.
     """
     for name, contrast in _bounded(results):
         evidence = _with_bounds(contrast)
@@ -144,8 +142,8 @@ def broadens(results: Results) -> Iterator[Evidence]:
 
 
 def in_part(results: Results) -> Iterator[Evidence]:
-    """Accuracy from a good start against those bad ones of `broadens` that the bounds raise (the
-    interval lies above 0), all with bounds in the loss.
+    """A good initial state against the bad ones of `broadens` that the bounds improve (the interval
+    lies above 0), all with bounds in the loss.
     """
     for name, contrast in _bounded(results):
         if not contrast.difference.low > 0:
@@ -159,7 +157,7 @@ def in_part(results: Results) -> Iterator[Evidence]:
 
 
 def _with_bounds(contrast: Contrast, unit: str = "") -> Evidence:
-    """Of runs with bounds against those without."""
+    """A contrast of runs with bounds against runs without."""
     run = contrast.run | {"homeostasis.joint": True}
     text = f"{setting(run)}, {bounds(run)} against none, {floor(run)}: {numbers(contrast, unit)}"
     return evidence_of(contrast)._replace(text=text, authors=floor_of_authors(run))

@@ -60,8 +60,8 @@ def reference(folder: Path) -> Results:
 
 
 def _before(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with what keys that came later (fdi.config.identity.ADDED) would have said in runs
-    before them, of an object with the same class.
+    """`table` with the values that runs would have for keys that were added later
+    (fdi.config.identity.ADDED), in objects of the same class.
     """
     filled = {}
     for column, value in ADDED.items():

@@ -13,7 +13,7 @@ USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 
 def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
     """The runs of fluct (at its usual nu and alpha) and of gain, with `spread`, their sigma_u, and
-    `layers`, how many hidden ones they have.
+    `layers`, the number of hidden layers.
     """
     runs = with_layers(runs)
     fluct = where(runs, USUAL)
@@ -28,7 +28,7 @@ def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
 
 def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, int], float]:
     """(data set, model, hidden layers) -> sqrt(nu eps_hat), the sigma_u that a gain of 1 causes in
-    the first hidden layer, mean over the `runs`, which have a gain.
+    the first hidden layer, as a mean over the `runs` with a gain.
     """
     if runs.empty or "theory_sigma_u" not in results.layers:
         return {}

@@ -30,13 +30,13 @@ _THREADS = torch.get_num_threads()
 
 
 def dataset(config: DictConfig) -> Dataset:
-    """The data, downloaded if need be; what goes wrong is a line that names them."""
+    """The data, downloaded if need be. Errors are one line that names the data set."""
     with readable(f"dataset = {config.name.dataset}"):
         return made(config, "dataset", seed=config.seed)
 
 
 def device(config: DictConfig) -> torch.device:
-    """Where weights and activity live."""
+    """The device that holds weights and activity."""
     chosen = torch.device(config.device)
     if chosen.type == "cpu":
         return chosen
@@ -61,8 +61,8 @@ def untried(config: DictConfig) -> bool:
 
 
 def network(config: DictConfig, data: Dataset) -> Network:
-    """The architecture with its time constants, on the CPU; weights are drawn there, so that a seed
-    means the same ones on every device.
+    """The architecture with its time constants, on the CPU. Weights are drawn there, so that a seed
+    means the same weights on every device.
     """
     hidden = neuron(config)
     form = {"input_shape": data.shape, "classes": data.classes, "steps": data.steps, "dt": data.dt}
@@ -78,8 +78,8 @@ def network(config: DictConfig, data: Dataset) -> Network:
 
 
 def neuron(config: DictConfig) -> Neuron:
-    """Of the hidden layers. A surrogate of the user's own is known by its dotted name from then
-    on.
+    """The neuron of the hidden layers. A surrogate of the user's own is known by its dotted name
+    from then on.
     """
     name = str(config.neuron.get("surrogate"))
     if "." in name:
@@ -94,7 +94,7 @@ def neuron(config: DictConfig) -> Neuron:
 
 
 def strategy(config: DictConfig) -> Strategy:
-    """Of the hidden layers."""
+    """The initialization of the hidden layers."""
     built = made(config, "init")
     if not isinstance(built, Strategy):
         raise ValueError(
@@ -105,7 +105,7 @@ def strategy(config: DictConfig) -> Strategy:
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
-    """The same for every `hidden` one, unless readout_init=same."""
+    """The initialization of the readout, the same for all `hidden` ones unless readout_init=same."""
     if config.readout_init == "same":
         return hidden
     return resolve("init", READOUT_INITS[config.readout_init], [])()
@@ -146,7 +146,7 @@ def engine(config: DictConfig) -> Engine:
 
 
 def threads(config: DictConfig) -> int:
-    """Of the run: all that torch found, unless the number is given."""
+    """The threads of a run: as many as torch offers, unless the number is given."""
     return _THREADS if config.threads is None else config.threads
 
 

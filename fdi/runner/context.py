@@ -1,4 +1,4 @@
-"""What the chapters of a run share."""
+"""What the steps of a run share."""
 
 from __future__ import annotations
 

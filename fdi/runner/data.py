@@ -1,4 +1,4 @@
-"""The data of a run: whether they are those of before, and where they lie."""
+"""The data of a run: whether they are those of before, and on which device they lie."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fdi.track.origin import refuse_other_data, unchanged
 
 
 def check_data(config: DictConfig, directory: Path) -> None:
-    """Raises ValueError if the data at hand are not those of the finished run in `directory`; reads
-    them only if their files are not those that it saw.
+    """Raises ValueError if the data are not those of the finished run in `directory`. They are read
+    only if their files have changed since.
     """
     if not unchanged(config.dataset, directory):
         checksum = build.dataset(config).checksum
@@ -24,7 +24,7 @@ def check_data(config: DictConfig, directory: Path) -> None:
 
 
 def splits(context: RunContext) -> dict[str, Split]:
-    """Those of the data, on the GPU if it keeps them."""
+    """The splits of the data, on the GPU if it keeps them."""
     raw, engine = context.data.splits, context.engine
     if not isinstance(engine, CudaEngine):
         return raw

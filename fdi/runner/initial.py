@@ -1,4 +1,4 @@
-"""The initial state of a run: the weights, and what they make of the training set."""
+"""The initial state of a run: its weights, and the activity they cause on the training set."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
 
 
 def initial_network(context: RunContext) -> Network:
-    """The network of the run with the weights it starts from, on the CPU; the same in each call."""
+    """The network with the weights that the run starts from, on the CPU; the same at each call."""
     config, data, engine = context.config, context.data, context.engine
     inputs, _ = batch(context)
     strategy = build.strategy(config)

@@ -22,7 +22,9 @@ from fdi.train.schedule import Schedule
 
 
 def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
-    """Of all that is trained; one that looks at gradients once a step."""
+    """The optimizer of all that is trained. One that asks for the loss several times a step is
+    refused.
+    """
     if config.optimizer.get("precision") == "float64" and untried(config):
         raise ValueError(
             f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
@@ -38,7 +40,7 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
 
 
 def _groups(net: Network) -> Any:
-    """The parameters; leaks are a group of their own, which no decay of weights shortens."""
+    """The parameters. Learned time constants are a group of their own without weight decay."""
     if not net.leaks:
         return net.parameters()
     others = [p for name, p in net.named_parameters() if not name.startswith("leaks.")]
@@ -46,15 +48,17 @@ def _groups(net: Network) -> Any:
 
 
 def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:
-    """Raises ValueError where a normalization has no statistics of the last batch of an epoch."""
+    """Raises ValueError where the last batch of an epoch is too small for the statistics of a
+    normalization.
+    """
     last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
     for norm in net.norms.values():
         norm.check(last)
 
 
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
-    """Of the learning rate, tried on another optimizer, so that what torch refuses is refused
-    before training; None if there is none.
+    """The schedule of the learning rate, or None. It is first tried on another optimizer, so that
+    what torch refuses is refused before training.
     """
     if config.scheduler is None:
         return None
@@ -71,7 +75,7 @@ def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None
 
 
 def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
-    """The bounds are rates in Hz; a trial has rate x duration spikes."""
+    """The phases of training. Bounds are rates in Hz; a trial has rate x duration spikes."""
     patience = config.trainer.patience
     if patience is not None and not len(data.valid):
         raise ValueError(

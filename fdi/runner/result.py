@@ -18,8 +18,8 @@ from fdi.train.trainer import activity
 def final_result(
     context: RunContext, split: Split, progress: Progress, initial: Network
 ) -> dict[str, Any]:
-    """Look at the test set, once with the last weights and once with those of the best validation
-    epoch; and how far the last are from the `initial` ones.
+    """Evaluate the test set with the last weights and with those of the best validation epoch, and
+    measure how far the last are from the `initial` ones.
     """
     config, data, network = context.config, context.data, context.network
     objective = Objective(config.trainer.readout)

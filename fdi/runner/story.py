@@ -127,7 +127,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
 
 
 def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
-    """All that the run needs, or a ValueError for what does not fit together."""
+    """All objects of the run. Raises ValueError for what does not fit together."""
     data = build.dataset(config)
     device = build.device(config)
     network = build.network(config, data).to(device)
@@ -191,7 +191,7 @@ def _resume(context: RunContext) -> Progress:
 
 
 def _mark(directory: Path, state: str, **details: Any) -> None:
-    """Change the state and keep the epochs."""
+    """Change the state of the run, and keep its epochs."""
     before = read_json(directory / STATUS)
     before = before if isinstance(before, dict) else {}
     write_status(
