@@ -1,4 +1,4 @@
-"""Bounds on the activity: which differences between initial states live only with them?"""
+"""Bounds on the activity: which differences between initial states exist only with them?"""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The difference of fluct to kaiming in the shallowest network, without bounds and with the
-    bounds that make it largest.
+    """The difference between fluct and kaiming in the shallowest network, without bounds and with
+    those that make it largest.
     """
     question = "Do differences between initial states need bounds on the activity?"
     rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].min())]
@@ -70,7 +70,9 @@ def _layers(runs: pd.DataFrame) -> pd.Series:
 
 
 def _longest(runs: pd.DataFrame) -> pd.DataFrame:
-    """For each depth the longest training that all of at least three kinds of bounds have."""
+    """For each depth, the longest training for which there are runs with at least three kinds of
+    bounds.
+    """
     parts = []
     for _, group in runs.groupby("layers"):
         kinds = group.groupby(EPOCHS)["mode"].nunique()
@@ -80,7 +82,9 @@ def _longest(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _several(runs: pd.DataFrame) -> int:
-    """How many kinds of bounds an initial state has at equal depth and epochs, if it has three."""
+    """How many kinds of bounds an initial state has at equal depth and epochs; 0 if fewer than
+    three.
+    """
     longest = _longest(runs.assign(layers=_layers(runs)))
     return longest["mode"].nunique() if len(longest) else 0
 
@@ -91,7 +95,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """For each kind of bounds the initial states side by side."""
+    """The initial states side by side, for each kind of bounds."""
     order = [mode for mode in MODES if mode in set(page["mode"])]
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]

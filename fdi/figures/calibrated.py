@@ -70,7 +70,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _finding(runs: pd.DataFrame) -> str:
-    """What correcting the weights adds to the accuracy."""
+    """How much correcting the weights adds to the accuracy."""
     (one, *_) = contrasts(runs, {"init": CORRECTED}, {"init": CLOSED})
     question = "Does correcting the weights by measurement help?"
     return f"{question} Accuracy {one.other:.1f} % before, {one.one:.1f} % after{_sure(one)}"
@@ -123,9 +123,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:
-    """Label and line style of each config: init, and nu or alpha where they differ within
-    it.
-    """
+    """Label and line style of each config: its init, with nu or alpha where they differ."""
     parts = []
     for init, members in groups(runs, "init", sort=False):
         varied = differing(members)

@@ -1,4 +1,4 @@
-"""The figures by name, and how one of them is drawn to a file."""
+"""The figures by name, and how one of them becomes a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
 
 
 def _figures() -> dict[str, ModuleType]:
-    """The modules of fdi.figures that say what they show, by name, in the order of the report."""
+    """The modules of fdi.figures that describe a figure, by name, in the order of the report."""
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
     others = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
     modules = [(name, module) for name, module in others.items() if hasattr(module, "ABOUT")]
@@ -76,12 +76,12 @@ def about(module: ModuleType) -> str:
 
 
 def _seeds(page: pd.DataFrame) -> float:
-    """The most seeds of a point of the page."""
+    """The largest number of seeds at a point of the page."""
     return float(page["n"].max()) if "n" in page else 1.0
 
 
 def file_name(name: str, page: str) -> str:
-    """Of the files of a page, without what some file systems refuse."""
+    """The file name of a page, without characters that some file systems refuse."""
     return UNSAFE.sub("-", f"{name}_{page}" if page else name)
 
 
@@ -102,7 +102,7 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
 
 
 def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
-    """One page."""
+    """One page as a figure of matplotlib."""
     with matplotlib.rc_context(style.RC):
         drawn, axes = sheet.page(module.panels(content), *module.SIZE)
         module.draw(content, axes)
@@ -111,7 +111,7 @@ def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
 
 
 def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
-    """Draw one page; the files written."""
+    """Draw one page; returns the files written."""
     with matplotlib.rc_context(style.RC):
         return sheet.save(figure(module, content), path)
 

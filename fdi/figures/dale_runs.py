@@ -95,9 +95,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of networks that are free of the law, on the same data set and for as many
-    epochs.
-    """
+    """Test accuracy of networks without the law, on the same data set and for as many epochs."""
     first = members.iloc[0]
     same = (
         (runs["dataset"] == first["dataset"])

@@ -81,7 +81,7 @@ def _guesses(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _deep_and_shallow(runs: pd.DataFrame) -> int:
-    """How many depths an initial state has, if it has two."""
+    """At how many depths an initial state was trained; 0 if at fewer than two."""
     depths = sweeps.levels(runs, "model.depth")
     compared = depths >= 2 and len(sweeps.crossed(sweeps.states(runs), "model.depth")) > 0
     return depths if compared else 0

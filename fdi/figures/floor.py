@@ -1,5 +1,5 @@
-"""The floor of the optimizer: do networks fail to learn for their initial state, or because the
-optimizer does not follow gradients that small?
+"""The floor of the optimizer: do networks fail to learn because of their initial state, or because
+the optimizer does not follow gradients that small?
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _finding(single: pd.DataFrame) -> str:
-    """How many runs learn whose optimizer follows the initial gradient, and of the others."""
+    """How many runs learn among those whose optimizer follows the initial gradient, and among the
+    others.
+    """
     rows = single.dropna(subset=["classes", "test_samples"])
     learns = ~np.array(guesses(rows), dtype=bool)
     followed = rows["x"] >= 1
@@ -85,7 +87,7 @@ def _finding(single: pd.DataFrame) -> str:
 
 
 def _floors(runs: pd.DataFrame) -> int:
-    """How many floors are compared, if there are three."""
+    """How many floors are compared; 0 if fewer than three."""
     count = sweeps.levels(runs, "optimizer.eps")
     return count if count >= 3 else 0
 
@@ -114,7 +116,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
 
 
 def _mark(init: str, optimizer: str) -> dict[str, Any]:
-    """Hollow: each is one run; for optimizers other than the first half of it is filled."""
+    """A hollow mark, since each is one run; half filled for all optimizers but the first."""
     filled = FILLED.get(optimizer, "left")
     face = {"markerfacecolor": "none"} if filled == "none" else {"fillstyle": filled}
     edge = {"markersize": 4, "markeredgewidth": 0.7, "markerfacecoloralt": "white"}
@@ -130,8 +132,8 @@ def _ratio(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _depth(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
-    """Lines of the optimizer with most runs, the lower the floor the darker; their entries in the
-    legend.
+    """Lines of the optimizer with the most runs, darker for lower floors; returns their entries in
+    the legend.
     """
     main = rows["optimizer"].mode().iloc[0]
     rows = rows[rows["optimizer"] == main]

@@ -59,7 +59,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """How often the gain that validation chooses lies in the recommended range of sigma_u."""
+    """How often the gain chosen on validation lies in the recommended range of sigma_u."""
     chosen = table[table["chosen"]]
     inside = (chosen["x"] * chosen["unit"]).round(2).between(*np.round(RECOMMENDED, 2))
     return (
@@ -73,7 +73,7 @@ def _enough(runs: pd.DataFrame) -> bool:
 
 
 def _depth(runs: pd.DataFrame, results: Results, unit: float) -> pd.DataFrame:
-    """The rows of one depth."""
+    """The rows for one depth."""
     first = results.layers.drop_duplicates("path").set_index("path")["theory_sigma_u"]
     others = sweeps.usual(runs[runs["init"] != SWEPT])
     others = others.assign(x=others["path"].map(first).astype(float) / unit)

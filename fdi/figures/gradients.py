@@ -76,7 +76,7 @@ def _spread(norms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The initial states whose gradient reaches every hidden layer, in all seeds."""
+    """The initial states from which every hidden layer has a gradient in all seeds."""
     hidden = table[table["population"] != READOUT]
     reached = hidden.groupby(["init", "x"], dropna=False)["silent"].max().eq(0).reset_index()
     swept, others = reached[reached["x"].notna()], reached[reached["x"].isna()]

@@ -58,12 +58,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _several(runs: pd.DataFrame) -> int:
-    """How many kinds of homeostasis an initial state has, if it has two."""
+    """How many kinds of homeostasis an initial state was trained with; 0 if fewer than two."""
     return sweeps.crossed(sweeps.states(runs.assign(mode=_modes(runs))), "mode")["mode"].nunique()
 
 
 def _finding(accuracy: pd.DataFrame) -> str:
-    """What the best bounds make of the initial state that is worst without them."""
+    """What the best bounds make of the initial state that is worst without bounds."""
     question = "Do bounds on the activity make up for a bad initial state?"
     rows = accuracy.set_index(["init", "sigma_u"])
     without = rows.loc[rows["mode"] == "none", "mean"]
@@ -84,7 +84,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """For each mode the initial states side by side."""
+    """The initial states side by side, for each mode."""
     order = [mode for mode in MODES.values() if mode in set(page["mode"])]
     for quantity, panel in axes.items():
         categories.points(panel, page[page["quantity"] == quantity], "mode", order, page)

@@ -1,5 +1,5 @@
-"""What the field does instead: does the initial state still matter with normalization and skip
-connections?
+"""Normalization and skip connections, which the field uses instead: does the initial state still
+matter with them?
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def conditions(runs: pd.DataFrame) -> list[str]:
-    """For each run, which of these its network has, as text."""
+    """Which of these each run's network has, as text."""
     return [
         " + ".join([part for part in (NORMS[norm], "skip" * bool(skip)) if part]) or PLAIN
         for norm, skip in zip(runs["model.norm"], runs["model.skip"])
@@ -76,7 +76,7 @@ def _finding(table: pd.DataFrame) -> str:
 
 
 def _several(runs: pd.DataFrame) -> int:
-    """How many conditions are compared at one depth, if there are two."""
+    """How many conditions are compared at one depth; 0 if fewer than two."""
     most = runs.groupby("layers")["condition"].nunique().max()
     return int(most) if most >= 2 else 0
 
@@ -87,7 +87,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """For each condition the initial states side by side."""
+    """The initial states side by side, for each condition."""
     order = [condition for condition in ORDER if condition in set(page["condition"])]
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]

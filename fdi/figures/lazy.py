@@ -80,7 +80,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def _finding(table: pd.DataFrame) -> str:
     """How the movement of the weights and the accuracy change from the smallest sigma_u to the
-    largest, with all samples there are.
+    largest, with all available samples.
     """
     samples = table["samples"].fillna(float("inf"))
     most = table[samples == samples.max()]
@@ -99,7 +99,7 @@ def _spreads(runs: pd.DataFrame) -> int:
 
 
 def _mean(runs: pd.DataFrame, start: str, without: str = "\n") -> pd.Series:
-    """The mean over the columns that begin so."""
+    """The mean over the columns that begin with a prefix."""
     names = [name for name in map(str, runs) if name.startswith(start)]
     names = [name for name in names if not name.endswith(without)]
     return runs[names].astype(float).mean(axis=1)
@@ -111,8 +111,8 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A line for each number of samples, few light, many dark; crossed where not all runs reached
-    the training loss.
+    """A line for each number of samples, darker for more; crossed where not all runs reached the
+    training loss.
     """
     sizes = sorted(page["samples"].unique(), key=lambda size: (pd.isna(size), size))
     colors = dict(zip(map(str, sizes), style.shades(len(sizes))))

@@ -91,8 +91,8 @@ def _last(page: pd.DataFrame) -> pd.DataFrame:
 
 
 def _few(page: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The lines of fluct, fluct_calibrated and kaiming, and the best of the others, as many as a
-    page shows; and how many are left out.
+    """The lines of fluct, fluct_calibrated and kaiming and the best of the others, up to the number
+    that a page shows; and how many are left out.
     """
     if page.empty or page["line"].nunique() <= MOST:
         return page, 0
@@ -125,7 +125,7 @@ def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[An
 
 
 def _cut(runs: pd.DataFrame) -> list[str]:
-    """How many samples the data set of all these runs was cut to, if it was."""
+    """The number of samples that the data set was cut to, if it was cut to the same in all runs."""
     sizes = runs.get("dataset.max_train", pd.Series(dtype=float)).unique()
     return [f"{size:,.0f} samples" for size in sizes if len(sizes) == 1 and pd.notna(size)]
 
@@ -145,7 +145,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """Draw a page of `data` into one axes per quantity."""
+    """Draw a page of `data`, each quantity into its axes."""
     places = {line: place for place, line in enumerate(page["line"].unique())}
     page = page[page["quantity"].isin(axes)]
     for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):

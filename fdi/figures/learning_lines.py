@@ -34,13 +34,13 @@ def lines(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.Da
 
 
 def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Epochs counted from the start of the task."""
+    """The rows with epochs counted from the start of the task."""
     primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
     return metrics.assign(epoch=metrics["epoch"] - primed)
 
 
 def _long(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and interval over the seeds of one condition; the long form of it."""
+    """Mean and interval over the seeds of one condition: a row for each quantity and epoch."""
     measured = metrics.dropna(axis="columns", how="all")
     quantities = [q for q in map(str, measured) if q in ACCURACIES or q.startswith("rate/")]
     if not quantities:
@@ -61,7 +61,7 @@ def _long(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def name(columns: Sequence[str], values: Sequence[Any]) -> str:
-    """The values of these columns, of a config with the name of their key."""
+    """The values of these columns as text; those of a config with the name of their key."""
     short = short_names(columns)
     return ", ".join(
         words.init(str(value))

@@ -62,7 +62,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """How often fluct is better than kaiming, undecided, or worse, each at its best step."""
+    """How often fluct is better than kaiming, undecided, or worse, each at its best step size."""
     fluct = table[table["chosen"] & (table["init"] == "fluct") & table["versus"].notna()]
     question = "Does the verdict depend on the optimizer or its step size?"
     if fluct.empty:

@@ -91,7 +91,7 @@ def _room(figure: Figure) -> float:
 def entry(
     init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
 ) -> Line2D:
-    """The legend's entry of what `marks.points` draws, with the number of seeds."""
+    """The entry of the legend for what `marks.points` draws, with the number of seeds."""
     n = span(pd.Series([least, most]))
     look = style.look(init, number, line) | ({"markerfacecolor": "white"} if most == 1 else {})
     return Line2D([], [], **look, label=f"{label or words.init(init)} (n = {n})")
@@ -103,7 +103,7 @@ def span(n: pd.Series) -> str:
 
 
 def over(n: pd.Series, what: str = "mean and 95 % interval") -> str:
-    """What is shown of so many seeds, as text: a single one has no mean."""
+    """How many seeds the values shown are from, as text; a single seed has no mean."""
     if n.max() == 1:
         return "one seed"
     hollow = "; hollow: a single seed" if n.min() == 1 else ""

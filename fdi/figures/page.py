@@ -115,7 +115,7 @@ def table(rows: pd.DataFrame, named: bool = False) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text whose lines, if there are several, are set apart."""
+    """The text of a cell; several lines are set apart."""
     if "\n" not in text:
         return escape(text)
     return "".join(f"<div>{escape(line)}</div>" for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""Hidden weights x readout weights: whose doing is a difference between initializations?"""
+"""Hidden weights x readout weights: which of them causes a difference between initializations?"""
 
 from __future__ import annotations
 

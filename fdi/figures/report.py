@@ -67,8 +67,8 @@ def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
 
 
 def _claims(mine: Results, measured: Results) -> Iterator[str]:
-    """The claims of the paper by the measurements that come with fdi, and by own runs that speak
-    of any.
+    """The claims of the paper, judged by the measurements that come with fdi, and by the user's own
+    runs if these concern any.
     """
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
         judged = claims.claims(results)
@@ -80,8 +80,8 @@ def _claims(mine: Results, measured: Results) -> Iterator[str]:
 
 
 def _figures(mine: Results, measured: Results) -> Iterator[str]:
-    """The first page of each figure, the others folded; for what is missing the command that makes
-    it.
+    """The first page of each figure, with the others folded; where data are missing, the command
+    that makes them.
     """
     yield "<div class=grid>"
     for name, module in FIGURES.items():

@@ -1,4 +1,4 @@
-"""Axes that several figures share: accuracies, sigma_u, what starts at 0."""
+"""Axes that several figures share: of accuracies, of sigma_u, and those that start at 0."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 
 
 def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
-    """An axis of accuracies that holds all marks and intervals of `rows` and little else; dotted:
-    what guessing reaches, where it lies near.
+    """An axis of accuracies that just holds all marks and intervals of `rows`. A dotted line shows
+    what guessing reaches, if it lies near.
     """
     low, high = rows[["mean", "low"]].min(axis=None), rows[["mean", "high"]].max(axis=None)
     room = max(0.06 * (high - low), 0.5)
@@ -39,7 +39,9 @@ def sigma_axis(axes: Axes, values: pd.Series) -> None:
 
 
 def apart(values: pd.Series) -> list[float]:
-    """Those of `values` that lie a sixth of their logarithmic range apart, round ones first."""
+    """Those of `values` that lie at least a sixth of their logarithmic range apart, round ones
+    first.
+    """
     room = np.log(values.max() / values.min()) / 6
     chosen: list[float] = []
     for value in sorted(values.unique(), key=lambda value: (value not in ROUND, value)):

@@ -82,7 +82,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """Where over sigma_u the accuracy is highest, and the best baseline."""
+    """The sigma_u with the highest accuracy, and the best baseline."""
     rows = table[table["quantity"] == "accuracy"]
     fluct = rows[rows["init"] == "fluct"]
     others = rows[~rows["init"].str.startswith("fluct")]
@@ -96,7 +96,7 @@ def _finding(table: pd.DataFrame) -> str:
 
 
 def spreads(runs: pd.DataFrame) -> bool:
-    """Do the runs of fluct have at least three values of sigma_u, all else equal?"""
+    """Whether the runs of fluct have at least three values of sigma_u, all else being equal."""
     return (
         levels(runs, "init.sigma_u", "fluct") >= 3
         and levels(swept(runs, "fluct", "init.sigma_u"), "init.sigma_u") >= 3

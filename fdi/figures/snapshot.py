@@ -45,7 +45,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def _moments(page: pd.DataFrame) -> list[str]:
-    """Those of the page: a run of one's own is shown after training only."""
+    """The moments on the page: a user's own run is shown after training only."""
     return [moment for moment in MOMENTS if moment in set(page["moment"])]
 
 

@@ -34,7 +34,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def page(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of scripts/bench.py with a line that says what was measured where."""
+    """A table of scripts/bench.py with a line that says what was measured, and where."""
     first = table.iloc[0]
     return table.assign(
         source=f"bench.csv, {first['machine']}, {first['threads']} threads, torch {first['torch']}"
@@ -47,8 +47,8 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """One row per workload, a dot a library: how many times as fast as the one they are relative
-    to, with the quartiles over the rounds.
+    """A row for each workload and a dot for each library: how many times as fast it is as the one
+    it is compared with, with the quartiles over the rounds.
     """
     panel = axes["speed"]
     names = list(page.groupby("library")["ratio"].median().sort_values(ascending=False).index)

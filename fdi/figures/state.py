@@ -16,7 +16,7 @@ from fdi.figures import style, words
 
 
 class State(NamedTuple):
-    """An initialization at one sigma_u, or one without (NaN)."""
+    """An initialization at one sigma_u, or without any (NaN)."""
 
     init: str
     sigma_u: float

@@ -69,7 +69,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
-    """How many layers a set of runs has, 0 if they share one initialization."""
+    """How many layers a set of runs has; 0 if all share one initialization."""
     layers = results.layers.groupby("path").size()
 
     def enough(runs: pd.DataFrame) -> int:
@@ -80,7 +80,7 @@ def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
 
 
 def _shown(inits: pd.Series) -> list[str]:
-    """At most MOST initializations, those of the paper and its rivals first."""
+    """At most MOST initializations, those of the paper and their rivals first."""
     names = [*(name for name in FIRST if name in set(inits)), *inits.unique()]
     names = [name for name in names if name != "gain"]  # Kaiming weights with a gain
     return list(dict.fromkeys(names))[:MOST]

@@ -135,7 +135,7 @@ def look(init: str, number: int = 0, line: bool = True) -> Look:
 
 
 def shades(number: int) -> list[str]:
-    """So many colours for an ordered quantity, light to dark."""
+    """`number` colours for an ordered quantity, from light to dark."""
     if number <= 4:
         return list(SEQUENCE[:number])
     between = LinearSegmentedColormap.from_list("sequence", SEQUENCE)

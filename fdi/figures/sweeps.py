@@ -1,4 +1,4 @@
-"""Which runs belong into one figure."""
+"""Which runs belong in one figure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
 
 
 def fixed(runs: pd.DataFrame, varied: Sequence[str] = ()) -> list[str]:
-    """The config columns that must agree: all that differ, but those of the seed, the
+    """The config columns that must agree: all that differ, except those of the seed, the
     initialization and `varied`.
     """
     free = ("seed", "init.", *varied)
@@ -82,8 +82,8 @@ USUAL: dict[str, Any] = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
 
 
 def usual(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each initialization one config: the sigma_u nearest to 1, as in the paper, the arguments
-    that are usual, and of the others the most frequent values.
+    """One config for each initialization: the sigma_u nearest to 1, as in the paper, the usual
+    arguments, and otherwise the most frequent values.
     """
     parts = []
     for _, chosen in near_one(runs).groupby("init", sort=False):
@@ -95,8 +95,8 @@ def usual(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def near_one(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each initialization the runs with the sigma_u nearest to 1, and all of those without
-    one.
+    """For each initialization the runs with the sigma_u nearest to 1; all runs of those without a
+    sigma_u.
     """
     if "init.sigma_u" not in runs:
         return runs
@@ -105,8 +105,8 @@ def near_one(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def states(runs: pd.DataFrame) -> pd.DataFrame:
-    """Initial states, for figures that compare them: an initialization at each sigma_u, one config
-    of those without; column `sigma_u`.
+    """The runs of a figure that compares initial states, with the column `sigma_u`: each
+    initialization at each of its sigma_u, and one config of those without.
     """
     parts = []
     for init, chosen in groups(runs, "init", sort=False):
@@ -117,8 +117,8 @@ def states(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
-    """The initial states with at least two values of `key` (a column), `within` equal values of
-    these: others belong to another question.
+    """The initial states with at least two values of `key` (a column) at equal values of the
+    columns `within`. Others belong to another question.
     """
     if key not in states:
         return states.iloc[:0]
@@ -131,7 +131,7 @@ def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
 
 
 def guessed(runs: pd.DataFrame) -> bool:
-    """Are all these runs no better than guessing?"""
+    """Whether none of these runs is better than guessing."""
     known = runs.dropna(subset=["classes", "test_samples"])
     return len(known) > 0 and all(guesses(known))
 

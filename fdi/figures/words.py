@@ -1,5 +1,5 @@
-"""Names that a newcomer knows, of initializations, data sets and networks, and what runs have in
-common, in a line.
+"""Names that a newcomer understands, for initializations, data sets and networks; and what runs
+have in common, in one line.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ MODELS = {
 
 
 def init(name: str, short: bool = False) -> str:
-    """An initialization; one that fdi does not know keeps its name."""
+    """The name of an initialization; one that fdi does not know keeps its own."""
     return (SHORT.get(name) if short else None) or INITS.get(name, name)
 
 
 def data(name: str) -> str:
-    """A data set; a number at the end of its name is the size it was cut to."""
+    """The name of a data set; a number at its end is the size it was cut to."""
     start, _, size = name.rpartition("_")
     if start in DATA and size.isdigit() and int(size) >= 100:
         return f"{DATA[start]}, {int(size):,} samples"
@@ -76,8 +76,8 @@ def setting(dataset: str, model: str, epochs: float | None = None) -> str:
 
 
 def condition(runs: pd.DataFrame) -> str:
-    """The optimizer with its smallest denominator, the schedule of its step and the bounds on the
-    activity that all these runs share; empty where they differ or do not say.
+    """What all these runs share: the optimizer with its smallest denominator, the schedule of its
+    step, and the bounds on the activity. Empty where they differ or do not name any.
     """
     return ", ".join(part for part in (_optimizer(runs), _schedule(runs), bounds(runs)) if part)
 
@@ -124,5 +124,5 @@ def several(names: list[str]) -> str:
 
 
 def layers(number: float) -> str:
-    """So many hidden layers, as text."""
+    """The number of hidden layers, as text."""
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"

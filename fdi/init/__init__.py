@@ -1,6 +1,4 @@
-"""Fluctuation-driven initialization, for anybody's tensors. Each name is imported when it is first
-used.
-"""
+"""Fluctuation-driven initialization of any tensors. Each name is imported when first used."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the theory assumes of a neuron: its potential is the filtered input, without what spikes
-and adaptation take off it.
+"""What the theory assumes of a neuron: that its potential is the filtered input, from which spikes
+and adaptation take nothing off.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def shift(neuron: Neuron, rate: float, dt: float) -> dict[str, float]:
 
 
 def warning(name: str, neuron: Neuron, rate: float, dt: float) -> str | None:
-    """A sentence if the theory does not hold for population `name` at this rate."""
+    """A sentence if the theory does not hold for population `name` at this rate, else nothing."""
     large = {what: by for what, by in shift(neuron, rate, dt).items() if by > SHIFT}
     if not large:
         return None

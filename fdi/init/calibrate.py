@@ -85,7 +85,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
 
 
 def measured_spread(moments: Moments, analogue: bool) -> float:
-    """The spread of a population's free potential that sigma_u speaks of: over time, and with an
+    """The spread of a population's free potential that sigma_u stands for: over time, with an
     `analogue` input over time and samples; root mean square over neurons.
     """
     variance = moments.free_temporal + (moments.free_across if analogue else 0)

@@ -89,15 +89,15 @@ def draw(
 
 
 def seen(activity: Activity, projection: Projection, dt: float) -> float:
-    """Rate in Hz of the source of a projection as its targets see it: behind pooling, unless they
-    are in the same layer.
+    """The rate in Hz at which the targets of a projection see its source: behind pooling, unless
+    they are in the same layer.
     """
     counts = (activity.counts if projection.recurrent else activity.passed)[projection.source]
     return float(counts.double().mean()) / (len(activity.readout) * dt)
 
 
 def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
-    """Rates in Hz by the name of the projection."""
+    """The rates in Hz that weights are drawn for, by the name of the projection."""
     sources = [INPUT, *(population.name for population in network.hidden)]
     if isinstance(nu, Mapping):
         unknown = set(nu) - set(sources)

@@ -54,8 +54,8 @@ class Fluct(Strategy):
 
 @dataclass(frozen=True)
 class FluctLognormal(Fluct):
-    """Fluctuation-driven log-normal weights for populations under Dale's law; the readout, which is
-    not, gets normal ones.
+    """Fluctuation-driven log-normal weights for populations under Dale's law. The readout does not
+    obey it and gets normal weights.
     """
 
     def draw(

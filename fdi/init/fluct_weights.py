@@ -87,8 +87,8 @@ def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
 
 
 def _pooled(inputs: list[Afferent]) -> Afferent | None:
-    """Several projections through the same kind of synapse act as one with all their synapses, at
-    the mean rate of these.
+    """Projections through the same kind of synapse as one: with all their synapses, at their mean
+    rate.
     """
     if not inputs:
         return None

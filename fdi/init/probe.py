@@ -1,5 +1,5 @@
-"""The initial state of a network: what the theory says of the weights that were drawn, and what a
-batch of training data measures.
+"""The initial state of a network: what the theory predicts from the weights that were drawn, and
+what a batch of training data shows.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ Gradients = dict[str, Tensor]
 def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
-    """Of each population those of its afferent weights, by projection. A step moves the running
-    statistics of a normalization, so it is one of a copy.
+    """The gradients of each population's afferent weights, by projection. They are those of a copy,
+    since a step changes the running statistics of a normalization.
     """
     network = deepcopy(network)
     engine.step(network, inputs, labels, objective)
@@ -179,7 +179,7 @@ def _norm(tensors: Iterable[Tensor]) -> float:
 
 
 def _penalty(bound: UpperBound | LowerBound | None, counts: Tensor) -> float:
-    """What a bound adds to the loss of a sample, on average."""
+    """What a bound adds to the loss of a sample on average."""
     return 0.0 if bound is None else float(bound.per_sample(counts.float()).mean())
 
 

@@ -20,7 +20,7 @@ Measure = Callable[["Network"], "Activity"]
 
 
 def obeys_dale(afferents: Afferents) -> bool:
-    """Does Dale's law forbid weights of both signs in any of these projections?"""
+    """Whether Dale's law forbids weights of both signs in any of these projections."""
     return any(projection.nonnegative for projection in afferents)
 
 
@@ -52,7 +52,9 @@ class Strategy(ABC):
         """
 
     def target(self, population: Population) -> tuple[float | None, float | None]:
-        """Mean and spread of the free potential that it aims at, None if at none."""
+        """The mean and spread of the free potential that it aims at; None for what it does not aim
+        at.
+        """
         return None, None
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:  # noqa: B027

@@ -1,4 +1,4 @@
-"""What the probe of an initial state says in words."""
+"""The probe of an initial state, put into words."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Floor(NamedTuple):
 
 
 def remarks(rows: Sequence[Row], init: str, floor: Floor | None = None) -> list[str]:
-    """What to make of an initial state: a sentence on the state of the layers, and where they
-    apply, one on normalization, one on gradients below what the optimizer follows, and one on the
+    """What to make of an initial state: a sentence on the state of the layers and, where they
+    apply, one on normalization, one on gradients that the optimizer does not follow, and one on the
     bounds.
     """
     hidden = [row for row in rows if row["rate"] is not None]
@@ -57,9 +57,7 @@ def _normalized(hidden: Sequence[Row]) -> bool:
 
 
 def _bounds(hidden: list[Row]) -> str:
-    """Which layers have spikes beyond a bound, and are moved by the bounds as well as by the
-    task.
-    """
+    """Which layers have spikes beyond a bound, so that the bounds move them as well as the task."""
     moved = [row for row in hidden if row["grad_bounds"] > HEARD * row["grad_task"]]
     parts = [
         f"the {side} bound acts on {_span([row for row in moved if row[side]], hidden)} ({what})"
@@ -122,8 +120,8 @@ def _span(rows: list[Row], hidden: list[Row]) -> str:
 
 
 def off(row: Row) -> str:
-    """What is wrong with the state of a population, in a word or two; nothing if it is silent or
-    saturated in few neurons and within NEAR of its target, or has none.
+    """What is wrong with the state of a population, in a word or two. Nothing if few neurons are
+    silent or saturated and the spread is within NEAR of its target, or has none.
     """
     if row["rate"] is None:
         return ""
@@ -137,8 +135,8 @@ def off(row: Row) -> str:
 
 
 def verdict(row: Row) -> str:
-    """`off`, or by which factor at most the spread differs from its target; nothing for the
-    readout, which has no spread.
+    """`off`, or else the largest factor by which the spread may differ from its target. Nothing for
+    the readout, which has no spread.
     """
     if row["rate"] is None:
         return ""

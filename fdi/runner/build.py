@@ -105,7 +105,7 @@ def strategy(config: DictConfig) -> Strategy:
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
-    """The initialization of the readout, the same for all `hidden` ones unless readout_init=same."""
+    """That of the readout: the same for every `hidden` one, unless readout_init=same."""
     if config.readout_init == "same":
         return hidden
     return resolve("init", READOUT_INITS[config.readout_init], [])()

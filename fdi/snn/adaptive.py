@@ -1,4 +1,4 @@
-"""Neurons that adapt: kinds of `fdi.snn.leaky.Neuron` with a state of their own."""
+"""Neurons that adapt: kinds of `fdi.snn.leaky.Neuron` with an additional state."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class AdaptiveThreshold(Neuron):
         not_negative(b=self.b, t_ref=self.t_ref)
 
     def rest(self, dt: float) -> int:
-        """Number of steps without a spike that follow a spike."""
+        """How many steps without a spike follow each spike."""
         return round(self.t_ref / dt)
 
     def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:

@@ -20,8 +20,8 @@ Reset = Literal["zero", "subtract"]
 
 
 class Constants(NamedTuple):
-    """Of a step: `dt` in s, `beta_m` and `gain`, 1 - beta_m; the last two are one number for all
-    neurons of a population, or a tensor with one for each.
+    """The constants of a step: `dt` in s, `beta_m`, and `gain`, which is 1 - beta_m. The last two
+    are one number for all neurons of a population, or a tensor with one for each.
     """
 
     dt: float
@@ -126,7 +126,7 @@ class Neuron:
         return math.exp(-dt / self.tau_mem), tuple(math.exp(-dt / tau) for tau in self.tau_syn)
 
     def highest_rate(self, dt: float) -> float:
-        """Hz; a reset to zero takes a step."""
+        """The highest possible rate in Hz; a reset to zero takes a step."""
         return (0.5 if self.reset == "zero" else 1.0) / dt
 
     def under_dale(self, tau_inh: float) -> Neuron:

@@ -231,7 +231,7 @@ def _readout(
 
 
 def _image(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(units,) is one channel of that length."""
+    """The shape with channels: (units,) is one channel of that length."""
     return (1, *shape) if len(shape) == 1 else tuple(shape)
 
 

@@ -103,7 +103,7 @@ class Network(nn.Module):
         return tensors | {f"{name}.leak": leak.detach() for name, leak in self.leaks.items()}
 
     def learned(self) -> dict[str, float]:
-        """tau_mem in s of each population that learns it."""
+        """tau_mem in s of each population whose training changes it."""
         return {name: self.dt / float(softplus(leak.detach())) for name, leak in self.leaks.items()}
 
     @torch.no_grad()

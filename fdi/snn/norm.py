@@ -43,7 +43,7 @@ class Norm(nn.Module):
             self.register_buffer("batches", torch.tensor(0))
 
     def check(self, batch: int) -> None:
-        """Raises ValueError for a batch whose variance is that of a single value."""
+        """Raises ValueError for a batch whose variance would be that of a single value."""
         if self.kind == "bntt" and batch * self.places == 1:
             raise ValueError(
                 "model.norm=bntt: a batch of one sample has no variance; choose a "

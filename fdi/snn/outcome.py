@@ -1,5 +1,5 @@
-"""What a training or evaluation step reports: sums over samples, so that the parts of a batch or of
-an epoch add up.
+"""What a step of training or evaluation reports: sums over samples, so that the outcomes of several
+batches add up.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Population:
 
     @property
     def pooled_shape(self) -> tuple[int, ...]:
-        """What feed-forward targets see."""
+        """The shape that feed-forward targets see."""
         if self.pool == 1:
             return self.shape
         return (self.shape[0], *(edge // self.pool for edge in self.shape[1:]))

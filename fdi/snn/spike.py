@@ -1,4 +1,4 @@
-"""The spike and its surrogate derivative, for autograd."""
+"""The spike and its surrogate derivative for autograd."""
 
 from __future__ import annotations
 

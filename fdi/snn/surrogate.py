@@ -17,7 +17,7 @@ SURROGATES: dict[str, Derivative] = {}
 
 
 def surrogate(function: Derivative) -> Derivative:
-    """A decorator that makes a function known by its name."""
+    """Decorator: make a function known by its name."""
     SURROGATES[function.__name__] = function
     return function
 

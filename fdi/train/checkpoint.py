@@ -26,8 +26,9 @@ def save(
     data_checksum: str,
     schedule: Schedule | None = None,
 ) -> None:
-    """Write weights and time constants by name, optimizer, schedule, progress and what data they
-    come from, for any device; a kill or a power cut leaves the old file or the new one.
+    """Write weights and time constants by name, the optimizer, the schedule, the progress and the
+    checksum of the data, for any device. A kill or a power cut leaves either the old file or the
+    new one.
     """
     state: dict[str, Any] = {
         "weights": network.weights(),
@@ -65,8 +66,8 @@ def load(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `save` wrote, whole: the checksum of each entry is right, and each weight is a number.
-    Raises whatever torch and zipfile do, and ValueError.
+    """All that `save` wrote, after checking that each entry has the right checksum and each weight
+    is a number. Raises whatever torch and zipfile raise, and ValueError.
     """
     with open_file(path) as file:
         with zipfile.ZipFile(file) as archive:
@@ -89,8 +90,8 @@ def read(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def refusing_damage(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with a checkpoint in the block is a ValueError, one line that names it;
-    the file stays as it is.
+    """Turn whatever goes wrong with a checkpoint in the block into a ValueError, one line that
+    names the file; the file stays as it is.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Homeostatic plasticity as activity regularizers: which objective is trained when."""
+"""Homeostatic plasticity as activity regularizers, and when each objective is trained."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The optimizers: one that torch lacks, and what is known of those of torch.optim without importing
-it.
+"""The optimizers: one that torch lacks, and what is known about those of torch.optim without
+importing it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def SMORMS3(
 
 
 class TorchOptions(TypedDict, total=False):
-    """Ranges of what many classes of torch.optim take: torch checks some of them, and only when it
-    is called. Their other options are checked by then.
+    """Ranges of arguments that many classes of torch.optim take. Torch checks some of them itself,
+    but only when it is called; the other arguments are left to it.
     """
 
     lr: Positive
@@ -48,8 +48,8 @@ class TorchOptions(TypedDict, total=False):
 
 
 def fuse(optimizer: Optimizer) -> Optimizer:
-    """Lets an optimizer of torch update its weights in one pass over their memory, if it can on a
-    CPU and nobody chose otherwise; sums are rounded in another order.
+    """Let an optimizer of torch update its weights in one pass over their memory, where it can on a
+    CPU and the user has not chosen otherwise; sums are then rounded in another order.
     """
     for group in optimizer.param_groups:
         chosen = any(group.get(name) for name in ("foreach", "differentiable"))

@@ -35,9 +35,9 @@ class Progress:
     def finish_epoch(
         self, phase: Phase, network: Network, trained: Outcome, validation: Outcome | None
     ) -> None:
-        """Count an epoch of `phase`, go on to the next phase if it was its last, and keep the
-        weights if none were better on validation; without a validation split the last epoch counts
-        as the best.
+        """Count an epoch of `phase`, go on to the next phase if it was the last one, and keep the
+        weights unless earlier ones were better on validation. Without a validation split the last
+        epoch counts as the best.
         """
         self.epoch += 1
         self.phase_epoch += 1

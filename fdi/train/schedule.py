@@ -22,7 +22,7 @@ class Schedule:
         self.rate: float | None = None
 
     def start(self, optimizer: Optimizer) -> None:
-        """With the learning rate that the optimizer has now."""
+        """Start with the optimizer's present learning rate."""
         self._rule = self._make(optimizer)
 
     def after_batch(self, optimizer: Optimizer) -> None:
@@ -31,18 +31,20 @@ class Schedule:
             self._rule.step()
 
     def after_epoch(self, loss: float) -> None:
-        """`loss`: what a schedule that waits for a plateau looks at."""
+        """`loss`: what a schedule that waits for a plateau watches."""
         if isinstance(self._rule, ReduceLROnPlateau):
             self._rule.step(loss)
         elif self._rule is not None and not isinstance(self._rule, EACH_BATCH):
             self._rule.step()
 
     def state_dict(self) -> dict[str, Any] | None:
-        """None before the task."""
+        """The state of the schedule, None before the task."""
         return None if self._rule is None else self._rule.state_dict()
 
     def load_state_dict(self, optimizer: Optimizer, state: dict[str, Any] | None) -> None:
-        """Before the state of the `optimizer` is loaded, whose learning rate this changes."""
+        """To be called before the state of the `optimizer` is loaded, whose learning rate this
+        changes.
+        """
         if state is not None:
             self.start(optimizer)
             assert self._rule is not None

@@ -44,7 +44,9 @@ class SMORMS3(torch.optim.Optimizer):
         self.precision = getattr(torch, precision)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch does, but in its own precision: torch's gives the state that of the weights."""
+        """As torch does, but keep the state's own precision: torch converts it to that of the
+        weights.
+        """
         self._load_state_dict(state_dict)
         weights = [p for group in self.param_groups for p in group["params"]]
         for index, kept in state_dict["state"].items():
@@ -97,7 +99,9 @@ class SMORMS3(torch.optim.Optimizer):
 
 
 def _in_order(p: Tensor, *state: Tensor) -> bool:
-    """Whether a weight, its gradient and its state are of one precision, in the CPU's memory."""
+    """Whether a weight, its gradient and its state have the same precision and lie in the CPU's
+    memory.
+    """
     return p.device.type == "cpu" and all(
         x is not None and x.dtype == p.dtype and x.is_contiguous() for x in (p, p.grad, *state)
     )

@@ -98,8 +98,8 @@ class Trainer:
             on_epoch(row if self.schedule is None else row | {"lr": self.schedule.rate})
 
     def evaluate(self, split: Split, objective: Objective) -> Outcome:
-        """The outcome of a whole split, in its order; noise of the input, if any, is the same in
-        every call.
+        """The outcome of a whole split, in its order. Noise of the input, if any, is the same in
+        each call.
         """
         return reduce(
             add,
@@ -116,7 +116,9 @@ class Trainer:
     def _epoch(
         self, train: Split, objective: Objective, progress: Progress, on_batch: OnBatch
     ) -> tuple[Outcome, dict[str, float]]:
-        """The outcome as it was trained, and the mean norm of each projection's gradient."""
+        """The outcome of an epoch while it was trained, and the mean norm of each projection's
+        gradient.
+        """
         epoch, projections = progress.phase_epoch, self.network.projections
         order = stream(self.seed, "order", epoch).permutation(len(train))
         total: Outcome | None = None
