@@ -57,7 +57,7 @@ def write(path: Path, rows: list[dict]) -> None:
 
 def draw_speed(table: Path) -> None:
     """The figure of `table`, in the folder figures beside it."""
-    page = speed.page(own(table.parent).table(table.stem))
+    page = speed.page(own(table.parent).csv(table.stem))
     for file in draw(speed, page, table.parent / "figures" / "speed"):
         print(file)
 

@@ -15,7 +15,7 @@ from fdi.analysis.collect import config_columns
 from fdi.analysis.published import depth
 from fdi.analysis.select import where
 from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
-from fdi.analysis.table import ACCURACY, BASELINE, VERSUS
+from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS
 
 PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")

@@ -12,7 +12,7 @@ from fdi.analysis.circumstances import circumstances, of_authors
 from fdi.analysis.contrasts import PERCENT, Contrast, setting
 from fdi.analysis.published import architecture, depth
 from fdi.analysis.statistics import Comparison, chance_share
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 
 JOINT = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
 FREE = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0}

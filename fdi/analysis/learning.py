@@ -24,7 +24,7 @@ from fdi.analysis.collect import PLACE
 from fdi.analysis.conditions import condition_columns, conditions
 from fdi.analysis.results import Curve, Results
 from fdi.analysis.statistics import area, chance_share, epochs_to
-from fdi.analysis.table import summarize
+from fdi.analysis.summary import summarize
 
 SHARE = 0.9  # of the best accuracy
 COUNTED = ("test_accuracy_last", "classes", "test_samples")

@@ -22,7 +22,7 @@ from fdi.analysis.published import depth, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.spread import of_unit_gain, with_spread
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 
 UNPRIMED = {"homeostasis.prime_epochs": 0}
 BAND = (0.3, 1.05)  # 1/3 <= sigma_u <= 1, with room for values that were rounded

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fdi.analysis.conditions import LABELS, shown
 from fdi.analysis.render import NAMED, QUOTED, keys, learning, percent
-from fdi.analysis.table import BASELINE
+from fdi.analysis.summary import BASELINE
 from fdi.config.wording import choose
 
 MINUS, PLUS_MINUS = "\u2212", "\u00b1"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
-from fdi.analysis.table import BASELINE
+from fdi.analysis.summary import BASELINE
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 CAPTION = (

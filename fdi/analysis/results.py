@@ -70,7 +70,7 @@ class Results:
                 by_path[path] = (epochs, values if len(epochs) == len(values) else values[places])
         return by_path
 
-    def table(self, name: str) -> pd.DataFrame:
+    def csv(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
         where there is no such file.
         """

@@ -99,7 +99,7 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
     from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own
-    from fdi.analysis.table import summarize
+    from fdi.analysis.summary import summarize
     from fdi.cli.comparison import print_comparison
     from fdi.figures.catalogue import draw, file_name, pages
 

@@ -108,7 +108,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import paper
     from fdi.analysis.learning import full
     from fdi.analysis.render import quoted
-    from fdi.analysis.table import summarize
+    from fdi.analysis.summary import summarize
     from fdi.cli.comparison import print_comparison
 
     summary = full(results) if arguments.full else summarize(results.runs)

@@ -27,7 +27,7 @@ def steps_in(duration: float, dt: float) -> int:
     return round(duration / dt)
 
 
-def table(
+def binned(
     samples: np.ndarray,
     steps: np.ndarray,
     units: np.ndarray,
@@ -35,7 +35,7 @@ def table(
     shape: Sequence[int],
     binning: str,
 ) -> Events:
-    """The event table of spikes given one by one: `samples`, `steps`, `units` are integers [n] in
+    """Events from spikes given one by one: `samples`, `steps`, `units` are integers [n] in
     any order; `size`: samples and steps.
 
     `binning`: "binary" makes one spike of several of a unit in one step, "counts" counts them.
@@ -86,10 +86,10 @@ def bin_recordings(
         units = np.concatenate([units for _, units in block])
         inside = bins < steps
         parts.append(
-            table(owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning)
+            binned(owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning)
         )
     none = np.zeros(0, dtype=np.int64)
-    return join(parts) if parts else table(none, none, none, (0, steps), shape, binning)
+    return join(parts) if parts else binned(none, none, none, (0, steps), shape, binning)
 
 
 def coordinates(events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from fdi.data.binning import coordinates, table
+from fdi.data.binning import binned, coordinates
 from fdi.data.inputs import Events, Frames
 
 
@@ -38,7 +38,7 @@ def crop(
     """
     samples, rows, units = coordinates(_window(events, starts, steps))
     kept = rng.random(len(units), dtype=np.float32) >= drop
-    return table(
+    return binned(
         samples[kept], rows[kept], units[kept], (len(events), steps), events.shape, binning
     )
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from fdi.data.binning import table
+from fdi.data.binning import binned
 from fdi.data.dataset import Transform
 from fdi.data.errors import DataError
 from fdi.data.inputs import Constant, Events
@@ -69,7 +69,7 @@ def latency_spikes(
     x = intensity[samples, units]
     steps = np.floor(steps_tau * np.log(x / (x - threshold))).astype(np.int64)
     inside = steps < images.steps
-    return table(
+    return binned(
         samples[inside],
         steps[inside],
         units[inside],

@@ -13,7 +13,7 @@ import numpy as np
 
 from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.data.augment import dropout
-from fdi.data.binning import table
+from fdi.data.binning import binned
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.seeding import stream
@@ -60,7 +60,7 @@ def poisson(
     spikes = rng.poisson(rates[labels] * steps * dt).ravel()
     samples_of, units_of = np.divmod(np.repeat(np.arange(len(spikes)), spikes), n_units)
     steps_of = rng.integers(steps, size=len(units_of))
-    events = table(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
+    events = binned(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
     train, held, tested = (
         Split(events.take(chosen), labels[chosen])
         for chosen in divide(labels, valid, test, rng, seed, max_train)

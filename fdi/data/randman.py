@@ -13,7 +13,7 @@ import numpy as np
 
 from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.data.augment import dropout
-from fdi.data.binning import table
+from fdi.data.binning import binned
 from fdi.data.dataset import Dataset, Split
 from fdi.data.errors import DataError
 from fdi.data.inputs import Events
@@ -122,7 +122,7 @@ def _samples(
         np.repeat(np.arange(len(labels)), spikes * units),
         np.tile(np.arange(units), len(labels) * spikes),
     )
-    events = table(owner, times.ravel(), unit, (len(labels), steps), (units,), binning)
+    events = binned(owner, times.ravel(), unit, (len(labels), steps), (units,), binning)
     return events, labels, rng
 
 

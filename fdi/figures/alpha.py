@@ -44,7 +44,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     networks.
     """
     pages = {}
-    simulated = results.table("alpha")
+    simulated = results.csv("alpha")
     if len(simulated):
         parts = [
             moments(simulated, ["nu", "alpha"], quantity, most=most).assign(quantity=quantity)

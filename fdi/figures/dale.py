@@ -36,7 +36,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page "" -> the table of scripts/states/dale.py; the other pages are those of
     fdi.figures.dale_runs.
     """
-    simulated = results.table("dale")
+    simulated = results.csv("dale")
     return ({"": simulated} if len(simulated) else {}) | dale_runs.pages(results)
 
 

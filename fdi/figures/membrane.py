@@ -30,7 +30,7 @@ FREE, RESET = style.GREY, style.color("fluct")
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """The table of scripts/states/membrane.py."""
-    table = results.table("membrane")
+    table = results.csv("membrane")
     return {"": table} if len(table) else {}
 
 

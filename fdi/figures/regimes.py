@@ -31,7 +31,7 @@ COLORS = {
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """The table of scripts/states/regimes.py."""
-    table = results.table("regimes")
+    table = results.csv("regimes")
     return {"": table} if len(table) else {}
 
 

@@ -29,7 +29,7 @@ LABEL = 27  # characters of a line of the label of a workload
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """The table of scripts/bench.py."""
-    table = results.table("bench")
+    table = results.csv("bench")
     return {} if table.empty else {"": page(table)}
 
 

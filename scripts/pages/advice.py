@@ -14,7 +14,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.statistics import Comparison, holm, verdict
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
 from pages.tables import cell, markdown
 

@@ -10,7 +10,7 @@ from fdi.analysis.evidence import JOINT
 from fdi.analysis.published import architecture, published, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import usual
 from pages.tables import cell, markdown
 

@@ -12,7 +12,7 @@ from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.predict import predictors
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 from fdi.config.floor import floor as floor_of
 from fdi.figures import bounds, floor, lazy
 from pages.tables import cell, markdown, versus

@@ -12,7 +12,7 @@ from fdi.analysis.evidence import FLUCT, KAIMING
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.select import where
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 from fdi.config.floor import SMORMS3_EPS
 from fdi.figures import gradients
 from pages.tables import accuracy, markdown

@@ -10,7 +10,7 @@ from pages.tables import markdown
 
 def pooled(measured: Results) -> str:
     """A row per kind of sources: rate and spread, means over seeds."""
-    means = measured.table("pooling").groupby("sources", sort=False).mean(numeric_only=True)
+    means = measured.csv("pooling").groupby("sources", sort=False).mean(numeric_only=True)
     table = pd.DataFrame(
         {
             "the third layer hears": means.index,

@@ -30,7 +30,7 @@ def launches(measured: Results) -> str:
     """One row per workload: launches, waits, MB and sorted keys of a training step in each
     way.
     """
-    rows = measured.table("bench_launches")
+    rows = measured.csv("bench_launches")
     cells = [f"{r.launches:,}, {r.waits}, {r.mb:,.0f}, {r.sorted:,}" for r in rows.itertuples()]
     wide = rows.assign(cell=cells).pivot(index="about", columns="way", values="cell")
     wide = wide.reindex(rows["about"].unique())[rows["way"].unique()]
@@ -41,7 +41,7 @@ def kernels(measured: Results) -> str:
     """One row per kernel of engine=cuda, one column per generation of GPUs: registers, bytes that
     spill, KiB of shared memory.
     """
-    rows = measured.table("kernels")
+    rows = measured.csv("kernels")
     cells = [f"{r.registers}, {r.spilled}, {r.shared_kib:.3g}" for r in rows.itertuples()]
     wide = rows.assign(cell=cells).pivot(index="kernel", columns="sm", values="cell")
     wide = wide.reindex(rows["kernel"].unique()).rename(columns=lambda sm: f"sm_{sm}")
@@ -50,7 +50,7 @@ def kernels(measured: Results) -> str:
 
 def epoch(measured: Results) -> str:
     """A column for each part of an epoch of the default run, in percent."""
-    parts = measured.table("bench_epoch")
+    parts = measured.csv("bench_epoch")
     parts = parts[parts["part"] != "epoch"].assign(
         share=lambda rows: rows["share"].map("{:.1%}".format)
     )

@@ -10,7 +10,7 @@ from fdi.analysis.evidence import DEEP
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, where
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 from pages.tables import markdown
 
 STATES = {

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
-from fdi.analysis.table import ACCURACY
+from fdi.analysis.summary import ACCURACY
 from fdi.figures.catalogue import FIGURES
 
 LONG = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fdi.analysis import collect
+from fdi.analysis import collect, metrics, probes
 from fdi.analysis.collect import runs
 from fdi.analysis.index import INDEX
 from fdi.analysis.metrics import accuracies
@@ -47,8 +47,13 @@ def everything(results: Path) -> list:
 def test_with_and_without_it_the_tables_are_the_same(results, monkeypatch):
     first = everything(results)
     assert (results / INDEX).exists()
-    for name in ("read_config", "_outcome", "_task_accuracies"):
-        monkeypatch.setattr(collect, name, lambda *_: pytest.fail("read again"))
+    for module, name in (
+        (collect, "read_config"),
+        (collect, "_outcome"),
+        (metrics, "_task_accuracies"),
+        (probes, "read_probe"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("read again"))
     assert everything(results) == first
     monkeypatch.undo()
     (results / INDEX).unlink()

@@ -15,7 +15,7 @@ from fdi.analysis.export_reference import export
 from fdi.analysis.metrics import curves
 from fdi.analysis.reference import _before, reference
 from fdi.analysis.results import own
-from fdi.analysis.table import summarize
+from fdi.analysis.summary import summarize
 from fdi.cli.cells import compose_cells
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -110,7 +110,7 @@ def test_no_reference_is_empty(tmp_path):
     found = reference(tmp_path)
     assert found.runs.empty
     assert found.curves.empty
-    assert found.table("membrane").empty
+    assert found.csv("membrane").empty
 
 
 def directories(*words):

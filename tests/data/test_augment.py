@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fdi.data.augment import dropout, thin
-from fdi.data.binning import coordinates, table
+from fdi.data.binning import binned, coordinates
 from fdi.data.encode import encoding_transform, latency_spikes, poisson_spikes
 from fdi.data.errors import DataError
 from fdi.data.image_augment import image_augmentation, shift_and_mirror, then
@@ -17,7 +17,7 @@ from fdi.data.inputs import Constant, Events
 def middle_spikes() -> Events:
     """4 samples, one spike of each of 200 units in step 50 of 100."""
     samples, units = np.divmod(np.arange(800), 200)
-    return table(samples, np.full(800, 50), units, (4, 100), (200,), "binary")
+    return binned(samples, np.full(800, 50), units, (4, 100), (200,), "binary")
 
 
 def test_off_means_none():
@@ -93,7 +93,7 @@ def test_dropout_leaves_out_that_share(middle_spikes: Events):
 
 
 def test_dropout_counts_each_spike_of_a_bin():
-    events = table(
+    events = binned(
         np.zeros(1000, int), np.zeros(1000, int), np.repeat(np.arange(10), 100), (1, 5), (10,),
         "counts",
     )  # fmt: skip

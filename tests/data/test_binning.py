@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdi.data.binning import bin_recordings, coordinates, join, steps_in, table
+from fdi.data.binning import bin_recordings, binned, coordinates, join, steps_in
 from fdi.data.errors import DataError
 
 
@@ -37,20 +37,20 @@ def test_bins_by_hand():
 def test_table_equals_dense_histogram(binning: str):
     rng = np.random.default_rng(0)
     samples, steps, units = (rng.integers(size, size=3000) for size in (5, 7, 6))
-    events = table(samples, steps, units, (5, 7), (2, 3), binning)
+    events = binned(samples, steps, units, (5, 7), (2, 3), binning)
     dense = np.zeros((7, 5, 2, 3))
     np.add.at(dense, (steps, samples, units // 3, units % 3), 1)
     np.testing.assert_array_equal(
         events.dense(), np.minimum(dense, 1) if binning == "binary" else dense
     )
-    again = table(*coordinates(events), (5, 7), (2, 3), binning)
+    again = binned(*coordinates(events), (5, 7), (2, 3), binning)
     np.testing.assert_array_equal(again.units, events.units)
     np.testing.assert_array_equal(again.indptr, events.indptr)
 
 
 def test_join_is_concatenation():
     rng = np.random.default_rng(1)
-    whole = table(
+    whole = binned(
         rng.integers(6, size=400),
         rng.integers(9, size=400),
         rng.integers(4, size=400),
@@ -68,7 +68,7 @@ def test_no_recordings_make_an_empty_table():
 
 def test_what_cannot_be_binned():
     with pytest.raises(DataError, match="binning = sum must be one of binary, counts"):
-        table(np.zeros(1), np.zeros(1), np.zeros(1), (1, 1), (1,), "sum")
+        binned(np.zeros(1), np.zeros(1), np.zeros(1), (1, 1), (1,), "sum")
     with pytest.raises(DataError, match="duration = 0 s must be at least one step"):
         steps_in(0, 0.002)
     assert steps_in(0.7, 0.002) == 350
@@ -79,7 +79,7 @@ def test_what_cannot_be_binned():
 def test_take_is_indexing(per_sample: int, binning: str):
     rng = np.random.default_rng(2)
     samples, steps, units = (rng.integers(size, size=6 * per_sample) for size in (6, 9, 64))
-    whole = table(samples, steps, units, (6, 9), (64,), binning)[1:]
+    whole = binned(samples, steps, units, (6, 9), (64,), binning)[1:]
     for indices in ([4, 0, 0, 2], [3], []):
         taken = whole.take(np.array(indices, dtype=int))
         np.testing.assert_array_equal(taken.dense(), whole.dense()[:, indices])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data.binning import table
+from fdi.data.binning import binned
 from fdi.data.cameras import dvs_gesture, nmnist
 from fdi.data.crop import crop, crop_to_frames, middle, to_frames
 from fdi.data.errors import DataError
@@ -175,7 +175,7 @@ def test_damaged_gestures(gestures: Path):
 def _recordings() -> Events:
     """Two recordings of 30 and 4 steps, one spike in each step, in a table of 40."""
     samples, steps = np.repeat([0, 1], [30, 4]), np.concatenate([np.arange(30), np.arange(4)])
-    return table(samples, steps, steps % 3, (2, 40), (3,), "counts")
+    return binned(samples, steps, steps % 3, (2, 40), (3,), "counts")
 
 
 def test_crops():

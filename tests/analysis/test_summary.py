@@ -13,7 +13,7 @@ from fdi.analysis.paper import chosen, latex, markdown, summary_table
 from fdi.analysis.published import PUBLISHED, SOURCES, depth, published
 from fdi.analysis.render import quoted, readable
 from fdi.analysis.statistics import paired, summary
-from fdi.analysis.table import summarize
+from fdi.analysis.summary import summarize
 
 FLUCT, KAIMING = [0.95, 0.93, 0.97], [0.5, 0.55, 0.6]
 
