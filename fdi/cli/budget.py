@@ -15,12 +15,16 @@ SMALLER = "budget=laptop"
 
 
 def announce(arguments: Namespace, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
-    """Print the cost of the cells that are `left` where it is high or not known in full, and that
-    of the experiment's edition for a laptop unless a budget was chosen.
+    """Print the cost of the cells that are `left` where it is high, and see `offer_smaller`."""
+    if measured(left)[1] >= LARGE:
+        print(f"to run: {estimate(left)}", flush=True)
+        offer_smaller(arguments, cells)
+
+
+def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
+    """Print what the experiment's edition for a laptop costs, if it has one and no budget was
+    chosen.
     """
-    if measured(left)[1] < LARGE:
-        return
-    print(f"to run: {estimate(left)}", flush=True)
     given = any(word.startswith("budget=") for word in arguments.overrides)
     if not given and has_smaller(cells[0].values["name"]["experiment"]):
         other = copy(arguments)

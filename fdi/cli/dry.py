@@ -50,10 +50,9 @@ class Composing:
             line += f"  {words}"
         self.out.print(line)
 
-    def end(self, cells: Sequence[Cell]) -> int:
-        """How many cells there are of each state, and what the others will cost; returns 0."""
+    def end(self, cells: Sequence[Cell]) -> None:
+        """Print how many cells there are of each state, and what the others will cost."""
         self.out.print(counted(self.states.values()))
         left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
         if cost := estimate(left):
             self.out.print(cost)
-        return 0

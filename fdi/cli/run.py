@@ -67,6 +67,7 @@ def _command() -> int:
 
 
 def _dispatch(arguments: Namespace) -> int:
+    from fdi.cli.budget import offer_smaller
     from fdi.cli.cells import compose_cells
     from fdi.cli.dry import Composing
     from fdi.cli.search import is_search
@@ -86,7 +87,9 @@ def _dispatch(arguments: Namespace) -> int:
             _show_common(arguments)
         return _hydra(run_cell)
     if cells[0].values["dry_run"]:
-        return watch.end(cells)
+        watch.end(cells)
+        offer_smaller(arguments, cells)
+        return 0
     if not arguments.multirun:
         return _one(arguments, cells[0])
     from fdi.cli.sweep import run_sweep

@@ -65,14 +65,19 @@ def conditions(runs: pd.DataFrame) -> list[str]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """Where fluct and kaiming differ in the deepest network, or else the question."""
+    """Where fluct is better and where it is worse than kaiming in the deepest network, or else the
+    question.
+    """
     rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].max())]
-    decided = set(rows.loc[rows["verdict"].isin(["better", "worse"]), "condition"])
-    names = [NEITHER if name == PLAIN else f"with {name}" for name in ORDER if name in decided]
-    if not names:
+    parts = []
+    for verdict in ("better", "worse"):
+        decided = set(rows.loc[rows["verdict"] == verdict, "condition"])
+        names = [NEITHER if name == PLAIN else f"with {name}" for name in ORDER if name in decided]
+        parts += [f"{verdict} {words.several(names)}"] if names else []
+    if not parts:
         return "Does the initial state still matter with normalization and skip connections?"
-    depth = words.layers(rows["layers"].max())
-    return f"The initial state matters {words.several(names)} ({depth})"
+    pair = f"{words.init('fluct', True).capitalize()} against {words.init('kaiming', True)}"
+    return f"{pair}: {', '.join(parts)} ({words.layers(rows['layers'].max())})"
 
 
 def _several(runs: pd.DataFrame) -> int:

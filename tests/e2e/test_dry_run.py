@@ -135,3 +135,13 @@ def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run, monkeypatch)
     assert re.fullmatch(r"budget=laptop: \d+ cells?, about [\d.]+ h on 2 cores", large[1])
     assert small[0].startswith("to run: ")
     assert not small[1].startswith("budget=laptop")
+
+
+def test_a_dry_run_names_the_smaller_edition(fdi_run, monkeypatch):
+    for module in (cost, budget):
+        monkeypatch.setattr(module, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
+    words = ["-m", "experiment=depth", "dry_run=true", "seed=0", "model.depth=1", "dataset=randman"]
+    *_, whole, smaller = fdi_run(*words).out.splitlines()
+    assert re.fullmatch(r"\d+ cells, about [\d.]+ h on 2 cores", whole)
+    assert re.fullmatch(r"budget=laptop: \d+ cells, about [\d.]+ h on 2 cores", smaller)
+    assert "budget=laptop:" not in fdi_run(*words, "budget=laptop").out

@@ -438,10 +438,11 @@ def test_instead(results, drawn):
     assert page["finding"].unique() == [
         "Does the initial state still matter with normalization and skip connections?"
     ]
-    decided = page.assign(verdict=page["verdict"].where(page["versus"] < 40, "better"))
+    said = {"neither": "better", "skip": "better", "BNTT": "worse"}
+    decided = page.assign(verdict=page["condition"].map(said).fillna("undecided"))
     assert instead._finding(decided) == (
-        "The initial state matters without normalization and skip connections and with skip "
-        "(8 hidden layers)"
+        "Fluctuation-driven against Kaiming: better without normalization and skip connections and "
+        "with skip, worse with BNTT (8 hidden layers)"
     )
     cosine = {"scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
     scheduled = instead.data(replace(found, runs=found.runs.assign(**cosine)))
