@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.select import where
+from fdi.analysis.select import kept, where
 
 STANDARD = {
     "readout_init": "normal",
@@ -49,7 +49,7 @@ def surrogate_of_authors(runs: pd.DataFrame) -> pd.DataFrame:
 
 def constant_rate(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs whose learning rate stays the same, as the authors' does."""
-    return runs[runs[SCHEDULE].isna()] if SCHEDULE in runs else runs
+    return kept(runs, runs[SCHEDULE].isna()) if SCHEDULE in runs else runs
 
 
 def bounds(run: Mapping[Any, Any]) -> str:

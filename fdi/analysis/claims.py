@@ -77,7 +77,7 @@ def claims(results: Results) -> pd.DataFrame:
     of text each, those of published networks first, then the deepest), without (as `measured`,
     under other bounds than the authors' or with another eps), published, source.
     """
-    chosen = Results(standard(results.runs), results.curves, results.probe, results.folder)
+    chosen = results.of(standard(results.runs))
     by_claim = [_in_order(claim, chosen) for claim in CLAIMS]
     p = iter(holm([e.p if e.decided is None else np.nan for group in by_claim for e in group]))
     rows = []

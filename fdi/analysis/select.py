@@ -43,7 +43,7 @@ def where(runs: pd.DataFrame, values: Mapping[str, Any], unsaid: bool = False) -
     for column, value in values.items():
         if column in runs:
             same = runs[column] == value
-            runs = runs[same | runs[column].isna()] if unsaid else runs[same]
+            runs = kept(runs, same | runs[column].isna() if unsaid else same)
         elif not unsaid:
             runs = runs.iloc[:0]
     return runs
@@ -59,8 +59,20 @@ def guesses(runs: pd.DataFrame) -> list[bool]:
 
 
 def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """The rows of each value of a column, or of each tuple of values of several."""
-    yield from table.groupby(by, sort=sort)
+    """The rows of each value of a column, or of each tuple of values of several; the table itself
+    where there is one value only, since pandas copies all groups at once.
+    """
+    grouped = table.groupby(by, sort=sort)
+    if grouped.ngroups != 1:
+        yield from grouped
+        return
+    key, length = next((key, len(rows)) for key, rows in grouped)
+    yield key, (table if length == len(table) else next(rows for _, rows in grouped))
+
+
+def kept(table: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
+    """The rows that are true in `rows`; where all are, the table itself and no copy of it."""
+    return table if rows.all() else table[rows]
 
 
 def _guess(word: str, known: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
+from fdi.analysis.select import kept
 from fdi.analysis.statistics import chance_share
 from fdi.figures import legends, marks, style, sweeps, words
 from fdi.figures.state import State, states
@@ -38,8 +39,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     title, source. Networks without bounds on the activity have a page of their own.
     """
     joint = results.runs.get("homeostasis.joint", pd.Series(True, index=results.runs.index))
-    bounded, free = results.runs[joint.ne(False)], results.runs[joint.eq(False)]
-    return _pages(bounded, results, "") | _pages(free, results, "_unbounded")
+    bounded = _pages(kept(results.runs, joint.ne(False)), results, "")
+    return bounded | _pages(kept(results.runs, joint.eq(False)), results, "_unbounded")
 
 
 def _pages(runs: pd.DataFrame, results: Results, suffix: str) -> dict[str, pd.DataFrame]:

@@ -59,7 +59,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def _several(runs: pd.DataFrame) -> int:
     """How many kinds of homeostasis an initial state was trained with; 0 if fewer than two."""
-    return sweeps.crossed(sweeps.states(runs.assign(mode=_modes(runs))), "mode")["mode"].nunique()
+    runs = runs.assign(mode=_modes(runs))
+    if sweeps.levels(runs, "mode") < 2:
+        return 0
+    return sweeps.crossed(sweeps.states(runs), "mode")["mode"].nunique()
 
 
 def _finding(accuracy: pd.DataFrame) -> str:

@@ -46,6 +46,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _several(runs: pd.DataFrame) -> bool:
+    if sweeps.levels(runs, "readout_init") < 2:
+        return False
     runs = with_layers(runs)
     return len(sweeps.crossed(sweeps.states(runs), "readout_init", "layers")) > 0
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fdi.analysis.circumstances import plain
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
-from fdi.analysis.select import groups, guesses
+from fdi.analysis.select import groups, guesses, kept
+
+Enough = Callable[[pd.DataFrame], int]
 
 
 def sweeps(
     runs: pd.DataFrame,
-    enough: Callable[[pd.DataFrame], int],
+    enough: Enough,
     varied: Sequence[str] = (),
     states: Sequence[str] = ("done",),
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
@@ -27,16 +30,27 @@ def sweeps(
     deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = plain(runs[runs["state"].isin(states)], varied)
+    chosen = plain(kept(runs, runs["state"].isin(states)), varied)
     for key, group in groups(chosen, ["dataset", "model"]):
         columns = fixed(group, varied)
-        sets = (
-            [members for _, members in group.groupby(columns, dropna=False)] if columns else [group]
-        )
-        ranked = [(enough(members), members["init"].nunique(), len(members)) for members in sets]
-        best = max(range(len(sets)), key=lambda i: (ranked[i], i))
-        if ranked[best][0]:
-            yield key, sets[best]
+        best = _best(group, columns, enough) if columns else group
+        if len(best) and enough(best):
+            yield key, best
+
+
+def _best(runs: pd.DataFrame, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
+    """The best set of runs that agree in `columns`, see `sweeps`. One set after the other is taken
+    out of the table: the groups of pandas are a second copy of all of it.
+    """
+    numbers = runs.groupby(list(columns), dropna=False).ngroup().to_numpy()
+    ends = np.cumsum(np.bincount(numbers))[:-1]
+    best, most = runs.iloc[:0], (0, 0, 0)
+    for places in np.split(np.argsort(numbers, kind="stable"), ends):
+        members = runs.iloc[places]
+        rank = (int(enough(members)), members["init"].nunique(), len(members))
+        if rank[0] and rank >= most:
+            best, most = members, rank
+    return best
 
 
 def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
@@ -101,7 +115,8 @@ def near_one(runs: pd.DataFrame) -> pd.DataFrame:
     if "init.sigma_u" not in runs:
         return runs
     distance = (runs["init.sigma_u"] - 1).abs()
-    return runs[distance.isna() | (distance == distance.groupby(runs["init"]).transform("min"))]
+    nearest = distance.groupby(runs["init"]).transform("min")
+    return kept(runs, distance.isna() | (distance == nearest))
 
 
 def states(runs: pd.DataFrame) -> pd.DataFrame:
