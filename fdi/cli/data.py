@@ -30,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
         arguments.command != "show" or not all("=" in word and word[0] != "-" for word in rest)
     ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.overrides = rest
+    arguments.overrides = [word.removeprefix("dataset.") for word in rest]
     commands = {"list": _list, "get": _get, "check": _check, "show": _show}
     try:
         return commands[arguments.command](arguments)
@@ -76,7 +76,10 @@ def _parser() -> argparse.ArgumentParser:
         "show", "draw a few samples, the mean rate nu and the histogram of rates", nargs=None
     )
     show.add_argument("--config-dir", type=Path, help="folder with dataset/NAME.yaml of yours")
-    show.epilog = "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500."
+    show.epilog = (
+        "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500; dataset.dt=0.001, "
+        "as for fdi-run, works too."
+    )
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
     )
