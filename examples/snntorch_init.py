@@ -1,4 +1,4 @@
-"""Fluctuation-driven initialization of a snnTorch network: three hidden layers that are silent by
+"""Fluctuation-driven initialization of an snnTorch network: three hidden layers that are silent by
 default, active afterwards, and equally active when calibrated on a batch.
 
 Without biases, as in the paper: the default ones make neurons fire that get no input at all.

@@ -77,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument("--config-dir", type=Path, help="folder with dataset/NAME.yaml of yours")
     show.epilog = (
-        "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500; dataset.dt=0.001, "
-        "as for fdi-run, works too."
+        "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500; "
+        "dataset.dt=0.001, as for fdi-run, works too."
     )
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"

@@ -95,7 +95,7 @@ class Dataset:
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
     def form(self) -> dict[str, Any]:
-        """What a network is built for, beside its config: shape of a sample, classes, steps, dt."""
+        """What a network is built for, besides its config: a sample's shape, classes, steps, dt."""
         return {
             "shape": list(self.shape),
             "classes": self.classes,

@@ -1,5 +1,5 @@
-"""Getting the files of a data set: found, unpacked or downloaded, checked, and moved into place in
-one step.
+"""Gets the files of a data set: finds, unpacks or downloads them, checks them, and moves them into
+place in one step.
 """
 
 from __future__ import annotations

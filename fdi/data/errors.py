@@ -14,7 +14,9 @@ class DataError(ValueError):
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Turn data that cannot be read or are too many into one line about `what`."""
+    """Turn the error of data that cannot be read, or do not fit into memory, into one line about
+    `what`.
+    """
     try:
         yield
     except MemoryError as error:

@@ -44,7 +44,7 @@ def shift_and_mirror(
 
 
 def then(first: Transform | None, second: Transform | None) -> Transform | None:
-    """Both, one after the other, as far as they are there."""
+    """Both transforms, one after the other; either may be None."""
     if first is None or second is None:
         return first or second
     return partial(_both, first=first, second=second)

@@ -22,7 +22,7 @@ _kept: OrderedDict[tuple[Any, ...], tuple[Any, int]] = OrderedDict()
 
 
 def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
-    """`make`, but that it returns what it returned before for the same arguments: paths by the
+    """`make`, except that it returns what it returned before for equal arguments: paths by the
     sizes and times of the files there, arrays by their numbers.
 
     Nobody can write to the arrays in what it returns.
@@ -48,7 +48,7 @@ def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
 
 
 def fits(path: Path) -> bool:
-    """Whether what is read from the file or folder may be kept, by its size there."""
+    """Whether the content of the file or folder is small enough to be kept."""
     return sum(file.size for file in stamps(path)) <= MOST
 
 

@@ -37,7 +37,7 @@ def poisson(
     drop: Share | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """`samples` a class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~
+    """`samples` per class; unit j of class k fires at rate (1 + contrast (2 u_kj - 1)) in Hz, u ~
     U(0, 1).
 
     `data_seed` draws patterns, spikes and the test split, `seed` the validation split; `valid` and

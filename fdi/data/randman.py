@@ -44,12 +44,13 @@ def randman(
     drop: Share | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """`samples` a class, `spikes` a unit, in the first `active` share of `steps` steps of `dt`
+    """`samples` per class, `spikes` per unit, in the first `active` share of `steps` steps of `dt`
     seconds.
 
-    One manifold a class and spike, all spikes of a sample at the same coordinates. `manifold_seed`
-    draws manifolds, samples and the test split, `seed` the validation split; `valid` and `test` are
-    shares of all samples. `drop`: share of spikes left out, in training only.
+    One manifold per class and spike, all spikes of a sample at the same coordinates.
+    `manifold_seed` draws manifolds, samples and the test split, `seed` the validation split;
+    `valid` and `test` are shares of all samples. `drop`: share of spikes left out, in training
+    only.
     """
     sizes = {
         "units": units,

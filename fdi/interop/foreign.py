@@ -74,8 +74,9 @@ def initialize(
     within 2 %, as `init=fluct_calibrated` does (fdi.interop.hooks).
 
     Returns one row for each weight tensor. Raises ValueError if there is nothing to initialize, for
-    a dt other than that of a neuron, where no scale reaches sigma_u, and like the theory. No weight
-    is changed then. Source: Rossbroich et al. 2022; impulse and calibration are ours.
+    a dt other than that of a neuron, where no scale reaches sigma_u, and for what the theory
+    refuses. No weight is changed then. Source: Rossbroich et al. 2022; impulse and calibration
+    are ours.
     """
     if not 0 < dt < math.inf:
         raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
@@ -118,7 +119,7 @@ def initialize(
 
 
 class _Driven(NamedTuple):
-    """A neuron that a sigma_u can be given to, and the spreads of the weights that reach it."""
+    """A neuron whose sigma_u can be set, and the spreads of the weights that reach it."""
 
     name: str
     neuron: nn.Module
@@ -156,7 +157,7 @@ def _by_theory(
 def _calibrated(
     rows: list[LayerReport], driven: _Driven, sigma_u: float, simulate: Callable[[], object]
 ) -> list[LayerReport]:
-    """The rows with what calibration made of them."""
+    """The rows as they are after calibration."""
     name, neuron, afferents, response, _ = driven
     if hasattr(neuron, "recurrent_weights"):
         reason = f"not calibrated: {name} keeps its weights inside, where no hook reads its current"

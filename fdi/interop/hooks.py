@@ -81,7 +81,7 @@ def _spread(
 
 
 def _over_time(calls: list[Tensor], neuron: nn.Module) -> np.ndarray:
-    """[T, ...] from one call with all steps, or from a call a step."""
+    """[T, ...] from one call with all steps, or from one call per step."""
     steps = calls[0] if len(calls) == 1 else torch.stack(calls)
     if len(calls) == 1 and library(neuron) == "sinabs":  # [B, T, ...], or both in one axis
         if hasattr(neuron, "num_timesteps"):

@@ -2,8 +2,8 @@
 and the command with the same words are the same run.
 
 Words are those of the command line, "dataset=shd"; keywords are their values in Python, seed=3 or
-**{"model.depth": 3}. Raises ValueError, with the line that the command would print, for what a user
-can mend.
+**{"model.depth": 3}. Raises ValueError, with the line that the command would print, for mistakes
+that a user can correct.
 """
 
 from __future__ import annotations
@@ -187,7 +187,9 @@ def _arguments(
 
 @contextmanager
 def _as_the_command() -> Iterator[None]:
-    """Errors of composing become the line of the command; torch keeps its number of threads."""
+    """Turns errors of composing into the line that the command prints; torch keeps its number of
+    threads.
+    """
     import torch
 
     threads = torch.get_num_threads()
