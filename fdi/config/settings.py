@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_origin, get_type_hints
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 
 from fdi.config.checks import complaints, impossible, out_of_range, words
 from fdi.config.hydra_node import hydra_complaints, own_folders
@@ -42,9 +42,14 @@ def settings(config: DictConfig) -> dict[str, Any]:
 
 
 def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Iterator[str]:
-    """Complaints about nodes with fixed keys in whose place the configuration names another one."""
+    """Complaints about nodes with fixed keys, and lists, in whose place the configuration names
+    something else.
+    """
     for key, hint in get_type_hints(schema).items():
         node = config._get_node(key) if is_dataclass(hint) else None
+        if get_origin(hint) is list and not OmegaConf.is_list(config[key]):
+            given = cast(Node, config._get_node(key))._value()
+            yield f"{path}{key} = {given} must be a list, as in {path}{key}=[a,b]"
         if not isinstance(node, DictConfig):
             continue
         if node._is_interpolation():

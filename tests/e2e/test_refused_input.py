@@ -50,6 +50,8 @@ def spikes(tmp_path: Path) -> Path:
         (["engine=[1]"], "engine=[1]: no configuration can be made of this"),
         (["name=${seed}"], "name = ${seed} must be {dataset, model, init, experiment}"),
         (["identity=${seed}"], "identity = ${seed} must be {exclude}"),
+        (["paths.modules=${seed}"], "paths.modules = ${seed} must be a list"),
+        (["identity.exclude=${name}"], "identity.exclude = ${name} must be a list"),
         (["homeostasis.upper=${seed}"], "homeostasis.upper = ${seed} must be {strength, rate}"),
         (["identity.exclude=[optimizer.lr.x]"], "identity.exclude: optimizer.lr has no keys"),
         (["-sc", "install=bash", "hydra/output=["], "--shell-completion cannot read its words"),
