@@ -27,7 +27,9 @@ Layers = Any  # populations grouped by run
 QUANTITIES: dict[str, Callable[[Layers], pd.Series]] = {
     "smallest sigma_U of a layer": lambda layers: layers["free_sigma"].min(),
     "sigma_U of all layers near 1 (ratio to 1, worst layer)": lambda layers: (
-        -layers["free_sigma"].agg(lambda sigma: np.abs(np.log(sigma.clip(lower=LEAST))).max())
+        -np.abs(np.log(layers.obj["free_sigma"].clip(lower=LEAST)))
+        .groupby(layers.obj["path"])
+        .max()
     ),
     "rate of the last layer": lambda layers: layers["rate"].last(),
     "equal rates in the first and the last layer (their ratio)": lambda layers: (
@@ -120,11 +122,14 @@ def _held_out(networks: list[pd.DataFrame], name: str) -> Iterator[float]:
         known = held.dropna(subset=[name])
         if len(others) and _counts(known).all():
             thresholds = np.unique(others[name])
-            scores = [_balanced(others, name, threshold) for threshold in thresholds]
-            yield _balanced(known, name, thresholds[int(np.argmax(scores))])
+            best = np.argmax(_balanced(others, name, thresholds))
+            yield float(_balanced(known, name, thresholds[[best]])[0])
 
 
-def _balanced(runs: pd.DataFrame, name: str, threshold: float) -> float:
-    """The mean of the shares of both outcomes that the threshold gets right."""
-    right = (runs[name] >= threshold) == runs["learns"]
-    return float(right.groupby(runs["learns"]).mean().mean())
+def _balanced(runs: pd.DataFrame, name: str, thresholds: np.ndarray) -> np.ndarray:
+    """For each threshold the mean of the shares of both outcomes that it gets right."""
+    values, learns = runs[name].to_numpy(), runs["learns"].to_numpy(dtype=bool)
+    above = values >= thresholds[:, None]
+    shares = [above[:, learns].mean(axis=1)] if learns.any() else []
+    shares += [(~above[:, ~learns]).mean(axis=1)] if not learns.all() else []
+    return np.mean(shares, axis=0)
