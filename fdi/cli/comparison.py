@@ -26,6 +26,6 @@ def print_comparison(table: pd.DataFrame, summary: pd.DataFrame) -> None:
     print_note(out, notes(summary))
     counts = Counter(table["state"])
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    out.print(f"{len(table)} runs: {states}")
+    out.print(f"{len(table)} {'run' if len(table) == 1 else 'runs'}: {states}")
     for run in table[table["state"] == "broken"].itertuples():
         out.print(f"broken: {run.path}: {run.error}")

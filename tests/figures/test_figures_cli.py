@@ -57,7 +57,7 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
         "not drawn: learning_curves needs finished runs that do better than guessing: "
         "fdi-run -m init=kaiming,fluct 'seed=range(3)'" in out
     )
-    assert "1 runs: 1 interrupted" in out
+    assert "1 run: 1 interrupted" in out
 
 
 def test_list(figures):
