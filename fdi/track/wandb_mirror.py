@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def wandb_mirror(
     `group`: null for one group per configuration, with the seeds as its members. Raises ValueError
     if wandb is missing or refuses.
     """
+    if mode in ("offline", "disabled"):  # else wandb reports its own errors to its makers
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         import wandb
     except ImportError:

@@ -39,6 +39,8 @@ with wandb_mirror(config, Path("seed=3-0123abcd").absolute(), 0, tags=["mine"]) 
     for row in rows:
         mirror.row(row)
     mirror.result(result)
+import wandb
+assert not wandb.env.error_reporting_enabled()
 """
 
 
