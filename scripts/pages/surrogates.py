@@ -30,7 +30,7 @@ def surrogates(measured: Results) -> str:
     runs = where(constant_rate(plain(measured.runs)), STANDARD)
     runs = with_layers(runs).join(gradient, on="path").dropna(subset="ratio")
     published = runs["neuron.surrogate"].map(steepness)
-    runs = runs.assign(beta=runs["neuron.beta"].fillna(published))
+    runs = runs.assign(beta=pd.to_numeric(runs["neuron.beta"]).fillna(published))
     parts = []
     for key, network in runs.groupby(KEYS):
         usual = network["optimizer.eps"] == EPS
