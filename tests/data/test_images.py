@@ -19,7 +19,7 @@ VIEW: dict[str, Any] = dict(steps=20, dt=0.002, mean=0.5, std=0.5)
 
 def _batch(path: Path, labels: list[int], n: int | None = None) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (n or len(labels), 3072), dtype=np.uint8)
-    path.write_bytes(pickle.dumps({"data": pixels, "labels": labels}))
+    path.write_bytes(pickle.dumps({"data": pixels, "labels": labels}, protocol=2))  # as they are
 
 
 @pytest.fixture
