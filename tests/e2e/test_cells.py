@@ -102,7 +102,7 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
             done(cells[0].config, cells[0].directory)
         raise RuntimeError("a worker was killed. It was worker 7.")
 
-    monkeypatch.setattr("fdi.cli.launch.launch", launch)
+    monkeypatch.setattr("fdi.cli.sweep.launch", launch)
     found = fdi_run("-m", "seed=range(4)")
     assert launches == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [2, 3]]
     assert found.code == 1
