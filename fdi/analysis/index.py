@@ -146,24 +146,30 @@ def _open(path: Path) -> sqlite3.Connection | None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         return None
     for _ in range(2):
+        database = None
         try:
             database = sqlite3.connect(path, timeout=0, isolation_level=None)
-            if database.execute("PRAGMA user_version").fetchone()[0] == _code():
-                return database
-            database.execute("BEGIN EXCLUSIVE")
-            for table in ("entries", "texts"):
-                database.execute(f"DROP TABLE IF EXISTS {table}")
-            for line in TABLES.split(";"):
-                database.execute(line)
-            database.execute(f"PRAGMA user_version = {_code()}")
-            database.execute("COMMIT")
+            if database.execute("PRAGMA user_version").fetchone()[0] != _code():
+                _make_anew(database)
             return database
-        except sqlite3.OperationalError:  # somebody writes, or nobody may
-            return None
-        except sqlite3.DatabaseError:  # not a database
-            with suppress(OSError):
+        except sqlite3.DatabaseError as error:
+            if database is not None:
+                database.close()
+            if isinstance(error, sqlite3.OperationalError):  # somebody writes, or nobody may
+                return None
+            with suppress(OSError):  # not a database
                 path.unlink()
     return None
+
+
+def _make_anew(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN EXCLUSIVE")
+    for table in ("entries", "texts"):
+        database.execute(f"DROP TABLE IF EXISTS {table}")
+    for line in TABLES.split(";"):
+        database.execute(line)
+    database.execute(f"PRAGMA user_version = {_code()}")
+    database.execute("COMMIT")
 
 
 def _code() -> int:
