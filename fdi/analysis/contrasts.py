@@ -19,6 +19,8 @@ from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS
 
 PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")
+TRIAL = ["dataset.steps", "dataset.dt"]
+NETWORK = ["dataset", "dataset.max_train", "model", "model.depth", "trainer.epochs"]
 
 
 class Contrast(NamedTuple):
@@ -34,18 +36,26 @@ class Contrast(NamedTuple):
 
 
 def setting(run: Mapping[str, Any]) -> str:
-    """Data set, how many samples it was cut to, architecture, depth and length of training."""
-    layers, cut = depth(run), run.get("dataset.max_train")
+    """Data set, how many samples it was cut to, its trial (see `standard`), architecture, depth and
+    length of training.
+    """
+    layers, cut, trial = depth(run), run.get("dataset.max_train"), run.get("trial")
     data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")
+    data += f" in {trial:g} s" if pd.notna(trial) else ""
     epochs = run["trainer.epochs"]
     return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
 
 
 def standard(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that claims and advice are made of: `plain` ones at a constant learning rate, with
-    the authors' surrogate gradient and STANDARD.
+    the authors' surrogate gradient and STANDARD. `trial`: its length in s, for networks that were
+    trained with several, else NaN.
     """
-    return where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
+    runs = where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
+    length = runs.reindex(columns=TRIAL).prod(axis=1, min_count=len(TRIAL)).round(6)
+    networks = runs.reindex(columns=NETWORK).assign(length=length)
+    several = networks.groupby(NETWORK, dropna=False)["length"].transform("nunique") > 1
+    return runs.assign(trial=length.where(several))
 
 
 def contrasts(

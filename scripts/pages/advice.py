@@ -18,7 +18,7 @@ from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
 from pages.tables import cell, markdown
 
-NETWORK = ["dataset", "model", "layers", "cut"]
+NETWORK = ["dataset", "model", "layers", "cut", "trial"]
 VARIED = ["init.sigma_u", "init.gain", "init.alpha", "init.xi", "init.mu_u"]
 
 

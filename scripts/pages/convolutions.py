@@ -27,7 +27,7 @@ def convolutions(measured: Results) -> str:
     runs = runs[runs["init"].isin(SHOWN) & runs["model"].map(architecture).isin(MODELS)]
     runs = runs.assign(cut=runs.get("dataset.max_train", 0))
     rows = []
-    for _, group in runs.groupby(["dataset", "model", "layers", "cut"], dropna=False):
+    for _, group in runs.groupby(["dataset", "model", "layers", "cut", "trial"], dropna=False):
         chosen = usual(group)
         several = chosen.groupby("trainer.epochs")["init"].nunique()
         epochs = several[several == several.max()].index.max()

@@ -29,12 +29,10 @@ def trials(measured: Results) -> str:
     runs = runs.join(largest, on="path").dropna(subset="gradient")
     records = runs.to_dict("records")
     runs = runs.assign(
-        network=[setting(run) for run in records],
+        network=[setting(run | {"trial": None}) for run in records],
         ratio=runs["gradient"] / [floor(run) for run in records],
-        trial=runs["dataset.steps"] * runs["dataset.dt"],
     )
-    shown = [part for _, part in runs.groupby("network") if part["trial"].nunique() > 1]
-    rows = [row for part in shown for row in _rows(part)]
+    rows = [row for _, network in runs.groupby("network") for row in _rows(network)]
     return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{COMMAND}`.*\n"
 
 

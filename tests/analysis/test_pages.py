@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fdi.analysis.circumstances import STANDARD
+from fdi.analysis.contrasts import setting, standard
 from fdi.analysis.evidence import JOINT, KAIMING
 from fdi.analysis.results import own
 
@@ -207,3 +209,7 @@ def test_trials_of_several_lengths_have_a_row_each_and_no_other_network(page, wr
         ["kaiming", "1e-16", "0.5", "1e+05", "30.0, n = 1"],
     ]
     assert [row[1] for row in table] == ["kaiming"] * 3 + ["fluct"] * 3
+    found: list[dict[Any, Any]] = standard(own(tmp_path).runs).to_dict("records")
+    named = {setting(run) for run in found}
+    assert len(named) == 3
+    assert all(any(f" in {trial:g} s, " in name for name in named) for trial in (0.1, 0.2, 0.5))
