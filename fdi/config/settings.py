@@ -47,7 +47,8 @@ def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Itera
     """
     for key, hint in get_type_hints(schema).items():
         node = config._get_node(key) if is_dataclass(hint) else None
-        if get_origin(hint) is list and not OmegaConf.is_list(config[key]):
+        missing = OmegaConf.is_missing(config, key)
+        if get_origin(hint) is list and not missing and not OmegaConf.is_list(config[key]):
             given = cast(Node, config._get_node(key))._value()
             yield f"{path}{key} = {given} must be a list, as in {path}{key}=[a,b]"
         if not isinstance(node, DictConfig):

@@ -74,7 +74,7 @@ def test_an_edited_part_of_a_kernel_changes_its_numbers(tmp_path):
         Path(fdi.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
     assert computed(GATHER, package, cache) == computed(GATHER, package, cache) == 5
-    simd = package / "engine" / "cpu" / "kernels" / "simd.py"
+    simd = package / "engine" / "cpu" / "kernels" / "simd" / "vector.py"
     line = "builder.fadd(a, b, flags=_FLAGS)"
     source = simd.read_text()
     assert source.count(line) == 1
