@@ -16,7 +16,7 @@ from pages.findings import bounded, floors, laziness, mended, predicting, swampe
 from pages.gallery import first_picture, gallery
 from pages.gradients import reached
 from pages.headline import headline
-from pages.instead import normalized
+from pages.instead import moving, normalized
 from pages.libraries import rates
 from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
@@ -47,6 +47,7 @@ TABLES = {
     "claims": full,
     "advice": advice,
     "normalized": normalized,
+    "moving": moving,
     "convolutions": convolutions,
     "floors": floors,
     "bounded": bounded,

@@ -1,17 +1,21 @@
-"""The three sentences on normalization and skip connections of docs/which-initialization.md."""
+"""What docs/which-initialization.md says of normalization and skip connections."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import instead, words
+from fdi.figures.words import SCHEDULE
+from pages.tables import accuracy, markdown
 
 PARTS = {
     "With neither": [instead.PLAIN],
     "With a normalization": [name for name in instead.NORMS.values() if name],
     "With skip connections": [name for name in instead.ORDER if "skip" in name],
 }
+NETWORK = ["dataset", "model", "layers", "model.norm", "model.skip", "optimizer._target_"]
 
 
 def normalized(measured: Results) -> str:
@@ -49,3 +53,31 @@ def _compared(condition: str, by_init: pd.DataFrame) -> str:
     interval = f"{fluct['versus_low']:+.1f}..{fluct['versus_high']:+.1f}, "
     decided = f"{interval}n = {fluct['n']}: {fluct['verdict']}" if fluct["verdict"] else "n = 1"
     return f"{means}, {fluct['versus']:+.1f} points ({decided})"
+
+
+def moving(measured: Results) -> str:
+    """A row per initial state and step size of networks behind a normalization that were trained
+    with several: how far their hidden weights moved, |W - W0| / |W0|, and the accuracy.
+    """
+    known = measured.runs.columns.union(["model.norm", "model.skip", SCHEDULE], sort=False)
+    runs = with_layers(measured.runs.reindex(columns=known))
+    runs = runs[(runs["state"] == "done") & runs[SCHEDULE].notna()]
+    runs = runs[runs["model.norm"].isin(list(instead.NORMS)[1:])]
+    hidden = [c for c in runs if c.startswith("moved/") and not c.endswith("->readout")]
+    runs = runs.assign(moved=runs[hidden].mean(axis=1))
+    rows = []
+    for (dataset, model, layers, *_), network in runs.groupby(NETWORK):
+        if network.groupby("init")["optimizer.lr"].nunique().max() < 2:
+            continue
+        condition = instead.conditions(network)[0]
+        for (init, lr), found in network.groupby(["init", "optimizer.lr"]):
+            rows.append(
+                {
+                    "network": f"{dataset}, {model}, {words.layers(layers)}, {condition}",
+                    "init": init,
+                    "step size": f"{lr:g}",
+                    "movement of hidden weights": f"{found['moved'].mean():.2f}",
+                    "test accuracy (%)": accuracy(found),
+                }
+            )
+    return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{instead.COMMAND}`.*\n"

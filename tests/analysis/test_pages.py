@@ -171,6 +171,26 @@ def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write
     assert (best[:5], undecided, worse) == ("fluct", "", "kaiming -51.0")
 
 
+def test_step_sizes_behind_a_normalization_have_a_row_each(page, write_run, tmp_path):
+    cosine = {"scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
+    config = SETTINGS | cosine | {"model.norm": "tdbn", "model.skip": False}
+    cells = [("fluct", 0.005, 0.1, 0.5), ("fluct", 0.05, 1.0, 0.9), ("kaiming", 0.005, 1.0, 0.9)]
+    for number, (init, lr, moved, accuracy) in enumerate(cells):
+        for norm in ("tdbn", "none"):
+            given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:07x}{norm[0]}"}
+            run = write_run(
+                init, 0, accuracy, config=config | {"optimizer.lr": lr, "model.norm": norm}, **given
+            )
+            result = json.loads((run / "result.json").read_text())
+            result["moved"] = {"input->h1": moved, "h1->h2": moved, "h2->readout": 9.0}
+            (run / "result.json").write_text(json.dumps(result))
+    assert [row[1:] for row in rows(page("instead").moving(own(tmp_path)))[2:]] == [
+        ["fluct", "0.005", "0.10", "50.0, n = 1"],
+        ["fluct", "0.05", "1.00", "90.0, n = 1"],
+        ["kaiming", "0.005", "1.00", "90.0, n = 1"],
+    ]
+
+
 def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, write_run, tmp_path):
     fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
     free = {**STANDARD, "optimizer.eps": 1e-16, "homeostasis.joint": False, "neuron.beta": None}
