@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -43,12 +43,19 @@ class Process:
 
     def turn(self) -> float:
         """The seconds of a step, over TURN or one step."""
-        self._pipe.send(True)
-        return self._pipe.recv()
+        (seconds,) = side_by_side([self])
+        return seconds
 
     def end(self) -> None:
         self._pipe.send(False)
         self._process.join()
+
+
+def side_by_side(processes: Sequence[Process]) -> list[float]:
+    """The turns of several processes at the same time."""
+    for process in processes:
+        process._pipe.send(True)
+    return [process._pipe.recv() for process in processes]
 
 
 def _serve(pipe: Connection, build: Callable, work: dict) -> None:

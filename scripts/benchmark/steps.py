@@ -8,7 +8,8 @@ library computes (events: fdi, dense: all others), and, from further processes, 
 (nothing compiled or cached), the first step warm, and the peak memory above what was in use before
 the first step. fdi takes its turns on one thread, too: what more threads make of that says by
 Amdahl's law which share of the step is serial, and what 32 threads would make of it if there were
-nothing else in the way.
+nothing else in the way. As many processes on one thread each, at the same time, say what the cores
+can do that share caches and memory.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import torch
 from benchmark import machine
 from benchmark.floors import count, floors, told
 from benchmark.libraries import available
-from benchmark.process import Process
+from benchmark.process import Process, side_by_side
 from benchmark.workloads import PAPER, WORKLOADS, batch, network
 
 ALONE = "fdi on one thread"
+CROWD = "fdi on one thread, as often as there are threads"
 NOT_BUILT = dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs"))
 """Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
 trials of deep networks, too slow or large to wait for.
@@ -43,7 +45,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
         if name not in NOT_BUILT.get(workload, ())
     }
     losses, times = in_turn(builders | {ALONE: builders["fdi"]}, work, rounds)
-    alone = times.pop(ALONE)
+    alone, crowd = times.pop(ALONE), times.pop(CROWD)
     least = floors(count(network(work), x), machine.throughput())
     print(f"{workload:10}{told(least)}", flush=True)
     base = "stork" if "stork" in times else "reference"
@@ -67,7 +69,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
             **first_step(builders[name], work),
             **least,
         )
-        row |= amdahl(alone, seconds, torch.get_num_threads()) if name == "fdi" else {}
+        row |= amdahl(alone, seconds, crowd, torch.get_num_threads()) if name == "fdi" else {}
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
         rows.append(
             row
@@ -94,10 +96,12 @@ def compare(workload: str, rounds: int) -> list[dict]:
     return rows
 
 
-def amdahl(one: list[float], all_: list[float], threads: int) -> dict[str, float]:
-    """Columns: milliseconds of a step on one thread, how many times as fast it is on `threads`, the
-    serial share of a step s that follows from 1 / (s + (1 - s) / threads), and what 32 make of it;
-    nothing on one thread.
+def amdahl(
+    one: list[float], all_: list[float], crowd: list[float], threads: int
+) -> dict[str, float]:
+    """Columns: milliseconds of a step on one thread, how many times as fast it is on `threads`, and
+    as fast as one that many independent processes are together, the serial share of a step s that
+    follows from 1 / (s + (1 - s) / threads), and what 32 make of it; nothing on one thread.
     """
     if threads < 2:
         return {}
@@ -106,6 +110,7 @@ def amdahl(one: list[float], all_: list[float], threads: int) -> dict[str, float
     return {
         "one_thread_ms": 1e3 * float(np.median(one)),
         "faster": faster,
+        "at_most": threads * float(np.median(np.array(one) / np.array(crowd))),
         "serial": serial,
         "faster_on_32": 1 / (serial + (1 - serial) / 32),
     }
@@ -120,11 +125,13 @@ def in_turn(
         name: Process(build, work, **(one if name == ALONE else {}))
         for name, build in builders.items()
     }
-    times: dict[str, list[float]] = {name: [] for name in builders}
+    others = [Process(builders[ALONE], work, **one) for _ in range(1, torch.get_num_threads())]
+    times: dict[str, list[float]] = {name: [] for name in (*builders, CROWD)}
     for _ in range(rounds):
         for name, process in processes.items():
             times[name].append(process.turn())
-    for process in processes.values():
+        times[CROWD].append(float(np.mean(side_by_side([processes[ALONE], *others]))))
+    for process in (*processes.values(), *others):
         process.end()
     return {name: process.first.loss for name, process in processes.items()}, times
 

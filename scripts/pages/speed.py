@@ -10,8 +10,8 @@ from pages.tables import markdown
 
 
 def steps(measured: Results) -> str:
-    """One row per workload, one column per library, fastest first, and how far fdi is from what the
-    machine could do.
+    """One row per workload, one column per library, fastest first; how far fdi is from what the
+    machine could do, how much faster its threads make it, and its serial share.
     """
     page = speed.data(measured)[""]
     rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
@@ -21,8 +21,13 @@ def steps(measured: Results) -> str:
         .reindex(rows["about"].unique())[order]
         .fillna("")
     )
-    floor = rows[rows["library"] == "fdi"].set_index("about")["above_floor"]
-    wide["fdi: time / floor"] = floor.map("{:.2g}".format)
+    own = rows[rows["library"] == "fdi"].set_index("about")
+    wide["fdi: time / floor"] = own["above_floor"].map("{:.2g}".format)
+    if "serial" in own:
+        threads = own["threads"].iloc[0]
+        wide[f"{threads} threads"] = own["faster"].map("{:.2f}".format)
+        wide[f"{threads} processes"] = own["at_most"].map("{:.2f}".format)
+        wide["serial"] = own["serial"].map("{:.0%}".format)
     return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
 
 

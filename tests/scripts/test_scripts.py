@@ -103,16 +103,19 @@ def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     assert table.event_gflop["fdi"] < table.dense_gflop["fdi"]
     if table.threads["fdi"] > 1:
         assert 0 <= table.serial["fdi"] <= 1 <= table.faster_on_32["fdi"]
+        assert table.at_most["fdi"] > 0
     assert "figure of bench.csv" in capsys.readouterr().out
 
 
 def test_serial_share_of_a_step(bench):
     from benchmark.steps import amdahl
 
-    found = amdahl([10.0, 10.0, 9.0], [5.5, 5.5, 1.0], 2)  # 1 + 9 on one thread, 1 + 4.5 on two
+    times = [10.0, 10.0, 9.0], [5.5, 5.5, 1.0], [12.5, 12.5, 11.25]  # 1 + 9, 1 + 4.5
+    found = amdahl(*times, 2)
     assert found["serial"] == pytest.approx(0.1)
     assert found["faster_on_32"] == pytest.approx(10 / (1 + 9 / 32))
-    assert amdahl([1.0], [1.0], 1) == {}
+    assert found["at_most"] == pytest.approx(1.6)
+    assert amdahl([1.0], [1.0], [1.0], 1) == {}
 
 
 def test_floor_counts_rows_of_weights_and_updates(bench):
@@ -138,9 +141,10 @@ def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
     (tmp_path / "peer.py").write_text("import os\n\ndef build(*_):\n    return os.getpid\n")
     monkeypatch.syspath_prepend(tmp_path)
     build = importlib.import_module("peer").build
-    losses, times = steps.in_turn({"one": build, "other": build}, SMALL, 2)
+    losses, times = steps.in_turn({"one": build, steps.ALONE: build}, SMALL, 2)
     assert len({os.getpid(), *losses.values()}) == 3
-    assert {name: len(turns) for name, turns in times.items()} == {"one": 2, "other": 2}
+    assert list(times) == ["one", steps.ALONE, steps.CROWD]
+    assert [len(turns) for turns in times.values()] == [2, 2, 2]
 
 
 def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tmp_path, capsys):
