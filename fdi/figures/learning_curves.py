@@ -5,6 +5,7 @@ and interval over seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import pandas as pd
@@ -31,6 +32,7 @@ COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
 MOST = 6  # lines of a page
+NEARLY_ALL = 0.9  # share of runs whose value goes without saying in the name of a page
 POPULATIONS = 4  # of a page; of more the first, the middle and the last
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
@@ -60,7 +62,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         ]
         others = [column for column in columns if column not in (*own, *named)]
         for values, members in conditions(group, named):
-            key = name(named, values).replace(", ", "_").replace(" = ", "=")
+            key = _key(group, named, values)
             varied = [column for column in others if members[column].nunique(dropna=False) > 1]
             sets = list(conditions(members, varied)) if varied else [((), members)]
             sizes = [(runs["init"].nunique(), len(runs)) for _, runs in sets]
@@ -75,6 +77,17 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
                 title += [f"{left} more initializations not drawn"] if left else []
                 pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
     return pages
+
+
+def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:
+    """Data set, model and the keys by which a page differs from nearly all runs of these."""
+    differing = [
+        column in LABELS[:2] or (group[column] == value).mean() < NEARLY_ALL
+        for column, value in zip(named, values)
+    ]
+    return (
+        name(*zip(*compress(zip(named, values), differing))).replace(", ", "_").replace(" = ", "=")
+    )
 
 
 def _setting(runs: pd.DataFrame) -> str:
