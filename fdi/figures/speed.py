@@ -35,10 +35,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def page(table: pd.DataFrame) -> pd.DataFrame:
     """A table of scripts/bench.py with a line that says what was measured, and where."""
-    first = table.iloc[0]
-    return table.assign(
-        source=f"bench.csv, {first['machine']}, {first['threads']} threads, torch {first['torch']}"
+    where = pd.Series(
+        [f"{row.machine}, {row.threads} threads, torch {row.torch}" for row in table.itertuples()],
+        table.index,
     )
+    parts = [
+        place if where.nunique() == 1 else f"{', '.join(rows['workload'].unique())}: {place}"
+        for place, rows in table.groupby(where, sort=False)
+    ]
+    return table.assign(source=f"bench.csv, {'; '.join(parts)}")
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

@@ -23,11 +23,13 @@ def steps(measured: Results) -> str:
     )
     own = rows[rows["library"] == "fdi"].set_index("about")
     wide["fdi: time / floor"] = own["above_floor"].map("{:.2g}".format)
+    threads = own["threads"].iloc[0]
+    columns = {"faster": f"{threads} threads", "at_most": f"{threads} processes"}
+    for column, title in columns.items():
+        if column in own:
+            wide[title] = own[column].map("{:.2f}".format, na_action="ignore").fillna("")
     if "serial" in own:
-        threads = own["threads"].iloc[0]
-        wide[f"{threads} threads"] = own["faster"].map("{:.2f}".format)
-        wide[f"{threads} processes"] = own["at_most"].map("{:.2f}".format)
-        wide["serial"] = own["serial"].map("{:.0%}".format)
+        wide["serial"] = own["serial"].map("{:.0%}".format, na_action="ignore").fillna("")
     return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
 
 

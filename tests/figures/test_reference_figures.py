@@ -56,6 +56,9 @@ def test_speed(tmp_path, drawn):
     (tmp_path / "bench.csv").write_text(text)
     page = speed.data(own(tmp_path))[""]
     assert page["source"].iloc[0] == "bench.csv, a machine, 2 threads, torch 2.9"
+    machines = page.assign(machine=["one", "one", "other", "other"])
+    one, other = (f"{name}, 2 threads, torch 2.9" for name in ("one", "other"))
+    assert speed.page(machines)["source"].iloc[0] == f"bench.csv, a: {one}; b: {other}"
     figure, axes = drawn(speed, page)
     (panel,) = axes.values()
     assert [label.get_text() for label in panel.get_yticklabels()] == ["dense a", "dense b"]
