@@ -19,6 +19,7 @@ FREE = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0}
 FLUCT = {"init": "fluct", "init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
 KAIMING = {"init._target_": "fdi.init.baselines.Kaiming", "init.gain": 1.0}
 """Of the same weights under any name: init=kaiming, and init=gain with a gain of 1."""
+STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT}
 DEEP = 4  # hidden layers, and more: the least that is called deep where the paper is spoken of
 
 

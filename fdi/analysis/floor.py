@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import unbounded
-from fdi.analysis.results import Results
+from fdi.analysis.results import READOUT, Results
 from fdi.config.floor import floor
 
 
@@ -17,6 +17,15 @@ def task_gradient(results: Results) -> pd.Series:
     free = set(unbounded(results.runs)["path"])
     probe = results.probe.reindex(columns=["path", "grad", "grad_task"])  # of no run: without
     return probe["grad_task"].fillna(probe["grad"].where(probe["path"].isin(free)))
+
+
+def largest(results: Results) -> pd.DataFrame:
+    """By the path of the run: `gradient`, the largest `task_gradient` of a hidden population, and
+    `layers`, how many there are.
+    """
+    probe = results.probe.assign(gradient=task_gradient(results))
+    hidden = probe[probe["population"] != READOUT].groupby("path")["gradient"]
+    return pd.DataFrame({"gradient": hidden.max(), "layers": hidden.size()})
 
 
 def ratios(results: Results) -> pd.DataFrame:

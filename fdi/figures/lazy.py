@@ -55,7 +55,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             samples=chosen.get(SAMPLES, pd.Series(float("nan"), index=chosen.index)),
             reached=chosen["train_loss_last"] <= chosen[LIMIT],
             accuracy=PERCENT * chosen["test_accuracy_last"],
-            moved=_mean(chosen, "moved/", "->readout"),
+            moved=moved(chosen),
             alignment=_mean(chosen, "alignment/"),
         ).rename(columns={"epochs": "planned", "epoch": "epochs"})
         keys = ["init", "x", "samples"]
@@ -96,6 +96,11 @@ def _finding(table: pd.DataFrame) -> str:
 def _spreads(runs: pd.DataFrame) -> int:
     count = sweeps.levels(runs, "init.sigma_u", "fluct")
     return count if count >= 3 else 0
+
+
+def moved(runs: pd.DataFrame) -> pd.Series:
+    """How far training moved the hidden weights, |W - W0| / |W0|, mean over the projections."""
+    return _mean(runs, "moved/", "->readout")
 
 
 def _mean(runs: pd.DataFrame, start: str, without: str = "\n") -> pd.Series:

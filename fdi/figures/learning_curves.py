@@ -5,7 +5,6 @@ and interval over seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import compress
 from typing import Any
 
 import pandas as pd
@@ -82,12 +81,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:
     """Data set, model and the keys by which a page differs from nearly all runs of these."""
     differing = [
-        column in LABELS[:2] or (group[column] == value).mean() < NEARLY_ALL
+        (column, value)
         for column, value in zip(named, values)
+        if column in LABELS[:2] or (group[column] == value).mean() < NEARLY_ALL
     ]
-    return (
-        name(*zip(*compress(zip(named, values), differing))).replace(", ", "_").replace(" = ", "=")
-    )
+    return name(*zip(*differing)).replace(", ", "_").replace(" = ", "=")
 
 
 def _setting(runs: pd.DataFrame) -> str:

@@ -8,9 +8,9 @@ import pandas as pd
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.circumstances import EPS
 from fdi.analysis.contrasts import standard
-from fdi.analysis.evidence import FLUCT, KAIMING
-from fdi.analysis.floor import task_gradient
-from fdi.analysis.results import READOUT, Results
+from fdi.analysis.evidence import FLUCT, STATES
+from fdi.analysis.floor import largest
+from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
 from fdi.config.floor import SMORMS3_EPS
@@ -30,10 +30,8 @@ def reached(measured: Results) -> str:
     runs = standard(measured.runs)
     runs = runs[runs["init.nu"].isin(["auto", None, np.nan])]
     fluct = {"init": "fluct", "init.alpha": FLUCT["init.alpha"]}
-    runs = pd.concat([where(runs, fluct), where(runs, KAIMING | {"init": "kaiming"})])
-    probe = measured.probe.assign(task=task_gradient(measured))
-    largest = probe[probe["population"] != READOUT].groupby("path")["task"].agg(["max", "size"])
-    runs = runs.join(largest.rename(columns={"max": "gradient", "size": "layers"}), on="path")
+    runs = pd.concat([where(runs, fluct), where(runs, STATES["kaiming"])])
+    runs = runs.join(largest(measured), on="path")
     runs = runs.assign(state=runs["init.sigma_u"].map("sigma_U = {:g}".format, na_action="ignore"))
     runs["state"] = runs["state"].fillna("kaiming")
     rows = []

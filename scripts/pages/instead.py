@@ -6,7 +6,7 @@ import pandas as pd
 
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.figures import instead, words
+from fdi.figures import instead, lazy, words
 from fdi.figures.words import SCHEDULE
 from pages.tables import accuracy, markdown
 
@@ -63,8 +63,7 @@ def moving(measured: Results) -> str:
     runs = with_layers(measured.runs.reindex(columns=known))
     runs = runs[(runs["state"] == "done") & runs[SCHEDULE].notna()]
     runs = runs[runs["model.norm"].isin(list(instead.NORMS)[1:])]
-    hidden = [c for c in runs if c.startswith("moved/") and not c.endswith("->readout")]
-    runs = runs.assign(moved=runs[hidden].mean(axis=1))
+    runs = runs.assign(moved=lazy.moved(runs))
     rows = []
     for (dataset, model, layers, *_), network in runs.groupby(NETWORK):
         if network.groupby("init")["optimizer.lr"].nunique().max() < 2:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.circumstances import EPS, STANDARD, constant_rate, plain
-from fdi.analysis.evidence import FLUCT, KAIMING
+from fdi.analysis.evidence import STATES
 from fdi.analysis.floor import ratios
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
@@ -16,7 +16,6 @@ from fdi.snn.surrogate import steepness
 from pages.tables import accuracy, markdown
 
 KEYS = ["dataset", "model", "layers", "trainer.epochs"]
-STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT | {"init": "fluct"}}
 LOWERED = 1e-36  # eps
 COMMAND = "fdi-run -m homeostasis=none neuron.surrogate=superspike,triangle init=kaiming,fluct"
 

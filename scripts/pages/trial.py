@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.contrasts import setting, standard
-from fdi.analysis.evidence import FLUCT, KAIMING
-from fdi.analysis.floor import task_gradient
-from fdi.analysis.results import READOUT, Results
+from fdi.analysis.evidence import STATES
+from fdi.analysis.floor import largest
+from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.config.floor import floor
 from pages.tables import accuracy, markdown
 
-STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT | {"init": "fluct"}}
 COMMAND = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
 
 
@@ -23,10 +22,8 @@ def trials(measured: Results) -> str:
     were trained in trials of several lengths, all else equal: the largest hidden gradient of the
     task over the floor, and the accuracy.
     """
-    probe = measured.probe.assign(gradient=task_gradient(measured))
-    largest = probe[probe["population"] != READOUT].groupby("path")["gradient"].max()
     runs = where(standard(measured.runs), {"state": "done", "dataset.encoding": "constant"})
-    runs = runs.join(largest, on="path").dropna(subset="gradient")
+    runs = runs.join(largest(measured)["gradient"], on="path").dropna(subset="gradient")
     records = runs.to_dict("records")
     runs = runs.assign(
         network=[setting(run | {"trial": None}) for run in records],
