@@ -12,6 +12,8 @@ from fdi.data.inputs import Constant, Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference.engine import dense as as_dense
+from fdi.engine.reference.simulation import simulate
 from fdi.init.baselines import Lsuv
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated
@@ -156,6 +158,20 @@ def test_the_engine_for_a_gpu_computes_what_the_reference_does(kind, what, const
         torch.testing.assert_close(other.weights()[name], value)
     seen = [e.evaluate(one, x, labels, OBJECTIVE) for e in (ReferenceEngine(), CudaEngine())]
     assert seen[0].task == pytest.approx(seen[1].task)
+
+
+def test_the_gradient_takes_no_more_of_each_step_for_more_steps():
+    """x[t] in a loop would have a gradient as large as x at every step."""
+    net = network_of("tdbn", "skip")
+    x, _ = batch_for(net)
+    seen, left = set(), [simulate(net, as_dense(net, x)).readout.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            left += [before for before, _ in node.next_functions]
+    names = {type(node).__name__ for node in seen}
+    assert "UnbindBackward0" in names and "SelectBackward0" not in names
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -34,13 +34,17 @@ def simulate(
         kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record
     }
     sums = {name: _Sums() for name in neurons} if "moments" in record else {}
-    given, stages = {INPUT: x_TBN}, [(*network.hidden, network.readout)]
+    # Taken apart once: the gradient of `x[t]` is as large as x, at every step.
+    given, by_step = {INPUT: x_TBN}, {INPUT: list(x_TBN.unbind())}
+    stages = [(*network.hidden, network.readout)]
     if network.norms:
         stages = [*network.layers, (network.readout,)]
     for layer in stages:
         names = [p.name for p in layer]
         normed = {
-            name: _normed(network, name, given, learn) for name in names if name in network.norms
+            name: _normed(network, name, given, learn).unbind()
+            for name in names
+            if name in network.norms
         }
         links = [p for p in network.projections if p.target in names and p.target not in normed]
         emitted: dict[str, list[Tensor]] = {name: [] for name in names if network.norms}
@@ -49,8 +53,8 @@ def simulate(
                 neurons[name].update()
             for link in links:
                 source = (
-                    given[link.source][t]
-                    if link.source in given
+                    by_step[link.source][t]
+                    if link.source in by_step
                     else neurons[link.source].emitted(link.recurrent)
                 )
                 neurons[link.target].receive(link.channel, link(source))
@@ -68,6 +72,7 @@ def simulate(
             for name in names if sums else ():
                 sums[name].add(neurons[name])
         given |= {name: torch.stack(each) for name, each in emitted.items()}
+        by_step |= emitted
     return Activity(
         torch.stack(readout),
         {p.name: neurons[p.name].counts for p in network.hidden},
@@ -83,11 +88,11 @@ def simulate(
 def _normed(network: Network, name: str, given: dict[str, Tensor], learn: bool) -> Tensor:
     """What arrives at a population and has an effect, normalized, [T - 2 or 0, B, *shape]."""
     steps, batch = given[INPUT].shape[:2]
-    arriving = [
+    first, *others = (
         link(given[link.source][: max(0, steps - 2)].flatten(0, 1)).unflatten(0, (-1, batch))
         for link in network.afferents(name)
-    ]
-    total = torch.stack(arriving).sum(0)
+    )
+    total = sum(others, first)
     return network.norms[name](total, learn) if len(total) else total
 
 
