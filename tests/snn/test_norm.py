@@ -171,7 +171,8 @@ def test_the_gradient_takes_no_more_of_each_step_for_more_steps():
             seen.add(node)
             left += [before for before, _ in node.next_functions]
     names = {type(node).__name__ for node in seen}
-    assert "UnbindBackward0" in names and "SelectBackward0" not in names
+    assert "UnbindBackward0" in names
+    assert "SelectBackward0" not in names
 
 
 @pytest.mark.parametrize("kind", KINDS)
