@@ -7,7 +7,6 @@ its own S and V, where the reset sees S; G is the published antiderivative of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -16,6 +15,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from scipy.special import erf, logsumexp
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
@@ -52,7 +52,7 @@ ANTIDERIVATIVES: dict[str, Callable[..., np.ndarray]] = {
         beta * np.abs(v) < 1, v - beta * v * np.abs(v) / 2, np.sign(v) / (2 * beta)
     ),
     "sigmoid": lambda v, beta: 1 / (1 + np.exp(-beta * v)),
-    "gaussian": np.vectorize(lambda v, beta: math.erf(beta * v / math.sqrt(2)) / 2),
+    "gaussian": lambda v, beta: erf(beta * v / np.sqrt(2)) / 2,
     "boxcar": lambda v, beta: np.clip(beta * v, -0.5, 0.5),
     "arctan": lambda v, beta: np.arctan(np.pi / 2 * beta * v) / np.pi,
 }
@@ -121,7 +121,9 @@ class Neurons:
 
 
 def loss(network: Network, weights: list, x: np.ndarray, y: np.ndarray, base: dict | None):
-    """(cross-entropy of the mean readout, potentials and spikes of every population)."""
+    """(cross-entropy of the mean readout, potentials and spikes of every population); of many
+    networks at once where weights have an axis in front of theirs.
+    """
     base = base or {}
     populations = {
         p.name: Neurons(p, len(x), base.get(p.name)) for p in (*network.hidden, network.readout)
@@ -131,26 +133,25 @@ def loss(network: Network, weights: list, x: np.ndarray, y: np.ndarray, base: di
         spikes = {name: neurons.update() for name, neurons in populations.items()}
         spikes[INPUT] = x[:, t].astype(np.float64)
         for p, weight in zip(network.projections, weights):
-            populations[p.target].x[p.channel] += spikes[p.source] @ weight.T
+            to = populations[p.target].x
+            to[p.channel] = to[p.channel] + spikes[p.source] @ weight.swapaxes(-1, -2)
         readout.append(populations[network.readout.name].u)
-    logits = np.mean(readout, 0)
-    top = logits.max(1)
-    rows = np.log(np.exp(logits - top[:, None]).sum(1)) + top - logits[np.arange(len(y)), y]
-    return rows.mean(), {name: neurons.seen for name, neurons in populations.items()}
+    logits = np.mean(np.broadcast_arrays(*readout), 0)
+    rows = logsumexp(logits, axis=-1) - logits[..., np.arange(len(y)), y]
+    return rows.mean(-1), {name: neurons.seen for name, neurons in populations.items()}
 
 
 def differences(network: Network, x: np.ndarray, y: np.ndarray, h: float = 1e-5) -> list:
-    weights = [p.weight.detach().numpy().copy() for p in network.projections]
+    weights = [p.weight.detach().numpy() for p in network.projections]
     _, base = loss(network, weights, x, y, None)
-    found = [np.zeros_like(w) for w in weights]
-    for w, gradient in zip(weights, found):
-        for at in np.ndindex(w.shape):
-            kept, values = w[at], []
-            for step in (h, -h):
-                w[at] = kept + step
-                values.append(loss(network, weights, x, y, base)[0])
-            w[at] = kept
-            gradient[at] = (values[0] - values[1]) / (2 * h)
+    found = []
+    for k, w in enumerate(weights):
+        steps = h * np.eye(w.size).reshape(-1, *w.shape)
+        above, below = (
+            loss(network, [*weights[:k], w + step, *weights[k + 1 :]], x, y, base)[0]
+            for step in (steps, -steps)
+        )
+        found.append(((above - below) / (2 * h)).reshape(w.shape))
     return found
 
 
