@@ -47,19 +47,19 @@ class Process:
         return seconds
 
     def end(self) -> None:
-        self._pipe.send(False)
+        self._pipe.send(0)
         self._process.join()
 
 
 def side_by_side(processes: Sequence[Process]) -> list[float]:
     """The turns of several processes at the same time."""
     for process in processes:
-        process._pipe.send(True)
+        process._pipe.send(TURN)
     return [process._pipe.recv() for process in processes]
 
 
 def _serve(pipe: Connection, build: Callable, work: dict) -> None:
-    """The first steps, then, for each True that comes, a turn."""
+    """The first steps, then a turn of each length that comes, until that is 0."""
     step = build(work, *batch(work))
     before, start = _forget_peak(), time.perf_counter()
     loss = step()
@@ -67,9 +67,9 @@ def _serve(pipe: Connection, build: Callable, work: dict) -> None:
     for _ in range(WARM - 1):
         step()
     pipe.send(First(loss, seconds, _memory("VmHWM") - before))
-    while pipe.recv():
+    while length := pipe.recv():
         start, taken = time.perf_counter(), 0
-        while time.perf_counter() - start < TURN:
+        while time.perf_counter() - start < length:
             step()
             taken += 1
         pipe.send((time.perf_counter() - start) / taken)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.cuda import CudaEngine, fused
+from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.trial import compare
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
@@ -163,15 +163,8 @@ def cases(draw) -> tuple[Network, Input, np.ndarray, Objective, int]:
 
 
 @pytest.fixture(params=ENGINES)
-def make(request, monkeypatch) -> Callable[[int], CpuEngine | CudaEngine]:
-    """An engine for a chunk size, where it has chunks; the kernels of Triton in few large blocks,
-    since their interpreter takes as long for small ones.
-    """
-    if request.param == "cuda" and fused.lacking() is None:
-        from fdi.engine.cuda.kernels import launch
-
-        for name in ("BLOCK", "CHUNK"):
-            monkeypatch.setattr(launch, name, 256)
+def make(request, few_programs) -> Callable[[int], CpuEngine | CudaEngine]:
+    """An engine for a chunk size, where it has chunks."""
     return ENGINES[request.param]
 
 
@@ -346,7 +339,7 @@ def test_cuda_hardware_computes_what_the_reference_computes_on_a_cpu(kind, dtype
 
 
 @pytest.mark.parametrize("kind", ["dense", "recurrent"])
-def test_what_the_test_of_cuda_hardware_does(kind):
+def test_what_the_test_of_cuda_hardware_does(few_programs, kind):
     assert_like_the_cpu(kind, torch.float32, torch.device("cpu"))
 
 

@@ -137,7 +137,7 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
 
 
 def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
-    n: Any = adaptive_threshold(reset="zero", tau_ada=50e-3, b=0.5, t_ref=3 * DT)
+    n: Any = adaptive_threshold(tau_ada=50e-3, b=0.5, t_ref=3 * DT)
     network = draw(small(n))
     x = spikes((6,))
     activity = ReferenceEngine().simulate(network, x, record=("spikes", "potentials"))
@@ -341,7 +341,10 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    ["lif", pytest.param("alif", marks=pytest.mark.slow), "adlif"],  # each is compiled
+)
 def test_each_kind_of_neuron_in_maps_and_rows_equals_the_reference(kind):
     given: dict[str, Any] = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH
     network = draw(conv((2, 6, 6), neuron=KINDS[kind], **given))

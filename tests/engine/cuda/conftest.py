@@ -17,7 +17,6 @@ from fdi.cli.cells import compose_cells
 from fdi.cli.console import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Events, Frames
-from fdi.engine.cuda import fused
 from fdi.runner import build
 from fdi.runner.story import run
 
@@ -59,15 +58,8 @@ def data(kind: str) -> Dataset:
 
 
 @pytest.fixture(autouse=True)
-def few_programs(monkeypatch):
-    """Large blocks: Triton's interpreter takes its time for a program, whatever that does."""
-    if fused.lacking() is None:
-        from fdi.engine.cuda.kernels import launch, launch_sparse
-
-        monkeypatch.setattr(launch, "PROGRAMS", 1)
-        monkeypatch.setattr(launch, "HELD", 16)
-        for name, value in dict(ROWS=64, TARGETS=32, SOURCES=32, SAMPLES=4).items():
-            monkeypatch.setattr(launch_sparse, name, value)
+def interpreted(few_programs) -> None:
+    """All kernels here are."""
 
 
 @pytest.fixture

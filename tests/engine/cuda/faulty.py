@@ -1,22 +1,21 @@
-"""A process with a faulty kernel: python faulty.py FAULT trust|gpu_check ARGUMENTS."""
+"""Kernels with a fault: `python faulty.py trust FAULT ARGUMENTS`, `python faulty.py gpu_check --row
+"FAULT in ROW"`.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
 from fdi.engine.cuda import trial
 from fdi.engine.cuda.kernels import launch, launch_sparse
 
-launch.PROGRAMS = 2  # few and large ones: Triton's interpreter takes its time for a program
-launch_sparse.ROWS, launch_sparse.TARGETS = 64, 32
-launch_sparse.SOURCES, launch_sparse.SAMPLES = 32, 4
 forward, backward = launch.forward, launch.backward
 by_events, gradient = launch_sparse.by_events, launch_sparse.gradient
 
@@ -54,25 +53,42 @@ def cuda_error(*_):
     )
 
 
-def for_ever(*_):
-    time.sleep(1000)
-
-
-fault, what, *arguments = sys.argv[1:]
-places = dict(
+PLACES = dict(
     half_a_gradient=(launch, "backward"),
     no_event=(launch_sparse, "by_events"),
     half_of_the_events=(launch_sparse, "gradient"),
 )
-if fault != "none":
-    setattr(*places.get(fault, (launch, "forward")), globals()[fault])
-if what == "trust":
-    sys.exit(trial._main(*arguments))
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-gpu_check = import_module("gpu_check")
+"""What a fault takes the place of, if not of `forward`."""
 
-few = replace(gpu_check.COMPUTES, resets=("zero",))
-card = torch.device("cpu"), lambda: ("-", "a GPU, sm_90")
-vars(gpu_check).update(DEVICE=card[0], _card=card[1], COMPUTES=few)
-sys.argv = ["gpu_check.py", *arguments]
-gpu_check.main()
+
+def place(fault: str) -> tuple[ModuleType, str]:
+    return PLACES.get(fault, (launch, "forward"))
+
+
+def start(fault: str) -> None:
+    if fault != "none":
+        setattr(*place(fault), globals()[fault])
+
+
+def main(what: str, *arguments: str) -> int:
+    trial.STEPS = 6  # what is tried is small, too
+    launch.PROGRAMS, launch.HELD = 1, 2  # few and large programs, as in few_programs
+    launch.BLOCK = launch.CHUNK = 256
+    launch_sparse.ROWS, launch_sparse.TARGETS = 64, 32
+    launch_sparse.SOURCES, launch_sparse.SAMPLES = 32, 4
+    if what == "trust":
+        start(arguments[0])
+        return trial._main(*arguments[1:])
+    sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
+    gpu_check = import_module("gpu_check")
+    few = replace(gpu_check.COMPUTES, resets=("zero",))
+    card = torch.device("cpu"), lambda: ("-", "a GPU, sm_90")
+    vars(gpu_check).update(DEVICE=card[0], _card=card[1], COMPUTES=few)
+    fault, _, row = arguments[-1].rpartition(" in ")
+    start(fault or "none")
+    sys.argv = ["gpu_check.py", "--row", row]
+    return gpu_check.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

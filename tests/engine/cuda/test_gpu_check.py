@@ -79,30 +79,39 @@ def test_a_wrong_network_fails(check, monkeypatch):
     assert "spikes differ" in found
 
 
-@pytest.mark.parametrize(
-    ("fault", "verdict", "words"),
-    [
-        ("none", "PASS", "4 kinds of layers"),
-        ("no_spike", "FAIL", "spikes were not those of the CPU"),
-        ("illegal_access", "FAIL", "killed by SIGSEGV"),
-        ("cuda_error", "FAIL", "RuntimeError: CUDA error: an illegal memory access was"),
-        ("out_of_memory", "FAIL", "OutOfMemoryError: CUDA out of memory"),
-    ],
-)
-def test_the_page_says_what_a_kernel_does(
-    check, monkeypatch, tmp_path, capsys, fault, verdict, words
-):
-    command = [sys.executable, str(FAULTY), fault, "gpu_check", "--row"]
+FOUND = {
+    "none": ("PASS", "2 kinds of layers"),
+    "no_spike": ("FAIL", "spikes were not those of the CPU"),
+    "illegal_access": ("FAIL", "killed by SIGSEGV"),
+    "cuda_error": ("FAIL", "RuntimeError: CUDA error: an illegal memory access was"),
+    "out_of_memory": ("FAIL", "OutOfMemoryError: CUDA out of memory"),
+}
+
+
+def test_the_page_says_what_each_fault_does(check, monkeypatch, tmp_path, capsys):
+    command = [sys.executable, str(FAULTY), "gpu_check", "--row"]
     monkeypatch.setattr(check, "COMMAND", command)
-    monkeypatch.setattr(check, "rows", lambda: ["kernel: boxcar"])
+    rows = {f"{fault} in kernel: 1 units": found for fault, found in FOUND.items()}
+    monkeypatch.setattr(check, "rows", lambda: list(rows))
     with pytest.raises(SystemExit) as ended:
         check.main()
     page = (tmp_path / "page.md").read_text()
-    assert f"| kernel: boxcar | {verdict} | " in page
-    assert words in page
     assert "a GPU, sm_90" in page
-    assert ended.value.code == (verdict == "FAIL")
-    assert f"{int(verdict == 'FAIL')} failed" in capsys.readouterr().out
+    lines = [line for line in page.splitlines() if "kernel:" in line]
+    assert len(lines) == len(rows)
+    for line, (row, (verdict, words)) in zip(lines, rows.items()):
+        assert line.startswith(f"| {row} | {verdict} | ")
+        assert words in line
+    assert ended.value.code == 1
+    assert "4 failed" in capsys.readouterr().out
+
+
+def test_a_page_without_a_fault_ends_well(check, monkeypatch, capsys):
+    monkeypatch.setattr(check, "_apart", lambda name: ("PASS", "right"))
+    with pytest.raises(SystemExit) as ended:
+        check.main()
+    assert ended.value.code == 0
+    assert "0 failed" in capsys.readouterr().out
 
 
 def test_without_a_gpu_it_says_so(check):
