@@ -106,9 +106,15 @@ def test_a_schedule_starts_with_the_task(data):
     assert rows[4]["lr"] < 0.1
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("prime_epochs", [0, 2])
+@pytest.mark.parametrize(
+    ("rule", "optimizer", "prime_epochs"),
+    [  # each two of them meet in the fast tests
+        pytest.param(rule, optimizer, primed, marks=[pytest.mark.slow] * ((i + j + k) % 2))
+        for i, rule in enumerate(RULES)
+        for j, optimizer in enumerate(OPTIMIZERS)
+        for k, primed in enumerate([0, 2])
+    ],
+)
 def test_a_stopped_training_goes_on_to_the_last_bit(data, tmp_path, rule, optimizer, prime_epochs):
     stages = phases(epochs=EPOCHS, upper=UpperBound(1.0, 0.1), prime_epochs=prime_epochs)
     whole = built(data)
