@@ -36,14 +36,16 @@ def reference(folder: Path) -> Results:
     if not (folder / RUNS).exists():
         nothing = runs(folder)
         return Results(with_origin(nothing, ""), curves(nothing), None, folder)
-    texts = {"id": str, "error": str, "provenance": str}
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=texts, **EXACT)))
+    given = {"id": str, "error": str, "provenance": str}
+    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, **EXACT)))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
         .set_index("provenance")["commit"]
         .str.replace(r"^(.{7})\w*", r"\1", regex=True)
     )
     table = _before(table)
+    texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
+    table = table.astype(dict.fromkeys(texts, object)).copy()  # one block, not one for each of them
     table = with_origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
     parts = [
         pd.read_csv(file, dtype={"id": str, "phase": str})
