@@ -12,11 +12,13 @@ from pages.advice import advice
 from pages.claims import full, short
 from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
-from pages.findings import bounded, floors, laziness, mended, predicting, swamped
+from pages.field import whole
+from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.gallery import first_picture, gallery
 from pages.gradients import reached
 from pages.headline import headline
 from pages.instead import moving, normalized
+from pages.lazy import decaying, laziness
 from pages.libraries import rates
 from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
@@ -48,6 +50,7 @@ TABLES = {
     "advice": advice,
     "normalized": normalized,
     "moving": moving,
+    "whole": whole,
     "convolutions": convolutions,
     "floors": floors,
     "bounded": bounded,
@@ -58,7 +61,9 @@ TABLES = {
     "swamped": swamped,
     "trials": trials,
     "predicting": predicting,
+    "stepping": stepping,
     "laziness": laziness,
+    "decaying": decaying,
     "pooling": pooled,
     "speed": steps,
     "epoch": epoch,

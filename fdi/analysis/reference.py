@@ -11,7 +11,7 @@ from fdi.analysis.collect import KEYS, config_columns, runs
 from fdi.analysis.metrics import curves
 from fdi.analysis.probes import probes
 from fdi.analysis.results import REFERENCE, Results, with_origin
-from fdi.config.identity import ADDED
+from fdi.analysis.versions import as_now
 
 EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
 if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
@@ -43,7 +43,7 @@ def reference(folder: Path) -> Results:
         .set_index("provenance")["commit"]
         .str.replace(r"^(.{7})\w*", r"\1", regex=True)
     )
-    table = _before(table)
+    table = as_now(table)
     texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
     table = table.astype(dict.fromkeys(texts, object)).copy()  # one block, not one for each of them
     table = with_origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
@@ -59,21 +59,6 @@ def reference(folder: Path) -> Results:
     return Results(
         table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
     )
-
-
-def _before(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the values that runs would have for keys that were added later
-    (fdi.config.identity.ADDED), in objects of the same class.
-    """
-    filled = {}
-    for column, value in ADDED.items():
-        target = f"{column.split('.')[0]}._target_"
-        if value is not None and column in table and target in table:
-            owners = table.loc[table[column].notna(), target].unique()
-            filled[column] = table[column].mask(
-                table[column].isna() & table[target].isin(owners), value
-            )
-    return table.assign(**filled)
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:

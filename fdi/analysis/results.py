@@ -13,21 +13,11 @@ from fdi.analysis.baseline import TARGET, is_baseline
 from fdi.analysis.collect import runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
+from fdi.analysis.versions import as_now
 
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
 READOUT = "readout"
-STATES = (
-    "population",
-    "target_sigma_u",
-    "theory_sigma_u",
-    "free_sigma",
-    "rate",
-    "silent",
-    "grad",
-    "grad_task",
-)
-"""What figures and tables need of an initial state."""
 Curve = tuple[np.ndarray, np.ndarray]
 
 
@@ -38,8 +28,8 @@ class Results:
 
     `runs`: the columns of fdi.analysis.collect; `source`, where a run comes from; and `baseline`,
     whether its initialization is one. `curves`: accuracies and rates as in fdi.analysis.metrics.
-    `probe`: initial states as in fdi.analysis.probes. Where `curves` or `probed` are None, what
-    figures and tables need of them is read from the folders of the runs.
+    `probe`: initial states as in fdi.analysis.probes. Where `curves` or `probed` are None, they are
+    read from the folders of the runs when they are needed.
     """
 
     runs: pd.DataFrame
@@ -49,9 +39,7 @@ class Results:
 
     @cached_property
     def probe(self) -> pd.DataFrame:
-        if self.probed is not None:
-            return self.probed
-        return probes(self.runs, self.folder, STATES)
+        return probes(self.runs, self.folder) if self.probed is None else self.probed
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -59,8 +47,8 @@ class Results:
         return self.probe[self.probe["population"] != READOUT]
 
     def of(self, runs: pd.DataFrame) -> Results:
-        """The same of some of the runs; the initial states stay those of all."""
-        return replace(self, runs=runs, probed=self.probe)
+        """The same of some of the runs."""
+        return replace(self, runs=runs)
 
     def curves_of(self, runs: pd.DataFrame) -> pd.DataFrame:
         """The learning curves of some of the runs."""
@@ -103,7 +91,7 @@ def own(results: Path) -> Results:
 
 def of_runs(table: pd.DataFrame, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`."""
-    return Results(with_origin(table, OWN), None, None, results)
+    return Results(with_origin(as_now(table), OWN), None, None, results)
 
 
 def _learning(curves: pd.DataFrame) -> dict[str, Curve]:

@@ -65,10 +65,11 @@ def conditions(runs: pd.DataFrame) -> list[str]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """Where fluct is better and where it is worse than kaiming in the deepest network, or else the
+    """Where fluct is better than kaiming and where worse in the `deepest` network, or else the
     question.
     """
-    rows = table[(table["init"] == "fluct") & (table["layers"] == table["layers"].max())]
+    rows = deepest(table)
+    rows = rows[rows["init"] == "fluct"]
     parts = []
     for verdict in ("better", "worse"):
         decided = set(rows.loc[rows["verdict"] == verdict, "condition"])
@@ -78,6 +79,13 @@ def _finding(table: pd.DataFrame) -> str:
         return "Does the initial state still matter with normalization and skip connections?"
     pair = f"{words.init('fluct', True).capitalize()} against {words.init('kaiming', True)}"
     return f"{pair}: {', '.join(parts)} ({words.layers(rows['layers'].max())})"
+
+
+def deepest(table: pd.DataFrame) -> pd.DataFrame:
+    """The deepest of the networks in which most conditions have runs from both initial states."""
+    pairs = table[table["init"] == "fluct"].dropna(subset="versus").groupby("layers").size()
+    layers = pairs[pairs == pairs.max()].index.max() if len(pairs) else table["layers"].max()
+    return table[table["layers"] == layers]
 
 
 def _several(runs: pd.DataFrame) -> int:

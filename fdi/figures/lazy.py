@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,18 +46,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     asked), network, title, source.
     """
     pages = {}
-    runs = results.runs
-    runs = runs[runs[LIMIT].notna()] if LIMIT in runs else runs.iloc[:0]
-    for (dataset, model), group in sweeps.sweeps(runs, _spreads, [SAMPLES]):
-        chosen = sweeps.swept(group, "fluct", "init.sigma_u")
-        chosen = chosen.assign(
-            x=chosen["init.sigma_u"],
-            samples=chosen.get(SAMPLES, pd.Series(float("nan"), index=chosen.index)),
-            reached=chosen["train_loss_last"] <= chosen[LIMIT],
-            accuracy=PERCENT * chosen["test_accuracy_last"],
-            moved=moved(chosen),
-            alignment=_mean(chosen, "alignment/"),
-        ).rename(columns={"epochs": "planned", "epoch": "epochs"})
+    for (dataset, model), chosen in trained(results):
         keys = ["init", "x", "samples"]
         parts = [
             moments(chosen, keys, name, most=MOST.get(name, np.inf)).assign(quantity=name)
@@ -76,6 +65,25 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             source=sweeps.source(chosen),
         )
     return pages
+
+
+def trained(results: Results) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """(data set, model) and its runs to an equal training loss from several spreads, with the
+    columns that `data` names, a row per run.
+    """
+    runs = results.runs
+    runs = runs[runs[LIMIT].notna()] if LIMIT in runs else runs.iloc[:0]
+    for network, group in sweeps.sweeps(runs, _spreads, [SAMPLES]):
+        chosen = sweeps.swept(group, "fluct", "init.sigma_u")
+        chosen = chosen.assign(
+            x=chosen["init.sigma_u"],
+            samples=chosen.get(SAMPLES, pd.Series(float("nan"), index=chosen.index)),
+            reached=chosen["train_loss_last"] <= chosen[LIMIT],
+            accuracy=PERCENT * chosen["test_accuracy_last"],
+            moved=moved(chosen),
+            alignment=_mean(chosen, "alignment/"),
+        )
+        yield network, chosen.rename(columns={"epochs": "planned", "epoch": "epochs"})
 
 
 def _finding(table: pd.DataFrame) -> str:

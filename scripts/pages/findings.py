@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.bounds import MODES, modes
+from fdi.analysis.bounds import MODES, modes, unbounded
+from fdi.analysis.circumstances import plain
 from fdi.analysis.contrasts import PERCENT, moments
+from fdi.analysis.evidence import STATES
 from fdi.analysis.predict import predictors
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
 from fdi.config.floor import floor as floor_of
-from fdi.figures import bounds, floor, lazy
-from pages.tables import cell, markdown, versus
+from fdi.figures import bounds, floor, words
+from pages.tables import accuracy, cell, markdown, versus
 
 NOTHING = "*Not measured yet: `{}`.*\n"
 INITS = ("kaiming", "fluct")
@@ -156,24 +157,23 @@ def _share(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.2f}"
 
 
-def laziness(measured: Results) -> str:
-    """A row per number of samples and spread."""
-    parts = []
-    for page in lazy.data(measured).values():
-        rows = list(_spreads(page))
-        parts.append(f"**{page['network'].iloc[0]}**\n\n{markdown(pd.DataFrame(rows))}")
-    return "\n".join(parts) or NOTHING.format(lazy.COMMAND)
-
-
-def _spreads(page: pd.DataFrame) -> Iterator[dict[str, str]]:
-    for (samples, x), group in page.groupby(["samples", "x"], dropna=False):
-        by_quantity = {row["quantity"]: row for row in group.to_dict("records")}
-        yield {
-            "samples": "all" if pd.isna(samples) else f"{samples:.0f}",
-            "sigma_U": f"{x:g}",
-            "runs that reach the loss": f"{100 * group['reached'].iloc[0]:.0f} %",
-            "epochs": f"{by_quantity['epochs']['mean']:.0f}",
-            "test accuracy (%)": cell(by_quantity["accuracy"]),
-            "movement of hidden weights": f"{by_quantity['moved']['mean']:.2f}",
-            "alignment": f"{by_quantity['alignment']['mean']:.2f}",
+def stepping(measured: Results) -> str:
+    """A row per network and step size of SGD, which has no floor and takes steps as small as the
+    gradient, without bounds: the accuracy from each initial state.
+    """
+    runs = unbounded(plain(with_layers(measured.runs)))
+    runs = runs[runs["optimizer._target_"].str.endswith(".SGD") & (runs["state"] == "done")]
+    rows = []
+    for (dataset, model, layers, epochs, lr), network in runs.groupby(
+        ["dataset", "model", "layers", "trainer.epochs", "optimizer.lr"]
+    ):
+        row = {
+            "network": f"{dataset}, {model}, {words.layers(layers)}, {epochs:.0f} epochs",
+            "step size": f"{lr:g}",
         }
+        rows.append(
+            row | {name: accuracy(where(network, values)) for name, values in STATES.items()}
+        )
+    return (
+        markdown(pd.DataFrame(rows)) if rows else NOTHING.format(f"{floor.COMMAND} optimizer=sgd")
+    )

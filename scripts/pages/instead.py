@@ -20,8 +20,8 @@ NETWORK = ["dataset", "model", "layers", "model.norm", "model.skip", "optimizer.
 
 def normalized(measured: Results) -> str:
     """The accuracies from fluctuation-driven and from Kaiming weights, and their difference: with
-    neither, with each normalization, and with skip connections, for the deepest networks that the
-    authors' optimizer trained.
+    neither, with each normalization, and with skip connections, for the deepest networks (see
+    `instead.deepest`) that the authors' optimizer trained.
     """
     pages = [
         page for page in instead.data(measured).values() if page["optimizer"].iloc[0] == "SMORMS3"
@@ -33,7 +33,7 @@ def normalized(measured: Results) -> str:
 def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
     networks = []
     for page in pages:
-        deepest = page[page["layers"] == page["layers"].max()]
+        deepest = instead.deepest(page)
         rows = deepest[deepest["condition"].isin(PARTS[part])].set_index(["condition", "init"])
         compared = [
             _compared(condition, rows.loc[condition])

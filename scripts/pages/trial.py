@@ -15,11 +15,12 @@ from fdi.config.floor import floor
 from pages.tables import accuracy, markdown
 
 COMMAND = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
+VARIED = ["optimizer.eps", "trial", "homeostasis.upper.rate"]
 
 
 def trials(measured: Results) -> str:
-    """A row per initial state, eps and length of the trial, for networks on constant images that
-    were trained in trials of several lengths, all else equal: the largest hidden gradient of the
+    """A row per initial state, eps, length of the trial and upper bound, for networks on constant
+    images that were trained in trials of several lengths: the largest hidden gradient of the
     task over the floor, and the accuracy.
     """
     runs = where(standard(measured.runs), {"state": "done", "dataset.encoding": "constant"})
@@ -35,12 +36,13 @@ def trials(measured: Results) -> str:
 
 def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
     for state, values in STATES.items():
-        for (eps, trial), runs in where(network, values).groupby(["optimizer.eps", "trial"]):
+        for (eps, trial, bound), runs in where(network, values).groupby(VARIED):
             yield {
                 "network": runs["network"].iloc[0],
                 "initial state": state,
                 "eps": f"{eps:g}",
                 "trial (s)": f"{trial:g}",
+                "upper bound (Hz)": f"{bound:g}",
                 "gradient over floor": f"{runs['ratio'].median():.0e}",
                 "test accuracy (%)": accuracy(runs),
             }

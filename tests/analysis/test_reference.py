@@ -13,9 +13,10 @@ import pytest
 from fdi.analysis.collect import KEYS
 from fdi.analysis.export_reference import export
 from fdi.analysis.metrics import curves
-from fdi.analysis.reference import _before, reference
+from fdi.analysis.reference import reference
 from fdi.analysis.results import own
 from fdi.analysis.summary import summarize
+from fdi.analysis.versions import as_now
 from fdi.cli.cells import compose_cells
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -157,5 +158,19 @@ def test_runs_of_before_a_key_have_what_it_said_then():
             "optimizer.precision": [None, "float64", None],
         }
     )
-    assert _before(table)["optimizer.precision"].fillna("").tolist() == ["float32", "float64", ""]
-    assert "trainer.patience" not in _before(table)
+    assert as_now(table)["optimizer.precision"].fillna("").tolist() == ["float32", "float64", ""]
+    assert "trainer.patience" not in as_now(table)
+
+
+def test_a_key_that_went_does_not_tell_runs_apart_where_it_was_off():
+    table = pd.DataFrame(
+        {
+            "dataset._target_": ["fdi.data.hdf5.hdf5"] * 3 + ["mine.data"],
+            "dataset.split_by": ["sample", None, "speaker", "sample"],
+            "dataset.time_jitter": [0.0, None, 0.0, 0.0],
+        }
+    )
+    now = as_now(table)
+    assert now["dataset.split_by"].fillna("").tolist() == ["", "", "speaker", "sample"]
+    assert now["dataset.time_jitter"].fillna(-1).tolist() == [-1, -1, -1, 0]
+    assert as_now(table.drop(columns="dataset._target_"))["dataset.split_by"].notna().sum() == 3
