@@ -42,13 +42,13 @@ def main(words: list[str] | None = None) -> int:
     if unknown := sorted(set(arguments.names) - set(NAMES)):
         parser.error(f"no experiment {unknown[0]}; choose from {', '.join(NAMES)}")
     planned = {name: cells(name, arguments.budget) for name in arguments.names or NAMES}
-    missing = {name: _missing(found) for name, found in planned.items()}
+    missing = {name: _missing(several) for name, several in planned.items()}
     ready = [name for name in planned if not missing[name]]
     out = console()
     rows = {
         "experiment": list(planned),
-        "cells": [str(len(found)) for found in planned.values()],
-        "cost": [estimate(found).partition(", ")[2] for found in planned.values()],
+        "cells": [str(len(several)) for several in planned.values()],
+        "cost": [estimate(several).partition(", ")[2] for several in planned.values()],
         "data": [f"no {', '.join(names)}" if names else "here" for names in missing.values()],
     }
     print_table(out, rows, ["experiment"])
@@ -64,9 +64,9 @@ def main(words: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _missing(found: list[Cell]) -> list[str]:
+def _missing(planned: list[Cell]) -> list[str]:
     """The data sets of these cells that are not at hand."""
-    names = {cell.config.name.dataset: cell.config.dataset.get("root") for cell in found}
+    names = {cell.config.name.dataset: cell.config.dataset.get("root") for cell in planned}
     return sorted(name for name, root in names.items() if not _here(name, root))
 
 

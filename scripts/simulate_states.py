@@ -50,14 +50,14 @@ def main(names: list[str]) -> int:
     return 0
 
 
-def provenance(name: str, found: dict[str, Any]) -> str:
+def provenance(name: str, origin: dict[str, Any]) -> str:
     """One line that says what made a file, from `fdi.track.record.record`."""
-    commit = (found["commit"] or "unknown")[:7] + (
-        "+changes" if str(found["commit"]).endswith("+changes") else ""
+    commit = (origin["commit"] or "unknown")[:7] + (
+        "+changes" if str(origin["commit"]).endswith("+changes") else ""
     )
     return (
-        f"simulate_states.py {name}, commit {commit}, torch {found['torch']}, "
-        f"{found['processor']}, {date.today()}"
+        f"simulate_states.py {name}, commit {commit}, torch {origin['torch']}, "
+        f"{origin['processor']}, {date.today()}"
     )
 
 

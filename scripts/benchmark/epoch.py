@@ -50,14 +50,14 @@ def measure(output: str) -> list[dict]:
     ends = [stop for _, stop in spans["line"]]
     epochs = len(ends) - 1
     parts = {
-        name: sum(b - a for a, b in found if ends[0] < a < ends[-1]) / epochs
-        for name, found in spans.items()
+        name: sum(b - a for a, b in times if ends[0] < a < ends[-1]) / epochs
+        for name, times in spans.items()
     }
     total = (ends[-1] - ends[0]) / epochs
     step, evaluation = parts.pop("step"), parts.pop("evaluation")
     parts["progress"] += parts.pop("line")
     rest = total - step - evaluation
-    found = {
+    seconds_of = {
         "epoch": total,
         "step": step,
         "evaluation": evaluation,
@@ -65,7 +65,9 @@ def measure(output: str) -> list[dict]:
         **parts,
         "loop": rest - sum(parts.values()),
     }
-    shares = ", ".join(f"{name} {seconds / total:.1%}" for name, seconds in list(found.items())[1:])
+    shares = ", ".join(
+        f"{name} {seconds / total:.1%}" for name, seconds in list(seconds_of.items())[1:]
+    )
     print(f"epoch, output to a {output}: {1e3 * total:.0f} ms; {shares}", flush=True)
     about = dict(
         batch=cell.config.trainer.batch_size,
@@ -82,7 +84,7 @@ def measure(output: str) -> list[dict]:
             **about,
             machine=machine.name(),
         )
-        for name, seconds in found.items()
+        for name, seconds in seconds_of.items()
     ]
 
 

@@ -138,13 +138,13 @@ def in_turn(
 
 def first_step(build: Callable, work: dict) -> dict[str, float]:
     """Seconds with an empty cache of compiled code, and with the cache that this left; memory."""
-    found = []
+    firsts = []
     with tempfile.TemporaryDirectory() as cache:
         for _ in ("cold", "warm"):
             process = Process(build, work, NUMBA_CACHE_DIR=cache)
             process.end()
-            found.append(process.first)
-    cold, warm = found
+            firsts.append(process.first)
+    cold, warm = firsts
     return {"cold_s": cold.seconds, "warm_s": warm.seconds, "peak_mib": warm.peak_mib}
 
 

@@ -57,8 +57,8 @@ def _regime(name: str, inputs) -> list[pd.DataFrame]:
         for trial in spikes.swapaxes(0, 1)
         for train in trial.T
     ]
-    several = [found for found in intervals if len(found) >= 5]
-    cv = np.mean([found.std() / found.mean() for found in several]) if several else np.nan
+    several = [gaps for gaps in intervals if len(gaps) >= 5]
+    cv = np.mean([gaps.std() / gaps.mean() for gaps in several]) if several else np.nan
     pooled = np.concatenate(intervals)
     labels = {"regime": name}
     return [

@@ -66,10 +66,10 @@ class Program:
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
-        found = work.shapes(self.layout.plan, steps, span, gradients, self.block)
+        parts = work.shapes(self.layout.plan, steps, span, gradients, self.block)
         if self.maps:
-            found |= conv_work.shapes(self.maps.plan, steps, span, gradients)
-        return found
+            parts |= conv_work.shapes(self.maps.plan, steps, span, gradients)
+        return parts
 
     def chunk(self, batch: int, events: float) -> int:
         """Samples of a chunk of a batch with so many events; threads have no say."""

@@ -29,5 +29,5 @@ def available() -> dict[str, Callable]:
     """The libraries that can be imported; without stork, fdi's reference engine stands in for it
     under the name "reference".
     """
-    found = {name: build for name, build in LIBRARIES.items() if importlib.util.find_spec(name)}
-    return found if "stork" in found else {**found, "reference": ours.reference}
+    there = {name: build for name, build in LIBRARIES.items() if importlib.util.find_spec(name)}
+    return there if "stork" in there else {**there, "reference": ours.reference}

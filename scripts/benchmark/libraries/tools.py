@@ -34,17 +34,17 @@ def weights(work: dict) -> list[nn.Module]:
     fdi draws.
     """
     net = network(work)
-    found = []
+    modules = []
     for p in net.projections:
         if not p.recurrent:
             out, into = p.weight.shape[:2]
-            found.append(
+            modules.append(
                 nn.Conv2d(into, out, 3, padding=1, bias=False)
                 if p.convolutional
                 else nn.Linear(into, out, bias=False)
             )
-            found[-1].weight = nn.Parameter(p.weight.detach().clone())
-    return found
+            modules[-1].weight = nn.Parameter(p.weight.detach().clone())
+    return modules
 
 
 def in_one(function: Callable[[Tensor], Tensor], s: Tensor) -> Tensor:

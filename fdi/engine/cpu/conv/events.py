@@ -154,10 +154,10 @@ def _add_gradients(plan, link, table, maps, at, codes, start, stop, work):
             phase = link.first_phase + kind - channel * link.phases
             row = link.table_at + channel * link.block
             first = kind * link.source_height * link.source_width
-            found = part(work.starts, w.sorted + first, (n,))
+            order = part(work.starts, w.sorted + first, (n,))
             for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
                 a, b = row + plan.run[i, 0], at + plan.run[i, 1]
-                _add_runs(table, a, maps, found, n, b, plan.run[i, 2])
+                _add_runs(table, a, maps, order, n, b, plan.run[i, 2])
 
 
 @jit

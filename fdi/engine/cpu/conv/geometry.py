@@ -117,7 +117,7 @@ def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) 
     start of the weight's [target channels, source channels]); one `tap` after another.
     """
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
-    found = []
+    rows = []
     for ky in range(kh if source_channels else 0):
         for kx in range(kw):
             first = (kx - px) % sx
@@ -128,5 +128,5 @@ def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) 
                 if rest == 0 and 0 <= oy < geometry.target[0] and number:
                     to = (y * width + first) * source_channels, sx * source_channels, number
                     at = target.inside + oy * target.row + ox * target.channels
-                    found.append((*to, at, target.channels, (ky * kw + kx) * tap))
-    return np.array(found, dtype=np.int64).reshape(-1, 6)
+                    rows.append((*to, at, target.channels, (ky * kw + kx) * tap))
+    return np.array(rows, dtype=np.int64).reshape(-1, 6)

@@ -30,7 +30,7 @@ class PartCompiler(Compiler):
         return super().define_pipelines()
 
     def _compile_core(self) -> CompileResult:
-        found = super()._compile_core()
+        compiled = super()._compile_core()
         entry = object().__reduce_ex__  # like no other, and a TypeError where Python calls it
-        self.state.targetctx.insert_user_function(entry, found.fndesc, [found.library])
-        return found._replace(entry_point=entry)
+        self.state.targetctx.insert_user_function(entry, compiled.fndesc, [compiled.library])
+        return compiled._replace(entry_point=entry)

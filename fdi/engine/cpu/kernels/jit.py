@@ -51,14 +51,14 @@ def folder() -> Path:
             user = Path.home() / "Library" / "Caches"
         roots = [Path(user or Path.home() / ".cache"), _shared()]
     for root in roots:
-        found = root / "fdi-kernels" / version()
+        kept = root / "fdi-kernels" / version()
         with suppress(OSError):
             if root == _shared():
                 own(root)
-            found.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=found):
-                os.utime(found)
-            return found
+            kept.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=kept):
+                os.utime(kept)
+            return kept
     raise OSError(
         f"{roots[-1]}: kernels cannot be kept there, it must be a folder of yours that nobody else "
         f"can write to; set NUMBA_CACHE_DIR to another one"
@@ -121,10 +121,10 @@ class _Cache(caching.FunctionCache):
         self._cache_file: Any = Entries(folder(), self._impl.filename_base)
 
     def load_overload(self, signature, target):
-        found = super().load_overload(signature, target)
-        if found is None:
+        compiled = super().load_overload(signature, target)
+        if compiled is None:
             announce()
-        return found
+        return compiled
 
     def save_overload(self, signature, data) -> None:
         with suppress(OSError):  # it works without being kept: the disk is full, the folder is gone

@@ -58,9 +58,9 @@ def own(folder: Path) -> None:
     OSError if it belongs to somebody else, or others could write to it.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
+    status = folder.lstat()
     if hasattr(os, "getuid") and (
-        not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022
+        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022
     ):
         raise OSError(f"{folder} must be a folder of yours that nobody else can write to")
     folder.chmod(0o700)

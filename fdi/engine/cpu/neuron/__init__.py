@@ -67,14 +67,14 @@ def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons
     ]
     n = network.readout.neuron
     readout = _named(synapses.constants(n, network.dt)) | _named(lif.constants(n, network.dt))
-    found = Neurons(
+    alike = Neurons(
         Kind(*(_rounded(part, dtype) for part in hidden[0])),
         _records(records, dtype),
         _records([readout | {"u_init": n.u_init}], dtype),
     )
     if all(p.taus is None for p in network.hidden):
-        return found
-    return DifferentNeurons(*found, _own(network, widths).astype(dtype, "C"))
+        return alike
+    return DifferentNeurons(*alike, _own(network, widths).astype(dtype, "C"))
 
 
 def _own(network: Network, widths: np.ndarray) -> np.ndarray:
@@ -88,8 +88,8 @@ def _own(network: Network, widths: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _constants(population: Population, dt: float) -> np.ndarray:
     """[constants, units]."""
-    found = np.array([list(_flat(kind(n, dt))) for n in population.neurons]).T
-    return np.broadcast_to(found, (len(found), population.units))
+    constants = np.array([list(_flat(kind(n, dt))) for n in population.neurons]).T
+    return np.broadcast_to(constants, (len(constants), population.units))
 
 
 def _flat(part: tuple[Any, ...]) -> Iterator[float]:
@@ -99,10 +99,10 @@ def _flat(part: tuple[Any, ...]) -> Iterator[float]:
 
 def _named(part: Any) -> dict[str, float]:
     """The constants in a nested named tuple by name."""
-    found: dict[str, float] = {}
+    named: dict[str, float] = {}
     for name, value in zip(part._fields, part):
-        found |= _named(value) if isinstance(value, tuple) else {name: value}
-    return found
+        named |= _named(value) if isinstance(value, tuple) else {name: value}
+    return named
 
 
 def _rounded(part: tuple[Any, ...], dtype: np.dtype) -> tuple[Any, ...]:

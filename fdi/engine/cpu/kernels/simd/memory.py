@@ -136,9 +136,9 @@ def store_true(typing_context, array, index, first, mask):
             ir.FunctionType(kind, [kind, args[3].type, kind]),
             f"llvm.experimental.vector.compress.v{lanes}i32",
         )
-        found = builder.call(compress, [numbers, args[3], undefined])
+        compressed = builder.call(compress, [numbers, args[3], undefined])
         pointer = pointer_to(context, builder, array, args[0], [args[1]], kind)
-        builder.store(found, pointer).align = 4
+        builder.store(compressed, pointer).align = 4
         word = builder.bitcast(args[3], ir.IntType(lanes))
         return builder.zext(builder.ctpop(word), ir.IntType(64))
 
