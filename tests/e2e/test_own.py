@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 
@@ -74,15 +75,6 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
         (["neuron.surrogate=own_parts.laplaze"], "neuron.surrogate = own_parts.laplaze does not"),
         (["neuron.surrogate=os.system"], "neuron.surrogate = os.system is not of fdi, and there"),
         (["neuron.surrogate=superspik"], "neuron.surrogate = superspik must be superspike or"),
-        (
-            ["optimizer._target_=torch.optim.NAdamm"],
-            "has no NAdamm; did you mean NAdam",
-        ),
-        (
-            ["optimizer=adam", "optimizer._target_=torch.optim.NAdam", "+optimizer.momentu=1"],
-            "optimizer._target_ = torch.optim.NAdam: got an unexpected keyword argument 'momentu'",
-        ),
-        (["optimizer=sgd", "optimizer._target_=torch.optim.LBFGS"], "torch.optim.LBFGS"),
     ],
 )
 def test_what_is_wrong_with_ones_choice_is_one_line(tmp_path, words, line):
@@ -92,14 +84,29 @@ def test_what_is_wrong_with_ones_choice_is_one_line(tmp_path, words, line):
     assert line in found.stderr
 
 
-def test_any_optimizer_of_torch_trains(tmp_path):
-    words = [
-        "optimizer=adam",
-        "optimizer._target_=torch.optim.NAdam",
-        "+optimizer.momentum_decay=0",
-    ]
-    found = call("run", "--config-dir", str(OWN / "conf"), *SMALL, *words, cwd=tmp_path)
-    assert found.returncode == 0, found.stderr
+NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["optimizer._target_=torch.optim.NAdamm"], "has no NAdamm; did you mean NAdam"),
+        (
+            [*NADAM, "+optimizer.momentu=1"],
+            "optimizer._target_ = torch.optim.NAdam: got an unexpected keyword argument 'momentu'",
+        ),
+        (["optimizer=sgd", "optimizer._target_=torch.optim.LBFGS"], "torch.optim.LBFGS"),
+    ],
+)
+def test_an_optimizer_that_does_not_fit_is_one_line(fdi_run, words, line):
+    found = fdi_run(*commands.SMALL, commands.REFERENCE, *words)
+    assert (found.code, found.err.count("\n")) == (2, 1), found.err
+    assert line in found.err
+
+
+def test_any_optimizer_of_torch_trains(fdi_run):
+    found = fdi_run(*commands.SMALL, commands.REFERENCE, *NADAM, "+optimizer.momentum_decay=0")
+    assert found.code == 0, found.err
 
 
 def snapshot_needs_to_be_told_where_the_code_is(folder: Path, run: Path):
