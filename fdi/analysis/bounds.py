@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fdi.analysis.select import kept
+
 MODES = ("none", "upper", "lower", "both")
 
 
@@ -21,4 +23,4 @@ def modes(runs: pd.DataFrame) -> pd.Series:
 
 def unbounded(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with no bounds in their loss."""
-    return runs[modes(runs) == "none"]
+    return kept(runs, modes(runs) == "none")

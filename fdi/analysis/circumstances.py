@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.select import kept, where
+from fdi.analysis.select import kept, records, where
 
 STANDARD = {
     "readout_init": "normal",
@@ -85,5 +85,5 @@ def of_authors(run: Mapping[Any, Any]) -> bool:
 
 def by_authors(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs for which `of_authors` holds."""
-    theirs = [of_authors(run) for run in runs.to_dict("records")]
+    theirs = [of_authors(run) for run in records(runs, "model", "homeostasis.", "optimizer.")]
     return runs[pd.Series(theirs, index=runs.index, dtype=bool)]

@@ -28,10 +28,8 @@ far):
 from __future__ import annotations
 
 import json
-import sys
 from array import array
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,40 +59,59 @@ MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
 ROW = "row"  # kind of entries of the index
 NAN = float("nan")
+Column = list[Any] | np.ndarray
 
 
 def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs. One with unreadable files is among them, with the state
     broken.
     """
+    configs: dict[str, int] = {}
+    numbers = array("l")  # of the config of each run, since many share one
+
+    def rows(kept: Index) -> Iterator[dict[str, Any]]:
+        for path, dataset, model, init, seed, identity in directories(results):
+            outcome, config = _content(path, kept)
+            numbers.append(configs.setdefault(config, len(configs)))
+            names = {"dataset": dataset, "model": model, "init": init, "seed": int(seed)}
+            yield {"path": path, **names, "id": identity, **outcome}
+
     with index(results) as kept:
-        values_of, count = columns(_row(directory, kept) for directory in directories(results))
-        kept.forget(ROW, values_of.get("path", ()))
-    names = dict.fromkeys((*KEYS, "error", *NUMBERS))
-    names |= dict.fromkeys(name for name in values_of if name.startswith(MEASURED))
-    names |= dict.fromkeys(values_of)
-    typed = {}
-    for name in names:  # one after the other: the lists take more memory than the table
-        values = values_of.pop(name, None)
-        typed[name] = pd.Series(
-            [None] * count if values is None else values, dtype=float if _is_result(name) else None
-        )
-    return pd.DataFrame(typed, copy=False).copy()  # in one piece, not a block a column
+        measured, count = columns(rows(kept))
+        kept.forget(ROW, measured.get("path", ()))
+    names = dict.fromkeys((*KEYS, "error", *NUMBERS, *measured))
+    table = _table({name: measured.pop(name, [None] * count) for name in names}, count)
+    values_of, _ = columns(map(json.loads, configs))
+    settings = {key: values for key, values in values_of.items() if key not in names}
+    return table.join(_table(settings, len(configs)).take(numbers).set_axis(table.index))
 
 
-def columns(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, list[Any] | np.ndarray], int]:
+def _table(values_of: dict[str, Column], count: int) -> pd.DataFrame:
+    typed = {
+        name: pd.Series(values, dtype=float if _is_result(name) else None)
+        for name, values in values_of.items()
+    }
+    return pd.DataFrame(typed, index=range(count))
+
+
+def columns(
+    rows: Iterable[dict[str, Any]], numeric: Callable[[str], bool] = lambda key: _is_result(key)
+) -> tuple[dict[str, Column], int]:
     """The values of `rows` by key, and the number of rows. Where a row lacks a key its value is
-    None, or NaN in results. Columns take a tenth of the memory of rows.
+    None, or NaN in columns that are `numeric`. Columns take a tenth of the memory of rows.
     """
     values_of: dict[str, list[Any] | array[float]] = {}
     count = 0
     for row in rows:
         for key in row:
             if key not in values_of:
-                values_of[key] = array("d", [NAN] * count) if _is_result(key) else [None] * count
+                values_of[key] = array("d", [NAN] * count) if numeric(key) else [None] * count
         for key, values in values_of.items():
             value: Any = row.get(key)
-            values.append(NAN if value is None and isinstance(values, array) else value)
+            try:
+                values.append(NAN if value is None and isinstance(values, array) else value)
+            except (TypeError, OverflowError):  # no number after all
+                values_of[key] = [*values, value]
         count += 1
     return {
         key: np.frombuffer(v) if isinstance(v, array) else v for key, v in values_of.items()
@@ -112,20 +129,13 @@ def config_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in names if name not in others and not name.startswith(MEASURED)]
 
 
-def _row(run: tuple[str, ...], kept: Index) -> dict[str, Any]:
-    path, dataset, model, init, seed, identity = run
-    config, outcome = _content(path, kept)
-    names = {"dataset": dataset, "model": model, "init": init, "seed": int(seed), "id": identity}
-    return {**config, "path": path, **names, **outcome}
-
-
-def _content(path: str, kept: Index) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The config without its seed, and state and final numbers. They come from the index where the
-    files have not changed, unless some process may still be at work on the run.
+def _content(path: str, kept: Index) -> tuple[dict[str, Any], str]:
+    """State and final numbers, and the config without its seed as JSON. They come from the index
+    where the files have not changed, unless some process may still be at work on the run.
     """
     key = stamp(path, (CONFIG, STATUS, RESULT))
     if known := kept.find(ROW, path, key):
-        return _shared(known[1], known[2]), json.loads(known[0])
+        return json.loads(known[0]), known[1]
     directory = Path(path)
     config: dict[str, Any] = {}
     try:
@@ -133,27 +143,15 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], dict[str, Any]]:
         outcome = _outcome(directory)
     except FileNotFoundError:
         if progress(directory)["state"] == "missing":  # stopped before it wrote anything
-            return {}, {"state": "missing", "error": None}
+            return {"state": "missing", "error": None}, "{}"
         outcome = {"state": "broken", "error": f"{CONFIG}: not there"}
     except (OSError, ValueError) as error:
         outcome = {"state": "broken", "error": str(error).removeprefix(f"{path}/")}
     config.pop("seed", None)
+    text = json.dumps(config)
     if outcome["state"] in SETTLED:
-        kept.keep(ROW, path, key, json.dumps(outcome), json.dumps(config))
-    return config, outcome
-
-
-@lru_cache(maxsize=4096)
-def _shared(number: int, text: str) -> dict[str, Any]:
-    """One dict for all runs that share a text."""
-    return json.loads(text, object_pairs_hook=_interned)
-
-
-def _interned(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {
-        sys.intern(key): sys.intern(value) if isinstance(value, str) else value
-        for key, value in pairs
-    }
+        kept.keep(ROW, path, key, json.dumps(outcome), text)
+    return outcome, text
 
 
 def _outcome(directory: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 from fdi.analysis.circumstances import STANDARD, constant_rate, plain, surrogate_of_authors
 from fdi.analysis.collect import config_columns
 from fdi.analysis.published import depth
-from fdi.analysis.select import where
+from fdi.analysis.select import kept, where
 from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS
 
@@ -68,7 +68,7 @@ def contrasts(
     """The finished runs with the values `one` against those with the values `other`: a contrast for
     each set of runs that otherwise agrees in everything but the arguments of the initialization.
     """
-    done = runs[runs["state"] == "done"]
+    done = kept(runs, runs["state"] == "done")
     a, b = where(done, one).assign(_one=True), where(done, other).assign(_one=False)
     both = pd.concat([a, b])
     free = ("seed", *one, *other)

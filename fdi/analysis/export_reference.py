@@ -22,6 +22,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.metrics import curves
+from fdi.analysis.probes import probes
 from fdi.analysis.reference import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
 from fdi.analysis.results import Results, own
 from fdi.config import identity
@@ -48,7 +49,8 @@ def export(results: Path, folder: Path) -> int:
     Returns how many runs `folder` then holds. Raises ValueError if there is no finished run.
     """
     everything = own(results)
-    everything = replace(everything, curves=curves(everything.runs))
+    runs = everything.runs
+    everything = replace(everything, curves=curves(runs), probed=probes(runs, results))
     chosen = everything.runs[everything.runs["state"].isin(KEPT)]
     if chosen.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import READOUT, Results
+from fdi.analysis.select import kept, records
 from fdi.config.floor import floor
 
 
@@ -33,13 +34,13 @@ def ratios(results: Results) -> pd.DataFrame:
     and whose optimizer has a floor: `gradient`, the largest norm over the hidden populations of the
     gradient of their afferent weights, `floor`, and `ratio`, one over the other.
     """
-    runs = unbounded(results.runs[results.runs["state"] == "done"])
+    runs = unbounded(kept(results.runs, results.runs["state"] == "done"))
     measured = results.layers.reindex(columns=["path", "grad"])  # of no run: without columns
     gradient = measured.groupby("path")["grad"].max()
     table = pd.DataFrame(
         {
             "gradient": gradient.reindex(runs["path"]).astype(float),
-            "floor": [floor(run) for run in runs.to_dict("records")],
+            "floor": [floor(run) for run in records(runs, "optimizer.")],
         },
         index=runs["path"],
     )

@@ -52,9 +52,9 @@ class Index:
         self.waiting: list[tuple[str, str, str, str, str]] = []
         self.texts: dict[int, str] = {}
 
-    def find(self, kind: str, path: str, stamp: str | None) -> tuple[str, int, str] | None:
-        """The content, and the number and the text that it shares with others; None if it is not
-        known, or not of these files.
+    def find(self, kind: str, path: str, stamp: str | None) -> tuple[str, str] | None:
+        """The content, and the text that it shares with others; None if it is not known, or not of
+        these files.
         """
         if self.database is None or stamp is None:
             return None
@@ -72,7 +72,7 @@ class Index:
                 (self.texts[number],) = self.database.execute(query, (number,)).fetchone() or ("",)
             shared = self.texts[number]
             if checksum == _checksum(kind, run, stamp, content, shared):
-                return content, number, shared
+                return content, shared
         return None
 
     def keep(self, kind: str, path: str, stamp: str | None, content: str, shared: str = "") -> None:

@@ -20,7 +20,7 @@ from fdi.analysis.evidence import (
 )
 from fdi.analysis.published import depth, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import records, where
 from fdi.analysis.spread import of_unit_gain, with_spread
 from fdi.analysis.summary import ACCURACY
 
@@ -86,7 +86,7 @@ def band(results: Results) -> Iterator[Evidence]:
         return
     runs = runs.assign(
         inside=runs["spread"].between(*BAND),
-        under=[circumstances(run) for run in runs.to_dict("records")],
+        under=[circumstances(run) for run in records(runs, "homeostasis.", "optimizer.")],
     )
     keys = ["dataset", "model", "layers", "under", "init"]
     most = runs.groupby(keys)["trainer.epochs"].transform("max")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,30 @@ from fdi.track.layout import PROBE
 from fdi.track.state import read_probe
 
 PROBED = "probe"  # kind of entries of the index
-BATCH = 5000  # runs whose initial states are collected at a time
+OTHERS = (PLACE, "population", "neurons")  # columns of no fractions
 
 
-def probes(table: pd.DataFrame, results: Path) -> pd.DataFrame:
-    """The initial states of the runs in `table`, which are below `results`."""
-    parts = []
+def probes(
+    table: pd.DataFrame, results: Path, wanted: Collection[str] | None = None
+) -> pd.DataFrame:
+    """The initial states of the runs in `table`, which are below `results`, with the columns that
+    are `wanted`; None: all.
+    """
     with index(results) as kept:
-        for start in range(0, len(table), BATCH):
-            paths = table["path"].iloc[start : start + BATCH]
-            values, count = columns(
-                {PLACE: place} | row
-                for place, path in enumerate(paths, start)
+        values_of, count = columns(
+            (
+                {PLACE: place} | {key: row[key] for key in row if wanted is None or key in wanted}
+                for place, path in enumerate(table["path"])
                 for row in _probe(path, kept)
-            )
-            parts += [pd.DataFrame(values)] if count else []
-    if not parts:
+            ),
+            lambda key: key not in OTHERS,
+        )
+    if not count:
         return pd.DataFrame(columns=[*KEYS, "population"])
-    rows = pd.concat(parts, ignore_index=True)
-    places = rows.pop(PLACE)
-    keys = table[list(KEYS)].iloc[places].reset_index(drop=True)
-    return pd.concat([keys, rows.drop(columns=KEYS, errors="ignore")], axis=1)
+    keys = table[list(KEYS)].iloc[values_of.pop(PLACE)]
+    known = {name: keys[name].array for name in KEYS}
+    others = {name: values for name, values in values_of.items() if name not in known}
+    return pd.DataFrame(known | others, copy=False)
 
 
 def _probe(path: str, kept: Index) -> list[dict[str, Any]]:

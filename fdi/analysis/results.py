@@ -18,6 +18,17 @@ from fdi.analysis.versions import as_now
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
 READOUT = "readout"
+STATES = (
+    "population",
+    "target_sigma_u",
+    "theory_sigma_u",
+    "free_sigma",
+    "rate",
+    "silent",
+    "grad",
+    "grad_task",
+)
+"""What figures and tables need of an initial state."""
 Curve = tuple[np.ndarray, np.ndarray]
 
 
@@ -28,8 +39,8 @@ class Results:
 
     `runs`: the columns of fdi.analysis.collect; `source`, where a run comes from; and `baseline`,
     whether its initialization is one. `curves`: accuracies and rates as in fdi.analysis.metrics.
-    `probe`: initial states as in fdi.analysis.probes. Where `curves` or `probed` are None, they are
-    read from the folders of the runs when they are needed.
+    `probe`: initial states as in fdi.analysis.probes. Where `curves` or `probed` are None, what
+    figures and tables need of them is read from the folders of the runs.
     """
 
     runs: pd.DataFrame
@@ -39,7 +50,9 @@ class Results:
 
     @cached_property
     def probe(self) -> pd.DataFrame:
-        return probes(self.runs, self.folder) if self.probed is None else self.probed
+        if self.probed is not None:
+            return self.probed
+        return probes(self.runs, self.folder, STATES)
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -47,8 +60,8 @@ class Results:
         return self.probe[self.probe["population"] != READOUT]
 
     def of(self, runs: pd.DataFrame) -> Results:
-        """The same of some of the runs."""
-        return replace(self, runs=runs)
+        """The same of some of the runs; the initial states stay those of all."""
+        return replace(self, runs=runs, probed=self.probe)
 
     def curves_of(self, runs: pd.DataFrame) -> pd.DataFrame:
         """The learning curves of some of the runs."""

@@ -12,13 +12,14 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.learning import full
 from fdi.analysis.results import Results
+from fdi.analysis.select import kept
 
 
 def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
     """(data set, model and the values of the differing keys as text, summary of
     `fdi.analysis.learning`) of the finished runs.
     """
-    done = results.runs[results.runs["state"] == "done"]
+    done = kept(results.runs, results.runs["state"] == "done")
     for (dataset, model), group in done.groupby(["dataset", "model"]):
         keys = [
             column

@@ -12,7 +12,7 @@ from fdi.analysis.evidence import FLUCT, Evidence, NetworkName
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.published import architecture
 from fdi.analysis.results import READOUT, Results
-from fdi.analysis.select import where
+from fdi.analysis.select import records, where
 
 SILENT = 0.1  # Hz, and less
 MANY = 100  # ratio: two orders of magnitude
@@ -102,7 +102,7 @@ def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> 
         probe = probe[probe["population"] != READOUT]
     runs = where(results.runs, values)
     runs = runs[~runs["model"].isin(UNDER_DALE)]
-    runs = runs.assign(bounds=[bounds(run) for run in runs.to_dict("records")])
+    runs = runs.assign(bounds=[bounds(run) for run in records(runs, "homeostasis.")])
     kept = ["path", "init.sigma_u", "bounds"]
     rows = probe.merge(runs[kept] if len(runs) else pd.DataFrame(columns=["path"]), on="path")
     rows["layer"] = rows["population"].str.extract(r"(\d+)$")[0].astype(float)

@@ -12,6 +12,7 @@ LEVEL = 0.05  # of a test; intervals cover the rest
 ROUNDING = 1e-4  # of the largest value: files keep five digits
 SMALL = 500  # test samples: below, their choice enters an interval
 TINY = 1e-16  # no p is given as smaller
+HALVINGS = 50  # of the range of log p: 15 digits
 
 
 class Summary(NamedTuple):
@@ -104,16 +105,19 @@ def _p(difference: Summary, noise: float) -> float:
         return (
             2 * float(stdtr(difference.n - 1, -abs(difference.mean) / student)) if student else 0.0
         )
-    from scipy.optimize import brentq  # takes longer to import than all the rest of a table
 
-    def beyond(log_p: float) -> float:
+    def beyond(log_p: float) -> bool:
         tail = np.exp(log_p) / 2
         half = np.hypot(stdtrit(difference.n - 1, tail) * student, ndtri(tail) * noise)
-        return float(half - abs(difference.mean))
+        return bool(half >= abs(difference.mean))
 
-    if beyond(0.0) >= 0:  # no difference at all
-        return 1.0
-    return float(np.exp(brentq(beyond, np.log(TINY), 0.0))) if beyond(np.log(TINY)) > 0 else TINY
+    low, high = float(np.log(TINY)), 0.0
+    if not beyond(low):
+        return TINY
+    for _ in range(HALVINGS):  # scipy.optimize takes 25 MB to import
+        middle = (low + high) / 2
+        low, high = (middle, high) if beyond(middle) else (low, middle)
+    return float(np.exp(high))
 
 
 def sample_noise(accuracy: float, samples: float) -> float:

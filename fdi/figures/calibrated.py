@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups
+from fdi.analysis.select import groups, records
 from fdi.analysis.statistics import verdict
 from fdi.figures import legends, marks, scales, style, words
 from fdi.figures.state import places
@@ -129,7 +129,7 @@ def _lines(runs: pd.DataFrame) -> pd.DataFrame:
         varied = differing(members)
         labels = [
             ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in varied)])
-            for run in members.to_dict("records")
+            for run in records(members, "init.")
         ]
         numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
         parts.append(members.assign(line=labels, number=[numbers[label] for label in labels]))

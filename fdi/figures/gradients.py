@@ -40,8 +40,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     pages = {}
     task = results.probe.assign(task=task_gradient(results))
-    hidden = results.probe[results.probe["population"] != READOUT]
-    layers = hidden.groupby("path").size()
+    layers = results.probe.loc[results.probe["population"] != READOUT, "path"].value_counts()
     deep = results.runs[results.runs["path"].map(layers) > 1]
     for (dataset, model), group in sweeps.sweeps(deep, spreads, states=("done", "probed")):
         fluct = sweeps.swept(group, "fluct", "init.sigma_u")

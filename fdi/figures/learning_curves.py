@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.conditions import LABELS, condition_columns, conditions
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups
+from fdi.analysis.select import groups, kept
 from fdi.figures import legends, marks, style, words
 from fdi.figures.learning_lines import ACCURACIES, lines, name
 from fdi.figures.sweeps import guessed, usual
@@ -49,7 +49,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     than six lines it keeps one of each initialization, and of these six. Sets that only guess have
     no page.
     """
-    done = results.runs[results.runs["state"] == "done"]
+    done = kept(results.runs, results.runs["state"] == "done")
     pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = condition_columns(group)

@@ -14,6 +14,7 @@ from fdi.analysis.reference import PROVENANCE
 from fdi.analysis.render import notes, readable
 from fdi.analysis.results import Results
 from fdi.analysis.sections import sections
+from fdi.analysis.select import kept
 from fdi.figures.catalogue import FIGURES, about, pages, svg
 from fdi.figures.page import FILTER, SCRIPT, STYLE, image, table
 
@@ -107,7 +108,7 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
             tables = "".join(_summary(results))
             yield f"<details><summary>{title}</summary>{FILTER}{tables}</details>"
     yield "<details><summary>Published values without a run of ours beside them</summary>"
-    yield f"{_unmeasured(pd.concat([mine.runs, measured.runs]))}</details>"
+    yield f"{_unmeasured(mine.runs, measured.runs)}</details>"
 
 
 def _summary(results: Results) -> Iterator[str]:
@@ -120,11 +121,11 @@ def _summary(results: Results) -> Iterator[str]:
     yield f"<p class=note>{escape('; '.join(lines))}</p>"
 
 
-def _unmeasured(runs: pd.DataFrame) -> str:
+def _unmeasured(*tables: pd.DataFrame) -> str:
     """Published values without a finished run of the same data set, architecture, depth and
     initialization.
     """
-    done = with_runs(runs[runs["state"] == "done"])
+    done = set().union(*(with_runs(kept(runs, runs["state"] == "done")) for runs in tables))
     rows = [
         {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
         for e in PUBLISHED

@@ -70,7 +70,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
     """How many layers a set of runs has; 0 if all share one initialization."""
-    layers = results.layers.groupby("path").size()
+    layers = results.layers["path"].value_counts()
 
     def enough(runs: pd.DataFrame) -> int:
         several = runs["init"].nunique() > 1 or runs.get("init.sigma_u", runs["init"]).nunique() > 1
