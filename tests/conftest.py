@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,15 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads would hold the cores
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
 os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # Optuna 2.10 with SQLAlchemy 1.4
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Commands change what Ctrl-C and SIGTERM do; after a test they do what they did."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fdi.cli.pipe import may_close
@@ -31,15 +33,35 @@ def main() -> None:
         print(f"fdi {__version__}")
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+        atexit.register(_ignore_signals)  # first, and so last: then Python forgets all handlers
         gc.set_threshold(100_000)  # imports make many objects and no garbage
         try:
             code = _command()
+            _end_on_signals(code)
         except KeyboardInterrupt:
+            _ignore_signals()
             from fdi.cli.task import interrupted
 
             code = interrupted()
-        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # nothing is left to interrupt
+            _end_on_signals(code)
         sys.exit(code)
+
+
+def _end_on_signals(code: int) -> None:
+    """Nothing is left to interrupt: Ctrl-C and SIGTERM end this process with its own exit code."""
+
+    def end(*_: object) -> None:
+        with suppress(Exception):  # somebody may be printing
+            sys.stdout.flush()
+        os._exit(code)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _command() -> int:

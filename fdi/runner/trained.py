@@ -27,7 +27,7 @@ NEURONS = 5  # whose potentials are shown
 SHOWN = 400  # rows of a raster
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trained:
     """A run with its network and results.
 
@@ -40,6 +40,14 @@ class Trained:
     config: DictConfig
     metrics: pd.DataFrame
     result: dict[str, Any] | None
+
+    def __repr__(self) -> str:
+        """Where it is, how far it went, and what it reached."""
+        epochs = f"{len(self.metrics)} epoch{'' if len(self.metrics) == 1 else 's'}"
+        reached = "not finished"
+        if self.result:
+            reached = f"test accuracy {100 * self.result['test_accuracy_last']:.1f} %"
+        return f"<run {self.directory}: {epochs}, {reached}>"
 
 
 def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:

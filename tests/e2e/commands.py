@@ -61,10 +61,10 @@ def finish(config, directory: Path, result: dict) -> dict:
     return result
 
 
-def process(*arguments: str, **options) -> subprocess.Popen:
+def process(*arguments: str, before: str = "", **options) -> subprocess.Popen:
     # a job in the background ignores it
     code = "from signal import *; signal(SIGINT, default_int_handler)\n"
-    code += "from fdi.cli.run import main; main()"
+    code += f"{before}\nfrom fdi.cli.run import main; main()"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options

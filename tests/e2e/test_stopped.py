@@ -153,6 +153,39 @@ def test_a_run_whose_folder_moves_away_stops_and_is_never_done(tmp_path, fdi_run
     assert fdi_run(*command, "paths.results=moved", "dry_run=true").out.startswith("interrupted")
 
 
+PRESSED = "import os; press = lambda *_: os.kill(os.getpid(), SIGINT)\n"
+AS_IT_ENDS = {
+    "result.json is written": (
+        "import fdi.runner.story as story; write = story.write_json\n"
+        "story.write_json = lambda *_: (write(*_), press())",
+        130,
+    ),
+    "the table is printed": (
+        "import fdi.cli.run as run; command = run._command\n"
+        "run._command = lambda: (command(), press())[0]",
+        130,
+    ),
+    "it exits": (
+        "import atexit, fdi.cli.run as run; command = run._command\n"
+        "run._command = lambda: (command(), atexit.register(press))[0]",
+        0,
+    ),
+    "Python ends": ("class Last: __del__ = press\nlast = Last()", 0),
+}
+
+
+@pytest.mark.parametrize("moment", AS_IT_ENDS)
+def test_ctrl_c_as_a_run_ends_has_an_exit_code_and_loses_nothing(tmp_path, fdi_run, moment):
+    before, code = AS_IT_ENDS[moment]
+    child = process(*SMALL, REFERENCE, before=PRESSED + before, cwd=tmp_path)
+    out, err = child.communicate()
+    assert child.returncode == code, err
+    lines = ["fdi-run: interrupted; the same command resumes where it stopped"] if code else []
+    assert err.splitlines() == lines
+    assert "runs/randman/dense/" in out.splitlines()[-1]
+    assert "already done" in fdi_run(*SMALL, REFERENCE).out
+
+
 def test_two_processes_do_not_run_one_cell(tmp_path, fdi_run):
     command = (*SMALL, REFERENCE, "trainer.epochs=100000")
     child = process(*command, cwd=tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,11 @@ def test_a_run_is_that_of_the_command(capsys, monkeypatch):
     assert capsys.readouterr().out == ""  # already done
     assert run.result["test_accuracy_last"] == fdi.load(directory).result["test_accuracy_last"]
     assert run.network.weights()["input->h1"].shape == (16, 20)
+    accuracy = f"{100 * run.result['test_accuracy_last']:.1f} %"
+    assert repr(run) == f"<run {directory}: 3 epochs, test accuracy {accuracy}>"
+    one, unfinished = replace(run, metrics=run.metrics[:1]), replace(run, result=None)
+    assert ": 1 epoch, test" in repr(one)
+    assert repr(unfinished).endswith(": 3 epochs, not finished>")
 
 
 def test_a_run_leaves_torch_its_threads_and_says_how_it_goes(capsys):
