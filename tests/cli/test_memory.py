@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 FREED = """
@@ -33,3 +34,26 @@ def test_what_is_freed_goes_back_to_the_system():
         for given in (False, True)
     ]
     assert freed[0] < 2**24 < 2**25 < freed[1]
+
+
+IMPORTED = """
+import sys
+from fdi.cli.memory import give_back
+give_back()
+import fdi.analysis.reference, fdi.figures.report
+from fdi.analysis.statistics import paired
+paired([0.5, 0.7, 0.8], [0.4, 0.5, 0.7], 0.05)
+print(*{"pyarrow", "scipy.optimize", "scipy.stats", "torch"} & set(sys.modules))
+"""
+
+
+def test_a_report_imports_nothing_large_that_it_can_do_without():
+    assert subprocess.check_output([sys.executable, "-c", IMPORTED], text=True) == "\n"
+
+
+def test_who_wants_pyarrow_gets_it_all_the_same(tmp_path):
+    pytest.importorskip("pyarrow")
+    code = "from fdi.cli.memory import give_back; give_back(); import pandas as pd; "
+    code += "pd.DataFrame({'a': ['x', None]}).to_parquet('a.parquet')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist()[0] == "x"
