@@ -45,9 +45,9 @@ def launch(
                 from_here(partial(task, sweep=os.getpid(), gpus=gpus)),
                 config,
             )
-        except RuntimeError:  # the file of the launcher is here, its plugin is not
+            end_workers_with_us(config.hydra.launcher)
+        except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
             raise ValueError(not_installed(config.hydra)) from None
-        end_workers_with_us(config.hydra.launcher)
         ready()
         given = [_overrides(cell, config.hydra.launcher) for cell in cells]
         size = (

@@ -160,6 +160,14 @@ def test_a_launcher_that_is_not_installed_leaves_no_plan(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_launcher_whose_joblib_is_missing_is_one_line(fdi_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    found = fdi_run("-m", "hydra/launcher=local", "seed=0,1", *TINY)
+    assert (found.code, found.err.count("\n")) == (2, 1), found.err
+    assert "pip install 'fdi-snn[parallel]'" in found.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_launcher_without_a_sweep_is_said_to_do_nothing(fdi_run):
     found = fdi_run("hydra/launcher=local", *TINY, run=lambda *given: {})
     assert found.err == "fdi-run: hydra/launcher=local is for sweeps; it does nothing without -m\n"
