@@ -13,10 +13,7 @@ def nonsense(values: Mapping[str, Any]) -> Iterator[str]:
     for part in ("neuron", "model"):
         for key, value in values[part].items():
             if "tau_" in str(key) and key != "tau_shape" and _number(value) > LONGEST_TAU:
-                yield (
-                    f"{part}.{key} = {value} is in seconds, and at most {LONGEST_TAU:g}; did you "
-                    f"mean {value / 1000:g}?"
-                )
+                yield seconds(f"{part}.{key}", value)
     dataset, nu = values["dataset"], values["init"].get("nu")
     if not (dt := _number(dataset.get("dt"))) or dataset.get("binning") == "counts":
         return
@@ -27,6 +24,13 @@ def nonsense(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{key} = {rate} Hz is more than one spike in a step of dataset.dt = {dt} s; at "
                 f"most {1 / dt:g}"
             )
+
+
+def seconds(name: str, tau: float) -> str:
+    """What is said of a time constant above LONGEST_TAU."""
+    return (
+        f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}; did you mean {tau / 1000:g}?"
+    )
 
 
 def _number(value: Any) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from fdi.config.physics import LONGEST_TAU, seconds
 from fdi.init.psp import psp_kernel_integrals
 from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights
 
@@ -39,8 +40,8 @@ def fluctuation_driven_normal_(
     `share`: part of the variance that this projection carries; the shares of all projections onto a
     neuron add up to 1 (0.9 and 0.1 for the feed-forward and the recurrent one in the paper).
     `fan_in`: synapses of a neuron in all its projections, which have one mu_w; None: these n alone.
-    Returns `weight`. Raises ValueError for a share outside (0, 1], a fan_in below n, nu dt > 1, and
-    where sigma_w^2 <= 0. Source: Rossbroich et al. 2022.
+    Returns `weight`. Raises ValueError for a share outside (0, 1], a fan_in below n, times above 1
+    s, nu dt > 1, and where sigma_w^2 <= 0. Source: Rossbroich et al. 2022.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share = {share} must lie in (0, 1]; 1 for a neuron's only projection")
@@ -132,6 +133,9 @@ def _afferent(weight: Tensor, nu: float, tau_mem: float, tau_syn: float, dt: flo
             f"a weight of shape {tuple(weight.shape)} has no fan-in; give [target, source] or a "
             f"convolution's kernels"
         )
+    for symbol, tau in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
+        if tau > LONGEST_TAU:
+            raise ValueError(seconds(symbol, tau))
     if nu * dt > 1:
         raise ValueError(
             f"nu = {nu:g} Hz is more than one spike in a step of dt = {dt:g} s; at most {1 / dt:g}"
