@@ -113,10 +113,10 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
                 print(printable(str(file)))
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
+    if missing and measured.runs.empty and not only_own:
+        print(CHECKOUT)
     if len(missing) == len(figures) and mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:
         print(f"not drawn: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
-    if missing and measured.runs.empty and not only_own:
-        print(CHECKOUT)
     return int(len(missing) == len(figures))
