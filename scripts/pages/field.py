@@ -15,7 +15,7 @@ from pages.tables import accuracy, markdown
 WHOLE = ("cifar10", "fashion_mnist")
 CROP, FLIP = "dataset.crop", "dataset.flip"
 NETWORK = ["dataset", "model", "layers", "dataset.steps", "trainer.epochs"]
-RECIPE = ["condition", SCHEDULE, CROP, FLIP, "init"]
+RECIPE = ["condition", SCHEDULE, CROP, FLIP, "optimizer.lr", "init"]
 COMMAND = "fdi-run dataset=fashion_mnist model=conv scheduler=cosine model.norm=tdbn"
 
 
@@ -42,6 +42,7 @@ def _rows(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
             "normalization, skip": run["condition"],
             "schedule": "none" if pd.isna(schedule) else _named(schedule),
             "crops, flips": "no" if pd.isna(run[CROP]) and pd.isna(run[FLIP]) else "yes",
+            "step size": f"{run['optimizer.lr']:g}",
             "init": run["init"],
             "test accuracy (%)": accuracy(recipe),
         }
