@@ -54,7 +54,8 @@ def records(runs: pd.DataFrame, *starts: str) -> Iterator[dict[str, Any]]:
     to_dict are in memory all at once, 7 KB each.
     """
     names = [name for name in map(str, runs) if name.startswith(starts)]
-    return (dict(zip(names, values)) for values in zip(*(runs[name] for name in names)))
+    rows = zip(runs.index, *(runs[name] for name in names))
+    return (dict(zip(names, values)) for _, *values in rows)
 
 
 def guesses(runs: pd.DataFrame) -> list[bool]:

@@ -43,6 +43,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         which = "" if optimizer == "SMORMS3" else f", {optimizer}"
         for (dataset, model), group in sweeps.sweeps(part, _several, VARIED):
             chosen = sweeps.crossed(sweeps.states(group), "condition", "layers")
+            if chosen.empty:
+                continue
             table = accuracies(chosen, KEYS, within=["condition", "layers"])
             shared = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
             title = f"{shared}, {words.condition(group)}"

@@ -9,6 +9,7 @@ import pandas as pd
 from fdi.analysis.contrasts import setting, standard
 from fdi.analysis.evidence import STATES
 from fdi.analysis.floor import largest
+from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.config.floor import floor
@@ -23,8 +24,11 @@ def trials(measured: Results) -> str:
     images that were trained in trials of several lengths: the largest hidden gradient of the
     task over the floor, and the accuracy.
     """
-    runs = where(standard(measured.runs), {"state": "done", "dataset.encoding": "constant"})
+    runs = where(
+        standard(with_layers(measured.runs)), {"state": "done", "dataset.encoding": "constant"}
+    )
     runs = runs.join(largest(measured)["gradient"], on="path").dropna(subset="gradient")
+    runs = runs.reindex(columns=runs.columns.union(VARIED, sort=False))
     records = runs.to_dict("records")
     runs = runs.assign(
         network=[setting(run | {"trial": None}) for run in records],
@@ -36,13 +40,14 @@ def trials(measured: Results) -> str:
 
 def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
     for state, values in STATES.items():
-        for (eps, trial, bound), runs in where(network, values).groupby(VARIED):
+        chosen = where(network, values).dropna(subset="trial")
+        for (eps, trial, bound), runs in chosen.groupby(VARIED, dropna=False):
             yield {
                 "network": runs["network"].iloc[0],
                 "initial state": state,
                 "eps": f"{eps:g}",
                 "trial (s)": f"{trial:g}",
-                "upper bound (Hz)": f"{bound:g}",
+                "upper bound (Hz)": "none" if pd.isna(bound) else f"{bound:g}",
                 "gradient over floor": f"{runs['ratio'].median():.0e}",
                 "test accuracy (%)": accuracy(runs),
             }

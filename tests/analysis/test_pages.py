@@ -224,9 +224,9 @@ def test_trials_of_several_lengths_have_a_row_each_and_no_other_network(page, wr
     write_run("fluct", 0, 0.9, config=poisson | fluct, identity="f" * 8, rates={"h1": 8.0})
     table = rows(page("trial").trials(own(tmp_path)))[2:]
     assert [row[1:] for row in table[:3]] == [
-        ["kaiming", "1e-36", "0.5", "1e+15", "35.0, n = 1"],
-        ["kaiming", "1e-16", "0.1", "1e+02", "10.0, n = 1"],
-        ["kaiming", "1e-16", "0.5", "1e+05", "30.0, n = 1"],
+        ["kaiming", "1e-36", "0.5", "none", "1e+15", "35.0, n = 1"],
+        ["kaiming", "1e-16", "0.1", "none", "1e+02", "10.0, n = 1"],
+        ["kaiming", "1e-16", "0.5", "none", "1e+05", "30.0, n = 1"],
     ]
     assert [row[1] for row in table] == ["kaiming"] * 3 + ["fluct"] * 3
     found: list[dict[Any, Any]] = standard(own(tmp_path).runs).to_dict("records")
