@@ -94,8 +94,12 @@ def _table(values_of: dict[str, Column], count: int) -> pd.DataFrame:
     return pd.DataFrame(typed, index=range(count))
 
 
+def _is_result(column: str) -> bool:
+    return column in NUMBERS or column.startswith(MEASURED)
+
+
 def columns(
-    rows: Iterable[dict[str, Any]], numeric: Callable[[str], bool] = lambda key: _is_result(key)
+    rows: Iterable[dict[str, Any]], numeric: Callable[[str], bool] = _is_result
 ) -> tuple[dict[str, Column], int]:
     """The values of `rows` by key, and the number of rows. Where a row lacks a key its value is
     None, or NaN in columns that are `numeric`. Columns take a tenth of the memory of rows.
@@ -116,10 +120,6 @@ def columns(
     return {
         key: np.frombuffer(v) if isinstance(v, array) else v for key, v in values_of.items()
     }, count
-
-
-def _is_result(column: str) -> bool:
-    return column in NUMBERS or column.startswith(MEASURED)
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:

@@ -18,7 +18,7 @@ from fdi.analysis.versions import as_now
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
 READOUT = "readout"
-STATES = (
+NEEDED = (
     "population",
     "target_sigma_u",
     "theory_sigma_u",
@@ -28,7 +28,7 @@ STATES = (
     "grad",
     "grad_task",
 )
-"""What figures and tables need of an initial state."""
+"""What figures and tables need of an initial state; fdi.analysis.probes reads all of it."""
 Curve = tuple[np.ndarray, np.ndarray]
 
 
@@ -52,7 +52,7 @@ class Results:
     def probe(self) -> pd.DataFrame:
         if self.probed is not None:
             return self.probed
-        return probes(self.runs, self.folder, STATES)
+        return probes(self.runs, self.folder, NEEDED)
 
     @property
     def layers(self) -> pd.DataFrame:

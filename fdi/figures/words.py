@@ -93,8 +93,13 @@ def _schedule(runs: pd.DataFrame) -> str:
     target = _common(runs, SCHEDULE)
     if target is None or runs[SCHEDULE].isna().any():
         return ""
-    name = str(target).rpartition(".")[2]
-    return f"{SCHEDULES.get(name, name)} schedule"
+    return f"{schedule(str(target))} schedule"
+
+
+def schedule(target: str) -> str:
+    """A schedule of the learning rate, by its class, in a few words."""
+    name = target.rpartition(".")[2]
+    return SCHEDULES.get(name, name)
 
 
 def bounds(runs: pd.DataFrame) -> str:

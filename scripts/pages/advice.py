@@ -16,7 +16,7 @@ from fdi.analysis.select import where
 from fdi.analysis.statistics import Comparison, holm, verdict
 from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
-from pages.tables import cell, markdown
+from pages.tables import cell, markdown, unmeasured
 
 NETWORK = ["dataset", "model", "layers", "cut", "trial"]
 VARIED = ["init.sigma_u", "init.gain", "init.alpha", "init.xi", "init.mu_u"]
@@ -39,7 +39,7 @@ def advice(measured: Results) -> str:
     """
     networks = ranked(measured)
     if not networks:
-        return "*Not measured yet.*\n"
+        return unmeasured()
     p = iter(holm([c.p for row in networks for c in row.others.values()]))
     judged = [
         {name: verdict(c.mean, next(p)) or "undecided" for name, c in row.others.items()}

@@ -12,7 +12,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import usual
-from pages.tables import cell, markdown
+from pages.tables import cell, listed
 
 SHOWN = ("kaiming", "fluct", "fluct_calibrated", "lsuv")
 MODELS = ("conv", "conv_recurrent")
@@ -33,7 +33,7 @@ def convolutions(measured: Results) -> str:
         epochs = several[several == several.max()].index.max()
         if several.max() > 1:
             rows.append(_row(chosen[chosen["trainer.epochs"] == epochs]))
-    return markdown(pd.DataFrame(rows)) if rows else "*Not measured yet.*\n"
+    return listed(rows)
 
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:

@@ -10,7 +10,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import instead, words
 from fdi.figures.words import SCHEDULE
-from pages.tables import accuracy, markdown
+from pages.tables import accuracy, having, listed
 
 WHOLE = ("cifar10", "fashion_mnist")
 CROP, FLIP = "dataset.crop", "dataset.flip"
@@ -21,14 +21,12 @@ COMMAND = "fdi-run dataset=fashion_mnist model=conv scheduler=cosine model.norm=
 
 def whole(measured: Results) -> str:
     """A row per network, length of training and recipe of runs with all training images."""
-    columns = [*NETWORK, *RECIPE, "model.norm", "model.skip", "dataset.max_train"]
-    known = measured.runs.columns.union(columns, sort=False)
-    runs = with_layers(measured.runs.reindex(columns=known))
+    columns = (*NETWORK, *RECIPE, "model.norm", "model.skip", "dataset.max_train")
+    runs = with_layers(having(measured.runs, *columns))
     runs = runs[runs["dataset"].isin(WHOLE) & (runs["state"] == "done")]
     runs = runs[runs["dataset.max_train"].isna()]
     runs = runs.assign(condition=instead.conditions(runs.fillna({"model.norm": "none"})))
-    rows = list(_rows(runs))
-    return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{COMMAND}`.*\n"
+    return listed(list(_rows(runs)), COMMAND)
 
 
 def _rows(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -40,14 +38,9 @@ def _rows(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
             "steps": f"{run['dataset.steps']:.0f}",
             "epochs": f"{run['trainer.epochs']:.0f}",
             "normalization, skip": run["condition"],
-            "schedule": "none" if pd.isna(schedule) else _named(schedule),
+            "schedule": "none" if pd.isna(schedule) else words.schedule(schedule),
             "crops, flips": "no" if pd.isna(run[CROP]) and pd.isna(run[FLIP]) else "yes",
             "step size": f"{run['optimizer.lr']:g}",
             "init": run["init"],
             "test accuracy (%)": accuracy(recipe),
         }
-
-
-def _named(schedule: str) -> str:
-    name = schedule.rpartition(".")[2]
-    return words.SCHEDULES.get(name, name)

@@ -16,9 +16,8 @@ from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
 from fdi.config.floor import floor as floor_of
 from fdi.figures import bounds, floor, words
-from pages.tables import accuracy, cell, markdown, versus
+from pages.tables import accuracy, cell, listed, markdown, unmeasured, versus
 
-NOTHING = "*Not measured yet: `{}`.*\n"
 INITS = ("kaiming", "fluct")
 USUAL, LOW = 1e-8, 1e-9  # floors: of the authors' eps, and lowered ones
 
@@ -42,7 +41,7 @@ def floors(measured: Results) -> str:
         parts.append(
             f"{title} {single['x'].max():.0e}. {page['finding'].iloc[0]}.\n\n{markdown(lines)}"
         )
-    return "\n".join(parts) or NOTHING.format(floor.COMMAND)
+    return "\n".join(parts) or unmeasured(floor.COMMAND)
 
 
 def bounded(measured: Results) -> str:
@@ -66,7 +65,7 @@ def bounded(measured: Results) -> str:
             )
     rows.sort(key=lambda row: row["order"])
     table = pd.DataFrame(rows)
-    return markdown(table.drop(columns="order")) if rows else NOTHING.format(bounds.COMMAND)
+    return markdown(table.drop(columns="order")) if rows else unmeasured(bounds.COMMAND)
 
 
 def mended(measured: Results) -> str:
@@ -98,7 +97,7 @@ def mended(measured: Results) -> str:
     columns = ["network", "epochs", *kinds, "lowered to"]
     table = pd.DataFrame(both).reindex(columns=columns).fillna("")
     shown = table.sort_values("network", key=lambda names: names.map(_in_order))
-    return markdown(shown) if both else NOTHING.format(floor.COMMAND)
+    return markdown(shown) if both else unmeasured(floor.COMMAND)
 
 
 def _in_order(name: str) -> tuple[str, int]:
@@ -121,7 +120,7 @@ def swamped(measured: Results) -> str:
             row = {"network": f"{dataset}, {model}, {layers} layers, {epochs:.0f} epochs, {init}"}
             rows.append(row | {"eps": f"{eps:.0e}"} | cells)
     table = pd.DataFrame(rows).fillna("").rename(columns={"none": "no bounds"})
-    return markdown(table) if rows else NOTHING.format(f"{floor.COMMAND} homeostasis=joint")
+    return markdown(table) if rows else unmeasured(f"{floor.COMMAND} homeostasis=joint")
 
 
 def predicting(measured: Results) -> str:
@@ -174,6 +173,4 @@ def stepping(measured: Results) -> str:
         rows.append(
             row | {name: accuracy(where(network, values)) for name, values in STATES.items()}
         )
-    return (
-        markdown(pd.DataFrame(rows)) if rows else NOTHING.format(f"{floor.COMMAND} optimizer=sgd")
-    )
+    return listed(rows, f"{floor.COMMAND} optimizer=sgd")

@@ -15,7 +15,7 @@ from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
 from fdi.config.floor import SMORMS3_EPS
 from fdi.figures import gradients
-from pages.tables import accuracy, markdown
+from pages.tables import accuracy, listed
 
 SEVERAL = 3  # spreads of a network that is shown
 KEYS = ["dataset", "model", "layers"]
@@ -43,7 +43,7 @@ def reached(measured: Results) -> str:
             rows += [
                 {"network": network} | _row(deep[deep["state"] == state]) for state in order.index
             ]
-    return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{gradients.COMMAND}`.*\n"
+    return listed(rows, gradients.COMMAND)
 
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pandas as pd
 from fdi.analysis.circumstances import STANDARD
 from fdi.analysis.results import Results
 from fdi.figures import bounds, floor
+from pages.tables import unmeasured
 
 USUAL_EPS = 1e-16  # of SMORMS3 [Rossbroich et al. 2022, authors' code]
 LEARNS = 2.0  # times guessing, at least
@@ -22,7 +23,7 @@ def headline(measured: Results) -> str:
     bounds do in one layer; only what was measured is said.
     """
     lines = [*_deep(floor.data(measured)), *_shallow(bounds.data(measured))]
-    return "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1)) or "*Not measured yet.*\n"
+    return "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1)) or unmeasured()
 
 
 def _deep(pages: dict[str, pd.DataFrame]) -> Iterator[str]:

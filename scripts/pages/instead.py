@@ -8,7 +8,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import instead, lazy, words
 from fdi.figures.words import SCHEDULE
-from pages.tables import accuracy, markdown
+from pages.tables import accuracy, having, listed, unmeasured
 
 PARTS = {
     "With neither": [instead.PLAIN],
@@ -27,7 +27,7 @@ def normalized(measured: Results) -> str:
         page for page in instead.data(measured).values() if page["optimizer"].iloc[0] == "SMORMS3"
     ]
     lines = [f"* {sentence}.\n" for part in PARTS if (sentence := _sentence(part, pages))]
-    return "".join(lines) or f"*Not measured yet: `{instead.COMMAND}`.*\n"
+    return "".join(lines) or unmeasured(instead.COMMAND)
 
 
 def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
@@ -59,8 +59,7 @@ def moving(measured: Results) -> str:
     """A row per initial state and step size of networks behind a normalization that were trained
     with several: how far their hidden weights moved, |W - W0| / |W0|, and the accuracy.
     """
-    known = measured.runs.columns.union(["model.norm", "model.skip", SCHEDULE], sort=False)
-    runs = with_layers(measured.runs.reindex(columns=known))
+    runs = with_layers(having(measured.runs, "model.norm", "model.skip", SCHEDULE))
     runs = runs[(runs["state"] == "done") & runs[SCHEDULE].notna()]
     runs = runs[runs["model.norm"].isin(list(instead.NORMS)[1:])]
     runs = runs.assign(moved=lazy.moved(runs))
@@ -79,4 +78,4 @@ def moving(measured: Results) -> str:
                     "test accuracy (%)": accuracy(found),
                 }
             )
-    return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{instead.COMMAND}`.*\n"
+    return listed(rows, instead.COMMAND)

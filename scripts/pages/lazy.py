@@ -10,9 +10,8 @@ from fdi.analysis.contrasts import PERCENT, accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.summary import BEST
 from fdi.figures import lazy
-from pages.tables import cell, markdown, versus
+from pages.tables import cell, having, markdown, unmeasured, versus
 
-NOTHING = "*Not measured yet: `{}`.*\n"
 USUAL = 1.0  # sigma_U
 DECAY, SIGMA = "optimizer.weight_decay", "init.sigma_u"
 DECAYED = f"{lazy.COMMAND} optimizer=adam optimizer._target_=torch.optim.AdamW {DECAY}=0,0.1"
@@ -26,7 +25,7 @@ def laziness(measured: Results) -> str:
     for (dataset, model), runs in lazy.trained(measured):
         table = pd.DataFrame(_spreads(runs))
         parts.append(f"**{dataset}, {model}**\n\n{markdown(table)}")
-    return "\n".join(parts) or NOTHING.format(lazy.COMMAND)
+    return "\n".join(parts) or unmeasured(lazy.COMMAND)
 
 
 def _spreads(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -53,8 +52,7 @@ def decaying(measured: Results) -> str:
     """A row per spread and weight decay of AdamW, for networks that were trained to an equal
     training loss with several, and the difference to no decay.
     """
-    known = measured.runs.columns.union([lazy.LIMIT, lazy.SAMPLES, DECAY], sort=False)
-    runs = measured.runs.reindex(columns=known)
+    runs = having(measured.runs, lazy.LIMIT, lazy.SAMPLES, DECAY)
     adamw = runs["optimizer._target_"].str.endswith("AdamW")
     runs = runs[adamw & (runs["state"] == "done") & runs[lazy.LIMIT].notna()]
     runs = runs.assign(moved=lazy.moved(runs), samples=runs[lazy.SAMPLES])
@@ -63,7 +61,7 @@ def decaying(measured: Results) -> str:
         if network[DECAY].nunique() > 1:
             title = f"**{dataset}, {model}, {samples:.0f} samples, AdamW**"
             parts.append(f"{title}\n\n{markdown(pd.DataFrame(_decays(network)))}")
-    return "\n".join(parts) or NOTHING.format(DECAYED)
+    return "\n".join(parts) or unmeasured(DECAYED)
 
 
 def _decays(network: pd.DataFrame) -> Iterator[dict[str, str]]:

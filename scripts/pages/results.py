@@ -12,7 +12,7 @@ from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.statistics import holm, verdict
-from pages.tables import cell, markdown, versus
+from pages.tables import cell, markdown, unmeasured, versus
 
 INITS = ("kaiming", "fluct", "fluct_calibrated")
 PAIRS = 3  # seeds, at least
@@ -35,7 +35,7 @@ def results(measured: Results) -> str:
         if contrast.difference.n >= PAIRS and of_authors(contrast.run)
     ]
     if not comparisons:
-        return "*Not measured yet.*\n"
+        return unmeasured()
     ranked = sorted(comparisons, key=lambda contrast: contrast.difference.mean, reverse=True)
     chosen = dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1))
     table = pd.concat([_accuracies(runs, ranked[i].run) for i in chosen], ignore_index=True)

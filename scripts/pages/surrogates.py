@@ -13,7 +13,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.snn.surrogate import steepness
-from pages.tables import accuracy, markdown
+from pages.tables import accuracy, markdown, unmeasured
 
 KEYS = ["dataset", "model", "layers", "trainer.epochs"]
 LOWERED = 1e-36  # eps
@@ -37,7 +37,7 @@ def surrogates(measured: Results) -> str:
             dataset, model, layers, epochs = key
             title = f"**{dataset}, {model}, {layers} layers, {epochs:.0f} epochs**"
             parts.append(f"{title}\n\n{markdown(pd.DataFrame(_rows(network)))}")
-    return "\n".join(parts) or f"*Not measured yet: `{COMMAND}`.*\n"
+    return "\n".join(parts) or unmeasured(COMMAND)
 
 
 def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:

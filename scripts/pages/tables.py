@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,7 +40,7 @@ def behind(name: str, measured: Results) -> str:
         if "verdict" in page and "title" in page
     ]
     tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
-    return "\n".join(tables) if tables else f"*Not measured yet: `{FIGURES[name].COMMAND}`.*\n"
+    return "\n".join(tables) or unmeasured(FIGURES[name].COMMAND)
 
 
 def _title(page: pd.DataFrame) -> str:
@@ -84,6 +84,20 @@ def versus(row: Mapping[str, Any]) -> str:
     known = not pd.isna(row["versus_low"])
     interval = f" ({row['versus_low']:+.1f}..{row['versus_high']:+.1f})" if known else ""
     return f"{row['versus']:+.1f}{interval} {row['verdict']}".strip()
+
+
+def having(runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The runs with these columns, empty where there were none."""
+    return runs.reindex(columns=runs.columns.union(columns, sort=False))
+
+
+def listed(rows: Sequence[Mapping[str, Any]], command: str = "") -> str:
+    """A table of these rows, or the `command` that makes runs for it."""
+    return markdown(pd.DataFrame(rows)) if rows else unmeasured(command)
+
+
+def unmeasured(command: str = "") -> str:
+    return f"*Not measured yet{f': `{command}`' if command else ''}.*\n"
 
 
 def markdown(table: pd.DataFrame) -> str:

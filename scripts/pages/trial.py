@@ -13,7 +13,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.config.floor import floor
-from pages.tables import accuracy, markdown
+from pages.tables import accuracy, having, listed
 
 COMMAND = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
 VARIED = ["optimizer.eps", "trial", "homeostasis.upper.rate"]
@@ -28,14 +28,14 @@ def trials(measured: Results) -> str:
         standard(with_layers(measured.runs)), {"state": "done", "dataset.encoding": "constant"}
     )
     runs = runs.join(largest(measured)["gradient"], on="path").dropna(subset="gradient")
-    runs = runs.reindex(columns=runs.columns.union(VARIED, sort=False))
+    runs = having(runs, *VARIED)
     records = runs.to_dict("records")
     runs = runs.assign(
         network=[setting(run | {"trial": None}) for run in records],
         ratio=runs["gradient"] / [floor(run) for run in records],
     )
     rows = [row for _, network in runs.groupby("network") for row in _rows(network)]
-    return markdown(pd.DataFrame(rows)) if rows else f"*Not measured yet: `{COMMAND}`.*\n"
+    return listed(rows, COMMAND)
 
 
 def _rows(network: pd.DataFrame) -> Iterator[dict[str, str]]:
