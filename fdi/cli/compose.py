@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fdi.cli.inside import read_files_safely, refuse_several_values
 from fdi.config.settings import replaced, settings
+from fdi.config.wording import choose
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
 
@@ -96,6 +97,7 @@ class Composer:
     def _parts(self, overrides: Sequence[str]) -> tuple[Base, list[Override]]:
         """What the options among `overrides` give, and the overrides that set a value."""
         chosen = self.options(overrides)
+        _refuse_nameless(self, chosen)
         values = [_parse(word) for word in overrides if word not in chosen]
         refuse_several_values(self.loader, values)
         return _base(self, chosen), values
@@ -188,6 +190,22 @@ def _is_option(composer: Composer, key: str) -> bool:
         or "@" in key
         or ("." not in key and bool(composer.loader.get_group_options(key)))
     )
+
+
+def _refuse_nameless(composer: Composer, options: Sequence[str]) -> None:
+    """Hydra fails late, and not in words of the user, where an option is no name."""
+    for word in options:
+        key, _, value = word.partition("=")
+        if not key.isidentifier() or not _is_option(composer, key):
+            continue
+        override = _parse(word)
+        if override.is_sweep_override():
+            raise ValueError(f"{word} has several values; add -m to run each of them")
+        if not isinstance(override.value(), str):
+            names = composer.loader.get_group_options(key)
+            raise ValueError(
+                f"{key} = {value} is not the name of an option; {choose(value, names)}"
+            )
 
 
 @lru_cache(maxsize=2**16)

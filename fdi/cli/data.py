@@ -53,7 +53,13 @@ def _parser() -> argparse.ArgumentParser:
             help="folder with one folder per data set (default: data)",
         )
         if names:
-            command.add_argument("name", metavar="NAME", help="see fdi-data list", **names)
+            command.add_argument(
+                "name",
+                metavar="NAME",
+                type=lambda word: word.removeprefix("dataset="),
+                help="see fdi-data list",
+                **names,
+            )
             command.add_argument(
                 "--root", type=Path, help="folder of this data set (default: DATA/NAME)"
             )
@@ -78,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--config-dir", type=Path, help="folder with dataset/NAME.yaml of yours")
     show.epilog = (
         "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001 max_train=500; "
-        "dataset.dt=0.001, as for fdi-run, works too."
+        "dataset=NAME and dataset.dt=0.001, as for fdi-run, work too."
     )
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"

@@ -79,7 +79,7 @@ def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
         ["digits"],
         ["digits", "encoding=poisson"],
         ["poisson", "shape=[2,6,6]"],
-        ["randman", "samples=50", "dataset.units=10"],
+        ["dataset=randman", "samples=50", "dataset.units=10"],
     ):
         assert _run(capsys, "show", name, *settings, "--out", out)[0] == 0
 
