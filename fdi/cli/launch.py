@@ -104,18 +104,25 @@ def not_installed(node: DictConfig) -> str:
 
 
 def end_workers_with_us(launcher: DictConfig) -> None:
-    """Let the workers of joblib watch this process from their start, before they have a cell."""
+    """Let the workers of joblib watch this process from their start, before they have a cell; also
+    a single worker is a process of its own, or a cell that is killed would end the sweep.
+    """
     if "n_jobs" not in launcher:
         return
     import joblib
+    from joblib.executor import get_memmapping_executor
     from joblib.parallel import BACKENDS
 
     loky: Any = BACKENDS["loky"]
 
     class Backend(loky):
-        def configure(self, *given: Any, **options: Any) -> int:
-            watch = {"initializer": end_with, "initargs": (os.getpid(),)}
-            return super().configure(*given, **(options | watch))
+        def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+            watch: Any = {"initializer": end_with, "initargs": (os.getpid(),)}
+            if self.effective_n_jobs(n_jobs) > 1:
+                return super().configure(n_jobs, parallel, **(options | watch))
+            self.parallel = parallel
+            self._workers = get_memmapping_executor(1, context_id=parallel._id, **watch)
+            return 2  # joblib takes 1 for cells in this process
 
         def submit(self, func: Callable[[], list[Any]], callback: Any = None) -> Any:
             return super().submit(partial(_without_configs, func), callback)

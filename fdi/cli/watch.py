@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from fdi.cli.cells import Cell
 from fdi.cli.jupyter import Bar, is_notebook
 from fdi.cli.labels import label, varied
 from fdi.cli.tables import console
-from fdi.track.layout import RESULT, STATUS
+from fdi.track.layout import STATUS
 from fdi.track.process import repeated
 from fdi.track.state import last_line, progress, whole_result
 
@@ -29,7 +30,8 @@ class Watch:
     def __init__(self, cells: list[Cell], left: list[Cell], out: Any) -> None:
         self.total, self.left, self.out = len(cells), list(left), out
         self.keys = varied(cell.overrides for cell in cells)
-        self.started, self.ended, self.first = time.time(), 0, self.total - len(left)
+        self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
+        self.before = {cell.directory: _written(cell.directory) for cell in left}
         self.refusals: set[str] = set()
 
     def look(self) -> str:
@@ -51,8 +53,7 @@ class Watch:
         """Whether it came to an end in this sweep."""
         if status["state"] not in ("done", "probed", "failed"):
             return False
-        name = RESULT if status["state"] == "done" else STATUS
-        return (cell.directory / name).stat().st_mtime >= self.started - 1
+        return _written(cell.directory) != self.before[cell.directory]
 
     def _line(self, cell: Cell, status: dict[str, Any]) -> str:
         words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
@@ -83,7 +84,15 @@ class Watch:
         waiting = self.total - self.first - self.ended
         if not waiting:
             return ""
-        return f", {duration((time.time() - self.started) / self.ended * waiting)} left"
+        return f", {duration((time.monotonic() - self.started) / self.ended * waiting)} left"
+
+
+def _written(directory: Path) -> int | None:
+    """When the state of a cell was written, for comparison only: its clock may be another's."""
+    try:
+        return (directory / STATUS).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 @contextmanager

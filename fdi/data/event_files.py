@@ -30,7 +30,9 @@ def recordings(name: str, root: Path, train: bool) -> Any:
         raise DataError(f"{root / name}: not laid out as tonic expects ({error})") from error
     folder = Path(files.location_on_system) / files.folder_name
     if not files.data:
-        raise DataError(f"{folder}: no recordings")
+        raw = any(folder.rglob("*.aedat"))
+        hint = ", only .aedat files; fdi reads the .npy files that tonic cut from them"
+        raise DataError(f"{folder}: no recordings{hint * raw}")
     order = np.argsort(files.data)
     files.data, files.targets = [files.data[i] for i in order], [files.targets[i] for i in order]
     return files

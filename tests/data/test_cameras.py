@@ -172,6 +172,23 @@ def test_damaged_gestures(gestures: Path):
         dvs_gesture(root=gestures, **GESTURE | dict(duration=30.0))
 
 
+def test_recordings_as_the_camera_wrote_them_are_passed_over(gestures: Path):
+    """IBM's archive has .aedat files; tonic's has, in the same folders, what is cut from them."""
+    before = dvs_gesture(root=gestures, **GESTURE)
+    folder = gestures / "DVSGesture" / "ibmGestureTrain"
+    (folder / "user02_led").mkdir()
+    for name in ("user01_led/3.aedat", "user02_led/0.aedat"):
+        (folder / name).write_bytes(b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + bytes(64))
+    (folder / "user01_led/3_labels.csv").write_text("class,startTime_usec,endTime_usec\n")
+    after = dvs_gesture(root=gestures, **GESTURE)
+    assert np.array_equal(after.train.inputs.units, before.train.inputs.units)
+    assert np.array_equal(after.train.labels, before.train.labels)
+    for path in folder.rglob("*.npy"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"Train: no recordings, only \.aedat files; fdi reads the"):
+        dvs_gesture(root=gestures, **GESTURE)
+
+
 def _recordings() -> Events:
     """Two recordings of 30 and 4 steps, one spike in each step, in a table of 40."""
     samples, steps = np.repeat([0, 1], [30, 4]), np.concatenate([np.arange(30), np.arange(4)])

@@ -101,22 +101,30 @@ def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["local", "isolated", "ray"])
-def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launcher):
-    sweep = ("seed=range(4)", "trainer.epochs=30", "model.hidden=8")
+@pytest.mark.parametrize(
+    ("launcher", "options"),
+    [
+        ("local", ("hydra.launcher.n_jobs=2",)),
+        ("local", ("hydra.launcher.n_jobs=1",)),
+        ("isolated", ()),
+        ("ray", ()),
+    ],
+)
+def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launcher, options):
+    sweep = ("seed=range(3)", "trainer.epochs=30", "model.hidden=8", *options)
     child = start(tmp_path, launcher, *sweep)
     killed, pid = running(tmp_path, 3, child)
     os.kill(pid, signal.SIGKILL)
     code, out, err = finish(child)
     assert code == 0, err
-    assert out.splitlines()[-1] == "4 cells: 4 done"
+    assert out.splitlines()[-1] == "3 cells: 3 done"
     assert "resumed after epoch" in (killed / "output.log").read_text()
     assert all(
         len((cell / "metrics.csv").read_text().splitlines()) == 31 for cell in results(tmp_path)
     )
     before = {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
     code, out, _ = finish(start(tmp_path, launcher, *sweep))
-    assert (code, out.splitlines()[0]) == (0, "4 of 4 already done, skipped")
+    assert (code, out.splitlines()[0]) == (0, "3 of 3 already done, skipped")
     assert before == {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
 
 

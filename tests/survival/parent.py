@@ -1,5 +1,5 @@
 """Launches a local sweep of cells that do nothing, and prints what its parent grows by with each of
-them, in MB: `parent.py RESULTS CELLS`.
+them, in MB: `parent.py RESULTS CELLS JOBS`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def resident() -> float:
     return pages * 4096 / MB
 
 
-def main(results: str, count: int) -> None:
-    words = ["-m", "hydra/launcher=local", "hydra.launcher.n_jobs=2", f"paths.results={results}"]
-    arguments = parse([*words, f"seed=range({count})"])
+def main(results: str, count: int, jobs: int) -> None:
+    words = ["-m", "hydra/launcher=local", f"hydra.launcher.n_jobs={jobs}"]
+    arguments = parse([*words, f"paths.results={results}", f"seed=range({count})"])
     cells = compose_cells(arguments)
     launch(arguments, cells[:20], task)  # what it takes whatever the number of cells
     before = resident()
@@ -34,4 +34,4 @@ def main(results: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -5,6 +5,7 @@ the clock jumps; and the process that waits for a sweep does not grow with it.
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 import time
@@ -61,12 +62,15 @@ def test_a_clock_that_jumps_changes_nothing(zygote, small, numbers, seed):
     end = zygote.run(home, "-m", "seed=range(2)", *small, clock=seed)
     assert (end.code, end.err) == (0, "")
     assert numbers(home) == numbers(whole)
+    ends = re.findall(r"cell (\d)/2 .* s(, \d+(?:\.\d)? s left)?\n", end.out)
+    assert [(number, bool(left)) for number, left in ends] == [("1", True), ("2", False)]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_the_parent_of_a_local_sweep_does_not_grow(tmp_path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_parent_of_a_local_sweep_does_not_grow(tmp_path, jobs):
     script = Path(__file__).with_name("parent.py")
-    command = [sys.executable, str(script), str(tmp_path), str(CELLS)]
+    command = [sys.executable, str(script), str(tmp_path), str(CELLS), str(jobs)]
     found = subprocess.run(command, check=True, capture_output=True, text=True)
     assert float(found.stdout) < GROWTH
