@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +17,10 @@ import pandas as pd
 
 from fdi.analysis.collect import KEYS, PLACE
 from fdi.analysis.index import index, stamp
-from fdi.track.files import read
+from fdi.track.files import printable, read
 from fdi.track.layout import METRICS
 
+log = logging.getLogger("fdi.analysis")
 CSV_COLUMNS = ("epoch", "phase")
 VALID = "valid/accuracy"
 BATCH = 64  # files that are read at a time
@@ -29,19 +31,23 @@ def curves(
     table: pd.DataFrame, wanted: Callable[[str], bool] = lambda column: True
 ) -> pd.DataFrame:
     """The learning curves of the runs in `table`, with the columns that are `wanted`; texts are
-    categories. A run without a complete metrics.csv has no rows, and a half-written last row is
-    dropped.
+    categories. A half-written last row is dropped; a run whose metrics.csv is damaged has no rows,
+    which a warning says.
     """
     parts: list[pd.DataFrame] = []
-    paths = list(table["path"])
+    paths, finished = list(table["path"]), _finished(table)
     for start in range(0, len(paths), BATCH):
         files: dict[str, dict[int, str]] = defaultdict(dict)
-        for place, path in enumerate(paths[start : start + BATCH], start):
-            header, body = _metrics(Path(path) / METRICS)
-            if body:
+        batch = slice(start, start + BATCH)
+        for place, (path, epochs) in enumerate(zip(paths[batch], finished[batch]), start):
+            content = _metrics(path, epochs)
+            if content is None:
+                _tell(path)
+            elif content[1]:
+                header, body = content
                 files[header][place] = body
         for header, bodies in files.items():
-            parts += _parse(header, bodies, wanted)
+            parts += _parse(header, bodies, wanted, paths)
     if not parts:
         return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
     rows = pd.concat(parts, ignore_index=True)
@@ -56,22 +62,40 @@ def curves(
 
 def accuracies(table: pd.DataFrame, results: Path) -> Iterator[tuple[str, np.ndarray]]:
     """The path of each run in `table` that has been validated, and its validation accuracies after
-    the epochs of the task.
+    the epochs of the task; a warning says whose metrics.csv is damaged.
     """
     with index(results) as kept:
-        for path in table["path"]:
-            key = stamp(path, (METRICS,))
+        for path, epochs in zip(table["path"], _finished(table)):
+            files = stamp(path, (METRICS,))
+            key = files and f"{files} {epochs}"
             if entry := kept.find(CURVE, path, key):
                 values = json.loads(entry[0])
             else:
-                values = _task_accuracies(Path(path) / METRICS)
+                values = _task_accuracies(path, epochs)
                 kept.keep(CURVE, path, key, json.dumps(values))
             if values:
                 yield path, np.array(values, dtype=float)
+            elif values is None:
+                _tell(path)
 
 
-def _task_accuracies(path: Path) -> list[float]:
-    header, body = _metrics(path)
+def _finished(table: pd.DataFrame) -> list[int | None]:
+    """How many epochs each finished run has; None for the others, or where it is not known."""
+    return [
+        int(epoch) if state == "done" and pd.notna(epoch) else None
+        for state, epoch in zip(table["state"], table["epoch"])
+    ]
+
+
+def _tell(path: str) -> None:
+    log.warning("%s: %s is damaged; this learning curve is left out", printable(path), METRICS)
+
+
+def _task_accuracies(path: str, epochs: int | None) -> list[float] | None:
+    content = _metrics(path, epochs)
+    if content is None:
+        return None
+    header, body = content
     names = header.split(",")
     if VALID not in names:
         return []
@@ -80,17 +104,20 @@ def _task_accuracies(path: Path) -> list[float]:
     try:
         return [float(row[valid] or "nan") for row in rows if row[phase] == "task"]
     except ValueError:
-        return []
+        return None
 
 
-def _metrics(path: Path) -> tuple[str, str]:
-    """Header and whole rows of a metrics.csv, both empty if it is not there, a row has too many or
-    too few values, or the epochs are not 1, 2, 3, ...
+def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
+    """Header and whole rows of a metrics.csv, both empty if a run that goes on has none yet; None
+    if it cannot be read, a row has too many or too few values, or the epochs are not 1, 2, 3, ...,
+    and for a finished run up to the last of its `epochs`.
     """
     try:
-        text = read(path)
+        text = read(Path(run) / METRICS)
+    except FileNotFoundError:
+        return None if epochs else ("", "")
     except (OSError, ValueError):
-        return "", ""
+        return None
     header, _, body = text[: text.rfind("\n") + 1].partition("\n")
     rows = body.splitlines()
     whole = (
@@ -99,11 +126,13 @@ def _metrics(path: Path) -> tuple[str, str]:
         and body.count(",") == header.count(",") * len(rows)
         and all(row.startswith(f"{epoch},") for epoch, row in enumerate(rows, 1))
     )
-    return (header, body) if whole else ("", "")
+    if epochs is None:
+        return (header, body) if whole or not header else None
+    return (header, body) if whole and len(rows) == epochs else None
 
 
 def _parse(
-    header: str, bodies: dict[int, str], wanted: Callable[[str], bool]
+    header: str, bodies: dict[int, str], wanted: Callable[[str], bool], paths: list[str]
 ) -> Iterator[pd.DataFrame]:
     """The rows of files with the same header (place of the run -> body), all at once because that
     is fast. Where some cannot be parsed, each half is tried by itself.
@@ -118,8 +147,11 @@ def _parse(
         )
     except (ValueError, OverflowError):
         items = list(bodies.items())
-        for half in (items[: len(items) // 2], items[len(items) // 2 :]) if len(items) > 1 else ():
-            yield from _parse(header, dict(half), wanted)
+        if len(items) == 1:
+            _tell(paths[items[0][0]])
+            return
+        for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+            yield from _parse(header, dict(half), wanted, paths)
     else:
         lengths = [body.count("\n") for body in bodies.values()]
         yield rows.assign(**{PLACE: np.repeat(list(bodies), lengths)})

@@ -57,8 +57,11 @@ def write_run(tmp_path: Path) -> WriteRun:
                 node = node.setdefault(part, {})
             node[last] = value
         (directory / ".hydra" / "config.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
+        epochs = len(curve) or 20
         (directory / "status.json").write_text(
-            json.dumps(status or {"state": "done", "epoch": 20, "epochs": 20, "error": None})
+            json.dumps(
+                status or {"state": "done", "epoch": epochs, "epochs": epochs, "error": None}
+            )
         )
         if accuracy is not None:
             result = {

@@ -196,6 +196,33 @@ def test_a_broken_metrics_file_has_no_rows_and_harms_no_other(write_run, tmp_pat
 
 
 @pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_text(path.read_text() + "3,nope\n"),
+        lambda path: path.write_text(path.read_text().rpartition("2,task")[0]),
+        lambda path: path.write_text(path.read_text().replace("0.4", "x").replace("0.2", "y")),
+    ],
+    ids=["gone", "no row", "a row is missing", "no numbers"],
+)
+def test_a_damaged_learning_curve_is_told(write_run, tmp_path, caplog, damage):
+    """Without it the accuracy that the epochs to a target are counted to is another one."""
+    for seed in (0, 1):
+        write_run(seed=seed, curve=[0.2, 0.4])
+    damage(next(tmp_path.rglob("seed=0-*")) / "metrics.csv")
+    write_run(seed=2, accuracy=None, status={"state": "missing"})
+    table = runs(tmp_path)
+    path = table["path"].iloc[0]
+    line = f"{path}: metrics.csv is damaged; this learning curve is left out"
+    assert curves(table)["seed"].tolist() == [1, 1]
+    assert caplog.messages == [line]
+    for _ in range(2):
+        caplog.clear()
+        assert path not in dict(accuracies(table, tmp_path))
+        assert caplog.messages == [line]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "zz: [2020-01-01]\n",

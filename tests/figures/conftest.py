@@ -54,9 +54,9 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
             f"{sigma_u}\nseed: {seed}\n"
         )
         (directory / ".hydra" / "config.yaml").write_text(config)
-        state = "done" if done else "running"
+        state, epochs = "done" if done else "running", prime + len(curve)
         (directory / "status.json").write_text(
-            json.dumps({"state": state, "epoch": len(curve), "epochs": len(curve)})
+            json.dumps({"state": state, "epoch": epochs, "epochs": epochs})
         )
         if done:
             result = {
