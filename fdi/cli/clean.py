@@ -20,18 +20,28 @@ def clean(results: Path, states: dict[str, dict[str, Any]], sure: bool) -> int:
     """Show these cells, of those with the `states`, and remove them if the user is `sure` or says
     so; returns the exit code. A cell that somebody has gone on with meanwhile stays.
     """
-    useless = [path for path, status in states.items() if _useless(Path(path), status["state"])]
-    useless = [path for path in useless if _ours(results, Path(path))]
-    if not useless:
-        print("no failed or stale cells")
+    paths = [path for path, status in states.items() if useless(Path(path), status["state"])]
+    paths = [path for path in paths if _ours(results, Path(path))]
+    if not paths:
+        print("no cells that failed or stopped without a checkpoint")
         return 0
-    for path in useless:
+    for path in paths:
         print(stopped_line(path, states[path]))
-    question = f"remove these {len(useless)} folders? [y/N] "
+    question = f"remove these {len(paths)} folders? [y/N] "
     if not sure and not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
         print("nothing removed; --yes removes them without a question")
         return 1
-    return _remove(results, useless)
+    return _remove(results, paths)
+
+
+def useless(path: Path, state: str) -> bool:
+    """Failed, or stopped without a checkpoint; or a folder that nothing was ever written to."""
+    if state == "failed":
+        return True
+    if state == "missing":
+        kept = (RESULT, CHECKPOINT, METRICS)
+        return path.is_dir() and not any((path / name).exists() for name in kept)
+    return state in STOPPED and not (path / CHECKPOINT).exists()
 
 
 def stopped_line(path: str, status: dict[str, Any]) -> str:
@@ -53,7 +63,7 @@ def _remove(results: Path, paths: Sequence[str]) -> int:
                 state = progress(path)["state"]
                 if state == "running":  # by this lock, and nobody else
                     state = "interrupted"
-                if not _useless(path, state):
+                if not useless(path, state):
                     print(printable(f"{path} is {state} now, so it stays"))
                     continue
                 shutil.rmtree(path)
@@ -62,16 +72,6 @@ def _remove(results: Path, paths: Sequence[str]) -> int:
             print(printable(f"{error}; it stays"))
     print(f"{removed} removed")
     return int(removed < len(paths))
-
-
-def _useless(path: Path, state: str) -> bool:
-    """Failed, or stopped without a checkpoint; or a folder that nothing was ever written to."""
-    if state == "failed":
-        return True
-    if state == "missing":
-        kept = (RESULT, CHECKPOINT, METRICS)
-        return path.is_dir() and not any((path / name).exists() for name in kept)
-    return state in STOPPED and not (path / CHECKPOINT).exists()
 
 
 def _ours(results: Path, path: Path) -> bool:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from fdi.analysis.status import Group, groups, read_plans, states
 from fdi.cli.arguments import add_results
-from fdi.cli.clean import clean, stopped_line
+from fdi.cli.clean import clean, stopped_line, useless
 from fdi.cli.pipe import command_line
 from fdi.cli.tables import console, print_table
 from fdi.config.schema import Config
@@ -133,10 +133,10 @@ def _show(groups: list[Group], states: dict[str, dict[str, Any]]) -> None:
     if stopped[SHOWN:]:
         out.print(f"and {len(stopped) - SHOWN} more")
     if stopped:
-        out.print(
-            "fdi-status --failed prints the commands that run them again; --clean removes their "
-            "folders"
-        )
+        line = "fdi-status --failed prints the commands that run them again"
+        if any(useless(Path(directory), states[directory]["state"]) for directory in stopped):
+            line += "; --clean removes those that failed or have no checkpoint"
+        out.print(line)
 
 
 def _print_table(out: Console, group: Group, states: dict[str, dict[str, Any]]) -> None:

@@ -153,6 +153,16 @@ def test_an_unreadable_status_is_a_broken_run(status, write_run):
     assert ["dataset", "model", "init", "cells", "broken"] in rows(status()[1])
 
 
+def test_clean_is_named_where_it_removes_something(status, write_run):
+    going = write_run("fluct", 0, None, status={"state": "running", "epoch": 2, "epochs": 9})
+    checkpoint = going / "checkpoint/last.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    assert "--clean" not in status()[1]
+    checkpoint.unlink()
+    assert "; --clean removes those that failed or have no checkpoint" in status()[1]
+
+
 @pytest.fixture
 def victim(tmp_path):
     """Files that are none of fdi's business."""
@@ -188,7 +198,7 @@ def test_clean_follows_no_link_out_of_results(status, write_run, victim, tmp_pat
     link.rename(target)
     link.symlink_to(target)
     before = sorted(target.rglob("*"))
-    assert status("--clean", "--yes")[1] == "no failed or stale cells\n"
+    assert status("--clean", "--yes")[1] == "no cells that failed or stopped without a checkpoint\n"
     assert sorted(target.rglob("*")) == before
 
 
