@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -20,11 +22,11 @@ def as_now(table: pd.DataFrame) -> pd.DataFrame:
             owners = table.loc[table[column].notna(), target].unique()
             unsaid = table[column].isna() & table[target].isin(owners)
             changed[column] = table[column].mask(unsaid, value)
-    for group in [str(name) for name in table if str(name).endswith("._target_")]:
-        for owner, keys in REMOVED.items():
-            for key, value in keys.items():
-                column = group.replace("_target_", key)
-                if column in table and (of := table[group] == owner).any():
-                    values = changed.get(column, table[column])
-                    changed[column] = values.mask(of & values.isin([value]), np.nan)
+    targets = [str(name) for name in table if str(name).endswith("._target_")]
+    removed = [(owner, *item) for owner, keys in REMOVED.items() for item in keys.items()]
+    for target, (owner, key, value) in product(targets, removed):
+        column = target.replace("_target_", key)
+        if column in table:
+            values = changed.get(column, table[column])
+            changed[column] = values.mask((table[target] == owner) & values.isin([value]), np.nan)
     return table.assign(**changed)
