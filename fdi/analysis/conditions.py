@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ import pandas as pd
 from fdi.analysis.collect import config_columns
 
 LABELS = ("dataset", "model", "init")
+NAMING = re.compile(r"\.(_target_|name)$")
+"""The end of a key that names what its group chose."""
 UNTRAINED = ("broken", "probed")
 
 
@@ -48,9 +51,9 @@ def conditions(
 
 def short_names(columns: Sequence[str]) -> dict[str, str]:
     """Column -> the shortest end of its dotted name that no other column has: model.hidden ->
-    hidden, optimizer._target_ -> optimizer.
+    hidden, optimizer._target_ -> optimizer, engine.name -> engine.
     """
-    parts = {column: column.removesuffix("._target_").split(".") for column in columns}
+    parts = {column: NAMING.sub("", column).split(".") for column in columns}
     ends = {
         column: [".".join(names[i:]) for i in reversed(range(len(names)))]
         for column, names in parts.items()

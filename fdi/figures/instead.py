@@ -47,10 +47,10 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
                 continue
             table = accuracies(chosen, KEYS, within=["condition", "layers"])
             shared = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
-            title = f"{shared}, {words.condition(group)}"
+            title = ", ".join([shared, *words.cut(group), words.condition(group)])
             pages[f"{dataset}_{model}{which.replace(', ', '_').lower()}"] = table.assign(
                 finding=_finding(table),
-                network=f"{dataset}, {model}",
+                network=", ".join([dataset, *words.cut(group), model]),
                 optimizer=optimizer,
                 title=f"{title}: {legends.over(table['n'])}",
                 source=sweeps.source(chosen),

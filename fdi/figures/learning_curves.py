@@ -72,7 +72,11 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
                 by = ["init"]
             page, left = _few(lines(chosen, by, results))
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_cut(chosen), *_distinction(chosen, varied, values)]
+                title = [
+                    _setting(chosen),
+                    *words.cut(chosen),
+                    *_distinction(chosen, varied, values),
+                ]
                 title += [f"{left} more initializations not drawn"] if left else []
                 pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
     return pages
@@ -133,12 +137,6 @@ def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[An
     others = [(column, value) for column, value in others if not column.startswith(in_words)]
     differing = name(*zip(*others)) if others else ""
     return [text for text in (words.condition(runs), differing) if text]
-
-
-def _cut(runs: pd.DataFrame) -> list[str]:
-    """The number of samples that the data set was cut to, if it was cut to the same in all runs."""
-    sizes = runs.get("dataset.max_train", pd.Series(dtype=float)).unique()
-    return [f"{size:,.0f} samples" for size in sizes if len(sizes) == 1 and pd.notna(size)]
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

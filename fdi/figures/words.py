@@ -82,6 +82,12 @@ def condition(runs: pd.DataFrame) -> str:
     return ", ".join(part for part in (_optimizer(runs), _schedule(runs), bounds(runs)) if part)
 
 
+def cut(runs: pd.DataFrame) -> list[str]:
+    """The number of samples that the data set was cut to, if it was cut to the same in all runs."""
+    sizes = runs.get("dataset.max_train", pd.Series(dtype=float)).unique()
+    return [f"{size:,.0f} samples" for size in sizes if len(sizes) == 1 and pd.notna(size)]
+
+
 def _optimizer(runs: pd.DataFrame) -> str:
     target, eps = (_common(runs, f"optimizer.{key}") for key in ("_target_", "eps"))
     if target is None:

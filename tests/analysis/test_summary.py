@@ -234,6 +234,7 @@ def test_short_names():
         "homeostasis.upper.strength",
         "homeostasis.lower.strength",
         "optimizer._target_",
+        "engine.name",
     ]
     assert list(short_names(columns).values()) == [
         "init",
@@ -241,6 +242,7 @@ def test_short_names():
         "upper.strength",
         "lower.strength",
         "optimizer",
+        "engine",
     ]
 
 

@@ -447,6 +447,9 @@ def test_instead(results, drawn):
     cosine = {"scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
     scheduled = instead.data(replace(found, runs=found.runs.assign(**cosine)))
     assert "cosine schedule" in scheduled["randman_dense"]["title"].iloc[0]
+    cut = instead.data(replace(found, runs=found.runs.assign(**{"dataset.max_train": 2000.0})))
+    assert cut["randman_dense"]["network"].unique() == ["randman, 2,000 samples, dense"]
+    assert ", 2,000 samples, " in cut["randman_dense"]["title"].iloc[0]
     _, axes = drawn(instead, page)
     assert list(axes) == ["4", "8"]
     shallow = [run for run in runs if (run[0], run[3]) != ("fluct", 8)]
