@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,29 @@ COMMANDS = {
     "export(Path('results'), Path('results/reference'))",
     "table": "from fdi.cli.table import main; main(['--runs', 'results/all.csv'])",
 }
+DIES = """
+import atexit, os, signal, sys
+
+left = moment = int(sys.argv[1])
+atexit.register(lambda: print(moment - left))
+
+
+def count(event, given):
+    global left
+    if event == "open" and given[2] & os.O_ACCMODE and "results" in str(given[0]):
+        left -= 1
+        if left == 0:
+            sys.setprofile(die)
+
+
+def die(frame, event, argument):
+    if frame.f_code is not count.__code__:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(count)
+"""
+LEARNS = ("dataset.classes=2", "dataset.samples=200", "model.hidden=32", "optimizer.lr=0.02")
 CELLS, GROWTH = 2000, 0.02  # MB a cell
 
 
@@ -28,30 +52,40 @@ def outputs(home: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(home)): path.read_bytes()
         for path in found
-        if "runs" not in path.relative_to(home).parts[:2] and ".index" not in path.name
+        if path.relative_to(home).parts[1] not in ("runs", "sweeps", ".index.sqlite")
     }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_while_it_writes(zygote, small, name):
+    """At any time, and when a file below results has just been opened and is still empty."""
     home = zygote.home()
-    assert zygote.run(home, "-m", "seed=range(2)", *small).code == 0
-    command = [sys.executable, "-c", COMMANDS[name]]
-    started = time.monotonic()
-    subprocess.run(command, cwd=home, check=True, capture_output=True)
-    seconds, whole = time.monotonic() - started, outputs(home)
-    rng = random.Random(name)
-    for _ in range(5):
-        child = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.3, 1.0) * seconds)
-        child.kill()
-        child.wait()
+    assert zygote.run(home, "-m", "seed=range(2)", *small, *LEARNS).code == 0
+
+    def started(moment: int) -> subprocess.Popen:
+        command = [sys.executable, "-c", f"{DIES}\n{COMMANDS[name]}", str(moment)]
+        return subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True)
+
+    def end(child: subprocess.Popen) -> tuple[int, str]:
+        out, _ = child.communicate()
         left = outputs(home)
         assert {file: left.get(file) for file in whole} == whole
-    subprocess.run(command, cwd=home, check=True, capture_output=True)
-    found = outputs(home)
-    assert {file: found[file] for file in whole} == whole
+        return child.returncode, out
+
+    began, whole = time.monotonic(), {}
+    code, out = end(started(0))
+    seconds, whole, opened = time.monotonic() - began, outputs(home), int(out.split()[-1])
+    assert (code, len(whole) > 0) == (0, True)
+    rng = random.Random(name)
+    for moment in rng.sample(range(1, opened + 1), min(opened, 4)):
+        assert end(started(moment))[0] == -signal.SIGKILL
+    for _ in range(3):
+        child = started(0)
+        time.sleep(rng.uniform(0.3, 1.0) * seconds)
+        child.kill()
+        end(child)
+    assert end(started(0))[0] == 0
 
 
 @pytest.mark.slow
