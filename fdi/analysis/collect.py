@@ -87,11 +87,15 @@ def runs(results: Path) -> pd.DataFrame:
 
 
 def _table(values_of: dict[str, Column], count: int) -> pd.DataFrame:
-    typed = {
-        name: pd.Series(values, dtype=float if _is_result(name) else None)
-        for name, values in values_of.items()
-    }
-    return pd.DataFrame(typed, index=range(count))
+    return pd.DataFrame({key: _column(key, values_of[key]) for key in values_of}, range(count))
+
+
+def _column(name: str, values: Column) -> pd.Series:
+    """Texts as objects: pandas keeps all of these in one block, but of its own each column in one,
+    and each choice of rows goes through all blocks.
+    """
+    column = pd.Series(values, dtype=float if _is_result(name) else None)
+    return column.astype(object) if isinstance(column.dtype, pd.StringDtype) else column
 
 
 def _is_result(column: str) -> bool:

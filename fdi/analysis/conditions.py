@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import config_columns
+from fdi.analysis.select import kept
 
 LABELS = ("dataset", "model", "init")
 NAMING = re.compile(r"\.(_target_|name)$")
@@ -26,7 +27,7 @@ def condition_columns(runs: pd.DataFrame) -> list[str]:
     those of the same init, and a key of an object only between those with the same `_target_`,
     which otherwise differs itself.
     """
-    readable = runs[~runs["state"].isin(UNTRAINED)]
+    readable = kept(runs, ~runs["state"].isin(UNTRAINED))
     return [
         *LABELS,
         *(
@@ -43,7 +44,7 @@ def conditions(
     """For each condition the values of `columns`, None where a key is absent, and its runs, in the
     order of these values. Runs in a state of UNTRAINED belong to no condition.
     """
-    readable = runs[~runs["state"].isin(UNTRAINED)]
+    readable = kept(runs, ~runs["state"].isin(UNTRAINED))
     ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
     for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
         yield tuple(None if pd.isna(value) else value for value in values), members

@@ -9,7 +9,6 @@ import pandas as pd
 
 from fdi.analysis.collect import KEYS, config_columns, runs
 from fdi.analysis.metrics import curves
-from fdi.analysis.probes import probes
 from fdi.analysis.results import REFERENCE, Results, with_origin
 from fdi.analysis.versions import as_now
 
@@ -21,14 +20,11 @@ NAME = ("dataset", "model", "init", "seed", "id")
 """What tells runs apart in these files."""
 
 
-def of_folder(folder: Path, probed: bool = False) -> Results:
-    """What `export_reference.write` wrote to `folder`, or the runs below `folder`/runs, with their
-    initial states if `probed`.
-    """
+def of_folder(folder: Path) -> Results:
+    """What `export_reference.write` wrote to `folder`, or the runs below `folder`/runs."""
     if (folder / RUNS).exists():
         return reference(folder)
-    table = runs(folder)
-    return Results(table, None, probes(table if probed else table.iloc[:0], folder), folder)
+    return Results(runs(folder), None, None, folder)
 
 
 def reference(folder: Path) -> Results:

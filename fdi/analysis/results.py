@@ -54,6 +54,12 @@ class Results:
             return self.probed
         return probes(self.runs, self.folder, NEEDED)
 
+    def probe_of(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """All that was measured of the initial states of some of the runs."""
+        if self.probed is None:
+            return probes(runs, self.folder)
+        return self.probed[self.probed["path"].isin(runs["path"])]
+
     @property
     def layers(self) -> pd.DataFrame:
         """The initial states of the hidden populations."""

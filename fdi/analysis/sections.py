@@ -12,7 +12,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.learning import full
 from fdi.analysis.results import Results
-from fdi.analysis.select import kept
+from fdi.analysis.select import groups, kept
 
 
 def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -20,7 +20,7 @@ def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
     `fdi.analysis.learning`) of the finished runs.
     """
     done = kept(results.runs, results.runs["state"] == "done")
-    for (dataset, model), group in done.groupby(["dataset", "model"]):
+    for (dataset, model), group in groups(done, ["dataset", "model"]):
         keys = [
             column
             for column in condition_columns(group)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -68,15 +69,14 @@ def guesses(runs: pd.DataFrame) -> list[bool]:
 
 
 def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """The rows of each value of a column, or of each tuple of values of several; the table itself
-    where there is one value only, since pandas copies all groups at once.
+    """The rows of each value of a column, or of each tuple of values of several. One group after
+    the other is taken out of the table: the groups of pandas are a second copy of all of it.
     """
     grouped = table.groupby(by, sort=sort)
-    if grouped.ngroups != 1:
-        yield from grouped
-        return
-    key, length = next((key, len(rows)) for key, rows in grouped)
-    yield key, (table if length == len(table) else next(rows for _, rows in grouped))
+    sizes = grouped.size()
+    order = np.argsort(grouped.ngroup().to_numpy(), kind="stable")[: sizes.sum()]  # NaN is last
+    for key, places in zip(sizes.index, np.split(order, np.cumsum(sizes)[:-1])):
+        yield key, (table if len(places) == len(table) else table.iloc[places])
 
 
 def kept(table: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:

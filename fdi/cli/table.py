@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdi.cli.arguments import add_results
+from fdi.cli.memory import give_back
 from fdi.cli.pipe import command_line
 from fdi.track.files import printable
 
@@ -21,16 +23,17 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
+    give_back()
     from fdi.analysis.export import write
     from fdi.analysis.metrics import curves
     from fdi.analysis.reference import of_folder
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.select import select
 
-    results = of_folder(arguments.results, arguments.probe)
+    results = of_folder(arguments.results)
     if results.runs.empty:
         raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
-    results = results.of(select(results.runs, arguments.filters))
+    results = replace(results, runs=select(results.runs, arguments.filters))
     if arguments.runs or arguments.curves:
         table = results.runs if arguments.runs else curves(results.runs)
         if results.curves is not None and arguments.curves:

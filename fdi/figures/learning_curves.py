@@ -51,7 +51,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """
     done = kept(results.runs, results.runs["state"] == "done")
     pages: dict[str, pd.DataFrame] = {}
-    for _, group in done.groupby(["dataset", "model"]):
+    for _, group in groups(done, ["dataset", "model"]):
         columns = condition_columns(group)
         own = [column for column in columns if column == "init" or column.startswith("init.")]
         named = [

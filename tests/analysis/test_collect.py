@@ -257,3 +257,8 @@ def test_epochs_beyond_those_of_the_run_are_broken(write_run, tmp_path, epoch):
     table = runs(tmp_path)
     assert curves(table)["seed"].tolist() == [1, 1]
     assert [list(values) for values in dict(accuracies(table, tmp_path)).values()] == [[0.1, 0.2]]
+
+
+def test_texts_are_in_one_block(write_run, tmp_path):
+    write_run()
+    assert not any(isinstance(dtype, pd.StringDtype) for dtype in runs(tmp_path).dtypes)

@@ -12,6 +12,7 @@ from fdi.analysis.conditions import condition_columns, short_names, shown
 from fdi.analysis.paper import chosen, latex, markdown, summary_table
 from fdi.analysis.published import PUBLISHED, SOURCES, depth, published
 from fdi.analysis.render import quoted, readable
+from fdi.analysis.select import groups
 from fdi.analysis.statistics import paired, summary
 from fdi.analysis.summary import summarize
 
@@ -279,3 +280,15 @@ def test_a_number_and_its_interval_are_formulas_in_columns_of_their_own(both):
     assert r"fluct\_mu & $52.0 \pm 3.7$ & $[48.3, 55.7]$ & $-0.2$ \\" in text
     assert r"\caption{A $\pm$ B, 95 \%.}" in text
     assert r"init & accuracy & 95 \% interval & difference \\" in text
+
+
+@pytest.mark.parametrize("by", ["a", ["a", "b"]])
+@pytest.mark.parametrize("sort", [True, False])
+def test_groups_are_those_of_pandas(by, sort):
+    table = pd.DataFrame({"a": ["y", "x", None, "y", "x"], "b": [2, 1, 3, 1, 1], "c": range(5)})
+    for rows in (table, table[table["a"] == "x"], table[:0]):
+        expected = list(rows.groupby(by, sort=sort))
+        found = list(groups(rows, by, sort=sort))
+        assert [key for key, _ in found] == [key for key, _ in expected]
+        for (_, one), (_, other) in zip(found, expected):
+            pd.testing.assert_frame_equal(one, other)

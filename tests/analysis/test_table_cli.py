@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fdi.analysis.results import Results
 from fdi.analysis.select import select
 from fdi.cli.table import main
 
@@ -80,8 +81,8 @@ def test_columns_are_chosen_by_name(table):
 @pytest.fixture
 def probed(write_run):
     def write(init, seed, sigma, silent=0.0, epochs=1):
-        config = {"trainer.epochs": epochs}
-        directory = write_run(init, seed, 0.5, identity=f"{seed:02x}" * 4, config=config)
+        config, identity = {"trainer.epochs": epochs}, f"{seed:04x}{epochs:04x}"
+        directory = write_run(init, seed, 0.5, identity=identity, config=config)
         row: dict[str, Any] = dict.fromkeys(("saturated", "grad_bounds", "upper", "lower"), 0.0)
         row |= {"population": "h1", "neurons": 8, "rate": 7.0, "silent": silent, "grad": 1.0}
         row |= {"free_sigma": sigma, "grad_task": sigma / 1e3, "grad_task_max": sigma / 1e6}
@@ -102,6 +103,20 @@ def test_initial_states_stand_beside_each_other(table, probed, capsys):
     assert "initial states: randman, dense, n = 1 to 3 seeds" in lines
     assert "fluct n=3 h1 1.30 1.00 7.0 0.0012 within 1.5 (1/3)" in lines
     assert "kaiming n=1 h1 0.10 - 7.0 0.0001 silent" in lines
+
+
+def test_of_runs_that_share_an_initial_state_one_is_read_whole(table, probed, monkeypatch):
+    probed("kaiming", 1, 0.1)
+    probed("fluct", 1, 1.2)
+    once = table("--probe", "seed=1", "init.sigma_u=1,null")
+    probed("kaiming", 1, 0.1, epochs=2)
+    whole: list[int] = []
+    probe_of = Results.probe_of
+    monkeypatch.setattr(
+        Results, "probe_of", lambda self, runs: whole.append(len(runs)) or probe_of(self, runs)
+    )
+    assert table("--probe", "seed=1", "init.sigma_u=1,null") == once
+    assert whole == [2]
 
 
 def test_initial_states_are_a_table_for_a_paper(table, probed):

@@ -51,6 +51,13 @@ def test_a_report_imports_nothing_large_that_it_can_do_without():
     assert subprocess.check_output([sys.executable, "-c", IMPORTED], text=True) == "\n"
 
 
+def test_a_table_does_without_pyarrow(tmp_path):
+    pytest.importorskip("pyarrow")
+    code = f"from fdi.cli.table import main; main(['--results', {str(tmp_path)!r}]); import sys; "
+    code += "print('pandas' in sys.modules, 'pyarrow' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True False\n"
+
+
 def test_who_wants_pyarrow_gets_it_all_the_same(tmp_path):
     pytest.importorskip("pyarrow")
     code = "from fdi.cli.memory import give_back; give_back(); import pandas as pd; "
