@@ -96,21 +96,36 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
     from fdi.analysis.conditions import UNTRAINED
+    from fdi.analysis.index import index
     from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own
     from fdi.analysis.summary import summarize
     from fdi.cli.comparison import print_comparison
-    from fdi.figures.catalogue import draw, file_name, pages
+    from fdi.figures.catalogue import FIGURES, draw, file_name, pages
+    from fdi.figures.unchanged import origin, remember, unchanged
 
+    known = origin(results, out, only_own)
+    with index(results) as kept:
+        before = {name: unchanged(kept, name, known) for name in figures if name in FIGURES}
     mine, measured = own(results), reference(results / "reference")
+    drawn: dict[str, list[Path]] = {}
     missing = []
     for name, module in figures.items():
-        contents = module.data(mine) if only_own else pages(module, mine, measured)
-        missing += [] if contents else [name]
-        for page, content in contents.items():
-            for file in draw(module, content, out / file_name(name, page)):
-                print(printable(str(file)))
+        files = before.get(name)
+        if files is None:
+            contents = module.data(mine) if only_own else pages(module, mine, measured)
+            drawn[name] = files = [
+                file
+                for page, content in contents.items()
+                for file in draw(module, content, out / file_name(name, page))
+            ]
+        missing += [] if files else [name]
+        for file in files:
+            print(printable(str(file)))
+    with index(results) as kept:
+        for name in before.keys() & drawn.keys():
+            remember(kept, name, known, drawn[name])
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
     if missing and measured.runs.empty and not only_own:

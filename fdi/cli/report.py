@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from fdi.cli.arguments import add_results
 from fdi.cli.memory import give_back
 from fdi.cli.pipe import command_line
 from fdi.track.files import atomic
+
+NAME = "report.html"
 
 
 @command_line("fdi-report")
@@ -20,6 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
     give_back()
+    from fdi.analysis.index import index
+    from fdi.figures.unchanged import origin, remember, unchanged
+
+    known = origin(results)
+    with index(results) as kept:
+        files = unchanged(kept, NAME, known)
+        if files is None:
+            files = [_write(results)]
+            remember(kept, NAME, known, files)
+    print(*files)
+    return 0
+
+
+def _write(results: Path) -> Path:
     from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
     from fdi.analysis.results import own
@@ -28,9 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     mine, measured = own(results), reference(results / "reference")
     if mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-    path = results / "report.html"
+    path = results / NAME
     page = html(mine, measured)
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    print(path)
-    return 0
+    return path

@@ -1,0 +1,73 @@
+"""What was drawn and would be drawn the same again, told by the index of a folder of results: for
+each thing drawn it keeps the origin, a hash of all that this comes from, and hashes of its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib
+
+import fdi
+from fdi.analysis.index import Index, stamp
+from fdi.track.layout import CONFIG, METRICS, PROBE, RESULT, STATUS, directories
+from fdi.track.state import progress
+
+DRAWN = "drawn"  # kind of entries of the index
+READ = (CONFIG, STATUS, RESULT, PROBE, METRICS)  # files of a run
+LIBRARIES = ("matplotlib", "numpy", "pandas", "pillow")
+
+
+def origin(results: Path, *settings: object) -> str | None:
+    """A hash of all that figures and the report come from: the `settings`; code, libraries and the
+    settings of matplotlib; size, time and inode of the files of runs, of measurements beside them
+    and of the reference; the states of unfinished runs. None where one of the files is young.
+    """
+    found = hashlib.blake2b(digest_size=16)
+
+    def add(*parts: object) -> None:
+        found.update(repr(parts).encode())
+
+    add(*map(str, settings), sys.version, *map(version, LIBRARIES))
+    code = sorted(Path(fdi.__file__).parent.rglob("*.py"))
+    for file in [Path(matplotlib.matplotlib_fname()), *code]:
+        add(file.read_bytes())
+    for path, *_ in directories(results):
+        if (of_run := stamp(path, READ)) is None:
+            return None
+        done = os.path.exists(f"{path}/{RESULT}")
+        add(path, of_run, done or progress(Path(path))["state"])
+    for file in sorted([*results.glob("*.csv"), *(results / "reference").rglob("*.*")]):
+        if (of_file := stamp(str(file.parent), (file.name,))) is None:
+            return None
+        add(str(file), of_file)
+    return found.hexdigest()
+
+
+def unchanged(kept: Index, name: str, known: str | None) -> list[Path] | None:
+    """The files of what was drawn as `name` from the origin `known`, if they are as they were then;
+    else None.
+    """
+    entry = kept.find(DRAWN, name, known)
+    digests: dict[str, str] | None = json.loads(entry[0]) if entry else None
+    if digests is None or any(_digest(file) != digests[file] for file in digests):
+        return None
+    return [Path(file) for file in digests]
+
+
+def remember(kept: Index, name: str, known: str | None, files: Iterable[Path]) -> None:
+    """Keep that these files were drawn as `name` from the origin `known`."""
+    kept.keep(DRAWN, name, known, json.dumps({str(file): _digest(str(file)) for file in files}))
+
+
+def _digest(file: str) -> str | None:
+    try:
+        return hashlib.blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return None

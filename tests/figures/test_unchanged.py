@@ -1,0 +1,141 @@
+"""What would be drawn the same again is left as it is; everything else is drawn."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+import fdi
+from fdi.analysis.index import INDEX
+from fdi.cli import figures, report
+from fdi.figures import catalogue, unchanged
+from fdi.figures.unchanged import DRAWN, origin
+
+RUN = "runs/randman/dense/fluct/seed=0-00800064"
+
+
+@pytest.fixture
+def results(write_run, tmp_path) -> Path:
+    write_run("fluct", 0, [0.1, 0.3, 0.5])
+    write_run("kaiming", 0, [0.1, 0.2, 0.3])
+    write_run("xavier", 0, [0.1], done=False)
+    age(tmp_path)
+    return tmp_path
+
+
+def age(results: Path) -> None:
+    """As if all files had been written a minute ago."""
+    for path in results.rglob("*"):
+        os.utime(path, (time.time() - 60,) * 2)
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list[str]:
+    """The titles of what is drawn."""
+    titles: list[str] = []
+    figure = catalogue.figure
+    monkeypatch.setattr(
+        catalogue, "figure", lambda *words: titles.append(words[0].TITLE) or figure(*words)
+    )
+    return titles
+
+
+def test_a_report_of_unchanged_runs_draws_nothing(results, drawn, capsys):
+    words = ["--results", str(results)]
+    assert report.main(words) == 0
+    first, page = capsys.readouterr().out, (results / report.NAME).read_bytes()
+    assert drawn
+    drawn.clear()
+    assert report.main(words) == 0
+    assert (capsys.readouterr().out, drawn) == (first, [])
+    (results / report.NAME).write_text("mine")
+    assert report.main(words) == 0
+    assert drawn
+    assert (results / report.NAME).read_bytes() == page
+
+
+def test_figures_of_unchanged_runs_are_not_drawn_again(results, drawn, capsys):
+    words = ["--results", str(results), "--out", str(results / "out")]
+    figures.main(words)
+    first = capsys.readouterr()
+    count = len(drawn)
+    figures.main(words)
+    assert (capsys.readouterr(), len(drawn)) == (first, count)
+    figures.main([*words, "--own"])
+    assert len(drawn) == 2 * count
+    (results / "out" / "learning_curves_randman_dense.png").unlink()
+    figures.main([*words, "--own"])
+    assert drawn[2 * count :] == ["Learning curves"]
+    figures.main(["--results", str(results), "--out", str(results / "elsewhere"), "--own"])
+    assert len(drawn) == 3 * count + 1
+
+
+def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn):
+    words = ["--results", str(results)]
+    report.main(words)
+    before = (results / report.NAME).read_bytes()
+    (results / RUN / "metrics.csv").write_text(
+        (results / RUN / "metrics.csv").read_text().replace("0.5", "0.6")
+    )
+    age(results)
+    drawn.clear()
+    report.main(words)
+    changed = (results / report.NAME).read_bytes()
+    assert drawn
+    assert changed != before
+    with sqlite3.connect(results / INDEX) as database:
+        database.execute("UPDATE entries SET content = '{}' WHERE kind = ?", (DRAWN,))
+    database.close()
+    drawn.clear()
+    report.main(words)
+    assert drawn
+    assert (results / report.NAME).read_bytes() == changed
+
+
+def _code(results: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fdi, "__file__", str(results / "runs" / "__init__.py"))
+
+
+def _library(_: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(unchanged, "version", lambda name: f"of {name}")
+
+
+def _style(results: Path, patch: pytest.MonkeyPatch) -> None:
+    (results / "matplotlibrc").write_text("lines.linewidth: 9")
+    patch.setenv("MATPLOTLIBRC", str(results / "matplotlibrc"))
+
+
+def _run(results: Path, _: pytest.MonkeyPatch) -> None:
+    (results / RUN / "init.json").write_text("[]")
+
+
+def _state(_: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(unchanged, "progress", lambda directory: {"state": "running"})
+
+
+def _reference(results: Path, _: pytest.MonkeyPatch) -> None:
+    (results / "reference" / "curves").mkdir(parents=True)
+    (results / "reference" / "curves" / "randman.csv").write_text("dataset")
+
+
+def _table(results: Path, _: pytest.MonkeyPatch) -> None:
+    (results / "speed.csv").write_text("engine")
+
+
+@pytest.mark.parametrize("change", [_code, _library, _style, _run, _state, _reference, _table])
+def test_all_that_a_picture_comes_from_counts(results, monkeypatch, change):
+    before = origin(results)
+    assert before is not None
+    assert before == origin(results) != origin(results, "--own")
+    change(results, monkeypatch)
+    age(results)
+    assert origin(results) not in (None, before)
+
+
+def test_of_young_files_nothing_is_known(results):
+    (results / RUN / "metrics.csv").touch()
+    assert origin(results) is None
