@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ class Cell:
     values: dict[str, Any]
     directory: Path
 
-    @cached_property
+    @property
     def config(self) -> DictConfig:
         """The values with dots between keys."""
         return OmegaConf.create(self.values, flags={"struct": True})

@@ -29,17 +29,19 @@ def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
         path,
         {
             "command": shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
-            "experiment": cells[0].config.name.experiment,
+            "experiment": cells[0].values["name"]["experiment"],
             "cells": {_place(cell): cell.overrides for cell in cells},
         },
     )
 
 
 def _path(cells: list[Cell]) -> Path:
-    experiment = cells[0].config.name.experiment
+    experiment = cells[0].values["name"]["experiment"]
     name = hashlib.sha256("\n".join(sorted(map(_place, cells))).encode()).hexdigest()[:8]
-    return Path(cells[0].config.paths.results) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
+    return (
+        Path(cells[0].values["paths"]["results"]) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
+    )
 
 
 def _place(cell: Cell) -> str:
-    return os.path.relpath(cell.directory, cell.config.paths.results)
+    return os.path.relpath(cell.directory, cell.values["paths"]["results"])

@@ -5,11 +5,13 @@ them, in MB: `parent.py RESULTS CELLS JOBS`.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from fdi.cli.cells import compose_cells
 from fdi.cli.launch import launch
 from fdi.cli.parser import parse
+from fdi.cli.plan import write_plan
 
 MB = 2**20
 
@@ -29,7 +31,7 @@ def main(results: str, count: int, jobs: int) -> None:
     cells = compose_cells(arguments)
     launch(arguments, cells[:20], task)  # what it takes whatever the number of cells
     before = resident()
-    launch(arguments, cells[20:], task)
+    launch(arguments, cells[20:], task, partial(write_plan, arguments, cells))
     print((resident() - before) / (len(cells) - 20))
 
 
