@@ -77,7 +77,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             line="",
             finding="How much of the variance should be feed-forward? Accuracy is highest, "
             f"{top['mean']:.0f} %, at $\\alpha$ = {top['x']:g}",
-            title=f"{words.setting(dataset, model, group['epochs'].iloc[0])}: {legends.OVER}",
+            title=f"{words.setting(chosen, 'epochs')}: {legends.OVER}",
             source=source(chosen),
         )
     return pages

@@ -38,7 +38,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         chosen = sweeps.crossed(_longest(chosen), "mode", "layers")
         epochs = chosen.groupby("layers")[EPOCHS].first()
         table = accuracies(chosen, KEYS, within=["mode", "layers"])
-        title = f"{words.setting(dataset, model)}: {legends.over(table['n'])}"
+        title = f"{words.setting(chosen)}: {legends.over(table['n'])}"
         pages[f"{dataset}_{model}"] = table.assign(
             epochs=table["layers"].map(epochs),
             finding=_finding(table),

@@ -63,7 +63,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             target=layers["target_sigma_u"].median(),
             finding=_finding(group),
-            title=f"{words.setting(dataset, model, group['epochs'].iloc[0])}: {legends.OVER}{few}",
+            title=f"{words.setting(group, 'epochs')}: {legends.OVER}{few}",
             source=source(group),
         )
     return pages

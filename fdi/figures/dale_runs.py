@@ -48,7 +48,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         )
         tables[f"{dataset}_{model}"] = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
-            title=f"{words.setting(dataset, model, chosen['epochs'].iloc[0])}: {legends.OVER}",
+            title=f"{words.setting(chosen, 'epochs')}: {legends.OVER}",
             source=sweeps.source(chosen),
         )
     return tables

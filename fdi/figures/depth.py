@@ -60,8 +60,7 @@ def _pages(runs: pd.DataFrame, results: Results, suffix: str) -> dict[str, pd.Da
             [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
         )
         title = [
-            f"{words.setting(dataset, model, group['epochs'].iloc[0])}: "
-            f"{legends.over(accuracy['n'])}",
+            f"{words.setting(chosen, 'epochs')}: {legends.over(accuracy['n'])}",
             words.condition(chosen),
         ]
         pages[f"{dataset}_{model}{suffix}"] = table.assign(

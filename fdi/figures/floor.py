@@ -59,7 +59,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         columns = ["part", *KEYS, "mean", "sd", "n", "low", "high"]
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
         title = (
-            f"{words.setting(dataset, model, runs['trainer.epochs'].iloc[0])}, "
+            f"{words.setting(runs, 'trainer.epochs')}, "
             f"{words.bounds(runs)}; above single runs, below {legends.over(depth['n'])}"
         )
         pages[f"{dataset}_{model}"] = page[columns].assign(

@@ -52,7 +52,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(parts, ignore_index=True)
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(dataset, model, group["epochs"].iloc[0]),
+            title=words.setting(group, "epochs"),
             source=sweeps.source(group),
         )
     return pages

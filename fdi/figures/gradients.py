@@ -52,7 +52,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         alone = norms["task"].notna().all()
         table = _spread(norms.assign(norm=norms["task"] if alone else norms["grad"]))
         title = (
-            f"{words.setting(dataset, model)}, before training, gradients of "
+            f"{words.setting(chosen)}, before training, gradients of "
             f"{'the task alone' if alone else 'task and bounds'}: "
             f"{legends.over(table['n'], 'geometric mean and 95 % interval')}"
         )

@@ -48,7 +48,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             accuracies(chosen, keys, within=["mode"]).assign(quantity="accuracy"),
             moments(chosen, keys, "rate").assign(quantity="rate"),
         ]
-        setting = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
+        setting = words.setting(chosen, "trainer.epochs")
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             finding=_finding(parts[0]),
             title=f"{setting} of the task: {legends.over(parts[0]['n'])}",

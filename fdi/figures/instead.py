@@ -46,8 +46,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             if chosen.empty:
                 continue
             table = accuracies(chosen, KEYS, within=["condition", "layers"])
-            shared = words.setting(dataset, model, group["trainer.epochs"].iloc[0])
-            title = ", ".join([shared, *words.cut(group), words.condition(group)])
+            title = f"{words.setting(chosen, 'trainer.epochs')}, {words.condition(chosen)}"
             pages[f"{dataset}_{model}{which.replace(', ', '_').lower()}"] = table.assign(
                 finding=_finding(table),
                 network=", ".join([dataset, *words.cut(group), model]),

@@ -55,7 +55,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         reached = chosen.groupby(keys, dropna=False)["reached"].mean().rename("reached")
         table = pd.concat(parts, ignore_index=True).merge(reached.reset_index(), on=keys)
         title = (
-            f"{words.setting(dataset, model)}, all trained to a loss of "
+            f"{words.setting(chosen)}, all trained to a loss of "
             f"{chosen[LIMIT].iloc[0]:g}: {legends.over(table['n'])}"
         )
         pages[f"{dataset}_{model}"] = table.assign(

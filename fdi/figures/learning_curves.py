@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from fdi.analysis.circumstances import SCHEDULE
 from fdi.analysis.conditions import LABELS, condition_columns, conditions
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, kept
@@ -72,11 +73,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
                 by = ["init"]
             page, left = _few(lines(chosen, by, results))
             if len(page) and not guessed(chosen):
-                title = [
-                    _setting(chosen),
-                    *words.cut(chosen),
-                    *_distinction(chosen, varied, values),
-                ]
+                title = [_setting(chosen), *_distinction(chosen, varied, values)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
     return pages
@@ -93,9 +90,8 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
 
 
 def _setting(runs: pd.DataFrame) -> str:
-    first = runs.iloc[0]
-    depth = first.get("model.depth")
-    text = words.setting(first["dataset"], first["model"], first["epochs"])
+    depth = runs.iloc[0].get("model.depth")
+    text = words.setting(runs, "epochs")
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
@@ -132,7 +128,7 @@ def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[An
     """What tells these runs from other sets with the same data set and model, in words."""
     if not columns:
         return []
-    in_words = ("optimizer.", "homeostasis.", "trainer.epochs")
+    in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", SCHEDULE)
     others = [(column, value) for column, value in zip(columns, values) if value is not None]
     others = [(column, value) for column, value in others if not column.startswith(in_words)]
     differing = name(*zip(*others)) if others else ""

@@ -55,7 +55,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table["chosen"] = table["chosen"].eq(True)
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(dataset, model, group["epochs"].iloc[0]),
+            title=words.setting(group, "epochs"),
             source=sweeps.source(runs),
         )
     return pages

@@ -36,7 +36,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             ["layers", "init", "baseline", "sigma_u", "readout"],
             within=["layers", "readout"],
         )
-        setting = words.setting(dataset, model, group["epochs"].iloc[0])
+        setting = words.setting(chosen, "epochs")
         pages[f"{dataset}_{model}"] = table.assign(
             finding="Does the difference come from the hidden weights or from the readout?",
             title=f"{setting}: {legends.over(table['n'])}",

@@ -72,7 +72,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         quoted = published(first | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(dataset, model, fluct["epochs"].iloc[0]),
+            title=words.setting(fluct, "epochs"),
             chance=100 / fluct["classes"].iloc[0],
             published=100 * quoted[0].accuracy if quoted else float("nan"),
             quoted=str(quoted[0]) if quoted else None,

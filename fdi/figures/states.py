@@ -62,7 +62,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         n = legends.over(table["n"], "mean (of gradients geometric) and 95 % interval")
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=f"{words.setting(dataset, model)}, before training: {n}",
+            title=f"{words.setting(runs)}, before training: {n}",
             source=source(runs),
         )
     return pages

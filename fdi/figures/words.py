@@ -67,19 +67,26 @@ def data(name: str) -> str:
     return DATA.get(name, name)
 
 
-def setting(dataset: str, model: str, epochs: float | None = None) -> str:
-    """What was trained, as the beginning of a title."""
-    parts = [data(dataset), MODELS.get(model, model)]
-    if epochs is not None and pd.notna(epochs):
-        parts.append(f"{epochs:.0f} epoch{'s' * bool(epochs != 1)}")
+def setting(runs: pd.DataFrame, epochs: str = "") -> str:
+    """What was trained, as the beginning of a title: data set and network, and from the column
+    `epochs`, if it is given, for how many, with the schedule of the learning rate.
+    """
+    first = runs.iloc[0]
+    parts = [name := data(first["dataset"])]
+    parts += [size for size in cut(runs) if not name.endswith(size)]
+    parts.append(MODELS.get(first["model"], first["model"]))
+    if epochs and pd.notna(number := first[epochs]):
+        parts.append(f"{number:.0f} epoch{'s' * bool(number != 1)}")
+    if epochs and (named := _schedule(runs)):
+        parts.append(named)
     return ", ".join(parts)
 
 
 def condition(runs: pd.DataFrame) -> str:
-    """What all these runs share: the optimizer with its smallest denominator, the schedule of its
-    step, and the bounds on the activity. Empty where they differ or do not name any.
+    """What all these runs share: the optimizer with its smallest denominator, and the bounds on the
+    activity. Empty where they differ or do not name any.
     """
-    return ", ".join(part for part in (_optimizer(runs), _schedule(runs), bounds(runs)) if part)
+    return ", ".join(part for part in (_optimizer(runs), bounds(runs)) if part)
 
 
 def cut(runs: pd.DataFrame) -> list[str]:

@@ -166,7 +166,7 @@ def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
     page = data(results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})]))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
     details = figure.texts[1].get_text().replace("\n", " ")
-    assert details.endswith("fully connected network, 3 epochs, 10,000 samples: one seed")
+    assert details.endswith(", 10,000 samples, fully connected network, 3 epochs: one seed")
 
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
