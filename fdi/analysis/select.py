@@ -70,13 +70,15 @@ def guesses(runs: pd.DataFrame) -> list[bool]:
 
 def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:
     """The rows of each value of a column, or of each tuple of values of several. One group after
-    the other is taken out of the table: the groups of pandas are a second copy of all of it.
+    the other is taken out of the table, without a copy where its rows follow one another: the
+    groups of pandas are a second copy of all of the table.
     """
     grouped = table.groupby(by, sort=sort)
     sizes = grouped.size()
     order = np.argsort(grouped.ngroup().to_numpy(), kind="stable")[: sizes.sum()]  # NaN is last
     for key, places in zip(sizes.index, np.split(order, np.cumsum(sizes)[:-1])):
-        yield key, (table if len(places) == len(table) else table.iloc[places])
+        start, end = places[0], places[-1] + 1
+        yield key, table.iloc[start:end] if end - start == len(places) else table.iloc[places]
 
 
 def kept(table: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:

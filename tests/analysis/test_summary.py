@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -292,3 +293,9 @@ def test_groups_are_those_of_pandas(by, sort):
         assert [key for key, _ in found] == [key for key, _ in expected]
         for (_, one), (_, other) in zip(found, expected):
             pd.testing.assert_frame_equal(one, other)
+
+
+def test_groups_that_lie_together_are_no_copies():
+    table = pd.DataFrame({"a": [1, 1, 2], "c": [0.0, 1.0, 2.0]})
+    for _, rows in groups(table, "a"):
+        assert np.shares_memory(rows["c"].to_numpy(), table["c"].to_numpy())
