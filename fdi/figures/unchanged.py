@@ -9,10 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib
+import numpy
+import pandas
+import PIL
 
 import fdi
 from fdi.analysis.index import Index, stamp
@@ -21,7 +23,7 @@ from fdi.track.state import progress
 
 DRAWN = "drawn"  # kind of entries of the index
 READ = (CONFIG, STATUS, RESULT, PROBE, METRICS)  # files of a run
-LIBRARIES = ("matplotlib", "numpy", "pandas", "pillow")
+LIBRARIES = (matplotlib, numpy, pandas, PIL)
 
 
 def origin(results: Path, *settings: object) -> str | None:
@@ -34,7 +36,7 @@ def origin(results: Path, *settings: object) -> str | None:
     def add(*parts: object) -> None:
         found.update(repr(parts).encode())
 
-    add(*map(str, settings), sys.version, *map(version, LIBRARIES))
+    add(*map(str, settings), sys.version, *(one.__version__ for one in LIBRARIES))
     code = sorted(Path(fdi.__file__).parent.rglob("*.py"))
     for file in [Path(matplotlib.matplotlib_fname()), *code]:
         add(file.read_bytes())

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 import fdi
@@ -101,7 +102,7 @@ def _code(results: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def _library(_: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(unchanged, "version", lambda name: f"of {name}")
+    patch.setattr(matplotlib, "__version__", "1.0")
 
 
 def _style(results: Path, patch: pytest.MonkeyPatch) -> None:
