@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from html import escape
+from types import ModuleType
 
 import pandas as pd
 
 from fdi import __version__
 from fdi.analysis import claims
+from fdi.analysis.index import Index, index
 from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
 from fdi.analysis.reference import PROVENANCE
 from fdi.analysis.render import notes, readable
@@ -17,7 +19,9 @@ from fdi.analysis.sections import sections
 from fdi.analysis.select import kept
 from fdi.figures.catalogue import FIGURES, about, pages, svg
 from fdi.figures.page import FILTER, SCRIPT, STYLE, image, table
+from fdi.figures.unchanged import drawing, of_page
 
+PICTURE = "picture"  # kind of entries of the index
 INTRODUCTION = (
     "Does fluctuation-driven initialization train spiking networks better than the usual "
     "initializations? Figures and tables are drawn from your own runs where there are any, else "
@@ -85,21 +89,35 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     that makes them.
     """
     yield "<div class=grid>"
-    for name, module in FIGURES.items():
-        heading, text = module.TITLE, escape(about(module))
-        yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{text}</p>'
-        contents = pages(module, mine, measured)
-        images = [
-            image(f"{name} {page}", svg(module, content)) for page, content in contents.items()
-        ]
-        yield from images[:1]
-        if len(images) > 1:
-            yield f"<details><summary>{len(images) - 1} more</summary>"
-            yield f"{''.join(images[1:])}</details>"
-        if not images:
-            yield f"<p class=note>Not drawn: it needs {escape(module.NEEDS)}.</p>"
-        yield f"<p class=note>Data: <code>{escape(module.COMMAND)}</code></p></section>"
+    drawn_with, seen = drawing(), []
+    with index(mine.folder) as kept:
+        for name, module in FIGURES.items():
+            heading, text = module.TITLE, escape(about(module))
+            yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{text}</p>'
+            contents = {f"{name} {p}": c for p, c in pages(module, mine, measured).items()}
+            images = [_picture(*page, module, kept, drawn_with) for page in contents.items()]
+            seen += [*contents]
+            yield from images[:1]
+            if len(images) > 1:
+                yield f"<details><summary>{len(images) - 1} more</summary>"
+                yield f"{''.join(images[1:])}</details>"
+            if not images:
+                yield f"<p class=note>Not drawn: it needs {escape(module.NEEDS)}.</p>"
+            yield f"<p class=note>Data: <code>{escape(module.COMMAND)}</code></p></section>"
+        kept.forget(PICTURE, seen)
     yield "</div>"
+
+
+def _picture(
+    name: str, content: pd.DataFrame, module: ModuleType, kept: Index, drawn_with: str
+) -> str:
+    """The picture of a page, from the index where the same was drawn before."""
+    key = of_page(content, drawn_with)
+    if known := kept.find(PICTURE, name, key):
+        return known[0]
+    drawn = image(name, svg(module, content))
+    kept.keep(PICTURE, name, key, drawn)
+    return drawn
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:

@@ -1,5 +1,6 @@
-"""What was drawn and would be drawn the same again, told by the index of a folder of results: for
-each thing drawn it keeps the origin, a hash of all that this comes from, and hashes of its files.
+"""What was drawn and would be drawn the same again, told by the index of a folder of results. It
+keeps the origin of each file, a hash of all that this comes from, with a hash of the file; and of
+each page of a report its picture, with a hash of all that the picture comes from.
 """
 
 from __future__ import annotations
@@ -26,20 +27,37 @@ READ = (CONFIG, STATUS, RESULT, PROBE, METRICS)  # files of a run
 LIBRARIES = (matplotlib, numpy, pandas, PIL)
 
 
-def origin(results: Path, *settings: object) -> str | None:
-    """A hash of all that figures and the report come from: the `settings`; code, libraries and the
-    settings of matplotlib; size, time and inode of the files of runs, of measurements beside them
-    and of the reference; the states of unfinished runs. None where one of the files is young.
+def drawing(*settings: object) -> str:
+    """A hash of what pictures are drawn with: the `settings`; code, libraries and the settings of
+    matplotlib.
     """
-    found = hashlib.blake2b(digest_size=16)
+    versions = [sys.version, *(one.__version__ for one in LIBRARIES)]
+    code = sorted(Path(fdi.__file__).parent.rglob("*.py"))
+    files = [Path(matplotlib.matplotlib_fname()), *code]
+    return _hash(*map(str, settings), *versions, *(file.read_bytes() for file in files))
+
+
+def of_page(content: pandas.DataFrame, drawn_with: str) -> str | None:
+    """A hash of all that the picture of one page comes from; None where its values are no plain
+    numbers and texts.
+    """
+    try:
+        values = json.dumps(content.to_dict("split"))
+    except TypeError:
+        return None
+    return _hash(drawn_with, values, *map(str, content.dtypes))
+
+
+def origin(results: Path, *settings: object) -> str | None:
+    """A hash of all that figures and the report come from: `drawing`; size, time and inode of the
+    files of runs, of measurements beside them and of the reference; the states of unfinished runs.
+    None where one of the files is young.
+    """
+    found = hashlib.blake2b(drawing(*settings).encode(), digest_size=16)
 
     def add(*parts: object) -> None:
         found.update(repr(parts).encode())
 
-    add(*map(str, settings), sys.version, *(one.__version__ for one in LIBRARIES))
-    code = sorted(Path(fdi.__file__).parent.rglob("*.py"))
-    for file in [Path(matplotlib.matplotlib_fname()), *code]:
-        add(file.read_bytes())
     for path, *_ in directories(results):
         if (of_run := stamp(path, READ)) is None:
             return None
@@ -66,6 +84,10 @@ def unchanged(kept: Index, name: str, known: str | None) -> list[Path] | None:
 def remember(kept: Index, name: str, known: str | None, files: Iterable[Path]) -> None:
     """Keep that these files were drawn as `name` from the origin `known`."""
     kept.keep(DRAWN, name, known, json.dumps({str(file): _digest(str(file)) for file in files}))
+
+
+def _hash(*parts: str | bytes) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def _digest(file: str) -> str | None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import pytest
 
 import fdi
 from fdi.analysis.index import INDEX
+from fdi.analysis.results import own
 from fdi.cli import figures, report
 from fdi.figures import catalogue, unchanged
-from fdi.figures.unchanged import DRAWN, origin
+from fdi.figures.report import html
+from fdi.figures.unchanged import DRAWN, of_page, origin
 
 RUN = "runs/randman/dense/fluct/seed=0-00800064"
 
@@ -55,7 +60,6 @@ def test_a_report_of_unchanged_runs_draws_nothing(results, drawn, capsys):
     assert (capsys.readouterr().out, drawn) == (first, [])
     (results / report.NAME).write_text("mine")
     assert report.main(words) == 0
-    assert drawn
     assert (results / report.NAME).read_bytes() == page
 
 
@@ -75,7 +79,7 @@ def test_figures_of_unchanged_runs_are_not_drawn_again(results, drawn, capsys):
     assert len(drawn) == 3 * count + 1
 
 
-def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn):
+def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn, capsys):
     words = ["--results", str(results)]
     report.main(words)
     before = (results / report.NAME).read_bytes()
@@ -91,10 +95,57 @@ def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn):
     with sqlite3.connect(results / INDEX) as database:
         database.execute("UPDATE entries SET content = '{}' WHERE kind = ?", (DRAWN,))
     database.close()
-    drawn.clear()
+    capsys.readouterr()
+    (results / report.NAME).unlink()
     report.main(words)
-    assert drawn
+    assert capsys.readouterr().out == f"{results / report.NAME}\n"
     assert (results / report.NAME).read_bytes() == changed
+
+
+def test_a_report_draws_the_pages_that_have_changed(results, drawn, write_run, monkeypatch):
+    words = ["--results", str(results)]
+    report.main(words)
+    pages = len(drawn)
+    drawn.clear()
+    write_run("fluct", 0, [0.1, 0.3, 0.5], model="other")
+    age(results)
+    report.main(words)
+    assert drawn == ["Learning curves"]
+    whole = (results / report.NAME).read_bytes()
+    drawn.clear()
+    with sqlite3.connect(results / INDEX) as database:
+        database.execute("UPDATE entries SET content = 'x' || content WHERE run LIKE '% %other'")
+        database.execute("DELETE FROM entries WHERE kind = ?", (DRAWN,))
+    database.close()
+    report.main(words)
+    assert drawn == ["Learning curves"]
+    assert (results / report.NAME).read_bytes() == whole
+    drawn.clear()
+    monkeypatch.setattr(matplotlib, "__version__", "1.0")
+    report.main(words)
+    assert len(drawn) == pages + 1
+
+
+def test_the_pictures_of_pages_that_are_gone_go_too(results, write_run):
+    shutil.rmtree(results / "runs")
+    for model in ("dense", "other", "third"):
+        write_run("fluct", 0, [0.1, 0.3, 0.5], model=model)
+    age(results)
+    html(own(results), own(results))
+    shutil.rmtree(results / "runs" / "randman" / "other")
+    html(own(results), own(results))
+    with sqlite3.connect(results / INDEX) as database:
+        kept = [run for (run,) in database.execute("SELECT run FROM entries WHERE run LIKE '% %'")]
+    database.close()
+    assert kept == ["learning_curves randman_dense", "learning_curves randman_third"]
+
+
+@pytest.mark.parametrize("values", [[1, "1"], [1, 1.0], [1, True], ["None", None], [0.1, 0.3]])
+def test_pages_of_other_values_are_other_pages(values):
+    one, other = (pd.DataFrame({"a": [value, "x"]}) for value in values)
+    assert of_page(one, "x") == of_page(one.copy(), "x") != of_page(other, "x")
+    assert of_page(one, "x") != of_page(one, "y")
+    assert of_page(one.assign(a=[np.zeros(1)] * 2), "x") is None
 
 
 def _code(results: Path, patch: pytest.MonkeyPatch) -> None:
