@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pandas as pd
 
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.summary import BASELINE
+from fdi.track.layout import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 CAPTION = (
@@ -54,6 +56,17 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     }
     table = pd.DataFrame(text)
     return table[[column for column in table if column in NUMERIC or (table[column] != "").any()]]
+
+
+def counted(runs: pd.DataFrame) -> list[str]:
+    """How many runs are in each state, and what is wrong with each broken one, a line each."""
+    counts = Counter(runs["state"])
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    broken = runs[runs["state"] == "broken"]
+    return [
+        f"{len(runs):,} run{'s' * (len(runs) != 1)}: {states}",
+        *(f"broken: {path}: {error}" for path, error in zip(broken["path"], broken["error"])),
+    ]
 
 
 def notes(summary: pd.DataFrame) -> str:

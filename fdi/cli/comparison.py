@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from fdi.analysis.conditions import LABELS
-from fdi.analysis.render import keys, notes, readable
+from fdi.analysis.render import counted, keys, notes, readable
 from fdi.cli.tables import console, print_note, print_table
-from fdi.track.layout import STATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +22,5 @@ def print_comparison(table: pd.DataFrame, summary: pd.DataFrame) -> None:
     columns = {str(name): list(rows[name]) for name in rows if name not in same}
     print_table(out, columns, [name for name in columns if name in keys(summary)])
     print_note(out, notes(summary))
-    counts = Counter(table["state"])
-    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    out.print(f"{len(table)} {'run' if len(table) == 1 else 'runs'}: {states}")
-    for run in table[table["state"] == "broken"].itertuples():
-        out.print(f"broken: {run.path}: {run.error}")
+    for line in counted(table):
+        out.print(line)

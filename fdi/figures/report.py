@@ -13,7 +13,7 @@ from fdi.analysis import claims
 from fdi.analysis.index import Index, index
 from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
 from fdi.analysis.reference import PROVENANCE
-from fdi.analysis.render import notes, readable
+from fdi.analysis.render import counted, notes, readable
 from fdi.analysis.results import Results
 from fdi.analysis.sections import sections
 from fdi.analysis.select import kept
@@ -121,6 +121,8 @@ def _picture(
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:
+    lines = counted(mine.runs) if len(mine.runs) else ["no runs"]
+    yield f"<p>Your results hold {'<br>'.join(map(escape, lines))}</p>"
     for title, results in (("Own runs", mine), ("The measurements that come with fdi", measured)):
         if results.runs["state"].eq("done").any():
             tables = "".join(_summary(results))

@@ -191,3 +191,11 @@ def test_all_that_a_picture_comes_from_counts(results, monkeypatch, change):
 def test_of_young_files_nothing_is_known(results):
     (results / RUN / "metrics.csv").touch()
     assert origin(results) is None
+
+
+def test_a_report_says_what_it_leaves_out(results):
+    path = next(results.rglob("kaiming/*/result.json"))
+    path.write_text("{")
+    page = html(own(results), own(results))
+    assert "Your results hold 3 runs: 1 done, " in page
+    assert f"<br>broken: {path.parent}: result.json" in page
