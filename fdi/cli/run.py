@@ -174,6 +174,10 @@ def _one(arguments: Namespace, cell: Cell) -> int:
         run_here(arguments, lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
         codes = [interrupted()]
+    except ValueError:  # of Hydra, which has made the folder
+        if new:
+            leave_nothing(cell)
+        raise
     if codes[0] in (0, INTERRUPTED):
         print_result(cell)
     elif codes[0] == REFUSED and new:

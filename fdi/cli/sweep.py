@@ -37,6 +37,10 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
             _launch(arguments, cells)
     except KeyboardInterrupt:
         code = interrupted()
+    except ValueError:  # of Hydra, which has made folders
+        for cell in filter(abandoned, new):
+            leave_nothing(cell)
+        raise
     unfinished = print_summary(cells)
     for cell in new:
         if progress(cell.directory).get("refused") or (code and abandoned(cell)):

@@ -45,8 +45,8 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
 
 
 def impossible(values: Any, path: str = "") -> Iterator[str]:
-    """Complaints about values that no key may have, at any depth: missing, infinite and nan, too
-    big for an int64.
+    """Complaints about values that no key may have, at any depth: missing, escaped interpolations,
+    infinite and nan, too big for an int64.
     """
     for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
         here = f"{path}.{key}" if path else str(key)
@@ -54,6 +54,8 @@ def impossible(values: Any, path: str = "") -> Iterator[str]:
             yield from impossible(value, here)
         elif value == "???":
             yield f"{here} = ??? must be given a value"
+        elif isinstance(value, str) and "${" in value:
+            yield f"{here} = {value} must not contain ${{, which would be read as another key later"
         elif isinstance(value, float) and not math.isfinite(value):
             yield f"{here} = {value} must be a finite number"
         elif isinstance(value, int) and abs(value) >= 2**63:
