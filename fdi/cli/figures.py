@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -108,13 +109,13 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
     known = origin(results, out, only_own)
     with index(results) as kept:
         before = {name: unchanged(kept, name, known) for name in figures if name in FIGURES}
-    mine, measured = own(results), reference(results / "reference")
+    mine, measured = own(results), cache(partial(reference, results / "reference"))
     drawn: dict[str, list[Path]] = {}
     missing = []
     for name, module in figures.items():
         files = before.get(name)
         if files is None:
-            contents = module.data(mine) if only_own else pages(module, mine, measured)
+            contents = module.data(mine) if only_own else pages(module, mine, measured())
             drawn[name] = files = [
                 file
                 for page, content in contents.items()
@@ -128,9 +129,9 @@ def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_
             remember(kept, name, known, drawn[name])
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
-    if missing and measured.runs.empty and not only_own:
+    if missing and not only_own and measured().runs.empty:
         print(CHECKOUT)
-    if len(missing) == len(figures) and mine.runs.empty and measured.runs.empty:
+    if len(missing) == len(figures) and mine.runs.empty and measured().runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     for name in missing:
         print(f"not drawn: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")

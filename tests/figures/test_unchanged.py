@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import fdi
+from fdi.analysis import reference
 from fdi.analysis.index import INDEX
 from fdi.analysis.results import own
 from fdi.cli import figures, report
@@ -77,6 +78,14 @@ def test_figures_of_unchanged_runs_are_not_drawn_again(results, drawn, capsys):
     assert drawn[2 * count :] == ["Learning curves"]
     figures.main(["--results", str(results), "--out", str(results / "elsewhere"), "--own"])
     assert len(drawn) == 3 * count + 1
+
+
+def test_unchanged_figures_need_no_reference(results, drawn, monkeypatch):
+    words = ["learning_curves", "--results", str(results), "--out", str(results / "out")]
+    figures.main(words)
+    monkeypatch.setattr(reference, "reference", lambda folder: pytest.fail("read"))
+    figures.main(words)
+    assert drawn == ["Learning curves"]
 
 
 def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn, capsys):
