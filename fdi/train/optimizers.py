@@ -55,4 +55,17 @@ def fuse(optimizer: Optimizer) -> Optimizer:
         chosen = any(group.get(name) for name in ("foreach", "differentiable"))
         if "fused" in group and group["fused"] is None and not chosen:
             group["fused"] = all(p.device.type == "cpu" for p in group["params"]) or None
+    if any(group.get("fused") and group.get("momentum") for group in optimizer.param_groups):
+        optimizer.register_step_pre_hook(_start_momentum)
     return optimizer
+
+
+def _start_momentum(optimizer: Optimizer, *_: object) -> None:
+    """Give each weight with its first gradient a momentum with which its step is the first one:
+    torch's fused SGD fails where others have theirs already, as when a silent layer wakes up.
+    """
+    for group in optimizer.param_groups:
+        for p in group["params"] if group["momentum"] else ():
+            if p.grad is not None and optimizer.state[p].get("momentum_buffer") is None:
+                start = p.grad * (group["dampening"] / group["momentum"])
+                optimizer.state[p]["momentum_buffer"] = start

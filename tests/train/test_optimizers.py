@@ -107,6 +107,25 @@ def test_a_fused_optimizer_rounds_otherwise_and_no_more(kind):
     np.testing.assert_allclose(weights[None], weights[False], rtol=0, atol=0.5 * eps)
 
 
+@pytest.mark.parametrize("dampening", [0.0, 0.5])
+def test_a_weight_may_have_its_first_gradient_later_than_others(dampening):
+    weights = {}
+    for fused in (False, None):
+        torch.manual_seed(0)
+        first, later = (torch.nn.Parameter(torch.rand(30, 70)) for _ in range(2))
+        optimizer = torch.optim.SGD(
+            [first, later], lr=0.1, momentum=0.9, dampening=dampening, fused=fused
+        )
+        fuse(optimizer)
+        for turn in range(4):
+            first.grad, later.grad = torch.randn(2, 30, 70)
+            if not turn:
+                later.grad = None
+            optimizer.step()
+        weights[fused] = torch.stack([first.detach(), later.detach()])
+    np.testing.assert_allclose(weights[None], weights[False], rtol=0, atol=1e-6)
+
+
 def test_an_optimizer_that_cannot_be_fused_or_should_not_stays_as_it_is():
     p = [torch.nn.Parameter(torch.rand(3))]
     assert "fused" not in fuse(torch.optim.NAdam(p)).param_groups[0]
