@@ -67,5 +67,7 @@ def _start_momentum(optimizer: Optimizer, *_: object) -> None:
     for group in optimizer.param_groups:
         for p in group["params"] if group["momentum"] else ():
             if p.grad is not None and optimizer.state[p].get("momentum_buffer") is None:
-                start = p.grad * (group["dampening"] / group["momentum"])
+                gradient = -p.grad if group["maximize"] else p.grad
+                first = gradient.add(p.detach(), alpha=group["weight_decay"])
+                start = first * (group["dampening"] / group["momentum"])
                 optimizer.state[p]["momentum_buffer"] = start

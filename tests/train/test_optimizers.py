@@ -107,15 +107,15 @@ def test_a_fused_optimizer_rounds_otherwise_and_no_more(kind):
     np.testing.assert_allclose(weights[None], weights[False], rtol=0, atol=0.5 * eps)
 
 
-@pytest.mark.parametrize("dampening", [0.0, 0.5])
-def test_a_weight_may_have_its_first_gradient_later_than_others(dampening):
+@pytest.mark.parametrize(
+    "options", [{}, {"dampening": 0.5}, {"dampening": 0.5, "weight_decay": 1.0, "maximize": True}]
+)
+def test_a_weight_may_have_its_first_gradient_later_than_others(options):
     weights = {}
     for fused in (False, None):
         torch.manual_seed(0)
         first, later = (torch.nn.Parameter(torch.rand(30, 70)) for _ in range(2))
-        optimizer = torch.optim.SGD(
-            [first, later], lr=0.1, momentum=0.9, dampening=dampening, fused=fused
-        )
+        optimizer = torch.optim.SGD([first, later], lr=0.1, momentum=0.9, fused=fused, **options)
         fuse(optimizer)
         for turn in range(4):
             first.grad, later.grad = torch.randn(2, 30, 70)
