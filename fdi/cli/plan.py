@@ -8,6 +8,7 @@ import hashlib
 import os
 import shlex
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 from fdi.cli.cells import Cell
@@ -33,6 +34,17 @@ def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
             "cells": {_place(cell): cell.overrides for cell in cells},
         },
     )
+
+
+def drop_plan(cells: list[Cell]) -> None:
+    """Remove the plan of cells of which none has begun, and folders that are empty then."""
+    path = _path(cells)
+    if any(cell.directory.exists() for cell in cells):
+        return
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
 
 
 def _path(cells: list[Cell]) -> Path:

@@ -11,7 +11,7 @@ from fdi.cli.budget import announce
 from fdi.cli.cells import Cell
 from fdi.cli.launch import launch
 from fdi.cli.leftovers import abandoned, leave_nothing
-from fdi.cli.plan import write_plan
+from fdi.cli.plan import drop_plan, write_plan
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.watch import watching
@@ -40,6 +40,7 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     except ValueError:  # of Hydra, which has made folders
         for cell in filter(abandoned, new):
             leave_nothing(cell)
+        drop_plan(cells)
         raise
     unfinished = print_summary(cells)
     for cell in new:

@@ -58,6 +58,7 @@ def spikes(tmp_path: Path) -> Path:
         (["homeostasis.upper=${seed}"], "homeostasis.upper = ${seed} must be {strength, rate}"),
         (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
         (["hydra.job_logging.root=x"], "Unable to configure root logger"),
+        (["-m", "seed=0,1", "hydra.job_logging.root=x"], "Unable to configure root logger"),
         (["identity.exclude=[optimizer.lr.x]"], "identity.exclude: optimizer.lr has no keys"),
         (["-sc", "install=bash", "hydra/output=["], "--shell-completion cannot read its words"),
         (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: fdi keeps runs below paths.results; give"),
