@@ -176,6 +176,10 @@ def _kept(curves: pd.DataFrame) -> pd.Series:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
+    """Columns that the file has already stay in their order, so that it changes where runs do."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        known = [name for name in pd.read_csv(path, nrows=0) if name in table]
+        table = table[[*known, *table.columns.drop(known)]]
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")

@@ -78,6 +78,18 @@ def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
     assert found["fluct", 2] == "results/reference, commit unknown"
 
 
+def test_columns_stay_in_their_order(exported, write_run, tmp_path):
+    """Whichever file is read first: a file without new runs does not change."""
+    write_run("fluct", 0, 0.9, dataset="digits", curve=[0.5, 0.75])
+    export(tmp_path, exported)
+    path = exported / "curves/randman_dense.csv"
+    table = pd.read_csv(path)
+    table[[*table.columns[:-2], *table.columns[:-3:-1]]].to_csv(path, index=False)
+    before = path.read_bytes()
+    export(tmp_path, exported)
+    assert path.read_bytes() == before
+
+
 def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
     folder = tmp_path / "reference"
     record = json.dumps(RECORD | {"data_checksum": "0"})
