@@ -32,7 +32,7 @@ COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
 MOST = 6  # lines of a page
-NEARLY_ALL = 0.9  # share of runs whose value goes without saying in the name of a page
+HALF = 0.5  # share of runs whose value goes without saying in the name of a page
 POPULATIONS = 4  # of a page; of more the first, the middle and the last
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
@@ -80,11 +80,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:
-    """Data set, model and the keys by which a page differs from nearly all runs of these."""
+    """Data set, model, and the keys by which a page differs from most runs of these; also a key
+    that some of the runs lack, since the pages of those cannot name it.
+    """
     differing = [
         (column, value)
         for column, value in zip(named, values)
-        if column in LABELS[:2] or (group[column] == value).mean() < NEARLY_ALL
+        if column in LABELS[:2]
+        or (group[column] == value).mean() <= HALF
+        or group[column].isna().any()
     ]
     return name(*zip(*differing)).replace(", ", "_").replace(" = ", "=")
 

@@ -57,7 +57,7 @@ def test_a_comparison_that_is_not_fair_is_seen(budget):
     cells = compose_cells(
         Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
     )
-    cells[0].config.trainer.epochs += 1
+    cells[0].values["trainer"]["epochs"] += 1
     with pytest.raises(AssertionError):
         assert_fair("shallow", cells)
 

@@ -87,6 +87,13 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
     ]
 
 
+def test_what_most_runs_have_goes_without_saying(write_run, tmp_path):
+    for seed in range(3):
+        write_run("fluct", seed, [0.1], hidden=64)
+    write_run("fluct", 0, [0.1], hidden=128)
+    assert list(data(own(tmp_path))) == ["randman_dense", "randman_dense_hidden=128"]
+
+
 @pytest.mark.parametrize(
     ("populations", "rows"),
     [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [3]), (7, [3])],
