@@ -97,7 +97,6 @@ class Composer:
     def _parts(self, overrides: Sequence[str]) -> tuple[Base, list[Override]]:
         """What the options among `overrides` give, and the overrides that set a value."""
         chosen = self.options(overrides)
-        _refuse_nameless(self, chosen)
         values = [_parse(word) for word in overrides if word not in chosen]
         refuse_several_values(self.loader, values)
         return _base(self, chosen), values
@@ -155,6 +154,7 @@ def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
 
 @lru_cache
 def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
+    _refuse_nameless(composer, overrides)
     config = composer.whole(overrides)
     _tell_hydra(config)
     own = copy.deepcopy(config)  # a masked copy would have no types
@@ -193,7 +193,9 @@ def _is_option(composer: Composer, key: str) -> bool:
 
 
 def _refuse_nameless(composer: Composer, options: Sequence[str]) -> None:
-    """Hydra fails late, and not in words of the user, where an option is no name."""
+    """Raises ValueError for an option of a group that is no name; Hydra fails late then, and in
+    words of its own.
+    """
     for word in options:
         key, _, value = word.partition("=")
         if not key.isidentifier() or not _is_option(composer, key):

@@ -32,7 +32,7 @@ COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, style.ROW)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
 MOST = 6  # lines of a page
-HALF = 0.5  # share of runs whose value goes without saying in the name of a page
+MAJORITY = 0.5  # share of runs whose value goes without saying in the name of a page
 POPULATIONS = 4  # of a page; of more the first, the middle and the last
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
@@ -87,7 +87,7 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
         (column, value)
         for column, value in zip(named, values)
         if column in LABELS[:2]
-        or (group[column] == value).mean() <= HALF
+        or (group[column] == value).mean() <= MAJORITY
         or group[column].isna().any()
     ]
     return name(*zip(*differing)).replace(", ", "_").replace(" = ", "=")
