@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fdi.analysis.circumstances import STANDARD
+from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import instead, lazy, words
 from fdi.figures.words import SCHEDULE
-from pages.tables import accuracy, having, listed, unmeasured
+from pages.tables import cell, having, listed, unmeasured, versus
 
 PARTS = {
     "With neither": [instead.PLAIN],
@@ -16,6 +18,8 @@ PARTS = {
     "With skip connections": [name for name in instead.ORDER if "skip" in name],
 }
 NETWORK = ["dataset", "model", "layers", "model.norm", "model.skip", "optimizer._target_"]
+STEPS = ["network", "init", "optimizer.lr"]
+USUAL_STEP = STANDARD[STEPS[2]]
 
 
 def normalized(measured: Results) -> str:
@@ -57,25 +61,34 @@ def _compared(condition: str, by_init: pd.DataFrame) -> str:
 
 def moving(measured: Results) -> str:
     """A row per initial state and step size of networks behind a normalization that were trained
-    with several: how far their hidden weights moved, |W - W0| / |W0|, and the accuracy.
+    with several: how far their hidden weights moved, |W - W0| / |W0|, the accuracy, and how it
+    differs from that at the usual step size.
     """
     runs = with_layers(having(measured.runs, "model.norm", "model.skip", SCHEDULE))
     runs = runs[(runs["state"] == "done") & runs[SCHEDULE].notna()]
     runs = runs[runs["model.norm"].isin(list(instead.NORMS)[1:])]
     runs = runs.assign(moved=lazy.moved(runs))
-    rows = []
+    parts = []
     for (dataset, model, layers, *_), network in runs.groupby(NETWORK):
-        if network.groupby("init")["optimizer.lr"].nunique().max() < 2:
-            continue
-        condition = instead.conditions(network)[0]
-        for (init, lr), found in network.groupby(["init", "optimizer.lr"]):
-            rows.append(
-                {
-                    "network": f"{dataset}, {model}, {words.layers(layers)}, {condition}",
-                    "init": init,
-                    "step size": f"{lr:g}",
-                    "movement of hidden weights": f"{found['moved'].mean():.2f}",
-                    "test accuracy (%)": accuracy(found),
-                }
-            )
-    return listed(rows, instead.COMMAND)
+        if network.groupby("init")["optimizer.lr"].nunique().max() > 1:
+            condition = instead.conditions(network)[0]
+            name = f"{dataset}, {model}, {words.layers(layers)}, {condition}"
+            parts.append(network.assign(network=name))
+    if not parts:
+        return unmeasured(instead.COMMAND)
+    several = pd.concat(parts)
+    moved = several.groupby(STEPS)["moved"].mean()
+    table = accuracies(several, STEPS, within=STEPS[:2], base={STEPS[2]: USUAL_STEP})
+    return listed(
+        [
+            {
+                "network": row["network"],
+                "init": row["init"],
+                "step size": f"{row['optimizer.lr']:g}",
+                "movement of hidden weights": f"{moved[tuple(row[key] for key in STEPS)]:.2f}",
+                "test accuracy (%)": cell(row),
+                f"minus that at {USUAL_STEP:g}": versus(row),
+            }
+            for row in table.to_dict("records")
+        ]
+    )

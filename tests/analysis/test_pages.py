@@ -185,9 +185,9 @@ def test_step_sizes_behind_a_normalization_have_a_row_each(page, write_run, tmp_
             result["moved"] = {"input->h1": moved, "h1->h2": moved, "h2->readout": 9.0}
             (run / "result.json").write_text(json.dumps(result))
     assert [row[1:] for row in rows(page("instead").moving(own(tmp_path)))[2:]] == [
-        ["fluct", "0.005", "0.10", "50.0, n = 1"],
-        ["fluct", "0.05", "1.00", "90.0, n = 1"],
-        ["kaiming", "0.005", "1.00", "90.0, n = 1"],
+        ["fluct", "0.005", "0.10", "50.0, n = 1", ""],
+        ["fluct", "0.05", "1.00", "90.0, n = 1", "+40.0"],
+        ["kaiming", "0.005", "1.00", "90.0, n = 1", ""],
     ]
 
 
