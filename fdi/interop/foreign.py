@@ -1,22 +1,28 @@
 """Fluctuation-driven initialization of networks built with snnTorch, Norse, SpikingJelly or
-Sinabs.
+Sinabs: which weights reach which neuron, their draw, and its calibration by hooks that read the
+input currents of the neurons.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from scipy.signal import oaconvolve
 from torch import Generator, Tensor, nn
 
+from fdi.init.calibrate import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights
-from fdi.interop.foreign_layers import Population, Weights, populations
-from fdi.interop.hooks import calibrate_module
-from fdi.interop.impulse import Response, measure
-from fdi.interop.neurons import Unmeasurable
+from fdi.interop.neurons import Response, Unmeasurable, library, measure
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+_RESHAPING = ("Identity", "Flatten", "Unflatten")
+_OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def initialize(
     [T, B, *shape] of training data. `dt`: duration of one step in seconds.
     `simulate(batch)` runs a whole trial from a fresh state. Where it is given, the weights of each
     neuron are then scaled, from the input up, until the spread measured on the batch is sigma_u
-    within 2 %, as `init=fluct_calibrated` does (fdi.interop.hooks).
+    within 2 %, as `init=fluct_calibrated` does.
 
     Returns one row for each weight tensor. Raises ValueError if there is nothing to initialize, for
     a dt other than that of a neuron, where no scale reaches sigma_u, and for what the theory
@@ -187,3 +193,167 @@ def _draw(w: Weights, sigma_w: float, generator: Generator | None) -> None:
         w.weight.fill_diagonal_(0.0)
     if w.bias is not None:
         w.bias.zero_()
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weight tensor on its way to a neuron. `autapses`: False if a neuron's weight onto itself is
+    to stay 0.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None = None
+    recurrent: bool = False
+    autapses: bool = True
+    note: str = ""
+
+    @property
+    def fan_in(self) -> int:
+        return self.weight[0].numel() - (not self.autapses)
+
+
+Population = tuple[list[Weights], str | None, nn.Module | None, str]
+"""Afferent weights with the name of their neuron, the neuron, and ""; or one layer with None, None,
+and why it has no neuron.
+"""
+
+
+def populations(module: nn.Module) -> Iterator[Population]:
+    """Of the layers and neurons of a network, in the order of registration."""
+    waiting: Weights | None = None
+    for name, child in _leaves(module):
+        kind = type(child).__name__
+        if library(child):
+            own = list(_own_weights(name, child))
+            if waiting and any(not w.recurrent for w in own):
+                yield [waiting], None, None, f"{name} ({kind}) has input weights of its own"
+            elif waiting:
+                own.insert(0, waiting)
+            if own:
+                yield own, name, child, ""
+            waiting = None
+        elif isinstance(child, _LAYERS):
+            if waiting:
+                yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
+            waiting = Weights(name, child.weight, child.bias)
+        elif waiting and ("Pool" in kind or "Dropout" in kind):
+            waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
+        elif waiting and "Norm" in kind:
+            reason = f"{name} ({kind}) follows, which sets the spread of the potential by itself"
+            warnings.warn(f"fdi.interop: {waiting.name} is not changed: {reason}", stacklevel=4)
+            yield [waiting], None, None, reason
+            waiting = None
+        elif waiting and kind not in _RESHAPING:
+            yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
+            waiting = None
+    if waiting:
+        yield [waiting], None, None, "no neuron follows"
+
+
+def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Layers, neurons and other modules that are not just containers of such, in the order of
+    registration.
+    """
+    children = list(module.named_children())
+    if (
+        not children
+        or library(module)
+        or isinstance(module, _LAYERS)
+        or type(module).__name__ in _OPAQUE
+    ):
+        yield name, module
+        return
+    for child_name, child in children:
+        yield from _leaves(child, f"{name}.{child_name}" if name else child_name)
+
+
+def _own_weights(name: str, neuron: Any) -> Iterator[Weights]:
+    """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
+    Norse.
+    """
+    layer = getattr(neuron, "recurrent", None)
+    if isinstance(layer, _LAYERS):
+        yield Weights(f"{name}.recurrent", layer.weight, layer.bias, recurrent=True)
+    if hasattr(neuron, "recurrent_weights"):
+        yield Weights(f"{name}.input_weights", neuron.input_weights)
+        yield Weights(
+            f"{name}.recurrent_weights",
+            neuron.recurrent_weights,
+            recurrent=True,
+            autapses=neuron.autapses,
+        )
+
+
+@torch.no_grad()
+def calibrate_module(
+    name: str,
+    neuron: nn.Module,
+    weights: Sequence[Tensor],
+    response: Response,
+    sigma_u: float,
+    simulate: Callable[[], object],
+) -> float:
+    """Scale `weights`, all those that reach `neuron`, until the measured spread of its potential is
+    sigma_u within 2 %; returns that spread, in units of theta.
+
+        sqrt(mean_j,b Var_t(U_j)) = sigma_u theta,   U = k * I free of reset
+
+    k is the measured `response` of the neuron, I its input current during `simulate()`. Raises
+    Unreachable if nothing arrives, or the spread does not settle within 12 simulations.
+    """
+    approach = Approach()
+    for _ in range(ROUNDS):
+        spread = _spread(name, neuron, response, simulate)
+        if abs(spread / sigma_u - 1) < TOLERANCE:
+            return spread
+        if not spread > 0:
+            raise Unreachable(
+                f"{name} gets no input in the batch, so no scale of its weights makes its spread "
+                f"sigma_u = {sigma_u}; raise sigma_u, so that the layer below fires, or check the "
+                f"batch"
+            )
+        factor = approach.factor(sigma_u / spread)
+        for weight in weights:
+            weight.mul_(factor)
+    raise Unreachable(
+        f"{name}: sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({spread:.3g}); raise "
+        f"alpha or lower sigma_u"
+    )
+
+
+def _spread(
+    name: str, neuron: nn.Module, response: Response, simulate: Callable[[], object]
+) -> float:
+    currents: list[Tensor] = []
+    feedback: dict[int, Tensor] = {}  # of each step: snnTorch asks for it more than once
+    hooks = [neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))]
+    if isinstance(recurrent := getattr(neuron, "recurrent", None), nn.Module):
+        hooks.append(
+            recurrent.register_forward_hook(
+                lambda _, inputs, out: feedback.update({len(currents): out})
+            )
+        )
+    try:
+        simulate()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not currents:
+        raise Unreachable(f"{name} is not called when the batch is simulated; check `simulate`")
+    current = _over_time(currents, neuron)
+    if feedback:
+        current = current + _over_time(list(feedback.values()), neuron)
+    kernel = response.kernel[: len(current)].reshape(-1, *(1,) * (current.ndim - 1))
+    potential = oaconvolve(current, kernel, axes=0)[: len(current)]
+    return float(np.sqrt(potential.var(0).mean())) / response.theta
+
+
+def _over_time(calls: list[Tensor], neuron: nn.Module) -> np.ndarray:
+    """[T, ...] from one call with all steps, or from one call per step."""
+    steps = calls[0] if len(calls) == 1 else torch.stack(calls)
+    if len(calls) == 1 and library(neuron) == "sinabs":  # [B, T, ...], or both in one axis
+        if hasattr(neuron, "num_timesteps"):
+            steps = steps.unflatten(0, (neuron.batch_size, neuron.num_timesteps))
+        steps = steps.swapaxes(0, 1)
+    return steps.detach().cpu().numpy()

@@ -17,8 +17,7 @@ import torch
 from torch import nn
 
 from fdi.interop import initialize
-from fdi.interop.impulse import measure
-from fdi.interop.neurons import Unmeasurable
+from fdi.interop.neurons import Unmeasurable, measure
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DT, NU = 1e-3, 15.0
