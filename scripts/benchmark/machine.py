@@ -15,9 +15,8 @@ import numpy as np
 import torch
 
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.cpu.kernels.product import add_product
-from fdi.engine.cpu.kernels.rows import gather
-from fdi.engine.cpu.scratch import zeros
+from fdi.engine.cpu.kernels.rows import add_product, gather
+from fdi.engine.cpu.memory import zeros
 
 EDGE = 2048  # of the matrices
 BLOCK = (784, 128, 128, 100)  # rows, inner, columns, and how often, of the product in the cache

@@ -17,8 +17,7 @@ from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.kernels.jit import OPTIONS
 from fdi.engine.cpu.kernels.simd import constants, load, store
-from fdi.engine.cpu.neuron import surrogate
-from fdi.engine.cpu.neuron.equations import slope
+from fdi.engine.cpu.neuron_equations import slope, surrogate_constants
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.heterogeneity import draw_time_constants
@@ -130,7 +129,7 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
 
     v = np.linspace(-1.03, 1.01, 800)
     out = np.zeros_like(v)
-    kind: Any = surrogate.constants(lif(surrogate=name, beta=3.0), DT)
+    kind: Any = surrogate_constants(lif(surrogate=name, beta=3.0), DT)
     records = np.array([tuple(kind)], [(name, np.float64) for name in kind._fields])
     slopes(type(kind)(*map(np.float64, kind)), records, v, out)
     np.testing.assert_allclose(out, SURROGATES[name](torch.from_numpy(v), 3.0), rtol=1e-12)

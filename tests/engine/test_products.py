@@ -9,8 +9,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.cpu.kernels.product import add_product, product
-from fdi.engine.cpu.kernels.turn import turn
+from fdi.engine.cpu.kernels.rows import add_product, product, turn
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective
 

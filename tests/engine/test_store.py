@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import fdi
-from fdi.engine.cpu.kernels.store import Entries, own
+from fdi.engine.cpu.kernels.jit import Entries, own
 
 
 def test_what_was_saved_comes_back_and_nothing_else(tmp_path):

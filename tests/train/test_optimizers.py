@@ -51,7 +51,7 @@ def test_gradients_below_the_floor_of_float32_count_in_float64():
 def test_a_run_by_default_leaves_torchs_compiler_alone():
     code = (
         "import sys, torch; from fdi.train.optimizers import SMORMS3\n"
-        "from fdi.engine.exact import exact; exact()\n"
+        "from fdi.engine.device import exact; exact()\n"
         "assert torch.are_deterministic_algorithms_enabled()\n"
         "made = SMORMS3([torch.ones(1, requires_grad=True)])\n"
         "made.load_state_dict(made.state_dict()); assert 'torch._dynamo' not in sys.modules"

@@ -8,28 +8,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.conv.chunk import (
+from fdi.engine.cpu.conv_backward import (
     clear_above,
     from_rows,
     maps_backward,
-    maps_forward,
-    maps_window,
     start_maps_backward,
 )
-from fdi.engine.cpu.dense.backward import hidden_gradients
-from fdi.engine.cpu.dense.chunk import (
+from fdi.engine.cpu.conv_forward import maps_forward, maps_window
+from fdi.engine.cpu.dense_backward import (
     add_readout,
     backward_window,
-    run_forward,
-    run_window,
+    hidden_gradients,
     start_backward,
 )
-from fdi.engine.cpu.dense.plan import Plan
-from fdi.engine.cpu.dense.views import Arriving, pull
+from fdi.engine.cpu.dense_forward import Arriving, pull, run_forward, run_window
+from fdi.engine.cpu.dense_layout import Plan
 from fdi.engine.cpu.kernels.jit import inlined, kernel
-from fdi.engine.cpu.kernels.parts import part
+from fdi.engine.cpu.kernels.rows import part
 from fdi.engine.cpu.loss import bounds, task
-from fdi.engine.cpu.neuron import DifferentNeurons, Neurons
+from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 
 class Parameters(NamedTuple):

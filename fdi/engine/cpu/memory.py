@@ -1,20 +1,148 @@
-"""What the engine keeps between calls for one network: its layout, scratch memory, and the
-gradients of the chunks.
+"""What the engine keeps between calls for one network: its program, scratch memory of its threads,
+and the gradients of the chunks, whose sum has an order that does not depend on the threads.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 
 from fdi.engine.cpu.program import Program
-from fdi.engine.cpu.scratch import Work, allocate, size
-from fdi.engine.cpu.sums import Tables
 from fdi.snn.network import Network
+
+_LISTS = ("spikes", "arrived", "map_spikes", "pooled")
+_STARTS = (
+    "starts", "begins", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
+    "sorted_number", "sorted",
+)  # fmt: skip
+_ALIGNED = 64  # bytes, as the vectors
+
+
+class Work(NamedTuple):
+    """Flat memory that kernels write to: `numbers` with the precision of the weights, `lists` of
+    units int32, `starts` int64. `at[0]` says by name where each part begins, and how many `steps`
+    a trial, a window (`span`) and `windows` there are, and samples in a `block`.
+    """
+
+    numbers: np.ndarray
+    lists: np.ndarray
+    starts: np.ndarray
+    at: np.ndarray
+
+
+def allocate(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, **extents: int) -> Work:
+    """Zeros that no memory is spent on before they are written to."""
+    sizes, places = {"numbers": 0, "lists": 0, "starts": 0}, dict(extents)
+    for name, shape in shapes.items():
+        store = _store(name)
+        places[name] = sizes[store]
+        sizes[store] += -(-math.prod(shape) // _ALIGNED) * _ALIGNED
+    at = np.array([tuple(places.values())], [(name, np.int64) for name in places])
+    numbers = zeros(sizes["numbers"], dtype=dtype)
+    return Work(
+        numbers, np.zeros(sizes["lists"], np.int32), np.zeros(sizes["starts"], np.int64), at
+    )
+
+
+def size(shapes: dict[str, tuple[int, ...]], dtype: np.dtype) -> int:
+    """Bytes of what `allocate` makes, with every list full."""
+    itemsize = {"numbers": dtype.itemsize, "lists": 4, "starts": 8}
+    return sum(math.prod(shape) * itemsize[_store(name)] for name, shape in shapes.items())
+
+
+def zeros(*shape: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that start at a multiple of 64 bytes, as vectors like it (torch aligns its memory,
+    numpy does not).
+    """
+    return torch.zeros(shape, dtype=getattr(torch, dtype.name)).numpy()
+
+
+def _store(name: str) -> str:
+    return "lists" if name in _LISTS else "starts" if name in _STARTS else "numbers"
+
+
+class Tables:
+    """Flat tables that are handed out again."""
+
+    def __init__(self, size: int, dtype: np.dtype) -> None:
+        self._size, self._dtype = size, dtype
+        self.free: SimpleQueue[np.ndarray] = SimpleQueue()
+
+    def take(self) -> np.ndarray:
+        """A table of zeros."""
+        try:
+            table = self.free.get_nowait()
+        except Empty:
+            return zeros(self._size, dtype=self._dtype)
+        table[:] = 0
+        return table
+
+
+class Team:
+    """Threads that share a chunk. Each computes a block; when all have, each adds some columns of
+    the gradients of these blocks to the `table`, in the order in which one thread would.
+    `works`: scratch memory of each member.
+    """
+
+    def __init__(self, size: int, table: np.ndarray) -> None:
+        self.size, self.table = size, table
+        self.works: dict[int, Work] = {}
+        self._barrier = threading.Barrier(size)
+
+    def meet(self) -> None:
+        """Wait for all members."""
+        self._barrier.wait()
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        if kind:  # the others must not wait for this one, which says why
+            self._barrier.abort()
+        return kind is threading.BrokenBarrierError
+
+
+class Sum:
+    """((0 + 1) + (2 + 3)) + ... of the tables of `count` chunks, each pair added by the thread that
+    completes it, so that few tables exist at a time.
+    """
+
+    def __init__(self, count: int, tables: Tables) -> None:
+        self._count, self._tables = count, tables
+        self._waiting: dict[tuple[int, int], np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def table(self) -> np.ndarray:
+        return self._tables.take()
+
+    def add(self, i: int, table: np.ndarray) -> None:
+        """Chunk `i` is done."""
+        left = self._count
+        while left > 1:
+            if i ^ 1 < left:
+                with self._lock:
+                    other = self._waiting.pop((left, i ^ 1), None)
+                    if other is None:
+                        self._waiting[left, i] = table
+                        return
+                first, second = (other, table) if i % 2 else (table, other)
+                table = np.add(first, second, out=first)
+                self._tables.free.put(second)
+            i, left = i // 2, (left + 1) // 2
+        self._waiting[1, 0] = table
+
+    @contextmanager
+    def total(self) -> Iterator[np.ndarray]:
+        table = self._waiting.pop((1, 0))
+        yield table
+        self._tables.free.put(table)
 
 
 class Memory:

@@ -1,23 +1,22 @@
 """A network as the engine computes it: maps from the input up to the last convolution, if it has
-any, and dense layers above them.
+any, and dense layers above them. Its input comes as sparse events,
+or as dense values whose current torch computes for the whole batch.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.checks import check_neurons
+from fdi.engine.cpu import conv_layout, dense_layout
 from fdi.engine.cpu.chunk import Parameters
-from fdi.engine.cpu.conv import pack as conv_pack
-from fdi.engine.cpu.conv import plan as conv_plan
-from fdi.engine.cpu.conv import work as conv_work
-from fdi.engine.cpu.conv.layout import lay_out as lay_out_maps
-from fdi.engine.cpu.dense import pack, work
-from fdi.engine.cpu.dense.layout import lay_out
-from fdi.engine.cpu.neuron import (
+from fdi.engine.cpu.conv_plan import depth
+from fdi.engine.cpu.neurons import (
     COMPUTES,
     DifferentNeurons,
     Neurons,
@@ -27,8 +26,70 @@ from fdi.engine.cpu.neuron import (
 )
 from fdi.snn.network import Network
 
+
+class Signal(NamedTuple):
+    """`indptr` [B T + 1], `units` and `counts` as in Events, and `values` [B, 0, 1 or T, input
+    units]: what is not sparse.
+    """
+
+    indptr: np.ndarray
+    units: np.ndarray
+    counts: np.ndarray
+    values: np.ndarray
+
+
+def signal(network: Network, inputs: Input, dtype: np.dtype, dense_from: float) -> Signal:
+    """The input as a Signal with the precision of the weights.
+
+    `dense_from`: share of non-zero numbers from which frames are kept as they are.
+    """
+    size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
+    if isinstance(inputs, Constant):
+        return _silent(batch, steps, inputs.image(dtype.type).reshape(batch, 1, size))
+    if isinstance(inputs, Frames):
+        values = inputs.values.reshape(batch, steps, size)
+        if np.count_nonzero(values) > dense_from * values.size:
+            return _silent(batch, steps, values.astype(dtype))
+        inputs = sparse(values)
+    units = np.require(inputs.units, np.int32, ("C", "W"))
+    counts = (
+        np.empty(0, dtype)
+        if inputs.counts is None
+        else np.require(inputs.counts, dtype, ("C", "W"))
+    )
+    return Signal(
+        np.require(inputs.indptr, np.int64, ("C", "W")),
+        units,
+        counts,
+        np.empty((batch, 0, size), dtype),
+    )
+
+
+def sparse(values: np.ndarray) -> Events:
+    """The non-zero entries of frames [B, T, units]."""
+    batch, steps, size = values.shape
+    flat = np.flatnonzero(values)
+    indptr = np.searchsorted(flat, np.arange(batch * steps + 1) * size)
+    return Events(
+        indptr,
+        (flat % size).astype(np.int32),
+        (size,),
+        steps,
+        values.reshape(-1)[flat].astype(np.float32),
+    )
+
+
+def _silent(batch: int, steps: int, values: np.ndarray) -> Signal:
+    return Signal(
+        np.zeros(batch * steps + 1, dtype=np.int64),
+        np.empty(0, dtype=np.int32),
+        np.empty(0, values.dtype),
+        values,
+    )
+
+
 _DENSE_FROM = 0.45
-"""Share of non-zero numbers from which frames are kept dense, see signal.signal; maps: never."""
+"""Share of non-zero numbers from which frames are kept dense, see `signal`; maps: never."""
 
 _FEWEST, _MOST = 8, 32
 """Chunks that a batch with enough samples is cut into, so that threads have something to share."""
@@ -52,23 +113,23 @@ class Program:
                 "engine=cpu computes hidden layers of one kind of neuron, reset and surrogate; use "
                 "engine=reference"
             )
-        if conv_plan.depth(network) and remembered(network):
+        if depth(network) and remembered(network):
             raise ValueError(
                 "engine=cpu computes neurons whose threshold adapts in fully connected layers "
                 "only; use engine=reference"
             )
         self.network = network
-        self.maps = lay_out_maps(network) if conv_plan.depth(network) else None
-        self.layout = lay_out(network, self.maps)
-        self.block = 1 if self.maps else work.BLOCK
+        self.maps = conv_layout.lay_out(network) if depth(network) else None
+        self.layout = dense_layout.lay_out(network, self.maps)
+        self.block = 1 if self.maps else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
         self._neurons: tuple = (), None
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
-        parts = work.shapes(self.layout.plan, steps, span, gradients, self.block)
+        parts = dense_layout.shapes(self.layout.plan, steps, span, gradients, self.block)
         if self.maps:
-            parts |= conv_work.shapes(self.maps.plan, steps, span, gradients)
+            parts |= conv_layout.shapes(self.maps.plan, steps, span, gradients)
         return parts
 
     def chunk(self, batch: int, events: float) -> int:
@@ -87,9 +148,9 @@ class Program:
         size, extent = self.layout.table_size, max(1, self.layout.natural_size)
         tables, natural = torch.zeros(size, dtype=dtype), torch.zeros(extent, dtype=dtype)
         if self.maps:
-            conv_pack.pack(self.maps, tables, natural)
+            conv_layout.pack(self.maps, tables, natural)
         flat, turned = tables.numpy(), natural.numpy()
-        pack.pack(self.layout, flat, turned)
+        dense_layout.pack(self.layout, flat, turned)
         return Parameters(self.layout.plan, self.neurons(flat.dtype), flat, turned)
 
     def neurons(self, dtype: np.dtype) -> Neurons | DifferentNeurons:
@@ -104,15 +165,15 @@ class Program:
     def drive(self, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
         """The dense current of the first layer that `values` cause."""
         if self.maps:
-            return conv_pack.drive(self.maps, values, tables)
-        return pack.drive(self.layout, values, tables)
+            return conv_layout.drive(self.maps, values, tables)
+        return dense_layout.drive(self.layout, values, tables)
 
     def set_gradients(self, tables: np.ndarray, values: np.ndarray, d_current: np.ndarray) -> None:
         """Set `.grad` of every weight from gradients laid out like the tables, and of `drive`."""
         if values.size and self.maps:
-            conv_pack.drive_gradient(self.maps, values, d_current, tables)
+            conv_layout.drive_gradient(self.maps, values, d_current, tables)
         elif values.size:
-            pack.drive_gradient(self.layout, values, d_current, tables)
+            dense_layout.drive_gradient(self.layout, values, d_current, tables)
         if self.maps:
-            conv_pack.unpack(self.maps, torch.from_numpy(tables))
-        pack.unpack(self.layout, tables)
+            conv_layout.unpack(self.maps, torch.from_numpy(tables))
+        dense_layout.unpack(self.layout, tables)

@@ -17,7 +17,7 @@ from fdi.engine.cuda.choice import hears_events, refusal
 from fdi.engine.cuda.kept import Kept, keep, size
 from fdi.engine.cuda.memory import fitting_samples, need
 from fdi.engine.cuda.tape import backward, forward
-from fdi.engine.exact import exact
+from fdi.engine.device import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
 from fdi.snn.activity import Activity
 from fdi.snn.network import Network

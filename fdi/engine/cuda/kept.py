@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Events, Input
-from fdi.engine.exact import any_order
-from fdi.engine.send import send
+from fdi.engine.device import any_order, send
 
 CHUNK = 2**24  # events that are sorted at a time
 

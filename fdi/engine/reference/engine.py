@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
-from fdi.engine.exact import exact
+from fdi.engine.device import exact, send
 from fdi.engine.reference.simulation import simulate
-from fdi.engine.send import send
 from fdi.snn.activity import Activity
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective

@@ -1,15 +1,21 @@
 """Compiled functions, and where they are kept: one folder for each version of the engine's sources,
 of Numba and llvmlite, and each kind of processor.
+
+Machine code lies on disk in one file for each signature of a kernel: processes that write at the
+same time share no index, and a file that is damaged or half written counts as none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
+import stat
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,9 +25,95 @@ import llvmlite
 import llvmlite.binding
 import numba
 from numba.core import caching
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, CompileResult
+from numba.core.serialize import dumps
+from numba.extending import overload
 
-from fdi.engine.cpu.kernels.compiler import PartCompiler
-from fdi.engine.cpu.kernels.store import Entries, own
+
+class _Library(JITCodeLibrary):
+    """The code of a part with that of its own parts, as it is."""
+
+    def finalize(self) -> None:
+        for part in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(part._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+
+class PartCompiler(Compiler):
+    """Numba's own compiler optimizes every function and makes machine code of it, again in each
+    function that calls it, and of its wrapper for Python.
+    """
+
+    def define_pipelines(self) -> list:
+        state = self.state
+        state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname)
+        flags = state.flags
+        flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+        return super().define_pipelines()
+
+    def _compile_core(self) -> CompileResult:
+        compiled = super()._compile_core()
+        entry = object().__reduce_ex__  # like no other, and a TypeError where Python calls it
+        self.state.targetctx.insert_user_function(entry, compiled.fndesc, [compiled.library])
+        return compiled._replace(entry_point=entry)
+
+
+CHECKSUM = 32  # bytes, in front of each entry
+
+
+class Entries:
+    """The compiled signatures of one function, for Numba's cache of it."""
+
+    def __init__(self, folder: Path, function: str) -> None:
+        self.folder, self.function = folder, function
+
+    def load(self, key: Any) -> Any:
+        """What was saved under `key`; None if nothing was, or its file is not what was written."""
+        try:
+            content = self._path(key).read_bytes()
+        except OSError:
+            return None
+        entry = content[CHECKSUM:]
+        if content[:CHECKSUM] != _checksum(entry):
+            return None
+        known, data = pickle.loads(entry)
+        return data if known == key else None
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep `data` under `key`, whole or not at all. Raises OSError where that cannot be."""
+        entry = dumps((key, data))
+        with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+            try:
+                file.write(_checksum(entry) + entry)
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                os.replace(file.name, self._path(key))
+            except BaseException:
+                os.unlink(file.name)
+                raise
+
+    def _path(self, key: Any) -> Path:
+        return self.folder / f"{self.function}.{_checksum(repr(key).encode()).hex()[:32]}.code"
+
+
+def own(folder: Path) -> None:
+    """Make `folder` for its user alone: loading machine code executes what is in there. Raises
+    OSError if it belongs to somebody else, or others could write to it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if hasattr(os, "getuid") and (
+        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022
+    ):
+        raise OSError(f"{folder} must be a folder of yours that nobody else can write to")
+    folder.chmod(0o700)
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=CHECKSUM).digest()
+
 
 ENGINE = Path(__file__).parents[1]
 UNUSED = 24 * 3600  # s, after which kernels of another version are deleted
@@ -149,3 +241,26 @@ jit = _njit(**OPTIONS, pipeline_class=PartCompiler)
 
 inlined = _njit(**OPTIONS, pipeline_class=PartCompiler, forceinline=True)
 """A part of kernels that stands in the code of its callers."""
+
+
+_INLINED: Any = {**OPTIONS, "pipeline_class": PartCompiler, "forceinline": True}
+
+
+def by_type(stub: Callable, otherwise: Callable | None = None) -> Callable[[type], Callable]:
+    """A decorator with which functions register for a class; kernels call the `stub`, which is
+    `otherwise` for all other classes.
+    """
+    functions: dict[type | None, Callable | None] = {}
+
+    @overload(stub, jit_options=_INLINED, strict=False)
+    def choose(first, *rest):
+        return functions.get(getattr(first, "instance_class", None), otherwise)
+
+    def register(kind: type) -> Callable:
+        def add(function: Callable) -> Callable:
+            functions[kind] = function
+            return function
+
+        return add
+
+    return register

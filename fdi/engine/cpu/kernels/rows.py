@@ -1,20 +1,33 @@
-"""Operations on rows of numbers, what every other kernel is made of. Rows are multiples of two
-vectors long (see plan.WIDTH).
+"""Rows and matrices in flat arrays, what every other kernel is made of. Rows are multiples of two
+vectors long (see dense_layout.WIDTH).
 
 A row is a flat array and the place of its first number there (slices would count references, with
-locked instructions). Events are (units, counts) of a list; no `counts` means that all are ones.
+locked instructions); a kernel with few large arguments also compiles much faster than one with many
+small ones. Events are (units, counts) of a list; no `counts` means that all are ones.
 """
 
 from __future__ import annotations
 
-from fdi.engine.cpu.kernels.jit import inlined, jit
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.np.arrayobj import populate_array
+
+from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.simd import (
+    Vector,
     entry,
+    fill,
     fill_many,
+    intrinsic,
     lanes,
     load,
+    load_as,
+    load_at,
     load_many,
+    spread,
     store,
+    store_at,
     store_true,
 )
 
@@ -93,3 +106,168 @@ def append(units, n, mask, first):
     n. What lies up to LANES behind it is lost.
     """
     return n + store_true(units, n, first, mask)
+
+
+@intrinsic
+def part(typing_context, array, start, shape):
+    """The numbers from array[start] on as an array of that shape, a tuple; nothing is checked."""
+    result = types.Array(array.dtype, len(shape), "C")
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(array)(context, builder, args[0])
+        edges = cgutils.unpack_tuple(builder, args[2])
+        itemsize = context.get_constant(types.intp, array.dtype.bitwidth // 8)
+        strides = [itemsize]
+        for edge in edges[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], edge))
+        made = context.make_array(result)(context, builder)
+        data = builder.gep(view.data, [args[1]])
+        populate_array(made, data, edges, strides, itemsize, meminfo=None)
+        return made._getvalue()
+
+    return result(array, types.intp, types.UniTuple(types.intp, len(shape))), codegen
+
+
+@inlined
+def _four_rows(none, fresh, out, o, step, a, p, a_step, w, q, inner, columns):
+    """Four rows of `product`, of as many columns as `none`, which is zero, has."""
+    o1, o2, o3 = o + step, o + 2 * step, o + 3 * step
+    p1, p2, p3 = p + a_step, p + 2 * a_step, p + 3 * a_step
+    x0, x1, x2, x3 = none, none, none, none
+    if not fresh:
+        x0, x1 = load_as(none, out, (o,)), load_as(none, out, (o1,))
+        x2, x3 = load_as(none, out, (o2,)), load_as(none, out, (o3,))
+    for k in range(inner):
+        row = load_as(none, w, (q + k * columns,))
+        x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
+        x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
+    store(out, (o,), x0), store(out, (o1,), x1), store(out, (o2,), x2), store(out, (o3,), x3)
+
+
+@inlined
+def _eight_rows(none, out, o, step, a, p, a_step, w, q, inner, columns):
+    """The same of eight rows, out = a w."""
+    o1, o2, o3, o4 = o + step, o + 2 * step, o + 3 * step, o + 4 * step
+    o5, o6, o7 = o + 5 * step, o + 6 * step, o + 7 * step
+    p1, p2, p3, p4 = p + a_step, p + 2 * a_step, p + 3 * a_step, p + 4 * a_step
+    p5, p6, p7 = p + 5 * a_step, p + 6 * a_step, p + 7 * a_step
+    x0, x1, x2, x3, x4, x5, x6, x7 = none, none, none, none, none, none, none, none
+    for k in range(inner):
+        row = load_as(none, w, (q + k * columns,))
+        x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
+        x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
+        x4, x5 = x4 + spread(none, a, (p4 + k,)) * row, x5 + spread(none, a, (p5 + k,)) * row
+        x6, x7 = x6 + spread(none, a, (p6 + k,)) * row, x7 + spread(none, a, (p7 + k,)) * row
+    store(out, (o,), x0), store(out, (o1,), x1), store(out, (o2,), x2), store(out, (o3,), x3)
+    store(out, (o4,), x4), store(out, (o5,), x5), store(out, (o6,), x6), store(out, (o7,), x7)
+
+
+@inlined
+def _row(none, fresh, out, o, a, p, w, q, inner, columns):
+    """One row."""
+    x = none
+    if not fresh:
+        x = load_as(none, out, (o,))
+    for k in range(inner):
+        x = x + spread(none, a, (p + k,)) * load_as(none, w, (q + k * columns,))
+    store(out, (o,), x)
+
+
+@inlined
+def _product(fresh, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
+    """out = a w, or out += a w if it is not `fresh`."""
+    n, zero = lanes(out), out.dtype.type(0)
+    j = 0
+    while j + n <= columns:
+        wide = 4 * n if j + 4 * n <= columns else 2 * n if j + 2 * n <= columns else n
+        r = 0
+        while r < rows:
+            o, p, q = out_at + r * out_step + j, a_at + r * a_step, w_at + j
+            if r + 4 <= rows and wide == 4 * n:
+                four = fill_many(zero, 4)
+                _four_rows(four, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                r += 4
+            elif fresh and r + 8 <= rows and wide == 2 * n:
+                two = fill_many(zero, 2)
+                _eight_rows(two, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                r += 8
+            elif r + 4 <= rows and wide == 2 * n:
+                two = fill_many(zero, 2)
+                _four_rows(two, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                r += 4
+            elif wide == 4 * n:
+                four = fill_many(zero, 4)
+                _row(four, fresh, out, o, a, p, w, q, inner, columns)
+                r += 1
+            elif wide == 2 * n:
+                two = fill_many(zero, 2)
+                _row(two, fresh, out, o, a, p, w, q, inner, columns)
+                r += 1
+            else:
+                _row(fill(zero), fresh, out, o, a, p, w, q, inner, columns)
+                r += 1
+        j += wide
+    for r in range(rows if j < columns else 0):
+        for i in range(j, columns):
+            o = out_at + r * out_step + i
+            if fresh:
+                out[o] = 0
+            for k in range(inner):
+                out[o] += a[a_at + r * a_step + k] * w[w_at + k * columns + i]
+
+
+@jit
+def add_product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
+    """out += a w for out [rows, columns], a [rows, inner] and w [inner, columns], whose rows follow
+    each other.
+    """
+    _product(False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns)
+
+
+@jit
+def product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
+    """The same, out = a w."""
+    _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns)
+
+
+@kernel
+def turn(w, at, pace, rows, columns, out, to, step):
+    """out[to + c step + r] = w[at + r pace + c] of flat arrays, for r < rows and c < columns."""
+    n = lanes(w)
+    tall, wide = rows // n * n, columns // n * n
+    for c in range(0, wide, n):
+        for r in range(0, tall, n):
+            _square(w, at + r * pace + c, pace, out, to + c * step + r, step)
+    for r in range(rows):
+        for c in range(wide if r < tall else 0, columns):
+            out[to + c * step + r] = w[at + r * pace + c]
+
+
+@intrinsic
+def _square(typing_context, w, at, pace, out, to, step):
+    """The same of as many rows and columns as a vector has numbers: after round i, each vector has
+    exchanged the numbers whose place differs in bit i with another.
+    """
+    vector = Vector(w.dtype)
+    n, number = vector.lanes, ir.IntType(32)
+
+    def codegen(context, builder, signature, args):
+        source, place, pace, target, to, step = args
+        rows = []
+        for _ in range(n):
+            rows.append(load_at(context, builder, w, source, [place], vector))
+            place = builder.add(place, pace)
+        for span in (1 << bit for bit in range(n.bit_length() - 1)):
+            for k in (k for k in range(n) if not k & span):
+                pair, lanes = (rows[k], rows[k + span]), ir.VectorType(number, n)
+                low = [j if not j & span else n + j - span for j in range(n)]
+                high = [j + span if not j & span else n + j for j in range(n)]
+                for row, places in ((k, low), (k + span, high)):
+                    rows[row] = builder.shuffle_vector(*pair, ir.Constant(lanes, places))
+        for row in rows:
+            store_at(context, builder, out, target, [to], row)
+            to = builder.add(to, step)
+        return context.get_dummy_value()
+
+    place = types.intp
+    return types.void(w, place, place, out, place, place), codegen

@@ -1,14 +1,15 @@
-"""One sample of one layer of convolutions over a window of time, forward. Only potentials and lists
-of spikes are kept.
+"""The maps of one sample forward, layer after layer over a window of time. Only potentials and
+lists of spikes are kept.
 """
 
 from __future__ import annotations
 
-from fdi.engine.cpu.conv.events import add_drive, deliver
+from fdi.engine.cpu.conv_events import Lists, add_drive, deliver
+from fdi.engine.cpu.dense_forward import Arriving
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import append
+from fdi.engine.cpu.kernels.rows import LANES, append, copy, part
 from fdi.engine.cpu.kernels.simd import constants, lanes, leading, prefetch
-from fdi.engine.cpu.neuron.equations import forward
+from fdi.engine.cpu.neuron_equations import forward
 
 
 @inlined
@@ -76,3 +77,66 @@ def count_spikes(p, spike_indptr, spikes, count):
         code = spikes[e]
         unit = (code & ((1 << shift) - 1)) * positions + (code >> shift)
         count[p.spikes_at + unit] += 1
+
+
+@inlined
+def _kept(plan, p):
+    """Where a layer begins in what is saved of each window."""
+    return (1 + plan.states) * p.size_at + plan.channels * p.guarded_at
+
+
+@inlined
+def _pace(plan):
+    """Numbers saved of each window."""
+    top = plan.layers[plan.layers.size - 1]
+    return _kept(plan, top) + (1 + plan.states) * top.size + plan.channels * top.guarded
+
+
+@inlined
+def lists_of(plan, work):
+    w, layers = work.at[0], plan.layers.size
+    return Lists(
+        part(work.starts, w.map_spike_indptr, (layers, w.steps + 1)),
+        part(work.lists, w.map_spikes, (1,)),
+        part(work.starts, w.pooled_indptr, (layers, w.steps + 1)),
+        part(work.lists, w.pooled, (1,)),
+    )
+
+
+@jit
+def maps_window(k, first_time, plan, neurons, tables, given, work):
+    """The maps in window k; `given` arrives at the first."""
+    w, numbers, pace, lists = work.at[0], work.numbers, _pace(plan), lists_of(plan, work)
+    t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
+    here, later = min(k, w.windows - 1) * pace, min(k + 1, w.windows - 1) * pace
+    for layer in range(plan.layers.size):
+        p, drive = plan.layers[layer], given.drive
+        rest, u = plan.channels * p.guarded + plan.states * p.size, w.map_potentials
+        u, at = u + p.size_at * (w.span + 1), w.map_saved + _kept(plan, p)
+        if layer > 0:
+            drive = drive[:, :0]
+        copy(numbers, at + here, numbers, u, p.size)
+        copy(numbers, at + here + p.size, numbers, w.maps, rest)
+        arriving = Arriving(given.indptr, given.units, given.counts, drive)
+        conv_forward(neurons, layer, plan, t0, t1, u, tables, arriving, lists, work)
+        if first_time and t1 < w.steps:
+            copy(numbers, u + (t1 - t0) * p.size, numbers, at + later, p.size)
+            copy(numbers, w.maps, numbers, at + later + p.size, rest)
+
+
+@inlined
+def maps_forward(plan, neurons, tables, given, count, work):
+    """Sets the spike `count` of the maps in [hidden units]."""
+    w, lists = work.at[0], lists_of(plan, work)
+    most = -(-w.steps // plan.gap)
+    work.numbers[w.map_saved : w.map_saved + _pace(plan)] = 0
+    for layer in range(plan.layers.size):
+        p, at = plan.layers[layer], w.map_saved + _kept(plan, plan.layers[layer])
+        lists.spike_indptr[layer, 0] = p.spikes_at * most + layer * LANES
+        lists.pooled_indptr[layer, 0] = lists.spike_indptr[layer, 0]
+        for place in range(at, at + p.size, p.padded):
+            work.numbers[place : place + p.channels] = neurons.constants[layer].u_init
+    for k in range(-(-w.steps // w.span)):
+        maps_window(k, True, plan, neurons, tables, given, work)
+    for layer in range(plan.layers.size):
+        count_spikes(plan.layers[layer], lists.spike_indptr[layer], lists.spikes, count)

@@ -9,16 +9,20 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from fdi.engine.checks import Computes
-from fdi.engine.cpu.neuron import adaptive_threshold, adlif, alif, lif, reset, surrogate, synapses
-from fdi.engine.cpu.neuron.equations import Kind
+from fdi.engine.cpu.neuron_equations import (
+    KINDS,
+    SURROGATES,
+    Kind,
+    lif_constants,
+    reset_constants,
+    surrogate_constants,
+    synapse_constants,
+)
 from fdi.snn.network import Network
-from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron, Reset
+from fdi.snn.neuron import Neuron, Reset
 from fdi.snn.population import Population
 
-KINDS = {Neuron: lif, ALIF: alif, AdLIF: adlif, AdaptiveThreshold: adaptive_threshold}
-COMPUTES = Computes(
-    "cpu", tuple(KINDS), get_args(Reset), tuple(surrogate.SURROGATES), own_taus=True
-)
+COMPUTES = Computes("cpu", tuple(KINDS), get_args(Reset), tuple(SURROGATES), own_taus=True)
 
 
 class Neurons(NamedTuple):
@@ -44,17 +48,17 @@ class DifferentNeurons(NamedTuple):
 
 def states(network: Network) -> int:
     """Variables of a hidden neuron besides its potential and currents."""
-    return KINDS[type(network.hidden[0].neuron)].STATES
+    return KINDS[type(network.hidden[0].neuron)].states
 
 
 def remembered(network: Network) -> int:
     """Variables of the state that the way back wants to see."""
-    return getattr(KINDS[type(network.hidden[0].neuron)], "REMEMBERED", 0)
+    return KINDS[type(network.hidden[0].neuron)].remembered
 
 
 def kind(n: Neuron, dt: float) -> Kind:
-    parts = (KINDS[type(n)], synapses, reset, surrogate)
-    return Kind(*(part.constants(n, dt) for part in parts))
+    parts = (KINDS[type(n)].constants, synapse_constants, reset_constants, surrogate_constants)
+    return Kind(*(part(n, dt) for part in parts))
 
 
 def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons | DifferentNeurons:
@@ -66,7 +70,7 @@ def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons
         _named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, network.layers)
     ]
     n = network.readout.neuron
-    readout = _named(synapses.constants(n, network.dt)) | _named(lif.constants(n, network.dt))
+    readout = _named(synapse_constants(n, network.dt)) | _named(lif_constants(n, network.dt))
     alike = Neurons(
         Kind(*(_rounded(part, dtype) for part in hidden[0])),
         _records(records, dtype),

@@ -1,4 +1,4 @@
-"""Adjoints of one sample of one layer of convolutions in reverse time.
+"""Adjoints of the maps of one sample in reverse time, window after window.
 
 A window of the max pooling passes the gradient to its first spike, or to its first neuron if it is
 silent, as torch does.
@@ -6,13 +6,15 @@ silent, as torch does.
 
 from __future__ import annotations
 
-from fdi.engine.cpu.conv.events import add_drive_gradient, deliver_back
-from fdi.engine.cpu.conv.tiles import tiles_to_source
+from fdi.engine.cpu.conv_events import add_drive_gradient, deliver_back
+from fdi.engine.cpu.conv_forward import lists_of
+from fdi.engine.cpu.conv_winograd import tiles_to_source
+from fdi.engine.cpu.dense_forward import Arriving, pull
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.product import add_product
-from fdi.engine.cpu.kernels.rows import copy
+from fdi.engine.cpu.kernels.rows import add_product, copy, part
 from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, prefetch, select
-from fdi.engine.cpu.neuron.equations import backward, slope
+from fdi.engine.cpu.loss import readout_to_source
+from fdi.engine.cpu.neuron_equations import backward, slope
 
 
 @inlined
@@ -191,3 +193,91 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
                 source = plan.layers[plan.links[q].source]
                 out = w.above + source.pooled_at * (w.span + 2) + (first - t0) * source.pooled
                 _to_source(plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work)
+
+
+@inlined
+def start_maps_backward(plan, work):
+    """Nothing pulls behind the last step."""
+    w, top = work.at[0], plan.layers[plan.layers.size - 1]
+    adjoints = top.adjoints_at + top.ring * plan.channels * top.guarded
+    work.numbers[w.map_leak : w.map_leak + 2 * top.pooled] = 0
+    work.numbers[w.map_gu : w.map_gu + (1 + plan.states) * (top.size_at + top.size)] = 0
+    work.numbers[w.map_adjoints : w.map_adjoints + adjoints] = 0
+
+
+@inlined
+def clear_above(k, plan, work):
+    """Sets the gradient of the pooled spikes for window k to what the window behind it found, as
+    far as no link puts it there.
+    """
+    w, numbers = work.at[0], work.numbers
+    for layer in range(plan.layers.size):
+        p, t0 = plan.layers[layer], k * w.span
+        start = w.above + p.pooled_at * (w.span + 2)
+        first, behind = 0, w.span
+        if t0 + w.span < w.steps:
+            for row in (1, 0):
+                to, at = start + row * p.pooled, start + (w.span + row) * p.pooled
+                copy(numbers, to, numbers, at, p.pooled)
+            if p.pulled > 0:
+                continue
+        else:
+            behind = w.steps - t0 + 2
+            if p.pulled > 0:
+                first = w.steps - t0
+        numbers[start + first * p.pooled : start + behind * p.pooled] = 0
+
+
+@inlined
+def from_rows(k, plan, rows, neurons, natural, mode, work):
+    """Adds what the dense layers, the plan `rows`, pull at the pooled spikes of the top layer in
+    window k: gI of the first of them, or the readout if it is the only one.
+    """
+    w, top, layer = work.at[0], plan.layers[plan.layers.size - 1], rows.layers[0]
+    t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
+    at, out = rows.sources[layer.first_source].natural_at, w.above + top.pooled_at * (w.span + 2)
+    if rows.layers.size > 1:
+        first = max(t0, 2) - t0
+        add_product(
+            work.numbers, out + first * top.pooled, top.pooled, work.numbers,
+            w.adjoints + (first + 2) * layer.width, layer.width, t1 - t0 - first, natural, at,
+            layer.units, top.pooled,
+        )  # fmt: skip
+    else:
+        weight = part(natural, at, (layer.units, top.pooled))
+        said, c = pull(rows, mode, work), neurons.readout[0]
+        readout_to_source(said, 0, t0, t1, c, weight, w.map_leak, work.numbers, out, top.pooled)
+
+
+@inlined
+def maps_backward(k, plan, neurons, natural, d_tables, given, work):
+    """The maps back through window k; potentials are those of the window."""
+    w, lists = work.at[0], lists_of(plan, work)
+    t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
+    for layer in range(plan.layers.size - 1, -1, -1):
+        drive = given.drive
+        if layer > 0:
+            drive = drive[:, :0]
+        bounds = _pull(plan.layers[layer], work)
+        arriving = Arriving(given.indptr, given.units, given.counts, drive)
+        conv_backward(
+            neurons, layer, plan, t0, t1, bounds, natural, d_tables, arriving, lists, work
+        )
+
+
+@inlined
+def _pull(p, work):
+    """Puts the gradient of the bounds, in the order of torch, into that of a layer's map; returns
+    where it begins, or -1 if it is zero.
+    """
+    w, numbers, positions = work.at[0], work.numbers, p.height * p.width
+    first, pulled = w.pull + p.spikes_at, False
+    for i in range(first, first + p.channels * positions):
+        pulled |= numbers[i] != 0
+    if not pulled:
+        return -1
+    for j in range(p.padded):
+        for place in range(positions):
+            to = w.map_pull + place * p.padded + j
+            numbers[to] = numbers[first + j * positions + place] if j < p.channels else 0
+    return w.map_pull

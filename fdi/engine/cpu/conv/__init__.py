@@ -1,1 +1,0 @@
-"""Layers of convolutions: maps with channels last."""

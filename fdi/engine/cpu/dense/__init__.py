@@ -1,1 +1,0 @@
-"""Layers of fully connected projections: rows of numbers."""

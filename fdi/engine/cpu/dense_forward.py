@@ -1,0 +1,272 @@
+"""The dense layers of a few samples forward, window after window of time. Only potentials and lists
+of spikes are kept.
+
+A layer is populations side by side that share their constants. With one synaptic channel the units
+0 .. exc - 1 are all units; with two, the recurrent projections of the units from `exc` on arrive on
+the second channel.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.rows import LANES, append, copy, gather, part
+from fdi.engine.cpu.kernels.simd import constants, fill, lanes, load, own, store
+from fdi.engine.cpu.loss import Pull
+from fdi.engine.cpu.neuron_equations import forward
+
+
+class Arriving(NamedTuple):
+    """What arrives from below: events of sample s and step t are indptr[s, t] .. indptr[s, t + 1] -
+    1 of (units, counts), `drive` [S, 0, 1 or T, width] is a dense current of every step, or in a
+    backward pass its gradient.
+    """
+
+    indptr: np.ndarray
+    units: np.ndarray
+    counts: np.ndarray
+    drive: np.ndarray
+
+
+class Weights(NamedTuple):
+    """Rows [:, width] of what arrives from `below` and of the layer's `own` spikes."""
+
+    below: np.ndarray
+    own: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """Where gradients are added: `tables` of the weights, and `drive` [B, 0, 1 or T, width] of the
+    currents. Of the columns of each table those from `begin` to `end`, counted in parts of which a
+    table has `parts`.
+    """
+
+    tables: np.ndarray
+    drive: np.ndarray
+    begin: int = 0
+    end: int = 1
+    parts: int = 1
+
+
+@inlined
+def columns(width, gradients):
+    """(first, behind the last) of the columns of a table whose gradients are added."""
+    step = 2 * lanes(gradients.tables)
+    pairs, parts = width // step, gradients.parts
+    return gradients.begin * pairs // parts * step, gradients.end * pairs // parts * step
+
+
+@inlined
+def window(k, work):
+    """The first step of window k, and the one behind its last."""
+    w = work.at[0]
+    return k * w.span, min((k + 1) * w.span, w.steps)
+
+
+@inlined
+def start(plan, layer, s, block):
+    """Numbers of one time step before those of sample s of a layer."""
+    return plan.layers[layer].state_at * block + s * plan.layers[layer].width
+
+
+@inlined
+def weights(flat, layer):
+    return Weights(
+        part(flat, layer.table_at, (layer.rows, layer.width)),
+        part(flat, layer.own_at, (layer.units, layer.width)),
+    )
+
+
+@inlined
+def arriving(plan, layer, given, work):
+    """What arrives at a layer; `given` arrives at the first."""
+    p, w = plan.layers[layer], work.at[0]
+    indptr, units, counts, drive = given.indptr, given.units, given.counts, given.drive
+    if layer > 0:
+        at, store = w.indptr + layer * w.block * (w.steps + 1), w.arrived
+        if p.direct >= 0:
+            at, store = w.spike_indptr + p.direct * w.block * (w.steps + 1), w.spikes
+        indptr = part(work.starts, at, (w.block, w.steps + 1))
+        units, counts, drive = part(work.lists, store, (1,)), counts[:0], drive[:, :0]
+    return Arriving(indptr, units, counts, drive)
+
+
+@inlined
+def pull(plan, mode, work):
+    """What the loss says of the readout."""
+    w, width = work.at[0], plan.layers[plan.layers.size - 1].width
+    return Pull(
+        mode,
+        part(work.numbers, w.readout, (w.block, w.steps + 1, width)),
+        part(work.numbers, w.peak, (w.block, width)),
+        part(work.numbers, w.slope, (w.block, width)),
+    )
+
+
+@inlined
+def split(layer, spikes, first, stop):
+    """(first of the spikes first .. stop - 1 that recurrent projections deliver, first of those
+    that arrive on channel 1).
+    """
+    while first < stop and spikes[first] < layer.recurrent_from:
+        first += 1
+    border = first
+    while border < stop and spikes[border] < layer.exc:
+        border += 1
+    return first, border
+
+
+@jit
+def hidden_forward(network, layer, s, k, given, work):
+    """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
+    is given. The `rows` of currents and state at its beginning become those at its end.
+    """
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
+    spike_indptr = part(work.starts, begin, (w.steps + 1,))
+    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
+    table, rows, width, far = weights(network.tables, p), w.rows, p.width, plan.widest
+    (t0, t1), row = window(k, work), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
+    past, deep = w.past + start(plan, layer, s, w.block) * w.span, w.block * plan.total * w.span
+    n, state, ones = spike_indptr[t0], rows + plan.channels * far, given.counts[:0]
+    for t in range(t0, t1):
+        for j in range(0, width, lanes(u)):
+            fired = forward(
+                own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
+                rows + j, far, u, state + j, far, past + j, deep,
+            )  # fmt: skip
+            n = append(spikes, n, fired, j)
+        spike_indptr[t + 1] = n
+        row += width
+        past += width
+        if t == 0:
+            continue
+        first, last = below.indptr[s, t - 1], below.indptr[s, t]
+        gather(u, rows, width, table.below, below.units, below.counts, first, last)
+        if below.drive.shape[1] > 0:
+            step = min(t - 1, below.drive.shape[1] - 1)
+            for j in range(0, width, lanes(u)):
+                arrived = load(below.drive, (s, step, j))
+                store(u, (rows + j,), load(u, (rows + j,)) + arrived)
+        if p.recurrent_from < p.units:
+            last = spike_indptr[t]
+            first, border = split(p, spikes, spike_indptr[t - 1], last)
+            gather(u, rows, width, table.own, spikes, ones, first, border)
+            if border < last:
+                gather(u, rows + far, width, table.own, spikes, ones, border, last)
+
+
+@jit
+def readout_forward(network, s, given, work):
+    """The leaky integrator: its potentials [T + 1, width] for sample s, row t + 1 is the readout of
+    step t.
+
+    U' = beta_m U + gain I, I' = beta_s I.
+    """
+    plan, c, w, u = network.plan, network.neurons.readout[0], work.at[0], work.numbers
+    top = plan.layers.size - 1
+    p, below = plan.layers[top], arriving(plan, top, given, work)
+    rows, width, ones = w.rows, p.width, given.counts[:0]
+    table = weights(network.tables, p).below
+    beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
+    row = w.readout + s * (w.steps + 1) * width
+    u[row : row + p.units] = c.u_init
+    u[rows : rows + width] = 0
+    for t in range(w.steps):
+        for j in range(0, width, lanes(u)):
+            i = load(u, (rows + j,))
+            store(u, (row + width + j,), beta_m * load(u, (row + j,)) + gain * i)
+            store(u, (rows + j,), beta_s * i)
+        row += width
+        if t > 0:
+            first, last = below.indptr[s, t - 1], below.indptr[s, t]
+            gather(u, rows, width, table, below.units, ones, first, last)
+
+
+@jit
+def count_spikes(plan, layer, s, work, count):
+    """Sets the part of the spike `count` [hidden units] that belongs to a layer."""
+    p, w = plan.layers[layer], work.at[0]
+    count[p.count_at : p.count_at + p.units] = 0
+    begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
+    for e in range(work.starts[begin], work.starts[begin + w.steps]):
+        count[p.count_at + work.lists[w.spikes + e]] += 1
+
+
+@jit
+def collect(sources, layer, s, t0, t1, indptr, arrived, work):
+    """The spikes of the sources of a `layer` in the steps t0 .. t1 - 1 as one list, written to
+    arrived[indptr[t0]:].
+
+    Units of a source are shifted by the source's first weight row.
+    """
+    w, n = work.at[0], indptr[t0]
+    for t in range(t0, t1):
+        for q in range(layer.first_source, layer.last_source):
+            source = sources[q]
+            begin = w.spike_indptr + (source.layer * w.block + s) * (w.steps + 1) + t
+            for e in range(work.starts[begin], work.starts[begin + 1]):
+                unit = work.lists[w.spikes + e]
+                if unit >= source.units:
+                    break
+                arrived[n] = unit + source.row
+                n += 1
+        indptr[t + 1] = n
+
+
+@jit
+def run_window(network, s, k, given, work):
+    """Sample s of the block through the hidden layers in window k."""
+    plan, w, numbers = network.plan, work.at[0], work.numbers
+    t0, t1 = window(k, work)
+    currents, kept = plan.channels + plan.states, 1 + plan.channels + plan.states
+    pace = kept * plan.total * w.block
+    here, later = min(k, w.windows - 1) * pace, min(k + 1, w.windows - 1) * pace
+    for layer in range(plan.layers.size - 1):
+        p, first = plan.layers[layer], start(plan, layer, s, w.block)
+        u, at = w.potentials + first * (w.span + 1), w.saved + kept * first
+        if layer > 0 and p.direct < 0:
+            below = arriving(plan, layer, given, work)
+            collect(plan.sources, p, s, t0, t1, below.indptr[s], below.units, work)
+        copy(numbers, at + here, numbers, u, p.width)
+        for row in range(currents):
+            saved = at + here + (1 + row) * p.width
+            copy(numbers, saved, numbers, w.rows + row * plan.widest, p.width)
+        hidden_forward(network, layer, s, k, given, work)
+        if t1 < w.steps:
+            copy(numbers, u + (t1 - t0) * p.width, numbers, at + later, p.width)
+            for row in range(currents):
+                to = at + later + (1 + row) * p.width
+                copy(numbers, w.rows + row * plan.widest, numbers, to, p.width)
+
+
+@jit
+def run_forward(network, s, given, count, work):
+    """Sample s of the block through all layers; sets the spike `count` of the dense layers in
+    [hidden units].
+    """
+    plan, w, numbers, starts = network.plan, work.at[0], work.numbers, work.starts
+    most, kept, top = -(-w.steps // plan.gap), 1 + plan.channels + plan.states, plan.layers.size - 1
+    for layer in range(top + 1):
+        p, begin = plan.layers[layer], (layer * w.block + s) * (w.steps + 1)
+        if layer > 0 and p.direct < 0:
+            starts[w.indptr + begin] = (p.collected_at * w.block + p.rows * s) * most
+        if layer < top:
+            room = (p.list_at * w.block + p.units * s) * most
+            starts[w.spike_indptr + begin] = room + (layer * w.block + s) * LANES
+            at = w.saved + kept * start(plan, layer, s, w.block)
+            numbers[at : at + kept * p.width] = 0
+            numbers[at : at + p.units] = network.neurons.constants[layer].u_init
+    for k in range(-(-w.steps // w.span)):
+        run_window(network, s, k, given, work)
+    for layer in range(top):
+        count_spikes(plan, layer, s, work, count)
+    p = plan.layers[top]
+    if top > 0 and p.direct < 0:
+        below = arriving(plan, top, given, work)
+        collect(plan.sources, p, s, 0, w.steps, below.indptr[s], below.units, work)
+    readout_forward(network, s, given, work)

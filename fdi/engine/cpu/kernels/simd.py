@@ -1,0 +1,440 @@
+"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, exp and
+the operators + - * / > == & | ~.
+
+LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps
+no tile of sums in registers; with explicit vectors it need not guess. On machines with shorter
+registers LLVM splits each vector.
+
+A product and a following sum may be fused.
+"""
+
+from __future__ import annotations
+
+import operator
+from itertools import count
+from typing import Any
+
+from llvmlite import ir
+from numba import extending, types
+from numba.core import cgutils, typing
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import lower_builtin, models, register_model
+
+# what numba's stubs say otherwise: callers give no typing context; named tuples know their fields
+intrinsic: Any = extending.intrinsic
+NamedTuple: Any = types.BaseNamedTuple
+BYTES = 64
+_FLAGS = ("contract",)
+
+
+class Vector(types.Type):
+    """As many numbers of `dtype` as fill 64 bytes, or `count` times as many."""
+
+    def __init__(self, dtype: types.Float, count: int = 1) -> None:
+        self.dtype, self.lanes = dtype, count * BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Vector({dtype}, {self.lanes})")
+
+
+class Mask(types.Type):
+    """A truth value for each of `lanes` numbers."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"Mask({lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, kind: Vector) -> None:
+        real = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, kind, ir.VectorType(real, kind.lanes))
+
+
+@register_model(Mask)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager, kind: Mask) -> None:
+        super().__init__(manager, kind, ir.VectorType(ir.IntType(1), kind.lanes))
+
+
+def _operator(symbol, operands, build, result=None) -> None:
+    """Teach Numba `symbol` between vectors, or between masks."""
+
+    class Template(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) <= 2 and all(isinstance(a, operands) and a == args[0] for a in args):
+                return typing.signature(result(args[0]) if result else args[0], *args)
+            return None
+
+    infer_global(symbol)(Template)
+
+    def lower(context, builder, signature, args):
+        return build(builder, *args)
+
+    lower_builtin(symbol, *[operands] * (build.__code__.co_argcount - 1))(lower)
+
+
+def _mask(vector: Vector) -> Mask:
+    return Mask(vector.lanes)
+
+
+_operator(operator.add, Vector, lambda builder, a, b: builder.fadd(a, b, flags=_FLAGS))
+_operator(operator.sub, Vector, lambda builder, a, b: builder.fsub(a, b, flags=_FLAGS))
+_operator(operator.mul, Vector, lambda builder, a, b: builder.fmul(a, b, flags=_FLAGS))
+_operator(operator.truediv, Vector, lambda builder, a, b: builder.fdiv(a, b))
+_operator(operator.gt, Vector, lambda builder, a, b: builder.fcmp_ordered(">", a, b), _mask)
+_operator(operator.eq, Vector, lambda builder, a, b: builder.fcmp_ordered("==", a, b), _mask)
+_operator(operator.and_, Mask, lambda builder, a, b: builder.and_(a, b))
+_operator(operator.or_, Mask, lambda builder, a, b: builder.or_(a, b))
+_operator(operator.invert, Mask, lambda builder, a: builder.not_(a))
+
+
+def pointer_to(context, builder, array_type, array, indices, pointee):
+    """Address of array[indices] as a pointer to `pointee`; indices are not checked, the last axis
+    must be contiguous.
+    """
+    view = context.make_array(array_type)(context, builder, array)
+    offset = builder.mul(
+        indices[-1], context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
+    )
+    for axis, index in enumerate(indices[:-1]):
+        offset = builder.add(offset, builder.mul(index, builder.extract_value(view.strides, axis)))
+    start = builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [offset])
+    return builder.bitcast(start, pointee.as_pointer())
+
+
+def everywhere(context, builder, kind, number):
+    undefined = ir.Constant(context.get_value_type(kind), ir.Undefined)
+    first = builder.insert_element(undefined, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(
+        first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), [0] * kind.lanes)
+    )
+
+
+def call_llvm(context, builder, name, kind, args):
+    """A function of LLVM, of vectors of one kind."""
+    vector = context.get_value_type(kind)
+    name = f"llvm.{name}.v{kind.lanes}f{kind.dtype.bitwidth}"
+    function = ir.FunctionType(vector, [vector] * len(args))
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+
+
+def load_at(context, builder, array_type, array, indices, kind):
+    """The code that loads a vector from array[indices]."""
+    vector = context.get_value_type(kind)
+    value = builder.load(pointer_to(context, builder, array_type, array, indices, vector))
+    value.align = array_type.dtype.bitwidth // 8
+    return value
+
+
+def store_at(context, builder, array_type, array, indices, value):
+    """The code that stores a vector at array[indices]."""
+    pointer = pointer_to(context, builder, array_type, array, indices, value.type)
+    builder.store(value, pointer).align = array_type.dtype.bitwidth // 8
+
+
+@intrinsic
+def fill(typing_context, number):
+    """The vector that holds `number` everywhere."""
+    kind = Vector(number)
+
+    def codegen(context, builder, signature, args):
+        return everywhere(context, builder, kind, args[0])
+
+    return kind(number), codegen
+
+
+@intrinsic(prefer_literal=True)
+def fill_many(typing_context, number, count):
+    """The same for a literal number of vectors, as one."""
+    kind = Vector(number, count.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return everywhere(context, builder, kind, args[0])
+
+    return kind(number, count), codegen
+
+
+@intrinsic(prefer_literal=True)
+def like(typing_context, a, number):
+    """The vector of the kind of `a` that holds a literal number everywhere."""
+    if not isinstance(number, types.Literal):
+        return None
+    value = float(number.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(a), [value] * a.lanes)
+
+    return a(a, number), codegen
+
+
+@intrinsic
+def select(typing_context, mask, a, b):
+    """a where the mask is true, else b."""
+
+    def codegen(context, builder, signature, args):
+        return builder.select(*args)
+
+    return a(mask, a, b), codegen
+
+
+@intrinsic
+def times(typing_context, a, b):
+    """a b, rounded even where a sum follows."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fmul(*args)
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def fused(typing_context, a, b, c):
+    """a b + c, rounded once."""
+
+    def codegen(context, builder, signature, args):
+        return call_llvm(context, builder, "fma", a, args)
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
+def bits(typing_context, mask):
+    """The mask as a number, its first lane in the lowest bit."""
+
+    def codegen(context, builder, signature, args):
+        word = builder.bitcast(args[0], ir.IntType(mask.lanes))
+        return builder.zext(word, ir.IntType(64))
+
+    return types.uint64(mask), codegen
+
+
+@intrinsic
+def leading(typing_context, mask, count):
+    """What is true among the first `count` lanes of the mask; a negative count is none."""
+
+    def codegen(context, builder, signature, args):
+        number, lanes = ir.IntType(64), range(mask.lanes)
+        kind = ir.VectorType(number, mask.lanes)
+        undefined = ir.Constant(kind, ir.Undefined)
+        counts = builder.insert_element(undefined, args[1], ir.IntType(32)(0))
+        first = ir.Constant(ir.VectorType(ir.IntType(32), mask.lanes), [0] * mask.lanes)
+        counts = builder.shuffle_vector(counts, undefined, first)
+        within = builder.icmp_signed("<", ir.Constant(kind, list(lanes)), counts)
+        return builder.and_(args[0], within)
+
+    return mask(mask, types.int64), codegen
+
+
+@intrinsic
+def absolute(typing_context, a):
+    """|a|."""
+
+    def codegen(context, builder, signature, args):
+        return call_llvm(context, builder, "fabs", a, args)
+
+    return a(a), codegen
+
+
+@intrinsic
+def exp(typing_context, a):
+    """e^a."""
+
+    def codegen(context, builder, signature, args):
+        number = context.get_value_type(a.dtype)
+        name = f"llvm.exp.f{a.dtype.bitwidth}"
+        scalar = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(number, [number]), name
+        )
+        result = args[0]
+        for lane in range(a.lanes):
+            place = ir.IntType(32)(lane)
+            x = builder.call(scalar, [builder.extract_element(args[0], place)])
+            result = builder.insert_element(result, x, place)
+        return result
+
+    return a(a), codegen
+
+
+def _load(array, indices, kind):
+    """What an intrinsic of `array` and the tuple `indices` returns that loads such a vector."""
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        return load_at(context, builder, array, args[0], places, kind)
+
+    return types.UniTuple(types.intp, len(indices)), codegen
+
+
+@intrinsic
+def lanes(typing_context, array):
+    """How many numbers of an array are a vector: known when a kernel is compiled, as the array's
+    itemsize is not.
+    """
+    count = Vector(array.dtype).lanes
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def load(typing_context, array, indices):
+    """The vector that starts at array[indices]; `indices` is a tuple."""
+    kind = Vector(array.dtype)
+    places, codegen = _load(array, indices, kind)
+    return kind(array, places), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load_many(typing_context, array, indices, count):
+    """A literal number of vectors from array[indices] on, as one."""
+    kind = Vector(array.dtype, count.literal_value)
+    places, codegen = _load(array, indices, kind)
+    return kind(array, places, count), codegen
+
+
+@intrinsic
+def load_as(typing_context, vector, array, indices):
+    """As many numbers from array[indices] on as `vector` has."""
+    places, codegen = _load(array, indices, vector)
+
+    def loaded(context, builder, signature, args):
+        return codegen(context, builder, signature, args[1:])
+
+    return vector(vector, array, places), loaded
+
+
+@intrinsic
+def store(typing_context, array, indices, vector):
+    """array[indices ...] = vector."""
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        store_at(context, builder, array, args[0], places, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.UniTuple(types.intp, len(indices)), vector), codegen
+
+
+@intrinsic
+def prefetch(typing_context, array, indices):
+    """Have the vector at array[indices] brought near, to be read or written soon."""
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[1])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        at = pointer_to(context, builder, array, args[0], places, ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [at, number(0), number(2), number(1)])
+
+    return types.void(array, types.UniTuple(types.intp, len(indices))), codegen
+
+
+@intrinsic
+def spread(typing_context, vector, array, indices):
+    """array[indices] as many times as `vector` has numbers."""
+
+    def codegen(context, builder, signature, args):
+        places = cgutils.unpack_tuple(builder, args[2])
+        number = context.get_value_type(array.dtype)
+        at = pointer_to(context, builder, array, args[1], places, number)
+        return everywhere(context, builder, vector, builder.load(at))
+
+    return vector(vector, array, types.UniTuple(types.intp, len(indices))), codegen
+
+
+@intrinsic
+def entry(typing_context, array, index):
+    """array[index], which is not negative, so that nobody need look."""
+
+    def codegen(context, builder, signature, args):
+        number = context.get_value_type(array.dtype)
+        return builder.load(pointer_to(context, builder, array, args[0], [args[1]], number))
+
+    return array.dtype(array, types.intp), codegen
+
+
+@intrinsic
+def store_true(typing_context, array, index, first, mask):
+    """array[index ...] = first + lane for each lane where the mask is true, one after another; the
+    rest of a vector behind them is lost. Returns how many they are.
+    """
+    lanes = mask.lanes
+
+    def codegen(context, builder, signature, args):
+        kind = ir.VectorType(ir.IntType(32), lanes)
+        undefined = ir.Constant(kind, ir.Undefined)
+        start = builder.trunc(args[2], ir.IntType(32))
+        start = builder.insert_element(undefined, start, ir.IntType(32)(0))
+        start = builder.shuffle_vector(start, undefined, ir.Constant(kind, [0] * lanes))
+        numbers = builder.add(start, ir.Constant(kind, list(range(lanes))))
+        compress = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(kind, [kind, args[3].type, kind]),
+            f"llvm.experimental.vector.compress.v{lanes}i32",
+        )
+        compressed = builder.call(compress, [numbers, args[3], undefined])
+        pointer = pointer_to(context, builder, array, args[0], [args[1]], kind)
+        builder.store(compressed, pointer).align = 4
+        word = builder.bitcast(args[3], ir.IntType(lanes))
+        return builder.zext(builder.ctpop(word), ir.IntType(64))
+
+    return types.int64(array, types.intp, types.int64, mask), codegen
+
+
+@intrinsic(prefer_literal=True)
+def constants(typing_context, names, records, row):
+    """`names`, a nested named tuple, with the vector that holds the field of that name of
+    records[row] everywhere in place of each number.
+    """
+
+    def filled(kind):
+        if isinstance(kind, NamedTuple):
+            parts = [filled(part) for part in kind.types]
+            return types.BaseTuple.from_types(parts, kind.instance_class)
+        return Vector(kind)
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(records)(context, builder, args[1])
+        offset = builder.mul(args[2], builder.extract_value(view.strides, 0))
+        start = builder.gep(builder.bitcast(view.data, ir.IntType(8).as_pointer()), [offset])
+
+        def field(name, kind):
+            if isinstance(kind, NamedTuple):
+                parts = [field(*part) for part in zip(kind.fields, kind.types)]
+                return context.make_tuple(builder, filled(kind), parts)
+            place = builder.gep(start, [ir.IntType(64)(records.dtype.offset(name))])
+            pointer = builder.bitcast(place, context.get_value_type(kind).as_pointer())
+            return everywhere(context, builder, Vector(kind), builder.load(pointer))
+
+        return field("", names)
+
+    return filled(names)(names, records, types.intp), codegen
+
+
+@intrinsic
+def own(typing_context, neuron, neurons, place):
+    """`neuron`, a nested named tuple of vectors, with neurons.own[k, place ...] in place of its
+    k-th vector; as it is where the named tuple `neurons` has no such field.
+    """
+
+    def codegen(context, builder, signature, args):
+        if "own" not in neurons.fields:
+            return args[0]
+        numbers, field = count(), neurons.fields.index("own")
+        array, rows = neurons.types[field], builder.extract_value(args[1], field)
+
+        def loaded(kind):
+            if isinstance(kind, NamedTuple):
+                return context.make_tuple(builder, kind, [loaded(part) for part in kind.types])
+            at = [context.get_constant(types.intp, next(numbers)), args[2]]
+            vector = context.get_value_type(kind)
+            value = builder.load(pointer_to(context, builder, array, rows, at, vector))
+            value.align = array.dtype.bitwidth // 8
+            return value
+
+        return loaded(neuron)
+
+    return neuron(neuron, neurons, types.intp), codegen
