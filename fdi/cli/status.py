@@ -25,7 +25,7 @@ from fdi.track.state import command, last_line, overrides
 
 NAMES = ("dataset", "model", "init")
 REFUSAL = "ValueError:"  # what a user must mend: the same command would be refused again
-SHOWN = 20  # cells that stopped, listed one by one
+LISTED = 20  # cells that stopped, listed one by one
 OWN = {*(field.name for field in fields(Config)), "experiment", "budget", "debug"}
 OVERRIDE = re.compile(r"(\+\+?|~)?(?P<key>[A-Za-z_][\w./@-]*)(=(?P<value>.*))?", re.DOTALL)
 
@@ -128,10 +128,10 @@ def _show(groups: list[Group], states: dict[str, dict[str, Any]]) -> None:
         for directory in dict.fromkeys(d for group in groups for d in group.cells)
         if states[directory]["state"] in STOPPED
     ]
-    for directory in stopped[:SHOWN]:
+    for directory in stopped[:LISTED]:
         out.print(stopped_line(directory, states[directory]))
-    if stopped[SHOWN:]:
-        out.print(f"and {len(stopped) - SHOWN} more")
+    if stopped[LISTED:]:
+        out.print(f"and {len(stopped) - LISTED} more")
     if stopped:
         line = "fdi-status --failed prints the commands that run them again"
         if any(useless(Path(directory), states[directory]["state"]) for directory in stopped):

@@ -99,7 +99,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     order = [mode for mode in MODES if mode in set(page["mode"])]
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]
-        categories.points(panel, rows, "mode", order, page)
+        categories.beside(panel, rows, "mode", order, page)
         panel.set_xticks(range(len(order)), [NAMES[mode] for mode in order])
         panel.set_title(f"{words.layers(int(name))}, {rows['epochs'].iloc[0]:.0f} epochs")
         panel.set_ylabel("test accuracy (%)")

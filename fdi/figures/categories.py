@@ -14,7 +14,7 @@ from fdi.figures.state import states
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
 
 
-def points(
+def beside(
     axes: Axes, rows: pd.DataFrame, key: str, order: Sequence[str], page: pd.DataFrame
 ) -> None:
     """A point with its interval for each of the `states` of `page`, at each value of the column

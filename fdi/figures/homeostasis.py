@@ -90,7 +90,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """The initial states side by side, for each mode."""
     order = [mode for mode in MODES.values() if mode in set(page["mode"])]
     for quantity, panel in axes.items():
-        categories.points(panel, page[page["quantity"] == quantity], "mode", order, page)
+        categories.beside(panel, page[page["quantity"] == quantity], "mode", order, page)
         panel.set_title(TITLES[quantity])
     scales.from_zero(axes["rate"])
     scales.percent(axes["accuracy"], page[page["quantity"] == "accuracy"])

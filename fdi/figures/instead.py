@@ -105,7 +105,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     order = [condition for condition in ORDER if condition in set(page["condition"])]
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]
-        categories.points(panel, rows, "condition", order, page)
+        categories.beside(panel, rows, "condition", order, page)
         panel.set_title(words.layers(int(name)))
         panel.set_ylabel("test accuracy (%)")
         scales.percent(panel, rows)

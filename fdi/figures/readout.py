@@ -63,7 +63,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     order = [name for name in names if name in set(page["readout"])]
     for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
-        categories.points(panel, rows, "readout", order, page)
+        categories.beside(panel, rows, "readout", order, page)
         panel.set_xticks(range(len(order)), [NAMES.get(name, f"by {name}") for name in order])
         panel.set_title(words.layers(layers))
         panel.set_ylabel("test accuracy (%)")

@@ -7,7 +7,7 @@ from fdi.runner.context import RunContext
 from fdi.runner.initial import batch
 from fdi.snn.network import Network
 
-SAMPLES = 4
+COMPARED = 4
 
 
 def compare(context: RunContext, initial: Network) -> None:
@@ -15,7 +15,7 @@ def compare(context: RunContext, initial: Network) -> None:
     differ on the device of the run. Raises ValueError if rounding does not explain it.
     """
     inputs, labels = batch(context)
-    x, y, engine = inputs[:SAMPLES], labels[:SAMPLES], context.engine
+    x, y, engine = inputs[:COMPARED], labels[:SAMPLES], context.engine
     off = trial.compare(initial, x, y, engine, context.device, trial.OBJECTIVE)
     words = (
         f"{off.spikes:.0f} of {off.total:.0f} spikes differ from those of the CPU, and a "
