@@ -19,13 +19,11 @@ from textwrap import fill
 from pages.costs import EXPERIMENTS, REFERENCE, cells
 
 from fdi.analysis.claims import RULE, claims
-from fdi.analysis.reference import reference
-from fdi.analysis.results import own
+from fdi.analysis.results import own, reference
 from fdi.cli.cells import Cell
 from fdi.cli.cost import estimate
-from fdi.cli.tables import console, print_note, print_table
-from fdi.data.download import present
-from fdi.data.sources import SOURCES
+from fdi.cli.terminal import console, print_note, print_table
+from fdi.data.download import SOURCES, present
 
 BIN = Path(sys.executable).parent
 WIDTH = 70  # characters of a claim

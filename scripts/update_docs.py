@@ -27,8 +27,7 @@ from pages.surrogates import surrogates
 from pages.tables import behind
 from pages.trial import trials
 
-from fdi.analysis.reference import reference
-from fdi.analysis.results import Results
+from fdi.analysis.results import Results, reference
 
 DOCS = Path("docs")
 PICTURES = DOCS / "figures"

@@ -102,7 +102,7 @@ def test_a_room_imports_only_what_it_may(path):
         "fdi.cli.task",
         "fdi.cli.cells",
         "fdi.cli.summary",
-        "fdi.cli.errors",
+        "fdi.cli.compose",
         "fdi.config.settings",
     ],
 )
@@ -115,7 +115,7 @@ def test_the_console_starts_without_torch(module):
 def test_what_hydra_keeps_to_itself_is_asked_for_in_one_file():
     files = [*FILES, *(ROOT / "scripts").rglob("*.py")]
     inside = [path for path in files if any("hydra._" in name for name in imports(path))]
-    assert [path.name for path in inside] == ["inside.py"]
+    assert [path.name for path in inside] == ["compose.py"]
 
 
 def test_every_package_is_shipped():

@@ -23,11 +23,19 @@ import pandas as pd
 from fdi.analysis.collect import config_columns
 from fdi.analysis.metrics import curves
 from fdi.analysis.probes import probes
-from fdi.analysis.reference import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
-from fdi.analysis.results import Results, own
+from fdi.analysis.results import (
+    CURVES,
+    NAME,
+    PROBES,
+    PROVENANCE,
+    RUNS,
+    Results,
+    numbers,
+    own,
+    reference,
+)
 from fdi.config import identity
-from fdi.track.files import atomic, read_json
-from fdi.track.layout import RECORD, STATUS
+from fdi.track.files import RECORD, STATUS, atomic, read_json
 
 KEPT = ("done", "probed")
 EPOCHS = 60  # of a learning curve, kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,28 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, shown
 from fdi.analysis.render import NAMED, QUOTED, keys, learning, percent
 from fdi.analysis.summary import BASELINE
-from fdi.config.wording import choose
+from fdi.config.parts import choose
+from fdi.track.files import atomic
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a whole table with the columns that fdi.analysis.collect documents. Raises ValueError
+    for a format that is unknown or needs a package that is not installed.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{path} must end in .csv or .parquet")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as temporary:
+            table.to_csv(temporary, index=False) if path.suffix == ".csv" else table.to_parquet(
+                temporary
+            )
+    except ImportError:
+        raise ValueError(
+            f"{path} needs the package pyarrow; write .csv, or pip install 'fdi-snn[export]'"
+        ) from None
+    print(f"{len(table)} rows: {path}")
+
 
 MINUS, PLUS_MINUS = "\u2212", "\u00b1"
 CAPTION = (
@@ -82,7 +104,7 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The records of fdi.cli.states as text."""
+    """The records of fdi.cli.summary as text."""
     settings = dict.fromkeys(key for row in records for key in row if key not in MEASURED)
     order = [*(name for name in settings if name not in ("n", "layer")), "n", "layer"]
     return _without_empty(

@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.published import SOURCES
 from fdi.analysis.summary import BASELINE
-from fdi.track.layout import STATES
+from fdi.track.files import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 CAPTION = (

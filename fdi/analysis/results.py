@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from importlib import import_module
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.baseline import TARGET, is_baseline
-from fdi.analysis.collect import runs
+from fdi.analysis.collect import KEYS, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
-from fdi.analysis.versions import as_now
+from fdi.config.identity import ADDED, REMOVED
+
+TARGET = "init._target_"
+
+
+@lru_cache
+def is_baseline(target: Any) -> bool:
+    """Whether `target`, the dotted name of a class of fdi, is a baseline; a user's own class never
+    is.
+    """
+    module, _, name = str(target).rpartition(".")
+    if not module.startswith("fdi.init."):
+        return False
+    try:
+        return getattr(import_module(module), name).baseline is True
+    except (ImportError, AttributeError):
+        return False
+
+
+def as_now(table: pd.DataFrame) -> pd.DataFrame:
+    """The run table with the values that older runs would have for keys that were added after them
+    (fdi.config.identity.ADDED), in objects of the same class, and without those that mean what runs
+    do today without the key (REMOVED), so that equal runs agree in each column.
+    """
+    changed: dict[str, pd.Series] = {}
+    for column, value in ADDED.items():
+        target = f"{column.split('.')[0]}._target_"
+        if value is not None and column in table and target in table:
+            owners = table.loc[table[column].notna(), target].unique()
+            unsaid = table[column].isna() & table[target].isin(owners)
+            changed[column] = table[column].mask(unsaid, value)
+    targets = [str(name) for name in table if str(name).endswith("._target_")]
+    removed = [(owner, *item) for owner, keys in REMOVED.items() for item in keys.items()]
+    for target, (owner, key, value) in product(targets, removed):
+        column = target.replace("_target_", key)
+        if column in table:
+            values = changed.get(column, table[column])
+            changed[column] = values.mask((table[target] == owner) & values.isin([value]), np.nan)
+    return table.assign(**changed)
+
 
 OWN = "own runs"
 REFERENCE = "results/reference, commit "
@@ -136,3 +177,74 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
 def _needed(column: str) -> bool:
     """Whether figures and tables need this column of metrics.csv."""
     return column.endswith("/accuracy") or column.startswith("rate/")
+
+
+EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
+if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+    EXACT["float_precision"] = "round_trip"
+RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
+NAME = ("dataset", "model", "init", "seed", "id")
+"""What tells runs apart in these files."""
+
+
+def of_folder(folder: Path) -> Results:
+    """What `export_reference.write` wrote to `folder`, or the runs below `folder`/runs."""
+    if (folder / RUNS).exists():
+        return reference(folder)
+    return Results(runs(folder), None, None, folder)
+
+
+def reference(folder: Path) -> Results:
+    """What `export_reference.write` wrote to `folder`; no rows where it wrote nothing."""
+    if not (folder / RUNS).exists():
+        nothing = runs(folder)
+        return Results(with_origin(nothing, ""), curves(nothing), None, folder)
+    given = {"id": str, "error": str, "provenance": str}
+    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, **EXACT)))
+    commits = (
+        pd.read_csv(folder / PROVENANCE, dtype=str)
+        .set_index("provenance")["commit"]
+        .str.replace(r"^(.{7})\w*", r"\1", regex=True)
+    )
+    table = as_now(table)
+    texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
+    table = table.astype(dict.fromkeys(texts, object)).copy()  # one block, not one for each of them
+    table = with_origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
+    parts = [
+        pd.read_csv(file, dtype={"id": str, "phase": str})
+        for file in sorted((folder / CURVES).glob("*.csv"))
+    ]
+    learning = (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
+    )
+    return Results(
+        table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
+    )
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
+    mixed = [column for column in config_columns(table) if table[column].dtype == object]
+    return table.assign(**{column: table[column].map(_number) for column in mixed}).copy()
+
+
+def _number(value: Any) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    return int(number) if number.is_integer() and not isinstance(value, bool) else value
+
+
+def _keyed(table: pd.DataFrame) -> pd.DataFrame:
+    """`path` from the columns that tell runs apart, as in a folder of runs; `state` of a table that
+    has none is "done".
+    """
+    names = [
+        f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}"
+        for row in table[list(NAME)].itertuples()
+    ]
+    keyed = table.copy().assign(path=names, state=table.get("state", "done"))
+    return keyed[[*KEYS, *(column for column in keyed if column not in KEYS)]]

@@ -1,9 +1,18 @@
-"""The cells of a command: which runs it asks for, and where they are kept."""
+"""The cells of a command: which runs it asks for, where they are kept, what tells them apart, and
+what one that came to nothing leaves behind.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shlex
+import shutil
+import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
@@ -17,9 +26,11 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.cli.compose import CONFIG_MODULE, Composer, composer
-from fdi.cli.errors import missing_key
+from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.track.directory import run_directory
+from fdi.track.files import METRICS, SWEEPS, write_json
+from fdi.track.processes import holder
+from fdi.track.state import finished
 
 
 @dataclass(frozen=True)
@@ -204,3 +215,102 @@ def _refuse_one_of_many(cell: Cell) -> None:
 def _has(config: DictConfig, key: str) -> bool:
     owner, _, name = key.rpartition(".")
     return name in (OmegaConf.select(config, owner) or {}) if owner else True
+
+
+LABELS = ("dataset", "model", "init")
+
+
+def varied(cells: Iterable[Sequence[str]]) -> list[str]:
+    """Keys that take more than one value, or that some cells lack, among the overrides of each."""
+    values = defaultdict(set)
+    counts: dict[str, int] = defaultdict(int)
+    total = 0
+    for overrides in cells:
+        total += 1
+        for override in overrides:
+            key, _, value = override.partition("=")
+            values[key].add(value)
+            counts[key] += 1
+    return [key for key in values if len(values[key]) > 1 or counts[key] < total]
+
+
+def label(cell: Cell, keys: Sequence[str]) -> str:
+    """The init, the other values of `keys`, and the seed: fluct model.depth=3 seed=0."""
+    names = [str(cell.values["name"][key]) for key in LABELS if key in keys or key == "init"]
+    others = chosen(cell, [key for key in keys if key not in (*LABELS, "seed")])
+    return " ".join([*names, *others, f"seed={cell.values['seed']}"])
+
+
+def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
+    """The overrides of the cell with these keys."""
+    return [word for word in cell.overrides if word.partition("=")[0] in keys]
+
+
+ENDING = 3.0  # s, in which the workers of an interrupted sweep are gone
+
+
+def leave_nothing(cell: Cell) -> None:
+    """Remove the folder of a cell that ended before its first epoch, and the folders above that are
+    empty then.
+    """
+    if (cell.directory / METRICS).exists():
+        return
+    shutil.rmtree(cell.directory, ignore_errors=True)
+    results = Path(cell.values["paths"]["results"])
+    for folder in cell.directory.parents:
+        if not folder.is_relative_to(results) or not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+def abandoned(cell: Cell) -> bool:
+    """Whether the worker of an interrupted cell left it unfinished; waits for one that is
+    ending.
+    """
+    end = time.monotonic() + ENDING
+    while holder(cell.directory) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not (holder(cell.directory) or finished(cell.directory, cell.values["probe"]))
+
+
+def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
+    """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
+    directory below results.
+
+    The same cells make the same file.
+    """
+    folder = arguments.config_dir
+    options = ["--config-dir", folder] if folder else []
+    path = _path(cells)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(
+        path,
+        {
+            "command": shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
+            "experiment": cells[0].values["name"]["experiment"],
+            "cells": {_place(cell): cell.overrides for cell in cells},
+        },
+    )
+
+
+def drop_plan(cells: list[Cell]) -> None:
+    """Remove the plan of cells of which none has begun, and folders that are empty then."""
+    path = _path(cells)
+    if any(cell.directory.exists() for cell in cells):
+        return
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
+
+
+def _path(cells: list[Cell]) -> Path:
+    experiment = cells[0].values["name"]["experiment"]
+    name = hashlib.sha256("\n".join(sorted(map(_place, cells))).encode()).hexdigest()[:8]
+    return (
+        Path(cells[0].values["paths"]["results"]) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
+    )
+
+
+def _place(cell: Cell) -> str:
+    return os.path.relpath(cell.directory, cell.values["paths"]["results"])

@@ -1,5 +1,7 @@
-"""Composes the configurations of cells. Reading and merging the files takes 0.1 s, so it is done
-once for all cells with the same options; their other values are then set on a copy.
+"""Composes the configurations of cells, with all that fdi takes of Hydra where Hydra has no public
+door (the upper bound of hydra-core in pyproject.toml stands for it), and says what Hydra complains
+about in one line. Reading and merging the files takes 0.1 s, so it is done once for all cells with
+the same options; their other values are then set on a copy.
 """
 
 from __future__ import annotations
@@ -7,27 +9,117 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 import yaml
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import ConfigCompositionException
-from hydra.types import RunMode
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
-from fdi.cli.inside import read_files_safely, refuse_several_values
-from fdi.config.settings import replaced, settings
-from fdi.config.wording import choose
+from fdi.config.parts import choose, shown
+from fdi.config.settings import replaced, settings, words
+from fdi.track.files import refuse_bomb
+
+if TYPE_CHECKING:
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+
+def command_line_parser() -> ArgumentParser:
+    """Hydra's own flags: `hydra.main` parses and exits by itself, before fdi could compose cells or
+    say an error in one line. Python 3.14 reads each help text at once, and one of Hydra's is none
+    before it is shown.
+    """
+    with _unread_help():
+        return get_args_parser()
+
+
+@contextmanager
+def _unread_help() -> Iterator[None]:
+    check = getattr(ArgumentParser, "_check_help", None)
+    if check is None:  # an older Python
+        yield
+        return
+    parser: Any = ArgumentParser
+    parser._check_help = lambda *_: None
+    try:
+        yield
+    finally:
+        parser._check_help = check
+
+
+def refuse_several_values(loader: ConfigLoader, values: list[Override]) -> None:
+    """Raises what Hydra raises for a value that is a sweep, in a single cell."""
+    cast("ConfigLoaderImpl", loader).validate_sweep_overrides_legal(
+        values, run_mode=RunMode.RUN, from_shell=False
+    )
+
+
+def context(loader: Any) -> HydraContext:
+    """What launchers and sweepers are given; `loader` composes cells as Hydra's own does."""
+    from hydra.experimental.callback import Callback
+
+    callbacks: Any = Callback()
+    return HydraContext(loader, callbacks)
+
+
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Reads the user's own options, unless they are no files, or stand for more than memory holds:
+    Hydra has no hook before it parses a file.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        if path.exists():
+            refuse_bomb(path)
+        return super().load_config(config_path)
+
+
+def read_files_safely() -> None:
+    """Let `FileConfigSource` read file://; `Plugins.register` replaces no source that is there."""
+    SourcesRegistry.instance().types["file"] = FileConfigSource
+
+
+def parse(words: Sequence[str] | None = None) -> Namespace:
+    """The parsed command line, or `words` in place of it. Raises ValueError for an option that does
+    not exist.
+    """
+    parser = command_line_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise ValueError(f"{message}; see fdi-run --help")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        key, _, value = unknown[0].lstrip("-").partition("=")
+        value = value or next(iter(arguments.overrides), "VALUE")
+        raise ValueError(
+            f"{unknown[0]} is not an option; write settings without dashes, as in "
+            f"{key or 'key'}={value if '=' not in value else 'VALUE'}"
+        )
+    return arguments
+
 
 CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
 
@@ -221,3 +313,75 @@ def forget() -> None:
     """
     for known in (_whole, _base, _is_option):
         known.cache_clear()
+
+
+EXTRAS = {  # that come with plugins of Hydra
+    "hydra/launcher/joblib": "parallel",
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/sweeper/optuna": "optuna",
+    "hydra_joblib_launcher": "parallel",
+    "hydra_submitit_launcher": "slurm",
+    "hydra_ray_launcher": "ray",
+    "hydra_optuna_sweeper": "optuna",
+}
+MISSING_KEY = (ConfigAttributeError, ConfigKeyError)
+HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
+
+
+def explain(error: Exception) -> str:
+    """One line for an error of composing a configuration."""
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if extra := EXTRAS.get(error.missing_cfg_file):
+            return (
+                f"{error.missing_cfg_file} needs a package that is not installed; "
+                f"pip install 'fdi-snn[{extra}]'"
+            )
+        return (
+            f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
+        )
+    if sweep := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", str(error)):
+        return (
+            f"{sweep[1]} has several values; add -m to run each of them, or write a list as "
+            f"key=[a,b]"
+        )
+    if isinstance(cause, MISSING_KEY) and cause.full_key:
+        if meant := _deeper(cause):
+            return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
+        return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
+    if isinstance(cause, ValidationError) and cause.full_key:
+        return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
+    return " ".join((str(error) or str(cause)).split())
+
+
+def missing_key(error: Exception) -> str | None:
+    """The dotted key that an error of composing complains of, if that is what it complains of."""
+    cause = error.__cause__
+    return cause.full_key if isinstance(cause, MISSING_KEY) else None
+
+
+def _keys(node: Any) -> list[str]:
+    return [str(key) for key in node if key not in HIDDEN] if isinstance(node, DictConfig) else []
+
+
+def _deeper(cause: Any) -> list[str]:
+    """Dotted names of the keys below that are called like one that is missing at the top."""
+    node = cause.parent_node
+    if not isinstance(node, DictConfig) or cause.full_key != str(cause.key):
+        return []
+    return [
+        f"{name}.{cause.key}"
+        for name in _keys(node)
+        if isinstance(part := node._get_node(name), DictConfig) and cause.key in _keys(part)
+    ]
+
+
+def _expected(error: ValidationError) -> str:
+    """The type of the key in words, from the dataclass it belongs to."""
+    if not is_dataclass(error.object_type):
+        return str(error).splitlines()[0]
+    return words(error.object_type, str(error.key))

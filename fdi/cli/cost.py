@@ -1,23 +1,29 @@
 """What cells will cost, by what finished runs of their kind took: own ones, and those of
-epochs.csv, which comes with fdi.
+epochs.csv, which comes with fdi; the smaller edition of an experiment; and `dry_run`, which only
+says so.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fdi.cli.cells import Cell
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
+from fdi.cli.summary import counted
+from fdi.cli.terminal import console
 from fdi.config.identity import ADDED
-from fdi.track.files import parse_yaml, read, read_json
-from fdi.track.layout import CONFIG, METRICS, RECORD
-from fdi.track.state import whole_result
+from fdi.track.files import CONFIG, METRICS, RECORD, SAID, parse_yaml, read, read_json
+from fdi.track.state import finished, progress, whole_result
 
 GROUPS = ("dataset", "model")
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
@@ -162,3 +168,77 @@ def _shown(value: Any) -> str:
         return f"{float(text):g}"
     except ValueError:
         return text
+
+
+LARGE = 1.0  # core-hours
+SMALLER = "budget=laptop"
+
+
+def announce(arguments: Namespace, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
+    """Print the cost of the cells that are `left` where it is high, and see `offer_smaller`."""
+    if measured(left)[1] >= LARGE:
+        print(f"to run: {estimate(left)}", flush=True)
+        offer_smaller(arguments, cells)
+
+
+def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
+    """Print what the experiment's edition for a laptop costs, if it has one and no budget was
+    chosen.
+    """
+    given = any(word.startswith("budget=") for word in arguments.overrides)
+    if not given and has_smaller(cells[0].values["name"]["experiment"]):
+        other = copy(arguments)
+        other.overrides = [*arguments.overrides, SMALLER]
+        print(f"{SMALLER}: {estimate(compose_cells(other))}", flush=True)
+
+
+def has_smaller(experiment: str | None) -> bool:
+    """Whether the experiment has an edition for a laptop."""
+    import fdi.conf
+
+    folder = Path(fdi.conf.__path__[0]) / "experiment"
+    return bool(experiment) and (folder / str(experiment) / "laptop.yaml").exists()
+
+
+STATE = 11  # characters of the longest state
+
+
+class Composing:
+    """Shows cells while they are composed: a bar on a terminal and, for a dry run, a line each with
+    its state, its directory, and what the directory does not say.
+    """
+
+    def __init__(self) -> None:
+        self.out = console()
+        columns = (TextColumn("composing"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
+        self.bar = Progress(
+            *columns, console=self.out, transient=True, disable=not self.out.is_terminal
+        )
+        self.task: TaskID | None = None
+        self.keys: list[str] = []
+        self.states: dict[str, str] = {}
+
+    def __call__(self, cell: Cell, combinations: Sequence[Sequence[str]]) -> None:
+        if self.task is None:
+            self.task = self.bar.add_task("", total=len(combinations))
+            self.keys = [key for key in varied(combinations) if key not in (*LABELS, "seed")]
+        self.bar.advance(self.task)
+        directory = str(cell.directory)
+        if cell.values["dry_run"] and directory not in self.states:
+            self.states[directory] = progress(cell.directory)["state"]
+            self._line(self.states[directory], directory, " ".join(chosen(cell, self.keys)))
+
+    def _line(self, state: str, directory: str, words: str) -> None:
+        line = f"{SAID.get(state, state):<{STATE}}  {directory}"
+        if words and len(line) + len(words) + 2 > self.out.width:
+            line += f"\n{' ' * STATE}  {words}"
+        elif words:
+            line += f"  {words}"
+        self.out.print(line)
+
+    def end(self, cells: Sequence[Cell]) -> None:
+        """Print how many cells there are of each state, and what the others will cost."""
+        self.out.print(counted(self.states.values()))
+        left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
+        if cost := estimate(left):
+            self.out.print(cost)

@@ -8,10 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.pipe import command_line
-from fdi.data.download import ensure, present
+from fdi.cli.command import command_line
+from fdi.data.download import SOURCES, ensure, present
 from fdi.data.errors import DataError, readable
-from fdi.data.sources import SOURCES
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from fdi.cli.tables import console, print_table
+    from fdi.cli.terminal import console, print_table
 
     rows = [
         {
@@ -160,10 +159,9 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     from hydra.errors import HydraException, MissingConfigException
 
     from fdi.cli.compose import searchpath
-    from fdi.config.checks import complaints
-    from fdi.config.hydra_node import contents
-    from fdi.config.targets import resolve
-    from fdi.config.wording import choose
+    from fdi.config.identity import contents
+    from fdi.config.parts import choose, resolve
+    from fdi.config.settings import complaints
 
     try:
         with initialize_config_module("fdi.conf", version_base="1.3"):

@@ -9,9 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
-from fdi.cli.arguments import add_results
-from fdi.cli.memory import give_back
-from fdi.cli.pipe import command_line
+from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import printable
 
 CHECKOUT = (
@@ -25,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
     give_back()
-    from fdi.config.wording import choose
+    from fdi.config.parts import choose
     from fdi.figures.catalogue import FIGURES, own_figure
 
     figures = dict(FIGURES)
@@ -96,13 +94,12 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 
 def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
+    from fdi.analysis.collect import index
     from fdi.analysis.conditions import UNTRAINED
-    from fdi.analysis.index import index
-    from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import own
+    from fdi.analysis.results import own, reference
     from fdi.analysis.summary import summarize
-    from fdi.cli.comparison import print_comparison
+    from fdi.cli.summary import print_comparison
     from fdi.figures.catalogue import FIGURES, draw, file_name, pages
     from fdi.figures.unchanged import origin, remember, unchanged
 

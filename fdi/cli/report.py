@@ -6,9 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from fdi.cli.arguments import add_results
-from fdi.cli.memory import give_back
-from fdi.cli.pipe import command_line
+from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import atomic
 
 NAME = "report.html"
@@ -23,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
     give_back()
-    from fdi.analysis.index import index
+    from fdi.analysis.collect import index
     from fdi.figures.unchanged import origin, remember, unchanged
 
     known = origin(results)
@@ -37,9 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(results: Path) -> Path:
-    from fdi.analysis.reference import reference
     from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
-    from fdi.analysis.results import own
+    from fdi.analysis.results import own, reference
     from fdi.figures.report import html
 
     mine, measured = own(results), reference(results / "reference")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.pipe import may_close
+from fdi.cli.command import may_close
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,8 +28,6 @@ if TYPE_CHECKING:
 def main() -> None:
     """The console command."""
     if {"-h", "--help"} & set(sys.argv):
-        from fdi.cli.help import help_text
-
         print(help_text(sys.argv[1:]))
     elif "--version" in sys.argv:
         from fdi import __version__
@@ -69,8 +71,7 @@ def _command() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fdi.cli.errors import explain
-    from fdi.cli.parser import parse
+    from fdi.cli.compose import explain, parse
     from fdi.cli.task import REFUSED, complain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
@@ -89,9 +90,8 @@ def _command() -> int:
 
 
 def _dispatch(arguments: Namespace) -> int:
-    from fdi.cli.budget import offer_smaller
     from fdi.cli.cells import compose_cells
-    from fdi.cli.dry import Composing
+    from fdi.cli.cost import Composing, offer_smaller
     from fdi.cli.search import is_search
     from fdi.cli.task import run_cell
 
@@ -162,11 +162,11 @@ def _show_common(arguments: Namespace) -> None:
 
 def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
+    from fdi.cli.cells import leave_nothing
     from fdi.cli.launch import run_here, say_what_needs_a_sweep
-    from fdi.cli.leftovers import leave_nothing
     from fdi.cli.summary import print_result
     from fdi.cli.task import REFUSED, interrupted, run_cell
-    from fdi.track.interrupt import INTERRUPTED
+    from fdi.track.processes import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
     say_what_needs_a_sweep(arguments)
@@ -190,3 +190,99 @@ def _hydra(task: Callable[[Any], Any]) -> int:
 
     hydra.main(version_base="1.3", config_path="pkg://fdi.conf", config_name="config")(task)()
     return 0
+
+
+ROOM = 30  # characters that an explanation needs beside a name
+
+COMMANDS = {
+    "fdi-run": "Randman, one hidden layer, fluctuation-driven",
+    "fdi-run model=recurrent init=kaiming seed=3": "choose options and set values",
+    "fdi-run -m init=kaiming,fluct 'seed=range(5)'": (
+        "all combinations, then a table; finished runs are skipped"
+    ),
+    "fdi-run -m init=kaiming,fluct dry_run=true": (
+        "list the runs with their folders and states, and what they cost"
+    ),
+    "fdi-run -m experiment=depth budget=laptop": (
+        "the sweep of one question of the paper; budget=paper is for a cluster"
+    ),
+    "fdi-run -m experiment=depth hydra/launcher=local": (
+        "several runs at once; isolated, slurm and ray: docs/cluster.md"
+    ),
+    "fdi-run probe=only init.sigma_u=0.2": "measure the initial state, do not train",
+    "fdi-run -m probe=only init=kaiming,fluct": "compare initial states in one table",
+    "fdi-run --cfg job dataset=randman optimizer=adam": (
+        "show the whole configuration, do not run"
+    ),
+}
+FLAGS = {
+    "-m, --multirun": "run every combination of comma-separated values",
+    "-c, --cfg job": "show the configuration",
+    "--config-dir FOLDER": "add your own options: FOLDER/model/mine.yaml is model=mine",
+    "--shell-completion": "with install=bash (or zsh, fish): print how to enable it",
+    "--hydra-help, --info": "help on Hydra's own options; what Hydra has loaded",
+    "-h, --help, --version": "this text; the version",
+}
+
+
+def help_text(arguments: list[str]) -> str:
+    """The help, with the options in the folder of --config-dir among `arguments`, if there is
+    one.
+    """
+    import fdi.conf
+
+    folders = [Path(fdi.conf.__path__[0]), *_config_dir(arguments)]
+    options: dict[str, set[str]] = {}
+    for folder in folders:
+        for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:
+            options.setdefault(file.parent.relative_to(folder).as_posix(), set()).add(file.stem)
+    groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        [
+            *textwrap.wrap(
+                "fdi-run trains a spiking neural network from a chosen initial state and records "
+                "how well it learns.",
+                width,
+            ),
+            "",
+            "usage: fdi-run [-m] [group=option ...] [key=value ...]",
+            *_section("everyday commands", COMMANDS, width),
+            *_section("groups and their options", groups, width),
+            *_section("flags", FLAGS, width),
+            "",
+            *textwrap.wrap(
+                "The same command resumes a stopped run after its last epoch. "
+                "Results: results/runs/<dataset>/<model>/<init>/.",
+                width,
+                break_on_hyphens=False,
+            ),
+        ]
+    )
+
+
+def _section(title: str, rows: dict[str, str], width: int) -> Iterator[str]:
+    """The rows in two columns, or each on two lines where the second has little room."""
+    yield from ("", title)
+    first = max(map(len, rows)) + 4
+    beside = width - first >= ROOM
+    for name, text in rows.items():
+        if not beside:
+            yield f"  {name}"
+        yield from textwrap.wrap(
+            text,
+            width,
+            initial_indent=f"  {name}".ljust(first) if beside else " " * 6,
+            subsequent_indent=" " * (first if beside else 6),
+            break_on_hyphens=False,
+        )
+
+
+def _config_dir(arguments: list[str]) -> list[Path]:
+    for i, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            return [
+                Path(folder) for folder in [value or "".join(arguments[i + 1 : i + 2])] if folder
+            ]
+    return []

@@ -15,10 +15,8 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from fdi.cli.cells import Cell, common_words, compose_sweep
-from fdi.cli.compose import CONFIG_MODULE, composer
-from fdi.cli.gpus import share
-from fdi.cli.inside import context
-from fdi.cli.launch import end_workers_with_us, from_here, not_installed, threads_of_a_cell
+from fdi.cli.compose import CONFIG_MODULE, composer, context
+from fdi.cli.launch import end_workers_with_us, from_here, not_installed, share, threads_of_a_cell
 from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
 from fdi.track.directory import run_directory

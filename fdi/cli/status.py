@@ -1,27 +1,178 @@
-"""`fdi-status`: how far the sweeps and single runs below results/ are."""
+"""`fdi-status`: how far the sweeps and single runs below results/ are; with --clean it removes what
+failed or stopped with nothing to resume.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from fdi.analysis.status import Group, groups, read_plans, states
-from fdi.cli.arguments import add_results
-from fdi.cli.clean import clean, stopped_line, useless
-from fdi.cli.pipe import command_line
-from fdi.cli.tables import console, print_table
-from fdi.config.schema import Config
-from fdi.track.files import printable
-from fdi.track.layout import OVERRIDES, SAID, STATES, STOPPED
-from fdi.track.state import command, last_line, overrides
+from fdi.analysis.collect import index, stamp
+from fdi.cli.command import add_results, command_line
+from fdi.cli.terminal import console, print_table
+from fdi.config.identity import DIGITS, FORMER_DIGITS
+from fdi.config.settings import Config
+from fdi.track.files import (
+    CHECKPOINT,
+    METRICS,
+    OVERRIDES,
+    RESULT,
+    SAID,
+    SETTLED,
+    STATES,
+    STATUS,
+    STOPPED,
+    SWEEPS,
+    directories,
+    is_place,
+    parse_json,
+    printable,
+)
+from fdi.track.processes import Busy, lock
+from fdi.track.state import command, last_line, overrides, progress
+
+ALONE = "single runs"
+STATE = "state"  # kind of entries of the index
+SHOWN = ("state", "error", "epoch", "epochs")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells that one command asked for: its experiment, and the overrides of each cell by its
+    directory; None: not known.
+    """
+
+    title: str
+    command: str | None
+    cells: dict[str, list[str] | None]
+
+
+def read_plans(results: Path) -> tuple[list[Group], list[str]]:
+    """The sweeps that were started, and a line for each plan that cannot be read."""
+    plans, broken = [], []
+    for path in sorted((results / SWEEPS).glob("*.json")):
+        try:
+            plans.append(_group(results, parse_json(path)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            broken.append(str(error) if str(path) in str(error) else f"{path}: not a plan")
+    return plans, broken
+
+
+def groups(results: Path, plans: list[Group]) -> list[Group]:
+    """The sweeps, by experiment, and last the runs that belong to none."""
+    there = {path for path, *_ in directories(results)}
+    plans = [replace(plan, cells=_with_longer_ids(plan.cells, there)) for plan in plans]
+    planned = {directory for group in plans for directory in group.cells}
+    alone = dict.fromkeys(sorted(there - planned))
+    return [*plans, Group(ALONE, None, alone)] if alone else plans
+
+
+def states(results: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Path -> what is shown of `progress` of a run: state, error, epoch and epochs; from the index
+    where its files are as they were, unless somebody may be at work on it.
+    """
+    known = {}
+    with index(results) as kept:
+        for path in paths:
+            key = stamp(path, (STATUS, RESULT))
+            if entry := kept.find(STATE, path, key):
+                known[path] = json.loads(entry[0])
+                continue
+            status = progress(Path(path))
+            known[path] = {name: status[name] for name in SHOWN if name in status}
+            if status["state"] in SETTLED:
+                kept.keep(STATE, path, key, json.dumps(known[path]))
+    return known
+
+
+def _with_longer_ids(cells: dict[str, Any], there: set[str]) -> dict[str, Any]:
+    """`cells` that were planned with a short id and have run with a long one since."""
+    more = DIGITS - FORMER_DIGITS
+    longer = {path[:-more]: path for path in there if len(path.rpartition("-")[2]) == DIGITS}
+    return {path if path in there else longer.get(path, path): cells[path] for path in cells}
+
+
+def _group(results: Path, plan: Any) -> Group:
+    title, line, cells = plan["experiment"] or "sweep", plan["command"], plan["cells"]
+    words = [title, line, *(word for words in cells.values() for word in words)]
+    if not (all(isinstance(word, str) for word in words) and all(map(is_place, cells))):
+        raise TypeError
+    return Group(title, line, {str(results / path): list(words) for path, words in cells.items()})
+
+
+def clean(results: Path, states: dict[str, dict[str, Any]], sure: bool) -> int:
+    """Show these cells, of those with the `states`, and remove them if the user is `sure` or says
+    so; returns the exit code. A cell that somebody has gone on with meanwhile stays.
+    """
+    paths = [path for path, status in states.items() if useless(Path(path), status["state"])]
+    paths = [path for path in paths if _ours(results, Path(path))]
+    if not paths:
+        print("no cells that failed or stopped without a checkpoint")
+        return 0
+    for path in paths:
+        print(stopped_line(path, states[path]))
+    question = f"remove these {len(paths)} folders? [y/N] "
+    if not sure and not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
+        print("nothing removed; --yes removes them without a question")
+        return 1
+    return _remove(results, paths)
+
+
+def useless(path: Path, state: str) -> bool:
+    """Failed, or stopped without a checkpoint; or a folder that nothing was ever written to."""
+    if state == "failed":
+        return True
+    if state == "missing":
+        kept = (RESULT, CHECKPOINT, METRICS)
+        return path.is_dir() and not any((path / name).exists() for name in kept)
+    return state in STOPPED and not (path / CHECKPOINT).exists()
+
+
+def stopped_line(path: str, status: dict[str, Any]) -> str:
+    """A line about a cell that is not going on."""
+    reason = last_line(status.get("error"))
+    if not reason and status["state"] != "missing":
+        reason = f"after epoch {status.get('epoch')} of {status.get('epochs')}"
+    return printable(f"{status['state']}  {path}  {reason or 'nothing in it'}")
+
+
+def _remove(results: Path, paths: Sequence[str]) -> int:
+    removed = 0
+    for path in map(Path, paths):
+        if not (path.is_dir() and _ours(results, path)):
+            print(printable(f"{path}: gone, or no longer below {results}"))
+            continue
+        try:
+            with lock(path):
+                state = progress(path)["state"]
+                if state == "running":  # by this lock, and nobody else
+                    state = "interrupted"
+                if not useless(path, state):
+                    print(printable(f"{path} is {state} now, so it stays"))
+                    continue
+                shutil.rmtree(path)
+                removed += 1
+        except Busy as error:
+            print(printable(f"{error}; it stays"))
+    print(f"{removed} removed")
+    return int(removed < len(paths))
+
+
+def _ours(results: Path, path: Path) -> bool:
+    """Whether it is a folder of a run, really below `results`, with no link on the way."""
+    place = path.relative_to(results).as_posix()
+    return is_place(place) and path.resolve() == results.resolve() / place
+
 
 NAMES = ("dataset", "model", "init")
 REFUSAL = "ValueError:"  # what a user must mend: the same command would be refused again

@@ -1,23 +1,223 @@
-"""What a sweep did: one line per group of cells that differ in their seed only, and the
-failures.
+"""What a sweep did: initial states beside each other, one line per group of cells that differ in
+their seed only, and the failures.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from statistics import mean, stdev
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median, stdev
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli import tables
-from fdi.cli.cells import Cell
-from fdi.cli.labels import LABELS, varied
-from fdi.cli.state_table import print_states
-from fdi.cli.states import of_cells
-from fdi.track.layout import SAID, STATES
-from fdi.track.state import finished, last_line, progress, whole_result
+from fdi.cli.cells import LABELS, Cell, varied
+from fdi.cli.terminal import colour, console, print_note, print_table
+from fdi.config.floor import floor
+from fdi.init.verdict import CLOSE, NEAR, Row, verdict
+from fdi.track.files import SAID, STATES
+from fdi.track.state import finished, is_number, last_line, progress, read_probe, whole_result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Measured = tuple[Mapping[str, str], Sequence[Row], Sequence[Sequence[Row]]]
+
+
+@dataclass(frozen=True)
+class State:
+    """The probes of one initial state, one for each seed, without their readouts; `settings`: what
+    else tells it apart; `floors`: of the optimizer, for each seed.
+    """
+
+    dataset: str
+    model: str
+    init: str
+    settings: Mapping[str, str]
+    seeds: Sequence[Sequence[Row]]
+    floors: Sequence[float]
+
+    @property
+    def n(self) -> int:
+        return len(self.seeds)
+
+    def rows(self) -> list[Row]:
+        """One for each layer: medians over the seeds of gradients, means of everything else, as far
+        as it was measured; `verdict`, and how many seeds have the same one; `gradient`, that of the
+        task where it was measured alone; `lost`: no element of it reaches the floor.
+        """
+        layers = []
+        for layer in zip(*self.seeds):
+            row: Row = {"population": layer[0]["population"]}
+            for key in layer[0]:
+                values = [value for one in layer if is_number(value := one.get(key))]
+                middle = median if key.startswith("grad") else mean
+                row.setdefault(key, middle(values) if values else None)
+            word = verdict(row)
+            lost = [_is_lost(one, least) for one, least in zip(layer, self.floors)]
+            gradient = row.get("grad_task")
+            layers.append(
+                row
+                | {
+                    "verdict": word,
+                    "agree": sum(verdict(one) == word for one in layer),
+                    "gradient": row.get("grad") if gradient is None else gradient,
+                    "lost": sum(lost) * 2 > len(lost),
+                }
+            )
+        return layers
+
+
+def _is_lost(row: Row, least: float) -> bool:
+    return 0 < (row.get("grad_task_max") or 0) < least
+
+
+def of_cells(cells: Iterable[Cell]) -> list[State]:
+    """The states of the cells that were measured, in their order."""
+    cells = list(cells)
+    keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
+    names = _short(keys)
+    seeds: dict[tuple[str, ...], list[list[Row]]] = defaultdict(list)
+    floors: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for cell in cells:
+        chosen = dict(word.split("=", 1) for word in cell.overrides if "=" in word)
+        labels = (str(cell.values["name"][name]) for name in LABELS)
+        key = (*labels, *(chosen.get(name, "") for name in keys))
+        if rows := hidden(read_probe(cell.directory)):
+            seeds[key].append(rows)
+            optimizer = cell.values["optimizer"]
+            floors[key].append(floor({f"optimizer.{name}": optimizer[name] for name in optimizer}))
+    return [
+        State(dataset, model, init, _given(dict(zip(names, chosen))), of_layers, floors[key])
+        for key, of_layers in seeds.items()
+        for dataset, model, init, *chosen in [key]
+    ]
+
+
+def of_runs(measured: Iterable[Measured]) -> list[State]:
+    """The states of `fdi.analysis.initial.measured`."""
+    states = []
+    for labels, runs, seeds in measured:
+        settings = {key: value for key, value in labels.items() if key not in LABELS}
+        names = dict(zip(_short(list(settings)), settings.values()))
+        dataset, model, init = (labels[name] for name in LABELS)
+        rows = [hidden(one) for one in seeds]
+        states.append(State(dataset, model, init, names, rows, [floor(run) for run in runs]))
+    return states
+
+
+def hidden(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a probe without that of the readout."""
+    return [row for row in rows if is_number(row.get("rate"))]
+
+
+def records(states: Iterable[State]) -> list[dict[str, Any]]:
+    """A row for each state and layer, for files."""
+    return [
+        {
+            **{name: getattr(state, name) for name in LABELS},
+            **state.settings,
+            "n": state.n,
+            "layer": row["population"],
+            "measured_sigma_u": row["free_sigma"],
+            "target_sigma_u": row["target_sigma_u"],
+            "rate": row["rate"],
+            "silent": row["silent"],
+            "gradient": row["gradient"],
+            "below_floor": row["lost"],
+            "verdict": row["verdict"],
+        }
+        for state in states
+        for row in state.rows()
+    ]
+
+
+def _given(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if value}
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """The last part of each dotted key, where no other ends in it."""
+    ends = Counter(key.rpartition(".")[2] for key in keys)
+    return [end if ends[end := key.rpartition(".")[2]] == 1 else key for key in keys]
+
+
+LABEL = "initial state"
+LOST = "*"
+
+
+def print_states(out: Console, states: Sequence[State]) -> None:
+    """A table for each data set and model, a line for each state and layer; then what the columns
+    mean.
+    """
+    groups: dict[tuple[str, str], list[State]] = defaultdict(list)
+    for state in states:
+        groups[state.dataset, state.model].append(state)
+    lost = bounded = differ = False
+    for (dataset, model), members in groups.items():
+        counts = {state.n for state in members}
+        n = f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
+        out.print(f"initial states: {dataset}, {model}, {n} {'seed' if counts == {1} else 'seeds'}")
+        rows = [(state, state.rows()) for state in members]
+        lost |= any(row["lost"] for _, layers in rows for row in layers)
+        bounded |= any(row.get("grad_task") is None for _, layers in rows for row in layers)
+        differ |= any(row["agree"] < state.n for state, layers in rows for row in layers)
+        _print_group(out, rows, several=len(counts) > 1)
+    several = any(state.n > 1 for state in states)
+    print_note(out, _notes(several, differ, lost, bounded))
+
+
+def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: bool) -> None:
+    rows = [row for _, layers in states for row in layers]
+    columns = {
+        "layer": [row["population"] for row in rows],
+        "sigma U": [format(row["free_sigma"], ".2f") for row in rows],
+        "target": [_number(row["target_sigma_u"], ".2f") for row in rows],
+        "Hz": [format(row["rate"], ".1f") for row in rows],
+        "gradient": [_number(row["gradient"], ".2g") + LOST * row["lost"] for row in rows],
+        "verdict": [_verdict(state, row) for state, layers in states for row in layers],
+    }
+    others = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items())
+    room = max(out.width - others, max(len(state.init) for state, _ in states), len(LABEL))
+    labels: list[str] = []
+    order: list[int | None] = []
+    for state, layers in states:
+        parts = [state.init, *(f"{key}={value}" for key, value in state.settings.items())]
+        parts += [f"n={state.n}"] * several
+        lines = textwrap.wrap(" ".join(parts), room, break_long_words=False, break_on_hyphens=False)
+        start, size = sum(place is not None for place in order), max(len(lines), len(layers))
+        order += [start + i if i < len(layers) else None for i in range(size)]
+        labels += lines + [""] * (size - len(lines))
+    shown = {
+        name: [cells[place] if place is not None else "" for place in order]
+        for name, cells in columns.items()
+    }
+    styles = [colour(rows[place]) if place is not None else "" for place in order]
+    print_table(out, {LABEL: labels, **shown}, [LABEL, "layer"], {"verdict": styles})
+
+
+def _verdict(state: State, row: Row) -> str:
+    return row["verdict"] + (f" ({row['agree']}/{state.n})" if row["agree"] < state.n else "")
+
+
+def _notes(several: bool, differ: bool, lost: bool, bounded: bool) -> str:
+    parts = [
+        "means over n seeds, of gradients medians" if several else "",
+        "(3/5): 3 of 5 seeds have this verdict" if differ else "",
+        f"sigma U in units of the threshold; within {CLOSE} or {NEAR}: by which factor it differs "
+        f"from the target at most; gradient: norm of that of the task"
+        + (", with the bounds where it was not measured alone" if bounded else ""),
+        f"{LOST} no element of it is large enough for the optimizer" if lost else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
 
 NOTE = (
     "test accuracy in percent after the last epoch and with the weights of the best validation "
@@ -29,10 +229,10 @@ ELSEWHERE, WRONG = "running elsewhere", "refused"
 
 def print_result(cell: Cell) -> None:
     """The table of one run, if it was trained to its end, and where to find it."""
-    console = tables.console()
+    out = console()
     if cell.values["probe"] != "only" and progress(cell.directory)["state"] == "done":
-        _print_table(console, [cell])
-    console.print(cell.directory)
+        _print_table(out, [cell])
+    out.print(cell.directory)
 
 
 def print_summary(cells: list[Cell]) -> int:
@@ -41,21 +241,21 @@ def print_summary(cells: list[Cell]) -> int:
 
     Returns how many are not finished.
     """
-    console = tables.console()
+    out = console()
     statuses = [progress(cell.directory) for cell in cells]
     states = [_state(status) for status in statuses]
     if any(cell.values["probe"] == "only" for cell in cells):
         if measured := of_cells(cells):
-            print_states(console, measured)
+            print_states(out, measured)
     elif "done" in states:
-        _print_table(console, cells)
+        _print_table(out, cells)
     for cell, state, status in zip(cells, states, statuses):
         if state not in ("done", "probed", "missing", WRONG):
             line = [state, str(cell.directory), last_line(status.get("error"))]
-            console.print("  ".join(filter(None, line)))
-    console.print(counted(states))
+            out.print("  ".join(filter(None, line)))
+    out.print(counted(states))
     if ELSEWHERE in states:
-        console.print("when the other process has ended, give the same command again for the rest")
+        out.print("when the other process has ended, give the same command again for the rest")
     return sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
 
 
@@ -83,8 +283,8 @@ def _print_table(out: Console, cells: list[Cell]) -> None:
     for title, key in (("last", "test_accuracy_last"), ("best", "test_accuracy_best")):
         columns[title] = [_spread([row[key] for row in rows]) for rows in groups]
     columns["rates (Hz)"] = [_rates(rows) for rows in groups]
-    tables.print_table(out, columns, names)
-    tables.print_note(out, NOTE)
+    print_table(out, columns, names)
+    print_note(out, NOTE)
 
 
 def _spread(values: list[float]) -> str:
@@ -113,3 +313,19 @@ def counted(states: Iterable[str]) -> str:
     known = [state for state in (*STATES, WRONG, ELSEWHERE) if counts[state]]
     each = ", ".join(f"{counts[state]} {SAID.get(state, state)}" for state in known)
     return f"{total} {'cell' if total == 1 else 'cells'}: {each}"
+
+
+def print_comparison(table: pd.DataFrame, summary: pd.DataFrame) -> None:
+    """The `summary` of a table of runs, and what is not in its statistics."""
+    from fdi.analysis import render  # pandas: only where runs are in a table
+
+    out = console()
+    rows = render.readable(summary)
+    same = [name for name in LABELS if rows[name].nunique() == 1] if len(rows) > 1 else []
+    if same:
+        out.print(", ".join(rows[name].iloc[0] for name in same))
+    columns = {str(name): list(rows[name]) for name in rows if name not in same}
+    print_table(out, columns, [name for name in columns if name in render.keys(summary)])
+    print_note(out, render.notes(summary))
+    for line in render.counted(table):
+        out.print(line)

@@ -8,9 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdi.cli.arguments import add_results
-from fdi.cli.memory import give_back
-from fdi.cli.pipe import command_line
+from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -24,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
     give_back()
-    from fdi.analysis.export import write
     from fdi.analysis.metrics import curves
-    from fdi.analysis.reference import of_folder
+    from fdi.analysis.paper import write
     from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.results import of_folder
     from fdi.analysis.select import select
 
     results = of_folder(arguments.results)
@@ -112,7 +110,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis.learning import full
     from fdi.analysis.render import quoted
     from fdi.analysis.summary import summarize
-    from fdi.cli.comparison import print_comparison
+    from fdi.cli.summary import print_comparison
 
     summary = full(results) if arguments.full else summarize(results.runs)
     if arguments.csv:
@@ -127,9 +125,8 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import initial, paper
-    from fdi.cli.state_table import print_states
-    from fdi.cli.states import of_runs, records
-    from fdi.cli.tables import console
+    from fdi.cli.summary import of_runs, print_states, records
+    from fdi.cli.terminal import console
 
     states = of_runs(initial.measured(results))
     if not states:

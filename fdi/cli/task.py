@@ -15,19 +15,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fdi.config.settings import prepare
-from fdi.track.directory import run_directory
-from fdi.track.files import printable
-from fdi.track.interrupt import INTERRUPTED
-from fdi.track.layout import LOG, OUTPUT
-from fdi.track.lock import Busy, holder
-from fdi.track.origin import fingerprint, refuse_other_code, unchanged
-from fdi.track.process import end_with
+from fdi.track.directory import fingerprint, refuse_other_code, run_directory, unchanged
+from fdi.track.files import LOG, OUTPUT, printable
+from fdi.track.processes import INTERRUPTED, Busy, end_with, holder
 from fdi.track.state import finished, progress, read_probe, whole_result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fdi.cli.gpus import Gpus
+    from fdi.cli.launch import Gpus
 
 FAILED, REFUSED = 1, 2
 
@@ -57,7 +53,7 @@ def run_cell(
         return 0
     if gpus and config.device == "cuda":
         config.device = gpus.take()
-    from fdi.cli.tables import Plain
+    from fdi.cli.terminal import Plain
 
     if sweep is None:
         return _tell(*_run(config, directory, Plain()))
@@ -71,9 +67,8 @@ def run_cell(
 
 def _show_again(config: DictConfig, directory: Path) -> int:
     """Show the initial state as it was measured before; returns the exit code."""
-    from fdi.cli.console import Terminal
-    from fdi.cli.tables import Plain
-    from fdi.runner.floor import configured
+    from fdi.cli.terminal import Plain, Terminal
+    from fdi.runner.initial import configured
 
     try:
         rows = measured(directory)
@@ -104,7 +99,7 @@ def run_trial(
     run fails, and ValueError in place of that if `hydra.sweeper.max_failure_rate` is below 1. Waits
     for a cell that another trial draws at the same time.
     """
-    from fdi.cli.console import percent
+    from fdi.cli.terminal import percent
 
     hydra = HydraConfig.get()
     words = " ".join(word for word in hydra.overrides.task if word not in fixed)
@@ -142,14 +137,14 @@ def check_done(
     """
     refuse_other_code(directory, config)
     if not unchanged(config.dataset, directory, fingerprint):
-        from fdi.runner.data import check_data
+        from fdi.runner.story import check_data
 
         check_data(config, directory)
 
 
 def _run(config: DictConfig, directory: Path, out: Console) -> tuple[str, int]:
     """Run a cell; returns what went wrong, in one line, and the exit code."""
-    from fdi.cli.console import Terminal
+    from fdi.cli.terminal import Terminal
     from fdi.runner.story import run
 
     try:

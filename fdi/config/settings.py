@@ -2,20 +2,213 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf import MISSING, DictConfig, Node, OmegaConf
 
-from fdi.config.checks import complaints, impossible, out_of_range, words
-from fdi.config.hydra_node import hydra_complaints, own_folders
-from fdi.config.identity import kind_of, plain
-from fdi.config.physics import nonsense
-from fdi.config.schema import Config
-from fdi.config.targets import OPTIONAL, ROLES
+from fdi.config import parts
+from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
+from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, choose, shown
+from fdi.config.ranges import nonsense
+
+READOUT_INITS = {
+    "normal": "fdi.init.baselines.Kaiming",
+    "fluct": "fdi.init.fluct.Fluct",
+    "xavier": "fdi.init.baselines.Xavier",
+    "pytorch": "fdi.init.baselines.PyTorch",
+    "orthogonal": "fdi.init.baselines.Orthogonal",
+}
+"""With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
+
+
+def _number(least: float) -> Any:
+    return field(default=MISSING, metadata={"least": least})
+
+
+def _one_of(*choices: str) -> Any:
+    return field(default=MISSING, metadata={"choices": choices})
+
+
+@dataclass
+class Bound:
+    strength: float = _number(0)
+    rate: float = _number(0)
+
+
+@dataclass
+class Homeostasis:
+    joint: bool = MISSING
+    prime_epochs: int = _number(0)
+    upper: Bound = field(default_factory=Bound)
+    lower: Bound = field(default_factory=Bound)
+
+
+@dataclass
+class Trainer:
+    epochs: int = _number(1)
+    batch_size: int = _number(1)
+    readout: str = _one_of("max", "mean", "last")
+    patience: int | None = _number(1)
+    stop_at_loss: float | None = _number(0)
+    clip: float | None = _number(0)
+    label_smoothing: float | None = _number(0)
+
+
+@dataclass
+class EngineOptions:
+    name: str = _one_of("auto", "cpu", "cuda", "reference")
+    checkpoint: str = _one_of("none", "auto")
+    memory: float | None = _number(0)
+    kernels: str = _one_of("auto", "on", "off")
+
+
+@dataclass
+class Logger:
+    mirror: Any = MISSING
+
+
+@dataclass
+class Paths:
+    results: str = MISSING
+    data: str = MISSING
+    modules: list[str] = MISSING
+
+
+@dataclass
+class Name:
+    dataset: str = MISSING
+    model: str = MISSING
+    init: str = MISSING
+    experiment: str | None = MISSING
+
+
+@dataclass
+class Identity:
+    exclude: list[str] = MISSING
+
+
+@dataclass
+class Config:
+    """All keys of a run. `dataset`, `model`, `neuron`, `init` and `optimizer` hold a `_target_` and
+    its keyword arguments; `scheduler` does, or is None.
+    """
+
+    name: Name = field(default_factory=Name)
+    dataset: Any = MISSING
+    model: Any = MISSING
+    neuron: Any = MISSING
+    init: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    homeostasis: Homeostasis = field(default_factory=Homeostasis)
+    trainer: Trainer = field(default_factory=Trainer)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    logger: Logger = field(default_factory=Logger)
+    paths: Paths = field(default_factory=Paths)
+    identity: Identity = field(default_factory=Identity)
+    seed: int = _number(0)
+    readout_init: str = _one_of("same", *READOUT_INITS)
+    device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
+    threads: int | None = _number(1)
+    probe: str = _one_of("before", "only", "none")
+    dry_run: bool = MISSING
+
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def words(schema: type, key: str) -> str:
+    """What the field `key` of the dataclass `schema` may be, in words."""
+    hint = get_type_hints(schema)[key]
+    return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
+
+
+def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Complaints about keys that the dataclass `schema` lacks, and by the `least` value or the
+    `choices` that its fields carry.
+    """
+    hints = get_type_hints(schema)
+    for key in values.keys() - hints.keys():
+        yield f"{path}{key}: no such key; {choose(key, hints)}"
+    for entry in fields(schema):
+        if entry.name not in values:
+            yield f"{path}{entry.name} is missing"
+            continue
+        key, value, hint = f"{path}{entry.name}", values[entry.name], hints[entry.name]
+        kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
+        nested = next(filter(is_dataclass, kinds), None)
+        if nested and value is not None:
+            yield from out_of_range(nested, value, f"{key}.")
+        least, choices = entry.metadata.get("least"), entry.metadata.get("choices")
+        if least is not None and value is not None and not value >= least:
+            yield f"{key} = {shown(value)} must be at least {least}"
+        if choices and value not in choices:
+            yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
+
+
+def impossible(values: Any, path: str = "") -> Iterator[str]:
+    """Complaints about values that no key may have, at any depth: missing, escaped interpolations,
+    infinite and nan, too big for an int64.
+    """
+    for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
+        here = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping | list):
+            yield from impossible(value, here)
+        elif value == "???":
+            yield f"{here} = ??? must be given a value"
+        elif isinstance(value, str) and "${" in value:
+            yield f"{here} = {value} must not contain ${{, which would be read as another key later"
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{here} = {value} must be a finite number"
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            yield f"{here} = {value} must be below 2^63"
+
+
+def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[str]:
+    """Complaints about a `_target_`, and about its keyword arguments: unknown ones and wrong
+    values, by its signature; `folders`: see fdi.config.parts.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        yield (
+            f"{path} = {shown(node)} must have a _target_: the function or class to call with the "
+            f"other keys"
+        )
+        return
+    try:
+        known, closed = parts.options(path, node["_target_"], folders)
+    except ValueError as error:
+        yield str(error)
+        return
+    for key, value in node.items():
+        if key == "_target_":
+            continue
+        if str(key).startswith("_"):
+            yield f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
+        elif key in known and not any(kind.admits(value) for kind in known[key]):
+            yield (
+                f"{path}.{key} = {shown(value)} must be "
+                f"{' or '.join(kind.words for kind in known[key])}"
+            )
+        elif key not in known and closed:
+            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
+        elif f"{path}.{key}" == parts.SURROGATE and "." in str(value):
+            try:
+                parts.options(parts.SURROGATE, str(value), folders)
+            except ValueError as error:
+                yield str(error)
+
+
+def _in_words(kind: type) -> str:
+    if is_dataclass(kind):
+        return f"{{{', '.join(field.name for field in fields(kind))}}}"
+    return SIMPLE[kind].words if kind in SIMPLE else kind.__name__
+
 
 LONGEST_NAME = 100  # bytes
 

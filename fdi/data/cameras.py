@@ -2,25 +2,162 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from fdi.config.ranges import Count, Duration, Share, TimeStep
-from fdi.data.augment import dropout
-from fdi.data.binning import bin_recordings, join, steps_in
-from fdi.data.crop import crop, crop_to_frames, middle, to_frames
-from fdi.data.dataset import Dataset, Split, Transform
+from fdi.data.dataset import Dataset, Split, Transform, dropout, subset, train_valid
 from fdi.data.download import ensure
-from fdi.data.errors import DataError
-from fdi.data.event_files import read, recordings, warn_unless_complete
-from fdi.data.inputs import Events
+from fdi.data.errors import DataError, needs
+from fdi.data.inputs import Events, Frames, bin_recordings, binned, coordinates, join, steps_in
 from fdi.data.kept import fits, keep
 from fdi.data.seeding import stream
-from fdi.data.splits import subset, train_valid
+
+
+def crop_to_frames(
+    events: Events, rng: np.random.Generator, *, steps: int, drop: float, binning: str
+) -> Frames:
+    """`steps` steps from a start drawn uniformly within each recording, without the share `drop` of
+    the events, drawn too.
+    """
+    starts = rng.integers(0, _room(events, steps) + 1)
+    return to_frames(crop(events, starts, steps, drop, binning, rng))
+
+
+def middle(events: Events, steps: int) -> np.ndarray:
+    """The start of the middle `steps` steps of each recording."""
+    return _room(events, steps) // 2
+
+
+def crop(
+    events: Events,
+    starts: np.ndarray,
+    steps: int,
+    drop: float,
+    binning: str,
+    rng: np.random.Generator,
+) -> Events:
+    """`steps` steps of each recording from step `starts` [B] on, each spike left out with
+    probability `drop`.
+    """
+    samples, rows, units = coordinates(_window(events, starts, steps))
+    kept = rng.random(len(units), dtype=np.float32) >= drop
+    return binned(
+        samples[kept], rows[kept], units[kept], (len(events), steps), events.shape, binning
+    )
+
+
+def to_frames(events: Events, rng: np.random.Generator | None = None) -> Frames:
+    """The same spikes as frames, uint8, counts above 255 cut to 255."""
+    rows = np.repeat(np.arange(len(events) * events.steps), np.diff(events.indptr))
+    inside = slice(events.indptr[0], events.indptr[-1])
+    values = np.zeros((len(events) * events.steps, prod(events.shape)), dtype=np.uint8)
+    values[rows, events.units[inside]] = (
+        1 if events.counts is None else np.minimum(events.counts[inside], 255)
+    )
+    return Frames(values.reshape(len(events), events.steps, *events.shape))
+
+
+def _window(events: Events, starts: np.ndarray, steps: int) -> Events:
+    """Steps starts..starts + steps of each recording; they must lie within the table."""
+    edges = events.indptr[
+        (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps + 1)
+    ]
+    pieces = [slice(a, b) for a, b in zip(edges[:, 0].tolist(), edges[:, -1].tolist())]
+    indptr = np.concatenate([[0], np.cumsum(np.diff(edges, axis=1))])
+    units = np.concatenate([events.units[piece] for piece in pieces])
+    counts = events.counts
+    if counts is not None:
+        counts = np.concatenate([counts[piece] for piece in pieces])
+    return Events(indptr, units, events.shape, steps, counts)
+
+
+def _room(events: Events, steps: int) -> np.ndarray:
+    """How many steps each recording is longer than `steps`; it ends with its last spike."""
+    filled = np.diff(events.indptr).reshape(len(events), events.steps) > 0
+    lengths = np.where(filled.any(axis=1), events.steps - filled[:, ::-1].argmax(axis=1), 0)
+    return np.maximum(lengths - steps, 0)
+
+
+log = logging.getLogger("fdi.data")
+
+
+@keep
+def recordings(name: str, root: Path, train: bool) -> Any:
+    """tonic's data set `name` ("NMNIST" or "DVSGesture") as it lies in `root`, complete or not; its
+    files in order of their paths.
+    """
+    with needs("tonic"):
+        import tonic.datasets
+    official = getattr(tonic.datasets, name)
+    try:
+        files = type(name, (official,), {"_check_exists": lambda self: True})(
+            str(root), train=train
+        )
+    except ValueError as error:
+        raise DataError(f"{root / name}: not laid out as tonic expects ({error})") from error
+    folder = Path(files.location_on_system) / files.folder_name
+    if not files.data:
+        raw = any(folder.rglob("*.aedat"))
+        hint = ", only .aedat files; fdi reads the .npy files that tonic cut from them"
+        raise DataError(f"{folder}: no recordings{hint * raw}")
+    order = np.argsort(files.data)
+    files.data, files.targets = [files.data[i] for i in order], [files.targets[i] for i in order]
+    return files
+
+
+def warn_unless_complete(files: Any, official: int) -> None:
+    """A warning unless there are as many training recordings as `official` ones."""
+    if len(files.data) != official:
+        log.warning(
+            "%s: not the official files, %d of %d training recordings",
+            files.location_on_system,
+            len(files.data),
+            official,
+        )
+
+
+def read(
+    files: Any, index: int, sensor: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Times in seconds from the first event, x, y and polarity (0, 1) of a recording; `sensor`:
+    polarities, height and width.
+
+    Raises DataError for a file that is empty or cut short, and for events outside the sensor.
+    """
+    path = Path(files.data[index])
+    if path.suffix == ".bin" and (path.stat().st_size == 0 or path.stat().st_size % 5):
+        raise DataError(
+            f"{path}: {path.stat().st_size} bytes are not a whole number of 5-byte events; the "
+            f"file is cut short"
+        )
+    try:
+        events, _ = files[index]
+    except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
+        raise DataError(f"{path}: cut short or not a recording ({error})") from error
+    if not len(events):
+        raise DataError(f"{path}: no events")
+    times, x, y, polarity = (
+        np.asarray(events[key]).astype(np.int64) for key in ("t", "x", "y", "p")
+    )
+    for axis, values, size in (
+        ("polarity", polarity, sensor[0]),
+        ("y", y, sensor[1]),
+        ("x", x, sensor[2]),
+    ):
+        if values.min() < 0 or values.max() >= size:
+            raise DataError(
+                f"{path}: {axis} = {values.max() if values.max() >= size else values.min()} is "
+                f"outside 0..{size - 1}"
+            )
+    return (times - times.min()) * 1e-6, x, y, polarity
+
 
 LONGEST = 20.0  # s of a recording of DVS Gesture that are kept
 BLOCK = 32  # recordings cropped at once

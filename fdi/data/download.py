@@ -13,10 +13,195 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from fdi.data.errors import DataError
-from fdi.data.sources import SOURCES, Archive
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to download: what it unpacks to, relative to the root of its data set, and next to
+    what it is put.
+
+    `file`: its own name there; `md5`: of the archive; `content_md5`: of what it unpacks to, if that
+    is one file and its sum is known.
+    """
+
+    file: str
+    content: str
+    url: str
+    md5: str
+    content_md5: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One line of `fdi-data list`. `samples`: train / valid / test as published; `size`: of the
+    download; `module`: import it needs.
+    """
+
+    classes: str
+    samples: str
+    size: str
+    licence: str
+    archives: tuple[Archive, ...] = ()
+    module: str | None = None
+
+
+def _zenke(name: str, md5: str, content_md5: str | None = None) -> Archive:
+    return Archive(
+        f"{name}.h5.zip",
+        f"{name}.h5",
+        f"https://zenkelab.org/datasets/{name}.h5.zip",
+        md5,
+        content_md5,
+    )
+
+
+def _mnist(folder: str, base: str, sums: dict[str, str]) -> tuple[Archive, ...]:
+    return tuple(
+        Archive(f"{folder}/raw/{name}.gz", f"{folder}/raw/{name}", f"{base}{name}.gz", md5)
+        for name, md5 in sums.items()
+    )
+
+
+MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
+FIGSHARE = "https://figshare.com/ndownloader/files"
+
+CIFAR10_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+
+SOURCES: dict[str, Source] = {
+    "randman": Source("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
+    "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),
+    "hdf5": Source("from the file", "from the file", "yours", "yours"),
+    "digits": Source("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
+    "shd": Source(
+        "20",
+        "8,156 / - / 2,264",
+        "not known",
+        "CC BY 4.0",
+        # sums of the unpacked files: norse/dataset/spiking_heidelberg.py of github.com/norse/norse
+        (
+            _zenke(
+                "shd_train", "f3252aeb598ac776c1b526422d90eecb", "8e9877c85f29a28dd353ea6a54402667"
+            ),
+            _zenke(
+                "shd_test", "1503a5064faa34311c398fb0a1ed0a6f", "207ad1295a0ab611e22d1734989c254e"
+            ),
+        ),
+    ),
+    "ssc": Source(
+        "35",
+        "75,466 / 9,981 / 20,382",
+        "not known",
+        "CC BY 4.0",
+        (
+            _zenke("ssc_train", "d102be95e7144fcc0553d1f45ba94170"),
+            _zenke("ssc_valid", "b4eee3516a4a90dd0c71a6ac23a8ae43"),
+            _zenke("ssc_test", "a35ff1e9cffdd02a20eb850c17c37748"),
+        ),
+    ),
+    "nmnist": Source(
+        "10",
+        "60,000 / - / 10,000",
+        "1.1 GB",
+        "CC BY-SA 4.0",
+        (
+            Archive(
+                "NMNIST/train.zip",
+                "NMNIST/Train",
+                f"{MENDELEY}/39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded",
+                "20959b8e626244a1b502305a9e6e2031",
+            ),
+            Archive(
+                "NMNIST/test.zip",
+                "NMNIST/Test",
+                f"{MENDELEY}/05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
+                "69ca8762b2fe404d9b9bad1103e97832",
+            ),
+        ),
+        module="tonic",
+    ),
+    "dvs_gesture": Source(
+        "11",
+        "1,077 / - / 264",
+        "not known",
+        "CC BY 4.0",
+        (
+            Archive(
+                "DVSGesture/ibmGestureTrain.tar.gz",
+                "DVSGesture/ibmGestureTrain",
+                f"{FIGSHARE}/38022171",
+                "3a8f0d4120a166bac7591f77409cb105",
+            ),
+            Archive(
+                "DVSGesture/ibmGestureTest.tar.gz",
+                "DVSGesture/ibmGestureTest",
+                f"{FIGSHARE}/38020584",
+                "56070e45dadaa85fff82e0fbfbc06de5",
+            ),
+        ),
+        module="tonic",
+    ),
+    "cifar10": Source(
+        "10",
+        "50,000 / - / 10,000",
+        "163 MB",
+        "none stated",
+        (
+            Archive(
+                "cifar-10-python.tar.gz",
+                "cifar-10-batches-py",
+                "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                "c58f30108f718f92721af3b95e74349a",
+            ),
+        ),
+        module="torchvision",
+    ),
+    "mnist": Source(
+        "10",
+        "60,000 / - / 10,000",
+        "11 MB",
+        "CC BY-SA 3.0",
+        _mnist(
+            "MNIST",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            {
+                "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+                "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+                "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+            },
+        ),
+        "torchvision",
+    ),
+    "fashion_mnist": Source(
+        "10",
+        "60,000 / - / 10,000",
+        "30 MB",
+        "MIT",
+        _mnist(
+            "FashionMNIST",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            {
+                "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+                "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+                "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+            },
+        ),
+        "torchvision",
+    ),
+}
+
 
 log = logging.getLogger("fdi.data")
 MIRROR = "FDI_MIRROR"  # the environment variable with the address of a mirror

@@ -2,21 +2,268 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import pickle
+import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fdi.config.ranges import Count, Fraction, Positive, Share, TimeConstant, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform
-from fdi.data.download import ensure
-from fdi.data.encode import encoding_transform
-from fdi.data.image_augment import image_augmentation, then
-from fdi.data.image_files import Samples, read_cifar, read_digits, read_idx
-from fdi.data.inputs import Constant
+from fdi.data.dataset import Dataset, Split, Transform, divide, subset, train_valid
+from fdi.data.download import CIFAR10_MD5, ensure, md5
+from fdi.data.errors import DataError, needs
+from fdi.data.inputs import Constant, Events, Input, binned
+from fdi.data.kept import keep
 from fdi.data.seeding import stream
-from fdi.data.splits import divide, subset, train_valid
+
+
+def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:
+    """`shift_and_mirror`, or None if nothing is asked for."""
+    if not crop and not flip:
+        return None
+    return partial(shift_and_mirror, crop=crop or 0, flip=flip or 0.0)
+
+
+def shift_and_mirror(
+    images: Constant, rng: np.random.Generator, *, crop: int, flip: float
+) -> Constant:
+    """Each image [C, H, W] cut out of itself with a black border of `crop` pixels, at a place of
+    its own, and mirrored left to right with probability `flip`, as torchvision's RandomCrop with
+    padding and RandomHorizontalFlip.
+    """
+    values, n = images.values, len(images)
+    height, width = images.shape[-2:]
+    if crop:
+        edge = [(0, 0)] * (values.ndim - 2) + [(crop, crop)] * 2
+        padded = np.pad(values, edge)
+        down, right = rng.integers(2 * crop + 1, size=(2, n))
+        values = np.stack(
+            [
+                image[..., i : i + height, j : j + width]
+                for image, i, j in zip(padded, down.tolist(), right.tolist())
+            ]
+        )
+    if flip:
+        mirrored = (rng.random(n) < flip).reshape(-1, *(1,) * (values.ndim - 1))
+        values = np.where(mirrored, values[..., ::-1], values)
+    return replace(images, values=values)
+
+
+def then(first: Transform | None, second: Transform | None) -> Transform | None:
+    """Both transforms, one after the other; either may be None."""
+    if first is None or second is None:
+        return first or second
+    return partial(_both, first=first, second=second)
+
+
+def _both(inputs: Input, rng: np.random.Generator, *, first: Transform, second: Transform) -> Input:
+    return second(first(inputs, rng), rng)
+
+
+reconstruct = np.empty(0).__reduce__()[0]  # what numpy's own pickles call, wherever it lives
+MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+
+
+class _Numbers(pickle.Unpickler):
+    """Unpickles numpy arrays, bytes, text, lists and dicts, and refuses all else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        if module in MULTIARRAY and name == "_reconstruct":
+            return reconstruct
+        if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes them for Python 2
+            return lambda text, encoding: text.encode("latin1")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no data")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it names an object outside of the file")
+
+
+def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
+    """Images uint8 [n, 3, 32, 32] and labels of one batch. Raises DataError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
+            content = _Numbers(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        data, labels = content["data"], content["labels"]
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
+            raise ValueError("data is no uint8 array of n x 3072")
+        if not all(isinstance(label, int) for label in labels):
+            raise ValueError("a label is no integer")
+    except Exception as error:  # whatever a damaged pickle makes of itself
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
+        raise DataError(
+            f"{path}: cut short or not a batch of CIFAR-10 ({reason}); delete it and get it again"
+        ) from None
+    return data.reshape(-1, 3, 32, 32), list(labels)
+
+
+log = logging.getLogger("fdi.data")
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AssertionError,
+    RuntimeError,
+    AttributeError,
+)
+Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
+
+
+@keep
+def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
+    """Training and test images of the Python batches in `folder`. Without `check` files that are
+    not the official ones, and fewer of them, are read with a warning.
+    """
+    there = [name for name in CIFAR10_MD5 if (folder / name).is_file()]
+    if "test_batch" not in there or len(there) < 2:
+        raise DataError(
+            f"{folder}: needs test_batch and at least one data_batch, has "
+            f"{', '.join(there) or 'neither'}"
+        )
+    wrong = [name for name in CIFAR10_MD5 if name not in there] + [
+        name for name in there if md5(folder / name) != CIFAR10_MD5[name]
+    ]
+    if wrong:
+        line = f"{folder}: {', '.join(wrong)} missing or not the official files of CIFAR-10 (md5)"
+        if check:
+            raise DataError(f"{line}; get them again, or set dataset.check=false")
+        log.warning("%s", line)
+    batches = {name: _checked(folder / name, *read_batch(folder / name)) for name in there}
+    test = batches.pop("test_batch")
+    images, labels = (np.concatenate(arrays) for arrays in zip(*batches.values()))
+    return (images, labels), test
+
+
+@keep
+def read_idx(folder: Path, prefix: str) -> Samples:
+    """The images and labels `prefix`-images-idx3-ubyte and `prefix`-labels-idx1-ubyte of MNIST's
+    format.
+    """
+    with needs("torchvision"):
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+    arrays = []
+    for read, kind in (
+        (read_image_file, "images-idx3-ubyte"),
+        (read_label_file, "labels-idx1-ubyte"),
+    ):
+        path = folder / f"{prefix}-{kind}"
+        try:
+            arrays.append(read(str(path)).numpy())
+        except DAMAGED as error:
+            raise DataError(
+                f"{path}: cut short or not in MNIST's format ({_line(error)}); delete it and get "
+                f"it again"
+            ) from error
+    return _checked(path, arrays[0][:, None], arrays[1])
+
+
+@keep
+def read_digits() -> Samples:
+    """The 8 x 8 digits that come with scikit-learn; grey levels 0..16 stretched to 0..255."""
+    with needs("sklearn"):
+        from sklearn.datasets import load_digits
+    digits = load_digits()
+    return np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8), digits.target.astype(
+        np.int64
+    )
+
+
+def _checked(path: Path, images: np.ndarray, given: ArrayLike) -> Samples:
+    labels = np.asarray(given, dtype=np.int64)
+    if len(images) != len(labels) or not len(labels):
+        raise DataError(f"{path}: {len(images)} images but {len(labels)} labels")
+    if labels.min() < 0 or labels.max() > 9:
+        raise DataError(
+            f"{path}: label {labels.max() if labels.max() > 9 else labels.min()} is outside 0..9 "
+            f"(10 classes)"
+        )
+    return np.ascontiguousarray(images), labels
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
+
+
+ENCODINGS = ("constant", "poisson", "latency")
+
+
+def encoding_transform(
+    encoding: str, *, dt: float, rate: float, tau: float, threshold: float
+) -> Transform | None:
+    """What turns batches of images into spikes; None for `encoding` "constant".
+
+    "poisson": `rate` (Hz) of a white pixel. "latency": `tau` (s) and `threshold` (0..1) of
+    `latency_spikes`.
+    """
+    if encoding == "constant":
+        return None
+    if encoding == "poisson":
+        if not 0 < rate * dt <= 1:
+            raise DataError(
+                f"rate = {rate} Hz must be positive and at most one spike in a step of dt = {dt} s"
+            )
+        return partial(poisson_spikes, probability=rate * dt)
+    if encoding == "latency":
+        if not (tau > 0 and 0 < threshold < 1):
+            raise DataError(
+                f"need tau > 0 s and 0 < threshold < 1, got tau = {tau}, threshold = {threshold}"
+            )
+        return partial(latency_spikes, steps_tau=tau / dt, threshold=threshold)
+    raise DataError(f"encoding = {encoding} must be one of {', '.join(ENCODINGS)}")
+
+
+def poisson_spikes(images: Constant, rng: np.random.Generator, *, probability: float) -> Events:
+    """In each step pixel x of 0..1 spikes with probability `probability` x, rounded to 2^-16."""
+    thresholds = np.rint(_intensity(images) * probability * 65536).astype(np.uint32)
+    counts, units = [], []
+    for threshold in thresholds:
+        spikes = (
+            rng.integers(65536, size=(images.steps, len(threshold)), dtype=np.uint16) < threshold
+        )
+        counts.append(np.count_nonzero(spikes, axis=1))
+        units.append(np.nonzero(spikes)[1])
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts, dtype=np.int64))])
+    return Events(indptr, np.concatenate(units).astype(np.int32), images.shape, images.steps)
+
+
+def latency_spikes(
+    images: Constant, rng: np.random.Generator, *, steps_tau: float, threshold: float
+) -> Events:
+    """Pixel x of 0..1 spikes once, at t = tau log(x/(x - threshold)), if x > threshold and t lies
+    within the trial.
+
+    The time a leaky integrator with `tau` needs to reach `threshold` under a constant drive x
+    (stork's current2firing_time).
+    """
+    intensity = _intensity(images)
+    samples, units = np.nonzero(intensity > threshold)
+    x = intensity[samples, units]
+    steps = np.floor(steps_tau * np.log(x / (x - threshold))).astype(np.int64)
+    inside = steps < images.steps
+    return binned(
+        samples[inside],
+        steps[inside],
+        units[inside],
+        (len(images), images.steps),
+        images.shape,
+        "binary",
+    )
+
+
+def _intensity(images: Constant) -> np.ndarray:
+    """Grey levels 0..255 as 0..1, float64 [B, units]."""
+    return images.values.reshape(len(images), -1) / 255.0
+
 
 Encoding = Literal["constant", "poisson", "latency"]
 
@@ -46,7 +293,7 @@ def images(
     "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at
     `rate` x (Hz). "latency": one spike at tau log(x/(x - threshold)) seconds. `valid`: share of the
     training set held out, stratified, drawn with `seed`. `crop`, `flip`: of training images, see
-    fdi.data.image_augment. `check`: refuse batches of CIFAR-10 that are not the official ones.
+    fdi.data.images. `check`: refuse batches of CIFAR-10 that are not the official ones.
     """
     folder = ensure(collection, root)
     if collection == "cifar10":

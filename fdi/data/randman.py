@@ -12,14 +12,11 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.data.augment import dropout
-from fdi.data.binning import binned
-from fdi.data.dataset import Dataset, Split
+from fdi.data.dataset import Dataset, Split, divide, dropout
 from fdi.data.errors import DataError
-from fdi.data.inputs import Events
+from fdi.data.inputs import Events, binned
 from fdi.data.kept import keep
 from fdi.data.seeding import stream
-from fdi.data.splits import divide
 
 TERMS = 1000  # sine terms at alpha <= 1
 BLOCK = 1000  # samples evaluated at once

@@ -8,12 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fdi.data.binning import bin_recordings
-from fdi.data.dataset import Dataset, Split
+from fdi.data.dataset import Dataset, Split, subset, train_valid
 from fdi.data.errors import DataError
-from fdi.data.inputs import Constant, Events, Frames, Input
+from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
 from fdi.data.seeding import stream
-from fdi.data.splits import subset, train_valid
 
 
 def from_torch(

@@ -10,10 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fdi.data.inputs import Input
-    from fdi.snn.activity import Activity
-    from fdi.snn.network import Network
-    from fdi.snn.objective import Objective
-    from fdi.snn.outcome import Outcome
+    from fdi.snn.network import Activity, Network
+    from fdi.snn.objective import Objective, Outcome
 
 
 class Engine(Protocol):

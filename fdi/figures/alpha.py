@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, marks, scales, style, words
+from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 15, "Recurrent layers"
@@ -54,7 +54,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         pages[""] = table.assign(
             init="fluct",
             finding="Does the input from below get the share $\\alpha$ of the variance?",
-            title=f"a recurrent layer before training, simulated: {legends.OVER}",
+            title=f"a recurrent layer before training, simulated: {sheet.OVER}",
             source=simulated["source"].iloc[0],
         )
     recurrent = results.runs[_recurrent(results.runs)]
@@ -77,7 +77,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             line="",
             finding="How much of the variance should be feed-forward? Accuracy is highest, "
             f"{top['mean']:.0f} %, at $\\alpha$ = {top['x']:g}",
-            title=f"{words.setting(chosen, 'epochs')}: {legends.OVER}",
+            title=f"{words.setting(chosen, 'epochs')}: {sheet.OVER}",
             source=source(chosen),
         )
     return pages
@@ -94,7 +94,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     for (quantity, init, line), rows in groups(page, ["quantity", "init", "line"], sort=False):
         number = list(page["line"].unique()).index(line)
         label = SOURCES.get(line, f"rate: {line}") if line else words.init(init)
-        handles[label] = legends.entry(
+        handles[label] = sheet.entry(
             init, rows["n"].min(), rows["n"].max(), number=number, label=label
         )
         look = style.look(init, number)
@@ -113,11 +113,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_xticks([0, 0.5, 1])
         panel.set_xticks(page["x"].dropna().unique(), minor=True)
         if quantity == "accuracy":
-            scales.percent(panel, page[page["quantity"] == quantity])
+            marks.percent(panel, page[page["quantity"] == quantity])
         elif quantity == "share":
             panel.set_ylim(0, 1.03)
         else:
-            scales.from_zero(panel)
+            marks.from_zero(panel)
     if "share" in axes:
         axes["share"].plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", zorder=1)
         axes["sigma_u"].axhline(1.0, color="black", linewidth=0.8, linestyle=":", zorder=1)
@@ -133,7 +133,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles["expected"] = Line2D([], [], **expected, label="as set")
     first = page.iloc[0]
     figure = next(iter(axes.values())).figure
-    legends.above(figure, list(handles.values()), first["finding"], first["title"])
+    sheet.above(figure, list(handles.values()), first["finding"], first["title"])
 
 
 def _recurrent(runs: pd.DataFrame) -> pd.Series:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.bounds import MODES, modes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 12, "Each bound alone"
 ABOUT = "accuracy without bounds on the activity, with the upper, the lower, and both, by depth"
@@ -38,7 +38,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         chosen = sweeps.crossed(_longest(chosen), "mode", "layers")
         epochs = chosen.groupby("layers")[EPOCHS].first()
         table = accuracies(chosen, KEYS, within=["mode", "layers"])
-        title = f"{words.setting(chosen)}: {legends.over(table['n'])}"
+        title = f"{words.setting(chosen)}: {sheet.over(table['n'])}"
         pages[f"{dataset}_{model}"] = table.assign(
             epochs=table["layers"].map(epochs),
             finding=_finding(table),
@@ -99,10 +99,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     order = [mode for mode in MODES if mode in set(page["mode"])]
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]
-        categories.beside(panel, rows, "mode", order, page)
+        marks.beside(panel, rows, "mode", order, page)
         panel.set_xticks(range(len(order)), [NAMES[mode] for mode in order])
         panel.set_title(f"{words.layers(int(name))}, {rows['epochs'].iloc[0]:.0f} epochs")
         panel.set_ylabel("test accuracy (%)")
-        scales.percent(panel, rows)
+        marks.percent(panel, rows)
     first = page.iloc[0]
-    legends.above(panel.figure, categories.handles(page), first["finding"], first["title"])
+    sheet.above(panel.figure, marks.handles(page), first["finding"], first["title"])

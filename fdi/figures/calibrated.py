@@ -12,8 +12,8 @@ from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, records
 from fdi.analysis.statistics import verdict
-from fdi.figures import legends, marks, scales, style, words
-from fdi.figures.state import places
+from fdi.figures import marks, sheet, style, words
+from fdi.figures.style import places
 from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
@@ -58,12 +58,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         ]
         accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
-        probed, trained = (legends.span(part["n"]) for part in (parts[0], accuracy))
+        probed, trained = (sheet.span(part["n"]) for part in (parts[0], accuracy))
         few = "" if probed == trained else f"; before training n = {probed}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             target=layers["target_sigma_u"].median(),
             finding=_finding(group),
-            title=f"{words.setting(group, 'epochs')}: {legends.OVER}{few}",
+            title=f"{words.setting(group, 'epochs')}: {sheet.OVER}{few}",
             source=source(group),
         )
     return pages
@@ -101,25 +101,25 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         accuracy = rows[rows["quantity"] == "accuracy"]
         marks.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
         n = accuracy["n"]
-        handles.append(legends.entry(init, n.min(), n.max(), number=number, label=line))
+        handles.append(sheet.entry(init, n.min(), n.max(), number=number, label=line))
     for quantity, title in LAYERS.items():
         shown = page[page["quantity"] == quantity].drop_duplicates("x")
         axes[quantity].set_title(title)
         axes[quantity].set_xticks(shown["x"], shown["population"])
         axes[quantity].set_xlabel("population, before training")
-        scales.from_zero(axes[quantity])
+        marks.from_zero(axes[quantity])
     target: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
     axes["spread"].axhline(page["target"].iloc[0], zorder=1, **target)
     handles.append(Line2D([], [], **target, label="target of $\\sigma_U$"))
     accuracy = page[page["quantity"] == "accuracy"]
     axes["accuracy"].set_title("test accuracy (%)")
-    scales.percent(axes["accuracy"], accuracy)
+    marks.percent(axes["accuracy"], accuracy)
     axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
     axes["accuracy"].set_xticks(
         accuracy["x"], accuracy["line"].str.replace(r"(?<=-)|(?<=, )", "\n", regex=True)
     )
     first = page.iloc[0]
-    legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
+    sheet.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:

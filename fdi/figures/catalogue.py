@@ -15,9 +15,8 @@ import matplotlib
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.reference import reference
-from fdi.analysis.results import Results, of_runs, own
-from fdi.config.wording import choose
+from fdi.analysis.results import Results, of_runs, own, reference
+from fdi.config.parts import choose
 from fdi.figures import sheet, style
 
 OWN = "_own"

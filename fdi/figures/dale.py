@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import dale_runs, legends, style, words
+from fdi.figures import dale_runs, sheet, style, words
 
 PLACE, TITLE = 16, "Dale's law"
 ABOUT = (
@@ -67,7 +67,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     _traces(axes["trace"], first[first["part"] == "trace"])
     handles = [Line2D([], [], color=color, label=kind) for kind, color in TRACES.items()]
     handles += [Line2D([], [], **look, label=f"weights, {kind}") for kind, look in KINDS.items()]
-    legends.above(
+    sheet.above(
         axes["raster"].figure,
         handles,
         "Do excitation and inhibition balance when weights have one sign?",

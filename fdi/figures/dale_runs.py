@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, marks, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
@@ -48,7 +48,7 @@ def pages(results: Results) -> dict[str, pd.DataFrame]:
         )
         tables[f"{dataset}_{model}"] = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
-            title=f"{words.setting(chosen, 'epochs')}: {legends.OVER}",
+            title=f"{words.setting(chosen, 'epochs')}: {sheet.OVER}",
             source=sweeps.source(chosen),
         )
     return tables
@@ -79,7 +79,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         marks.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        legends.entry(init, members["n"].min(), members["n"].max())
+        sheet.entry(init, members["n"].min(), members["n"].max())
         for init, members in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
@@ -91,7 +91,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes["curve"].set_title("validation accuracy (%)")
     axes["curve"].set_xlabel("epoch")
     first = page.iloc[0]
-    legends.above(axes["curve"].figure, handles, first["finding"], first["title"])
+    sheet.above(axes["curve"].figure, handles, first["finding"], first["title"])
 
 
 def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
-    scales.from_zero(axes)
+    marks.from_zero(axes)
     axes.set_title("initial rate (Hz)")
 
 
@@ -139,7 +139,7 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
         else:
             marks.points(axes, line, look)
         handles.append(Line2D([], [], **look, label=f"{words.init(init)}, without Dale's law"))
-    scales.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
-    scales.percent(axes, pd.concat([rows, free]))
+    marks.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
+    marks.percent(axes, pd.concat([rows, free]))
     axes.set_title("test accuracy (%)")
     return handles

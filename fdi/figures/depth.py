@@ -15,8 +15,8 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import kept
 from fdi.analysis.statistics import chance_share
-from fdi.figures import legends, marks, style, sweeps, words
-from fdi.figures.state import State, states
+from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.figures.style import State, states
 
 PLACE, TITLE = 8, "Deep networks"
 ABOUT = (
@@ -60,7 +60,7 @@ def _pages(runs: pd.DataFrame, results: Results, suffix: str) -> dict[str, pd.Da
             [accuracy.assign(part="accuracy"), rate.assign(part="rate")], ignore_index=True
         )
         title = [
-            f"{words.setting(chosen, 'epochs')}: {legends.over(accuracy['n'])}",
+            f"{words.setting(chosen, 'epochs')}: {sheet.over(accuracy['n'])}",
             words.condition(chosen),
         ]
         pages[f"{dataset}_{model}{suffix}"] = table.assign(
@@ -126,7 +126,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     handles = [Line2D([], [], **state.look(), label=state.label) for state in drawn]
     handles.append(Line2D([], [], color=style.GREY, linestyle=":", label="chance"))
     first = page.iloc[0]
-    legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
+    sheet.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
 def _dodged(rows: pd.DataFrame, number: int, of: int) -> pd.Series:

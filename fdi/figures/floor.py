@@ -16,8 +16,8 @@ from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses
-from fdi.figures import legends, marks, style, sweeps, words
-from fdi.figures.state import shade
+from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.figures.style import shade
 
 PLACE, TITLE = 9, "The floor of the optimizer"
 ABOUT = (
@@ -60,7 +60,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
         title = (
             f"{words.setting(runs, 'trainer.epochs')}, "
-            f"{words.bounds(runs)}; above single runs, below {legends.over(depth['n'])}"
+            f"{words.bounds(runs)}; above single runs, below {sheet.over(depth['n'])}"
         )
         pages[f"{dataset}_{model}"] = page[columns].assign(
             chance=PERCENT / runs["classes"].iloc[0],
@@ -112,7 +112,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.set_ylim(0, 103)
         panel.set_ylabel("test accuracy (%)")
     first = page.iloc[0]
-    legends.above(axes["ratio"].figure, handles, first["finding"], first["title"])
+    sheet.above(axes["ratio"].figure, handles, first["finding"], first["title"])
 
 
 def _mark(init: str, optimizer: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.spread import of_unit_gain
-from fdi.figures import legends, marks, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 4, "Which gain trains best"
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
@@ -105,12 +105,12 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         panel.plot(ring["x"], ring["mean"], "o", **RING)
         panel.set_title(words.layers(layers))
         panel.set_ylabel("test accuracy (%)")
-        scales.percent(panel, rows)
+        marks.percent(panel, rows)
         _axis(panel, page)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles: list[Artist] = [
-        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {legends.span(rows['n'])})")
+        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {sheet.span(rows['n'])})")
         for init, rows in groups(page, "init")
     ]
     handles += [
@@ -118,7 +118,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         Patch(color=style.BAND, label="$\\sigma_U$ of 1/3 to 1"),
     ]
     first = page.iloc[0]
-    legends.above(last.figure, handles, first["finding"], f"{first['title']}: {legends.OVER}")
+    sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {sheet.OVER}")
 
 
 RING: style.Look = {

@@ -17,7 +17,7 @@ from matplotlib.ticker import NullLocator
 from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
-from fdi.figures import legends, marks, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.shallow import RECOMMENDED, spreads
 
 PLACE, TITLE = 7, "Gradients before training"
@@ -54,7 +54,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         title = (
             f"{words.setting(chosen)}, before training, gradients of "
             f"{'the task alone' if alone else 'task and bounds'}: "
-            f"{legends.over(table['n'], 'geometric mean and 95 % interval')}"
+            f"{sheet.over(table['n'], 'geometric mean and 95 % interval')}"
         )
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table), title=title, source=sweeps.source(chosen)
@@ -128,7 +128,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         handles.append(Line2D([], [], **mark, label="no gradient, in the layer's colour"))
     handles.append(Patch(color=style.BAND, label="recommended"))
     first = page.iloc[0]
-    legends.above(axes["fluct"].figure, handles, first["finding"], first["title"])
+    sheet.above(axes["fluct"].figure, handles, first["finding"], first["title"])
 
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) -> None:
@@ -149,7 +149,7 @@ def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) 
 
 def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, int]) -> None:
     shown = page["mean"].dropna()
-    scales.sigma_axis(axes["fluct"], page["x"].dropna())
+    marks.sigma_axis(axes["fluct"], page["x"].dropna())
     axes["fluct"].axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
     axes["fluct"].set_ylabel("gradient norm")
     low = page[["mean", "low"]].min(axis=None)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 11, "Bounds on the activity"
 ABOUT = (
@@ -51,7 +51,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         setting = words.setting(chosen, "trainer.epochs")
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             finding=_finding(parts[0]),
-            title=f"{setting} of the task: {legends.over(parts[0]['n'])}",
+            title=f"{setting} of the task: {sheet.over(parts[0]['n'])}",
             source=sweeps.source(chosen),
         )
     return pages
@@ -90,13 +90,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """The initial states side by side, for each mode."""
     order = [mode for mode in MODES.values() if mode in set(page["mode"])]
     for quantity, panel in axes.items():
-        categories.beside(panel, page[page["quantity"] == quantity], "mode", order, page)
+        marks.beside(panel, page[page["quantity"] == quantity], "mode", order, page)
         panel.set_title(TITLES[quantity])
-    scales.from_zero(axes["rate"])
-    scales.percent(axes["accuracy"], page[page["quantity"] == "accuracy"])
+    marks.from_zero(axes["rate"])
+    marks.percent(axes["accuracy"], page[page["quantity"] == "accuracy"])
     first = page.iloc[0]
-    handles = categories.handles(page)
-    legends.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
+    handles = marks.handles(page)
+    sheet.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
 def _modes(runs: pd.DataFrame) -> pd.Series:

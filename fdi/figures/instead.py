@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.figures import categories, legends, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 14, "Normalization and skip connections"
 ABOUT = "accuracy with normalization and skip connections, alone and together, by depth"
@@ -51,7 +51,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
                 finding=_finding(table),
                 network=", ".join([dataset, *words.cut(group), model]),
                 optimizer=optimizer,
-                title=f"{title}: {legends.over(table['n'])}",
+                title=f"{title}: {sheet.over(table['n'])}",
                 source=sweeps.source(chosen),
             )
     return pages
@@ -105,9 +105,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     order = [condition for condition in ORDER if condition in set(page["condition"])]
     for name, panel in axes.items():
         rows = page[page["layers"] == int(name)]
-        categories.beside(panel, rows, "condition", order, page)
+        marks.beside(panel, rows, "condition", order, page)
         panel.set_title(words.layers(int(name)))
         panel.set_ylabel("test accuracy (%)")
-        scales.percent(panel, rows)
+        marks.percent(panel, rows)
     first = page.iloc[0]
-    legends.above(panel.figure, categories.handles(page), first["finding"], first["title"])
+    sheet.above(panel.figure, marks.handles(page), first["finding"], first["title"])

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
-from fdi.figures import legends, marks, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 13, "Lazy or rich"
 ABOUT = (
@@ -56,7 +56,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(parts, ignore_index=True).merge(reached.reset_index(), on=keys)
         title = (
             f"{words.setting(chosen)}, all trained to a loss of "
-            f"{chosen[LIMIT].iloc[0]:g}: {legends.over(table['n'])}"
+            f"{chosen[LIMIT].iloc[0]:g}: {sheet.over(table['n'])}"
         )
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
@@ -138,7 +138,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             marks.points(panel, rows, look)
             short = rows[rows["reached"] < 1]
             panel.plot(short["x"], short["mean"], **SHORT)
-        scales.sigma_axis(panel, page["x"])
+        marks.sigma_axis(panel, page["x"])
         panel.set_title(QUANTITIES[name])
         if name != list(axes)[-1]:
             panel.set_xlabel("")
@@ -149,7 +149,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     if (page["reached"] < 1).any():
         handles.append(Line2D([], [], label="loss not reached by all", **SHORT))
     first = page.iloc[0]
-    legends.above(panel.figure, handles, first["finding"], first["title"])
+    sheet.above(panel.figure, handles, first["finding"], first["title"])
 
 
 def _dashes(size: float, sizes: list[float]) -> Any:

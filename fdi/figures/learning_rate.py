@@ -13,7 +13,7 @@ from fdi.analysis.contrasts import STATISTICS, accuracies, best
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, marks, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 6, "Optimizers and their steps"
 ABOUT = "accuracy by initialization, optimizer and step size, and the step that validation chooses"
@@ -108,10 +108,10 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.set_xlabel("step size")
     first = next(iter(axes.values()))
     handles = [
-        legends.entry(init, rows["n"].min(), rows["n"].max())
+        sheet.entry(init, rows["n"].min(), rows["n"].max())
         for init, rows in groups(page, "init", sort=False)
     ]
     ring = RING | {"marker": "o", "markeredgecolor": "black"}
     handles.append(Line2D([], [], **ring, label="best on validation"))
     row = page.iloc[0]
-    legends.above(first.figure, handles, row["finding"], f"{row['title']}: {legends.OVER}")
+    sheet.above(first.figure, handles, row["finding"], f"{row['title']}: {sheet.OVER}")

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.results import Results
-from fdi.figures import legends, style, words
+from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 1, "The theory at work"
 ABOUT = (
@@ -55,7 +55,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     axes[f"trace {last}"].set_xlabel("time (s)")
     for kind in ("free", "reset"):
         axes[f"{kind} {last}"].set_xlabel("density")
-    legends.above(
+    sheet.above(
         axes["input"].figure,
         [
             Line2D([], [], color=FREE, label="potential, no reset"),

@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdi.data.binning import coordinates
 from fdi.data.dataset import Dataset
-from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.inputs import Constant, Events, Frames, coordinates
 from fdi.data.seeding import stream
 from fdi.track.files import atomic
 

@@ -11,7 +11,7 @@ from fdi.analysis.contrasts import accuracies
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import categories, legends, scales, style, sweeps, words
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 5, "Hidden weights or readout"
 ABOUT = "accuracy by initialization of the hidden layers and of the readout"
@@ -39,7 +39,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         setting = words.setting(chosen, "epochs")
         pages[f"{dataset}_{model}"] = table.assign(
             finding="Does the difference come from the hidden weights or from the readout?",
-            title=f"{setting}: {legends.over(table['n'])}",
+            title=f"{setting}: {sheet.over(table['n'])}",
             source=sweeps.source(chosen),
         )
     return pages
@@ -63,13 +63,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     order = [name for name in names if name in set(page["readout"])]
     for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
-        categories.beside(panel, rows, "readout", order, page)
+        marks.beside(panel, rows, "readout", order, page)
         panel.set_xticks(range(len(order)), [NAMES.get(name, f"by {name}") for name in order])
         panel.set_title(words.layers(layers))
         panel.set_ylabel("test accuracy (%)")
-        scales.percent(panel, rows)
+        marks.percent(panel, rows)
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("readout weights")
     first = page.iloc[0]
-    handles = categories.handles(page, "hidden: ")
-    legends.above(last.figure, handles, first["finding"], first["title"])
+    handles = marks.handles(page, "hidden: ")
+    sheet.above(last.figure, handles, first["finding"], first["title"])

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, style
+from fdi.figures import sheet, style
 
 PLACE, TITLE = 2, "Three regimes of a neuron"
 ABOUT = (
@@ -55,7 +55,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     last = page["regime"].iloc[-1]
     axes[f"trace {last}"].set_xlabel("time (s)")
     axes[f"intervals {last}"].set_xlabel("interval (ms)")
-    legends.above(
+    sheet.above(
         axes[f"trace {last}"].figure,
         [Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="threshold")],
         "What makes a neuron spike: its mean input or the fluctuations?",

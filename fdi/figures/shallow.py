@@ -16,7 +16,7 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, marks, scales, style, words
+from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
 PLACE, TITLE = 3, "One hidden layer"
@@ -119,19 +119,19 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     swept = page[page["quantity"] != "xi"]
     for quantity, title in TITLES.items():
         panel = axes[quantity]
-        scales.sigma_axis(panel, swept["x"])
+        marks.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
         for init, rows in groups(page[page["quantity"] == quantity], "init"):
             marks.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
-        scales.from_zero(panel)
+        marks.from_zero(panel)
     first = page.iloc[0]
-    scales.percent(axes["accuracy"], swept[swept["quantity"] == "accuracy"], first["chance"])
+    marks.percent(axes["accuracy"], swept[swept["quantity"] == "accuracy"], first["chance"])
     near = axes["accuracy"].get_ylim()[0] <= first["chance"]
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     handles: list[Artist] = [
-        legends.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
+        sheet.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
         for init, rows in groups(swept, "init")
     ]
     handles += [
@@ -158,11 +158,11 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]")
         )
     quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
-    legends.above(
+    sheet.above(
         axes["accuracy"].figure,
         handles,
         first["finding"],
-        f"{first['title']}: {legends.OVER}{quoted}",
+        f"{first['title']}: {sheet.OVER}{quoted}",
     )
 
 
@@ -189,7 +189,7 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
-    scales.percent(axes, rows)
+    marks.percent(axes, rows)
     axes.legend(loc="best", ncols=3, handlelength=2.4)
 
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import legends, style, words
+from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 18, "One trial"
 ABOUT = (
@@ -66,7 +66,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         axes[f"readout {moment}"].set_xlabel("time (s)")
     for part in PARTS:
         _share_limits([axes[f"{part} {moment}"] for moment in moments])
-    legends.above(
+    sheet.above(
         axes[f"input {moments[0]}"].figure,
         _handles(),
         _finding(page, right),

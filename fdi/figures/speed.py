@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.results import Results
-from fdi.figures import legends, style
+from fdi.figures import sheet, style
 
 PLACE, TITLE = 19, "Speed"
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
@@ -80,9 +80,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     panel.tick_params(axis="y", length=0)
     base = page["relative_to"].iloc[0]
     panel.set_xlabel(f"times as fast as {base}")
-    rounds = f"median and quartiles of {legends.span(page['rounds'])} rounds"
+    rounds = f"median and quartiles of {sheet.span(page['rounds'])} rounds"
     title = f"training step relative to {NAMES.get(base, base)}: {rounds}"
-    legends.above(panel.figure, handles, _finding(page, base), title)
+    sheet.above(panel.figure, handles, _finding(page, base), title)
 
 
 def _finding(page: pd.DataFrame, base: str) -> str:

@@ -16,8 +16,8 @@ from matplotlib.ticker import NullLocator
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
-from fdi.figures import legends, marks, scales, style, words
-from fdi.figures.state import State, places, states
+from fdi.figures import marks, sheet, style, words
+from fdi.figures.style import State, places, states
 from fdi.figures.sweeps import source, sweeps, usual
 from fdi.figures.sweeps import states as chosen_states
 
@@ -59,7 +59,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
         table = _table(results.layers.merge(runs[["path", "sigma_u", "baseline"]], on="path"))
-        n = legends.over(table["n"], "mean (of gradients geometric) and 95 % interval")
+        n = sheet.over(table["n"], "mean (of gradients geometric) and 95 % interval")
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
             title=f"{words.setting(runs)}, before training: {n}",
@@ -151,13 +151,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.set_yscale("log")
             panel.yaxis.set_minor_locator(NullLocator())
         else:
-            scales.from_zero(panel)
+            marks.from_zero(panel)
     first = page.iloc[0]
-    legends.above(axes["rate"].figure, handles, first["finding"], first["title"])
+    sheet.above(axes["rate"].figure, handles, first["finding"], first["title"])
 
 
 def _entry(state: State, page: pd.DataFrame) -> Line2D:
     n = state.rows(page)["n"]
     hollow: dict[str, Any] = {"markerfacecolor": "white"} if n.max() == 1 else {}
-    label = f"{state.label} (n = {legends.span(n)})"
+    label = f"{state.label} (n = {sheet.span(n)})"
     return Line2D([], [], **state.look() | hollow, label=label)

@@ -4,15 +4,21 @@ to the colour-blind.
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, to_hex
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+
+from fdi.analysis.select import groups
+from fdi.figures import style, words
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
+
 
 COLUMN = 3.35  # inches: 85 mm, one column of a journal
 ROW = 1.2  # inches, height of a row of panels
@@ -145,3 +151,50 @@ def shades(number: int) -> list[str]:
 def fraction(whole: float) -> str:
     """1 / whole, as text."""
     return "1" if whole == 1 else f"1/{whole:g}"
+
+
+class State(NamedTuple):
+    """An initialization at one sigma_u, or without any (NaN)."""
+
+    init: str
+    sigma_u: float
+    color: str
+    baseline: bool
+
+    @property
+    def label(self) -> str:
+        name = words.init(self.init)
+        return name if pd.isna(self.sigma_u) else f"{name}, $\\sigma_U$ = {self.sigma_u:g}"
+
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        same = (
+            table["sigma_u"].isna() if pd.isna(self.sigma_u) else table["sigma_u"] == self.sigma_u
+        )
+        return table[(table["init"] == self.init) & same]
+
+    def look(self) -> dict[str, Any]:
+        return style.look(self.init) | {"color": self.color}
+
+
+def states(table: pd.DataFrame) -> Iterator[State]:
+    """The states of a table with the columns init, baseline and sigma_u: baselines first, then each
+    initialization from small sigma_u to large.
+    """
+    for (other, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
+        values = sorted(rows["sigma_u"].unique())
+        for i, value in enumerate(values):
+            yield State(init, value, shade(style.color(init), (i + 1) / len(values)), not other)
+
+
+def shade(color: str, depth: float) -> str:
+    """The colour at `depth` = 1, mixed with white below it."""
+    share = 0.35 + 0.65 * depth
+    red, green, blue = (share * channel + 1 - share for channel in to_rgb(color))
+    return to_hex((red, green, blue))
+
+
+def places(populations: Sequence[str]) -> dict[str, int]:
+    """Populations in order of their layer, excitation before inhibition: e1, i1, e2, i2."""
+    depth = {name: int(re.sub(r"\D", "", name) or 0) for name in populations}
+    order = sorted(populations, key=lambda name: depth[name])
+    return {name: place for place, name in enumerate(order, 1)}

@@ -18,8 +18,8 @@ import pandas
 import PIL
 
 import fdi
-from fdi.analysis.index import Index, stamp
-from fdi.track.layout import CONFIG, METRICS, PROBE, RESULT, STATUS, directories
+from fdi.analysis.collect import Index, stamp
+from fdi.track.files import CONFIG, METRICS, PROBE, RESULT, STATUS, directories
 from fdi.track.state import progress
 
 DRAWN = "drawn"  # kind of entries of the index

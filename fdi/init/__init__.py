@@ -19,12 +19,12 @@ if TYPE_CHECKING:
         fluctuation_driven_lognormal_,
         fluctuation_driven_normal_,
     )
-    from fdi.init.psp import psp_kernel_integrals
     from fdi.init.strategy import Strategy
+    from fdi.init.theory import psp_kernel_integrals
 else:
 
     def __getattr__(name):
         if name not in __all__:
             raise AttributeError(f"module {__name__} has no attribute {name}")
-        room = {"Strategy": "strategy", "psp_kernel_integrals": "psp"}.get(name, "functional")
+        room = {"Strategy": "strategy", "psp_kernel_integrals": "theory"}.get(name, "functional")
         return getattr(import_module(f"{__name__}.{room}"), name)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config.ranges import Positive
-from fdi.init.calibrate import calibrate
-from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
+from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
 from fdi.snn.surrogate import SURROGATES
 
 if TYPE_CHECKING:

@@ -12,9 +12,7 @@ from fdi.init.strategy import Measure, Strategy, obeys_dale
 from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
-    from fdi.snn.activity import Activity
-    from fdi.snn.network import Network
-    from fdi.snn.projection import Projection
+    from fdi.snn.network import Activity, Network, Projection
 
 TOLERANCE = 0.02
 REDRAWS = 20

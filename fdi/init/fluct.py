@@ -8,21 +8,139 @@ inhibition adds to the variance, too, of its excitatory part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from fdi.config.ranges import Fraction, NotNegative, Positive
-from fdi.init.calibrate import calibrate
-from fdi.init.fluct_weights import exponential, log_normal, normal
-from fdi.init.strategy import Afferents, Measure, Rates, Strategy, obeys_dale
-from fdi.init.theory import sigma_u_from_xi
+from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
+from fdi.init.theory import (
+    Afferent,
+    dale_exponential,
+    dale_lognormal,
+    normal_weights,
+    psp_kernel_integrals,
+    sigma_u_from_xi,
+)
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
 
-    from fdi.snn.network import Network
+    from fdi.snn.network import Network, Projection
+    from fdi.snn.neuron import Neuron
     from fdi.snn.population import Population
+
+
+def normal(
+    population: Population,
+    afferents: Afferents,
+    rates: Rates,
+    dt: float,
+    target: tuple[float, float],
+    alpha: float,
+    generator: Generator,
+) -> None:
+    """Weights of both signs."""
+    mu_u, sigma_u = target
+    drawn = []
+    for neuron in population.neurons:
+        inputs = [_afferent(neuron, projection, rates, dt) for projection in afferents]
+        drawn.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
+    for projection, of_neurons in zip(afferents, zip(*drawn)):
+        mu_w, sigma_w = zip(*of_neurons)
+        _normal(projection.weight.data, mu_w, sigma_w, generator)
+
+
+def _dale(
+    theory: Callable[..., tuple[Any, ...]],
+    fill: Callable[[Tensor, Sequence[float], Generator], object],
+    population: Population,
+    afferents: Afferents,
+    rates: Rates,
+    dt: float,
+    target: tuple[float, float],
+    alpha: float,
+    generator: Generator,
+) -> None:
+    kinds = _kinds(afferents)
+    drawn = []
+    for neuron in population.neurons:
+        inputs = [
+            _pooled([_afferent(neuron, projection, rates, dt) for projection in kind])
+            for kind in kinds
+        ]
+        drawn.append(theory(*inputs, sigma_u=target[1], alpha=alpha))
+    for kind, of_neurons in zip(kinds, zip(*drawn)):
+        for projection in kind:
+            fill(projection.weight.data, of_neurons, generator)
+
+
+def _afferent(neuron: Neuron, projection: Projection, rates: Rates, dt: float) -> Afferent:
+    integrals = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[projection.channel], dt)
+    return Afferent(
+        projection.fan_in, rates[projection.name], *integrals, recurrent=projection.recurrent
+    )
+
+
+def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
+    """Feed-forward, inhibitory and recurrent excitatory projections of a population under Dale's
+    law.
+    """
+    feedforward = [projection for projection in afferents if not projection.recurrent]
+    inhibitory = [projection for projection in afferents if projection.channel == 1]
+    recurrent = [
+        projection for projection in afferents if projection.recurrent and projection.channel == 0
+    ]
+    return feedforward, inhibitory, recurrent
+
+
+def _pooled(inputs: list[Afferent]) -> Afferent | None:
+    """Projections through the same kind of synapse as one: with all their synapses, at their mean
+    rate.
+    """
+    if not inputs:
+        return None
+    n = sum(afferent.n for afferent in inputs)
+    nu = sum(afferent.n * afferent.nu for afferent in inputs) / n
+    return Afferent(n, nu, inputs[0].eps_bar, inputs[0].eps_hat, inputs[0].recurrent)
+
+
+# Each takes one parameter for all rows, or one for each: rows of neurons that differ are drawn
+# from the same random numbers, and then scaled.
+
+
+def _normal(
+    weight: Tensor, mu: Sequence[float], sigma: Sequence[float], generator: Generator
+) -> None:
+    if len(mu) == 1:
+        weight.normal_(mu[0], sigma[0], generator=generator)
+    else:
+        weight.normal_(generator=generator).mul_(_column(sigma, weight)).add_(_column(mu, weight))
+
+
+def _exponential(weight: Tensor, rate: Sequence[float], generator: Generator) -> None:
+    if len(rate) == 1:
+        weight.exponential_(rate[0], generator=generator)
+    else:
+        weight.exponential_(generator=generator).div_(_column(rate, weight))
+
+
+def _log_normal(weight: Tensor, location: Sequence[float], generator: Generator) -> None:
+    if len(location) == 1:
+        weight.log_normal_(location[0], 1.0, generator=generator)
+    else:
+        weight.log_normal_(0.0, 1.0, generator=generator).mul_(_column(location, weight).exp())
+
+
+def _column(values: Sequence[float], like: Tensor) -> Tensor:
+    return like.new_tensor(values)[:, None]
+
+
+exponential = partial(_dale, dale_exponential, _exponential)
+log_normal = partial(_dale, dale_lognormal, _log_normal)
+"""Weights under Dale's law, balanced, so that the mean of the potential is 0: as `normal`."""
+
 
 Nu = Literal["auto", "propagate"] | Positive | Mapping[str, NotNegative]
 

@@ -7,9 +7,14 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from fdi.config.physics import LONGEST_TAU, seconds
-from fdi.init.psp import psp_kernel_integrals
-from fdi.init.theory import Afferent, dale_exponential, dale_lognormal, normal_weights
+from fdi.config.ranges import LONGEST_TAU, seconds
+from fdi.init.theory import (
+    Afferent,
+    dale_exponential,
+    dale_lognormal,
+    normal_weights,
+    psp_kernel_integrals,
+)
 
 
 @torch.no_grad()

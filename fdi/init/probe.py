@@ -14,16 +14,14 @@ import numpy as np
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
-from fdi.init.calibrate import measured_spread
 from fdi.init.draw import seen
-from fdi.init.psp import psp_kernel_integrals
-from fdi.init.strategy import Afferents, Strategy
+from fdi.init.strategy import Afferents, Strategy, measured_spread
+from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
     from fdi.engine import Engine
-    from fdi.snn.activity import Activity, Moments
-    from fdi.snn.network import Network
+    from fdi.snn.network import Activity, Moments, Network
     from fdi.snn.objective import LowerBound, Objective, UpperBound
     from fdi.snn.population import Population
 

@@ -16,7 +16,7 @@ import torch
 from scipy.signal import oaconvolve
 from torch import Generator, Tensor, nn
 
-from fdi.init.calibrate import ROUNDS, TOLERANCE, Approach, Unreachable
+from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights
 from fdi.interop.neurons import Response, Unmeasurable, library, measure
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Neuron, integrator
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 
 if TYPE_CHECKING:
     import nir

@@ -8,34 +8,86 @@ that a user can correct.
 
 from __future__ import annotations
 
+import re
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect, metrics
 from fdi.analysis.render import EXAMPLE
-from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.compose import forget
-from fdi.cli.console import Terminal
-from fdi.cli.errors import explain
-from fdi.cli.leftovers import leave_nothing
+from fdi.cli.cells import Cell, compose_cells, leave_nothing
+from fdi.cli.compose import explain, forget
 from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
-from fdi.cli.tables import console
 from fdi.cli.task import measured
+from fdi.cli.terminal import Terminal, console
 from fdi.init.verdict import Floor, remarks, verdict
-from fdi.notebook.words import sweep_words, text, words
-from fdi.track.interrupt import INTERRUPTED
+from fdi.track.processes import INTERRUPTED
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
+
+
+PLAIN = re.compile(r"[\w./:+-]+")
+RESERVED = ("null", "true", "false", "nan", "inf")
+NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+
+
+def words(values: Mapping[str, Any]) -> list[str]:
+    """key=value for each of `values`; a list is one value."""
+    return [f"{key}={text(value)}" for key, value in values.items()]
+
+
+def sweep_words(values: Mapping[str, Any]) -> list[str]:
+    """key=value,value,... for each of `values`, where a list, a range or an array holds several.
+    Raises ValueError for one that is empty.
+    """
+    overrides = []
+    for key, value in values.items():
+        several = list(value) if isinstance(value, Iterable) and not _one(value) else [value]
+        if not several:
+            raise ValueError(f"{key} has no values; give at least one")
+        overrides.append(f"{key}={','.join(map(text, several))}")
+    return overrides
+
+
+def text(value: Any) -> str:
+    """A value as Hydra reads it: true, null, [1,2], a text in quotes unless it is a plain word."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, Iterable) and not _one(value):
+        return "[" + ",".join(map(text, value)) + "]"
+    word = str(value)
+    if PLAIN.fullmatch(word) and word.lower() not in RESERVED and not NUMBER.fullmatch(word):
+        return word
+    return quoted(word)
+
+
+def quoted(word: str) -> str:
+    """In quotes; of backslashes only those before a quote count."""
+    escaped = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], word).replace("'", r"\'")
+    return f"'{escaped}'"
+
+
+def _one(value: Any) -> bool:
+    return isinstance(value, str | bytes | Mapping)
+
 
 Folder = str | Path
 
@@ -52,9 +104,9 @@ def run(
         fdi.run("dataset=randman", "init=fluct", seed=3).result["test_accuracy_last"]
 
     `results`: the folder it is kept in, "results" unless given. `config_dir`: a folder with options
-    of your own; restart Python after a change of code in it. Raises
-    ValueError, fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.lock.Busy
-    while another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
+    of your own; restart Python after a change of code in it. Raises ValueError,
+    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.processes.Busy while
+    another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
     """
     cell = _cell([*overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
@@ -81,7 +133,7 @@ def probe(
     """
     cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
     _run(cell, _Quiet(console()))
-    from fdi.runner.floor import configured
+    from fdi.runner.initial import configured
 
     rows = measured(cell.directory)
     print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")

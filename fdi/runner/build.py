@@ -1,30 +1,61 @@
-"""The data, the network and the engine of a run, as its config says."""
+"""A configuration becomes objects: data, network, initialization, engine, optimizer, schedule,
+phases; together they are the `RunContext` of a run.
+"""
 
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config.hydra_node import contents
-from fdi.config.identity import AUTO_ENGINE, kind_of
-from fdi.config.schema import READOUT_INITS
-from fdi.config.targets import SURROGATE, resolve
+from fdi.config.identity import AUTO_ENGINE, contents, kind_of
+from fdi.config.parts import SURROGATE, resolve
+from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset
 from fdi.data.errors import readable
 from fdi.data.seeding import stream
 from fdi.engine import Engine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.psp import constant_input_rate
 from fdi.init.strategy import Strategy
-from fdi.snn.heterogeneity import draw_time_constants
-from fdi.snn.network import Network
+from fdi.init.theory import constant_input_rate
+from fdi.init.verdict import Floor
+from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
+from fdi.snn.objective import LowerBound, Outcome, UpperBound
 from fdi.snn.surrogate import SURROGATES
+from fdi.train.optimizers import fuse
+from fdi.train.trainer import Phase, Schedule, Trainer, phases
+
+
+class Reporter(Protocol):
+    """Shows the epochs of one training."""
+
+    def batch(self, done: int, outcome: Outcome) -> None:
+        """After `done` samples of an epoch, with the `outcome` of the last batch."""
+
+    def row(self, row: dict[str, Any]) -> None:
+        """After an epoch, with its row of metrics.csv."""
+
+
+class View(Protocol):
+    """Shows one run."""
+
+    def say(self, line: str) -> None:
+        """A line, as long as it is."""
+
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
+        """The initial state: the rows of fdi.init.probe; `floor`: of the optimizer."""
+
+    def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Reporter]:
+        """A training of `epochs` epochs of `samples` samples; `done` epochs are finished."""
+
 
 _THREADS = torch.get_num_threads()
 
@@ -182,3 +213,118 @@ def made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
         besides = f"; besides the keys of the configuration it gets {keys}" if keys else ""
         raise ValueError(f"{key}._target_ = {name}: {error}{besides}") from None
     return target(*given, **settings, **arguments)
+
+
+def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
+    """The optimizer of all that is trained. One that asks for the loss several times a step is
+    refused.
+    """
+    if config.optimizer.get("precision") == "float64" and untried(config):
+        raise ValueError(
+            f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
+        )
+    chosen = made(config, "optimizer", _groups(net))
+    closure = inspect.signature(chosen.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"optimizer._target_ = {config.optimizer._target_} asks for the loss several times a "
+            f"step; choose one that takes gradients alone"
+        )
+    return fuse(chosen)
+
+
+def _groups(net: Network) -> Any:
+    """The parameters. Learned time constants are a group of their own without weight decay."""
+    if not net.leaks:
+        return net.parameters()
+    others = [p for name, p in net.named_parameters() if not name.startswith("leaks.")]
+    return [{"params": others}, {"params": list(net.leaks.values()), "weight_decay": 0.0}]
+
+
+def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:
+    """Raises ValueError where the last batch of an epoch is too small for the statistics of a
+    normalization.
+    """
+    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
+    for norm in net.norms.values():
+        norm.check(last)
+
+
+def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
+    """The schedule of the learning rate, or None. It is first tried on another optimizer, so that
+    what torch refuses is refused before training.
+    """
+    if config.scheduler is None:
+        return None
+    target = config.scheduler._target_
+    epoch = {}
+    if target == "torch.optim.lr_scheduler.OneCycleLR" and not config.scheduler.get("total_steps"):
+        epoch = {"steps_per_epoch": -(-len(data.train) // config.trainer.batch_size)}
+    make = partial(made, config, "scheduler", **epoch)
+    try:
+        make(optimizer(config, net))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"scheduler._target_ = {target}: {error}") from None
+    return Schedule(make)
+
+
+def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
+    """The phases of training. Bounds are rates in Hz; a trial has rate x duration spikes."""
+    patience = config.trainer.patience
+    if patience is not None and not len(data.valid):
+        raise ValueError(
+            f"trainer.patience = {patience} waits for a better validation accuracy, and there is "
+            f"no validation split; hold samples out with dataset.valid, or set "
+            f"trainer.patience=null"
+        )
+    bounds, duration = config.homeostasis, data.steps * data.dt
+    upper, lower = bounds.upper, bounds.lower
+    return phases(
+        epochs=config.trainer.epochs,
+        readout=config.trainer.readout,
+        upper=UpperBound(upper.strength, upper.rate * duration) if upper.strength else None,
+        lower=LowerBound(lower.strength, lower.rate * duration) if lower.strength else None,
+        prime_epochs=bounds.prime_epochs,
+        joint=bounds.joint,
+        patience=patience,
+        stop_at_loss=config.trainer.stop_at_loss,
+        label_smoothing=config.trainer.label_smoothing or 0.0,
+    )
+
+
+def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextManager[Any]:
+    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None;
+    `epoch`: the last one it has.
+    """
+    if config.logger.mirror is None:
+        return nullcontext()
+    return made(config, "logger.mirror", contents(config, resolve=False), directory, epoch)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The objects of one run, as its config says."""
+
+    config: DictConfig
+    directory: Path
+    view: View
+    data: Dataset
+    device: torch.device
+    network: Network
+    engine: Engine
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule | None
+    phases: list[Phase]
+
+    @property
+    def trainer(self) -> Trainer:
+        trainer = self.config.trainer
+        return Trainer(
+            self.network,
+            self.engine,
+            self.optimizer,
+            batch_size=trainer.batch_size,
+            seed=self.config.seed,
+            schedule=self.schedule,
+            clip=trainer.clip,
+        )

@@ -1,4 +1,6 @@
-"""The initial state of a run: its weights, and the activity they cause on the training set."""
+"""The initial state of a run: its weights, the activity they cause on the training set, and which
+gradients its optimizer can follow.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,49 @@ from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 
+from fdi.config.floor import of_eps
 from fdi.data.inputs import Input
 from fdi.data.seeding import stream
-from fdi.init.assumptions import warning
+from fdi.engine.cuda import trial
 from fdi.init.draw import draw
 from fdi.init.probe import probe
+from fdi.init.verdict import Floor, warning
 from fdi.runner import build
-from fdi.runner.context import RunContext
-from fdi.runner.floor import floor_of
+from fdi.runner.build import RunContext
 from fdi.snn.network import Network
-from fdi.track.files import write_json
-from fdi.track.layout import PROBE
+from fdi.track.files import PROBE, write_json
+from fdi.train.smorms3 import SMORMS3
+
+
+def configured(config: DictConfig) -> Floor:
+    """The floor of the optimizer of a run, whatever its network."""
+    any_weights: Any = torch.nn.Linear(1, 1)
+    any_weights.leaks = {}  # of a network with fixed time constants
+    return floor_of(build.optimizer(config, any_weights))
+
+
+def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
+    """The floor of an optimizer, for elements of the gradient.
+
+    SMORMS3      sqrt(eps): with |g| below it the step is min(lr, g^2 / eps), while the other
+                 factor, grad / sqrt(g2), stays near 1; eps is no smaller than the least number
+                 of its precision
+    Adam & co.   eps: with |g| below it the step is lr |g| / eps
+    SGD          0: its step is lr |g| everywhere; as for any other without one eps
+    """
+    kind = type(optimizer).__name__
+    name = kind.lower()
+    lr, eps = float(optimizer.defaults["lr"]), optimizer.defaults.get("eps")
+    if not isinstance(eps, int | float):
+        return Floor(f"{name} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
+    named, lower = f"{name} with eps={eps:g}", "lower optimizer.eps"
+    least = 0.0
+    if isinstance(optimizer, SMORMS3):
+        least = of_eps(kind, torch.finfo(optimizer.precision).tiny)
+    return Floor(named, of_eps(kind, eps), lr, lower, least)
+
 
 SAMPLES = 128  # of training, on which the initial state is measured,
 POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
@@ -75,3 +108,23 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
         if line := warning(population.name, population.neuron, row["rate"], network.dt):
             context.view.say(line)
     return rows
+
+
+COMPARED = 4
+
+
+def compare_with_cpu(context: RunContext, initial: Network) -> None:
+    """Says how many spikes, and by how much a gradient, of a training step from the `initial` state
+    differ on the device of the run. Raises ValueError if rounding does not explain it.
+    """
+    inputs, labels = batch(context)
+    x, y, engine = inputs[:COMPARED], labels[:SAMPLES], context.engine
+    off = trial.compare(initial, x, y, engine, context.device, trial.OBJECTIVE)
+    words = (
+        f"{off.spikes:.0f} of {off.total:.0f} spikes differ from those of the CPU, and a "
+        f"gradient by {off.gradient:.1g} of the largest"
+    )
+    spikes, gradient = trial.ROUNDED
+    if not (off.spikes <= spikes * off.total and off.gradient <= gradient):
+        raise ValueError(f"device = {context.config.device}: {words}; use device=cpu")
+    context.view.say(f"fdi has never run on such a device; tried here, {words}")

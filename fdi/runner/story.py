@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,69 @@ import torch
 from omegaconf import DictConfig
 
 from fdi.config.identity import only_reference
+from fdi.data.dataset import Split
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.memory import fitting
-from fdi.runner import build, learning, untried
-from fdi.runner.context import RunContext
-from fdi.runner.data import check_data, splits
-from fdi.runner.initial import initial_network, initialize
-from fdi.runner.result import final_result
-from fdi.runner.training import train
-from fdi.runner.view import View
-from fdi.track import queue
-from fdi.track.directory import refuse_other_config
-from fdi.track.files import read_json, reserved, write_json, write_status
-from fdi.track.layout import CHECKPOINT, LOG, METRICS, RECORD, RESERVE, RESULT, STATUS
-from fdi.track.lock import lock
+from fdi.runner import build
+from fdi.runner.build import RunContext, View
+from fdi.runner.initial import compare_with_cpu, initial_network, initialize
+from fdi.runner.training import final_result, train
+from fdi.track import state
+from fdi.track.directory import (
+    code,
+    fingerprint,
+    refuse_other_code,
+    refuse_other_config,
+    refuse_other_data,
+    unchanged,
+)
+from fdi.track.files import (
+    CHECKPOINT,
+    LOG,
+    METRICS,
+    RECORD,
+    RESERVE,
+    RESULT,
+    STATUS,
+    read_json,
+    reserved,
+    write_json,
+    write_status,
+)
 from fdi.track.metrics import Metrics
-from fdi.track.origin import code, fingerprint, refuse_other_code, refuse_other_data
+from fdi.track.processes import lock
 from fdi.track.record import other_instructions, write_config, write_record
 from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
-from fdi.train.progress import Progress
+from fdi.train.trainer import Progress
+
+
+def check_data(config: DictConfig, directory: Path) -> None:
+    """Raises ValueError if the data are not those of the finished run in `directory`. They are read
+    only if their files have changed since.
+    """
+    if not unchanged(config.dataset, directory):
+        checksum = build.dataset(config).checksum
+        refuse_other_data(directory, config.dataset, checksum)
+
+
+def splits(context: RunContext) -> dict[str, Split]:
+    """The splits of the data, on the GPU if it keeps them."""
+    raw, engine = context.data.splits, context.engine
+    if not isinstance(engine, CudaEngine):
+        return raw
+    fixed = {name: each for name, each in raw.items() if len(each) and each.transform is None}
+    for name in raw:
+        if len(raw[name]) and name not in fixed:
+            context.view.say(f"{name} sent batch by batch: it is transformed on the CPU")
+    if not fixed:
+        return raw
+    kept, line = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
+    context.view.say(line)
+    return raw | {
+        name: replace(fixed[name], inputs=inputs)  # type: ignore[arg-type] # its engine's alone
+        for name, inputs in kept.items()
+    }
 
 
 def run(
@@ -60,8 +104,8 @@ def run(
             result = _run(config, directory, view)
         except (KeyboardInterrupt, SystemExit) as stop:
             with suppress(OSError):
-                if isinstance(stop, SystemExit) and queue.job():  # submitit has queued it again
-                    _mark(directory, "queued", job=queue.job())
+                if isinstance(stop, SystemExit) and state.job():  # submitit has queued it again
+                    _mark(directory, "queued", job=state.job())
                 else:
                     _mark(directory, "interrupted")
             raise
@@ -104,11 +148,11 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     )
     initial = initial_network(context)
     if build.untried(config):
-        untried.compare(context, initial)
+        compare_with_cpu(context, initial)
     if config.probe == "only":
         initialize(context, initial)
         return {}
-    with learning.mirror(config, directory, progress.epoch) as mirror:
+    with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
@@ -139,12 +183,12 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
         device=device,
         network=network,
         engine=build.engine(config),
-        optimizer=learning.optimizer(config, network),
-        schedule=learning.schedule(config, network, data),
-        phases=learning.training_phases(config, data),
+        optimizer=build.optimizer(config, network),
+        schedule=build.schedule(config, network, data),
+        phases=build.training_phases(config, data),
     )
     context.engine.check(network)
-    learning.check_batches(config, network, data)
+    build.check_batches(config, network, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
     if what := only_reference(config):
         view.say(f"{what} is computed by the reference engine, which is slower than the others")

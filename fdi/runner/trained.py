@@ -18,9 +18,8 @@ from fdi.data.seeding import stream
 from fdi.engine.reference.engine import ReferenceEngine, dense
 from fdi.runner import build
 from fdi.snn.network import Network
-from fdi.track.configs import read_values
-from fdi.track.files import read, read_json
-from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT
+from fdi.track.directory import read_values
+from fdi.track.files import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT, read, read_json
 from fdi.train import checkpoint
 
 NEURONS = 5  # whose potentials are shown

@@ -1,22 +1,124 @@
-"""The training of a run, with what is written after its epochs."""
+"""The training of a run, with what is written after its epochs, and its result, with the only look
+at the test set.
+"""
 
 from __future__ import annotations
 
 import time
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import DictConfig
+from torch import Tensor
 
 from fdi.data.dataset import Split
-from fdi.runner.context import RunContext
-from fdi.snn.outcome import Outcome
-from fdi.track.files import write_status
-from fdi.track.interrupt import interruptible
-from fdi.track.layout import CHECKPOINT
+from fdi.data.inputs import Input
+from fdi.engine import Engine
+from fdi.runner.build import RunContext
+from fdi.runner.initial import batch
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective, Outcome
+from fdi.track.files import CHECKPOINT, write_status
 from fdi.track.metrics import Metrics
+from fdi.track.processes import interruptible
 from fdi.train import checkpoint
-from fdi.train.progress import Progress
+from fdi.train.trainer import Progress, activity
+
+
+def change(
+    network: Network, initial: Network, engine: Engine, inputs: Input
+) -> dict[str, dict[str, float | None]]:
+    """`moved`, of each projection by its name, and `alignment`, of each hidden population:
+
+        moved = |W - W0| / |W0|
+        alignment = |Y0' Y|^2 / (|Y0' Y0| |Y' Y|)
+
+    with Frobenius norms, and Y [B, units] the spike counts of `inputs` without their mean over the
+    B samples: the linear kernel alignment (CKA, Kornblith et al. 2019), 1 for equal
+    representations. None where W0 is zero, or where counts do not differ between samples.
+    """
+    before, after = initial.weights(), network.weights()
+    counts = [engine.simulate(net, inputs).counts for net in (initial, network)]
+    return {
+        "moved": {
+            name: _moved(before[name].cpu(), after[name].cpu())
+            for name in (projection.name for projection in network.projections)
+        },
+        "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
+    }
+
+
+def alignment(before: Tensor, after: Tensor) -> float | None:
+    """The linear kernel alignment of two arrays [B, ...] of the same samples."""
+    first, second = (_centred(counts) for counts in (before, after))
+    kernels = [samples @ samples.T for samples in (first, second)]
+    norms = [float(kernel.norm()) for kernel in kernels]
+    if not all(norms):
+        return None
+    return float((kernels[0] * kernels[1]).sum()) / (norms[0] * norms[1])
+
+
+def _centred(counts: Tensor) -> Tensor:
+    flat = counts.detach().cpu().flatten(1).double()
+    return flat - flat.mean(0)
+
+
+def _moved(before: Tensor, after: Tensor) -> float | None:
+    norm = float(before.double().norm())
+    return float((after.double() - before.double()).norm()) / norm if norm else None
+
+
+def final_result(
+    context: RunContext, split: Split, progress: Progress, initial: Network
+) -> dict[str, Any]:
+    """Evaluate the test set with the last weights and with those of the best validation epoch, and
+    measure how far the last are from the `initial` ones.
+    """
+    config, data, network = context.config, context.data, context.network
+    objective = Objective(config.trainer.readout)
+    trainer = context.trainer
+    changed = change(
+        network,
+        deepcopy(initial).to(context.device),
+        context.engine,
+        batch(context)[0],
+    )
+    last = best = trainer.evaluate(split, objective)
+    if progress.best_weights is not None and progress.best_epoch != progress.epoch:
+        network.load_weights(progress.best_weights)
+        best = trainer.evaluate(split, objective)
+    rates = activity(last, data.steps * data.dt)
+    return {
+        **config.name,
+        "seed": config.seed,
+        "epochs": progress.epoch,
+        "test_accuracy_last": last.correct / last.samples,
+        "test_accuracy_best": best.correct / best.samples,
+        "test_loss_last": last.task / last.samples,
+        "train_accuracy_last": progress.train_accuracy,
+        "train_loss_last": progress.train_task,
+        "best_epoch": progress.best_epoch,
+        "valid_accuracy_best": progress.best_accuracy,
+        "valid_accuracy_last": progress.accuracy,
+        "classes": data.classes,
+        "test_samples": last.samples,
+        "seconds": progress.seconds,
+        "rates": {
+            name.removeprefix("rate/"): value
+            for name, value in rates.items()
+            if name.startswith("rate/")
+        },
+        "silent": {
+            name.removeprefix("silent/"): value
+            for name, value in rates.items()
+            if name.startswith("silent/")
+        },
+        **changed,
+        **({"tau_mem": network.learned()} if network.leaks else {}),
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+    }
+
 
 SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 

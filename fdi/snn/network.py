@@ -4,19 +4,120 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from fdi.snn.population import INPUT as INPUT
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 
 if TYPE_CHECKING:
     from fdi.snn.norm import Norm
+
+
+_CONVOLUTION = {1: F.conv1d, 2: F.conv2d}
+
+
+class Projection(nn.Module):
+    """X = W S: what a source's spikes deliver to one synaptic channel of the target, dense or as a
+    convolution.
+
+    `weight`: [target units, source units], or [target channels, source channels, *kernel] with
+    `stride` and `padding` for a convolution.
+    `recurrent`: the source is in the target's own layer (it is then seen without pooling).
+    `channel`: index into the target's synaptic channels. `nonnegative`: Dale's law, the channel
+    carries the sign.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        weight_shape: tuple[int, ...],
+        *,
+        recurrent: bool = False,
+        channel: int = 0,
+        nonnegative: bool = False,
+        stride: int | None = None,
+        padding: int = 0,
+    ) -> None:
+        super().__init__()
+        self.source, self.target = source, target
+        self.recurrent, self.channel, self.nonnegative = recurrent, channel, nonnegative
+        self.stride, self.padding = stride, padding
+        self.weight = nn.Parameter(torch.zeros(weight_shape))
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}->{self.target}"
+
+    @property
+    def convolutional(self) -> bool:
+        return self.stride is not None
+
+    @property
+    def fan_in(self) -> int:
+        """Number of synapses of one target neuron, border effects aside."""
+        return self.weight[0].numel()
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """[B, *source shape] -> [B, *target shape]."""
+        if self.stride is not None:
+            return _CONVOLUTION[self.weight.ndim - 2](
+                spikes, self.weight, stride=self.stride, padding=self.padding
+            )
+        return F.linear(spikes.flatten(1), self.weight)
+
+    def extra_repr(self) -> str:
+        conv = f", stride={self.stride}, padding={self.padding}" if self.convolutional else ""
+        return (
+            f"{self.name}, {tuple(self.weight.shape)}, channel={self.channel}, "
+            f"recurrent={self.recurrent}{conv}"
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variances of each neuron's potential, [*shape]: as simulated, and free of reset and
+    adaptation.
+
+    `temporal`: variance over the time of a trial, mean over samples; `across`: variance over
+    samples of the mean over time. Together they are the variance over time and samples. The spread
+    of the theory, sigma_u, is the root of the mean over neurons of `free_temporal`.
+    """
+
+    mean: Tensor
+    temporal: Tensor
+    across: Tensor
+    free_mean: Tensor
+    free_temporal: Tensor
+    free_across: Tensor
+
+
+@dataclass
+class Activity:
+    """Traces of a trial. Time is the first axis and step t holds the state after the update of that
+    step, U[t+1].
+
+    `readout`: [T, B, classes]. `counts`: spikes of each hidden population summed over time, [B,
+    *shape]. On demand, by population name, [T, B, *shape]: `spikes`, `potentials`, and `free`, the
+    potential that the same input current would cause without reset and adaptation (what the theory
+    describes); and with `moments` of the potentials, which need no traces, `passed`: the counts
+    behind pooling, which feed-forward targets see, [B, *pooled shape].
+    """
+
+    readout: Tensor
+    counts: dict[str, Tensor]
+    spikes: dict[str, Tensor] = field(default_factory=dict)
+    potentials: dict[str, Tensor] = field(default_factory=dict)
+    free: dict[str, Tensor] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
+    passed: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Network(nn.Module):
@@ -145,3 +246,49 @@ class Network(nn.Module):
         for projection in self.projections:
             if projection.nonnegative:
                 projection.weight.clamp_(min=0)
+
+
+BOUNDS = tuple(-0.5e-3 / math.log(decay) for decay in (2 / math.e, 0.995))
+"""Shortest and longest time constant, 1.63 and 99.7 ms: the authors clip what is left after a step
+of 0.5 ms to 2/e .. 0.995 (their code, clipper.py).
+"""
+
+
+def draw_time_constants(network: Network, rng: np.random.Generator) -> None:
+    """Give each hidden neuron with a `tau_shape` k its own time constants, from the input up.
+
+        tau ~ Gamma(k, mean / k), clipped to BOUNDS; standard deviation mean / sqrt(k)
+
+    Those of the membrane and of each synaptic channel are independent; their means are tau_mem and
+    tau_syn of the neuron, those of adaptation stay alike. Raises ValueError for a mean outside of
+    the bounds, and for maps.
+    Source: the authors' code (layers.py; main.py: k = 3, means of 20 and 10 ms), where the readout
+    draws its own, too.
+    """
+    network.layers = [tuple(_drawn(p, rng) for p in layer) for layer in network.layers]
+
+
+def _drawn(population: Population, rng: np.random.Generator) -> Population:
+    neuron = population.neuron
+    if neuron.tau_shape is None:
+        return population
+    if len(population.shape) > 1:
+        raise ValueError(
+            f"neuron.tau_shape = {neuron.tau_shape:g}: the neurons of a map ({population.name}) "
+            f"share weights that fit one pair of time constants; use fully connected layers "
+            f"(model=dense, recurrent or dale) or neuron.tau_shape=null"
+        )
+    shortest, longest = BOUNDS
+    for mean in (neuron.tau_mem, *neuron.tau_syn):
+        if not shortest <= mean <= longest:
+            raise ValueError(
+                f"neuron.tau_shape = {neuron.tau_shape:g} draws time constants of "
+                f"{1e3 * shortest:.3g} to {1e3 * longest:.3g} ms, and {1e3 * mean:g} ms cannot be "
+                f"their mean; use neuron.tau_shape=null"
+            )
+    k = neuron.tau_shape
+    rows = [
+        rng.gamma(k, mean / k, population.units).clip(shortest, longest)
+        for mean in (neuron.tau_mem, *neuron.tau_syn)
+    ]
+    return replace(population, taus=tuple(tuple(row.tolist()) for row in rows))

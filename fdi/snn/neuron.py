@@ -2,12 +2,269 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
-from fdi.config.ranges import AboveMinusOne, NotNegative, Positive, TimeConstant
-from fdi.snn.adaptive import ALIF, AdaptiveThreshold, AdLIF
-from fdi.snn.leaky import Constants, Neuron, Reset, Surrogate
+from fdi.config.ranges import AboveMinusOne, NotNegative, OwnName, Positive, TimeConstant
 from fdi.snn.surrogate import SURROGATES, steepness
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Surrogate = str
+else:
+    Surrogate = Literal[tuple(SURROGATES)] | OwnName
+
+Reset = Literal["zero", "subtract"]
+
+
+class Constants(NamedTuple):
+    """The constants of a step: `dt` in s, `beta_m`, and `gain`, which is 1 - beta_m. The last two
+    are one number for all neurons of a population, or a tensor with one for each.
+    """
+
+    dt: float
+    beta_m: float | Tensor
+    gain: float | Tensor
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A leaky integrate-and-fire neuron with current-based synapses (Rossbroich et al. 2022,
+    discrete time).
+
+        I_c[t+1] = beta_s,c I_c[t] + X_c[t],   beta_s,c = exp(-dt / tau_syn[c])
+        U[t+1] = (beta_m U[t] + D[t]) (1 - S[t])          with reset "zero"
+        U[t+1] = beta_m (U[t] - theta S[t]) + D[t]        with reset "subtract"
+        D[t] = (1 - beta_m) sum_c sign_c I_c[t],   beta_m = exp(-dt / tau_mem)
+        S[t] = H(U[t] - theta)
+
+    X_c[t] is what the afferent projections of synaptic channel c delivered in step t - 1. One
+    channel is the usual LIF neuron; two channels with signs (+1, -1) are the current-based neuron
+    of Dale networks. A neuron that does not spike is a readout. No gradient flows through the
+    reset.
+
+    Times in seconds, potentials in units where U_rest = 0. `surrogate` and its steepness `beta`:
+    dS/dU, one of fdi.snn.surrogate.SURROGATES. `u_init`: potential at the start of a trial.
+    `tau_shape`: shape of the Gamma distribution from which each neuron of a population draws its
+    time constants, with tau_mem and tau_syn as means (fdi.snn.network); None: all have these.
+    `learn_tau`: training changes tau_mem, one for a population (PLIF, Fang et al. 2021), see
+    fdi.snn.network.Network.leaks. To define another kind of neuron, inherit from this class and
+    override `step` with operations of torch, and also `fires` if the threshold varies. STATES says
+    how many tensors of state it has; they are 0 at the start of a trial. The reference engine
+    computes such neurons. Raises ValueError for a constant that is not positive, and for an unknown
+    reset or surrogate.
+    """
+
+    STATES: ClassVar[int] = 0
+
+    tau_mem: float = 20e-3
+    tau_syn: tuple[float, ...] = (10e-3,)
+    signs: tuple[int, ...] = (1,)
+    theta: float = 1.0
+    reset: Reset = "zero"
+    surrogate: Surrogate = "superspike"
+    beta: float = 20.0
+    u_init: float = 0.0
+    spiking: bool = True
+    tau_shape: float | None = None
+    learn_tau: bool = False
+
+    def __post_init__(self) -> None:
+        positive(tau_mem=self.tau_mem, theta=self.theta, beta=self.beta)
+        if self.learn_tau and self.tau_shape is not None:
+            raise ValueError(
+                "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
+                "draws one for each; choose one of them"
+            )
+        if self.tau_shape is not None:
+            positive(tau_shape=self.tau_shape)
+        for tau in self.tau_syn:
+            positive(tau_syn=tau)
+        if len(self.signs) != len(self.tau_syn):
+            raise ValueError(
+                f"neuron: {len(self.signs)} signs for {len(self.tau_syn)} synaptic channels; give "
+                f"one each"
+            )
+        for key, value, known in (
+            ("reset", self.reset, get_args(Reset)),
+            ("surrogate", self.surrogate, SURROGATES),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"neuron: {key} = {value} is unknown; choose one of {', '.join(known)}"
+                )
+
+    def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+        """S[t] for U[t] and the state before step t, tensors [B, *shape]."""
+        return self.spike(u - self.theta)
+
+    def step(
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(U[t+1], the state behind step t) for U[t], S[t], sum_c sign_c I_c[t] and the state
+        before it; autograd differentiates it.
+        """
+        return self.after(u, s, c.gain * current, c), state
+
+    def spike(self, v: Tensor) -> Tensor:
+        """H(V) for V = U - theta, with the surrogate derivative."""
+        from fdi.snn.spike import Spike
+
+        return Spike.apply(v, self.surrogate, self.beta)
+
+    def after(self, u: Tensor, s: Tensor, drive: Tensor, c: Constants) -> Tensor:
+        """U[t+1] with the reset, through which no gradient flows, for D[t]."""
+        s = s.detach()
+        if self.reset == "zero":
+            return (c.beta_m * u + drive) * (1 - s)
+        return c.beta_m * (u - self.theta * s) + drive
+
+    def decays(self, dt: float) -> tuple[float, tuple[float, ...]]:
+        """(beta_m, (beta_s of each channel)) for a time step `dt` in seconds."""
+        return math.exp(-dt / self.tau_mem), tuple(math.exp(-dt / tau) for tau in self.tau_syn)
+
+    def highest_rate(self, dt: float) -> float:
+        """The highest possible rate in Hz; a reset to zero takes a step."""
+        return (0.5 if self.reset == "zero" else 1.0) / dt
+
+    def under_dale(self, tau_inh: float) -> Neuron:
+        """The same neuron with a second, inhibitory channel of time constant `tau_inh` in s."""
+        return replace(self, tau_syn=(self.tau_syn[0], tau_inh), signs=(1, -1))
+
+
+def positive(**constants: float) -> None:
+    """Raises ValueError for a constant that is not positive and finite."""
+    for symbol, value in constants.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
+
+
+def not_negative(**constants: float) -> None:
+    """Raises ValueError for a constant that is negative or not finite."""
+    for symbol, value in constants.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"neuron: {symbol} = {value} must be at least 0 and finite")
+
+
+@dataclass(frozen=True)
+class ALIF(Neuron):
+    """A LIF neuron with an adaptation current that its spikes feed (the authors' library).
+
+        A[t+1] = beta_a A[t] + S[t-1],   beta_a = exp(-dt / tau_ada)
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] - a A[t])
+
+    `tau_ada` in seconds; `a`: strength, at least 0.
+    """
+
+    STATES = 2
+
+    tau_ada: float = 100e-3
+    a: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(tau_ada=self.tau_ada)
+        not_negative(a=self.a)
+
+    def step(
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t], S[t-1]."""
+        a, before = state
+        drive = c.gain * (current - self.a * a)
+        behind = math.exp(-c.dt / self.tau_ada) * a + before
+        return self.after(u, s, drive, c), (behind, s)
+
+
+@dataclass(frozen=True)
+class AdLIF(Neuron):
+    """A LIF neuron whose adaptation current is fed by its potential and its spikes (Bittar &
+    Garner 2022).
+
+        A[t+1] = beta_w A[t] + (1 - beta_w) a U[t] + b S[t],   beta_w = exp(-dt / tau_w)
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] - A[t])
+
+    `tau_w` in seconds; `a`: A over U at rest, above -1 (below, the potential grows without limit);
+    `b`: jump by a spike. In the paper, reset is "subtract", the input has no synaptic filter, and
+    their a is (1 - beta_w) a here. They learn it between -1 and 1, and b between 0 and 2; in their
+    code U[t+1] depends on A[t+1]. The defaults are weak: in their units a is 0.0017 (dt = 2 ms); a
+    = 30, their 0.5, and b = 1 are the middles of the upper half of their range and of their range
+    (conf/neuron/adlif_sparch.yaml). Below -0.017 in their units, the potential grows without limit
+    even without spikes.
+    """
+
+    STATES = 1
+
+    tau_w: float = 120e-3
+    a: float = 0.1
+    b: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(tau_w=self.tau_w)
+        if not -1 < self.a < math.inf:
+            raise ValueError(f"neuron: a = {self.a} must be above -1 and finite")
+        not_negative(b=self.b)
+
+    def step(
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t]."""
+        (a,) = state
+        beta_w = math.exp(-c.dt / self.tau_w)
+        drive = c.gain * (current - a)
+        behind = beta_w * a + (1 - beta_w) * self.a * u + self.b * s
+        return self.after(u, s, drive, c), (behind,)
+
+
+@dataclass(frozen=True)
+class AdaptiveThreshold(Neuron):
+    """A LIF neuron whose threshold its own spikes raise, with a refractory period (Bellec et al.
+    2018, LSNN).
+
+        S[t] = H(U[t] - theta - b A[t]), 0 for t_ref after a spike
+        A[t+1] = beta_a A[t] + S[t],   beta_a = exp(-dt / tau_ada)
+
+    During the refractory period the potential continues to change; reset is by theta or to zero, as
+    for `Neuron`. `tau_ada` and `t_ref` in seconds, the latter in whole time steps; `b`: by how much
+    a spike raises the threshold. In the paper, reset subtracts the raised threshold, and dS/dU is
+    0.3 of the triangle.
+    """
+
+    STATES = 2
+
+    tau_ada: float = 200e-3
+    b: float = 0.8
+    t_ref: float = 5e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(tau_ada=self.tau_ada)
+        not_negative(b=self.b, t_ref=self.t_ref)
+
+    def rest(self, dt: float) -> int:
+        """How many steps without a spike follow each spike."""
+        return round(self.t_ref / dt)
+
+    def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+        a, rest = state
+        return self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
+
+    def step(
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """`state`: A[t], and how many steps a neuron still rests."""
+        a, rest = state
+        beta_a = math.exp(-c.dt / self.tau_ada)
+        rest = (rest - 1).clamp(min=0) + self.rest(c.dt) * s.detach()
+        return self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
+
 
 __all__ = [
     "ALIF",

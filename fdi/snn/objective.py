@@ -6,9 +6,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Sums over `samples`: cross-entropy `task`, `regularizer`, `correct` predictions, and spikes
+    of each neuron, counts[name] [*shape].
+    """
+
+    samples: int
+    task: float
+    regularizer: float
+    correct: int
+    counts: dict[str, np.ndarray]
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.samples + other.samples,
+            self.task + other.task,
+            self.regularizer + other.regularizer,
+            self.correct + other.correct,
+            {name: counts + other.counts[name] for name, counts in self.counts.items()},
+        )
+
 
 REDUCTIONS = {
     "max": lambda readout_TBK: readout_TBK.amax(0),

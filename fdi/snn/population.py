@@ -68,7 +68,7 @@ class Population:
             if self.neuron.tau_shape is not None:
                 raise ValueError(
                     f"population {self.name}: its time constants are not drawn; call "
-                    f"fdi.snn.heterogeneity.draw_time_constants"
+                    f"fdi.snn.network.draw_time_constants"
                 )
             return (self.neuron,)
         return tuple(

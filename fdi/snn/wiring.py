@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fdi.snn.population import INPUT, Population
 
 if TYPE_CHECKING:
-    from fdi.snn.network import Network
-    from fdi.snn.projection import Projection
+    from fdi.snn.network import Network, Projection
 
 Source = tuple[str, tuple[int, ...]]
 Connect = Callable[..., "Projection"]
@@ -81,7 +80,7 @@ def normalize(network: Network, kind: str, steps: int) -> Network:
 def _projection(
     source: str, target: str, weight_shape: tuple[int, ...], **options: Any
 ) -> Projection:
-    from fdi.snn.projection import Projection
+    from fdi.snn.network import Projection
 
     return Projection(source, target, weight_shape, **options)
 

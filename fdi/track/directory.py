@@ -4,15 +4,126 @@ since equal beginnings are no proof, the configuration that is stored there is c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config import identity
-from fdi.track.configs import read_values
-from fdi.track.layout import CHECKPOINT, CONFIG, METRICS, PROBE, RESULT, RUNS
+from fdi.config import identity, own_code, parts
+from fdi.config.identity import REMOVED
+from fdi.data.kept import stamps
+from fdi.track.files import (
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    PROBE,
+    RECORD,
+    RESULT,
+    RUNS,
+    parse_yaml,
+    read,
+    read_json,
+)
+
+TOP_LEVEL_KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
+EXCLUDE = "identity.exclude"
+LARGEST = 10**300  # a number that a float can hold
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The values of a config, without keys that parts no longer have; nobody changes them.
+
+    The file is block-style YAML as Hydra writes it. It is parsed a top-level key at a time, and
+    equal text only once, because the configs of a sweep differ in a few lines. Raises OSError, and
+    ValueError for what is not a whole config.
+    """
+    return _merged(path, _parse)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Dotted key -> value, lists as JSON text, without the keys that `identity.exclude` names: they
+    cannot change the numbers. Raises what `read_values` raises.
+    """
+    flat = _merged(path, _parse_flat)
+    excluded = _names(flat.get(EXCLUDE))
+    inside = tuple(f"{key}." for key in excluded)
+    return {
+        key: value
+        for key, value in flat.items()
+        if key not in excluded and not key.startswith(inside)
+    }
+
+
+def _merged(path: Path, parse: Any) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    try:
+        for block in TOP_LEVEL_KEY.split(read(path)):
+            merged |= parse(block)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a config ({' '.join(str(error).split())})") from error
+    if "seed" not in merged:
+        raise ValueError(f"{path}: not a whole config (no seed)")
+    return merged
+
+
+@lru_cache(maxsize=16384)
+def _parse(block: str) -> dict[str, Any]:
+    values = parse_yaml(block) or {}
+    if not isinstance(values, dict):
+        raise ValueError("no keys")
+    _refuse_what_is_no_config(values)
+    return _of_today(values)
+
+
+@lru_cache(maxsize=16384)
+def _parse_flat(block: str) -> dict[str, Any]:
+    return dict(_flat(_parse(block)))
+
+
+def _refuse_what_is_no_config(value: Any) -> None:
+    """YAML also has dates, sets and bytes, and keys that are no words."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str | int | float | None):
+                raise ValueError(f"a key is a {type(key).__name__}")
+            _refuse_what_is_no_config(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_what_is_no_config(item)
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f"a value is a {type(value).__name__}")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError("a number has more than 300 digits")
+
+
+def _of_today(values: dict[str, Any]) -> dict[str, Any]:
+    target = values.get("_target_")
+    removed = REMOVED.get(target, {}) if isinstance(target, str) else {}
+    return {
+        key: _of_today(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if key not in removed or removed[key] != value
+    }
+
+
+def _names(text: Any) -> list[str]:
+    names = json.loads(text) if isinstance(text, str) and text.startswith("[") else []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value) if isinstance(value, list) else value
+
 
 LONGER = 32  # digits, where DIGITS are those of another configuration
 
@@ -62,3 +173,94 @@ def _below_runs(root: DictConfig) -> str:
 
 
 OmegaConf.register_new_resolver("run_name", lambda *, _root_: _below_runs(_root_), replace=True)
+
+
+def fingerprint(dataset: Mapping[str, Any]) -> str | None:
+    """16 hex digits of a hash over names, sizes and times of the files below `dataset.root`, and of
+    other files and folders that its keys name; None without any. The same fingerprint means
+    the same data, another one need not mean others.
+    """
+    root = Path(dataset.get("root") or "").expanduser().absolute()
+    places = [root] if dataset.get("root") else []
+    for key, value in dataset.items():
+        if key != "root" and isinstance(value, str):
+            near = [Path(value).expanduser().absolute(), *([root / value] if ".." in value else [])]
+            places += [path for path in near if _is_place(value, path)]
+    files = {file for place in places for file in stamps(place)}
+    lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers in files)
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
+
+
+def unchanged(
+    dataset: Mapping[str, Any],
+    directory: Path,
+    fingerprint: Callable[[Mapping[str, Any]], str | None] = fingerprint,
+) -> bool:
+    """Whether one can tell without reading the data of a finished run that they are still the same,
+    or no longer there. What fdi generates follows from the configuration.
+    """
+    record = _record(directory)
+    if "data_checksum" not in record:
+        return True
+    if not dataset.get("root"):
+        return str(dataset.get("_target_")).startswith("fdi.")
+    return fingerprint(dataset) in (None, record["run"].get("data_files"))
+
+
+def refuse_other_data(
+    directory: Path, dataset: Mapping[str, Any], checksum: str, known: Any = None
+) -> None:
+    """Raises ValueError unless `checksum` is that of the run: `known`, else the one in its
+    record.
+    """
+    if known is None:
+        known = _record(directory).get("data_checksum", checksum)
+    if known != checksum:
+        raise ValueError(
+            f"{directory} was run on data with checksum {known}, but those in "
+            f"{dataset.get('root') or dataset.get('_target_')} have {checksum}; give them another "
+            f"name with name.dataset=NAME, or delete the folder of that run"
+        )
+
+
+def code(config: Mapping[str, Any]) -> dict[str, str]:
+    """A hash of the user's own code behind each part that makes numbers."""
+    folders = _modules(config)
+    hashes = {key: own_code.code(name, folders) for key, name in _behind(config).items()}
+    return {key: value for key, value in hashes.items() if value}
+
+
+def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
+    """Raises ValueError unless the user's own code is that of the run, if its record has one."""
+    behind = _behind(config)
+    for key, known in _record(directory).get("run", {}).get("code", {}).items():
+        target, name = behind[key], key if key in config["name"] else "model"
+        if not own_code.same(known, target, _modules(config)):
+            raise ValueError(
+                f"{directory} was run with other code: {target}, a module that it imports or a "
+                f"file beside them has changed since; give the new code another name with "
+                f"name.{name}=NAME, or delete the folder of that run"
+            )
+
+
+def _behind(config: Mapping[str, Any]) -> dict[str, str]:
+    """The dotted names of what makes numbers, those of fdi among them."""
+    named = {key: config[key]["_target_"] for key in parts.ROLES if config.get(key)}
+    surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""
+    return named | ({"surrogate": surrogate} if "." in surrogate else {})
+
+
+def _modules(config: Mapping[str, Any]) -> list[Path]:
+    return [Path(folder) for folder in config["paths"]["modules"]]
+
+
+def _is_place(value: str, path: Path) -> bool:
+    """Whether the text means the file `path`, or with a / in it the folder."""
+    return os.path.isfile(path) or ("/" in value and os.path.isdir(path))
+
+
+def _record(directory: Path) -> dict[str, Any]:
+    record = read_json(directory / RECORD)
+    if isinstance(record, dict) and isinstance(record.get("run"), dict):
+        return record
+    return {}

@@ -19,8 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import fdi
-from fdi.track.files import atomic, printable, read_json, write_json
-from fdi.track.layout import CONFIG, OVERRIDES, RECORD
+from fdi.track.files import CONFIG, OVERRIDES, RECORD, atomic, printable, read_json, write_json
 from fdi.track.state import command, overrides
 
 PACKAGES = (

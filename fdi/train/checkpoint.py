@@ -14,8 +14,7 @@ import torch
 
 from fdi.snn.network import Network
 from fdi.track.files import atomic, open_file
-from fdi.train.progress import Progress
-from fdi.train.schedule import Schedule
+from fdi.train.trainer import Progress, Schedule
 
 
 def save(

@@ -1,6 +1,6 @@
 """What fdi lets a configuration give to the schedules of torch.optim.lr_scheduler, and within which
 ranges. Those that take functions or other schedules are not here: no configuration can say them.
-Read by fdi.config.targets, never called.
+Read by fdi.config.parts, never called.
 """
 
 from __future__ import annotations

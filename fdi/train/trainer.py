@@ -5,25 +5,171 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from fdi.data.dataset import Split
 from fdi.data.seeding import stream
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective
-from fdi.snn.outcome import Outcome
-from fdi.train.homeostasis import Phase
-from fdi.train.progress import Progress
-from fdi.train.schedule import Schedule
+from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
 
 if TYPE_CHECKING:
     from fdi.engine import Engine
+
+
+EACH_BATCH = (OneCycleLR, CyclicLR)  # as torch says; the others go on after an epoch
+
+
+class Schedule:
+    """What `make` makes of an optimizer when the task starts; priming keeps the optimizer's own
+    learning rate. `rate`: that of the last batch.
+    """
+
+    def __init__(self, make: Callable[[Optimizer], LRScheduler]) -> None:
+        self._make = make
+        self._rule: LRScheduler | None = None
+        self.rate: float | None = None
+
+    def start(self, optimizer: Optimizer) -> None:
+        """Start with the optimizer's present learning rate."""
+        self._rule = self._make(optimizer)
+
+    def after_batch(self, optimizer: Optimizer) -> None:
+        self.rate = optimizer.param_groups[0]["lr"]
+        if isinstance(self._rule, EACH_BATCH):
+            self._rule.step()
+
+    def after_epoch(self, loss: float) -> None:
+        """`loss`: what a schedule that waits for a plateau watches."""
+        if isinstance(self._rule, ReduceLROnPlateau):
+            self._rule.step(loss)
+        elif self._rule is not None and not isinstance(self._rule, EACH_BATCH):
+            self._rule.step()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The state of the schedule, None before the task."""
+        return None if self._rule is None else self._rule.state_dict()
+
+    def load_state_dict(self, optimizer: Optimizer, state: dict[str, Any] | None) -> None:
+        """To be called before the state of the `optimizer` is loaded, whose learning rate this
+        changes.
+        """
+        if state is not None:
+            self.start(optimizer)
+            assert self._rule is not None
+            self._rule.load_state_dict(state)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one objective, which a fresh optimizer starts; it ends after
+    `epochs`, after `patience` of them without a better validation accuracy, or after one whose
+    cross-entropy is at most `stop_at_loss`.
+    """
+
+    name: str
+    objective: Objective
+    epochs: int
+    patience: int | None = None
+    stop_at_loss: float | None = None
+
+
+def phases(
+    *,
+    epochs: int,
+    readout: str = "max",
+    upper: UpperBound | None = None,
+    lower: LowerBound | None = None,
+    prime_epochs: int = 0,
+    joint: bool = True,
+    patience: int | None = None,
+    stop_at_loss: float | None = None,
+    label_smoothing: float = 0.0,
+) -> list[Phase]:
+    """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
+    added to its loss if `joint`; only the task has `patience` and `stop_at_loss`.
+    """
+    if epochs < 1:
+        raise ValueError(f"trainer.epochs = {epochs} must be at least 1")
+    if prime_epochs and upper is None and lower is None:
+        raise ValueError(
+            "homeostasis primes without a bound; set homeostasis.upper.strength or "
+            "homeostasis.lower.strength"
+        )
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"trainer.label_smoothing = {label_smoothing} must be below 1")
+    bounds = Objective(readout, upper, lower, label_smoothing=label_smoothing)
+    objective = bounds if joint else Objective(readout, label_smoothing=label_smoothing)
+    task = Phase("task", objective, epochs, patience, stop_at_loss)
+    if not prime_epochs:
+        return [task]
+    return [
+        Phase("prime", replace(bounds, task_weight=0.0), prime_epochs),
+        task,
+    ]
+
+
+@dataclass
+class Progress:
+    """How far training got, and the weights of the best validation epoch; together with weights and
+    optimizer all that a resume needs.
+
+    `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of
+    the validation split, but for `train_accuracy`, which like the cross-entropy `train_task` is the
+    mean over the last epoch as it was trained.
+    """
+
+    epoch: int = 0
+    phase: int = 0
+    phase_epoch: int = 0
+    seconds: float = 0.0
+    accuracy: float | None = None
+    best_epoch: int = 0
+    best_accuracy: float | None = -1.0
+    best_weights: dict[str, Tensor] | None = None
+    train_accuracy: float | None = None
+    train_task: float | None = None
+
+    def finish_epoch(
+        self, phase: Phase, network: Network, trained: Outcome, validation: Outcome | None
+    ) -> None:
+        """Count an epoch of `phase`, go on to the next phase if it was the last one, and keep the
+        weights unless earlier ones were better on validation. Without a validation split the last
+        epoch counts as the best.
+        """
+        self.epoch += 1
+        self.phase_epoch += 1
+        self.train_accuracy = trained.correct / trained.samples
+        self.train_task = trained.task / trained.samples
+        self.accuracy = validation.correct / validation.samples if validation else None
+        if phase.objective.task_weight and self._is_best():
+            self.best_epoch, self.best_accuracy = self.epoch, self.accuracy
+            self.best_weights = {
+                name: weight.to("cpu", copy=True) for name, weight in network.weights().items()
+            }
+        if self._is_over(phase):
+            self.phase += 1
+            self.phase_epoch = 0
+
+    def _is_best(self) -> bool:
+        accuracy, best = self.accuracy, self.best_accuracy
+        return accuracy is None or best is None or accuracy > best
+
+    def _is_over(self, phase: Phase) -> bool:
+        waited = self.epoch - self.best_epoch
+        out_of_patience = phase.patience is not None and waited >= phase.patience
+        limit, loss = phase.stop_at_loss, self.train_task
+        low_enough = limit is not None and loss is not None and loss <= limit
+        return self.phase_epoch >= phase.epochs or out_of_patience or low_enough
+
 
 ADVICE = "lower optimizer.lr or the initial sigma_u"
 

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from benchmark import machine
 from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.console import Epochs, Terminal
+from fdi.cli.terminal import Epochs, Terminal
 from fdi.data.dataset import Split
 from fdi.engine.cpu import CpuEngine
 from fdi.runner import story, training

@@ -23,8 +23,7 @@ from torch import Tensor
 
 from fdi.data.inputs import Events
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.snn.network import INPUT, Network
-from fdi.snn.projection import Projection
+from fdi.snn.network import INPUT, Network, Projection
 
 LATE = 2  # steps at the end whose spikes arrive too late
 REAL, INDEX, POINTER = 4, 4, 8  # bytes

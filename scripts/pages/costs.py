@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 
 from fdi.cli.cells import Cell, compose_cells
+from fdi.cli.compose import parse
 from fdi.cli.cost import measured, write_shipped
-from fdi.cli.parser import parse
-from fdi.cli.watch import duration
+from fdi.cli.sweep import duration
 
 EXPERIMENTS = Path("conf/experiment")
 REFERENCE = Path("results/reference")

@@ -14,7 +14,7 @@ from fdi.data.images import digits
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
-from fdi.init.psp import constant_input_rate
+from fdi.init.theory import constant_input_rate
 from fdi.snn.models import conv
 from states.tools import free_potential, generator
 

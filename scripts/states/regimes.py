@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.psp import psp_kernel_integrals
+from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import dense
 from states.tools import generator, histogram, poisson_input, raster, rows
 

@@ -19,10 +19,8 @@ from fdi.init.fluct import Fluct
 from fdi.snn.models import dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.train.homeostasis import Phase
 from fdi.train.optimizers import SMORMS3
-from fdi.train.progress import Progress
-from fdi.train.trainer import Trainer
+from fdi.train.trainer import Phase, Progress, Trainer
 from states.tools import generator, raster, rows
 
 EPOCHS, BATCH, SEED, NEURONS = 30, 250, 0, 5

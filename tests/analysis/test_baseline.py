@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fdi.analysis.baseline import is_baseline
+from fdi.analysis.results import is_baseline
 
 
 @pytest.mark.parametrize(

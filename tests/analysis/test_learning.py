@@ -7,9 +7,8 @@ import io
 import pandas as pd
 import pytest
 
-from fdi.analysis.learning import full
+from fdi.analysis.learning import full, sections
 from fdi.analysis.results import own
-from fdi.analysis.sections import sections
 from fdi.cli.table import main
 
 

@@ -13,10 +13,8 @@ import pytest
 from fdi.analysis.collect import KEYS
 from fdi.analysis.export_reference import export
 from fdi.analysis.metrics import curves
-from fdi.analysis.reference import reference
-from fdi.analysis.results import own
+from fdi.analysis.results import as_now, own, reference
 from fdi.analysis.summary import summarize
-from fdi.analysis.versions import as_now
 from fdi.cli.cells import compose_cells
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"

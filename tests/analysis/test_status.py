@@ -13,7 +13,7 @@ import yaml
 from fdi.analysis.collect import runs
 from fdi.cli.status import main
 from fdi.track.files import write_json
-from fdi.track.lock import lock
+from fdi.track.processes import lock
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_a_queued_job_is_not_offered_again(status, write_run, monkeypatch):
     waiting = {"state": "queued", "epoch": 3, "epochs": 20, "job": "7_1"}
     write_run("fluct", 0, None, status=waiting)
     for jobs, state in ((None, "queued"), ({"7_1"}, "queued"), ({"8"}, "interrupted")):
-        monkeypatch.setattr("fdi.track.queue._jobs", lambda jobs=jobs: jobs)
+        monkeypatch.setattr("fdi.track.state._jobs", lambda jobs=jobs: jobs)
         assert ["dataset", "model", "init", "cells", state] in rows(status()[1])
         assert (status("--failed")[1] == "") == (state == "queued")
 

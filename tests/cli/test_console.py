@@ -8,10 +8,9 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from fdi.cli.console import print_probe, reporter
-from fdi.cli.tables import print_table
+from fdi.cli.terminal import print_probe, print_table, reporter
 from fdi.init.verdict import Floor, remarks
-from fdi.snn.outcome import Outcome
+from fdi.snn.objective import Outcome
 
 LAYER = {
     "population": "h1",

@@ -11,7 +11,7 @@ import pytest
 
 FREED = """
 import os
-from fdi.cli.memory import give_back
+from fdi.cli.command import give_back
 
 def used():
     with open("/proc/self/statm") as file:
@@ -38,9 +38,9 @@ def test_what_is_freed_goes_back_to_the_system():
 
 IMPORTED = """
 import sys
-from fdi.cli.memory import give_back
+from fdi.cli.command import give_back
 give_back()
-import fdi.analysis.reference, fdi.figures.report
+import fdi.analysis.results, fdi.figures.report
 from fdi.analysis.statistics import paired
 paired([0.5, 0.7, 0.8], [0.4, 0.5, 0.7], 0.05)
 print(*{"pyarrow", "scipy.optimize", "scipy.stats", "torch"} & set(sys.modules))
@@ -60,7 +60,7 @@ def test_a_table_does_without_pyarrow(tmp_path):
 
 def test_who_wants_pyarrow_gets_it_all_the_same(tmp_path):
     pytest.importorskip("pyarrow")
-    code = "from fdi.cli.memory import give_back; give_back(); import pandas as pd; "
+    code = "from fdi.cli.command import give_back; give_back(); import pandas as pd; "
     code += "pd.DataFrame({'a': ['x', None]}).to_parquet('a.parquet')"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist()[0] == "x"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from fdi.cli.parser import parse
+from fdi.cli.compose import parse
 
 
 def test_python_that_reads_each_help_text_at_once_reads_none_of_hydras(monkeypatch):

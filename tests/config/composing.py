@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.errors import explain
+from fdi.cli.compose import explain
 from fdi.config.settings import prepare
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -10,7 +10,7 @@ import pytest
 from composing import CONF, composed, options
 
 from fdi.cli.cells import compose_cells
-from fdi.config.hydra_node import contents
+from fdi.config.identity import contents
 
 
 @pytest.mark.parametrize("budget", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])

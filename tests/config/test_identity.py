@@ -14,13 +14,11 @@ import pytest
 from composing import composed, prepared
 from omegaconf import OmegaConf
 
-from fdi.analysis.reference import EXACT
-from fdi.config.hydra_node import contents
-from fdi.config.identity import ADDED, REMOVED, run_id
+from fdi.analysis.results import EXACT
+from fdi.config.identity import ADDED, REMOVED, contents, run_id
+from fdi.config.parts import options
 from fdi.config.settings import prepare
-from fdi.config.targets import options
-from fdi.track.configs import read_values
-from fdi.track.directory import run_directory
+from fdi.track.directory import read_values, run_directory
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
 
@@ -74,7 +72,7 @@ def test_where_they_do_not_it_is_the_same_run(one, other):
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (2, "cuda")])
 def test_the_device_auto_is_what_is_there(monkeypatch, gpus, device):
-    monkeypatch.setattr("fdi.config.devices.gpus", lambda: gpus)
+    monkeypatch.setattr("fdi.config.identity.gpus", lambda: gpus)
     config = prepared("device=auto")
     assert (config.device, config.engine.name) == (device, device)
     assert run_id(config) == run_id(prepared(f"device={device}"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fdi.config import own_code, own_modules
+from fdi.config import own_code
 
 FILES = {
     "net.py": "import math, far\nfrom parts import layer\nfrom fdi.snn import neuron\n"
@@ -38,7 +38,7 @@ def folder(tmp_path, monkeypatch) -> Path:
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "path")])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
-    own_modules._elsewhere.cache_clear()
+    own_code._elsewhere.cache_clear()
     return tmp_path
 
 

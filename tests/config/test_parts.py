@@ -10,7 +10,7 @@ import pytest
 from composing import CONF
 from omegaconf import OmegaConf
 
-from fdi.config.targets import ROLES, options, resolve
+from fdi.config.parts import ROLES, options, resolve
 
 HEAVY = {"torch", "numba", "pandas", "matplotlib", "tonic", "torchvision"}
 
@@ -44,7 +44,7 @@ def test_a_default_of_the_code_is_that_of_the_file(key, node):
 def test_what_a_part_takes_is_known_without_torch():
     targets = [(part.values[0], part.values[1]["_target_"]) for part in PARTS]
     code = (
-        "import sys; from fdi.config.targets import options\n"
+        "import sys; from fdi.config.parts import options\n"
         f"for key, target in {targets}: options(key, target, [])\n"
         f"print(sorted({HEAVY} & set(sys.modules)))"
     )
@@ -57,7 +57,7 @@ def test_what_a_part_takes_is_known_without_torch():
     [
         ("init", "fdi.init.strategy.Strategy"),
         ("init", "fdi.init.baselines.Baseline"),
-        ("init", "fdi.init.calibrate.Approach"),
+        ("init", "fdi.init.strategy.Approach"),
         ("model", "fdi.snn.wiring.assemble"),
         ("dataset", "fdi.data.randman._part"),
     ],

@@ -14,8 +14,8 @@ from composing import refusal
 from hydra.errors import HydraException
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.errors import explain
-from fdi.config.signatures import alternatives, parameters
+from fdi.cli.compose import explain
+from fdi.config.parts import alternatives, parameters
 from fdi.train.optimizers import TorchOptions
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdi.data.augment import dropout, thin
-from fdi.data.binning import binned, coordinates
-from fdi.data.encode import encoding_transform, latency_spikes, poisson_spikes
+from fdi.data.dataset import dropout, thin
 from fdi.data.errors import DataError
-from fdi.data.image_augment import image_augmentation, shift_and_mirror, then
-from fdi.data.inputs import Constant, Events
+from fdi.data.images import (
+    encoding_transform,
+    image_augmentation,
+    latency_spikes,
+    poisson_spikes,
+    shift_and_mirror,
+    then,
+)
+from fdi.data.inputs import Constant, Events, binned, coordinates
 
 
 @pytest.fixture
@@ -107,7 +112,7 @@ def test_dropout_counts_each_spike_of_a_bin():
 def test_only_training_loses_spikes(name):
     from hydra import compose, initialize_config_module
 
-    import fdi.config.schema
+    import fdi.config.settings
     import fdi.data.poisson
     import fdi.data.randman
 

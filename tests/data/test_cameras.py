@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data.binning import binned
-from fdi.data.cameras import dvs_gesture, nmnist
-from fdi.data.crop import crop, crop_to_frames, middle, to_frames
+from fdi.data.cameras import crop, crop_to_frames, dvs_gesture, middle, nmnist, to_frames
 from fdi.data.errors import DataError
-from fdi.data.inputs import Events, Frames
+from fdi.data.inputs import Events, Frames, binned
 
 GESTURE: dict[str, Any] = dict(duration=0.1, dt=0.002, valid=0.0)
 DIGITS: dict[str, Any] = dict(duration=0.3, dt=0.002, valid=0.0)

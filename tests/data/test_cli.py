@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fdi.cli.data import build, main
-from fdi.data.sources import SOURCES
+from fdi.data.download import SOURCES
 
 
 def _run(capsys, *words: str | Path) -> tuple[Any, str, str]:
@@ -51,7 +51,7 @@ def test_starts_without_torch():
 
 
 def test_every_yaml_fits_its_function_and_is_listed():
-    from fdi.config.checks import complaints
+    from fdi.config.settings import complaints
 
     folder = files("fdi.conf") / "dataset"
     names = {

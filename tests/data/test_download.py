@@ -15,9 +15,8 @@ from threading import Thread
 import pytest
 
 from fdi.data import download
-from fdi.data.download import ensure, md5, present
+from fdi.data.download import SOURCES, Archive, Source, ensure, md5, present
 from fdi.data.errors import DataError
-from fdi.data.sources import SOURCES, Archive, Source
 
 
 class Silent(SimpleHTTPRequestHandler):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fdi.data import download
+from fdi.data.kept import stamps
 from fdi.data.speech import shd
-from fdi.data.stamps import stamps
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(Path(path).name)
         return opening(path, mode)
 
-    monkeypatch.setattr("fdi.data.shd_file.h5py.File", counted)
+    monkeypatch.setattr("fdi.data.hdf5.h5py.File", counted)
     return names
 
 

@@ -10,7 +10,7 @@ import pytest
 from commands import done
 from omegaconf import OmegaConf
 
-from fdi.cli import budget, cost
+from fdi.cli import cost
 from fdi.track.files import write_json
 
 
@@ -125,8 +125,7 @@ def test_a_depth_that_is_not_given_costs_as_if_it_were(fdi_run):
 
 
 def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run, monkeypatch):
-    for module in (cost, budget):
-        monkeypatch.setattr(module, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
+    monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
     words = ["-m", "experiment=recurrent_alpha", "dataset=randman", "model=recurrent", "seed=0"]
     words.append("init.alpha=0.5")
     small = fdi_run(*words, "budget=laptop", "homeostasis=none", run=done).out.splitlines()
@@ -138,8 +137,7 @@ def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run, monkeypatch)
 
 
 def test_a_dry_run_names_the_smaller_edition(fdi_run, monkeypatch):
-    for module in (cost, budget):
-        monkeypatch.setattr(module, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
+    monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
     words = ["-m", "experiment=depth", "dry_run=true", "seed=0", "model.depth=1", "dataset=randman"]
     words += ["init=fluct", "init.sigma_u=1", "homeostasis=none"]
     *_, whole, smaller = fdi_run(*words).out.splitlines()

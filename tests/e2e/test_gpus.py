@@ -13,10 +13,9 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
 
 from fdi.cli import launch, task
-from fdi.cli.gpus import Gpus, share
+from fdi.cli.launch import Gpus, share
 from fdi.cli.search import search
-from fdi.config.devices import gpus
-from fdi.config.hydra_node import contents
+from fdi.config.identity import contents, gpus
 
 OPTUNA = find_spec("hydra_plugins.hydra_optuna_sweeper")
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
@@ -25,7 +24,7 @@ SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
 
 def shared(monkeypatch, gpus: int, *devices: str, target=JOBLIB, **launcher):
     """What cells on `devices` share on a machine with `gpus`, and what the launcher learns."""
-    monkeypatch.setattr("fdi.config.devices.gpus", lambda: gpus)
+    monkeypatch.setattr("fdi.config.identity.gpus", lambda: gpus)
     node = OmegaConf.create({"_target_": target} | launcher)
     found = share(devices, node)
     return found and found[1:3], node
@@ -87,7 +86,7 @@ def test_cells_that_would_get_no_gpu_are_refused(monkeypatch, device, node, word
 
 def test_a_cell_waits_for_no_gpu_that_another_has():
     """Two processes on two GPUs, one of which ends: the next takes the one that is free."""
-    code = "import sys; from fdi.cli.gpus import Gpus; print(Gpus({}, 2, 1, None).take()); "
+    code = "import sys; from fdi.cli.launch import Gpus; print(Gpus({}, 2, 1, None).take()); "
     code = code.format(os.getpid()) + "sys.stdout.flush(); sys.stdin.read()"
 
     def start():
@@ -202,7 +201,7 @@ def test_the_trials_of_a_search_share_the_gpus(monkeypatch, tmp_path, each, jobs
         return SimpleNamespace(sweep=lambda words: 1 / 0)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fdi.config.devices.gpus", lambda: 2)
+    monkeypatch.setattr("fdi.config.identity.gpus", lambda: 2)
     monkeypatch.setattr("hydra.core.plugins.Plugins.instantiate_sweeper", sweeper)
     words = [
         *("hydra/sweeper=optuna", "hydra/launcher=local", "device=cuda"),

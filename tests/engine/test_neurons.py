@@ -20,13 +20,11 @@ from fdi.engine.cpu.kernels.simd import constants, load, store
 from fdi.engine.cpu.neuron_equations import slope, surrogate_constants
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dale_conv, dense
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Network, Projection, draw_time_constants
 from fdi.snn.neuron import LIF, AdLIF, Neuron, adaptive_threshold, adlif, alif, integrator, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 from fdi.snn.surrogate import SURROGATES
 
 DT, STEPS = 2e-3, 25

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
-from fdi.figures import learning_curves, legends, sheet, style
+from fdi.figures import learning_curves, sheet, style
 from fdi.figures.learning_curves import data, panels
 
 
@@ -199,7 +199,7 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     ],
 )
 def test_a_single_seed_has_no_mean(n, words):
-    assert legends.over(pd.Series(n), "mean") == words
+    assert sheet.over(pd.Series(n), "mean") == words
 
 
 def test_shades_get_darker():

@@ -8,13 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fdi.analysis.reference import reference
-from fdi.analysis.results import own
+from fdi.analysis.results import own, reference
 from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import speed
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
-from fdi.figures.page import table
+from fdi.figures.report import table
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")

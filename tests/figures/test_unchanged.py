@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 
 import fdi
-from fdi.analysis import reference
-from fdi.analysis.index import INDEX
+from fdi.analysis.collect import INDEX
 from fdi.analysis.results import own
 from fdi.cli import figures, report
 from fdi.figures import catalogue, unchanged
@@ -83,7 +82,7 @@ def test_figures_of_unchanged_runs_are_not_drawn_again(results, drawn, capsys):
 def test_unchanged_figures_need_no_reference(results, drawn, monkeypatch):
     words = ["learning_curves", "--results", str(results), "--out", str(results / "out")]
     figures.main(words)
-    monkeypatch.setattr(reference, "reference", lambda folder: pytest.fail("read"))
+    monkeypatch.setattr("fdi.analysis.results.reference", lambda folder: pytest.fail("read"))
     figures.main(words)
     assert drawn == ["Learning curves"]
 

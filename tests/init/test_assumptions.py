@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fdi.init.assumptions import warning
+from fdi.init.verdict import warning
 from fdi.snn.neuron import adaptive_threshold, adlif, alif, lif
 
 

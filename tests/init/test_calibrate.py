@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from fdi.init.calibrate import TOLERANCE, Unreachable, calibrate
+from fdi.init.strategy import TOLERANCE, Unreachable, calibrate
 
 
 def calibrated(response, sigma_u=1.0):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fdi.init.psp import psp_kernel, psp_kernel_integrals
+from fdi.init.theory import psp_kernel, psp_kernel_integrals
 
 
 def limits(tau_mem, tau_syn):

@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 
-from fdi.init.psp import psp_kernel_integrals
 from fdi.init.theory import (
     Afferent,
     dale_exponential,
     dale_lognormal,
     normal_weights,
+    psp_kernel_integrals,
     sigma_u_from_xi,
     variance_shares,
 )

@@ -13,8 +13,8 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.interop.nir import from_nir, to_nir
-from fdi.snn.heterogeneity import draw_time_constants
 from fdi.snn.models import conv, dale, dense
+from fdi.snn.network import draw_time_constants
 from fdi.snn.neuron import ALIF, Neuron
 
 DT, STEPS = 2e-3, 60

@@ -15,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 import fdi
-from fdi.notebook.words import sweep_words, text
+from fdi.notebook.calls import sweep_words, text
 
 SMALL: dict[str, Any] = {
     "dataset.classes": 2,

@@ -19,7 +19,7 @@ import fdi
 from fdi.cli.figures import main as figures
 from fdi.cli.run import main
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.runner import build, learning
+from fdi.runner import build
 from fdi.runner.trained import _sample, trial
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
@@ -58,7 +58,7 @@ def test_a_loaded_run_tests_as_it_did(directory):
     assert run.config.seed == run.result["seed"] == 0
     data = build.dataset(run.config)
     inputs, labels = data.test.batch(np.arange(len(data.test)), None)
-    objective = learning.training_phases(run.config, data)[-1].objective
+    objective = build.training_phases(run.config, data)[-1].objective
     outcome = ReferenceEngine().evaluate(run.network, inputs, labels, objective)
     assert outcome.correct / outcome.samples == run.result["test_accuracy_last"]
     assert outcome.task / outcome.samples == pytest.approx(run.result["test_loss_last"], rel=1e-5)
@@ -90,7 +90,7 @@ def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, mo
     longer = tuple(tuple(1.5 * tau for tau in row) for row in taus)
     assert fdi.load(fluct.directory).network.hidden[0].taus == longer
     net = build.network(fluct.config, build.dataset(fluct.config))
-    checkpoint.load(path, net, learning.optimizer(fluct.config, net))
+    checkpoint.load(path, net, build.optimizer(fluct.config, net))
     assert net.hidden[0].taus == longer
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdi.analysis.reference import reference
+from fdi.analysis.results import reference
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SMALL: dict[str, Any] = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))

@@ -13,9 +13,8 @@ from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.snn.heterogeneity import BOUNDS, draw_time_constants
 from fdi.snn.models import conv, dale, dense
-from fdi.snn.network import Network
+from fdi.snn.network import BOUNDS, Network, draw_time_constants
 from fdi.snn.neuron import LIF, Neuron, adlif, alif, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.population import Population

@@ -13,12 +13,12 @@ from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine, dense
 from fdi.engine.reference.simulation import simulate
 from fdi.interop.nir import from_nir, to_nir
-from fdi.runner import learning
+from fdi.runner import build
 from fdi.snn import models
 from fdi.snn.neuron import Constants, adlif, alif, lif
 from fdi.snn.objective import Objective
 from fdi.train import checkpoint
-from fdi.train.progress import Progress
+from fdi.train.trainer import Progress
 
 STEPS, DT = 20, 2e-3
 
@@ -121,7 +121,7 @@ def test_a_checkpoint_holds_it(tmp_path):
 def test_it_is_a_group_that_no_decay_of_weights_shortens(values):
     net = network()
     config = OmegaConf.create({"optimizer": values, "paths": {"modules": []}})
-    optimizer = learning.optimizer(config, net)
+    optimizer = build.optimizer(config, net)
     assert optimizer.param_groups[1]["params"] == [net.leaks["h1"]]
     before, weight = net.learned(), net.projections[0].weight
     for p in net.parameters():

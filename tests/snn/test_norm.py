@@ -24,7 +24,7 @@ from fdi.snn.norm import Norm
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.wiring import normalize
 from fdi.train import checkpoint
-from fdi.train.progress import Progress
+from fdi.train.trainer import Progress
 
 KINDS = ("tdbn", "bntt", "layer")
 STEPS, BATCH, THETA = 18, 5, 1.5

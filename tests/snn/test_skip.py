@@ -9,7 +9,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.fluct import Fluct
-from fdi.init.psp import psp_kernel_integrals
+from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import conv, dense
 
 STEPS, DT = 30, 2e-3

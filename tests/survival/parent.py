@@ -8,10 +8,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from fdi.cli.cells import compose_cells
+from fdi.cli.cells import compose_cells, write_plan
+from fdi.cli.compose import parse
 from fdi.cli.launch import launch
-from fdi.cli.parser import parse
-from fdi.cli.plan import write_plan
 
 MB = 2**20
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from fdi.track.interrupt import interruptible
+from fdi.track.processes import interruptible
 
 
 @pytest.fixture(autouse=True)

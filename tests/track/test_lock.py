@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from fdi.track import lock as module
-from fdi.track.layout import LOCK
-from fdi.track.lock import STALE, Busy, Holder, holder, lock
+from fdi.track import processes as module
+from fdi.track.files import LOCK
+from fdi.track.processes import STALE, Busy, Holder, holder, lock
 
 
 def held(directory, host: str, pid: int, age: float) -> None:

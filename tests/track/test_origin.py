@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from fdi.data.stamps import stamps
-from fdi.track.origin import fingerprint
+from fdi.data.kept import stamps
+from fdi.track.directory import fingerprint
 
 
 def test_files_that_any_key_names_belong_to_the_data(tmp_path: Path, monkeypatch):

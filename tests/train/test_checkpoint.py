@@ -12,7 +12,7 @@ import torch
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 from fdi.train import checkpoint
-from fdi.train.progress import Progress
+from fdi.train.trainer import Progress
 
 
 @pytest.fixture

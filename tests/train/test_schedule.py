@@ -20,11 +20,8 @@ from fdi.init.fluct import Fluct
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective, UpperBound
 from fdi.train import checkpoint
-from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
-from fdi.train.progress import Progress
-from fdi.train.schedule import Schedule
-from fdi.train.trainer import Trainer
+from fdi.train.trainer import Progress, Schedule, Trainer, phases
 
 EPOCHS, BATCH, BATCHES = 6, 32, 6
 RULES: dict[str, Any] = {

@@ -14,10 +14,8 @@ from fdi.snn.models import dale, dense
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train import checkpoint
-from fdi.train.homeostasis import phases
 from fdi.train.optimizers import SMORMS3
-from fdi.train.progress import Progress
-from fdi.train.trainer import Diverged, Trainer
+from fdi.train.trainer import Diverged, Progress, Trainer, phases
 
 OPTIMIZERS = {
     "smorms3": lambda p: SMORMS3(p, lr=0.5),

@@ -29,9 +29,8 @@ from fdi.engine.cpu.conv_plan import (
 from fdi.engine.cpu.conv_winograd import EDGE, PRODUCTS, TOGETHER, reach, steps, tiles, transformed
 from fdi.engine.cpu.kernels.rows import LANES
 from fdi.engine.cpu.neurons import check_layer, states
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 
 Record = dict[str, int]
 

@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.snn.network import Network
-from fdi.snn.projection import Projection
+from fdi.snn.network import Network, Projection
 
 
 class Geometry(NamedTuple):

@@ -21,10 +21,8 @@ from fdi.engine.cpu.loss import in_numbers
 from fdi.engine.cpu.memory import Memory, Sum, Team, Work
 from fdi.engine.cpu.program import signal
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.snn.activity import Activity
-from fdi.snn.network import Network
-from fdi.snn.objective import Objective
-from fdi.snn.outcome import Outcome
+from fdi.snn.network import Activity, Network
+from fdi.snn.objective import Objective, Outcome
 
 
 @dataclass

@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from fdi.engine.cuda import fused, trust
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 
 
 def layers_and_readout(network: Network) -> list[tuple[Population, ...]]:

@@ -19,11 +19,9 @@ from fdi.engine.cuda.memory import fitting_samples, need
 from fdi.engine.cuda.tape import backward, forward
 from fdi.engine.device import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
-from fdi.snn.activity import Activity
-from fdi.snn.network import Network
+from fdi.snn.network import Activity, Network
 from fdi.snn.neuron import Neuron
-from fdi.snn.objective import Objective
-from fdi.snn.outcome import Outcome
+from fdi.snn.objective import Objective, Outcome
 
 COMPUTES = Computes(
     "cuda",

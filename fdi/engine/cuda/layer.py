@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from fdi.engine.cuda.product import source_gradient
+from fdi.snn.network import Projection
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 from fdi.snn.surrogate import SURROGATES
 
 

@@ -16,11 +16,10 @@ from fdi.engine import Engine
 from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.cuda.trust import RIGHT, WRONG, Case
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.snn.population import Population
-from fdi.snn.projection import Projection
 
 TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in another order
 ROUNDED = (1e-3, 5e-2)

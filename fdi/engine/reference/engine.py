@@ -11,10 +11,8 @@ from torch import Tensor
 from fdi.data.inputs import Constant, Input
 from fdi.engine.device import exact, send
 from fdi.engine.reference.simulation import simulate
-from fdi.snn.activity import Activity
-from fdi.snn.network import Network
-from fdi.snn.objective import Objective
-from fdi.snn.outcome import Outcome
+from fdi.snn.network import Activity, Network
+from fdi.snn.objective import Objective, Outcome
 
 _NUMPY: dict[torch.dtype, type[np.floating]] = {
     torch.float32: np.float32,

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d, max_pool2d
 
-from fdi.snn.activity import Activity, Moments
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Activity, Moments, Network
 from fdi.snn.neuron import Constants
 from fdi.snn.population import Population
 

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.console import Terminal
+from fdi.cli.terminal import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Events, Frames
 from fdi.runner import build

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from fdi.engine.cuda.memory import fitting
-from fdi.track.files import read_json
-from fdi.track.layout import CHECKPOINT
+from fdi.track.files import CHECKPOINT, read_json
 
 SIGNED = (
     "pytorch", "kaiming", "xavier", "orthogonal", "lsuv", "fluct", "fluct_mu", "fluct_calibrated",

@@ -10,7 +10,7 @@ import torch
 from fdi.data.inputs import Events
 from fdi.engine.cuda.kept import Kept, keep, listed
 from fdi.engine.cuda.product import deliver, weight_gradient
-from fdi.snn.projection import Projection
+from fdi.snn.network import Projection
 
 pytestmark = needs.kernels
 CPU = torch.device("cpu")

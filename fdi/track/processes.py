@@ -1,11 +1,5 @@
-"""One process at a time works on a cell, on one machine or on several that share the folder.
-
-The holder has an flock on `.lock`, which the system releases however the process ends. Not every
-shared file system carries an flock to other machines, so the holder also writes its name into the
-file and touches it every BEAT seconds: a lock of another machine counts as held while it is younger
-than STALE, by the clock that stamps files here. Whoever wants a lock whose time lies in the future
-sets it to now: a holder that is alive touches it again, one that is dead is found out STALE seconds
-later.
+"""One process at a time works on a cell, on one machine or on several that share the folder; and
+how a process stops: Ctrl-C and SIGTERM between two batches, never within one or within a file.
 """
 
 from __future__ import annotations
@@ -13,16 +7,108 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
-from fdi.track.files import make_directory, read
-from fdi.track.layout import LOCK
-from fdi.track.process import alive, repeated
+from fdi.track.files import LOCK, make_directory, read
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process; one that is dead and not yet collected is not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def end_with(other: int) -> None:
+    """End this process, as a kill would, at most a second after the process `other`."""
+
+    def watch() -> None:
+        while alive(other):
+            time.sleep(1)
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=watch, name=f"end with {other}", daemon=True).start()
+
+
+@contextmanager
+def repeated(
+    action: Callable[[], object], name: str, every: float, rest: float = 0.0
+) -> Iterator[None]:
+    """Call `action` in a thread meanwhile, with pauses of `every` seconds, or of `rest` times what
+    the last call took if that is longer.
+    """
+    stop = threading.Event()
+
+    def work() -> None:
+        took = 0.0
+        while not stop.wait(max(every, rest * took)):
+            before = time.perf_counter()
+            action()
+            took = time.perf_counter() - before
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+INTERRUPTED = 130  # exit code
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed since, or SIGTERM
+    received where that stands for Ctrl-C; a second one does not wait for its call.
+
+    Where Ctrl-C is ignored, or outside the main thread, nothing changes and the function does
+    nothing.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}
+    elif before[signal.SIGTERM] is not signal.default_int_handler:  # a launcher's
+        del before[signal.SIGTERM]
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    pressed = threading.Event()
+
+    def remember(*_: object) -> None:
+        pressed.set()
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def check() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, remember)
+    try:
+        yield check
+    finally:
+        restore()
+
 
 BEAT, STALE = 20.0, 120.0  # s
 _HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})\n?")

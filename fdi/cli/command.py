@@ -1,17 +1,51 @@
-"""How console commands begin and end: without a stdout or a width, as some starters of processes
-leave them; what is wrong with the input in one line; and a pipe whose reader has seen enough, as in
-`fdi-run --help | head`, without a word.
+"""How console commands begin and end: their common arguments, without a stdout or a width, as some
+starters of processes leave them, with memory that goes back to the system.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
+from importlib import import_module
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fdi.track.files import printable
+
+
+def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
+    """--results: the folder with `holds` in it."""
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help=f"folder with {holds} in it (default: results)",
+    )
+
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+LARGE = 2**17  # bytes
+
+
+def give_back() -> None:
+    """What this process frees goes back to the system at once, where the C library is glibc: a
+    large table leaves gaps that nothing else fills. And pandas, imported here, does without
+    PyArrow, which takes 35 MB to import and keeps a copy of each text.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        option = ctypes.CDLL(None).mallopt
+        option(TRIM_THRESHOLD, LARGE)
+        option(MMAP_THRESHOLD, LARGE)
+    if not {"pandas", "pyarrow"} & set(sys.modules):
+        sys.modules["pyarrow"] = None  # type: ignore[assignment]  # as if not installed
+        import_module("pandas")
+        del sys.modules["pyarrow"]  # who asks for it by name, as to_parquet does, gets it
+
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,0 +1,259 @@
+"""Words for values and choices in messages."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from fdi.config import own_code
+
+MEANT = {"gpu": "cuda"}
+"""Words of others for a choice that is not spelt alike."""
+
+
+def choose(word: str, choices: Iterable[str]) -> str:
+    """'did you mean b? choose one of a, b, c', the question only if one is close to `word`."""
+    choices = sorted(choices)
+    if not choices:
+        return "there is nothing to choose from"
+    close = difflib.get_close_matches(MEANT.get(word, word), choices, n=1)
+    return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
+
+
+def shown(value: Any) -> str:
+    """A value as one would write it on the command line."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
+
+
+class Alternative(NamedTuple):
+    """One of the things that a value may be, in words and as a test."""
+
+    words: str
+    admits: Callable[[Any], bool]
+
+
+SIMPLE: dict[Any, Alternative] = {
+    int: Alternative(
+        "an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+    float: Alternative(
+        "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)
+    ),
+    bool: Alternative("true or false", lambda value: isinstance(value, bool)),
+    str: Alternative("text", lambda value: isinstance(value, str)),
+    types.NoneType: Alternative("null", lambda value: value is None),
+}
+ANYTHING = Alternative("anything", lambda value: True)
+
+
+def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
+    """Optional arguments of a function, a dataclass or a TypedDict, and what they may be.
+
+    Where there are keyword-only arguments these are the options, else those with a default; the
+    others come from elsewhere.
+    """
+    if isinstance(made, type):
+        hints = get_type_hints(made, include_extras=True)
+        names = [field.name for field in fields(made)] if is_dataclass(made) else hints
+        return {name: alternatives(hints[name]) for name in names}
+    accepted = inspect.signature(made).parameters.values()
+    options = [p for p in accepted if p.kind is p.KEYWORD_ONLY]
+    options = options or [p for p in accepted if p.default is not p.empty]
+    of_options = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in options})
+    hints = get_type_hints(of_options, vars(sys.modules[made.__module__]), include_extras=True)
+    return {name: alternatives(hint) for name, hint in hints.items()}
+
+
+def alternatives(hint: Any) -> list[Alternative]:
+    """The alternatives of a type hint: unions, literals, sequences, mappings and what has limits,
+    see fdi.config.ranges; anything else admits all.
+    """
+    if hint in SIMPLE:
+        return [SIMPLE[hint]]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return [_within(SIMPLE[arguments[0]], arguments[1])]
+    if origin in (Union, types.UnionType):
+        return [one for argument in arguments for one in alternatives(argument)]
+    if origin is Literal:
+        return [_word(argument) for argument in arguments]
+    if origin in (tuple, list, Sequence):
+        length = len(arguments) if origin is tuple and arguments[-1] is not Ellipsis else None
+        return [_sequence(alternatives(arguments[0]), length)]
+    if origin in (dict, Mapping):
+        return [_mapping(alternatives(arguments[1]))]
+    return [ANYTHING]
+
+
+def _within(kind: Alternative, limits: Any) -> Alternative:
+    return Alternative(
+        f"{kind.words} {limits}", lambda value: kind.admits(value) and value in limits
+    )
+
+
+def _word(word: Any) -> Alternative:
+    if not isinstance(word, str | int):  # a member of an enumeration
+        return ANYTHING
+    return Alternative(str(word), lambda value: value == word and type(value) is type(word))
+
+
+def _sequence(element: list[Alternative], length: int | None = None) -> Alternative:
+    words = " or ".join(kind.words for kind in element)
+    return Alternative(
+        f"a list{'' if length is None else f' of {length}'}, each {words}",
+        lambda value: (
+            isinstance(value, list | tuple)
+            and (len(value) == length if length else bool(value) or element == [SIMPLE[str]])
+            and all(any(kind.admits(item) for kind in element) for item in value)
+        ),
+    )
+
+
+def _mapping(element: list[Alternative]) -> Alternative:
+    words = " or ".join(kind.words for kind in element)
+    return Alternative(
+        f"key: value pairs, each {words}",
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(any(kind.admits(item) for kind in element) for item in value.values())
+        ),
+    )
+
+
+TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
+SCHEDULES, SCHEDULE_OPTIONS = "torch.optim.lr_scheduler", "fdi.train.torch_schedules"
+NOT_MADE = "is not made for {key}; look at the other options of {key}"
+
+
+class Role(NamedTuple):
+    """Where the parts for a key are: functions that return `noun`, and classes that inherit from
+    it. Importing them imports no torch.
+    """
+
+    room: str
+    noun: str
+
+
+ROLES = {
+    "dataset": Role("fdi.data", "Dataset"),
+    "model": Role("fdi.snn.models", "Network"),
+    "neuron": Role("fdi.snn.neuron", "Neuron"),
+    "init": Role("fdi.init", "Strategy"),
+    "optimizer": Role("fdi.train.optimizers", "Optimizer"),
+    "scheduler": Role(SCHEDULES, "LRScheduler"),
+    "logger.mirror": Role("fdi.track", "Iterator[Mirror]"),
+}
+OPTIONAL = ("scheduler",)  # keys that may be null
+SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
+
+
+class Options(NamedTuple):
+    """The keyword arguments of a part, as far as they are `known`; `closed`: it takes no others."""
+
+    known: dict[str, list[Alternative]]
+    closed: bool
+
+
+def options(key: str, target: str, folders: Sequence[Path]) -> Options:
+    """What `target`, the `_target_` of `key`, takes; torch and the user's own modules are not
+    imported for it.
+
+    `folders`: where modules of the user's own may be. Raises ValueError for what may not be named
+    there.
+    """
+    module, _, name = target.rpartition(".")
+    part, closed, problem = None, False, None
+    if module.partition(".")[0] not in own_code.OURS:
+        problem = _foreign(module, name, folders)
+    elif key == SURROGATE:
+        problem = "is no function of your own; see fdi/snn/surrogate.py"
+    elif key == "optimizer" and module == TORCH:
+        part = _ours(TORCH_OPTIONS)
+    elif key == "scheduler" and module == SCHEDULES:
+        part, closed = vars(importlib.import_module(SCHEDULE_OPTIONS)).get(name), True
+        problem = None if part else NOT_MADE
+    else:
+        (part, problem), closed = _part(ROLES[key], target), True
+    if problem:
+        where = key if key == SURROGATE else f"{key}._target_"
+        raise ValueError(f"{where} = {target} {problem.format(key=key)}")
+    return Options(parameters(part) if part else {}, closed)
+
+
+def _part(role: Role, target: str) -> tuple[Any, str | None]:
+    """The function or class, and why it is none for `role`, or None."""
+    module, _, name = target.rpartition(".")
+    if not f"{module}.".startswith(f"{role.room}.") or name.startswith("_"):
+        return None, NOT_MADE
+    try:
+        part = _ours(target)
+    except (ImportError, AttributeError):
+        return None, "does not exist"
+    if isinstance(part, type):
+        nouns = [] if inspect.isabstract(part) else [base.__name__ for base in part.__mro__]
+    else:
+        nouns = [inspect.signature(part).return_annotation]
+    return part, None if role.noun in nouns else NOT_MADE
+
+
+def _ours(target: str) -> Any:
+    """The function or class that `target` names in fdi, where it is defined. Raises ImportError or
+    AttributeError.
+    """
+    module, _, name = target.rpartition(".")
+    part = getattr(importlib.import_module(module), name)
+    if getattr(part, "__module__", None) != module:
+        raise AttributeError(target)
+    return part
+
+
+def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any]:
+    """The function or class that `target` names. Raises ValueError for one that may not be named
+    there.
+    """
+    options(key, target, folders)
+    sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
+    module, _, name = target.rpartition(".")
+    parts = vars(importlib.import_module(module))
+    if module == TORCH:
+        parts = {name: part for name, part in parts.items() if isinstance(part, type)}
+    if name not in parts:
+        raise ValueError(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
+    return parts[name]
+
+
+def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
+    where = "the folder of --config-dir or beside it"
+    if not module:
+        return f"is not a module and a name; write module.name, the module in {where}"
+    files = own_code.files(module, folders)
+    if not files:
+        path = module.replace(".", "/")
+        return f"is not of fdi, and there is no {path}.py; put it into {where}"
+    top = module.partition(".")[0]
+    if (spec := importlib.util.find_spec(top)) is not None:
+        places = [*(spec.submodule_search_locations or []), spec.origin or ""]
+        if not any(Path(place).is_relative_to(folder) for place in places for folder in folders):
+            return f"is hidden by another module of that name ({spec.origin}); rename {top}"
+    try:
+        body = ast.parse(files[0].read_text(encoding="utf-8")).body
+    except SyntaxError as error:
+        return own_code.unreadable(files[0], error)
+    if name not in (n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)):
+        return f"does not exist: {files[0]} defines no function or class {name}"
+    return None
