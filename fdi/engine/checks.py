@@ -12,13 +12,16 @@ import numpy as np
 from fdi.data.inputs import Events, Input
 from fdi.snn.network import INPUT, Network
 from fdi.snn.neuron import Neuron
+from fdi.snn.norm import Norm
+from fdi.snn.projection import Projection
 
 
 @dataclass(frozen=True)
 class Computes:
-    """The neurons that an engine called `engine` computes; those of a readout are always `Neuron`
-    without spikes. `own_taus`: also such with time constants of their own. `norms`: also behind
-    normalization.
+    """What an engine called `engine` computes by equations of its own: neurons of these kinds,
+    resets and surrogates (those of a readout are always `Neuron` without spikes), with `own_taus`
+    also where each has time constants of its own; `projections` of exactly these classes, whose
+    `forward` it never calls; `norms` of these classes and of what inherits from them.
     """
 
     engine: str
@@ -26,11 +29,14 @@ class Computes:
     resets: tuple[str, ...]
     surrogates: tuple[str, ...]
     own_taus: bool = False
-    norms: bool = False
+    projections: tuple[type[Projection], ...] = (Projection,)
+    norms: tuple[type[Norm], ...] = ()
 
 
-def check_neurons(network: Network, computes: Computes) -> None:
-    """ValueError if the network has a neuron that the engine does not compute."""
+def check_parts(network: Network, computes: Computes) -> None:
+    """ValueError if the network has a neuron, projection or normalization that the engine does not
+    compute.
+    """
     for population in network.hidden:
         neuron = population.neuron
         for what, value, known in (
@@ -55,17 +61,34 @@ def check_neurons(network: Network, computes: Computes) -> None:
             f"engine={computes.engine} does not compute neurons that learn their time constants "
             f"(neuron.learn_tau=true); use engine=reference"
         )
-    if network.norms and not computes.norms:
-        kind = next(iter(network.norms.values())).kind
-        raise ValueError(
-            f"engine={computes.engine} does not compute normalization (model.norm={kind}); use "
-            f"engine=reference"
-        )
+    for projection in network.projections:
+        if type(projection) not in computes.projections:
+            raise ValueError(
+                f"engine={computes.engine} does not compute projections of class "
+                f"{type(projection).__name__} ({projection.name}); use engine=reference"
+            )
+    check_norms(network)
+    for name, norm in network.norms.items():
+        if not isinstance(norm, computes.norms):
+            raise ValueError(
+                f"engine={computes.engine} does not compute normalization ({norm.kind}, of "
+                f"population {name}); use engine=reference"
+            )
     if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
         raise ValueError(
             f"engine={computes.engine} computes a readout of leaky integrators only; use "
             f"engine=reference"
         )
+
+
+def check_norms(network: Network) -> None:
+    """ValueError for a normalization that lacks what engines and training ask of it."""
+    for name, norm in network.norms.items():
+        if not isinstance(norm, Norm):
+            raise ValueError(
+                f"the normalization of population {name} is a {type(norm).__name__}; let it "
+                f"inherit from fdi.snn.norm.Norm"
+            )
 
 
 def check_wiring(network: Network, engine: str) -> None:

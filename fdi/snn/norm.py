@@ -25,6 +25,11 @@ class Norm(nn.Module):
     variance of the batch. Evaluation takes running ones where there are some: the average of the
     first ten batches, then 0.9 of the old and 0.1 of the new. `steps` of a trial, without the last
     two, whose input has no effect.
+
+    To define another normalization, inherit from this class, override `forward` with operations of
+    torch, and put it into `network.norms` under the name of a population. `kind` is its name in
+    messages, parameters and buffers are trained and saved, `gain` scales what it returns; override
+    `by_sample` and `check` where they are not those of `kind`.
     """
 
     mean: Tensor
@@ -41,6 +46,11 @@ class Norm(nn.Module):
             self.register_buffer("mean", torch.zeros(size))
             self.register_buffer("var", torch.ones(size))
             self.register_buffer("batches", torch.tensor(0))
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether each sample is normalized by itself, so that a batch may be cut into parts."""
+        return self.kind == "layer"
 
     def check(self, batch: int) -> None:
         """Raises ValueError for a batch whose variance would be that of a single value."""

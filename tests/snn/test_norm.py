@@ -268,7 +268,7 @@ def test_a_trial_of_another_length_is_refused_by_gains_of_each_step():
 
 def test_the_engine_for_cpus_and_nir_refuse_it():
     net = network_of("tdbn")
-    with pytest.raises(ValueError, match=r"\(model.norm=tdbn\); use engine=reference"):
+    with pytest.raises(ValueError, match=r"\(tdbn, of population h1\); use engine=reference"):
         CpuEngine().check(net)
     pytest.importorskip("nir", reason="nir is not installed")
     with pytest.raises(ValueError, match="h1: NIR cannot say normalization"):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fdi.data.inputs import Constant, Events, Frames, Input
-from fdi.engine.checks import check_neurons
+from fdi.engine.checks import check_parts
 from fdi.engine.cpu import conv_layout, dense_layout
 from fdi.engine.cpu.chunk import Parameters
 from fdi.engine.cpu.conv_plan import depth
@@ -106,7 +106,7 @@ class Program:
     """
 
     def __init__(self, network: Network) -> None:
-        check_neurons(network, COMPUTES)
+        check_parts(network, COMPUTES)
         first, *others = (kind(layer[0].neuron, network.dt) for layer in network.layers)
         if any(type(a) is not type(b) for other in others for a, b in zip(first, other)):
             raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fdi.data.inputs import Input
-from fdi.engine.checks import Computes, check_input, check_labels, check_neurons, check_wiring
+from fdi.engine.checks import Computes, check_input, check_labels, check_parts, check_wiring
 from fdi.engine.cuda.choice import hears_events, refusal
 from fdi.engine.cuda.kept import Kept, keep, size
 from fdi.engine.cuda.memory import fitting_samples, need
@@ -21,6 +21,7 @@ from fdi.engine.device import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
 from fdi.snn.network import Activity, Network
 from fdi.snn.neuron import Neuron
+from fdi.snn.norm import Norm
 from fdi.snn.objective import Objective, Outcome
 
 COMPUTES = Computes(
@@ -28,7 +29,7 @@ COMPUTES = Computes(
     kinds=(Neuron,),
     resets=("zero", "subtract"),
     surrogates=("superspike", "triangle", "sigmoid", "gaussian", "boxcar"),
-    norms=True,
+    norms=(Norm,),
 )
 
 
@@ -46,7 +47,7 @@ class CudaEngine:
 
     def check(self, network: Network) -> None:
         """ValueError, one line, if the engine does not compute this network."""
-        check_neurons(network, COMPUTES)
+        check_parts(network, COMPUTES)
         check_wiring(network, COMPUTES.engine)
 
     def outline(self, network: Network, steps: int, batch: int) -> list[str]:
@@ -132,11 +133,11 @@ class CudaEngine:
 
     def _refuse_parts(self, network: Network, size: int, batch: int) -> None:
         """ValueError where the statistics of a part would stand for those of the batch."""
-        if size < batch and any(norm.kind != "layer" for norm in network.norms.values()):
+        if size < batch and not all(norm.by_sample for norm in network.norms.values()):
             raise ValueError(
-                f"model.norm takes its statistics over a batch, and {size} of {batch} samples fit "
-                f"into engine.memory = {self.memory:g} GiB; raise it, lower trainer.batch_size, or "
-                f"use model.norm=layer"
+                f"normalization takes its statistics over a batch, and {size} of {batch} samples "
+                f"fit into engine.memory = {self.memory:g} GiB; raise it, lower "
+                f"trainer.batch_size, or normalize each sample by itself, as model.norm=layer does"
             )
 
     def _parts(self, network: Network, inputs: Input) -> list[slice]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
+from fdi.engine.checks import check_norms
 from fdi.engine.device import exact, send
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
@@ -29,7 +30,8 @@ class ReferenceEngine:
         exact()
 
     def check(self, network: Network) -> None:
-        """Every kind of network is computed."""
+        """Every network is computed whose norms are such."""
+        check_norms(network)
 
     @torch.no_grad()
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:

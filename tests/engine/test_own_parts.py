@@ -1,0 +1,138 @@
+"""Projections and normalizations of one's own: an engine that does not call them refuses them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d
+
+from fdi.data.inputs import Events
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference import ReferenceEngine
+from fdi.snn.models import dense
+from fdi.snn.network import Network
+from fdi.snn.neuron import lif
+from fdi.snn.norm import Norm
+from fdi.snn.objective import Objective
+from fdi.snn.projection import Projection
+
+STEPS, BATCH, UNITS = 20, 4, 12
+FAST: list[Any] = [CpuEngine, lambda: CudaEngine(kernels="off")]
+
+
+class Masked(Projection):
+    """Every second synapse is cut."""
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        mask = torch.arange(self.weight.shape[1]) % 2
+        return super().forward(spikes * mask)
+
+
+class Pooled(Projection):
+    """The mean of pairs of sources, twice, in place of each."""
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        pairs = avg_pool1d(spikes.flatten(1)[:, None], 2)
+        return super().forward(pairs.repeat_interleave(2, -1))
+
+
+class RootMeanSquare(Norm):
+    """X' = gain X / sqrt(mean of X^2 over the layer + 1e-5)."""
+
+    by_sample = True
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__("rms", shape, 0, 1.0)
+
+    def forward(self, x_TBN: Tensor, learn: bool) -> Tensor:
+        return self.gain * x_TBN * (x_TBN.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+
+
+def network(kind: type[Projection] = Projection) -> Network:
+    net = dense(
+        input_shape=(UNITS,), classes=3, steps=STEPS, dt=2e-3, neuron=lif(), hidden=[8], depth=1
+    )
+    first = net.projections[0]
+    own = kind(first.source, first.target, tuple(first.weight.shape))
+    net = Network(net.input_shape, net.layers, net.readout, [own, *net.projections[1:]], net.dt)
+    generator = torch.Generator().manual_seed(0)
+    for projection in net.projections:
+        projection.weight.data.normal_(0.5, 1.0, generator=generator)
+    return net
+
+
+def batch() -> tuple[Events, np.ndarray]:
+    rng = np.random.default_rng(0)
+    counts = rng.random((BATCH * STEPS, UNITS)) < 0.2
+    rows, units = np.nonzero(counts)
+    indptr = np.searchsorted(rows, np.arange(BATCH * STEPS + 1))
+    return Events(indptr, units.astype(np.int32), (UNITS,), STEPS), np.arange(BATCH) % 3
+
+
+@pytest.mark.parametrize("kind", [Masked, Pooled])
+@pytest.mark.parametrize("engine", FAST)
+def test_a_projection_of_ones_own_is_computed_as_it_says_or_refused(engine, kind):
+    net, (x, labels) = network(kind), batch()
+    with pytest.raises(
+        ValueError,
+        match=rf"^engine=(cpu|cuda) does not compute projections of class {kind.__name__} "
+        r"\(input->h1\); use engine=reference$",
+    ):
+        engine().check(net)
+    with pytest.raises(ValueError, match="does not compute projections"):
+        engine().step(net, x, labels, Objective())
+    ReferenceEngine().check(net)
+    spikes = ReferenceEngine().evaluate(net, x, labels, Objective()).counts["h1"]
+    usual = ReferenceEngine().evaluate(network(), x, labels, Objective()).counts["h1"]
+    assert abs(spikes - usual).sum() > 0
+
+
+def test_the_usual_projection_is_computed_by_all():
+    net, (x, labels) = network(), batch()
+    wanted = ReferenceEngine().evaluate(net, x, labels, Objective()).counts["h1"]
+    for engine in FAST:
+        np.testing.assert_array_equal(
+            engine().evaluate(net, x, labels, Objective()).counts["h1"], wanted
+        )
+
+
+def normed() -> Network:
+    net = network()
+    net.norms["h1"] = RootMeanSquare(net.hidden[0].shape)
+    return net
+
+
+def test_a_normalization_of_ones_own_is_refused_without_a_key_that_nobody_set():
+    with pytest.raises(
+        ValueError,
+        match=r"^engine=cpu does not compute normalization \(rms, of population h1\); use "
+        r"engine=reference$",
+    ):
+        CpuEngine().check(normed())
+
+
+def test_a_normalization_of_ones_own_is_computed_by_the_others_in_parts_too():
+    x, labels = batch()
+    net = normed()
+    wanted = ReferenceEngine().step(net, x, labels, Objective())
+    gradients = [w.grad for w in net.parameters()]
+    assert wanted.counts["h1"].sum() > 0
+    for memory in (None, 3e-5):
+        again: Any = normed()
+        found = CudaEngine(memory, kernels="off").step(again, x, labels, Objective())
+        np.testing.assert_array_equal(found.counts["h1"], wanted.counts["h1"])
+        for g, weight in zip(gradients, again.parameters()):
+            torch.testing.assert_close(weight.grad, g, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", [*FAST, ReferenceEngine])
+def test_a_module_that_is_no_normalization_is_told_what_it_must_be(engine):
+    net: Any = network()
+    net.norms["h1"] = torch.nn.LayerNorm(8)
+    with pytest.raises(ValueError, match="population h1 is a LayerNorm; let it inherit from"):
+        engine().check(net)
