@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fdi.snn.projection import Projection
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
@@ -19,7 +20,6 @@ from fdi.snn.network import Network
 from fdi.snn.neuron import lif
 from fdi.snn.norm import Norm
 from fdi.snn.objective import Objective
-from fdi.snn.projection import Projection
 
 STEPS, BATCH, UNITS = 20, 4, 12
 FAST: list[Any] = [CpuEngine, lambda: CudaEngine(kernels="off")]
