@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fdi.data.inputs import Events, Input
-from fdi.snn.network import INPUT, Network
+from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Neuron
 from fdi.snn.norm import Norm
-from fdi.snn.projection import Projection
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fdi.snn.projection import Projection
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
@@ -16,7 +15,7 @@ from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import dense
-from fdi.snn.network import Network
+from fdi.snn.network import Network, Projection
 from fdi.snn.neuron import lif
 from fdi.snn.norm import Norm
 from fdi.snn.objective import Objective
