@@ -1,41 +1,55 @@
 """Fluctuation-driven initialization of networks built with snnTorch, Norse, SpikingJelly or
-Sinabs: which weights reach which neuron, their draw, and its calibration by hooks that read the
-input currents of the neurons.
+Sinabs.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.signal import oaconvolve
 from torch import Generator, Tensor, nn
 
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
-from fdi.init.theory import Afferent, normal_weights
-from fdi.interop.neurons import Response, Unmeasurable, library, measure
+from fdi.init.theory import Afferent, normal_weights, variance_shares
+from fdi.interop.currents import free_potential, simulated, spread
+from fdi.interop.neurons import Response, Unmeasurable, measure
+from fdi.interop.wiring import (
+    DATA,
+    Norm,
+    Other,
+    Population,
+    Snapshot,
+    Source,
+    Weights,
+    Wiring,
+    follow,
+    in_order,
+    own_weights,
+)
 
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
-_RESHAPING = ("Identity", "Flatten", "Unflatten")
-_OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
+SWEEPS = 4  # through all layers: what upper ones send back changes what lower ones hear
+MOVED = 0.05  # from its target is a spread that wants another sweep
+SHOWN = 3  # reasons why nothing can be initialized
+
+Part = Weights | Norm
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What `initialize` did with one weight tensor.
+    """What `initialize` did with one weight tensor, or with one normalization.
 
-    `neuron`: name and class of the neuron behind it, None if there is none. `tau_mem`, `tau_syn`:
-    its time constants in seconds, None where it has none; read from beta and alpha (snnTorch),
-    tau_mem_inv and tau_syn_inv (Norse), tau (SpikingJelly), tau_mem and tau_syn (Sinabs), for
-    information only. `sigma_w`: spread of the new weights, None if they were not changed.
-    `sigma_u`: measured spread of the potential in units of theta, where it was calibrated. `note`:
-    why it was not calibrated, why the weights were not changed, or what the theory does not take
-    into account.
+    `layer`: its name, or those of all layers that share it. `neuron`: name and class of the neuron
+    behind it, None if there is none. `fan_in`: synapses of a neuron, those that pruning leaves; 0
+    for a normalization. `tau_mem`, `tau_syn`: time constants of the neuron in seconds, None where
+    it has none; read from beta and alpha (snnTorch), tau_mem_inv and tau_syn_inv (Norse), tau
+    (SpikingJelly), tau_mem and tau_syn (Sinabs), for information only. `sigma_w`: spread of the new
+    weights, None if they were not changed. `note`: why it was not calibrated, why the weights were
+    not changed, or what the theory does not take into account. `sigma_u`: spread of the potential
+    in units of theta, measured at the end. `gain`: new gain of a normalization.
     """
 
     layer: str
@@ -46,6 +60,7 @@ class LayerReport:
     sigma_w: float | None = None
     note: str = ""
     sigma_u: float | None = None
+    gain: float | None = None
 
 
 @torch.no_grad()
@@ -56,7 +71,7 @@ def initialize(
     nu: float | None = None,
     dt: float,
     alpha: float = 0.9,
-    batch: Tensor | None = None,
+    batch: Tensor | np.ndarray | None = None,
     simulate: Callable[[Tensor], object] | None = None,
     generator: Generator | None = None,
 ) -> list[LayerReport]:
@@ -65,295 +80,341 @@ def initialize(
 
         W ~ N(0, sigma_w^2),   sigma_w^2 = share (sigma_u theta)^2 / (n nu eps_hat),   bias = 0
 
-    A Linear, Conv1d or Conv2d layer belongs to the neuron registered next (the order of an
-    nn.Sequential, a SequentialState, or of the assignments in __init__: a convention, which the
-    report lets you check). Recurrent weights that a neuron holds itself share the variance with the
-    layer in front, alpha : 1 - alpha. theta and eps_hat are measured on each neuron with an
-    impulse, so every model counts with its own conventions; the state of the neurons is reset.
-    Layers in front of no neuron, such as a readout, are not changed. Neither are those in front of
-    a normalization (such as BatchNorm), which sets the spread itself; a UserWarning names them.
+    `simulate(batch)` runs a whole trial from a fresh state. fdi follows which layer feeds which
+    neuron while it runs; without it, only the order of an nn.Sequential says so. Layers are Linear,
+    Conv1d and Conv2d. Those that reach one neuron, such as skip connections, share its variance
+    equally; recurrent weights, also those that a neuron holds itself, have 1 - alpha of it. A
+    tensor that reaches several neurons is drawn for the first. theta and eps_hat are measured on
+    each neuron with an impulse, so every model counts with its own conventions; the state of the
+    neurons is reset. Layers that reach no neuron, such as a readout, are not changed.
 
-    `nu`: rate of the inputs in Hz; every layer is drawn for it. None: that of `batch`, spikes
-    [T, B, *shape] of training data. `dt`: duration of one step in seconds.
-    `simulate(batch)` runs a whole trial from a fresh state. Where it is given, the weights of each
-    neuron are then scaled, from the input up, until the spread measured on the batch is sigma_u
-    within 2 %, as `init=fluct_calibrated` does.
+    `nu`: rate of the inputs in Hz; every layer is drawn for it. None: <x^2> / dt of `batch`, which
+    is the rate of spikes [T, B, *shape] of training data. `dt`: duration of one step in seconds.
 
-    Returns one row for each weight tensor. Raises ValueError if there is nothing to initialize, for
-    a dt other than that of a neuron, where no scale reaches sigma_u, and for what the theory
-    refuses. No weight is changed then. Source: Rossbroich et al. 2022; impulse and calibration
-    are ours.
+    With `simulate`, what reaches each neuron is then scaled, from the input up, until the spread
+    measured on the batch is sigma_u within 2 %, as `init=fluct_calibrated` does: weights, or the
+    gain of a normalization (BatchNorm, LayerNorm, GroupNorm), which undoes a scaling of the weights
+    in front of it. The spread is that over time; for neurons that hear data other than spikes, over
+    time and samples. Without `simulate`, layers in front of a normalization are not changed.
+
+    New weights are written through parametrizations (weight_norm) and masks (pruning); layers that
+    do not keep them (spectral_norm, orthogonal) are not changed, with a UserWarning. Returns one
+    row for each weight tensor and each normalization. Raises ValueError if there is nothing to
+    initialize, for a dt other than that of a neuron, where no scale reaches sigma_u, and for what
+    the theory refuses. Whatever is raised, also by `simulate`, leaves all weights as they were.
+    Source: Rossbroich et al. 2022; impulse and calibration are ours.
     """
     if not 0 < dt < math.inf:
         raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
-    if nu is None and batch is not None:
-        nu = float(batch.double().mean()) / dt
-    if nu is None or (simulate is not None and batch is None):
+    data = None if batch is None else torch.as_tensor(batch)
+    if nu is None and data is not None:
+        nu = float(data.double().square().mean()) / dt
+    if nu is None or (simulate is not None and data is None):
         raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
-    rows: list[LayerReport] = []
-    driven: list[_Driven] = []
-    for population in populations(module):
-        new, of_neuron = _by_theory(population, sigma_u, nu, dt, alpha)
-        rows += new
-        driven += [of_neuron] if of_neuron else []
-    if not driven:
-        reasons = (
-            "; ".join(f"{row.layer} {row.note}" for row in rows)
-            or "no Linear, Conv1d or Conv2d layer"
-        )
+    analogue = data is not None and not are_spikes(data)
+    if simulate is None and analogue:
         raise ValueError(
-            f"{type(module).__name__}: nothing to initialize ({reasons}); put neurons of snnTorch, "
-            f"Norse, SpikingJelly or Sinabs in it"
+            "the batch has other values than numbers of spikes; give simulate, so that the spread "
+            "that they cause is measured"
         )
-    before = [parameter.clone() for parameter in module.parameters()]
-    for neuron in driven:
-        for w, sigma_w in zip(neuron.afferents, neuron.spreads):
-            _draw(w, sigma_w, generator)
-    if simulate is None or batch is None:
-        return rows
-    by_layer = {row.layer: row for row in rows}
+    before = Snapshot([module])
     try:
-        for neuron in driven:
-            drawn = [by_layer[w.name] for w in neuron.afferents]
-            for row in _calibrated(drawn, neuron, sigma_u, lambda: simulate(batch)):
-                by_layer[row.layer] = row
-    except ValueError:
-        for parameter, old in zip(module.parameters(), before):
-            parameter.copy_(old)
+        if simulate is None or data is None:
+            plan = _Plan(module, in_order(module), dt, calibrated=False)
+            plan.draw(sigma_u, nu, alpha, generator)
+        else:
+            plan = _Plan(module, follow(module, data, simulate), dt, calibrated=True)
+            plan.draw(sigma_u, nu, alpha, generator)
+            plan.calibrate(sigma_u, lambda: simulate(data), analogue)
+            before.restore_buffers()
+    except BaseException:
+        before.restore()
         raise
-    return list(by_layer.values())
+    for warning in plan.warnings:
+        warnings.warn(f"fdi.interop: {warning}", stacklevel=3)
+    return plan.report()
 
 
-class _Driven(NamedTuple):
-    """A neuron whose sigma_u can be set, and the spreads of the weights that reach it."""
+def are_spikes(data: Tensor) -> bool:
+    """Whether all values are numbers of spikes."""
+    return bool((data.ge(0) & data.eq(data.round())).all())
 
-    name: str
-    neuron: nn.Module
-    afferents: list[Weights]
+
+@dataclass(eq=False)
+class _Driven:
+    """A population whose spread can be set. `scaled`: by these, which reach no population before
+    it; `recurrent`: which of them. `fixed`: names of what else reaches it.
+    """
+
+    population: Population
     response: Response
-    spreads: list[float]
+    scaled: list[Part]
+    recurrent: list[bool]
+    fixed: list[str]
+    hears_data: bool
+
+    def measured(self, simulate: Callable[[], object], analogue: bool) -> float:
+        current = simulated([self.population], simulate).current(self.population)
+        return spread(free_potential(current, self.response), analogue and self.hears_data)
 
 
-def _by_theory(
-    population: Population, sigma_u: float, nu: float, dt: float, alpha: float
-) -> tuple[list[LayerReport], _Driven | None]:
-    """The rows of the weights that reach one neuron, and what is to be drawn; nothing, and why, if
-    they reach none that can be measured.
-    """
-    afferents, name, neuron, reason = population
-    response = None
-    if neuron is not None:
-        name = f"{name} ({type(neuron).__name__})"
-        try:
-            response = measure(neuron, dt)
-        except Unmeasurable as error:
-            reason = f"{name}: {error}"
-    if response is None or name is None or neuron is None:
-        note = f"left alone: {reason}"
-        return [LayerReport(w.name, name, w.fan_in, note=note) for w in afferents], None
-    spreads = _spreads(afferents, response, sigma_u, nu, alpha)
-    constants = response.tau_mem, response.tau_syn
-    rows = [
-        LayerReport(w.name, name, w.fan_in, *constants, sigma_w, w.note)
-        for w, sigma_w in zip(afferents, spreads)
-    ]
-    return rows, _Driven(name, neuron, afferents, response, spreads)
+class _Plan:
+    """What is drawn for which population, and what is left alone and why."""
 
+    def __init__(self, module: nn.Module, wiring: Wiring, dt: float, calibrated: bool) -> None:
+        self.dt, self.calibrated = dt, calibrated
+        self.rows: dict[Weights | Norm | Other | Population, LayerReport] = {}
+        self.driven: list[_Driven] = []
+        self.warnings: list[str] = []
+        self.names = [name for name, _ in module.named_modules()]
+        self.wiring = wiring
+        for population in wiring.populations:
+            self._plan(population)
+        for part in wiring.layers:
+            if not self._planned(part):
+                self._leave(part, None, self._unreached(part))
+        if calibrated and not wiring.populations:
+            raise ValueError(
+                f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
+                f"called when the batch is simulated; check `simulate`"
+            )
+        if not self.driven:
+            told = [f"{row.layer} {row.note}" for row in self.report()]
+            more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+            reasons = "; ".join(told[:SHOWN] + more)
+            raise ValueError(
+                f"{type(module).__name__}: nothing to initialize "
+                f"({reasons or 'no Linear, Conv1d or Conv2d layer'}); put neurons of snnTorch, "
+                f"Norse, SpikingJelly or Sinabs in it"
+            )
 
-def _calibrated(
-    rows: list[LayerReport], driven: _Driven, sigma_u: float, simulate: Callable[[], object]
-) -> list[LayerReport]:
-    """The rows as they are after calibration."""
-    name, neuron, afferents, response, _ = driven
-    if hasattr(neuron, "recurrent_weights"):
-        reason = f"not calibrated: {name} keeps its weights inside, where no hook reads its current"
-        return [replace(row, note="; ".join(filter(None, (row.note, reason)))) for row in rows]
-    weights = [w.weight for w in afferents]
-    start = float(weights[0].norm())
-    spread = calibrate_module(name, neuron, weights, response, sigma_u, simulate)
-    factor = float(weights[0].norm()) / start
-    return [replace(row, sigma_w=(row.sigma_w or 0.0) * factor, sigma_u=spread) for row in rows]
+    def report(self) -> list[LayerReport]:
+        """The rows in the order of registration."""
+        order = {name: i for i, name in enumerate(self.names)}
 
+        def position(row: LayerReport) -> int:
+            name = row.layer.partition(", ")[0]
+            return order.get(name, order.get(name.rpartition(".")[0], len(order)))
 
-def _spreads(
-    afferents: list[Weights], response: Response, sigma_u: float, nu: float, alpha: float
-) -> list[float]:
-    theory = [
-        Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat, w.recurrent) for w in afferents
-    ]
-    return [
-        sigma_w
-        for _, sigma_w in normal_weights(theory, sigma_u=sigma_u * response.theta, alpha=alpha)
-    ]
+        return sorted(self.rows.values(), key=position)
 
+    def draw(self, sigma_u: float, nu: float, alpha: float, generator: Generator | None) -> None:
+        """The weights of all populations, and the gains that are right for white noise."""
+        for driven in self.driven:
+            response = driven.response
+            for part, share in zip(driven.scaled, variance_shares(driven.recurrent, alpha)):
+                target = math.sqrt(share) * sigma_u * response.theta
+                of_part = part.weights if isinstance(part, Norm) else [part]
+                for w in of_part:
+                    if w in self.rows:
+                        continue
+                    afferent = Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat)
+                    ((_, sigma_w),) = normal_weights(
+                        [afferent], sigma_u=target / math.sqrt(len(of_part))
+                    )
+                    w.draw(sigma_w, generator)
+                    self.rows[w] = self._row(w, driven, sigma_w=sigma_w, note=_pooling(w))
+                if isinstance(part, Norm) and part.gain is not None:
+                    part.gain.fill_(target / math.sqrt(response.eps_hat / self.dt))
+                    if isinstance(bias := getattr(part.layer, "bias", None), Tensor):
+                        bias.zero_()
+                    self.rows[part] = self._row(part, driven, gain=float(part.gain.flatten()[0]))
 
-def _draw(w: Weights, sigma_w: float, generator: Generator | None) -> None:
-    w.weight.normal_(0.0, sigma_w, generator=generator)
-    if not w.autapses:
-        w.weight.fill_diagonal_(0.0)
-    if w.bias is not None:
-        w.bias.zero_()
+    def calibrate(self, sigma_u: float, simulate: Callable[[], object], analogue: bool) -> None:
+        """Population after population, from the input up, until all have their spread at once."""
+        inside = [d for d in self.driven if hasattr(d.population.module, "recurrent_weights")]
+        reason = "not calibrated: {} keeps its weights inside, where no hook reads its current"
+        for driven in inside:
+            self._change(driven, note=reason.format(driven.population.name))
+        others = [driven for driven in self.driven if driven not in inside]
+        for _ in range(SWEEPS if others else 0):
+            for driven in others:
+                self._calibrate(driven, sigma_u, simulate, analogue)
+            recording = simulated([driven.population for driven in others], simulate)
+            for driven in others:
+                current = recording.current(driven.population)
+                potential = free_potential(current, driven.response)
+                self._change(driven, sigma_u=spread(potential, analogue and driven.hears_data))
+            measured = [self.rows[driven.scaled[0]].sigma_u or 0.0 for driven in others]
+            if all(abs(value / sigma_u - 1) < MOVED for value in measured):
+                return
 
+    def _calibrate(
+        self, driven: _Driven, sigma_u: float, simulate: Callable[[], object], analogue: bool
+    ) -> None:
+        """Scale what reaches a population until its spread is sigma_u within 2 %.
 
-@dataclass(frozen=True)
-class Weights:
-    """A weight tensor on its way to a neuron. `autapses`: False if a neuron's weight onto itself is
-    to stay 0.
-    """
+            sqrt(mean_j,b Var_t(U_j)) = sigma_u theta,   U = k * I free of reset
 
-    name: str
-    weight: Tensor
-    bias: Tensor | None = None
-    recurrent: bool = False
-    autapses: bool = True
-    note: str = ""
+        k is the measured response of the neuron, I its input current during `simulate()`. Raises
+        Unreachable if nothing arrives, the part that is not scaled exceeds it, or it does not
+        settle within 12 simulations.
+        """
+        name, approach, fixed = driven.population.name, Approach(), 0.0
+        if driven.fixed:
+            self._scale(driven, 1e-6)
+            fixed = driven.measured(simulate, analogue)
+            self._scale(driven, 1e6)
+            if not fixed < sigma_u:
+                raise Unreachable(
+                    f"{name}: what is not scaled ({', '.join(driven.fixed)}) makes its spread "
+                    f"{fixed:.3g} by itself; raise sigma_u = {sigma_u}, or scale that connection"
+                )
+        for _ in range(ROUNDS):
+            found = driven.measured(simulate, analogue)
+            if abs(found / sigma_u - 1) < TOLERANCE:
+                return
+            if not found > 0:
+                raise Unreachable(
+                    f"{name} gets no input in the batch, so no scale of its weights makes its "
+                    f"spread sigma_u = {sigma_u}; raise sigma_u, so that the layer below fires, or "
+                    f"check the batch"
+                )
+            own = max(found**2 - fixed**2, 1e-4 * found**2)
+            factor = approach.factor(math.sqrt((sigma_u**2 - fixed**2) / own))
+            self._scale(driven, factor)
+        raise Unreachable(
+            f"{name}: sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({found:.3g}); "
+            f"raise alpha or lower sigma_u"
+        )
 
-    @property
-    def fan_in(self) -> int:
-        return self.weight[0].numel() - (not self.autapses)
+    def _scale(self, driven: _Driven, factor: float) -> None:
+        for part in driven.scaled:
+            row = self.rows[part]
+            if isinstance(part, Norm):
+                if part.gain is not None:
+                    part.gain.mul_(factor)
+                self.rows[part] = replace(row, gain=(row.gain or 0.0) * factor)
+            else:
+                part.write(part.read() * factor)
+                self.rows[part] = replace(row, sigma_w=(row.sigma_w or 0.0) * factor)
 
+    def _change(self, driven: _Driven, note: str = "", sigma_u: float | None = None) -> None:
+        for part in driven.scaled:
+            behind = part.weights if isinstance(part, Norm) else []
+            for row_of in (part, *behind):
+                row = self.rows[row_of]
+                if row.neuron == driven.population.name and (row.sigma_w or row.gain):
+                    notes = "; ".join(filter(None, (row.note, note)))
+                    self.rows[row_of] = replace(row, note=notes, sigma_u=sigma_u)
 
-Population = tuple[list[Weights], str | None, nn.Module | None, str]
-"""Afferent weights with the name of their neuron, the neuron, and ""; or one layer with None, None,
-and why it has no neuron.
-"""
+    def _plan(self, population: Population) -> None:
+        """What of a population's afferents can be set for it."""
+        name = population.name.rpartition(" (")[0]
+        own = list(own_weights(name, population.module))
+        parts: list[Weights | Norm | Other] = [
+            part for part in self.wiring.layers if part in population.sources
+        ]
+        for w in own:
+            w.upstream = {population if w.inside else DATA}
+        reason, response = population.reason, None
+        if not reason:
+            try:
+                response = measure(population.module, self.dt)
+            except Unmeasurable as error:
+                reason = f"{population.name}: {error}"
+        if any(not w.inside for w in own):
+            if response:
+                for part in parts:
+                    self._leave(part, None, f"{population.name} has input weights of its own")
+            parts = []
+        new = [part for part in (*parts, *own) if not self._planned(part)]
+        scaled: list[Part] = []
+        for part in new:
+            if why := reason or self._refusal(part):
+                self._leave(part, population, why)
+            elif not isinstance(part, Other):
+                scaled.append(part)
+        if response is None or not scaled:
+            if response and not new:
+                note = "left alone: no weights are drawn for it, so its spread is what it gets"
+                self.rows[population] = LayerReport(name, population.name, 0, note=note)
+            return
+        upstream = [_upstream(part) for part in scaled]
+        order = {p: i for i, p in enumerate(self.wiring.populations)}
+        self.driven.append(
+            _Driven(
+                population,
+                response,
+                scaled,
+                [all(order.get(s, -1) >= order[population] for s in u) for u in upstream],  # type: ignore[arg-type]
+                [s.name for s in population.sources if s not in scaled],
+                DATA in population.sources or any(DATA in u for u in upstream),
+            )
+        )
 
+    def _planned(self, part: Weights | Norm | Other) -> bool:
+        scaled = [s for driven in self.driven for s in driven.scaled]
+        behind = [w for s in scaled if isinstance(s, Norm) for w in s.weights]
+        return part in self.rows or part in scaled or part in behind
 
-def populations(module: nn.Module) -> Iterator[Population]:
-    """Of the layers and neurons of a network, in the order of registration."""
-    waiting: Weights | None = None
-    for name, child in _leaves(module):
-        kind = type(child).__name__
-        if library(child):
-            own = list(_own_weights(name, child))
-            if waiting and any(not w.recurrent for w in own):
-                yield [waiting], None, None, f"{name} ({kind}) has input weights of its own"
-            elif waiting:
-                own.insert(0, waiting)
-            if own:
-                yield own, name, child, ""
-            waiting = None
-        elif isinstance(child, _LAYERS):
-            if waiting:
-                yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
-            waiting = Weights(name, child.weight, child.bias)
-        elif waiting and ("Pool" in kind or "Dropout" in kind):
-            waiting = replace(waiting, note=f"the theory does not count {name} ({kind})")
-        elif waiting and "Norm" in kind:
-            reason = f"{name} ({kind}) follows, which sets the spread of the potential by itself"
-            warnings.warn(f"fdi.interop: {waiting.name} is not changed: {reason}", stacklevel=4)
-            yield [waiting], None, None, reason
-            waiting = None
-        elif waiting and kind not in _RESHAPING:
-            yield [waiting], None, None, f"{name} ({kind}) follows, not a neuron"
-            waiting = None
-    if waiting:
-        yield [waiting], None, None, "no neuron follows"
+    def _refusal(self, part: Weights | Norm | Other) -> str:
+        """Why a part cannot be set, or ""."""
+        if isinstance(part, Other):
+            return part.reason
+        if isinstance(part, Weights):
+            if why := part.refusal():
+                self.warnings.append(f"{part.name} is not changed: {why}")
+            return why
+        kind = f"{part.name} ({type(part.layer).__name__})"
+        why = ""
+        if part.gain is None:
+            why = "it has no gain (affine=False)"
+        elif not self.calibrated:
+            why = "give batch and simulate, and fdi sets its gain"
+        elif not part.layer.training and getattr(part.layer, "running_mean", None) is not None:
+            raise ValueError(
+                f"{kind} is in evaluation mode, and normalizes otherwise than in training; "
+                f"call train() of the network first"
+            )
+        if why:
+            why = f"{kind} follows, which sets the spread of the potential by itself; {why}"
+            for w in part.weights:
+                self.warnings.append(f"{w.name} is not changed: {why}")
+        return why
 
+    def _unreached(self, part: Weights | Norm | Other) -> str:
+        """Why a part reaches no neuron."""
+        if isinstance(part, Other):
+            return part.reason
+        if not part.upstream:
+            return "it is not called when the batch is simulated"
+        for other in self.wiring.layers:
+            if part in other.upstream:
+                if isinstance(other, Norm):
+                    return f"no neuron follows {other.name}"
+                kind = type(other.layers[0]).__name__ if isinstance(other, Weights) else other.kind
+                return f"{other.name} ({kind}) follows, not a neuron"
+        return "no neuron follows"
 
-def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Layers, neurons and other modules that are not just containers of such, in the order of
-    registration.
-    """
-    children = list(module.named_children())
-    if (
-        not children
-        or library(module)
-        or isinstance(module, _LAYERS)
-        or type(module).__name__ in _OPAQUE
-    ):
-        yield name, module
-        return
-    for child_name, child in children:
-        yield from _leaves(child, f"{name}.{child_name}" if name else child_name)
+    def _leave(self, part: Weights | Norm | Other, neuron: Population | None, reason: str) -> None:
+        if not reason:
+            return
+        name = None if neuron is None or neuron.reason else neuron.name
+        fan_in = part.fan_in if isinstance(part, Weights) else 0
+        self.rows[part] = LayerReport(part.name, name, fan_in, note=f"left alone: {reason}")
+        for w in part.weights if isinstance(part, Norm) else ():
+            self._leave(w, neuron, reason)
 
-
-def _own_weights(name: str, neuron: Any) -> Iterator[Weights]:
-    """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
-    Norse.
-    """
-    layer = getattr(neuron, "recurrent", None)
-    if isinstance(layer, _LAYERS):
-        yield Weights(f"{name}.recurrent", layer.weight, layer.bias, recurrent=True)
-    if hasattr(neuron, "recurrent_weights"):
-        yield Weights(f"{name}.input_weights", neuron.input_weights)
-        yield Weights(
-            f"{name}.recurrent_weights",
-            neuron.recurrent_weights,
-            recurrent=True,
-            autapses=neuron.autapses,
+    def _row(self, part: Part, driven: _Driven, *, note: str = "", **values: float) -> LayerReport:
+        response = driven.response
+        return LayerReport(
+            part.name,
+            driven.population.name,
+            part.fan_in if isinstance(part, Weights) else 0,
+            response.tau_mem,
+            response.tau_syn,
+            note=note,
+            **values,
         )
 
 
-@torch.no_grad()
-def calibrate_module(
-    name: str,
-    neuron: nn.Module,
-    weights: Sequence[Tensor],
-    response: Response,
-    sigma_u: float,
-    simulate: Callable[[], object],
-) -> float:
-    """Scale `weights`, all those that reach `neuron`, until the measured spread of its potential is
-    sigma_u within 2 %; returns that spread, in units of theta.
-
-        sqrt(mean_j,b Var_t(U_j)) = sigma_u theta,   U = k * I free of reset
-
-    k is the measured `response` of the neuron, I its input current during `simulate()`. Raises
-    Unreachable if nothing arrives, or the spread does not settle within 12 simulations.
-    """
-    approach = Approach()
-    for _ in range(ROUNDS):
-        spread = _spread(name, neuron, response, simulate)
-        if abs(spread / sigma_u - 1) < TOLERANCE:
-            return spread
-        if not spread > 0:
-            raise Unreachable(
-                f"{name} gets no input in the batch, so no scale of its weights makes its spread "
-                f"sigma_u = {sigma_u}; raise sigma_u, so that the layer below fires, or check the "
-                f"batch"
-            )
-        factor = approach.factor(sigma_u / spread)
-        for weight in weights:
-            weight.mul_(factor)
-    raise Unreachable(
-        f"{name}: sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({spread:.3g}); raise "
-        f"alpha or lower sigma_u"
-    )
+def _upstream(part: Part) -> set[Source]:
+    """Where the input of a part comes from: of a normalization, that of the weights before it."""
+    if isinstance(part, Norm):
+        return set().union(*(w.upstream for w in part.weights)) or part.upstream
+    return part.upstream
 
 
-def _spread(
-    name: str, neuron: nn.Module, response: Response, simulate: Callable[[], object]
-) -> float:
-    currents: list[Tensor] = []
-    feedback: dict[int, Tensor] = {}  # of each step: snnTorch asks for it more than once
-    hooks = [neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))]
-    if isinstance(recurrent := getattr(neuron, "recurrent", None), nn.Module):
-        hooks.append(
-            recurrent.register_forward_hook(
-                lambda _, inputs, out: feedback.update({len(currents): out})
-            )
-        )
-    try:
-        simulate()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not currents:
-        raise Unreachable(f"{name} is not called when the batch is simulated; check `simulate`")
-    current = _over_time(currents, neuron)
-    if feedback:
-        current = current + _over_time(list(feedback.values()), neuron)
-    kernel = response.kernel[: len(current)].reshape(-1, *(1,) * (current.ndim - 1))
-    potential = oaconvolve(current, kernel, axes=0)[: len(current)]
-    return float(np.sqrt(potential.var(0).mean())) / response.theta
-
-
-def _over_time(calls: list[Tensor], neuron: nn.Module) -> np.ndarray:
-    """[T, ...] from one call with all steps, or from one call per step."""
-    steps = calls[0] if len(calls) == 1 else torch.stack(calls)
-    if len(calls) == 1 and library(neuron) == "sinabs":  # [B, T, ...], or both in one axis
-        if hasattr(neuron, "num_timesteps"):
-            steps = steps.unflatten(0, (neuron.batch_size, neuron.num_timesteps))
-        steps = steps.swapaxes(0, 1)
-    return steps.detach().cpu().numpy()
+def _pooling(weights: Weights) -> str:
+    return "; ".join(f"the theory does not count {name}" for name in sorted(weights.pooled))

@@ -31,6 +31,14 @@ _NEURON_BASES = {
     "sinabs": ("LIF", "ALIF"),
 }
 
+_OTHER_NEURONS = (  # where others are defined, or what they inherit from
+    "snntorch._neurons",
+    "spikingjelly.activation_based.neuron",
+    "norse.torch.module.coba_lif",
+    "norse.torch.module.lif_correlation",
+    "sinabs.layers.stateful_layer",
+)
+
 
 class Twin(NamedTuple):
     """A copy of a neuron that can be driven: `threshold`, time constants (s) where they can be
@@ -56,6 +64,35 @@ def library(module: nn.Module) -> str | None:
         if base.__name__ in _NEURON_BASES.get(root, ()):
             return root
     return None
+
+
+def spikes_unknown(module: nn.Module) -> bool:
+    """Whether it is a neuron of these libraries that is not measured."""
+    if library(module):
+        return False
+    return any(
+        f"{base.__module__}.".startswith(f"{package}.")
+        for base in type(module).__mro__
+        for package in _OTHER_NEURONS
+    )
+
+
+def keeps_state(neuron: nn.Module) -> bool:
+    """Whether the state is in the module, rather than handed from call to call."""
+    return {"snntorch": getattr(neuron, "init_hidden", True), "norse": False}.get(
+        library(neuron) or "", True
+    )
+
+
+def over_time(neuron: nn.Module) -> int | None:
+    """Which axis of the input of a call is time; None if a call is one step."""
+    bases = {base.__name__ for base in type(neuron).__mro__}
+    return {
+        "snntorch": None,
+        "norse": None if bases & {"SNNCell", "SNNRecurrentCell"} else 0,
+        "spikingjelly": 0 if getattr(neuron, "step_mode", "s") == "m" else None,
+        "sinabs": 1,
+    }[library(neuron) or ""]
 
 
 def twin_of(neuron: nn.Module, dt: float) -> Twin:
@@ -93,14 +130,12 @@ def _norse(neuron: Any, dt: float) -> Twin:
         twin.hidden_size = 1
         twin.input_weights = nn.Parameter(torch.ones(1, 1, dtype=torch.float64, device=device))
         twin.recurrent_weights = nn.Parameter(torch.zeros(1, 1, dtype=torch.float64, device=device))
-    over_time = not any(
-        base.__name__ in ("SNNCell", "SNNRecurrentCell") for base in type(twin).__mro__
-    )
+    whole = over_time(neuron) is not None
     state = None
 
     def step(x: Tensor) -> Tensor:
         nonlocal state
-        _, state = twin((x[None] if over_time else x).to(device), state)
+        _, state = twin((x[None] if whole else x).to(device), state)
         return getattr(state, "lif", state).v
 
     tau_mem, tau_syn = (

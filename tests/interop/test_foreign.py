@@ -114,11 +114,14 @@ def test_what_stands_between_layer_and_neuron_is_reported(between, drawn, note):
 def test_a_layer_in_front_of_a_normalization_is_left_alone_with_a_warning(between):
     network = nn.Sequential(nn.Linear(5, 8), between, LIF(0.9), nn.Linear(8, 8), LIF(0.9))
     kind = type(between).__name__
-    reason = rf"1 \({kind}\) follows, which sets the spread of the potential by itself"
+    reason = (
+        rf"1 \({kind}\) follows, which sets the spread of the potential by itself; give batch and "
+        rf"simulate, and fdi sets its gain"
+    )
     with pytest.warns(UserWarning, match=rf"^fdi.interop: 0 is not changed: {reason}$") as said:
-        first, second = initialize(network, nu=NU, dt=DT)
+        first, norm, second = initialize(network, nu=NU, dt=DT)
     assert said[0].filename == __file__
-    assert (first.sigma_w, second.sigma_w is None) == (None, False)
+    assert (first.sigma_w, norm.gain, second.sigma_w is None) == (None, None, False)
     assert re.fullmatch(f"left alone: {reason}", first.note)
 
 
@@ -451,6 +454,6 @@ def test_a_batch_that_cannot_be_calibrated_on_leaves_the_network_as_it_was():
             batch=torch.zeros(50, 2, 100),
             simulate=lambda x: small_trial(network, x),
         )
-    with pytest.raises(ValueError, match=r"1 \(LIF\) is not called when the batch is simulated"):
+    with pytest.raises(ValueError, match=r"no neuron of .* is called when the batch is simulated"):
         initialize(network, dt=DT, batch=poisson(), simulate=lambda x: None)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters()))

@@ -1,0 +1,383 @@
+"""What reaches what in networks of other libraries; weights are those that are reported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_foreign import DT, IMPORT_WARNINGS, LIF, NU
+
+from fdi.interop import initialize
+
+
+def poisson() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(150, 8, 100, generator=generator) < NU * DT).float()
+
+
+class Net(nn.Module):
+    """Layers are registered before all neurons."""
+
+    fc1: Any
+    fc2: Any
+    skip: Any
+    rec: Any
+    norm: Any
+    norm1: Any
+    norm2: Any
+
+    def __init__(self, **layers: nn.Module) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(100, 80), nn.Linear(80, 60)
+        self.lif1, self.lif2 = LIF(0.5), LIF(0.98)
+        self.out = nn.Linear(60, 5)
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def currents(self, x, first, last):
+        return self.fc2(first)
+
+    def forward(self, spikes):
+        for part in self.modules():
+            if isinstance(part, LIF):
+                part.reset_mem()
+        last, readout = spikes.new_zeros(spikes.shape[1], 60), []
+        for x in spikes:
+            first = self.lif1(self.fc1(x))
+            last = self.lif2(self.currents(x, first, last))
+            readout.append(self.out(last))
+        return torch.stack(readout)
+
+
+def free_spread(net: Any, neuron: Any, run) -> float:
+    """Spread of U = beta U + x, step by step."""
+    currents = []
+    hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0].detach()))
+    run()
+    hook.remove()
+    u, trace = torch.zeros_like(currents[0]), []
+    for current in currents:
+        u = neuron.beta * u + current
+        trace.append(u)
+    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+
+
+def of(rows, layer):
+    return next(row for row in rows if row.layer == layer)
+
+
+def drawn(net: Any, spikes=None, **options: Any):
+    spikes = poisson() if spikes is None else spikes
+    return initialize(net, dt=DT, batch=spikes, simulate=net, **options)
+
+
+def test_the_neuron_of_a_layer_is_that_which_it_feeds():
+    net: Any = Net()
+    rows = drawn(net, sigma_u=0.8)
+    assert (of(rows, "fc1").neuron, of(rows, "fc2").neuron) == ("lif1 (LIF)", "lif2 (LIF)")
+    for name, neuron in (("fc1", net.lif1), ("fc2", net.lif2)):
+        found = free_spread(net, neuron, lambda: net(poisson()))
+        assert found == pytest.approx(0.8, rel=0.025)
+        assert of(rows, name).sigma_u == pytest.approx(found, rel=1e-4)
+        weight = getattr(net, name).weight.detach()
+        assert float(weight.std()) == pytest.approx(of(rows, name).sigma_w, rel=0.03)
+    assert of(rows, "out").note == "left alone: no neuron follows"
+
+
+def test_without_a_run_only_a_chain_says_what_feeds_what():
+    with pytest.raises(ValueError, match=r"Net is not an nn\.Sequential, so .* give batch and sim"):
+        initialize(Net(), nu=NU, dt=DT)
+    nested = nn.Sequential(nn.Sequential(nn.Linear(5, 8)), nn.Sequential(LIF(0.9)))
+    assert initialize(nested, nu=NU, dt=DT)[0].neuron == "1.0 (LIF)"
+
+
+class Skip(Net):
+    def currents(self, x, first, last):
+        return self.fc2(first) + self.skip(x) + self.rec(last)
+
+
+def test_skip_connections_and_recurrence_get_their_shares():
+    net: Any = Skip(skip=nn.Linear(100, 60), rec=nn.Linear(60, 60))
+    rows = drawn(net, alpha=0.8)
+    variance = {name: of(rows, name).sigma_w ** 2 * n for name, n in SIZES.items()}
+    assert {of(rows, name).neuron for name in SIZES} == {"lif2 (LIF)"}
+    assert variance["fc2"] == pytest.approx(variance["skip"])
+    assert variance["rec"] / sum(variance.values()) == pytest.approx(0.2)
+    assert free_spread(net, net.lif2, lambda: net(poisson())) == pytest.approx(1, rel=0.06)
+
+
+SIZES = {"fc2": 80, "skip": 100, "rec": 60}
+
+
+class Identity(Net):
+    def currents(self, x, first, last):
+        return self.fc2(first) + 0.02 * first[:, :60]
+
+
+def test_what_reaches_a_neuron_without_weights_is_counted_or_named():
+    net: Any = Identity()
+    drawn(net, sigma_u=1.0)
+    assert free_spread(net, net.lif2, lambda: net(poisson())) == pytest.approx(1, rel=0.025)
+    net.currents = lambda x, first, last: net.fc2(first) + first[:, :60]
+    with pytest.raises(
+        ValueError, match=r"lif2 \(LIF\): what is not scaled \(lif1 \(LIF\)\) makes"
+    ):
+        drawn(net, sigma_u=1.0)
+
+
+KEPT = {
+    "weight_norm": parametrizations.weight_norm,
+    "pruned": lambda layer: prune.random_unstructured(layer, "weight", 0.5),
+    "pruned bias": lambda layer: prune.random_unstructured(layer, "bias", 0.5),
+    "both": lambda layer: prune.l1_unstructured(
+        prune.random_unstructured(layer, "weight", 0.3), "weight", 0.3
+    ),
+}
+
+
+@pytest.mark.parametrize("how", KEPT)
+def test_weights_are_written_through_what_computes_them(how):
+    layer = KEPT[how](nn.Linear(100, 80))
+    network: Any = nn.Sequential(layer, LIF(0.9))
+    (row,) = initialize(network, nu=NU, dt=DT)
+    network(torch.ones(2, 100))
+    weight = layer.weight.detach()
+    kept = weight[weight != 0]
+    assert row.fan_in == round(len(kept) / 80)
+    assert row.sigma_w == pytest.approx((row.fan_in * NU * DT / (1 - 0.9**2)) ** -0.5, rel=1e-3)
+    assert float(kept.std()) == pytest.approx(row.sigma_w, rel=0.03)
+    assert not layer.bias.any()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_older_weight_norm_is_written_through_too():
+    layer = torch.nn.utils.weight_norm(nn.Linear(100, 80))
+    network: Any = nn.Sequential(layer, LIF(0.9))
+    (row,) = initialize(network, nu=NU, dt=DT)
+    network(torch.ones(2, 100))
+    assert float(layer.weight.detach().std()) == pytest.approx(row.sigma_w, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        (parametrizations.spectral_norm, r"its parametrization \(_SpectralNorm\)"),
+        (parametrizations.orthogonal, r"its parametrization \(_Orthogonal\)"),
+        (torch.nn.utils.spectral_norm, "what computes its weights in each call"),
+    ],
+)
+def test_weights_that_are_not_kept_are_refused(how, kind):
+    layer = how(nn.Linear(100, 80))
+    layer.eval()  # in training, reading it is a step of its power iteration
+    before = layer.weight.detach().clone()
+    network = nn.Sequential(layer, LIF(0.9), nn.Linear(80, 80), LIF(0.9))
+    with pytest.warns(UserWarning, match=rf"fdi.interop: 0 is not changed: {kind} does not keep"):
+        first, second = initialize(network, nu=NU, dt=DT)
+    assert (first.sigma_w, second.note) == (None, "")
+    assert "does not keep weights" in first.note
+    assert torch.equal(layer.weight, before)
+
+
+def test_tied_weights_are_one_tensor_and_one_row():
+    net: Any = Net(fc1=nn.Linear(100, 100), fc2=nn.Linear(100, 100), out=nn.Linear(100, 5))
+    net.fc2.weight = net.fc1.weight
+    net.currents = lambda x, first, last: net.fc2(first)
+    net.forward = lambda spikes: [net.lif2(net.fc2(net.lif1(net.fc1(x)))) for x in spikes]
+    rows = drawn(net)
+    assert [row.layer for row in rows if row.sigma_w] == ["fc1, fc2"]
+    assert float(net.fc2.weight.detach().std()) == pytest.approx(rows[0].sigma_w, rel=0.03)
+    assert "no weights are drawn for it" in of(rows, "lif2").note
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer", "group"])
+def test_behind_a_normalization_the_gain_sets_the_spread(kind):
+    make: Any = {
+        "batch": nn.BatchNorm1d,
+        "layer": nn.LayerNorm,
+        "group": lambda n: nn.GroupNorm(4, n),
+    }[kind]
+    net: Any = Net(norm1=make(80), norm2=make(60))
+    net.fc1, net.fc2 = nn.Sequential(net.fc1, net.norm1), nn.Sequential(net.fc2, net.norm2)
+    before = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    rows = drawn(net, sigma_u=0.8)
+    assert all(torch.equal(before[name], buffer) for name, buffer in net.named_buffers())
+    gains = [row for row in rows if row.gain]
+    places = ((net.lif1, net.norm1, "lif1 (LIF)"), (net.lif2, net.norm2, "lif2 (LIF)"))
+    for row, (neuron, norm, name) in zip(gains, places, strict=True):
+        assert (row.neuron, row.fan_in, row.sigma_w) == (name, 0, None)
+        assert norm.weight.detach().numpy() == pytest.approx(row.gain)
+        assert not norm.bias.any()
+        assert free_spread(net, neuron, lambda: net(poisson())) == pytest.approx(0.8, rel=0.025)
+
+
+def test_a_normalization_that_does_not_learn_or_cannot_be_scaled_is_told():
+    net: Any = Net(norm1=nn.BatchNorm1d(80))
+    net.fc1 = nn.Sequential(net.fc1, net.norm1)
+    net.eval()
+    with pytest.raises(ValueError, match=r"norm.*\(BatchNorm1d\) is in evaluation mode"):
+        drawn(net)
+    net = Net()
+    net.fc1 = nn.Sequential(net.fc1, nn.BatchNorm1d(80, affine=False))
+    with pytest.warns(UserWarning, match=r"fc1\.0 is not changed: .* has no gain \(affine=False\)"):
+        rows = drawn(net)
+    assert of(rows, "fc2").sigma_u == pytest.approx(1, rel=0.021)
+
+
+@pytest.mark.parametrize("error", [TypeError("mine"), KeyboardInterrupt()])
+def test_an_error_in_simulate_leaves_all_as_it_was(error):
+    net, calls = Net(norm=nn.BatchNorm1d(60)), []
+    net.fc2 = nn.Sequential(net.fc2, net.norm)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+
+    def simulate(spikes):
+        calls.append(any(not torch.equal(before[n], v) for n, v in net.state_dict().items()))
+        if len(calls) == 4:
+            raise error
+        return net(spikes)
+
+    with pytest.raises(type(error)):
+        initialize(net, dt=DT, batch=poisson(), simulate=simulate)
+    assert calls[-1]
+    assert all(torch.equal(before[n], v) for n, v in net.state_dict().items())
+
+
+def test_batches_may_be_numpy_bfloat16_or_normalized_images():
+    net: Any = Net()
+    rows = drawn(net, poisson().numpy())
+    assert of(rows, "fc1").sigma_u == pytest.approx(1, rel=0.021)
+    half = poisson().bfloat16()
+    rows = initialize(net, dt=DT, batch=half, simulate=lambda x: net(x.float()))
+    assert of(rows, "fc2").sigma_u == pytest.approx(1, rel=0.021)
+    rows = initialize(net.bfloat16(), dt=DT, batch=half, simulate=net)
+    assert of(rows, "fc1").sigma_u == pytest.approx(1, rel=0.03)
+    images = torch.randn(30, 100, generator=torch.Generator().manual_seed(0)) - 0.2
+    net = Net()
+    rows = initialize(
+        net, dt=DT, batch=images, simulate=lambda x: net(x.expand(50, *x.shape)), sigma_u=0.8
+    )
+    weight, u, trace = net.fc1.weight.detach(), torch.zeros(()), []
+    for _ in range(50):  # of a constant current: over time and samples
+        u = 0.5 * u + images @ weight.T
+        trace.append(u)
+    free = torch.stack(trace).var((0, 1), correction=0).mean().sqrt()
+    assert float(free) == pytest.approx(0.8, rel=0.021)
+    assert of(rows, "fc1").sigma_u == pytest.approx(float(free), rel=1e-4)
+    with pytest.raises(ValueError, match="other values than numbers of spikes; give simulate"):
+        initialize(nn.Sequential(nn.Linear(100, 5), LIF(0.9)), dt=DT, batch=images)
+
+
+def test_a_neuron_with_one_state_in_two_places_is_refused():
+    net: Any = Net(lif1=LIF(0.9))
+    net.forward = lambda spikes: [
+        net.lif2(net.out2(net.lif1(net.fc2(net.lif1(net.fc1(x)))))) for x in spikes
+    ]
+    net.fc1, net.fc2, net.out2 = nn.Linear(100, 60), nn.Linear(60, 60), nn.Linear(60, 60)
+    rows = drawn(net)
+    assert "lif1 (LIF) is used in 2 places with one state" in of(rows, "fc1").note
+    assert (of(rows, "fc2").sigma_w, of(rows, "out2").neuron) == (None, "lif2 (LIF)")
+
+
+@IMPORT_WARNINGS
+def test_a_neuron_whose_state_is_handed_on_may_stand_in_two_places():
+    snn = pytest.importorskip("snntorch")
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.fc2, self.lif = nn.Linear(100, 80), nn.Linear(80, 80), snn.Leaky(0.9)
+
+        def forward(self, spikes):
+            u = v = self.lif.init_leaky()
+            for x in spikes:
+                first, u = self.lif(self.fc1(x), u)
+                _, v = self.lif(self.fc2(first), v)
+
+    rows = drawn(Twice())
+    assert [row.neuron for row in rows] == ["lif (Leaky)"] * 2
+    assert [row.sigma_u for row in rows] == pytest.approx([1, 1], rel=0.021)
+    assert rows[0].sigma_w != pytest.approx(rows[1].sigma_w, rel=0.05)
+
+
+def resnet(blocks: list[int]) -> nn.Module:
+    from spikingjelly.activation_based import neuron
+    from spikingjelly.activation_based.model import spiking_resnet
+
+    return spiking_resnet.SpikingResNet(
+        spiking_resnet.BasicBlock, blocks, num_classes=10, spiking_neuron=neuron.LIFNode
+    )
+
+
+def spikformer() -> nn.Module:
+    from spikingjelly.activation_based import neuron
+    from spikingjelly.activation_based.model.spikformer import Spikformer
+
+    sizes = dict(img_size_h=32, img_size_w=32, patch_size=4, embed_dims=32, num_heads=2, depths=1)
+    return Spikformer(T=4, num_classes=10, spiking_neuron=neuron.LIFNode, **sizes)
+
+
+@IMPORT_WARNINGS
+@pytest.mark.parametrize(
+    ("make", "left"),
+    [
+        (lambda: resnet([1, 1, 1, 1]), ["fc"]),
+        pytest.param(lambda: resnet([2, 2, 2, 2]), ["fc"], marks=pytest.mark.slow),
+        (spikformer, ["blocks.0.attn.attn_lif", "head"]),
+    ],
+    ids=["resnet10", "resnet18", "spikformer"],
+)
+def test_deep_networks_of_spikingjelly_are_initialized_layer_by_layer(make, left):
+    pytest.importorskip("spikingjelly")
+    from spikingjelly.activation_based import functional
+
+    net = make()
+    functional.set_step_mode(net, "m")
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def simulate(x):
+        functional.reset_net(net)
+        return net(x if make is spikformer else x.expand(2, *x.shape))
+
+    rows = initialize(net, dt=DT, batch=images, simulate=simulate)
+    assert [row.layer for row in rows if row.sigma_u is None] == left
+    measured = [row.sigma_u for row in rows if row.sigma_u]
+    assert len(measured) > 15
+    assert measured == pytest.approx([1.0] * len(measured), rel=0.05)
+    if make is not spikformer:  # convolution and shortcut reach the same neuron
+        both = [of(rows, f"layer2.0.{name}") for name in ("conv2", "downsample.0")]
+        assert {row.neuron for row in both} == {"layer2.0.sn2 (LIFNode)"}
+
+
+@IMPORT_WARNINGS
+def test_what_spikingjelly_has_that_is_not_measured_is_told_in_a_line():
+    pytest.importorskip("spikingjelly")
+    from spikingjelly.activation_based import functional, neuron
+
+    chain = nn.Sequential(nn.Linear(5, 8), neuron.PSN(4), nn.Linear(8, 8), neuron.LIFNode())
+    first, second = initialize(chain, nu=NU, dt=DT)
+    assert first.note == "left alone: 1 (PSN): fdi does not know how it integrates"
+    assert second.sigma_w
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(20, 20), neuron.LIFNode(10.0, decay_input=False)
+            self.attention, self.lif2 = nn.MultiheadAttention(20, 2), neuron.LIFNode()
+
+        def forward(self, spikes):
+            functional.reset_net(self)
+            for x in spikes:
+                x = self.lif(self.fc(x))[None]
+                self.lif2(self.attention(x, x, x)[0])
+
+    spikes = torch.as_tensor(np.random.default_rng(0).random((60, 8, 20)) < 0.1).float()
+    rows = drawn(Attention(), spikes)
+    assert of(rows, "fc").sigma_u == pytest.approx(1, rel=0.021)
+    assert of(rows, "attention").note == "left alone: a MultiheadAttention, which fdi does not draw"
