@@ -22,6 +22,10 @@ far):
     test_loss_last              cross-entropy
     moved/<projection>          |W - W0|/|W0| of its weights
     alignment/<population>      of its spike counts before and after training, 1: the same
+    data_checksum               of the data as the seed splits them: what two runs of a pair share
+    data, code, numerics        what the runs of a row share besides their config: a hash of the
+                                files of the data (none where fdi generates them), of the user's
+                                own code (none without), and the number of fdi's numerics
     <dotted key>                each key of the config, as on the command line; lists as JSON text
 """
 
@@ -29,189 +33,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sqlite3
-import time
-import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fdi.track import files
+from fdi.analysis.index import Index, index, stamp
 from fdi.track.directory import read_config
-from fdi.track.files import CONFIG, RESULT, SETTLED, STATUS, directories
+from fdi.track.files import CONFIG, RECORD, RESULT, SETTLED, STATUS, directories, read_json
 from fdi.track.state import is_number, progress
-
-INDEX = ".index.sqlite"
-YOUNG = 2.0  # s: a file that is no older may change again without a change of its time
-BATCH = 5000  # entries written at a time
-TABLES = """
-CREATE TABLE IF NOT EXISTS texts (number INTEGER PRIMARY KEY, text TEXT UNIQUE);
-CREATE TABLE IF NOT EXISTS entries (
-    kind TEXT, run TEXT, stamp TEXT, content TEXT, shared INTEGER, checksum INTEGER,
-    PRIMARY KEY (kind, run)) WITHOUT ROWID;
-"""
-
-
-def stamp(directory: str, files: Sequence[str]) -> str | None:
-    """Size, time and inode of these files of a run; None where one of them is young."""
-    parts, now = [], time.time()
-    for name in files:
-        try:
-            about = os.stat(f"{directory}/{name}")
-        except OSError:
-            parts.append("-")
-            continue
-        if now - about.st_mtime < YOUNG:
-            return None
-        parts.append(f"{about.st_size} {about.st_mtime_ns} {about.st_ino}")
-    return " ".join(parts)
-
-
-class Index:
-    """The entries of a folder of results; `database` None: there are none, and none are kept."""
-
-    def __init__(self, results: Path, database: sqlite3.Connection | None) -> None:
-        self.root, self.database = f"{results}/", database
-        self.waiting: list[tuple[str, str, str, str, str]] = []
-        self.texts: dict[int, str] = {}
-
-    def find(self, kind: str, path: str, stamp: str | None) -> tuple[str, str] | None:
-        """The content, and the text that it shares with others; None if it is not known, or not of
-        these files.
-        """
-        if self.database is None or stamp is None:
-            return None
-        run = path.removeprefix(self.root)
-        with self._giving_up():
-            query = (
-                "SELECT content, shared, checksum FROM entries WHERE (kind, run, stamp) = (?, ?, ?)"
-            )
-            row = self.database.execute(query, (kind, run, stamp)).fetchone()
-            if row is None:
-                return None
-            content, number, checksum = row
-            if number not in self.texts:
-                query = "SELECT text FROM texts WHERE number = ?"
-                (self.texts[number],) = self.database.execute(query, (number,)).fetchone() or ("",)
-            shared = self.texts[number]
-            if checksum == _checksum(kind, run, stamp, content, shared):
-                return content, shared
-        return None
-
-    def keep(self, kind: str, path: str, stamp: str | None, content: str, shared: str = "") -> None:
-        if self.database is None or stamp is None:
-            return
-        self.waiting.append((kind, path.removeprefix(self.root), stamp, content, shared))
-        if len(self.waiting) >= BATCH:
-            self.write()
-
-    def write(self) -> None:
-        """Write what waits, if nobody else is writing."""
-        waiting, self.waiting = self.waiting, []
-        if self.database is None or not waiting:
-            return
-        with self._giving_up():
-            self.database.execute("BEGIN IMMEDIATE")
-            self.database.executemany(
-                "INSERT OR IGNORE INTO texts (text) VALUES (?)",
-                {(shared,) for *_, shared in waiting},
-            )
-            self.database.executemany(
-                "INSERT OR REPLACE INTO entries VALUES "
-                "(?, ?, ?, ?, (SELECT number FROM texts WHERE text = ?), ?)",
-                [(*entry, _checksum(*entry)) for entry in waiting],
-            )
-            self.database.execute("COMMIT")
-
-    def forget(self, kind: str, known: Iterable[str]) -> None:
-        """Drop the entries of runs that are not among the paths `known`, if there are any."""
-        there = {path.removeprefix(self.root) for path in known}
-        if self.database is None:
-            return
-        with self._giving_up():
-            query = "SELECT COUNT(*) FROM entries WHERE kind = ?"
-            if self.database.execute(query, (kind,)).fetchone()[0] <= len(there):
-                return
-            runs = self.database.execute("SELECT run FROM entries WHERE kind = ?", (kind,))
-            gone = [(run,) for (run,) in runs if run not in there]
-            self.database.execute("BEGIN IMMEDIATE")
-            self.database.executemany("DELETE FROM entries WHERE run = ?", gone)
-            self.database.execute("COMMIT")
-
-    @contextmanager
-    def _giving_up(self) -> Iterator[None]:
-        """What goes wrong with the index costs time and nothing else."""
-        try:
-            yield
-        except sqlite3.DatabaseError:
-            with suppress(sqlite3.Error):
-                if self.database is not None:
-                    self.database.close()
-            self.database = None
-
-
-@contextmanager
-def index(results: Path) -> Iterator[Index]:
-    """The index of a folder of results; what is new in it is written at the end."""
-    opened = Index(results, _open(results / INDEX) if (results / files.RUNS).is_dir() else None)
-    try:
-        yield opened
-        opened.write()
-    finally:
-        if opened.database is not None:
-            opened.database.close()
-
-
-def _open(path: Path) -> sqlite3.Connection | None:
-    """The database with its tables, made anew where it is of other code, or none; None where there
-    is no such file to be had.
-    """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        return None
-    for _ in range(2):
-        database = None
-        try:
-            database = sqlite3.connect(path, timeout=0, isolation_level=None)
-            if database.execute("PRAGMA user_version").fetchone()[0] != _code():
-                _make_anew(database)
-            return database
-        except sqlite3.DatabaseError as error:
-            if database is not None:
-                database.close()
-            if isinstance(error, sqlite3.OperationalError):  # somebody writes, or nobody may
-                return None
-            with suppress(OSError):  # not a database
-                path.unlink()
-    return None
-
-
-def _make_anew(database: sqlite3.Connection) -> None:
-    database.execute("BEGIN EXCLUSIVE")
-    for table in ("entries", "texts"):
-        database.execute(f"DROP TABLE IF EXISTS {table}")
-    for line in TABLES.split(";"):
-        database.execute(line)
-    database.execute(f"PRAGMA user_version = {_code()}")
-    database.execute("COMMIT")
-
-
-def _code() -> int:
-    """A number that changes with the code that reads runs."""
-    rooms = (Path(module).parent for module in (__file__, files.__file__))
-    sources = sorted(source for room in rooms for source in room.glob("*.py"))
-    content = b"".join(source.read_bytes() for source in sources)
-    return int.from_bytes(hashlib.blake2b(content, digest_size=4).digest(), "big") >> 1
-
-
-def _checksum(kind: str, run: str, stamp: str, content: str, shared: str) -> int:
-    return zlib.crc32(f"{kind}\0{run}\0{stamp}\0{content}\0{shared}".encode())
-
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
 PROGRESS = ("epoch", "epochs")
@@ -226,6 +59,10 @@ LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = (*PROGRESS, *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
 ORIGIN = ("source", "baseline", "provenance", "data_checksum")
 """Where a run comes from: columns that fdi.analysis.results adds."""
+SHARED = ("data", "code", "numerics")
+"""What the runs of a row, and of a pair, share besides their config."""
+SHOWN = 8  # hex digits of a hash in a table
+FIRST_NUMERICS = 1  # of runs from before it was counted
 POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
@@ -299,7 +136,9 @@ def columns(
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:
-    """The columns of `runs` that come from the config."""
+    """The columns of `runs` that must agree in what is averaged or paired: those of the config, and
+    SHARED.
+    """
     others = {*KEYS, "error", *NUMBERS, *ORIGIN}
     names = [str(column) for column in table]
     return [name for name in names if name not in others and not name.startswith(MEASURED)]
@@ -309,7 +148,7 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], str]:
     """State and final numbers, and the config without its seed as JSON. They come from the index
     where the files have not changed, unless some process may still be at work on the run.
     """
-    key = stamp(path, (CONFIG, STATUS, RESULT))
+    key = stamp(path, (CONFIG, STATUS, RESULT, RECORD))
     if known := kept.find(ROW, path, key):
         return json.loads(known[0]), known[1]
     directory = Path(path)
@@ -344,7 +183,24 @@ def _outcome(directory: Path) -> dict[str, Any]:
             f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()
         }
     error = content.get("error") if content["state"] == "failed" else None
-    return {"state": content["state"], "error": error and str(error), **numbers}
+    return {"state": content["state"], "error": error and str(error), **numbers, **_made(directory)}
+
+
+def _made(directory: Path) -> dict[str, Any]:
+    """The columns of SHARED and `data_checksum` of a run, from its record."""
+    record = read_json(directory / RECORD)
+    record = record if isinstance(record, dict) else {}
+    run = record.get("run")
+    run = run if isinstance(run, dict) else {}
+    code, data, checksum = run.get("code"), run.get("data_source"), record.get("data_checksum")
+    hashed = hashlib.blake2b(json.dumps(code, sort_keys=True).encode(), digest_size=4).hexdigest()
+    numerics = record.get("numerics")
+    return {
+        "data_checksum": checksum if isinstance(checksum, str) else None,
+        "data": data[:SHOWN] if isinstance(data, str) else None,
+        "code": hashed if code else None,
+        "numerics": numerics if isinstance(numerics, int) else FIRST_NUMERICS,
+    }
 
 
 def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | None]:

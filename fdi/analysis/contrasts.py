@@ -83,8 +83,10 @@ def contrasts(
             and both[column].nunique(dropna=False) > 1
         ),
     ]
+    same_data = not any(key.startswith("dataset") for key in free)
     for _, group in both.groupby(keys, dropna=False, sort=False) if len(both) else ():
-        means = group.groupby(["_one", "seed"])[quantity].mean().dropna() * scale
+        pairs = ["_one", *_pairs(group, same_data)]
+        means = group.groupby(pairs)[quantity].mean().dropna() * scale
         if means.index.get_level_values("_one").nunique() == 2:
             first, second = means[True], means[False]
             seeds = first.index.intersection(second.index)
@@ -93,6 +95,14 @@ def contrasts(
                 run = group.iloc[0].to_dict()
                 difference = difference_of(first, second, run["test_samples"], quantity, scale)
                 yield Contrast(run, quantity, first.mean(), second.mean(), difference)
+
+
+def _pairs(runs: pd.DataFrame, same_data: bool = True) -> list[pd.Series]:
+    """What two runs of a pair share: the seed and, on the `same_data`, the checksum of the
+    splits.
+    """
+    checksums = runs.reindex(columns=["data_checksum"])["data_checksum"]
+    return [runs["seed"], *([checksums.fillna("")] if same_data else [])]
 
 
 def difference_of(
@@ -145,7 +155,7 @@ def accuracies(
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
     groups = [
-        (PERCENT * group.groupby("seed")[ACCURACY].mean(), group["test_samples"].min())
+        (PERCENT * group.groupby(_pairs(group))[ACCURACY].mean(), group["test_samples"].min())
         for _, group in runs.groupby(list(by), dropna=False)
         if group[ACCURACY].notna().any()
     ]

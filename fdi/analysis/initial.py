@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, PLACE
+from fdi.analysis.collect import KEYS, PLACE, SHARED
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, shown
 from fdi.analysis.results import Results
 from fdi.analysis.select import kept
@@ -27,7 +27,9 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows
         return
     runs = runs.assign(state="done")
     columns = [
-        name for name in condition_columns(runs) if name in LABELS or name.startswith(OWNERS)
+        name
+        for name in condition_columns(runs)
+        if name in (*LABELS, *SHARED) or name.startswith(OWNERS)
     ]
     placed = runs[[*columns, "seed", "state"]].assign(**{PLACE: np.arange(len(runs))})
     states = [

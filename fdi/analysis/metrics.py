@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, PLACE, index, stamp
+from fdi.analysis.collect import KEYS, PLACE
+from fdi.analysis.index import index, stamp
 from fdi.track.files import METRICS, printable, read
 
 log = logging.getLogger("fdi.analysis")

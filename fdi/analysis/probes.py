@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, PLACE, Index, columns, index, stamp
+from fdi.analysis.collect import KEYS, PLACE, columns
+from fdi.analysis.index import Index, index, stamp
 from fdi.track.files import PROBE
 from fdi.track.state import read_probe
 

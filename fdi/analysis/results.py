@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, config_columns, runs
+from fdi.analysis.collect import KEYS, SHARED, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
 from fdi.config.identity import ADDED, REMOVED
@@ -199,7 +199,7 @@ def reference(folder: Path) -> Results:
     if not (folder / RUNS).exists():
         nothing = runs(folder)
         return Results(with_origin(nothing, ""), curves(nothing), None, folder)
-    given = {"id": str, "error": str, "provenance": str}
+    given = dict.fromkeys(("id", "error", "provenance", "data_checksum", "data", "code"), str)
     table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, **EXACT)))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
@@ -226,7 +226,8 @@ def reference(folder: Path) -> Results:
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
-    mixed = [column for column in config_columns(table) if table[column].dtype == object]
+    keys = [column for column in config_columns(table) if column not in SHARED]
+    mixed = [column for column in keys if table[column].dtype == object]
     return table.assign(**{column: table[column].map(_number) for column in mixed}).copy()
 
 

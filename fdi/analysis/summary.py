@@ -62,7 +62,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     rates = [column for column in map(str, runs) if column.startswith("rate/")]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
     known = {name: runs[name].array for name in (*LABELS, *CONFIGS, *rates) if name in runs}
-    numbers, seeds = runs[measured].to_numpy(dtype=float), runs["seed"].to_numpy()
+    numbers, seeds = runs[measured].to_numpy(dtype=float), _pairs(runs)
     states = runs["state"].to_numpy(dtype=str)
     placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
     members = {key: rows[PLACE].to_numpy() for key, rows in conditions(placed, columns)}
@@ -93,9 +93,15 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     return table[[*(column for column in table if column not in LAST), *LAST]]
 
 
+def _pairs(runs: pd.DataFrame) -> np.ndarray:
+    """A number for each seed and checksum of the splits: two runs are a pair where it is equal."""
+    known = [name for name in ("seed", "data_checksum") if name in runs]
+    return runs.groupby(known, dropna=False).ngroup().to_numpy()
+
+
 class BySeed(NamedTuple):
-    """The numbers of the finished runs of a condition: one row per seed, the first column is
-    ACCURACY; means where a seed has several runs.
+    """The numbers of the finished runs of a condition: one row per pair (of `seeds`, see `_pairs`),
+    the first column is ACCURACY; means where one has several runs.
     """
 
     seeds: np.ndarray

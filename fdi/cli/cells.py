@@ -27,8 +27,8 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
-from fdi.track.directory import run_directory
-from fdi.track.files import METRICS, SWEEPS, write_json
+from fdi.track.directory import apart, run_directory
+from fdi.track.files import METRICS, SWEEPS, printable, write_json
 from fdi.track.processes import holder
 from fdi.track.state import finished
 
@@ -314,3 +314,11 @@ def _path(cells: list[Cell]) -> Path:
 
 def _place(cell: Cell) -> str:
     return os.path.relpath(cell.directory, cell.values["paths"]["results"])
+
+
+def say_what_is_apart(cells: Sequence[Cell]) -> None:
+    """Say, before they run, which finished runs beside these cells will be in no row with them."""
+    folders = {cell.directory.parent: cell.config for cell in cells}
+    for folder, config in folders.items():
+        for line in apart(folder, config):
+            print(printable(line), flush=True)

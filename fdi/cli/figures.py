@@ -94,8 +94,8 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 
 def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
-    from fdi.analysis.collect import index
     from fdi.analysis.conditions import UNTRAINED
+    from fdi.analysis.index import index
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own, reference
     from fdi.analysis.summary import summarize

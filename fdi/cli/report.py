@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
     give_back()
-    from fdi.analysis.collect import index
+    from fdi.analysis.index import index
     from fdi.figures.unchanged import origin, remember, unchanged
 
     known = origin(results)

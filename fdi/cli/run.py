@@ -162,13 +162,15 @@ def _show_common(arguments: Namespace) -> None:
 
 def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
-    from fdi.cli.cells import leave_nothing
+    from fdi.cli.cells import leave_nothing, say_what_is_apart
     from fdi.cli.launch import run_here, say_what_needs_a_sweep
     from fdi.cli.summary import print_result
     from fdi.cli.task import REFUSED, interrupted, run_cell
     from fdi.track.processes import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
+    if new:
+        say_what_is_apart([cell])
     say_what_needs_a_sweep(arguments)
     try:
         run_here(arguments, lambda config: codes.append(run_cell(config)))

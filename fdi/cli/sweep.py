@@ -15,7 +15,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from fdi.cli.cells import Cell, abandoned, drop_plan, label, leave_nothing, varied, write_plan
+from fdi.cli.cells import (
+    Cell,
+    abandoned,
+    drop_plan,
+    label,
+    leave_nothing,
+    say_what_is_apart,
+    varied,
+    write_plan,
+)
 from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
@@ -157,6 +166,7 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     code = 0
     try:
         if len(before) < len(cells):
+            say_what_is_apart([cell for cell in cells if cell not in before])
             announce(arguments, cells, [cell for cell in cells if cell not in before])
             _launch(arguments, cells)
     except KeyboardInterrupt:

@@ -132,6 +132,11 @@ def _calls(value: Any, path: str) -> Iterator[str]:
             yield from _calls(item, here)
 
 
+NUMERICS = 1
+"""Counts the changes after which the same run has other numbers: it is raised when a golden run
+(tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
+one are in no row and no pair with those of this one.
+"""
 DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
 AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "mps": "cuda", "xpu": "cuda"}
 """By device, unless only_reference."""

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis import claims
-from fdi.analysis.collect import Index, index
+from fdi.analysis.index import Index, index
 from fdi.analysis.learning import sections
 from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
 from fdi.analysis.render import counted, notes, readable

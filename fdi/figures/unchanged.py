@@ -18,7 +18,7 @@ import pandas
 import PIL
 
 import fdi
-from fdi.analysis.collect import Index, stamp
+from fdi.analysis.index import Index, stamp
 from fdi.track.files import CONFIG, METRICS, PROBE, RESULT, STATUS, directories
 from fdi.track.state import progress
 

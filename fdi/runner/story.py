@@ -27,6 +27,7 @@ from fdi.track.directory import (
     refuse_other_code,
     refuse_other_config,
     refuse_other_data,
+    source,
     unchanged,
 )
 from fdi.track.files import (
@@ -44,7 +45,7 @@ from fdi.track.files import (
 )
 from fdi.track.metrics import Metrics
 from fdi.track.processes import lock
-from fdi.track.record import other_instructions, write_config, write_record
+from fdi.track.record import other_than_before, write_config, write_record
 from fdi.track.state import finished, whole_result
 from fdi.train import checkpoint
 from fdi.train.trainer import Progress
@@ -131,18 +132,20 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     context = _built(config, directory, view)
     gpu = _on_gpu(context)
     progress = _resume(context)
-    if progress.epoch and (warning := other_instructions(directory)):
+    threads = build.threads(config)
+    if progress.epoch and (warning := other_than_before(directory, context.device, threads)):
         view.say(warning)
     write_record(
         directory,
         progress.epoch,
         context.data.checksum,
         context.device,
-        build.threads(config),
+        threads,
         seed=config.seed,
         engine=config.engine.name,
         data=context.data.form(),
         data_files=files,
+        data_source=source(config.dataset),
         code=code(config),
         **gpu,
     )

@@ -16,8 +16,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import identity, own_code, parts
-from fdi.config.identity import REMOVED
-from fdi.data.kept import stamps
+from fdi.config.identity import NUMERICS, REMOVED
+from fdi.data.kept import Stamp, stamps
 from fdi.track.files import (
     CHECKPOINT,
     CONFIG,
@@ -180,15 +180,59 @@ def fingerprint(dataset: Mapping[str, Any]) -> str | None:
     other files and folders that its keys name; None without any. The same fingerprint means
     the same data, another one need not mean others.
     """
-    root = Path(dataset.get("root") or "").expanduser().absolute()
-    places = [root] if dataset.get("root") else []
-    for key, value in dataset.items():
-        if key != "root" and isinstance(value, str):
-            near = [Path(value).expanduser().absolute(), *([root / value] if ".." in value else [])]
-            places += [path for path in near if _is_place(value, path)]
+    root = _root(dataset)
+    places = [*([root] if root else []), *_elsewhere(dataset, root)]
     files = {file for place in places for file in stamps(place)}
     lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers in files)
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
+
+
+def source(dataset: Mapping[str, Any]) -> str | None:
+    """16 hex digits of a hash over names and content of the files that the data come from: those of
+    `dataset.root` that keys such as train_file name, all below it where no key does, and what other
+    keys name; None without any, for what fdi generates follows from the configuration. Files that
+    were moved, copied or touched have the same; the seed, which splits them, does not count.
+    """
+    root = _root(dataset)
+    names = [str(value) for key, value in dataset.items() if key.endswith("_file") and value]
+    patterns = [name for name in names if not Path(name).is_absolute()]
+    named = [path for pattern in patterns for path in root.glob(pattern)] if root else []
+    places = [*(named or ([root] if root else [])), *_elsewhere(dataset, root)]
+    files = {
+        Path(file.name).relative_to(place if place.is_dir() else place.parent).as_posix(): file
+        for place in places
+        for file in stamps(place)
+    }
+    return _content_of(tuple(sorted(files.items()))) if files else None
+
+
+@lru_cache(maxsize=64)
+def _content_of(files: tuple[tuple[str, Stamp], ...]) -> str:
+    """The hash of `source`; files with the stamps of before are not read again."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, file in files:
+        digest.update(f"{name}\0{file.size}\0".encode())
+        with open(file.name, "rb") as opened:
+            while part := opened.read(2**20):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+def _root(dataset: Mapping[str, Any]) -> Path | None:
+    root = dataset.get("root")
+    return Path(root).expanduser().absolute() if root else None
+
+
+def _elsewhere(dataset: Mapping[str, Any], root: Path | None) -> list[Path]:
+    """Files and folders outside of `root` that other keys of the data set name."""
+    start = root or Path.cwd()
+    places = []
+    for key, value in dataset.items():
+        if key != "root" and isinstance(value, str):
+            near = [Path(value).expanduser().absolute()]
+            near += [start / value] if ".." in value else []
+            places += [path for path in near if _is_place(value, path)]
+    return places
 
 
 def unchanged(
@@ -241,6 +285,27 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
                 f"file beside them has changed since; give the new code another name with "
                 f"name.{name}=NAME, or delete the folder of that run"
             )
+
+
+def apart(folder: Path, config: Mapping[str, Any]) -> list[str]:
+    """A line for each way in which finished runs in `folder` were made of other data, other code or
+    with other numerics than a run of `config` would be now: no row and no pair will hold both.
+    """
+    now = {"data": source(config["dataset"]), "code": code(config) or None, "numerics": NUMERICS}
+    found: dict[str, int] = {}
+    for directory in sorted(folder.glob("seed=*")):
+        record = _record(directory) if (directory / RESULT).exists() else {}
+        run = record.get("run", {})
+        then = {"data": run.get("data_source"), "code": run.get("code") or None}
+        then["numerics"] = record.get("numerics")
+        for key, known in then.items():
+            if None not in (known, now[key]) and known != now[key]:
+                found[key] = found.get(key, 0) + 1
+    return [
+        f"{folder}: {count} finished run{'s' if count > 1 else ''} of other {key}; tables and "
+        f"figures keep them apart from the new ones"
+        for key, count in found.items()
+    ]
 
 
 def _behind(config: Mapping[str, Any]) -> dict[str, str]:

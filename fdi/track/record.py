@@ -19,6 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import fdi
+from fdi.config.identity import NUMERICS
 from fdi.track.files import CONFIG, OVERRIDES, RECORD, atomic, printable, read_json, write_json
 from fdi.track.state import command, overrides
 
@@ -35,6 +36,11 @@ PACKAGES = (
     "torchvision",
     "scikit-learn",
 )
+
+
+CHANGING = ("fdi", "commit", "numerics", "torch", "numpy", "numba", "processor", "instructions")
+"""What of a record may change the bits of a run that goes on."""
+WORDS = {"commit": "fdi commit", "instructions": "CPU instructions"}
 
 
 def write_config(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
@@ -76,6 +82,7 @@ def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "fdi": fdi.__version__,
         "commit": _commit(),
+        "numerics": NUMERICS,
         "python": platform.python_version(),
         **_versions(),
         "platform": platform.platform(),
@@ -95,14 +102,23 @@ def instructions() -> str:
     return torch.backends.cpu.get_cpu_capability()
 
 
-def other_instructions(directory: Path) -> str | None:
-    """A line, if the run began with other instructions than those of this process."""
-    before, now = (read_json(directory / RECORD) or {}).get("instructions"), instructions()
-    if before in (None, now):
+def other_than_before(directory: Path, device: torch.device, threads: int) -> str | None:
+    """A line, if the run began with other versions, another processor or other instructions than
+    those of this process: then its numbers may not be those of a run that never stopped.
+    """
+    before, now = read_json(directory / RECORD), record("", device, threads)
+    if not isinstance(before, dict):
+        return None
+    changed = [
+        f"{WORDS.get(key, key)} {printable(str(before[key]))}, now {now.get(key)}"
+        for key in CHANGING
+        if before.get(key) not in (None, now.get(key))
+    ]
+    if not changed:
         return None
     return (
-        f"{directory}: began with CPU instructions {printable(str(before))} and continues with "
-        f"{now}: its numbers may differ in the last digits from those of a run that never stopped"
+        f"{directory}: began with {'; '.join(changed)}: its numbers may differ from those of a run "
+        f"that never stopped"
     )
 
 

@@ -15,7 +15,9 @@ WriteRun = Callable[..., Path]
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> WriteRun:
-    """Writes a run below tmp_path as fdi-run does; `accuracy` None: a run that is not done."""
+    """Writes a run below tmp_path as fdi-run does; `accuracy` None: a run that is not done;
+    `record`: its record.json.
+    """
 
     def write(
         init: str = "fluct",
@@ -30,6 +32,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         rates: Mapping[str, float] | None = None,
         curve: Sequence[float] = (),
         samples: int | None = None,
+        record: Mapping[str, Any] | None = None,
     ) -> Path:
         directory = tmp_path / "runs" / dataset / model / init / f"seed={seed}-{identity}"
         (directory / ".hydra").mkdir(parents=True)
@@ -63,6 +66,8 @@ def write_run(tmp_path: Path) -> WriteRun:
                 status or {"state": "done", "epoch": epochs, "epochs": epochs, "error": None}
             )
         )
+        if record is not None:
+            (directory / "record.json").write_text(json.dumps(record))
         if accuracy is not None:
             result = {
                 "test_accuracy_last": accuracy,

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from fdi.analysis import collect, metrics, probes
-from fdi.analysis.collect import INDEX, runs
+from fdi.analysis.collect import runs
+from fdi.analysis.index import INDEX
 from fdi.analysis.metrics import accuracies
 from fdi.analysis.results import own
 from fdi.cli.status import groups, states

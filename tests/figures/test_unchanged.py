@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import fdi
-from fdi.analysis.collect import INDEX
+from fdi.analysis.index import INDEX
 from fdi.analysis.results import own
 from fdi.cli import figures, report
 from fdi.figures import catalogue, unchanged

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from fdi.config.identity import NUMERICS
 from fdi.track.files import (
     RESULT,
     STATUS,
@@ -21,7 +23,7 @@ from fdi.track.files import (
 )
 from fdi.track.metrics import Metrics
 from fdi.track.processes import Busy, lock
-from fdi.track.record import instructions, other_instructions
+from fdi.track.record import instructions, other_than_before
 from fdi.track.state import overrides, progress, read_result
 
 
@@ -222,11 +224,21 @@ def test_a_yaml_file_whose_aliases_stand_for_too_much_is_refused(tmp_path):
         refuse_bomb(path)
 
 
-def test_other_instructions_are_told(tmp_path):
-    assert other_instructions(tmp_path) is None
+def test_what_a_run_goes_on_with_and_did_not_begin_with_is_told(tmp_path):
+    def told() -> str | None:
+        return other_than_before(tmp_path, torch.device("cpu"), 1)
+
+    assert told() is None
     write_json(tmp_path / "record.json", {"instructions": instructions()})
-    assert other_instructions(tmp_path) is None
-    write_json(tmp_path / "record.json", {"instructions": "\x1b[2JZ80"})
-    line = other_instructions(tmp_path)
-    assert "\\x1b[2JZ80" in line
+    assert told() is None
+    write_json(
+        tmp_path / "record.json",
+        {"instructions": "\x1b[2JZ80", "torch": "2.0.0", "commit": "0123abc", "numerics": 0},
+    )
+    line = told()
+    assert line is not None
+    assert "CPU instructions \\x1b[2JZ80, now " in line
+    assert f"torch 2.0.0, now {torch.__version__}" in line
+    assert "fdi commit 0123abc, now " in line
+    assert f"numerics 0, now {NUMERICS}" in line
     assert line.isprintable()
