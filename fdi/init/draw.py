@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Generator
-
 from fdi.init.strategy import Measure, Strategy, obeys_dale
 from fdi.snn.population import INPUT
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from fdi.snn.network import Activity, Network, Projection
 
-TOLERANCE = 0.02
+SETTLED = 0.02
 REDRAWS = 20
 LARGER = "draw larger weights (init.sigma_u), or set init.nu to a rate in Hz"
 SPIKES = (
@@ -47,7 +46,9 @@ def draw(
     weights: they are drawn again from the same random numbers until they cause the rate they were
     drawn for within 2 %, at most 20 times.
     """
-    for_readout = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    import torch  # the type of a strategy is read without it
+
+    for_readout = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)
     propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
     advice = SPIKES if analogue and obeys_dale(network.projections) else LARGER
@@ -75,7 +76,7 @@ def draw(
                 for projection in network.projections
                 if projection.source in [population.name for population in layer]
             }
-            settled = all(abs(measured[name] / rates[name] - 1) < TOLERANCE for name in recurrent)
+            settled = all(abs(measured[name] / rates[name] - 1) < SETTLED for name in recurrent)
             rates |= measured
             if settled:
                 break

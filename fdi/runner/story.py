@@ -230,7 +230,7 @@ def _resume(context: RunContext) -> Progress:
     if context.config.probe == "only" or not path.exists():
         return Progress()
     refuse_other_code(context.directory, context.config)
-    progress, checksum = checkpoint.load(path, context.network, context.optimizer, context.schedule)
+    progress, checksum = checkpoint.load_checkpoint(path, context.network, context.optimizer, context.schedule)
     refuse_other_data(
         context.directory, context.config.dataset, context.data.checksum, known=checksum
     )

@@ -63,7 +63,7 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             f"<init>/seed=<n>-<id>"
         )
     with checkpoint.refusing_damage(directory / CHECKPOINT):
-        state = checkpoint.read(directory / CHECKPOINT)
+        state = checkpoint.read_checkpoint(directory / CHECKPOINT)
     saved = state["weights"] if weights == "last" else state["progress"]["best_weights"]
     if saved is None:
         raise ValueError(f"{directory}: no epoch of the task yet; use weights='last'")

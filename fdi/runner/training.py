@@ -190,7 +190,7 @@ class _Writer:
         context = self.context
         self.metrics.sync()
         try:
-            checkpoint.save(
+            checkpoint.save_checkpoint(
                 context.directory / CHECKPOINT,
                 context.network,
                 context.optimizer,

@@ -17,7 +17,7 @@ from fdi.snn.neuron import LIF, Neuron, integrator
 from fdi.snn.population import Population
 from fdi.snn.wiring import (
     all_to_all,
-    assemble,
+    _assemble,
     conv_shape,
     convolution,
     normalize,
@@ -56,7 +56,7 @@ def dense(
     (sizes,) = _per_layer(depth, hidden=hidden)
     layers = [(Population(f"h{i}", (n,), neuron),) for i, n in enumerate(sizes, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = assemble(
+    network = _assemble(
         input_shape,
         layers,
         readout,
@@ -65,7 +65,9 @@ def dense(
         [all_to_all if recurrent else None] * len(layers),
         skip,
     )
-    return network if norm == "none" else normalize(network, norm, steps)
+    if norm != "none":
+        normalize(network, norm, steps)
+    return network
 
 
 def conv(
@@ -117,8 +119,10 @@ def conv(
     within = [recurrent_convolution(recurrent_kernel) if recurrent_kernel else None] * maps
     within += [all_to_all if dense_recurrent else None] * len(above)
     below = [convolution(geometry)] * maps + [all_to_all] * len(above)
-    network = assemble(_image(input_shape), layers, readout, dt, below, within, skip)
-    return network if norm == "none" else normalize(network, norm, steps)
+    network = _assemble(_image(input_shape), layers, readout, dt, below, within, skip)
+    if norm != "none":
+        normalize(network, norm, steps)
+    return network
 
 
 def dale(
@@ -151,7 +155,7 @@ def dale(
         for i, (n_exc, n_inh) in enumerate(sizes, 1)
     ]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return assemble(
+    return _assemble(
         input_shape,
         layers,
         readout,
@@ -211,7 +215,7 @@ def dale_conv(
         shape = layer[0].pooled_shape
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     recurrent = recurrent_convolution(recurrent_kernel)
-    return assemble(
+    return _assemble(
         _image(input_shape),
         layers,
         readout,

@@ -17,7 +17,7 @@ Source = tuple[str, tuple[int, ...]]
 Connect = Callable[..., "Projection"]
 
 
-def assemble(
+def _assemble(
     input_shape: tuple[int, ...],
     layers: Sequence[tuple[Population, ...]],
     readout: Population,
@@ -56,9 +56,8 @@ def assemble(
     return Network(input_shape, layers, readout, projections, dt)
 
 
-def normalize(network: Network, kind: str, steps: int) -> Network:
-    """The network with a normalization of its own in front of each hidden population; `steps` of a
-    trial. Raises ValueError for recurrence and Dale's law.
+def normalize(network: Network, kind: str, steps: int) -> None:
+    """Put a normalization of its own in front of each hidden population; `steps` of a trial. Raises ValueError for recurrence and Dale's law.
     """
     from fdi.snn.norm import Norm
 
@@ -74,7 +73,6 @@ def normalize(network: Network, kind: str, steps: int) -> Network:
                 )
     for p in network.hidden:
         network.norms[p.name] = Norm(kind, p.shape, max(0, steps - 2), p.neuron.theta)
-    return network
 
 
 def _projection(

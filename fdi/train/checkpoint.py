@@ -17,7 +17,7 @@ from fdi.track.files import atomic, open_file
 from fdi.train.trainer import Progress, Schedule
 
 
-def save(
+def save_checkpoint(
     path: Path,
     network: Network,
     optimizer: torch.optim.Optimizer,
@@ -44,17 +44,17 @@ def save(
         temporary.write_bytes(content.getbuffer())
 
 
-def load(
+def load_checkpoint(
     path: Path,
     network: Network,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule | None = None,
 ) -> tuple[Progress, str | None]:
-    """Read what `save` wrote into `network`, `optimizer` and `schedule`; returns the progress and
+    """Read what `save_checkpoint` wrote into `network`, `optimizer` and `schedule`; returns the progress and
     the checksum of the data. Raises ValueError for a damaged file, which stays as it is.
     """
     with refusing_damage(path):
-        state = read(path)
+        state = read_checkpoint(path)
         progress = Progress(**state["progress"])
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(state["weights"])
@@ -64,8 +64,8 @@ def load(
         return progress, state.get("data_checksum")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """All that `save` wrote, after checking that each entry has the right checksum and each weight
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """All that `save_checkpoint` wrote, after checking that each entry has the right checksum and each weight
     is a number. Raises whatever torch and zipfile raise, and ValueError.
     """
     with open_file(path) as file:

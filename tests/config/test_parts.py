@@ -58,7 +58,7 @@ def test_what_a_part_takes_is_known_without_torch():
         ("init", "fdi.init.strategy.Strategy"),
         ("init", "fdi.init.baselines.Baseline"),
         ("init", "fdi.init.strategy.Approach"),
-        ("model", "fdi.snn.wiring.assemble"),
+        ("model", "fdi.snn.models.normalize"),
         ("dataset", "fdi.data.randman._part"),
     ],
 )

@@ -90,7 +90,7 @@ def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, mo
     longer = tuple(tuple(1.5 * tau for tau in row) for row in taus)
     assert fdi.load(fluct.directory).network.hidden[0].taus == longer
     net = build.network(fluct.config, build.dataset(fluct.config))
-    checkpoint.load(path, net, build.optimizer(fluct.config, net))
+    checkpoint.load_checkpoint(path, net, build.optimizer(fluct.config, net))
     assert net.hidden[0].taus == longer
 
 

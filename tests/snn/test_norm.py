@@ -219,11 +219,11 @@ def test_a_checkpoint_holds_all_of_it(tmp_path, kind):
             optimizer.step()
 
     train(net, optimizer, 2)
-    checkpoint.save(path, net, optimizer, Progress(epoch=1), "abc")
+    checkpoint.save_checkpoint(path, net, optimizer, Progress(epoch=1), "abc")
     train(net, optimizer, 2)
     again = network_of(kind)
     fresh = torch.optim.Adam(again.parameters(), 1e-2)
-    checkpoint.load(path, again, fresh)
+    checkpoint.load_checkpoint(path, again, fresh)
     train(again, fresh, 2)
     for name, value in net.weights().items():
         assert torch.equal(again.weights()[name], value), name

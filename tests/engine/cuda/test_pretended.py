@@ -98,7 +98,7 @@ def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
     _, whole = start("pretended", "recurrent", "events", *given, name="whole")
     from fdi.runner import story
 
-    save = story.checkpoint.save
+    save = story.checkpoint.save_checkpoint
 
     def kill(*arguments):
         save(*arguments)
