@@ -28,9 +28,20 @@ ALLOWED = {
     "train": {"config", "data", "engine", "snn", "track"},
     "interop": {"init", "snn"},
     "runner": {"config", "data", "engine", "init", "snn", "track", "train"},
-    "analysis": {"config", "track"},
+    "analysis": {"config", "track", "train"},
     "figures": {"analysis", "config", "data", "track"},
-    "cli": {"analysis", "conf", "config", "data", "figures", "init", "runner", "snn", "track"},
+    "cli": {
+        "analysis",
+        "conf",
+        "config",
+        "data",
+        "figures",
+        "init",
+        "runner",
+        "snn",
+        "track",
+        "train",
+    },
     "notebook": {"analysis", "cli", "init", "runner", "track"},
 }
 FORBIDDEN = {

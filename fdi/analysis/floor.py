@@ -8,7 +8,7 @@ import pandas as pd
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.select import kept, records
-from fdi.config.floor import floor
+from fdi.train.optimizers import floor
 
 
 def task_gradient(results: Results) -> pd.Series:

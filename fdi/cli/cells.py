@@ -1,5 +1,5 @@
-"""The cells of a command: which runs it asks for, where they are kept, what tells them apart, and
-what one that came to nothing leaves behind.
+"""The cells of a command: which runs it asks for, where they are kept, what tells them apart, what
+came of those that are done, and what one that came to nothing leaves behind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
 
 from hydra import initialize_config_module
 from hydra.core.hydra_config import HydraConfig
@@ -29,8 +30,10 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.track.directory import apart, run_directory
 from fdi.track.files import METRICS, SWEEPS, printable, write_json
-from fdi.track.processes import holder
-from fdi.track.state import finished
+from fdi.track.state import finished, holder, progress, whole_result
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,67 @@ def label(cell: Cell, keys: Sequence[str]) -> str:
 def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
     """The overrides of the cell with these keys."""
     return [word for word in cell.overrides if word.partition("=")[0] in keys]
+
+
+NOTE = (
+    "test accuracy in percent after the last epoch and with the weights of the best validation "
+    "epoch: mean and standard deviation over n seeds"
+)
+NAMED = 3  # populations whose rates are shown one by one
+
+
+def print_result(cell: Cell) -> None:
+    """The table of one run, if it was trained to its end, and where to find it."""
+    from fdi.cli.terminal import console
+
+    out = console()
+    if cell.values["probe"] != "only" and progress(cell.directory)["state"] == "done":
+        print_results(out, [cell])
+    out.print(cell.directory)
+
+
+def print_results(out: Console, cells: list[Cell]) -> None:
+    """The table of trained cells, a row for those that differ in their seed only."""
+    from fdi.cli.terminal import print_note, print_table
+
+    keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
+    results: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for cell in cells:
+        chosen = dict(override.split("=", 1) for override in cell.overrides if "=" in override)
+        row = (
+            *(str(cell.values["name"][name]) for name in LABELS),
+            *(chosen.get(key, "-") for key in keys),
+        )
+        result = whole_result(cell.directory)
+        results[row] += [result] if result else []
+    names = [*LABELS, *keys]
+    groups = list(results.values())
+    columns = {name: [row[i] for row in results] for i, name in enumerate(names)}
+    columns["n"] = [str(len(rows)) for rows in groups]
+    for title, key in (("last", "test_accuracy_last"), ("best", "test_accuracy_best")):
+        columns[title] = [_spread([row[key] for row in rows]) for rows in groups]
+    columns["rates (Hz)"] = [_rates(rows) for rows in groups]
+    print_table(out, columns, names)
+    print_note(out, NOTE)
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    return (
+        f"{100 * mean(values):.1f} +- {100 * stdev(values):.1f}"
+        if len(values) > 1
+        else f"{100 * values[0]:.1f}"
+    )
+
+
+def _rates(results: list[dict[str, Any]]) -> str:
+    """Mean rate of each population over `results`; the range, where they are many."""
+    populations = results[0]["rates"] if results else {}
+    rates = {name: mean(result["rates"][name] for result in results) for name in populations}
+    if len(rates) > NAMED:
+        return f"{min(rates.values()):.1f}..{max(rates.values()):.1f} in {len(rates)}"
+    return "  ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 ENDING = 3.0  # s, in which the workers of an interrupted sweep are gone

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 import yaml
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
-from hydra._internal.utils import get_args_parser
+from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -29,6 +29,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import HydraContext, RunMode
+from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -75,6 +76,17 @@ def refuse_several_values(loader: ConfigLoader, values: list[Override]) -> None:
     )
 
 
+def show(arguments: Namespace) -> None:
+    """What Hydra itself shows for the parsed command line `arguments`: a configuration, its own
+    help, what it has loaded, how to complete words in a shell. `hydra.main` would parse sys.argv
+    again, where a sweep stands that Hydra cannot show.
+    """
+    from fdi.cli.task import run_cell  # by its module Hydra knows the name of the job
+
+    setbase("1.3")
+    _run_hydra(arguments, command_line_parser(), run_cell, f"pkg://{CONFIG_MODULE}", CONFIG_NAME)
+
+
 def context(loader: Any) -> HydraContext:
     """What launchers and sweepers are given; `loader` composes cells as Hydra's own does."""
     from hydra.experimental.callback import Callback
@@ -100,16 +112,16 @@ def read_files_safely() -> None:
     SourcesRegistry.instance().types["file"] = FileConfigSource
 
 
-def parse(words: Sequence[str] | None = None) -> Namespace:
-    """The parsed command line, or `words` in place of it. Raises ValueError for an option that does
-    not exist.
-    """
+def parse(words: Sequence[str]) -> Namespace:
+    """The command line `words`, parsed. Raises ValueError for an option that does not exist."""
     parser = command_line_parser()
 
     def refuse(message: str) -> NoReturn:
         raise ValueError(f"{message}; see fdi-run --help")
 
     parser.error = refuse  # type: ignore[method-assign]
+    # argparse takes positional words in one piece only, so the overrides go to the end
+    words = sorted(words, key=lambda word: "=" in word and not word.startswith("-"))
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         key, _, value = unknown[0].lstrip("-").partition("=")

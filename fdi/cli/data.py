@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import command_line
 from fdi.data.download import SOURCES, ensure, present
-from fdi.data.errors import DataError, readable
+from fdi.data.inputs import DataError, readable
 from fdi.track.files import printable
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses, one cell to Hydra; and
-how cells share the GPUs of this machine.
+"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses; how they share the GPUs
+of this machine.
 """
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from hydra import initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, open_dict, read_write
 
@@ -25,7 +23,7 @@ from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, EXTRAS, composer, context
 from fdi.cli.cost import cores
 from fdi.config import identity
-from fdi.track.processes import end_with
+from fdi.track.state import end_with
 
 
 class Gpus(NamedTuple):
@@ -172,22 +170,6 @@ def from_here(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
 def _from(folder: str, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     os.chdir(folder)
     return task(config)
-
-
-def run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
-    """Run `task` in this process on the one cell of the command line; raises what it raises."""
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        hydra: Any = GlobalHydra.instance().hydra
-        compose = composer(arguments)
-        hydra.config_loader = compose  # which has composed it before
-        hydra.run(compose.name, task, arguments.overrides)
-
-
-def say_what_needs_a_sweep(arguments: Namespace) -> None:
-    """A line for each part of Hydra that was chosen for a single run, where it does nothing."""
-    for word in arguments.overrides:
-        if word.lstrip("+").startswith(("hydra/launcher=", "hydra/sweeper=")):
-            print(f"fdi-run: {word} is for sweeps; it does nothing without -m", file=sys.stderr)
 
 
 def not_installed(node: DictConfig) -> str:

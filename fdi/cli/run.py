@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
+    from omegaconf import DictConfig
+
     from fdi.cli.cells import Cell
 
 
@@ -78,11 +80,8 @@ def _command() -> int:
     warnings.filterwarnings(
         "ignore", "\n'hydra/launcher/ray' is validated"
     )  # our file has the name of its plugin's
-    sys.argv[1:] = sorted(
-        sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-")
-    )  # argparse wants the overrides in one piece
     try:
-        return _dispatch(parse())
+        return _dispatch(parse(sys.argv[1:]))
     except BrokenPipeError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
@@ -91,89 +90,96 @@ def _command() -> int:
 
 def _dispatch(arguments: Namespace) -> int:
     from fdi.cli.cells import compose_cells
-    from fdi.cli.cost import Composing, offer_smaller
-    from fdi.cli.search import is_search
-    from fdi.cli.task import run_cell
+    from fdi.cli.compose import show
 
     if arguments.shell_completion:
-        return _complete_words()
+        return _complete_words(arguments)
     if arguments.hydra_help or arguments.info:
-        return _hydra(run_cell)
-    if arguments.multirun and is_search(arguments):
-        return _search(arguments)
+        show(arguments)
+        return 0
+    if arguments.multirun:
+        return _several(arguments)
+    (cell,) = compose_cells(arguments)
+    if arguments.cfg:
+        show(arguments)
+        return 0
+    if cell.values["dry_run"]:
+        from fdi.cli.cost import Composing, offer_smaller
+
+        listing = Composing()
+        listing(cell, [cell.overrides])
+        listing.end([cell])
+        offer_smaller(arguments, [cell])
+        return 0
+    return _one(arguments, cell)
+
+
+def _several(arguments: Namespace) -> int:
+    """A sweep or a search: show it, say what it costs, or run it; returns the exit code."""
+    from fdi.cli.cells import compose_cells
+    from fdi.cli.cost import Composing, offer_smaller
+    from fdi.cli.search import is_search, search
+    from fdi.cli.sweep import run_sweep
+
+    chooses = is_search(arguments)
+    if chooses and not arguments.cfg:
+        search(arguments)
+        return 0
+    if chooses:
+        _show_common(arguments)
+        return 0
     watch = Composing()
     with watch.bar:
         cells = compose_cells(arguments, watch)
     if arguments.cfg:
-        if arguments.multirun:
-            _show_common(arguments)
-        return _hydra(run_cell)
+        _show_common(arguments)
+        return 0
     if cells[0].values["dry_run"]:
         watch.end(cells)
         offer_smaller(arguments, cells)
         return 0
-    if not arguments.multirun:
-        return _one(arguments, cells[0])
-    from fdi.cli.sweep import run_sweep
-
     return run_sweep(arguments, cells)
 
 
-def _complete_words() -> int:
+def _complete_words(arguments: Namespace) -> int:
     from yaml import YAMLError
 
-    from fdi.cli.task import run_cell
+    from fdi.cli.compose import show
 
     try:
-        return _hydra(run_cell)
+        show(arguments)
     except YAMLError:
         raise ValueError(
             "--shell-completion cannot read its words; give install=bash, zsh or fish, and no other"
         ) from None
-
-
-def _search(arguments: Namespace) -> int:
-    """Show what the cells of a search have in common, or run them; returns the exit code."""
-    from fdi.cli.search import search
-    from fdi.cli.task import run_cell
-
-    if arguments.cfg:
-        _show_common(arguments)
-        return _hydra(run_cell)
-    search(arguments)
     return 0
 
 
 def _show_common(arguments: Namespace) -> None:
-    """Leave of a sweep what its cells have in common: Hydra shows no sweeps."""
+    """Show what the cells of a sweep have in common: Hydra shows no sweeps."""
     from hydra import initialize_config_module
 
     from fdi.cli.cells import common_words
-    from fdi.cli.compose import CONFIG_MODULE
+    from fdi.cli.compose import CONFIG_MODULE, show
 
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        words = common_words(arguments)
-    sys.argv[1:] = [
-        word
-        for word in sys.argv[1:]
-        if word not in ("-m", "--multirun") and (word not in arguments.overrides or word in words)
-    ]
+        arguments.overrides = common_words(arguments)
+    arguments.multirun = False
+    show(arguments)
 
 
 def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
-    from fdi.cli.cells import leave_nothing, say_what_is_apart
-    from fdi.cli.launch import run_here, say_what_needs_a_sweep
-    from fdi.cli.summary import print_result
+    from fdi.cli.cells import leave_nothing, print_result, say_what_is_apart
     from fdi.cli.task import REFUSED, interrupted, run_cell
-    from fdi.track.processes import INTERRUPTED
+    from fdi.track.state import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
     if new:
         say_what_is_apart([cell])
-    say_what_needs_a_sweep(arguments)
+    _say_what_needs_a_sweep(arguments)
     try:
-        run_here(arguments, lambda config: codes.append(run_cell(config)))
+        _run_here(arguments, lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
         codes = [interrupted()]
     except ValueError:  # of Hydra, which has made the folder
@@ -187,11 +193,25 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     return codes[0]
 
 
-def _hydra(task: Callable[[Any], Any]) -> int:
-    import hydra
+def _run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
+    """Run `task` in this process on the one cell of the command line; raises what it raises."""
+    from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
 
-    hydra.main(version_base="1.3", config_path="pkg://fdi.conf", config_name="config")(task)()
-    return 0
+    from fdi.cli.compose import CONFIG_MODULE, composer
+
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        hydra: Any = GlobalHydra.instance().hydra
+        compose = composer(arguments)
+        hydra.config_loader = compose  # which has composed it before
+        hydra.run(compose.name, task, arguments.overrides)
+
+
+def _say_what_needs_a_sweep(arguments: Namespace) -> None:
+    """A line for each part of Hydra that was chosen for a single run, where it does nothing."""
+    for word in arguments.overrides:
+        if word.lstrip("+").startswith(("hydra/launcher=", "hydra/sweeper=")):
+            print(f"fdi-run: {word} is for sweeps; it does nothing without -m", file=sys.stderr)
 
 
 ROOM = 30  # characters that an explanation needs beside a name

@@ -14,10 +14,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from fdi.cli.cells import Cell, common_words, compose_sweep
+from fdi.cli.cells import Cell, common_words, compose_sweep, print_result
 from fdi.cli.compose import CONFIG_MODULE, composer, context
 from fdi.cli.launch import end_workers_with_us, from_here, not_installed, share, threads_of_a_cell
-from fdi.cli.summary import print_result
 from fdi.cli.task import run_trial
 from fdi.track.directory import run_directory
 

@@ -38,8 +38,7 @@ from fdi.track.files import (
     parse_json,
     printable,
 )
-from fdi.track.processes import Busy, lock
-from fdi.track.state import command, last_line, overrides, progress
+from fdi.track.state import Busy, command, last_line, lock, overrides, progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,17 +8,17 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median, stdev
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli.cells import LABELS, Cell, varied
+from fdi.cli.cells import LABELS, Cell, print_results, varied
 from fdi.cli.terminal import colour, console, print_note, print_table
-from fdi.config.floor import floor
 from fdi.init.verdict import CLOSE, NEAR, Row, verdict
 from fdi.track.files import SAID, STATES
-from fdi.track.state import finished, is_number, last_line, progress, read_probe, whole_result
+from fdi.track.state import finished, is_number, last_line, progress, read_probe
+from fdi.train.optimizers import floor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,20 +219,7 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-NOTE = (
-    "test accuracy in percent after the last epoch and with the weights of the best validation "
-    "epoch: mean and standard deviation over n seeds"
-)
-NAMED = 3  # populations whose rates are shown one by one
 ELSEWHERE, WRONG = "running elsewhere", "refused"
-
-
-def print_result(cell: Cell) -> None:
-    """The table of one run, if it was trained to its end, and where to find it."""
-    out = console()
-    if cell.values["probe"] != "only" and progress(cell.directory)["state"] == "done":
-        _print_table(out, [cell])
-    out.print(cell.directory)
 
 
 def print_summary(cells: list[Cell]) -> int:
@@ -248,7 +235,7 @@ def print_summary(cells: list[Cell]) -> int:
         if measured := of_cells(cells):
             print_states(out, measured)
     elif "done" in states:
-        _print_table(out, cells)
+        print_results(out, cells)
     for cell, state, status in zip(cells, states, statuses):
         if state not in ("done", "probed", "missing", WRONG):
             line = [state, str(cell.directory), last_line(status.get("error"))]
@@ -263,47 +250,6 @@ def _state(status: dict[str, Any]) -> str:
     if status["state"] == "failed" and status.get("refused"):
         return WRONG
     return ELSEWHERE if status["state"] == "running" else str(status["state"])
-
-
-def _print_table(out: Console, cells: list[Cell]) -> None:
-    keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
-    results: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for cell in cells:
-        chosen = dict(override.split("=", 1) for override in cell.overrides if "=" in override)
-        row = (
-            *(str(cell.values["name"][name]) for name in LABELS),
-            *(chosen.get(key, "-") for key in keys),
-        )
-        result = whole_result(cell.directory)
-        results[row] += [result] if result else []
-    names = [*LABELS, *keys]
-    groups = list(results.values())
-    columns = {name: [row[i] for row in results] for i, name in enumerate(names)}
-    columns["n"] = [str(len(rows)) for rows in groups]
-    for title, key in (("last", "test_accuracy_last"), ("best", "test_accuracy_best")):
-        columns[title] = [_spread([row[key] for row in rows]) for rows in groups]
-    columns["rates (Hz)"] = [_rates(rows) for rows in groups]
-    print_table(out, columns, names)
-    print_note(out, NOTE)
-
-
-def _spread(values: list[float]) -> str:
-    if not values:
-        return "-"
-    return (
-        f"{100 * mean(values):.1f} +- {100 * stdev(values):.1f}"
-        if len(values) > 1
-        else f"{100 * values[0]:.1f}"
-    )
-
-
-def _rates(results: list[dict[str, Any]]) -> str:
-    """Mean rate of each population over `results`; the range, where they are many."""
-    populations = results[0]["rates"] if results else {}
-    rates = {name: mean(result["rates"][name] for result in results) for name in populations}
-    if len(rates) > NAMED:
-        return f"{min(rates.values()):.1f}..{max(rates.values()):.1f} in {len(rates)}"
-    return "  ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 def counted(states: Iterable[str]) -> str:

@@ -32,8 +32,7 @@ from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook
 from fdi.track.directory import fingerprint
 from fdi.track.files import STATUS
-from fdi.track.processes import repeated
-from fdi.track.state import finished, last_line, progress, whole_result
+from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 

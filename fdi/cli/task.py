@@ -17,8 +17,16 @@ from omegaconf import DictConfig
 from fdi.config.settings import prepare
 from fdi.track.directory import fingerprint, refuse_other_code, run_directory, unchanged
 from fdi.track.files import LOG, OUTPUT, printable
-from fdi.track.processes import INTERRUPTED, Busy, end_with, holder
-from fdi.track.state import finished, progress, read_probe, whole_result
+from fdi.track.state import (
+    INTERRUPTED,
+    Busy,
+    end_with,
+    finished,
+    holder,
+    progress,
+    read_probe,
+    whole_result,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +76,7 @@ def run_cell(
 def _show_again(config: DictConfig, directory: Path) -> int:
     """Show the initial state as it was measured before; returns the exit code."""
     from fdi.cli.terminal import Plain, Terminal
-    from fdi.runner.initial import configured
+    from fdi.runner.training import configured
 
     try:
         rows = measured(directory)

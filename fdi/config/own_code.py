@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-OURS = ("fdi", "torch")  # packages whose modules are never the user's own
+from fdi.config.parts import ours
+
 INSTALLED = ("site-packages", "dist-packages")
 LONGEST = 200  # characters of a text that may name a module or a file
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -34,7 +35,7 @@ def sources(target: str, folders: Sequence[Path]) -> dict[str, Source]:
     waiting, known = [target.rpartition(".")[0]], {}
     while waiting:
         module = waiting.pop()
-        if module in known or module.partition(".")[0] in OURS:
+        if module in known or ours(module):
             continue
         source = _find(module, folders)
         if source is None:
@@ -245,7 +246,7 @@ def _first_way(target: str, folders: Sequence[Path]) -> str | None:
     waiting, modules = [target.rpartition(".")[0]], {}
     while waiting:
         module = waiting.pop()
-        if module in modules or module.partition(".")[0] in OURS:
+        if module in modules or ours(module):
             continue
         for file in files(module, folders)[:1]:
             tree = parsed(file)

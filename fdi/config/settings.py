@@ -14,8 +14,7 @@ from omegaconf import MISSING, DictConfig, Node, OmegaConf
 
 from fdi.config import parts
 from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
-from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, choose, shown
-from fdi.config.ranges import nonsense
+from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, choose, nonsense, shown
 
 READOUT_INITS = {
     "normal": "fdi.init.baselines.Kaiming",

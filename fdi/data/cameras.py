@@ -11,13 +11,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fdi.config.ranges import Count, Duration, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform, dropout, subset, train_valid
+from fdi.config.parts import Count, Duration, Share, TimeStep
+from fdi.data.dataset import Dataset, Split, Transform, dropout, stream, subset, train_valid
 from fdi.data.download import ensure
-from fdi.data.errors import DataError, needs
-from fdi.data.inputs import Events, Frames, bin_recordings, binned, coordinates, join, steps_in
+from fdi.data.inputs import (
+    DataError,
+    Events,
+    Frames,
+    bin_recordings,
+    binned,
+    coordinates,
+    join,
+    needs,
+    steps_in,
+)
 from fdi.data.kept import fits, keep
-from fdi.data.seeding import stream
 
 
 def crop_to_frames(

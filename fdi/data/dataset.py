@@ -1,8 +1,11 @@
-"""What the rest of fdi knows of a data set: three splits and the numbers that describe them."""
+"""What the rest of fdi knows of a data set: three splits and the numbers that describe them; and
+the random streams of a run.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -10,9 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from fdi.data.errors import DataError
-from fdi.data.inputs import Constant, Events, Input
-from fdi.data.seeding import stream
+from fdi.data.inputs import Constant, DataError, Events, Input
+
+
+def stream(seed: int, name: str, *more: int) -> np.random.Generator:
+    """The generator of stream `name`, further keyed by `more`, e.g. the epoch and the batch.
+
+    Of a run's seed: "split" (validation), "weights", "time constants", "order" (of samples),
+    "noise" and "evaluation noise" (of the input), "init samples" and "init noise" (the batch that
+    measures the initial state). Of seeds of the data, the same for all runs: "data", "test", "nu".
+
+    Its entropy is [seed, crc32(name), *more], so the same arguments give the same numbers, whatever
+    was drawn elsewhere. Raises ValueError for a negative seed.
+    """
+    if seed < 0:
+        raise ValueError(f"seed = {seed} must not be negative")
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), *more])
 
 
 def train_valid(

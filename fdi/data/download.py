@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdi.data.errors import DataError
+from fdi.data.inputs import DataError
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,10 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from fdi.config.ranges import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, dropout, subset, train_valid
-from fdi.data.errors import DataError
-from fdi.data.inputs import Events, bin_recordings, steps_in
+from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
+from fdi.data.dataset import Dataset, Split, dropout, stream, subset, train_valid
+from fdi.data.inputs import DataError, Events, bin_recordings, steps_in
 from fdi.data.kept import fits, keep
-from fdi.data.seeding import stream
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
 CLASSES = "extra/keys"

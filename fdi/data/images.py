@@ -14,13 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fdi.config.ranges import Count, Fraction, Positive, Share, TimeConstant, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform, divide, subset, train_valid
+from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
+from fdi.data.dataset import Dataset, Split, Transform, divide, stream, subset, train_valid
 from fdi.data.download import CIFAR10_MD5, ensure, md5
-from fdi.data.errors import DataError, needs
-from fdi.data.inputs import Constant, Events, Input, binned
+from fdi.data.inputs import Constant, DataError, Events, Input, binned, needs
 from fdi.data.kept import keep
-from fdi.data.seeding import stream
 
 
 def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:

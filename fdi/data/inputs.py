@@ -1,5 +1,5 @@
 """The three kinds of input of a network: events, frames, constant. Numpy only, sample-major; the
-currency between data and engines.
+currency between data and engines. What is wrong with data is said here, in one line.
 
 A whole data set and a batch of it are the same thing: `x.take(indices)` is a batch, `x[a:b]` a
 slice without a copy where possible.
@@ -7,14 +7,44 @@ slice without a copy where possible.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
 
 import numpy as np
 
-from fdi.data.errors import DataError
+
+class DataError(ValueError):
+    """Data that is missing, damaged or does not fit its description; the message says what, where,
+    and what to do.
+    """
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn the error of data that cannot be read, or do not fit into memory, into one line about
+    `what`.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(f"{what} does not fit into memory ({error}); ask for less") from error
+    except OSError as error:
+        raise DataError(f"{what} cannot be read: {error}") from error
+
+
+@contextmanager
+def needs(package: str) -> Iterator[None]:
+    """Turn a failing import of the optional `package` into one line."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(
+            f"this data set needs {package} ({error}); install it with: pip install 'fdi-snn[data]'"
+        ) from error
+
 
 SHORT = 50  # events of a sample, on average: fewer are copied one by one, more sample by sample
 

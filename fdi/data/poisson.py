@@ -11,11 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.data.dataset import Dataset, Split, divide, dropout
-from fdi.data.errors import DataError
-from fdi.data.inputs import binned
-from fdi.data.seeding import stream
+from fdi.config.parts import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
+from fdi.data.dataset import Dataset, Split, divide, dropout, stream
+from fdi.data.inputs import DataError, binned
 
 
 def poisson(

@@ -11,12 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from fdi.config.ranges import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.data.dataset import Dataset, Split, divide, dropout
-from fdi.data.errors import DataError
-from fdi.data.inputs import Events, binned
+from fdi.config.parts import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
+from fdi.data.dataset import Dataset, Split, divide, dropout, stream
+from fdi.data.inputs import DataError, Events, binned
 from fdi.data.kept import keep
-from fdi.data.seeding import stream
 
 TERMS = 1000  # sine terms at alpha <= 1
 BLOCK = 1000  # samples evaluated at once

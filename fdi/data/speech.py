@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fdi.config.ranges import Count, Duration, Share, TimeStep
+from fdi.config.parts import Count, Duration, Share, TimeStep
 from fdi.data.dataset import Dataset
 from fdi.data.download import ensure
 from fdi.data.hdf5 import hdf5

@@ -8,10 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fdi.data.dataset import Dataset, Split, subset, train_valid
-from fdi.data.errors import DataError
-from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
-from fdi.data.seeding import stream
+from fdi.data.dataset import Dataset, Split, stream, subset, train_valid
+from fdi.data.inputs import Constant, DataError, Events, Frames, Input, bin_recordings
 
 
 def from_torch(

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fdi.data.inputs import Events, Input
-from fdi.snn.network import INPUT, Network, Projection
+from fdi.snn.network import INPUT, Network, Norm, Projection
 from fdi.snn.neuron import Neuron
-from fdi.snn.norm import Norm
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def check_norms(network: Network) -> None:
         if not isinstance(norm, Norm):
             raise ValueError(
                 f"the normalization of population {name} is a {type(norm).__name__}; let it "
-                f"inherit from fdi.snn.norm.Norm"
+                f"inherit from fdi.snn.network.Norm"
             )
 
 

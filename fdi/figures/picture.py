@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fdi.data.dataset import Dataset
+from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import Constant, Events, Frames, coordinates
-from fdi.data.seeding import stream
 from fdi.track.files import atomic
 
 SAMPLES, STATISTICS = 4, 256  # training samples drawn, and counted

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from fdi.config.ranges import Positive
+from fdi.config.parts import Positive
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
 from fdi.snn.surrogate import SURROGATES
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from fdi.snn.network import Network
-    from fdi.snn.population import Population
+    from fdi.snn.neuron import Population
 
 
 class Baseline(Strategy):

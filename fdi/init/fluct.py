@@ -1,8 +1,8 @@
 """Fluctuation-driven initialization: weights that give the free membrane potential a target mean
 and spread (Rossbroich et al. 2022).
 
-`sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.draw; `alpha`: share of the
-variance that feed-forward input carries in a recurrent population; under Dale's law, where
+`sigma_u` and `mu_u` are in units of the threshold; `nu`: see fdi.init.strategy; `alpha`: share of
+the variance that feed-forward input carries in a recurrent population; under Dale's law, where
 inhibition adds to the variance, too, of its excitatory part.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from fdi.config.ranges import Fraction, NotNegative, Positive
+from fdi.config.parts import Fraction, NotNegative, Positive
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
 from fdi.init.theory import (
     Afferent,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from fdi.snn.network import Network, Projection
-    from fdi.snn.neuron import Neuron
-    from fdi.snn.population import Population
+    from fdi.snn.neuron import Neuron, Population
 
 
 def normal(

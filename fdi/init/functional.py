@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from fdi.config.ranges import LONGEST_TAU, seconds
+from fdi.config.parts import LONGEST_TAU, seconds
 from fdi.init.theory import (
     Afferent,
     dale_exponential,

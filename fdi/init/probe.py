@@ -14,16 +14,15 @@ import numpy as np
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
-from fdi.init.draw import seen
-from fdi.init.strategy import Afferents, Strategy, measured_spread
+from fdi.init.strategy import Afferents, Strategy, measured_spread, seen
 from fdi.init.theory import psp_kernel_integrals
-from fdi.snn.population import INPUT
+from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
     from fdi.engine import Engine
     from fdi.snn.network import Activity, Moments, Network
+    from fdi.snn.neuron import Population
     from fdi.snn.objective import LowerBound, Objective, UpperBound
-    from fdi.snn.population import Population
 
 
 def probe(

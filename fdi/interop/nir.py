@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Neuron, integrator
-from fdi.snn.population import Population
+from fdi.snn.neuron import Neuron, Population, integrator
 
 if TYPE_CHECKING:
     import nir

@@ -30,7 +30,7 @@ from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
 from fdi.cli.terminal import Terminal, console
 from fdi.init.verdict import Floor, remarks, verdict
-from fdi.track.processes import INTERRUPTED
+from fdi.track.state import INTERRUPTED
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
@@ -105,7 +105,7 @@ def run(
 
     `results`: the folder it is kept in, "results" unless given. `config_dir`: a folder with options
     of your own; restart Python after a change of code in it. Raises ValueError,
-    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.processes.Busy while
+    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.state.Busy while
     another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
     """
     cell = _cell([*overrides, *words(values)], results, config_dir)
@@ -133,7 +133,7 @@ def probe(
     """
     cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
     _run(cell, _Quiet(console()))
-    from fdi.runner.initial import configured
+    from fdi.runner.training import configured
 
     rows = measured(cell.directory)
     print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")

@@ -17,9 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.config.identity import AUTO_ENGINE, contents, kind_of
 from fdi.config.parts import SURROGATE, resolve
 from fdi.config.settings import READOUT_INITS
-from fdi.data.dataset import Dataset
-from fdi.data.errors import readable
-from fdi.data.seeding import stream
+from fdi.data.dataset import Dataset, stream
+from fdi.data.inputs import readable
 from fdi.engine import Engine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine

@@ -1,25 +1,37 @@
-"""The story of one run: build, init, probe, fit, test, record."""
+"""The story of one run: build, init, probe, fit, record, and the only look at the test set."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from fdi.config.identity import only_reference
 from fdi.data.dataset import Split
+from fdi.data.inputs import Input
+from fdi.engine import Engine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.memory import fitting
 from fdi.runner import build
 from fdi.runner.build import RunContext, View
-from fdi.runner.initial import compare_with_cpu, initial_network, initialize
-from fdi.runner.training import final_result, train
+from fdi.runner.training import (
+    batch,
+    compare_with_cpu,
+    initial_network,
+    initialize,
+    load_checkpoint,
+    train,
+)
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
 from fdi.track import state
 from fdi.track.directory import (
     code,
@@ -43,12 +55,9 @@ from fdi.track.files import (
     write_json,
     write_status,
 )
-from fdi.track.metrics import Metrics
-from fdi.track.processes import lock
-from fdi.track.record import other_than_before, write_config, write_record
-from fdi.track.state import finished, whole_result
-from fdi.train import checkpoint
-from fdi.train.trainer import Progress
+from fdi.track.record import Metrics, other_than_before, write_config, write_record
+from fdi.track.state import finished, lock, whole_result
+from fdi.train.trainer import Progress, activity
 
 
 def check_data(config: DictConfig, directory: Path) -> None:
@@ -230,7 +239,7 @@ def _resume(context: RunContext) -> Progress:
     if context.config.probe == "only" or not path.exists():
         return Progress()
     refuse_other_code(context.directory, context.config)
-    progress, checksum = checkpoint.load_checkpoint(path, context.network, context.optimizer, context.schedule)
+    progress, checksum = load_checkpoint(path, context.network, context.optimizer, context.schedule)
     refuse_other_data(
         context.directory, context.config.dataset, context.data.checksum, known=checksum
     )
@@ -244,3 +253,97 @@ def _mark(directory: Path, state: str, **details: Any) -> None:
     write_status(
         directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details
     )
+
+
+def change(
+    network: Network, initial: Network, engine: Engine, inputs: Input
+) -> dict[str, dict[str, float | None]]:
+    """`moved`, of each projection by its name, and `alignment`, of each hidden population:
+
+        moved = |W - W0| / |W0|
+        alignment = |Y0' Y|^2 / (|Y0' Y0| |Y' Y|)
+
+    with Frobenius norms, and Y [B, units] the spike counts of `inputs` without their mean over the
+    B samples: the linear kernel alignment (CKA, Kornblith et al. 2019), 1 for equal
+    representations. None where W0 is zero, or where counts do not differ between samples.
+    """
+    before, after = initial.weights(), network.weights()
+    counts = [engine.simulate(net, inputs).counts for net in (initial, network)]
+    return {
+        "moved": {
+            name: _moved(before[name].cpu(), after[name].cpu())
+            for name in (projection.name for projection in network.projections)
+        },
+        "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
+    }
+
+
+def alignment(before: Tensor, after: Tensor) -> float | None:
+    """The linear kernel alignment of two arrays [B, ...] of the same samples."""
+    first, second = (_centred(counts) for counts in (before, after))
+    kernels = [samples @ samples.T for samples in (first, second)]
+    norms = [float(kernel.norm()) for kernel in kernels]
+    if not all(norms):
+        return None
+    return float((kernels[0] * kernels[1]).sum()) / (norms[0] * norms[1])
+
+
+def _centred(counts: Tensor) -> Tensor:
+    flat = counts.detach().cpu().flatten(1).double()
+    return flat - flat.mean(0)
+
+
+def _moved(before: Tensor, after: Tensor) -> float | None:
+    norm = float(before.double().norm())
+    return float((after.double() - before.double()).norm()) / norm if norm else None
+
+
+def final_result(
+    context: RunContext, split: Split, progress: Progress, initial: Network
+) -> dict[str, Any]:
+    """Evaluate the test set with the last weights and with those of the best validation epoch, and
+    measure how far the last are from the `initial` ones.
+    """
+    config, data, network = context.config, context.data, context.network
+    objective = Objective(config.trainer.readout)
+    trainer = context.trainer
+    changed = change(
+        network,
+        deepcopy(initial).to(context.device),
+        context.engine,
+        batch(context)[0],
+    )
+    last = best = trainer.evaluate(split, objective)
+    if progress.best_weights is not None and progress.best_epoch != progress.epoch:
+        network.load_weights(progress.best_weights)
+        best = trainer.evaluate(split, objective)
+    rates = activity(last, data.steps * data.dt)
+    return {
+        **config.name,
+        "seed": config.seed,
+        "epochs": progress.epoch,
+        "test_accuracy_last": last.correct / last.samples,
+        "test_accuracy_best": best.correct / best.samples,
+        "test_loss_last": last.task / last.samples,
+        "train_accuracy_last": progress.train_accuracy,
+        "train_loss_last": progress.train_task,
+        "best_epoch": progress.best_epoch,
+        "valid_accuracy_best": progress.best_accuracy,
+        "valid_accuracy_last": progress.accuracy,
+        "classes": data.classes,
+        "test_samples": last.samples,
+        "seconds": progress.seconds,
+        "rates": {
+            name.removeprefix("rate/"): value
+            for name, value in rates.items()
+            if name.startswith("rate/")
+        },
+        "silent": {
+            name.removeprefix("silent/"): value
+            for name, value in rates.items()
+            if name.startswith("silent/")
+        },
+        **changed,
+        **({"tau_mem": network.learned()} if network.leaks else {}),
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+    }

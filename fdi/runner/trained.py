@@ -14,13 +14,12 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.data.seeding import stream
+from fdi.data.dataset import stream
 from fdi.engine.reference.engine import ReferenceEngine, dense
-from fdi.runner import build
+from fdi.runner import build, training
 from fdi.snn.network import Network
 from fdi.track.directory import read_values
 from fdi.track.files import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT, read, read_json
-from fdi.train import checkpoint
 
 NEURONS = 5  # whose potentials are shown
 SHOWN = 400  # rows of a raster
@@ -62,8 +61,8 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
-    with checkpoint.refusing_damage(directory / CHECKPOINT):
-        state = checkpoint.read_checkpoint(directory / CHECKPOINT)
+    with training.refusing_damage(directory / CHECKPOINT):
+        state = training.read_checkpoint(directory / CHECKPOINT)
     saved = state["weights"] if weights == "last" else state["progress"]["best_weights"]
     if saved is None:
         raise ValueError(f"{directory}: no epoch of the task yet; use weights='last'")

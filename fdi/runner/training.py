@@ -1,123 +1,240 @@
-"""The training of a run, with what is written after its epochs, and its result, with the only look
-at the test set.
+"""The initial state of a run (its weights, the activity they cause on the training set, which
+gradients its optimizer can follow), then its training, and its checkpoints: the state between two
+epochs, on disk.
 """
 
 from __future__ import annotations
 
+import io
 import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
-from fdi.data.dataset import Split
+from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
-from fdi.engine import Engine
+from fdi.engine.cuda import trial
+from fdi.init.probe import probe
+from fdi.init.strategy import draw
+from fdi.init.verdict import Floor, warning
+from fdi.runner import build
 from fdi.runner.build import RunContext
-from fdi.runner.initial import batch
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective, Outcome
-from fdi.track.files import CHECKPOINT, write_status
-from fdi.track.metrics import Metrics
-from fdi.track.processes import interruptible
-from fdi.train import checkpoint
-from fdi.train.trainer import Progress, activity
+from fdi.snn.objective import Outcome
+from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json, write_status
+from fdi.track.record import Metrics
+from fdi.track.state import interruptible
+from fdi.train.optimizers import of_eps
+from fdi.train.smorms3 import SMORMS3
+from fdi.train.trainer import Progress, Schedule
 
 
-def change(
-    network: Network, initial: Network, engine: Engine, inputs: Input
-) -> dict[str, dict[str, float | None]]:
-    """`moved`, of each projection by its name, and `alignment`, of each hidden population:
+def configured(config: DictConfig) -> Floor:
+    """The floor of the optimizer of a run, whatever its network."""
+    any_weights: Any = torch.nn.Linear(1, 1)
+    any_weights.leaks = {}  # of a network with fixed time constants
+    return floor_of(build.optimizer(config, any_weights))
 
-        moved = |W - W0| / |W0|
-        alignment = |Y0' Y|^2 / (|Y0' Y0| |Y' Y|)
 
-    with Frobenius norms, and Y [B, units] the spike counts of `inputs` without their mean over the
-    B samples: the linear kernel alignment (CKA, Kornblith et al. 2019), 1 for equal
-    representations. None where W0 is zero, or where counts do not differ between samples.
+def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
+    """The floor of an optimizer, for elements of the gradient.
+
+    SMORMS3      sqrt(eps): with |g| below it the step is min(lr, g^2 / eps), while the other
+                 factor, grad / sqrt(g2), stays near 1; eps is no smaller than the least number
+                 of its precision
+    Adam & co.   eps: with |g| below it the step is lr |g| / eps
+    SGD          0: its step is lr |g| everywhere; as for any other without one eps
     """
-    before, after = initial.weights(), network.weights()
-    counts = [engine.simulate(net, inputs).counts for net in (initial, network)]
-    return {
-        "moved": {
-            name: _moved(before[name].cpu(), after[name].cpu())
-            for name in (projection.name for projection in network.projections)
-        },
-        "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
-    }
+    kind = type(optimizer).__name__
+    name = kind.lower()
+    lr, eps = float(optimizer.defaults["lr"]), optimizer.defaults.get("eps")
+    if not isinstance(eps, int | float):
+        return Floor(f"{name} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
+    named, lower = f"{name} with eps={eps:g}", "lower optimizer.eps"
+    least = 0.0
+    if isinstance(optimizer, SMORMS3):
+        least = of_eps(kind, torch.finfo(optimizer.precision).tiny)
+    return Floor(named, of_eps(kind, eps), lr, lower, least)
 
 
-def alignment(before: Tensor, after: Tensor) -> float | None:
-    """The linear kernel alignment of two arrays [B, ...] of the same samples."""
-    first, second = (_centred(counts) for counts in (before, after))
-    kernels = [samples @ samples.T for samples in (first, second)]
-    norms = [float(kernel.norm()) for kernel in kernels]
-    if not all(norms):
-        return None
-    return float((kernels[0] * kernels[1]).sum()) / (norms[0] * norms[1])
+SAMPLES = 128  # of training, on which the initial state is measured,
+POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
 
 
-def _centred(counts: Tensor) -> Tensor:
-    flat = counts.detach().cpu().flatten(1).double()
-    return flat - flat.mean(0)
+def batch(context: RunContext) -> tuple[Input, np.ndarray]:
+    """The samples on which initial states are measured, and their labels."""
+    units = sum(population.units for population in context.network.hidden)
+    samples = min(SAMPLES, max(1, POTENTIALS // units))
+    seed, train = context.config.seed, context.data.train
+    chosen = stream(seed, "init samples").permutation(len(train))[:samples]
+    return train.batch(chosen, stream(seed, "init noise"))
 
 
-def _moved(before: Tensor, after: Tensor) -> float | None:
-    norm = float(before.double().norm())
-    return float((after.double() - before.double()).norm()) / norm if norm else None
+def initial_network(context: RunContext) -> Network:
+    """The network with the weights that the run starts from, on the CPU; the same at each call."""
+    config, data, engine = context.config, context.data, context.engine
+    inputs, _ = batch(context)
+    strategy = build.strategy(config)
+    weights = stream(config.seed, "weights")
+    device = "cpu" if build.untried(config) else context.device
+    network = build.network(config, data)
+    draw(
+        network,
+        strategy,
+        build.readout_strategy(config, strategy),
+        nu_input=build.input_rate(data, network),
+        measure=lambda below: engine.simulate(
+            deepcopy(below).to(device), inputs, record=("moments",)
+        ),
+        analogue=data.nu is None,
+        generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
+    )
+    return network
 
 
-def final_result(
-    context: RunContext, split: Split, progress: Progress, initial: Network
-) -> dict[str, Any]:
-    """Evaluate the test set with the last weights and with those of the best validation epoch, and
-    measure how far the last are from the `initial` ones.
+def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
+    """Give the network its initial weights and measure the state they put it in, with float64, on
+    the CPU where the device may have none; with probe=none it is not measured.
     """
     config, data, network = context.config, context.data, context.network
-    objective = Objective(config.trainer.readout)
-    trainer = context.trainer
-    changed = change(
-        network,
-        deepcopy(initial).to(context.device),
-        context.engine,
-        batch(context)[0],
+    network.load_weights(initial.weights())
+    if config.probe == "none":
+        return []
+    inputs, labels = batch(context)
+    strategy, nu = build.strategy(config), build.input_rate(data, network)
+    objective = context.phases[-1].objective
+    measured = deepcopy(initial) if build.untried(config) else network
+    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu)
+    write_json(context.directory / PROBE, rows)
+    floor = floor_of(context.optimizer)
+    context.view.probe(rows, config.name.model, config.name.init, floor)
+    for population, row in zip(network.hidden, rows):
+        if line := warning(population.name, population.neuron, row["rate"], network.dt):
+            context.view.say(line)
+    return rows
+
+
+COMPARED = 4
+
+
+def compare_with_cpu(context: RunContext, initial: Network) -> None:
+    """Says how many spikes, and by how much a gradient, of a training step from the `initial` state
+    differ on the device of the run. Raises ValueError if rounding does not explain it.
+    """
+    inputs, labels = batch(context)
+    x, y, engine = inputs[:COMPARED], labels[:SAMPLES], context.engine
+    off = trial.compare(initial, x, y, engine, context.device, trial.OBJECTIVE)
+    words = (
+        f"{off.spikes:.0f} of {off.total:.0f} spikes differ from those of the CPU, and a "
+        f"gradient by {off.gradient:.1g} of the largest"
     )
-    last = best = trainer.evaluate(split, objective)
-    if progress.best_weights is not None and progress.best_epoch != progress.epoch:
-        network.load_weights(progress.best_weights)
-        best = trainer.evaluate(split, objective)
-    rates = activity(last, data.steps * data.dt)
-    return {
-        **config.name,
-        "seed": config.seed,
-        "epochs": progress.epoch,
-        "test_accuracy_last": last.correct / last.samples,
-        "test_accuracy_best": best.correct / best.samples,
-        "test_loss_last": last.task / last.samples,
-        "train_accuracy_last": progress.train_accuracy,
-        "train_loss_last": progress.train_task,
-        "best_epoch": progress.best_epoch,
-        "valid_accuracy_best": progress.best_accuracy,
-        "valid_accuracy_last": progress.accuracy,
-        "classes": data.classes,
-        "test_samples": last.samples,
-        "seconds": progress.seconds,
-        "rates": {
-            name.removeprefix("rate/"): value
-            for name, value in rates.items()
-            if name.startswith("rate/")
-        },
-        "silent": {
-            name.removeprefix("silent/"): value
-            for name, value in rates.items()
-            if name.startswith("silent/")
-        },
-        **changed,
-        **({"tau_mem": network.learned()} if network.leaks else {}),
-        "parameters": sum(weight.numel() for weight in network.parameters()),
+    spikes, gradient = trial.ROUNDED
+    if not (off.spikes <= spikes * off.total and off.gradient <= gradient):
+        raise ValueError(f"device = {context.config.device}: {words}; use device=cpu")
+    context.view.say(f"fdi has never run on such a device; tried here, {words}")
+
+
+def save_checkpoint(
+    path: Path,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    data_checksum: str,
+    schedule: Schedule | None = None,
+) -> None:
+    """Write weights and time constants by name, the optimizer, the schedule, the progress and the
+    checksum of the data, for any device. A kill or a power cut leaves either the old file or the
+    new one.
+    """
+    state: dict[str, Any] = {
+        "weights": network.weights(),
+        "time_constants": network.time_constants(),
+        "optimizer": optimizer.state_dict(),
+        "progress": asdict(progress),
+        "data_checksum": data_checksum,
     }
+    if schedule is not None:
+        state["schedule"] = schedule.state_dict()
+    content = io.BytesIO()  # torch does not say what a full disk says
+    torch.save(_on_cpu(state), content)
+    with atomic(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def load_checkpoint(
+    path: Path,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule | None = None,
+) -> tuple[Progress, str | None]:
+    """Read what `save_checkpoint` wrote into `network`, `optimizer` and `schedule`; returns the
+    progress and the checksum of the data. Raises ValueError for a damaged file, which stays as it
+    is.
+    """
+    with refusing_damage(path):
+        state = read_checkpoint(path)
+        progress = Progress(**state["progress"])
+        network.load_time_constants(state.get("time_constants", {}))
+        network.load_weights(state["weights"])
+        if schedule is not None:
+            schedule.load_state_dict(optimizer, state["schedule"])
+        optimizer.load_state_dict(state["optimizer"])
+        return progress, state.get("data_checksum")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """All that `save_checkpoint` wrote, after checking that each entry has the right checksum and
+    each weight is a number. Raises whatever torch and zipfile raise, and ValueError.
+    """
+    with open_file(path) as file:
+        with zipfile.ZipFile(file) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("compressed")
+            if entry := archive.testzip():
+                raise ValueError(f"the checksum of {entry} is wrong")
+        file.seek(0)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    progress = Progress(**state["progress"])
+    counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
+    if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
+        raise ValueError(f"epochs {counts}")
+    for weights in (state["weights"], progress.best_weights or {}):
+        for name, weight in weights.items():
+            if not weight.isfinite().all():
+                raise ValueError(f"weights of {name} are not finite")
+    return state
+
+
+@contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a checkpoint in the block into a ValueError, one line that
+    names the file; the file stays as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = reason.removeprefix(f"{path}: ")
+        raise ValueError(
+            f"{path} is damaged ({reason}); delete it to start the run again"
+        ) from error
+
+
+def _on_cpu(value: Any) -> Any:
+    """Nested dicts and lists with their tensors on the CPU."""
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_on_cpu(item) for item in value]
+    return value.cpu() if isinstance(value, torch.Tensor) else value
 
 
 SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
@@ -190,7 +307,7 @@ class _Writer:
         context = self.context
         self.metrics.sync()
         try:
-            checkpoint.save_checkpoint(
+            save_checkpoint(
                 context.directory / CHECKPOINT,
                 context.network,
                 context.optimizer,

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config import identity, own_code, parts
+from fdi.config import identity, parts
 from fdi.config.identity import NUMERICS, REMOVED
 from fdi.data.kept import Stamp, stamps
 from fdi.track.files import (
@@ -269,15 +269,24 @@ def refuse_other_data(
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
     """A hash of the user's own code behind each part that makes numbers."""
-    folders = _modules(config)
-    hashes = {key: own_code.code(name, folders) for key, name in _behind(config).items()}
+    own = {key: name for key, name in _behind(config).items() if not parts.ours(name)}
+    if not own:
+        return {}
+    from fdi.config import own_code
+
+    hashes = {key: own_code.code(name, _modules(config)) for key, name in own.items()}
     return {key: value for key, value in hashes.items() if value}
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
     """Raises ValueError unless the user's own code is that of the run, if its record has one."""
+    before = _record(directory).get("run", {}).get("code", {})
+    if not before:
+        return
+    from fdi.config import own_code
+
     behind = _behind(config)
-    for key, known in _record(directory).get("run", {}).get("code", {}).items():
+    for key, known in before.items():
         target, name = behind[key], key if key in config["name"] else "model"
         if not own_code.same(known, target, _modules(config)):
             raise ValueError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from fdi.config.ranges import Count, Index, NotNegative, Positive, Share
+from fdi.config.parts import Count, Index, NotNegative, Positive, Share
 
 
 class StepLR(TypedDict, total=False):

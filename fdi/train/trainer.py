@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from fdi.data.dataset import Split
-from fdi.data.seeding import stream
+from fdi.data.dataset import Split, stream
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
 

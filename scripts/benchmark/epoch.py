@@ -31,8 +31,7 @@ from fdi.data.dataset import Split
 from fdi.engine.cpu import CpuEngine
 from fdi.runner import story, training
 from fdi.runner.build import threads
-from fdi.track.metrics import Metrics
-from fdi.train import checkpoint
+from fdi.track.record import Metrics
 
 EPOCHS = 21
 OUTPUTS = ("file", "terminal")
@@ -104,7 +103,7 @@ def _watched(cell: Cell) -> Iterator[Spans]:
         "evaluation": [(CpuEngine, "evaluate")],
         "data": [(Split, "batch")],
         "optimizer": [(get_class(cell.config.optimizer._target_), "step")],
-        "checkpoint": [(checkpoint, "save")],
+        "checkpoint": [(training, "save_checkpoint")],
         "metrics and status": [
             (Metrics, "append"),
             (Metrics, "sync"),

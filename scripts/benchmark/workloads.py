@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from fdi.data.inputs import Events
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
+from fdi.init.strategy import draw
 from fdi.snn import models
 from fdi.snn.network import Network
 

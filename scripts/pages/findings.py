@@ -14,8 +14,8 @@ from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
-from fdi.config.floor import floor as floor_of
 from fdi.figures import bounds, floor, words
+from fdi.train.optimizers import floor as floor_of
 from pages.tables import accuracy, cell, listed, markdown, unmeasured, versus
 
 INITS = ("kaiming", "fluct")

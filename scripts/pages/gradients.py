@@ -13,8 +13,8 @@ from fdi.analysis.floor import largest
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
-from fdi.config.floor import SMORMS3_EPS
 from fdi.figures import gradients
+from fdi.train.optimizers import SMORMS3_EPS
 from pages.tables import accuracy, listed
 
 SEVERAL = 3  # spreads of a network that is shown

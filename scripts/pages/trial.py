@@ -12,7 +12,7 @@ from fdi.analysis.floor import largest
 from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
-from fdi.config.floor import floor
+from fdi.train.optimizers import floor
 from pages.tables import accuracy, having, listed
 
 COMMAND = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctLognormal
+from fdi.init.strategy import draw
 from fdi.snn.models import dale
 from fdi.snn.network import Network
 from states.tools import free_potential, generator, histogram, poisson_input, raster, rows

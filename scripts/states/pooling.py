@@ -12,8 +12,8 @@ from torch.nn.functional import max_pool2d
 
 from fdi.data.images import digits
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
+from fdi.init.strategy import draw
 from fdi.init.theory import constant_input_rate
 from fdi.snn.models import conv
 from states.tools import free_potential, generator

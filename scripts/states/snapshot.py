@@ -14,8 +14,8 @@ from fdi.data.dataset import Dataset
 from fdi.data.randman import randman
 from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
+from fdi.init.strategy import draw
 from fdi.snn.models import dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound

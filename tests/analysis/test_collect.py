@@ -12,7 +12,7 @@ import pytest
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
 from fdi.analysis.metrics import accuracies, curves
 from fdi.track.directory import read_config
-from fdi.track.processes import lock
+from fdi.track.state import lock
 
 
 def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):

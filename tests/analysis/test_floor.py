@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from fdi.analysis.bounds import unbounded
-from fdi.config.floor import floor
-from fdi.train.optimizers import SMORMS3
+from fdi.train.optimizers import SMORMS3, floor
 
 
 def step(made, gradient):

@@ -13,7 +13,7 @@ import yaml
 from fdi.analysis.collect import runs
 from fdi.cli.status import main
 from fdi.track.files import write_json
-from fdi.track.processes import lock
+from fdi.track.state import lock
 
 
 @pytest.fixture

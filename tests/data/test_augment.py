@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from fdi.data.dataset import dropout, thin
-from fdi.data.errors import DataError
 from fdi.data.images import (
     encoding_transform,
     image_augmentation,
@@ -15,7 +14,7 @@ from fdi.data.images import (
     shift_and_mirror,
     then,
 )
-from fdi.data.inputs import Constant, Events, binned, coordinates
+from fdi.data.inputs import Constant, DataError, Events, binned, coordinates
 
 
 @pytest.fixture

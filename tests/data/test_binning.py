@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdi.data.errors import DataError
-from fdi.data.inputs import bin_recordings, binned, coordinates, join, steps_in
+from fdi.data.inputs import DataError, bin_recordings, binned, coordinates, join, steps_in
 
 
 def test_bins_by_hand():

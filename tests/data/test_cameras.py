@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from fdi.data.cameras import crop, crop_to_frames, dvs_gesture, middle, nmnist, to_frames
-from fdi.data.errors import DataError
-from fdi.data.inputs import Events, Frames, binned
+from fdi.data.inputs import DataError, Events, Frames, binned
 
 GESTURE: dict[str, Any] = dict(duration=0.1, dt=0.002, valid=0.0)
 DIGITS: dict[str, Any] = dict(duration=0.3, dt=0.002, valid=0.0)

@@ -16,7 +16,7 @@ import pytest
 
 from fdi.data import download
 from fdi.data.download import SOURCES, Archive, Source, ensure, md5, present
-from fdi.data.errors import DataError
+from fdi.data.inputs import DataError
 
 
 class Silent(SimpleHTTPRequestHandler):

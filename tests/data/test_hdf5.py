@@ -14,9 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
-from fdi.data.errors import DataError
 from fdi.data.hdf5 import hdf5
-from fdi.data.inputs import bin_recordings
+from fdi.data.inputs import DataError, bin_recordings
 from fdi.data.speech import shd, ssc
 
 FILES: dict[str, Any] = dict(

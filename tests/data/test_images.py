@@ -10,9 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from fdi.data.errors import DataError
 from fdi.data.images import digits, images
-from fdi.data.inputs import Constant, Events
+from fdi.data.inputs import Constant, DataError, Events
 
 VIEW: dict[str, Any] = dict(steps=20, dt=0.002, mean=0.5, std=0.5)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data.errors import DataError
+from fdi.data.inputs import DataError
 from fdi.data.poisson import poisson
 from fdi.data.randman import manifold, randman, rescale
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdi.data.dataset import Dataset, Split, divide, stratified, train_valid
-from fdi.data.errors import DataError
-from fdi.data.inputs import Constant
-from fdi.data.seeding import stream
+from fdi.data.dataset import Dataset, Split, divide, stratified, stream, train_valid
+from fdi.data.inputs import Constant, DataError
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10]))
 

@@ -12,7 +12,7 @@ from commands import REFERENCE, SMALL, done
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from fdi.track.files import write_status
-from fdi.track.processes import lock
+from fdi.track.state import lock
 
 
 def test_a_sweep_ends_in_a_table(fdi_run):

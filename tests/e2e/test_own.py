@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fdi.data import from_torch
-from fdi.data.errors import DataError
+from fdi.data.inputs import DataError
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
 

@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_and_in_the_log(fdi_run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("fdi.train.checkpoint.save_checkpoint", full)
+    monkeypatch.setattr("fdi.runner.training.save_checkpoint", full)
     found = fdi_run(*SMALL, REFERENCE)
     assert found.code == 1
     (line,) = found.err.splitlines()

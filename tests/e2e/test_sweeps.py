@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fdi.track.processes import alive
+from fdi.track.state import alive
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50")
 NEEDS = {

@@ -27,6 +27,7 @@ from fdi.snn.neuron import (
     AdaptiveThreshold,
     AdLIF,
     Neuron,
+    Population,
     Reset,
     adaptive_threshold,
     adlif,
@@ -34,7 +35,6 @@ from fdi.snn.neuron import (
     lif,
 )  # fmt: skip
 from fdi.snn.objective import Objective
-from fdi.snn.population import Population
 from fdi.snn.surrogate import SURROGATES, steepness
 
 DT, STEPS, CLASSES = 2e-3, 30, 3

@@ -22,9 +22,18 @@ from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import INPUT, Network, Projection, draw_time_constants
-from fdi.snn.neuron import LIF, AdLIF, Neuron, adaptive_threshold, adlif, alif, integrator, lif
+from fdi.snn.neuron import (
+    LIF,
+    AdLIF,
+    Neuron,
+    Population,
+    adaptive_threshold,
+    adlif,
+    alif,
+    integrator,
+    lif,
+)
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.snn.population import Population
 from fdi.snn.surrogate import SURROGATES
 
 DT, STEPS = 2e-3, 25

@@ -15,9 +15,8 @@ from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import dense
-from fdi.snn.network import Network, Projection
+from fdi.snn.network import Network, Norm, Projection
 from fdi.snn.neuron import lif
-from fdi.snn.norm import Norm
 from fdi.snn.objective import Objective
 
 STEPS, BATCH, UNITS = 20, 4, 12

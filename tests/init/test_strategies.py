@@ -26,9 +26,9 @@ from fdi.init.baselines import (
     SpyTorch,
     Xavier,
 )
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
 from fdi.init.probe import probe
+from fdi.init.strategy import draw
 from fdi.init.theory import constant_input_rate, psp_kernel_integrals
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import draw_time_constants

@@ -8,7 +8,7 @@ import torch
 
 from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
-from fdi.runner.training import alignment, change
+from fdi.runner.story import alignment, change
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim import Optimizer
 
-from fdi.runner.initial import floor_of
+from fdi.runner.training import floor_of
 from fdi.train.optimizers import SMORMS3
 
 

@@ -19,11 +19,10 @@ import fdi
 from fdi.cli.figures import main as figures
 from fdi.cli.run import main
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.runner import build
+from fdi.runner import build, training
 from fdi.runner.trained import _sample, trial
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
-from fdi.train import checkpoint
 
 
 def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -90,7 +89,7 @@ def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, mo
     longer = tuple(tuple(1.5 * tau for tau in row) for row in taus)
     assert fdi.load(fluct.directory).network.hidden[0].taus == longer
     net = build.network(fluct.config, build.dataset(fluct.config))
-    checkpoint.load_checkpoint(path, net, build.optimizer(fluct.config, net))
+    training.load_checkpoint(path, net, build.optimizer(fluct.config, net))
     assert net.hidden[0].taus == longer
 
 

@@ -15,9 +15,8 @@ from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import BOUNDS, Network, draw_time_constants
-from fdi.snn.neuron import LIF, Neuron, adlif, alif, lif
+from fdi.snn.neuron import LIF, Neuron, Population, adlif, alif, lif
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.snn.population import Population
 
 DT, STEPS, CLASSES = 2e-3, 25, 3
 SPEC: dict[str, Any] = dict(input_shape=(6,), classes=CLASSES, steps=STEPS, dt=DT)

@@ -13,11 +13,10 @@ from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference.engine import ReferenceEngine, dense
 from fdi.engine.reference.simulation import simulate
 from fdi.interop.nir import from_nir, to_nir
-from fdi.runner import build
+from fdi.runner import build, training
 from fdi.snn import models
 from fdi.snn.neuron import Constants, adlif, alif, lif
 from fdi.snn.objective import Objective
-from fdi.train import checkpoint
 from fdi.train.trainer import Progress
 
 STEPS, DT = 20, 2e-3
@@ -107,8 +106,8 @@ def test_every_kind_of_network_learns_it(options):
 def test_a_checkpoint_holds_it(tmp_path):
     net, again, path = network(), network(), tmp_path / "last.pt"
     net.leaks["h1"].data.add_(1)
-    checkpoint.save_checkpoint(path, net, torch.optim.Adam(net.parameters()), Progress(), "abc")
-    checkpoint.load_checkpoint(path, again, torch.optim.Adam(again.parameters()))
+    training.save_checkpoint(path, net, torch.optim.Adam(net.parameters()), Progress(), "abc")
+    training.load_checkpoint(path, again, torch.optim.Adam(again.parameters()))
     assert again.learned() == net.learned() != network().learned()
     assert net.up_to(1).learned() == net.learned()
 

@@ -15,15 +15,14 @@ from fdi.engine.reference.engine import ReferenceEngine
 from fdi.engine.reference.engine import dense as as_dense
 from fdi.engine.reference.simulation import simulate
 from fdi.init.baselines import Lsuv
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct, FluctCalibrated
 from fdi.init.probe import probe
+from fdi.init.strategy import draw
 from fdi.interop.nir import to_nir
-from fdi.snn.models import conv, dale, dense
-from fdi.snn.norm import Norm
+from fdi.runner import training
+from fdi.snn.models import conv, dale, dense, normalize
+from fdi.snn.network import Norm
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.snn.wiring import normalize
-from fdi.train import checkpoint
 from fdi.train.trainer import Progress
 
 KINDS = ("tdbn", "bntt", "layer")
@@ -219,11 +218,11 @@ def test_a_checkpoint_holds_all_of_it(tmp_path, kind):
             optimizer.step()
 
     train(net, optimizer, 2)
-    checkpoint.save_checkpoint(path, net, optimizer, Progress(epoch=1), "abc")
+    training.save_checkpoint(path, net, optimizer, Progress(epoch=1), "abc")
     train(net, optimizer, 2)
     again = network_of(kind)
     fresh = torch.optim.Adam(again.parameters(), 1e-2)
-    checkpoint.load_checkpoint(path, again, fresh)
+    training.load_checkpoint(path, again, fresh)
     train(again, fresh, 2)
     for name, value in net.weights().items():
         assert torch.equal(again.weights()[name], value), name

@@ -21,10 +21,8 @@ from fdi.track.files import (
     write_json,
     write_status,
 )
-from fdi.track.metrics import Metrics
-from fdi.track.processes import Busy, lock
-from fdi.track.record import instructions, other_than_before
-from fdi.track.state import overrides, progress, read_result
+from fdi.track.record import Metrics, instructions, other_than_before
+from fdi.track.state import Busy, lock, overrides, progress, read_result
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -170,7 +168,7 @@ def test_metrics_reopened_drop_what_came_after_the_checkpoint(tmp_path):
 
 def test_a_second_process_is_told_who_holds_the_cell(tmp_path):
     script = (
-        "import sys; from pathlib import Path; from fdi.track.processes import lock; from "
+        "import sys; from pathlib import Path; from fdi.track.state import lock; from "
         "fdi.track.files import write_status\n"
         "with lock(Path(sys.argv[1])):\n"
         "    write_status(Path(sys.argv[1]), 'running'); print('held', flush=True); "

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from fdi.track.processes import interruptible
+from fdi.track.state import interruptible
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from fdi.track import processes as module
+from fdi.track import state as module
 from fdi.track.files import LOCK
-from fdi.track.processes import STALE, Busy, Holder, holder, lock
+from fdi.track.state import STALE, Busy, Holder, holder, lock
 
 
 def held(directory, host: str, pid: int, age: float) -> None:

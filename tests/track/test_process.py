@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from fdi.track.processes import alive, repeated
+from fdi.track.state import alive, repeated
 
 
 def test_a_dead_process_that_nobody_collected_is_not_alive():
@@ -21,7 +21,7 @@ def test_a_dead_process_that_nobody_collected_is_not_alive():
 
 def test_a_process_ends_with_another():
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    code = "import sys, time; from fdi.track.processes import end_with\n"
+    code = "import sys, time; from fdi.track.state import end_with\n"
     code += "end_with(int(sys.argv[1])); print('watches', flush=True); time.sleep(60)"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(other.pid)], stdout=subprocess.PIPE, text=True

@@ -15,11 +15,11 @@ from torch.optim import lr_scheduler
 from fdi.engine.cpu import loss
 from fdi.engine.cpu.kernels.jit import kernel
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
+from fdi.init.strategy import draw
+from fdi.runner import training
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective, UpperBound
-from fdi.train import checkpoint
 from fdi.train.optimizers import SMORMS3
 from fdi.train.trainer import Progress, Schedule, Trainer, phases
 
@@ -137,10 +137,10 @@ def test_a_stopped_training_goes_on_to_the_last_bit(data, tmp_path, rule, optimi
         made = OPTIMIZERS[optimizer](network.parameters())
         progress = Progress()
         if file.exists():
-            progress, _ = checkpoint.load_checkpoint(file, network, made, schedule)
+            progress, _ = training.load_checkpoint(file, network, made, schedule)
         with pytest.raises(Stop):
             train(network, data, made, stages, progress, stop, schedule=schedule, clip=0.5)
-        checkpoint.save_checkpoint(file, network, made, progress, "abc", schedule)
+        training.save_checkpoint(file, network, made, progress, "abc", schedule)
     for row, other in zip(rows, wanted, strict=True):
         assert {k: v for k, v in row.items() if "seconds" not in k} == {
             k: v for k, v in other.items() if "seconds" not in k

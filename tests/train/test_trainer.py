@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from fdi.engine.reference.engine import ReferenceEngine
-from fdi.init.draw import draw
 from fdi.init.fluct import Fluct
+from fdi.init.strategy import draw
+from fdi.runner import training
 from fdi.snn.models import dale, dense
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
-from fdi.train import checkpoint
 from fdi.train.optimizers import SMORMS3
 from fdi.train.trainer import Diverged, Progress, Trainer, phases
 
@@ -139,11 +139,11 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     while progress.phase < len(stages):
         network, optimizer, stages = start(patience)
         if file.exists():
-            progress, _ = checkpoint.load_checkpoint(file, network, optimizer)
+            progress, _ = training.load_checkpoint(file, network, optimizer)
 
         with suppress(KeyboardInterrupt):
             train(network, data, optimizer, stages, progress, on_epoch=stop)
-        checkpoint.save_checkpoint(file, network, optimizer, progress, "abc")
+        training.save_checkpoint(file, network, optimizer, progress, "abc")
 
     best, waited, last = -1.0, 0, prime_epochs
     while waited < patience:
@@ -177,10 +177,10 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(data, t
     while progress.phase < 1:
         network, optimizer, stages = start()
         if file.exists():
-            progress, _ = checkpoint.load_checkpoint(file, network, optimizer)
+            progress, _ = training.load_checkpoint(file, network, optimizer)
         with suppress(KeyboardInterrupt):
             train(network, data, optimizer, stages, progress, on_epoch=stop)
-        checkpoint.save_checkpoint(file, network, optimizer, progress, "abc")
+        training.save_checkpoint(file, network, optimizer, progress, "abc")
     assert stopped == whole
     for name, value in never.weights().items():
         assert torch.equal(value, network.weights()[name]), name
@@ -275,10 +275,12 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data)
 def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
     network, other = build(dense, data), build(dense, data, sigma_u=0.5)
     optimizer = SMORMS3(network.parameters())
-    checkpoint.save_checkpoint(tmp_path / "last.pt", network, optimizer, Progress(epoch=3), "abc")
+    training.save_checkpoint(tmp_path / "last.pt", network, optimizer, Progress(epoch=3), "abc")
     weights = torch.load(tmp_path / "last.pt", weights_only=True)["weights"]
     assert list(weights) == ["input->h1", "h1->readout"]
-    progress, checksum = checkpoint.load_checkpoint(tmp_path / "last.pt", other, SMORMS3(other.parameters()))
+    progress, checksum = training.load_checkpoint(
+        tmp_path / "last.pt", other, SMORMS3(other.parameters())
+    )
     assert (progress.epoch, checksum) == (3, "abc")
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters()))
     with pytest.raises(ValueError, match=r"weights .* do not fit a network of \{'input->h1'"):

@@ -30,7 +30,7 @@ from fdi.engine.cpu.conv_winograd import EDGE, PRODUCTS, TOGETHER, reach, steps,
 from fdi.engine.cpu.kernels.rows import LANES
 from fdi.engine.cpu.neurons import check_layer, states
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 
 Record = dict[str, int]
 

@@ -22,7 +22,7 @@ from fdi.engine.cpu.conv_plan import ConvLayout, MapsOut
 from fdi.engine.cpu.kernels.rows import LANES, turn
 from fdi.engine.cpu.neurons import check_layer, remembered, states
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 
 WIDTH = 32
 LAYER = (

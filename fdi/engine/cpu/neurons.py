@@ -19,8 +19,7 @@ from fdi.engine.cpu.neuron_equations import (
     synapse_constants,
 )
 from fdi.snn.network import Network
-from fdi.snn.neuron import Neuron, Reset
-from fdi.snn.population import Population
+from fdi.snn.neuron import Neuron, Population, Reset
 
 COMPUTES = Computes("cpu", tuple(KINDS), get_args(Reset), tuple(SURROGATES), own_taus=True)
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fdi.engine.cuda import fused, trust
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 
 
 def layers_and_readout(network: Network) -> list[tuple[Population, ...]]:

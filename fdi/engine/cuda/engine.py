@@ -19,9 +19,8 @@ from fdi.engine.cuda.memory import fitting_samples, need
 from fdi.engine.cuda.tape import backward, forward
 from fdi.engine.device import exact
 from fdi.engine.reference.engine import ReferenceEngine, score
-from fdi.snn.network import Activity, Network
+from fdi.snn.network import Activity, Network, Norm
 from fdi.snn.neuron import Neuron
-from fdi.snn.norm import Norm
 from fdi.snn.objective import Objective, Outcome
 
 COMPUTES = Computes(

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from fdi.snn.network import Projection
-from fdi.snn.neuron import Neuron
-from fdi.snn.population import Population
+from fdi.snn.neuron import Neuron, Population
 
 OLDEST = (3, 5)  # triton whose products take two rows
 WIDEST = 256  # units of a recurrent layer: a program holds all of them

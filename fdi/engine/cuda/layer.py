@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fdi.engine.cuda.product import source_gradient
 from fdi.snn.network import Projection
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 from fdi.snn.surrogate import SURROGATES
 
 

@@ -9,7 +9,7 @@ import math
 import torch
 
 from fdi.snn.network import Network
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 
 SHARE = 0.8  # of what is free on a GPU; the rest is for workspaces of cuBLAS and cuDNN
 _WORK, _BELOW = 8, 3

@@ -10,7 +10,7 @@ from torch.nn.grad import conv1d_input, conv1d_weight, conv2d_input, conv2d_weig
 
 from fdi.engine.cuda.kept import Listed
 from fdi.snn.network import Projection
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 
 _WEIGHT, _SOURCE = {1: conv1d_weight, 2: conv2d_weight}, {1: conv1d_input, 2: conv2d_input}
 

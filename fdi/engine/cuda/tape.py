@@ -16,7 +16,7 @@ from fdi.engine.cuda.kept import Kept, Listed, as_tensor, listed
 from fdi.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
 from fdi.engine.cuda.product import deliver, pool, source_gradient, unpool, weight_gradient
 from fdi.snn.network import INPUT, Activity, Network
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population
 
 
 @dataclass

@@ -17,9 +17,8 @@ from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.cuda.trust import RIGHT, WRONG, Case
 from fdi.engine.reference.engine import ReferenceEngine
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Neuron
+from fdi.snn.neuron import Neuron, Population
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.snn.population import Population
 
 TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in another order
 ROUNDED = (1e-3, 5e-2)

@@ -21,8 +21,7 @@ from typing import NamedTuple
 
 import torch
 
-from fdi.snn.neuron import Reset, Surrogate
-from fdi.snn.population import Population
+from fdi.snn.neuron import Population, Reset, Surrogate
 
 LONGEST = 300  # s
 COMMAND = [sys.executable, "-m", "fdi.engine.cuda.trial"]

@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d, max_pool2d
 
 from fdi.snn.network import INPUT, Activity, Moments, Network
-from fdi.snn.neuron import Constants
-from fdi.snn.population import Population
+from fdi.snn.neuron import Constants, Population
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
 

@@ -12,9 +12,8 @@ from fdi.data.inputs import Events
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.product import pool, unpool
 from fdi.snn import models
-from fdi.snn.neuron import LIF
+from fdi.snn.neuron import LIF, Population
 from fdi.snn.objective import Objective
-from fdi.snn.population import Population
 
 T, B = 5, 2
 

@@ -96,18 +96,18 @@ def test_every_run_has_the_numbers_of_the_cpu(start, cell):
 def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
     given = ["init=fluct", "probe=none", f"engine={engine}", "trainer.epochs=2"]
     _, whole = start("pretended", "recurrent", "events", *given, name="whole")
-    from fdi.runner import story
+    from fdi.runner import training
 
-    save = story.checkpoint.save_checkpoint
+    save = training.save_checkpoint
 
     def kill(*arguments):
         save(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(story.checkpoint, "save", kill)
+    monkeypatch.setattr(training, "save_checkpoint", kill)
     with pytest.raises(KeyboardInterrupt):
         start("pretended", "recurrent", "events", *given, name="killed")
-    monkeypatch.setattr(story.checkpoint, "save", save)
+    monkeypatch.setattr(training, "save_checkpoint", save)
     _, resumed = start("pretended", "recurrent", "events", *given, name="killed")
     for name, weight in weights(whole).items():
         np.testing.assert_array_equal(weights(resumed)[name], weight)
@@ -201,13 +201,12 @@ def test_what_a_step_needs_is_said_before_training(start, capsys):
 
 
 def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
-    from fdi.runner import story
 
     given = ["init=fluct", "optimizer=adam", "trainer.epochs=1", "probe=none"]
-    monkeypatch.setattr(story, "fitting", lambda memory, device: 0.0005)
+    monkeypatch.setattr("fdi.runner.story.fitting", lambda memory, device: 0.0005)
     _, directory = start("pretended", "dense", "events", *given)
     (directory / "result.json").unlink()
-    monkeypatch.setattr(story, "fitting", lambda memory, device: memory)
+    monkeypatch.setattr("fdi.runner.story.fitting", lambda memory, device: memory)
     start("pretended", "dense", "events", *given)
     run = read_json(directory / "record.json")["run"]
     assert run["memory"] == run["resumed"][0]["memory"] == 0.0005

@@ -9,9 +9,9 @@ import zipfile
 import pytest
 import torch
 
+from fdi.runner import training
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
-from fdi.train import checkpoint
 from fdi.train.trainer import Progress
 
 
@@ -29,7 +29,7 @@ def trained():
 
 
 def content(path, network, optimizer) -> list:
-    progress, checksum = checkpoint.load_checkpoint(path, network, optimizer)
+    progress, checksum = training.load_checkpoint(path, network, optimizer)
     weights = [weight.detach().clone() for weight in network.parameters()]
     states = [v.clone() for s in optimizer.state_dict()["state"].values() for v in s.values()]
     return [*weights, *states, torch.tensor(progress.epoch), checksum]
@@ -43,7 +43,7 @@ def same(one: list, other: list) -> bool:
 def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, trained, count):
     path = tmp_path / "last.pt"
     network, optimizer = trained
-    checkpoint.save_checkpoint(path, network, optimizer, Progress(epoch=3), "abc")
+    training.save_checkpoint(path, network, optimizer, Progress(epoch=3), "abc")
     whole, expected = path.read_bytes(), content(path, *trained)
     rng, refused = random.Random(count), 0
     for _ in range(count):
@@ -69,18 +69,18 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, trained, value):
     with torch.no_grad():
         next(trained[0].parameters())[0, 0] = value
     network, optimizer = trained
-    checkpoint.save_checkpoint(path, network, optimizer, Progress(), "abc")
+    training.save_checkpoint(path, network, optimizer, Progress(), "abc")
     with pytest.raises(ValueError, match=r"last.pt is damaged \(weights of .* are not finite\)"):
-        checkpoint.load_checkpoint(path, *trained)
+        training.load_checkpoint(path, *trained)
 
 
 def test_what_is_no_file_or_compressed_is_refused(tmp_path, trained):
     path = tmp_path / "last.pt"
     os.mkfifo(path)
     with pytest.raises(ValueError, match=r"last.pt is damaged \(not a file\)"):
-        checkpoint.load_checkpoint(path, *trained)
+        training.load_checkpoint(path, *trained)
     path.unlink()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10**6))
     with pytest.raises(ValueError, match=r"damaged \(compressed\)"):
-        checkpoint.load_checkpoint(path, *trained)
+        training.load_checkpoint(path, *trained)
