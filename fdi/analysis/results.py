@@ -16,6 +16,7 @@ from fdi.analysis.collect import KEYS, SHARED, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
 from fdi.config.identity import ADDED, REMOVED
+from fdi.config.parts import UNSAID, default
 
 TARGET = "init._target_"
 
@@ -36,16 +37,21 @@ def is_baseline(target: Any) -> bool:
 
 def as_now(table: pd.DataFrame) -> pd.DataFrame:
     """The run table with the values that older runs would have for keys that were added after them
-    (fdi.config.identity.ADDED), in objects of the same class, and without those that mean what runs
-    do today without the key (REMOVED), so that equal runs agree in each column.
+    (fdi.config.identity.ADDED: the defaults of their parts), in objects of the same class, and
+    without those that mean what runs do today without the key (REMOVED), so that equal runs agree
+    in each column.
     """
     changed: dict[str, pd.Series] = {}
     for column, value in ADDED.items():
-        target = f"{column.split('.')[0]}._target_"
-        if value is not None and column in table and target in table:
-            owners = table.loc[table[column].notna(), target].unique()
-            unsaid = table[column].isna() & table[target].isin(owners)
-            changed[column] = table[column].mask(unsaid, value)
+        owner, _, key = column.partition(".")
+        target = f"{owner}._target_"
+        if column in table and target in table:
+            for part in table.loc[table[column].notna(), target].unique():
+                known = default(str(part), key, [])
+                known = value if known is UNSAID else known
+                unsaid = table[column].isna() & (table[target] == part)
+                if known is not None and unsaid.any():
+                    changed[column] = changed.get(column, table[column]).mask(unsaid, known)
     targets = [str(name) for name in table if str(name).endswith("._target_")]
     removed = [(owner, *item) for owner, keys in REMOVED.items() for item in keys.items()]
     for target, (owner, key, value) in product(targets, removed):

@@ -7,11 +7,13 @@ import ctypes
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
+
+from fdi.config import parts
 
 DRIVERS = (
     ("libcuda.so.1", "cuInit", "cuDeviceGetCount"),
@@ -171,24 +173,30 @@ REMOVED: dict[str, dict[str, Any]] = {
 """Keys that a part once had, with the value that its runs have: they count as if still there."""
 
 
-def canonical(config: DictConfig | Mapping[str, Any]) -> str:
+def canonical(config: DictConfig | Mapping[str, Any], by_list: bool = False) -> str:
     """The configuration without the keys of `identity.exclude`, but for those that decide the
     numbers of its engine, as JSON: two configurations are the same run where these texts are equal.
 
     All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
     integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
-    early stopping, a schedule, augmentation, time constants of each neuron.
+    early stopping, a schedule, augmentation, time constants of each neuron. A key of ADDED that is
+    not there has the default of its part, as the object that is made has. `by_list`: as in runs
+    from before that, where it had the value of ADDED whatever the part's default was.
     """
     values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
     for node in values.values():
         if isinstance(node, dict) and node.get("_target_") in REMOVED:
             node |= REMOVED[node["_target_"]] | node
+    folders = [Path(folder) for folder in (values.get("paths") or {}).get("modules") or ()]
     for key, before in ADDED.items():
         *path, last = key.split(".")
         node = _below(values, path)
-        if node.get(last, MISSING) == before:
-            del node[last]
+        unsaid = before if by_list else _unsaid(node, last, before, folders)
+        if node.get(last, unsaid) == unsaid == before:
+            node.pop(last, None)
+        elif node:
+            node.setdefault(last, unsaid)
     kept = DECIDES.get(values["engine"]["name"], ())
     if "device" in kept:
         values["device"] = kind_of(values["device"])
@@ -198,6 +206,17 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
         *path, last = key.split(".")
         _below(values, path).pop(last, None)
     return json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
+
+
+def _unsaid(node: Mapping[str, Any], key: str, before: Any, folders: Sequence[Path]) -> Any:
+    """What the object of this node has where the node does not say `key`; `before` where there is
+    no object, or none that takes it.
+    """
+    target = node.get("_target_")
+    if not isinstance(target, str):
+        return before
+    known = parts.default(target, key, folders)
+    return before if known is parts.UNSAID else known
 
 
 def digest(content: str) -> str:

@@ -16,6 +16,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -322,6 +323,65 @@ def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any
     if name not in parts:
         raise ValueError(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
     return parts[name]
+
+
+UNSAID = object()
+
+
+def default(target: str, option: str, folders: Sequence[Path]) -> Any:
+    """What `option` of `target` is where a configuration does not say it; UNSAID for one that it
+    does not take, or has no default for. Of torch and of the user's own modules the source is read,
+    and nothing imported; a default that is no literal is its text.
+    """
+    module, _, name = target.rpartition(".")
+    if module.partition(".")[0] == "fdi":
+        try:
+            known = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+        except (ImportError, AttributeError, TypeError, ValueError):
+            return UNSAID
+        given = known[option].default if option in known else inspect.Parameter.empty
+        return UNSAID if given is inspect.Parameter.empty else given
+    from fdi.config import own_code  # only where there is such code
+
+    files = own_code.files(module, folders)
+    if module == TORCH and (spec := importlib.util.find_spec("torch")) and spec.origin:
+        files = [Path(spec.origin).parent / "optim" / f"{name.lower()}.py"]
+    for file in files:
+        with suppress(OSError, ValueError):
+            return _said(own_code.parsed(file), name).get(option, UNSAID)
+    return UNSAID
+
+
+def _said(tree: ast.Module, name: str) -> dict[str, Any]:
+    """The defaults of a function, of a class's __init__, or of the fields of a dataclass."""
+    definitions = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef))
+    found = next((n for n in definitions if n.name == name), None)
+    if isinstance(found, ast.ClassDef):
+        methods = (n for n in found.body if isinstance(n, ast.FunctionDef))
+        made = next((n for n in methods if n.name == "__init__"), None)
+        fields_of = (n for n in found.body if isinstance(n, ast.AnnAssign) and n.value)
+        if made is None:
+            return {
+                n.target.id: _literal(n.value)
+                for n in fields_of
+                if isinstance(n.target, ast.Name) and n.value
+            }
+        found = made
+    if found is None:
+        return {}
+    ordered = [*found.args.posonlyargs, *found.args.args]
+    pairs = [
+        *zip(reversed(ordered), reversed(found.args.defaults)),
+        *((a, d) for a, d in zip(found.args.kwonlyargs, found.args.kw_defaults) if d),
+    ]
+    return {argument.arg: _literal(value) for argument, value in pairs}
+
+
+def _literal(value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        return ast.unparse(value)
 
 
 def ours(target: str) -> bool:

@@ -139,9 +139,12 @@ def run_directory(config: DictConfig | Mapping[str, Any]) -> Path:
     def named(length: int) -> Path:
         return folder / f"seed={config['seed']}-{digits[:length]}"
 
-    former = named(identity.FORMER_DIGITS)
-    if (former / CONFIG).exists() and _holds(former, config, content):
-        return former
+    by_list = identity.digest(identity.canonical(config, by_list=True))
+    names = [digits[: identity.FORMER_DIGITS], by_list[: identity.FORMER_DIGITS]]
+    names += [by_list[: identity.DIGITS]] if by_list != digits else []
+    for former in (folder / f"seed={config['seed']}-{name}" for name in names):
+        if (former / CONFIG).exists() and _holds(former, config, content):
+            return former
     lengths = (identity.DIGITS, LONGER)
     free = (path for path in map(named, lengths) if _holds(path, config, content))
     return next(free, named(len(digits)))
@@ -161,7 +164,8 @@ def _holds(directory: Path, config: DictConfig | Mapping[str, Any], content: str
     path = directory / CONFIG
     try:
         stored = read_values(path)
-        return identity.canonical({**stored, "identity": config["identity"]}) == content
+        here = {key: config[key] for key in ("identity", "paths") if key in config}
+        return identity.canonical({**stored, **here}) == content
     except FileNotFoundError:
         return not any((directory / name).exists() for name in (RESULT, CHECKPOINT, METRICS, PROBE))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

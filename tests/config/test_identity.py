@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from composing import composed, prepared
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fdi.analysis.results import EXACT
 from fdi.config.identity import ADDED, REMOVED, contents, run_id
-from fdi.config.parts import options
+from fdi.config.parts import UNSAID, default, options
 from fdi.config.settings import prepare
 from fdi.track.directory import read_values, run_directory
 
@@ -196,9 +199,9 @@ def test_identity_does_not_change_between_versions():
 def test_every_run_of_the_reference_has_the_id_it_had():
     runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False, **EXACT)
     exclude = OmegaConf.to_container(composed().identity.exclude)
-    given = {"identity": {"exclude": exclude}, "device": "cpu", "threads": 1}
+    here = {"identity": {"exclude": exclude}, "device": "cpu", "threads": 1}
     for run in runs.to_dict("records"):
-        found = run_id(config_of(run) | given)
+        found = run_id(config_of(run) | here)
         assert found.startswith(run["id"]), run
 
 
@@ -255,3 +258,97 @@ def test_directory_is_the_one_hydra_uses():
     assert re.fullmatch(r"results/runs/randman/dense/fluct/seed=3-[0-9a-f]{16}", str(directory))
     assert config.hydra.run.dir == str(directory)
     assert f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}" == str(directory)
+
+
+OWN = """
+import torch
+from fdi.data.randman import randman
+
+
+class Lion(torch.optim.SGD):
+    def __init__(self, params, lr=1e-3, eps=1e-12):
+        super().__init__(params, lr)
+
+
+def mine(*, drop=0.5, samples=20, units=5, seed=0):
+    return randman(drop=drop, samples=samples, units=units, seed=seed)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "default", "listed"),
+    [
+        ((), "optimizer.eps", "1e-16", "1e-8"),
+        (("optimizer._target_=torch.optim.Adagrad",), "optimizer.eps", "1e-10", "1e-8"),
+        (("optimizer._target_=own.Lion",), "optimizer.eps", "1e-12", "1e-8"),
+        (("dataset=mine",), "dataset.drop", "0.5", "null"),
+        (("neuron=adaptive_threshold",), "neuron.learn_tau", "false", "true"),
+    ],
+)
+def test_an_option_that_is_left_out_is_the_default_of_its_part(
+    words, key, default, listed, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "mine.yaml").write_text("_target_: own.mine\nsamples: 20\nunits: 5\n")
+    group = key.partition(".")[0]
+    start = contents(composed("paths.modules=[.]", *(w for w in words if "mine" not in w)))
+    if "dataset=mine" in words:
+        start["dataset"] = {"_target_": "own.mine", "samples": 20, "units": 5}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name.endswith("._target_"):
+            start[group]["_target_"] = value
+    last = key.rpartition(".")[2]
+
+    def identity(**values: Any) -> str:
+        node = {k: v for k, v in start[group].items() if k != last} | values
+        return run_id({**start, group: node})
+
+    read = {name: yaml.safe_load(text.replace("e-", ".0e-")) for name, text in
+            (("default", default), ("listed", listed))}  # fmt: skip
+    unsaid = identity()
+    assert unsaid == identity(**{last: read["default"]})
+    assert unsaid != identity(**{last: read["listed"]})
+    assert identity(**{last: read["listed"]}) != identity(**{last: 0.25})
+
+
+SHIPPED = {
+    "optimizer=smorms3": "optimizer",
+    "optimizer=adam": "optimizer",
+    "dataset=randman": "dataset",
+    "dataset=cifar10": "dataset",
+    "model=conv": "model",
+    "neuron=alif": "neuron",
+}
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_two_configurations_have_one_id_where_they_make_equal_objects_and_only_there(data):
+    option = data.draw(st.sampled_from(sorted(SHIPPED)))
+    group = SHIPPED[option]
+    start = shipped(option)
+    target = start[group]["_target_"]
+    keys = [key.rpartition(".")[2] for key in ADDED if key.startswith(f"{group}.")]
+    takes_it = {key: default(target, key, []) for key in keys}
+    takes_it = {key: value for key, value in takes_it.items() if value is not UNSAID}
+
+    def drawn() -> tuple[str, dict[str, Any]]:
+        node = {key: value for key, value in start[group].items() if key not in takes_it}
+        made = dict(takes_it)
+        for key, usual in takes_it.items():
+            choices = [UNSAID, usual, ADDED[f"{group}.{key}"], 0.25]
+            value = data.draw(st.sampled_from(choices))
+            if value is not UNSAID:
+                node[key] = made[key] = value
+        return run_id({**start, group: node}), made
+
+    (one, made), (other, made_too) = drawn(), drawn()
+    assert (one == other) == (made == made_too)
+
+
+@cache
+def shipped(option: str) -> dict[str, Any]:
+    return dict(contents(prepared(option)))
