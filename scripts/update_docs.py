@@ -19,7 +19,7 @@ from pages.gradients import reached
 from pages.headline import headline
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
-from pages.libraries import rates
+from pages.libraries import printed, rates
 from pages.pooling import pooled
 from pages.speed import epoch, kernels, launches, steps
 from pages.standing import standing
@@ -40,6 +40,7 @@ PAGES = (
     DOCS / "speed.md",
     DOCS / "howto" / "gpu.md",
     DOCS / "howto" / "libraries.md",
+    DOCS / "howto" / "why-not-learning.md",
     Path("results/reference/README.md"),
 )
 TABLES = {
@@ -68,7 +69,10 @@ TABLES = {
     "epoch": epoch,
     "launches": launches,
     "kernels": kernels,
-    "rates": rates,  # needs snntorch
+    "rates": rates,  # needs snntorch, as do the next
+    "question": lambda _: printed()[0],
+    "answer": lambda _: printed()[1],
+    "cure": lambda _: printed()[2],
 }
 """Those that do not stand behind a figure."""
 MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)

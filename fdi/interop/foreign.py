@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights, variance_shares
-from fdi.interop.currents import free_potential, simulated, spread
+from fdi.interop.currents import Recording, free_potential, simulated, spread
 from fdi.interop.neurons import Response, Unmeasurable, measure
 from fdi.interop.wiring import (
     DATA,
@@ -151,11 +151,13 @@ class _Driven:
     scaled: list[Part]
     recurrent: list[bool]
     fixed: list[str]
-    hears_data: bool
 
     def measured(self, simulate: Callable[[], object], analogue: bool) -> float:
-        current = simulated([self.population], simulate).current(self.population)
-        return spread(free_potential(current, self.response), analogue and self.hears_data)
+        return self.spread(simulated([self.population], simulate), analogue)
+
+    def spread(self, recording: Recording, analogue: bool) -> float:
+        potential = free_potential(recording.current(self.population), self.response)
+        return spread(potential, analogue and self.population.hears_data)
 
 
 class _Plan:
@@ -232,9 +234,7 @@ class _Plan:
                 self._calibrate(driven, sigma_u, simulate, analogue)
             recording = simulated([driven.population for driven in others], simulate)
             for driven in others:
-                current = recording.current(driven.population)
-                potential = free_potential(current, driven.response)
-                self._change(driven, sigma_u=spread(potential, analogue and driven.hears_data))
+                self._change(driven, sigma_u=driven.spread(recording, analogue))
             measured = [self.rows[driven.scaled[0]].sigma_u or 0.0 for driven in others]
             if all(abs(value / sigma_u - 1) < MOVED for value in measured):
                 return
@@ -302,9 +302,7 @@ class _Plan:
         """What of a population's afferents can be set for it."""
         name = population.name.rpartition(" (")[0]
         own = list(own_weights(name, population.module))
-        parts: list[Weights | Norm | Other] = [
-            part for part in self.wiring.layers if part in population.sources
-        ]
+        parts = self.wiring.afferents(population)
         for w in own:
             w.upstream = {population if w.inside else DATA}
         reason, response = population.reason, None
@@ -330,16 +328,14 @@ class _Plan:
                 note = "left alone: no weights are drawn for it, so its spread is what it gets"
                 self.rows[population] = LayerReport(name, population.name, 0, note=note)
             return
-        upstream = [_upstream(part) for part in scaled]
-        order = {p: i for i, p in enumerate(self.wiring.populations)}
+        order: dict[Source, int] = {p: i for i, p in enumerate(self.wiring.populations)}
         self.driven.append(
             _Driven(
                 population,
                 response,
                 scaled,
-                [all(order.get(s, -1) >= order[population] for s in u) for u in upstream],  # type: ignore[arg-type]
+                [all(order.get(s, -1) >= order[population] for s in part.heard) for part in scaled],
                 [s.name for s in population.sources if s not in scaled],
-                DATA in population.sources or any(DATA in u for u in upstream),
             )
         )
 
@@ -407,13 +403,6 @@ class _Plan:
             note=note,
             **values,
         )
-
-
-def _upstream(part: Part) -> set[Source]:
-    """Where the input of a part comes from: of a normalization, that of the weights before it."""
-    if isinstance(part, Norm):
-        return set().union(*(w.upstream for w in part.weights)) or part.upstream
-    return part.upstream
 
 
 def _pooling(weights: Weights) -> str:

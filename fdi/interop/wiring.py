@@ -55,8 +55,18 @@ class Weights:
             return max(1, round(float(mask.sum()) / len(mask)))
         return self.read()[0].numel() - (not self.autapses)
 
+    @property
+    def heard(self) -> set[Source]:
+        return self.upstream
+
     def read(self) -> Tensor:
         return getattr(self.layers[0], self.attribute).detach()
+
+    def tensors(self) -> list[Tensor]:
+        """The parameters that the weights are, or are computed from."""
+        if self.attribute != "weight":
+            return [getattr(self.layers[0], self.attribute)]
+        return [p for name, p in self.layers[0].named_parameters() if not name.startswith("bias")]
 
     @torch.no_grad()
     def write(self, values: Tensor) -> None:
@@ -141,6 +151,11 @@ class Norm:
     def weights(self) -> list[Weights]:
         return [source for source in self.upstream if isinstance(source, Weights)]
 
+    @property
+    def heard(self) -> set[Source]:
+        """Where the input of the weights before it comes from."""
+        return set().union(*(weights.upstream for weights in self.weights)) or self.upstream
+
 
 @dataclass(eq=False)
 class Other:
@@ -166,6 +181,11 @@ class Population:
     calls: set[int] = field(default_factory=set)
     reason: str = ""
 
+    @property
+    def hears_data(self) -> bool:
+        parts = [part for part in self.sources if isinstance(part, Weights | Norm)]
+        return DATA in self.sources or any(DATA in part.heard for part in parts)
+
 
 Source = Weights | Norm | Other | Population
 DATA = Population("the data", nn.Identity())
@@ -178,6 +198,10 @@ class Wiring:
 
     populations: list[Population]
     layers: list[Weights | Norm | Other]
+
+    def afferents(self, population: Population) -> list[Weights | Norm | Other]:
+        """What reaches a population, in the order of registration."""
+        return [part for part in self.layers if part in population.sources]
 
 
 class Snapshot:

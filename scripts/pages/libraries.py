@@ -1,7 +1,13 @@
-"""Rates of a snnTorch network as examples/snntorch_init.py measures them."""
+"""Networks of snnTorch: rates as examples/snntorch_init.py measures them, and what the code of a
+page prints.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
+import re
 import runpy
 from pathlib import Path
 
@@ -19,3 +25,18 @@ def rates(measured: Results | None = None) -> str:
     rates = runpy.run_path(str(EXAMPLE))["main"]()
     layers = {f"layer {i}": map("{:.3g}".format, hertz) for i, hertz in enumerate(zip(*rates), 1)}
     return markdown(pd.DataFrame({"rate (Hz)": STATES, **layers}))
+
+
+WHY = Path(__file__).parents[2] / "docs" / "howto" / "why-not-learning.md"
+
+
+@functools.cache
+def printed(page: Path = WHY) -> list[str]:
+    """What each block of Python of a page prints, one after the other."""
+    names: dict[str, object] = {}
+    blocks = []
+    for code in re.findall(r"(?ms)^```python\n(.*?)^```", page.read_text("utf-8")):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(code, page.name, "exec"), names)
+        blocks.append(f"```text\n{out.getvalue()}```\n")
+    return blocks
