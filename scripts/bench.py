@@ -17,8 +17,8 @@ from benchmark.steps import compare
 from benchmark.workloads import PAPER, WORKLOADS
 
 from fdi.analysis.results import own
-from fdi.figures import speed
 from fdi.figures.catalogue import draw
+from fdi.study import speed
 
 EPOCH, LAUNCHES = "epoch", "launches"
 

@@ -18,12 +18,12 @@ from textwrap import fill
 
 from pages.costs import EXPERIMENTS, REFERENCE, cells
 
-from fdi.analysis.claims import RULE, claims
 from fdi.analysis.results import own, reference
 from fdi.cli.cells import Cell
 from fdi.cli.cost import estimate
 from fdi.cli.terminal import console, print_note, print_table
 from fdi.data.download import SOURCES, present
+from fdi.study.claims import RULE, claims
 
 BIN = Path(sys.executable).parent
 WIDTH = 70  # characters of a claim

@@ -43,9 +43,11 @@ ALLOWED = {
         "train",
     },
     "notebook": {"analysis", "cli", "init", "runner", "track"},
+    "study": {"analysis", "config", "figures", "track"},
 }
 FORBIDDEN = {
     "figures": {"torch"},
+    "study": {"torch"},
     "cli": HEAVY,
     "config": HEAVY,
 }

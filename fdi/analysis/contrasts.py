@@ -10,17 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD, constant_rate, plain, surrogate_of_authors
 from fdi.analysis.collect import config_columns
-from fdi.analysis.published import depth
-from fdi.analysis.select import kept, where
+from fdi.analysis.select import depth, kept, where
 from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS
 
 PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")
-TRIAL = ["dataset.steps", "dataset.dt"]
-NETWORK = ["dataset", "dataset.max_train", "model", "model.depth", "trainer.epochs"]
 
 
 class Contrast(NamedTuple):
@@ -36,7 +32,8 @@ class Contrast(NamedTuple):
 
 
 def setting(run: Mapping[str, Any]) -> str:
-    """Data set, how many samples it was cut to, its trial (see `standard`), architecture, depth and
+    """Data set, how many samples it was cut to, the length of its `trial` where that is
+    known, architecture, depth and
     length of training.
     """
     layers, cut, trial = depth(run), run.get("dataset.max_train"), run.get("trial")
@@ -44,18 +41,6 @@ def setting(run: Mapping[str, Any]) -> str:
     data += f" in {trial:g} s" if pd.notna(trial) else ""
     epochs = run["trainer.epochs"]
     return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
-
-
-def standard(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that claims and advice are made of: `plain` ones at a constant learning rate, with
-    the authors' surrogate gradient and STANDARD. `trial`: its length in s, for networks that were
-    trained with several, else NaN.
-    """
-    runs = where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
-    length = runs.reindex(columns=TRIAL).prod(axis=1, min_count=len(TRIAL)).round(6)
-    networks = runs.reindex(columns=NETWORK).assign(length=length)
-    several = networks.groupby(NETWORK, dropna=False)["length"].transform("nunique") > 1
-    return runs.assign(trial=length.where(several))
 
 
 def contrasts(

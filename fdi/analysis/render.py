@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 
 from fdi.analysis.conditions import LABELS, short_names, shown
-from fdi.analysis.published import SOURCES
+from fdi.analysis.studies import quotes
 from fdi.analysis.summary import BASELINE
 from fdi.track.files import STATES
 
@@ -81,7 +81,7 @@ def quoted(summary: pd.DataFrame) -> str:
     entries = dict.fromkeys(entry for cell in cells for entry in cell.split("; ") if entry)
     sources = [
         f"[{tag}] {meaning}"
-        for tag, meaning in SOURCES.items()
+        for tag, meaning in quotes()[1].items()
         if any(f"[{tag}]" in entry for entry in entries)
     ]
     return "; ".join(["published, percent: " + ", ".join(entries), *sources] if entries else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ import pandas as pd
 import yaml
 
 from fdi.analysis.statistics import chance_share
+
+LAYER = re.compile(r"^rate/[a-z]*")
 
 
 def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
@@ -84,6 +87,29 @@ def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[An
 def kept(table: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
     """The rows that are true in `rows`; where all are, the table itself and no copy of it."""
     return table if rows.all() else table[rows]
+
+
+def architecture(model: str) -> str:
+    """Of a model: a deep one is a preset of the same architecture."""
+    return model.removesuffix("_deep")
+
+
+def depth(run: Mapping[Any, Any]) -> int:
+    """Hidden layers of a finished run: h1, h2, ..., or e1 and i1, e2 and i2, ... under Dale's
+    law.
+    """
+    layers = {LAYER.sub("", key) for key in run if key.startswith("rate/") and pd.notna(run[key])}
+    return len(layers)
+
+
+def with_layers(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with `layers`, how many hidden ones they have."""
+    rates = [name for name in map(str, runs) if name.startswith("rate/")]
+    known = runs[rates].notna()
+    there = [known[rate].rename(LAYER.sub("", rate)) for rate in rates]
+    layers = {name: [c for c in there if c.name == name] for name in {c.name for c in there}}
+    present = [pd.concat(columns, axis=1).any(axis=1) for columns in layers.values()]
+    return runs.assign(layers=sum(present, start=pd.Series(0, index=runs.index)).astype(int))
 
 
 def _guess(word: str, known: Sequence[str]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import where, with_layers
 
 USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 

@@ -37,8 +37,9 @@ import pandas as pd
 
 from fdi.analysis.collect import PLACE
 from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, conditions
-from fdi.analysis.published import CONFIGS, published
 from fdi.analysis.statistics import holm, paired, sample_noise, summary, verdict
+from fdi.analysis.studies import columns as asked
+from fdi.analysis.studies import published
 
 BASELINE = "kaiming"
 SAMPLES = "test_samples"
@@ -61,7 +62,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith("rate/")]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
-    known = {name: runs[name].array for name in (*LABELS, *CONFIGS, *rates) if name in runs}
+    known = {name: runs[name].array for name in (*LABELS, *asked(), *rates) if name in runs}
     numbers, seeds = runs[measured].to_numpy(dtype=float), _pairs(runs)
     states = runs["state"].to_numpy(dtype=str)
     placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})

@@ -16,22 +16,41 @@ import pandas as pd
 
 import fdi.figures
 from fdi.analysis.results import Results, of_runs, own, reference
+from fdi.analysis.studies import studies
 from fdi.config.parts import choose
 from fdi.figures import sheet, style
 
 OWN = "_own"
 DEFAULT = "randman_dense"  # page of the data set and model of the default config
 SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
+IN_REPORT = (*SAID, "TITLE", "PLACE")
 ABOVE = ("catalogue", "report")  # modules that import this one
 UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
 
 
 def _figures() -> dict[str, ModuleType]:
-    """The modules of fdi.figures that describe a figure, by name, in the order of the report."""
+    """The modules of fdi.figures and of the studies that describe a figure, by name, in the order
+    of the report.
+    """
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
-    others = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
-    modules = [(name, module) for name, module in others.items() if hasattr(module, "ABOUT")]
-    return dict(sorted(modules, key=lambda figure: figure[1].PLACE))
+    modules = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
+    found = {name: module for name, module in modules.items() if hasattr(module, "ABOUT")}
+    for study in studies():
+        for name in getattr(study, "FIGURES", ()):
+            module = checked(import_module(f"{study.__name__}.{name}"), IN_REPORT)
+            if name in found:
+                raise ValueError(f"{study.__name__}: there is a figure {name} already; rename it")
+            found[name] = module
+    return dict(sorted(found.items(), key=lambda figure: figure[1].PLACE))
+
+
+def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
+    """The module. Raises ValueError for one that describes no figure."""
+    if lacking := [word for word in said if not hasattr(module, word)]:
+        raise ValueError(
+            f"{module.__file__} is no figure: it lacks {', '.join(lacking)}; see fdi/figures"
+        )
+    return module
 
 
 def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
@@ -45,9 +64,7 @@ def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if lacking := [word for word in SAID if not hasattr(module, word)]:
-        raise ValueError(f"{file} is no figure: it lacks {', '.join(lacking)}; see fdi/figures")
-    return module
+    return checked(module)
 
 
 def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:

@@ -15,7 +15,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.circumstances import SCHEDULE
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, kept
@@ -193,7 +192,7 @@ def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[An
     """What tells these runs from other sets with the same data set and model, in words."""
     if not columns:
         return []
-    in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", SCHEDULE)
+    in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
     others = [(column, value) for column, value in zip(columns, values) if value is not None]
     others = [(column, value) for column, value in others if not column.startswith(in_words)]
     differing = name(*zip(*others)) if others else ""

@@ -12,13 +12,12 @@ from types import ModuleType
 import pandas as pd
 
 from fdi import __version__
-from fdi.analysis import claims
 from fdi.analysis.index import Index, index
 from fdi.analysis.learning import sections
-from fdi.analysis.published import HEARSAY, PUBLISHED, sources, with_runs
 from fdi.analysis.render import counted, notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.select import kept
+from fdi.analysis.studies import quotes, studies, with_runs
 from fdi.figures.catalogue import FIGURES, about, pages, svg
 from fdi.figures.unchanged import drawing, of_page
 
@@ -150,10 +149,16 @@ def html(mine: Results, measured: Results) -> str:
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><title>{title}</title>'
     )
+    first = [
+        section
+        for study in studies()
+        if hasattr(study, "sections")
+        for section in study.sections(mine, measured)
+    ]
     parts = [
         f"<h1>{title}</h1><p>{INTRODUCTION}</p>",
-        _contents(),
-        *_section("Reproduced or not", _claims(mine, measured)),
+        _contents([heading for heading, _ in first]),
+        *(part for heading, content in first for part in _section(heading, [content])),
         *_section("Figures", _figures(mine, measured)),
         *_section("Tables", _tables(mine, measured)),
         *_section("How the measurements were made", _provenance(measured)),
@@ -164,9 +169,9 @@ def html(mine: Results, measured: Results) -> str:
     )
 
 
-def _contents() -> str:
+def _contents(first: Iterable[str]) -> str:
     names = (
-        "Reproduced or not",
+        *first,
         *(module.TITLE for module in FIGURES.values()),
         "Tables",
         "How the measurements were made",
@@ -182,19 +187,6 @@ def _anchor(heading: str) -> str:
 def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
     yield f'<h2 id="{_anchor(heading)}">{escape(heading)}</h2>'
     yield from content
-
-
-def _claims(mine: Results, measured: Results) -> Iterator[str]:
-    """The claims of the paper, judged by the measurements that come with fdi, and by the user's own
-    runs if these concern any.
-    """
-    for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
-        judged = claims.claims(results)
-        if len(results.runs) and (results is measured or (judged["measured"] != "").any()):
-            shown = table(claims.readable(judged), named=True)
-            yield f"<p>{name}:</p><div class=claims>{shown}</div>"
-    note = f"{claims.RULE} Sources: {sources()}. {claims.BASELINE} {claims.SEEDS} {HEARSAY}"
-    yield f"<p class=note>{escape(note)}</p>"
 
 
 def _figures(mine: Results, measured: Results) -> Iterator[str]:
@@ -240,8 +232,9 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
         if results.runs["state"].eq("done").any():
             tables = "".join(_summary(results))
             yield f"<details><summary>{title}</summary>{FILTER}{tables}</details>"
-    yield "<details><summary>Published values without a run of ours beside them</summary>"
-    yield f"{_unmeasured(mine.runs, measured.runs)}</details>"
+    if quotes()[0]:
+        yield "<details><summary>Published values without a run of ours beside them</summary>"
+        yield f"{_unmeasured(mine.runs, measured.runs)}</details>"
 
 
 def _summary(results: Results) -> Iterator[str]:
@@ -261,7 +254,7 @@ def _unmeasured(*tables: pd.DataFrame) -> str:
     done = set().union(*(with_runs(kept(runs, runs["state"] == "done")) for runs in tables))
     rows = [
         {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
-        for e in PUBLISHED
+        for e in quotes()[0]
         if str(e) not in done
     ]
     return table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"

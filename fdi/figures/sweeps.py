@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.circumstances import plain
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.select import groups, guesses, kept
+from fdi.analysis.studies import drawn
 
 Enough = Callable[[pd.DataFrame], int]
 
@@ -23,14 +23,14 @@ def sweeps(
     states: Sequence[str] = ("done",),
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """(data set, model) and its runs of these `states` that agree in the whole config but for seed,
-    init and `varied`, and are `plain` but for these.
+    init and `varied`, see `drawn`.
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
     the one with most levels, then most initializations, then most runs, then the last (say, the
     deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = plain(kept(runs, runs["state"].isin(states)), varied)
+    chosen = drawn(kept(runs, runs["state"].isin(states)), varied)
     for key, group in groups(chosen, ["dataset", "model"]):
         columns = fixed(group, varied)
         best = _best(group, columns, enough) if columns else group

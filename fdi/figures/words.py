@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from fdi.analysis.circumstances import SCHEDULE
-
+SCHEDULE = "scheduler._target_"
 INITS = {
     "fluct": "fluctuation-driven",
     "fluct_calibrated": "fluctuation-driven, corrected",

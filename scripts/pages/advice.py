@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fdi.analysis.circumstances import by_authors
-from fdi.analysis.claims import INTERVALS, SEEDS
-from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting, standard
-from fdi.analysis.evidence import JOINT
-from fdi.analysis.published import with_layers
+from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import where, with_layers
 from fdi.analysis.statistics import Comparison, holm, verdict
 from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
+from fdi.study.circumstances import by_authors, standard
+from fdi.study.claims import INTERVALS, SEEDS
+from fdi.study.evidence import JOINT
 from pages.tables import cell, markdown, unmeasured
 
 NETWORK = ["dataset", "model", "layers", "cut", "trial"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.claims import BASELINE, RULE, SEEDS, claims, readable
-from fdi.analysis.published import HEARSAY, SOURCES, sources
 from fdi.analysis.results import Results
+from fdi.analysis.studies import quotes
+from fdi.study.claims import BASELINE, RULE, SEEDS, claims, hearsay, readable, sources
 from pages.results import results
 from pages.tables import markdown
 
@@ -15,7 +15,7 @@ SECOND_HAND = "2"
 
 def full(measured: Results) -> str:
     """One row per claim with all its measurements, and what decides."""
-    return f"{_finished(claims(measured), [*SOURCES])}\n\n{HEARSAY}\n"
+    return f"{_finished(claims(measured), sources())}\n\n{hearsay()}\n"
 
 
 def short(measured: Results) -> str:
@@ -28,10 +28,10 @@ def short(measured: Results) -> str:
         lines = table[column].str.split("\n")
         more = lines.str.len() - 1
         table[column] = lines.str[0] + more.map(lambda n: f"; {n} more" if n > 0 else "")
-    own = [tag for tag in SOURCES if tag != SECOND_HAND]
+    own = sources(tag for tag in quotes()[1] if tag != SECOND_HAND)
     return f"{_finished(table, own)}\n\n{results(measured)}"
 
 
-def _finished(table: pd.DataFrame, tags: list[str]) -> str:
+def _finished(table: pd.DataFrame, sources: str) -> str:
     shown = readable(table).replace("\n", "<br>", regex=True)
-    return f"{markdown(shown)}\n{RULE} Sources: {sources(tags)}.\n\n{BASELINE} {SEEDS}"
+    return f"{markdown(shown)}\n{RULE} Sources: {sources}.\n\n{BASELINE} {SEEDS}"

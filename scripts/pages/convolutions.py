@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import by_authors
-from fdi.analysis.contrasts import PERCENT, moments, setting, standard
-from fdi.analysis.evidence import JOINT
-from fdi.analysis.published import architecture, published, with_layers
+from fdi.analysis.contrasts import PERCENT, moments, setting
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import architecture, where, with_layers
+from fdi.analysis.studies import published
 from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import usual
+from fdi.study.circumstances import by_authors, standard
+from fdi.study.evidence import JOINT
 from pages.tables import cell, listed
 
 SHOWN = ("kaiming", "fluct", "fluct_calibrated", "lsuv")

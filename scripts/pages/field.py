@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import with_layers
 from fdi.figures import instead, words
 from fdi.figures.words import SCHEDULE
 from pages.tables import accuracy, having, listed

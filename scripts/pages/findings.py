@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import MODES, modes, unbounded
-from fdi.analysis.circumstances import plain
 from fdi.analysis.contrasts import PERCENT, moments
-from fdi.analysis.evidence import STATES
-from fdi.analysis.predict import predictors
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import where, with_layers
 from fdi.analysis.summary import ACCURACY
 from fdi.figures import bounds, floor, words
+from fdi.study.circumstances import plain
+from fdi.study.evidence import STATES
+from fdi.study.predict import predictors
 from fdi.train.optimizers import floor as floor_of
 from pages.tables import accuracy, cell, listed, markdown, unmeasured, versus
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD
 from fdi.analysis.results import Results
 from fdi.figures import bounds, floor
+from fdi.study.circumstances import STANDARD
 from pages.tables import unmeasured
 
 USUAL_EPS = 1e-16  # of SMORMS3 [Rossbroich et al. 2022, authors' code]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import STANDARD
 from fdi.analysis.contrasts import accuracies
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import with_layers
 from fdi.figures import instead, lazy, words
 from fdi.figures.words import SCHEDULE
+from fdi.study.circumstances import STANDARD
 from pages.tables import cell, having, listed, unmeasured, versus
 
 PARTS = {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import of_authors
-from fdi.analysis.contrasts import accuracies, contrasts, setting, standard
-from fdi.analysis.evidence import FLUCT, KAIMING, longest
-from fdi.analysis.outcomes import UNPRIMED
-from fdi.analysis.published import published
+from fdi.analysis.contrasts import accuracies, contrasts, setting
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.statistics import holm, verdict
+from fdi.analysis.studies import published
+from fdi.study.circumstances import of_authors, standard
+from fdi.study.evidence import FLUCT, KAIMING, UNPRIMED, longest
 from pages.tables import cell, markdown, unmeasured, versus
 
 INITS = ("kaiming", "fluct", "fluct_calibrated")

@@ -5,7 +5,7 @@ how much memory.
 from __future__ import annotations
 
 from fdi.analysis.results import Results
-from fdi.figures import speed
+from fdi.study import speed
 from pages.tables import markdown
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.circumstances import EPS
-from fdi.analysis.contrasts import standard
-from fdi.analysis.evidence import DEEP
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import guesses, where
+from fdi.analysis.select import guesses, where, with_layers
 from fdi.analysis.summary import ACCURACY
+from fdi.study.circumstances import EPS, standard
+from fdi.study.evidence import DEEP
 from pages.tables import markdown
 
 STATES = {

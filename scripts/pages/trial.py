@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdi.analysis.contrasts import setting, standard
-from fdi.analysis.evidence import STATES
+from fdi.analysis.contrasts import setting
 from fdi.analysis.floor import largest
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import where, with_layers
+from fdi.study.circumstances import standard
+from fdi.study.evidence import STATES
 from fdi.train.optimizers import floor
 from pages.tables import accuracy, having, listed
 

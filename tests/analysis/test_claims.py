@@ -6,12 +6,12 @@ from zlib import crc32
 
 import pytest
 
-from fdi.analysis.circumstances import STANDARD, circumstances, of_authors
-from fdi.analysis.claims import CLAIMS, claims, status
 from fdi.analysis.contrasts import accuracies, best, contrasts
-from fdi.analysis.evidence import FLUCT, JOINT, KAIMING
-from fdi.analysis.published import HEARSAY, PUBLISHED
 from fdi.analysis.results import own
+from fdi.analysis.studies import quotes
+from fdi.study.circumstances import STANDARD, circumstances, of_authors
+from fdi.study.claims import CLAIMS, claims, hearsay, status
+from fdi.study.evidence import FLUCT, JOINT, KAIMING
 
 FLUCT_CONFIG = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
 SETTINGS = {
@@ -132,7 +132,7 @@ def test_a_published_network_comes_first(measured, monkeypatch):
         claim._replace(published=(("randman", "dense", 4),)) if claim.text == DEEP else claim
         for claim in CLAIMS
     ]
-    monkeypatch.setattr("fdi.analysis.claims.CLAIMS", chosen)
+    monkeypatch.setattr("fdi.study.claims.CLAIMS", chosen)
     measured([0.10, 0.11, 0.12], layers=7)
     table = measured([0.10, -0.11, 0.12], layers=4)
     first, second = table.loc[DEEP, "measured"].splitlines()
@@ -241,8 +241,8 @@ def test_only_what_bounds_raised_they_make_up_for(write_run, tmp_path, bounded, 
 
 
 def test_hearsay_is_not_published():
-    assert {entry.source for entry in PUBLISHED} == {"P", "K"}
-    assert "no table or figure" in HEARSAY
+    assert {entry.source for entry in quotes()[0]} == {"P", "K"}
+    assert "no table or figure" in hearsay()
 
 
 def test_runs_with_another_readout_are_not_counted(measured):

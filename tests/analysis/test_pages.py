@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fdi.analysis.circumstances import STANDARD
-from fdi.analysis.contrasts import setting, standard
-from fdi.analysis.evidence import JOINT, KAIMING
+from fdi.analysis.contrasts import setting
 from fdi.analysis.results import own
+from fdi.study.circumstances import STANDARD, standard
+from fdi.study.evidence import JOINT, KAIMING
 
 SETTINGS = {
     **STANDARD,

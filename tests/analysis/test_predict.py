@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdi.analysis.predict import RATIO, predictors
 from fdi.analysis.results import Results
+from fdi.study.predict import RATIO, predictors
 
 SMORMS3 = "fdi.train.optimizers.SMORMS3"
 

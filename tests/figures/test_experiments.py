@@ -16,7 +16,6 @@ from fdi.figures import (
     depth,
     floor,
     gain,
-    gradients,
     homeostasis,
     instead,
     lazy,
@@ -25,6 +24,7 @@ from fdi.figures import (
     shallow,
     style,
 )
+from fdi.study import gradients
 
 RUNS = (
     shallow,

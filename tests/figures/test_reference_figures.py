@@ -11,9 +11,9 @@ import pytest
 from fdi.analysis.results import own, reference
 from fdi.cli import report as cli
 from fdi.cli.figures import main
-from fdi.figures import speed
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
 from fdi.figures.report import table
+from fdi.study import speed
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
@@ -108,7 +108,7 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert "<td>+40.0 undecided, n=2</td>" in page
     headings = re.findall(r'<h[23] id="([^"]*)">', page)
     links = re.findall(r'<a href="#([^"]*)">', page)
-    assert headings[0] == "reproduced-or-not"
+    assert headings[0] == "figures", "claims are those of published networks"
     assert set(links) == set(headings) - {"figures"}, "a table of contents"
     assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
     tables = page.split("<body>")[1]

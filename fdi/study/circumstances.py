@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.select import kept, records, where
+from fdi.figures.words import SCHEDULE
+from fdi.study import PLAIN
 
 STANDARD = {
     "readout_init": "normal",
@@ -18,9 +20,6 @@ STANDARD = {
     "neuron._target_": "fdi.snn.neuron.lif",
 }
 """What all comparisons of the claims have in common."""
-SCHEDULE = "scheduler._target_"
-PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
-"""What all figures and claims have in common that do not vary it."""
 SURROGATE = {"neuron.surrogate": "superspike", "neuron.beta": 20.0}
 """The surrogate gradient of the authors, which is the default."""
 EPS = 1e-16  # of SMORMS3 in the authors' code
@@ -32,6 +31,20 @@ BOUNDS = {
     (False, True): "lower bound",
     (True, True): "both bounds",
 }
+TRIAL = ["dataset.steps", "dataset.dt"]
+NETWORK = ["dataset", "dataset.max_train", "model", "model.depth", "trainer.epochs"]
+
+
+def standard(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that claims and advice are made of: `plain` ones at a constant learning rate, with
+    the authors' surrogate gradient and STANDARD. `trial`: its length in s, for networks that were
+    trained with several, else NaN.
+    """
+    runs = where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
+    length = runs.reindex(columns=TRIAL).prod(axis=1, min_count=len(TRIAL)).round(6)
+    networks = runs.reindex(columns=NETWORK).assign(length=length)
+    several = networks.groupby(NETWORK, dropna=False)["length"].transform("nunique") > 1
+    return runs.assign(trial=length.where(several))
 
 
 def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:

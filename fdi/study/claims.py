@@ -16,19 +16,24 @@ Holm's method, but not for the status.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from fdi.analysis import outcomes, starts
-from fdi.analysis.contrasts import standard
-from fdi.analysis.evidence import DEEP, Evidence
-from fdi.analysis.published import PUBLISHED
 from fdi.analysis.results import Results
+from fdi.analysis.select import kept
 from fdi.analysis.statistics import SMALL, holm, verdict
+from fdi.analysis.studies import quotes, with_runs
+from fdi.study import evidence
+from fdi.study.circumstances import standard
+from fdi.study.evidence import DEEP, Evidence
 
+PUBLISHED = Path(__file__).with_name("published.yaml")
 INTERVALS = (
     "Intervals (95 %, in brackets) are Student's over n paired seeds. On test sets of fewer than "
     f"{SMALL} samples they include the binomial noise from the choice of these samples; for a "
@@ -62,8 +67,8 @@ SEEDS = (
 
 class Claim(NamedTuple):
     """`published`: (data set, architecture, hidden layers) of the networks of the paper that the
-    claim is about, in fdi.analysis.published with numbers; `source`: where it is made, a key of
-    SOURCES there.
+    claim is about, in published.yaml with numbers; `source`: where it is made, a tag of a source
+    there.
     """
 
     text: str
@@ -96,6 +101,34 @@ def claims(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
+    """The section of the report: the claims judged by the measurements that come with fdi, and by
+    the user's own runs, each where published networks are among them.
+    """
+    from fdi.figures import report  # draws: only where it is needed
+
+    parts = []
+    for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
+        if with_runs(kept(results.runs, results.runs["state"] == "done")):
+            shown = report.table(readable(claims(results)), named=True)
+            parts.append(f"<p>{name}:</p><div class=claims>{shown}</div>")
+    if parts:
+        note = f"{RULE} Sources: {sources()}. {BASELINE} {SEEDS} {hearsay()}"
+        parts.append(f"<p class=note>{escape(note)}</p>")
+        yield "Reproduced or not", "".join(parts)
+
+
+def sources(tags: Iterable[str] = ()) -> str:
+    """What these tags of sources mean, or all of them."""
+    meanings = quotes()[1]
+    return "; ".join(f"[{tag}] {meanings[tag]}" for tag in [*tags] or meanings)
+
+
+def hearsay() -> str:
+    """What source 2, a third party, reports of the paper."""
+    return str(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["hearsay"])
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -144,55 +177,55 @@ CLAIMS = (
         "Networks with one hidden layer learn better than from Kaiming weights",
         (("randman", "dense", 1),),
         "P",
-        outcomes.one_layer,
+        evidence.one_layer,
     ),
     Claim(
         "Recurrent networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 3),),
         "P",
-        outcomes.better(("recurrent", "conv_recurrent"), lambda layers: True),
+        evidence.better(("recurrent", "conv_recurrent"), lambda layers: True),
     ),
     Claim(
         "Deep networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 7),),
         "P",
-        outcomes.better(DENSE, lambda layers: layers >= DEEP),
+        evidence.better(DENSE, lambda layers: layers >= DEEP),
     ),
     Claim(
         "Deep convolutional networks learn better than from Kaiming weights",
         (("cifar10", "conv", 4), ("dvs_gesture", "conv", 4), ("dvs_gesture", "conv", 8)),
         "P",
-        outcomes.better(("conv", "conv_deep"), lambda layers: layers >= DEEP),
+        evidence.better(("conv", "conv_deep"), lambda layers: layers >= DEEP),
     ),
     Claim(
         "Kaiming weights leave deep networks at chance",
         (("shd", "conv_recurrent", 7), ("cifar10", "conv", 4), ("dvs_gesture", "conv", 8)),
         "2",
-        outcomes.left_at_chance,
+        evidence.left_at_chance,
     ),
     Claim(
         "Under Dale's law a network learns better (than from a weak start, sigma_U = 0.2, since "
         "the law forbids Kaiming weights)",
         (("shd", "dale", 1),),
         "P",
-        outcomes.dale,
+        evidence.dale,
     ),
-    Claim("A spread sigma_U of 1/3 to 1 of the threshold is best", (), "P", outcomes.band),
-    Claim("At sigma_U = 0.2 all but the first layer are silent", (), "2", starts.silence),
+    Claim("A spread sigma_U of 1/3 to 1 of the threshold is best", (), "P", evidence.band),
+    Claim("At sigma_U = 0.2 all but the first layer are silent", (), "2", evidence.silence),
     Claim(
         "The initial state changes hidden gradients a hundredfold, the readout's less",
         (),
         "2",
-        starts.gradients,
+        evidence.gradients,
     ),
     Claim(
         "Homeostasis restores activity and thus training in deep networks",
         (),
         "P",
-        outcomes.restores,
+        evidence.restores,
     ),
-    Claim("Homeostasis broadens the range of good initial states", (), "P", outcomes.broadens),
-    Claim("Homeostasis makes up only partly for bad initial states", (), "P", outcomes.in_part),
+    Claim("Homeostasis broadens the range of good initial states", (), "P", evidence.broadens),
+    Claim("Homeostasis makes up only partly for bad initial states", (), "P", evidence.in_part),
 )
 
 
@@ -200,7 +233,7 @@ def _quoted(claim: Claim) -> str:
     """What was published, in percent, with its source."""
     texts = [
         f"{entry.dataset}, {entry.model}, {entry.init}: {entry}"
-        for entry in PUBLISHED
+        for entry in quotes()[0]
         if (entry.dataset, entry.model, entry.depth) in claim.published
     ]
     return "\n".join(texts) or f"no numbers [{claim.source}]"

@@ -1,0 +1,148 @@
+"""Studies: what packages beside fdi add to its tables, figures and report.
+
+A study is a package with an entry point in the group `fdi.studies`; fdi's own one, fdi.study, is
+one of them. What its `__init__` defines of the following is used, and `published.yaml` beside it:
+
+FIGURES                    names of its modules that describe a figure, as in fdi.figures
+PLAIN                      config key -> value: what measurements that come with fdi have in common
+                           in all figures that do not vary the key
+sections(mine, measured)   -> (heading, HTML) of the report, from the user's own results and from
+                           those that come with fdi
+published.yaml             `sources`: tag -> where numbers come from; `values`: each a `Published`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.resources import files
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from fdi.analysis.results import REFERENCE
+from fdi.analysis.select import architecture, depth, kept, with_layers
+
+GROUP = "fdi.studies"
+RUN = ("dataset", "model", "init")
+
+
+@cache
+def studies() -> tuple[ModuleType, ...]:
+    """The packages of the studies that are installed. Raises ValueError for one that cannot be
+    imported; one that is not there is left out.
+    """
+    found = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            found.append(entry.load())
+        except ModuleNotFoundError as error:
+            if f"{entry.module}.".startswith(f"{error.name}."):
+                continue
+            raise ValueError(_broken(entry.module, error)) from None
+        except ImportError as error:
+            raise ValueError(_broken(entry.module, error)) from None
+    return tuple(found)
+
+
+def _broken(name: str, error: ImportError) -> str:
+    return f"the study {name} cannot be imported: {error}; repair or uninstall it"
+
+
+def drawn(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
+    """The runs that figures show: the user's own, and of those that come with fdi the ones that
+    differ from the PLAIN of a study in `varied` keys only. A run that does not mention a key has
+    its value.
+    """
+    shipped = runs["source"].astype(str).str.startswith(REFERENCE)
+    for study in studies():
+        for key, value in getattr(study, "PLAIN", {}).items():
+            if key not in varied and key in runs:
+                other = shipped & runs[key].notna() & (runs[key] != value)
+                runs, shipped = kept(runs, ~other), shipped[~other]
+    return runs
+
+
+@dataclass(frozen=True)
+class Published:
+    """A test accuracy (share, 0 to 1) and its spread `sd` as others published them, for a network
+    of `depth` hidden layers; shown beside measured ones, never averaged with them.
+
+    `source`: the tag of where it comes from. `where`: what was run. `config`: values the run must
+    have to be the same experiment, by column of the run table.
+    """
+
+    dataset: str
+    model: str
+    depth: int
+    init: str
+    accuracy: float
+    source: str
+    where: str
+    sd: float | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        spread = "" if self.sd is None else f" +- {100 * self.sd:.1f}"
+        return f"{100 * self.accuracy:.1f}{spread} [{self.source}] {self.where}"
+
+
+@cache
+def quotes() -> tuple[tuple[Published, ...], dict[str, str]]:
+    """What the studies quote, and the meaning of each tag of a source. Raises ValueError for a file
+    that does not say it, and for a tag with two meanings.
+    """
+    values: list[Published] = []
+    sources: dict[str, str] = {}
+    for study in studies():
+        file = files(study) / "published.yaml"
+        if not file.is_file():
+            continue
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        try:
+            several = [Published(**entry) for entry in content["values"]]
+            tags = {str(tag): str(meaning) for tag, meaning in content["sources"].items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{file} needs sources and values, see {__name__}: {error}") from None
+        if unknown := {entry.source for entry in several} - {*tags}:
+            raise ValueError(f"{file}: no source {min(unknown)}; add it to sources")
+        if twice := [tag for tag in tags if sources.get(tag, tags[tag]) != tags[tag]]:
+            raise ValueError(f"{file}: another study calls its source {twice[0]}, too; rename it")
+        values += several
+        sources |= tags
+    return tuple(values), sources
+
+
+def published(run: Mapping[str, Any]) -> list[Published]:
+    """What was published for the data set, architecture, depth and initialization of `run` (a
+    finished row of the run table).
+    """
+    return _of(run, depth(run))
+
+
+def columns() -> tuple[str, ...]:
+    """The columns of the run table that `published` asks for beside RUN and the rates."""
+    return tuple(dict.fromkeys(key for entry in quotes()[0] for key in entry.config))
+
+
+def with_runs(runs: pd.DataFrame) -> set[str]:
+    """What was published for one of the finished `runs`, as text."""
+    asked = [*RUN, *(key for key in columns() if key in runs)]
+    alike = with_layers(runs)[[*asked, "layers"]].drop_duplicates()
+    rows = alike.to_dict("records")
+    return {str(entry) for run in rows for entry in _of(run, run["layers"])}
+
+
+def _of(run: Mapping[str, Any], layers: int) -> list[Published]:
+    return [
+        entry
+        for entry in quotes()[0]
+        if all(run[key] == getattr(entry, key) for key in ("dataset", "init"))
+        and entry.model == architecture(run["model"])
+        and entry.depth == layers
+        and all(run.get(key) == value for key, value in entry.config.items())
+    ]
