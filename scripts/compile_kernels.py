@@ -34,7 +34,7 @@ from triton.runtime.jit import JITFunction
 
 from fdi.data.inputs import Input
 from fdi.engine.cuda import CudaEngine, fused, trial, trust
-from fdi.engine.cuda.engine import COMPUTES
+from fdi.engine.cuda.choice import COMPUTES
 from fdi.snn.network import Network
 from fdi.snn.neuron import Surrogate
 

@@ -28,7 +28,7 @@ from benchmark.workloads import DT, MORE, WORKLOADS, batch, network
 
 from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.cuda import CudaEngine, trial, trust
-from fdi.engine.cuda.engine import COMPUTES
+from fdi.engine.cuda.choice import COMPUTES
 from fdi.engine.cuda.fused import WIDEST
 from fdi.snn import models
 from fdi.snn.network import Network

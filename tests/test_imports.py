@@ -22,7 +22,7 @@ ALLOWED = {
     "config": set(),
     "data": {"config"},
     "snn": {"config", "data"},
-    "engine": {"data", "snn"},
+    "engine": {"config", "data", "snn"},
     "init": {"config", "data", "snn"},
     "track": {"config", "data"},
     "train": {"config", "data", "engine", "snn", "track"},
@@ -140,3 +140,20 @@ def test_every_package_is_shipped():
     )
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("*.py")}
     assert listed == folders | {"fdi.conf"}
+
+
+KNOWN = re.compile(
+    r"\w*(Cpu|Cuda|Reference)Engine\b|fdi\.engine\.(cpu|cuda|reference)\b|engine=(cpu|cuda|reference)\b"
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_room_of_the_engines_knows_them(path):
+    """By name or class, in code and in texts; a test of `engine.name` would be one, too."""
+    if room(path) == "engine":
+        return
+    source = path.read_text(encoding="utf-8")
+    assert not KNOWN.search(source)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            assert not re.search(r"engine(\.|\[.)name", ast.unparse(node).replace("'", ""))

@@ -140,11 +140,6 @@ NUMERICS = 1
 one are in no row and no pair with those of this one.
 """
 DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
-AUTO_ENGINE = {"cpu": "cpu", "cuda": "cuda", "mps": "cuda", "xpu": "cuda"}
-"""By device, unless only_reference."""
-AUTO_MEMORY = {"cpu": 2.0, "cuda": 10.0}  # GiB by engine
-DECIDES = {"reference": ("device", "threads"), "cuda": ("engine.memory", "engine.kernels")}
-"""Keys of identity.exclude that do change the numbers of an engine: in which order it adds up."""
 ADDED = {
     "trainer.patience": None,
     "trainer.stop_at_loss": None,
@@ -197,7 +192,7 @@ def canonical(config: DictConfig | Mapping[str, Any], by_list: bool = False) -> 
             node.pop(last, None)
         elif node:
             node.setdefault(last, unsaid)
-    kept = DECIDES.get(values["engine"]["name"], ())
+    kept = decisive(values["engine"])
     if "device" in kept:
         values["device"] = kind_of(values["device"])
     for key in values["identity"]["exclude"]:
@@ -245,44 +240,49 @@ def folder_name(name: str) -> str:
 def plain(config: DictConfig) -> dict[str, Any]:
     """The values of a run without Hydra's own node: interpolations resolved, auto decided."""
     values = {str(key): _resolved(config, key) for key in config if key != "hydra"}
-    engine = values["engine"]
     if values.get("device") == "auto":
         values["device"] = "cuda" if gpus() else "cpu"
-    if engine["name"] == "auto":
-        fast = AUTO_ENGINE.get(kind_of(values["device"]), "auto")
-        engine["name"] = "reference" if only_reference(values) else fast
-    if engine["name"] == "reference" and values.get("threads", 1) is None:
-        values["threads"] = 1
-    if engine.get("memory", 0) is None:
-        engine["memory"] = AUTO_MEMORY.get(engine["name"])
+    if isinstance(values.get("engine"), dict):
+        values["engine"] = _chosen(values["engine"], values)
+        if "threads" in decisive(values["engine"]) and values.get("threads", 1) is None:
+            values["threads"] = 1
     return values
+
+
+def decisive(engine: Mapping[str, Any]) -> Sequence[str]:
+    """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up.
+    The node of a run from before it had `decides` is told by its name.
+    """
+    named = engine if "decides" in engine else parts.option("engine", str(engine.get("name")))
+    return named.get("decides", ())
+
+
+def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The node of the first engine of `among`, if there is a choice, that lacks nothing, with what
+    is said of its own keys. Keys that only others take must have the value that they have there.
+    """
+    if not isinstance(engine.get("among"), list):
+        return engine
+    candidates = [parts.option("engine", str(name)) for name in engine["among"]]
+    for node in filter(None, candidates):
+        made: Any = parts.resolve("engine", node["_target_"], [])
+        if not made.lacks(values):
+            said = {
+                key: value
+                for key, value in engine.items()
+                if key not in ("name", "among") and value is not None
+            }
+            for key in said.keys() - node.keys():
+                if any(key in other and other[key] == said[key] for other in candidates):
+                    del said[key]
+            return copy.deepcopy(node) | said
+    return engine
 
 
 def _resolved(config: DictConfig, key: Any) -> Any:
     """What is at a key, in Python's own types."""
     value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
     return contents(value) if OmegaConf.is_config(value) else value
-
-
-def only_reference(values: Mapping[str, Any]) -> str | None:
-    """What in a configuration only the reference engine computes on its device."""
-    model, neuron = values.get("model"), values.get("neuron")
-    norm = model.get("norm", "none") if isinstance(model, Mapping) else "none"
-    if norm != "none" and values.get("device") == "cpu":
-        return f"model.norm={norm}"
-    learns = isinstance(neuron, Mapping) and neuron.get("learn_tau") is True
-    return "neuron.learn_tau=true" if learns else own_neuron(neuron)
-
-
-def own_neuron(neuron: Any) -> str | None:
-    """The function or class of the user's own that a neuron is, or that is its surrogate: only the
-    reference engine computes it.
-    """
-    if not isinstance(neuron, Mapping):
-        return None
-    names = [neuron.get(key) for key in ("_target_", "surrogate")]
-    own = (name for name in names if isinstance(name, str) and "." in name)
-    return next((name for name in own if not name.startswith("fdi.")), None)
 
 
 def kind_of(device: Any) -> Any:

@@ -18,8 +18,12 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, is_dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import yaml
 
 OURS = ("fdi", "torch")  # packages whose modules are never the user's own
 
@@ -150,12 +154,12 @@ ANYTHING = Alternative("anything", lambda value: True)
 
 
 def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
-    """Optional arguments of a function, a dataclass or a TypedDict, and what they may be.
+    """Optional arguments of a function, a class or a TypedDict, and what they may be.
 
     Where there are keyword-only arguments these are the options, else those with a default; the
     others come from elsewhere.
     """
-    if isinstance(made, type):
+    if isinstance(made, type) and (is_dataclass(made) or "__init__" not in vars(made)):
         hints = get_type_hints(made, include_extras=True)
         names = [field.name for field in fields(made)] if is_dataclass(made) else hints
         return {name: alternatives(hints[name]) for name in names}
@@ -230,11 +234,13 @@ NOT_MADE = "is not made for {key}; look at the other options of {key}"
 
 class Role(NamedTuple):
     """Where the parts for a key are: functions that return `noun`, and classes that inherit from
-    it. Importing them imports no torch.
+    it. Importing them imports no torch. `besides`: keys of the node that are none of the part's
+    arguments.
     """
 
     room: str
     noun: str
+    besides: Mapping[str, Any] = {}
 
 
 ROLES = {
@@ -244,6 +250,7 @@ ROLES = {
     "init": Role("fdi.init", "Strategy"),
     "optimizer": Role("fdi.train.optimizers", "Optimizer"),
     "scheduler": Role(SCHEDULES, "LRScheduler"),
+    "engine": Role("fdi.engine", "Engine", {"name": str, "decides": list[str]}),
     "logger.mirror": Role("fdi.track", "Iterator[Mirror]"),
 }
 OPTIONAL = ("scheduler",)  # keys that may be null
@@ -280,7 +287,18 @@ def options(key: str, target: str, folders: Sequence[Path]) -> Options:
     if problem:
         where = key if key == SURROGATE else f"{key}._target_"
         raise ValueError(f"{where} = {target} {problem.format(key=key)}")
-    return Options(parameters(part) if part else {}, closed)
+    known = parameters(part) if part else {}
+    besides = ROLES[key].besides if key in ROLES else {}
+    return Options(known | {name: alternatives(hint) for name, hint in besides.items()}, closed)
+
+
+@cache
+def option(group: str, name: str) -> dict[str, Any]:
+    """What the file of an option of fdi's own says; nothing if there is none. Nobody changes it."""
+    file = resources.files("fdi.conf") / group / f"{name}.yaml"
+    if not name.isidentifier() or not file.is_file():
+        return {}
+    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
 
 
 def _part(role: Role, target: str) -> tuple[Any, str | None]:

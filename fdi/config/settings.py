@@ -60,14 +60,6 @@ class Trainer:
 
 
 @dataclass
-class EngineOptions:
-    name: str = _one_of("auto", "cpu", "cuda", "reference")
-    checkpoint: str = _one_of("none", "auto")
-    memory: float | None = _number(0)
-    kernels: str = _one_of("auto", "on", "off")
-
-
-@dataclass
 class Logger:
     mirror: Any = MISSING
 
@@ -107,7 +99,7 @@ class Config:
     scheduler: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
     trainer: Trainer = field(default_factory=Trainer)
-    engine: EngineOptions = field(default_factory=EngineOptions)
+    engine: Any = MISSING
     logger: Logger = field(default_factory=Logger)
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
@@ -262,6 +254,8 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
             yield f"identity.exclude = {key} must be the dotted name of a key"
         elif _is_value(values, key.rpartition(".")[0]):
             yield f"identity.exclude: {key.rpartition('.')[0]} has no keys; leave {key} out"
+    if isinstance(values["engine"], Mapping):
+        yield from _of_engine(values["engine"], values["device"])
     for key in ROLES:
         group, _, inner = key.partition(".")
         node = values[group][inner] if inner else values[group]
@@ -276,6 +270,15 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
             )
     if not values["paths"]["results"]:
         yield "paths.results is empty; give the folder for runs and figures"
+
+
+def _of_engine(node: Mapping[str, Any], device: Any) -> Iterator[str]:
+    """Complaints about the choice of an engine."""
+    if "among" in node:
+        yield f"engine.among: none of {shown(node['among'])} computes this on device={device}"
+    ours = parts.option("engine", str(node.get("name"))).get("_target_")
+    if ours and ours != node.get("_target_"):
+        yield f"engine.name = {node['name']} is that of {ours}; give yours a name of its own"
 
 
 def _is_value(values: Any, path: str) -> bool:

@@ -1,10 +1,13 @@
 """How a network is computed over a whole trial. Engines share one contract, Engine, and one test
-suite.
+suite; importing this module imports no torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,21 +17,91 @@ if TYPE_CHECKING:
     from fdi.snn.objective import Objective, Outcome
 
 
-class Engine(Protocol):
-    """`inputs`: Events, Frames or Constant of fdi.data.inputs, B samples; `labels`: int64 [B]."""
+class Plan(NamedTuple):
+    """How an engine computes the training steps of a run: `record`, which it sees again when the
+    run goes on, and `lines` for the user.
+    """
 
+    record: Mapping[str, Any]
+    lines: list[str]
+
+
+class Engine(ABC):
+    """To define another engine, inherit from this class in a module of your own, and name it in a
+    file conf/engine/NAME.yaml: `name` for ids and tables, `_target_`, `decides` (keys of
+    identity.exclude that do change its numbers, such as device or threads), and the keyword
+    arguments of the class. If it takes `threads`, it gets those of the run.
+
+    `devices`: kinds of device that it runs on. `keeps`: whether it may keep data there, see `keep`.
+    The methods get `inputs`, Events, Frames or Constant
+    of fdi.data.inputs with B samples, and `labels`, int64 [B].
+    """
+
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    keeps: ClassVar[bool] = False
+
+    @classmethod
+    def lacks(cls, values: Mapping[str, Any]) -> str | None:
+        """What in the `values` of a configuration the engine does not compute, as far as can be
+        seen there; None if nothing is known. For engine=auto, before anything is built.
+        """
+        device = values.get("device")
+        return None if cls.runs_on(device) else f"device={device}"
+
+    @classmethod
+    def runs_on(cls, device: Any) -> bool:
+        """Of cuda:1, too, if `devices` has cuda."""
+        return isinstance(device, str) and re.sub(r":\d+$", "", device) in cls.devices
+
+    @classmethod
+    def remark(cls, values: Mapping[str, Any]) -> str | None:
+        """A line for the user of a run with such `values`."""
+        return None
+
+    @abstractmethod
     def check(self, network: Network) -> None:
-        """ValueError, one line, if the engine does not compute this network."""
+        """ValueError, one line, if the engine does not compute this network; fdi.engine.checks
+        helps to say so.
+        """
 
+    def plan(self, network: Network, steps: int, batch: int, before: Mapping[str, Any]) -> Plan:
+        """How training steps of `batch` samples are computed; `before`: `record` of the first start
+        of a run that goes on. ValueError if they cannot be.
+        """
+        return Plan({}, [])
+
+    def keep(self, network: Network, splits: Mapping[str, Input]) -> tuple[Mapping[str, Any], str]:
+        """The inputs of as many splits as the engine keeps on its device, whose batches it gets
+        from then on, and a line that says so; asked only if it `keeps`.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Without gradients. `record`: any of "spikes", "potentials", "free" and "moments"."""
 
+    @abstractmethod
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
         """Without gradients."""
 
+    @abstractmethod
     def step(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
         """Sets the gradient of every weight."""
+
+
+def only_autograd(values: Mapping[str, Any]) -> str | None:
+    """What in a configuration no backward pass by hand knows: time constants that are learned, and
+    a neuron or surrogate of the user's own.
+    """
+    neuron = values.get("neuron")
+    if not isinstance(neuron, Mapping):
+        return None
+    if neuron.get("learn_tau") is True:
+        return "neuron.learn_tau=true"
+    names = [neuron.get(key) for key in ("_target_", "surrogate")]
+    own = (name for name in names if isinstance(name, str) and "." in name)
+    return next((name for name in own if not name.startswith("fdi.")), None)

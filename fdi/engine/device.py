@@ -1,5 +1,5 @@
 """What torch does on the device of a network: no product is rounded to TF32, no sum changes its
-order, and data are sent without waiting.
+order, input is sent without waiting, and the outcome of a batch is waited for once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,15 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor
+
+from fdi.data.inputs import Constant, Input
+from fdi.snn.network import Activity, Network
+from fdi.snn.objective import Objective, Outcome
+
+_NUMPY: dict[torch.dtype, type[np.floating]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 
 
 def exact() -> None:
@@ -43,3 +52,35 @@ def send(array: np.ndarray, device: torch.device) -> Tensor:
     x = torch.from_numpy(array)
     pinned = device.type == "cuda" and x.nbytes <= MOST
     return (x.pin_memory() if pinned else x).to(device, non_blocking=True)
+
+
+def dense(network: Network, inputs: Input) -> Tensor:
+    """The input as a tensor [T, B, *shape], with the device and precision of the network's
+    weights.
+    """
+    weight = network.projections[0].weight
+    dtype = _NUMPY[weight.dtype]
+    array = inputs.image(dtype)[None] if isinstance(inputs, Constant) else inputs.dense(dtype)
+    array = array.reshape(*array.shape[:2], *network.input_shape)
+    x = torch.from_numpy(array).to(weight.device)
+    return x.expand(inputs.steps, *x.shape[1:])
+
+
+def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
+    """Loss of a batch, to be differentiated, and its outcome."""
+    targets = send(labels.astype(np.int64, copy=False), activity.readout.device)
+    task = objective.task(activity.readout, targets)
+    regularizer = objective.regularizer(activity.counts)
+    correct = objective.logits(activity.readout).argmax(1) == targets
+    counts = {name: n.detach().sum(0) for name, n in activity.counts.items()}
+    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer, correct)]
+    numbers = torch.cat([*sums, *(n.flatten() for n in counts.values())]).cpu()  # one wait
+    named = numbers[3:].split([n.numel() for n in counts.values()])
+    outcome = Outcome(
+        samples=len(targets),
+        task=float(numbers[0]),
+        regularizer=float(numbers[1]),
+        correct=int(numbers[2]),
+        counts={name: n.view(counts[name].shape).numpy() for name, n in zip(counts, named)},
+    )
+    return (objective.task_weight * task + regularizer).mean(), outcome

@@ -14,14 +14,12 @@ from typing import Any, Protocol
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config.identity import AUTO_ENGINE, contents, kind_of
-from fdi.config.parts import SURROGATE, resolve
+from fdi.config.identity import contents, kind_of
+from fdi.config.parts import ROLES, SURROGATE, resolve
 from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
 from fdi.engine import Engine
-from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine
 from fdi.init.strategy import Strategy
 from fdi.init.theory import constant_input_rate
 from fdi.init.verdict import Floor
@@ -142,37 +140,23 @@ def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
 
 
 def engine(config: DictConfig) -> Engine:
-    """The engine of a run. Sums of torch depend on its threads, so it has one, but in the engine
+    """The engine of a run. Sums of torch depend on its threads, so it has one, but in an engine
     whose identity they belong to.
     """
-    name, fast = config.engine.name, AUTO_ENGINE[kind_of(config.device)]
-    if name not in ("reference", fast):
+    name, target = config.engine.name, config.engine._target_
+    kind: Any = resolve("engine", target, [Path(f) for f in config.paths.modules])
+    if not (isinstance(kind, type) and issubclass(kind, Engine)):
         raise ValueError(
-            f"engine={name} does not run on device={config.device}; use engine={fast} or "
-            f"engine=reference"
+            f"engine._target_ = {target} is no engine; let it inherit from fdi.engine.Engine"
         )
-    if name != "cpu" and config.engine.checkpoint != "none":
+    if not kind.runs_on(config.device):
         raise ValueError(
-            f"engine.checkpoint={config.engine.checkpoint} works with engine=cpu, not with "
-            f"engine={name}; leave it out"
+            f"engine={name} does not run on device={config.device}; use engine=auto, or device="
+            f"{' or '.join(kind.devices)}"
         )
-    if name != "cuda" and config.engine.kernels != "auto":
-        raise ValueError(
-            f"engine.kernels={config.engine.kernels} works with engine=cuda, not with "
-            f"engine={name}; leave it out"
-        )
-    torch.set_num_threads(config.threads if name == "reference" else 1)
-    if name == "reference":
-        return ReferenceEngine()
-    if name == "cuda":
-        return CudaEngine(config.engine.memory, config.engine.kernels)
-    from fdi.engine.cpu.engine import CpuEngine  # Numba: only where it is used
-
-    return CpuEngine(
-        threads(config),
-        windows="auto" if config.engine.checkpoint == "auto" else 1,
-        memory=config.engine.memory,
-    )
+    torch.set_num_threads(config.threads if "threads" in config.engine.decides else 1)
+    takes = inspect.signature(kind).parameters
+    return made(config, "engine", **{"threads": threads(config)} if "threads" in takes else {})
 
 
 def threads(config: DictConfig) -> int:
@@ -202,6 +186,8 @@ def made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
     """
     settings = contents(OmegaConf.select(config, key))
     name = settings.pop("_target_")
+    for besides in ROLES[key].besides:
+        settings.pop(besides, None)
     target = resolve(key, name, [Path(f) for f in config.paths.modules])
     if lacking := getattr(target, "__abstractmethods__", ()):
         raise ValueError(f"{key}._target_ = {name} lacks {', '.join(sorted(lacking))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -14,12 +14,9 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from fdi.config.identity import only_reference
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
-from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.memory import fitting
 from fdi.runner import build
 from fdi.runner.build import RunContext, View
 from fdi.runner.training import (
@@ -70,9 +67,9 @@ def check_data(config: DictConfig, directory: Path) -> None:
 
 
 def splits(context: RunContext) -> dict[str, Split]:
-    """The splits of the data, on the GPU if it keeps them."""
+    """The splits of the data, as the engine keeps them if it does."""
     raw, engine = context.data.splits, context.engine
-    if not isinstance(engine, CudaEngine):
+    if not engine.keeps:
         return raw
     fixed = {name: each for name, each in raw.items() if len(each) and each.transform is None}
     for name in raw:
@@ -82,10 +79,7 @@ def splits(context: RunContext) -> dict[str, Split]:
         return raw
     kept, line = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
     context.view.say(line)
-    return raw | {
-        name: replace(fixed[name], inputs=inputs)  # type: ignore[arg-type] # its engine's alone
-        for name, inputs in kept.items()
-    }
+    return raw | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
 
 
 def run(
@@ -122,9 +116,10 @@ def run(
         except Exception as error:
             release()
             if isinstance(error, torch.cuda.OutOfMemoryError):
+                gib = config.engine.get("memory")
+                limit = f"engine.memory = {gib:g} (GiB of a training step) or " if gib else ""
                 error = MemoryError(
-                    f"device {config.device} is out of memory; lower engine.memory = "
-                    f"{config.engine.memory:g} (GiB of a training step) or trainer.batch_size"
+                    f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
                 )
             with suppress(OSError):  # its folder is gone: only the caller can tell
                 (directory / LOG).write_text(traceback.format_exc())
@@ -139,7 +134,7 @@ def run(
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     files = fingerprint(config.dataset)
     context = _built(config, directory, view)
-    gpu = _on_gpu(context)
+    plan = _planned(context)
     progress = _resume(context)
     threads = build.threads(config)
     if progress.epoch and (warning := other_than_before(directory, context.device, threads)):
@@ -156,7 +151,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         data_files=files,
         data_source=source(config.dataset),
         code=code(config),
-        **gpu,
+        **plan,
     )
     initial = initial_network(context)
     if build.untried(config):
@@ -202,33 +197,22 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
     context.engine.check(network)
     build.check_batches(config, network, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
-    if what := only_reference(config):
-        view.say(f"{what} is computed by the reference engine, which is slower than the others")
+    if remark := context.engine.remark(config):
+        view.say(remark)
     return context
 
 
-def _on_gpu(context: RunContext) -> dict[str, Any]:
-    """How a GPU computes the run, for its record and for the user; nothing on a CPU."""
-    engine, config = context.engine, context.config
-    if not isinstance(engine, CudaEngine):
-        return {}
-    engine.memory = _memory(context)
-    lines = engine.outline(context.network, context.data.steps, config.trainer.batch_size)
-    for line in lines:
-        context.view.say(line)
-    return {"memory": engine.memory, "plan": lines}
-
-
-def _memory(context: RunContext) -> float:
-    """GiB of a training step, as at the first start of this run: it decides how sums are added
-    up.
-    """
+def _planned(context: RunContext) -> Mapping[str, Any]:
+    """How the engine computes the run, for its record and for the user: as at its first start."""
+    before: Any = {}
     if (context.directory / CHECKPOINT).exists():
-        first = read_json(context.directory / RECORD)
-        memory = first.get("run", {}).get("memory") if isinstance(first, dict) else None
-        if isinstance(memory, float):
-            return memory
-    return fitting(context.config.engine.memory, context.device)
+        record = read_json(context.directory / RECORD)
+        before = record.get("run", {}) if isinstance(record, dict) else {}
+    batch = context.config.trainer.batch_size
+    plan = context.engine.plan(context.network, context.data.steps, batch, before)
+    for line in plan.lines:
+        context.view.say(line)
+    return plan.record
 
 
 def _resume(context: RunContext) -> Progress:

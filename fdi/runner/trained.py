@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import stream
-from fdi.engine.reference.engine import ReferenceEngine, dense
+from fdi.engine import oracle
 from fdi.runner import build, training
 from fdi.snn.network import Network
 from fdi.track.directory import read_values
@@ -93,13 +93,13 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     data, network = build.dataset(run.config), run.network
     noise = stream(run.config.seed, "evaluation noise", 0)
     inputs, labels = data.test.batch(np.array([sample]), noise)
-    activity = ReferenceEngine().simulate(network, inputs, record=("spikes", "potentials"))
+    activity = oracle.simulate(network, inputs, record=("spikes", "potentials"))
     time, last = np.arange(data.steps) * data.dt, network.hidden[-1]
     spikes = [activity.spikes[population.name][:, 0] for population in network.hidden]
     hidden = torch.cat([_sample(each, SHOWN // len(spikes)) for each in spikes], 1)
     potentials = activity.potentials[last.name][:, 0].flatten(1)[:, :NEURONS] / last.neuron.theta
     parts = [
-        _raster("input", _sample(dense(network, inputs)[:, 0], SHOWN), data.dt),
+        _raster("input", _sample(oracle.dense(network, inputs)[:, 0], SHOWN), data.dt),
         _raster("hidden", hidden, data.dt),
         *_traces("potential", potentials, time),
         *_traces("readout", activity.readout[:, 0], time),

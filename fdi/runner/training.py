@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
-from fdi.engine.cuda import trial
+from fdi.engine import oracle
 from fdi.init.probe import probe
 from fdi.init.strategy import draw
 from fdi.init.verdict import Floor, warning
@@ -130,13 +130,13 @@ def compare_with_cpu(context: RunContext, initial: Network) -> None:
     differ on the device of the run. Raises ValueError if rounding does not explain it.
     """
     inputs, labels = batch(context)
-    x, y, engine = inputs[:COMPARED], labels[:SAMPLES], context.engine
-    off = trial.compare(initial, x, y, engine, context.device, trial.OBJECTIVE)
+    x, y, engine = inputs[:COMPARED], labels[:COMPARED], context.engine
+    off = oracle.compare(initial, x, y, engine, context.device, oracle.OBJECTIVE)
     words = (
         f"{off.spikes:.0f} of {off.total:.0f} spikes differ from those of the CPU, and a "
         f"gradient by {off.gradient:.1g} of the largest"
     )
-    spikes, gradient = trial.ROUNDED
+    spikes, gradient = oracle.ROUNDED
     if not (off.spikes <= spikes * off.total and off.gradient <= gradient):
         raise ValueError(f"device = {context.config.device}: {words}; use device=cpu")
     context.view.say(f"fdi has never run on such a device; tried here, {words}")

@@ -323,7 +323,8 @@ def apart(folder: Path, config: Mapping[str, Any]) -> list[str]:
 
 def _behind(config: Mapping[str, Any]) -> dict[str, str]:
     """The dotted names of what makes numbers, those of fdi among them."""
-    named = {key: config[key]["_target_"] for key in parts.ROLES if config.get(key)}
+    nodes = {key: config[key] for key in parts.ROLES if config.get(key)}
+    named = {key: node["_target_"] for key, node in nodes.items() if "_target_" in node}
     surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""
     return named | ({"surrogate": surrogate} if "." in surrogate else {})
 

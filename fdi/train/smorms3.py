@@ -73,7 +73,7 @@ class SMORMS3(torch.optim.Optimizer):
                     g2=torch.zeros_like(p, dtype=dtype),
                 )
         if all(_in_order(p, *self.state[p].values()) for p in params):
-            from fdi.engine.cpu.smorms3 import update  # what it needs is slow to import
+            from fdi.engine.smorms3 import update  # what it needs is slow to import
 
             for p in params:
                 update(p, **self.state[p], lr=lr, eps=eps)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Events
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.network import INPUT, Network, Projection
 
 LATE = 2  # steps at the end whose spikes arrive too late

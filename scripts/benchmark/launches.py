@@ -26,7 +26,7 @@ import torch
 from benchmark.workloads import MORE, WORKLOADS, batch, network
 from fdi.data.inputs import Events
 from fdi.engine.cuda import CudaEngine, fused
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.functional import fluctuation_driven_normal_
 from fdi.snn.models import dense
 from states.tools import generator, histogram, poisson_input, raster, rows

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import dense
 from states.tools import generator, histogram, poisson_input, raster, rows

@@ -13,7 +13,7 @@ import yaml
 from fdi.data.dataset import Dataset
 from fdi.data.randman import randman
 from fdi.engine.cpu.engine import CpuEngine
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
 from fdi.snn.models import dense

@@ -37,7 +37,7 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
 
 @pytest.mark.parametrize("override", [
         "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
-        "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=off",
+        "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=auto",
         "init.sigma_u=1",
     ],
 )  # fmt: skip
@@ -65,7 +65,6 @@ def test_device_threads_memory_and_kernels_are_part_of_a_run_where_they_change_i
         (["device=cuda"], ["device=cuda", "threads=2"]),
         (["engine=reference", "device=cuda"], ["engine=reference", "device=cuda:1"]),
         (["engine=reference"], ["engine=reference", "threads=1"]),
-        (["engine=reference"], ["engine=reference", "engine.memory=1"]),
         (["device=cuda"], ["device=cuda", "engine.memory=10"]),
     ],
 )
@@ -120,8 +119,40 @@ def test_what_is_off_and_came_later_does_not_count(dataset, keys):
 def test_kernels_that_are_tried_first_are_the_run_they_were(device):
     config = prepared(f"device={device}")
     before = contents(config)
-    assert before["engine"].pop("kernels") == "auto"
+    assert before["engine"].pop("kernels", "auto") == "auto"
     assert run_id(config) == run_id(before)
+
+
+@pytest.mark.parametrize("engine", ["cpu", "cuda", "reference"])
+def test_an_engine_that_is_a_part_computes_the_run_that_it_did(engine):
+    config = prepared(f"engine={engine}", f"device={'cuda' if engine == 'cuda' else 'cpu'}")
+    before = contents(config)
+    exclude = [key for key in before["identity"]["exclude"] if "engine." not in key]
+    former = ["engine.checkpoint", "engine.memory", "engine.kernels"]
+    before["identity"]["exclude"] = [*exclude, *former]
+    before["engine"] = {
+        "name": engine,
+        "checkpoint": "none",
+        "memory": {"cpu": 2.0, "cuda": 10.0, "reference": None}[engine],
+        "kernels": "auto",
+    }
+    assert run_id(config) == run_id(before)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["engine.kernels=off"], "engine.kernels: no such key; choose one of checkpoint"),
+        (["device=cuda", "engine.checkpoint=auto"], "engine.checkpoint: no such key; choose"),
+        (["engine.memory=-1"], "engine.memory = -1 must be a number at least 0"),
+        (["device=cuda", "engine.kernels=some"], "engine.kernels = some must be auto or on or off"),
+        (["engine.among=[cpu]", "model.norm=tdbn"], r"engine.among: none of \[cpu\] computes"),
+        (["engine=cpu", "engine.name=cuda"], "engine.name = cuda is that of fdi.engine.cuda"),
+    ],
+)
+def test_a_key_of_another_engine_is_refused(words, line):
+    with pytest.raises(ValueError, match=line):
+        prepared(*words)
 
 
 @pytest.mark.parametrize("model", ["dense", "conv"])

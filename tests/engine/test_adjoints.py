@@ -19,7 +19,7 @@ from scipy.special import erf, logsumexp
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import dale, dense
 from fdi.snn.network import INPUT, Network, draw_time_constants
 from fdi.snn.neuron import (

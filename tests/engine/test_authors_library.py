@@ -13,7 +13,7 @@ from fdi.data.inputs import Frames
 from fdi.engine import Engine
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import Network
 from fdi.snn.neuron import ALIF, Neuron, alif

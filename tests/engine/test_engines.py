@@ -15,7 +15,7 @@ from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.cuda.trial import compare
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound

@@ -19,7 +19,7 @@ from fdi.engine.cpu.kernels.jit import OPTIONS
 from fdi.engine.cpu.kernels.simd import constants, load, store
 from fdi.engine.cpu.neuron_equations import slope, surrogate_constants
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import INPUT, Network, Projection, draw_time_constants
 from fdi.snn.neuron import (

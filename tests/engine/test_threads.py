@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fdi.data.inputs import Frames
-from fdi.engine.cpu import CpuEngine, engine
+from fdi.engine.cpu import CpuEngine, batch
 from fdi.engine.cpu.memory import Sum, Tables
 from fdi.engine.cpu.program import Program
 from fdi.snn.models import conv, dense
@@ -24,7 +24,7 @@ def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, 
     """On chunks of their own if a chunk has many events, else four on each."""
     network = dense((9,), hidden=hidden, recurrent=len(hidden) > 1, **GIVEN)
     x = Frames((np.random.default_rng(0).random((256, 80, 9)) < density).astype(np.uint8))
-    meet, run_chunk = threading.Barrier(32, timeout=60), engine.run_chunk
+    meet, run_chunk = threading.Barrier(32, timeout=60), batch.run_chunk
 
     def together(*given):
         meet.wait()
@@ -35,7 +35,7 @@ def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, 
     alone = [p.weight.grad.clone() for p in network.projections]
     CpuEngine(19).step(network, x, labels, Objective())
     teams_of_two = [p.weight.grad.clone() for p in network.projections]
-    monkeypatch.setattr(engine, "run_chunk", together)
+    monkeypatch.setattr(batch, "run_chunk", together)
     CpuEngine(32).step(network, x, labels, Objective())
     for p, wanted, also in zip(network.projections, alone, teams_of_two):
         np.testing.assert_array_equal(p.weight.grad, wanted)
@@ -45,14 +45,14 @@ def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, 
 def test_who_fails_in_a_team_does_not_leave_the_others_waiting(monkeypatch):
     network = dense((9,), hidden=[33], **GIVEN)
     x = Frames((np.random.default_rng(0).random((256, 80, 9)) < 0.02).astype(np.uint8))
-    run_chunk = engine.run_chunk
+    run_chunk = batch.run_chunk
 
     def fail_once(first, *given):
         if first == 40:
             raise MemoryError
         run_chunk(first, *given)
 
-    monkeypatch.setattr(engine, "run_chunk", fail_once)
+    monkeypatch.setattr(batch, "run_chunk", fail_once)
     with pytest.raises(MemoryError):
         CpuEngine(32).step(network, x, np.zeros(256, dtype=np.int64), Objective())
 

@@ -11,7 +11,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.conv_layout import lay_out
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective

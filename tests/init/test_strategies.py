@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fdi.data.inputs import Constant, Events, Frames
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.baselines import (
     Ikun,
     IkunScaled,

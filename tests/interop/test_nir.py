@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fdi.data.inputs import Frames
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.interop.nir import from_nir, to_nir
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import draw_time_constants

@@ -18,7 +18,7 @@ import torch
 import fdi
 from fdi.cli.figures import main as figures
 from fdi.cli.run import main
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build, training
 from fdi.runner.trained import _sample, trial
 from fdi.snn.models import dense

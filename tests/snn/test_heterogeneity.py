@@ -12,7 +12,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import BOUNDS, Network, draw_time_constants
 from fdi.snn.neuron import LIF, Neuron, Population, adlif, alif, lif

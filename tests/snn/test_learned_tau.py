@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine, dense
+from fdi.engine.device import dense
+from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import simulate
 from fdi.interop.nir import from_nir, to_nir
 from fdi.runner import build, training

@@ -11,8 +11,8 @@ import torch
 from fdi.data.inputs import Constant, Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.reference.engine import ReferenceEngine
-from fdi.engine.reference.engine import dense as as_dense
+from fdi.engine.device import dense as as_dense
+from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import simulate
 from fdi.init.baselines import Lsuv
 from fdi.init.fluct import Fluct, FluctCalibrated

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fdi.data.inputs import Frames
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import conv, dense

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 
 from fdi.engine.cpu import loss
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
 from fdi.runner import training

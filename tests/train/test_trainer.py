@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
 from fdi.runner import training

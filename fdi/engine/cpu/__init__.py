@@ -1,4 +1,4 @@
-"""The fast engine on a CPU; see engine.py for the way of a batch, chunk.py for what a thread
+"""The fast engine on a CPU; see batch.py for the way of a batch, chunk.py for what a thread
 does.
 """
 

@@ -1,12 +1,21 @@
-"""Which layers kernels compute, and why plain torch computes the others."""
+"""What this engine computes, which layers kernels do, and why plain torch computes the others."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from fdi.engine.checks import Computes
 from fdi.engine.cuda import fused, trust
-from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Population
+from fdi.snn.network import INPUT, Network, Norm, Projection
+from fdi.snn.neuron import Neuron, Population
+
+COMPUTES = Computes(
+    "cuda",
+    kinds=(Neuron,),
+    resets=("zero", "subtract"),
+    surrogates=("superspike", "triangle", "sigmoid", "gaussian", "boxcar"),
+    norms=(Norm,),
+)
 
 
 def layers_and_readout(network: Network) -> list[tuple[Population, ...]]:

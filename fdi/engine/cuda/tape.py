@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +16,10 @@ from fdi.engine.cuda.choice import hears_events, layers_and_readout, recurrent, 
 from fdi.engine.cuda.kept import Kept, Listed, as_tensor, listed
 from fdi.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
 from fdi.engine.cuda.product import deliver, pool, source_gradient, unpool, weight_gradient
+from fdi.engine.device import score
 from fdi.snn.network import INPUT, Activity, Network
 from fdi.snn.neuron import Population
+from fdi.snn.objective import Objective, Outcome
 
 
 @dataclass
@@ -166,3 +169,23 @@ def _is_heard(network: Network, layer: tuple[Population, ...], name: str) -> boo
     above = network.layers[network.layers.index(layer) + 1 :]
     targets = {network.readout.name, *(p.name for each in above for p in each)}
     return any(link.source == name and link.target in targets for link in network.projections)
+
+
+def step(
+    network: Network,
+    inputs: Input,
+    labels: np.ndarray,
+    objective: Objective,
+    batch: int,
+    kernels: str,
+) -> Outcome:
+    """Adds the gradients of a part of a batch of `batch` samples."""
+    tape = forward(network, inputs, kernels, keep=True)
+    leaves = [x.requires_grad_() for x in (tape.activity.readout, *tape.activity.counts.values())]
+    loss, outcome = score(tape.activity, labels, objective)
+    if len(labels) < batch:
+        loss = loss * (len(labels) / batch)
+    d_readout, *d_counts = torch.autograd.grad(loss, leaves, materialize_grads=True)
+    if inputs.steps > 2:  # else nothing that a weight delivers reaches the readout
+        backward(network, tape, d_readout, dict(zip(tape.activity.counts, d_counts)))
+    return outcome

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import sys
-from copy import deepcopy
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fdi.data.inputs import Constant, Events, Frames, Input
-from fdi.engine import Engine
 from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.cuda.trust import RIGHT, WRONG, Case
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.oracle import OBJECTIVE, compare
 from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Neuron, Population
-from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 TOLERANCE = 1e-5  # of a gradient, over the largest of its projection: sums in another order
-ROUNDED = (1e-3, 5e-2)
-"""Share of spikes and of a gradient that may differ where sums are rounded in another order, as in
-convolutions of cuDNN and in plain torch: a spike at threshold may move.
-"""
-OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
 STEPS, BATCH, CLASSES, DT = 9, 3, 3, 5e-3
-
-
-class Difference(NamedTuple):
-    """Between an engine and the reference engine: spikes of neurons that differ, of how many, and
-    the gradient that differs most, over the largest of its projection.
-    """
-
-    spikes: float
-    total: float
-    gradient: float
 
 
 def check(case: Case, device: torch.device) -> str | None:
@@ -58,35 +39,6 @@ def check(case: Case, device: torch.device) -> str | None:
                 f"{off.gradient:.1g} of the largest"
             )
     return None
-
-
-def compare(
-    network: Network,
-    x: Input,
-    labels: np.ndarray,
-    engine: Engine,
-    device: torch.device,
-    objective: Objective,
-) -> Difference:
-    """A training step of `engine` on `device` beside one of the reference engine on the CPU, and
-    the spikes of an evaluation as well.
-    """
-
-    def computed(engine: Engine, device: torch.device) -> tuple[list[np.ndarray], list[Tensor]]:
-        copy = deepcopy(network).to(device)
-        seen = engine.evaluate(copy, x, labels, objective).counts
-        counts = engine.step(copy, x, labels, objective).counts
-        return [*seen.values(), *counts.values()], _gradients(copy)
-
-    expected, wanted = computed(ReferenceEngine(), torch.device("cpu"))
-    counts, gradients = computed(engine, device)
-    apart = [np.abs(n - other).sum() for n, other in zip(counts, expected)]
-    worst = [
-        (g - other).abs().max() / g.abs().max().clamp(min=1e-30)
-        for g, other in zip(wanted, gradients)
-    ]
-    total = sum(n.sum() for n in expected)
-    return Difference(float(sum(apart)), float(total), float(torch.stack(worst).max()))
 
 
 def inputs(batch: int = BATCH) -> list[Input]:
@@ -129,11 +81,6 @@ def tiny(case: Case) -> Network:
         drawn = torch.randn(link.weight.shape, generator=generator)
         link.weight.data.copy_((drawn * 64 * 5 / link.fan_in**0.5).round() / 64)
     return Network((7,), [(below,), layer], readout, links, DT)
-
-
-def _gradients(network: Network) -> list[Tensor]:
-    """On the CPU; the next step lays out others."""
-    return [cast(Tensor, p.weight.grad).cpu() for p in network.projections]
 
 
 def _main(device: str, channels: Any, reset: Any, surrogate: Any, units: Any) -> int:

@@ -1,5 +1,3 @@
 """Plain autograd over time: the oracle of the other engines."""
 
-from fdi.engine.reference.engine import ReferenceEngine
-
-__all__ = ["ReferenceEngine"]
+from fdi.engine.reference.engine import ReferenceEngine as ReferenceEngine

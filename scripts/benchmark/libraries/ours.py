@@ -8,7 +8,7 @@ import torch
 from benchmark.workloads import Step, network
 from fdi.data.inputs import Events
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.objective import Objective
 from fdi.train.optimizers import fuse
 

@@ -20,10 +20,10 @@ import torch
 
 from fdi.data.inputs import Constant, Events, Frames
 from fdi.engine.cuda import CudaEngine, fused
-from fdi.engine.cuda.engine import COMPUTES
+from fdi.engine.cuda.choice import COMPUTES
 from fdi.engine.cuda.memory import need
 from fdi.engine.cuda.tape import forward
-from fdi.engine.reference.engine import ReferenceEngine
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.neuron import Reset, lif

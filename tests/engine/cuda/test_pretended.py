@@ -138,14 +138,14 @@ def test_a_seed_means_the_same_weights_on_every_device(start):
     ],
 )  # fmt: skip
 def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, capsys):
-    from fdi.engine.cuda import CudaEngine, engine
+    from fdi.engine.cuda import CudaEngine, kept
 
     begun, step = [], CudaEngine.step
     monkeypatch.setattr(
         CudaEngine, "step", lambda *given: begun.append(pretend.COUNT.waits) or step(*given)
     )
     if not room:
-        monkeypatch.setattr(engine, "size", lambda *given: 2**40)
+        monkeypatch.setattr(kept, "size", lambda *given: 2**40)
     given = ["probe=none", f"optimizer={optimizer}", "trainer.epochs=2", "trainer.batch_size=3"]
     start("pretended", "dense", kind, "model.hidden=5", *given)
     # between steps of an epoch, but the first, which makes tables that stay
@@ -187,7 +187,7 @@ def test_a_gpu_without_room_is_one_line(start, monkeypatch):
     def full(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\n...")
 
-    monkeypatch.setattr("fdi.engine.cuda.engine._step", full)
+    monkeypatch.setattr("fdi.engine.cuda.tape.step", full)
     with pytest.raises(MemoryError, match=r"device cuda is out of memory; lower engine\.memory"):
         start("pretended", "dense", "events", "probe=none")
 

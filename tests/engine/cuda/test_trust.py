@@ -116,7 +116,7 @@ def test_the_switch(monkeypatch, kernels):
 @pytest.mark.parametrize("units", [0, 1, 16, 100, 128, 256])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_all_layers_of_the_tiny_network_spike(channels, units):
-    from fdi.engine.reference.engine import ReferenceEngine
+    from fdi.engine.reference import ReferenceEngine
 
     for reset in ("zero", "subtract"):
         for x in trial.inputs():

@@ -115,7 +115,7 @@ def _checksum(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=CHECKSUM).digest()
 
 
-ENGINE = Path(__file__).parents[1]
+ENGINE = Path(__file__).parents[2]
 UNUSED = 24 * 3600  # s, after which kernels of another version are deleted
 
 
@@ -125,7 +125,7 @@ def version() -> str:
     parts = [numba.__version__, llvmlite.__version__, llvmlite.binding.get_host_cpu_name()]
     parts.append(llvmlite.binding.get_host_cpu_features().flatten())
     digest = hashlib.sha256("\n".join(parts).encode())
-    for file in sorted(ENGINE.rglob("*.py")):
+    for file in sorted([*ENGINE.glob("*.py"), *(ENGINE / "cpu").rglob("*.py")]):
         digest.update(file.relative_to(ENGINE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

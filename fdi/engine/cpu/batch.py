@@ -1,0 +1,192 @@
+"""One batch on its way through the kernels, in chunks that threads take one by one or share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from fdi.data.inputs import Input
+from fdi.engine.checks import check_input, check_labels
+from fdi.engine.cpu.chunk import Results, add_gradients, run_chunk
+from fdi.engine.cpu.dense_forward import Arriving, Gradients
+from fdi.engine.cpu.loss import in_numbers
+from fdi.engine.cpu.memory import Memory, Sum, Team, Work
+from fdi.engine.cpu.program import signal
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective, Outcome
+
+_DTYPES: dict[torch.dtype, np.dtype] = {
+    torch.float32: np.dtype(np.float32),
+    torch.float64: np.dtype(np.float64),
+}
+
+_EVALUATED = 128
+"""Steps of a window where no gradient is asked for: their potentials stay in the cache."""
+
+
+@dataclass
+class Batch:
+    """What a batch brings along, and where its results go; `chunk`: samples of a chunk; `steps` of
+    a trial, in windows of `span`, kept for gradients if it is `gradual`; `train`: whether the
+    gradients of the chunks are added to `sums`; `values`: input that is not sparse.
+    """
+
+    memory: Memory
+    parameters: Any
+    arriving: Arriving
+    labels: np.ndarray
+    loss: Any
+    results: Results
+    d_current: np.ndarray
+    chunk: int
+    steps: int
+    span: int
+    gradual: bool
+    train: bool
+    values: np.ndarray
+    sums: Sum = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sums = Sum(self.chunks, self.memory.tables(self.results.task.dtype))
+
+    @property
+    def chunks(self) -> int:
+        return -(-len(self.labels) // self.chunk)
+
+    def team(self, threads: int) -> int:
+        """How many of the `threads` share a chunk; 1: each takes whole chunks."""
+        program = self.memory.program
+        if not self.train or self.span != self.steps or program.maps:
+            return 1
+        return max(1, min(threads // self.chunks, -(-self.chunk // program.block)))
+
+    def calls(self, threads: int) -> list[tuple]:
+        """(function, *arguments) for each of at most `threads` threads, to be called at once."""
+        size = self.team(threads)
+        if size > 1:
+            teams = [Team(size, self.sums.table()) for _ in range(self.chunks)]
+            return [(self.together, i, m, t) for i, t in enumerate(teams) for m in range(size)]
+        indices = iter(range(self.chunks))
+        return [(self.alone, indices)] * min(threads, self.chunks)
+
+    def set_gradients(self) -> None:
+        """Those of all weights, when all calls have returned."""
+        with self.sums.total() as tables:
+            self.memory.program.set_gradients(tables, self.values, self.d_current)
+
+    def outcome(self) -> Outcome:
+        """What all samples add up to."""
+        results, hidden = self.results, self.memory.program.network.hidden
+        totals, counts, first = results.counts.sum(0), {}, 0
+        for p in hidden:
+            counts[p.name] = totals[first : first + p.units].reshape(p.shape)
+            first += p.units
+        return Outcome(
+            samples=len(self.labels),
+            task=float(results.task.sum(dtype=np.float64)),
+            regularizer=float(results.regularizer.sum(dtype=np.float64)),
+            correct=int((results.prediction == self.labels).sum()),
+            counts=counts,
+        )
+
+    def alone(self, indices: Iterator[int]) -> None:
+        """The chunks of these numbers, one after the other."""
+        with self._work() as work:
+            for i in indices:
+                table = self.sums.table() if self.train else self.parameters.tables[:0]
+                last = (i + 1) * self.chunk
+                self._run(i * self.chunk, last, work, Gradients(table, self.d_current))
+                if self.train:
+                    self.sums.add(i, table)
+
+    def together(self, i: int, member: int, team: Team) -> None:
+        """The part of a member of `team` in chunk `i`."""
+        block, last = self.memory.program.block, min((i + 1) * self.chunk, len(self.labels))
+        with self._work() as own, team:
+            team.works[member] = own
+            for start in range(i * self.chunk, last, team.size * block):
+                blocks = range(start, min(start + team.size * block, last), block)
+                for first in blocks[member : member + 1]:
+                    none = Gradients(team.table, self.d_current, 0, 0)
+                    self._run(first, min(first + block, last), own, none)
+                team.meet()
+                mine = Gradients(team.table, self.d_current, member, member + 1, team.size)
+                for k, first in enumerate(blocks):
+                    n, work = min(block, last - first), team.works[k]
+                    add_gradients(n, self.parameters, self.arriving, self.loss, work, mine)
+                team.meet()
+        if member == 0:
+            self.sums.add(i, team.table)
+
+    def _work(self) -> AbstractContextManager[Work]:
+        dtype = self.results.task.dtype
+        return self.memory.work(self.steps, self.span, self.gradual, dtype)
+
+    def _run(self, first: int, last: int, work: Work, gradients: Gradients) -> None:
+        maps = self.memory.program.maps
+        run_chunk(
+            first, min(last, len(self.labels)), self.parameters, maps and maps.plan, self.arriving,
+            self.labels, self.loss, work, self.results, gradients,
+        )  # fmt: skip
+
+
+def cut(
+    memory: Memory,
+    inputs: Input,
+    labels: np.ndarray,
+    objective: Objective,
+    *,
+    threads: int,
+    chunk: int,
+    windows: int | Literal["auto"],
+    gib: float,
+    train: bool,
+    readout: bool,
+) -> Batch:
+    """A batch for the network of `memory`, cut as CpuEngine says; `readout`: whether somebody wants
+    its potentials.
+    """
+    program, network, steps = memory.program, memory.program.network, inputs.steps
+    dtype = _DTYPES[network.projections[0].weight.dtype]
+    labels = np.require(labels, np.int64, ("C", "W"))
+    check_input(network, inputs)
+    check_labels(network, inputs, labels)
+    x = signal(network, inputs, dtype, program.dense_from)
+    parameters = program.parameters(network.projections[0].weight.dtype)
+    current = program.drive(x.values, parameters.tables)
+    gradual, span = train or windows != 1, min(steps, _EVALUATED)
+    if gradual:
+        span = memory.span(steps, dtype, threads, windows, gib)
+    most = program.chunk(len(inputs), x.units.size if train else math.inf)
+    return Batch(
+        memory,
+        parameters,
+        Arriving(x.indptr, x.units, x.counts, current),
+        labels,
+        in_numbers(objective, network, len(inputs), dtype),
+        _empty(network, inputs, dtype, readout),
+        np.zeros_like(current) if train else current[:, :0],
+        min(chunk, most),
+        steps,
+        span,
+        gradual,
+        train,
+        x.values,
+    )
+
+
+def _empty(network: Network, inputs: Input, dtype: np.dtype, readout: bool) -> Results:
+    batch, units = len(inputs), sum(p.units for p in network.hidden)
+    return Results(
+        np.empty(batch, dtype),
+        np.empty(batch, dtype),
+        np.empty(batch, np.int64),
+        np.empty((batch, units), dtype),
+        np.empty((batch, inputs.steps, network.readout.units) if readout else (0, 0, 0), dtype),
+    )
