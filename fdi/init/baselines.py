@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config.parts import Positive
 from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
-from fdi.snn.surrogate import SURROGATES
+from fdi.snn.surrogate import derivative
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -116,7 +116,7 @@ class Ikun(Baseline):
 
         neuron = population.neuron
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
-        slope = SURROGATES[neuron.surrogate](v, neuron.beta)
+        slope = derivative(neuron.surrogate)(v, neuron.beta)
         _normal(weight, float(slope.mean()) ** -0.5, generator)
 
 

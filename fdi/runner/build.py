@@ -26,7 +26,6 @@ from fdi.init.verdict import Floor
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import LowerBound, Outcome, UpperBound
-from fdi.snn.surrogate import SURROGATES
 from fdi.train.optimizers import fuse
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
@@ -106,12 +105,10 @@ def network(config: DictConfig, data: Dataset) -> Network:
 
 
 def neuron(config: DictConfig) -> Neuron:
-    """The neuron of the hidden layers. A surrogate of the user's own is known by its dotted name
-    from then on.
-    """
+    """The neuron of the hidden layers."""
     name = str(config.neuron.get("surrogate"))
-    if "." in name:
-        SURROGATES[name] = resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
+    if "." in name:  # from then on Python finds the user's own module
+        resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
     built = made(config, "neuron")
     if not isinstance(built, Neuron):
         raise ValueError(

@@ -17,11 +17,11 @@ from torch.nn.functional import softplus
 
 from fdi.snn.neuron import INPUT as INPUT
 from fdi.snn.neuron import Population
-from fdi.snn.surrogate import SURROGATES
+from fdi.snn.surrogate import derivative
 
 
 class Spike(torch.autograd.Function):
-    """S = H(V), V = U - theta, with the derivative `SURROGATES[surrogate]` of steepness beta."""
+    """S = H(V), V = U - theta, with the derivative `surrogate` of steepness beta."""
 
     @staticmethod
     def forward(ctx: Any, v: Tensor, surrogate: str, beta: float) -> Tensor:
@@ -32,7 +32,7 @@ class Spike(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
-        return grad * SURROGATES[ctx.surrogate](v, ctx.beta), None, None
+        return grad * derivative(ctx.surrogate)(v, ctx.beta), None, None
 
 
 EPS, MOMENTUM = 1e-5, 0.1  # of torch, snnTorch and SpikingJelly

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_type_hints
 
-from fdi.config.parts import AboveMinusOne, NotNegative, OwnName, Positive, TimeConstant
+from fdi.config.parts import (
+    AboveMinusOne,
+    Alternative,
+    NotNegative,
+    OwnName,
+    Positive,
+    TimeConstant,
+    parameters,
+    shown,
+)
 from fdi.snn.surrogate import SURROGATES, steepness
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,48 +65,42 @@ class Neuron:
     fdi.snn.network.Network.leaks. To define another kind of neuron, inherit from this class and
     override `step` with operations of torch, and also `fires` if the threshold varies. STATES says
     how many tensors of state it has; they are 0 at the start of a trial. The reference engine
-    computes such neurons. Raises ValueError for a constant that is not positive, and for an unknown
-    reset or surrogate.
+    computes such neurons. Raises ValueError for a constant out of its range, an unknown reset or
+    surrogate.
     """
 
     STATES: ClassVar[int] = 0
 
-    tau_mem: float = 20e-3
-    tau_syn: tuple[float, ...] = (10e-3,)
+    tau_mem: TimeConstant = 20e-3
+    tau_syn: tuple[TimeConstant, ...] = (10e-3,)
     signs: tuple[int, ...] = (1,)
-    theta: float = 1.0
+    theta: Positive = 1.0
     reset: Reset = "zero"
     surrogate: Surrogate = "superspike"
-    beta: float = 20.0
+    beta: Positive = steepness("superspike")  # noqa: RUF009  # its one home
     u_init: float = 0.0
     spiking: bool = True
-    tau_shape: float | None = None
+    tau_shape: Positive | None = None
     learn_tau: bool = False
 
     def __post_init__(self) -> None:
-        positive(tau_mem=self.tau_mem, theta=self.theta, beta=self.beta)
+        for name, kinds in _ranges(type(self)).items():  # type: ignore[arg-type]  # hashable
+            value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"neuron: {name} = {value} must be a finite number")
+            if not any(kind.admits(value) for kind in kinds):
+                words = " or ".join(kind.words for kind in kinds)
+                raise ValueError(f"neuron: {name} = {shown(value)} must be {words}")
         if self.learn_tau and self.tau_shape is not None:
             raise ValueError(
                 "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
                 "draws one for each; choose one of them"
             )
-        if self.tau_shape is not None:
-            positive(tau_shape=self.tau_shape)
-        for tau in self.tau_syn:
-            positive(tau_syn=tau)
         if len(self.signs) != len(self.tau_syn):
             raise ValueError(
                 f"neuron: {len(self.signs)} signs for {len(self.tau_syn)} synaptic channels; give "
                 f"one each"
             )
-        for key, value, known in (
-            ("reset", self.reset, get_args(Reset)),
-            ("surrogate", self.surrogate, SURROGATES),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"neuron: {key} = {value} is unknown; choose one of {', '.join(known)}"
-                )
 
     def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
         """S[t] for U[t] and the state before step t, tensors [B, *shape]."""
@@ -139,18 +140,12 @@ class Neuron:
         return replace(self, tau_syn=(self.tau_syn[0], tau_inh), signs=(1, -1))
 
 
-def positive(**constants: float) -> None:
-    """Raises ValueError for a constant that is not positive and finite."""
-    for symbol, value in constants.items():
-        if not 0 < value < math.inf:
-            raise ValueError(f"neuron: {symbol} = {value} must be positive and finite")
-
-
-def not_negative(**constants: float) -> None:
-    """Raises ValueError for a constant that is negative or not finite."""
-    for symbol, value in constants.items():
-        if not 0 <= value < math.inf:
-            raise ValueError(f"neuron: {symbol} = {value} must be at least 0 and finite")
+@cache
+def _ranges(kind: Any) -> dict[str, list[Alternative]]:
+    """What each field of a kind of neuron may be, as far as it is defined here: the type hints of
+    the user's own kinds may name what only a type checker imports.
+    """
+    return parameters(next(base for base in kind.__mro__ if base.__module__ == __name__))
 
 
 @dataclass(frozen=True)
@@ -165,13 +160,8 @@ class ALIF(Neuron):
 
     STATES = 2
 
-    tau_ada: float = 100e-3
-    a: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        positive(tau_ada=self.tau_ada)
-        not_negative(a=self.a)
+    tau_ada: TimeConstant = 100e-3
+    a: NotNegative = 0.1
 
     def step(
         self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
@@ -202,16 +192,10 @@ class AdLIF(Neuron):
 
     STATES = 1
 
-    tau_w: float = 120e-3
-    a: float = 0.1
-    b: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        positive(tau_w=self.tau_w)
-        if not -1 < self.a < math.inf:
-            raise ValueError(f"neuron: a = {self.a} must be above -1 and finite")
-        not_negative(b=self.b)
+    reset: Reset = "subtract"
+    tau_w: TimeConstant = 120e-3
+    a: AboveMinusOne = 0.1
+    b: NotNegative = 0.2
 
     def step(
         self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
@@ -240,14 +224,12 @@ class AdaptiveThreshold(Neuron):
 
     STATES = 2
 
-    tau_ada: float = 200e-3
-    b: float = 0.8
-    t_ref: float = 5e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        positive(tau_ada=self.tau_ada)
-        not_negative(b=self.b, t_ref=self.t_ref)
+    reset: Reset = "subtract"
+    surrogate: Surrogate = "triangle"
+    beta: Positive = steepness("triangle")  # noqa: RUF009
+    tau_ada: TimeConstant = 200e-3
+    b: NotNegative = 0.8
+    t_ref: NotNegative = 5e-3
 
     def rest(self, dt: float) -> int:
         """How many steps without a spike follow each spike."""
@@ -267,105 +249,44 @@ class AdaptiveThreshold(Neuron):
         return self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
 
 
-__all__ = [
-    "ALIF",
-    "LIF",
-    "AdLIF",
-    "AdaptiveThreshold",
-    "Constants",
-    "Neuron",
-    "Reset",
-    "Surrogate",
-    "adaptive_threshold",
-    "adlif",
-    "alif",
-    "integrator",
-    "lif",
-]
+CHANNELS = ("signs", "u_init", "spiking")  # fields that an architecture decides
 
 
-def lif(
-    *,
-    tau_mem: TimeConstant = 20e-3,
-    tau_syn: TimeConstant = 10e-3,
-    tau_shape: Positive | None = None,
-    learn_tau: bool = False,
-    theta: Positive = 1.0,
-    reset: Reset = "zero",
-    surrogate: Surrogate = "superspike",
-    beta: Positive | None = None,
-) -> Neuron:
-    """The leaky integrate-and-fire neuron of the paper; times in seconds, `beta`: None takes the
-    published steepness of the surrogate, `tau_shape`: None gives all neurons the same constants,
-    `learn_tau`: training changes tau_mem.
+def _made_by_name(kind: type[Neuron]) -> Callable[..., Neuron]:
+    """What a configuration calls for a neuron of `kind`. Its keyword arguments are the fields of
+    `kind`, with their defaults and ranges, except for two: `tau_syn` is one number, as there is one
+    channel, and `beta`: None takes the published steepness of the surrogate.
     """
-    return _made(Neuron, **locals())
+    hints = get_type_hints(kind, include_extras=True)
+    defaults = {field.name: field.default for field in fields(kind) if field.name not in CHANNELS}
+    hints |= {"tau_syn": TimeConstant, "beta": Positive | None}
+    defaults |= {"tau_syn": kind.tau_syn[0], "beta": None}
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+        for name, default in defaults.items()
+    ]
+    signature = Signature(options, return_annotation="Neuron")
+
+    def make(**given: Any) -> Neuron:
+        signature.bind(**given)  # TypeError for what is no option
+        values = defaults | given
+        if values["beta"] is None:
+            values["beta"] = steepness(str(values["surrogate"]))
+        return kind(**values | {"tau_syn": (values["tau_syn"],)})
+
+    make.__signature__ = signature  # type: ignore[attr-defined]  # read by fdi.config.parts
+    return make
 
 
-def alif(
-    *,
-    tau_mem: TimeConstant = 20e-3,
-    tau_syn: TimeConstant = 10e-3,
-    tau_shape: Positive | None = None,
-    learn_tau: bool = False,
-    theta: Positive = 1.0,
-    reset: Reset = "zero",
-    surrogate: Surrogate = "superspike",
-    beta: Positive | None = None,
-    tau_ada: TimeConstant = 100e-3,
-    a: NotNegative = 0.1,
-) -> Neuron:
-    """The authors' adaptive neuron, otherwise as `lif`."""
-    return _made(ALIF, **locals())
-
-
-def adlif(
-    *,
-    tau_mem: TimeConstant = 20e-3,
-    tau_syn: TimeConstant = 10e-3,
-    tau_shape: Positive | None = None,
-    learn_tau: bool = False,
-    theta: Positive = 1.0,
-    reset: Reset = "subtract",
-    surrogate: Surrogate = "superspike",
-    beta: Positive | None = None,
-    tau_w: TimeConstant = 120e-3,
-    a: AboveMinusOne = 0.1,
-    b: NotNegative = 0.2,
-) -> Neuron:
-    """The adaptive neuron of Bittar & Garner (2022), otherwise as `lif`."""
-    return _made(AdLIF, **locals())
-
-
-def adaptive_threshold(
-    *,
-    tau_mem: TimeConstant = 20e-3,
-    tau_syn: TimeConstant = 10e-3,
-    tau_shape: Positive | None = None,
-    learn_tau: bool = False,
-    theta: Positive = 1.0,
-    reset: Reset = "subtract",
-    surrogate: Surrogate = "triangle",
-    beta: Positive | None = None,
-    tau_ada: TimeConstant = 200e-3,
-    b: NotNegative = 0.8,
-    t_ref: NotNegative = 5e-3,
-) -> Neuron:
-    """The neuron of Bellec et al. (2018), otherwise as `lif`."""
-    return _made(AdaptiveThreshold, **locals())
+lif = _made_by_name(Neuron)
+alif = _made_by_name(ALIF)
+adlif = _made_by_name(AdLIF)
+adaptive_threshold = _made_by_name(AdaptiveThreshold)
 
 
 def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:
     """The leaky integrator of a readout, which never spikes; times in seconds."""
     return Neuron(tau_mem, (tau_syn,), u_init=u_init, spiking=False)
-
-
-def _made(
-    kind: type[Neuron], *, tau_syn: float, surrogate: str, beta: float | None, **constants: Any
-) -> Neuron:
-    if beta is None:  # Neuron refuses the surrogates that are unknown
-        beta = steepness(surrogate) if surrogate in SURROGATES else 1.0
-    return kind(tau_syn=(tau_syn,), surrogate=surrogate, beta=beta, **constants)
 
 
 LIF = lif()
