@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -194,10 +195,8 @@ def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
 
 def has_smaller(experiment: str | None) -> bool:
     """Whether the experiment has an edition for a laptop."""
-    import fdi.conf
-
-    folder = Path(fdi.conf.__path__[0]) / "experiment"
-    return bool(experiment) and (folder / str(experiment) / "laptop.yaml").exists()
+    laptop = files("fdi.conf") / "experiment" / str(experiment) / "laptop.yaml"
+    return bool(experiment) and laptop.is_file()
 
 
 STATE = 11  # characters of the longest state

@@ -12,6 +12,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,9 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv):
         print(help_text(sys.argv[1:]))
     elif "--version" in sys.argv:
-        from fdi import __version__
+        from importlib.metadata import version
 
-        print(f"fdi {__version__}")
+        print(f"fdi {version('fdi-snn')}")
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         atexit.register(_ignore_signals)  # first, and so last: then Python forgets all handlers
@@ -251,9 +252,7 @@ def help_text(arguments: list[str]) -> str:
     """The help, with the options in the folder of --config-dir among `arguments`, if there is
     one.
     """
-    import fdi.conf
-
-    folders = [Path(fdi.conf.__path__[0]), *_config_dir(arguments)]
+    folders = [Path(str(files("fdi.conf"))), *_config_dir(arguments)]
     options: dict[str, set[str]] = {}
     for folder in folders:
         for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:

@@ -177,7 +177,7 @@ def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: b
         "sigma U": [format(row["free_sigma"], ".2f") for row in rows],
         "target": [_number(row["target_sigma_u"], ".2f") for row in rows],
         "Hz": [format(row["rate"], ".1f") for row in rows],
-        "gradient": [_number(row["gradient"], ".2g") + LOST * row["lost"] for row in rows],
+        "gradient": [_gradient(row) for row in rows],
         "verdict": [_verdict(state, row) for state, layers in states for row in layers],
     }
     others = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items())
@@ -186,7 +186,8 @@ def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: b
     order: list[int | None] = []
     for state, layers in states:
         parts = [state.init, *(f"{key}={value}" for key, value in state.settings.items())]
-        parts += [f"n={state.n}"] * several
+        if several:
+            parts.append(f"n={state.n}")
         lines = textwrap.wrap(" ".join(parts), room, break_long_words=False, break_on_hyphens=False)
         start, size = sum(place is not None for place in order), max(len(lines), len(layers))
         order += [start + i if i < len(layers) else None for i in range(size)]
@@ -197,6 +198,11 @@ def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: b
     }
     styles = [colour(rows[place]) if place is not None else "" for place in order]
     print_table(out, {LABEL: labels, **shown}, [LABEL, "layer"], {"verdict": styles})
+
+
+def _gradient(row: Row) -> str:
+    text = _number(row["gradient"], ".2g")
+    return text + LOST if row["lost"] else text
 
 
 def _verdict(state: State, row: Row) -> str:

@@ -90,9 +90,13 @@ def remarks(rows: Sequence[Row], init: str, floor: Floor | None = None) -> list[
     bounds.
     """
     hidden = [row for row in rows if row["rate"] is not None]
-    stuck = "" if floor is None else _stuck(hidden, init, floor)
-    sentences = (sentence(rows, init), NORMALIZED * _normalized(hidden), stuck, _bounds(hidden))
-    return [said for said in sentences if said]
+    said = [sentence(rows, init)]
+    if _normalized(hidden):
+        said.append(NORMALIZED)
+    if floor is not None:
+        said.append(_stuck(hidden, init, floor))
+    said.append(_bounds(hidden))
+    return [each for each in said if each]
 
 
 def _normalized(hidden: Sequence[Row]) -> bool:
@@ -111,42 +115,52 @@ def _bounds(hidden: list[Row]) -> str:
 
 
 def _stuck(hidden: list[Row], init: str, floor: Floor) -> str:
-    """Compares the largest element of the gradient of the task in each layer with the floor; or,
-    without a floor, the step with the weights. Layers without any gradient, since those below them
-    are silent, wait for these.
+    """Which layers the optimizer hardly moves at first, and what to do. Layers without a gradient,
+    since those below them are silent, wait for these.
     """
-    fluct = "init=fluct_calibrated" if _normalized(hidden) else "init=fluct"
-    other = fluct if not init.startswith("fluct") else "raise init.sigma_u"
+    other = "raise init.sigma_u" if init.startswith("fluct") else "init=fluct"
+    if not init.startswith("fluct") and _normalized(hidden):
+        other = "init=fluct_calibrated"
     some = [row for row in hidden if row["grad_task_max"] > 0]
     if not some:
         return f"no gradient of the task reaches a hidden layer, whatever the optimizer: {other}"
-    if not floor.gradient:
-        low = [row for row in some if floor.lr * row["grad_task"] < SLOW * row["weight"]]
-    else:
-        low = [row for row in some if row["grad_task_max"] < floor.gradient]
-    if not low:
+    slow = [row for row in some if _hardly_moves(row, floor)]
+    if not slow:
         return ""
-    least = min(low, key=lambda row: row["grad_task_max"])
+    least = min(slow, key=lambda row: row["grad_task_max"])
+    problem = _how_slow(least, floor)
+    if others := [row for row in slow if row is not least]:
+        also = "lie below it, too" if floor.gradient else "hardly more"
+        problem += f", those of {_span(others, hidden)} {also}"
+    if waiting := [row for row in hidden if row not in some]:
+        problem += f"; {_span(waiting, hidden)} have none until the layers below fire"
+    lower = floor.lower
+    if least["grad_task_max"] < floor.least:
+        lower += " with optimizer.precision=float64"
+    return f"{problem}: {lower}, or {other}"
+
+
+def _hardly_moves(row: Row, floor: Floor) -> bool:
+    """Whether the largest element of the gradient of the task is below the floor; without a floor,
+    whether a step is small beside the weights.
+    """
     if floor.gradient:
-        times = floor.gradient / least["grad_task_max"]
-        problem = (
-            f"the largest element of {least['population']}'s gradient, "
-            f"{least['grad_task_max']:.1g}, is {_times(times)} below what {floor.optimizer} "
-            f"follows ({floor.gradient:.1g})"
+        return row["grad_task_max"] < floor.gradient
+    return floor.lr * row["grad_task"] < SLOW * row["weight"]
+
+
+def _how_slow(row: Row, floor: Floor) -> str:
+    if floor.gradient:
+        times = floor.gradient / row["grad_task_max"]
+        return (
+            f"the largest element of {row['population']}'s gradient, {row['grad_task_max']:.1g}, "
+            f"is {_times(times)} below what {floor.optimizer} follows ({floor.gradient:.1g})"
         )
-    else:
-        step = floor.lr * least["grad_task"] / least["weight"]
-        problem = (
-            f"a step of {floor.optimizer} moves the weights of {least['population']} by {step:.1g} "
-            f"of their norm"
-        )
-    others = [row for row in low if row is not least]
-    so = "lie below it, too" if floor.gradient else "hardly more"
-    also = f", those of {_span(others, hidden)} {so}" if others else ""
-    waiting = [row for row in hidden if row not in some]
-    rest = f"; {_span(waiting, hidden)} have none until the layers below fire" if waiting else ""
-    wider = " with optimizer.precision=float64" if least["grad_task_max"] < floor.least else ""
-    return f"{problem}{also}{rest}: {floor.lower}{wider}, or {other}"
+    step = floor.lr * row["grad_task"] / row["weight"]
+    return (
+        f"a step of {floor.optimizer} moves the weights of {row['population']} by {step:.1g} of "
+        f"their norm"
+    )
 
 
 def _times(factor: float) -> str:

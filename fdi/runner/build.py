@@ -201,11 +201,16 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     """The optimizer of all that is trained. One that asks for the loss several times a step is
     refused.
     """
+    return optimizer_of(config, _groups(net))
+
+
+def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
+    """That of any weights, tensors or groups of them."""
     if config.optimizer.get("precision") == "float64" and untried(config):
         raise ValueError(
             f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
         )
-    chosen = made(config, "optimizer", _groups(net))
+    chosen = made(config, "optimizer", weights)
     closure = inspect.signature(chosen.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
         raise ValueError(

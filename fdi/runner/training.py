@@ -39,9 +39,7 @@ from fdi.train.trainer import Progress, Schedule
 
 def configured(config: DictConfig) -> Floor:
     """The floor of the optimizer of a run, whatever its network."""
-    any_weights: Any = torch.nn.Linear(1, 1)
-    any_weights.leaks = {}  # of a network with fixed time constants
-    return floor_of(build.optimizer(config, any_weights))
+    return floor_of(build.optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
 
 
 def floor_of(optimizer: torch.optim.Optimizer) -> Floor:

@@ -22,7 +22,6 @@ import torch
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-import fdi
 from fdi.config.identity import NUMERICS
 from fdi.track.files import (
     CONFIG,
@@ -94,7 +93,7 @@ def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
     """
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "fdi": fdi.__version__,
+        "fdi": version("fdi-snn"),
         "commit": _commit(),
         "numerics": NUMERICS,
         "python": platform.python_version(),
@@ -152,7 +151,7 @@ def _commit() -> str | None:
     def git(*arguments: str) -> str:
         return subprocess.run(
             ["git", *arguments],
-            cwd=Path(fdi.__file__).parent,
+            cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,
             check=True,

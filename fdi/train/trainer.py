@@ -276,7 +276,10 @@ class Trainer:
             _refuse_nan("loss", outcome.task + outcome.regularizer, where)
             for projection, norm in zip(projections, norms[-1]):
                 _refuse_nan(f"gradient of {projection.name}", norm, where)
-                if norm == 0:  # momentum, weight decay and the like would move it
+                # Below a silent layer nothing is known of the loss. Without a gradient an optimizer
+                # leaves the weights as they are; with one of 0, momentum and weight decay would
+                # move them, and an initial state that is stuck would look as if it learned.
+                if norm == 0:
                     projection.weight.grad = None
             self._step()
             total = outcome if total is None else total + outcome

@@ -39,7 +39,7 @@ def test_without_a_steepness_that_of_the_surrogate_is_taken(name):
         (lambda: Neuron(tau_mem=-1.0), "tau_mem = -1.0 must be a number at least 1e-06"),
         (lambda: Neuron(tau_syn=(0.0,)), "tau_syn = \\[0.0\\] must be a list"),
         (lambda: Neuron(theta=float("inf")), "theta = inf must be a finite number"),
-        (lambda: Neuron(reset="soft"), "reset = soft must be zero or subtract"),
+        (lambda: neuron.lif(reset="soft"), "reset = soft must be zero or subtract"),
         (lambda: Neuron(surrogate="ramp"), "surrogate = ramp must be superspike or triangle"),
         (lambda: Neuron(tau_shape=0.0), "tau_shape = 0.0 must be a number above 0"),
         (lambda: ALIF(a=-0.1), "a = -0.1 must be a number at least 0"),

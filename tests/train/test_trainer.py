@@ -285,3 +285,37 @@ def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters()))
     with pytest.raises(ValueError, match=r"weights .* do not fit a network of \{'input->h1'"):
         other.load_weights({"input->h2": weights["input->h1"]})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+        lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.1),
+    ],
+)
+def test_weights_without_a_gradient_wait_with_momentum_and_decay(data, make):
+    network = build(lambda *form: dense(*form, hidden=8, depth=2), data)
+    links = {projection.name: projection.weight for projection in network.projections}
+    batches: list[dict[str, torch.Tensor]] = []
+
+    class FallsSilent(ReferenceEngine):
+        """From the second batch on, no gradient reaches the first weights."""
+
+        def step(self, *given):
+            outcome = super().step(*given)
+            if batches:
+                links["input->h1"].grad.zero_()
+            return outcome
+
+    def remember(done, outcome):
+        batches.append({name: weight.detach().clone() for name, weight in links.items()})
+
+    trainer = Trainer(network, FallsSilent(), make(network.parameters()), batch_size=32, seed=0)
+    stages, duration = phases(epochs=1), data.steps * data.dt
+    drawn = links["input->h1"].detach().clone()
+    trainer.fit(data.train, data.valid, stages, Progress(), duration=duration, on_batch=remember)
+    first, last = batches[0], batches[-1]
+    assert (first["input->h1"] != drawn).any()  # there is momentum, and it would move them
+    torch.testing.assert_close(last["input->h1"], first["input->h1"], rtol=0, atol=0)
+    assert (last["h1->h2"] != first["h1->h2"]).any()
