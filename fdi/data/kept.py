@@ -76,7 +76,7 @@ def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
             _kept.move_to_end(key)
             return _kept[key][0]
         made = make(*given, **options)
-        arrays = list(_arrays(made))
+        arrays = list(_arrays_in(made))
         for array in arrays:
             array.setflags(write=False)
         _kept[key] = made, sum(array.nbytes for array in arrays)
@@ -100,12 +100,12 @@ def _identity(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _arrays(value: Any) -> Iterator[np.ndarray]:
+def _arrays_in(value: Any) -> Iterator[np.ndarray]:
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, tuple):
         for part in value:
-            yield from _arrays(part)
+            yield from _arrays_in(part)
     elif is_dataclass(value):
         for field in fields(value):
-            yield from _arrays(getattr(value, field.name))
+            yield from _arrays_in(getattr(value, field.name))
