@@ -45,6 +45,28 @@ ALLOWED = {
     "notebook": {"analysis", "cli", "init", "runner", "track"},
     "study": {"analysis", "config", "figures", "track"},
 }
+# what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a room
+# says what it is for and hands out its public names, and does not count
+RUN = {
+    "cli": {"cells", "command", "compose", "run", "task", "terminal"},
+    "config": {"identity", "parts", "settings"},
+    "data": {"dataset", "inputs"},
+    "init": {"probe", "strategy", "theory", "verdict"},
+    "runner": {"build", "story", "training"},
+    "snn": {"network", "objective"},
+    "track": {"directory", "files", "record", "state"},
+    "train": {"trainer"},
+}
+PARTS = {
+    "fdi.data.randman",
+    "fdi.init.baselines",  # the readout's
+    "fdi.init.fluct",
+    "fdi.snn.models",
+    "fdi.snn.neuron",
+    "fdi.snn.surrogate",
+    "fdi.train.optimizers",
+    "fdi.train.smorms3",
+}
 FORBIDDEN = {
     "figures": {"torch"},
     "study": {"torch"},
@@ -154,3 +176,24 @@ def test_only_the_room_of_the_engines_knows_them(path):
     if room(path) == "engine":
         return
     assert not KNOWN.search(path.read_text(encoding="utf-8"))
+
+
+def test_a_run_is_followed_in_few_files(tmp_path):
+    words = ["trainer.epochs=1", "dataset.samples=20", "dataset.units=5", "model.hidden=8"]
+    code = (
+        f"import sys; sys.argv[1:] = {words}\n"
+        "from fdi.cli.run import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, [m.__name__ for m in sys.modules.values()\n"
+        "    if hasattr(m, '__file__') and m.__name__.startswith('fdi.')], sep='|')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    ended, _, listed = found.stdout.splitlines()[-1].partition("|")
+    assert ended == "0"
+    files = {name for name in ast.literal_eval(listed) if len(name.split(".")) == 3}
+    read = {name for name in files if name.split(".")[1] not in ("engine", "conf")}
+    known = {f"fdi.{room}.{file}" for room, files in RUN.items() for file in files}
+    assert read == known | PARTS
+    assert len(known) <= 25

@@ -12,7 +12,17 @@ from typing import Any, Literal
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform, dropout, stream, subset, train_valid
+from fdi.data.dataset import (
+    Dataset,
+    Split,
+    Transform,
+    dropout,
+    fits,
+    keep,
+    stream,
+    subset,
+    train_valid,
+)
 from fdi.data.download import ensure
 from fdi.data.inputs import (
     DataError,
@@ -25,7 +35,6 @@ from fdi.data.inputs import (
     needs,
     steps_in,
 )
-from fdi.data.kept import fits, keep
 
 
 def crop_to_frames(

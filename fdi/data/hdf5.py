@@ -12,9 +12,8 @@ import h5py
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, dropout, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
 from fdi.data.inputs import DataError, Events, bin_recordings, steps_in
-from fdi.data.kept import fits, keep
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
 CLASSES = "extra/keys"

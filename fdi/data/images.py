@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform, divide, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, Transform, divide, keep, stream, subset, train_valid
 from fdi.data.download import CIFAR10_MD5, ensure, md5
 from fdi.data.inputs import Constant, DataError, Events, Input, binned, needs
-from fdi.data.kept import keep
 
 
 def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:

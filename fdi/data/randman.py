@@ -12,9 +12,8 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.parts import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.data.dataset import Dataset, Split, divide, dropout, stream
+from fdi.data.dataset import Dataset, Split, divide, dropout, keep, stream
 from fdi.data.inputs import DataError, Events, binned
-from fdi.data.kept import keep
 
 TERMS = 1000  # sine terms at alpha <= 1
 BLOCK = 1000  # samples evaluated at once

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import identity, parts
 from fdi.config.identity import NUMERICS, REMOVED
-from fdi.data.kept import Stamp, stamps
+from fdi.data.dataset import Stamp, stamps
 from fdi.track.files import (
     CHECKPOINT,
     CONFIG,

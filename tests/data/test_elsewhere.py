@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fdi.data import download
-from fdi.data.kept import stamps
+from fdi.data.dataset import stamps
 from fdi.data.speech import shd
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fdi.data import kept, randman
+from fdi.data import dataset, randman
 from fdi.data.hdf5 import hdf5
 
 FILES: dict[str, Any] = dict(
@@ -20,7 +20,7 @@ FILES: dict[str, Any] = dict(
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kept, "_kept", type(kept._kept)())
+    monkeypatch.setattr(dataset, "_kept", type(dataset._kept)())
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def test_other_settings_read_again(digits_folder: Path, opened: list[str]):
 
 def test_few_samples_are_read_alone(digits_folder: Path, monkeypatch: pytest.MonkeyPatch):
     whole = hdf5(root=digits_folder, **FILES, max_train=8, max_test=2)
-    monkeypatch.setattr(kept, "MOST", 10)  # bytes: nothing fits
+    monkeypatch.setattr(dataset, "MOST", 10)  # bytes: nothing fits
     assert hdf5(root=digits_folder, **FILES, max_train=8, max_test=2).checksum == whole.checksum
     assert hdf5(root=digits_folder, **FILES).checksum != whole.checksum
-    assert not kept._kept
+    assert not dataset._kept
 
 
 def test_nobody_can_write_to_what_is_kept():
-    made = kept.keep(lambda n: (np.arange(n), [np.arange(n)]))
+    made = dataset.keep(lambda n: (np.arange(n), [np.arange(n)]))
     numbers, _ = made(3)
     with pytest.raises(ValueError, match="read-only"):
         numbers[0] = 1
@@ -81,10 +81,10 @@ def test_nobody_can_write_to_what_is_kept():
 
 
 def test_what_was_used_longest_ago_goes_first(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kept, "MOST", 800)  # bytes: two arrays of 50 numbers
+    monkeypatch.setattr(dataset, "MOST", 800)  # bytes: two arrays of 50 numbers
     calls: list[int] = []
 
-    @kept.keep
+    @dataset.keep
     def make(i: int) -> np.ndarray:
         calls.append(i)
         return np.zeros(50)
@@ -95,7 +95,7 @@ def test_what_was_used_longest_ago_goes_first(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_folder_counts_with_all_its_files(tmp_path: Path):
-    made = kept.keep(lambda folder: sorted(os.listdir(folder)))
+    made = dataset.keep(lambda folder: sorted(os.listdir(folder)))
     assert made(tmp_path) == []
     (tmp_path / "new").write_text("1")
     assert made(tmp_path) == ["new"]

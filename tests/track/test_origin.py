@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdi.config.identity import NUMERICS
-from fdi.data.kept import stamps
+from fdi.data.dataset import stamps
 from fdi.track.directory import apart, fingerprint, source
 
 
