@@ -45,8 +45,8 @@ ALLOWED = {
     "notebook": {"analysis", "cli", "init", "runner", "track"},
     "study": {"analysis", "config", "figures", "track"},
 }
-# what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a room
-# says what it is for and hands out its public names, and does not count
+# what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
+# room says what it is for and hands out its public names, and does not count
 RUN = {
     "cli": {"cells", "command", "compose", "run", "task", "terminal"},
     "config": {"identity", "parts", "settings"},
