@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fdi.config.floor import of_eps
 from fdi.init.verdict import NORMALIZED, Floor, remarks, verdict
 from fdi.interop.currents import Recording, free_potential, spread
 from fdi.interop.foreign import are_spikes
@@ -243,7 +242,8 @@ def _floor(optimizer: torch.optim.Optimizer) -> Floor:
     kind, lr, eps = type(optimizer).__name__, float(options["lr"]), options.get("eps")
     if not isinstance(eps, int | float):
         return Floor(f"{kind} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
-    return Floor(f"{kind} with eps={eps:g}", of_eps(kind, eps), lr, "lower optimizer.eps")
+    least = math.sqrt(eps) if kind == "SMORMS3" else eps  # added to the square, or to its root
+    return Floor(f"{kind} with eps={eps:g}", least, lr, "lower optimizer.eps")
 
 
 def _layer(row: dict[str, Any], learns: bool) -> LayerState:
