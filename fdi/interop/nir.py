@@ -5,14 +5,17 @@ fdi-snn[nir].
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+import math
+from dataclasses import dataclass, field, fields, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Neuron, Population, integrator
+from fdi.snn.neuron import Constants, Neuron, Population, integrator
 
 if TYPE_CHECKING:
     import nir
@@ -21,15 +24,24 @@ Scale = Literal["neuron", "weights"]
 
 NO_CHAIN = "the graph is not one chain from an input to an output"
 MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
+LOWEST = (1, 0, 6)  # version of nir
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
+NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
+READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
 
 
 def package() -> Any:
-    """nir. Raises ValueError where it is not installed."""
+    """nir. Raises ValueError where it is not installed, or too old."""
     try:
         import nir
     except ImportError:
         raise ValueError(MISSING) from None
+    found = version("nir")
+    if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < LOWEST:
+        raise ValueError(
+            f"nir {found} is too old: pip install 'nir>={'.'.join(map(str, LOWEST))}', in an "
+            f"environment of its own where Sinabs is installed, which asks for nir 1.0.4"
+        )
     return nir
 
 
@@ -53,7 +65,8 @@ def to_nir(
     `scale`: where the factor dt / tau_mem' of the input stands: in the "neuron", or in its
     "weights", with R = tau_mem' / dt, as SpikingJelly and snnTorch want it; the equations are the
     same. `readout=False` leaves out the readout's neurons, which many readers do not know: the
-    graph ends in its weights, the input of each class in each step.
+    graph ends in its weights, the input of each class in each step, and the metadata have the time
+    constants that `from_nir` gives it back.
 
     Raises ValueError for what NIR cannot express: recurrence and skip connections (their delay),
     Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
@@ -91,7 +104,11 @@ def to_nir(
             below = name
         shape = population.shape
     nodes["output"] = nir.Output(output_type={"output": np.array(shape)})
-    return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata={"dt": network.dt})
+    metadata = {"dt": network.dt}
+    if not readout:
+        neuron = network.readout.neuron
+        metadata |= {f"{READOUT}_tau_mem": neuron.tau_mem, f"{READOUT}_tau_syn": neuron.tau_syn[0]}
+    return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata=metadata)
 
 
 def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> None:
@@ -100,6 +117,7 @@ def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> No
         (normalized, "normalization of what arrives in each step"),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
+        (isinstance(neuron, Driven), "a constant drive as fdi computes it"),
         (type(neuron) is not Neuron, f"adaptation ({type(neuron).__name__})"),
         (neuron.spiking and neuron.reset != "zero", f"reset {neuron.reset}"),
     ):
@@ -158,58 +176,117 @@ def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarr
     return nir.CubaLIF(**constants, v_threshold=neuron.theta * ones, v_reset=0 * ones)
 
 
+@dataclass(frozen=True)
+class Driven(Neuron):
+    """A neuron with a constant drive and a reset to v_reset, as a graph may have them.
+
+        I_b[t+1] = beta_s I_b[t] + bias,   from the second step on, as with spikes
+        U[t+1] = (beta_m U[t] + (1 - beta_m) (I[t] + I_b[t] + v_leak)) (1 - S[t]) + v_reset S[t]
+
+    `bias`: what arrives at each neuron in each step beside the spikes, in the order of the
+    flattened population.
+    """
+
+    STATES: ClassVar[int] = 2
+
+    bias: tuple[float, ...] = (0.0,)
+    v_leak: float = 0.0
+    v_reset: float = 0.0
+
+    def step(
+        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        drive, arrived = state
+        after = self.after(u, s, c.gain * (current + drive + self.v_leak), c)
+        bias = u.new_tensor(self.bias).expand(u[0].numel()).view(u.shape[1:])
+        beta_s = math.exp(-c.dt / self.tau_syn[0])
+        return after + self.v_reset * s.detach(), (beta_s * drive + arrived, bias.expand_as(u))
+
+
 class _Weights(NamedTuple):
-    """A node with weights, the shape that it gives, and its geometry as a convolution."""
+    """Nodes with weights, the shape that they give, their bias, and their geometry as a
+    convolution.
+    """
 
     name: str
     values: np.ndarray
+    bias: np.ndarray
     shape: tuple[int, ...]
     geometry: dict[str, Any]
 
 
 def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
-    """The network of a graph: Linear, Affine, Conv1d and Conv2d with a bias of 0, Flatten, LIF and
-    CubaLIF, and a LI or CubaLI at the end, fdi's readout.
+    """The network of a graph: Linear, Affine, Conv1d and Conv2d, SumPool2d and AvgPool2d in front
+    of them, Flatten, LIF, CubaLIF and IF, each with weights to itself if it is recurrent, and a LI
+    or CubaLI at the end, fdi's readout.
 
         tau = -dt / log(1 - dt / tau'),   W = W' r w_in dt / tau_syn'
 
     The constants ' of the graph are read as steps of forward Euler at `dt` in seconds, which its
-    metadata may say; r and w_in go into the weights. fdi holds U at 0 in the step after a spike,
-    and delivers a spike two steps later, where other libraries do neither. Raises ValueError, which
-    names the node, for what fdi does not compute: other nodes, cycles, biases, v_leak and v_reset
-    other than 0, thresholds that differ within a layer, a graph that ends in spikes.
+    metadata may say; r and w_in go into the weights, pooling too, which is exact. fdi holds U at
+    v_reset in the step after a spike, and delivers a spike two steps later, also one that is fed
+    back, where other libraries do neither. IF becomes a neuron that loses 1e-6 of its potential in
+    a step, r dt its gain. Neurons with a bias, v_leak or v_reset, as `Driven`, are computed by the
+    reference engine.
+
+    A graph that ends in weights gets a readout with the time constants that its metadata say, as
+    `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
+    in spikes gets a readout that counts them, one unit for each neuron.
+
+    Values may be arrays or tensors. Raises ValueError, which names the node, for what fdi does not
+    compute: other nodes, graphs within graphs, branches, cycles of several populations, and
+    thresholds, v_leak or v_reset that differ within a layer.
     """
     nir = package()
-    if dt is None and "dt" not in graph.metadata:
+    dt = graph.metadata.get("dt") if dt is None else dt
+    if dt is None:
         raise ValueError("the graph does not say its time step; give dt in seconds")
-    dt = float(graph.metadata["dt"]) if dt is None else dt
-    first, *others = _chain(nir, graph)
-    shape = tuple(int(n) for n in np.ravel(graph.nodes[first].input_type["input"]))
+    dt = float(dt)
+    (first, *others), own = _chain(nir, graph)
+    shape = tuple(int(n) for n in np.ravel(_array(graph.nodes[first].input_type["input"])))
     reader = _Reader(nir, dt, shape)
     for name in others:
         reader.read(name, graph.nodes[name])
-    return reader.network(shape)
+        if name in own:
+            reader.feed_back(own[name], graph.nodes[own[name]])
+    return reader.network(shape, graph.metadata)
 
 
-def _chain(nir: Any, graph: nir.NIRGraph) -> list[str]:
-    """The names of the nodes from the input to the last before the output."""
-    following = dict(graph.edges)
+def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
+    """The names of the nodes from the input to the last before the output; and of the weights from
+    a population to itself, by population.
+    """
+    edges = set(graph.edges)
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.NIRGraph):
+            raise ValueError(f"node {name} is a graph in the graph; write its nodes into the graph")
+    own = {}
+    for name in graph.nodes:
+        before, after = ({a for a, b in edges if b == name}, {b for a, b in edges if a == name})
+        if before == after and len(before) == 1:
+            (population,) = before
+            if population in own:
+                raise ValueError(f"node {population} has two nodes of weights to itself")
+            own[population] = name
+    edges = {(a, b) for a, b in edges if not {a, b} & set(own.values())}
+    following = dict(edges)
     names = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
-    if len(names) != 1 or len(following) != len(set(graph.edges)):
+    if len(names) != 1 or len(following) != len(edges):
         raise ValueError(NO_CHAIN)
     for _ in graph.nodes:
         if names[-1] not in following:
             raise ValueError(f"the graph ends at {names[-1]} without an output")
         names.append(following[names[-1]])
         if isinstance(graph.nodes[names[-1]], nir.Output):
-            return names[:-1]
+            return names[:-1], own
     raise ValueError(NO_CHAIN)
 
 
 @dataclass
 class _Reader:
     """Populations and projections of the nodes read so far, which give `shape`; `weights`: of the
-    last node, while their neurons are still to come.
+    last node, while their neurons are still to come; `pool`: edge of the windows of the last node,
+    while weights are still to come, and by what their sum is multiplied.
     """
 
     nir: Any
@@ -217,6 +294,8 @@ class _Reader:
     shape: tuple[int, ...]
     source: str = INPUT
     weights: _Weights | None = None
+    pool: tuple[str, int, float] | None = None
+    gain: np.ndarray | None = None
     readout: Population | None = None
     layers: list[tuple[Population, ...]] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
@@ -229,72 +308,166 @@ class _Reader:
         elif isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
             if self.weights is not None or self.readout is not None:
                 raise ValueError(f"node {name} follows {self.source} without neurons between them")
-            self.weights = _weights(nir, name, node, self.shape)
-        elif isinstance(node, nir.LIF | nir.CubaLIF | nir.LI | nir.CubaLI):
+            self.weights = _weights(nir, name, node, self.shape, self.pool)
+            self.pool = None
+        elif isinstance(node, nir.SumPool2d | nir.AvgPool2d):
+            if self.weights is not None or self.pool is not None:
+                raise ValueError(f"node {name} pools what is not spikes, which fdi does not")
+            self.pool = _pool(nir, name, node, self.shape)
+        elif isinstance(node, nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI):
             if self.weights is None:
                 raise ValueError(f"node {name} ({kind}) has no weights of its own in front")
-            population, gain = _population(nir, name, node, self.weights.shape, self.dt)
-            self.projections.append(_projection(self.source, name, self.weights, gain))
-            if population.neuron.spiking:
-                self.layers.append((population,))
-            else:
-                self.readout = population
-            self.source, self.shape, self.weights = name, population.shape, None
+            self._neurons(name, node, self.weights)
         else:
             raise ValueError(f"node {name} is a {kind}, which fdi does not read")
 
-    def network(self, input_shape: tuple[int, ...]) -> Network:
-        if self.readout is None:
-            end = self.weights.name if self.weights else self.source
-            raise ValueError(
-                f"the graph ends in {end}; fdi reads a potential out: let a nir.LI or nir.CubaLI "
-                f"follow weights at its end"
+    def feed_back(self, name: str, node: Any) -> None:
+        """Weights from the last population to itself."""
+        if self.weights is not None or not self.layers or self.gain is None:
+            raise ValueError(f"node {name} feeds back what is not spikes")
+        population, nir = self.layers[-1][0], self.nir
+        if not isinstance(node, nir.Linear | nir.Affine) or len(population.shape) > 1:
+            raise ValueError(f"node {name} feeds back otherwise than by Linear or Affine")
+        weights = _weights(nir, name, node, population.shape, None)
+        target = population.name
+        self.projections.append(_projection(target, target, weights, self.gain, recurrent=True))
+        if np.any(weights.bias):
+            self.layers[-1] = (_with(population, bias=weights.bias * self.gain),)
+
+    def network(self, input_shape: tuple[int, ...], metadata: dict[str, Any]) -> Network:
+        if self.pool is not None:
+            raise ValueError(f"node {self.pool[0]} pools, and no weights follow")
+        if self.readout is None and self.weights is not None:
+            tau_mem, tau_syn = (
+                float(metadata.get(f"{READOUT}_{tau}", default))
+                for tau, default in (("tau_mem", 20e-3), ("tau_syn", 10e-3))
             )
+            ones = np.ones(self.weights.shape)
+            self.readout = Population(
+                READOUT, self.weights.shape, integrator(tau_mem, tau_syn, 0.0)
+            )
+            if np.any(self.weights.bias):
+                self.readout = _with(self.readout, bias=self.weights.bias)
+            self.projections.append(_projection(self.source, READOUT, self.weights, ones))
+        if self.readout is None:
+            if not self.layers:
+                raise ValueError("the graph has no neurons")
+            units = self.layers[-1][0].units
+            counter = integrator(NO_LEAK * self.dt, AT_ONCE * self.dt, 0.0)
+            self.readout = Population(READOUT, (units,), counter)
+            ones = np.eye(units, dtype=np.float32) / -np.expm1(-1 / NO_LEAK)
+            counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
+            self.projections.append(_projection(self.source, READOUT, counted, np.ones(units)))
         return Network(input_shape, self.layers, self.readout, self.projections, self.dt)
 
+    def _neurons(self, name: str, node: Any, weights: _Weights) -> None:
+        population, gain = _population(self.nir, name, node, weights.shape, self.dt)
+        self.projections.append(_projection(self.source, name, weights, gain))
+        constants = {
+            symbol: float(
+                _of_each(name, symbol, getattr(node, symbol), weights.shape, False).flat[0]
+            )
+            for symbol in ("v_leak", "v_reset")
+            if np.any(_array(getattr(node, symbol, 0)))
+        }
+        if np.any(weights.bias):
+            bias = weights.bias.reshape(-1, *(1,) * (len(weights.shape) - 1)) * gain
+            constants["bias"] = bias
+        if constants:
+            population = _with(population, **constants)
+        if population.neuron.spiking:
+            self.layers.append((population,))
+        else:
+            self.readout = population
+        self.source, self.shape, self.weights, self.gain = name, population.shape, None, gain
 
-def _weights(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> _Weights:
-    if np.any(getattr(node, "bias", 0)):
-        raise ValueError(f"node {name} has a bias, which fdi does not have; train it without")
-    values = np.asarray(node.weight)
+
+def _array(values: Any) -> np.ndarray:
+    """An array, also of a tensor."""
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+
+
+def _with(population: Population, bias: Any = 0.0, **constants: float) -> Population:
+    """The same neurons with a drive, which adds to the one that they have."""
+    if np.any(bias) and population.taus is not None and np.ptp(population.taus[1]):
+        raise ValueError(
+            f"node {population.name}: fdi has no bias where tau_syn differs within a layer"
+        )
+    neuron = population.neuron
+    known = {f.name: getattr(neuron, f.name) for f in fields(neuron)}
+    drive = np.ravel(bias) + np.array(known.pop("bias", (0.0,)))
+    return replace(population, neuron=Driven(**known | constants, bias=tuple(drive.tolist())))
+
+
+def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, float]:
+    edges = {int(n) for n in np.ravel(_array(node.kernel_size))}
+    strides = {int(n) for n in np.ravel(_array(node.stride))}
+    if len(edges) != 1 or strides != edges or np.any(_array(node.padding)):
+        raise ValueError(f"node {name}: fdi reads square windows side by side, without padding")
+    (edge,) = edges
+    if len(shape) != 3 or any(n % edge for n in shape[1:]):
+        raise ValueError(f"node {name}: windows of {edge} do not divide {shape}")
+    return name, edge, 1.0 if isinstance(node, nir.SumPool2d) else 1.0 / edge**2
+
+
+def _weights(
+    nir: Any,
+    name: str,
+    node: Any,
+    shape: tuple[int, ...],
+    pool: tuple[str, int, float] | None,
+) -> _Weights:
+    """With the pooling in front of it, since the sum over a window is linear."""
+    values = _array(node.weight)
+    bias = np.broadcast_to(_array(getattr(node, "bias", 0.0)), len(values))
+    edge, factor = (1, 1.0) if pool is None else pool[1:]
+    pooled = (shape[0], *(n // edge for n in shape[1:]))
     if isinstance(node, nir.Linear | nir.Affine):
-        if values.shape[1] != np.prod(shape):
-            raise ValueError(f"node {name} takes {values.shape[1]} values, and gets {shape}")
-        return _Weights(name, values, (len(values),), {})
+        if values.shape[1] != np.prod(pooled):
+            raise ValueError(f"node {name} takes {values.shape[1]} values, and gets {pooled}")
+        if edge > 1:
+            maps = values.reshape(-1, *pooled) * factor
+            values = maps.repeat(edge, -1).repeat(edge, -2).reshape(len(values), -1)
+        return _Weights(name, values, bias, (len(values),), {})
     if isinstance(node.padding, str):
         raise ValueError(f"node {name}: padding = {node.padding}; give it as a number")
-    stride, padding = np.unique(node.stride), np.unique(node.padding)
-    plain = np.all(np.asarray(node.dilation) == 1) and node.groups == 1
+    stride, padding = np.unique(_array(node.stride)), np.unique(_array(node.padding))
+    plain = np.all(_array(node.dilation) == 1) and node.groups == 1
     if len(stride) != 1 or len(padding) != 1 or not plain:
         raise ValueError(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
-    geometry = {"stride": int(stride[0]), "padding": int(padding[0])}
+    if edge > 1:
+        values = (values * factor).repeat(edge, -1).repeat(edge, -2)
+    geometry = {"stride": int(stride[0]) * edge, "padding": int(padding[0]) * edge}
     edges = [
         (n + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1
         for n, kernel in zip(shape[1:], values.shape[2:])
     ]
-    return _Weights(name, values, (len(values), *edges), geometry)
+    return _Weights(name, values, bias, (len(values), *edges), geometry)
 
 
 def _population(
     nir: Any, name: str, node: Any, shape: tuple[int, ...], dt: float
 ) -> tuple[Population, np.ndarray]:
     """The neurons, and by what the weights in front of each are multiplied."""
-    for symbol in ("v_leak", "v_reset"):
-        if np.any(getattr(node, symbol, 0)):
-            raise ValueError(f"node {name}: {symbol} is not 0, which it is in fdi")
-    cuba = isinstance(node, nir.CubaLIF | nir.CubaLI)
-    spiking = isinstance(node, nir.LIF | nir.CubaLIF)
-    own = len(shape) == 1 and spiking  # time constants of each neuron
-    given = (("tau_mem", node.tau_mem), ("tau_syn", node.tau_syn)) if cuba else (("tau", node.tau),)
-    steps = [_of_each(name, symbol, tau, shape, own) for symbol, tau in given]
-    if min(tau.min() for tau in steps) <= dt:
-        raise ValueError(f"node {name}: a time constant is not above dt = {dt:g} s")
-    taus = [-dt / np.log1p(-dt / tau) for tau in steps]
+    cuba, spiking = (
+        isinstance(node, nir.CubaLIF | nir.CubaLI),
+        isinstance(node, nir.LIF | nir.CubaLIF | nir.IF),
+    )
     gain = _of_each(name, "r", node.r, shape, True)
-    if cuba:
-        gain = gain * _of_each(name, "w_in", node.w_in, shape, True) * dt / steps[1]
+    if isinstance(node, nir.IF):
+        taus = [np.full(shape, NO_LEAK * dt), np.full(shape, AT_ONCE * dt)]
+        gain = gain * dt / -np.expm1(-1 / NO_LEAK)
     else:
-        taus.append(np.full(shape, AT_ONCE * dt))
+        own = len(shape) == 1 and spiking  # time constants of each neuron
+        symbols = ("tau_mem", "tau_syn") if cuba else ("tau",)
+        steps = [_of_each(name, symbol, getattr(node, symbol), shape, own) for symbol in symbols]
+        if min(tau.min() for tau in steps) <= dt:
+            raise ValueError(f"node {name}: a time constant is not above dt = {dt:g} s")
+        taus = [-dt / np.log1p(-dt / tau) for tau in steps]
+        if cuba:
+            gain = gain * _of_each(name, "w_in", node.w_in, shape, True) * dt / steps[1]
+        else:
+            taus.append(np.full(shape, AT_ONCE * dt))
     differ = any(np.ptp(tau) for tau in taus)
     tau_mem, tau_syn = (float(np.mean(tau) if differ else tau.flat[0]) for tau in taus)
     if not spiking:
@@ -309,20 +482,24 @@ def _of_each(
     name: str, symbol: str, values: Any, shape: tuple[int, ...], may_differ: bool
 ) -> np.ndarray:
     """A constant of each neuron. Raises ValueError where it differs and may not."""
-    values = np.asarray(values, dtype=np.float64)
+    values = _array(values).astype(np.float64)
     values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
     if not may_differ and np.ptp(values):
         raise ValueError(f"node {name}: {symbol} differs between neurons that share it in fdi")
     return values
 
 
-def _projection(source: str, target: str, weights: _Weights, gain: np.ndarray) -> Projection:
+def _projection(
+    source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool = False
+) -> Projection:
     """With the gain of its neurons, which those of a channel must share, in the weights."""
     rows = gain.reshape(len(weights.values), -1)
     if np.ptp(rows, axis=1).any():
         raise ValueError(f"node {target}: r and w_in differ between neurons that share weights")
     shape = (-1, *(1,) * (weights.values.ndim - 1))
-    projection = Projection(source, target, weights.values.shape, **weights.geometry)
     values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
+    projection = Projection(
+        source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
+    )
     projection.weight.data = torch.as_tensor(values)
     return projection
