@@ -21,6 +21,7 @@ from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
 from pages.libraries import printed, rates
 from pages.pooling import pooled
+from pages.snntorch_457 import compared
 from pages.speed import epoch, kernels, launches, steps
 from pages.standing import standing
 from pages.surrogates import surrogates
@@ -41,6 +42,7 @@ PAGES = (
     DOCS / "howto" / "gpu.md",
     DOCS / "howto" / "libraries.md",
     DOCS / "howto" / "why-not-learning.md",
+    DOCS / "howto" / "snntorch-457.md",
     Path("results/reference/README.md"),
 )
 TABLES = {
@@ -73,6 +75,7 @@ TABLES = {
     "question": lambda _: printed()[0],
     "answer": lambda _: printed()[1],
     "cure": lambda _: printed()[2],
+    "compared": compared,
 }
 """Those that do not stand behind a figure."""
 MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)

@@ -5,6 +5,7 @@ shapes and constants. Each is computed as forward Euler with fdi's delays says.
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -244,9 +245,10 @@ def test_what_fdi_recommends_to_write_comes_back(kind, tmp_path):
 
 
 def test_an_old_nir_is_refused_in_a_line(monkeypatch):
-    monkeypatch.setattr("fdi.interop.nir.version", lambda name: "1.0.4")
+    if version("nir") != "1.0.4":
+        monkeypatch.setattr("fdi.interop.nir.version", lambda name: "1.0.4")
     with pytest.raises(ValueError, match=r"nir 1\.0\.4 is too old: pip install 'nir>=1\.0\.6'"):
-        from_nir(lif_norse(), dt=1e-4)
+        from_nir(nir.NIRGraph({}, []), dt=1e-4)
 
 
 def test_what_fdi_does_not_read_is_named():

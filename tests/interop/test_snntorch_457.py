@@ -1,0 +1,56 @@
+"""The page that compares fdi with snnTorch's pull request 457 says what is measured."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "howto" / "snntorch-457.md"
+
+
+def pages() -> Any:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        from pages import snntorch_457
+    finally:
+        sys.path.pop(0)
+    return snntorch_457
+
+
+def written(name: str) -> list[float]:
+    row = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    return [float(cell) for cell in row[1].split("|") if cell.strip() != "-"]
+
+
+def test_the_neuron_of_the_request_is_measured_as_the_page_says():
+    found = list(pages().assumed().values())
+    assert found == pytest.approx(written("that which #457 assumes"), rel=0.02)
+    assert found[1] == pytest.approx(found[2], rel=0.02)  # numerical mode and fdi
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_in_leaky_the_request_misses_by_the_ratio_of_the_integrals():
+    pytest.importorskip("snntorch")
+    page = pages()
+    name = "`Leaky(beta=0.951)`"
+    found = page.spreads(name)
+    assert list(found.values()) == pytest.approx(written(name), rel=0.02)
+    eps_hat = page.DT / (1 - 0.951229**2)
+    wrong = (eps_hat / page.EPS_HAT["analytical"]) ** 0.5
+    assert found["#457, analytical"] / found["fdi"] == pytest.approx(wrong, rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_all_rows_are_those_that_are_measured():
+    pytest.importorskip("snntorch")
+    page = pages()
+    for name in page.neurons():
+        assert list(page.spreads(name).values()) == pytest.approx(written(name), rel=0.05)
