@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
+    """For the index of results it is a minute later, and no file is young; returns the clock."""
+    now = time.time
+    monkeypatch.setattr("fdi.analysis.index.time.time", lambda: now() + 60)
+    return now
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ may be deleted at any time, is not written where it cannot be, and by one proces
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import time
 import zlib
@@ -16,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fdi.data.dataset import stamp as stamp_of
 from fdi.track import files
 
 INDEX = ".index.sqlite"
@@ -30,18 +30,11 @@ CREATE TABLE IF NOT EXISTS entries (
 
 
 def stamp(directory: str, files: Sequence[str]) -> str | None:
-    """Size, time and inode of these files of a run; None where one of them is young."""
-    parts, now = [], time.time()
-    for name in files:
-        try:
-            about = os.stat(f"{directory}/{name}")
-        except OSError:
-            parts.append("-")
-            continue
-        if now - about.st_mtime < YOUNG:
-            return None
-        parts.append(f"{about.st_size} {about.st_mtime_ns} {about.st_ino}")
-    return " ".join(parts)
+    """Of these files of a run; None where one of them is young."""
+    stamps, now = [stamp_of(f"{directory}/{name}") for name in files], time.time()
+    if any(each and now - max(each.mtime, each.ctime) / 1e9 < YOUNG for each in stamps):
+        return None
+    return " ".join(":".join(map(str, each[1:])) if each else "-" for each in stamps)
 
 
 class Index:

@@ -297,18 +297,21 @@ def thin(events: Events, rng: np.random.Generator, *, drop: float) -> Events:
 
 
 class Stamp(NamedTuple):
-    """Name, bytes, and times of the last change of content and of anything (ns) of a file."""
+    """Name, bytes, times of the last change of content and of anything (ns), and inode of a file:
+    equal ones mean the same content, even where somebody wrote in place and put its time back.
+    """
 
     name: str
     size: int
     mtime: int
     ctime: int
+    inode: int
 
 
 def stamps(path: Path) -> list[Stamp]:
     """That of the file, or of all files below the folder, through links, each folder once."""
-    all_stamps = [_stamp(str(path))] if path.is_file() else _below(path, set())
-    return sorted(stamp for stamp in all_stamps if stamp)
+    all_stamps = [stamp(str(path))] if path.is_file() else _below(path, set())
+    return sorted(filter(None, all_stamps))
 
 
 def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Stamp | None]:
@@ -324,16 +327,16 @@ def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Stamp | None]:
         if entry.is_dir():
             yield from _below(Path(entry.path), seen)
         else:
-            yield _stamp(entry.path)
+            yield stamp(entry.path)
 
 
-def _stamp(name: str) -> Stamp | None:
-    """None for a link to nowhere."""
+def stamp(name: str) -> Stamp | None:
+    """That of a file, through links; None where there is none, or a link leads nowhere."""
     try:
         about = os.stat(name)
     except OSError:
         return None
-    return Stamp(name, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    return Stamp(name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
 
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first

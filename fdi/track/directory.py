@@ -187,7 +187,7 @@ def fingerprint(dataset: Mapping[str, Any]) -> str | None:
     root = _root(dataset)
     places = [*([root] if root else []), *_elsewhere(dataset, root)]
     files = {file for place in places for file in stamps(place)}
-    lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers in files)
+    lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers, _ in files)
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
 
 

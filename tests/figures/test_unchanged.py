@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import time
 from pathlib import Path
 
 import matplotlib
@@ -25,18 +23,11 @@ RUN = "runs/randman/dense/fluct/seed=0-00800064"
 
 
 @pytest.fixture
-def results(write_run, tmp_path) -> Path:
+def results(write_run, tmp_path, later) -> Path:
     write_run("fluct", 0, [0.1, 0.3, 0.5])
     write_run("kaiming", 0, [0.1, 0.2, 0.3])
     write_run("xavier", 0, [0.1], done=False)
-    age(tmp_path)
     return tmp_path
-
-
-def age(results: Path) -> None:
-    """As if all files had been written a minute ago."""
-    for path in results.rglob("*"):
-        os.utime(path, (time.time() - 60,) * 2)
 
 
 @pytest.fixture
@@ -94,7 +85,6 @@ def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn, capsys
     (results / RUN / "metrics.csv").write_text(
         (results / RUN / "metrics.csv").read_text().replace("0.5", "0.6")
     )
-    age(results)
     drawn.clear()
     report.main(words)
     changed = (results / report.NAME).read_bytes()
@@ -116,7 +106,6 @@ def test_a_report_draws_the_pages_that_have_changed(results, drawn, write_run, m
     pages = len(drawn)
     drawn.clear()
     write_run("fluct", 0, [0.1, 0.3, 0.5], model="other")
-    age(results)
     report.main(words)
     assert drawn == ["Learning curves"]
     whole = (results / report.NAME).read_bytes()
@@ -138,7 +127,6 @@ def test_the_pictures_of_pages_that_are_gone_go_too(results, write_run):
     shutil.rmtree(results / "runs")
     for model in ("dense", "other", "third"):
         write_run("fluct", 0, [0.1, 0.3, 0.5], model=model)
-    age(results)
     html(own(results), own(results))
     shutil.rmtree(results / "runs" / "randman" / "other")
     html(own(results), own(results))
@@ -192,12 +180,11 @@ def test_all_that_a_picture_comes_from_counts(results, monkeypatch, change):
     assert before is not None
     assert before == origin(results) != origin(results, "--own")
     change(results, monkeypatch)
-    age(results)
     assert origin(results) not in (None, before)
 
 
-def test_of_young_files_nothing_is_known(results):
-    (results / RUN / "metrics.csv").touch()
+def test_of_young_files_nothing_is_known(results, later, monkeypatch):
+    monkeypatch.setattr("fdi.analysis.index.time.time", later)
     assert origin(results) is None
 
 

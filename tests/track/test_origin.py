@@ -39,7 +39,7 @@ def test_files_that_any_key_names_belong_to_the_data(tmp_path: Path, monkeypatch
 
 def test_stamps_of_a_root_alone_are_those_of_before(tmp_path: Path):
     (tmp_path / "a").write_text("1")
-    (name, *numbers), *_ = stamps(tmp_path)
+    (name, *numbers, _), *_ = stamps(tmp_path)
     line = f"{name!r} {' '.join(map(str, numbers))}"
     known = hashlib.blake2b(line.encode(), digest_size=8).hexdigest()
     assert fingerprint({"root": str(tmp_path), "train_file": "a"}) == known
