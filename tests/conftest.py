@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from fdi.config import cache
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads would hold the cores
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
 os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # Optuna 2.10 with SQLAlchemy 1.4
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.cache_folder(cache.KERNELS)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_known(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests write is not indexed beside what the user has."""
+    os.environ[cache.ROOM] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,14 @@
-"""What was read from the files of runs, kept for the next call: results/.index.sqlite.
+"""What was read from the files of runs, kept for the next call, in a file of the user alone.
 
-An entry counts only while the files that it comes from have the size, the time and the inode that
-they had, and the code that read them is the same; without the index everything is read again. It
-may be deleted at any time, is not written where it cannot be, and by one process at a time.
+An entry counts only while the files that it comes from have the stamp that they had, and the code
+that read them is the same; without the index everything is read again. It may be deleted at any
+time, is not written where it cannot be, and by one process at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import time
 import zlib
@@ -15,10 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fdi.data.dataset import stamp as stamp_of
+from fdi.config import cache
 from fdi.track import files
 
-INDEX = ".index.sqlite"
 YOUNG = 2.0  # s: a file that is no older may change again without a change of its time
 BATCH = 5000  # entries written at a time
 TABLES = """
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS entries (
 
 def stamp(directory: str, files: Sequence[str]) -> str | None:
     """Of these files of a run; None where one of them is young."""
-    stamps, now = [stamp_of(f"{directory}/{name}") for name in files], time.time()
+    stamps, now = [cache.stamp(f"{directory}/{name}") for name in files], time.time()
     if any(each and now - max(each.mtime, each.ctime) / 1e9 < YOUNG for each in stamps):
         return None
     return " ".join(":".join(map(str, each[1:])) if each else "-" for each in stamps)
@@ -123,7 +123,7 @@ class Index:
 @contextmanager
 def index(results: Path) -> Iterator[Index]:
     """The index of a folder of results; what is new in it is written at the end."""
-    opened = Index(results, _open(results / INDEX) if (results / files.RUNS).is_dir() else None)
+    opened = Index(results, _open(results) if (results / files.RUNS).is_dir() else None)
     try:
         yield opened
         opened.write()
@@ -132,19 +132,30 @@ def index(results: Path) -> Iterator[Index]:
             opened.database.close()
 
 
-def _open(path: Path) -> sqlite3.Connection | None:
+def place(results: Path) -> Path:
+    """The file of the index of a folder of results. It is never in that folder: nothing that comes
+    with somebody else's results is believed before it is read. Raises OSError.
+    """
+    name = hashlib.blake2b(os.fsencode(results.resolve()), digest_size=16).hexdigest()
+    return cache.cache_folder(cache.INDEX) / f"{name}.sqlite"
+
+
+def _open(results: Path) -> sqlite3.Connection | None:
     """The database with its tables, made anew where it is of other code, or none; None where there
     is no such file to be had.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        return None
     for _ in range(2):
         database = None
         try:
+            path = place(results)
             database = sqlite3.connect(path, timeout=0, isolation_level=None)
             if database.execute("PRAGMA user_version").fetchone()[0] != _code():
                 _make_anew(database)
+                cache.trim(path.parent)
+            os.utime(path)
             return database
+        except OSError:
+            return None
         except sqlite3.DatabaseError as error:
             if database is not None:
                 database.close()

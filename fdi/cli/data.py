@@ -1,4 +1,6 @@
-"""`fdi-data`: which data sets there are, get them, check them, look at them."""
+"""`fdi-data`: which data sets there are, get them, check them, look at them; and what fdi keeps
+beside them to be faster.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import command_line
+from fdi.config import cache
 from fdi.data.download import SOURCES, ensure, present
 from fdi.data.inputs import DataError, readable
 from fdi.track.files import printable
@@ -30,7 +33,7 @@ def main(words: list[str] | None = None) -> int:
     ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.overrides = [word.removeprefix("dataset.") for word in rest]
-    commands = {"list": _list, "get": _get, "check": _check, "show": _show}
+    commands = {"list": _list, "get": _get, "check": _check, "show": _show, "cache": _cache}
     try:
         return commands[arguments.command](arguments)
     except DataError as error:
@@ -88,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
     )
+    text = "show, or delete, what fdi keeps to be faster: what it read of runs, and kernels"
+    kept = commands.add_parser("cache", help=text, description=text)
+    kept.add_argument("--clean", action="store_true", help="delete it, however new it is")
     return parser
 
 
@@ -145,6 +151,18 @@ def _show(arguments: argparse.Namespace) -> int:
     path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
     draw(dataset, path)
     print(f"{printable(_title(dataset))}\n{printable(str(path))}")
+    return 0
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    there = cache.there()
+    if arguments.clean:
+        cache.clear()
+    for place, size in there.items():
+        text = f"{size / 1e6:.1f} MB: {place}"
+        print(printable(f"deleted, {text}" if arguments.clean else text))
+    if not there:
+        print("nothing is kept")
     return 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -296,18 +296,6 @@ def thin(events: Events, rng: np.random.Generator, *, drop: float) -> Events:
     )
 
 
-class Stamp(NamedTuple):
-    """Name, bytes, times of the last change of content and of anything (ns), and inode of a file:
-    equal ones mean the same content, even where somebody wrote in place and put its time back.
-    """
-
-    name: str
-    size: int
-    mtime: int
-    ctime: int
-    inode: int
-
-
 def stamps(path: Path) -> list[Stamp]:
     """That of the file, or of all files below the folder, through links, each folder once."""
     all_stamps = [stamp(str(path))] if path.is_file() else _below(path, set())
@@ -328,15 +316,6 @@ def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Stamp | None]:
             yield from _below(Path(entry.path), seen)
         else:
             yield stamp(entry.path)
-
-
-def stamp(name: str) -> Stamp | None:
-    """That of a file, through links; None where there is none, or a link leads nowhere."""
-    try:
-        about = os.stat(name)
-    except OSError:
-        return None
-    return Stamp(name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
 
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first

@@ -16,8 +16,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import identity, parts
+from fdi.config.cache import Stamp
 from fdi.config.identity import NUMERICS, REMOVED
-from fdi.data.dataset import Stamp, stamps
+from fdi.data.dataset import stamps
 from fdi.track.files import (
     CHECKPOINT,
     CONFIG,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import fdi
-from fdi.engine.cpu.kernels.jit import Entries, own
+from fdi.engine.cpu.kernels.jit import Entries
 
 
 def test_what_was_saved_comes_back_and_nothing_else(tmp_path):
@@ -82,25 +82,6 @@ def test_many_at_once_never_mix_their_entries(tmp_path):
         thread.join()
     assert not wrong
     assert all(Entries(tmp_path, "f").load((n, t)) == (n, t) for n in range(4) for t in range(20))
-
-
-def test_the_folder_of_the_fallback_is_of_its_user_alone(tmp_path, monkeypatch):
-    folder = tmp_path / "fdi-1"
-    own(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o755)  # nobody else could write
-    own(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o777)
-    with pytest.raises(OSError, match="nobody else can write to"):
-        own(folder)
-    folder.chmod(0o700)
-    (tmp_path / "link").symlink_to(folder)
-    with pytest.raises(OSError, match="nobody else can write to"):
-        own(tmp_path / "link")
-    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
-    with pytest.raises(OSError, match="must be a folder of yours"):
-        own(folder)
 
 
 STEP = """

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import fdi
-from fdi.analysis.index import INDEX
+from fdi.analysis.index import place
 from fdi.analysis.results import own
 from fdi.cli import figures, report
 from fdi.figures import catalogue, unchanged
@@ -90,7 +90,7 @@ def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn, capsys
     changed = (results / report.NAME).read_bytes()
     assert drawn
     assert changed != before
-    with sqlite3.connect(results / INDEX) as database:
+    with sqlite3.connect(place(results)) as database:
         database.execute("UPDATE entries SET content = '{}' WHERE kind = ?", (DRAWN,))
     database.close()
     capsys.readouterr()
@@ -110,7 +110,7 @@ def test_a_report_draws_the_pages_that_have_changed(results, drawn, write_run, m
     assert drawn == ["Learning curves"]
     whole = (results / report.NAME).read_bytes()
     drawn.clear()
-    with sqlite3.connect(results / INDEX) as database:
+    with sqlite3.connect(place(results)) as database:
         database.execute("UPDATE entries SET content = 'x' || content WHERE run LIKE '% %other'")
         database.execute("DELETE FROM entries WHERE kind = ?", (DRAWN,))
     database.close()
@@ -130,7 +130,7 @@ def test_the_pictures_of_pages_that_are_gone_go_too(results, write_run):
     html(own(results), own(results))
     shutil.rmtree(results / "runs" / "randman" / "other")
     html(own(results), own(results))
-    with sqlite3.connect(results / INDEX) as database:
+    with sqlite3.connect(place(results)) as database:
         kept = [run for (run,) in database.execute("SELECT run FROM entries WHERE run LIKE '% %'")]
     database.close()
     assert kept == ["learning_curves randman_dense", "learning_curves randman_third"]

@@ -52,7 +52,7 @@ def outputs(home: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(home)): path.read_bytes()
         for path in found
-        if path.relative_to(home).parts[1] not in ("runs", "sweeps", ".index.sqlite")
+        if path.relative_to(home).parts[1] not in ("runs", "sweeps")
     }
 
 

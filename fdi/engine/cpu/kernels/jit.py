@@ -11,7 +11,6 @@ import hashlib
 import os
 import pickle
 import shutil
-import stat
 import sys
 import tempfile
 import time
@@ -29,6 +28,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult
 from numba.core.serialize import dumps
 from numba.extending import overload
+
+from fdi.config.cache import KERNELS, cache_folder
 
 
 class _Library(JITCodeLibrary):
@@ -98,19 +99,6 @@ class Entries:
         return self.folder / f"{self.function}.{_checksum(repr(key).encode()).hex()[:32]}.code"
 
 
-def own(folder: Path) -> None:
-    """Make `folder` for its user alone: loading machine code executes what is in there. Raises
-    OSError if it belongs to somebody else, or others could write to it.
-    """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if hasattr(os, "getuid") and (
-        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022
-    ):
-        raise OSError(f"{folder} must be a folder of yours that nobody else can write to")
-    folder.chmod(0o700)
-
-
 def _checksum(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=CHECKSUM).digest()
 
@@ -132,35 +120,14 @@ def version() -> str:
 
 @cache
 def folder() -> Path:
-    """Where this version's kernels are: in NUMBA_CACHE_DIR if it is set, else in the user's cache,
-    or in a temporary folder of the user alone where that cannot be written.
+    """Where this version's kernels are: in NUMBA_CACHE_DIR if it is set, else where fdi keeps
+    things. Raises OSError where they cannot be.
     """
-    if chosen := vars(numba.config).get("CACHE_DIR"):
-        roots = [Path(chosen)]
-    else:
-        user = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
-        if sys.platform == "darwin":
-            user = Path.home() / "Library" / "Caches"
-        roots = [Path(user or Path.home() / ".cache"), _shared()]
-    for root in roots:
-        kept = root / "fdi-kernels" / version()
-        with suppress(OSError):
-            if root == _shared():
-                own(root)
-            kept.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=kept):
-                os.utime(kept)
-            return kept
-    raise OSError(
-        f"{roots[-1]}: kernels cannot be kept there, it must be a folder of yours that nobody else "
-        f"can write to; set NUMBA_CACHE_DIR to another one"
-    )
-
-
-def _shared() -> Path:
-    """The user's own in a folder where everybody can write."""
-    who = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    return Path(tempfile.gettempdir()) / f"fdi-{who}"
+    chosen = vars(numba.config).get("CACHE_DIR")
+    kept = (Path(chosen) / "fdi-kernels" if chosen else cache_folder(KERNELS)) / version()
+    kept.mkdir(parents=True, exist_ok=True)
+    os.utime(kept)
+    return kept
 
 
 def clean() -> None:

@@ -1,0 +1,115 @@
+"""What fdi keeps to be faster the next time, where, and how it knows that files are as they were.
+
+What it read of runs (`index`) and compiled kernels (`kernels`) are kept for each user alone, never
+beside results, since those travel; all of it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+ROOM = "FDI_CACHE"  # the variable that names another folder for it
+INDEX, KERNELS = "index", "kernels"
+QUOTA = 2**30  # bytes of each folder
+
+
+def cache_folder(name: str) -> Path:
+    """A folder of the user alone, in that which FDI_CACHE names, else in the user's cache, or in a
+    temporary one where that cannot be written. Raises OSError where there is none.
+    """
+    homes = _homes()
+    for home in homes:
+        with suppress(OSError):
+            home.parent.mkdir(parents=True, exist_ok=True)
+            own(home) if home == _shared() else home.mkdir(exist_ok=True)
+            own(home / name)
+            with tempfile.TemporaryFile(dir=home / name):
+                return home / name
+    raise OSError(
+        f"{homes[-1]}: nothing can be kept there, it must be a folder of yours that nobody else "
+        f"can write to; set {ROOM} to another one"
+    )
+
+
+def own(folder: Path) -> None:
+    """Make `folder` for its user alone: what is in there is executed, or believed. Raises OSError
+    if it belongs to somebody else, or others could write to it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if hasattr(os, "getuid") and (
+        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022
+    ):
+        raise OSError(f"{folder} must be a folder of yours that nobody else can write to")
+    folder.chmod(0o700)
+
+
+def trim(folder: Path) -> None:
+    """Delete the files in `folder` that were used longest ago, until the others fit in QUOTA."""
+    with suppress(OSError):  # another process was faster
+        files = [(entry.stat(), entry.path) for entry in os.scandir(folder)]
+        size = sum(about.st_size for about, _ in files)
+        for about, path in sorted(files, key=lambda file: file[0].st_mtime):
+            if size <= QUOTA:
+                return
+            size -= about.st_size
+            os.unlink(path)
+
+
+def there() -> dict[Path, int]:
+    """The folders that there are, and how many bytes are in each."""
+    places = [home / name for home in _homes() for name in (INDEX, KERNELS)]
+    return {place: _size(place) for place in places if place.is_dir() and not place.is_symlink()}
+
+
+def clear() -> None:
+    """Delete all of it. Raises OSError for what cannot be deleted."""
+    for place in there():
+        shutil.rmtree(place)
+
+
+def _size(place: Path) -> int:
+    return sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
+
+
+def _homes() -> list[Path]:
+    if chosen := os.environ.get(ROOM):
+        return [Path(chosen).expanduser().absolute()]
+    user = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
+    if sys.platform == "darwin":
+        user = Path.home() / "Library" / "Caches"
+    return [Path(user or Path.home() / ".cache") / "fdi", _shared()]
+
+
+def _shared() -> Path:
+    """The user's own in a folder where everybody can write."""
+    who = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    return Path(tempfile.gettempdir()) / f"fdi-{who}"
+
+
+class Stamp(NamedTuple):
+    """Name, bytes, times of the last change of content and of anything (ns), and inode of a file:
+    equal ones mean the same content, even where somebody wrote in place and put its time back.
+    """
+
+    name: str
+    size: int
+    mtime: int
+    ctime: int
+    inode: int
+
+
+def stamp(name: str) -> Stamp | None:
+    """That of a file, through links; None where there is none, or a link leads nowhere."""
+    try:
+        about = os.stat(name)
+    except OSError:
+        return None
+    return Stamp(name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)

@@ -1,0 +1,69 @@
+"""What fdi keeps is its user's alone, in one place, and not without end."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import pytest
+
+from fdi.cli.data import main
+from fdi.config import cache
+from fdi.config.cache import INDEX, KERNELS, cache_folder, own
+
+
+def test_it_is_where_the_user_says_else_in_the_cache_else_in_a_temporary_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FDI_CACHE", str(tmp_path / "mine"))
+    assert cache_folder(INDEX) == tmp_path / "mine" / "index"
+    monkeypatch.delenv("FDI_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    assert cache_folder(KERNELS) == tmp_path / "user" / "fdi" / "kernels"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert cache_folder(INDEX) == tmp_path / f"fdi-{os.getuid()}" / "index"
+    monkeypatch.setenv("FDI_CACHE", "/dev/null")
+    with pytest.raises(OSError, match="set FDI_CACHE to another one"):
+        cache_folder(INDEX)
+
+
+def test_it_is_of_its_user_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "fdi-1"
+    own(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)  # nobody else could write
+    own(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(OSError, match="nobody else can write to"):
+        own(folder)
+    folder.chmod(0o700)
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(OSError, match="nobody else can write to"):
+        own(tmp_path / "link")
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(OSError, match="must be a folder of yours"):
+        own(folder)
+
+
+def test_what_was_used_longest_ago_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "QUOTA", 25)
+    for age in (1, 2, 3):
+        (tmp_path / f"{age}").write_bytes(bytes(10))
+        os.utime(tmp_path / f"{age}", (1e9 - age, 1e9 - age))
+    cache.trim(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_a_command_shows_it_and_deletes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FDI_CACHE", str(tmp_path))
+    (cache_folder(INDEX) / "a").write_bytes(bytes(3_000_000))
+    (tmp_path / "other").touch()
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out == f"3.0 MB: {tmp_path / INDEX}\n"
+    assert main(["cache", "--clean"]) == 0
+    assert capsys.readouterr().out == f"deleted, 3.0 MB: {tmp_path / INDEX}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out == "nothing is kept\n"
