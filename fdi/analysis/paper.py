@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ def write(table: pd.DataFrame, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
-            table.to_csv(temporary, index=False) if path.suffix == ".csv" else table.to_parquet(
-                temporary
-            )
+            if path.suffix == ".csv":
+                without_formulas(table).to_csv(temporary, index=False)
+            else:
+                table.to_parquet(temporary)
     except ImportError:
         raise ValueError(
             f"{path} needs the package pyarrow; write .csv, or pip install 'fdi-snn[export]'"
@@ -35,6 +37,23 @@ def write(table: pd.DataFrame, path: Path) -> None:
     print(f"{len(table)} rows: {path}")
 
 
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a ' in front of texts that a spreadsheet would take for formulas."""
+    columns = {name: _text(table[name]) for name in table}
+    return pd.DataFrame(columns, copy=False).rename(columns=_no_formula)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.rename_categories(_no_formula)
+    return column if pd.api.types.is_numeric_dtype(column) else column.map(_no_formula)
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA_SIGN.match(cell) else cell
+
+
+FORMULA_SIGN = re.compile(r"'*([=@\t\r]|[+-](?!inf$|nan$|[0-9.]+(e[+-]?[0-9]+)?$))")
 MINUS, PLUS_MINUS = "\u2212", "\u00b1"
 CAPTION = (
     f"Test accuracy in percent after the last epoch: mean {PLUS_MINUS} standard deviation over n "
@@ -48,7 +67,16 @@ STATES_CAPTION = (
     "threshold, its target, and firing rate."
 )
 SYMBOLS = {PLUS_MINUS: r"\pm ", MINUS: "-", "%": r"\%"}
-SPECIAL = {**{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde{}"}
+SPECIAL = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
 NUMBER = rf"[\[\]+{MINUS}{PLUS_MINUS}0-9., e-]*"
 FORMULA = re.compile(rf"{NUMBER}[\[+{MINUS}{PLUS_MINUS}e]{NUMBER}")
 MEASURED = (
@@ -151,15 +179,15 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
         raise ValueError(
             "--latex needs the package jinja2: pip install 'fdi-snn[export]'"
         ) from None
-    return f"{text}% needs \\usepackage{{booktabs}}" + (f"; {note}" if note else "")
+    return f"{text}% needs \\usepackage{{booktabs}}" + (f"; {_line(note)}" if note else "")
 
 
 def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
     """The same table in Markdown, with its caption below."""
     bars = ["---:" if column in NUMERIC else "---" for column in table]
-    rows = (list(map(str, table)), bars, *table.to_numpy().tolist())
-    lines = [" | ".join(row) for row in rows]
-    return "\n".join([*(f"| {line} |" for line in lines), "", caption, *([note] if note else [])])
+    head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
+    lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
+    return "\n".join([*lines, "", _marked(caption), *([_marked(note)] if note else [])])
 
 
 def _without_empty(columns: Mapping[str, list[str]]) -> pd.DataFrame:
@@ -213,7 +241,17 @@ def _symbols(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(SPECIAL.get(sign, sign) for sign in text)
+    """As LaTeX prints it, on one line."""
+    return "".join(SPECIAL.get(sign, sign) for sign in _line(text))
+
+
+def _marked(text: Any) -> str:
+    """As Markdown shows it, and HTML behind it, on one line."""
+    return MARKS.sub(r"\\\g<0>", escape(_line(text), quote=False))
+
+
+def _line(text: Any) -> str:
+    return " ".join(str(text).split())
 
 
 def _formulas(caption: str) -> str:

@@ -141,7 +141,9 @@ def _states(results: Results, arguments: argparse.Namespace) -> None:
 
 
 def _csv(table: pd.DataFrame) -> None:
-    print(printable(table.to_csv(index=False), "\n"), end="")
+    from fdi.analysis import paper
+
+    print(printable(paper.without_formulas(table).to_csv(index=False), "\n"), end="")
 
 
 def _paper(table: pd.DataFrame, latex: bool, caption: str, label: str, note: str = "") -> None:

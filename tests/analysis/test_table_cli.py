@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fdi.analysis.paper import without_formulas
 from fdi.analysis.results import Results
 from fdi.analysis.select import select
 from fdi.cli.table import main
@@ -203,3 +204,46 @@ def test_broken_runs_are_listed(write_run, tmp_path, table):
     _, out, _ = table()
     assert "4 runs: 3 done, 1 broken" in out
     assert "seed=7-0123abcd" in out
+
+
+EVIL = {"init.a": r"\input{a}^^5cx", "init.b": "<script>|`*x*`[y](javascript:z)", "init.c": "=1+1"}
+
+
+@pytest.fixture
+def foreign(write_run, table):
+    """Runs of somebody whose names and values are no plain words."""
+    write_run("=HYPERLINK(1)", 0, 0.5, config=EVIL)
+    write_run("=HYPERLINK(1)", 1, 0.5, config=dict.fromkeys(EVIL, "plain"))
+    return lambda *words: table(*words, "init==HYPERLINK(1)")[1]
+
+
+def test_what_a_stranger_wrote_is_text_in_latex(foreign):
+    pytest.importorskip("jinja2")
+    text = foreign("--latex")
+    assert r"\textbackslash{}input\{a\}\textasciicircum{}\textasciicircum{}5cx" in text
+    assert r"\textless{}script\textgreater{}\textbar{}`*x*`[y](javascript:z)" in text
+    assert "^^" not in text
+    assert r"\input" not in text
+
+
+def test_what_a_stranger_wrote_is_text_in_markdown(foreign):
+    head, bars, *rows = foreign("--markdown").splitlines()
+    row = next(row for row in rows if "script" in row)
+    assert r"&lt;script&gt;\|\`\*x\*\`[y\](javascript:z)" in row
+    assert row.replace(r"\|", "").count("|") == head.count("|") == bars.count("|")
+
+
+@pytest.mark.parametrize("words", [("--csv",), ("--runs",)])
+def test_what_a_stranger_wrote_is_no_formula_in_csv(foreign, words, tmp_path):
+    file = tmp_path / "out.csv"
+    out = foreign(*words, *([str(file)] if words == ("--runs",) else []))
+    rows = pd.read_csv(file if file.exists() else io.StringIO(out), dtype=str)
+    assert set(rows["init"]) == {"'=HYPERLINK(1)"}
+    assert not rows.map(lambda cell: str(cell).startswith(("=", "@", "\t"))).any(axis=None)
+
+
+def test_numbers_and_words_are_as_they_are_in_csv():
+    cells = ["-1", "-1e-3", "+0.5", "-inf", 0.1, "a=b", "[1]", "-x", "'=1"]
+    safe = ["-1", "-1e-3", "+0.5", "-inf", 0.1, "a=b", "[1]", "'-x", "''=1"]
+    for table in (pd.DataFrame({"a": cells}), pd.DataFrame({"a": cells}, dtype="category")):
+        assert without_formulas(table)["a"].tolist() == pd.Series(safe).tolist()
