@@ -53,7 +53,7 @@ from fdi.track.files import (
     write_status,
 )
 from fdi.track.record import Metrics, other_than_before, write_config, write_record
-from fdi.track.state import finished, lock, whole_result
+from fdi.track.state import finished, held, lock, refuse_lost, whole_result
 from fdi.train.trainer import Progress, activity
 
 
@@ -122,6 +122,8 @@ def run(
                     f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
                 )
             with suppress(OSError):  # its folder is gone: only the caller can tell
+                if not held(directory):
+                    raise error from None
                 (directory / LOG).write_text(traceback.format_exc())
                 refused = isinstance(error, ValueError)
                 reason = f"{type(error).__name__}: {error}"
@@ -173,6 +175,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         metrics.check()
         if mirror:
             mirror.result(result)
+        refuse_lost(directory)
         write_json(directory / RESULT, result)
     return result
 
@@ -231,7 +234,9 @@ def _resume(context: RunContext) -> Progress:
 
 
 def _mark(directory: Path, state: str, **details: Any) -> None:
-    """Change the state of the run, and keep its epochs."""
+    """Change the state of the run, and keep its epochs; not of one that another took over."""
+    if not held(directory):
+        return
     before = read_json(directory / STATUS)
     before = before if isinstance(before, dict) else {}
     write_status(

@@ -39,8 +39,7 @@ from fdi.track.files import (
 def alive(pid: int) -> bool:
     """Whether there is such a process; one that is dead and not yet collected is not."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-        return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+        return _stat(pid)[0] not in ("Z", "X")
     except OSError:
         pass
     try:
@@ -50,6 +49,31 @@ def alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def _stat(pid: int | str) -> list[str]:
+    """What proc(5) says of a process, from its state on. Raises OSError where there is no /proc."""
+    stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    return stat.rpartition(")")[2].split()
+
+
+def _started(pid: int | str) -> str:
+    """When it started, in ticks of the system: the next process with its number did at another."""
+    try:
+        return _stat(pid)[19]
+    except OSError:
+        return UNKNOWN
+
+
+def _space() -> str:
+    """The name space of this process's number: in a container there are others with the same."""
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return UNKNOWN
+
+
+UNKNOWN = "0"
 
 
 def end_with(other: int) -> None:
@@ -128,7 +152,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 BEAT, STALE = 20.0, 120.0  # s
-_HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})\n?")
+_HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})(?: ([0-9]+) ([0-9]+))?\n?")
 
 
 class Busy(RuntimeError):
@@ -136,17 +160,37 @@ class Busy(RuntimeError):
 
 
 class Holder(NamedTuple):
-    """The process that works on a cell."""
+    """The process that works on a cell: when it started, and the name space of its number."""
 
     host: str
     pid: int
+    started: str = UNKNOWN
+    space: str = UNKNOWN
+
+    @property
+    def near(self) -> bool:
+        """Whether this process can tell by its number whether it lives."""
+        known = UNKNOWN in (self.space, space := _space()) or self.space == space
+        return known and self.host == os.uname().nodename
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is near and does not live any more."""
+        if not self.near:
+            return False
+        known = UNKNOWN in (self.started, started := _started(self.pid))
+        return not (alive(self.pid) and (known or self.started == started))
+
+
+def _me() -> Holder:
+    return Holder(os.uname().nodename, os.getpid(), _started("self"), _space())
 
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
     """Hold `directory`, which is made if it is not there. Raises Busy if another process does."""
     directory.mkdir(parents=True, exist_ok=True)
-    me = Holder(os.uname().nodename, os.getpid())
+    me = _me()
     with (directory / LOCK).open("a+") as file:
         other = _other(directory, file)
         try:
@@ -160,31 +204,63 @@ def lock(directory: Path) -> Iterator[None]:
             raise Busy(f"{directory} is being run by {_who(other, me)}")
         make_directory(directory)
         file.truncate(0)
-        file.write(f"{me.host} {me.pid}\n")
+        file.write(f"{' '.join(map(str, me))}\n")
         file.flush()
         with _beating(file.fileno()):
             try:
                 yield
             finally:
-                file.truncate(0)
+                if held(directory):
+                    file.truncate(0)
+
+
+def held(directory: Path) -> bool:
+    """Whether the lock of a cell that this process took still names it: after a pause longer than
+    STALE, another may have taken over where the file system has no locks.
+    """
+    try:
+        return _named(directory / LOCK) == _me()
+    except OSError:  # gone with its folder, or its server is away
+        return True
+
+
+def refuse_lost(directory: Path) -> None:
+    """Raises Busy if the lock of a cell that this process took no longer names it."""
+    if not held(directory):
+        raise Busy(
+            f"{directory} was taken over while this process was suspended for more than "
+            f"{STALE:.0f} s; it leaves the run to the other one"
+        )
 
 
 def holder(directory: Path) -> Holder | None:
     """Who works on the cell, as far as one can see from this machine; None if nobody does."""
     path = directory / LOCK
     owner = _read(path)
-    if owner is None or owner.host == os.uname().nodename:
+    if owner is None or owner.near:
         return owner
     try:
+        if owner.host == os.uname().nodename and _free(path):
+            return None
         return owner if abs(time.time() - path.stat().st_mtime) < STALE else None
     except OSError:
         return None
 
 
+def _free(path: Path) -> bool:
+    """Whether no process of this machine holds the file, in whatever container."""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:  # somebody does, or the file system has no locks
+            return False
+        return True
+
+
 def _other(directory: Path, file: IO[str]) -> Holder | None:
     """As `holder`, by the clock of the file system; a time in the future becomes now."""
     owner = _read(directory / LOCK)
-    if owner is None or owner.host == os.uname().nodename:
+    if owner is None or owner.near:
         return owner
     with TemporaryFile(dir=directory) as touched:
         age = os.fstat(touched.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
@@ -196,13 +272,21 @@ def _other(directory: Path, file: IO[str]) -> Holder | None:
 def _read(path: Path) -> Holder | None:
     """The holder that a lock names, unless it was a process of this machine and is gone."""
     try:
+        owner = _named(path)
+    except OSError:
+        return None
+    return None if owner is None or owner.gone else owner
+
+
+def _named(path: Path) -> Holder | None:
+    """The holder that a lock names, None for an empty or a broken one. Raises OSError."""
+    try:
         words = _HOLDER.fullmatch(read(path))
-    except (OSError, ValueError):
+    except ValueError:
         return None
-    owner = Holder(words[1], int(words[2])) if words else None
-    if owner is not None and owner.host == os.uname().nodename and not alive(owner.pid):
+    if words is None:
         return None
-    return owner
+    return Holder(words[1], int(words[2]), words[3] or UNKNOWN, words[4] or UNKNOWN)
 
 
 def _who(other: Holder | None, me: Holder) -> str:
