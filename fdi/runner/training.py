@@ -6,6 +6,7 @@ epochs, on disk.
 from __future__ import annotations
 
 import io
+import os
 import time
 import zipfile
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from fdi.snn.network import Network
 from fdi.snn.objective import Outcome
 from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json, write_status
 from fdi.track.record import Metrics
-from fdi.track.state import interruptible
+from fdi.track.state import interruptible, refuse_lost
 from fdi.train.optimizers import of_eps
 from fdi.train.smorms3 import SMORMS3
 from fdi.train.trainer import Progress, Schedule
@@ -194,12 +195,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     with open_file(path) as file:
         with zipfile.ZipFile(file) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            entries = archive.infolist()
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
                 raise ValueError("compressed")
+            if sum(entry.file_size for entry in entries) > os.fstat(file.fileno()).st_size:
+                raise ValueError("says it has more bytes than it has")
             if entry := archive.testzip():
                 raise ValueError(f"the checksum of {entry} is wrong")
         file.seek(0)
         state = torch.load(file, map_location="cpu", weights_only=True)
+    for tensor in _tensors(state):
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ValueError(f"{list(tensor.shape)} numbers that are not in it")
     progress = Progress(**state["progress"])
     counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
     if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
@@ -209,6 +216,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             if not weight.isfinite().all():
                 raise ValueError(f"weights of {name} are not finite")
     return state
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Those in nested dicts and lists, each of which is looked into once."""
+    todo, seen = [value], set()
+    while todo:
+        value = todo.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, dict):
+            todo += [*value.values()]
+        elif isinstance(value, list | tuple | set):
+            todo += [*value]
 
 
 @contextmanager
@@ -257,6 +280,7 @@ def train(
             check()
 
         def on_epoch(row: dict[str, Any]) -> None:
+            refuse_lost(context.directory)
             metrics.append(row)
             report.row(row)
             writer.epoch(row)
