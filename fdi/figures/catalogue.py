@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import matplotlib
 import pandas as pd
 
 import fdi.figures
@@ -119,7 +118,7 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
 
 def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
     """One page as a figure of matplotlib."""
-    with matplotlib.rc_context(style.RC):
+    with style.alone():
         drawn, axes = sheet.page(module.panels(content), *module.SIZE)
         module.draw(content, axes)
         sheet.foot(drawn, content["source"].iloc[0])
@@ -128,13 +127,13 @@ def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
 
 def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
     """Draw one page; returns the files written."""
-    with matplotlib.rc_context(style.RC):
+    with style.alone():
         return sheet.save(figure(module, content), path)
 
 
 def svg(module: ModuleType, content: pd.DataFrame) -> bytes:
     """One page as SVG."""
-    with matplotlib.rc_context(style.RC):
+    with style.alone():
         return sheet.svg(figure(module, content))
 
 

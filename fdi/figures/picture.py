@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,6 +25,7 @@ Spikes = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Sample, step and flat unit of spikes, and how many each of them stands for."""
 
 
+@style.context("default")
 def draw(dataset: Dataset, path: Path) -> None:
     """Write the picture of the training split to `path` (PNG)."""
     chosen = _one_of_each(dataset.train.labels, dataset.classes)

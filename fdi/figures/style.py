@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
@@ -49,6 +51,14 @@ RC: dict[RcKeyType, Any] = {
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
 }
+
+
+def alone() -> AbstractContextManager[None]:
+    """What is drawn in its block looks as said here, whatever matplotlibrc is near: one in a
+    stranger's folder could name a preamble for LaTeX to run.
+    """
+    return matplotlib.style.context(["default", dict(RC)])
+
 
 COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
     "fluct": "#0072B2",

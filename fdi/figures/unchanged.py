@@ -28,13 +28,10 @@ LIBRARIES = (matplotlib, numpy, pandas, PIL)
 
 
 def drawing(*settings: object) -> str:
-    """A hash of what pictures are drawn with: the `settings`; code, libraries and the settings of
-    matplotlib.
-    """
+    """A hash of what pictures are drawn with: the `settings`, code and libraries."""
     versions = [sys.version, *(one.__version__ for one in LIBRARIES)]
     code = sorted(Path(fdi.__file__).parent.rglob("*.py"))
-    files = [Path(matplotlib.matplotlib_fname()), *code]
-    return _hash(*map(str, settings), *versions, *(file.read_bytes() for file in files))
+    return _hash(*map(str, settings), *versions, *(file.read_bytes() for file in code))
 
 
 def of_page(content: pandas.DataFrame, drawn_with: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -23,6 +24,7 @@ PANELS = (
 )
 
 
+@style.context("default")
 def probe_image(rows: list[dict[str, Any]]) -> np.ndarray:
     """The rows of fdi.init.probe against depth, uint8 [height, width, 3]."""
     figure = Figure(figsize=(9, 2.8), layout="constrained")

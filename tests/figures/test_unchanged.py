@@ -152,11 +152,6 @@ def _library(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(matplotlib, "__version__", "1.0")
 
 
-def _style(results: Path, patch: pytest.MonkeyPatch) -> None:
-    (results / "matplotlibrc").write_text("lines.linewidth: 9")
-    patch.setenv("MATPLOTLIBRC", str(results / "matplotlibrc"))
-
-
 def _run(results: Path, _: pytest.MonkeyPatch) -> None:
     (results / RUN / "init.json").write_text("[]")
 
@@ -174,7 +169,7 @@ def _table(results: Path, _: pytest.MonkeyPatch) -> None:
     (results / "speed.csv").write_text("engine")
 
 
-@pytest.mark.parametrize("change", [_code, _library, _style, _run, _state, _reference, _table])
+@pytest.mark.parametrize("change", [_code, _library, _run, _state, _reference, _table])
 def test_all_that_a_picture_comes_from_counts(results, monkeypatch, change):
     before = origin(results)
     assert before is not None
@@ -194,3 +189,12 @@ def test_a_report_says_what_it_leaves_out(results):
     page = html(own(results), own(results))
     assert "Your results hold 3 runs: 1 done, " in page
     assert f"<br>broken: {path.parent}: result.json" in page
+
+
+def test_a_style_that_lies_about_changes_nothing(results, tmp_path, monkeypatch):
+    """LaTeX would run a preamble of whoever wrote the settings."""
+    before = html(own(results), own(results))
+    monkeypatch.setenv("FDI_CACHE", str(tmp_path / "empty"))
+    strange = {"text.usetex": True, "text.latex.preamble": r"\input{x}", "font.size": 30}
+    with matplotlib.rc_context(strange):
+        assert html(own(results), own(results)) == before
