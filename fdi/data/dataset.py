@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from fdi.config.cache import Stamp, stamp
 from fdi.data.inputs import Constant, DataError, Events, Input
 
 

@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,10 +216,12 @@ def ensure(name: str, root: str | Path) -> Path:
 
     What is there is used as it is (a warning says so if it is known not to be the official file);
     an archive that was put there by hand is unpacked; what `elsewhere` finds gets a link there; the
-    rest is downloaded. Raises DataError, in one line, if that is impossible. Nothing half-written
-    is left.
+    rest is downloaded. Raises DataError, in one line, if that is impossible, or if `only_reading`.
+    Nothing half-written is left.
     """
     root = Path(root).expanduser()
+    if _only_reading.get() and not present(name, root):
+        raise DataError(f"{name}: not in {root}; get it first: fdi-data get {name} --root FOLDER")
     for archive in SOURCES[name].archives:
         if not (root / archive.content).exists() and not _linked(name, archive, root):
             _obtain(name, archive, root)
@@ -230,6 +233,21 @@ def ensure(name: str, root: str | Path) -> Path:
                 archive.content_md5,
             )
     return root
+
+
+_only_reading = ContextVar("only_reading", default=False)
+
+
+@contextmanager
+def only_reading() -> Iterator[None]:
+    """Nothing is downloaded, unpacked or linked meanwhile: a folder that a stranger's configuration
+    names is read, and never written to.
+    """
+    before = _only_reading.set(True)
+    try:
+        yield
+    finally:
+        _only_reading.reset(before)
 
 
 def present(name: str, root: Path) -> bool:

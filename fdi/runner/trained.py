@@ -15,6 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.data.dataset import stream
+from fdi.data.download import only_reading
 from fdi.engine import oracle
 from fdi.runner import build, training
 from fdi.snn.network import Network
@@ -88,9 +89,11 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (one row per
     spike, y is the unit; the populations of a network above each other; of more than 400 neurons as
     many, the same number of each map), potential (of the first neurons of the last population, in
-    units of theta), readout (of each class), label (y: the class).
+    units of theta), readout (of each class), label (y: the class). Raises ValueError where the data
+    are not there: nothing is downloaded.
     """
-    data, network = build.dataset(run.config), run.network
+    with only_reading():
+        data, network = build.dataset(run.config), run.network
     noise = stream(run.config.seed, "evaluation noise", 0)
     inputs, labels = data.test.batch(np.array([sample]), noise)
     activity = oracle.simulate(network, inputs, record=("spikes", "potentials"))

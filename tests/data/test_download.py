@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from fdi.data import download
-from fdi.data.download import SOURCES, Archive, Source, ensure, md5, present
+from fdi.data.download import SOURCES, Archive, Source, ensure, md5, only_reading, present
 from fdi.data.inputs import DataError
 
 
@@ -204,3 +204,13 @@ def test_every_source_is_complete():
             assert archive.url.startswith("http"), name
             assert len(archive.md5) == 32, name
             assert archive.content, name
+
+
+def test_who_only_reads_downloads_nothing(remote, tmp_path):
+    root = tmp_path / "toy"
+    with only_reading(), pytest.raises(DataError, match="get it first: fdi-data get toy --root"):
+        ensure("toy", root)
+    assert not root.exists()
+    assert present("toy", ensure("toy", root))
+    with only_reading():
+        assert ensure("toy", root) == root

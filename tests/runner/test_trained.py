@@ -18,6 +18,7 @@ import torch
 import fdi
 from fdi.cli.figures import main as figures
 from fdi.cli.run import main
+from fdi.data.download import ensure
 from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build, training
 from fdi.runner.trained import _sample, trial
@@ -122,6 +123,13 @@ def test_the_trial_of_a_run_is_what_its_network_does(directory):
     assert set(page["part"]) >= {"input", "potential", "readout", "label"}
     assert hidden["y"].max() < 16
     assert (page["part"] == "input").sum() == 20  # each unit of Randman spikes once
+
+
+def test_the_trial_of_a_strangers_run_downloads_nothing(directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "dataset", lambda config: ensure("shd", tmp_path / "x"))
+    with pytest.raises(ValueError, match="get it first: fdi-data get shd"):
+        trial(fdi.load(directory))
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.fixture
