@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,10 +27,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.singleton import Singleton
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import HydraContext, RunMode
-from hydra.version import setbase
+from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -44,6 +46,26 @@ from fdi.track.files import refuse_bomb
 
 if TYPE_CHECKING:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+
+_ONE_AT_A_TIME = threading.RLock()
+_OF_A_JOB: tuple[type, ...] = (GlobalHydra, HydraConfig, VersionBase)
+
+
+@contextmanager
+def own_hydra() -> Iterator[None]:
+    """Hydra as if nobody else used it in this process: one thread at a time, and afterwards it is
+    what it was, for a program with a `hydra.main` of its own.
+    """
+    with _ONE_AT_A_TIME:
+        before = Singleton._instances
+        Singleton._instances = {k: v for k, v in before.items() if k not in _OF_A_JOB}
+        try:
+            yield
+        finally:
+            others = {k: v for k, v in Singleton._instances.items() if k not in _OF_A_JOB}
+            theirs = {k: v for k, v in before.items() if k in _OF_A_JOB}
+            Singleton._instances = others | theirs
 
 
 def command_line_parser() -> ArgumentParser:

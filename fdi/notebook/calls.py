@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fdi.analysis import collect, metrics
 from fdi.analysis.render import EXAMPLE
 from fdi.cli.cells import Cell, compose_cells, leave_nothing
-from fdi.cli.compose import explain, forget
+from fdi.cli.compose import explain, forget, own_hydra
 from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
@@ -240,16 +240,17 @@ def _arguments(
 @contextmanager
 def _as_the_command() -> Iterator[None]:
     """Turns errors of composing into the line that the command prints; torch keeps its number of
-    threads.
+    threads, and a program its own Hydra. Threads take turns.
     """
     import torch
 
-    threads = torch.get_num_threads()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
-            yield
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        raise ValueError(explain(error)) from None
-    finally:
-        torch.set_num_threads(threads)
+    with own_hydra():
+        threads = torch.get_num_threads()
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
+                yield
+        except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+            raise ValueError(explain(error)) from None
+        finally:
+            torch.set_num_threads(threads)

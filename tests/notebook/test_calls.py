@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,43 @@ def test_values_become_words(value, word):
 def test_several_values_become_a_sweep():
     found = sweep_words({"seed": np.arange(2), "model.hidden": [[16, 8], 4], "init": "fluct"})
     assert found == ["seed=0,1", "model.hidden=[16,8],4", "init=fluct"]
+
+
+def test_threads_take_turns():
+    alone = [fdi.run(seed=seed, results="alone", **SMALL).result for seed in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        runs = pool.map(lambda seed: fdi.run(seed=seed, **SMALL), range(3))
+        tables = pool.map(lambda init: fdi.sweep(seed=range(2), init=init, **SMALL), INITS)
+        together = [run.result for run in runs]
+        assert [len(table) for table in tables] == [2, 2]
+    for one, other in zip(alone, together):
+        assert one
+        assert other
+        assert one | {"seconds": 0} == other | {"seconds": 0}
+
+
+INITS = ("kaiming", "fluct")
+PROGRAM = """
+import fdi, hydra, joblib
+from hydra.core.hydra_config import HydraConfig
+
+@hydra.main(version_base="1.2", config_path=None, config_name=None)
+def main(config):
+    small = dict(SMALL)
+    assert fdi.run(**small).result
+    assert len(fdi.sweep(seed=range(2), **small)) == 2
+    parallel = joblib.Parallel(n_jobs=2, prefer="threads")
+    runs = parallel(joblib.delayed(fdi.run)(seed=seed, **small) for seed in (2, 3))
+    assert all(run.result for run in runs)
+    print(HydraConfig.get().job.name, HydraConfig.get().overrides.task)
+
+main()
+"""
+
+
+def test_a_program_with_a_hydra_of_its_own_may_call_it(tmp_path):
+    (tmp_path / "mine.py").write_text(PROGRAM.replace("dict(SMALL)", repr(SMALL)))
+    command = [sys.executable, "mine.py", "+x=1", "hydra.run.dir=."]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "mine ['+x=1']"
