@@ -54,6 +54,32 @@ def test_the_search_runs_as_written(tmp_path, monkeypatch):
     assert (tmp_path / "results/runs/optimization_results.yaml").exists()
 
 
+def _typed() -> list[str]:
+    """The commands that train, of all pages, but for those that need a cluster, an optimizer of
+    hyperparameters, or files of one's own.
+    """
+    text = "\n".join(page.read_text(encoding="utf-8").replace("\\\n", "") for page in PAGES)
+    lines = dict.fromkeys(re.findall(r"^(?: {4})?(fdi-run [^\n|]*)", text, re.MULTILINE))
+    return [
+        line for line in lines if not re.search(r"launcher=|sweeper=|--config-dir|\.\.\.", line)
+    ]
+
+
+def test_every_command_on_a_page_is_one(tmp_path, monkeypatch):
+    from fdi.cli.cells import compose_cells
+    from fdi.cli.compose import command_line_parser
+
+    monkeypatch.chdir(tmp_path)
+    typed = _typed()
+    assert len(typed) > 20
+    for line in typed:
+        words = shlex.split(line, comments=True)[1:]
+        arguments = command_line_parser().parse_args([*words, "engine=cpu"])
+        cells = compose_cells(arguments)
+        scheduler = cells[0].values["scheduler"] if "scheduler=" in line else {"_target_": True}
+        assert scheduler["_target_"], line
+
+
 def _links(page: Path) -> list[str]:
     """The places that a page links to, outside of its code."""
     text = FENCE.sub("", page.read_text(encoding="utf-8"))

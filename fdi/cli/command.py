@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -98,12 +99,15 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
 
 def _complete() -> None:
     """Open what is closed of the three standard files, or the next files opened would take their
-    place; and forget a width of 0, which no table fits.
+    place; spell out what a terminal of ASCII lacks; and forget a width of 0, which no table fits.
     """
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(opened, True)
     os.close(opened)
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     if os.environ.get("COLUMNS", "").strip("0") == "":
         os.environ.pop("COLUMNS", None)

@@ -65,6 +65,8 @@ Count = Annotated[int, Range(least=1)]
 Layers = Annotated[int, Range(least=1, most=1000)]
 Index = Annotated[int, Range(least=0)]  # also a number of things that may be none
 Positive = Annotated[float, Range(above=0)]
+StepSize = Annotated[float, Range(above=0, most=1e30)]  # of weights in float32
+GammaShape = Annotated[float, Range(least=0.1)]  # below, nearly all that it draws is 0
 NotNegative = Annotated[float, Range(least=0)]
 AboveMinusOne = Annotated[float, Range(above=-1)]
 Share = Annotated[float, Range(least=0, below=1)]  # of which something is left

@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, Node, OmegaConf
 
 from fdi.config import parts
 from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
-from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, choose, nonsense, shown
+from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, Range, choose, nonsense, shown
 
 READOUT_INITS = {
     "normal": "fdi.init.baselines.Kaiming",
@@ -26,8 +26,8 @@ READOUT_INITS = {
 """With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
 
 
-def _number(least: float) -> Any:
-    return field(default=MISSING, metadata={"least": least})
+def _number(least: float | None = None, above: float | None = None) -> Any:
+    return field(default=MISSING, metadata={"range": Range(least=least, above=above)})
 
 
 def _one_of(*choices: str) -> Any:
@@ -55,7 +55,7 @@ class Trainer:
     readout: str = _one_of("max", "mean", "last")
     patience: int | None = _number(1)
     stop_at_loss: float | None = _number(0)
-    clip: float | None = _number(0)
+    clip: float | None = _number(above=0)
     label_smoothing: float | None = _number(0)
 
 
@@ -136,9 +136,9 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
         nested = next(filter(is_dataclass, kinds), None)
         if nested and value is not None:
             yield from out_of_range(nested, value, f"{key}.")
-        least, choices = entry.metadata.get("least"), entry.metadata.get("choices")
-        if least is not None and value is not None and not value >= least:
-            yield f"{key} = {shown(value)} must be at least {least}"
+        allowed, choices = entry.metadata.get("range"), entry.metadata.get("choices")
+        if allowed and value is not None and value not in allowed:
+            yield f"{key} = {shown(value)} must be {allowed}"
         if choices and value not in choices:
             yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
 

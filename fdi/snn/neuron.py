@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_type_h
 from fdi.config.parts import (
     AboveMinusOne,
     Alternative,
+    GammaShape,
     NotNegative,
     OwnName,
     Positive,
@@ -80,7 +81,7 @@ class Neuron:
     beta: Positive = steepness("superspike")  # noqa: RUF009  # its one home
     u_init: float = 0.0
     spiking: bool = True
-    tau_shape: Positive | None = None
+    tau_shape: GammaShape | None = None
     learn_tau: bool = False
 
     def __post_init__(self) -> None:

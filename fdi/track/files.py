@@ -70,8 +70,8 @@ def reserved(path: Path) -> Iterator[Callable[[], None]]:
     """Hold ROOM bytes of the disk while the block lasts; yields a function that frees them, for the
     last words of a run whose disk is full.
     """
-    path.write_bytes(bytes(ROOM))
     try:
+        path.write_bytes(bytes(ROOM))
         sync(path)
         yield lambda: path.unlink(missing_ok=True)
     finally:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from fdi.config.parts import NotNegative, Positive, Share
+from fdi.config.parts import NotNegative, Positive, Share, StepSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,7 @@ Precision = Literal["float32", "float64"]
 
 def SMORMS3(
     params: Iterable[Tensor],
-    lr: Positive = 5e-3,
+    lr: StepSize = 5e-3,
     eps: Positive = 1e-16,
     precision: Precision = "float32",
 ) -> Optimizer:
@@ -38,7 +38,7 @@ class TorchOptions(TypedDict, total=False):
     but only when it is called; the other arguments are left to it.
     """
 
-    lr: Positive
+    lr: StepSize
     betas: tuple[Share, Share]
     eps: Positive
     weight_decay: NotNegative

@@ -85,12 +85,12 @@ class Mode(Enum):
             r"scheduler = cosin does not exist; did you mean cosine\? choose one of cosine, none, "
             r"one_cycle, plateau",
         ),
-        ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be at least 0"),
+        ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be above 0"),
         (
             "+scheduler={_target_:torch.optim.lr_scheduler.LambdaLR}",
             r"scheduler\._target_ = torch\.optim\.lr_scheduler\.LambdaLR is not made for .*",
         ),
-        ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number above 0"),
+        ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number at most 1e\+30 and above 0"),
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
         (
             "device=gpu",
@@ -105,7 +105,12 @@ class Mode(Enum):
         ("optimizer.lr=nan", r"optimizer\.lr = nan must be a finite number"),
         ("homeostasis.upper.strength=inf", r".*\.strength = inf must be a finite number"),
         ("optimizer.eps=-1", r"optimizer\.eps = -1 must be a number above 0"),
-        ("neuron.tau_shape=0", r"neuron\.tau_shape = 0 must be a number above 0 or null"),
+        ("neuron.tau_shape=0", r"neuron\.tau_shape = 0 must be a number at least 0\.1 or null"),
+        (
+            "optimizer.lr=1e300",
+            r"optimizer\.lr = 1e\+300 .* at most 1e\+30 and above 0",
+        ),
+        ("trainer.clip=0", r"trainer\.clip = 0.* must be above 0"),
         ("neuron.beta=-20", r"neuron\.beta = -20 must be a number above 0 or null"),
         ("init.alpha=1", r"init\.alpha = 1 must be a number above 0 and below 1"),
         ("init.nu=-3", r"init\.nu = -3 must be auto or propagate or a number above 0 or .*"),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -115,6 +117,17 @@ def test_the_reserve_is_there_until_it_is_freed(tmp_path):
     with reserved(path):
         pass
     assert not path.exists()
+
+
+def test_on_a_full_disk_no_reserve_is_left(tmp_path, monkeypatch):
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"), reserved(tmp_path / ".reserve"):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("harm", ["delete", "move", "truncate", "replace"])
