@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import matplotlib.style
 import numpy as np
@@ -57,7 +57,7 @@ def alone() -> AbstractContextManager[None]:
     """What is drawn in its block looks as said here, whatever matplotlibrc is near: one in a
     stranger's folder could name a preamble for LaTeX to run.
     """
-    return matplotlib.style.context(["default", dict(RC)])
+    return matplotlib.style.context(["default", cast("dict[str, Any]", RC)])
 
 
 COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -195,6 +196,6 @@ def test_a_style_that_lies_about_changes_nothing(results, tmp_path, monkeypatch)
     """LaTeX would run a preamble of whoever wrote the settings."""
     before = html(own(results), own(results))
     monkeypatch.setenv("FDI_CACHE", str(tmp_path / "empty"))
-    strange = {"text.usetex": True, "text.latex.preamble": r"\input{x}", "font.size": 30}
+    strange: Any = {"text.usetex": True, "text.latex.preamble": r"\input{x}", "font.size": 30}
     with matplotlib.rc_context(strange):
         assert html(own(results), own(results)) == before

@@ -88,8 +88,8 @@ def test_what_is_no_file_or_compressed_is_refused(tmp_path, trained):
 
 def test_more_numbers_than_bytes_are_refused_before_they_are_read(tmp_path, trained):
     """5.8 KB that would take 9.9 GB."""
-    path = tmp_path / "last.pt"
-    training.save_checkpoint(path, *trained, Progress(), "abc")
+    path, (network, optimizer) = tmp_path / "last.pt", trained
+    training.save_checkpoint(path, network, optimizer, Progress(), "abc")
     state = torch.load(path)
     state["optimizer"]["state"][0]["exp_avg"] = torch.zeros(1).expand(10**9, 10**9)
     torch.save(state, path)
