@@ -42,7 +42,7 @@ run: $(INSTALLED) ## train Randman from two initial states, show a table, draw t
 	$(BIN)/fdi-figures --own learning_curves
 
 reproduce: $(INSTALLED) ## run every experiment whose data are here, 10 core-hours with BUDGET=laptop; resumes
-	$(BIN)/python scripts/reproduce.py --budget $(BUDGET)
+	$(BIN)/python scripts/study/reproduce.py --budget $(BUDGET)
 
 figures: $(INSTALLED) ## draw all figures from results/; make fig-depth draws one
 	$(BIN)/fdi-figures

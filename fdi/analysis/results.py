@@ -194,14 +194,16 @@ NAME = ("dataset", "model", "init", "seed", "id")
 
 
 def of_folder(folder: Path) -> Results:
-    """What `export_reference.write` wrote to `folder`, or the runs below `folder`/runs."""
+    """What scripts/study/export_reference.py wrote to `folder`, or the runs below `folder`/runs."""
     if (folder / RUNS).exists():
         return reference(folder)
     return Results(runs(folder), None, None, folder)
 
 
 def reference(folder: Path) -> Results:
-    """What `export_reference.write` wrote to `folder`; no rows where it wrote nothing."""
+    """What scripts/study/export_reference.py wrote to `folder`; no rows where it wrote
+    nothing.
+    """
     if not (folder / RUNS).exists():
         nothing = runs(folder)
         return Results(with_origin(nothing, ""), curves(nothing), None, folder)

@@ -22,7 +22,7 @@ ABOUT = (
     "and rate against it"
 )
 NEEDS = "a simulation, or runs with at least three values of init.alpha"
-COMMAND = "python scripts/simulate_states.py alpha; fdi-run -m experiment=recurrent_alpha"
+COMMAND = "python scripts/study/simulate_states.py alpha; fdi-run -m experiment=recurrent_alpha"
 SIZE = (style.COLUMN, 1.5)
 TITLES = {
     "share": "measured share",
@@ -40,7 +40,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: quantity, init, line, x (alpha), mean, sd, n, title,
     source.
 
-    The page "" holds the simulation of scripts/states/alpha.py, the others runs of recurrent
+    The page "" holds the simulation of scripts/study/states/alpha.py, the others runs of recurrent
     networks.
     """
     pages = {}

@@ -20,7 +20,7 @@ ABOUT = (
     "learning curves"
 )
 NEEDS = "a simulation, or runs of model=dale"
-COMMAND = "python scripts/simulate_states.py dale; fdi-run -m experiment=dale"
+COMMAND = "python scripts/study/simulate_states.py dale; fdi-run -m experiment=dale"
 SIZE = (style.COLUMN, 1.15)
 CELLS = {"E": style.EXCITATION, "I": style.INHIBITION}
 TRACES = {"excitation": style.EXCITATION, "inhibition": style.INHIBITION, "sum": "black"}
@@ -33,7 +33,7 @@ LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page "" -> the table of scripts/states/dale.py; the other pages are those of
+    """Page "" -> the table of scripts/study/states/dale.py; the other pages are those of
     fdi.figures.dale_runs.
     """
     simulated = results.csv("dale")

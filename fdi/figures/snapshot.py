@@ -33,7 +33,7 @@ SPACING = 3.0  # between the potentials of two neurons, in units of the threshol
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """The table of scripts/states/snapshot.py."""
+    """The table of scripts/study/states/snapshot.py."""
     table = results.csv("snapshot")
     return {"": table} if len(table) else {}
 

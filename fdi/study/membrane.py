@@ -22,14 +22,14 @@ ABOUT = (
     "for xi = 1, 2, 3"
 )
 NEEDS = "a simulation"
-COMMAND = "python scripts/simulate_states.py membrane"
+COMMAND = "python scripts/study/simulate_states.py membrane"
 SIZE = (style.COLUMN, 1.15)
 THETA = 1.0
 FREE, RESET = style.GREY, style.color("fluct")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """The table of scripts/states/membrane.py."""
+    """The table of scripts/study/states/membrane.py."""
     table = results.csv("membrane")
     return {"": table} if len(table) else {}
 

@@ -20,7 +20,7 @@ ABOUT = (
     "their coefficient of variation"
 )
 NEEDS = "a simulation"
-COMMAND = "python scripts/simulate_states.py regimes"
+COMMAND = "python scripts/study/simulate_states.py regimes"
 SIZE = (style.COLUMN, 1.05)
 COLORS = {
     "sub-threshold": "0.5",
@@ -30,7 +30,7 @@ COLORS = {
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """The table of scripts/states/regimes.py."""
+    """The table of scripts/study/states/regimes.py."""
     table = results.csv("regimes")
     return {"": table} if len(table) else {}
 

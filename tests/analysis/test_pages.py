@@ -21,7 +21,7 @@ SETTINGS = {
     "homeostasis.upper.strength": 0.1,
     "homeostasis.lower.strength": 100.0,
 }
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
 
 
 @pytest.fixture

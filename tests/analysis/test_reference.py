@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shlex
 from argparse import Namespace
 from pathlib import Path
@@ -11,7 +12,6 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.collect import KEYS
-from fdi.analysis.export_reference import export
 from fdi.analysis.metrics import curves
 from fdi.analysis.results import as_now, own, reference
 from fdi.analysis.summary import summarize
@@ -25,6 +25,9 @@ RECORD = {
     "platform": "secret",
     "torch": "2.9",
 }
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
+export = runpy.run_path(str(SCRIPT))["export"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "howto" / "snntorch-457.md"
 
 
 def pages() -> Any:
-    sys.path.insert(0, str(ROOT / "scripts"))
+    sys.path.insert(0, str(ROOT / "scripts" / "study"))
     try:
         from pages import snntorch_457
     finally:

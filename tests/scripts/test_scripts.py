@@ -13,12 +13,15 @@ import pytest
 from fdi.analysis.results import reference
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+STUDY = SCRIPTS / "study"
 SMALL: dict[str, Any] = dict(about="small", steps=10, batch=3, shape=(20,), sizes=(7,))
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script", sorted([*SCRIPTS.glob("*.py"), *STUDY.glob("*.py")]), ids=lambda path: path.stem
+)
 def test_can_be_imported(script, monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.syspath_prepend(script.parent)
     runpy.run_path(str(script), run_name="imported")
 
 
@@ -42,7 +45,7 @@ def bench(monkeypatch):
 
 def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch):
     monkeypatch.chdir(SCRIPTS.parent)
-    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.syspath_prepend(STUDY)
     import update_docs
 
     measured = reference(Path("results/reference"))
@@ -58,7 +61,7 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch):
 @pytest.mark.parametrize("experiment", ["dale", "recurrent_alpha"])
 def test_experiments_say_what_they_cost(monkeypatch, experiment):
     monkeypatch.chdir(SCRIPTS.parent)
-    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.syspath_prepend(STUDY)
     from pages.costs import EXPERIMENTS, head
 
     text = (EXPERIMENTS / f"{experiment}.yaml").read_text()
@@ -72,7 +75,7 @@ def test_experiments_say_what_they_cost(monkeypatch, experiment):
 @pytest.mark.slow
 def test_rates_of_a_snntorch_network_are_those_of_the_example(monkeypatch):
     pytest.importorskip("snntorch")
-    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.syspath_prepend(STUDY)
     from pages.libraries import rates
 
     page = (SCRIPTS.parent / "docs" / "howto" / "libraries.md").read_text()
@@ -146,7 +149,7 @@ def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
 
 def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(SCRIPTS.parent)
-    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.syspath_prepend(STUDY)
     import reproduce
 
     assert reproduce.main(["bounds", "--dry-run"]) == 0

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+EXPORT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 COMMANDS = {
     "figures": "from fdi.cli.figures import main; main(['learning_curves', '--own'])",
     "report": "from fdi.cli.report import main; main([])",
-    "export": "from pathlib import Path; from fdi.analysis.export_reference import export; "
-    "export(Path('results'), Path('results/reference'))",
+    "export": f"import runpy; runpy.run_path({str(EXPORT)!r})['main']()",
     "table": "from fdi.cli.table import main; main(['--runs', 'results/all.csv'])",
 }
 DIES = """

@@ -1,5 +1,6 @@
-"""Measurements that come with fdi: runs as small csv files, with what it takes to measure them
-again.
+"""Add finished runs to the measurements that come with fdi:
+`python scripts/study/export_reference.py [results] [reference]`. They are runs as small csv files,
+with what it takes to measure them again.
 
 runs.csv                          one row per run: final numbers, config, checksum of the data,
 `provenance` (a key of provenance.csv)
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,3 +193,20 @@ def _write(table: pd.DataFrame, path: Path) -> None:
         table = table[[*known, *table.columns.drop(known)]]
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
+
+
+def main(results: str = "results", folder: str = "") -> int:
+    """`results`: folder with runs/ in it; `folder`: where the csv files go, `results`/reference if
+    it is not given.
+    """
+    target = Path(folder or Path(results) / "reference")
+    try:
+        print(f"{export(Path(results), target)} runs in {target}")
+    except (ValueError, OSError) as error:
+        print(f"export_reference: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]))

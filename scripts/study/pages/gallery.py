@@ -21,7 +21,7 @@ HEAD = """# Gallery
 Every figure that `make figures` draws, here from the measurements in
 [`results/reference`](measurements.md), at most two of a kind; `fdi-report` puts all of them on one
 page. Each says below it where its data come from. This page is written by
-`python scripts/update_docs.py`.
+`python scripts/study/update_docs.py`.
 """
 
 

@@ -1,4 +1,4 @@
-"""Simulate the states that figures show: `python scripts/simulate_states.py [name ...]`, all by
+"""Simulate the states that figures show: `python scripts/study/simulate_states.py [name ...]`, all by
 default. About a minute.
 """
 

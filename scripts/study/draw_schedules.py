@@ -1,5 +1,5 @@
 """Train the same network with some schedules and draw docs/howto/schedules.png: the learning rate
-that each epoch ended with, and what it came to. `python scripts/draw_schedules.py`, a minute.
+that each epoch ended with, and what it came to. `python scripts/study/draw_schedules.py`, a minute.
 """
 
 from __future__ import annotations

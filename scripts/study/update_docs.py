@@ -1,5 +1,5 @@
 """Draw the figures of the committed reference into docs/, fill the tables of README.md and docs/,
-and write what runs and experiments cost: `python scripts/update_docs.py`.
+and write what runs and experiments cost: `python scripts/study/update_docs.py`.
 """
 
 from __future__ import annotations

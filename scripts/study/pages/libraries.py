@@ -16,7 +16,7 @@ import pandas as pd
 from fdi.analysis.results import Results
 from pages.tables import markdown
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "snntorch_init.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "snntorch_init.py"
 STATES = ("PyTorch's default", "`initialize`", "`initialize`, calibrated on a batch")
 
 
@@ -27,7 +27,7 @@ def rates(measured: Results | None = None) -> str:
     return markdown(pd.DataFrame({"rate (Hz)": STATES, **layers}))
 
 
-WHY = Path(__file__).parents[2] / "docs" / "howto" / "why-not-learning.md"
+WHY = Path(__file__).parents[3] / "docs" / "howto" / "why-not-learning.md"
 
 
 @functools.cache
