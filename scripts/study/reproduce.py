@@ -1,7 +1,7 @@
 """Run every experiment whose data are at hand, then show the claims of the paper by these runs
 beside those by the measurements that come with fdi: `make reproduce`, or
 
-    python scripts/study/reproduce.py [--budget laptop|paper] [--results results] [--dry-run] [NAME ...]
+    python scripts/study/reproduce.py [--budget laptop|paper] [--results FOLDER] [--dry-run] [NAME]
 
 The cost is told first. What is done is skipped and what was stopped resumes, so the command can be
 interrupted and given again.

@@ -1,5 +1,5 @@
-"""Simulate the states that figures show: `python scripts/study/simulate_states.py [name ...]`, all by
-default. About a minute.
+"""Simulate the states that figures show: `python scripts/study/simulate_states.py [name ...]`, all
+by default. About a minute.
 """
 
 from __future__ import annotations
