@@ -57,6 +57,10 @@ class Unmeasurable(ValueError):
     """A neuron has no threshold, or no response with the integrals that the theory needs."""
 
 
+class NotSpiking(Unmeasurable):
+    """A neuron has no threshold, like that of a readout."""
+
+
 def library(module: nn.Module) -> str | None:
     """Name of the library if `module` is one of its neurons."""
     for base in type(module).__mro__:
@@ -122,7 +126,7 @@ def _snntorch(neuron: Any, dt: float) -> Twin:
 def _norse(neuron: Any, dt: float) -> Twin:
     parameters = getattr(neuron.p, "lif", neuron.p)
     if not hasattr(parameters, "v_th"):
-        raise Unmeasurable("has no threshold")
+        raise NotSpiking("has no threshold")
     device = torch.as_tensor(parameters.v_th).device
     twin = copy.deepcopy(neuron)
     twin.record_states = False
@@ -163,7 +167,7 @@ def _spikingjelly(neuron: Any, dt: float) -> Twin:
 
 def _sinabs(neuron: Any, dt: float) -> Twin:
     if neuron.spike_fn is None:
-        raise Unmeasurable("has no threshold")
+        raise NotSpiking("has no threshold")
     if hasattr(neuron, "rec_connect"):
         raise Unmeasurable("its recurrent weights are not known here")
     neuron.reset_states()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fdi.init.verdict import NORMALIZED, Floor, remarks, verdict
 from fdi.interop.currents import Recording, free_potential, spread
 from fdi.interop.foreign import are_spikes
-from fdi.interop.neurons import Response, Unmeasurable, measure
+from fdi.interop.neurons import NotSpiking, Response, Unmeasurable, measure
 from fdi.interop.wiring import (
     Norm,
     Other,
@@ -127,20 +127,18 @@ def probe(
     finally:
         before.restore_buffers()
     analogue = not are_spikes(data)
-    rows = [
-        _state(p, wiring, recording, responses[p], analogue, dt) | {"target_sigma_u": sigma_u}
-        for p in wiring.populations
-    ]
+    rows = [_state(p, wiring, recording, responses[p], analogue, dt) for p in wiring.populations]
     rows += [
-        _readout(part)
+        _readout(part.name, [part])
         for part in wiring.layers
         if isinstance(part, Weights) and _ends(part, wiring)
     ]
     for row in rows:
-        if row["free_sigma"] is None:
-            row["target_sigma_u"] = None
+        row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
         row |= _pull(row["parts"], gradients)
     floor = None if optimizer is None else _floor(optimizer)
+    if all(row["rate"] is None for row in rows):
+        raise ValueError(f"{type(module).__name__}: none of its neurons spikes; nothing to probe")
     told = [s for s in remarks(rows, NAME, floor) if s != NORMALIZED]
     return Probe([_layer(row, loss is not None) for row in rows], [_in_python(s) for s in told])
 
@@ -148,11 +146,13 @@ def probe(
 NAME = "this network"  # in place of that of an initialization
 
 
-def _response(population: Population, dt: float) -> Response | None:
+def _response(population: Population, dt: float) -> Response | Unmeasurable:
     try:
-        return None if population.reason else measure(population.module, dt)
-    except Unmeasurable:
-        return None
+        if population.reason:
+            return Unmeasurable(population.reason)
+        return measure(population.module, dt)
+    except Unmeasurable as error:
+        return error
 
 
 def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
@@ -171,23 +171,26 @@ def _state(
     population: Population,
     wiring: Wiring,
     recording: Recording,
-    response: Response | None,
+    response: Response | Unmeasurable,
     analogue: bool,
     dt: float,
 ) -> dict[str, Any]:
+    name = population.name.rpartition(" (")[0]
     parts = [
         *wiring.afferents(population),
-        *own_weights(population.name.rpartition(" (")[0], population.module),
+        *own_weights(name, population.module),
     ]
+    spikes = recording.spikes(population)
+    if isinstance(response, NotSpiking) or not are_spikes(torch.from_numpy(spikes.round(3))):
+        return _readout(name, parts)
     mu_u = sigma_u = None
-    if response is not None and not hasattr(population.module, "recurrent_weights"):
+    if isinstance(response, Response) and not hasattr(population.module, "recurrent_weights"):
         potential = free_potential(recording.current(population), response)
         mu_u = float(potential.mean())
         sigma_u = spread(potential, analogue and population.hears_data)
-    spikes = recording.spikes(population)
     rates = spikes.reshape(*spikes.shape[:2], -1).mean((0, 1)) / dt
     return {
-        "population": population.name.rpartition(" (")[0],
+        "population": name,
         "parts": parts,
         "rate": float(rates.mean()),
         "silent": float((rates == 0).mean()),
@@ -201,9 +204,9 @@ def _state(
     }
 
 
-def _readout(weights: Weights) -> dict[str, Any]:
+def _readout(name: str, parts: Sequence[Weights | Norm | Other]) -> dict[str, Any]:
     empty = dict.fromkeys(("rate", "silent", "saturated", "free_mean", "free_sigma"))
-    return {"population": weights.name, "parts": [weights], "target_sigma_u": None, **empty}
+    return {"population": name, "parts": parts, **empty}
 
 
 def _ends(weights: Weights, wiring: Wiring) -> bool:

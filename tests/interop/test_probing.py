@@ -124,6 +124,21 @@ def test_the_table_has_a_line_for_each_row():
     assert lines[5:] == found.verdict
 
 
+@IMPORT_WARNINGS
+def test_a_neuron_without_threshold_is_a_readout():
+    norse = pytest.importorskip("norse.torch")
+    torch.manual_seed(0)
+    net = norse.SequentialState(nn.Linear(100, 30), norse.LIF(), nn.Linear(30, 5), norse.LI())
+    found = probe(net, poisson(), lambda x: net(x)[0], dt=DT, loss=lambda u: u.square().mean())
+    assert [(row.neuron, row.layers) for row in found.layers] == [("1", ("0",)), ("3", ("2",))]
+    assert (found.layers[1].rate, found.layers[1].silent, found.layers[1].verdict) == (
+        None,
+        None,
+        "",
+    )
+    assert found.layers[1].gradient is not None
+
+
 def words(text: str) -> str:
     return re.sub(r"[-+]?[\d.]+(e[-+]?\d+)?%?", "#", text)
 
