@@ -77,7 +77,7 @@ def steps(widths: list[int]) -> Iterator[tuple[Network, Input]]:
 
 
 def tiny(channels: int, surrogate: Surrogate, units: int) -> tuple[Network, Input]:
-    return trial.tiny(trust.Case(channels, "zero", surrogate, units)), trial.inputs(BATCH)[0]
+    return trial.tiny(trust.Case(channels, "zero", surrogate, units)), trial.inputs(BATCH, STEPS)[1]
 
 
 def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, int, Any]]:

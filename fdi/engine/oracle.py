@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -45,15 +45,20 @@ def compare(
     engine: Engine,
     device: torch.device,
     objective: Objective,
+    order: np.ndarray | None = None,
 ) -> Difference:
     """A training step of `engine` on `device` beside one of the reference engine on the CPU, and
-    the spikes of an evaluation as well.
+    the spikes of an evaluation as well; with `order`, of these samples of `x`, which `engine` keeps
+    on the device if it can.
     """
 
     def computed(engine: Engine, device: torch.device) -> tuple[list[np.ndarray], list[Tensor]]:
         copy = deepcopy(network).to(device)
-        seen = engine.evaluate(copy, x, labels, objective).counts
-        counts = engine.step(copy, x, labels, objective).counts
+        given: Any = x
+        if order is not None:
+            given = (engine.keep(copy, {"x": x})[0]["x"] if engine.keeps else x).take(order)
+        seen = engine.evaluate(copy, given, labels, objective).counts
+        counts = engine.step(copy, given, labels, objective).counts
         return [*seen.values(), *counts.values()], _gradients(copy)
 
     expected, wanted = computed(ReferenceEngine(), torch.device("cpu"))

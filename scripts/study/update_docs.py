@@ -22,7 +22,7 @@ from pages.lazy import decaying, laziness
 from pages.libraries import printed, rates
 from pages.pooling import pooled
 from pages.snntorch_457 import compared
-from pages.speed import epoch, kernels, launches, steps
+from pages.speed import epoch, kernels, launches, mutants, steps
 from pages.standing import standing
 from pages.surrogates import surrogates
 from pages.tables import behind
@@ -71,6 +71,7 @@ TABLES = {
     "epoch": epoch,
     "launches": launches,
     "kernels": kernels,
+    "mutants": mutants,
     "rates": rates,  # needs snntorch, as do the next
     "question": lambda _: printed()[0],
     "answer": lambda _: printed()[1],

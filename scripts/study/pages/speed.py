@@ -4,6 +4,8 @@ how much memory.
 
 from __future__ import annotations
 
+import pandas as pd
+
 from fdi.analysis.results import Results
 from fdi.study import speed
 from pages.tables import markdown
@@ -53,6 +55,27 @@ def kernels(measured: Results) -> str:
     wide = rows.assign(cell=cells).pivot(index="kernel", columns="sm", values="cell")
     wide = wide.reindex(rows["kernel"].unique()).rename(columns=lambda sm: f"sm_{sm}")
     return markdown(wide.reset_index(names="kernel"))
+
+
+def mutants(measured: Results) -> str:
+    """One row per kernel, one column per kind of fault: how many the trial found, and how many only
+    their addresses, of all; and those that nobody found.
+    """
+    rows = measured.csv("mutants")
+    rows["by"] = rows["found_by"].str.split().str[0]
+    cells = {
+        key: f"{(group.by == 'trial').sum()} + {(group.by == 'sanitizer').sum()} of {len(group)}"
+        for key, group in rows.groupby(["kernel", "kind"])
+    }
+    kinds = list(rows["kind"].unique())
+    lines = [
+        {"kernel": kernel} | {kind: cells.get((kernel, kind), "") for kind in kinds}
+        for kernel in rows["kernel"].unique()
+    ]
+    left = rows[rows["by"] == "nothing"]
+    told = "".join(f"- {row.kernel}: `{row.fault}`\n" for row in left.itertuples())
+    count = f"\n{len(rows)} faults so far, {len(left)} of them not found.\n"
+    return markdown(pd.DataFrame(lines)) + count + (f"\n{told}" if told else "")
 
 
 def epoch(measured: Results) -> str:

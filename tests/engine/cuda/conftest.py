@@ -17,6 +17,7 @@ from fdi.cli.cells import compose_cells
 from fdi.cli.terminal import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Events, Frames
+from fdi.engine.cuda import trial
 from fdi.runner import build
 from fdi.runner.story import run
 
@@ -60,6 +61,13 @@ def data(kind: str) -> Dataset:
 @pytest.fixture(autouse=True)
 def interpreted(few_programs) -> None:
     """All kernels here are."""
+
+
+@pytest.fixture
+def small_trial(monkeypatch) -> None:
+    """For Triton's interpreter."""
+    for name, value in dict(STEPS=9, BATCH=3, UNITS=12, DENSITY=0.7).items():
+        monkeypatch.setattr(trial, name, value)
 
 
 @pytest.fixture

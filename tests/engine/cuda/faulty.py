@@ -71,7 +71,7 @@ def start(fault: str) -> None:
 
 
 def main(what: str, *arguments: str) -> int:
-    trial.STEPS = 6  # what is tried is small, too
+    trial.STEPS, trial.BATCH, trial.UNITS, trial.DENSITY = 6, 3, 7, 0.7  # what is tried is small
     launch.PROGRAMS, launch.HELD = 1, 2  # few and large programs, as in few_programs
     launch.BLOCK = launch.CHUNK = 256
     launch_sparse.ROWS, launch_sparse.TARGETS = 64, 32

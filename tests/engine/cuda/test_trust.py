@@ -15,7 +15,7 @@ from fdi.snn import models
 
 pytestmark = needs.kernels
 CPU, CASE = torch.device("cpu"), trust.Case(1, "zero", "superspike", 0)
-FAULTY = Path(__file__).with_name("faulty.py")
+FAULTY, ROOT = Path(__file__).with_name("faulty.py"), Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_faulty_kernel_is_told_once_and_for_all(doubt, command, words):
         ("half_of_the_events", "a gradient was not that of the CPU, by 0.5 of the largest"),
     ],
 )
-def test_wrong_numbers_are_found(monkeypatch, fault, words):
+def test_wrong_numbers_are_found(small_trial, monkeypatch, fault, words):
     monkeypatch.setattr(*faulty.place(fault), getattr(faulty, fault))
     assert words in trial.check(CASE, CPU)
 
@@ -115,9 +115,14 @@ def test_the_switch(monkeypatch, kernels):
 
 @pytest.mark.parametrize("units", [0, 1, 16, 100, 128, 256])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_all_layers_of_the_tiny_network_spike(channels, units):
+def test_the_trial_has_several_blocks_of_everything_and_all_layers_spike(channels, units):
     from fdi.engine.reference import ReferenceEngine
 
+    source = (ROOT / "fdi/engine/cuda/kernels/launch_sparse.py").read_text()  # tests have others
+    assert "ROWS, TARGETS, LOOKED, SOURCES, SAMPLES, STEPS = 1, 128, 128, 1, 32, 16" in source
+    for size, block in ((trial.UNITS, 128), (trial.BATCH, 32), (trial.STEPS, 16)):
+        assert size > 2 * block
+        assert size % block
     for reset in ("zero", "subtract"):
         for x in trial.inputs():
             net = trial.tiny(trust.Case(channels, reset, "superspike", units))
