@@ -80,6 +80,16 @@ def test_every_command_on_a_page_is_one(tmp_path, monkeypatch):
         assert scheduler["_target_"], line
 
 
+def test_every_promise_names_tests_that_there_are():
+    rows = (DOCS / "promises.md").read_text(encoding="utf-8").splitlines()
+    promises = [row for row in rows if row.startswith("| ") and not row.startswith("| promise")]
+    assert len(promises) > 15
+    for promise in promises:
+        named = re.findall(r"`(tests/[\w/]+\.py)`", promise)
+        assert named, promise
+        assert all((ROOT / name).is_file() for name in named), promise
+
+
 def _links(page: Path) -> list[str]:
     """The places that a page links to, outside of its code."""
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
