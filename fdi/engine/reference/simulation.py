@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d, max_pool2d
 
-from fdi.snn.network import INPUT, Activity, Moments, Network
+from fdi.snn.network import INPUT, Activity, Moments, Network, Projection
 from fdi.snn.neuron import Constants, Population
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
@@ -91,74 +93,102 @@ TRACES = ("spikes", "potentials", "free")
 def simulate(
     network: Network, x_TBN: Tensor, record: tuple[str, ...] = (), learn: bool = False
 ) -> Activity:
-    """What the network does with the input `x_TBN`.
+    """What the network does with the input `x_TBN`, differentiable with respect to it and to all
+    weights.
 
-    Within one step every population first spikes from the potential it has, then updates potential
-    and currents with the input that arrived in the step before; then all projections deliver this
-    step's spikes (they arrive in the next). With normalization, which may need all steps of what
-    arrives, a layer goes through the trial before the next one starts.
     `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch.
     """
-    steps, batch = x_TBN.shape[:2]
-    free = "free" in record or "moments" in record
+    batch, free = x_TBN.shape[1], "free" in record or "moments" in record
     neurons = {
         p.name: Neurons(p, network.dt, batch, x_TBN, free, network.leaks.get(p.name))
         for p in (*network.hidden, network.readout)
     }
-    readout: list[Tensor] = []
-    traces: dict[str, dict[str, list[Tensor]]] = {
-        kind: {p.name: [] for p in network.hidden} for kind in TRACES if kind in record
-    }
-    sums = {name: _Sums() for name in neurons} if "moments" in record else {}
+    recorder = _Recorder(network, record)
     # Taken apart once: the gradient of `x[t]` is as large as x, at every step.
-    given, by_step = {INPUT: x_TBN}, {INPUT: list(x_TBN.unbind())}
-    stages = [(*network.hidden, network.readout)]
-    if network.norms:
-        stages = [*network.layers, (network.readout,)]
-    for layer in stages:
-        names = [p.name for p in layer]
+    whole, by_step = {INPUT: x_TBN}, {INPUT: list(x_TBN.unbind())}
+    for names in _stages(network):
+        layer = {name: neurons[name] for name in names}
         normed = {
-            name: _normed(network, name, given, learn).unbind()
+            name: list(_normed(network, name, whole, learn).unbind())
             for name in names
             if name in network.norms
         }
         links = [p for p in network.projections if p.target in names and p.target not in normed]
-        emitted: dict[str, list[Tensor]] = {name: [] for name in names if network.norms}
-        for t in range(steps):
-            for name in names:
-                neurons[name].update()
-            for link in links:
-                source = (
-                    by_step[link.source][t]
-                    if link.source in by_step
-                    else neurons[link.source].emitted(link.recurrent)
-                )
-                neurons[link.target].receive(link.channel, link(source))
-            for name, x in normed.items():
-                if t < len(x):
-                    neurons[name].receive(0, x[t])
-            for name, before in emitted.items():
-                before.append(neurons[name].emitted(recurrent=False))
-            if network.readout in layer:
-                readout.append(neurons[network.readout.name].potential)
-            for kind, by_name in traces.items():
-                for name in names:
-                    if name in by_name:
-                        by_name[name].append(neurons[name].trace(kind))
-            for name in names if sums else ():
-                sums[name].add(neurons[name])
-        given |= {name: torch.stack(each) for name, each in emitted.items()}
-        by_step |= emitted
-    return Activity(
-        torch.stack(readout),
-        {p.name: neurons[p.name].counts for p in network.hidden},
-        **{
-            kind: {name: torch.stack(steps) for name, steps in by_name.items()}
-            for kind, by_name in traces.items()
-        },
-        moments={name: total.moments() for name, total in sums.items()},
-        passed={p.name: sums[p.name].passed for p in network.hidden if p.name in sums},
-    )
+        passed_on: dict[str, list[Tensor]] = {name: [] for name in names if network.norms}
+        for t in range(len(x_TBN)):
+            below = {name: spikes[t] for name, spikes in by_step.items()}
+            step(layer, links, below, {name: x[t] for name, x in normed.items() if t < len(x)})
+            recorder.after_a_step(layer)
+            for name, spikes in passed_on.items():
+                spikes.append(layer[name].emitted(recurrent=False))
+        by_step |= passed_on
+        whole |= {name: torch.stack(spikes) for name, spikes in passed_on.items()}
+    return recorder.activity(neurons)
+
+
+def _stages(network: Network) -> list[list[str]]:
+    """The populations that go through the trial together: all of them, unless a normalization may
+    need all steps of what arrives before its layer starts.
+    """
+    layers = [*network.layers, (network.readout,)]
+    if network.norms:
+        return [[p.name for p in layer] for layer in layers]
+    return [[p.name for layer in layers for p in layer]]
+
+
+def step(
+    layer: Mapping[str, Neurons],
+    links: Sequence[Projection],
+    below: Mapping[str, Tensor],
+    normed: Mapping[str, Tensor],
+) -> None:
+    """One time step: every population spikes from the potential that it has, and updates potential
+    and currents with what arrived in the step before; then all projections deliver this step's
+    spikes, which arrive in the next.
+    """
+    for neurons in layer.values():
+        neurons.update()
+    for link in links:
+        source = below.get(link.source)
+        if source is None:
+            source = layer[link.source].emitted(link.recurrent)
+        layer[link.target].receive(link.channel, link(source))
+    for name, x in normed.items():
+        layer[name].receive(0, x)
+
+
+class _Recorder:
+    """What is kept of a trial: the readout, and what `record` asks for."""
+
+    def __init__(self, network: Network, record: tuple[str, ...]) -> None:
+        self.hidden = [p.name for p in network.hidden]
+        self.readout, self.potentials = network.readout.name, list[Tensor]()
+        self.traces: dict[str, dict[str, list[Tensor]]] = {
+            kind: {name: [] for name in self.hidden} for kind in TRACES if kind in record
+        }
+        names = [*self.hidden, self.readout] if "moments" in record else []
+        self.sums = {name: _Sums() for name in names}
+
+    def after_a_step(self, layer: Mapping[str, Neurons]) -> None:
+        if self.readout in layer:
+            self.potentials.append(layer[self.readout].potential)
+        for kind, by_name in self.traces.items():
+            for name in layer.keys() & by_name.keys():
+                by_name[name].append(layer[name].trace(kind))
+        for name in layer.keys() & self.sums.keys():
+            self.sums[name].add(layer[name])
+
+    def activity(self, neurons: Mapping[str, Neurons]) -> Activity:
+        return Activity(
+            torch.stack(self.potentials),
+            {name: neurons[name].counts for name in self.hidden},
+            **{
+                kind: {name: torch.stack(steps) for name, steps in by_name.items()}
+                for kind, by_name in self.traces.items()
+            },
+            moments={name: total.moments() for name, total in self.sums.items()},
+            passed={name: self.sums[name].passed for name in self.hidden if name in self.sums},
+        )
 
 
 def _normed(network: Network, name: str, given: dict[str, Tensor], learn: bool) -> Tensor:
