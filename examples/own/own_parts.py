@@ -79,12 +79,13 @@ class Sparse(Strategy):
     share: float = 0.5
     gain: float = 1.0
 
-    def draw(self, population, afferents, rates, dt, generator) -> None:
-        """Fill `projection.weight` [target, source, ...] of all `afferents` of a `population`, from
-        `generator` alone. `rates`: Hz, what it hears of each source, by the name of the
-        projection; `dt`: s.
+    def draw(self, drawing) -> None:
+        """Fill `projection.weight` [target, source, ...] of all `drawing.afferents` of a
+        `drawing.population`, from `drawing.generator` alone. `drawing.rates`: Hz, what it hears of
+        each source, by the name of the projection; `drawing.dt`: s.
         """
-        for projection in afferents:
+        generator = drawing.generator
+        for projection in drawing.afferents:
             weight = projection.weight.data
             weight.normal_(
                 0.0, self.gain / math.sqrt(self.share * projection.fan_in), generator=generator

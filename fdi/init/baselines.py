@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config.parts import Positive
-from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
+from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, obeys_dale
 from fdi.snn.surrogate import derivative
 
 if TYPE_CHECKING:
@@ -23,22 +23,15 @@ class Baseline(Strategy):
 
     baseline: ClassVar[bool] = True
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        if obeys_dale(afferents):
+    def draw(self, drawing: Drawing) -> None:
+        if obeys_dale(drawing.afferents):
             name = type(self).__name__.lower()
             instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
             raise ValueError(
                 f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
             )
-        for projection in afferents:
-            self.fill(projection.weight.data, population, dt, generator)
+        for projection in drawing.afferents:
+            self.fill(projection.weight.data, drawing.population, drawing.dt, drawing.generator)
 
     @abstractmethod
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:

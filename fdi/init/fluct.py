@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from fdi.config.parts import Fraction, NotNegative, Positive
-from fdi.init.strategy import Afferents, Measure, Rates, Strategy, calibrate, obeys_dale
+from fdi.init.strategy import Afferents, Drawing, Measure, Strategy, calibrate, obeys_dale
 from fdi.init.theory import (
     Afferent,
     dale_exponential,
@@ -31,55 +31,43 @@ if TYPE_CHECKING:
     from fdi.snn.neuron import Neuron, Population
 
 
-def normal(
-    population: Population,
-    afferents: Afferents,
-    rates: Rates,
-    dt: float,
-    target: tuple[float, float],
-    alpha: float,
-    generator: Generator,
-) -> None:
+def normal(drawing: Drawing, target: tuple[float, float], alpha: float) -> None:
     """Weights of both signs."""
     mu_u, sigma_u = target
     drawn = []
-    for neuron in population.neurons:
-        inputs = [_afferent(neuron, projection, rates, dt) for projection in afferents]
+    for neuron in drawing.population.neurons:
+        inputs = [_afferent(neuron, projection, drawing) for projection in drawing.afferents]
         drawn.append(normal_weights(inputs, sigma_u=sigma_u, mu_u=mu_u, alpha=alpha))
-    for projection, of_neurons in zip(afferents, zip(*drawn)):
+    for projection, of_neurons in zip(drawing.afferents, zip(*drawn)):
         mu_w, sigma_w = zip(*of_neurons)
-        _normal(projection.weight.data, mu_w, sigma_w, generator)
+        _normal(projection.weight.data, mu_w, sigma_w, drawing.generator)
 
 
 def _dale(
     theory: Callable[..., tuple[Any, ...]],
     fill: Callable[[Tensor, Sequence[float], Generator], object],
-    population: Population,
-    afferents: Afferents,
-    rates: Rates,
-    dt: float,
+    drawing: Drawing,
     target: tuple[float, float],
     alpha: float,
-    generator: Generator,
 ) -> None:
-    kinds = _kinds(afferents)
+    kinds = _kinds(drawing.afferents)
     drawn = []
-    for neuron in population.neurons:
+    for neuron in drawing.population.neurons:
         inputs = [
-            _pooled([_afferent(neuron, projection, rates, dt) for projection in kind])
+            _pooled([_afferent(neuron, projection, drawing) for projection in kind])
             for kind in kinds
         ]
         drawn.append(theory(*inputs, sigma_u=target[1], alpha=alpha))
     for kind, of_neurons in zip(kinds, zip(*drawn)):
         for projection in kind:
-            fill(projection.weight.data, of_neurons, generator)
+            fill(projection.weight.data, of_neurons, drawing.generator)
 
 
-def _afferent(neuron: Neuron, projection: Projection, rates: Rates, dt: float) -> Afferent:
-    integrals = psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[projection.channel], dt)
-    return Afferent(
-        projection.fan_in, rates[projection.name], *integrals, recurrent=projection.recurrent
-    )
+def _afferent(neuron: Neuron, projection: Projection, drawing: Drawing) -> Afferent:
+    tau_syn = neuron.tau_syn[projection.channel]
+    integrals = psp_kernel_integrals(neuron.tau_mem, tau_syn, drawing.dt)
+    rate = drawing.rates[projection.name]
+    return Afferent(projection.fan_in, rate, *integrals, recurrent=projection.recurrent)
 
 
 def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
@@ -157,16 +145,9 @@ class Fluct(Strategy):
     def target(self, population: Population) -> tuple[float, float]:
         return 0.0, self.sigma_u * population.neuron.theta
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        draw = exponential if obeys_dale(afferents) else normal
-        draw(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+    def draw(self, drawing: Drawing) -> None:
+        draw = exponential if obeys_dale(drawing.afferents) else normal
+        draw(drawing, self.target(drawing.population), self.alpha)
 
 
 @dataclass(frozen=True)
@@ -175,21 +156,15 @@ class FluctLognormal(Fluct):
     obey it and gets normal weights.
     """
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        if not obeys_dale(afferents) and population.neuron.spiking:
+    def draw(self, drawing: Drawing) -> None:
+        dale = obeys_dale(drawing.afferents)
+        if not dale and drawing.population.neuron.spiking:
             raise ValueError(
                 "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
                 "init=fluct for this model"
             )
-        draw = log_normal if obeys_dale(afferents) else normal
-        draw(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+        draw = log_normal if dale else normal
+        draw(drawing, self.target(drawing.population), self.alpha)
 
 
 @dataclass(frozen=True)
@@ -208,20 +183,13 @@ class FluctMu(Strategy):
             self.mu_u, self.xi
         ) * population.neuron.theta
 
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        if obeys_dale(afferents):
+    def draw(self, drawing: Drawing) -> None:
+        if obeys_dale(drawing.afferents):
             instead = f"use init=fluct init.sigma_u={1 / self.xi:g}"
             raise ValueError(
                 f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}"
             )
-        normal(population, afferents, rates, dt, self.target(population), self.alpha, generator)
+        normal(drawing, self.target(drawing.population), self.alpha)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fdi.snn.neuron import INPUT
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 Rates = dict[str, float]
 Afferents = Sequence["Projection"]
 Measure = Callable[["Network"], "Activity"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a strategy draws at once: the weights of all `afferents` of a `population`.
+
+    `rates`: what the population sees of each source, behind its pooling, in Hz by the name of the
+    projection; `dt` in s; `generator`: where the random numbers come from.
+    """
+
+    population: Population
+    afferents: Afferents
+    rates: Rates
+    dt: float
+    generator: Generator
 
 
 def obeys_dale(afferents: Afferents) -> bool:
@@ -41,19 +57,8 @@ class Strategy(ABC):
     baseline: ClassVar[bool] = False
 
     @abstractmethod
-    def draw(
-        self,
-        population: Population,
-        afferents: Afferents,
-        rates: Rates,
-        dt: float,
-        generator: Generator,
-    ) -> None:
-        """Fill the weights of all `afferents` of `population`.
-
-        `rates`: what the targets see of each source, behind its pooling, in Hz by the name of the
-        projection; `dt` in s.
-        """
+    def draw(self, drawing: Drawing) -> None:
+        """Fill the weights of all afferents of one population."""
 
     def target(self, population: Population) -> tuple[float | None, float | None]:
         """The mean and spread of the free potential that it aims at; None for what it does not aim
@@ -200,9 +205,8 @@ def draw(
         for _ in range(REDRAWS):
             generator.set_state(start)
             for population in layer:
-                strategy.draw(
-                    population, network.afferents(population.name), rates, network.dt, generator
-                )
+                afferents_of = network.afferents(population.name)
+                strategy.draw(Drawing(population, afferents_of, rates, network.dt, generator))
             strategy.correct(network.up_to(i + 1), measure, analogue and hears_input)
             if not propagate:
                 break
@@ -218,9 +222,8 @@ def draw(
                 break
     if not propagate:
         rates = _assumed(readout.nu, network, nu_input)
-    readout.draw(
-        network.readout, network.afferents(network.readout.name), rates, network.dt, for_readout
-    )
+    onto_readout = network.afferents(network.readout.name)
+    readout.draw(Drawing(network.readout, onto_readout, rates, network.dt, for_readout))
 
 
 def seen(activity: Activity, projection: Projection, dt: float) -> float:

@@ -126,6 +126,11 @@ def strategy(config: DictConfig) -> Strategy:
             f"init._target_ = {config.init._target_} makes no initialization; let it inherit from "
             f"fdi.init.Strategy"
         )
+    if len(inspect.signature(built.draw).parameters) != 1:  # as it was in fdi 0.1
+        raise ValueError(
+            f"init._target_ = {config.init._target_}: its draw must take one argument, an "
+            f"fdi.init.strategy.Drawing, which holds population, afferents, rates, dt and generator"
+        )
     return built
 
 

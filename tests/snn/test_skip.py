@@ -9,6 +9,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
+from fdi.init.strategy import Drawing
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import conv, dense
 
@@ -51,7 +52,7 @@ def test_fluct_gives_each_of_two_sources_half_of_the_variance(model):
     totals = dict.fromkeys(rates, 0.0)
     for seed in range(60):
         generator = torch.Generator().manual_seed(seed)
-        Fluct(0.8).draw(net.hidden[3], net.afferents("h4"), rates, DT, generator)
+        Fluct(0.8).draw(Drawing(net.hidden[3], net.afferents("h4"), rates, DT, generator))
         for link in net.afferents("h4"):
             square = float(link.weight.detach().square().mean())
             totals[link.name] += link.fan_in * rates[link.name] * eps_hat * square / 60
