@@ -176,4 +176,5 @@ def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:
     top = valid.groupby([runs[column] for column in by], dropna=False).transform("max")
     chosen = runs[valid == top]
     same = chosen.groupby([*by, key], dropna=False).ngroup()
-    return chosen[same == same.groupby([chosen[column] for column in by]).transform("min")]
+    first = same.groupby([chosen[column] for column in by], dropna=False).transform("min")
+    return chosen[same == first]

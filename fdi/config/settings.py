@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, Node, OmegaConf
 
 from fdi.config import parts
+from fdi.config.figure import Figure, unknown_keys
 from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
 from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, Range, choose, nonsense, shown
 
@@ -103,6 +104,7 @@ class Config:
     logger: Logger = field(default_factory=Logger)
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
+    figure: Figure | None = MISSING
     seed: int = _number(0)
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
@@ -211,7 +213,7 @@ def prepare(config: DictConfig) -> DictConfig:
 
 def settings(config: DictConfig) -> dict[str, Any]:
     """The values of a run: checked, what is auto decided, interpolations resolved, without
-    Hydra's own node.
+    Hydra's own node and the `figure` of its experiment.
 
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
     out of range or of a wrong type.
@@ -222,6 +224,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
     values = plain(config)
     if problem := next(_complaints(values, own_folders(hydra)), None):
         raise ValueError(problem)
+    del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
     return values
 
 
@@ -262,6 +265,8 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
         if node is not None or not (inner or key in OPTIONAL):
             yield from complaints(key, node, modules)
     yield from nonsense(values)
+    if values["figure"] is not None:
+        yield from unknown_keys(values["figure"], values)
     for key, name in values["name"].items():
         if name is not None and not _is_component(name):
             yield (

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from fdi.figures import marks
-from fdi.figures.style import GREY, Look, states
+from fdi.figures.style import GREY, Look, State
 
 MARKS = 4  # of a curve
 FEW = 5  # seeds of a band; the interval of fewer is drawn at the marks
@@ -65,6 +73,7 @@ def level(axes: Axes, row: pd.Series, look: Look) -> None:
         axes.axhspan(row["low"], row["high"], color=look["color"], alpha=0.15, linewidth=0)
 
 
+CHANCE: Look = {"color": GREY, "linewidth": 0.8, "linestyle": ":"}
 ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 
 
@@ -78,20 +87,28 @@ def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune=None))
     if chance is not None and low - 3 * room < chance:
         axes.set_ylim(min(axes.get_ylim()[0], chance - room))
-        axes.axhline(chance, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+        axes.axhline(chance, **CHANCE, zorder=0)
 
 
 def sigma_axis(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis of sigma_u, with ticks at those of the `values` that leave room for
-    another.
+    """The `log_axis` of sigma_u."""
+    log_axis(axes, values)
+    axes.set_xlabel("$\\sigma_U$ (units of threshold)")
+
+
+def log_axis(axes: Axes, values: pd.Series) -> None:
+    """A logarithmic axis with small ticks at all `values`, and large ones at those that leave room
+    for another, or at powers of ten.
     """
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
-    axes.xaxis.set_major_locator(FixedLocator(apart(values)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    if values.max() >= EVEN * values.min():
+        axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    else:
+        axes.xaxis.set_major_locator(FixedLocator(apart(values)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
     axes.xaxis.set_minor_locator(FixedLocator(sorted(values.unique())))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("$\\sigma_U$ (units of threshold)")
 
 
 def apart(values: pd.Series) -> list[float]:
@@ -112,26 +129,72 @@ def from_zero(axes: Axes) -> None:
 
 
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
+DODGE = 0.02  # of the horizontal axis, between lines that would hide one another
+SILENT = 0.02  # Hz, where layers without spikes are drawn
+LETTERS = 54  # in one line below a horizontal axis
+EVEN = 100  # largest over smallest value of an axis whose ticks are powers of ten
 
 
 def beside(
-    axes: Axes, rows: pd.DataFrame, key: str, order: Sequence[str], page: pd.DataFrame
+    axes: Axes,
+    rows: pd.DataFrame,
+    states: Sequence[State],
+    order: Sequence[Any],
+    names: Sequence[str],
 ) -> None:
-    """A point with its interval for each of the `states` of `page`, at each value of the column
-    `key` in this order.
-    """
-    drawn = list(states(page))
-    for i, state in enumerate(drawn):
+    """A point with its interval for each state, at each value of the column x in this order."""
+    for i, state in enumerate(states):
         shown = state.rows(rows)
-        x = shown[key].map(list(order).index).astype(float) + WIDTH * ((i + 0.5) / len(drawn) - 0.5)
+        x = shown["x"].map(list(order).index).astype(float)
+        x = x + WIDTH * ((i + 0.5) / len(states) - 0.5)
         marks.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
-    axes.set_xticks(range(len(order)), order)
+    width = max(6, LETTERS // len(order))
+    axes.set_xticks(
+        range(len(order)), [fill(name, width) if "$" not in name else name for name in names]
+    )
 
 
-def handles(page: pd.DataFrame, before: str = "") -> list[Line2D]:
-    """The entries of the legend."""
-    return [
-        Line2D([], [], **state.look() | {"linestyle": ""}, label=f"{before}{state.label}")
-        for state in states(page)
-    ]
+def lines(
+    axes: Axes, rows: pd.DataFrame, states: Sequence[State], scale: str, values: pd.Series
+) -> None:
+    """A line for each state over the column x, a level for one without x; the axis is that of all
+    `values`.
+    """
+    values = values.dropna().astype(float)
+    log = scale == "log" or (scale == "auto" and _by_factors(values))
+    for i, state in enumerate(states):
+        shown = state.rows(rows)
+        line = shown.dropna(subset="x").astype({"x": float}).sort_values("x")
+        shift = 0 if log else DODGE * np.ptp(values) * (i - (len(states) - 1) / 2)
+        if len(line):
+            marks.points(axes, line.assign(x=line["x"] + shift), state.look())
+        for _, row in shown[shown["x"].isna()].iterrows():
+            marks.level(axes, row, state.look())
+    if log:
+        log_axis(axes, values)
+    else:
+        ticks = sorted(values.unique())
+        axes.set_xticks(ticks, minor=True)
+        axes.set_xticks(ticks if min(np.diff(ticks)) > np.ptp(ticks) / 12 else [])
+        if not len(axes.get_xticks()):
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _by_factors(values: pd.Series) -> bool:
+    """Whether values lie more evenly on a logarithmic axis."""
+    there = np.sort(values.unique())
+    if len(there) < 3 or there[0] <= 0:
+        return False
+    steps, factors = np.diff(there), np.diff(np.log(there))
+    return bool(np.std(factors) / np.mean(factors) < np.std(steps) / np.mean(steps))
+
+
+def rates(axes: Axes, rows: pd.DataFrame, states: Sequence[State]) -> None:
+    """A line for each state over its layers, which may be silent."""
+    shown = rows.assign(**rows[["mean", "low"]].clip(lower=SILENT))
+    lines(axes, shown, states, "linear", shown["x"])
+    axes.set_yscale("log")
+    axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
+    axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])
+    axes.yaxis.set_minor_locator(NullLocator())

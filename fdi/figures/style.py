@@ -164,36 +164,34 @@ def fraction(whole: float) -> str:
 
 
 class State(NamedTuple):
-    """An initialization at one sigma_u, or without any (NaN)."""
+    """An initialization, at one of the values of the key `shade` if it has several (else NaN)."""
 
     init: str
-    sigma_u: float
+    shade: float
+    label: str
     color: str
-    baseline: bool
-
-    @property
-    def label(self) -> str:
-        name = words.init(self.init)
-        return name if pd.isna(self.sigma_u) else f"{name}, $\\sigma_U$ = {self.sigma_u:g}"
+    line: Any
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        same = (
-            table["sigma_u"].isna() if pd.isna(self.sigma_u) else table["sigma_u"] == self.sigma_u
-        )
+        same = table["shade"].isna() if pd.isna(self.shade) else table["shade"] == self.shade
         return table[(table["init"] == self.init) & same]
 
-    def look(self) -> dict[str, Any]:
-        return style.look(self.init) | {"color": self.color}
+    def look(self) -> Look:
+        return style.look(self.init) | {"color": self.color, "linestyle": self.line}
 
 
-def states(table: pd.DataFrame) -> Iterator[State]:
-    """The states of a table with the columns init, baseline and sigma_u: baselines first, then each
-    initialization from small sigma_u to large.
+def states(table: pd.DataFrame, key: str, alone: bool) -> Iterator[State]:
+    """The states of a table with the columns init, baseline and shade, the values of `key`:
+    baselines first, then each initialization from light to dark. `alone`: the shade is their name.
     """
-    for (other, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
-        values = sorted(rows["sigma_u"].unique())
+    for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
+        values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))
         for i, value in enumerate(values):
-            yield State(init, value, shade(style.color(init), (i + 1) / len(values)), not other)
+            said = not pd.isna(value) or (key in words.SAID and len(values) > 1)
+            names = [*([] if alone else [words.init(init)]), *([words.of(key, value)] * said)]
+            line = LINES[i % len(LINES)] if len(values) > 1 else style.look(init)["linestyle"]
+            color = shade(style.color(init), (i + 1) / len(values))
+            yield State(init, value, ", ".join(names) or words.init(init), color, line)
 
 
 def shade(color: str, depth: float) -> str:

@@ -4,8 +4,10 @@ have in common, in one line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 SCHEDULE = "scheduler._target_"
@@ -49,6 +51,39 @@ MODELS = {
     "dale": "recurrent network under Dale's law",
     "dale_conv": "convolutional network under Dale's law",
 }
+KEYS = {
+    "init.sigma_u": "$\\sigma_U$",
+    "init.alpha": "$\\alpha$",
+    "optimizer.lr": "step size",
+    "layers": "number of hidden layers",
+    "model.depth": "number of hidden layers",
+}
+SAID: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are
+    "init": lambda value: init(str(value)),
+    "layers": lambda value: layers(value),
+    "model.depth": lambda value: layers(value),
+    "trainer.epochs": lambda value: f"{value:.0f} epochs",
+    "dataset.max_train": lambda value: "all samples" if pd.isna(value) else f"{value:,.0f} samples",
+}
+
+
+def of(key: str, value: Any = None) -> str:
+    """A key of the config, or with a value this too, in words."""
+    if value is None:
+        return KEYS.get(key, key)
+    if key in SAID:
+        return SAID[key](value)
+    named = "." not in key and isinstance(value, str)  # a derived column
+    return str(value) if named else f"{KEYS.get(key, key)} = {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """A value of a key as one would write it."""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "none"
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
 
 
 def init(name: str, short: bool = False) -> str:

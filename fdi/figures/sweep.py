@@ -1,0 +1,455 @@
+"""The figure of a sweep, drawn from the node `figure` of an experiment (fdi.config.figure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from textwrap import fill
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fdi.analysis.contrasts import PERCENT, STATISTICS, accuracies, best, moments
+from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity
+from fdi.analysis.results import Results
+from fdi.analysis.select import groups
+from fdi.analysis.statistics import chance_share
+from fdi.analysis.summary import ACCURACY
+from fdi.config.figure import Figure
+from fdi.config.parts import choose
+from fdi.config.settings import out_of_range
+from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.figures.findings import Said, said
+
+ANY = "*"  # in `only`: any value but null
+SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
+PRIMED = "homeostasis.prime_epochs"
+NONE = "none"  # the name of null
+WRAP = 26  # characters of the label of a vertical axis
+RING: style.Look = {
+    "color": "none",
+    "markersize": 7,
+    "zorder": 4,
+    "linestyle": "",
+    "marker": "o",
+    "clip_on": False,
+}
+SHORT: style.Look = {"linestyle": "", "color": "black", "marker": "x", "markersize": 4, "zorder": 5}
+
+
+class Panel(NamedTuple):
+    """One panel: its name, the rows that it shows, their quantity, and the values of the keys of
+    the panels.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    quantity: str
+    values: tuple[Any, ...]
+
+
+class Sweep:
+    """The figure of an experiment: what fdi.figures asks of a module, from its node."""
+
+    def __init__(self, figure: Figure, experiment: str = "") -> None:
+        self.figure = figure
+        shown = words.of(figure.x)
+        self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
+        self.TITLE = figure.title or experiment.replace("_", " ").capitalize() or shown
+        over = ", ".join(_quantity(name).title for name in figure.quantities)
+        self.ABOUT = figure.about or f"{over} by {shown} and initialization"
+        self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
+        self.COMMAND = figure.command or f"fdi-run -m experiment={experiment}"
+
+    def data(self, results: Results) -> dict[str, pd.DataFrame]:
+        """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
+        shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
+        kaiming in the same panel at the same x), guess (share of the runs no better than guessing)
+        and chosen (has the best validation accuracy of its line, where the figure asks for that);
+        reached (share of the runs whose training loss is as low as asked); chance (%), finding,
+        network, title, source.
+        """
+        runs = self._runs(results.runs)
+        pages = {}
+        for name, part in self._pages(runs):
+            for (dataset, model), group in sweeps.sweeps(part, self._levels, self._varied()):
+                chosen = self._chosen(group)
+                table = self._table(chosen, results)
+                pages["_".join(filter(None, [dataset, model, name]))] = table.assign(
+                    **self._constants(chosen, table)
+                )
+        return pages
+
+    def panels(self, page: pd.DataFrame) -> list[list[str]]:
+        """A panel for each quantity and each value of the keys of the panels; of two keys, a row
+        for each value of the first.
+        """
+        drawn, wide = self._drawn(page), self.figure.columns
+        if len(self.figure.panels) < 2:
+            names = [panel.name for panel in drawn]
+            names += ["."] * (-len(names) % wide)
+            return [names[i : i + wide] for i in range(0, len(names), wide)]
+        names = {(panel.quantity, *panel.values): panel.name for panel in drawn}
+        beside = self._order(self.figure.panels[1], page)
+        rows = dict.fromkeys((quantity, above) for quantity, above, _ in names)
+        return [[names.get((*row, value), ".") for value in beside] for row in rows]
+
+    def draw(self, page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+        """Marks beside one another where the values of x have names, else lines."""
+        states, named, drawn = list(self._states(page)), self._named(page), self._drawn(page)
+        order, near = self._order("x", page), False
+        for panel in drawn:
+            one, rows = axes[panel.name], panel.rows
+            if panel.quantity == RATE_BY_LAYER:
+                marks.rates(one, rows, states)
+            elif named:
+                marks.beside(one, rows, states, order, [self.tick(value) for value in order])
+            else:
+                marks.lines(one, rows, states, self.figure.scale, self._values(panel, page))
+                if len(short := rows[rows["reached"] < 1]):
+                    one.plot(short["x"], short["mean"], **SHORT)
+                for state in states:
+                    if len(ring := state.rows(rows[rows["chosen"]])):
+                        one.plot(ring["x"], ring["mean"], markeredgecolor=state.color, **RING)
+            near |= self._heights(one, panel, drawn)
+            self._label(one, panel, drawn, named)
+        joined: style.Look = {"linestyle": ""} if named else {}
+        handles = [
+            Line2D([], [], **state.look() | joined, label=f"{self.figure.legend}{state.label}")
+            for state in states
+        ]
+        if page["chosen"].any():
+            ring = RING | {"markeredgecolor": "black"}
+            handles.append(Line2D([], [], **ring, label="best on validation"))
+        if (page["reached"] < 1).any():
+            handles.append(Line2D([], [], **SHORT, label="loss not reached by all"))
+        if near:
+            handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
+        first = page.iloc[0]
+        sheet.above(one.figure, handles, first["finding"], first["title"])
+
+    def text(self, key: str, value: Any) -> str:
+        """A value of a key in words."""
+        return self._name(key, value) or words.of(self.figure.x if key == "x" else key, value)
+
+    def tick(self, value: Any) -> str:
+        """A value of x in words, without what x is."""
+        return self._name("x", value) or words.shown(value)
+
+    def _name(self, key: str, value: Any) -> str:
+        """What the figure calls a value of a key."""
+        if key == "quantity":
+            return _quantity(value).title
+        names = self.figure.names.get(self.figure.x if key == "x" else key, {})
+        return {words.shown(own): str(name) for own, name in names.items()}.get(
+            words.shown(value), ""
+        )
+
+    def _runs(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """The runs that the figure is of, with the derived columns that it names."""
+        figure = self.figure
+        names = (figure.x, figure.shade, figure.pages, *figure.panels, *figure.only)
+        made = {name: COLUMNS[name].of(runs) for name in names if name in COLUMNS}
+        runs = runs.assign(**made)
+        if any(key not in runs for key in (figure.x, *figure.panels, *figure.only)):
+            return runs.iloc[:0]
+        for key, value in figure.only.items():
+            accepted = value if isinstance(value, list) else [value]
+            runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
+        return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
+
+    def _pages(self, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The runs by the key that parts the pages, with the name of each part."""
+        key = self.figure.pages
+        if key not in runs:
+            yield "", runs
+            return
+        names = {words.shown(own): name for own, name in self.figure.names.get(key, {}).items()}
+        for value, part in groups(runs, key):
+            yield names.get(words.shown(value), words.shown(value).lower()), part
+
+    def _varied(self) -> list[str]:
+        """The keys that may differ within a figure, beside those of the initialization."""
+        figure = self.figure
+        named = [figure.x, *figure.panels, figure.shade, figure.longest, *figure.free]
+        keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
+        return [*filter(None, named), *COLUMNS, *keys]
+
+    def _levels(self, group: pd.DataFrame) -> int:
+        """How many values of x the runs compare; 0 if too few."""
+        if group[self.figure.x].nunique(dropna=False) < self.figure.least:
+            return 0
+        count = self._chosen(group)["x"].nunique()
+        return count if count >= self.figure.least else 0
+
+    def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
+        """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
+        figure = self.figure
+        group = group.assign(x=self._x(group))
+        if figure.x.startswith("init."):
+            parts = []
+            for init, members in groups(group, "init", sort=False):
+                several = sweeps.levels(members, figure.x) > 1
+                parts.append(
+                    sweeps.swept(group, init, figure.x) if several else sweeps.usual(members)
+                )
+            chosen = pd.concat(parts).assign(sigma_u=np.nan)
+            across = chosen[chosen["x"].notna()]
+        else:
+            group = group.dropna(subset="x")
+            chosen = (
+                sweeps.usual(group).assign(sigma_u=np.nan) if figure.usual else sweeps.states(group)
+            )
+            across = chosen
+        shade = chosen["sigma_u"] if figure.shade == SIGMA else self._shade(chosen)
+        chosen = chosen.assign(shade=shade)
+        across = chosen.loc[across.index]
+        if figure.longest:
+            across = self._longest(across)
+        crossed = sweeps.crossed(across, "x", "shade", *figure.panels)
+        levels = chosen[chosen["x"].isna()]
+        return pd.concat([crossed, levels]) if len(crossed) else crossed
+
+    def _x(self, group: pd.DataFrame) -> pd.Series:
+        """The values of x; where null is one of them, their names."""
+        values, figure = group[self.figure.x], self.figure
+        plain = figure.x not in COLUMNS and not figure.x.startswith("init.")
+        if plain and figure.scale in ("auto", "names") and values.isna().any() and values.nunique():
+            return values.map(words.shown, na_action="ignore").fillna(NONE)
+        return values
+
+    def _shade(self, runs: pd.DataFrame) -> pd.Series:
+        return runs.reindex(columns=[self.figure.shade])[self.figure.shade]
+
+    def _longest(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Of each panel the runs with the largest value of a key at which enough are compared."""
+        key, parts = self.figure.longest, []
+        for _, panel in runs.groupby(self.figure.panels) if self.figure.panels else [("", runs)]:
+            kinds = panel.groupby(key)["x"].nunique()
+            if len(enough := kinds[kinds >= self.figure.least]):
+                parts.append(panel[panel[key] == enough.index.max()])
+        return pd.concat(parts) if parts else runs.iloc[:0]
+
+    def _table(self, chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
+        figure = self.figure
+        keys = [*figure.panels, "init", "baseline", "shade", "x"]
+        parts = []
+        for name in figure.quantities:
+            if name == "accuracy":
+                part = self._accuracies(chosen, keys).merge(_guesses(chosen, keys), on=keys)
+            elif name == RATE_BY_LAYER:
+                part = moments(_layers(chosen, results), keys, "rate")
+            else:
+                quantity = _quantity(name)
+                values = chosen.assign(value=quantity.of(chosen).astype(float))
+                part = moments(values, keys, "value", most=quantity.most)
+            parts.append(part.assign(quantity=name))
+        table = pd.concat(parts, ignore_index=True)
+        names = dict.fromkeys(["quantity", *table, "versus", "verdict", "guess", "chosen"])
+        table = table.reindex(columns=list(names))
+        table["chosen"] = table["chosen"].eq(True)
+        return table.merge(_reached(chosen, keys), on=keys, how="left")
+
+    def _accuracies(self, chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+        """The accuracies; where the figure asks for the best on validation, only these are
+        compared.
+        """
+        figure = self.figure
+        panel = [*figure.panels, *([] if figure.shade == SIGMA else ["shade"])]
+        across = figure.x.startswith("init.")
+        every = accuracies(chosen, keys, panel if across else [*panel, "x"])
+        if not figure.best:
+            return every
+        tops = best(chosen, [key for key in keys if key != "x"], "x")
+        judged = accuracies(tops, keys, panel).drop(columns=list(STATISTICS))
+        return every[[*keys, *STATISTICS]].merge(judged.assign(chosen=True), on=keys, how="left")
+
+    def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+        """What is the same in all rows of a page, and in those of a panel the value of `longest`."""
+        figure, first = self.figure, chosen.iloc[0]
+        finding = said(
+            figure.finding, table, Said("x", figure.panels, self._order("x", table), self.text)
+        )
+        constants: dict[str, Any] = {
+            "chance": PERCENT / first["classes"],
+            "finding": " ".join(filter(None, [figure.question, finding])) or self.TITLE,
+            "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
+            "title": f"{_setting(chosen)}: {sheet.over(table['n'])}",
+            "source": sweeps.source(chosen),
+        }
+        if figure.longest:
+            of_panel = chosen.groupby(figure.panels)[figure.longest].transform("first")
+            panels = chosen[figure.panels].assign(longest=of_panel).drop_duplicates()
+            constants["longest"] = table[figure.panels].merge(panels, how="left")["longest"]
+        return constants
+
+    def _named(self, page: pd.DataFrame) -> bool:
+        """Whether the values of x stand beside one another by name."""
+        if self.figure.scale != "auto":
+            return self.figure.scale == "names"
+        values = page["x"].dropna()
+        return any(isinstance(value, str | bool | np.bool_) for value in values)
+
+    def _order(self, key: str, page: pd.DataFrame) -> list[Any]:
+        """The values of a key: those with names first, then as derived, then sorted."""
+        rows = page if key != "x" else page[page["quantity"] != RATE_BY_LAYER]
+        there = list(rows[key].dropna().unique())
+        key = self.figure.x if key == "x" else key
+        names = [words.shown(value) for value in self.figure.names.get(key, {})]
+        names += COLUMNS[key].order if key in COLUMNS else ()
+        place = {name: i for i, name in reversed(list(enumerate(names)))}
+
+        def rank(value: Any) -> tuple[int, float, str]:
+            number = isinstance(value, int | float | np.number)
+            text = words.shown(value)
+            return place.get(text, len(names)), float(value) if number else np.inf, text
+
+        return sorted(there, key=rank)
+
+    def _drawn(self, page: pd.DataFrame) -> list[Panel]:
+        """The panels, in their order."""
+        keys, drawn = self.figure.panels, []
+        several = page["quantity"].nunique() > 1
+        orders = [self._order(key, page) for key in keys]
+        for quantity, rows in groups(page, "quantity", sort=False):
+            for values in product(*orders):
+                shown = rows
+                for key, value in zip(keys, values):
+                    shown = shown[shown[key] == value]
+                name = " ".join([*[quantity] * several, *map(words.shown, values)]) or quantity
+                if len(shown):
+                    drawn.append(Panel(name, shown, quantity, values))
+        return drawn
+
+    def _states(self, page: pd.DataFrame) -> Iterator[style.State]:
+        """The initial states, named by their shade alone where there is one initialization."""
+        key = self.figure.shade
+        yield from style.states(page, key, page["init"].nunique() == 1 and key != SIGMA)
+
+    def _values(self, panel: Panel, page: pd.DataFrame) -> pd.Series:
+        """The values of x on the axis of a panel: of two keys, columns have an axis of their own."""
+        for key, value in list(zip(self.figure.panels, panel.values))[1:]:
+            page = page[page[key] == value]
+        return page.loc[page["quantity"] != RATE_BY_LAYER, "x"]
+
+    def _heights(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> bool:
+        """The range of the vertical axis, the same for panels side by side; whether chance is in
+        it.
+        """
+        rows = panel.rows
+        if panel.quantity == "accuracy":
+            if len(self.figure.panels) == 2:
+                rows = pd.concat([p.rows for p in drawn if p.values[0] == panel.values[0]])
+            marks.percent(axes, rows, rows["chance"].iloc[0])
+            return bool(axes.get_ylim()[0] <= rows["chance"].iloc[0])
+        if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
+            marks.from_zero(axes)
+        return False
+
+    def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
+        """Title of the panel and labels of its axes."""
+        figure, title = self.figure, self.text("quantity", panel.quantity)
+        head = [self.text(key, value) for key, value in zip(figure.panels, panel.values)]
+        if figure.longest:
+            head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
+        side = fill(title, WRAP)
+        if len(figure.panels) == 2:
+            head, side = head[1:], f"{head[0]}\n{side}"
+            if panel.values[1] != drawn[0].values[1]:
+                axes.set_yticklabels([])
+                side = ""
+        axes.set_title(", ".join(head) or title)
+        axes.set_ylabel(side if head else "")
+        label = figure.label or ("" if named and figure.x in COLUMNS else words.of(figure.x))
+        alike = [
+            p for p in drawn if (p.quantity == RATE_BY_LAYER) == (panel.quantity == RATE_BY_LAYER)
+        ]
+        if panel.quantity == RATE_BY_LAYER:
+            axes.set_xlabel(f"hidden layer, at the largest {words.of(figure.x)}")
+        elif len(figure.panels) == 2:
+            axes.set_xlabel(label if panel.values[0] == alike[-1].values[0] else "")
+        elif panel in alike[-figure.columns :]:
+            axes.set_xlabel(label)
+
+
+def of_file(file: Path) -> Figure | None:
+    """The node `figure` of the file of an experiment; None where it has none. Raises ValueError,
+    one line, for a key or a value that is none.
+    """
+    try:
+        node = OmegaConf.load(file).get("figure")
+        if node is None:
+            return None
+        schema = OmegaConf.structured(Figure)
+        given = OmegaConf.to_container(node)
+        values = OmegaConf.to_container(schema) | given
+        if problem := next(out_of_range(Figure, values, "figure."), None):
+            raise ValueError(problem)
+        figure: Any = OmegaConf.to_object(OmegaConf.merge(schema, node))
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
+    return figure
+
+
+def _quantity(name: str) -> Quantity:
+    """One of QUANTITIES, or a column of the run table."""
+    if name == RATE_BY_LAYER:
+        return Quantity("rate before training (Hz)", lambda runs: runs["rate"])
+    return QUANTITIES.get(name) or Quantity(name, lambda runs: _measured(name, runs))
+
+
+def _measured(name: str, runs: pd.DataFrame) -> pd.Series:
+    if name not in runs:
+        known = choose(name, [*QUANTITIES, RATE_BY_LAYER, *map(str, runs)])
+        raise ValueError(f"figure.quantities: {name} is no quantity; {known}")
+    return runs[name]
+
+
+def _guesses(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The share of the runs at each point that are no better than guessing."""
+
+    def share(group: pd.DataFrame) -> float:
+        known = group.dropna(subset=[ACCURACY, "classes", "test_samples"])
+        if known.empty:
+            return float("nan")
+        classes, samples = (int(known[column].iloc[0]) for column in ("classes", "test_samples"))
+        return chance_share(known[ACCURACY], classes, samples)
+
+    parts = runs.groupby(keys, dropna=False)[[ACCURACY, "classes", "test_samples"]]
+    return parts.apply(share).rename("guess").reset_index()
+
+
+def _reached(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The share of the runs at each point whose training loss is as low as asked; NaN if none is
+    asked.
+    """
+    limit = runs.reindex(columns=[LIMIT])[LIMIT].astype(float)
+    reached = (runs.reindex(columns=[LOSS])[LOSS] <= limit).astype(float).where(limit.notna())
+    shares = runs.assign(reached=reached).groupby(keys, dropna=False)["reached"].mean()
+    return shares.reset_index()
+
+
+def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """A row for each hidden layer of the runs where x is largest: x is the layer."""
+    end = chosen[chosen["x"] == chosen["x"].max()].drop(columns="x")
+    layers = results.layers.reindex(columns=["path", "rate"]).merge(end, on="path")
+    return layers.assign(x=layers.groupby("path").cumcount() + 1.0)
+
+
+def _setting(runs: pd.DataFrame) -> str:
+    """What was trained, for how long and under which conditions, where all runs agree."""
+    epochs = "trainer.epochs" if runs["trainer.epochs"].nunique() == 1 else ""
+    setting = words.setting(runs, epochs)
+    if epochs and (runs.reindex(columns=[PRIMED])[PRIMED].fillna(0) > 0).any():
+        setting = setting.replace("epochs", "epochs of the task")
+    limits = runs.reindex(columns=[LIMIT])[LIMIT].unique()
+    if len(limits) == 1 and pd.notna(limits[0]):
+        setting += f", all trained to a loss of {limits[0]:g}"
+    return ", ".join(filter(None, [setting, words.condition(runs)]))
