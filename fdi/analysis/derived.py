@@ -63,8 +63,14 @@ def _instead(runs: pd.DataFrame) -> pd.Series:
     )
 
 
-def _optimizer(runs: pd.DataFrame) -> pd.Series:
-    return runs["optimizer._target_"].str.rpartition(".")[2]
+def _part(group: str) -> Values:
+    """The last name of the `_target_` of a group of the config, "none" where there is none."""
+
+    def name(runs: pd.DataFrame) -> pd.Series:
+        targets = runs.reindex(columns=[f"{group}._target_"])[f"{group}._target_"]
+        return targets.fillna("none").astype(str).str.rpartition(".")[2]
+
+    return name
 
 
 def _recurrent(runs: pd.DataFrame) -> pd.Series:
@@ -86,9 +92,11 @@ COLUMNS = {
         (*ALONE, *(f"{norm} + skip" for norm in ALONE[1:-1])),
     ),
     "layers": Column(lambda runs: with_layers(runs)["layers"], ("model.depth",)),
-    "optimizer": Column(_optimizer, ("optimizer.",)),
+    "neuron": Column(_part("neuron"), ("neuron.", "engine.name")),
+    "optimizer": Column(_part("optimizer"), ("optimizer.",)),
     "populations": Column(lambda runs: runs.filter(like="rate/").notna().sum(axis=1), ()),
     "recurrent": Column(_recurrent, ()),
+    "scheduler": Column(_part("scheduler"), ("scheduler.", "scheduler")),
 }
 """By the names of fdi.config.figure.DERIVED."""
 

@@ -10,7 +10,17 @@ from omegaconf import MISSING
 
 from fdi.config.parts import choose
 
-DERIVED = ("bounds", "homeostasis", "instead", "layers", "optimizer", "populations", "recurrent")
+DERIVED = (
+    "bounds",
+    "homeostasis",
+    "instead",
+    "layers",
+    "neuron",
+    "optimizer",
+    "populations",
+    "recurrent",
+    "scheduler",
+)
 """Columns made of several keys: fdi.analysis.derived."""
 FINDINGS = ("", "decided", "difference", "ends", "highest", "last", "rescued", "verdicts")
 """What may be said of a sweep: fdi.figures.findings."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from textwrap import fill
@@ -30,7 +32,8 @@ from fdi.figures.findings import Said, said
 
 ANY = "*"  # in `only`: any value but null
 SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
-PRIMED = "homeostasis.prime_epochs"
+PRIMED, MODULES = "homeostasis.prime_epochs", "paths.modules"
+CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {
@@ -453,3 +456,19 @@ def _setting(runs: pd.DataFrame) -> str:
     if len(limits) == 1 and pd.notna(limits[0]):
         setting += f", all trained to a loss of {limits[0]:g}"
     return ", ".join(filter(None, [setting, words.condition(runs)]))
+
+
+def experiments(runs: pd.DataFrame | None = None, folders: Sequence[Path] = ()) -> dict[str, Sweep]:
+    """The figures that experiments describe, by name: those of fdi, of the `folders`, and of the
+    folders with the user's own code that the `runs` name (paths.modules). Raises ValueError, one
+    line, for a node that is wrong.
+    """
+    named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique() if runs is not None else ()
+    own = [Path(folder) for text in named for folder in json.loads(text)]
+    found: dict[str, Sweep] = {}
+    for folder in dict.fromkeys((CONF, *folders, *own)):
+        for file in sorted((folder / "experiment").glob("*.yaml")):
+            figure = of_file(file)
+            if figure:
+                found.setdefault(figure.name or file.stem, Sweep(figure, file.stem))
+    return found

@@ -1,0 +1,84 @@
+"""Each sweep of the user's own that no other figure shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.collect import config_columns
+from fdi.analysis.derived import COLUMNS
+from fdi.analysis.results import OWN, Results
+from fdi.analysis.select import groups, kept
+from fdi.config.figure import Figure
+from fdi.figures import style
+from fdi.figures.sweep import Sweep, experiments
+
+PLACE, TITLE = 90, "Your own sweeps"
+ABOUT = "accuracy by each key that your runs vary and that no other figure is about"
+NEEDS = "runs of yours with at least two values of a key, all else being equal"
+COMMAND = "fdi-run -m trainer.batch_size=64,256 init=kaiming,fluct seed=range(3)"
+SIZE = (style.COLUMN, 1.4)
+PARTS = ("homeostasis", "neuron", "optimizer", "scheduler")
+"""Choices of a group of the config, which vary several keys at once."""
+NEVER = ("seed", "name.", "init._target_", "identity.", "paths.")
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """Page, one for each data set, network and key -> its table, see fdi.figures.sweep; `key`."""
+    runs = results.runs
+    runs = kept(runs, (runs["source"] == OWN) & (runs["state"] == "done"))
+    shown = list(_shown(results.of(runs))) if len(runs) else []
+    pages = {}
+    for _, network in groups(runs, ["dataset", "model"]):
+        mine = results.of(network)
+        for key in _varied(network):
+            for page, table in _sweep(key).data(mine).items():
+                if (page, key) not in shown:
+                    pages[f"{page}_{key}"] = table.assign(key=key)
+    return pages
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """One panel."""
+    return _sweep(page["key"].iloc[0]).panels(page)
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """See fdi.figures.sweep."""
+    _sweep(page["key"].iloc[0]).draw(page, axes)
+
+
+def _sweep(key: str) -> Sweep:
+    return Sweep(Figure(x=key, finding="highest"))
+
+
+def _varied(runs: pd.DataFrame) -> Iterator[str]:
+    """The keys that differ between these runs and can change their numbers, first those that name
+    parts.
+    """
+    lists = runs.get("identity.exclude", pd.Series(dtype=object)).dropna().unique()
+    never = {*NEVER, *(key for text in lists for key in json.loads(text))}
+    keys = [
+        key
+        for key in config_columns(runs)
+        if not any(key == one or key.startswith(f"{one.rstrip('.')}.") for one in never)
+        and runs.groupby("init")[key].nunique(dropna=False).max() > 1
+    ]
+    for part in PARTS:
+        own = [key for key in keys if key == part or key.startswith(f"{part}.")]
+        if len(own) > 1 and COLUMNS[part].of(runs).nunique() > 1:
+            yield part
+    yield from keys
+
+
+def _shown(results: Results) -> Iterator[tuple[str, str]]:
+    """The pages of experiments' figures of these runs, each with the keys that it is about."""
+    for sweep in experiments(results.runs).values():
+        x = sweep.figure.x
+        for page in sweep.data(results):
+            yield page, x
+            for key in COLUMNS[x].keys if x in COLUMNS else ():
+                yield from ((page, name) for name in map(str, results.runs) if name.startswith(key))
