@@ -14,7 +14,7 @@ from fdi.analysis.results import OWN, Results
 from fdi.analysis.select import groups, kept
 from fdi.config.figure import Figure
 from fdi.figures import style
-from fdi.figures.sweep import Sweep, experiments
+from fdi.figures.sweep import CONF, Sweep, experiments, own_folders
 
 PLACE, TITLE = 90, "Your own sweeps"
 ABOUT = "accuracy by each key that your runs vary and that no other figure is about"
@@ -76,7 +76,7 @@ def _varied(runs: pd.DataFrame) -> Iterator[str]:
 
 def _shown(results: Results) -> Iterator[tuple[str, str]]:
     """The pages of experiments' figures of these runs, each with the keys that it is about."""
-    for sweep in experiments(results.runs).values():
+    for sweep in experiments((CONF, *own_folders(results.runs))).values():
         x = sweep.figure.x
         for page in sweep.data(results):
             yield page, x

@@ -61,7 +61,7 @@ class Panel(NamedTuple):
 class Sweep:
     """The figure of an experiment: what fdi.figures asks of a module, from its node."""
 
-    def __init__(self, figure: Figure, experiment: str = "") -> None:
+    def __init__(self, figure: Figure, experiment: str = "", command: str = "") -> None:
         self.figure = figure
         shown = words.of(figure.x)
         self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
@@ -69,7 +69,7 @@ class Sweep:
         over = ", ".join(_quantity(name).title for name in figure.quantities)
         self.ABOUT = figure.about or f"{over} by {shown} and initialization"
         self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
-        self.COMMAND = figure.command or f"fdi-run -m experiment={experiment}"
+        self.COMMAND = figure.command or command
 
     def data(self, results: Results) -> dict[str, pd.DataFrame]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
@@ -458,17 +458,21 @@ def _setting(runs: pd.DataFrame) -> str:
     return ", ".join(filter(None, [setting, words.condition(runs)]))
 
 
-def experiments(runs: pd.DataFrame | None = None, folders: Sequence[Path] = ()) -> dict[str, Sweep]:
-    """The figures that experiments describe, by name: those of fdi, of the `folders`, and of the
-    folders with the user's own code that the `runs` name (paths.modules). Raises ValueError, one
-    line, for a node that is wrong.
+def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
+    """The figures that experiments in these folders of configs describe, by name; those of fdi by
+    default. Raises ValueError, one line, for a node that is wrong.
     """
-    named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique() if runs is not None else ()
-    own = [Path(folder) for text in named for folder in json.loads(text)]
     found: dict[str, Sweep] = {}
-    for folder in dict.fromkeys((CONF, *folders, *own)):
+    for folder in folders:
         for file in sorted((folder / "experiment").glob("*.yaml")):
-            figure = of_file(file)
-            if figure:
-                found.setdefault(figure.name or file.stem, Sweep(figure, file.stem))
+            if figure := of_file(file):
+                words = "" if folder == CONF else f"--config-dir {folder} "
+                command = f"fdi-run -m {words}experiment={file.stem}"
+                found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
     return found
+
+
+def own_folders(runs: pd.DataFrame) -> list[Path]:
+    """The folders with the user's own code and configs that the runs name (paths.modules)."""
+    named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique()
+    return list(dict.fromkeys(Path(folder) for text in named for folder in json.loads(text)))
