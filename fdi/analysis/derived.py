@@ -68,7 +68,7 @@ def _part(group: str) -> Values:
 
     def name(runs: pd.DataFrame) -> pd.Series:
         targets = runs.reindex(columns=[f"{group}._target_"])[f"{group}._target_"]
-        return targets.fillna("none").astype(str).str.rpartition(".")[2]
+        return targets.astype(object).fillna("none").map(lambda name: name.rpartition(".")[2])
 
     return name
 

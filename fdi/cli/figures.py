@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import printable
@@ -23,25 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
     give_back()
-    from fdi.config.parts import choose
-    from fdi.figures.catalogue import FIGURES, own_figure
+    from fdi.figures.catalogue import FIGURES
 
-    figures = dict(FIGURES)
-    for name in arguments.names:
-        mine = None if name in FIGURES else own_figure(name, arguments.modules)
-        if mine:
-            figures[name] = mine
-        elif name not in FIGURES:
-            print(f"fdi-figures: no figure {name}; {choose(name, FIGURES)}", file=sys.stderr)
-            return 2
     if arguments.list:
         for name, module in FIGURES.items():
             print(f"{name}: {module.ABOUT}")
         return 0
     if arguments.run:
         return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
-    chosen = {name: figures[name] for name in arguments.names or FIGURES}
-    return _draw_all(chosen, arguments.results, arguments.out, arguments.own)
+    return _draw_all(arguments)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -74,8 +64,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="FOLDER",
-        help="a folder with code of yours: the figure NAME in NAME.py, or the model of --run; may "
-        "be repeated",
+        help="a folder with files of yours: the figure NAME in NAME.py, or of the experiment in "
+        "experiment/NAME.yaml, or the model of --run; may be repeated",
     )
     return parser.parse_args(argv)
 
@@ -93,20 +83,29 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
     return 0
 
 
-def _draw_all(figures: Mapping[str, ModuleType], results: Path, out: Path, only_own: bool) -> int:
+def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED
     from fdi.analysis.index import index
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own, reference
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison
-    from fdi.figures.catalogue import FIGURES, draw, file_name, pages
+    from fdi.config.parts import choose
+    from fdi.figures.catalogue import draw, file_name, own_figure, pages, with_own
     from fdi.figures.unchanged import origin, remember, unchanged
 
-    known = origin(results, out, only_own)
-    with index(results) as kept:
-        before = {name: unchanged(kept, name, known) for name in figures if name in FIGURES}
+    results, out, only_own = arguments.results, arguments.out, arguments.own
     mine, measured = own(results), cache(partial(reference, results / "reference"))
+    there = with_own(mine.runs, arguments.modules)
+    figures: dict[str, Any] = {name: there.get(name) for name in arguments.names or there}
+    for name in figures.keys() - there.keys():
+        figures[name] = own_figure(name, arguments.modules)
+        if figures[name] is None:
+            print(f"fdi-figures: no figure {name}; {choose(name, there)}", file=sys.stderr)
+            return 2
+    known = origin(results, out, only_own, *there.values())
+    with index(results) as kept:
+        before = {name: unchanged(kept, name, known) for name in figures if name in there}
     drawn: dict[str, list[Path]] = {}
     missing = []
     for name, module in figures.items():

@@ -28,16 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     with index(results) as kept:
         files = unchanged(kept, NAME, known)
         if files is None:
-            files = [_write(results)]
+            files = _write(results)
             remember(kept, NAME, known, files)
-    print(*files)
+    print(files[0])
     return 0
 
 
-def _write(results: Path) -> Path:
+def _write(results: Path) -> list[Path]:
+    """The report, and after it the files that it comes from beside those of runs."""
     from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
     from fdi.analysis.results import own, reference
     from fdi.figures.report import html
+    from fdi.figures.sweep import files_of, own_folders
 
     mine, measured = own(results), reference(results / "reference")
     if mine.runs.empty and measured.runs.empty:
@@ -46,4 +48,4 @@ def _write(results: Path) -> Path:
     page = html(mine, measured)
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return path
+    return [path, *files_of(own_folders(mine.runs))]

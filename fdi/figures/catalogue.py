@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from fdi.analysis.results import Results, of_runs, own, reference
 from fdi.analysis.studies import studies
 from fdi.config.parts import choose
 from fdi.figures import sheet, style
+from fdi.figures.sweep import experiments, own_folders
 
 OWN = "_own"
 DEFAULT = "randman_dense"  # page of the data set and model of the default config
@@ -27,13 +29,15 @@ ABOVE = ("catalogue", "report")  # modules that import this one
 UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
 
 
-def _figures() -> dict[str, ModuleType]:
-    """The modules of fdi.figures and of the studies that describe a figure, by name, in the order
-    of the report.
+def _figures() -> dict[str, Any]:
+    """The figures of fdi and of the studies by name, in the order of the report: modules, and nodes
+    `figure` of experiments.
     """
+    found: dict[str, Any]
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
     modules = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
     found = {name: module for name, module in modules.items() if hasattr(module, "ABOUT")}
+    found |= experiments()
     for study in studies():
         for name in getattr(study, "FIGURES", ()):
             module = checked(import_module(f"{study.__name__}.{name}"), IN_REPORT)
@@ -41,6 +45,14 @@ def _figures() -> dict[str, ModuleType]:
                 raise ValueError(f"{study.__name__}: there is a figure {name} already; rename it")
             found[name] = module
     return dict(sorted(found.items(), key=lambda figure: figure[1].PLACE))
+
+
+def with_own(runs: pd.DataFrame, folders: Sequence[Path] = ()) -> dict[str, Any]:
+    """FIGURES, and those of experiments in the `folders` and in the user's own ones that the runs
+    name.
+    """
+    mine = experiments([*folders, *own_folders(runs)])
+    return FIGURES | {name: one for name, one in mine.items() if name not in FIGURES}
 
 
 def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
@@ -66,7 +78,7 @@ def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
     return checked(module)
 
 
-def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
+def pages(module: Any, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
     """The pages of a figure, from the user's own runs where these are enough, and from the
     reference; own ones first, then those of the default config. A page of fewer seeds than the
     reference's stands beside it and ends in `own`.
@@ -85,7 +97,7 @@ def pages(module: ModuleType, mine: Results, measured: Results) -> dict[str, pd.
     return {page: contents[page] for page in first}
 
 
-def about(module: ModuleType) -> str:
+def about(module: Any) -> str:
     """What a figure shows, as a sentence."""
     return f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}."
 
@@ -102,13 +114,18 @@ def file_name(name: str, page: str) -> str:
 
 def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> sheet.Page:
     """See fdi.figures.draw."""
-    if name not in FIGURES:
-        raise ValueError(f"no figure {name}; {choose(name, FIGURES)}")
-    module = FIGURES[name]
     if isinstance(runs, pd.DataFrame):
-        contents = module.data(of_runs(runs, Path("results")))
+        mine = of_runs(runs, Path("results"))
     else:
-        contents = pages(module, own(Path(runs)), reference(Path(runs) / "reference"))
+        mine = own(Path(runs))
+    figures = with_own(mine.runs)
+    if name not in figures:
+        raise ValueError(f"no figure {name}; {choose(name, figures)}")
+    module = figures[name]
+    if isinstance(runs, pd.DataFrame):
+        contents = module.data(mine)
+    else:
+        contents = pages(module, mine, reference(Path(runs) / "reference"))
     if not contents:
         raise ValueError(f"{name} needs {module.NEEDS}: {module.COMMAND}")
     if page is not None and page not in contents:
@@ -116,7 +133,7 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
     return figure(module, contents[next(iter(contents)) if page is None else page])
 
 
-def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
+def figure(module: Any, content: pd.DataFrame) -> sheet.Page:
     """One page as a figure of matplotlib."""
     with style.alone():
         drawn, axes = sheet.page(module.panels(content), *module.SIZE)
@@ -125,13 +142,13 @@ def figure(module: ModuleType, content: pd.DataFrame) -> sheet.Page:
         return drawn
 
 
-def draw(module: ModuleType, content: pd.DataFrame, path: Path) -> list[Path]:
+def draw(module: Any, content: pd.DataFrame, path: Path) -> list[Path]:
     """Draw one page; returns the files written."""
     with style.alone():
         return sheet.save(figure(module, content), path)
 
 
-def svg(module: ModuleType, content: pd.DataFrame) -> bytes:
+def svg(module: Any, content: pd.DataFrame) -> bytes:
     """One page as SVG."""
     with style.alone():
         return sheet.svg(figure(module, content))

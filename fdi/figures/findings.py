@@ -39,11 +39,13 @@ def highest(table: pd.DataFrame, sweep: Said) -> str:
     rows = _accuracy(table).dropna(subset="x")
     top = rows.loc[rows["mean"].idxmax()]
     where = [sweep.text(key, top[key]) for key in sweep.panels]
-    others = rows["init"].nunique() > 1
-    return (
-        f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text(sweep.x, top['x'])}"
-        f"{f', {words.init(top.init)}' if others else ''}{f' ({words.several(where)})' * bool(where)}"
-    )
+    parts = [
+        f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text(sweep.x, top['x'])}",
+        *where,
+    ]
+    if rows["init"].nunique() > 1:
+        parts.append(words.init(top["init"]))
+    return ", ".join(parts)
 
 
 def difference(table: pd.DataFrame, sweep: Said) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ from fdi.analysis.render import counted, notes, readable
 from fdi.analysis.results import PROVENANCE, Results
 from fdi.analysis.select import kept
 from fdi.analysis.studies import quotes, studies, with_runs
-from fdi.figures.catalogue import FIGURES, about, pages, svg
+from fdi.figures.catalogue import about, pages, svg, with_own
 from fdi.figures.unchanged import drawing, of_page
 
 STYLE = """
@@ -159,11 +159,12 @@ def html(mine: Results, measured: Results) -> str:
         if hasattr(study, "sections")
         for section in study.sections(mine, measured)
     ]
+    figures = with_own(mine.runs)
     parts = [
         f"<h1>{title}</h1><p>{INTRODUCTION}</p>",
-        _contents([heading for heading, _ in first]),
+        _contents([*(heading for heading, _ in first), *(one.TITLE for one in figures.values())]),
         *(part for heading, content in first for part in _section(heading, [content])),
-        *_section("Figures", _figures(mine, measured)),
+        *_section("Figures", _figures(figures, mine, measured)),
         *_section("Tables", _tables(mine, measured)),
         *_section("How the measurements were made", _provenance(measured)),
     ]
@@ -174,12 +175,7 @@ def html(mine: Results, measured: Results) -> str:
 
 
 def _contents(first: Iterable[str]) -> str:
-    names = (
-        *first,
-        *(module.TITLE for module in FIGURES.values()),
-        "Tables",
-        "How the measurements were made",
-    )
+    names = (*first, "Tables", "How the measurements were made")
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     return f"<nav><ul>{links}</ul></nav>"
 
@@ -193,16 +189,16 @@ def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
     yield from content
 
 
-def _figures(mine: Results, measured: Results) -> Iterator[str]:
+def _figures(figures: Mapping[str, Any], mine: Results, measured: Results) -> Iterator[str]:
     """The first page of each figure, with the others folded; where data are missing, the command
     that makes them.
     """
     yield "<div class=grid>"
-    drawn_with, seen = drawing(), []
+    drawn_with, seen = drawing(*figures.values()), []
     with index(mine.folder) as kept:
-        for name, module in FIGURES.items():
+        for name, module in figures.items():
             heading, text = module.TITLE, escape(about(module))
-            yield f'<section><h3 id="{_anchor(heading)}">{heading}</h3><p>{text}</p>'
+            yield f'<section><h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>'
             contents = {f"{name} {p}": c for p, c in pages(module, mine, measured).items()}
             images = [_picture(*page, module, kept, drawn_with) for page in contents.items()]
             seen += [*contents]
@@ -217,9 +213,7 @@ def _figures(mine: Results, measured: Results) -> Iterator[str]:
     yield "</div>"
 
 
-def _picture(
-    name: str, content: pd.DataFrame, module: ModuleType, kept: Index, drawn_with: str
-) -> str:
+def _picture(name: str, content: pd.DataFrame, module: Any, kept: Index, drawn_with: str) -> str:
     """The picture of a page, from the index where the same was drawn before."""
     key = of_page(content, drawn_with)
     known = kept.find(PICTURE, name, key)

@@ -35,14 +35,14 @@ DODGE = 0.1  # between the marks of initial states, in units of a layer
 MOST = 6  # states that are told apart
 FIRST = ("kaiming", "pytorch", "lsuv", "fluct", "fluct_calibrated")
 LABELS = 8  # layers whose names fit below a panel
-KEYS = ["init", "sigma_u", "baseline"]
+KEYS = ["init", "shade", "baseline"]
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page -> a row per quantity, initial state and layer: quantity, init, sigma_u (NaN where the
-    initialization is shown at one value only), baseline, x, population, mean (of gradients the
-    geometric one), low, high (95 % interval), n, target, finding, title, source.
+    """Page -> a row per quantity, initial state and layer: quantity, init, shade (sigma_u; NaN
+    where the initialization is shown at one value only), baseline, x, population, mean (of
+    gradients the geometric one), low, high (95 % interval), n, target, finding, title, source.
     """
     pages = {}
     probed = results.runs[results.runs["path"].isin(results.layers["path"])]
@@ -58,7 +58,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             runs = runs.assign(sigma_u=float("nan"))
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
-        table = _table(results.layers.merge(runs[["path", "sigma_u", "baseline"]], on="path"))
+        shaded = runs.assign(shade=runs["sigma_u"])
+        table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
         n = sheet.over(table["n"], "mean (of gradients geometric) and 95 % interval")
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),

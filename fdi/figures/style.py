@@ -180,7 +180,7 @@ class State(NamedTuple):
         return style.look(self.init) | {"color": self.color, "linestyle": self.line}
 
 
-def states(table: pd.DataFrame, key: str, alone: bool) -> Iterator[State]:
+def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) -> Iterator[State]:
     """The states of a table with the columns init, baseline and shade, the values of `key`:
     baselines first, then each initialization from light to dark. `alone`: the shade is their name.
     """

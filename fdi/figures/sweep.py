@@ -71,6 +71,9 @@ class Sweep:
         self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
         self.COMMAND = figure.command or command
 
+    def __repr__(self) -> str:
+        return f"Sweep({self.figure}, {self.COMMAND!r})"
+
     def data(self, results: Results) -> dict[str, pd.DataFrame]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
         shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
@@ -79,16 +82,17 @@ class Sweep:
         reached (share of the runs whose training loss is as low as asked); chance (%), finding,
         network, title, source.
         """
-        runs = self._runs(results.runs)
         pages = {}
-        for name, part in self._pages(runs):
-            for (dataset, model), group in sweeps.sweeps(part, self._levels, self._varied()):
-                chosen = self._chosen(group)
-                table = self._table(chosen, results)
-                pages["_".join(filter(None, [dataset, model, name]))] = table.assign(
-                    **self._constants(chosen, table)
-                )
+        for page, chosen in self.compared(results):
+            table = self._table(chosen, results)
+            pages[page] = table.assign(**self._constants(chosen, table))
         return pages
+
+    def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Page, and the runs that it compares, with their `x` and `shade`."""
+        for name, part in self._pages(self._runs(results.runs)):
+            for network, group in sweeps.sweeps(part, self._levels, self._varied()):
+                yield "_".join(filter(None, [*network, name])), self._chosen(group)
 
     def panels(self, page: pd.DataFrame) -> list[list[str]]:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row
@@ -99,10 +103,10 @@ class Sweep:
             names = [panel.name for panel in drawn]
             names += ["."] * (-len(names) % wide)
             return [names[i : i + wide] for i in range(0, len(names), wide)]
-        names = {(panel.quantity, *panel.values): panel.name for panel in drawn}
+        places = {(panel.quantity, *panel.values): panel.name for panel in drawn}
         beside = self._order(self.figure.panels[1], page)
-        rows = dict.fromkeys((quantity, above) for quantity, above, _ in names)
-        return [[names.get((*row, value), ".") for value in beside] for row in rows]
+        rows = dict.fromkeys((panel.quantity, panel.values[0]) for panel in drawn)
+        return [[places.get((*row, value), ".") for value in beside] for row in rows]
 
     def draw(self, page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         """Marks beside one another where the values of x have names, else lines."""
@@ -129,8 +133,8 @@ class Sweep:
             for state in states
         ]
         if page["chosen"].any():
-            ring = RING | {"markeredgecolor": "black"}
-            handles.append(Line2D([], [], **ring, label="best on validation"))
+            black = RING | {"markeredgecolor": "black"}
+            handles.append(Line2D([], [], **black, label="best on validation"))
         if (page["reached"] < 1).any():
             handles.append(Line2D([], [], **SHORT, label="loss not reached by all"))
         if near:
@@ -141,6 +145,12 @@ class Sweep:
     def text(self, key: str, value: Any) -> str:
         """A value of a key in words."""
         return self._name(key, value) or words.of(self.figure.x if key == "x" else key, value)
+
+    def finding(self, table: pd.DataFrame) -> str:
+        """The question, and what the rows of `data` say to it."""
+        sweep = Said("x", self.figure.panels, self._order("x", table), self.text)
+        answer = said(self.figure.finding, table, sweep)
+        return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
     def tick(self, value: Any) -> str:
         """A value of x in words, without what x is."""
@@ -275,14 +285,11 @@ class Sweep:
         return every[[*keys, *STATISTICS]].merge(judged.assign(chosen=True), on=keys, how="left")
 
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-        """What is the same in all rows of a page, and in those of a panel the value of `longest`."""
+        """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first = self.figure, chosen.iloc[0]
-        finding = said(
-            figure.finding, table, Said("x", figure.panels, self._order("x", table), self.text)
-        )
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"],
-            "finding": " ".join(filter(None, [figure.question, finding])) or self.TITLE,
+            "finding": self.finding(table),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": f"{_setting(chosen)}: {sheet.over(table['n'])}",
             "source": sweeps.source(chosen),
@@ -337,7 +344,7 @@ class Sweep:
         yield from style.states(page, key, page["init"].nunique() == 1 and key != SIGMA)
 
     def _values(self, panel: Panel, page: pd.DataFrame) -> pd.Series:
-        """The values of x on the axis of a panel: of two keys, columns have an axis of their own."""
+        """The values of x on the axis of a panel; of two keys, each column has its own."""
         for key, value in list(zip(self.figure.panels, panel.values))[1:]:
             page = page[page[key] == value]
         return page.loc[page["quantity"] != RATE_BY_LAYER, "x"]
@@ -387,12 +394,11 @@ def of_file(file: Path) -> Figure | None:
     one line, for a key or a value that is none.
     """
     try:
-        node = OmegaConf.load(file).get("figure")
+        node = OmegaConf.select(OmegaConf.load(file), "figure")
         if node is None:
             return None
         schema = OmegaConf.structured(Figure)
-        given = OmegaConf.to_container(node)
-        values = OmegaConf.to_container(schema) | given
+        values: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.to_container(schema), node))
         if problem := next(out_of_range(Figure, values, "figure."), None):
             raise ValueError(problem)
         figure: Any = OmegaConf.to_object(OmegaConf.merge(schema, node))
@@ -458,17 +464,22 @@ def _setting(runs: pd.DataFrame) -> str:
     return ", ".join(filter(None, [setting, words.condition(runs)]))
 
 
+def files_of(folders: Sequence[Path]) -> list[Path]:
+    """The files of experiments in these folders of configs."""
+    return [file for folder in folders for file in sorted(folder.glob("experiment/*.yaml"))]
+
+
 def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
     """The figures that experiments in these folders of configs describe, by name; those of fdi by
     default. Raises ValueError, one line, for a node that is wrong.
     """
     found: dict[str, Sweep] = {}
-    for folder in folders:
-        for file in sorted((folder / "experiment").glob("*.yaml")):
-            if figure := of_file(file):
-                words = "" if folder == CONF else f"--config-dir {folder} "
-                command = f"fdi-run -m {words}experiment={file.stem}"
-                found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
+    for file in files_of(folders):
+        if figure := of_file(file):
+            folder = file.parents[1]
+            where = "" if folder == CONF else f"--config-dir {folder} "
+            command = f"fdi-run -m {where}experiment={file.stem}"
+            found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
     return found
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import Results
 from fdi.analysis.select import with_layers
-from fdi.figures import instead, words
+from fdi.figures import words
 from fdi.figures.words import SCHEDULE
 from pages.tables import accuracy, having, listed
 
@@ -25,7 +26,7 @@ def whole(measured: Results) -> str:
     runs = with_layers(having(measured.runs, *columns))
     runs = runs[runs["dataset"].isin(WHOLE) & (runs["state"] == "done")]
     runs = runs[runs["dataset.max_train"].isna()]
-    runs = runs.assign(condition=instead.conditions(runs.fillna({"model.norm": "none"})))
+    runs = runs.assign(condition=COLUMNS["instead"].of(runs.fillna({"model.norm": "none"})))
     return listed(list(_rows(runs)), COMMAND)
 
 

@@ -10,7 +10,8 @@ from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import where, with_layers
 from fdi.analysis.summary import ACCURACY
-from fdi.figures import bounds, floor, words
+from fdi.figures import floor, words
+from fdi.figures.catalogue import FIGURES
 from fdi.study.circumstances import plain
 from fdi.study.evidence import STATES
 from fdi.study.predict import predictors
@@ -46,16 +47,16 @@ def floors(measured: Results) -> str:
 def bounded(measured: Results) -> str:
     """A row per depth and kind of bounds: both initial states, and their difference."""
     rows = []
-    for page in bounds.data(measured).values():
+    for page in FIGURES["bounds"].data(measured).values():
         network = page["network"].iloc[0]
-        for (layers, mode), group in page.groupby(["layers", "mode"], sort=False):
+        for (layers, mode), group in page.groupby(["layers", "x"], sort=False):
             by_init = {row["init"]: row for row in group.to_dict("records")}
             if not set(INITS) <= set(by_init):
                 continue
             rows.append(
                 {
                     "network": f"{network}, {layers} layer{'s' if layers > 1 else ''}",
-                    "epochs": f"{group['epochs'].iloc[0]:.0f}",
+                    "epochs": f"{group['longest'].iloc[0]:.0f}",
                     "bounds": mode,
                     **{init: cell(by_init[init]) for init in INITS},
                     "fluct minus kaiming": versus(by_init["fluct"]),
@@ -64,7 +65,7 @@ def bounded(measured: Results) -> str:
             )
     rows.sort(key=lambda row: row["order"])
     table = pd.DataFrame(rows)
-    return markdown(table.drop(columns="order")) if rows else unmeasured(bounds.COMMAND)
+    return markdown(table.drop(columns="order")) if rows else unmeasured(FIGURES["bounds"].COMMAND)
 
 
 def mended(measured: Results) -> str:

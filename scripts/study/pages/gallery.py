@@ -6,14 +6,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures import depth
 from fdi.figures.catalogue import FIGURES, about, draw, file_name
 
+OWN_SWEEPS = "own_sweeps"  # shows nothing of the reference
 MOST = 2  # pictures of a figure; `make report` draws the others
 FIRST = ("kaiming", "lsuv", "fluct")  # initializations of the first picture
 HEAD = """# Gallery
@@ -37,6 +37,8 @@ def gallery(measured: Results, pictures: Path) -> str:
 
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for name, module in FIGURES.items():
+        if name == OWN_SWEEPS:
+            continue
         pages = module.data(measured)
         yield f"## {name}\n\n{about(module)} Data: `{module.COMMAND}`.\n"
         for page, content in most_evident(pages):
@@ -60,12 +62,13 @@ def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFr
 
 def first_picture(measured: Results, picture: Path) -> None:
     """Accuracy over depth of convolutional networks on digits, for three initializations."""
+    depth = FIGURES["depth"]
     page = depth.data(measured)["digits_conv"]
-    rows = page[page["part"].eq("accuracy") & page["init"].isin(FIRST)]
+    rows = page[page["quantity"].eq("accuracy") & page["init"].isin(FIRST)]
     _picture(depth, rows.assign(finding=depth.finding(rows)), picture)
 
 
-def _picture(module: ModuleType, page: pd.DataFrame, path: Path) -> None:
+def _picture(module: Any, page: pd.DataFrame, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         *_, png = draw(module, page, Path(folder) / path.stem)
         shutil.copy(png, path)

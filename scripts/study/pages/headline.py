@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures import bounds, floor
+from fdi.figures import floor
+from fdi.figures.catalogue import FIGURES
 from fdi.study.circumstances import STANDARD
 from pages.tables import unmeasured
 
@@ -22,7 +23,7 @@ def headline(measured: Results) -> str:
     """Who learns at the usual settings, what a lower floor of the optimizer changes, and what the
     bounds do in one layer; only what was measured is said.
     """
-    lines = [*_deep(floor.data(measured)), *_shallow(bounds.data(measured))]
+    lines = [*_deep(floor.data(measured)), *_shallow(FIGURES["bounds"].data(measured))]
     return "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1)) or unmeasured()
 
 
@@ -69,11 +70,11 @@ def _shallow(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
     if page is None:
         return
     rows = page[page["layers"] == page["layers"].min()]
-    fluct = rows[(rows["init"] == "fluct") & rows["versus"].notna()].set_index("mode")
+    fluct = rows[(rows["init"] == "fluct") & rows["versus"].notna()].set_index("x")
     if "none" in fluct.index and "both" in fluct.index:
         free, both = fluct.loc["none"], fluct.loc["both"]
         yield (
-            f"**One hidden layer**: on Randman, after {free['epochs']:.0f} epochs, "
+            f"**One hidden layer**: on Randman, after {free['longest']:.0f} epochs, "
             f"fluctuation-driven minus Kaiming is {_difference(both)} with the paper's bounds on "
             f"the activity and {_difference(free)} without them."
         )

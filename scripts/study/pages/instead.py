@@ -5,17 +5,22 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.contrasts import accuracies
+from fdi.analysis.derived import COLUMNS, NEITHER, NORMS, QUANTITIES
 from fdi.analysis.results import Results
 from fdi.analysis.select import with_layers
-from fdi.figures import instead, lazy, words
+from fdi.figures import words
+from fdi.figures.catalogue import FIGURES
+from fdi.figures.findings import fullest
 from fdi.figures.words import SCHEDULE
 from fdi.study.circumstances import STANDARD
 from pages.tables import cell, having, listed, unmeasured, versus
 
+INSTEAD = FIGURES["instead"]
+ORDER = COLUMNS["instead"].order
 PARTS = {
-    "With neither": [instead.PLAIN],
-    "With a normalization": [name for name in instead.NORMS.values() if name],
-    "With skip connections": [name for name in instead.ORDER if "skip" in name],
+    "With neither": [NEITHER],
+    "With a normalization": [name for name in NORMS.values() if name],
+    "With skip connections": [name for name in ORDER if "skip" in name],
 }
 NETWORK = ["dataset", "model", "layers", "model.norm", "model.skip", "optimizer._target_"]
 STEPS = ["network", "init", "optimizer.lr"]
@@ -25,23 +30,21 @@ USUAL_STEP = STANDARD[STEPS[2]]
 def normalized(measured: Results) -> str:
     """The accuracies from fluctuation-driven and from Kaiming weights, and their difference: with
     neither, with each normalization, and with skip connections, for the deepest networks (see
-    `instead.deepest`) that the authors' optimizer trained.
+    `fullest`) that the authors' optimizer trained.
     """
-    pages = [
-        page for page in instead.data(measured).values() if page["optimizer"].iloc[0] == "SMORMS3"
-    ]
+    pages = [page for name, page in INSTEAD.data(measured).items() if not name.endswith("_adam")]
     lines = [f"* {sentence}.\n" for part in PARTS if (sentence := _sentence(part, pages))]
-    return "".join(lines) or unmeasured(instead.COMMAND)
+    return "".join(lines) or unmeasured(INSTEAD.COMMAND)
 
 
 def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
     networks = []
     for page in pages:
-        deepest = instead.deepest(page)
-        rows = deepest[deepest["condition"].isin(PARTS[part])].set_index(["condition", "init"])
+        deepest = fullest(page, "layers")
+        rows = deepest[deepest["x"].isin(PARTS[part])].set_index(["x", "init"])
         compared = [
             _compared(condition, rows.loc[condition])
-            for condition in instead.ORDER
+            for condition in ORDER
             if {(condition, "fluct"), (condition, "kaiming")} <= set(rows.index)
         ]
         if compared:
@@ -52,7 +55,7 @@ def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
 
 def _compared(condition: str, by_init: pd.DataFrame) -> str:
     fluct, kaiming = by_init.loc["fluct"], by_init.loc["kaiming"]
-    which = "" if condition == instead.PLAIN else f" with {condition}"
+    which = "" if condition == NEITHER else f" with {condition}"
     means = f"{fluct['mean']:.1f} and {kaiming['mean']:.1f} %{which}"
     interval = f"{fluct['versus_low']:+.1f}..{fluct['versus_high']:+.1f}, "
     decided = f"{interval}n = {fluct['n']}: {fluct['verdict']}" if fluct["verdict"] else "n = 1"
@@ -66,16 +69,16 @@ def moving(measured: Results) -> str:
     """
     runs = with_layers(having(measured.runs, "model.norm", "model.skip", SCHEDULE))
     runs = runs[(runs["state"] == "done") & runs[SCHEDULE].notna()]
-    runs = runs[runs["model.norm"].isin(list(instead.NORMS)[1:])]
-    runs = runs.assign(moved=lazy.moved(runs))
+    runs = runs[runs["model.norm"].isin(list(NORMS)[1:])]
+    runs = runs.assign(moved=QUANTITIES["moved"].of(runs))
     parts = []
     for (dataset, model, layers, *_), network in runs.groupby(NETWORK):
         if network.groupby("init")["optimizer.lr"].nunique().max() > 1:
-            condition = instead.conditions(network)[0]
+            condition = COLUMNS["instead"].of(network).iloc[0]
             name = f"{dataset}, {model}, {words.layers(layers)}, {condition}"
             parts.append(network.assign(network=name))
     if not parts:
-        return unmeasured(instead.COMMAND)
+        return unmeasured(INSTEAD.COMMAND)
     several = pd.concat(parts)
     moved = several.groupby(STEPS)["moved"].mean()
     table = accuracies(several, STEPS, within=STEPS[:2], base={STEPS[2]: USUAL_STEP})

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.contrasts import PERCENT, accuracies, moments
+from fdi.analysis.derived import QUANTITIES
 from fdi.analysis.results import Results
 from fdi.analysis.summary import BEST
-from fdi.figures import lazy
+from fdi.figures.catalogue import FIGURES
 from pages.tables import cell, having, markdown, unmeasured, versus
 
+LAZY = FIGURES["lazy"]
+LIMIT, SAMPLES = "trainer.stop_at_loss", "dataset.max_train"
 USUAL = 1.0  # sigma_U
 DECAY, SIGMA = "optimizer.weight_decay", "init.sigma_u"
-DECAYED = f"{lazy.COMMAND} optimizer=adam optimizer._target_=torch.optim.AdamW {DECAY}=0,0.1"
+DECAYED = f"{LAZY.COMMAND} optimizer=adam optimizer._target_=torch.optim.AdamW {DECAY}=0,0.1"
 
 
 def laziness(measured: Results) -> str:
@@ -22,10 +25,15 @@ def laziness(measured: Results) -> str:
     its difference to that of the usual spread, and with the weights of the best validation epoch.
     """
     parts = []
-    for (dataset, model), runs in lazy.trained(measured):
-        table = pd.DataFrame(_spreads(runs))
-        parts.append(f"**{dataset}, {model}**\n\n{markdown(table)}")
-    return "\n".join(parts) or unmeasured(lazy.COMMAND)
+    for _, runs in LAZY.compared(measured):
+        network = f"{runs['dataset'].iloc[0]}, {runs['model'].iloc[0]}"
+        runs = runs.assign(
+            samples=runs["shade"],
+            reached=runs["train_loss_last"] <= runs[LIMIT],
+            **{name: QUANTITIES[name].of(runs) for name in ("epochs", "moved", "alignment")},
+        )
+        parts.append(f"**{network}**\n\n{markdown(pd.DataFrame(_spreads(runs)))}")
+    return "\n".join(parts) or unmeasured(LAZY.COMMAND)
 
 
 def _spreads(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -52,10 +60,10 @@ def decaying(measured: Results) -> str:
     """A row per spread and weight decay of AdamW, for networks that were trained to an equal
     training loss with several, and the difference to no decay.
     """
-    runs = having(measured.runs, lazy.LIMIT, lazy.SAMPLES, DECAY)
+    runs = having(measured.runs, LIMIT, SAMPLES, DECAY)
     adamw = runs["optimizer._target_"].str.endswith("AdamW")
-    runs = runs[adamw & (runs["state"] == "done") & runs[lazy.LIMIT].notna()]
-    runs = runs.assign(moved=lazy.moved(runs), samples=runs[lazy.SAMPLES])
+    runs = runs[adamw & (runs["state"] == "done") & runs[LIMIT].notna()]
+    runs = runs.assign(moved=QUANTITIES["moved"].of(runs), samples=runs[SAMPLES])
     parts = []
     for (dataset, model, samples), network in runs.groupby(["dataset", "model", "samples"]):
         if network[DECAY].nunique() > 1:

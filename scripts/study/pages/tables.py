@@ -23,11 +23,11 @@ LONG = {
         "init": "init",
         "x": "chosen step",
     },
-    "readout": {"layers": "layers", "readout": "readout", "init": "hidden"},
-    "homeostasis": {"mode": "bounds", "init": "init", "sigma_u": "sigma_U"},
+    "readout": {"layers": "layers", "x": "readout", "init": "hidden"},
+    "homeostasis": {"x": "bounds", "init": "init", "shade": "sigma_U"},
     "dale": {"init": "init", "x": "sigma_U"},
-    "depth": {"x": "layers", "init": "init", "sigma_u": "sigma_U"},
-    "instead": {"layers": "layers", "condition": "condition", "init": "init"},
+    "depth": {"x": "layers", "init": "init", "shade": "sigma_U"},
+    "instead": {"layers": "layers", "x": "condition", "init": "init"},
 }
 """Figure -> column of a page -> its name in the table."""
 
@@ -37,7 +37,7 @@ def behind(name: str, measured: Results) -> str:
     pages = [
         page
         for page in FIGURES[name].data(measured).values()
-        if "verdict" in page and "title" in page
+        if "verdict" in page and page["versus"].notna().any()
     ]
     tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
     return "\n".join(tables) or unmeasured(FIGURES[name].COMMAND)
