@@ -87,7 +87,7 @@ def _pairs(runs: pd.DataFrame, same_data: bool = True) -> list[pd.Series]:
     splits.
     """
     checksums = runs.reindex(columns=["data_checksum"])["data_checksum"]
-    return [runs["seed"], *([checksums.fillna("")] if same_data else [])]
+    return [runs["seed"], *([checksums.astype(object).fillna("")] if same_data else [])]
 
 
 def difference_of(

@@ -31,7 +31,7 @@ def test_simulated_states(name, drawn, measured):
     drawn(FIGURES[name], page)
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in SIMULATED])
+@pytest.mark.parametrize("name", [n for n in FIGURES if n not in (*SIMULATED, "own_sweeps")])
 def test_reference_runs(name, drawn, measured):
     drawn(FIGURES[name], max(FIGURES[name].data(measured).values(), key=len))
 
