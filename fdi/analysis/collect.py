@@ -42,7 +42,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.index import Index, index, stamp
-from fdi.track.directory import read_config
+from fdi.track.directory import counted, read_flat
 from fdi.track.files import CONFIG, RECORD, RESULT, SETTLED, STATUS, directories, read_json
 from fdi.track.state import is_number, progress
 
@@ -57,8 +57,8 @@ ACCURACIES = (
 )
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = (*PROGRESS, *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
-ORIGIN = ("source", "baseline", "provenance", "data_checksum")
-"""Where a run comes from: columns that fdi.analysis.results adds."""
+ORIGIN = ("source", "baseline", "provenance", "data_checksum", "modules")
+"""Where a run comes from; the first three are columns that fdi.analysis.results adds."""
 SHARED = ("data", "code", "numerics")
 """What the runs of a row, and of a pair, share besides their config."""
 SHOWN = 8  # hex digits of a hash in a table
@@ -66,7 +66,8 @@ FIRST_NUMERICS = 1  # of runs from before it was counted
 POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
-ROW = "row"  # kind of entries of the index
+MODULES = "modules"  # folders with the user's own code and configs, as JSON
+ROW = "run"  # kind of entries of the index
 NAN = float("nan")
 Column = list[Any] | np.ndarray
 
@@ -154,8 +155,9 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], str]:
     directory = Path(path)
     config: dict[str, Any] = {}
     try:
-        config = read_config(directory / CONFIG)
-        outcome = _outcome(directory)
+        flat = read_flat(directory / CONFIG)
+        config, modules = counted(flat), flat.get(f"paths.{MODULES}")
+        outcome = _outcome(directory) | {MODULES: modules if modules != "[]" else None}
     except FileNotFoundError:
         if progress(directory)["state"] == "missing":  # stopped before it wrote anything
             return {"state": "missing", "error": None}, "{}"

@@ -131,7 +131,7 @@ def from_zero(axes: Axes) -> None:
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
 DODGE = 0.02  # of the horizontal axis, between lines that would hide one another
 SILENT = 0.02  # Hz, where layers without spikes are drawn
-LETTERS = 54  # in one line below a horizontal axis
+LETTERS = 60  # in one line below a horizontal axis
 EVEN = 100  # largest over smallest value of an axis whose ticks are powers of ten
 
 

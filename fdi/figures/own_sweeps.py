@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import config_columns
+from fdi.analysis.collect import SHARED, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
 from fdi.analysis.select import groups, kept
@@ -23,7 +22,7 @@ COMMAND = "fdi-run -m trainer.batch_size=64,256 init=kaiming,fluct seed=range(3)
 SIZE = (style.COLUMN, 1.4)
 PARTS = ("homeostasis", "neuron", "optimizer", "scheduler")
 """Choices of a group of the config, which vary several keys at once."""
-NEVER = ("seed", "name.", "init._target_", "identity.", "paths.")
+NEVER = ("seed", "init._target_", *SHARED)
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -59,13 +58,10 @@ def _varied(runs: pd.DataFrame) -> Iterator[str]:
     """The keys that differ between these runs and can change their numbers, first those that name
     parts.
     """
-    lists = runs.get("identity.exclude", pd.Series(dtype=object)).dropna().unique()
-    never = {*NEVER, *(key for text in lists for key in json.loads(text))}
     keys = [
         key
         for key in config_columns(runs)
-        if not any(key == one or key.startswith(f"{one.rstrip('.')}.") for one in never)
-        and runs.groupby("init")[key].nunique(dropna=False).max() > 1
+        if key not in NEVER and runs.groupby("init")[key].nunique(dropna=False).max() > 1
     ]
     for part in PARTS:
         own = [key for key in keys if key == part or key.startswith(f"{part}.")]

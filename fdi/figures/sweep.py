@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from fdi.analysis.collect import MODULES
 from fdi.analysis.contrasts import PERCENT, STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity
 from fdi.analysis.results import Results
@@ -32,7 +33,7 @@ from fdi.figures.findings import Said, said
 
 ANY = "*"  # in `only`: any value but null
 SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
-PRIMED, MODULES = "homeostasis.prime_epochs", "paths.modules"
+PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
 WRAP = 26  # characters of the label of a vertical axis
@@ -484,6 +485,6 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
 
 
 def own_folders(runs: pd.DataFrame) -> list[Path]:
-    """The folders with the user's own code and configs that the runs name (paths.modules)."""
+    """The folders with the user's own code and configs that the runs name."""
     named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique()
     return list(dict.fromkeys(Path(folder) for text in named for folder in json.loads(text)))

@@ -51,7 +51,16 @@ def read_config(path: Path) -> dict[str, Any]:
     """Dotted key -> value, lists as JSON text, without the keys that `identity.exclude` names: they
     cannot change the numbers. Raises what `read_values` raises.
     """
-    flat = _merged(path, _parse_flat)
+    return counted(read_flat(path))
+
+
+def read_flat(path: Path) -> dict[str, Any]:
+    """The same with all keys."""
+    return _merged(path, _parse_flat)
+
+
+def counted(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """What `read_flat` gives, without the keys that `identity.exclude` names."""
     excluded = _names(flat.get(EXCLUDE))
     inside = tuple(f"{key}." for key in excluded)
     return {

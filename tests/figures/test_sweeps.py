@@ -1,0 +1,163 @@
+"""The figure of a sweep from the file of an experiment, and of sweeps that no file describes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from fdi.analysis.derived import COLUMNS
+from fdi.cli.figures import main
+from fdi.config.figure import DERIVED, FINDINGS, Figure
+from fdi.figures import own_sweeps
+from fdi.figures.findings import RULES
+from fdi.figures.sweep import Sweep, experiments, of_file
+
+NODE = """# @package _global_
+figure:
+  title: Steps of my own
+  question: Does the step size matter?
+  finding: highest
+  x: optimizer.lr
+hydra:
+  sweeper:
+    params:
+      seed: 0,1
+      init: kaiming,fluct
+      optimizer.lr: 1e-3,1e-1
+"""
+TINY = ["dataset.samples=60", "dataset.steps=20", "trainer.epochs=1", "model.hidden=8",
+        "probe=none"]  # fmt: skip
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess:
+    code = "import sys; from fdi.cli.run import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "mine" / "experiment" / "steps.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(NODE)
+    return file
+
+
+def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys):
+    done = run("-m", "--config-dir", "mine", "experiment=steps", *TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config = next(tmp_path.glob("results/runs/*/*/fluct/*/.hydra/config.yaml"))
+    assert "figure" not in OmegaConf.load(config), "a run does not know how it is drawn"
+    assert main(["--own", "steps"]) == 0
+    assert "results/figures/steps_randman_dense.png" in capsys.readouterr().out
+    assert main(["--own"]) == 0
+    names = {file.stem for file in (tmp_path / "results" / "figures").glob("*.png")}
+    assert "steps_randman_dense" in names, "all figures are those of own experiments, too"
+    assert not any("optimizer.lr" in name for name in names), "which are not drawn twice"
+    mine.write_text(NODE.replace("x: optimizer.lr", "x: optimizer.lr\n  labell: step"))
+    assert main(["--own", "steps"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "steps.yaml: figure.labell: no such key; did you mean label?" in error
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("title:", "titel:", "figure.titel"),
+        ("x: optimizer.lr", "x: optimiser.lr", "figure.x: optimiser.lr is no key of the config"),
+        ("finding: highest", "finding: best", "figure.finding = best is unknown"),
+        ("  x: optimizer.lr\n", "", "figure.x"),
+        ("  x: optimizer.lr\n", "  x: optimizer.lr\n  least: few\n", "figure.least"),
+    ],
+)
+def test_what_is_wrong_with_a_node_is_one_line_before_anything_runs(
+    mine, tmp_path, before, after, said
+):
+    mine.write_text(NODE.replace(before, after))
+    refused = run("-m", "--config-dir", "mine", "experiment=steps", *TINY, cwd=tmp_path)
+    assert refused.returncode != 0
+    assert refused.stderr.count("\n") == 1
+    assert said in refused.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
+    runs = [
+        (init, seed, accuracy + seed / 50, 1, {"model.twist": twist, "neuron.wide": None})
+        for init, accuracy in (("kaiming", 0.2), ("fluct", 0.6))
+        for twist in (1.0, 10.0, 100.0)
+        for seed in (0, 1, 2)
+    ]
+    pages = own_sweeps.data(results(runs))
+    assert list(pages) == ["randman_dense_model.twist"]
+    (page,) = pages.values()
+    fluct = page[page["init"] == "fluct"]
+    assert fluct["mean"].tolist() == pytest.approx([62] * 3)
+    assert fluct["versus"].tolist() == pytest.approx([40] * 3), "against kaiming at the same x"
+    _, axes = drawn(own_sweeps, page)
+    assert axes["accuracy"].get_xscale() == "log"
+    argument = [
+        (*run[:4], {"init.twist": run[4]["model.twist"]}) for run in runs if run[0] != "kaiming"
+    ]
+    others = [(*run[:4], {}) for run in runs[:3]]
+    (page,) = own_sweeps.data(results([*argument, *others])).values()
+    assert page.loc[page["init"] == "kaiming", "x"].isna().all(), "a level: it has no such key"
+    drawn(own_sweeps, page)
+
+
+def test_null_is_a_value(results, drawn):
+    runs = [
+        ("fluct", seed, 0.5, 1, {"trainer.clip": clip}) for clip in (None, 1.0) for seed in (0, 1)
+    ]
+    (page,) = own_sweeps.data(results(runs)).values()
+    assert page["x"].tolist() == ["1", "none"]
+    drawn(own_sweeps, page)
+
+
+def test_every_combination_is_drawn(results, drawn):
+    runs = [
+        (init, seed, 0.3 + lr, layers, {"optimizer.lr": lr, "model.depth": float(layers), "model.norm": norm})
+        for init in ("kaiming", "fluct")
+        for layers in (1, 2)
+        for norm in ("none", "tdbn")
+        for lr in (0.001, 0.01, 0.1)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    found = results(runs)
+    for panels in ([], ["layers"], ["layers", "model.norm"]):
+        for quantities in (["accuracy"], ["accuracy", "rate", "rate_by_layer"]):
+            free = ["model.depth", "model.norm"]
+            figure = Figure(x="optimizer.lr", panels=panels, quantities=quantities, free=free)
+            if len(panels) < 2:
+                figure.only = {"model.norm": "none"}
+            if not panels:
+                figure.only |= {"layers": 1}
+            sweep = Sweep(figure)
+            (page,) = sweep.data(found).values()
+            drawn(sweep, page)
+
+
+def test_a_quantity_that_is_none_is_one_line(results):
+    runs = [("fluct", 0, 0.5, 1, {"optimizer.lr": lr}) for lr in (0.1, 0.2)]
+    with pytest.raises(ValueError, match="figure.quantities: secnds is no quantity; did you mean"):
+        Sweep(Figure(x="optimizer.lr", quantities=["secnds"])).data(results(runs))
+
+
+def test_words_have_one_home():
+    assert set(DERIVED) == set(COLUMNS)
+    assert set(FINDINGS) == {"", *RULES}
+
+
+def test_each_experiment_of_fdi_is_read():
+    assert {"readout", "bounds", "depth"} <= set(experiments())
+
+
+def test_a_file_without_a_node_says_nothing(tmp_path):
+    (tmp_path / "a.yaml").write_text("trainer:\n  epochs: 3\n")
+    assert of_file(tmp_path / "a.yaml") is None
