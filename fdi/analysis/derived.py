@@ -88,11 +88,11 @@ COLUMNS = {
     "homeostasis": Column(_homeostasis, ("homeostasis.",), REGIMES),
     "instead": Column(
         _instead,
-        ("model.norm", "model.skip", "engine.name"),  # some engines compute no norms
+        ("model.norm", "model.skip", "engine."),  # some engines compute no norms
         (*ALONE, *(f"{norm} + skip" for norm in ALONE[1:-1])),
     ),
     "layers": Column(lambda runs: with_layers(runs)["layers"], ("model.depth",)),
-    "neuron": Column(_part("neuron"), ("neuron.", "engine.name")),
+    "neuron": Column(_part("neuron"), ("neuron.", "engine.")),
     "optimizer": Column(_part("optimizer"), ("optimizer.",)),
     "populations": Column(lambda runs: runs.filter(like="rate/").notna().sum(axis=1), ()),
     "recurrent": Column(_recurrent, ()),

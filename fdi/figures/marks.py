@@ -174,10 +174,11 @@ def lines(
     if log:
         log_axis(axes, values)
     else:
-        ticks = sorted(values.unique())
+        ticks = np.sort(values.unique())
         axes.set_xticks(ticks, minor=True)
-        axes.set_xticks(ticks if min(np.diff(ticks)) > np.ptp(ticks) / 12 else [])
-        if not len(axes.get_xticks()):
+        if np.all(np.diff(ticks) > np.ptp(ticks) / 12):
+            axes.set_xticks(ticks)
+        else:
             axes.xaxis.set_major_locator(MaxNLocator(5))
 
 

@@ -105,7 +105,7 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
     argument = [
         (*run[:4], {"init.twist": run[4]["model.twist"]}) for run in runs if run[0] != "kaiming"
     ]
-    others = [(*run[:4], {}) for run in runs[:3]]
+    others: list[tuple] = [(*run[:4], {}) for run in runs[:3]]
     (page,) = own_sweeps.data(results([*argument, *others])).values()
     assert page.loc[page["init"] == "kaiming", "x"].isna().all(), "a level: it has no such key"
     drawn(own_sweeps, page)
@@ -122,7 +122,8 @@ def test_null_is_a_value(results, drawn):
 
 def test_every_combination_is_drawn(results, drawn):
     runs = [
-        (init, seed, 0.3 + lr, layers, {"optimizer.lr": lr, "model.depth": float(layers), "model.norm": norm})
+        (init, seed, 0.3 + lr, layers,
+         {"optimizer.lr": lr, "model.depth": float(layers), "model.norm": norm})
         for init in ("kaiming", "fluct")
         for layers in (1, 2)
         for norm in ("none", "tdbn")
@@ -145,7 +146,9 @@ def test_every_combination_is_drawn(results, drawn):
 
 def test_a_quantity_that_is_none_is_one_line(results):
     runs = [("fluct", 0, 0.5, 1, {"optimizer.lr": lr}) for lr in (0.1, 0.2)]
-    with pytest.raises(ValueError, match="figure.quantities: secnds is no quantity; did you mean"):
+    with pytest.raises(
+        ValueError, match=r"figure\.quantities: secnds is no quantity; did you mean"
+    ):
         Sweep(Figure(x="optimizer.lr", quantities=["secnds"])).data(results(runs))
 
 
