@@ -383,8 +383,9 @@ class Sweep:
             p for p in drawn if (p.quantity == RATE_BY_LAYER) == (panel.quantity == RATE_BY_LAYER)
         ]
         if panel.quantity == RATE_BY_LAYER:
-            axes.set_xlabel(f"hidden layer, at the largest {words.of(figure.x)}")
-        elif len(figure.panels) == 2:
+            label = f"hidden layer, at the largest {words.of(figure.x)}"
+            label = "hidden layer" if len(figure.panels) == 2 else label
+        if len(figure.panels) == 2:
             axes.set_xlabel(label if panel.values[0] == alike[-1].values[0] else "")
         elif panel in alike[-figure.columns :]:
             axes.set_xlabel(label)

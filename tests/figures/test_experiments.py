@@ -434,7 +434,11 @@ def test_instead(results, drawn):
     marks = [mark.get_text() for mark in axes["8"].get_xticklabels()]
     assert marks == ["neither", "tdBN", "BNTT", "skip", "tdBN + skip"]
     plain = [run for run in runs if (run[4]["model.norm"], run[4]["model.skip"]) == ("none", False)]
-    alone, among = depth.data(results(plain)), depth.data(found)
+    shipped = {"source": "results/reference, commit 1234567"}
+    alone, among = (
+        depth.data(replace(each, runs=each.runs.assign(**shipped)))
+        for each in (results(plain), found)
+    )
     pd.testing.assert_frame_equal(alone["randman_dense"], among["randman_dense"])
 
 
