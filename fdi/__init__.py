@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fdi import figures, init, interop
+    from fdi import data, figures, init, interop
+    from fdi.config import Error, Mistake
     from fdi.notebook.calls import curves, probe, results, run, sweep
     from fdi.runner.trained import Trained
 
 __version__ = "0.2.0"
 __all__ = [
+    "Error",
+    "Mistake",
     "curves",
+    "data",
     "figures",
     "init",
     "interop",
@@ -37,7 +41,7 @@ def load(
         run = fdi.load("results/runs/randman/dense/fluct/seed=0-1a2b3c4d")
         run.network.weights()["input->h1"]
 
-    Raises ValueError where there is no run, or nothing trained yet.
+    Raises fdi.Mistake where there is no run, or nothing trained yet.
     """
     from fdi.runner import trained  # torch: only where it is used
 
@@ -48,11 +52,17 @@ if not TYPE_CHECKING:  # it would make every name, misspelt ones too, one of any
 
     def __getattr__(name):
         """Each of the others is imported when it is first used."""
-        if name in ("figures", "init", "interop"):
+        if name in ("data", "figures", "init", "interop"):
             return import_module(f"fdi.{name}")
+        if name in ("Error", "Mistake"):
+            return getattr(import_module("fdi.config"), name)
         if name in __all__:
             return getattr(import_module("fdi.notebook.calls"), name)
-        raise AttributeError(f"module {__name__} has no attribute {name}")
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, __all__, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise AttributeError(f"module {__name__} has no attribute {name}{meant}")
 
 
 def __dir__() -> list[str]:

@@ -26,18 +26,18 @@ from fdi.analysis.conditions import LABELS, condition_columns, conditions, short
 from fdi.analysis.results import Curve, Results
 from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import area, chance_share, epochs_to
-from fdi.analysis.summary import summarize
+from fdi.analysis.summary import BASELINE, summarize
 
 SHARE = 0.9  # of the best accuracy
 COUNTED = ("test_accuracy_last", "classes", "test_samples")
 COLUMNS = ("chance", "area", "target", "epochs_to", "reached")
 
 
-def full(results: Results) -> pd.DataFrame:
-    """The summary with the columns above, before `published`. Raises ValueError if there is nothing
-    to summarize.
+def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
+    """The summary with the columns above, before `published`; `versus` as there. Raises ValueError
+    if there is nothing to summarize.
     """
-    summary = summarize(results.runs)
+    summary = summarize(results.runs, versus)
     columns = condition_columns(results.runs)
     done = (results.runs["state"] == "done").to_numpy()
     placed = results.runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(done))})
@@ -52,7 +52,9 @@ def full(results: Results) -> pd.DataFrame:
     )
     rows = [_learning(group, SHARE * top) for group, top in zip(members, best)]
     wide = summary.join(pd.DataFrame(rows, columns=COLUMNS, index=summary.index))
-    return wide[[*(column for column in wide if column != "published"), "published"]]
+    wide = wide[[*(column for column in wide if column != "published"), "published"]]
+    wide.attrs |= summary.attrs
+    return wide
 
 
 class Members(NamedTuple):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi.analysis.conditions import LABELS, shown
 from fdi.analysis.render import NAMED, QUOTED, keys, learning, percent
-from fdi.analysis.summary import BASELINE
+from fdi.analysis.summary import BASELINE, BEST_OF_ALL
 from fdi.config.parts import choose
 from fdi.track.files import atomic
 
@@ -58,7 +58,7 @@ MINUS, PLUS_MINUS = "\u2212", "\u00b1"
 CAPTION = (
     f"Test accuracy in percent after the last epoch: mean {PLUS_MINUS} standard deviation over n "
     f"seeds, and the 95 % confidence interval of the mean (Student's t). Difference: accuracy "
-    f"minus that of {BASELINE} with the same seeds, in points, with the 95 % interval over the "
+    f"minus that of {{versus}} with the same seeds, in points, with the 95 % interval over the "
     f"pairs; better or worse by Holm's method over all comparisons of the table."
 )
 STATES_CAPTION = (
@@ -101,6 +101,14 @@ NUMERIC = (
     "rate (Hz)",
     "gradient",
 )
+
+
+def caption(summary: pd.DataFrame) -> str:
+    """CAPTION with the baseline of this summary."""
+    versus = summary.attrs.get("versus", BASELINE)
+    if versus == BEST_OF_ALL:
+        versus = "the initialization that is best on the validation split"
+    return CAPTION.format(versus=versus)
 
 
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:

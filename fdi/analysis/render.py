@@ -50,7 +50,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         "sd": [percent(row["sd"]) for row in rows],
         "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
-        f"minus {BASELINE}": [versus(row) for row in rows],
+        f"minus {summary.attrs.get('versus', BASELINE)}": [versus(row) for row in rows],
         **learning(rows),
         "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
     }

@@ -14,16 +14,18 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
     versus, versus_low, versus_high, versus_n
-                                      accuracy minus that of kaiming over the seeds both have: mean,
-                                      95 % interval (paired, as above), seeds
+                                      accuracy minus that of the baseline over the seeds both have:
+                                      mean, 95 % interval (paired, as above), seeds
     versus_p                          of that difference, by Holm's method over all comparisons of
                                       the table
-    verdict                           better or worse than kaiming where versus_p < 0.05, else
+    verdict                           better or worse than the baseline where versus_p < 0.05, else
                                       undecided
     published                         percent, source and circumstances, as text
 
-The baseline of a condition is the kaiming one that agrees in all columns but those of `init`;
-without exactly one there is no difference.
+The baseline of a condition is the one of the initialization `versus`, kaiming unless given, that
+agrees in all columns but those of `init`; without exactly one there is no difference. With
+versus="best" it is the one among these that is best on the validation split, which the test set has
+no part in choosing. The name is in `table.attrs`.
 """
 
 from __future__ import annotations
@@ -40,18 +42,23 @@ from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, condit
 from fdi.analysis.statistics import holm, paired, sample_noise, summary, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
+from fdi.config.parts import choose
 
-BASELINE = "kaiming"
+BASELINE, BEST_OF_ALL = "kaiming", "best"
 SAMPLES = "test_samples"
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
 LAST = ("versus_p", "verdict", "published")  # columns
 
 
-def summarize(runs: pd.DataFrame) -> pd.DataFrame:
+def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
     """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it
-    is readable.
+    is readable, or none is of the initialization `versus`.
     """
+    if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
+        raise ValueError(
+            f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"
+        )
     if (runs["state"] == "broken").all():
         raise ValueError(
             f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: "
@@ -72,7 +79,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
         for condition, places in members.items()
         for done in [places[states[places] == "done"]]
     }
-    baselines = _baselines(by_seed, columns)
+    baselines = _baselines(by_seed, columns, versus)
     rows = [
         {
             **dict(zip(columns, condition)),
@@ -80,7 +87,11 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
             **_statistics(by_seed[condition].numbers, measured),
             **_versus(
                 by_seed[condition],
-                baselines.get(_partner(condition, columns), []) if condition[2] != BASELINE else [],
+                [
+                    numbers
+                    for other, numbers in baselines.get(_partner(condition, columns), {}).items()
+                    if other != condition and (versus == BEST_OF_ALL or condition[2] != versus)
+                ],
             ),
             "published": "; ".join(
                 map(str, published({name: values[places[0]] for name, values in known.items()}))
@@ -91,7 +102,9 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["versus_p"] = holm(table["versus_p"])
     table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
-    return table[[*(column for column in table if column not in LAST), *LAST]]
+    table = table[[*(column for column in table if column not in LAST), *LAST]]
+    table.attrs["versus"] = versus
+    return table
 
 
 def _pairs(runs: pd.DataFrame) -> np.ndarray:
@@ -163,13 +176,25 @@ def _versus(by_seed: BySeed, baselines: list[BySeed]) -> dict[str, float]:
 
 
 def _baselines(
-    by_seed: dict[tuple[Any, ...], BySeed], columns: Sequence[str]
-) -> dict[tuple[Any, ...], list[BySeed]]:
-    by_partner: dict[tuple[Any, ...], list[BySeed]] = defaultdict(list)
+    by_seed: dict[tuple[Any, ...], BySeed], columns: Sequence[str], versus: str
+) -> dict[tuple[Any, ...], dict[tuple[Any, ...], BySeed]]:
+    """Those of each partner, by condition."""
+    by_partner: dict[tuple[Any, ...], dict[tuple[Any, ...], BySeed]] = defaultdict(dict)
     for condition, accuracies in by_seed.items():
-        if condition[2] == BASELINE and len(accuracies.seeds):
-            by_partner[_partner(condition, columns)].append(accuracies)
+        if versus in (condition[2], BEST_OF_ALL) and len(accuracies.seeds):
+            by_partner[_partner(condition, columns)][condition] = accuracies
+    if versus == BEST_OF_ALL:
+        return {
+            partner: dict([max(several.items(), key=lambda item: _on_validation(item[1]))])
+            for partner, several in by_partner.items()
+        }
     return by_partner
+
+
+def _on_validation(by_seed: BySeed) -> float:
+    """Mean accuracy; where there was no validation split, on the test set."""
+    accuracy, _, valid = _means(by_seed.numbers)[:3]
+    return float(accuracy if np.isnan(valid) else valid)
 
 
 def _partner(condition: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:

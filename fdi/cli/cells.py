@@ -345,6 +345,7 @@ def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
     """
     folder = arguments.config_dir
     options = ["--config-dir", folder] if folder else []
+    options += ["--config-name", arguments.config_name] if arguments.config_name else []
     path = _path(cells)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import _run_hydra, get_args_parser
@@ -43,9 +44,6 @@ from omegaconf.errors import (
 from fdi.config.parts import choose, shown
 from fdi.config.settings import replaced, settings, words
 from fdi.track.files import refuse_bomb
-
-if TYPE_CHECKING:
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -246,6 +244,10 @@ def composer(arguments: Namespace) -> Composer:
     read_files_safely()
     folders = (searchpath(Path(folder)),) if folder else ()
     loader = GlobalHydra.instance().config_loader()
+    if arguments.config_name and folder:  # Hydra looks for it before it reads hydra.searchpath
+        path = copy.deepcopy(loader.get_search_path())
+        path.prepend("command-line", f"file://{Path(folder).absolute()}", "schema")
+        loader = ConfigLoaderImpl(config_search_path=path)
     return Composer(loader, arguments.config_name or CONFIG_NAME, folders)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fdi.data.dataset import Dataset
 
 FAILED, REFUSED = 1, 2
+BY_FILE = ("arrays", "ts")  # what dataset.file names, wherever it is
 
 
 @command_line("fdi-data", REFUSED)
@@ -134,6 +135,8 @@ def _check(arguments: argparse.Namespace) -> int:
     for name in names:
         root = arguments.root or arguments.data / name
         try:
+            if name in BY_FILE:
+                raise DataError(f"{name}: its file has any place; fdi-data show {name} file=FILE")
             if not _here(name, root):
                 raise DataError(f"{name}: not here ({root}); fdi-data get {name}")
             dataset = build(name, [], root)
@@ -221,6 +224,8 @@ def _here(name: str, root: Path) -> bool:
     module = SOURCES[name].module
     if name == "hdf5":
         return any(root.glob("*.h5"))
+    if name in BY_FILE:
+        return False
     return present(name, root) and (
         bool(SOURCES[name].archives) or module is None or find_spec(module) is not None
     )

@@ -242,6 +242,7 @@ FLAGS = {
     "-m, --multirun": "run every combination of comma-separated values",
     "-c, --cfg job": "show the configuration",
     "--config-dir FOLDER": "add your own options: FOLDER/model/mine.yaml is model=mine",
+    "--config-name NAME": "start from FOLDER/NAME.yaml, whose defaults begin with config, _self_",
     "--shell-completion": "with install=bash (or zsh, fish): print how to enable it",
     "--hydra-help, --info": "help on Hydra's own options; what Hydra has loaded",
     "-h, --help, --version": "this text; the version",

@@ -67,6 +67,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="add the runs at chance, the area under the learning curve and the epochs to a target",
     )
+    parser.add_argument(
+        "--versus",
+        metavar="INIT",
+        default="kaiming",
+        help="the initialization that the others are compared with, or best: the one that is best "
+        "on the validation split (default: kaiming)",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print all numbers as CSV")
     form.add_argument(
@@ -112,13 +119,14 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison
 
-    summary = full(results) if arguments.full else summarize(results.runs)
+    versus = arguments.versus
+    summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
     if arguments.csv:
         _csv(paper.chosen(summary, arguments.columns))
     elif arguments.latex or arguments.markdown:
         table = paper.chosen(paper.summary_table(summary), arguments.columns)
         note = quoted(summary) if "published" in table else ""
-        _paper(table, arguments.latex, paper.CAPTION, "tab:accuracy", note)
+        _paper(table, arguments.latex, paper.caption(summary), "tab:accuracy", note)
     else:
         print_comparison(results.runs, summary)
 

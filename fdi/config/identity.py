@@ -167,6 +167,9 @@ REMOVED: dict[str, dict[str, Any]] = {
 }
 """Keys that a part once had, with the value that its runs have: they count as if still there."""
 
+PLACES = {"fdi.data.series.ts": ("file", "test_file"), "fdi.data.arrays.arrays": ("file",)}
+"""Keys of a data set that say where its files are: its name and its checksum count instead."""
+
 
 def canonical(config: DictConfig | Mapping[str, Any], by_list: bool = False) -> str:
     """The configuration without the keys of `identity.exclude`, but for those that decide the
@@ -183,6 +186,8 @@ def canonical(config: DictConfig | Mapping[str, Any], by_list: bool = False) -> 
     for node in values.values():
         if isinstance(node, dict) and node.get("_target_") in REMOVED:
             node |= REMOVED[node["_target_"]] | node
+        for place in PLACES.get(str(node.get("_target_")), ()) if isinstance(node, dict) else ():
+            node.pop(place, None)
     folders = [Path(folder) for folder in (values.get("paths") or {}).get("modules") or ()]
     for key, before in ADDED.items():
         *path, last = key.split(".")

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from fdi.config.cache import Stamp, stamp
-from fdi.data.inputs import Constant, DataError, Events, Input
+from fdi.data.inputs import Constant, DataError, Events, Frames, Input
 
 
 def stream(seed: int, name: str, *more: int) -> np.random.Generator:
@@ -211,11 +211,11 @@ class Dataset:
     @cached_property
     def nu(self) -> float | None:
         """Mean input rate in Hz per unit, measured on the training split (1,024 samples of it if
-        they are transformed); None for images.
+        they are transformed); None for currents.
         """
         spikes, seconds = 0.0, 0.0
         for batch in self._sample_batches():
-            if isinstance(batch, Constant):
+            if isinstance(batch, Constant) or (isinstance(batch, Frames) and batch.currents):
                 return None
             spikes += batch.total()
             seconds += len(batch) * self.steps * self.dt
@@ -223,10 +223,12 @@ class Dataset:
 
     @cached_property
     def mean_square(self) -> float | None:
-        """E[x^2] over the training images as a network sees them, 1,024 of them if they are
-        transformed; None for spikes.
+        """E[x^2] over the training images or currents as a network sees them, 1,024 of them if they
+        are transformed; None for spikes.
         """
         images = self.train.inputs
+        if isinstance(images, Frames) and images.currents:
+            return float(np.mean(np.square(images.values, dtype=np.float64)))
         if not isinstance(images, Constant):
             return None
         if self.train.transform is not None:

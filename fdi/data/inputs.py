@@ -15,8 +15,10 @@ from math import prod
 
 import numpy as np
 
+from fdi.config import Mistake
 
-class DataError(ValueError):
+
+class DataError(Mistake):
     """Data that is missing, damaged or does not fit its description; the message says what, where,
     and what to do.
     """
@@ -129,10 +131,11 @@ class Events:
 @dataclass(frozen=True)
 class Frames:
     """Event counts of every unit in every step: `values` [B, steps, *shape], any real dtype (uint8
-    on the way to a convolution).
+    on the way to a convolution). `currents`: they are input currents instead, of any sign.
     """
 
     values: np.ndarray
+    currents: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -146,10 +149,10 @@ class Frames:
         return len(self.values)
 
     def __getitem__(self, samples: slice) -> Frames:
-        return Frames(self.values[samples])
+        return replace(self, values=self.values[samples])
 
     def take(self, indices: np.ndarray) -> Frames:
-        return Frames(self.values[np.asarray(indices)])
+        return replace(self, values=self.values[np.asarray(indices)])
 
     def dense(self, dtype: type[np.number] = np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""
@@ -281,6 +284,20 @@ def bin_recordings(
         )
     none = np.zeros(0, dtype=np.int64)
     return join(parts) if parts else binned(none, none, none, (0, steps), shape, binning)
+
+
+def sparse(values: np.ndarray) -> Events:
+    """The non-zero entries of frames [B, T, units]."""
+    batch, steps, size = values.shape
+    flat = np.flatnonzero(values)
+    indptr = np.searchsorted(flat, np.arange(batch * steps + 1) * size)
+    return Events(
+        indptr,
+        (flat % size).astype(np.int32),
+        (size,),
+        steps,
+        values.reshape(-1)[flat].astype(np.float32),
+    )
 
 
 def coordinates(events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

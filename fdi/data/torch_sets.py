@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any, Literal
 
@@ -76,25 +76,41 @@ def _labels(name: str, data: Any) -> np.ndarray:
 
 
 def _events(
-    name: str, samples: Any, sensor: Sequence[int], steps: int, dt: float, binning: str
+    name: str, samples: Any, size: Sequence[int], steps: int, dt: float, binning: str
 ) -> Events:
-    width, height, polarities = sensor
-    shape = (width,) if height == polarities == 1 else (polarities, height, width)
+    shape, units = sensor(size)
 
     def recordings() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for sample in samples:
             fields = sample.dtype.names or ()
             if not {"t", "x"} <= set(fields):
                 raise DataError(f"{name}: events must have fields t and x, they have {fields}")
-            x, y, p = (
-                sample[f].astype(np.int64) if f in fields else np.zeros(len(sample), np.int64)
-                for f in "xyp"
-            )
-            if polarities == 1:
-                p = np.zeros_like(p)
-            units = (p * height + y) * width + x
-            if len(units) and not 0 <= units.min() <= units.max() < prod(shape):
-                raise DataError(f"{name}: an event outside of the sensor {tuple(sensor)}")
-            yield sample["t"] * 1e-6, units
+            flat = units(sample)
+            if len(flat) and not 0 <= flat.min() <= flat.max() < prod(shape):
+                raise DataError(f"{name}: an event outside of the sensor {tuple(size)}")
+            yield sample["t"] * 1e-6, flat
 
     return bin_recordings(recordings(), steps, dt, shape, binning)
+
+
+def sensor(
+    size: Sequence[int],
+) -> tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]:
+    """Shape of a sample in one step, and the flat unit of each of tonic's events, for a sensor of
+    width, height and polarities: [p, y, x], or [x] if the other sizes are 1.
+    """
+    width, height, polarities = size
+    shape = (width,) if height == polarities == 1 else (polarities, height, width)
+
+    def units(events: np.ndarray) -> np.ndarray:
+        x, y, p = (
+            events[f].astype(np.int64)
+            if f in (events.dtype.names or ())
+            else np.zeros(len(events), np.int64)
+            for f in "xyp"
+        )
+        if polarities == 1:
+            p = np.zeros_like(p)
+        return (p * height + y) * width + x
+
+    return shape, units

@@ -41,6 +41,11 @@ def draw(dataset: Dataset, path: Path) -> None:
         images = inputs.image(np.float64)
         _draw_images(shown, images, labels)
         _draw_currents(left, right, images)
+    elif isinstance(inputs, Frames) and inputs.currents:
+        for panel, values, label in zip(shown, inputs.values, labels):
+            _draw_series(panel, values.reshape(len(values), -1), dataset, label)
+        shown[0].set_ylabel("input current")
+        _draw_currents(left, right, inputs.values)
     else:
         spikes = _spikes(inputs)
         _draw_samples(shown, dataset, spikes, labels)
@@ -136,12 +141,19 @@ def _draw_images(axes: Sequence[Axes], images: np.ndarray, labels: np.ndarray) -
         _draw_image(panel, (image - low) / (high - low), label)
 
 
+def _draw_series(panel: Axes, values_TN: np.ndarray, dataset: Dataset, label: int) -> None:
+    time = 1e3 * dataset.dt * np.arange(dataset.steps)
+    panel.plot(time, values_TN, linewidth=0.8)
+    panel.set(xlabel="time (ms)", xlim=(0, 1e3 * dataset.dt * dataset.steps))
+    panel.set_title(f"class {label}", size=9)
+
+
 def _draw_currents(left: Axes, right: Axes, images: np.ndarray) -> None:
     left.hist(images.ravel(), bins=60, color=INK)
-    left.set(xlabel="input current of a pixel", ylabel="pixels")
+    left.set(xlabel="input current of a unit", ylabel="units and steps")
     right.hist(np.mean(images**2, axis=tuple(range(1, images.ndim))), bins=40, color=INK)
     right.axvline(np.mean(images**2), color=MARK, label=f"mean {np.mean(images**2):.3g}")
-    right.set(xlabel="mean square of an image", ylabel="images")
+    right.set(xlabel="mean square of a sample", ylabel="samples")
     right.legend(frameon=False, loc="upper right")
 
 

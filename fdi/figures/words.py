@@ -30,6 +30,7 @@ SHORT = {"fluct_calibrated": "fluct., corrected"}
 DATA = {
     "randman": "Randman (spike times on random manifolds)",
     "digits": "handwritten digits",
+    "japanese_vowels": "Japanese vowels",
     "fashion_mnist": "Fashion-MNIST",
     "cifar10": "CIFAR-10",
     "nmnist": "N-MNIST (event camera)",

@@ -249,7 +249,7 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
         reader.read(name, graph.nodes[name])
         if name in own:
             reader.feed_back(own[name], graph.nodes[own[name]])
-    return reader.network(shape, graph.metadata)
+    return reader.network(shape, graph.metadata).eval()
 
 
 def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:

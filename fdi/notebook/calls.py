@@ -2,7 +2,7 @@
 and the command with the same words are the same run.
 
 Words are those of the command line, "dataset=shd"; keywords are their values in Python, seed=3 or
-**{"model.depth": 3}. Raises ValueError, with the line that the command would print, for mistakes
+**{"model.depth": 3}. Raises fdi.Mistake, with the line that the command would print, for mistakes
 that a user can correct.
 """
 
@@ -29,7 +29,10 @@ from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
 from fdi.cli.terminal import Terminal, console
+from fdi.config import Mistake
+from fdi.data.arrays import Data, content, digest
 from fdi.init.verdict import Floor, remarks, verdict
+from fdi.track.files import atomic
 from fdi.track.state import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -48,13 +51,13 @@ def words(values: Mapping[str, Any]) -> list[str]:
 
 def sweep_words(values: Mapping[str, Any]) -> list[str]:
     """key=value,value,... for each of `values`, where a list, a range or an array holds several.
-    Raises ValueError for one that is empty.
+    Raises fdi.Mistake for one that is empty.
     """
     overrides = []
     for key, value in values.items():
         several = list(value) if isinstance(value, Iterable) and not _one(value) else [value]
         if not several:
-            raise ValueError(f"{key} has no values; give at least one")
+            raise Mistake(f"{key} has no values; give at least one")
         overrides.append(f"{key}={','.join(map(text, several))}")
     return overrides
 
@@ -96,6 +99,7 @@ def run(
     *overrides: str,
     results: Folder | None = None,
     config_dir: Folder | None = None,
+    data: Data | None = None,
     **values: Any,
 ) -> Trained:
     """Train the run that these words describe, resume it if it was stopped, or load it if it is
@@ -104,13 +108,15 @@ def run(
         fdi.run("dataset=randman", "init=fluct", seed=3).result["test_accuracy_last"]
 
     `results`: the folder it is kept in, "results" unless given. `config_dir`: a folder with options
-    of your own; restart Python after a change of code in it. Raises ValueError,
+    of your own; restart Python after a change of code in it. `data`: spikes or currents and labels,
+    (x, y) or (x, y, x_test, y_test), or one or two data sets of torch or tonic, see
+    fdi.data.arrays.content; they are kept below `results`. Raises fdi.Mistake,
     fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.state.Busy while
     another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
     """
-    cell = _cell([*overrides, *words(values)], results, config_dir)
+    cell = _cell([*_stored(data, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
-        raise ValueError("probe = only trains nothing; use fdi.probe")
+        raise Mistake("probe = only trains nothing; use fdi.probe")
     _run(cell, Terminal(console()))
     from fdi.runner.trained import load
 
@@ -121,6 +127,7 @@ def probe(
     *overrides: str,
     results: Folder | None = None,
     config_dir: Folder | None = None,
+    data: Data | None = None,
     **values: Any,
 ) -> pd.DataFrame:
     """The initial state of a network, a row per population and one for the readout: the columns of
@@ -129,9 +136,10 @@ def probe(
         fdi.probe("model.depth=3", init="kaiming")[["population", "free_sigma", "rate", "verdict"]]
 
     Potentials in units of theta, rates in Hz. Prints advice, as the command does. `results`,
-    `config_dir` and errors as in `fdi.run`.
+    `config_dir`, `data` and errors as in `fdi.run`.
     """
-    cell = _cell([*overrides, *words(values), "probe=only"], results, config_dir)
+    given = [*_stored(data, results), *overrides, *words(values), "probe=only"]
+    cell = _cell(given, results, config_dir)
     _run(cell, _Quiet(console()))
     from fdi.runner.training import configured
 
@@ -145,6 +153,7 @@ def sweep(
     *overrides: str,
     results: Folder | None = None,
     config_dir: Folder | None = None,
+    data: Data | None = None,
     **values: Any,
 ) -> pd.DataFrame:
     """Run all combinations of the values; returns one row per run, as `fdi.results` does, in the
@@ -155,15 +164,17 @@ def sweep(
 
     A list, a range or an array holds several values; a list of lists several lists. A run that
     fails does not stop the others: its `state` is failed, and `error` says why. A run whose values
-    are refused is reported and has no row. `results`, `config_dir` and errors as in `fdi.run`.
+    are refused is reported and has no row. `results`, `config_dir`, `data` and errors as in
+    `fdi.run`.
     """
-    arguments = _arguments([*overrides, *sweep_words(values)], results, config_dir, multirun=True)
+    given = [*_stored(data, results), *overrides, *sweep_words(values)]
+    arguments = _arguments(given, results, config_dir, multirun=True)
     with _as_the_command():
         if is_search(arguments):
-            raise ValueError("fdi.sweep runs all combinations; search with fdi-run -m")
+            raise Mistake("fdi.sweep runs all combinations; search with fdi-run -m")
         cells = compose_cells(arguments)
         if cells[0].values["dry_run"]:
-            raise ValueError("dry_run = true is for fdi-run; leave it out")
+            raise Mistake("dry_run = true is for fdi-run; leave it out")
         if run_sweep(arguments, cells) == INTERRUPTED:
             raise KeyboardInterrupt
     table = collect.runs(Path(cells[0].values["paths"]["results"]))
@@ -174,12 +185,12 @@ def sweep(
 
 def results(folder: Folder = "results") -> pd.DataFrame:
     """The runs below `folder`, one row per run: its path, state, accuracies (0 to 1), rates (Hz),
-    and each key of its config; the columns are those of fdi.analysis.collect. Raises ValueError
+    and each key of its config; the columns are those of fdi.analysis.collect. Raises fdi.Mistake
     where there are none.
     """
     table = collect.runs(Path(folder))
     if table.empty:
-        raise ValueError(f"no runs in {Path(folder) / 'runs'}; make some: {EXAMPLE}")
+        raise Mistake(f"no runs in {Path(folder) / 'runs'}; make some: {EXAMPLE}")
     return table
 
 
@@ -197,11 +208,26 @@ class _Quiet(Terminal):
         pass
 
 
+def _stored(data: Data | None, results: Folder | None) -> list[str]:
+    """The words that name `data`, kept in a file of the folder of results that is called after its
+    content.
+    """
+    if data is None:
+        return []
+    arrays = content(data)
+    path = Path(results or "results") / "data" / f"{digest(arrays)}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type] # its own names are none
+    return ["dataset=arrays", f"dataset.file={text(path)}"]
+
+
 def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder | None) -> Cell:
     with _as_the_command():
         (cell,) = compose_cells(_arguments(overrides, results, config_dir, multirun=False))
         if cell.values["dry_run"]:
-            raise ValueError("dry_run = true is for fdi-run; leave it out")
+            raise Mistake("dry_run = true is for fdi-run; leave it out")
         return cell
 
 
@@ -226,7 +252,7 @@ def _arguments(
     forget()
     for override in overrides:
         if not isinstance(override, str):
-            raise ValueError(f"{override!r} must be a word such as 'dataset=randman'")
+            raise Mistake(f"{override!r} must be a word such as 'dataset=randman'")
     place = [] if results is None else [f"paths.results={text(results)}"]
     return Namespace(
         overrides=[*overrides, *place],
@@ -251,6 +277,6 @@ def _as_the_command() -> Iterator[None]:
                 warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
                 yield
         except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-            raise ValueError(explain(error)) from None
+            raise Mistake(explain(error)) from None
         finally:
             torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from fdi.config.identity import canonical, contents
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
@@ -33,6 +35,7 @@ from fdi.track import state
 from fdi.track.directory import (
     code,
     fingerprint,
+    read_values,
     refuse_other_code,
     refuse_other_config,
     refuse_other_data,
@@ -41,19 +44,30 @@ from fdi.track.directory import (
 )
 from fdi.track.files import (
     CHECKPOINT,
+    CONFIG,
     LOG,
     METRICS,
+    PROBE,
     RECORD,
     RESERVE,
     RESULT,
     STATUS,
+    atomic,
     read_json,
     reserved,
     write_json,
     write_status,
 )
 from fdi.track.record import Metrics, other_than_before, write_config, write_record
-from fdi.track.state import finished, held, lock, refuse_lost, whole_result
+from fdi.track.state import (
+    command,
+    finished,
+    held,
+    lock,
+    overrides,
+    refuse_lost,
+    whole_result,
+)
 from fdi.train.trainer import Progress, activity
 
 
@@ -136,6 +150,8 @@ def run(
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     files = fingerprint(config.dataset)
     context = _built(config, directory, view)
+    if not (directory / CHECKPOINT).exists() and config.probe != "only":
+        _take_over(context)
     plan = _planned(context)
     progress = _resume(context)
     threads = build.threads(config)
@@ -218,6 +234,51 @@ def _planned(context: RunContext) -> Mapping[str, Any]:
     return plan.record
 
 
+def _take_over(context: RunContext) -> None:
+    """Begin with the files of the finished run that differs in nothing but a smaller number of
+    epochs, the longest if there are several: then the numbers are those of a run from the start. A
+    schedule whose configuration follows the number of epochs makes it another run.
+    """
+    config, directory = context.config, context.directory
+    wanted, found = canonical(config), []
+    for other in directory.parent.glob(f"seed={config.seed}-*"):
+        if other == directory or whole_result(other) is None:
+            continue
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+            values = {**read_values(other / CONFIG), "identity": contents(config.identity)}
+            epochs = values["trainer"]["epochs"]
+            if epochs >= config.trainer.epochs:
+                continue
+            longer = {**values, "trainer": {**values["trainer"], "epochs": config.trainer.epochs}}
+            if canonical(longer) == wanted:
+                found.append((epochs, other))
+            elif (
+                values["scheduler"]["_target_"] == config.scheduler._target_
+                and canonical({**longer, "scheduler": contents(config.scheduler)}) == wanted
+            ):
+                context.view.say(
+                    f"starts from the beginning, and not from {other}: the schedule "
+                    f"{config.scheduler._target_.rpartition('.')[2]} depends on trainer.epochs"
+                )
+    for epochs, other in sorted(found, reverse=True):
+        record = read_json(other / RECORD)
+        if not isinstance(record, dict) or record.get("data_checksum") != context.data.checksum:
+            continue
+        if record.get("run", {}).get("code", {}) != code(config) or other_than_before(
+            other, context.device, build.threads(config)
+        ):
+            continue
+        record["run"] |= {"command": command(overrides(directory) or ()), "continues": str(other)}
+        write_json(directory / RECORD, record)
+        for name in (PROBE, METRICS, CHECKPOINT):  # the last one makes it a run that goes on
+            if (other / name).exists():
+                (directory / name).parent.mkdir(exist_ok=True)
+                with atomic(directory / name) as path:
+                    shutil.copyfile(other / name, path)
+        context.view.say(f"{directory}: goes on after the {epochs} epochs of {other}")
+        return
+
+
 def _resume(context: RunContext) -> Progress:
     """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
     from other data or code.
@@ -230,6 +291,7 @@ def _resume(context: RunContext) -> Progress:
     refuse_other_data(
         context.directory, context.config.dataset, context.data.checksum, known=checksum
     )
+    progress.go_on(context.phases)
     return progress
 
 

@@ -14,11 +14,14 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from fdi.config import Mistake
 from fdi.data.dataset import stream
 from fdi.data.download import only_reading
+from fdi.data.inputs import Constant, Events, Frames
 from fdi.engine import oracle
 from fdi.runner import build, training
 from fdi.snn.network import Network
+from fdi.snn.objective import Objective
 from fdi.track.directory import read_values
 from fdi.track.files import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT, read, read_json
 
@@ -32,6 +35,10 @@ class Trained:
 
     `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
     `metrics`: one row per epoch. `result`: the content of result.json, None while training goes on.
+
+    `predictions`, `spikes` and `potentials` take `inputs` in the form of the data of a run, samples
+    first, (samples, T, units) or (samples, T, C, H, W), or what else a network is called with; None
+    is the test set, which is read for it.
     """
 
     directory: Path
@@ -48,17 +55,72 @@ class Trained:
             reached = f"test accuracy {100 * self.result['test_accuracy_last']:.1f} %"
         return f"<run {self.directory}: {epochs}, {reached}>"
 
+    def predictions(self, inputs: Any = None) -> pd.DataFrame:
+        """A row per sample: `predicted`, the class; `readout/k` of each class k, reduced over time
+        as in training; and `label` of the test set.
+        """
+        given, labels = self._given(inputs)
+        with torch.no_grad():
+            readout = self.network(given)
+        logits = Objective(self.config.trainer.readout).logits(readout).numpy()
+        table = pd.DataFrame({f"readout/{k}": column for k, column in enumerate(logits.T)})
+        table.insert(0, "predicted", logits.argmax(1))
+        if labels is not None:
+            table.insert(0, "label", labels)
+        return table.rename_axis("sample").reset_index()
+
+    def spikes(self, inputs: Any = None) -> pd.DataFrame:
+        """A row per spike of a hidden neuron: `sample`, `population`, `unit`, `time` (s)."""
+        return self._traced("spikes", inputs)
+
+    def potentials(self, inputs: Any = None) -> pd.DataFrame:
+        """A row per sample, hidden neuron and step: as `spikes`, and `potential` in units of the
+        neuron's threshold. It is long: give few samples.
+        """
+        return self._traced("potentials", inputs)
+
+    def _traced(self, kind: str, inputs: Any) -> pd.DataFrame:
+        given, _ = self._given(inputs)
+        with torch.no_grad():
+            activity = self.network.activity(given, (kind,))
+        tables = []
+        for population in self.network.hidden:
+            values_TBN = getattr(activity, kind)[population.name].flatten(2).numpy()
+            at = np.nonzero(values_TBN if kind == "spikes" else np.ones_like(values_TBN))
+            steps, samples, units = at
+            table = {"sample": samples, "population": population.name, "unit": units}
+            table["time"] = steps * self.network.dt
+            if kind == "potentials":
+                table["potential"] = values_TBN[at] / population.neuron.theta
+            tables.append(pd.DataFrame(table).sort_values(["sample", "time", "unit"]))
+        return pd.concat(tables, ignore_index=True)
+
+    def _given(self, inputs: Any) -> tuple[Any, np.ndarray | None]:
+        """What the network is called with, and labels, if they are known."""
+        if inputs is None:
+            test = build.dataset(self.config).test
+            noise = stream(self.config.seed, "evaluation noise", 0)
+            return test.batch(np.arange(len(test)), noise)
+        if isinstance(inputs, Events | Frames | Constant | list):
+            return inputs, None
+        values = np.asarray(inputs)
+        shape = self.network.input_shape
+        if values.ndim < 3 or values.shape[2:] != shape:
+            wanted = ", ".join(map(str, ("samples", "T", *shape)))
+            raise Mistake(f"an input of {values.shape}; it must be ({wanted})")
+        return Frames(values, currents=True), None
+
 
 def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:
     """The run in `directory`, with its weights after the "last" epoch or the "best" validation
     epoch; nothing is written. `modules`: folders with your own code that the run used; those that
-    the run names are not trusted. Raises ValueError for what is not a trained run.
+    the run names are not trusted. Raises fdi.Mistake for what is not a trained run.
     """
     if weights not in ("last", "best"):
-        raise ValueError(f"weights = {weights!r} must be 'last' or 'best'")
+        raise Mistake(f"weights = {weights!r} must be 'last' or 'best'")
     record = read_json(directory / RECORD)
     if not record or not (directory / CHECKPOINT).exists():
-        raise ValueError(
+        raise Mistake(
             f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
             f"<init>/seed=<n>-<id>"
         )
@@ -66,7 +128,7 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
         state = training.read_checkpoint(directory / CHECKPOINT)
     saved = state["weights"] if weights == "last" else state["progress"]["best_weights"]
     if saved is None:
-        raise ValueError(f"{directory}: no epoch of the task yet; use weights='last'")
+        raise Mistake(f"{directory}: no epoch of the task yet; use weights='last'")
     trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
     try:
         values = read_values(directory / CONFIG)
@@ -74,12 +136,13 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
         network = _network(config, record["run"]["data"], saved)
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(saved)
+        network.eval()
         metrics = pd.read_csv(io.StringIO(read(directory / METRICS)))
     except Exception as error:  # of files that fdi did not write, or not alone
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ValueError | OSError):
             reason = str(error)
-        raise ValueError(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
+        raise Mistake(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
     return Trained(directory, network, config, metrics, read_json(directory / RESULT))
 
 
@@ -137,12 +200,12 @@ def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd
 
 
 def _network(config: DictConfig, data: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:
-    """The network of a run, on the CPU. Raises ValueError if it is not that of the `weights`,
+    """The network of a run, on the CPU. Raises fdi.Mistake if it is not that of the `weights`,
     before it takes the memory or the time that another one would.
     """
     depth = OmegaConf.select(config, "model.depth")
     if isinstance(depth, int) and depth > len(weights):
-        raise ValueError(f"model.depth = {depth}, and {len(weights)} weights in the checkpoint")
+        raise Mistake(f"model.depth = {depth}, and {len(weights)} weights in the checkpoint")
     form: Any = SimpleNamespace(**data)
     config = DictConfig(OmegaConf.merge(config, {"device": "cpu"}))
     with torch.device("meta"):
@@ -150,5 +213,5 @@ def _network(config: DictConfig, data: dict[str, Any], weights: dict[str, torch.
             name: weight.shape for name, weight in build.network(config, form).weights().items()
         }
     if shapes != {name: weight.shape for name, weight in weights.items()}:
-        raise ValueError("its configuration is not that of the weights in its checkpoint")
+        raise Mistake("its configuration is not that of the weights in its checkpoint")
     return build.network(config, form)

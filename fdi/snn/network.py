@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -214,6 +215,9 @@ class Activity:
     passed: dict[str, Tensor] = field(default_factory=dict)
 
 
+CALL = "fdi.engine.call"  # of a room above: looked up when a network is called
+
+
 class Network(nn.Module):
     """Layers of hidden populations, the projections between them, and a readout; all that engines,
     strategies and figures need to know.
@@ -226,6 +230,9 @@ class Network(nn.Module):
     populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a), that is tau_mem =
     dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021). Raises ValueError for a dt that
     is not positive, and for two projections of one name.
+
+    A network is called as any module of torch, `network(x)` is the readout [T, B, classes]; see
+    `activity` for its input and for the rest of what it does.
     """
 
     def __init__(
@@ -257,6 +264,23 @@ class Network(nn.Module):
                 if p.neuron.learn_tau
             }
         )
+
+    def forward(self, inputs: Any) -> Tensor:
+        """The readout [T, B, classes] for `inputs`, see `activity`."""
+        return self.activity(inputs).readout
+
+    def activity(self, inputs: Any, record: Sequence[str] = ()) -> Activity:
+        """A trial of B samples with `inputs`: spikes or currents [T, B, *input_shape], a tensor or
+        an array; a list with (times in s, units) of each sample; or an input of fdi.data.inputs.
+
+        `record`: any of "spikes", "potentials", "free" and "moments". Differentiable with respect
+        to a tensor and to the weights, step by step as the reference engine computes it; without
+        gradients (`with torch.no_grad()`) as fast as in training. With normalization, `eval()`
+        takes running statistics, `train()` those of the batch. Raises ValueError for an input of
+        another shape.
+        """
+        activity: Activity = import_module(CALL).call(self, inputs, record)
+        return activity
 
     @property
     def hidden(self) -> list[Population]:

@@ -260,8 +260,8 @@ def unchanged(
     record = _record(directory)
     if "data_checksum" not in record:
         return True
-    if not dataset.get("root"):
-        return str(dataset.get("_target_")).startswith("fdi.")
+    if not (dataset.get("root") or str(dataset.get("_target_")).startswith("fdi.")):
+        return False
     return fingerprint(dataset) in (None, record["run"].get("data_files"))
 
 
@@ -274,10 +274,11 @@ def refuse_other_data(
     if known is None:
         known = _record(directory).get("data_checksum", checksum)
     if known != checksum:
+        where = dataset.get("root") or dataset.get("file") or dataset.get("_target_")
         raise ValueError(
-            f"{directory} was run on data with checksum {known}, but those in "
-            f"{dataset.get('root') or dataset.get('_target_')} have {checksum}; give them another "
-            f"name with name.dataset=NAME, or delete the folder of that run"
+            f"{directory} was run on data with checksum {known}, but those in {where} have "
+            f"{checksum}; give them another name with name.dataset=NAME, or delete the folder of "
+            f"that run"
         )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple
 
+from fdi.config import Error
 from fdi.track.files import (
     LOCK,
     OVERRIDES,
@@ -155,7 +156,7 @@ BEAT, STALE = 20.0, 120.0  # s
 _HOLDER = re.compile(r"([\w.-]+) ([1-9][0-9]{0,8})(?: ([0-9]+) ([0-9]+))?\n?")
 
 
-class Busy(RuntimeError):
+class Busy(Error, RuntimeError):
     """Another process works on the cell."""
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from fdi.config import Error
 from fdi.data.dataset import Split, stream
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
@@ -158,6 +159,17 @@ class Progress:
             self.phase += 1
             self.phase_epoch = 0
 
+    def go_on(self, phases: list[Phase]) -> None:
+        """Open the last of the `phases` again if it ended because fewer epochs were asked for, and
+        not because of its `patience` or `stop_at_loss`.
+        """
+        *before, last = phases
+        done = self.epoch - sum(phase.epochs for phase in before)
+        if self.phase == len(phases) and 0 < done < last.epochs:
+            self.phase, self.phase_epoch = len(before), done
+            if self._is_over(last):
+                self.phase, self.phase_epoch = len(phases), 0
+
     def _is_best(self) -> bool:
         accuracy, best = self.accuracy, self.best_accuracy
         return accuracy is None or best is None or accuracy > best
@@ -176,7 +188,7 @@ OnBatch = Callable[[int, Outcome], None]
 OnEpoch = Callable[[dict[str, Any]], None]
 
 
-class Diverged(RuntimeError):
+class Diverged(Error, RuntimeError):
     """The loss, a gradient or a weight is not a finite number."""
 
 

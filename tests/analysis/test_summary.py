@@ -10,7 +10,7 @@ import pytest
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns, short_names, shown
-from fdi.analysis.paper import chosen, latex, markdown, summary_table
+from fdi.analysis.paper import caption, chosen, latex, markdown, summary_table
 from fdi.analysis.render import quoted, readable
 from fdi.analysis.select import depth, groups
 from fdi.analysis.statistics import paired, summary
@@ -301,3 +301,27 @@ def test_groups_that_lie_together_are_no_copies():
     table = pd.DataFrame({"a": [1, 1, 2], "c": [0.0, 1.0, 2.0]})
     for _, rows in groups(table, "a"):
         assert np.shares_memory(rows["c"].to_numpy(), table["c"].to_numpy())
+
+
+def test_the_baseline_may_be_another_initialization(both):
+    table = summarize(both, versus="fluct")
+    fluct, kaiming = row(table, init="fluct"), row(table, init="kaiming")
+    assert pd.isna(fluct["versus"])
+    assert kaiming["versus"] == pytest.approx(-paired(FLUCT, KAIMING).mean)
+    assert kaiming["verdict"] == "worse"
+    assert "minus fluct" in readable(table)
+    assert "minus that of fluct with the same seeds" in caption(table)
+    with pytest.raises(ValueError, match=r"--versus fluc: no such run; did you mean fluct\?"):
+        summarize(both, versus="fluc")
+
+
+def test_the_best_on_validation_is_the_baseline_of_all_others(both):
+    both["valid_accuracy_last"] = [0.2 if init == "fluct" else 0.8 for init in both["init"]]
+    table = summarize(both, versus="best")
+    assert pd.isna(row(table, init="kaiming")["versus"]), "best on validation, not on the test"
+    assert row(table, init="fluct")["verdict"] == "better"
+    assert "best on the validation split" in caption(table)
+    both["valid_accuracy_last"] = np.nan
+    table = summarize(both, versus="best")
+    assert pd.isna(row(table, init="fluct")["versus"])
+    assert row(table, init="kaiming")["verdict"] == "worse"

@@ -20,7 +20,13 @@ from fdi.config.settings import prepare
 CONF = Path(__file__).parents[2] / "conf"
 
 
+BY_FILE = ("arrays", "ts")  # data sets that have no file unless one is given
+
+
 def composed(*overrides: str) -> DictConfig:
+    given = any(override.startswith("dataset.file=") for override in overrides)
+    if not given and {f"dataset={name}" for name in BY_FILE} & set(overrides):
+        overrides = (*overrides, "dataset.file=toy_TRAIN.ts")
     config: DictConfig = pickle.loads(_pickled(overrides))
     HydraConfig.instance().set_config(config)
     return config

@@ -35,6 +35,18 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
     assert prepared("device=cuda").engine.name == "cuda"
 
 
+def test_the_place_of_a_file_of_data_is_no_part_of_a_run_but_its_name_is():
+    places = ("here/Toy_TRAIN.ts", "/there/Toy_TRAIN.ts", "Toy_TRAIN.ts")
+    configs = [prepared("dataset=ts", f"dataset.file={place}") for place in places]
+    assert len({run_id(config) for config in configs}) == 1
+    assert configs[0].dataset.name == "Toy"
+    assert run_id(prepared("dataset=ts", "dataset.file=Other_TRAIN.ts")) != run_id(configs[0])
+    values = contents(configs[0])
+    own = values["dataset"] | {"_target_": "mine.load"}
+    others = [values | {"dataset": own | {"file": file}} for file in ("a", "b")]
+    assert len({run_id(config) for config in others}) == 2, "what the key of others means"
+
+
 @pytest.mark.parametrize("override", [
         "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
         "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=auto",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from argparse import Namespace
 from itertools import product
 from typing import Any
 
 import pytest
 from composing import CONF, options, prepared
 from omegaconf import OmegaConf
+
+from fdi.cli.cells import compose_cells
+from fdi.track.directory import run_directory
 
 DATASETS, MODELS = options("dataset"), options("model")
 OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "lower"}}
@@ -164,3 +168,21 @@ def test_every_value_is_explained(file):
         return
     values = [line for line in body if re.match(r"\s*(?!_target_|collection|#)\w+:\s+[^#\s]", line)]
     assert not [line for line in values if "#" not in line and "${hydra:" not in line]
+
+
+def test_a_configuration_of_ones_own_is_started_from_as_in_plain_hydra(tmp_path):
+    (tmp_path / "short.yaml").write_text(
+        "defaults: [config, _self_, {override dataset: digits}]\ntrainer: {epochs: 3}\n"
+    )
+    arguments = Namespace(
+        overrides=["seed=5"],
+        multirun=False,
+        cfg=None,
+        config_name="short",
+        config_dir=str(tmp_path),
+    )
+    (cell,) = compose_cells(arguments)
+    assert cell.values["trainer"]["epochs"] == 3
+    assert cell.values["name"]["dataset"] == "digits"
+    same = prepared("dataset=digits", "trainer.epochs=3", "seed=5")
+    assert cell.directory == run_directory(same)

@@ -118,6 +118,7 @@ class Mode(Enum):
         ("model.hidden=[]", r"model\.hidden = \[\] must be .*"),
         ("model.depth=1000000000000", r"model\.depth = 1000000000000 must be .*"),
         ("trainer.epochs=10000000000000000000", r"trainer\.epochs = 10+ must be below 2\^63"),
+        ("dataset=ts", r"dataset\.file = \?\?\? must be given a value"),
         ("seed=???", r"seed = \?\?\? must be given a value"),
         ("~paths", r"paths\.results = \?\?\? must be given a value"),
         ("init._target_=null", r"init = .* must have a _target_: .*"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from fdi.cli.data import build, main
+from fdi.cli.data import BY_FILE, build, main
 from fdi.data.download import SOURCES
 
 
@@ -61,7 +61,7 @@ def test_every_yaml_fits_its_function_and_is_listed():
     for name in names:
         settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
         assert list(complaints("dataset", settings)) == [], name
-        assert ("root" in settings) == (name not in {"randman", "poisson", "digits"})
+        assert ("root" in settings) == (name not in {"randman", "poisson", "digits", *BY_FILE})
 
 
 def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
@@ -82,6 +82,20 @@ def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
         ["dataset=randman", "samples=50", "dataset.units=10"],
     ):
         assert _run(capsys, "show", name, *settings, "--out", out)[0] == 0
+
+
+def test_a_set_that_is_known_by_its_file_is_shown_and_not_looked_for(capsys, tmp_path: Path):
+    code, out, _ = _run(capsys, "check", "ts")
+    assert (code, out) == (1, "failed: ts: its file has any place; fdi-data show ts file=FILE\n")
+    header = "@classLabel true a b\n@data\n"
+    (tmp_path / "Ramp_TRAIN.ts").write_text(header + "0,1,2:a\n2,1,0:b\n" * 4)
+    (tmp_path / "Ramp_TEST.ts").write_text(header + "0,1,2:a\n2,1,0:b\n")
+    for coding, words in (("delta", "input 2, 250 steps"), ("current", "input 1, 250 steps")):
+        words_given = (f"file={tmp_path}/Ramp_TRAIN.ts", f"coding={coding}", "valid=0.25")
+        code, out, err = _run(capsys, "show", "ts", *words_given, "--out", tmp_path / "ts.png")
+        assert (code, err) == (0, "")
+        assert out.startswith("Ramp: 6 / 2 / 2 samples, 2 classes, ")
+        assert words in out
 
 
 def test_check(capsys, digits_folder: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from fdi.data.inputs import Constant, Events, Frames, Input
+from fdi.data.inputs import Constant, Frames, Input, sparse
 from fdi.engine.checks import check_parts
 from fdi.engine.cpu import conv_layout, dense_layout
 from fdi.engine.cpu.chunk import Parameters
@@ -62,20 +62,6 @@ def signal(network: Network, inputs: Input, dtype: np.dtype, dense_from: float) 
         units,
         counts,
         np.empty((batch, 0, size), dtype),
-    )
-
-
-def sparse(values: np.ndarray) -> Events:
-    """The non-zero entries of frames [B, T, units]."""
-    batch, steps, size = values.shape
-    flat = np.flatnonzero(values)
-    indptr = np.searchsorted(flat, np.arange(batch * steps + 1) * size)
-    return Events(
-        indptr,
-        (flat % size).astype(np.int32),
-        (size,),
-        steps,
-        values.reshape(-1)[flat].astype(np.float32),
     )
 
 

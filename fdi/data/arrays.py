@@ -1,0 +1,300 @@
+"""Spikes or currents that lie in memory, with labels: arrays, lists of events, data sets of torch
+and tonic, in a file .npz.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fdi.config.parts import Count, Duration, Fraction, Share, TimeStep
+from fdi.data.dataset import Dataset, Split, divide, stream, subset, train_valid
+from fdi.data.inputs import DataError, Events, Frames, bin_recordings, sparse
+from fdi.data.kept import keep
+from fdi.data.torch_sets import sensor
+
+FORMS = "(samples, T, units) or (samples, T, C, H, W)"
+LISTS = ("samples", "times", "units")  # of events, an entry per spike; times in s
+PARTS = ("", "_test")
+MOST_DENSE = 0.3  # share of non-zero numbers from which counts are kept as they are
+
+Data = Mapping[str, Any] | Sequence[Any] | Any
+
+
+class Given(NamedTuple):
+    """What a file holds of one part: `x`, or `events` as in LISTS, and labels."""
+
+    x: np.ndarray | None
+    events: tuple[np.ndarray, ...] | None
+    y: np.ndarray
+
+
+def arrays(
+    *,
+    file: str | Path,
+    dt: TimeStep,
+    duration: Duration | None = None,
+    binning: Literal["binary", "counts"] = "binary",
+    valid: Share = 0.1,
+    test: Fraction = 0.2,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
+    name: str = "arrays",
+    seed: int = 0,
+) -> Dataset:
+    """The arrays of a `file` .npz: `x` (samples, T, units) or (samples, T, C, H, W), T steps of
+    `dt` seconds, and labels `y` 0, 1, ..; `x_test` and `y_test`, if there is a test set.
+
+    Whole numbers that are not negative are counts of spikes; with any others in it, `x` holds
+    currents. In place of `x` events, an entry for each spike: `samples` (which it belongs to),
+    `times` (s) and `units`, and `shape`, that of a sample in one step, unless it is the largest
+    unit + 1; `duration` (s) is that of their trial, None until the last spike of training, and
+    `binning` what a step holds of several spikes of a unit. `test`: share of all samples, the same
+    in all runs, where there is no test set. `valid`: share of the training set, drawn with `seed`.
+    """
+    train, tested, shape = read_npz(Path(file).expanduser())
+    if tested is None:
+        if valid + test >= 1:
+            raise DataError(f"valid = {valid} and test = {test} leave nothing for training")
+        share = valid * (1 - test)
+        chosen, held, test_samples = divide(
+            train.y, share, test, stream(0, "test"), seed, max_train
+        )
+        tested = train
+    else:
+        chosen, held = train_valid(train.y, valid, seed, max_train=max_train)
+        test_samples = subset(tested.y, max_test, stream(0, "test"))
+    steps = _steps(train, duration, dt)
+    whole = {id(part): _inputs(part, shape, steps, dt, binning) for part in (train, tested)}
+    currents = {type(x) is Frames and x.currents for x in whole.values()}
+    if len(currents) > 1:
+        raise DataError(f"{file}: x and x_test, one holds currents and the other counts of spikes")
+    first, second, third = (
+        Split(whole[id(part)].take(samples), part.y[samples])
+        for part, samples in ((train, chosen), (train, held), (tested, test_samples))
+    )
+    classes = int(train.y.max()) + 1
+    return Dataset(name, first, second, third, classes, shape, steps, dt)
+
+
+def _steps(given: Given, duration: float | None, dt: float) -> int:
+    if given.x is not None:
+        if duration is not None:
+            raise DataError(
+                f"dataset.duration = {duration}: x has {given.x.shape[1]} steps, of dataset.dt "
+                f"each; leave it out"
+            )
+        return int(given.x.shape[1])
+    assert given.events is not None
+    times = given.events[1]
+    if duration is None:
+        return int(np.floor(times.max(initial=0) / dt + 1e-6)) + 1
+    return max(1, round(duration / dt))
+
+
+def _inputs(
+    given: Given, shape: tuple[int, ...], steps: int, dt: float, binning: str
+) -> Events | Frames:
+    if given.x is None:
+        assert given.events is not None
+        return bin_recordings(_recordings(given), steps, dt, shape, binning)
+    x = given.x
+    if x.dtype.kind == "f" and ((x < 0).any() or (x != np.rint(x)).any()):
+        return Frames(x, currents=True)
+    if np.count_nonzero(x) > MOST_DENSE * x.size:
+        return Frames(x)
+    events = sparse(x.reshape(len(x), steps, -1))
+    ones = events.counts is not None and (events.counts == 1).all()
+    return Events(events.indptr, events.units, shape, steps, None if ones else events.counts)
+
+
+def _recordings(given: Given) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    assert given.events is not None
+    samples, times, units = given.events
+    order = np.argsort(samples, kind="stable")
+    ends = np.cumsum(np.bincount(samples, minlength=len(given.y)))[:-1]
+    yield from zip(np.split(times[order], ends), np.split(units[order], ends))
+
+
+@keep
+def read_npz(path: Path) -> tuple[Given, Given | None, tuple[int, ...]]:
+    """Training set, test set or None, and the shape of a sample in one step. Raises DataError for
+    what does not fit the description in `arrays`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as packed:
+            content = {key: packed[key] for key in packed.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}: cannot be read as arrays ({' '.join(str(error).split())}); write it with "
+            f"numpy.savez(file, x=x, y=y)"
+        ) from None
+    return checked(content, str(path))
+
+
+def checked(
+    content: Mapping[str, np.ndarray], where: str
+) -> tuple[Given, Given | None, tuple[int, ...]]:
+    """The arrays of a file, or for one, by the names that they have there."""
+    known = {"shape", *(f"{key}{part}" for key in ("x", "y", *LISTS) for part in PARTS)}
+    if unknown := content.keys() - known:
+        raise DataError(f"{where}: no use for {min(unknown)}; give x and y, and x_test and y_test")
+    train = _part(content, "", where)
+    if train is None:
+        raise DataError(f"{where}: no y; give the label of each sample")
+    tested = _part(content, "_test", where)
+    parts = [part for part in (train, tested) if part]
+    if len({part.x is None for part in parts}) > 1:
+        raise DataError(f"{where}: give both training and test set as x, or both as events")
+    if train.x is not None:
+        forms = {part.x.shape[1:] for part in parts if part.x is not None}
+        if len(forms) > 1:
+            raise DataError(
+                f"{where}: samples of x {train.x.shape[1:]} differ from those of x_test"
+            )
+        return train, tested, train.x.shape[2:]
+    units = [part.events[2] for part in parts if part.events]
+    most = 1 + max(int(each.max(initial=-1)) for each in units)
+    shape = tuple(map(int, np.atleast_1d(content.get("shape", most))))
+    if most < 1 or any(each.min(initial=0) < 0 for each in units) or most > prod(shape):
+        raise DataError(
+            f"{where}: units must lie in 0..{prod(shape) - 1}, the largest is {most - 1}"
+        )
+    return train, tested, shape
+
+
+def _part(content: Mapping[str, np.ndarray], part: str, where: str) -> Given | None:
+    """Training or test set, `part` is at the end of their names; None if there is no such y."""
+    there = {
+        key: content[f"{key}{part}"] for key in ("x", "y", *LISTS) if f"{key}{part}" in content
+    }
+    if not there:
+        return None
+    if "y" not in there:
+        raise DataError(f"{where}: no y{part}; give the label of each sample")
+    y = there.pop("y")
+    if y.ndim != 1 or y.dtype.kind not in "iu" or not len(y) or y.min() < 0:
+        raise DataError(
+            f"{where}: y{part} must be one whole number 0, 1, .. for each sample, it is "
+            f"{y.dtype} {y.shape}"
+        )
+    y = y.astype(np.int64)
+    if there.keys() == {"x"}:
+        x = there["x"]
+        if x.ndim not in (3, 5) or x.dtype.kind not in "biuf" or not x.size:
+            raise DataError(f"{where}: x{part} must be {FORMS}, it is {x.dtype} {x.shape}")
+        if len(x) != len(y):
+            raise DataError(f"{where}: {len(x)} samples in x{part} but {len(y)} labels in y{part}")
+        if x.dtype.kind in "iu" and x.min() < 0:
+            x = x.astype(np.float32)  # currents, as they have a sign
+        x = x.astype(np.uint8) if x.dtype.kind == "b" else x
+        return Given(x.astype(np.float32) if x.dtype.kind == "f" else x, None, y)
+    if there.keys() != set(LISTS):
+        raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
+    samples, times, units = (there[key] for key in LISTS)
+    if len({each.shape for each in (samples, times, units)}) > 1 or samples.ndim != 1:
+        raise DataError(f"{where}: samples, times and units must have an entry for each spike")
+    if {samples.dtype.kind, units.dtype.kind} - set("iu"):
+        raise DataError(f"{where}: samples{part} and units{part} must be whole numbers")
+    if len(samples) and not 0 <= samples.min() <= samples.max() < len(y):
+        raise DataError(f"{where}: samples{part} must lie in 0..{len(y) - 1}, one for each label")
+    if not (np.isfinite(times) & (times >= 0)).all():
+        raise DataError(f"{where}: times{part} must be seconds from 0 on")
+    events = samples.astype(np.int64), times.astype(np.float64), units.astype(np.int64)
+    return Given(None, events, y)
+
+
+def content(data: Data) -> dict[str, np.ndarray]:
+    """`data` by the names that it has in a file, see `arrays`; checked.
+
+    `data`: x and y; x, y, x_test and y_test; a data set of torch or tonic, or two, for training and
+    test, each with len() and [i] -> (sample, label); or a mapping with names as in `arrays`. Each x
+    is an array or a tensor, or a list with (times in s, units) of each sample. Raises DataError.
+    """
+    if isinstance(data, Mapping):
+        named = dict(data)
+    else:
+        pair = data if isinstance(data, tuple | list) and len(data) in (2, 4) else (data,)
+        if len(pair) == 1 or (len(pair) == 2 and not _labels_of(pair[1])):
+            named = {}
+            for part, samples in zip(PARTS, pair):
+                named |= _of_torch(samples, part)
+        else:
+            named = dict(zip(("x", "y", "x_test", "y_test"), pair))
+    found: dict[str, np.ndarray] = {}
+    for key, value in named.items():
+        if key.startswith("x") and isinstance(value, list | tuple):
+            found |= _of_lists(value, key.removeprefix("x"))
+        else:
+            found[key] = np.asarray(value)
+    checked(found, "data")
+    return found
+
+
+def digest(content: Mapping[str, np.ndarray]) -> str:
+    """16 hex digits of a hash over names and numbers."""
+    total = hashlib.blake2b(digest_size=8)
+    for key, array in sorted(content.items()):
+        total.update(f"{key}{array.dtype}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def _labels_of(y: Any) -> bool:
+    """Whether `y` are labels, and not a second data set."""
+    if not (hasattr(y, "dtype") or isinstance(y, list | tuple)):
+        return False
+    try:
+        labels = np.asarray(y)
+    except (ValueError, TypeError, RuntimeError):
+        return False
+    return labels.ndim == 1 and labels.dtype.kind in "iuf"
+
+
+def _of_lists(samples: Sequence[Any], part: str) -> dict[str, np.ndarray]:
+    """(times, units) of each sample as entries of each spike."""
+    try:
+        times = [np.asarray(t, dtype=np.float64) for t, _ in samples]
+        units = [np.asarray(u) for _, u in samples]
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"data: x{part} must be an array, or a list with (times in s, units) of each sample "
+            f"({error})"
+        ) from None
+    for number, (t, u) in enumerate(zip(times, units)):
+        if t.ndim != 1 or t.shape != u.shape:
+            raise DataError(f"data: sample {number} has {t.shape} times and {u.shape} units")
+    owners = np.repeat(np.arange(len(times)), [len(t) for t in times])
+    none = [np.zeros(0, np.int64)]
+    values = owners, np.concatenate(times or none), np.concatenate(units or none)
+    return {f"{key}{part}": value for key, value in zip(LISTS, values)}
+
+
+def _of_torch(data: Any, part: str) -> dict[str, np.ndarray]:
+    """A data set of torch, with samples (T, units) or (T, C, H, W), or one of tonic with events."""
+    try:
+        pairs = [data[i] for i in range(len(data))]
+        samples = [np.asarray(sample) for sample, _ in pairs]
+        labels = np.array([int(label) for _, label in pairs])
+    except (TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"data = {type(data).__name__} must be (x, y), (x, y, x_test, y_test), or a data set "
+            f"with len() and [i] -> (sample, label) ({error})"
+        ) from None
+    named = {f"y{part}": labels}
+    if not samples or samples[0].dtype.names is None:
+        if len({sample.shape for sample in samples}) > 1:
+            raise DataError("data: samples of different shapes; cut or pad them to one length")
+        return named | {f"x{part}": np.stack(samples) if samples else np.zeros((0, 0, 0))}
+    size = getattr(data, "sensor_size", None)
+    if not size or len(size) != 3:
+        raise DataError(f"data: sensor_size = {size} must be width, height and polarities")
+    shape, units = sensor(size)
+    lists = [(sample["t"] * 1e-6, units(sample)) for sample in samples]
+    return named | {"shape": np.array(shape)} | _of_lists(lists, part)

@@ -1,0 +1,248 @@
+"""Time series in the .ts format of the UCR and UEA archives, as spikes or currents; Japanese Vowels
+is the one that fdi knows where to get.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
+from fdi.data.dataset import Dataset, Split, stream, subset, train_valid
+from fdi.data.download import AEON, ensure
+from fdi.data.inputs import DataError, Events, Frames, binned, steps_in
+from fdi.data.kept import keep
+
+Coding = Literal["delta", "current"]
+Series = tuple[tuple[np.ndarray, ...], tuple[str, ...]]  # float64 [values, dimensions]; labels
+FLAGS = {"timestamps": "series with times of their own are", "targetlabel": "regression is"}
+
+
+def japanese_vowels(
+    *,
+    root: str | Path,
+    duration: Duration,
+    dt: TimeStep,
+    coding: Coding = "delta",
+    threshold: Positive = 0.25,
+    valid: Share = 0.1,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Nine speakers who say two vowels: 270 and 370 recordings as 12 LPC cepstrum coefficients in 7
+    to 29 frames (Kudo, Toyama & Shimbo 1999). Arguments as of `ts`.
+    """
+    wheel = ensure("japanese_vowels", root) / AEON
+    folder = "aeon/datasets/data/JapaneseVowels/JapaneseVowels"
+    train, test = (read_ts(wheel, f"{folder}_{part}.ts") for part in ("TRAIN", "TEST"))
+    name, most = "japanese_vowels", (max_train, max_test)
+    return _dataset(name, train, test, duration, dt, coding, threshold, valid, most, seed)
+
+
+def ts(
+    *,
+    file: str | Path,
+    duration: Duration,
+    dt: TimeStep,
+    test_file: str | Path | None = None,
+    coding: Coding = "delta",
+    threshold: Positive = 0.25,
+    valid: Share = 0.1,
+    max_train: Count | None = None,
+    max_test: Count | None = None,
+    name: str = "ts",
+    seed: int = 0,
+) -> Dataset:
+    """The training set in `file` and the test set in `test_file` (None: the file of that name with
+    TEST in place of TRAIN), each in the .ts format.
+
+    `duration` (s): the trial, which the longest series of the training set fills; shorter ones end
+    earlier, longer ones are cut off. Values between two given ones are interpolated. Each dimension
+    is taken in units of its standard deviation around its mean, both of the training set.
+    `coding`: "delta" makes spikes where a value has moved by `threshold` of these units, see
+    `delta_spikes`; "current" hands the values over as currents, 0 after the end of a series.
+    """
+    train = Path(file).expanduser()
+    if test_file is None and "TRAIN" not in train.name:
+        raise DataError(f"dataset.file = {file}: no TRAIN in its name; give dataset.test_file")
+    test = train.with_name(train.name.replace("TRAIN", "TEST"))
+    if test_file is not None:
+        test = Path(test_file).expanduser()
+    most = max_train, max_test
+    first, second = read_ts(train), read_ts(test)
+    return _dataset(name, first, second, duration, dt, coding, threshold, valid, most, seed)
+
+
+def _dataset(
+    name: str,
+    train: Series,
+    test: Series,
+    duration: float,
+    dt: float,
+    coding: str,
+    threshold: float,
+    valid: float,
+    most: tuple[int | None, int | None],
+    seed: int,
+) -> Dataset:
+    """`most`: samples of training, validation included, and of the test."""
+    steps = steps_in(duration, dt)
+    classes = sorted({*train[1], *test[1]}, key=_by_number)
+    labels, test_labels = (
+        np.array([classes.index(label) for label in given], dtype=np.int64)
+        for _, given in (train, test)
+    )
+    dimensions = {each.shape[1] for series, _ in (train, test) for each in series}
+    if len(dimensions) > 1:
+        raise DataError(
+            f"{name}: series of {sorted(dimensions)} dimensions; all must have equally many"
+        )
+    longest = max(len(each) for each in train[0])
+    everything = np.concatenate(train[0])
+    mean, deviation = np.nanmean(everything, axis=0), np.nanstd(everything, axis=0)
+    deviation[deviation == 0] = 1.0
+    chosen, held = train_valid(labels, valid, seed, max_train=most[0])
+    tested = subset(test_labels, most[1], stream(0, "test"))
+
+    def split(series: tuple[np.ndarray, ...], labels: np.ndarray, samples: np.ndarray) -> Split:
+        scaled = [(series[i] - mean) / deviation for i in samples]
+        values, lengths = stretched(scaled, longest, steps, len(mean))
+        if coding == "current":
+            return Split(Frames(values.astype(np.float32), currents=True), labels[samples])
+        return Split(delta_spikes(values, lengths, threshold), labels[samples])
+
+    parts = (
+        split(train[0], labels, chosen),
+        split(train[0], labels, held),
+        split(test[0], test_labels, tested),
+    )
+    shape = parts[0].inputs.shape
+    return Dataset(name, *parts, classes=len(classes), shape=shape, steps=steps, dt=dt)
+
+
+def stretched(
+    series: list[np.ndarray], longest: int, steps: int, dimensions: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Series [values, dimensions] as [B, steps, dimensions], linear between values, and how many
+    steps each lasts; `longest` values fill the trial. Missing values are interpolated, too; behind
+    the end there are zeros.
+    """
+    values = np.zeros((len(series), steps, dimensions))
+    lengths = np.array([min(steps, round(len(each) * steps / longest)) for each in series], int)
+    for each, length, out in zip(series, lengths, values):
+        at = (
+            np.arange(length) + 0.5
+        ) * longest / steps - 0.5  # in values; each lasts steps/longest
+        for d, column in enumerate(each.T):
+            known = np.flatnonzero(np.isfinite(column))
+            if len(known):
+                out[:length, d] = np.interp(at, known, column[known])
+    return values, lengths
+
+
+def delta_spikes(values: np.ndarray, lengths: np.ndarray, threshold: float) -> Events:
+    """Delta modulation of `values` [B, T, D], each sample for its number of steps: 2 D units, those
+    of dimension d are 2 d (up) and 2 d + 1 (down).
+
+        x - r >= theta: a spike up, r + theta;   x - r <= -theta: a spike down, r - theta
+
+    At most one spike a step. The reference r starts from 0, the mean of the training set, and not
+    from the first value, so that the spikes so far always add up to the value within theta: what
+    tells speakers apart is the level of a coefficient, not only its changes.
+    """
+    samples, steps, dimensions = values.shape
+    reference = np.zeros((samples, dimensions))
+    at: list[np.ndarray] = []
+    for t in range(steps):
+        off = values[:, t] - reference
+        spikes = np.sign(off) * (np.abs(off) >= threshold) * (t < lengths)[:, None]
+        reference += threshold * spikes
+        b, d = np.nonzero(spikes)
+        at.append(np.stack([b, np.full(len(b), t), 2 * d + (spikes[b, d] < 0)]))
+    b, t_, units = np.concatenate(at, axis=1)
+    return binned(b, t_, units, (samples, steps), (2 * dimensions,), "binary")
+
+
+@keep
+def read_ts(path: Path, member: str | None = None) -> Series:
+    """The series and their labels, in the order of the file; NaN where the file has a ?.
+
+    `member`: the file in the zip archive `path`. Raises DataError for what cannot be read: series
+    with times, regression, and lines that do not fit the header.
+    """
+    where = path if member is None else f"{path}: {member}"
+    try:
+        if member is None:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        else:
+            with zipfile.ZipFile(path) as packed, packed.open(member) as inner:
+                text = io.TextIOWrapper(inner, encoding="utf-8").read()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{where}: cannot be read ({error})") from None
+    lines = iter(text.splitlines())
+    header = _header(where, lines)
+    series, labels = [], []
+    for number, line in enumerate(filter(str.strip, lines), 1):
+        *dimensions, label = line.strip().split(":")
+        if not dimensions or not label.strip() or label.strip() == "?":
+            raise DataError(f"{where}: series {number} has no label behind a colon")
+        series.append(_values(where, number, dimensions))
+        labels.append(label.strip())
+    if not series:
+        raise DataError(f"{where}: no series behind @data")
+    known = header.get("classlabel", [])[1:]
+    if known and (unknown := set(labels) - set(known)):
+        raise DataError(f"{where}: label {min(unknown)} is none of @classLabel: {', '.join(known)}")
+    return tuple(series), tuple(labels)
+
+
+def _header(where: object, lines: Iterator[str]) -> dict[str, list[str]]:
+    """Words behind each @key, in lower case, up to @data. Raises DataError without @data."""
+    header: dict[str, list[str]] = {}
+    for line in lines:
+        key, *words = line.split() or [""]
+        if key.lower() == "@data":
+            break
+        if key.startswith("@"):
+            header[key[1:].lower()] = words
+    else:
+        raise DataError(f"{where}: no line @data; is it a .ts file of the UCR or UEA archive?")
+    for key, what in FLAGS.items():
+        if header.get(key, ["false"])[:1] == ["true"]:
+            raise DataError(
+                f"{where}: @{key} true, and {what} not read; write it without, or as .npz"
+            )
+    if header.get("classlabel", ["true"])[:1] == ["false"]:
+        raise DataError(f"{where}: @classLabel false; fdi needs labels of classes")
+    return header
+
+
+def _values(where: object, number: int, dimensions: Iterable[str]) -> np.ndarray:
+    """[values, dimensions]"""
+    try:
+        columns = [
+            np.array([np.nan if v.strip() == "?" else float(v) for v in row.split(",")])
+            for row in dimensions
+        ]
+    except ValueError as error:
+        raise DataError(
+            f"{where}: series {number} has a value that is no number ({error})"
+        ) from None
+    if len({len(column) for column in columns}) > 1:
+        lengths = ", ".join(str(len(column)) for column in columns)
+        raise DataError(f"{where}: the dimensions of series {number} have {lengths} values")
+    return np.stack(columns, axis=1)
+
+
+def _by_number(label: str) -> tuple[float, str]:
+    """Labels 1, 2, 10 in this order, and words in that of the alphabet behind them."""
+    try:
+        return float(label), label
+    except ValueError:
+        return np.inf, label

@@ -1,0 +1,154 @@
+"""Arrays, lists of events and data sets of others as data of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from fdi.data.arrays import arrays, content, digest
+from fdi.data.dataset import Dataset
+from fdi.data.inputs import Constant, DataError, Events, Frames
+
+T, UNITS, DT = 10, 4, 0.01
+Y = np.arange(20) % 2
+
+
+def spikes(seed: int = 0, share: float = 0.1, n: int = 20) -> np.ndarray:
+    return (np.random.default_rng(seed).random((n, T, UNITS)) < share).astype(np.uint8)
+
+
+def made(tmp_path: Path, data: Any, **options: Any) -> Dataset:
+    path = tmp_path / "toy.npz"
+    np.savez(path, **content(data))  # type: ignore[arg-type]
+    return arrays(file=path, **{"dt": DT, "valid": 0.2, **options})
+
+
+def dense(data: Dataset, part: str = "train") -> np.ndarray:
+    """[B, T, *shape]"""
+    inputs = data.splits[part].inputs
+    assert not isinstance(inputs, Constant)
+    return inputs.dense(np.float64).swapaxes(0, 1)
+
+
+@pytest.mark.parametrize(("share", "kind"), [(0.1, Events), (0.6, Frames)])
+def test_counts_are_spikes_sparse_or_not(tmp_path: Path, share: float, kind: type):
+    x = spikes(share=share)
+    data = made(tmp_path, (x, Y, x[:6], Y[:6]), valid=0.2)
+    assert isinstance(data.train.inputs, kind)
+    assert (data.shape, data.steps, data.classes) == ((UNITS,), T, 2)
+    assert [len(split) for split in data.splits.values()] == [16, 4, 6]
+    np.testing.assert_array_equal(dense(data, "test"), x[:6])
+    everything = np.concatenate([dense(data), dense(data, "valid")])
+    assert sorted(map(bytes, everything.astype(np.uint8))) == sorted(map(bytes, x))
+    assert data.nu == pytest.approx(dense(data).mean() / DT)
+
+
+def test_without_a_test_set_a_share_is_held_out_the_same_for_all_seeds(tmp_path: Path):
+    sets = [made(tmp_path, (spikes(), Y), test=0.3, valid=0.2, seed=seed) for seed in (0, 1)]
+    assert [len(split) for split in sets[0].splits.values()] == [11, 3, 6]
+    np.testing.assert_array_equal(dense(sets[0], "test"), dense(sets[1], "test"))
+    assert sets[0].checksum != sets[1].checksum, "the validation split is that of the seed"
+
+
+@pytest.mark.parametrize("make", [torch.tensor, np.asarray])
+def test_values_with_a_sign_or_a_fraction_are_currents(tmp_path: Path, make):
+    x = np.random.default_rng(0).normal(size=(20, T, UNITS)).astype(np.float32)
+    data = made(tmp_path, (make(x), make(Y)))
+    inputs = data.train.inputs
+    assert isinstance(inputs, Frames)
+    assert inputs.currents
+    assert data.nu is None
+    assert data.mean_square == pytest.approx(np.mean(inputs.values.astype(float) ** 2))
+    whole = np.rint(3 * x).astype(np.int8)
+    assert made(tmp_path, (whole, Y)).nu is None
+
+
+def test_counts_keep_their_number_and_maps_their_shape(tmp_path: Path):
+    x = np.zeros((20, T, 2, 3, 3), np.int64)
+    x[:, 4, 1, 2, 0] = 3
+    data = made(tmp_path, (x, Y))
+    assert data.shape == (2, 3, 3)
+    np.testing.assert_array_equal(dense(data), x[:13])
+
+
+def test_lists_of_events_are_binned(tmp_path: Path):
+    lists = [(np.array([0.0, 0.05, 0.051]), np.array([2, 1, 1])) for _ in Y]
+    data = made(tmp_path, (lists, Y))
+    assert (data.steps, data.shape) == (6, (3,))
+    expected = np.zeros((6, 3))
+    expected[0, 2] = expected[5, 1] = 1
+    np.testing.assert_array_equal(dense(data)[0], expected)
+    counted = made(tmp_path, (lists, Y), binning="counts", duration=0.1)
+    assert counted.steps == 10
+    assert dense(counted)[0, 5, 1] == 2
+
+
+class Camera:
+    """As a data set of tonic."""
+
+    sensor_size = (3, 2, 2)
+
+    def __len__(self) -> int:
+        return len(Y)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        events = np.array(
+            [(0, 1, 1, 20_000)], dtype=[("x", int), ("y", int), ("p", int), ("t", int)]
+        )
+        return events, int(Y[index])
+
+
+def test_data_sets_of_torch_and_tonic(tmp_path: Path):
+    x = spikes()
+    torch_set = TensorDataset(torch.tensor(x), torch.tensor(Y))
+    pair = made(tmp_path, (torch_set, torch_set))
+    np.testing.assert_array_equal(dense(pair, "test"), x)
+    one = made(tmp_path, torch_set)
+    assert one.checksum == made(tmp_path, (x, Y)).checksum
+    seen = made(tmp_path, Camera())
+    assert (seen.shape, seen.steps) == ((2, 2, 3), 3)
+    expected = np.zeros((3, 2, 2, 3))
+    expected[2, 1, 1, 0] = 1
+    np.testing.assert_array_equal(dense(seen)[0], expected)
+
+
+def test_the_same_content_has_the_same_digest():
+    assert digest(content((spikes(), Y))) == digest(content({"y": Y, "x": spikes()}))
+    assert digest(content((spikes(), Y))) != digest(content((spikes(1), Y)))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ((spikes()[0], Y), r"x must be \(samples, T, units\) or \(samples, T, C, H, W\), it is"),
+        ((spikes(), Y[:-1]), "20 samples in x but 19 labels in y"),
+        ((spikes(), Y + 0.5), "y must be one whole number"),
+        ((spikes(), Y - 1), "y must be one whole number"),
+        ((spikes(), Y, spikes()[:, :5], Y), "differ from those of x_test"),
+        ({"x": spikes()}, "no y; give the label of each sample"),
+        ({"x": spikes(), "y": Y, "z": Y}, "no use for z"),
+        (([(np.zeros(2), np.zeros(3, int))] * 20, Y), "sample 0 has"),
+        (([(np.array([-1.0]), np.array([0]))] * 20, Y), "times must be seconds from 0 on"),
+        (3, r"data = int must be \(x, y\)"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_a_line(data: Any, words: str):
+    with pytest.raises(DataError, match=words) as error:
+        content(data)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_none(tmp_path: Path):
+    (tmp_path / "x.npz").write_text("no arrays")
+    with pytest.raises(DataError, match=r"cannot be read as arrays .*; write it with numpy\.savez"):
+        arrays(file=tmp_path / "x.npz", dt=DT)
+    np.savez(tmp_path / "o.npz", x=np.array([{}]), y=np.array([0]))
+    with pytest.raises(DataError, match="cannot be read as arrays"):
+        arrays(file=tmp_path / "o.npz", dt=DT)
+    with pytest.raises(DataError, match=r"has 10 steps, of dataset\.dt each; leave it out"):
+        made(tmp_path, (spikes(), Y), duration=0.1)
