@@ -45,7 +45,6 @@ from fdi.config.parts import choose, shown
 from fdi.config.settings import replaced, settings, words
 from fdi.track.files import refuse_bomb
 
-
 _ONE_AT_A_TIME = threading.RLock()
 _OF_A_JOB: tuple[type, ...] = (GlobalHydra, HydraConfig, VersionBase)
 

@@ -14,9 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Fraction, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, divide, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, divide, keep, stream, subset, train_valid
 from fdi.data.inputs import DataError, Events, Frames, bin_recordings, sparse
-from fdi.data.kept import keep
 from fdi.data.torch_sets import sensor
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"

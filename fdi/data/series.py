@@ -13,10 +13,9 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, keep, stream, subset, train_valid
 from fdi.data.download import AEON, ensure
 from fdi.data.inputs import DataError, Events, Frames, binned, steps_in
-from fdi.data.kept import keep
 
 Coding = Literal["delta", "current"]
 Series = tuple[tuple[np.ndarray, ...], tuple[str, ...]]  # float64 [values, dimensions]; labels

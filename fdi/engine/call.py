@@ -13,7 +13,7 @@ from torch import Tensor
 from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
 from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.cuda.engine import CudaEngine
-from fdi.engine.reference.engine import dense
+from fdi.engine.device import dense
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
 
