@@ -42,7 +42,7 @@ ALLOWED = {
         "track",
         "train",
     },
-    "notebook": {"analysis", "cli", "data", "init", "runner", "track"},
+    "notebook": {"analysis", "cli", "config", "data", "init", "runner", "track"},
     "study": {"analysis", "config", "figures", "track"},
 }
 # what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
