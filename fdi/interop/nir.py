@@ -26,6 +26,7 @@ NO_CHAIN = "the graph is not one chain from an input to an output"
 MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
 LOWEST = (1, 0, 6)  # version of nir
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
+SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
 NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
 READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
 
@@ -184,7 +185,7 @@ class Driven(Neuron):
         U[t+1] = (beta_m U[t] + (1 - beta_m) (I[t] + I_b[t] + v_leak)) (1 - S[t]) + v_reset S[t]
 
     `bias`: what arrives at each neuron in each step beside the spikes, in the order of the
-    flattened population.
+    flattened population. Time constants may be those of a graph that counts time in steps.
     """
 
     STATES: ClassVar[int] = 2
@@ -192,6 +193,12 @@ class Driven(Neuron):
     bias: tuple[float, ...] = (0.0,)
     v_leak: float = 0.0
     v_reset: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Time constants need no range here: those of a graph that counts in steps are long."""
+        for name, value in (("tau_mem", self.tau_mem), ("theta", self.theta)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"neuron: {name} = {value} must be positive and finite")
 
     def step(
         self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
@@ -353,7 +360,7 @@ class _Reader:
             if not self.layers:
                 raise ValueError("the graph has no neurons")
             units = self.layers[-1][0].units
-            counter = integrator(NO_LEAK * self.dt, AT_ONCE * self.dt, 0.0)
+            counter = _neuron(NO_LEAK * self.dt, AT_ONCE * self.dt, spiking=False)
             self.readout = Population(READOUT, (units,), counter)
             ones = np.eye(units, dtype=np.float32) / -np.expm1(-1 / NO_LEAK)
             counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
@@ -385,6 +392,11 @@ class _Reader:
 def _array(values: Any) -> np.ndarray:
     """An array, also of a tensor."""
     return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+
+
+def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
+    usual = min(tau_mem, tau_syn) >= SHORTEST and max(tau_mem, tau_syn) <= LONGEST
+    return (Neuron if usual else Driven)(tau_mem, (tau_syn,), **constants)
 
 
 def _with(population: Population, bias: Any = 0.0, **constants: float) -> Population:
@@ -471,9 +483,9 @@ def _population(
     differ = any(np.ptp(tau) for tau in taus)
     tau_mem, tau_syn = (float(np.mean(tau) if differ else tau.flat[0]) for tau in taus)
     if not spiking:
-        return Population(name, shape, integrator(tau_mem, tau_syn, 0.0)), gain
+        return Population(name, shape, _neuron(tau_mem, tau_syn, spiking=False)), gain
     theta = _of_each(name, "v_threshold", node.v_threshold, shape, False)
-    neuron = Neuron(tau_mem, (tau_syn,), theta=float(theta.flat[0]))
+    neuron = _neuron(tau_mem, tau_syn, theta=float(theta.flat[0]))
     rows = tuple(tuple(tau.tolist()) for tau in taus) if differ else None
     return Population(name, shape, neuron, taus=rows), gain
 
