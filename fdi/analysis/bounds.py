@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
-from fdi.analysis.select import kept
+from fdi.analysis.select import kept, records
 
 MODES = ("none", "upper", "lower", "both")
+PRIME = "homeostasis.prime_epochs"
+
+
+def mode(run: Mapping[Any, Any]) -> str:
+    """none, upper, lower or both: the bounds in the loss while the task is trained."""
+    joint = run.get("homeostasis.joint")
+    strengths = [run.get(f"homeostasis.{side}.strength") for side in ("upper", "lower")]
+    upper, lower = (bool(joint and value and pd.notna(value)) for value in strengths)
+    return MODES[upper + 2 * lower]
 
 
 def modes(runs: pd.DataFrame) -> pd.Series:
-    """none, upper, lower or both, for each run; empty where the bounds are trained alone first."""
-    names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
-    bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names])
-    joint = bounds.iloc[:, 0].eq(True)
-    upper, lower = (joint & (bounds.iloc[:, i].fillna(0) > 0) for i in (2, 3))
-    mode = pd.Series("none", index=runs.index, dtype=object)
-    mode[upper & ~lower], mode[lower & ~upper], mode[upper & lower] = MODES[1:]
-    mode[bounds.iloc[:, 1].fillna(0) > 0] = ""
-    return mode
+    """The `mode` of each run; empty where the bounds are trained alone first."""
+    found = [mode(run) for run in records(runs, "homeostasis.")]
+    primed = runs.reindex(columns=[PRIME])[PRIME].fillna(0) > 0
+    return pd.Series(found, runs.index, dtype=object).mask(primed, "")
 
 
 def unbounded(runs: pd.DataFrame) -> pd.DataFrame:

@@ -12,8 +12,8 @@ import pandas as pd
 
 from fdi.analysis.bounds import MODES, modes
 from fdi.analysis.contrasts import PERCENT
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.select import with_layers
 from fdi.analysis.summary import ACCURACY
 
 Values = Callable[[pd.DataFrame], pd.Series]

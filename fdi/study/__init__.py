@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fdi.analysis.results import Results
 
-FIGURES = ("membrane", "regimes", "gradients", "speed")
+FIGURES = (
+    "membrane",
+    "regimes",
+    "shallow",
+    "gain",
+    "gradients",
+    "floor",
+    "alpha",
+    "dale",
+    "calibrated",
+    "speed",
+)
 PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
 """What all figures and claims have in common that do not vary it."""
 

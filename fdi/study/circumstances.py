@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis.bounds import mode
 from fdi.analysis.select import kept, records, where
 from fdi.figures.words import SCHEDULE
 from fdi.study import PLAIN
@@ -26,10 +27,10 @@ EPS = 1e-16  # of SMORMS3 in the authors' code
 BOTH = ("dense", "recurrent")
 """Models whose activity the authors bound from below, too; of all others from above alone."""
 BOUNDS = {
-    (False, False): "no bounds",
-    (True, False): "upper bound",
-    (False, True): "lower bound",
-    (True, True): "both bounds",
+    "none": "no bounds",
+    "upper": "upper bound",
+    "lower": "lower bound",
+    "both": "both bounds",
 }
 TRIAL = ["dataset.steps", "dataset.dt"]
 NETWORK = ["dataset", "dataset.max_train", "model", "model.depth", "trainer.epochs"]
@@ -67,12 +68,7 @@ def constant_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
 def bounds(run: Mapping[Any, Any]) -> str:
     """Which bounds are in the loss while the task is trained."""
-    joint = run["homeostasis.joint"]
-    upper, lower = (
-        bool(joint and (strength := run[f"homeostasis.{side}.strength"]) and pd.notna(strength))
-        for side in ("upper", "lower")
-    )
-    return BOUNDS[upper, lower]
+    return BOUNDS[mode(run)]
 
 
 def floor(run: Mapping[Any, Any]) -> str:

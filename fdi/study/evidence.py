@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, difference_of, setting
-from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.select import architecture, depth, records, where, with_layers
-from fdi.analysis.spread import of_unit_gain, with_spread
 from fdi.analysis.statistics import Comparison, chance_share
 from fdi.analysis.summary import ACCURACY
 from fdi.study.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
+from fdi.study.initial_states import of_unit_gain, task_gradient, with_spread
 
 JOINT = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
 FREE = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0}

@@ -14,10 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from fdi.analysis.floor import task_gradient
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study.initial_states import task_gradient
+from fdi.study.shallow import RECOMMENDED, spreads
 
 PLACE, TITLE = 7, "Gradients before training"
 ABOUT = (
@@ -27,7 +28,6 @@ ABOUT = (
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
-RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 SILENT = 0.025  # distance of the marks for no gradient, in units of the panel's height
 MARK = ("o", "D")  # of a hidden layer, of the readout
 
@@ -60,14 +60,6 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             finding=_finding(table), title=title, source=sweeps.source(chosen)
         )
     return pages
-
-
-def spreads(runs: pd.DataFrame) -> bool:
-    """Whether the runs of fluct have at least three values of sigma_u, all else being equal."""
-    return (
-        sweeps.levels(runs, "init.sigma_u", "fluct") >= 3
-        and sweeps.levels(sweeps.swept(runs, "fluct", "init.sigma_u"), "init.sigma_u") >= 3
-    )
 
 
 def _spread(norms: pd.DataFrame) -> pd.DataFrame:

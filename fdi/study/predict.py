@@ -10,11 +10,11 @@ import pandas as pd
 from scipy.stats import mannwhitneyu, spearmanr
 
 from fdi.analysis.bounds import unbounded
-from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, with_layers
 from fdi.analysis.statistics import summary
 from fdi.study.circumstances import constant_rate, plain
+from fdi.study.initial_states import ratios
 
 NETWORK = ["dataset", "model", "layers", "trainer.epochs", "bounds"]
 """What runs of one network share. They differ in initialization, seed and optimizer."""

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdi.figures import alpha, calibrated, dale, floor, gain, shallow, style
+from fdi.figures import style
 from fdi.figures.catalogue import FIGURES
-from fdi.study import gradients
+from fdi.study import alpha, calibrated, dale, floor, gain, gradients, shallow
 
 bounds, depth, homeostasis, instead, lazy, learning_rate, readout = (
     FIGURES[name]

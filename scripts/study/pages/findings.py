@@ -10,8 +10,9 @@ from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import where, with_layers
 from fdi.analysis.summary import ACCURACY
-from fdi.figures import floor, words
+from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
+from fdi.study import floor
 from fdi.study.circumstances import plain
 from fdi.study.evidence import STATES
 from fdi.study.predict import predictors

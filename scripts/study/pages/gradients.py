@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import unbounded
-from fdi.analysis.floor import largest
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
 from fdi.analysis.summary import ACCURACY
 from fdi.study import gradients
 from fdi.study.circumstances import EPS, standard
 from fdi.study.evidence import FLUCT, STATES
+from fdi.study.initial_states import largest
 from fdi.train.optimizers import SMORMS3_EPS
 from pages.tables import accuracy, listed
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures import floor
 from fdi.figures.catalogue import FIGURES
+from fdi.study import floor
 from fdi.study.circumstances import STANDARD
 from pages.tables import unmeasured
 

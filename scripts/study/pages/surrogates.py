@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
 from fdi.analysis.select import where, with_layers
 from fdi.snn.surrogate import steepness
 from fdi.study.circumstances import EPS, STANDARD, constant_rate, plain
 from fdi.study.evidence import STATES
+from fdi.study.initial_states import ratios
 from pages.tables import accuracy, markdown, unmeasured
 
 KEYS = ["dataset", "model", "layers", "trainer.epochs"]

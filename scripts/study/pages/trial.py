@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.contrasts import setting
-from fdi.analysis.floor import largest
 from fdi.analysis.results import Results
 from fdi.analysis.select import where, with_layers
 from fdi.study.circumstances import standard
 from fdi.study.evidence import STATES
+from fdi.study.initial_states import largest
 from fdi.train.optimizers import floor
 from pages.tables import accuracy, having, listed
 

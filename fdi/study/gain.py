@@ -16,11 +16,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from fdi.analysis.contrasts import accuracies, best
-from fdi.analysis.published import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups
-from fdi.analysis.spread import of_unit_gain
+from fdi.analysis.select import groups, with_layers
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study.initial_states import of_unit_gain
 
 PLACE, TITLE = 4, "Which gain trains best"
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"

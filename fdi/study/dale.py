@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import dale_runs, sheet, style, words
+from fdi.figures import sheet, style, words
+from fdi.study import dale_runs
 
 PLACE, TITLE = 16, "Dale's law"
 ABOUT = (
@@ -34,7 +35,7 @@ LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page "" -> the table of scripts/study/states/dale.py; the other pages are those of
-    fdi.figures.dale_runs.
+    fdi.study.dale_runs.
     """
     simulated = results.csv("dale")
     return ({"": simulated} if len(simulated) else {}) | dale_runs.pages(results)

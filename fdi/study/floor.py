@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import PERCENT, moments
-from fdi.analysis.floor import ratios
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.style import shade
+from fdi.study.initial_states import ratios
 
 PLACE, TITLE = 9, "The floor of the optimizer"
 ABOUT = (

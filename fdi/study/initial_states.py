@@ -1,4 +1,6 @@
-"""How far above the floor of its optimizer the initial gradients of a run lie."""
+"""What the initial states of runs say: the spread of the membrane potential that their weights
+imply by the theory, and how far their gradients lie above the floor of the optimizer.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,39 @@ import pandas as pd
 
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import READOUT, Results
-from fdi.analysis.select import kept, records
+from fdi.analysis.select import kept, records, where, with_layers
 from fdi.train.optimizers import floor
+
+USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
+
+
+def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """The runs of fluct (at its usual nu and alpha) and of gain, with `spread`, their sigma_u, and
+    `layers`, the number of hidden layers.
+    """
+    runs = with_layers(runs)
+    fluct = where(runs, USUAL)
+    fluct = fluct.assign(spread=fluct["init.sigma_u"] if len(fluct) else 0.0)
+    gain = where(runs, {"init": "gain"})
+    unit = of_unit_gain(gain, results)
+    keys = zip(gain["dataset"], gain["model"], gain["layers"])
+    units = [unit.get(key, float("nan")) for key in keys]
+    gain = gain.assign(spread=gain["init.gain"] * units if len(gain) else 0.0)
+    return pd.concat([fluct, gain.dropna(subset="spread")])
+
+
+def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, int], float]:
+    """(data set, model, hidden layers) -> sqrt(nu eps_hat), the sigma_u that a gain of 1 causes in
+    the first hidden layer, as a mean over the `runs` with a gain.
+    """
+    if runs.empty or "theory_sigma_u" not in results.layers:
+        return {}
+    first = results.layers.drop_duplicates("path")[["path", "theory_sigma_u"]]
+    measured = runs.merge(first, on="path")
+    unit = measured["theory_sigma_u"] / measured["init.gain"]
+    return (
+        unit.groupby([measured["dataset"], measured["model"], measured["layers"]]).mean().to_dict()
+    )
 
 
 def task_gradient(results: Results) -> pd.Series:

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdi.analysis.contrasts import accuracies, moments
-from fdi.analysis.published import published
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
+from fdi.analysis.studies import published
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
