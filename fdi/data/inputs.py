@@ -287,8 +287,9 @@ def bin_recordings(
 
 
 def sparse(values: np.ndarray) -> Events:
-    """The non-zero entries of frames [B, T, units]."""
+    """The non-zero entries of frames [B, T, units]; those of float64 keep their precision."""
     batch, steps, size = values.shape
+    kind = np.float64 if values.dtype == np.float64 else np.float32
     flat = np.flatnonzero(values)
     indptr = np.searchsorted(flat, np.arange(batch * steps + 1) * size)
     return Events(
@@ -296,7 +297,7 @@ def sparse(values: np.ndarray) -> Events:
         (flat % size).astype(np.int32),
         (size,),
         steps,
-        values.reshape(-1)[flat].astype(np.float32),
+        values.reshape(-1)[flat].astype(kind),
     )
 
 

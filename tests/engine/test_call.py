@@ -62,8 +62,8 @@ def test_without_gradients_the_fast_engine_gives_the_same(neuron, monkeypatch):
 
 
 def test_the_gradient_of_the_input_is_that_of_a_finite_difference():
-    """Of the potential of a layer that does not spike, where the surrogate plays no role."""
-    net, x = network(strength=0.01), spikes().requires_grad_()
+    """Of the potential of a layer that hears no spikes, where the surrogate plays no role."""
+    net, x = network(strength=0.01, recurrent=False), spikes().requires_grad_()
     weights = torch.rand(T, B, 8, generator=torch.Generator().manual_seed(2)).double()
 
     def value(given: torch.Tensor) -> torch.Tensor:
