@@ -58,6 +58,7 @@ RUN = {
     "train": {"trainer"},
 }
 PARTS = {
+    "fdi.config.cache",  # where the engine keeps its kernels
     "fdi.data.randman",
     "fdi.init.baselines",  # the readout's
     "fdi.init.fluct",
@@ -94,7 +95,7 @@ def imports(path: Path) -> set[str]:
             names |= (
                 {f"fdi.{alias.name}" for alias in node.names}
                 if node.module == "fdi"
-                else {node.module}
+                else {str(node.module)}
             )
     return names
 

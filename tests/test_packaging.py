@@ -64,9 +64,12 @@ def test_every_extra_that_a_text_names_exists():
 
 def test_the_recipe_for_conda_asks_for_what_the_package_does():
     recipe = yaml.safe_load((ROOT / "packaging" / "conda" / "recipe.yaml").read_text())
-    listed = re.search(r"^dependencies = \[\n(.*?)^\]", PROJECT, re.MULTILINE | re.DOTALL)[1]
+    found = re.search(r"^dependencies = \[\n(.*?)^\]", PROJECT, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    listed = found[1]
     asked = re.findall(r'^    "([\w-]+)(?:\[\w+\])?([^"]*)"', listed, re.MULTILINE)
     python = re.search(r'^requires-python = ">=([\d.]+),(.*?)"', PROJECT, re.MULTILINE)
+    assert python is not None
     assert recipe["requirements"]["run"] == [
         f"python >=${{{{ python_min }}}},{python[2]}",
         *(f"{CONDA.get(name, name)} {bounds}" for name, bounds in asked),

@@ -47,7 +47,7 @@ def test_a_type_checker_sees_what_is_imported_when_it_is_used(name):
             assert part is import_module(f"{name}.{public}")
             continue
         assert public in seen or part.__module__ == name
-        assert part is getattr(import_module(seen.get(public, name)), public)
+        assert part is getattr(import_module(seen.get(public) or name), public)
         if not isinstance(part, type):
             arguments = part.__code__.co_varnames[: part.__code__.co_argcount]
             assert {"return", *arguments} <= part.__annotations__.keys()

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from fdi.config.cache import Stamp, stamp
 from fdi.data.inputs import Constant, DataError, Events, Frames, Input
+
+if TYPE_CHECKING:
+    from fdi.config.cache import Stamp
 
 
 def stream(seed: int, name: str, *more: int) -> np.random.Generator:
@@ -301,11 +303,15 @@ def thin(events: Events, rng: np.random.Generator, *, drop: float) -> Events:
 
 def stamps(path: Path) -> list[Stamp]:
     """That of the file, or of all files below the folder, through links, each folder once."""
-    all_stamps = [stamp(str(path))] if path.is_file() else _below(path, set())
+    from fdi.config.cache import stamp  # only where data lie in files
+
+    all_stamps = [stamp(str(path))] if path.is_file() else _below(path, set(), stamp)
     return sorted(filter(None, all_stamps))
 
 
-def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Stamp | None]:
+def _below(
+    folder: Path, seen: set[tuple[int, int]], stamp: Callable[[str], Stamp | None]
+) -> Iterator[Stamp | None]:
     try:
         about = os.stat(folder)
         entries = list(os.scandir(folder))
@@ -316,7 +322,7 @@ def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Stamp | None]:
     seen.add((about.st_dev, about.st_ino))
     for entry in entries:
         if entry.is_dir():
-            yield from _below(Path(entry.path), seen)
+            yield from _below(Path(entry.path), seen, stamp)
         else:
             yield stamp(entry.path)
 

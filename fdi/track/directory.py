@@ -11,12 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import identity, parts
-from fdi.config.cache import Stamp
 from fdi.config.identity import NUMERICS, REMOVED
 from fdi.data.dataset import stamps
 from fdi.track.files import (
@@ -31,6 +30,9 @@ from fdi.track.files import (
     read,
     read_json,
 )
+
+if TYPE_CHECKING:
+    from fdi.config.cache import Stamp
 
 TOP_LEVEL_KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
 EXCLUDE = "identity.exclude"

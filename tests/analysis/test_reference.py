@@ -54,6 +54,8 @@ def test_the_same_tables_come_back(exported, tmp_path):
     done = mine.runs[mine.runs["state"] == "done"]
     pd.testing.assert_frame_equal(summarize(back.runs), summarize(done), check_dtype=False)
     assert tuple(back.curves.columns[: len(KEYS)]) == KEYS
+    assert back.curves is not None
+    assert back.probe is not None
     assert back.curves["valid/accuracy"].tolist() == curves(done)["valid/accuracy"].tolist()
     assert back.probe[["population", "rate"]].value_counts().to_dict() == {
         ("h1", 3.0): 4,
@@ -108,7 +110,9 @@ def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
 def test_long_curves_are_thinned(write_run, tmp_path):
     write_run(curve=[i / 200 for i in range(200)])
     export(tmp_path, tmp_path / "reference")
-    epochs = reference(tmp_path / "reference").curves["epoch"].tolist()
+    kept = reference(tmp_path / "reference").curves
+    assert kept is not None
+    epochs = kept["epoch"].tolist()
     assert epochs[:11] == [*range(1, 11), 12]
     assert epochs[-1] == 200
     assert len(epochs) < 70

@@ -23,7 +23,9 @@ def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
     cells = compose_cells(
         Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
     )
-    seeds = int(re.fullmatch(r"range\((\d+)\)", composed(*overrides).hydra.sweeper.params.seed)[1])
+    given = re.fullmatch(r"range\((\d+)\)", composed(*overrides).hydra.sweeper.params.seed)
+    assert given is not None
+    seeds = int(given[1])
     assert re.search(rf"^# {budget}: +{len(cells) * seeds} cells, ", head, re.MULTILINE), (
         len(cells) * seeds
     )

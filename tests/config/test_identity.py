@@ -286,7 +286,7 @@ def read(field):
 def test_a_run_from_before_a_key_was_removed_is_the_same_without_it(words, tmp_path):
     today = contents(prepared(*words))
     before = {
-        key: node | REMOVED.get(node.get("_target_"), {}) if isinstance(node, dict) else node
+        key: node | REMOVED.get(str(node.get("_target_")), {}) if isinstance(node, dict) else node
         for key, node in today.items()
     }
     assert before != today

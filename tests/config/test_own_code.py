@@ -74,7 +74,9 @@ def test_runs_hashed_in_the_first_way_are_known_again(folder):
     """The hash was made by an fdi that knew no other way."""
     known = "19202be54cd38347"
     assert own_code.same(known, "net.Net", [folder])
-    assert own_code.same(own_code.code("net.Net", [folder]), "net.Net", [folder])
+    whole = own_code.code("net.Net", [folder])
+    assert whole is not None
+    assert own_code.same(whole, "net.Net", [folder])
     (folder / "parts" / "gain.py").write_text("GAIN = 2\n")
     assert not own_code.same(known, "net.Net", [folder])
 

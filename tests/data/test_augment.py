@@ -82,7 +82,9 @@ def test_dropout_leaves_out_that_share(middle_spikes: Events):
     rng = np.random.default_rng(0)
     assert dropout(None) is None
     assert dropout(0.0) is None
-    found = dropout(0.25)(middle_spikes, rng)
+    thinned = dropout(0.25)
+    assert thinned is not None
+    found = thinned(middle_spikes, rng)
     assert isinstance(found, Events)
     assert found.total() == pytest.approx(0.75 * 800, rel=0.1)
     assert len(found) == 4
@@ -90,7 +92,7 @@ def test_dropout_leaves_out_that_share(middle_spikes: Events):
     assert set(steps) == {50}
     before = set(zip(*(axis.tolist() for axis in coordinates(middle_spikes))))
     assert set(zip(samples.tolist(), steps.tolist(), units.tolist())) < before
-    some = dropout(0.25)(middle_spikes[1:3], np.random.default_rng(1))
+    some = thinned(middle_spikes[1:3], np.random.default_rng(1))
     assert isinstance(some, Events)
     assert len(some) == 2
     assert set(coordinates(some)[0]) == {0, 1}
@@ -137,7 +139,9 @@ def test_images_are_shifted_and_mirrored():
     assert (same.steps, same.scale, same.shift) == (7, 2.0, -1.0)
     shifts = set()
     for seed in range(60):
-        found = image_augmentation(1, None)(images, np.random.default_rng(seed)).values
+        crop = image_augmentation(1, None)
+        assert crop is not None
+        found = crop(images, np.random.default_rng(seed)).values
         padded = np.pad(values, [(0, 0), (0, 0), (1, 1), (1, 1)])
         for image, wide in zip(found, padded):
             fits = [
@@ -155,6 +159,8 @@ def test_augmented_images_are_encoded_after():
     images = Constant(np.full((2, 1, 4, 4), 255, np.uint8), steps=10)
     encode = encoding_transform("poisson", dt=1e-3, rate=1000.0, tau=1.0, threshold=0.5)
     both = then(image_augmentation(2, 0.5), encode)
+    assert both is not None
+    assert encode is not None
     found = both(images, np.random.default_rng(0))
     assert isinstance(found, Events)
     assert found.total() < encode(images, np.random.default_rng(0)).total()

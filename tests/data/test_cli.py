@@ -61,6 +61,7 @@ def test_every_yaml_fits_its_function_and_is_listed():
     for name in names:
         settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
         assert list(complaints("dataset", settings)) == [], name
+        assert isinstance(settings, dict)
         assert ("root" in settings) == (name not in {"randman", "poisson", "digits", *BY_FILE})
 
 

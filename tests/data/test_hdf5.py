@@ -159,6 +159,7 @@ def test_spoken_digits(shared: Path):
     assert [len(split) for split in data.splits.values()] == [900, 100, 300]
     assert (data.shape, data.steps, data.classes) == ((700,), 350, 10)
     assert np.bincount(data.valid.labels).tolist() == [10] * 10
+    assert data.nu is not None
     assert 11.5 < data.nu < 11.7
     rng, fastest = np.random.default_rng(0), np.inf
     for _ in range(5):

@@ -166,5 +166,6 @@ def test_real_cifar_subset(shared: Path, caplog):
     )
     assert [len(split) for split in data.splits.values()] == [2700, 300, 1000]
     assert np.bincount(data.valid.labels).tolist() == [30] * 10
+    assert data.mean_square is not None
     assert 0.2 < data.mean_square < 0.3
     assert "data_batch_5" in caplog.text

@@ -135,7 +135,10 @@ def test_poisson_rate_shape_and_seeds():
         for d in (data, flat)
     ]
     assert spread[0] > 3 * spread[1]
-    assert poisson(**settings).nu < data.nu, "binary bins merge spikes"
+    merged = poisson(**settings).nu
+    assert merged is not None
+    assert data.nu is not None
+    assert merged < data.nu, "binary bins merge spikes"
     assert poisson(**settings).checksum == poisson(**settings).checksum
     with pytest.raises(DataError, match="contrast = 2"):
         poisson(**settings | dict(contrast=2))

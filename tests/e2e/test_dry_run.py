@@ -11,6 +11,7 @@ from commands import done
 from omegaconf import OmegaConf
 
 from fdi.cli import cost
+from fdi.cli.cells import Cell
 from fdi.track.files import write_json
 
 
@@ -110,9 +111,10 @@ def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
     assert [line.split("/")[4] for line in lines[:-2]] == ["pytorch"]
 
 
-def test_what_costs_next_to_nothing_is_said_so(monkeypatch):
+def test_what_costs_next_to_nothing_is_said_so(monkeypatch, tmp_path):
+    cell = Cell((), {}, tmp_path)
     monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 0.001))
-    assert cost.estimate([None]) == "1 cell, less than a minute"
+    assert cost.estimate([cell]) == "1 cell, less than a minute"
 
 
 @pytest.mark.usefixtures("nothing_shipped")

@@ -48,5 +48,7 @@ def test_too_little_memory_is_refused_with_what_would_do(name):
         ValueError, match=r"engine.memory = 1e-06 GiB; raise engine.memory, or lower threads"
     ) as refusal:
         CpuEngine(2, checkpoint="auto", memory=1e-6).step(network, x, labels, Objective())
-    enough = float(re.search(r"need ([^ ]+) GiB", str(refusal.value))[1])
+    needed = re.search(r"need ([^ ]+) GiB", str(refusal.value))
+    assert needed is not None
+    enough = float(needed[1])
     CpuEngine(2, checkpoint="auto", memory=1.01 * enough).step(network, x, labels, Objective())

@@ -354,6 +354,7 @@ def test_examples_are_silent_before_and_active_after(library):
     spec = importlib.util.spec_from_file_location(
         f"{library}_init", EXAMPLES / f"{library}_init.py"
     )
+    assert spec is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     before, *after = example.main()

@@ -83,6 +83,7 @@ def test_nothing_is_changed():
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
     assert torch.equal(random, torch.get_rng_state())
+    assert found.layers[0].gradient is not None
     assert found.layers[0].gradient > 0  # of the weights behind the normalization
 
 

@@ -24,6 +24,7 @@ def pages() -> Any:
 
 def written(name: str) -> list[float]:
     row = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert row is not None
     return [float(cell) for cell in row[1].split("|") if cell.strip() != "-"]
 
 

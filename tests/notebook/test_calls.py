@@ -60,7 +60,10 @@ def test_a_run_is_that_of_the_command(capsys, monkeypatch):
     assert run.directory == directory
     assert (directory / "metrics.csv").read_bytes() == before
     assert capsys.readouterr().out == ""  # already done
-    assert run.result["test_accuracy_last"] == fdi.load(directory).result["test_accuracy_last"]
+    loaded = fdi.load(directory).result
+    assert run.result is not None
+    assert loaded is not None
+    assert run.result["test_accuracy_last"] == loaded["test_accuracy_last"]
     assert run.network.weights()["input->h1"].shape == (16, 20)
     accuracy = f"{100 * run.result['test_accuracy_last']:.1f} %"
     assert repr(run) == f"<run {directory}: 3 epochs, test accuracy {accuracy}>"

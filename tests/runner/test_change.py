@@ -43,6 +43,6 @@ def test_a_network_that_moves_by_a_tenth_says_so():
     found = change(network, initial, ReferenceEngine(), Frames(spikes))
     assert found["moved"] == pytest.approx(dict.fromkeys(weights, 0.1), rel=1e-5)
     assert set(found["alignment"]) == {"h1", "h2"}
-    assert all(0 < value <= 1 for value in found["alignment"].values())
+    assert all(value is not None and 0 < value <= 1 for value in found["alignment"].values())
     still = change(initial, initial, ReferenceEngine(), Frames(spikes))
     assert still["alignment"] == pytest.approx({"h1": 1, "h2": 1})

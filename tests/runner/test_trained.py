@@ -55,9 +55,10 @@ def test_a_loaded_run_tests_as_it_did(directory):
     run = fdi.load(directory)
     assert list(run.network.weights()) == ["input->h1", "h1->h2", "h2->readout"]
     assert list(run.metrics["epoch"]) == [1, 2]
+    assert run.result is not None
     assert run.config.seed == run.result["seed"] == 0
     data = build.dataset(run.config)
-    inputs, labels = data.test.batch(np.arange(len(data.test)), None)
+    inputs, labels = data.test.batch(np.arange(len(data.test)), np.random.default_rng(0))
     objective = build.training_phases(run.config, data)[-1].objective
     outcome = ReferenceEngine().evaluate(run.network, inputs, labels, objective)
     assert outcome.correct / outcome.samples == run.result["test_accuracy_last"]
@@ -67,6 +68,7 @@ def test_a_loaded_run_tests_as_it_did(directory):
 def test_the_best_weights_are_those_of_the_best_epoch(directory):
     last, best = fdi.load(directory), fdi.load(directory, "best")
     same = all(map(torch.equal, last.network.parameters(), best.network.parameters()))
+    assert last.result is not None
     assert same == (last.result["best_epoch"] == 2)
 
 
@@ -80,6 +82,7 @@ def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path, mo
         fdi.load(*tmp_path.glob(f"runs/*/*/{init}/*")) for init in ("fluct", "kaiming")
     )
     taus = fluct.network.hidden[0].taus
+    assert taus is not None
     assert len(set(taus[0])) == len(set(taus[1])) == 8
     assert taus == kaiming.network.hidden[0].taus
     assert taus == build.network(fluct.config, build.dataset(fluct.config)).hidden[0].taus

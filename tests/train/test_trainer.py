@@ -24,6 +24,10 @@ OPTIMIZERS = {
 }
 
 
+def unmeasured(network):
+    raise AssertionError("this strategy measures nothing")
+
+
 def build(model, data, sigma_u=1.0):
     network = model(data.shape, data.classes, data.steps, data.dt)
     strategy = Fluct(sigma_u)
@@ -32,7 +36,7 @@ def build(model, data, sigma_u=1.0):
         strategy,
         strategy,
         nu_input=data.nu,
-        measure=None,
+        measure=unmeasured,
         generator=torch.Generator().manual_seed(0),
     )
     return network

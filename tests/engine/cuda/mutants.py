@@ -265,6 +265,7 @@ def _wrong(mutant: Mutant, where: tuple[ModuleType, str], case: trust.Case) -> s
         file = Path(folder) / "mutant.py"
         file.write_text(mutant.source)
         spec = importlib.util.spec_from_file_location("mutant", file)
+        assert spec is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         with patch.object(*where, module):
@@ -283,13 +284,13 @@ def warm() -> None:
     torch.set_num_threads(1)
     small()
     for module, where in ((scan, (launch, "scan")), (sparse, (launch_sparse, "sparse"))):
-        right = Mutant(module.__name__, "none", "none", Path(module.__file__).read_text())
+        right = Mutant(module.__name__, "none", "none", Path(str(module.__file__)).read_text())
         assert _wrong(right, where, FEED[0]) is None
 
 
 def every() -> list[Mutant]:
     """Of all kernels."""
-    found = [each for module in (scan, sparse) for each in mutants(Path(module.__file__))]
+    found = [each for module in (scan, sparse) for each in mutants(Path(str(module.__file__)))]
     return sorted(found, key=lambda each: each.kind in ("mask", "index"))
 
 

@@ -73,8 +73,8 @@ def batch(network: Network, kind: str = "frames", samples: int = BATCH, steps: i
         return Frames(counts.astype(np.uint8)), labels
     rows, units = np.nonzero(counts.reshape(samples * steps, -1))
     indptr = np.searchsorted(rows, np.arange(samples * steps + 1))
-    each = counts.reshape(samples * steps, -1)[rows, units].astype(np.float32)
-    each = each if kind == "counted" else None
+    every = counts.reshape(samples * steps, -1)[rows, units].astype(np.float32)
+    each = every if kind == "counted" else None
     return Events(indptr, units.astype(np.int32), network.input_shape, steps, each), labels
 
 
@@ -249,9 +249,9 @@ def test_why_a_layer_has_no_kernel():
     links_of_maps = [p for p in maps.projections if p.recurrent]
     why = "no kernel computes recurrent convolutions"
     assert fused.refusal(maps.layers[0], links_of_maps, weight) == why
-    assert "more than" in fused.refusal(net.layers[0], links, weight)
+    assert "more than" in str(fused.refusal(net.layers[0], links, weight))
     assert fused.refusal(net.layers[0], [], weight) is None
-    assert "float32" in fused.refusal(net.layers[0], [], weight.double())
+    assert "float32" in str(fused.refusal(net.layers[0], [], weight.double()))
 
 
 @needs.kernels

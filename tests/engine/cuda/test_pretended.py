@@ -208,7 +208,9 @@ def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
     (directory / "result.json").unlink()
     monkeypatch.setattr("fdi.runner.story.fitting", lambda memory, device: memory)
     start("pretended", "dense", "events", *given)
-    run = read_json(directory / "record.json")["run"]
+    record = read_json(directory / "record.json")
+    assert record is not None
+    run = record["run"]
     assert run["memory"] == run["resumed"][0]["memory"] == 0.0005
     assert run["plan"] == run["resumed"][0]["plan"]
 

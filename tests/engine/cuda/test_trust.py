@@ -73,7 +73,7 @@ def test_a_faulty_kernel_is_told_once_and_for_all(doubt, command, words):
 )
 def test_wrong_numbers_are_found(small_trial, monkeypatch, fault, words):
     monkeypatch.setattr(*faulty.place(fault), getattr(faulty, fault))
-    assert words in trial.check(CASE, CPU)
+    assert words in str(trial.check(CASE, CPU))
 
 
 OUT_OF_MEMORY = """class OutOfMemoryError(RuntimeError): __module__ = "torch"
