@@ -98,7 +98,7 @@ COLUMNS = {
     "recurrent": Column(_recurrent, ()),
     "scheduler": Column(_part("scheduler"), ("scheduler.", "scheduler")),
 }
-"""By the names of fdi.config.figure.DERIVED."""
+"""By the names of fdi.config.settings.DERIVED."""
 
 
 class Quantity(NamedTuple):

@@ -28,7 +28,7 @@ class Said(NamedTuple):
 
 
 def said(rule: str, table: pd.DataFrame, sweep: Said) -> str:
-    """The sentence of the `rule`, one of fdi.config.figure.FINDINGS, on the rows of `table` (of
+    """The sentence of the `rule`, one of fdi.config.settings.FINDINGS, on the rows of `table` (of
     fdi.figures.sweep); "" where they are not enough for it.
     """
     return RULES[rule](table, sweep) if rule else ""

@@ -11,7 +11,7 @@ from fdi.analysis.collect import SHARED, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
 from fdi.analysis.select import groups, kept
-from fdi.config.figure import Figure
+from fdi.config.settings import Figure
 from fdi.figures import style
 from fdi.figures.sweep import CONF, Sweep, experiments, own_folders
 

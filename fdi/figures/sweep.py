@@ -1,4 +1,4 @@
-"""The figure of a sweep, drawn from the node `figure` of an experiment (fdi.config.figure)."""
+"""The figure of a sweep, drawn from the node `figure` of an experiment (fdi.config.settings)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.statistics import chance_share
 from fdi.analysis.summary import ACCURACY
-from fdi.config.figure import Figure
 from fdi.config.parts import choose
-from fdi.config.settings import out_of_range
+from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.findings import Said, said
 

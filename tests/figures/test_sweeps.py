@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from fdi.analysis.derived import COLUMNS
 from fdi.cli.figures import main
-from fdi.config.figure import DERIVED, FINDINGS, Figure
+from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.figures import own_sweeps
 from fdi.figures.findings import RULES
 from fdi.figures.sweep import Sweep, experiments, of_file
