@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from argparse import Namespace
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ from composing import CONF, options, prepared
 from omegaconf import OmegaConf
 
 from fdi.cli.cells import compose_cells
+from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.track.directory import run_directory
 
 DATASETS, MODELS = options("dataset"), options("model")
@@ -163,11 +165,18 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
 def test_every_value_is_explained(file):
     """A comment behind each value, or one for all of them at the head of the file."""
     text = file.read_text(encoding="ascii")
-    body = text.partition("\nhydra:\n")[0].splitlines()
+    settings = re.sub(r"^figure:\n(?:[ ].*\n|\n)*", "", text, flags=re.MULTILINE)
+    body = settings.partition("hydra:\n")[0].splitlines()
     if any(re.match(r"# .*\b(All v|V)alues?:", line) for line in body):
         return
     values = [line for line in body if re.match(r"\s*(?!_target_|collection|#)\w+:\s+[^#\s]", line)]
     assert not [line for line in values if "#" not in line and "${hydra:" not in line]
+
+
+def test_every_key_of_a_figure_is_explained():
+    text = (CONF.parent / "docs" / "howto" / "figure.md").read_text(encoding="utf-8")
+    assert not [entry.name for entry in fields(Figure) if f"`{entry.name}`" not in text]
+    assert not [name for name in (*DERIVED, *filter(None, FINDINGS)) if f"`{name}`" not in text]
 
 
 def test_a_configuration_of_ones_own_is_started_from_as_in_plain_hydra(tmp_path):
