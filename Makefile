@@ -62,9 +62,8 @@ notebooks: $(INSTALLED_DEV) ## run the notebooks of examples/, and write their p
 bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py
 
-gpu-check: $(INSTALLED_DEV) ## on a machine with a GPU: check the kernels, time them, write gpu-check.md
-	$(BIN)/python scripts/compile_kernels.py
-	$(BIN)/python scripts/gpu_check.py
+gpu-check: ## on a machine with a GPU, numpy, torch and triton: ten minutes that decide, written to gpu-check.md
+	$(PYTHON) scripts/gpu_check.py
 
 kernels: $(INSTALLED_DEV) ## compile the kernels for every GPU with the lowest and the newest triton, without one
 	for triton in 'triton==3.5.*' triton; do \

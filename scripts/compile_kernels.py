@@ -33,7 +33,7 @@ from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
 from fdi.data.inputs import Input
-from fdi.engine.cuda import CudaEngine, fused, trial, trust
+from fdi.engine.cuda import CudaEngine, choice, fused, trial
 from fdi.engine.cuda.choice import COMPUTES
 from fdi.snn.network import Network
 from fdi.snn.neuron import Surrogate
@@ -77,7 +77,8 @@ def steps(widths: list[int]) -> Iterator[tuple[Network, Input]]:
 
 
 def tiny(channels: int, surrogate: Surrogate, units: int) -> tuple[Network, Input]:
-    return trial.tiny(trust.Case(channels, "zero", surrogate, units)), trial.inputs(BATCH, STEPS)[1]
+    case = choice.Case(channels, "zero", surrogate, units)
+    return trial.tiny(case), trial.inputs(BATCH, STEPS)[1]
 
 
 def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, int, Any]]:

@@ -23,8 +23,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 OURS = ("fdi", "torch")  # packages whose modules are never the user's own
 
 
@@ -297,6 +295,8 @@ def options(key: str, target: str, folders: Sequence[Path]) -> Options:
 @cache
 def option(group: str, name: str) -> dict[str, Any]:
     """What the file of an option of fdi's own says; nothing if there is none. Nobody changes it."""
+    import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
+
     file = resources.files("fdi.conf") / group / f"{name}.yaml"
     if not name.isidentifier() or not file.is_file():
         return {}

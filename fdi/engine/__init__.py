@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from fdi.data.inputs import Input
     from fdi.snn.network import Activity, Network
@@ -64,15 +65,31 @@ class Engine(ABC):
         helps to say so.
         """
 
-    def plan(self, network: Network, steps: int, batch: int, before: Mapping[str, Any]) -> Plan:
-        """How training steps of `batch` samples are computed; `before`: `record` of the first start
-        of a run that goes on. ValueError if they cannot be.
+    def try_kernels(self, network: Network, device: torch.device) -> None:
+        """Try on `device` what `network`, still on the CPU, needs there, before this process opens
+        it.
+        """
+        return
+
+    def plan(
+        self,
+        network: Network,
+        steps: int,
+        batch: int,
+        splits: Mapping[str, Input],
+        before: Mapping[str, Any],
+    ) -> Plan:
+        """How training steps of `batch` samples are computed; `splits`: those that `keep` will get;
+        `before`: `record` of the first start of a run that goes on. ValueError if they cannot be.
         """
         return Plan({}, [])
 
-    def keep(self, network: Network, splits: Mapping[str, Input]) -> tuple[Mapping[str, Any], str]:
-        """The inputs of as many splits as the engine keeps on its device, whose batches it gets
-        from then on, and a line that says so; asked only if it `keeps`.
+    def keep(
+        self, network: Network, splits: Mapping[str, Input], batch: int = 0
+    ) -> tuple[Mapping[str, Any], str]:
+        """The inputs of as many splits as the engine keeps on its device beside training steps of
+        `batch` samples, whose batches it gets from then on, and a line that says so; asked only if
+        it `keeps`.
         """
         raise NotImplementedError
 

@@ -68,19 +68,34 @@ def dense(network: Network, inputs: Input) -> Tensor:
 
 def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
     """Loss of a batch, to be differentiated, and its outcome."""
-    targets = send(labels.astype(np.int64, copy=False), activity.readout.device)
+    loss, numbers = measured(activity, targets(labels, activity.readout.device), objective)
+    return loss, outcome(activity, numbers)
+
+
+def targets(labels: np.ndarray, device: torch.device) -> Tensor:
+    """The labels as the cross-entropy reads them."""
+    return send(labels.astype(np.int64, copy=False), device)
+
+
+def measured(activity: Activity, targets: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    """Loss of a batch, and the numbers of its outcome, on its device."""
     task = objective.task(activity.readout, targets)
     regularizer = objective.regularizer(activity.counts)
     correct = objective.logits(activity.readout).argmax(1) == targets
-    counts = {name: n.detach().sum(0) for name, n in activity.counts.items()}
     sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer, correct)]
-    numbers = torch.cat([*sums, *(n.flatten() for n in counts.values())]).cpu()  # one wait
-    named = numbers[3:].split([n.numel() for n in counts.values()])
-    outcome = Outcome(
-        samples=len(targets),
-        task=float(numbers[0]),
-        regularizer=float(numbers[1]),
-        correct=int(numbers[2]),
-        counts={name: n.view(counts[name].shape).numpy() for name, n in zip(counts, named)},
+    counts = [n.detach().sum(0).flatten() for n in activity.counts.values()]
+    return (objective.task_weight * task + regularizer).mean(), torch.cat([*sums, *counts])
+
+
+def outcome(activity: Activity, numbers: Tensor) -> Outcome:
+    """What `measured` found, for which the device is waited for."""
+    task, regularizer, correct, *_ = numbers = numbers.cpu()
+    shapes = {name: n.shape[1:] for name, n in activity.counts.items()}
+    named = numbers[3:].split([shape.numel() for shape in shapes.values()])
+    return Outcome(
+        samples=activity.readout.shape[1],
+        task=float(task),
+        regularizer=float(regularizer),
+        correct=int(correct),
+        counts={name: n.view(shapes[name]).numpy() for name, n in zip(shapes, named)},
     )
-    return (objective.task_weight * task + regularizer).mean(), outcome

@@ -85,15 +85,22 @@ def splits(context: RunContext) -> dict[str, Split]:
     raw, engine = context.data.splits, context.engine
     if not engine.keeps:
         return raw
-    fixed = {name: each for name, each in raw.items() if len(each) and each.transform is None}
+    fixed = _fixed(context)
     for name in raw:
         if len(raw[name]) and name not in fixed:
             context.view.say(f"{name} sent batch by batch: it is transformed on the CPU")
     if not fixed:
         return raw
-    kept, line = engine.keep(context.network, {name: each.inputs for name, each in fixed.items()})
+    inputs = {name: each.inputs for name, each in fixed.items()}
+    kept, line = engine.keep(context.network, inputs, context.config.trainer.batch_size)
     context.view.say(line)
     return raw | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
+
+
+def _fixed(context: RunContext) -> dict[str, Split]:
+    """The splits that an engine may keep."""
+    raw = context.data.splits
+    return {name: each for name, each in raw.items() if len(each) and each.transform is None}
 
 
 def run(
@@ -200,7 +207,10 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
     """All objects of the run. Raises ValueError for what does not fit together."""
     data = build.dataset(config)
     device = build.device(config)
-    network = build.network(config, data).to(device)
+    network, engine = build.network(config, data), build.engine(config)
+    engine.check(network)
+    engine.try_kernels(network, device)
+    network = network.to(device)
     context = RunContext(
         config=config,
         directory=directory,
@@ -208,12 +218,11 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
         data=data,
         device=device,
         network=network,
-        engine=build.engine(config),
+        engine=engine,
         optimizer=build.optimizer(config, network),
         schedule=build.schedule(config, network, data),
         phases=build.training_phases(config, data),
     )
-    context.engine.check(network)
     build.check_batches(config, network, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
     if remark := context.engine.remark(config):
@@ -228,7 +237,8 @@ def _planned(context: RunContext) -> Mapping[str, Any]:
         record = read_json(context.directory / RECORD)
         before = record.get("run", {}) if isinstance(record, dict) else {}
     batch = context.config.trainer.batch_size
-    plan = context.engine.plan(context.network, context.data.steps, batch, before)
+    splits = {name: each.inputs for name, each in _fixed(context).items()}
+    plan = context.engine.plan(context.network, context.data.steps, batch, splits, before)
     for line in plan.lines:
         context.view.say(line)
     return plan.record

@@ -49,7 +49,7 @@ def test_the_place_of_a_file_of_data_is_no_part_of_a_run_but_its_name_is():
 
 @pytest.mark.parametrize("override", [
         "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
-        "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=auto",
+        "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=auto", "engine.graphs=false",
         "init.sigma_u=1",
     ],
 )  # fmt: skip
@@ -78,6 +78,7 @@ def test_device_threads_memory_and_kernels_are_part_of_a_run_where_they_change_i
         (["engine=reference", "device=cuda"], ["engine=reference", "device=cuda:1"]),
         (["engine=reference"], ["engine=reference", "threads=1"]),
         (["device=cuda"], ["device=cuda", "engine.memory=10"]),
+        (["device=cuda"], ["device=cuda", "engine.graphs=true"]),
     ],
 )
 def test_where_they_do_not_it_is_the_same_run(one, other):
@@ -156,6 +157,7 @@ def test_an_engine_that_is_a_part_computes_the_run_that_it_did(engine):
     [
         (["engine.kernels=off"], "engine.kernels: no such key; choose one of checkpoint"),
         (["device=cuda", "engine.checkpoint=auto"], "engine.checkpoint: no such key; choose"),
+        (["engine.graphs=true"], "engine.graphs: no such key; choose one of checkpoint"),
         (["engine.memory=-1"], "engine.memory = -1 must be a number at least 0"),
         (["device=cuda", "engine.kernels=some"], "engine.kernels = some must be auto or on or off"),
         (["engine.among=[cpu]", "model.norm=tdbn"], r"engine.among: none of \[cpu\] computes"),

@@ -16,31 +16,43 @@ from fdi.engine import Engine, Plan, only_autograd
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from fdi.data.inputs import Input
+    from fdi.engine.cuda.graph import Graph
     from fdi.engine.cuda.kept import Kept
     from fdi.snn.network import Activity, Network
     from fdi.snn.objective import Objective, Outcome
 
 
+CAPTURING = {"cuda"}  # kinds of devices that know graphs
+
+
 class CudaEngine(Engine):
     """A backward pass by hand, on the device and in the precision of the weights.
 
-    `memory`: GiB of a training step; a batch that needs more is computed in parts, whose gradients
-    are added in order. `kernels`: of Triton, where they compute a layer, if
-    they prove right on the card ("auto"), unasked ("on"), or never ("off").
+    `memory`: GiB of a training step and of the data kept beside it; a batch that needs more is
+    computed in parts, whose gradients are added in order. `kernels`: of Triton, where they compute
+    a layer, if they prove right on the card ("auto"), unasked ("on"), or never ("off"). `graphs`:
+    whole batches of kept data are computed as a CUDA graph, captured once.
     """
 
     devices = ("cuda", "mps", "xpu")
     keeps = True
 
     def __init__(
-        self, memory: NotNegative = 10.0, kernels: Literal["auto", "on", "off"] = "auto"
+        self,
+        memory: NotNegative = 10.0,
+        kernels: Literal["auto", "on", "off"] = "auto",
+        graphs: bool = False,
     ) -> None:
         from fdi.engine.device import exact
 
         exact()
-        self.memory, self.kernels = memory, kernels
+        self.memory, self.kernels, self.graphs = memory, kernels, graphs
+        self._batch = 0  # samples of a step that is captured
+        self._ready: tuple[Any, ...] | None = None  # what a step was computed with: all is compiled
+        self._graph: Graph | None = None
 
     @classmethod
     def lacks(cls, values: Mapping[str, Any]) -> str | None:
@@ -53,7 +65,21 @@ class CudaEngine(Engine):
         check_parts(network, COMPUTES)
         check_wiring(network, COMPUTES.engine)
 
-    def plan(self, network: Network, steps: int, batch: int, before: Mapping[str, Any]) -> Plan:
+    def try_kernels(self, network: Network, device: torch.device) -> None:
+        """A card may let in one process at a time, and each kernel is tried in one of its own."""
+        from fdi.engine.cuda.choice import layers_and_readout, refusal
+
+        for layer in layers_and_readout(network):
+            refusal(network, layer, self.kernels, device)
+
+    def plan(
+        self,
+        network: Network,
+        steps: int,
+        batch: int,
+        splits: Mapping[str, Input],
+        before: Mapping[str, Any],
+    ) -> Plan:
         """Its memory, as at the first start of the run: it decides how sums are added up."""
         from fdi.engine.cuda.memory import fitting
 
@@ -62,6 +88,9 @@ class CudaEngine(Engine):
             memory = fitting(self.memory, network.projections[0].weight.device)
         self.memory = memory
         lines = self.outline(network, steps, batch)
+        if self.graphs:
+            self._refuse_graphs(network, splits, batch)
+            lines.append(f"steps of {batch} samples as a CUDA graph")
         return Plan({"memory": memory, "plan": lines}, lines)
 
     def outline(self, network: Network, steps: int, batch: int) -> list[str]:
@@ -80,23 +109,58 @@ class CudaEngine(Engine):
                 lines.append(f"{' and '.join(p.name for p in layer)} in plain torch: {why}")
         return lines
 
-    def keep(self, network: Network, splits: Mapping[str, Input]) -> tuple[dict[str, Kept], str]:
-        """The splits on the device of the network, unless they take more than `memory`."""
+    def keep(
+        self, network: Network, splits: Mapping[str, Input], batch: int = 0
+    ) -> tuple[dict[str, Kept], str]:
+        """The splits on the device of the network, unless they leave no room in `memory` for a step
+        of `batch` samples.
+        """
         from fdi.engine.checks import check_input
         from fdi.engine.cuda.choice import hears_events
-        from fdi.engine.cuda.kept import keep, size
+        from fdi.engine.cuda.kept import keep
+        from fdi.engine.cuda.memory import data
 
-        lists = hears_events(network, self.kernels)
         names = " and ".join(splits)
-        gib = sum(size(inputs, lists) for inputs in splits.values()) / 2**30
-        if gib > self.memory:
-            why = f"{gib:.3g} GiB are more than engine.memory = {self.memory:g} GiB"
+        if why := self._why_sent(network, splits, batch):
             return {}, f"{names} sent batch by batch: {why}"
         for inputs in splits.values():
             check_input(network, inputs)
-        device = network.projections[0].weight.device
+        device, lists = network.projections[0].weight.device, hears_events(network, self.kernels)
         kept = {name: keep(inputs, device, lists) for name, inputs in splits.items()}
+        self._batch = batch
+        gib = data(splits.values(), lists)[0] / 2**30
         return kept, f"{names} kept on the device: {gib:.3g} GiB"
+
+    def _why_sent(self, network: Network, splits: Mapping[str, Input], batch: int) -> str | None:
+        """Why the splits are not kept; None if they are."""
+        from fdi.engine.cuda.choice import hears_events
+        from fdi.engine.cuda.memory import data, need
+
+        lists = hears_events(network, self.kernels)
+        stay, most = (n / 2**30 for n in data(splits.values(), lists))
+        one = need(network, max((x.steps for x in splits.values()), default=0)) / 2**30
+        step = one * (2 * batch if self.graphs else min(batch, math.floor(self.memory / one)))
+        if max(stay + step, most) <= self.memory:
+            return None
+        needs = f"{stay:.3g} GiB beside a step of {step:.3g}, or {most:.3g} while they are sorted,"
+        return f"{needs} are more than engine.memory = {self.memory:g} GiB"
+
+    def _refuse_graphs(self, network: Network, splits: Mapping[str, Input], batch: int) -> None:
+        """ValueError if steps on "train" of `splits` cannot be captured."""
+        from fdi.data.inputs import Events
+        from fdi.engine.cuda.choice import hears_events
+
+        dense = not hears_events(network, self.kernels)
+        refused = {
+            "it needs a GPU of NVIDIA": network.projections[0].weight.device.type not in CAPTURING,
+            "normalization is left to autograd": bool(network.norms),
+            "train is transformed on the CPU": "train" not in splits,
+            "plain torch lays out events, of which each batch has another number": dense
+            and isinstance(splits.get("train"), Events),
+        }
+        why = next((why for why, holds in refused.items() if holds), None)
+        if why := why or self._why_sent(network, splits, batch):
+            raise ValueError(f"engine.graphs=true does not work here: {why}; leave it out")
 
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Readout and spike counts; anything to `record` is left to the reference engine, which
@@ -138,25 +202,31 @@ class CudaEngine(Engine):
         import torch
 
         from fdi.engine.checks import check_input, check_labels
-        from fdi.engine.cuda import tape
+        from fdi.engine.cuda.graph import Graph, adjoint
+        from fdi.engine.cuda.kept import Kept
+        from fdi.engine.device import outcome, targets
 
         self.check(network)
         check_input(network, inputs)
         check_labels(network, inputs, labels)
-        network.zero_grad(set_to_none=True)
         batch = len(labels)
+        if self.graphs and isinstance(inputs, Kept) and batch == self._batch:
+            reads = (id(network), id(inputs.whole), objective)  # which the graph keeps alive
+            if self._ready == reads:
+                if self._graph is None:
+                    self._graph = Graph(network, inputs, labels, objective, self.kernels)
+                return self._graph.step(network, inputs, labels)
+            self._graph, self._ready = None, reads
+        network.zero_grad(set_to_none=True)
         self._refuse_parts(network, self._samples(network, inputs.steps, batch), batch)
-        outcome = reduce(
-            add,
-            (
-                tape.step(network, inputs[part], labels[part], objective, batch, self.kernels)
-                for part in self._parts(network, inputs)
-            ),
-        )
+        device = network.projections[0].weight.device
+        parts = ((inputs[p], targets(labels[p], device)) for p in self._parts(network, inputs))
+        found = (outcome(*adjoint(network, *p, objective, batch, self.kernels)) for p in parts)
+        total = reduce(add, found)
         for weight in network.parameters():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        return outcome
+        return total
 
     def _samples(self, network: Network, steps: int, batch: int) -> int:
         """How many are computed at once."""

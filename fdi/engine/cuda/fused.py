@@ -16,12 +16,17 @@ OLDEST = (3, 5)  # triton whose products take two rows
 WIDEST = 256  # units of a recurrent layer: a program holds all of them
 
 
-def refusal(layer: tuple[Population, ...], links: list[Projection], weight: Tensor) -> str | None:
+def refusal(
+    layer: tuple[Population, ...],
+    links: list[Projection],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> str | None:
     """Why the kernels do not compute this layer; None if they do."""
     kinds = {p.neuron for p in layer}
-    if why := _nowhere(weight.device):
+    if why := _nowhere(device):
         return why
-    if weight.dtype != torch.float32:
+    if dtype != torch.float32:
         return "the kernels are for float32"
     if any(len(neuron.tau_syn) > 2 for neuron in kinds):
         return "the kernels know two synaptic channels"

@@ -5,6 +5,7 @@ of a batch for kernels, in whose products they are never dense.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from fdi.data.inputs import Constant, Events, Input
 from fdi.engine.device import any_order, send
 
-CHUNK = 2**24  # events that are sorted at a time
+CHUNK = 2**22  # events that are sorted at a time
 
 
 class Lists(NamedTuple):
@@ -38,13 +39,15 @@ class Listed(NamedTuple):
 @dataclass(frozen=True)
 class Kept:
     """The samples `samples` of `whole`, whose numbers are in `tables` on a device, and in `lists`
-    if kernels read events; to data and engines an input as any other.
+    if kernels read events; to data and engines an input as any other. `where`: the samples as a
+    tensor on the device, if they are there already.
     """
 
     whole: Input
     tables: tuple[Tensor, ...]
     samples: np.ndarray
     lists: Lists | None = None
+    where: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -58,10 +61,14 @@ class Kept:
         return len(self.samples)
 
     def __getitem__(self, samples: slice) -> Kept:
-        return replace(self, samples=self.samples[samples])
+        return replace(self, samples=self.samples[samples], where=None)
 
     def take(self, indices: np.ndarray) -> Kept:
-        return replace(self, samples=self.samples[indices])
+        return replace(self, samples=self.samples[indices], where=None)
+
+    def chosen(self, device: torch.device) -> Tensor:
+        """The samples on the device."""
+        return send(self.samples, device) if self.where is None else self.where
 
     def as_tensor(self, like: Tensor) -> Tensor:
         """[T, B, *shape], or [1, B, *shape] if every step is the same; values that are not small
@@ -70,7 +77,7 @@ class Kept:
         if isinstance(self.whole, Events):
             return self._events(self.whole, like)
         (values,) = self.tables
-        values = values.index_select(0, send(self.samples, like.device))
+        values = values.index_select(0, self.chosen(like.device))
         if isinstance(self.whole, Constant):
             return values.to(like.dtype).mul_(self.whole.scale).add_(self.whole.shift)[None]
         values = values if values.dtype == torch.uint8 else values.to(like.dtype)
@@ -92,6 +99,9 @@ class Kept:
         return x.view(steps, batch, *events.shape)
 
 
+Given = Input | Kept
+
+
 def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tensor:
     """[size]: the counts of events, or 1 of each, added up at their places."""
     x = like.new_zeros(size)
@@ -108,7 +118,7 @@ def keep(whole: Input, device: torch.device, listed: bool = False) -> Kept:
     return Kept(whole, tables, np.arange(len(whole)), lists)
 
 
-def as_tensor(inputs: Input | Kept, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+def as_tensor(inputs: Given, like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """[T, B, *`shape`], or [1, B, *`shape`] if every step is the same, on the device of `like`;
     small integers stay as they are until a product needs them.
     """
@@ -120,47 +130,43 @@ def listed(inputs: Events | Kept, device: torch.device) -> Listed:
     """A batch for kernels; Events that are not kept are sorted for it."""
     kept = inputs if isinstance(inputs, Kept) else keep(inputs, device, listed=True)
     assert kept.lists is not None
-    return Listed(kept.lists, send(kept.samples, device), kept.steps)
-
-
-def size(whole: Input, listed: bool = False) -> int:
-    """Bytes that `keep` takes on the device."""
-    if not isinstance(whole, Events):
-        return whole.values.nbytes
-    time, counts = _time(whole).itemsize, 0 if whole.counts is None else whole.counts.itemsize
-    events, units = int(whole.indptr[-1] - whole.indptr[0]), int(np.prod(whole.shape))
-    each = events * (whole.units.itemsize + time + counts)
-    if not listed:
-        return each
-    starts = len(whole) * (whole.steps + units) + 2
-    return each + events * (time + counts) + starts * _place(events).itemsize
+    return Listed(kept.lists, kept.chosen(device), kept.steps)
 
 
 def _lists(events: Events, units: Tensor, times: Tensor, *counts: Tensor) -> Lists:
     """Both orders of what `_tables` returns."""
     steps, sources, device = events.steps, int(np.prod(events.shape)), units.device
     indptr = events.indptr - events.indptr[0]
-    place = _place(len(units))
-    starts, orders = [], []
-    some = max(1, CHUNK * len(events) // max(1, len(units), len(events) * sources))
-    for first in range(0, len(events), some):
-        ends = indptr[first * steps : (first + some) * steps + 1 : steps]
+    place = place_type(len(units))
+    by_step = send(indptr.astype(place), device)
+    starts, sorted_tables = [], [torch.empty_like(x) for x in (times, *counts)]
+    bounds = sorted_at_once(events)
+    for first, end in pairwise(bounds.tolist()):
+        ends = indptr[first * steps : end * steps + 1 : steps]
         here = slice(int(ends[0]), int(ends[-1]))
         lengths = send(np.diff(ends), device)
         sample = torch.arange(len(ends) - 1, device=device).repeat_interleave(
             lengths, output_size=here.stop - here.start
         )
-        key, order = (sample * sources + units[here]).sort(stable=True)
+        key, order = sample.mul_(sources).add_(units[here]).sort(stable=True)
         wanted = torch.arange((len(ends) - 1) * sources, device=device)
-        starts.append(torch.searchsorted(key, wanted) + here.start)
-        orders.append(order + here.start)
-    end, order = indptr[-1:].astype(place), torch.cat(orders)
-    by_unit = torch.cat([*(x.to(torch.from_numpy(end).dtype) for x in starts), send(end, device)])
-    by_step = send(indptr.astype(place), device)
-    return Lists((by_step, units, *counts), (by_unit, *(x[order] for x in (times, *counts))))
+        found = torch.searchsorted(key, wanted) + here.start
+        starts.append(found.to(by_step.dtype))
+        for table, x in zip(sorted_tables, (times, *counts)):
+            torch.index_select(x[here], 0, order, out=table[here])
+    by_unit = torch.cat([*starts, send(indptr[-1:].astype(place), device)])
+    return Lists((by_step, units, *counts), (by_unit, *sorted_tables))
 
 
-def _place(events: int) -> np.dtype:
+def sorted_at_once(events: Events) -> np.ndarray:
+    """The samples between which events are sorted at a time, some CHUNK of them."""
+    total, sources = int(events.indptr[-1] - events.indptr[0]), int(np.prod(events.shape))
+    some = max(1, CHUNK * len(events) // max(1, total, len(events) * sources))
+    return np.arange(0, len(events) + some, some).clip(max=len(events))
+
+
+def place_type(events: int) -> np.dtype:
+    """Of the place of one among so many."""
     return np.dtype(np.int32 if events < 2**31 else np.int64)
 
 
@@ -169,10 +175,11 @@ def _tables(whole: Input) -> list[np.ndarray]:
     if not isinstance(whole, Events):
         return [whole.values]
     span = slice(whole.indptr[0], whole.indptr[-1])
-    steps = np.tile(np.arange(whole.steps, dtype=_time(whole)), len(whole))
+    steps = np.tile(np.arange(whole.steps, dtype=time_type(whole)), len(whole))
     tables = [whole.units[span], np.repeat(steps, np.diff(whole.indptr))]
     return tables if whole.counts is None else [*tables, whole.counts[span]]
 
 
-def _time(events: Events) -> np.dtype:
+def time_type(events: Events) -> np.dtype:
+    """Of a step of their trials."""
     return np.dtype(np.int16 if events.steps < 2**15 else np.int32)

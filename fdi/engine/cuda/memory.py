@@ -1,13 +1,17 @@
-"""How much memory of a GPU a training step needs, by count, and in how many parts of the batch it
-fits.
+"""How much memory of a GPU a run needs, by count: its data, and a training step, in how many parts
+of the batch. Both come out of one budget, engine.memory; a step comes first.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+import numpy as np
 import torch
 
+from fdi.data.inputs import Events, Input
+from fdi.engine.cuda import kept
 from fdi.snn.network import Network
 from fdi.snn.neuron import Population
 
@@ -16,6 +20,7 @@ _WORK, _BELOW = 8, 3
 """Tensors of the size of a layer, and of what is below it, that its adjoint holds at a time at
 most, potentials and spikes aside.
 """
+_SORTED = 64  # bytes of an event while it is sorted, the workspace of a GPU's radix sort among them
 
 
 def need(network: Network, steps: int) -> int:
@@ -57,3 +62,29 @@ def fitting(memory: float, device: torch.device) -> float:
         return memory
     free, _ = torch.cuda.mem_get_info(device)
     return min(memory, SHARE * free / 2**30)
+
+
+def size(whole: Input, listed: bool = False) -> tuple[int, int]:
+    """Bytes that `keep` takes on the device, and at most, while it sorts a part of the events."""
+    if not isinstance(whole, Events):
+        return whole.values.nbytes, whole.values.nbytes
+    events, units = int(whole.indptr[-1] - whole.indptr[0]), int(np.prod(whole.shape))
+    place = kept.place_type(events).itemsize
+    again = kept.time_type(whole).itemsize + (0 if whole.counts is None else whole.counts.itemsize)
+    stays = events * (whole.units.itemsize + again)
+    if not listed:
+        return stays, stays
+    stays += events * again + (len(whole) * (whole.steps + units) + 2) * place
+    bounds = kept.sorted_at_once(whole)
+    most = int(np.diff(whole.indptr[bounds * whole.steps]).max(initial=0))
+    starts = units * (len(whole) * place + 24 * int(np.diff(bounds).max(initial=0)))
+    return stays, stays + starts + _SORTED * most
+
+
+def data(splits: Iterable[Input], listed: bool) -> tuple[int, int]:
+    """`size` of splits that are kept one after the other."""
+    stay = most = 0
+    for whole in splits:
+        own, peak = size(whole, listed)
+        stay, most = stay + own, max(most, stay + peak)
+    return stay, most

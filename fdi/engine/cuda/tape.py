@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeGuard
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fdi.data.inputs import Events, Input
+from fdi.data.inputs import Events
 from fdi.engine.cuda import fused
 from fdi.engine.cuda import layer as plain
 from fdi.engine.cuda.choice import hears_events, layers_and_readout, recurrent, refusal
-from fdi.engine.cuda.kept import Kept, Listed, as_tensor, listed
+from fdi.engine.cuda.kept import Given, Kept, Listed, as_tensor, listed
 from fdi.engine.cuda.layer import arrived_gradient, drive, integrate, integrate_gradient
 from fdi.engine.cuda.product import deliver, pool, source_gradient, unpool, weight_gradient
-from fdi.engine.device import score
 from fdi.snn.network import INPUT, Activity, Network
 from fdi.snn.neuron import Population
-from fdi.snn.objective import Objective, Outcome
 
 
 @dataclass
@@ -42,7 +39,7 @@ class Tape:
 
 
 @torch.no_grad()
-def forward(network: Network, inputs: Input, kernels: str = "auto", keep: bool = False) -> Tape:
+def forward(network: Network, inputs: Given, kernels: str = "auto", keep: bool = False) -> Tape:
     """All layers from the input up; `keep` the traces for the backward pass."""
     steps, batch, like = inputs.steps, len(inputs), network.projections[0].weight
     seen: dict[str, Tensor | Listed] = {}
@@ -156,7 +153,7 @@ def backward(network: Network, tape: Tape, d_readout: Tensor, d_counts: dict[str
             tape.seen.pop(name, None)
 
 
-def _has_events(inputs: Input | Kept) -> TypeGuard[Events | Kept]:
+def _has_events(inputs: Given) -> TypeGuard[Events | Kept]:
     return inputs.lists is not None if isinstance(inputs, Kept) else isinstance(inputs, Events)
 
 
@@ -169,23 +166,3 @@ def _is_heard(network: Network, layer: tuple[Population, ...], name: str) -> boo
     above = network.layers[network.layers.index(layer) + 1 :]
     targets = {network.readout.name, *(p.name for each in above for p in each)}
     return any(link.source == name and link.target in targets for link in network.projections)
-
-
-def step(
-    network: Network,
-    inputs: Input,
-    labels: np.ndarray,
-    objective: Objective,
-    batch: int,
-    kernels: str,
-) -> Outcome:
-    """Adds the gradients of a part of a batch of `batch` samples."""
-    tape = forward(network, inputs, kernels, keep=True)
-    leaves = [x.requires_grad_() for x in (tape.activity.readout, *tape.activity.counts.values())]
-    loss, outcome = score(tape.activity, labels, objective)
-    if len(labels) < batch:
-        loss = loss * (len(labels) / batch)
-    d_readout, *d_counts = torch.autograd.grad(loss, leaves, materialize_grads=True)
-    if inputs.steps > 2:  # else nothing that a weight delivers reaches the readout
-        backward(network, tape, d_readout, dict(zip(tape.activity.counts, d_counts)))
-    return outcome

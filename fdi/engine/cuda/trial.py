@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from fdi.data.inputs import Constant, Events, Frames, Input
+from fdi.engine.cuda.choice import RIGHT, WRONG, Case
 from fdi.engine.cuda.engine import CudaEngine
-from fdi.engine.cuda.trust import RIGHT, WRONG, Case
 from fdi.engine.oracle import OBJECTIVE, compare
 from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Neuron, Population

@@ -80,10 +80,9 @@ def main(what: str, *arguments: str) -> int:
         start(arguments[0])
         return trial._main(*arguments[1:])
     sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-    gpu_check = import_module("gpu_check")
-    few = replace(gpu_check.COMPUTES, resets=("zero",))
-    card = torch.device("cpu"), lambda: ("-", "a GPU, sm_90")
-    vars(gpu_check).update(DEVICE=card[0], _card=card[1], COMPUTES=few)
+    gpu_check, gpu = import_module("gpu_check"), import_module("benchmark.gpu")
+    few = replace(gpu.COMPUTES, resets=("zero",))
+    vars(gpu).update(DEVICE=torch.device("cpu"), _card=lambda: ("-", "a GPU, sm_90"), COMPUTES=few)
     fault, _, row = arguments[-1].rpartition(" in ")
     start(fault or "none")
     sys.argv = ["gpu_check.py", "--row", row]

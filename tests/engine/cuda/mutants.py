@@ -30,16 +30,16 @@ os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import torch
 
-from fdi.engine.cuda import trial, trust
+from fdi.engine.cuda import choice, trial
 from fdi.engine.cuda.kernels import launch, launch_sparse, scan, sparse
 
 CPU = torch.device("cpu")
 LONGEST = 600  # s
 FEED, RECURRENT = (
-    (trust.Case(1, "zero", "superspike", 0), trust.Case(2, "subtract", "superspike", 0)),
-    (trust.Case(2, "zero", "superspike", 20),),
+    (choice.Case(1, "zero", "superspike", 0), choice.Case(2, "subtract", "superspike", 0)),
+    (choice.Case(2, "zero", "superspike", 20),),
 )
-BOXCAR = (trust.Case(1, "zero", "boxcar", 0),)
+BOXCAR = (choice.Case(1, "zero", "boxcar", 0),)
 SIZES: dict[Any, dict[str, Any]] = {
     trial: dict(STEPS=9, BATCH=3, UNITS=12, DENSITY=0.6),
     launch: dict(BLOCK=32, CHUNK=16, PROGRAMS=2, HELD=2),
@@ -255,12 +255,12 @@ def finds(mutant: Mutant) -> str:
 def _tried(mutant: Mutant, answer) -> None:
     name, kernel = mutant.kernel.split()
     where = {"scan": (launch, "scan"), "sparse": (launch_sparse, "sparse")}[name]
-    cases: tuple[trust.Case, ...] = (*FEED, *RECURRENT) if name == "scan" else FEED
+    cases: tuple[choice.Case, ...] = (*FEED, *RECURRENT) if name == "scan" else FEED
     cases = {"deliver": RECURRENT, "slope": BOXCAR}.get(kernel, cases)
     answer.send(next(filter(None, (_wrong(mutant, where, case) for case in cases)), "nothing"))
 
 
-def _wrong(mutant: Mutant, where: tuple[ModuleType, str], case: trust.Case) -> str | None:
+def _wrong(mutant: Mutant, where: tuple[ModuleType, str], case: choice.Case) -> str | None:
     with tempfile.TemporaryDirectory() as folder, sanitized():
         file = Path(folder) / "mutant.py"
         file.write_text(mutant.source)

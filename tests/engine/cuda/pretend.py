@@ -5,13 +5,16 @@ It refuses to mix with tensors of the CPU (0-dim ones and indices excepted), to 
 another device, to be read by numpy, and algorithms that are not deterministic on a GPU, and with
 FLOATS as on mps float64; it counts
 kernels, what they move, synchronizations (uploads that are waited for among them), bytes in use,
-and the keys that operators sort on a GPU to be deterministic.
+the keys that operators sort on a GPU to be deterministic, and graphs, whose operators are computed
+again on the same memory. Of more than ROOM bytes it runs out.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -54,19 +57,23 @@ SORTS = {  # on CUDA with deterministic algorithms, all by way of index_put_: pl
 
 @dataclass
 class Count:
-    """Since it was last set to 0: `kernels` launched, bytes `moved` if each reads its arguments and
-    writes its results once, `waits` for the device, keys `sorted`; bytes in use now and at most.
+    """Since it was last set to 0: `kernels` and graphs launched, bytes `moved` if each kernel reads
+    its arguments and writes its results once, `waits` for the device, keys `sorted`; graphs
+    `captured`, and how often one was `replayed`; bytes in use now and at most.
     """
 
     kernels: int = 0
     moved: int = 0
     waits: int = 0
     sorted: int = 0
+    captured: int = 0
+    replayed: int = 0
     bytes: int = 0
     peak: int = 0
 
 
 COUNT = Count()
+ROOM = math.inf
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 """Those of the device."""
 
@@ -98,6 +105,39 @@ class Pretended(torch.Tensor):
         return f"pretended {self.value!r}"
 
 
+class Graph:
+    """As torch.cuda.CUDAGraph, of what is computed in `capture`: the operators in their order, with
+    the arguments and results that they had.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list = []
+
+    def replay(self) -> None:
+        COUNT.kernels += 1
+        COUNT.replayed += 1
+        for func, args, kwargs, before in self.steps:
+            after = func(*args, **kwargs)
+            if not _writes(func):
+                for old, new in zip(tree_leaves(before), tree_leaves(after)):
+                    if isinstance(old, torch.Tensor):
+                        old.copy_(new)
+
+
+_captures: list[Graph] = []
+
+
+@contextmanager
+def capture(graph: Graph) -> Iterator[None]:
+    """As torch.cuda.graph."""
+    COUNT.captured += 1
+    _captures.append(graph)
+    try:
+        yield
+    finally:
+        _captures.pop()
+
+
 class Pretend(TorchDispatchMode):
     """While it is on, tensors can be created on the pretended device."""
 
@@ -125,7 +165,7 @@ def compute(func, args, kwargs):
     if packet in WAITS or _copies_and_waits(packet, args, kwargs, target):
         COUNT.waits += 1
     elif packet not in FREE and not _is_view(func):
-        COUNT.kernels += 1
+        COUNT.kernels += not _captures
         COUNT.sorted += _keys(packet, args)
         moves = True
     if "device" in kwargs:
@@ -133,10 +173,14 @@ def compute(func, args, kwargs):
     plain_args, plain = tree_map(
         lambda x: x.value if isinstance(x, Pretended) else x, (args, kwargs)
     )
+    if _captures and (_crosses(leaves, target) or packet in WAITS):
+        raise RuntimeError(f"operation not permitted when stream is capturing ({packet})")
     result = func(*plain_args, **plain)
+    if _captures and not _is_view(func):
+        _captures[-1].steps.append((func, plain_args, plain, result))
     if moves or packet in FREE:
         _refuse_floats(result)
-    if moves:
+    if moves and not _captures:
         COUNT.moved += sum(map(_bytes, (*leaves, *tree_leaves(result))))
     if target not in (None, DEVICE):
         return result
@@ -208,6 +252,17 @@ def _copies_and_waits(packet, args, kwargs, target: str | None) -> bool:
     return False
 
 
+def _crosses(leaves, target: str | None) -> bool:
+    """Whether numbers come from the CPU or go there; single ones are arguments of a kernel."""
+    tensors = [x for x in leaves if isinstance(x, torch.Tensor) and x.ndim]
+    ours = [isinstance(x, Pretended) for x in tensors]
+    return bool(tensors) and (not all(ours) or target not in (None, DEVICE))
+
+
+def _writes(func) -> bool:
+    return any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+
+
 def _is_view(func) -> bool:
     alias = func._schema.returns[0].alias_info if func._schema.returns else None
     return alias is not None and not alias.is_write
@@ -223,6 +278,8 @@ def _hold(storage: torch.UntypedStorage) -> None:
         return
     _held.add(key)
     COUNT.bytes += size
+    if COUNT.bytes > ROOM:
+        raise torch.cuda.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {size} bytes.")
     COUNT.peak = max(COUNT.peak, COUNT.bytes)
     weakref.finalize(storage, _let_go, key, size)
 

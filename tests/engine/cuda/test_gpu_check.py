@@ -4,6 +4,7 @@ tiny workloads; what a faulty kernel makes of it.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,12 +18,11 @@ pytestmark = needs.kernels
 
 
 @pytest.fixture
-def check(monkeypatch, tmp_path):
+def gpu(monkeypatch, small_trial):
+    """The rows, tiny and on the CPU."""
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.syspath_prepend(SCRIPTS)
-    import gpu_check
-    from benchmark import workloads
-    from benchmark.libraries import ours
+    from benchmark import gpu, workloads
 
     def tiny(works: dict) -> dict:
         small = dict(steps=8, batch=3, sizes=(7,) * 2)
@@ -32,40 +32,124 @@ def check(monkeypatch, tmp_path):
             for name, work in works.items()
         }
 
-    def absent(*_):
-        raise ModuleNotFoundError("a part of it\nis missing")
-
     for name in ("WORKLOADS", "MORE"):
-        monkeypatch.setattr(gpu_check, name, tiny(getattr(gpu_check, name)))
+        monkeypatch.setattr(gpu, name, tiny(getattr(gpu, name)))
     monkeypatch.setattr(workloads, "DT", 2e-2)  # so that all layers spike in a few steps
     monkeypatch.setattr(workloads, "DENSITY", 0.3)
-    peers = {"fdi": ours.fdi, "reference": ours.reference, "peer": absent}
-    given = dict(CHECKED=2, REPEATED=2, WARM=0, ROUNDS=1, DEVICE=torch.device("cpu"))
-    for name, value in (given | dict(available=lambda: peers)).items():
-        monkeypatch.setattr(gpu_check, name, value)
-    monkeypatch.setitem(gpu_check.GIVEN, "steps", 12)
+    given = dict(CHECKED=2, REPEATED=2, WARM=0, ROUNDS=1, TRAINED=3, ELEMENTS=2**12)
+    for name, value in (given | dict(DEVICE=torch.device("cpu"))).items():
+        monkeypatch.setattr(gpu, name, value)
+    monkeypatch.setitem(gpu.GIVEN, "steps", 12)
+    return gpu
+
+
+@pytest.fixture
+def check(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import gpu_check
+
     monkeypatch.setattr("sys.argv", ["gpu_check.py", "--out", str(tmp_path / "page.md")])
     return gpu_check
 
 
 @pytest.mark.slow
-def test_every_network_passes_and_a_library_is_timed(check):
-    for name in check.rows():
+def test_every_network_passes(gpu):
+    for name in gpu.rows():
         kind, _, work = name.partition(": ")
         if kind == "network":
-            verdict, found = check.row(name)
+            verdict, found = gpu.row(name)
             assert verdict == "PASS", found
             assert ("in plain torch: no kernel" in found) == (
                 work in ("conv recurrent", "Dale conv")
             )
-    verdict, found = check.row("library: reference, dense")
-    assert (verdict, found.endswith(" ms a step")) == ("-", True)
-    assert check.row("library: peer, dense") == (
-        "-", "ModuleNotFoundError: a part of it is missing",
-    )  # fmt: skip
 
 
-def test_a_wrong_network_fails(check, monkeypatch):
+@pytest.mark.parametrize("kind", ["events", "counted", "frames", "constant"])
+def test_kept_and_shuffled_data_are_compared_with_sent_ones(gpu, kind):
+    assert gpu.row(f"kept: {kind}")[0] == "PASS"
+
+
+def identity(find):
+    """An operator that takes the samples in their order, whatever the list says."""
+
+    def ordered(tables, samples, *given):
+        return find(tables, samples if samples is None else torch.arange(len(samples)), *given)
+
+    return ordered
+
+
+@pytest.mark.parametrize("operator", ["by_events", "gradient"])
+def test_a_kernel_that_ignores_the_samples_fails(gpu, operator, monkeypatch):
+    from fdi.engine.cuda.kernels import launch_sparse
+
+    monkeypatch.setattr(launch_sparse, operator, identity(getattr(launch_sparse, operator)))
+    verdict, found = gpu.row("kept: events")
+    assert (verdict, "not those of the reference" in found) == ("FAIL", True)
+    assert "DIFFER" in found
+
+
+def test_a_run_is_repeated_and_compared_with_the_reference(gpu, monkeypatch):
+    verdict, found = gpu.row("run")
+    assert (verdict, found[:10]) == ("PASS", "equal bits")
+    step = gpu.CudaEngine.step
+    calls: list[torch.Tensor] = []
+
+    def twice_as_far(engine, net, *given):
+        outcome = step(engine, net, *given)
+        for weight in net.parameters():
+            weight.grad *= 2
+        return outcome
+
+    def once_in_a_while(engine, net, *given):
+        outcome = step(engine, net, *given)
+        calls.append(next(net.parameters()).grad.add_(1e-3 * (len(calls) == 2)))
+        return outcome
+
+    for fault, why in ((twice_as_far, "from those of the reference"), (once_in_a_while, "second")):
+        monkeypatch.setattr(gpu.CudaEngine, "step", fault)
+        verdict, found = gpu.row("run")
+        assert (verdict, why in found) == ("FAIL", True)
+
+
+@pytest.mark.parametrize(("name", "operator"), [("spikes", "by_spikes"), ("potentials", "forward")])
+def test_large_tensors_are_compared_with_parts(gpu, name, operator, monkeypatch):
+    from fdi.engine.cuda.kernels import launch, launch_sparse
+
+    monkeypatch.setattr(gpu, "ELEMENTS", 2**17 + 2**15)
+    assert gpu.row(f"large: {name}")[0] == "PASS"
+    module = launch if name == "potentials" else launch_sparse
+    right = getattr(module, operator)
+    calls: list[torch.Tensor] = []
+
+    def wraps(*given):  # in the whole tensor, which comes first
+        found = right(*given)
+        calls.append((found if isinstance(found, torch.Tensor) else found[2]).add_(not calls))
+        return found
+
+    monkeypatch.setattr(module, operator, wraps)
+    verdict, found = gpu.row(f"large: {name}")
+    assert (verdict, "not as in 2 parts" in found) == ("FAIL", True)
+
+
+def test_costs_stand_beside_their_bytes(gpu):
+    verdict, found = gpu.row("cost: dense")
+    assert (verdict, "MB by count are" in found) == ("-", True)
+    verdict, found = gpu.row("library: none, dense")
+    assert (verdict, found) == ("-", "KeyError: 'none'")
+
+
+def test_graphs_are_timed_and_compared(gpu, monkeypatch):
+    import pretend
+    from test_graphs import pretended_graphs
+
+    pretended_graphs(monkeypatch)
+    monkeypatch.setattr(gpu, "DEVICE", pretend.device())
+    with pretend.Pretend():
+        verdict, found = gpu.row("graph: dense")
+    assert (verdict, "ms a step with graphs" in found) == ("PASS", True)
+
+
+def test_a_wrong_network_fails(gpu, monkeypatch):
     from fdi.engine.cuda.kernels import launch
 
     forward = launch.forward
@@ -74,7 +158,7 @@ def test_a_wrong_network_fails(check, monkeypatch):
         "forward",
         lambda *given: (forward(*given)[0], *map(torch.zeros_like, forward(*given)[1:])),
     )
-    verdict, found = check.row("network: dense")
+    verdict, found = gpu.row("network: dense")
     assert verdict == "FAIL"
     assert "spikes differ" in found
 
@@ -89,31 +173,96 @@ FOUND = {
 
 
 def test_the_page_says_what_each_fault_does(check, monkeypatch, tmp_path, capsys):
+    from benchmark import gpu
+
     command = [sys.executable, str(FAULTY), "gpu_check", "--row"]
     monkeypatch.setattr(check, "COMMAND", command)
-    rows = {f"{fault} in kernel: 1 units": found for fault, found in FOUND.items()}
-    monkeypatch.setattr(check, "rows", lambda: list(rows))
+    rows = {f"kernel: {fault}": found for fault, found in FOUND.items()}
+    apart = check._apart
+
+    def faulty(name, seconds):
+        return apart(f"{name.partition(': ')[2]} in kernel: 1 units", seconds)
+
+    monkeypatch.setattr(check, "_apart", faulty)
+    monkeypatch.setattr(gpu, "rows", lambda: list(rows))
     with pytest.raises(SystemExit) as ended:
         check.main()
     page = (tmp_path / "page.md").read_text()
-    assert "a GPU, sm_90" in page
-    lines = [line for line in page.splitlines() if "kernel:" in line]
+    lines = [line for line in page.splitlines() if line.startswith("| kernel:")]
     assert len(lines) == len(rows)
     for line, (row, (verdict, words)) in zip(lines, rows.items()):
         assert line.startswith(f"| {row} | {verdict} | ")
         assert words in line
+    assert page.count("\n## kernel: ") == 4
+    assert "Compile with `TORCH_USE_CUDA_DSA`" in page  # what it said, to be pasted
+    assert "python scripts/gpu_check.py --row 'kernel: cuda_error'" in page
     assert ended.value.code == 1
     assert "4 failed" in capsys.readouterr().out
 
 
-def test_a_page_without_a_fault_ends_well(check, monkeypatch, capsys):
-    monkeypatch.setattr(check, "_apart", lambda name: ("PASS", "right"))
+def test_rows_stand_on_the_page_as_they_come_until_time_is_out(check, monkeypatch, tmp_path):
+    now, pages, page = [0.0], [], tmp_path / "page.md"
+
+    def apart(name, seconds):
+        pages.append(page.read_text() if page.exists() else "")
+        now[0] += min(seconds, 110.0)
+        return ("FAIL" if name == "trial: layers" else "PASS", "found", "said")
+
+    monkeypatch.setattr(check, "_apart", apart)
+    monkeypatch.setattr(check.time, "monotonic", lambda: now[0])
     with pytest.raises(SystemExit) as ended:
         check.main()
-    assert ended.value.code == 0
-    assert "0 failed" in capsys.readouterr().out
+    assert ended.value.code == 1
+    assert now[0] == pytest.approx(480.0)  # 8 of 10 minutes
+    assert "| card | PASS | found |" in pages[1]
+    assert "## trial: layers" in pages[4]
+    last = page.read_text()
+    assert "| library: snntorch, deep | - | not reached in this time |" in last
+    kinds = [line[4:-8] for line in last.splitlines() if line.startswith("| **")]
+    assert kinds == list(check.DECIDES.values())
 
 
-def test_without_a_gpu_it_says_so(check):
-    with pytest.raises(SystemExit, match="no CUDA device here"):
+def test_without_a_gpu_it_says_so_and_stops(check, capsys):
+    with pytest.raises(SystemExit) as ended:
         check.main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().out
+    assert "no CUDA device here" in told
+    assert "kernel:" not in told
+
+
+def bare(lacking: set[str], *arguments: str) -> subprocess.CompletedProcess:
+    """gpu_check where these packages, and all that torch and triton do not need, are missing."""
+    code = f"""
+import sys
+class Lacking:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {lacking!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Lacking)
+import importlib.util, runpy
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *given: None if name in {lacking!r} else real(name, *given)
+sys.argv = ["gpu_check.py", *{arguments!r}]
+runpy.run_path({str(SCRIPTS / "gpu_check.py")!r}, run_name="__main__")
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+FAR = {
+    "h5py", "hydra", "llvmlite", "matplotlib", "numba", "omegaconf", "optuna", "pandas", "pooch",
+    "rich", "scipy", "tonic", "torchvision", "wandb", "yaml",
+}  # fmt: skip
+
+
+def test_torch_triton_and_numpy_are_enough():
+    ended = bare(FAR, "--row", "card")
+    assert ended.returncode == 0, ended.stderr
+    assert "no CUDA device here" in ended.stdout
+
+
+def test_what_is_missing_is_said_first():
+    ended = bare({"numpy", "triton"})
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "gpu_check needs numpy, triton: pip install numpy triton"

@@ -241,17 +241,17 @@ def test_the_memory_of_a_step_is_at_most_what_was_counted(kind, dtype):
 def test_why_a_layer_has_no_kernel():
     net = models.dense((7,), 3, STEPS, 5e-3, hidden=[fused.WIDEST + 1], recurrent=True)
     links = [p for p in net.projections if p.recurrent]
-    weight = net.projections[0].weight
+    given = torch.float32, torch.device("cpu")
     if why := fused.lacking():
-        assert fused.refusal(net.layers[0], links, weight) == why
+        assert fused.refusal(net.layers[0], links, *given) == why
         return
     maps = network("dale_conv")
     links_of_maps = [p for p in maps.projections if p.recurrent]
     why = "no kernel computes recurrent convolutions"
-    assert fused.refusal(maps.layers[0], links_of_maps, weight) == why
-    assert "more than" in str(fused.refusal(net.layers[0], links, weight))
-    assert fused.refusal(net.layers[0], [], weight) is None
-    assert "float32" in str(fused.refusal(net.layers[0], [], weight.double()))
+    assert fused.refusal(maps.layers[0], links_of_maps, *given) == why
+    assert "more than" in str(fused.refusal(net.layers[0], links, *given))
+    assert fused.refusal(net.layers[0], [], *given) is None
+    assert "float32" in str(fused.refusal(net.layers[0], [], torch.float64, given[1]))
 
 
 @needs.kernels

@@ -1,4 +1,4 @@
-"""The trial finds faults in every kernel: some of them here, all in the slow test."""
+"""The trial finds faults in every kernel; that takes minutes in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def test_every_kernel_and_every_block_loop_has_mutants(mutants):
     assert len(loops) == turns
 
 
+@pytest.mark.slow
 def test_faults_in_four_kernels_are_found(mutants):
     chosen = {(each.kernel, each.kind): each for each in reversed(mutants.every())}
     for key in FEW:

@@ -138,14 +138,14 @@ def test_a_seed_means_the_same_weights_on_every_device(start):
     ],
 )  # fmt: skip
 def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, capsys):
-    from fdi.engine.cuda import CudaEngine, kept
+    from fdi.engine.cuda import CudaEngine, memory
 
     begun, step = [], CudaEngine.step
     monkeypatch.setattr(
         CudaEngine, "step", lambda *given: begun.append(pretend.COUNT.waits) or step(*given)
     )
     if not room:
-        monkeypatch.setattr(kept, "size", lambda *given: 2**40)
+        monkeypatch.setattr(memory, "data", lambda *given: (2**40, 2**40))
     given = ["probe=none", f"optimizer={optimizer}", "trainer.epochs=2", "trainer.batch_size=3"]
     start("pretended", "dense", kind, "model.hidden=5", *given)
     # between steps of an epoch, but the first, which makes tables that stay
@@ -187,7 +187,7 @@ def test_a_gpu_without_room_is_one_line(start, monkeypatch):
     def full(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\n...")
 
-    monkeypatch.setattr("fdi.engine.cuda.tape.step", full)
+    monkeypatch.setattr("fdi.engine.cuda.graph.adjoint", full)
     with pytest.raises(MemoryError, match=r"device cuda is out of memory; lower engine\.memory"):
         start("pretended", "dense", "events", "probe=none")
 
@@ -203,10 +203,10 @@ def test_what_a_step_needs_is_said_before_training(start, capsys):
 def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
 
     given = ["init=fluct", "optimizer=adam", "trainer.epochs=1", "probe=none"]
-    monkeypatch.setattr("fdi.runner.story.fitting", lambda memory, device: 0.0005)
+    monkeypatch.setattr("fdi.engine.cuda.memory.fitting", lambda memory, device: 0.0005)
     _, directory = start("pretended", "dense", "events", *given)
     (directory / "result.json").unlink()
-    monkeypatch.setattr("fdi.runner.story.fitting", lambda memory, device: memory)
+    monkeypatch.setattr("fdi.engine.cuda.memory.fitting", lambda memory, device: memory)
     start("pretended", "dense", "events", *given)
     record = read_json(directory / "record.json")
     assert record is not None

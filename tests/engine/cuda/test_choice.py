@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import faulty
 import needs
+import pretend
 import pytest
 import torch
 
-from fdi.engine.cuda import CudaEngine, choice, trial, trust
+from fdi.engine.cuda import CudaEngine, choice, trial
 from fdi.snn import models
+from fdi.track.files import read_json
 
 pytestmark = needs.kernels
-CPU, CASE = torch.device("cpu"), trust.Case(1, "zero", "superspike", 0)
+CPU, CASE = torch.device("cpu"), choice.Case(1, "zero", "superspike", 0)
 FAULTY, ROOT = Path(__file__).with_name("faulty.py"), Path(__file__).parents[3]
 
 
@@ -25,12 +28,12 @@ def doubt(monkeypatch, tmp_path):
     monkeypatch.setattr("triton.knobs.cache.dir", str(tmp_path))
 
     def ask(*command: str) -> str | None:
-        trust.doubt.cache_clear()
-        monkeypatch.setattr(trust, "COMMAND", [sys.executable, *command])
-        return trust.doubt(CASE, CPU)
+        choice.doubt.cache_clear()
+        monkeypatch.setattr(choice, "COMMAND", [sys.executable, *command])
+        return choice.doubt(CASE, CPU)
 
     yield ask
-    trust.doubt.cache_clear()
+    choice.doubt.cache_clear()
 
 
 def trying(fault: str) -> tuple[str, str, str]:
@@ -97,16 +100,16 @@ raise RuntimeError(said + chr(10) + "Compile with `TORCH_USE_CUDA_DSA` to ...")
     ],
 )
 def test_what_may_pass_is_tried_again(doubt, monkeypatch, code, seconds, words):
-    monkeypatch.setattr(trust, "LONGEST", seconds)
+    monkeypatch.setattr(choice, "LONGEST", seconds)
     assert words in doubt(*instead(code))
-    monkeypatch.setattr(trust, "LONGEST", 300)
+    monkeypatch.setattr(choice, "LONGEST", 300)
     assert doubt(*RIGHT) is None
 
 
 @pytest.mark.parametrize("kernels", ["auto", "on", "off"])
 def test_the_switch(monkeypatch, kernels):
-    monkeypatch.setattr(trust, "doubt", lambda case, device: "it proved wrong")
-    monkeypatch.setattr(choice, "_tried", lambda weight: True)
+    monkeypatch.setattr(choice, "doubt", lambda case, device: "it proved wrong")
+    monkeypatch.setattr(choice, "_tried", lambda device: True)
     net = models.dense((7,), 3, 9, 5e-3, hidden=5)
     lines = CudaEngine(kernels=kernels).outline(net, 9, 3)[1:]
     why = {"auto": ["it proved wrong"], "on": [], "off": ["engine.kernels = off"]}[kernels]
@@ -125,6 +128,31 @@ def test_the_trial_has_several_blocks_of_everything_and_all_layers_spike(channel
         assert size % block
     for reset in ("zero", "subtract"):
         for x in trial.inputs():
-            net = trial.tiny(trust.Case(channels, reset, "superspike", units))
+            net = trial.tiny(choice.Case(channels, reset, "superspike", units))
             counts = ReferenceEngine().simulate(net, x).counts
             assert all(n.sum() > 0 for n in counts.values())
+
+
+BUSY = """class AcceleratorError(RuntimeError): __module__ = "torch"
+raise AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable")
+"""
+
+
+def test_a_card_for_one_process_is_named(doubt):
+    assert "this card lets in one process at a time" in doubt(*instead(BUSY))
+    assert doubt(*RIGHT) is None  # it may be free the next time
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_run_tries_its_kernels_before_it_opens_the_card(start, monkeypatch, held):
+    """The card lets in one process: whoever comes when the run has tensors on it is turned away."""
+    before = pretend.COUNT.bytes
+
+    def doubt(case, device):
+        return choice.EXCLUSIVE if held or pretend.COUNT.bytes > before else None
+
+    monkeypatch.setattr(choice, "doubt", cache(doubt))
+    monkeypatch.setattr(choice, "_tried", lambda device: True)
+    _, directory = start("pretended", "dense", "events", "probe=none", "init=kaiming")
+    plan = read_json(directory / "record.json")["run"]["plan"]
+    assert [choice.EXCLUSIVE in line for line in plan[1:]] == [True] * 2 * held
