@@ -94,7 +94,8 @@ def refusal(
     if kernels == "on" or not _tried(device):
         return None
     cases = {_case(group, bool(links)) for group in ([layer] if links else zip(layer))}
-    return next(filter(None, (doubt(each, device) for each in cases)), None)
+    card = torch.device(device.type, device.index or 0)  # "cuda" is "cuda:0", and tried once
+    return next(filter(None, (doubt(each, card) for each in cases)), None)
 
 
 def _tried(device: torch.device) -> bool:

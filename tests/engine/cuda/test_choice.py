@@ -156,3 +156,13 @@ def test_a_run_tries_its_kernels_before_it_opens_the_card(start, monkeypatch, he
     _, directory = start("pretended", "dense", "events", "probe=none", "init=kaiming")
     plan = read_json(directory / "record.json")["run"]["plan"]
     assert [choice.EXCLUSIVE in line for line in plan[1:]] == [True] * 2 * held
+
+
+def test_a_card_with_and_without_its_number_is_one(monkeypatch):
+    tried = []
+    monkeypatch.setattr(choice.fused, "refusal", lambda *given: None)
+    monkeypatch.setattr(choice, "doubt", lambda case, device: tried.append(device))
+    net = models.dense((3,), 2, 9, 5e-3, hidden=4)
+    for name in ("cuda", "cuda:0", "cuda:1"):
+        choice.refusal(net, net.layers[0], "auto", torch.device(name))
+    assert list(map(str, tried)) == ["cuda:0", "cuda:0", "cuda:1"]
