@@ -138,7 +138,7 @@ def run(
             release()
             if isinstance(error, torch.cuda.OutOfMemoryError):
                 gib = config.engine.get("memory")
-                limit = f"engine.memory = {gib:g} (GiB of a training step and of kept data) or " if gib else ""
+                limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
                 error = MemoryError(
                     f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
                 )
