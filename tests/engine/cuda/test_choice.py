@@ -154,7 +154,9 @@ def test_a_run_tries_its_kernels_before_it_opens_the_card(start, monkeypatch, he
     monkeypatch.setattr(choice, "doubt", cache(doubt))
     monkeypatch.setattr(choice, "_tried", lambda device: True)
     _, directory = start("pretended", "dense", "events", "probe=none", "init=kaiming")
-    plan = read_json(directory / "record.json")["run"]["plan"]
+    record = read_json(directory / "record.json")
+    assert isinstance(record, dict)
+    plan = record["run"]["plan"]
     assert [choice.EXCLUSIVE in line for line in plan[1:]] == [True] * 2 * held
 
 
