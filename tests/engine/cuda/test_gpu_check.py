@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import needs
+import pretend
 import pytest
 import torch
 
@@ -139,7 +140,6 @@ def test_costs_stand_beside_their_bytes(gpu):
 
 
 def test_graphs_are_timed_and_compared(gpu, monkeypatch):
-    import pretend
     from test_graphs import pretended_graphs
 
     pretended_graphs(monkeypatch)
