@@ -41,7 +41,7 @@ def test_with_and_without_it_the_tables_are_the_same(results, monkeypatch):
     first = everything(results)
     assert place(results).exists()
     for module, name in (
-        (collect, "read_config"),
+        (collect, "read_flat"),
         (collect, "_outcome"),
         (metrics, "_task_accuracies"),
         (probes, "read_probe"),
