@@ -1,0 +1,63 @@
+"""Golden runs: whose bits change only with `fdi.config.identity.NUMERICS`."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+
+import fdi
+from fdi.config.identity import NUMERICS
+from fdi.track.record import instructions
+
+GOLDEN = Path(__file__).with_name("golden.json")
+TINY = ("trainer.epochs=2", "trainer.batch_size=16", "seed=0", "threads=1")
+RANDMAN = ("dataset=randman", "dataset.samples=20", "dataset.units=5", "model.hidden=8")
+RUNS = {
+    "dense": ("model=dense", *RANDMAN),
+    "recurrent": ("model=recurrent", "init=fluct_calibrated", *RANDMAN),
+    "dale": ("model=dale", *RANDMAN[:3], "model.excitatory=8", "model.inhibitory=4"),
+    "conv": ("model=conv", "dataset=digits", "model.filters=[4,4]", "init=lsuv"),
+    "reference": ("model=dense", "engine=reference", "neuron=alif", *RANDMAN),
+}
+
+
+def here() -> dict[str, str]:
+    """What besides fdi decides the last bits."""
+    return {"torch": torch.__version__, "numba": version("numba"), "instructions": instructions()}
+
+
+def bits(directory: Path) -> str:
+    """A hash of all numbers that a run wrote but for its times."""
+    with (directory / "metrics.csv").open(newline="") as file:
+        rows = [{k: v for k, v in row.items() if "seconds" not in k} for row in csv.DictReader(file)]
+    result = json.loads((directory / "result.json").read_text())
+    del result["seconds"]
+    probe = json.loads((directory / "init.json").read_text())
+    return hashlib.sha256(json.dumps([rows, probe, result]).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_golden_run_has_the_bits_of_its_numerics(name, tmp_path):
+    golden = json.loads(GOLDEN.read_text())
+    if golden["here"] != here():
+        pytest.skip(f"golden runs were made with {golden['here']}, here is {here()}")
+    run = fdi.run(*TINY, *RUNS[name], results=tmp_path)
+    assert (NUMERICS, bits(run.directory)) == (golden["numerics"], golden["runs"][name]), (
+        "the numbers of a run changed: raise NUMERICS, say why under Numbers in CHANGELOG.md, and "
+        "write golden.json anew (python tests/test_golden.py)"
+    )
+
+
+if __name__ == "__main__":
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        runs = {name: bits(fdi.run(*TINY, *RUNS[name], results=folder).directory) for name in RUNS}
+    content = {"numerics": NUMERICS, "here": here(), "runs": runs}
+    GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
