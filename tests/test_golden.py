@@ -35,7 +35,9 @@ def here() -> dict[str, str]:
 def bits(directory: Path) -> str:
     """A hash of all numbers that a run wrote but for its times."""
     with (directory / "metrics.csv").open(newline="") as file:
-        rows = [{k: v for k, v in row.items() if "seconds" not in k} for row in csv.DictReader(file)]
+        rows = [
+            {k: v for k, v in row.items() if "seconds" not in k} for row in csv.DictReader(file)
+        ]
     result = json.loads((directory / "result.json").read_text())
     del result["seconds"]
     probe = json.loads((directory / "init.json").read_text())

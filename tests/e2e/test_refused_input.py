@@ -50,7 +50,7 @@ def spikes(tmp_path: Path) -> Path:
         (["engine=[1]"], "engine = [1] is not the name of an option; choose one of auto, cpu,"),
         (["model=[dense,conv]"], "model = [dense,conv] is not the name of an option; choose one"),
         (["model=dense,conv"], "model=dense,conv has several values; add -m to run each of them"),
-        (["dataset=null"], "dataset = null is not the name of an option; choose one of cifar10,"),
+        (["dataset=null"], "dataset = null is not the name of an option; choose one of arrays,"),
         (["name=${seed}"], "name = ${seed} must be {dataset, model, init, experiment}"),
         (["identity=${seed}"], "identity = ${seed} must be {exclude}"),
         (["paths.modules=${seed}"], "paths.modules = ${seed} must be a list"),

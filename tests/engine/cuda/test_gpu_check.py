@@ -172,6 +172,7 @@ FOUND = {
 }
 
 
+@pytest.mark.slow  # five processes: two minutes
 def test_the_page_says_what_each_fault_does(check, monkeypatch, tmp_path, capsys):
     from benchmark import gpu
 
