@@ -108,8 +108,9 @@ def probe(
         raise ValueError("give loss(output), whose gradient the optimizer follows")
     data = torch.as_tensor(batch)
     before = Snapshot([module])
+    cards = sorted({p.device.index or 0 for p in module.parameters() if p.is_cuda})
     try:
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng(cards), torch.no_grad():
             wiring = follow(module, data, simulate)
         if not wiring.populations:
             raise ValueError(
@@ -118,7 +119,7 @@ def probe(
             )
         responses = {p: _response(p, dt) for p in wiring.populations}
         with (
-            torch.random.fork_rng(),
+            torch.random.fork_rng(cards),
             torch.set_grad_enabled(loss is not None),
             Recording(wiring.populations, spikes=True) as recording,
         ):

@@ -105,7 +105,7 @@ def test_a_sweep_is_a_table_in_its_own_order(capsys):
 
 
 def test_a_sweep_says_what_failed_and_goes_on(capsys):
-    runs = fdi.sweep(**{**SMALL, "optimizer": "sgd", "optimizer.lr": [1e-2, 1e300]})
+    runs = fdi.sweep(**{**SMALL, "optimizer": "sgd", "+optimizer.weight_decay": [0.0, 1e30]})
     assert list(runs["state"]) == ["done", "failed"]
     assert runs["error"].iloc[1].startswith("Diverged: ")
 

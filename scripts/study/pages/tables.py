@@ -37,10 +37,16 @@ def behind(name: str, measured: Results) -> str:
     pages = [
         page
         for page in FIGURES[name].data(measured).values()
-        if "verdict" in page and page["versus"].notna().any()
+        if "verdict" in page and "title" in page and _compares(page)
     ]
     tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
     return "\n".join(tables) or unmeasured(FIGURES[name].COMMAND)
+
+
+def _compares(page: pd.DataFrame) -> bool:
+    """Whether there are several initial states on the page."""
+    states = [name for name in ("init", "sigma_u") if name in page]
+    return len(page[states].drop_duplicates()) > 1
 
 
 def _title(page: pd.DataFrame) -> str:
