@@ -37,16 +37,16 @@ def behind(name: str, measured: Results) -> str:
     pages = [
         page
         for page in FIGURES[name].data(measured).values()
-        if "verdict" in page and "title" in page and _compares(page)
+        if "verdict" in page and "title" in page and _compares(page, LONG[name])
     ]
     tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
     return "\n".join(tables) or unmeasured(FIGURES[name].COMMAND)
 
 
-def _compares(page: pd.DataFrame) -> bool:
+def _compares(page: pd.DataFrame, columns: Mapping[str, str]) -> bool:
     """Whether there are several initial states on the page."""
-    states = [name for name in ("init", "sigma_u") if name in page]
-    return len(page[states].drop_duplicates()) > 1
+    states = [name for name, title in columns.items() if title in ("init", "sigma_U", "gain")]
+    return len(page[[name for name in states if name in page]].drop_duplicates()) > 1
 
 
 def _title(page: pd.DataFrame) -> str:
