@@ -42,6 +42,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.index import Index, index, stamp
+from fdi.config import Mistake
 from fdi.track.directory import counted, read_flat
 from fdi.track.files import CONFIG, RECORD, RESULT, SETTLED, STATUS, directories, read_json
 from fdi.track.state import is_number, progress
@@ -175,12 +176,12 @@ def _outcome(directory: Path) -> dict[str, Any]:
     """State and final numbers. Raises ValueError for a broken file."""
     content = progress(directory)
     if content["state"] == "broken":
-        raise ValueError(content["error"])
+        raise Mistake(content["error"])
     numbers = _numbers(content, NUMBERS)
     for key, prefix in POPULATIONS.items():
         measured = content.get(key, {})
         if not isinstance(measured, dict):
-            raise ValueError(f"{directory}: {key} is not an object")
+            raise Mistake(f"{directory}: {key} is not an object")
         numbers |= {
             f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()
         }
@@ -210,5 +211,5 @@ def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | 
     values = {key: content.get(key) for key in keys}
     for key, value in values.items():
         if value is not None and not is_number(value):
-            raise ValueError(f"{key} = {str(value)[:40]} is not a number")
+            raise Mistake(f"{key} = {str(value)[:40]} is not a number")
     return values

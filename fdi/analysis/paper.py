@@ -13,6 +13,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, shown
 from fdi.analysis.render import NAMED, QUOTED, keys, learning, percent
 from fdi.analysis.summary import BASELINE, BEST_OF_ALL
+from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.track.files import atomic
 
@@ -22,7 +23,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     for a format that is unknown or needs a package that is not installed.
     """
     if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{path} must end in .csv or .parquet")
+        raise Mistake(f"{path} must end in .csv or .parquet")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
@@ -31,7 +32,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
             else:
                 table.to_parquet(temporary)
     except ImportError:
-        raise ValueError(
+        raise Mistake(
             f"{path} needs the package pyarrow; write .csv, or pip install 'fdi-snn[export]'"
         ) from None
     print(f"{len(table)} rows: {path}")
@@ -164,7 +165,7 @@ def chosen(table: pd.DataFrame, names: str | None) -> pd.DataFrame:
     wanted = [name.strip() for name in names.split(",")]
     for name in wanted:
         if name not in table:
-            raise ValueError(f"no column {name or repr(name)}; {choose(name, map(str, table))}")
+            raise Mistake(f"no column {name or repr(name)}; {choose(name, map(str, table))}")
     return table[list(dict.fromkeys(wanted))]
 
 
@@ -184,9 +185,7 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
             position_float="centering",
         )
     except (ImportError, AttributeError):
-        raise ValueError(
-            "--latex needs the package jinja2: pip install 'fdi-snn[export]'"
-        ) from None
+        raise Mistake("--latex needs the package jinja2: pip install 'fdi-snn[export]'") from None
     return f"{text}% needs \\usepackage{{booktabs}}" + (f"; {_line(note)}" if note else "")
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from fdi.analysis.statistics import chance_share
+from fdi.config import Mistake
 
 LAYER = re.compile(r"^rate/[a-z]*")
 
@@ -27,18 +28,16 @@ def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
     for text in filters:
         column, _, values = text.partition("=")
         if not values:
-            raise ValueError(
-                f"cannot read '{text}'; write column=value, for example dataset=randman"
-            )
+            raise Mistake(f"cannot read '{text}'; write column=value, for example dataset=randman")
         if column not in runs:
             guess = _guess(column, [str(name) for name in runs.columns])
-            raise ValueError(f"no column {column}{guess or '; it must be a key of the config'}")
+            raise Mistake(f"no column {column}{guess or '; it must be a key of the config'}")
         accepted = _values(values)
         there = [None if pd.isna(value) else value for value in runs[column]]
         runs = runs[[value in accepted for value in there]]
         if runs.empty:
             words = sorted({value for value in there if isinstance(value, str)})
-            raise ValueError(f"no run has {text}{_guess(values, words)}")
+            raise Mistake(f"no run has {text}{_guess(values, words)}")
     return runs
 
 
@@ -122,7 +121,7 @@ def _values(text: str) -> list[object]:
     try:
         meant, words = yaml.safe_load(f"[{text}]"), yaml.load(f"[{text}]", yaml.BaseLoader)
     except yaml.YAMLError:
-        raise ValueError(f"cannot read the value {text}; write a list as [128,128]") from None
+        raise Mistake(f"cannot read the value {text}; write a list as [128,128]") from None
     lists = [json.dumps(value) if isinstance(value, list) else value for value in meant]
     return [*lists, *words, *filter(None, map(_number, words))]
 

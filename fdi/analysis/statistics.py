@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtr, stdtrit
 
+from fdi.config import Mistake
+
 LEVEL = 0.05  # of a test; intervals cover the rest
 ROUNDING = 1e-4  # of the largest value: files keep five digits
 SMALL = 500  # test samples: below, their choice enters an interval
@@ -77,7 +79,7 @@ def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Compar
     """
     values, baseline = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if values.shape != baseline.shape:
-        raise ValueError(f"{len(values)} values and {len(baseline)} baseline values are not pairs")
+        raise Mistake(f"{len(values)} values and {len(baseline)} baseline values are not pairs")
     difference = summary(values - baseline, noise)
     if difference.n < 2:
         return Comparison(*difference, np.nan)

@@ -26,6 +26,7 @@ import yaml
 
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.select import architecture, depth, kept, with_layers
+from fdi.config import Mistake
 
 GROUP = "fdi.studies"
 RUN = ("dataset", "model", "init")
@@ -43,9 +44,9 @@ def studies() -> tuple[ModuleType, ...]:
         except ModuleNotFoundError as error:
             if f"{entry.module}.".startswith(f"{error.name}."):
                 continue
-            raise ValueError(_broken(entry.module, error)) from None
+            raise Mistake(_broken(entry.module, error)) from None
         except ImportError as error:
-            raise ValueError(_broken(entry.module, error)) from None
+            raise Mistake(_broken(entry.module, error)) from None
     return tuple(found)
 
 
@@ -107,11 +108,11 @@ def quotes() -> tuple[tuple[Published, ...], dict[str, str]]:
             several = [Published(**entry) for entry in content["values"]]
             tags = {str(tag): str(meaning) for tag, meaning in content["sources"].items()}
         except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"{file} needs sources and values, see {__name__}: {error}") from None
+            raise Mistake(f"{file} needs sources and values, see {__name__}: {error}") from None
         if unknown := {entry.source for entry in several} - {*tags}:
-            raise ValueError(f"{file}: no source {min(unknown)}; add it to sources")
+            raise Mistake(f"{file}: no source {min(unknown)}; add it to sources")
         if twice := [tag for tag in tags if sources.get(tag, tags[tag]) != tags[tag]]:
-            raise ValueError(f"{file}: another study calls its source {twice[0]}, too; rename it")
+            raise Mistake(f"{file}: another study calls its source {twice[0]}, too; rename it")
         values += several
         sources |= tags
     return tuple(values), sources

@@ -42,6 +42,7 @@ from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, condit
 from fdi.analysis.statistics import holm, paired, sample_noise, summary, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
+from fdi.config import Mistake
 from fdi.config.parts import choose
 
 BASELINE, BEST_OF_ALL = "kaiming", "best"
@@ -56,16 +57,16 @@ def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
     is readable, or none is of the initialization `versus`.
     """
     if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
-        raise ValueError(
+        raise Mistake(
             f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"
         )
     if (runs["state"] == "broken").all():
-        raise ValueError(
+        raise Mistake(
             f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: "
             f"{runs['error'].iloc[0]}"
         )
     if runs["state"].isin(UNTRAINED).all():
-        raise ValueError(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
+        raise Mistake(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
     columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith("rate/")]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 ALONE = "single runs"
 STATE = "state"  # kind of entries of the index
-SHOWN = ("state", "error", "epoch", "epochs")
+SHOWN = ("state", "error", "refused", "epoch", "epochs")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,6 @@ def _ours(results: Path, path: Path) -> bool:
 
 
 NAMES = ("dataset", "model", "init")
-REFUSAL = "ValueError:"  # what a user must mend: the same command would be refused again
 LISTED = 20  # cells that stopped, listed one by one
 OWN = {*(field.name for field in fields(Config)), "experiment", "budget", "debug"}
 OVERRIDE = re.compile(r"(\+\+?|~)?(?P<key>[A-Za-z_][\w./@-]*)(=(?P<value>.*))?", re.DOTALL)
@@ -255,7 +254,7 @@ def _again(group: Group, states: dict[str, dict[str, Any]], results: Path) -> It
         if status["state"] not in STOPPED:
             continue
         words = overrides(Path(directory)) if planned is None else planned
-        if str(status.get("error")).startswith(REFUSAL):
+        if status.get("refused"):
             yield f"# {printable(directory)}: {printable(last_line(status['error']))}"
         elif words is None:
             yield f"# {printable(directory)}: no {OVERRIDES}"

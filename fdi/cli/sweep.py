@@ -86,7 +86,7 @@ class Watch:
 
     def _reason(self, status: dict[str, Any]) -> str:
         """Why a cell was refused, in full the first time only."""
-        reason = last_line(status.get("error")).removeprefix("ValueError: ")
+        reason = last_line(status.get("error"))
         if reason in self.refusals:
             return " for the same reason"
         self.refusals.add(reason)

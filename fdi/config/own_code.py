@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fdi.config import Mistake
 from fdi.config.parts import ours
 
 INSTALLED = ("site-packages", "dist-packages")
@@ -107,7 +108,7 @@ def _parsed(file: Path, *version: int) -> ast.Module:
     try:
         return ast.parse(file.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
-        raise ValueError(unreadable(file, error)) from None
+        raise Mistake(unreadable(file, error)) from None
 
 
 def _package_of(module: str, file: Path) -> str:

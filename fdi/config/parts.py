@@ -23,6 +23,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from fdi.config import Mistake
+
 OURS = ("fdi", "torch")  # packages whose modules are never the user's own
 
 
@@ -286,7 +288,7 @@ def options(key: str, target: str, folders: Sequence[Path]) -> Options:
         (part, problem), closed = _part(ROLES[key], target), True
     if problem:
         where = key if key == SURROGATE else f"{key}._target_"
-        raise ValueError(f"{where} = {target} {problem.format(key=key)}")
+        raise Mistake(f"{where} = {target} {problem.format(key=key)}")
     known = parameters(part) if part else {}
     besides = ROLES[key].besides if key in ROLES else {}
     return Options(known | {name: alternatives(hint) for name, hint in besides.items()}, closed)
@@ -341,7 +343,7 @@ def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any
     if module == TORCH:
         parts = {name: part for name, part in parts.items() if isinstance(part, type)}
     if name not in parts:
-        raise ValueError(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
+        raise Mistake(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
     return parts[name]
 
 

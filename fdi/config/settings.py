@@ -14,7 +14,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, Node, OmegaConf
 
-from fdi.config import parts
+from fdi.config import Mistake, parts
 from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
 from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, Range, choose, nonsense, shown
 
@@ -283,10 +283,10 @@ def settings(config: DictConfig) -> dict[str, Any]:
     """
     hydra: Any = HydraConfig.instance().cfg
     if problem := next(hydra_complaints(hydra), None) or next(replaced(config), None):
-        raise ValueError(problem)
+        raise Mistake(problem)
     values = plain(config)
     if problem := next(_complaints(values, own_folders(hydra)), None):
-        raise ValueError(problem)
+        raise Mistake(problem)
     del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
     return values
 

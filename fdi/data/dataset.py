@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from fdi.config import Mistake
 from fdi.data.inputs import Constant, DataError, Events, Frames, Input
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def stream(seed: int, name: str, *more: int) -> np.random.Generator:
     was drawn elsewhere. Raises ValueError for a negative seed.
     """
     if seed < 0:
-        raise ValueError(f"seed = {seed} must not be negative")
+        raise Mistake(f"seed = {seed} must not be negative")
     return np.random.default_rng([seed, zlib.crc32(name.encode()), *more])
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fdi.config import Mistake
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, divide, keep, stream, subset, train_valid
 from fdi.data.download import CIFAR10_MD5, ensure, md5
@@ -91,9 +92,9 @@ def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
             content = _Numbers(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         data, labels = content["data"], content["labels"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
-            raise ValueError("data is no uint8 array of n x 3072")
+            raise Mistake("data is no uint8 array of n x 3072")
         if not all(isinstance(label, int) for label in labels):
-            raise ValueError("a label is no integer")
+            raise Mistake("a label is no integer")
     except Exception as error:  # whatever a damaged pickle makes of itself
         reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
         raise DataError(

@@ -73,9 +73,7 @@ class Events:
     def __getitem__(self, samples: slice) -> Events:
         start, stop, step = samples.indices(len(self))
         if step != 1:
-            raise ValueError(
-                f"Events take slices of step 1, not {step}; use take() for anything else"
-            )
+            raise Mistake(f"Events take slices of step 1, not {step}; use take() for anything else")
         return replace(
             self, indptr=self.indptr[start * self.steps : max(start, stop) * self.steps + 1]
         )

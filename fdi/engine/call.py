@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
 from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.cuda.engine import CudaEngine
@@ -23,7 +24,7 @@ RECORDS = ("spikes", "potentials", "free", "moments")
 def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
     """See `fdi.snn.network.Network.activity`."""
     if unknown := set(record) - set(RECORDS):
-        raise ValueError(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
+        raise Mistake(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
     given = _read(network, inputs)
     asked = isinstance(given, Tensor) and given.requires_grad
     asked = asked or any(weight.requires_grad for weight in network.parameters())
@@ -55,16 +56,16 @@ def _read(network: Network, inputs: Any) -> Tensor | Input:
     shape = network.input_shape
     if isinstance(inputs, Events | Frames | Constant):
         if prod(inputs.shape) != prod(shape):
-            raise ValueError(f"an input of {inputs.shape}; this network sees {shape}")
+            raise Mistake(f"an input of {inputs.shape}; this network sees {shape}")
         return inputs
     if isinstance(inputs, list):
         return _binned(network, inputs)
     x = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.asarray(inputs))
     if x.ndim < 3 or tuple(x.shape[2:]) != shape or not x.numel():
         wanted = ", ".join(map(str, ("T", "B", *shape)))
-        raise ValueError(f"an input of {tuple(x.shape)}; it must be [{wanted}], time first")
+        raise Mistake(f"an input of {tuple(x.shape)}; it must be [{wanted}], time first")
     if x.is_complex():
-        raise ValueError("a complex input; it must be real")
+        raise Mistake("a complex input; it must be real")
     return x
 
 
@@ -73,7 +74,7 @@ def _binned(network: Network, recordings: list[Any]) -> Events:
     try:
         pairs = [(np.asarray(t, np.float64), np.asarray(u, np.int64)) for t, u in recordings]
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise Mistake(
             f"a list must hold (times in s, units) of each sample ({error}); write dense input as "
             f"an array"
         ) from None
@@ -81,9 +82,9 @@ def _binned(network: Network, recordings: list[Any]) -> Events:
     for number, (t, u) in enumerate(pairs):
         size = prod(network.input_shape)
         if t.shape != u.shape or t.ndim != 1 or not (np.isfinite(t) & (t >= 0)).all():
-            raise ValueError(f"sample {number}: times must be seconds from 0 on, one for each unit")
+            raise Mistake(f"sample {number}: times must be seconds from 0 on, one for each unit")
         if len(u) and not 0 <= u.min() <= u.max() < size:
-            raise ValueError(f"sample {number}: units must lie in 0..{size - 1}")
+            raise Mistake(f"sample {number}: units must lie in 0..{size - 1}")
     steps = int(np.floor(last / network.dt + 1e-6)) + 1
     return bin_recordings(iter(pairs), steps, network.dt, network.input_shape, "binary")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fdi.config import Mistake
 from fdi.data.inputs import Events, Input
 from fdi.snn.network import INPUT, Network, Norm, Projection
 from fdi.snn.neuron import Neuron
@@ -45,35 +46,35 @@ def check_parts(network: Network, computes: Computes) -> None:
         ):
             if value not in known:
                 name = value.__name__.lower() if isinstance(value, type) else value
-                raise ValueError(
+                raise Mistake(
                     f"engine={computes.engine} does not compute neurons of {what} {name} "
                     f"(population {population.name}); use engine=reference"
                 )
         if population.neurons != (neuron,) and not computes.own_taus:
-            raise ValueError(
+            raise Mistake(
                 f"engine={computes.engine} does not compute neurons with time constants of their "
                 f"own (population {population.name}); use engine=reference"
             )
     if network.leaks:
-        raise ValueError(
+        raise Mistake(
             f"engine={computes.engine} does not compute neurons that learn their time constants "
             f"(neuron.learn_tau=true); use engine=reference"
         )
     for projection in network.projections:
         if type(projection) not in computes.projections:
-            raise ValueError(
+            raise Mistake(
                 f"engine={computes.engine} does not compute projections of class "
                 f"{type(projection).__name__} ({projection.name}); use engine=reference"
             )
     check_norms(network)
     for name, norm in network.norms.items():
         if not isinstance(norm, computes.norms):
-            raise ValueError(
+            raise Mistake(
                 f"engine={computes.engine} does not compute normalization ({norm.kind}, of "
                 f"population {name}); use engine=reference"
             )
     if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
-        raise ValueError(
+        raise Mistake(
             f"engine={computes.engine} computes a readout of leaky integrators only; use "
             f"engine=reference"
         )
@@ -83,7 +84,7 @@ def check_norms(network: Network) -> None:
     """ValueError for a normalization that lacks what engines and training ask of it."""
     for name, norm in network.norms.items():
         if not isinstance(norm, Norm):
-            raise ValueError(
+            raise Mistake(
                 f"the normalization of population {name} is a {type(norm).__name__}; let it "
                 f"inherit from fdi.snn.network.Norm"
             )
@@ -97,7 +98,7 @@ def check_wiring(network: Network, engine: str) -> None:
         below = home[p.target] - home[p.source]
         if below != 0 if p.recurrent else below <= 0:
             kind = "recurrent" if p.recurrent else "feed-forward"
-            raise ValueError(
+            raise Mistake(
                 f"engine={engine} does not compute the {kind} projection {p.name}; use "
                 f"engine=reference"
             )
@@ -107,23 +108,23 @@ def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:
     """ValueError unless there is one class for each sample."""
     batch, classes = len(inputs), network.readout.units
     if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(f"labels must be {batch} numbers from 0 to {classes - 1}")
+        raise Mistake(f"labels must be {batch} numbers from 0 to {classes - 1}")
 
 
 def check_input(network: Network, inputs: Input) -> None:
     """ValueError unless the input fits the network."""
     size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
     if math.prod(inputs.shape) != size:
-        raise ValueError(
+        raise Mistake(
             f"the input has shape {tuple(inputs.shape)}, but the network takes "
             f"{network.input_shape}"
         )
     if batch < 1 or steps < 1:
-        raise ValueError(f"the input has {batch} samples of {steps} steps; both must be at least 1")
+        raise Mistake(f"the input has {batch} samples of {steps} steps; both must be at least 1")
     if isinstance(inputs, Events):
         units = inputs.units
         if units.size and not _below(units, size):
-            raise ValueError(
+            raise Mistake(
                 f"event units {units.min()} to {units.max()} do not fit into {size} input units"
             )
 

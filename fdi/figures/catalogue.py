@@ -17,6 +17,7 @@ import pandas as pd
 import fdi.figures
 from fdi.analysis.results import Results, of_runs, own, reference
 from fdi.analysis.studies import studies
+from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.figures import sheet, style
 from fdi.figures.sweep import experiments, own_folders
@@ -42,7 +43,7 @@ def _figures() -> dict[str, Any]:
         for name in getattr(study, "FIGURES", ()):
             module = checked(import_module(f"{study.__name__}.{name}"), IN_REPORT)
             if name in found:
-                raise ValueError(f"{study.__name__}: there is a figure {name} already; rename it")
+                raise Mistake(f"{study.__name__}: there is a figure {name} already; rename it")
             found[name] = module
     return dict(sorted(found.items(), key=lambda figure: figure[1].PLACE))
 
@@ -56,16 +57,16 @@ def with_own(runs: pd.DataFrame, folders: Sequence[Path] = ()) -> dict[str, Any]
 
 
 def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
-    """The module. Raises ValueError for one that describes no figure."""
+    """The module. Raises fdi.Mistake for one that describes no figure."""
     if lacking := [word for word in said if not hasattr(module, word)]:
-        raise ValueError(
+        raise Mistake(
             f"{module.__file__} is no figure: it lacks {', '.join(lacking)}; see fdi/figures"
         )
     return module
 
 
 def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
-    """The module `name`.py of the first of the `folders` that has it. Raises ValueError for one
+    """The module `name`.py of the first of the `folders` that has it. Raises fdi.Mistake for one
     that is no figure.
     """
     file = next((f for folder in folders if (f := folder / f"{name}.py").is_file()), None)
@@ -120,16 +121,16 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
         mine = own(Path(runs))
     figures = with_own(mine.runs)
     if name not in figures:
-        raise ValueError(f"no figure {name}; {choose(name, figures)}")
+        raise Mistake(f"no figure {name}; {choose(name, figures)}")
     module = figures[name]
     if isinstance(runs, pd.DataFrame):
         contents = module.data(mine)
     else:
         contents = pages(module, mine, reference(Path(runs) / "reference"))
     if not contents:
-        raise ValueError(f"{name} needs {module.NEEDS}: {module.COMMAND}")
+        raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
     if page is not None and page not in contents:
-        raise ValueError(f"{name} has no page {page}; {choose(page, contents)}")
+        raise Mistake(f"{name} has no page {page}; {choose(page, contents)}")
     return figure(module, contents[next(iter(contents)) if page is None else page])
 
 

@@ -25,6 +25,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.statistics import chance_share
 from fdi.analysis.summary import ACCURACY
+from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
@@ -401,10 +402,10 @@ def of_file(file: Path) -> Figure | None:
         schema = OmegaConf.structured(Figure)
         values: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.to_container(schema), node))
         if problem := next(out_of_range(Figure, values, "figure."), None):
-            raise ValueError(problem)
+            raise Mistake(problem)
         figure: Any = OmegaConf.to_object(OmegaConf.merge(schema, node))
     except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
+        raise Mistake(f"{file}: {' '.join(str(error).split())}") from None
     return figure
 
 
@@ -418,7 +419,7 @@ def _quantity(name: str) -> Quantity:
 def _measured(name: str, runs: pd.DataFrame) -> pd.Series:
     if name not in runs:
         known = choose(name, [*QUANTITIES, RATE_BY_LAYER, *map(str, runs)])
-        raise ValueError(f"figure.quantities: {name} is no quantity; {known}")
+        raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
     return runs[name]
 
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from fdi.config import Mistake
 from fdi.config.parts import Positive
 from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, obeys_dale
 from fdi.snn.surrogate import derivative
@@ -27,7 +28,7 @@ class Baseline(Strategy):
         if obeys_dale(drawing.afferents):
             name = type(self).__name__.lower()
             instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
-            raise ValueError(
+            raise Mistake(
                 f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
             )
         for projection in drawing.afferents:

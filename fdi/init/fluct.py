@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from fdi.config import Mistake
 from fdi.config.parts import Fraction, NotNegative, Positive
 from fdi.init.strategy import Afferents, Drawing, Measure, Strategy, calibrate, obeys_dale
 from fdi.init.theory import (
@@ -159,7 +160,7 @@ class FluctLognormal(Fluct):
     def draw(self, drawing: Drawing) -> None:
         dale = obeys_dale(drawing.afferents)
         if not dale and drawing.population.neuron.spiking:
-            raise ValueError(
+            raise Mistake(
                 "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
                 "init=fluct for this model"
             )
@@ -186,7 +187,7 @@ class FluctMu(Strategy):
     def draw(self, drawing: Drawing) -> None:
         if obeys_dale(drawing.afferents):
             instead = f"use init=fluct init.sigma_u={1 / self.xi:g}"
-            raise ValueError(
+            raise Mistake(
                 f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}"
             )
         normal(drawing, self.target(drawing.population), self.alpha)

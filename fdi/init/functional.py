@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from fdi.config import Mistake
 from fdi.config.parts import LONGEST_TAU, seconds
 from fdi.init.theory import (
     Afferent,
@@ -45,15 +46,15 @@ def fluctuation_driven_normal_(
     `share`: part of the variance that this projection carries; the shares of all projections onto a
     neuron add up to 1 (0.9 and 0.1 for the feed-forward and the recurrent one in the paper).
     `fan_in`: synapses of a neuron in all its projections, which have one mu_w; None: these n alone.
-    Returns `weight`. Raises ValueError for a share outside (0, 1], a fan_in below n, times above 1
+    Returns `weight`. Raises fdi.Mistake for a share outside (0, 1], a fan_in below n, times above 1
     s, nu dt > 1, and where sigma_w^2 <= 0. Source: Rossbroich et al. 2022.
     """
     if not 0 < share <= 1:
-        raise ValueError(f"share = {share} must lie in (0, 1]; 1 for a neuron's only projection")
+        raise Mistake(f"share = {share} must lie in (0, 1]; 1 for a neuron's only projection")
     afferent = _afferent(weight, nu, tau_mem, tau_syn, dt)
     fraction = afferent.n / (fan_in or afferent.n)
     if fraction > 1:
-        raise ValueError(
+        raise Mistake(
             f"fan_in = {fan_in}, the synapses of all projections, is below {afferent.n}, those of "
             f"this one"
         )
@@ -91,7 +92,7 @@ def fluctuation_driven_exponential_(
     *kernel]. `nu`: rate of the sources in Hz. Times in seconds.
     `alpha`: share of the excitatory variance that `ff` carries if there is `rec`. Returns (ff, inh,
     rec). A network has two such populations a layer, its excitatory and its inhibitory neurons.
-    Raises ValueError like the theory. Source: Rossbroich et al. 2022.
+    Raises fdi.Mistake like the theory. Source: Rossbroich et al. 2022.
     """
     afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
     lambdas = dale_exponential(*afferents, sigma_u=sigma_u * theta, alpha=alpha)
@@ -134,15 +135,15 @@ def fluctuation_driven_lognormal_(
 
 def _afferent(weight: Tensor, nu: float, tau_mem: float, tau_syn: float, dt: float) -> Afferent:
     if weight.ndim < 2 or not weight.numel():
-        raise ValueError(
+        raise Mistake(
             f"a weight of shape {tuple(weight.shape)} has no fan-in; give [target, source] or a "
             f"convolution's kernels"
         )
     for symbol, tau in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
         if tau > LONGEST_TAU:
-            raise ValueError(seconds(symbol, tau))
+            raise Mistake(seconds(symbol, tau))
     if nu * dt > 1:
-        raise ValueError(
+        raise Mistake(
             f"nu = {nu:g} Hz is more than one spike in a step of dt = {dt:g} s; at most {1 / dt:g}"
         )
     return Afferent(weight[0].numel(), nu, *psp_kernel_integrals(tau_mem, tau_syn, dt))

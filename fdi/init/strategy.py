@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fdi.config import Mistake
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ TOLERANCE = 0.02
 ROUNDS = 12
 
 
-class Unreachable(ValueError):
+class Unreachable(Mistake):
     """A population cannot be brought to its target."""
 
 
@@ -240,7 +241,7 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
     if isinstance(nu, Mapping):
         unknown = set(nu) - set(sources)
         if unknown:
-            raise ValueError(
+            raise Mistake(
                 f"init.nu names {', '.join(sorted(unknown))}; the sources of this network are "
                 f"{', '.join(sources)}"
             )
@@ -252,7 +253,7 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
     try:
         return dict.fromkeys(names, float(nu))
     except (TypeError, ValueError):
-        raise ValueError(
+        raise Mistake(
             f"init.nu = {nu!r}: give a rate in Hz, auto, propagate, or a rate for each source"
         ) from None
 
@@ -260,7 +261,7 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
 def _rate(activity: Activity, projection: Projection, dt: float, why: str) -> float:
     rate = seen(activity, projection, dt)
     if rate == 0:
-        raise ValueError(
+        raise Mistake(
             f"{projection.source} fires no spike, and the weights of its targets are drawn for its "
             f"rate {why}"
         )

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from fdi.config import Mistake
+
 
 def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     """Response of the membrane to one spike through a weight of 1, as the simulator computes it.
@@ -31,11 +33,11 @@ def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     """
     for symbol, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn), ("dt", dt)):
         if not (0 < value < math.inf):
-            raise ValueError(f"{symbol} = {value} must be a positive, finite time in seconds")
+            raise Mistake(f"{symbol} = {value} must be a positive, finite time in seconds")
     slow = max(tau_mem, tau_syn)
     steps = int(10 * slow / dt)
     if steps < 2:
-        raise ValueError(
+        raise Mistake(
             f"dt = {dt} s leaves no response of tau_mem = {tau_mem} s and tau_syn = {tau_syn} s; "
             f"use a dt below {slow} s"
         )
@@ -94,15 +96,15 @@ class Afferent:
 
     def __post_init__(self) -> None:
         if not self.n >= 1:
-            raise ValueError(f"fan-in n = {self.n} must be at least 1")
+            raise Mistake(f"fan-in n = {self.n} must be at least 1")
         if not 0 < self.nu < math.inf:
-            raise ValueError(
+            raise Mistake(
                 f"rate nu = {self.nu} Hz must be positive and finite; estimate it from the "
                 f"training set"
             )
         for symbol, value in (("eps_bar", self.eps_bar), ("eps_hat", self.eps_hat)):
             if not 0 < value < math.inf:
-                raise ValueError(
+                raise Mistake(
                     f"{symbol} = {value} s must be positive and finite; take it from "
                     f"psp_kernel_integrals"
                 )
@@ -127,9 +129,9 @@ def sigma_u_from_xi(mu_u: float, xi: float, theta: float = 1.0) -> float:
     spikes. Source: Rossbroich et al. 2022.
     """
     if not xi > 0:
-        raise ValueError(f"xi = {xi} must be positive; 1 to 3 is recommended")
+        raise Mistake(f"xi = {xi} must be positive; 1 to 3 is recommended")
     if not mu_u < theta:
-        raise ValueError(
+        raise Mistake(
             f"mu_u = {mu_u} must lie below theta = {theta}: at or above it the mean causes the "
             f"spikes, not the fluctuations"
         )
@@ -247,7 +249,7 @@ def _sigma_w(afferent: Afferent, variance: float, mu_w: float) -> float:
     """Spread of weights of mean mu_w that add `variance` to the potential."""
     sigma_w_squared = variance / afferent.variance_gain - mu_w**2
     if not sigma_w_squared > 0:
-        raise ValueError(
+        raise Mistake(
             f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz and "
             f"mu_w = {mu_w:.3g}: the mean weight alone causes more than the wanted variance "
             f"{variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) or more inputs"
@@ -257,14 +259,14 @@ def _sigma_w(afferent: Afferent, variance: float, mu_w: float) -> float:
 
 def _check_sigma_u(sigma_u: float) -> None:
     if not 0 < sigma_u < math.inf:
-        raise ValueError(
+        raise Mistake(
             f"sigma_u = {sigma_u} must be positive and finite; theta / 3 to theta is recommended"
         )
 
 
 def _check_alpha(alpha: float) -> None:
     if not 0 < alpha < 1:
-        raise ValueError(
+        raise Mistake(
             f"alpha = {alpha}, the feed-forward share of the variance, must lie between 0 and 1 in "
             f"a recurrent population"
         )

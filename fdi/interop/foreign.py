@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from fdi.config import Mistake
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights, variance_shares
 from fdi.interop.currents import Recording, free_potential, simulated, spread
@@ -99,21 +100,21 @@ def initialize(
 
     New weights are written through parametrizations (weight_norm) and masks (pruning); layers that
     do not keep them (spectral_norm, orthogonal) are not changed, with a UserWarning. Returns one
-    row for each weight tensor and each normalization. Raises ValueError if there is nothing to
+    row for each weight tensor and each normalization. Raises fdi.Mistake if there is nothing to
     initialize, for a dt other than that of a neuron, where no scale reaches sigma_u, and for what
     the theory refuses. Whatever is raised, also by `simulate`, leaves all weights as they were.
     Source: Rossbroich et al. 2022; impulse and calibration are ours.
     """
     if not 0 < dt < math.inf:
-        raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
+        raise Mistake(f"dt = {dt} must be a positive, finite time in seconds")
     data = None if batch is None else torch.as_tensor(batch)
     if nu is None and data is not None:
         nu = float(data.double().square().mean()) / dt
     if nu is None or (simulate is not None and data is None):
-        raise ValueError("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
+        raise Mistake("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
     analogue = data is not None and not are_spikes(data)
     if simulate is None and analogue:
-        raise ValueError(
+        raise Mistake(
             "the batch has other values than numbers of spikes; give simulate, so that the spread "
             "that they cause is measured"
         )
@@ -176,7 +177,7 @@ class _Plan:
             if not self._planned(part):
                 self._leave(part, None, self._unreached(part))
         if calibrated and not wiring.populations:
-            raise ValueError(
+            raise Mistake(
                 f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
                 f"called when the batch is simulated; check `simulate`"
             )
@@ -184,7 +185,7 @@ class _Plan:
             told = [f"{row.layer} {row.note}" for row in self.report()]
             more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
             reasons = "; ".join(told[:SHOWN] + more)
-            raise ValueError(
+            raise Mistake(
                 f"{type(module).__name__}: nothing to initialize "
                 f"({reasons or 'no Linear, Conv1d or Conv2d layer'}); put neurons of snnTorch, "
                 f"Norse, SpikingJelly or Sinabs in it"
@@ -359,7 +360,7 @@ class _Plan:
         elif not self.calibrated:
             why = "give batch and simulate, and fdi sets its gain"
         elif not part.layer.training and getattr(part.layer, "running_mean", None) is not None:
-            raise ValueError(
+            raise Mistake(
                 f"{kind} is in evaluation mode, and normalizes otherwise than in training; "
                 f"call train() of the network first"
             )

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fdi.config import Mistake
+
 _IMPULSE = 1e-6
 _TAIL = 1e-5
 _BLOCK = 100
@@ -53,7 +55,7 @@ class Twin(NamedTuple):
     step: Callable[[Tensor], Tensor]
 
 
-class Unmeasurable(ValueError):
+class Unmeasurable(Mistake):
     """A neuron has no threshold, or no response with the integrals that the theory needs."""
 
 
@@ -227,7 +229,7 @@ def measure(neuron: nn.Module, dt: float) -> Response:
     """
     own_dt = getattr(neuron, "dt", dt)
     if not math.isclose(own_dt, dt):
-        raise ValueError(
+        raise Mistake(
             f"{type(neuron).__name__} integrates with dt = {own_dt} s, not dt = {dt} s; build it "
             f"with dt={dt}"
         )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fdi.config import Mistake
 from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Constants, Neuron, Population, integrator
 
@@ -32,14 +33,14 @@ READOUT = "readout"  # key of metadata, and name of a readout that a graph does 
 
 
 def package() -> Any:
-    """nir. Raises ValueError where it is not installed, or too old."""
+    """nir. Raises fdi.Mistake where it is not installed, or too old."""
     try:
         import nir
     except ImportError:
-        raise ValueError(MISSING) from None
+        raise Mistake(MISSING) from None
     found = version("nir")
     if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < LOWEST:
-        raise ValueError(
+        raise Mistake(
             f"nir {found} is too old: pip install 'nir>={'.'.join(map(str, LOWEST))}', in an "
             f"environment of its own where Sinabs is installed, which asks for nir 1.0.4"
         )
@@ -69,13 +70,13 @@ def to_nir(
     graph ends in its weights, the input of each class in each step, and the metadata have the time
     constants that `from_nir` gives it back.
 
-    Raises ValueError for what NIR cannot express: recurrence and skip connections (their delay),
+    Raises fdi.Mistake for what NIR cannot express: recurrence and skip connections (their delay),
     Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
     and a potential that does not start at 0, unless `start_at_rest` lets it start there.
     """
     nir = package()
     if scale not in ("neuron", "weights"):
-        raise ValueError(f"scale = {scale!r} must be 'neuron' or 'weights'")
+        raise Mistake(f"scale = {scale!r} must be 'neuron' or 'weights'")
     learned = network.learned()
     hidden = [
         replace(p, neuron=replace(p.neuron, tau_mem=learned[p.name])) if p.name in learned else p
@@ -123,9 +124,9 @@ def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> No
         (neuron.spiking and neuron.reset != "zero", f"reset {neuron.reset}"),
     ):
         if problem:
-            raise ValueError(f"{population.name}: NIR cannot say {what}; export a network without")
+            raise Mistake(f"{population.name}: NIR cannot say {what}; export a network without")
     if neuron.u_init and not start_at_rest:
-        raise ValueError(
+        raise Mistake(
             f"{population.name}: NIR cannot say that U starts at {neuron.u_init}; train with "
             f"model.readout_u_init=0, or let it start at 0: to_nir(network, start_at_rest=True)"
         )
@@ -135,7 +136,7 @@ def _only(network: Network, population: Population, source: str) -> Projection:
     """The one projection onto a population, from the layer below."""
     for projection in network.afferents(population.name):
         if projection.source != source:
-            raise ValueError(
+            raise Mistake(
                 f"{projection.name}: NIR has no time step, so it cannot say the delay of "
                 f"recurrence and skip connections; export a feed-forward network"
             )
@@ -198,7 +199,7 @@ class Driven(Neuron):
         """Time constants need no range here: those of a graph that counts in steps are long."""
         for name, value in (("tau_mem", self.tau_mem), ("theta", self.theta)):
             if not 0 < value < math.inf:
-                raise ValueError(f"neuron: {name} = {value} must be positive and finite")
+                raise Mistake(f"neuron: {name} = {value} must be positive and finite")
 
     def step(
         self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
@@ -240,14 +241,14 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
     in spikes gets a readout that counts them, one unit for each neuron.
 
-    Values may be arrays or tensors. Raises ValueError, which names the node, for what fdi does not
+    Values may be arrays or tensors. Raises fdi.Mistake, which names the node, for what fdi does not
     compute: other nodes, graphs within graphs, branches, cycles of several populations, and
     thresholds, v_leak or v_reset that differ within a layer.
     """
     nir = package()
     dt = graph.metadata.get("dt") if dt is None else dt
     if dt is None:
-        raise ValueError("the graph does not say its time step; give dt in seconds")
+        raise Mistake("the graph does not say its time step; give dt in seconds")
     dt = float(dt)
     (first, *others), own = _chain(nir, graph)
     shape = tuple(int(n) for n in np.ravel(_array(graph.nodes[first].input_type["input"])))
@@ -266,27 +267,27 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
     edges = set(graph.edges)
     for name, node in graph.nodes.items():
         if isinstance(node, nir.NIRGraph):
-            raise ValueError(f"node {name} is a graph in the graph; write its nodes into the graph")
+            raise Mistake(f"node {name} is a graph in the graph; write its nodes into the graph")
     own = {}
     for name in graph.nodes:
         before, after = ({a for a, b in edges if b == name}, {b for a, b in edges if a == name})
         if before == after and len(before) == 1:
             (population,) = before
             if population in own:
-                raise ValueError(f"node {population} has two nodes of weights to itself")
+                raise Mistake(f"node {population} has two nodes of weights to itself")
             own[population] = name
     edges = {(a, b) for a, b in edges if not {a, b} & set(own.values())}
     following = dict(edges)
     names = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
     if len(names) != 1 or len(following) != len(edges):
-        raise ValueError(NO_CHAIN)
+        raise Mistake(NO_CHAIN)
     for _ in graph.nodes:
         if names[-1] not in following:
-            raise ValueError(f"the graph ends at {names[-1]} without an output")
+            raise Mistake(f"the graph ends at {names[-1]} without an output")
         names.append(following[names[-1]])
         if isinstance(graph.nodes[names[-1]], nir.Output):
             return names[:-1], own
-    raise ValueError(NO_CHAIN)
+    raise Mistake(NO_CHAIN)
 
 
 @dataclass
@@ -311,30 +312,30 @@ class _Reader:
         nir, kind = self.nir, type(node).__name__
         if isinstance(node, nir.Flatten):
             if self.weights is not None:
-                raise ValueError(f"node {name} flattens currents; fdi flattens spikes only")
+                raise Mistake(f"node {name} flattens currents; fdi flattens spikes only")
         elif isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
             if self.weights is not None or self.readout is not None:
-                raise ValueError(f"node {name} follows {self.source} without neurons between them")
+                raise Mistake(f"node {name} follows {self.source} without neurons between them")
             self.weights = _weights(nir, name, node, self.shape, self.pool)
             self.pool = None
         elif isinstance(node, nir.SumPool2d | nir.AvgPool2d):
             if self.weights is not None or self.pool is not None:
-                raise ValueError(f"node {name} pools what is not spikes, which fdi does not")
+                raise Mistake(f"node {name} pools what is not spikes, which fdi does not")
             self.pool = _pool(nir, name, node, self.shape)
         elif isinstance(node, nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI):
             if self.weights is None:
-                raise ValueError(f"node {name} ({kind}) has no weights of its own in front")
+                raise Mistake(f"node {name} ({kind}) has no weights of its own in front")
             self._neurons(name, node, self.weights)
         else:
-            raise ValueError(f"node {name} is a {kind}, which fdi does not read")
+            raise Mistake(f"node {name} is a {kind}, which fdi does not read")
 
     def feed_back(self, name: str, node: Any) -> None:
         """Weights from the last population to itself."""
         if self.weights is not None or not self.layers or self.gain is None:
-            raise ValueError(f"node {name} feeds back what is not spikes")
+            raise Mistake(f"node {name} feeds back what is not spikes")
         population, nir = self.layers[-1][0], self.nir
         if not isinstance(node, nir.Linear | nir.Affine) or len(population.shape) > 1:
-            raise ValueError(f"node {name} feeds back otherwise than by Linear or Affine")
+            raise Mistake(f"node {name} feeds back otherwise than by Linear or Affine")
         weights = _weights(nir, name, node, population.shape, None)
         target = population.name
         self.projections.append(_projection(target, target, weights, self.gain, recurrent=True))
@@ -343,7 +344,7 @@ class _Reader:
 
     def network(self, input_shape: tuple[int, ...], metadata: dict[str, Any]) -> Network:
         if self.pool is not None:
-            raise ValueError(f"node {self.pool[0]} pools, and no weights follow")
+            raise Mistake(f"node {self.pool[0]} pools, and no weights follow")
         if self.readout is None and self.weights is not None:
             tau_mem, tau_syn = (
                 float(metadata.get(f"{READOUT}_{tau}", default))
@@ -358,7 +359,7 @@ class _Reader:
             self.projections.append(_projection(self.source, READOUT, self.weights, ones))
         if self.readout is None:
             if not self.layers:
-                raise ValueError("the graph has no neurons")
+                raise Mistake("the graph has no neurons")
             units = self.layers[-1][0].units
             counter = _neuron(NO_LEAK * self.dt, AT_ONCE * self.dt, spiking=False)
             self.readout = Population(READOUT, (units,), counter)
@@ -402,7 +403,7 @@ def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
 def _with(population: Population, bias: Any = 0.0, **constants: float) -> Population:
     """The same neurons with a drive, which adds to the one that they have."""
     if np.any(bias) and population.taus is not None and np.ptp(population.taus[1]):
-        raise ValueError(
+        raise Mistake(
             f"node {population.name}: fdi has no bias where tau_syn differs within a layer"
         )
     neuron = population.neuron
@@ -415,10 +416,10 @@ def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, 
     edges = {int(n) for n in np.ravel(_array(node.kernel_size))}
     strides = {int(n) for n in np.ravel(_array(node.stride))}
     if len(edges) != 1 or strides != edges or np.any(_array(node.padding)):
-        raise ValueError(f"node {name}: fdi reads square windows side by side, without padding")
+        raise Mistake(f"node {name}: fdi reads square windows side by side, without padding")
     (edge,) = edges
     if len(shape) != 3 or any(n % edge for n in shape[1:]):
-        raise ValueError(f"node {name}: windows of {edge} do not divide {shape}")
+        raise Mistake(f"node {name}: windows of {edge} do not divide {shape}")
     return name, edge, 1.0 if isinstance(node, nir.SumPool2d) else 1.0 / edge**2
 
 
@@ -436,17 +437,17 @@ def _weights(
     pooled = (shape[0], *(n // edge for n in shape[1:]))
     if isinstance(node, nir.Linear | nir.Affine):
         if values.shape[1] != np.prod(pooled):
-            raise ValueError(f"node {name} takes {values.shape[1]} values, and gets {pooled}")
+            raise Mistake(f"node {name} takes {values.shape[1]} values, and gets {pooled}")
         if edge > 1:
             maps = values.reshape(-1, *pooled) * factor
             values = maps.repeat(edge, -1).repeat(edge, -2).reshape(len(values), -1)
         return _Weights(name, values, bias, (len(values),), {})
     if isinstance(node.padding, str):
-        raise ValueError(f"node {name}: padding = {node.padding}; give it as a number")
+        raise Mistake(f"node {name}: padding = {node.padding}; give it as a number")
     stride, padding = np.unique(_array(node.stride)), np.unique(_array(node.padding))
     plain = np.all(_array(node.dilation) == 1) and node.groups == 1
     if len(stride) != 1 or len(padding) != 1 or not plain:
-        raise ValueError(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
+        raise Mistake(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
     if edge > 1:
         values = (values * factor).repeat(edge, -1).repeat(edge, -2)
     geometry = {"stride": int(stride[0]) * edge, "padding": int(padding[0]) * edge}
@@ -474,7 +475,7 @@ def _population(
         symbols = ("tau_mem", "tau_syn") if cuba else ("tau",)
         steps = [_of_each(name, symbol, getattr(node, symbol), shape, own) for symbol in symbols]
         if min(tau.min() for tau in steps) <= dt:
-            raise ValueError(f"node {name}: a time constant is not above dt = {dt:g} s")
+            raise Mistake(f"node {name}: a time constant is not above dt = {dt:g} s")
         taus = [-dt / np.log1p(-dt / tau) for tau in steps]
         if cuba:
             gain = gain * _of_each(name, "w_in", node.w_in, shape, True) * dt / steps[1]
@@ -493,11 +494,11 @@ def _population(
 def _of_each(
     name: str, symbol: str, values: Any, shape: tuple[int, ...], may_differ: bool
 ) -> np.ndarray:
-    """A constant of each neuron. Raises ValueError where it differs and may not."""
+    """A constant of each neuron. Raises fdi.Mistake where it differs and may not."""
     values = _array(values).astype(np.float64)
     values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
     if not may_differ and np.ptp(values):
-        raise ValueError(f"node {name}: {symbol} differs between neurons that share it in fdi")
+        raise Mistake(f"node {name}: {symbol} differs between neurons that share it in fdi")
     return values
 
 
@@ -507,7 +508,7 @@ def _projection(
     """With the gain of its neurons, which those of a channel must share, in the weights."""
     rows = gain.reshape(len(weights.values), -1)
     if np.ptp(rows, axis=1).any():
-        raise ValueError(f"node {target}: r and w_in differ between neurons that share weights")
+        raise Mistake(f"node {target}: r and w_in differ between neurons that share weights")
     shape = (-1, *(1,) * (weights.values.ndim - 1))
     values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
     projection = Projection(

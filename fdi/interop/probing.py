@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fdi.config import Mistake
 from fdi.init.verdict import NORMALIZED, Floor, remarks, verdict
 from fdi.interop.currents import Recording, free_potential, spread
 from fdi.interop.foreign import are_spikes
@@ -99,13 +100,13 @@ def probe(
     AdamW, NAdam, RAdam and RMSprop; of those without eps, such as SGD, the length of a step with
     that of the weights. `sigma_u`: what the spread is compared with, None for nothing.
 
-    Raises ValueError if no neuron is called, if the loss has no gradient, for an optimizer without
+    Raises fdi.Mistake if no neuron is called, if the loss has no gradient, for an optimizer without
     a loss, and for a dt other than that of a neuron.
     """
     if not 0 < dt < math.inf:
-        raise ValueError(f"dt = {dt} must be a positive, finite time in seconds")
+        raise Mistake(f"dt = {dt} must be a positive, finite time in seconds")
     if optimizer is not None and loss is None:
-        raise ValueError("give loss(output), whose gradient the optimizer follows")
+        raise Mistake("give loss(output), whose gradient the optimizer follows")
     data = torch.as_tensor(batch)
     before = Snapshot([module])
     cards = sorted({p.device.index or 0 for p in module.parameters() if p.is_cuda})
@@ -113,7 +114,7 @@ def probe(
         with torch.random.fork_rng(cards), torch.no_grad():
             wiring = follow(module, data, simulate)
         if not wiring.populations:
-            raise ValueError(
+            raise Mistake(
                 f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
                 f"called when the batch is simulated; check `simulate`"
             )
@@ -139,7 +140,7 @@ def probe(
         row |= _pull(row["parts"], gradients)
     floor = None if optimizer is None else _floor(optimizer)
     if all(row["rate"] is None for row in rows):
-        raise ValueError(f"{type(module).__name__}: none of its neurons spikes; nothing to probe")
+        raise Mistake(f"{type(module).__name__}: none of its neurons spikes; nothing to probe")
     told = [s for s in remarks(rows, NAME, floor) if s != NORMALIZED]
     return Probe([_layer(row, loss is not None) for row in rows], [_in_python(s) for s in told])
 
@@ -159,7 +160,7 @@ def _response(population: Population, dt: float) -> Response | Unmeasurable:
 def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
     """By the identity of each parameter."""
     if not (isinstance(value, Tensor) and value.requires_grad):
-        raise ValueError(
+        raise Mistake(
             "the loss has no gradient; simulate must not run under torch.no_grad, and loss must "
             "return a tensor that depends on its output"
         )

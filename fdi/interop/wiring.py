@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from fdi.config import Mistake
 from fdi.interop.neurons import keeps_state, library, spikes_unknown
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -27,7 +28,7 @@ _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, t
 _OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
 
 
-class Unwritable(ValueError):
+class Unwritable(Mistake):
     """A layer does not keep the weights that are written to it."""
 
 
@@ -384,8 +385,9 @@ class _Trace(TorchFunctionMode):
 
 
 def in_order(module: nn.Module) -> Wiring:
-    """What reaches what in a chain of nn.Sequential, where the order says it. Raises ValueError for
-    other modules.
+    """What reaches what in a chain of nn.Sequential, where the order says it.
+
+    Raises fdi.Mistake for other modules.
     """
     parts = _parts(module)
     populations: list[Population] = []
@@ -406,7 +408,7 @@ def in_order(module: nn.Module) -> Wiring:
                 if isinstance(source, Weights):
                     source.pooled.add(called)
     if not _is_chain(module) and parts:
-        raise ValueError(
+        raise Mistake(
             f"{type(module).__name__} is not an nn.Sequential, so which layer feeds which neuron "
             f"shows only while it runs; give batch and simulate"
         )

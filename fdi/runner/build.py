@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from fdi.config import Mistake
 from fdi.config.identity import contents, kind_of
 from fdi.config.parts import ROLES, SURROGATE, resolve
 from fdi.config.settings import READOUT_INITS
@@ -70,12 +71,12 @@ def device(config: DictConfig) -> torch.device:
     kind = chosen.type.upper()
     count = torch.get_device_module(chosen).device_count()
     if not count:
-        raise ValueError(
+        raise Mistake(
             f"device = {config.device}: PyTorch finds no {kind} device here; use device=cpu, or "
             f"install a PyTorch that fits your driver"
         )
     if (chosen.index or 0) >= count:
-        raise ValueError(
+        raise Mistake(
             f"device = {config.device}: there are {count} {kind} devices here, the last is "
             f"{chosen.type}:{count - 1}"
         )
@@ -99,7 +100,7 @@ def network(config: DictConfig, data: Dataset) -> Network:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):
             raise
         reason = str(error).rpartition("DefaultCPUAllocator: ")[2]
-        raise ValueError(f"the network does not fit into memory ({reason})") from error
+        raise Mistake(f"the network does not fit into memory ({reason})") from error
     draw_time_constants(built, stream(config.seed, "time constants"))
     return built
 
@@ -111,7 +112,7 @@ def neuron(config: DictConfig) -> Neuron:
         resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
     built = made(config, "neuron")
     if not isinstance(built, Neuron):
-        raise ValueError(
+        raise Mistake(
             f"neuron._target_ = {config.neuron._target_} makes no neuron; let it inherit from "
             f"fdi.snn.neuron.Neuron"
         )
@@ -122,12 +123,12 @@ def strategy(config: DictConfig) -> Strategy:
     """The initialization of the hidden layers."""
     built = made(config, "init")
     if not isinstance(built, Strategy):
-        raise ValueError(
+        raise Mistake(
             f"init._target_ = {config.init._target_} makes no initialization; let it inherit from "
             f"fdi.init.Strategy"
         )
     if len(inspect.signature(built.draw).parameters) != 1:  # as it was in fdi 0.1
-        raise ValueError(
+        raise Mistake(
             f"init._target_ = {config.init._target_}: its draw must take one argument, an "
             f"fdi.init.strategy.Drawing, which holds population, afferents, rates, dt and generator"
         )
@@ -148,11 +149,11 @@ def engine(config: DictConfig) -> Engine:
     name, target = config.engine.name, config.engine._target_
     kind: Any = resolve("engine", target, [Path(f) for f in config.paths.modules])
     if not (isinstance(kind, type) and issubclass(kind, Engine)):
-        raise ValueError(
+        raise Mistake(
             f"engine._target_ = {target} is no engine; let it inherit from fdi.engine.Engine"
         )
     if not kind.runs_on(config.device):
-        raise ValueError(
+        raise Mistake(
             f"engine={name} does not run on device={config.device}; use engine=auto, or device="
             f"{' or '.join(kind.devices)}"
         )
@@ -174,7 +175,7 @@ def input_rate(data: Dataset, net: Network) -> float:
         return data.nu
     first = net.hidden[0].neuron
     if first.tau_shape is not None:
-        raise ValueError(
+        raise Mistake(
             f"neuron.tau_shape = {first.tau_shape:g}: a constant image has another rate for each "
             f"time constant; give it as spikes: dataset.encoding=poisson"
         )
@@ -192,13 +193,13 @@ def made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
         settings.pop(besides, None)
     target = resolve(key, name, [Path(f) for f in config.paths.modules])
     if lacking := getattr(target, "__abstractmethods__", ()):
-        raise ValueError(f"{key}._target_ = {name} lacks {', '.join(sorted(lacking))}")
+        raise Mistake(f"{key}._target_ = {name} lacks {', '.join(sorted(lacking))}")
     try:
         inspect.signature(target).bind(*given, **settings, **arguments)
     except TypeError as error:
         keys = ", ".join(arguments)
         besides = f"; besides the keys of the configuration it gets {keys}" if keys else ""
-        raise ValueError(f"{key}._target_ = {name}: {error}{besides}") from None
+        raise Mistake(f"{key}._target_ = {name}: {error}{besides}") from None
     return target(*given, **settings, **arguments)
 
 
@@ -212,13 +213,13 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
 def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
     """That of any weights, tensors or groups of them."""
     if config.optimizer.get("precision") == "float64" and untried(config):
-        raise ValueError(
+        raise Mistake(
             f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
         )
     chosen = made(config, "optimizer", weights)
     closure = inspect.signature(chosen.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
-        raise ValueError(
+        raise Mistake(
             f"optimizer._target_ = {config.optimizer._target_} asks for the loss several times a "
             f"step; choose one that takes gradients alone"
         )
@@ -256,7 +257,7 @@ def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None
     try:
         make(optimizer(config, net))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"scheduler._target_ = {target}: {error}") from None
+        raise Mistake(f"scheduler._target_ = {target}: {error}") from None
     return Schedule(make)
 
 
@@ -264,7 +265,7 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
     """The phases of training. Bounds are rates in Hz; a trial has rate x duration spikes."""
     patience = config.trainer.patience
     if patience is not None and not len(data.valid):
-        raise ValueError(
+        raise Mistake(
             f"trainer.patience = {patience} waits for a better validation accuracy, and there is "
             f"no validation split; hold samples out with dataset.valid, or set "
             f"trainer.patience=null"

@@ -147,7 +147,7 @@ def run(
                     raise error from None
                 (directory / LOG).write_text(traceback.format_exc())
                 refused = isinstance(error, ValueError)
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"{'' if refused else f'{type(error).__name__}: '}{error}"
                 _mark(directory, "failed", error=reason, refused=refused)
             raise error from None
         _mark(directory, "done" if result else "probed")

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.engine import oracle
@@ -137,7 +138,7 @@ def compare_with_cpu(context: RunContext, initial: Network) -> None:
     )
     spikes, gradient = oracle.ROUNDED
     if not (off.spikes <= spikes * off.total and off.gradient <= gradient):
-        raise ValueError(f"device = {context.config.device}: {words}; use device=cpu")
+        raise Mistake(f"device = {context.config.device}: {words}; use device=cpu")
     context.view.say(f"fdi has never run on such a device; tried here, {words}")
 
 
@@ -197,24 +198,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise ValueError("compressed")
+                raise Mistake("compressed")
             if sum(entry.file_size for entry in entries) > os.fstat(file.fileno()).st_size:
-                raise ValueError("says it has more bytes than it has")
+                raise Mistake("says it has more bytes than it has")
             if entry := archive.testzip():
-                raise ValueError(f"the checksum of {entry} is wrong")
+                raise Mistake(f"the checksum of {entry} is wrong")
         file.seek(0)
         state = torch.load(file, map_location="cpu", weights_only=True)
     for tensor in _tensors(state):
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise ValueError(f"{list(tensor.shape)} numbers that are not in it")
+            raise Mistake(f"{list(tensor.shape)} numbers that are not in it")
     progress = Progress(**state["progress"])
     counts = (progress.epoch, progress.phase, progress.phase_epoch, progress.best_epoch)
     if not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):
-        raise ValueError(f"epochs {counts}")
+        raise Mistake(f"epochs {counts}")
     for weights in (state["weights"], progress.best_weights or {}):
         for name, weight in weights.items():
             if not weight.isfinite().all():
-                raise ValueError(f"weights of {name} are not finite")
+                raise Mistake(f"weights of {name} are not finite")
     return state
 
 
@@ -244,9 +245,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         reason = reason.removeprefix(f"{path}: ")
-        raise ValueError(
-            f"{path} is damaged ({reason}); delete it to start the run again"
-        ) from error
+        raise Mistake(f"{path} is damaged ({reason}); delete it to start the run again") from error
 
 
 def _on_cpu(value: Any) -> Any:

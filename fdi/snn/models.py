@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from fdi.config import Mistake
 from fdi.config.parts import Count, Index, Layers, TimeConstant
 from fdi.snn.neuron import INPUT, LIF, Neuron, Population, integrator
 
@@ -105,7 +106,7 @@ def conv(
         shape = population.pooled_shape
     above = [dense] if isinstance(dense, int) else list(dense or ())
     if min(above, default=1) < 1:
-        raise ValueError(f"dense = {above} must be positive integers, one per layer")
+        raise Mistake(f"dense = {above} must be positive integers, one per layer")
     maps = len(layers)
     layers += [(Population(f"h{maps + i}", (n,), neuron),) for i, n in enumerate(above, 1)]
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
@@ -239,10 +240,10 @@ def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
     }
     for name, values in lists.items():
         if not values or min(values) < (0 if name == "padding" else 1):
-            raise ValueError(f"{name} = {values} must be positive integers, one per layer")
+            raise Mistake(f"{name} = {values} must be positive integers, one per layer")
     depth = max(map(len, lists.values())) if depth is None else depth
     if depth < 1:
-        raise ValueError(f"depth = {depth} must be at least 1")
+        raise Mistake(f"depth = {depth} must be at least 1")
     return [(values + values[-1:] * depth)[:depth] for values in lists.values()]
 
 
@@ -301,7 +302,7 @@ def normalize(network: Network, kind: str, steps: int) -> None:
             (projection.nonnegative, "makes weights of both signs out of those of Dale's law"),
         ):
             if problem:
-                raise ValueError(
+                raise Mistake(
                     f"model.norm={kind} {why} ({projection.name}); use model.norm=none, or "
                     f"model=dense or conv"
                 )
@@ -353,7 +354,7 @@ def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
 def recurrent_convolution(kernel: int) -> Connect:
     """Convolutions within a layer, whose map keeps its shape."""
     if kernel % 2 == 0:
-        raise ValueError(
+        raise Mistake(
             f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use "
             f"{kernel + 1}"
         )

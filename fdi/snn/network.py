@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from fdi.config import Mistake
 from fdi.snn.neuron import INPUT as INPUT
 from fdi.snn.neuron import Population
 from fdi.snn.surrogate import derivative
@@ -81,7 +82,7 @@ class Norm(nn.Module):
     def check(self, batch: int) -> None:
         """Raises ValueError for a batch whose variance would be that of a single value."""
         if self.kind == "bntt" and batch * self.places == 1:
-            raise ValueError(
+            raise Mistake(
                 "model.norm=bntt: a batch of one sample has no variance; choose a "
                 "trainer.batch_size that leaves no single sample, or model.norm=tdbn"
             )
@@ -97,7 +98,7 @@ class Norm(nn.Module):
         if self.kind == "tdbn":
             return self._batch_norm(x_TBN.flatten(0, 1), learn).unflatten(0, (steps, batch))
         if steps != self.steps:
-            raise ValueError(
+            raise Mistake(
                 f"model.norm=bntt has a gain for each of {self.steps + 2} steps, and a trial has "
                 f"{steps + 2}; use model.norm=tdbn"
             )
@@ -245,10 +246,10 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         if not dt > 0:
-            raise ValueError(f"the time step dt = {dt} s must be positive")
+            raise Mistake(f"the time step dt = {dt} s must be positive")
         names = [projection.name for projection in projections]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two projections {min(twice)}; give one weight from source to target")
+            raise Mistake(f"two projections {min(twice)}; give one weight from source to target")
         self.input_shape, self.layers, self.readout, self.dt = (
             tuple(input_shape),
             layers,
@@ -333,7 +334,7 @@ class Network(nn.Module):
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
         own = {name: tuple(weight.shape) for name, weight in self.weights().items()}
         if shapes != own:
-            raise ValueError(f"weights {shapes} do not fit a network of {own}")
+            raise Mistake(f"weights {shapes} do not fit a network of {own}")
         for name, weight in self.weights().items():
             weight.copy_(weights[name])
 
@@ -348,7 +349,7 @@ class Network(nn.Module):
         nothing, if names or shapes differ.
         """
         if taus.keys() != self.time_constants().keys():
-            raise ValueError(
+            raise Mistake(
                 f"time constants of {list(taus)} do not fit {list(self.time_constants())}"
             )
         rows = {name: tuple(map(tuple, value.tolist())) for name, value in taus.items()}
@@ -391,7 +392,7 @@ def _drawn(population: Population, rng: np.random.Generator) -> Population:
     if neuron.tau_shape is None:
         return population
     if len(population.shape) > 1:
-        raise ValueError(
+        raise Mistake(
             f"neuron.tau_shape = {neuron.tau_shape:g}: the neurons of a map ({population.name}) "
             f"share weights that fit one pair of time constants; use fully connected layers "
             f"(model=dense, recurrent or dale) or neuron.tau_shape=null"
@@ -399,7 +400,7 @@ def _drawn(population: Population, rng: np.random.Generator) -> Population:
     shortest, longest = BOUNDS
     for mean in (neuron.tau_mem, *neuron.tau_syn):
         if not shortest <= mean <= longest:
-            raise ValueError(
+            raise Mistake(
                 f"neuron.tau_shape = {neuron.tau_shape:g} draws time constants of "
                 f"{1e3 * shortest:.3g} to {1e3 * longest:.3g} ms, and {1e3 * mean:g} ms cannot be "
                 f"their mean; use neuron.tau_shape=null"

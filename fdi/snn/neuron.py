@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_type_hints
 
+from fdi.config import Mistake
 from fdi.config.parts import (
     AboveMinusOne,
     Alternative,
@@ -88,17 +89,17 @@ class Neuron:
         for name, kinds in _ranges(type(self)).items():  # type: ignore[arg-type]  # hashable
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"neuron: {name} = {value} must be a finite number")
+                raise Mistake(f"neuron: {name} = {value} must be a finite number")
             if not any(kind.admits(value) for kind in kinds):
                 words = " or ".join(kind.words for kind in kinds)
-                raise ValueError(f"neuron: {name} = {shown(value)} must be {words}")
+                raise Mistake(f"neuron: {name} = {shown(value)} must be {words}")
         if self.learn_tau and self.tau_shape is not None:
-            raise ValueError(
+            raise Mistake(
                 "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
                 "draws one for each; choose one of them"
             )
         if len(self.signs) != len(self.tau_syn):
-            raise ValueError(
+            raise Mistake(
                 f"neuron: {len(self.signs)} signs for {len(self.tau_syn)} synaptic channels; give "
                 f"one each"
             )
@@ -317,18 +318,16 @@ class Population:
     def __post_init__(self) -> None:
         if min(self.shape, default=0) < 1:
             advice = "use smaller kernels, strides or pools, more padding, or fewer layers"
-            raise ValueError(
-                f"population {self.name}: shape {self.shape} leaves no neuron; {advice}"
-            )
+            raise Mistake(f"population {self.name}: shape {self.shape} leaves no neuron; {advice}")
         if self.pool > 1 and min(self.shape[1:], default=0) < self.pool:
-            raise ValueError(
+            raise Mistake(
                 f"population {self.name}: a pooling window of {self.pool} does not fit into "
                 f"shape {self.shape}"
             )
         if self.taus is not None:
             wanted = [self.units] * (1 + len(self.neuron.tau_syn))
             if len(self.shape) > 1 or [len(row) for row in self.taus] != wanted:
-                raise ValueError(
+                raise Mistake(
                     f"population {self.name}: time constants of {[len(r) for r in self.taus]} "
                     f"neurons do not fit; a population of one dimension takes {wanted}"
                 )
@@ -351,7 +350,7 @@ class Population:
         """
         if self.taus is None:
             if self.neuron.tau_shape is not None:
-                raise ValueError(
+                raise Mistake(
                     f"population {self.name}: its time constants are not drawn; call "
                     f"fdi.snn.network.draw_time_constants"
                 )

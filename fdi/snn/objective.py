@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fdi.config import Mistake
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -92,7 +94,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.readout not in REDUCTIONS:
-            raise ValueError(
+            raise Mistake(
                 f"readout = {self.readout!r} is unknown; choose one of {', '.join(REDUCTIONS)}"
             )
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fdi.config import Mistake
+
 
 class SMORMS3(torch.optim.Optimizer):
     """RMSprop whose memory and step follow the signal-to-noise ratio of each gradient (Funk 2015),
@@ -36,7 +38,7 @@ class SMORMS3(torch.optim.Optimizer):
         precision: str,
     ) -> None:
         if eps < (least := torch.finfo(getattr(torch, precision)).tiny):
-            raise ValueError(
+            raise Mistake(
                 f"optimizer.eps = {eps} is below {least:.2g}, the least number of {precision}; "
                 + ("use optimizer.precision=float64" if precision == "float32" else "raise it")
             )

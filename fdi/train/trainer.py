@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from fdi.config import Error
+from fdi.config import Error, Mistake
 from fdi.data.dataset import Split, stream
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
@@ -98,14 +98,14 @@ def phases(
     added to its loss if `joint`; only the task has `patience` and `stop_at_loss`.
     """
     if epochs < 1:
-        raise ValueError(f"trainer.epochs = {epochs} must be at least 1")
+        raise Mistake(f"trainer.epochs = {epochs} must be at least 1")
     if prime_epochs and upper is None and lower is None:
-        raise ValueError(
+        raise Mistake(
             "homeostasis primes without a bound; set homeostasis.upper.strength or "
             "homeostasis.lower.strength"
         )
     if not 0 <= label_smoothing < 1:
-        raise ValueError(f"trainer.label_smoothing = {label_smoothing} must be below 1")
+        raise Mistake(f"trainer.label_smoothing = {label_smoothing} must be below 1")
     bounds = Objective(readout, upper, lower, label_smoothing=label_smoothing)
     objective = bounds if joint else Objective(readout, label_smoothing=label_smoothing)
     task = Phase("task", objective, epochs, patience, stop_at_loss)

@@ -100,9 +100,9 @@ def test_failed_prints_commands_and_nothing_else(status, sweep):
 
 
 def test_what_was_refused_is_no_command(status, write_run):
-    error = {"state": "failed", "error": "ValueError: init=kaiming cannot"}
+    error = {"state": "failed", "error": "init=kaiming cannot", "refused": True}
     cell = write_run("kaiming", 0, None, status=error)
-    assert status("--failed")[1] == f"# {cell}: ValueError: init=kaiming cannot\n"
+    assert status("--failed")[1] == f"# {cell}: init=kaiming cannot\n"
 
 
 def test_clean_shows_and_removes_what_failed_or_cannot_go_on(status, sweep):

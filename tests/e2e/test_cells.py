@@ -154,7 +154,7 @@ def test_what_fails_after_an_epoch_stays(fdi_run):
     def run(config, directory, *_):
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "metrics.csv").write_text("epoch\n1\n")
-        write_status(directory, "failed", error="ValueError: no", refused=True)
+        write_status(directory, "failed", error="no", refused=True)
         raise ValueError("no")
 
     assert fdi_run("seed=0", run=run).code == 2
