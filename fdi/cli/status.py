@@ -1,5 +1,5 @@
 """`fdi-status`: how far the sweeps and single runs below results/ are; with --clean it removes what
-failed or stopped with nothing to resume.
+failed or stopped with nothing to resume, with --merge it adds the runs of another machine.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from fdi.track.files import (
     STOPPED,
     SWEEPS,
     directories,
+    is_below,
     is_place,
     parse_json,
     printable,
@@ -117,7 +118,7 @@ def clean(results: Path, states: dict[str, dict[str, Any]], sure: bool) -> int:
     so; returns the exit code. A cell that somebody has gone on with meanwhile stays.
     """
     paths = [path for path, status in states.items() if useless(Path(path), status["state"])]
-    paths = [path for path in paths if _ours(results, Path(path))]
+    paths = [path for path in paths if is_below(results, Path(path))]
     if not paths:
         print("no cells that failed or stopped without a checkpoint")
         return 0
@@ -151,7 +152,7 @@ def stopped_line(path: str, status: dict[str, Any]) -> str:
 def _remove(results: Path, paths: Sequence[str]) -> int:
     removed = 0
     for path in map(Path, paths):
-        if not (path.is_dir() and _ours(results, path)):
+        if not (path.is_dir() and is_below(results, path)):
             print(printable(f"{path}: gone, or no longer below {results}"))
             continue
         try:
@@ -168,12 +169,6 @@ def _remove(results: Path, paths: Sequence[str]) -> int:
             print(printable(f"{error}; it stays"))
     print(f"{removed} removed")
     return int(removed < len(paths))
-
-
-def _ours(results: Path, path: Path) -> bool:
-    """Whether it is a folder of a run, really below `results`, with no link on the way."""
-    place = path.relative_to(results).as_posix()
-    return is_place(place) and path.resolve() == results.resolve() / place
 
 
 NAMES = ("dataset", "model", "init")
@@ -215,8 +210,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="say which other runs are in one row with this one and why the rest is not, or "
         "compare two; RUN: a folder, or the id at its end",
     )
+    parser.add_argument(
+        "--merge",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="copy the runs of other folders of results into this one; nothing is overwritten, and "
+        "a cell that is in two of them with different results is named",
+    )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
+    if arguments.merge:
+        from fdi.cli.merge import merge  # only here
+
+        return max(merge(arguments.results, folder) for folder in arguments.merge)
     if arguments.explain:
         return explain(arguments.results, arguments.explain)
     plans, broken = read_plans(arguments.results)
