@@ -173,11 +173,13 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
     from fdi.cli.cells import leave_nothing, print_result, say_what_is_apart
     from fdi.cli.task import REFUSED, interrupted, run_cell
+    from fdi.track.directory import refuse_other_schedule
     from fdi.track.state import INTERRUPTED
 
     codes, new = [], not cell.directory.exists()
     if new:
         say_what_is_apart([cell])
+    refuse_other_schedule(cell.directory, cell.values)
     _say_what_needs_a_sweep(arguments)
     try:
         _run_here(arguments, lambda config: codes.append(run_cell(config)))

@@ -30,7 +30,7 @@ from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook
-from fdi.track.directory import fingerprint
+from fdi.track.directory import fingerprint, refuse_other_schedule
 from fdi.track.files import STATUS
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
@@ -157,6 +157,8 @@ def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
     """
     before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
+    for cell in cells:
+        refuse_other_schedule(cell.directory, cell.values, [other.directory for other in cells])
     fingerprints = cache(lambda texts: fingerprint(dict(texts)))
     for cell in before:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))

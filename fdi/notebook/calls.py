@@ -32,6 +32,7 @@ from fdi.cli.terminal import Terminal, console
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.init.verdict import Floor, remarks, verdict
+from fdi.track.directory import refuse_other_schedule
 from fdi.track.files import atomic
 from fdi.track.state import INTERRUPTED
 
@@ -238,6 +239,7 @@ def _run(cell: Cell, view: Terminal) -> None:
     new = not cell.directory.exists()
     try:
         with _as_the_command():
+            refuse_other_schedule(cell.directory, cell.values)
             run(cell.config, cell.directory, view, cell.overrides)
     except ValueError:
         if new:

@@ -15,7 +15,6 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from fdi.config.identity import canonical, contents
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
@@ -35,16 +34,15 @@ from fdi.track import state
 from fdi.track.directory import (
     code,
     fingerprint,
-    read_values,
     refuse_other_code,
     refuse_other_config,
     refuse_other_data,
+    shorter,
     source,
     unchanged,
 )
 from fdi.track.files import (
     CHECKPOINT,
-    CONFIG,
     LOG,
     METRICS,
     PROBE,
@@ -245,38 +243,18 @@ def _planned(context: RunContext) -> Mapping[str, Any]:
 
 
 def _take_over(context: RunContext) -> None:
-    """Begin with the files of the finished run that differs in nothing but a smaller number of
-    epochs, the longest if there are several: then the numbers are those of a run from the start. A
-    schedule whose configuration follows the number of epochs makes it another run.
+    """Begin with the files of the longest finished run that differs in nothing but a smaller number
+    of epochs: then the numbers are those of a run from the start.
     """
     config, directory = context.config, context.directory
-    wanted, found = canonical(config), []
-    for other in directory.parent.glob(f"seed={config.seed}-*"):
-        if other == directory or whole_result(other) is None:
-            continue
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-            values = {**read_values(other / CONFIG), "identity": contents(config.identity)}
-            epochs = values["trainer"]["epochs"]
-            if epochs >= config.trainer.epochs:
-                continue
-            longer = {**values, "trainer": {**values["trainer"], "epochs": config.trainer.epochs}}
-            if canonical(longer) == wanted:
-                found.append((epochs, other))
-            elif (
-                values["scheduler"]["_target_"] == config.scheduler._target_
-                and canonical({**longer, "scheduler": contents(config.scheduler)}) == wanted
-            ):
-                context.view.say(
-                    f"starts from the beginning, and not from {other}: the schedule "
-                    f"{config.scheduler._target_.rpartition('.')[2]} depends on trainer.epochs"
-                )
-    for epochs, other in sorted(found, reverse=True):
+    for epochs, other, schedule in shorter(directory, config):
         record = read_json(other / RECORD)
-        if not isinstance(record, dict) or record.get("data_checksum") != context.data.checksum:
+        if schedule or not isinstance(record, dict):
             continue
-        if record.get("run", {}).get("code", {}) != code(config) or other_than_before(
-            other, context.device, build.threads(config)
-        ):
+        same = record.get("data_checksum") == context.data.checksum
+        if not same or record.get("run", {}).get("code", {}) != code(config):
+            continue
+        if other_than_before(other, context.device, build.threads(config)):
             continue
         record["run"] |= {"command": command(overrides(directory) or ()), "continues": str(other)}
         write_json(directory / RECORD, record)

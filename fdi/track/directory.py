@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -30,6 +31,7 @@ from fdi.track.files import (
     read,
     read_json,
 )
+from fdi.track.state import whole_result
 
 if TYPE_CHECKING:
     from fdi.config.cache import Stamp
@@ -189,6 +191,58 @@ def _below_runs(root: DictConfig) -> str:
 
 
 OmegaConf.register_new_resolver("run_name", lambda *, _root_: _below_runs(_root_), replace=True)
+
+
+class Shorter(NamedTuple):
+    """A finished run of fewer epochs; `schedule`: keys of its schedule that follow their number."""
+
+    epochs: int
+    directory: Path
+    schedule: list[str]
+
+
+def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Shorter]:
+    """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
+    a smaller number of epochs and, if it follows that number, their schedule; the longest first.
+    """
+    values = identity.plain(config) if isinstance(config, DictConfig) else dict(config)
+    wanted, found = identity.canonical(values), []
+    for other in directory.parent.glob(f"seed={values['seed']}-*"):
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+            if other == directory or whole_result(other) is None:
+                continue
+            stored = read_values(other / CONFIG)
+            epochs, now = stored["trainer"]["epochs"], values["trainer"]["epochs"]
+            before, schedule = stored["scheduler"] or {}, values["scheduler"] or {}
+            longer = stored | {key: values[key] for key in ("identity", "scheduler")}
+            longer["trainer"] = stored["trainer"] | {"epochs": now}
+            own = [key for key in before if before[key] != schedule.get(key)]
+            follows = all((before[key], schedule.get(key)) == (epochs, now) for key in own)
+            if epochs < now and follows and identity.canonical(longer) == wanted:
+                found.append(Shorter(epochs, other, own))
+    return sorted(found, reverse=True)
+
+
+def refuse_other_schedule(
+    directory: Path, config: DictConfig | Mapping[str, Any], beside: Collection[Path] = ()
+) -> None:
+    """Raises ValueError if a training that begins would go on from a finished one but for a
+    schedule that follows the number of epochs, unless that one is a cell `beside` it.
+    """
+    epochs, schedule = config["trainer"]["epochs"], config["scheduler"] or {}
+    if config["probe"] == "only" or epochs not in schedule.values() or _begun(directory):
+        return
+    for before, other, keys in shorter(directory, config):
+        if keys and other not in beside:
+            raise ValueError(
+                f"trainer.epochs = {epochs} does not go on from {other}, whose schedule was made "
+                f"for {before} ({' '.join(f'scheduler.{key}={before}' for key in keys)}); "
+                f"name.init=NAME trains all {epochs} from the start, under another name"
+            )
+
+
+def _begun(directory: Path) -> bool:
+    return any((directory / name).exists() for name in (CHECKPOINT, RESULT))
 
 
 def fingerprint(dataset: Mapping[str, Any]) -> str | None:

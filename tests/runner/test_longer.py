@@ -66,15 +66,33 @@ def test_it_goes_on_with_the_numbers_of_a_run_from_the_start(options, capsys):
     assert fdi.load(longer.directory).predictions().shape[0] > 0
 
 
-def test_a_schedule_that_depends_on_the_number_of_epochs_starts_from_the_beginning(capsys):
+@pytest.mark.parametrize(("schedule", "key"), [("cosine", "T_max"), ("one_cycle", "epochs")])
+def test_a_schedule_that_depends_on_the_number_of_epochs_is_refused(schedule, key, capsys):
+    words = {**SMALL, "scheduler": schedule}
+    before = fdi.run(**words, **EPOCHS[2])
+    with pytest.raises(fdi.Mistake) as refused:
+        fdi.run(**words, **EPOCHS[3])
+    assert str(refused.value) == (
+        f"trainer.epochs = 3 does not go on from {before.directory}, whose schedule was made for 2 "
+        f"(scheduler.{key}=2); name.init=NAME trains all 3 from the start, under another name"
+    )
+    with pytest.raises(fdi.Mistake, match=r"trainer\.epochs = 3 does not go on"):
+        fdi.sweep(**words, **EPOCHS[3], seed=[0, 1])
+    assert [path.name for path in before.directory.parent.iterdir()] == [before.directory.name]
+    capsys.readouterr()
+    anew = fdi.run(**words, **EPOCHS[3], **{"name.init": "longer"})
+    assert "goes on" not in capsys.readouterr().out
+    runs = fdi.sweep(**words, seed=0, **{"trainer.epochs": [2, 3]})  # each is asked for
+    assert list(runs["state"]) == ["done", "done"]
+    assert numbers(Path(runs["path"][1]))[0] == numbers(anew.directory)[0]
+    assert fdi.run(**words, **EPOCHS[3]).directory == Path(runs["path"][1])
+
+
+def test_the_schedule_of_the_finished_run_goes_on(capsys):
     fdi.run("scheduler=cosine", **SMALL, **EPOCHS[2])
     capsys.readouterr()
-    longer = fdi.run("scheduler=cosine", **SMALL, **EPOCHS[3])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "the schedule CosineAnnealingLR depends on trainer.epochs" in said
-    assert "goes on" not in said
-    whole = fdi.run("scheduler=cosine", **SMALL, **EPOCHS[3], results="whole")
-    assert numbers(longer.directory) == numbers(whole.directory)
+    fdi.run("scheduler=cosine", "scheduler.T_max=2", **SMALL, **EPOCHS[3])
+    assert "goes on after the 2 epochs" in " ".join(capsys.readouterr().out.split())
 
 
 def test_other_values_seeds_and_longer_runs_are_left_alone(capsys):
