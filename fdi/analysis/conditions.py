@@ -16,7 +16,7 @@ from fdi.analysis.select import kept
 LABELS = ("dataset", "model", "init")
 NAMING = re.compile(r"\.(_target_|name)$")
 """The end of a key that names what its group chose."""
-UNTRAINED = ("broken", "probed")
+UNTRAINED = ("broken", "probed", "untested")
 
 
 def condition_columns(runs: pd.DataFrame) -> list[str]:

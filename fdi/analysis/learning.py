@@ -76,7 +76,7 @@ def _members(runs: pd.DataFrame, places: np.ndarray, curves: dict[str, Curve]) -
 
 
 def _learning(members: Members, target: float) -> dict[str, float]:
-    firsts = (_first(*curve, target) for curve in members.curves)
+    firsts = (first_epoch(*curve, target) for curve in members.curves)
     reached = [float(epoch) for epoch in firsts if pd.notna(epoch)]
     return {
         "chance": _mean(
@@ -90,7 +90,8 @@ def _learning(members: Members, target: float) -> dict[str, float]:
     }
 
 
-def _first(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
+def first_epoch(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
+    """The first of the recorded `epochs` whose accuracy reaches the target; NaN without one."""
     place = float(epochs_to(accuracy, target))
     return float(epochs[int(place) - 1]) if pd.notna(place) else place
 

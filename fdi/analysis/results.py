@@ -74,6 +74,9 @@ NEEDED = (
     "silent",
     "grad",
     "grad_task",
+    "grad_task_max",
+    "floor_steady",
+    "floor_noisy",
 )
 """What figures and tables need of an initial state; fdi.analysis.probes reads all of it."""
 Curve = tuple[np.ndarray, np.ndarray]

@@ -11,7 +11,7 @@ import shutil
 import time
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def compose_cells(
             if cells := _sweep(arguments, watch):
                 return cells
             raise ValueError("the sweep has no cells; give each of its keys a value")
-        cell = _cell(composer(arguments), tuple(arguments.overrides))
+        cell = compose_cell(composer(arguments), tuple(arguments.overrides))
         if not arguments.cfg:
             _refuse_one_of_many(cell)
         watch(cell, [cell.overrides])
@@ -101,25 +101,25 @@ def common_words(arguments: Namespace) -> list[str]:
 
 def _sweep(arguments: Namespace, watch: OnCell) -> list[Cell]:
     compose = composer(arguments)
-    combinations = list(_product(arguments))
-    lacking = _lacking(arguments, compose, combinations)
+    every = list(combinations(arguments))
+    lacking = _lacking(arguments, compose, every)
     cells: dict[tuple[str, ...], Cell] = {}
-    for overrides in combinations:
+    for overrides in every:
         lacks = lacking[compose.options(overrides)]
         kept = tuple(override for override in overrides if _key(override) not in lacks)
         if kept not in cells:
-            cells[kept] = _cell(compose, kept)
-            watch(cells[kept], combinations)
+            cells[kept] = compose_cell(compose, kept)
+            watch(cells[kept], every)
     return list({cell.directory: cell for cell in cells.values()}.values())
 
 
 def _lacking(
-    arguments: Namespace, compose: Composer, combinations: list[list[str]]
+    arguments: Namespace, compose: Composer, every: list[list[str]]
 ) -> dict[tuple[str, ...], set[str]]:
     """Options -> the keys on the command line that configurations with these options lack."""
     lacking: dict[tuple[str, ...], set[str]] = {}
     errors: dict[str, ConfigCompositionException] = {}
-    for overrides in combinations:
+    for overrides in every:
         if (options := compose.options(overrides)) in lacking:
             continue
         lacks = lacking[options] = set()
@@ -142,7 +142,7 @@ def _lacking(
     return lacking
 
 
-def _product(arguments: Namespace) -> Iterator[list[str]]:
+def combinations(arguments: Namespace) -> Iterator[list[str]]:
     """The overrides of each cell. Keys of `hydra.sweeper.params` joined by + vary together, as in
     dataset+model: shd+dense,digits+conv.
     """
@@ -150,13 +150,13 @@ def _product(arguments: Namespace) -> Iterator[list[str]]:
     parser = OverridesParser.create()
     command = parser.parse_overrides(arguments.overrides)
     given = {override.key_or_group for override in command}
-    together = [_together(key, values, given) for key, values in params.items() if "+" in key]
+    joint = [together(key, values, given) for key, values in params.items() if "+" in key]
     independent = parser.parse_overrides(
         [f"{key}={values}" for key, values in params.items() if "+" not in key]
     )
     words = {word.get_key_element(): _words(word) for word in [*independent, *command]}
     for overrides in product(*words.values()):
-        for combination in product(*together):
+        for combination in product(*joint):
             yield [*(override for row in combination for override in row), *overrides]
 
 
@@ -174,7 +174,7 @@ def _words(override: Override) -> list[str]:
     return [f"{override.get_key_element()}={value}" for value in values]
 
 
-def _together(keys: str, values: str, given: set[str]) -> list[tuple[str, ...]]:
+def together(keys: str, values: str, given: Collection[str] = ()) -> list[tuple[str, ...]]:
     """The rows of a joint sweep, each once, without the keys that are `given`."""
     rows = (zip(keys.split("+"), row.strip().split("+")) for row in values.split(","))
     return list(
@@ -188,7 +188,8 @@ def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def _cell(composer: Composer, overrides: tuple[str, ...]) -> Cell:
+def compose_cell(composer: Composer, overrides: tuple[str, ...]) -> Cell:
+    """The run of these words, checked."""
     values = composer.settings(overrides)
     own = tuple(
         override
@@ -253,6 +254,7 @@ NOTE = (
     "test accuracy in percent after the last epoch and with the weights of the best validation "
     "epoch: mean and standard deviation over n seeds"
 )
+TRAINED = ("done", "untested")
 NAMED = 3  # populations whose rates are shown one by one
 
 
@@ -261,7 +263,7 @@ def print_result(cell: Cell) -> None:
     from fdi.cli.terminal import console
 
     out = console()
-    if cell.values["probe"] != "only" and progress(cell.directory)["state"] == "done":
+    if cell.values["probe"] != "only" and progress(cell.directory)["state"] in TRAINED:
         print_results(out, [cell])
     out.print(cell.directory)
 
@@ -284,8 +286,12 @@ def print_results(out: Console, cells: list[Cell]) -> None:
     groups = list(results.values())
     columns = {name: [row[i] for row in results] for i, name in enumerate(names)}
     columns["n"] = [str(len(rows)) for rows in groups]
-    for title, key in (("last", "test_accuracy_last"), ("best", "test_accuracy_best")):
-        columns[title] = [_spread([row[key] for row in rows]) for rows in groups]
+    shown = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
+    if any(row["test_accuracy_last"] is None for rows in groups for row in rows):
+        shown["validation"] = "valid_accuracy_last"
+    for title, key in shown.items():
+        known = [[row[key] for row in rows if row.get(key) is not None] for rows in groups]
+        columns[title] = list(map(_spread, known))
     columns["rates (Hz)"] = [_rates(rows) for rows in groups]
     print_table(out, columns, names)
     print_note(out, NOTE)

@@ -121,7 +121,10 @@ def _several(arguments: Namespace) -> int:
     from fdi.cli.cost import Composing, offer_smaller
     from fdi.cli.search import is_search, search
     from fdi.cli.sweep import run_sweep
+    from fdi.cli.tune import is_tuned, run_tuned
 
+    if is_tuned(arguments) and not arguments.cfg:
+        return run_tuned(arguments)
     chooses = is_search(arguments)
     if chooses and not arguments.cfg:
         search(arguments)

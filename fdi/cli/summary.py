@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli.cells import LABELS, Cell, print_results, varied
+from fdi.cli.cells import LABELS, TRAINED, Cell, print_results, varied
 from fdi.cli.terminal import colour, console, print_note, print_table
-from fdi.init.verdict import CLOSE, NEAR, Row, verdict
+from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
 from fdi.track.files import SAID, STATES
 from fdi.track.state import finished, is_number, last_line, progress, read_probe
-from fdi.train.optimizers import floor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +37,6 @@ class State:
     init: str
     settings: Mapping[str, str]
     seeds: Sequence[Sequence[Row]]
-    floors: Sequence[float]
 
     @property
     def n(self) -> int:
@@ -47,7 +45,8 @@ class State:
     def rows(self) -> list[Row]:
         """One for each layer: medians over the seeds of gradients, means of everything else, as far
         as it was measured; `verdict`, and how many seeds have the same one; `gradient`, that of the
-        task where it was measured alone; `lost`: no element of it reaches the floor.
+        task where it was measured alone; `lost`: no element of it reaches the
+        floor of the optimizer.
         """
         layers = []
         for layer in zip(*self.seeds):
@@ -57,7 +56,7 @@ class State:
                 middle = median if key.startswith("grad") else mean
                 row.setdefault(key, middle(values) if values else None)
             word = verdict(row)
-            lost = [_is_lost(one, least) for one, least in zip(layer, self.floors)]
+            lost = [is_lost(one) for one in layer]
             gradient = row.get("grad_task")
             layers.append(
                 row
@@ -71,27 +70,20 @@ class State:
         return layers
 
 
-def _is_lost(row: Row, least: float) -> bool:
-    return 0 < (row.get("grad_task_max") or 0) < least
-
-
 def of_cells(cells: Iterable[Cell]) -> list[State]:
     """The states of the cells that were measured, in their order."""
     cells = list(cells)
     keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
     names = _short(keys)
     seeds: dict[tuple[str, ...], list[list[Row]]] = defaultdict(list)
-    floors: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for cell in cells:
         chosen = dict(word.split("=", 1) for word in cell.overrides if "=" in word)
         labels = (str(cell.values["name"][name]) for name in LABELS)
         key = (*labels, *(chosen.get(name, "") for name in keys))
         if rows := hidden(read_probe(cell.directory)):
             seeds[key].append(rows)
-            optimizer = cell.values["optimizer"]
-            floors[key].append(floor({f"optimizer.{name}": optimizer[name] for name in optimizer}))
     return [
-        State(dataset, model, init, _given(dict(zip(names, chosen))), of_layers, floors[key])
+        State(dataset, model, init, _given(dict(zip(names, chosen))), of_layers)
         for key, of_layers in seeds.items()
         for dataset, model, init, *chosen in [key]
     ]
@@ -100,12 +92,12 @@ def of_cells(cells: Iterable[Cell]) -> list[State]:
 def of_runs(measured: Iterable[Measured]) -> list[State]:
     """The states of `fdi.analysis.initial.measured`."""
     states = []
-    for labels, runs, seeds in measured:
+    for labels, _, seeds in measured:
         settings = {key: value for key, value in labels.items() if key not in LABELS}
         names = dict(zip(_short(list(settings)), settings.values()))
         dataset, model, init = (labels[name] for name in LABELS)
         rows = [hidden(one) for one in seeds]
-        states.append(State(dataset, model, init, names, rows, [floor(run) for run in runs]))
+        states.append(State(dataset, model, init, names, rows))
     return states
 
 
@@ -240,10 +232,10 @@ def print_summary(cells: list[Cell]) -> int:
     if any(cell.values["probe"] == "only" for cell in cells):
         if measured := of_cells(cells):
             print_states(out, measured)
-    elif "done" in states:
+    elif set(TRAINED) & set(states):
         print_results(out, cells)
     for cell, state, status in zip(cells, states, statuses):
-        if state not in ("done", "probed", "missing", WRONG):
+        if state not in (*TRAINED, "probed", "missing", WRONG):
             line = [state, str(cell.directory), last_line(status.get("error"))]
             out.print("  ".join(filter(None, line)))
     out.print(counted(states))

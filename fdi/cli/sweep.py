@@ -29,9 +29,9 @@ from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
-from fdi.cli.terminal import Bar, console, is_notebook
+from fdi.cli.terminal import Bar, console, is_notebook, percent
 from fdi.track.directory import fingerprint, refuse_other_schedule
-from fdi.track.files import STATUS
+from fdi.track.files import SETTLED, STATUS
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -64,7 +64,7 @@ class Watch:
 
     def _ended(self, cell: Cell, status: dict[str, Any]) -> bool:
         """Whether it came to an end in this sweep."""
-        if status["state"] not in ("done", "probed", "failed"):
+        if status["state"] not in SETTLED:
             return False
         return _written(cell.directory) != self.before[cell.directory]
 
@@ -77,9 +77,9 @@ class Watch:
         if status["state"] == "probed":
             return f"{words}  probed{self._time_left()}"
         result = whole_result(cell.directory) or {}
-        accuracy, seconds = result.get("test_accuracy_last"), result.get("seconds")
+        seconds = result.get("seconds")
         parts = [
-            f"{100 * accuracy:.1f} %" if accuracy is not None else "done",
+            _reached(result),
             duration(seconds) if seconds is not None else "",
         ]
         return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
@@ -98,6 +98,14 @@ class Watch:
         if not waiting:
             return ""
         return f", {duration((time.monotonic() - self.started) / self.ended * waiting)} left"
+
+
+def _reached(result: dict[str, Any]) -> str:
+    """The accuracy on the test set, or of a run that does not look at it on the validation set."""
+    test, valid = result.get("test_accuracy_last"), result.get("valid_accuracy_last")
+    if test is not None:
+        return percent(test)
+    return "done" if valid is None else f"{percent(valid)} on validation"
 
 
 def _written(directory: Path) -> int | None:

@@ -27,7 +27,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from fdi.init.verdict import CLOSE, NEAR, Floor, off, remarks, verdict
+from fdi.init.verdict import CLOSE, NEAR, Training, off, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -256,8 +256,8 @@ class Terminal:
     def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, highlight=False)
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
-        print_probe(self.console, rows, model, init, floor)
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
+        print_probe(self.console, rows, model, init, training)
 
     def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Epochs]:
         return reporter(self.console, epochs, samples, done)
@@ -273,7 +273,7 @@ def print_probe(
     rows: list[dict[str, Any]],
     model: str,
     init: str,
-    floor: Floor | None = None,
+    training: Training | None = None,
 ) -> None:
     """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
     verdict in the colour of the distance from the target; and some sentences on what to make of
@@ -293,7 +293,7 @@ def print_probe(
     }
     console.print(f"initial state: {model}, {init}", highlight=False)
     print_table(console, columns, ["layer"], {"verdict": list(map(colour, rows))})
-    for remark in remarks(rows, init, floor):
+    for remark in remarks(rows, init, training):
         print_note(console, remark)
 
 

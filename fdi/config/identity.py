@@ -134,7 +134,7 @@ def _calls(value: Any, path: str) -> Iterator[str]:
             yield from _calls(item, here)
 
 
-NUMERICS = 1
+NUMERICS = 2
 """Counts the changes after which the same run has other numbers: it is raised when a golden run
 (tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
 one are in no row and no pair with those of this one.
@@ -145,6 +145,12 @@ ADDED = {
     "trainer.stop_at_loss": None,
     "trainer.clip": None,
     "trainer.label_smoothing": None,
+    "trainer.lr_recurrent": None,
+    "trainer.lr_readout": None,
+    "trainer.lr_norm": None,
+    "trainer.lr_tau": None,
+    "trainer.lr_relative": False,
+    "trainer.test": True,
     "scheduler": None,
     "dataset.crop": None,
     "dataset.flip": None,

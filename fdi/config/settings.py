@@ -70,6 +70,25 @@ class Figure:
     names: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class Tune:
+    """What is chosen for each side of a comparison before it is made: `key`, by validation accuracy
+    with `seeds` of its own, among `values`, which go on by the same factor where the best one is at
+    an end, at most `extend` times; together with the values of `beside`, written as in
+    hydra.sweeper.params.
+
+    All are trained for 1 / `short` of the epochs; the `keep` best go on to the end.
+    """
+
+    key: str = MISSING
+    values: list[float] = MISSING
+    beside: dict[str, str] = field(default_factory=dict)
+    seeds: list[int] = MISSING
+    extend: int = field(default=2, metadata={"range": Range(least=0)})
+    short: int = field(default=5, metadata={"range": Range(least=1)})
+    keep: int = field(default=3, metadata={"range": Range(least=1)})
+
+
 def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
     """Complaints about keys of the config that a figure names, by the `groups` of the config."""
     known = {*groups, *DERIVED}
@@ -121,6 +140,12 @@ class Trainer:
     stop_at_loss: float | None = _number(0)
     clip: float | None = _number(above=0)
     label_smoothing: float | None = _number(0)
+    lr_recurrent: float | None = _number(above=0)
+    lr_readout: float | None = _number(above=0)
+    lr_norm: float | None = _number(above=0)
+    lr_tau: float | None = _number(above=0)
+    lr_relative: bool = MISSING
+    test: bool = MISSING
 
 
 @dataclass
@@ -168,6 +193,7 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
     figure: Figure | None = MISSING
+    tune: Tune | None = MISSING
     seed: int = _number(0)
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
@@ -276,7 +302,7 @@ def prepare(config: DictConfig) -> DictConfig:
 
 def settings(config: DictConfig) -> dict[str, Any]:
     """The values of a run: checked, what is auto decided, interpolations resolved, without
-    Hydra's own node and the `figure` of its experiment.
+    Hydra's own node and `figure` and `tune` of its experiment.
 
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
     out of range or of a wrong type.
@@ -288,6 +314,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
     if problem := next(_complaints(values, own_folders(hydra)), None):
         raise Mistake(problem)
     del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
+    del values["tune"]  # of a comparison, not of its runs
     return values
 
 

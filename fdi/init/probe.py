@@ -1,24 +1,28 @@
-"""The initial state of a network: what the theory predicts from the weights that were drawn, and
-what a batch of training data shows.
+"""The initial state of a network: what the theory predicts from the weights that were drawn, what a
+batch of training data shows, and which of its gradients an optimizer follows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
-from fdi.init.strategy import Afferents, Strategy, measured_spread, seen
+from fdi.init.strategy import Afferents, Strategy, measured_spread, seen, with_shares
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
     from fdi.engine import Engine
     from fdi.snn.network import Activity, Moments, Network
     from fdi.snn.neuron import Population
@@ -33,6 +37,7 @@ def probe(
     objective: Objective,
     strategy: Strategy,
     nu_input: float,
+    optimizer: Optimizer | None = None,
 ) -> list[dict[str, Any]]:
     """A row for each population, from one batch.
 
@@ -40,23 +45,33 @@ def probe(
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
     sources as they see them, behind pooling; None behind normalization, where its closed form does
     not apply. `free_mean`, `free_sigma` (what the target speaks of:
-    over the time of a trial, for a layer that hears images over time and samples; root mean square
-    over neurons), its parts `free_sigma_time` and `free_sigma_samples` (of a neuron's means in each
-    trial), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
+    over time, as a trial without end would show it; for a layer that hears images over the time of
+    a trial and samples; root mean square over neurons), what the trial shows of it,
+    `free_sigma_time` and `free_sigma_samples` (of a neuron's means in each trial),
+    `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
     theory has it; `mean`, `sigma` (over time), `sigma_samples`, `sigma_neurons`: with reset. `rate`
     in Hz, `rate_passed` behind pooling; `silent`, `saturated`: shares of neurons without a spike,
     and with more than half of the highest possible rate; `upper`, `lower`: what the bounds of the
     objective add to the loss. `grad`: norm of the gradient of the objective, by surrogate, of all
     afferent weights; `grad_task`: of the task alone, without bounds; `grad_task_max`: its largest
-    element; `grad_bounds`: norm of the difference of the two; `weight`: norm of the weights. A last
-    row has the gradients of the readout.
+    element; `grad_bounds`: norm of the difference of the two; `grad_labels`: norm of what changes
+    in the gradient of the task when samples exchange their labels, as a share of it;
+    `weight`: norm of the weights, `weight_rms`: root of their mean square. A last row has the
+    gradients of the readout.
+
+    With `optimizer`, what it makes of them: `floor_steady` and `floor_noisy` of `floor`, and
+    `step`, by how much it moves the weight with the largest gradient in a step, times its factor.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
+    activity = with_shares(network, activity, nu_input)
     whole = _gradients(network, engine, inputs, labels, objective)
     task = whole
     if objective.upper or objective.lower or objective.task_weight != 1:
         alone = replace(objective, upper=None, lower=None, task_weight=1.0)
         task = _gradients(network, engine, inputs, labels, alone)
+    else:
+        alone = objective
+    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1), alone)
     rates = {
         projection.name: seen(activity, projection, network.dt)
         for projection in network.projections
@@ -86,7 +101,7 @@ def probe(
                 "theory_sigma_u": theory_sigma,
                 **_potentials(activity.moments[population.name], analogue and hears_input),
                 **_firing(population, activity, objective, inputs.steps, network.dt),
-                **_pulls(population, afferents, whole, task),
+                **_pulls(population, afferents, whole, task, exchanged),
             }
         )
     nothing = dict.fromkeys(rows[0])
@@ -96,9 +111,14 @@ def probe(
         | {
             "population": readout.name,
             "neurons": readout.units,
-            **_pulls(readout, network.afferents(readout.name), whole, task),
+            **_pulls(readout, network.afferents(readout.name), whole, task, exchanged),
         }
     )
+    if optimizer is not None:
+        names = (row["population"] for row in rows)
+        follow_gradients(
+            rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names}
+        )
     return rows
 
 
@@ -160,14 +180,20 @@ def _pulls(
     afferents: Afferents,
     whole: dict[str, Gradients],
     task: dict[str, Gradients],
+    exchanged: dict[str, Gradients],
 ) -> dict[str, float]:
     both, alone = whole[population.name], task[population.name]
+    other = exchanged[population.name]
+    weight = _norm(projection.weight.detach().double() for projection in afferents)
+    norm = _norm(alone.values())
     return {
         "grad": _norm(both.values()),
-        "grad_task": _norm(alone.values()),
+        "grad_task": norm,
         "grad_task_max": max(float(gradient.abs().max()) for gradient in alone.values()),
         "grad_bounds": _norm(both[name] - alone[name] for name in alone),
-        "weight": _norm(projection.weight.detach().double() for projection in afferents),
+        "grad_labels": _norm(alone[name] - other[name] for name in alone) / norm if norm else 0.0,
+        "weight": weight,
+        "weight_rms": weight / math.sqrt(sum(p.weight.numel() for p in afferents)),
     }
 
 
@@ -210,3 +236,108 @@ def predicted(
         )
         variance += n * noise[projection.name] * float((rows.square().mean(1) * eps_hat).mean())
     return mu_u, math.sqrt(variance)
+
+
+STEPS = 16  # of a trial; the second half counts, when running means have settled
+SHAPE = (2, 4)  # of weights with gradients of one size; some optimizers take matrices alone
+PER_DECADE = 2
+SIZES = 10.0 ** np.arange(3, -45.01, -1 / PER_DECADE)  # of gradients, to the least float32
+
+
+class Floor(NamedTuple):
+    """Which gradients an optimizer follows.
+
+    `steady`, `noisy`: the size of an element of the gradient at which its step falls to half of
+    that of a large one, if the gradient stays the same, and if it is random in each step; 0 where
+    that never happens, and for steps that are proportional to the gradient, as those of SGD.
+    `steps`: of a steady gradient, by SIZES.
+    """
+
+    steady: float
+    noisy: float
+    steps: np.ndarray
+
+    def step(self, gradient: float) -> float:
+        """By how much a steady gradient of this size moves its weight in one step."""
+        size, least = np.log(max(gradient, SIZES[-1])), np.finfo(np.float64).tiny
+        logarithms = np.log(np.maximum(self.steps, least))
+        return float(np.exp(np.interp(size, np.log(SIZES)[::-1], logarithms[::-1])))
+
+
+def follow_gradients(
+    rows: Iterable[dict[str, Any]],
+    optimizer: Optimizer,
+    weights: Mapping[str, Iterable[Tensor]] | None = None,
+) -> None:
+    """Add to the rows of a probe what `optimizer` makes of their gradients: its `floor_steady` and
+    `floor_noisy`, and `step`, by how much it moves a weight with the largest gradient in one step.
+    `weights` of a population may have `factor` times its step size, if their group says so.
+    """
+    known = floor(optimizer)
+    factors = {
+        id(p): group.get("factor", 1.0) for group in optimizer.param_groups for p in group["params"]
+    }
+    for row in rows:
+        own = [factors[id(p)] for p in (weights or {}).get(row["population"], ())]
+        row |= {
+            "floor_steady": known.steady,
+            "floor_noisy": known.noisy,
+            "step": max(own, default=1.0) * known.step(row["grad_task_max"]),
+        }
+
+
+def floor(optimizer: Optimizer) -> Floor:
+    """The floor of `optimizer`: a copy of it is fed with gradients of sizes s from 1e3 to 1e-45 and
+    with none; the optimizer and its weights stay as they are.
+
+        step(s) = mean |dw(s) - dw(0)|,   floor = s where step(s) = step(1e3) / 2
+
+    dw(0) is what weight decay does without a gradient. A steady gradient is s in each step, a noisy
+    one s times a standard normal number.
+    """
+    generator = torch.Generator().manual_seed(0)
+    start = torch.linspace(-0.1, 0.1, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    sizes = torch.tensor([0.0, *SIZES], dtype=torch.float64)
+    weights = [torch.nn.Parameter(start.clone()) for _ in range(2 * len(sizes))]
+    trial = _copy(optimizer, weights)
+    moved = torch.zeros(2, len(sizes), dtype=torch.float64)
+    for step in range(STEPS):
+        before = torch.stack([w.detach() for w in weights]).double()
+        noise = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+        shapes = (torch.ones(SHAPE, dtype=torch.float64), noise)
+        gradients = [(size * shape).float() for shape in shapes for size in sizes]
+        for w, gradient in zip(weights, gradients):
+            w.grad = gradient
+        trial.step()
+        if 2 * step >= STEPS:
+            after = torch.stack([w.detach() for w in weights]).double()
+            dw = (after - before).unflatten(0, (2, len(sizes)))
+            moved += (dw - dw[:, :1]).abs().mean((2, 3)).nan_to_num(0.0, 0.0)
+    steady, noisy = moved[:, 1:].numpy() / (STEPS - STEPS // 2)
+    if steady[0] > 2 * steady[PER_DECADE]:
+        return Floor(0.0, 0.0, steady)
+    return Floor(_half(steady), _half(noisy), steady)
+
+
+def _copy(optimizer: Optimizer, weights: list[Any]) -> Optimizer:
+    """An optimizer of the same class and options, for other weights. A schedule puts a `step` of
+    its own into the optimizer, which is left out.
+    """
+    trial = object.__new__(type(optimizer))
+    trial.__dict__ = {key: value for key, value in vars(optimizer).items() if key != "step"}
+    trial.state = defaultdict(dict)
+    trial.param_groups = [{**optimizer.param_groups[0], "params": weights}]
+    return trial
+
+
+def _half(steps: np.ndarray) -> float:
+    """The size at which a step falls to half of the first one, between two sizes by a straight line
+    in logarithms.
+    """
+    below = np.flatnonzero(steps < steps[0] / 2)
+    if not below.size:
+        return 0.0
+    i = below[0]
+    high, low, half = np.log(np.maximum([steps[i - 1], steps[i], steps[0] / 2], 1e-300))
+    share = (high - half) / (high - low)
+    return float(SIZES[i - 1] * (SIZES[i] / SIZES[i - 1]) ** share)

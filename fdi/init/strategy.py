@@ -7,10 +7,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from fdi.config import Mistake
+from fdi.init.theory import trial_response
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
@@ -112,10 +115,11 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     """Scale the afferent weights of each population of the last layer, or the gain of its
     normalization, until its measured spread is sigma_u within 2 %.
 
-        sqrt(mean_j,b Var_t(U_jb)) = sigma_u,   U free of reset
+        sqrt(mean_j,b Var_t(U_jb)) = share sigma_u,   U free of reset
 
-    The spread is the theory's, over the time of a trial. A constant input has none: that of a layer
-    that hears an `analogue` input is over time and samples, Var_t,b.
+    The spread is the theory's, over the time of a trial, of which a short trial shows a `share`
+    (see trial_share). A constant input has none: that of a layer that hears an `analogue` input is
+    over time and samples, Var_t,b.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
     law). Raises Unreachable if a population gets no input or does not settle within 12 forward
@@ -148,11 +152,65 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
 
 
 def measured_spread(moments: Moments, analogue: bool) -> float:
-    """The spread of a population's free potential that sigma_u stands for: over time, with an
-    `analogue` input over time and samples; root mean square over neurons.
+    """The spread of a population's free potential that sigma_u stands for: over time, in units of
+    what a trial shows of it; with an `analogue` input over time and samples; root mean square over
+    neurons.
     """
     variance = moments.free_temporal + (moments.free_across if analogue else 0)
-    return float(variance.mean().sqrt())
+    return float(variance.mean().sqrt()) / (1.0 if analogue else moments.share)
+
+
+def with_shares(network: Network, activity: Activity, nu_input: float) -> Activity:
+    """The activity with the `share` of each population's moments that is not behind a
+    normalization; `nu_input`: rate of the input in Hz.
+    """
+    steps = len(activity.readout)
+    for population in network.hidden:
+        if population.name in network.norms:
+            continue
+        afferents = network.afferents(population.name)
+        rates = {
+            p.name: nu_input if p.source == INPUT else seen(activity, p, network.dt)
+            for p in afferents
+        }
+        share = trial_share(population, afferents, rates, network.dt, steps)
+        moments = activity.moments[population.name]
+        activity.moments[population.name] = replace(moments, share=share)
+    return activity
+
+
+def trial_share(
+    population: Population, afferents: Afferents, rates: Rates, dt: float, steps: int
+) -> float:
+    """The spread over the time of a trial that starts at rest, as a share of that of the steady
+    state, for independent Poisson spikes of these `rates` in Hz through the weights at hand.
+
+        share^2 = mean_j (sum_i W_ji^2 nu_i dt V + Var_m(sum_i W_ji nu_i dt C[m]))
+                  / mean_j sum_i W_ji^2 nu_i dt sum_t k[t]^2
+
+    with C and V of fdi.init.theory.trial_response; 0.84 for the default neuron in 0.2 s. 1 without
+    input.
+    """
+    import torch
+
+    shown = steady = 0.0
+    mean: Any = 0.0
+    for projection in afferents:
+        rows = projection.weight.detach().cpu().double().flatten(1)
+        neurons = (
+            trial_response(neuron.tau_mem, neuron.tau_syn[projection.channel], dt, steps)
+            for neuron in population.neurons
+        )
+        course, variance, whole = (torch.as_tensor(np.array(part)) for part in zip(*neurons))
+        spikes = rates[projection.name] * dt
+        squares = rows.square().sum(1) * spikes
+        shown += float((squares * variance).mean())
+        steady += float((squares * whole).mean())
+        sums = population.neuron.signs[projection.channel] * rows.sum(1) * spikes
+        mean = mean + sums[:, None] * course
+    if not steady > 0:
+        return 1.0
+    return math.sqrt((shown + float(mean.var(1, correction=0).mean())) / steady)
 
 
 SETTLED = 0.02
@@ -190,6 +248,9 @@ def draw(
     """
     import torch  # the type of a strategy is read without it
 
+    def measured_by(below: Network) -> Activity:
+        return with_shares(below, measure(below), nu_input)
+
     for_readout = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)
     propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
@@ -208,7 +269,7 @@ def draw(
             for population in layer:
                 afferents_of = network.afferents(population.name)
                 strategy.draw(Drawing(population, afferents_of, rates, network.dt, generator))
-            strategy.correct(network.up_to(i + 1), measure, analogue and hears_input)
+            strategy.correct(network.up_to(i + 1), measured_by, analogue and hears_input)
             if not propagate:
                 break
             activity = measure(network.up_to(i + 1))

@@ -65,6 +65,28 @@ def _integrals(tau_mem: float, tau_syn: float, dt: float) -> tuple[float, float]
     return float(kernel.sum() * dt), float(np.square(kernel).sum() * dt)
 
 
+@lru_cache(maxsize=1024)
+def trial_response(
+    tau_mem: float, tau_syn: float, dt: float, steps: int
+) -> tuple[np.ndarray, float, float]:
+    """What a trial of T = `steps` time steps from rest shows of the potential that Poisson spikes
+    cause, through a weight of 1 and per spike and step.
+
+        C[m] = sum_{j=1..m} k[j]    the mean in step m, which rises from rest, [T];
+        V = mean_m sum_{j=1..m} k[j]^2 - mean_m C[m]^2 / T    its variance over the trial, less
+                                    than in the steady state, sum_j k[j]^2, the third result, since
+                                    it starts at rest and since the mean of the trial moves, too.
+
+    Source: derived here, exact for independent Poisson spikes.
+    """
+    kernel = psp_kernel(tau_mem, tau_syn, dt)
+    steady = float(np.square(kernel).sum())
+    kernel = np.pad(kernel[1:], (0, max(0, steps + 1 - len(kernel))))[:steps]
+    mean = np.cumsum(kernel)
+    variance = np.cumsum(np.square(kernel)).mean() - np.square(mean).mean() / steps
+    return mean, float(variance), steady
+
+
 def constant_input_rate(mean_square: float, tau_mem: float, tau_syn: float, dt: float) -> float:
     """Rate in Hz at which Poisson spikes would spread the potential as much as a constant analogue
     input x does in its steady state.

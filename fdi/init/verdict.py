@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
@@ -58,7 +58,10 @@ HALF = 0.5  # share of silent neurons of a layer that starves the one above
 SATURATED = 0.1  # share of saturated neurons worth a word
 
 HEARD = 0.1  # ratio of the gradients of bounds and task worth a sentence
-SLOW = 1e-6  # of the norm of its weights: a layer that moves by less in a step hardly learns
+ENOUGH = 0.03  # of the size of its weights: a layer that moves less in all updates hardly learns
+WILD = 1.0  # of the size of its weights: one step replaces them
+EXPLODES = 1e4  # factor between the gradients of the first and the last layer
+BLIND = 0.01  # share of a gradient that depends on the labels
 
 NORMALIZED = (
     "normalized: the closed form does not apply; sigma U is measured behind the normalization, and "
@@ -68,35 +71,75 @@ NORMALIZED = (
 Row = dict[str, Any]
 
 
-class Floor(NamedTuple):
-    """What gradients an optimizer can follow.
+class Training(NamedTuple):
+    """The training that follows on an initial state.
 
-    `optimizer`: its name with the value that sets the floor; `gradient`: an element of the gradient
-    that lies far below it moves its weight by a small part of a step, 0 for one whose steps are
-    proportional to the gradient; `lr`: its step size; `lower`: how to lower the floor, `least`: how
-    far at its precision.
+    `optimizer`: its name with the value that sets its floor, or else its step size; `lower`: how to
+    lower the floor; `least`: the floor with the least value at this precision, None if it cannot be
+    lowered; `updates`: how many steps it takes, None if that is not known.
     """
 
     optimizer: str
-    gradient: float
-    lr: float
     lower: str
-    least: float = 0.0
+    least: float | None = None
+    updates: int | None = None
 
 
-def remarks(rows: Sequence[Row], init: str, floor: Floor | None = None) -> list[str]:
+def remarks(rows: Sequence[Row], init: str, training: Training | None = None) -> list[str]:
     """What to make of an initial state: a sentence on the state of the layers and, where they
-    apply, one on normalization, one on gradients that the optimizer does not follow, and one on the
+    apply, one on normalization, one on what the optimizer makes of the gradients, and one on the
     bounds.
     """
     hidden = [row for row in rows if row["rate"] is not None]
     said = [sentence(rows, init)]
     if _normalized(hidden):
         said.append(NORMALIZED)
-    if floor is not None:
-        said.append(_stuck(hidden, init, floor))
+    if training is not None and hidden[0].get("step") is not None:
+        said += _followed(hidden, init, training)
     said.append(_bounds(hidden))
     return [each for each in said if each]
+
+
+def expected(rows: Sequence[Row], updates: int | None = None) -> str:
+    """Whether a network learns from this initial state: "no" where no gradient of the task, or none
+    that the optimizer follows, reaches some layer and no bound moves it either, or where no
+    gradient depends on the labels; "doubtful" where a layer is silent, its gradient lies between
+    the floors, explodes or makes steps too large or too small beside the weights; else "yes".
+    """
+    hidden = [row for row in rows if row["rate"] is not None]
+    lost = [is_lost(row) and not row["grad_bounds"] > HEARD * row["grad_task"] for row in hidden]
+    blind = max(row.get("grad_labels", 1.0) for row in hidden) < BLIND
+    if any(lost) or blind or all(row["grad_task_max"] == 0 for row in hidden):
+        return "no"
+    between = any(row["grad_task_max"] < _floors(row)[1] for row in hidden)
+    silent = any(off(row) in ("silent", "saturated") for row in hidden)
+    steps = any(_too_large(row) or _too_small(row, updates) for row in hidden)
+    return "doubtful" if between or silent or steps or _explodes(hidden) else "yes"
+
+
+def _floors(row: Row) -> tuple[float, float]:
+    """Below the first an optimizer hardly follows a gradient, above the second it does."""
+    floors = (row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
+    return min(floors), max(floors)
+
+
+def is_lost(row: Row) -> bool:
+    """Whether the optimizer hardly follows any element of the gradient of the task."""
+    return 0 < (row.get("grad_task_max") or 0) < _floors(row)[0]
+
+
+def _too_large(row: Row) -> bool:
+    return bool(row.get("step", 0.0) > WILD * row.get("weight_rms", math.inf))
+
+
+def _too_small(row: Row, updates: int | None) -> bool:
+    if updates is None or not row["grad_task_max"] or "step" not in row:
+        return False
+    return bool(row["step"] * updates < ENOUGH * row["weight_rms"])
+
+
+def _explodes(hidden: Sequence[Row]) -> bool:
+    return bool(hidden[0]["grad_task"] > EXPLODES * hidden[-1]["grad_task"] > 0)
 
 
 def _normalized(hidden: Sequence[Row]) -> bool:
@@ -114,53 +157,61 @@ def _bounds(hidden: list[Row]) -> str:
     return f"{' and '.join(parts)}; gradients above are those of the task alone" if parts else ""
 
 
-def _stuck(hidden: list[Row], init: str, floor: Floor) -> str:
-    """Which layers the optimizer hardly moves at first, and what to do. Layers without a gradient,
-    since those below them are silent, wait for these.
+def _followed(hidden: list[Row], init: str, training: Training) -> Iterator[str]:
+    """Which layers the optimizer does not move, or moves too far, and what to do. Layers without a
+    gradient, since those below them are silent, wait for these.
     """
     other = "raise init.sigma_u" if init.startswith("fluct") else "init=fluct"
     if not init.startswith("fluct") and _normalized(hidden):
         other = "init=fluct_calibrated"
     some = [row for row in hidden if row["grad_task_max"] > 0]
     if not some:
-        return f"no gradient of the task reaches a hidden layer, whatever the optimizer: {other}"
-    slow = [row for row in some if _hardly_moves(row, floor)]
-    if not slow:
-        return ""
+        yield f"no gradient of the task reaches a hidden layer, whatever the optimizer: {other}"
+        return
+    if slow := [row for row in some if is_lost(row)]:
+        yield _stuck(slow, some, hidden, training) + f", or {other}"
+    elif small := [row for row in some if _too_small(row, training.updates)]:
+        row = min(small, key=lambda row: row["step"] / row["weight_rms"])
+        share = row["step"] * (training.updates or 0) / row["weight_rms"]
+        yield (
+            f"{training.updates} steps of {training.optimizer} move the weights of "
+            f"{row['population']} by at most {share:.1g} of their size: raise optimizer.lr or "
+            f"trainer.epochs"
+        )
+    if large := [row for row in some if _too_large(row)]:
+        row = max(large, key=lambda row: row["step"] / row["weight_rms"])
+        yield (
+            f"one step of {training.optimizer} can move a weight of {row['population']} by "
+            f"{row['step'] / row['weight_rms']:.2g} times their size: lower optimizer.lr"
+        )
+    if _explodes(hidden):
+        times = hidden[0]["grad_task"] / hidden[-1]["grad_task"]
+        yield (
+            f"gradients grow {times:.1g}-fold from {hidden[-1]['population']} down to "
+            f"{hidden[0]['population']}: lower init.sigma_u, or set trainer.clip"
+        )
+    if max(row.get("grad_labels", 1.0) for row in hidden) < BLIND:
+        yield "the gradients of the hidden layers are the same for all labels: nothing to learn"
+
+
+def _stuck(slow: list[Row], some: list[Row], hidden: list[Row], training: Training) -> str:
     least = min(slow, key=lambda row: row["grad_task_max"])
-    problem = _how_slow(least, floor)
+    floor = _floors(least)[0]
+    problem = (
+        f"the largest element of {least['population']}'s gradient, {least['grad_task_max']:.1g}, "
+        f"is {_times(floor / least['grad_task_max'])} below what {training.optimizer} follows "
+        f"({floor:.1g})"
+    )
     if others := [row for row in slow if row is not least]:
-        also = "lie below it, too" if floor.gradient else "hardly more"
-        problem += f", those of {_span(others, hidden)} {also}"
+        problem += f", those of {_span(others, hidden)} lie below it, too"
     if waiting := [row for row in hidden if row not in some]:
         problem += f"; {_span(waiting, hidden)} have none until the layers below fire"
-    lower = floor.lower
-    if least["grad_task_max"] < floor.least:
+    lower = training.lower
+    if training.least is not None and least["grad_task_max"] < training.least:
         lower += " with optimizer.precision=float64"
-    return f"{problem}: {lower}, or {other}"
-
-
-def _hardly_moves(row: Row, floor: Floor) -> bool:
-    """Whether the largest element of the gradient of the task is below the floor; without a floor,
-    whether a step is small beside the weights.
-    """
-    if floor.gradient:
-        return row["grad_task_max"] < floor.gradient
-    return floor.lr * row["grad_task"] < SLOW * row["weight"]
-
-
-def _how_slow(row: Row, floor: Floor) -> str:
-    if floor.gradient:
-        times = floor.gradient / row["grad_task_max"]
-        return (
-            f"the largest element of {row['population']}'s gradient, {row['grad_task_max']:.1g}, "
-            f"is {_times(times)} below what {floor.optimizer} follows ({floor.gradient:.1g})"
-        )
-    step = floor.lr * row["grad_task"] / row["weight"]
-    return (
-        f"a step of {floor.optimizer} moves the weights of {row['population']} by {step:.1g} of "
-        f"their norm"
-    )
+    if any(row["grad_bounds"] > HEARD * row["grad_task"] for row in slow):
+        lower += " and set homeostasis=none, since the bounds are the larger gradient"
+    return f"{problem}: {lower}"
 
 
 def _times(factor: float) -> str:

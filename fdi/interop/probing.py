@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
-from fdi.init.verdict import NORMALIZED, Floor, remarks, verdict
+from fdi.init.probe import follow_gradients
+from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
 from fdi.interop.currents import Recording, free_potential, spread
 from fdi.interop.foreign import are_spikes
 from fdi.interop.neurons import NotSpiking, Response, Unmeasurable, measure
@@ -96,9 +97,9 @@ def probe(
     runs a whole trial from a fresh state and returns what `loss` takes. `batch`: [T, B, *shape], a
     tensor or an array. `dt`: duration of a step in seconds.
 
-    `loss(output)`: a number; its gradient is compared with what `optimizer` follows, eps in Adam,
-    AdamW, NAdam, RAdam and RMSprop; of those without eps, such as SGD, the length of a step with
-    that of the weights. `sigma_u`: what the spread is compared with, None for nothing.
+    `loss(output)`: a number; its gradient is compared with what `optimizer` is measured to follow,
+    and the length of its steps with the size of the weights. `sigma_u`: what the spread is compared
+    with, None for nothing.
 
     Raises fdi.Mistake if no neuron is called, if the loss has no gradient, for an optimizer without
     a loss, and for a dt other than that of a neuron.
@@ -138,10 +139,12 @@ def probe(
     for row in rows:
         row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
         row |= _pull(row["parts"], gradients)
-    floor = None if optimizer is None else _floor(optimizer)
+    training = None if optimizer is None else _training(optimizer)
+    if optimizer is not None:
+        follow_gradients(rows, optimizer)
     if all(row["rate"] is None for row in rows):
         raise Mistake(f"{type(module).__name__}: none of its neurons spikes; nothing to probe")
-    told = [s for s in remarks(rows, NAME, floor) if s != NORMALIZED]
+    told = [s for s in remarks(rows, NAME, training) if s != NORMALIZED]
     return Probe([_layer(row, loss is not None) for row in rows], [_in_python(s) for s in told])
 
 
@@ -233,22 +236,24 @@ def _pull(
         for tensor in w.tensors()
         if id(tensor) in gradients
     ]
+    norm = math.sqrt(sum(float(w.read().double().square().sum()) for w in weights))
     return {
         "grad_task": math.sqrt(sum(float(g.square().sum()) for g in found)),
         "grad_task_max": max((float(g.abs().max()) for g in found), default=0.0),
         "grad_bounds": 0.0,
-        "weight": math.sqrt(sum(float(w.read().double().square().sum()) for w in weights)),
+        "weight": (
+            norm := math.sqrt(sum(float(w.read().double().square().sum()) for w in weights))
+        ),
+        "weight_rms": norm / math.sqrt(max(1, sum(w.read().numel() for w in weights))),
     }
 
 
-def _floor(optimizer: torch.optim.Optimizer) -> Floor:
-    """Which gradients an optimizer of torch follows."""
-    options = optimizer.param_groups[0]
-    kind, lr, eps = type(optimizer).__name__, float(options["lr"]), options.get("eps")
-    if not isinstance(eps, int | float):
-        return Floor(f"{kind} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
-    least = math.sqrt(eps) if kind == "SMORMS3" else eps  # added to the square, or to its root
-    return Floor(f"{kind} with eps={eps:g}", least, lr, "lower optimizer.eps")
+def _training(optimizer: torch.optim.Optimizer) -> Training:
+    """The words for an optimizer of torch."""
+    name, options = type(optimizer).__name__, optimizer.param_groups[0]
+    if isinstance(eps := options.get("eps"), int | float):
+        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps")
+    return Training(f"{name} with lr={options['lr']:g}", "take an optimizer without a floor")
 
 
 def _layer(row: dict[str, Any], learns: bool) -> LayerState:

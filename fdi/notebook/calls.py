@@ -31,7 +31,7 @@ from fdi.cli.task import measured
 from fdi.cli.terminal import Terminal, console
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
-from fdi.init.verdict import Floor, remarks, verdict
+from fdi.init.verdict import Training, remarks, verdict
 from fdi.track.directory import refuse_other_schedule
 from fdi.track.files import atomic
 from fdi.track.state import INTERRUPTED
@@ -205,7 +205,7 @@ def curves(runs: pd.DataFrame) -> pd.DataFrame:
 class _Quiet(Terminal):
     """Leaves the table of the initial state to whoever asked for it."""
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
         pass
 
 

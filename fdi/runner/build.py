@@ -23,11 +23,11 @@ from fdi.data.inputs import readable
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy
 from fdi.init.theory import constant_input_rate
-from fdi.init.verdict import Floor
+from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import LowerBound, Outcome, UpperBound
-from fdi.train.optimizers import fuse
+from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
 
@@ -47,8 +47,8 @@ class View(Protocol):
     def say(self, line: str) -> None:
         """A line, as long as it is."""
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, floor: Floor) -> None:
-        """The initial state: the rows of fdi.init.probe; `floor`: of the optimizer."""
+    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
+        """The initial state: the rows of fdi.init.probe, and the `training` that follows."""
 
     def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Reporter]:
         """A training of `epochs` epochs of `samples` samples; `done` epochs are finished."""
@@ -207,7 +207,11 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     """The optimizer of all that is trained. One that asks for the loss several times a step is
     refused.
     """
-    return optimizer_of(config, _groups(net))
+    lr = config.optimizer.get("lr")
+    steps = {kind: config.trainer.get(f"lr_{kind}") for kind in KINDS}
+    if config.trainer.get("lr_relative") and lr is None:
+        raise ValueError("trainer.lr_relative = true: this optimizer has no step size lr")
+    return optimizer_of(config, groups(net, lr, steps))
 
 
 def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
@@ -224,14 +228,6 @@ def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
             f"step; choose one that takes gradients alone"
         )
     return fuse(chosen)
-
-
-def _groups(net: Network) -> Any:
-    """The parameters. Learned time constants are a group of their own without weight decay."""
-    if not net.leaks:
-        return net.parameters()
-    others = [p for name, p in net.named_parameters() if not name.startswith("leaks.")]
-    return [{"params": others}, {"params": list(net.leaks.values()), "weight_decay": 0.0}]
 
 
 def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:

@@ -66,6 +66,7 @@ from fdi.track.state import (
     refuse_lost,
     whole_result,
 )
+from fdi.train.optimizers import relative_to
 from fdi.train.trainer import Progress, activity
 
 
@@ -158,6 +159,9 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
     plan = _planned(context)
+    initial = initial_network(context)
+    if config.trainer.get("lr_relative"):
+        relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
     threads = build.threads(config)
     if progress.epoch and (warning := other_than_before(directory, context.device, threads)):
@@ -176,7 +180,6 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         code=code(config),
         **plan,
     )
-    initial = initial_network(context)
     if build.untried(config):
         compare_with_cpu(context, initial)
     if config.probe == "only":
@@ -192,7 +195,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         metrics = Metrics(directory / METRICS, progress.epoch)
         data = splits(context)
         train(context, data, progress, metrics, mirror)
-        result = final_result(context, data["test"], progress, initial)
+        result = final_result(context, data, progress, initial)
         metrics.check()
         if mirror:
             mirror.result(result)
@@ -338,10 +341,11 @@ def _moved(before: Tensor, after: Tensor) -> float | None:
 
 
 def final_result(
-    context: RunContext, split: Split, progress: Progress, initial: Network
+    context: RunContext, splits: dict[str, Split], progress: Progress, initial: Network
 ) -> dict[str, Any]:
     """Evaluate the test set with the last weights and with those of the best validation epoch, and
-    measure how far the last are from the `initial` ones.
+    measure how far the last are from the `initial` ones. With trainer.test=false nothing is known
+    of the test set, and rates are those of the validation set.
     """
     config, data, network = context.config, context.data, context.network
     objective = Objective(config.trainer.readout)
@@ -352,8 +356,10 @@ def final_result(
         context.engine,
         batch(context)[0],
     )
+    tested = config.trainer.get("test", True)
+    split = splits["test" if tested else "valid" if len(splits["valid"]) else "train"]
     last = best = trainer.evaluate(split, objective)
-    if progress.best_weights is not None and progress.best_epoch != progress.epoch:
+    if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
         best = trainer.evaluate(split, objective)
     rates = activity(last, data.steps * data.dt)
@@ -361,16 +367,16 @@ def final_result(
         **config.name,
         "seed": config.seed,
         "epochs": progress.epoch,
-        "test_accuracy_last": last.correct / last.samples,
-        "test_accuracy_best": best.correct / best.samples,
-        "test_loss_last": last.task / last.samples,
+        "test_accuracy_last": last.correct / last.samples if tested else None,
+        "test_accuracy_best": best.correct / best.samples if tested else None,
+        "test_loss_last": last.task / last.samples if tested else None,
         "train_accuracy_last": progress.train_accuracy,
         "train_loss_last": progress.train_task,
         "best_epoch": progress.best_epoch,
         "valid_accuracy_best": progress.best_accuracy,
         "valid_accuracy_last": progress.accuracy,
         "classes": data.classes,
-        "test_samples": last.samples,
+        "test_samples": last.samples if tested else None,
         "seconds": progress.seconds,
         "rates": {
             name.removeprefix("rate/"): value

@@ -52,7 +52,8 @@ class Trained:
         epochs = f"{len(self.metrics)} epoch{'' if len(self.metrics) == 1 else 's'}"
         reached = "not finished"
         if self.result:
-            reached = f"test accuracy {100 * self.result['test_accuracy_last']:.1f} %"
+            accuracy = self.result["test_accuracy_last"]
+            reached = "not tested" if accuracy is None else f"test accuracy {100 * accuracy:.1f} %"
         return f"<run {self.directory}: {epochs}, {reached}>"
 
     def predictions(self, inputs: Any = None) -> pd.DataFrame:

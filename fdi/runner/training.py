@@ -6,6 +6,7 @@ epochs, on disk.
 from __future__ import annotations
 
 import io
+import math
 import os
 import time
 import zipfile
@@ -26,7 +27,7 @@ from fdi.data.inputs import Input
 from fdi.engine import oracle
 from fdi.init.probe import probe
 from fdi.init.strategy import draw
-from fdi.init.verdict import Floor, warning
+from fdi.init.verdict import Training, expected, warning
 from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
@@ -34,35 +35,26 @@ from fdi.snn.objective import Outcome
 from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json, write_status
 from fdi.track.record import Metrics
 from fdi.track.state import interruptible, refuse_lost
-from fdi.train.optimizers import of_eps
 from fdi.train.smorms3 import SMORMS3
 from fdi.train.trainer import Progress, Schedule
 
 
-def configured(config: DictConfig) -> Floor:
-    """The floor of the optimizer of a run, whatever its network."""
-    return floor_of(build.optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
+def configured(config: DictConfig) -> Training:
+    """What the configuration of a run says of its training, whatever its data."""
+    return training_of(build.optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
 
 
-def floor_of(optimizer: torch.optim.Optimizer) -> Floor:
-    """The floor of an optimizer, for elements of the gradient.
-
-    SMORMS3      sqrt(eps): with |g| below it the step is min(lr, g^2 / eps), while the other
-                 factor, grad / sqrt(g2), stays near 1; eps is no smaller than the least number
-                 of its precision
-    Adam & co.   eps: with |g| below it the step is lr |g| / eps
-    SGD          0: its step is lr |g| everywhere; as for any other without one eps
-    """
-    kind = type(optimizer).__name__
-    name = kind.lower()
-    lr, eps = float(optimizer.defaults["lr"]), optimizer.defaults.get("eps")
-    if not isinstance(eps, int | float):
-        return Floor(f"{name} with lr={lr:g}", 0.0, lr, "raise optimizer.lr")
-    named, lower = f"{name} with eps={eps:g}", "lower optimizer.eps"
-    least = 0.0
-    if isinstance(optimizer, SMORMS3):
-        least = of_eps(kind, torch.finfo(optimizer.precision).tiny)
-    return Floor(named, of_eps(kind, eps), lr, lower, least)
+def training_of(optimizer: torch.optim.Optimizer, updates: int | None = None) -> Training:
+    """The words for an optimizer, and how low its `eps` can set the floor at its precision."""
+    name, options = type(optimizer).__name__.lower(), optimizer.defaults
+    lr, eps = options.get("lr"), options.get("eps")
+    if isinstance(eps, int | float) and not isinstance(eps, bool):
+        least = None
+        if isinstance(optimizer, SMORMS3):
+            least = math.sqrt(torch.finfo(optimizer.precision).tiny)
+        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least, updates)
+    known = f" with lr={lr:g}" if isinstance(lr, int | float) else ""
+    return Training(name + known, "take optimizer=adam_atan2, which has no floor", None, updates)
 
 
 SAMPLES = 128  # of training, on which the initial state is measured,
@@ -112,10 +104,15 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     strategy, nu = build.strategy(config), build.input_rate(data, network)
     objective = context.phases[-1].objective
     measured = deepcopy(initial) if build.untried(config) else network
-    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu)
+    optimizer = context.optimizer
+    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, optimizer)
+    batches = -(-len(data.train) // config.trainer.batch_size)
+    updates = config.trainer.epochs * batches
+    for row in rows:
+        row["expected"] = expected(rows, updates)
     write_json(context.directory / PROBE, rows)
-    floor = floor_of(context.optimizer)
-    context.view.probe(rows, config.name.model, config.name.init, floor)
+    training = training_of(optimizer, updates)
+    context.view.probe(rows, config.name.model, config.name.init, training)
     for population, row in zip(network.hidden, rows):
         if line := warning(population.name, population.neuron, row["rate"], network.dt):
             context.view.say(line)

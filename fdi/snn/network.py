@@ -183,8 +183,9 @@ class Moments:
     adaptation.
 
     `temporal`: variance over the time of a trial, mean over samples; `across`: variance over
-    samples of the mean over time. Together they are the variance over time and samples. The spread
-    of the theory, sigma_u, is the root of the mean over neurons of `free_temporal`.
+    samples of the mean over time. Together they are the variance over time and samples. The root of
+    the mean over neurons of `free_temporal` is `share` of the spread of the theory, sigma_u, which
+    that of the steady state is: a short trial shows less of it.
     """
 
     mean: Tensor
@@ -193,6 +194,7 @@ class Moments:
     free_mean: Tensor
     free_temporal: Tensor
     free_across: Tensor
+    share: float = 1.0
 
 
 @dataclass

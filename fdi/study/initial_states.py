@@ -9,8 +9,7 @@ import pandas as pd
 
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import READOUT, Results
-from fdi.analysis.select import kept, records, where, with_layers
-from fdi.train.optimizers import floor
+from fdi.analysis.select import kept, where, with_layers
 
 USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 
@@ -64,18 +63,19 @@ def largest(results: Results) -> pd.DataFrame:
 
 def ratios(results: Results) -> pd.DataFrame:
     """By the path of the run, for the finished runs without bounds whose initial state was measured
-    and whose optimizer has a floor: `gradient`, the largest norm over the hidden populations of the
-    gradient of their afferent weights, `floor`, and `ratio`, one over the other.
+    and whose optimizer has a floor: `gradient`, the largest element over the hidden populations of
+    the gradient of their afferent weights, `floor`, above which noisy and steady gradients are
+    followed, and `ratio`, one over the other.
     """
     runs = unbounded(kept(results.runs, results.runs["state"] == "done"))
-    measured = results.layers.reindex(columns=["path", "grad"])  # of no run: without columns
-    gradient = measured.groupby("path")["grad"].max()
+    names = ["grad_task_max", "floor_steady", "floor_noisy"]
+    largest = results.layers.reindex(columns=["path", *names]).groupby("path")[names].max()
+    measured = largest.reindex(runs["path"]).astype(float)
     table = pd.DataFrame(
         {
-            "gradient": gradient.reindex(runs["path"]).astype(float),
-            "floor": [floor(run) for run in records(runs, "optimizer.")],
-        },
-        index=runs["path"],
+            "gradient": measured["grad_task_max"],
+            "floor": measured[["floor_steady", "floor_noisy"]].max(axis=1),
+        }
     )
     table["ratio"] = table["gradient"] / table["floor"]
     return table[np.isfinite(table["ratio"])]

@@ -201,9 +201,19 @@ CHECKPOINT, RESULT = "checkpoint/last.pt", "result.json"
 LOG, OUTPUT = "run.log", "output.log"  # traceback of a failure; what a cell prints beside others
 LOCK, RESERVE = ".lock", ".reserve"
 
-STATES = ("done", "probed", "running", "queued", "failed", "interrupted", "missing", "broken")
+STATES = (
+    "done",
+    "untested",  # trained with trainer.test=false
+    "probed",
+    "running",
+    "queued",
+    "failed",
+    "interrupted",
+    "missing",
+    "broken",
+)
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
-SETTLED = ("done", "probed", "failed")  # whoever is at work
+SETTLED = ("done", "untested", "probed", "failed")  # whoever is at work
 STOPPED = ("failed", "interrupted", "broken")  # the same command goes on with them
 
 _RUN = re.compile(r"seed=([0-9]+)-(\w+)")

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -354,7 +354,10 @@ def progress(directory: Path) -> dict[str, Any]:
         status = parse_json(directory / STATUS)
         if status is None:
             status = {"state": "missing"}
-        state = "done" if result else _state(directory / STATUS, status)
+        if result:
+            state = "untested" if is_untested(result) else "done"
+        else:
+            state = _state(directory / STATUS, status)
     except ValueError as error:
         return {"state": "broken", "error": str(error).removeprefix(f"{directory}/")}
     if state in ("running", "queued"):
@@ -388,7 +391,7 @@ def read_result(directory: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(result, dict):
         raise ValueError(f"{path}: not an object")
-    for key in MEASURED:
+    for key in () if is_untested(result) else MEASURED:
         if not (is_number(result.get(key)) and 0 <= result[key] <= 1):
             raise ValueError(f"{path}: {key} is no share of the test set")
     for key, least in COUNTS.items():
@@ -398,6 +401,11 @@ def read_result(directory: Path) -> dict[str, Any] | None:
     if not (isinstance(rates, dict) and all(map(is_number, rates.values()))):
         raise ValueError(f"{path}: no rates")
     return result
+
+
+def is_untested(result: Mapping[str, Any]) -> bool:
+    """Whether the test set of a finished run was not looked at (trainer.test=false)."""
+    return all(key in result and result[key] is None for key in MEASURED)
 
 
 def whole_result(directory: Path) -> dict[str, Any] | None:

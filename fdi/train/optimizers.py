@@ -1,11 +1,9 @@
-"""The optimizers: one that torch lacks, and what is known about those of torch.optim without
-importing it: the ranges of their values, and the floor, the gradient below which one hardly moves
-a weight.
+"""The optimizers: those that torch lacks, the ranges of the values of those of torch.optim, and
+step sizes of their own for some parameters.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -14,6 +12,8 @@ from fdi.config.parts import NotNegative, Positive, Share, StepSize
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
+
+    from fdi.snn.network import Network
 
 
 Precision = Literal["float32", "float64"]
@@ -31,6 +31,19 @@ def SMORMS3(
     from fdi.train import smorms3
 
     return smorms3.SMORMS3(params, lr, eps, precision)
+
+
+def AdamAtan2(  # noqa: N802 # a class to whom it configures
+    params: Iterable[Tensor],
+    lr: StepSize = 1e-3,
+    betas: tuple[Share, Share] = (0.9, 0.999),
+) -> Optimizer:
+    """Adam without eps, and so without a floor (Everett et al. 2024, arXiv:2407.05872). Equations:
+    fdi.train.adam_atan2.
+    """
+    from fdi.train import adam_atan2
+
+    return adam_atan2.AdamAtan2(params, lr, betas)
 
 
 class TorchOptions(TypedDict, total=False):
@@ -76,30 +89,84 @@ def _start_momentum(optimizer: Optimizer, *_: object) -> None:
                 optimizer.state[p]["momentum_buffer"] = start
 
 
-SMORMS3_EPS, ADAM_EPS = 1e-16, 1e-8  # where a config does not say
-LEAST_SQUARE = 2.0**-149  # the smallest float32
-SQUARED = {"SMORMS3"}  # those that add eps to the mean square of a gradient
-ADDED_TO_THE_ROOT = {"Adam", "AdamW", "NAdam", "RAdam", "RMSprop"}
+KINDS = ("recurrent", "readout", "norm", "tau")
+"""Of parameters that may have a step size of their own, trainer.lr_KIND; that of the other weights
+is optimizer.lr.
+"""
 
 
-def of_eps(optimizer: str, eps: float) -> float:
-    """The gradient at which `eps` halves a step: sqrt(eps) where it is added to the mean square of
-    the gradient, as in SMORMS3, eps where it is added to the root of that, as in Adam.
+def groups(
+    network: Network, lr: float | None = None, steps: Mapping[str, float | None] | None = None
+) -> list[dict[str, Any]]:
+    """The parameters of a network in groups, those of learned time constants without weight decay.
+    A group whose step size differs from the optimizer's `lr` has `factor`, the ratio of the two;
+    `steps`: step sizes of KINDS.
+
+    Raises ValueError for a kind of which the network has no parameter, and for an optimizer without
+    lr.
     """
-    return math.sqrt(eps) if optimizer in SQUARED else float(eps)
+    kinds = dict.fromkeys(network.parameters(), "")
+    for projection in network.projections:
+        if projection.target == network.readout.name:
+            kinds[projection.weight] = "readout"
+        elif projection.recurrent:
+            kinds[projection.weight] = "recurrent"
+    kinds |= {p: "norm" for norm in network.norms.values() for p in norm.parameters()}
+    kinds |= dict.fromkeys(network.leaks.values(), "tau")
+    given = {kind: step for kind, step in (steps or {}).items() if step is not None}
+    for kind, step in given.items():
+        if lr is None:
+            raise ValueError(f"trainer.lr_{kind} = {step:g}: this optimizer has no step size lr")
+        if kind not in kinds.values():
+            raise ValueError(f"trainer.lr_{kind} = {step:g}: {LACKING[kind]}; leave it out")
+    found: dict[tuple[bool, float], list[Any]] = {}
+    for p, kind in kinds.items():
+        factor = given[kind] / lr if kind in given and lr else 1.0
+        found.setdefault((kind == "tau", factor), []).append(p)
+    return [
+        {
+            "params": members,
+            **({"weight_decay": 0.0} if tau else {}),
+            **({} if factor == 1 else {"factor": factor}),
+        }
+        for (tau, factor), members in found.items()
+    ]
 
 
-def floor(run: Mapping[Any, Any]) -> float:
-    """That of `optimizer.eps`, from the dotted keys of a config, but not below the root of the
-    smallest float32 unless the optimizer is more precise; NaN for one without, like SGD.
+LACKING = {
+    "recurrent": "this network has no recurrent weights",
+    "readout": "this network has no readout",
+    "norm": "this network has no normalization",
+    "tau": "this network learns no time constants",
+}
+
+
+def relative_to(optimizer: Optimizer, network: Network, initial: Network) -> None:
+    """Give each weight of `network` a step size in units of the root mean square of its `initial`
+    values, so that a step of lr changes weights of any size by the same share; those that are all 0
+    keep it.
     """
-    name = str(run.get("optimizer._target_", "")).rpartition(".")[2]
-    eps = run.get("optimizer.eps")
-    if eps is not None and math.isnan(eps):  # of a table
-        eps = None
-    if name not in SQUARED | ADDED_TO_THE_ROOT:
-        return math.nan
-    if eps is None:
-        eps = SMORMS3_EPS if name in SQUARED else ADAM_EPS
-    precise = run.get("optimizer.precision") == "float64"
-    return max(of_eps(name, eps), 0.0 if precise else math.sqrt(LEAST_SQUARE))
+    sizes = {
+        own.weight: float(first.weight.detach().double().square().mean().sqrt()) or 1.0
+        for own, first in zip(network.projections, initial.projections)
+    }
+    for group in optimizer.param_groups[:]:
+        alone = [p for p in group["params"] if p in sizes]
+        group["params"] = [p for p in group["params"] if p not in sizes]
+        for p in alone:
+            factor = group.get("factor", 1.0) * sizes[p]
+            optimizer.param_groups.append({**group, "params": [p], "factor": factor})
+    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
+
+
+def step(optimizer: Optimizer) -> None:
+    """A step of the optimizer, in which each group has `factor` times its step size. The factor is
+    no part of `lr`, which a schedule sets.
+    """
+    scaled = [g for g in optimizer.param_groups if g.get("factor", 1.0) != 1.0]
+    before = [group["lr"] for group in scaled]
+    for group in scaled:
+        group["lr"] = group["lr"] * group["factor"]
+    optimizer.step()
+    for group, lr in zip(scaled, before):
+        group["lr"] = lr

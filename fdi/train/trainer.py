@@ -20,6 +20,7 @@ from fdi.config import Error, Mistake
 from fdi.data.dataset import Split, stream
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
+from fdi.train.optimizers import step
 
 if TYPE_CHECKING:
     from fdi.engine import Engine
@@ -308,7 +309,7 @@ class Trainer:
     def _step(self) -> None:
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
-        self.optimizer.step()
+        step(self.optimizer)
         self.network.constrain()
         if self.schedule is not None:
             self.schedule.after_batch(self.optimizer)

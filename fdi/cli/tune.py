@@ -1,0 +1,230 @@
+"""A comparison of each side at its best: first a value is chosen for each side on validation, with
+seeds of its own and by successive halving; then the sides are compared, at the common value and at
+their own, with other seeds.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+from hydra import initialize_config_module
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+
+from fdi.analysis.best import Trial, ranking
+from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
+from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
+from fdi.cli.cost import estimate
+from fdi.cli.sweep import run_sweep
+from fdi.track.state import INTERRUPTED, finished, whole_result
+
+Words = tuple[str, ...]
+
+
+class Candidate(NamedTuple):
+    """A value of the key that is chosen, and the words for what is chosen beside it."""
+
+    value: float
+    beside: Words
+
+    def words(self, key: str) -> Words:
+        return (f"{key}={self.value:g}", *self.beside)
+
+
+class Round(NamedTuple):
+    """Trainings of candidates of each side, by the words of the side."""
+
+    title: str
+    cells: dict[tuple[Words, Candidate], list[Cell]]
+
+    @property
+    def all(self) -> list[Cell]:
+        return [cell for cells in self.cells.values() for cell in cells]
+
+
+def is_tuned(arguments: Namespace) -> bool:
+    """Whether the experiment chooses something before it compares."""
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return compose_sweep(arguments).tune is not None
+
+
+def run_tuned(arguments: Namespace) -> int:
+    """Choose, then compare; returns the exit code. The same command goes on where it stopped, since
+    each training is a run like any other. With dry_run=true it says what it would cost.
+    """
+    choice = Choice(arguments)
+    first, compared = choice.round(choice.grid(), choice.short), choice.common()
+    print(f"{choice.key} for {len(choice.sides)} sides: {choice.cost(first, compared)}", flush=True)
+    if choice.dry:
+        return 0
+    best = choice.choose(first)
+    if isinstance(best, int):
+        return best
+    named = varied(choice.sides)
+    for side, candidate in best.items():
+        words = [word for word in side if word.partition("=")[0] in named]
+        print(f"chosen: {' '.join([*words, *candidate.words(choice.key)])}", flush=True)
+    return run_sweep(arguments, [*compared, *choice.chosen(best)])
+
+
+class Choice:
+    """The choice that the command line `arguments` asks for."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self.arguments = arguments
+        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+            config = compose_sweep(arguments)
+            tune: Any = OmegaConf.to_container(config.tune)
+            self.key, self.values = tune["key"], sorted(tune["values"])
+            self.extend, self.short, self.keep = tune["extend"], tune["short"], tune["keep"]
+            self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
+            self.epochs, self.dry = config.trainer.epochs, config.dry_run
+            words = [tuple(row) for row in combinations(arguments)]
+        self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
+        self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
+        self.sides = list(
+            dict.fromkeys(tuple(w for w in row if not w.startswith("seed=")) for row in words)
+        )
+        if same := set(self.seeds) & set(self.tuning):
+            raise ValueError(
+                f"{min(same)} is a seed of the choice (tune.seeds); compare with other seeds"
+            )
+        given = {word.partition("=")[0] for side in self.sides for word in side}
+        chosen = {self.key, *(w.partition("=")[0] for row in self.beside for ws in row for w in ws)}
+        if given & chosen:
+            raise ValueError(
+                f"{min(given & chosen)} is what is chosen (tune): leave it out, or give tune.values"
+            )
+
+    def grid(self) -> dict[Words, list[Candidate]]:
+        """All values for each side, beside all others."""
+        every = [
+            Candidate(value, tuple(word for words in row for word in words))
+            for value, row in product(self.values, self.beside)
+        ]
+        return dict.fromkeys(self.sides, every)
+
+    def round(self, candidates: dict[Words, list[Candidate]], share: int) -> Round:
+        """Trainings for 1 / `share` of the epochs."""
+        epochs = max(1, self.epochs // share)
+        fixed = (f"trainer.epochs={epochs}", "trainer.test=false")
+        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+            compose = composer(self.arguments)
+            cells: dict[tuple[Words, Candidate], list[Cell]] = {}
+            for side, of in candidates.items():
+                for candidate in of:
+                    words = (*side, *candidate.words(self.key), *fixed)
+                    these = [_composed(compose, (*words, seed)) for seed in self.tuning]
+                    if these not in cells.values():  # keys that the optimizer lacks make no other
+                        cells[side, candidate] = these
+        for cell in self._first(cells):
+            if cell.values["dataset"].get("valid") == 0:
+                raise ValueError(
+                    "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
+                )
+        return Round(f"{epochs} epoch{'' if epochs == 1 else 's'}", cells)
+
+    @staticmethod
+    def _first(cells: dict[Any, list[Cell]]) -> Iterable[Cell]:
+        return (of[0] for of in cells.values())
+
+    def common(self) -> list[Cell]:
+        """The comparison at the values that all sides have in common."""
+        return self._compared(dict.fromkeys(self.sides, ()))
+
+    def chosen(self, best: dict[Words, Candidate]) -> list[Cell]:
+        """The comparison of each side at its best."""
+        return self._compared({side: best[side].words(self.key) for side in best})
+
+    def _compared(self, words: dict[Words, Words]) -> list[Cell]:
+        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+            compose = composer(self.arguments)
+            return [
+                _composed(compose, (*side, *own, seed))
+                for side, own in words.items()
+                for seed in self.seeds
+            ]
+
+    def cost(self, first: Round, compared: Sequence[Cell]) -> str:
+        """How many trainings that are, and what they cost."""
+        kept = len(self.sides) * self.keep * len(self.tuning)
+        left = [
+            cell
+            for cell in (*first.all, *(compared[0:1] * (kept + len(compared))), *compared)
+            if not finished(cell.directory, "before")
+        ]
+        return (
+            f"{len(first.all)} trainings of {first.title}, {kept} of {self.epochs}, and "
+            f"{2 * len(compared)} that are compared; {estimate(left) or 'all done'}"
+        )
+
+    def choose(self, first: Round) -> dict[Words, Candidate] | int:
+        """The best candidate of each side, or the exit code of a sweep that was interrupted."""
+        rounds = [first]
+        for share, keep in ((self.short, None), (1, self.keep)):
+            if keep is not None:
+                kept = {
+                    side: [candidate for candidate, *_ in self._ranking(rounds, side)[:keep]]
+                    for side in self.sides
+                }
+                rounds = [self.round(kept, share)]
+            for _ in range(self.extend + 1):
+                number, title = len(rounds[-1].all), rounds[-1].title
+                print(f"choosing {self.key}: {number} trainings of {title}", flush=True)
+                if run_sweep(self.arguments, rounds[-1].all) == INTERRUPTED:
+                    return INTERRUPTED
+                if not (more := self._beyond(rounds)):
+                    break
+                rounds.append(self.round(more, share))
+        return {side: self._ranking(rounds, side)[0][0] for side in self.sides}
+
+    def _beyond(self, rounds: Sequence[Round]) -> dict[Words, list[Candidate]]:
+        """For each side whose best value is the first or the last of its values, the next one."""
+        more: dict[Words, list[Candidate]] = {}
+        for side in self.sides:
+            best = self._ranking(rounds, side)[0][0]
+            known = sorted(
+                {
+                    candidate.value
+                    for each in rounds
+                    for other, candidate in each.cells
+                    if other == side and candidate.beside == best.beside
+                }
+                | set(self.values)
+            )
+            factor = self.values[1] / self.values[0] if len(self.values) > 1 else 3.0
+            if best.value == known[0]:
+                more[side] = [best._replace(value=float(f"{best.value / factor:.2g}"))]
+            elif best.value == known[-1]:
+                more[side] = [best._replace(value=float(f"{best.value * factor:.2g}"))]
+        return more
+
+    def _ranking(self, rounds: Sequence[Round], side: Words) -> list[tuple[Any, int, float]]:
+        return ranking(
+            Trial(
+                candidate,
+                cell.values["seed"],
+                cell.values["trainer"]["epochs"],
+                (whole_result(cell.directory) or {}).get("valid_accuracy_last"),
+            )
+            for each in rounds
+            for (other, candidate), cells in each.cells.items()
+            if other == side
+            for cell in cells
+        )
+
+
+def _composed(compose: Composer, words: Words) -> Cell:
+    """A cell, without the words for keys that its options lack."""
+    while True:
+        try:
+            return compose_cell(compose, words)
+        except ConfigCompositionException as error:
+            key = missing_key(error)
+            kept = tuple(word for word in words if word.partition("=")[0] != key)
+            if key is None or kept == words:
+                raise
+            words = kept
