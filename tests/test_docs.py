@@ -44,9 +44,8 @@ def test_the_tutorial_runs_as_written(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("results/runs/randman/dense/*/seed=*/result.json"))) == 4
 
 
-@pytest.mark.filterwarnings("ignore:.*declarative_base")  # Optuna 2.10's import
 def test_the_search_runs_as_written(tmp_path, monkeypatch):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    pytest.importorskip("optuna", "4")
     monkeypatch.chdir(tmp_path)
     ((_, code),) = FENCE.findall((DOCS / "howto" / "search.md").read_text())
     call(code.replace("\\\n", "").replace("n_trials=10", "n_trials=3"), monkeypatch)

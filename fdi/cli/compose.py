@@ -24,6 +24,7 @@ from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -126,9 +127,13 @@ class FileConfigSource(file_config_source.FileConfigSource):
         return super().load_config(config_path)
 
 
-def read_files_safely() -> None:
-    """Let `FileConfigSource` read file://; `Plugins.register` replaces no source that is there."""
+def _take_over_files() -> None:
+    """Let `FileConfigSource` read file://; `Plugins.register` replaces no source that is there. And
+    forget the files of Hydra's plugin for Optuna 2, which it would take for schemas of ours.
+    """
     SourcesRegistry.instance().types["file"] = FileConfigSource
+    for name in ("optuna.yaml", "sampler"):
+        ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
 
 
 def parse(words: Sequence[str]) -> Namespace:
@@ -240,7 +245,7 @@ def composer(arguments: Namespace) -> Composer:
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
-    read_files_safely()
+    _take_over_files()
     folders = (searchpath(Path(folder)),) if folder else ()
     loader = GlobalHydra.instance().config_loader()
     if arguments.config_name and folder:  # Hydra looks for it before it reads hydra.searchpath
@@ -354,11 +359,9 @@ EXTRAS = {  # that come with plugins of Hydra
     "hydra/launcher/joblib": "parallel",
     "hydra/launcher/submitit_local": "slurm",
     "hydra/launcher/submitit_slurm": "slurm",
-    "hydra/sweeper/optuna": "optuna",
     "hydra_joblib_launcher": "parallel",
     "hydra_submitit_launcher": "slurm",
     "hydra_ray_launcher": "ray",
-    "hydra_optuna_sweeper": "optuna",
 }
 MISSING_KEY = (ConfigAttributeError, ConfigKeyError)
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set

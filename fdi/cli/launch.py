@@ -138,12 +138,12 @@ def launch(
         try:
             launcher = Plugins.instance().instantiate_launcher(
                 context(composer(arguments)),
-                from_here(partial(task, sweep=os.getpid(), gpus=gpus)),
+                partial(_from, os.getcwd(), partial(task, sweep=os.getpid(), gpus=gpus)),
                 config,
             )
-            end_workers_with_us(config.hydra.launcher)
+            _end_workers_with_us(config.hydra.launcher)
         except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
-            raise ValueError(not_installed(config.hydra)) from None
+            raise ValueError(_not_installed(config.hydra.launcher)) from None
         ready()
         given = [_overrides(cell, config.hydra.launcher) for cell in cells]
         size = (
@@ -160,30 +160,23 @@ def launch(
                 gpus.end()
 
 
-def from_here(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+def _from(folder: str, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     """`task` in the folder of this command, to which its paths are relative: a worker of a Ray
     cluster that runs starts in that of the cluster.
     """
-    return partial(_from, os.getcwd(), task)
-
-
-def _from(folder: str, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     os.chdir(folder)
     return task(config)
 
 
-def not_installed(node: DictConfig) -> str:
-    """What to install where Hydra does not find the sweeper or the launcher that its `node`
-    names.
-    """
-    names = [*node.sweeper._target_.split("."), *node.launcher._target_.split(".")]
-    extra = ",".join(EXTRAS[name] for name in names if name in EXTRAS)
+def _not_installed(launcher: DictConfig) -> str:
+    """What to install where Hydra does not find the launcher."""
+    extra = next((EXTRAS[name] for name in launcher._target_.split(".") if name in EXTRAS), None)
     if not extra:
-        return f"{node.launcher._target_} or {node.sweeper._target_} is not installed"
+        return f"{launcher._target_} is not installed"
     return f"this sweep needs a package that is not installed; pip install 'fdi-snn[{extra}]'"
 
 
-def end_workers_with_us(launcher: DictConfig) -> None:
+def _end_workers_with_us(launcher: DictConfig) -> None:
     """Let the workers of joblib watch this process from their start, before they have a cell; also
     a single worker is a process of its own, or a cell that is killed would end the sweep.
     """
@@ -225,7 +218,7 @@ def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:
     and the device that auto became here.
     """
     overrides = [*cell.overrides]
-    threads = threads_of_a_cell(launcher)
+    threads = _threads_of_a_cell(launcher)
     if threads is not None and cell.values["threads"] is None:
         overrides.append(f"threads={threads}")
     if "device=auto" in overrides:
@@ -233,7 +226,7 @@ def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:
     return overrides
 
 
-def threads_of_a_cell(launcher: DictConfig) -> int | None:
+def _threads_of_a_cell(launcher: DictConfig) -> int | None:
     """CPU threads of one cell; None where one cell runs at a time."""
     if "n_jobs" in launcher:
         return 1 if launcher.n_jobs < 0 else max(1, cores() // launcher.n_jobs)

@@ -1,33 +1,40 @@
-"""A search: the sweeper that `hydra/sweeper` names chooses each cell by what came of others."""
+"""A search: Optuna chooses the values of each trial by what came of earlier ones. A trial is an
+ordinary cell, which any launcher runs.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
+import time
 from argparse import Namespace
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hydra import initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 
-from fdi.cli.cells import Cell, common_words, compose_sweep, print_result
-from fdi.cli.compose import CONFIG_MODULE, composer, context
-from fdi.cli.launch import end_workers_with_us, from_here, not_installed, share, threads_of_a_cell
-from fdi.cli.task import run_trial
-from fdi.track.directory import run_directory
-
-BEST = "optimization_results.yaml"  # Optuna's, in results/runs
-FAILURE_RATE = "max_failure_rate"  # of hydra.sweeper
-GRID_FAILED = (
-    "hydra/sweeper/sampler=grid cannot end with a trial that failed; leave hydra/sweeper out: "
-    "a sweep runs all combinations"
+from fdi.cli.cells import (
+    Cell,
+    common_words,
+    compose_cell,
+    compose_sweep,
+    leave_nothing,
+    print_result,
 )
-NO_TRIAL = "No trials are completed yet."  # Optuna's words
-LOUD = ("optuna", "hydra_plugins.hydra_optuna_sweeper")  # loggers; one line a trial is enough
+from fdi.cli.compose import CONFIG_MODULE, Composer, composer
+from fdi.cli.launch import launch
+from fdi.cli.task import FAILED, REFUSED, check_done, complain, run_cell
+from fdi.track.files import RUNS, atomic
+from fdi.track.state import finished, holder, last_line, progress, whole_result
+
+BEST = "optimization_results.yaml"  # in results/runs
+LOWEST = 4  # version of Optuna
+OURS = "fdi.cli.search.search"
+MISSING = "hydra/sweeper=optuna needs Optuna 4 or later: pip install 'fdi-snn[optuna]'"
 
 
 def is_search(arguments: Namespace) -> bool:
@@ -37,86 +44,174 @@ def is_search(arguments: Namespace) -> bool:
 
 
 def search(arguments: Namespace) -> None:
-    """Run the trials, and show the best: by the validation accuracy of the best epoch.
+    """Run the trials, hydra.sweeper.n_jobs at a time, and show the best: by the validation accuracy
+    of the best epoch.
 
-    A trial that fails does not end the search, unless `hydra.sweeper.max_failure_rate` says so.
-    Raises ValueError for what cannot be searched, before anything runs, and if no trial succeeds.
+    A trial that is refused or fails does not end the search, unless a larger share of them does
+    than hydra.sweeper.max_failure_rate. Raises ValueError for what cannot be searched, before
+    anything runs, and if no trial succeeds.
     """
+    optuna = _optuna()
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        _survive_failures(arguments)
-        config, compose = compose_sweep(arguments), composer(arguments)
-        common = common_words(arguments)
-        values = compose.settings(common)
-        if problem := _problem(arguments, config, values):
-            raise ValueError(problem)
-        with read_write(config), open_dict(config):
-            gpus = share({values["device"]}, config.hydra.launcher)
-        overrides = [*arguments.overrides]
-        threads = threads_of_a_cell(config.hydra.launcher)
-        if threads is not None and values["threads"] is None:
-            overrides.append(f"threads={threads}")
-        fixed = (*common, *overrides)
-        trial = from_here(partial(run_trial, search=os.getpid(), fixed=fixed, gpus=gpus))
-        try:
-            sweeper = Plugins.instance().instantiate_sweeper(
-                config=config, hydra_context=context(compose), task_function=trial
+        compose, node = composer(arguments), compose_sweep(arguments).hydra.sweeper
+        if node._target_ != OURS:
+            raise ValueError(f"hydra/sweeper: {node._target_} is none of fdi's; give optuna")
+        fixed, sweeps = _split(arguments, node)
+        values = compose.settings(common_words(arguments))
+    if problem := _problem(sweeps, values):
+        raise ValueError(problem)
+    space = {word.get_key_element(): _distribution(optuna, word) for word in sweeps}
+    study = _study(optuna, node)
+    told = failed = 0
+    while told < node.n_trials:
+        trials = [study.ask(space) for _ in range(min(node.n_jobs, node.n_trials - told))]
+        cells = {}
+        for told, trial in enumerate(trials, told + 1):  # noqa: B020 # counts on
+            label = f"trial {told}/{node.n_trials}  {' '.join(_words(trial.params))}"
+            cells[label] = _cell(compose, [*fixed, *_words(trial.params)], label)
+        for trial, accuracy in zip(trials, _run(arguments, cells)):
+            failed += accuracy is None
+            _tell(optuna, study, trial, accuracy)
+        if failed > node.max_failure_rate * told:
+            raise ValueError(
+                f"{failed} of {told} trials failed, and hydra.sweeper.max_failure_rate = "
+                f"{node.max_failure_rate:g}"
             )
-        except RuntimeError:
-            raise ValueError(not_installed(config.hydra)) from None
-        end_workers_with_us(config.hydra.launcher)
-        for name in LOUD:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        try:
-            sweeper.sweep(overrides)
-        except ValueError as error:
-            raise ValueError(str(error).replace(NO_TRIAL, "no trial succeeded")) from None
-        except RuntimeError as error:
-            raise ValueError(GRID_FAILED if "Study.stop" in str(error) else str(error)) from None
-        finally:
-            if gpus:
-                gpus.end()
-        chosen = OmegaConf.load(Path(config.hydra.sweep.dir) / BEST).best_params
-        best = tuple(f"{key}={value}" for key, value in chosen.items())
-        values = compose.settings([*common, *best])
-    print(f"best on validation: {' '.join(best)}")
-    print_result(Cell(best, values, run_directory(values)))
-
-
-def _survive_failures(arguments: Namespace) -> None:
-    """Let trials fail, all of them if need be, where the sweeper has a limit that the user has not
-    set.
-    """
-    key = f"hydra.sweeper.{FAILURE_RATE}"
-    given = any(word.startswith(f"{key}=") for word in arguments.overrides)
-    if not given and FAILURE_RATE in compose_sweep(arguments).hydra.sweeper:
-        arguments.overrides.append(f"{key}=1")
-
-
-def _sqlalchemy_is_too_new() -> bool:
-    """Whether both are installed, and Optuna below 3 keeps no study with this SQLAlchemy."""
     try:
-        optuna, sqlalchemy = (int(version(p).partition(".")[0]) for p in ("optuna", "sqlalchemy"))
-    except PackageNotFoundError:
-        return False
-    return optuna < 3 and sqlalchemy >= 2
+        best = study.best_trial
+    except ValueError:
+        raise ValueError("no trial succeeded") from None
+    with atomic(Path(values["paths"]["results"]) / RUNS / BEST) as path:
+        found = {"name": "optuna", "best_params": best.params, "best_value": best.value}
+        path.write_text(yaml.safe_dump(found))
+    print(f"best on validation: {' '.join(_words(best.params))}")
+    print_result(compose_cell(compose, (*fixed, *_words(best.params))))
 
 
-def _problem(arguments: Namespace, config: DictConfig, values: dict) -> str | None:
-    """Why there is nothing to search."""
-    parsed = OverridesParser.create().parse_overrides(arguments.overrides)
-    params = config.hydra.sweeper.get("params") or {}
-    if not params and not any(override.is_sweep_override() for override in parsed):
-        return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
-    if config.hydra.sweeper.get("storage") and _sqlalchemy_is_too_new():
-        return (
-            f"hydra.sweeper.storage = {config.hydra.sweeper.storage}: this sweeper keeps a study "
-            f"with SQLAlchemy below 2, and {version('sqlalchemy')} is installed; "
-            f"pip install 'fdi-snn[optuna]' 'sqlalchemy<2'"
-        )
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise ValueError(MISSING) from None
+    if int(optuna.__version__.partition(".")[0]) < LOWEST:
+        raise ValueError(f"{MISSING}; here is {optuna.__version__}")
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # one line a trial is enough
+    return optuna
+
+
+def _split(arguments: Namespace, node: DictConfig) -> tuple[list[str], list[Override]]:
+    """The overrides with one value, and those that the search chooses, of the command line and of
+    hydra.sweeper.params.
+    """
+    parse = OverridesParser.create().parse_overrides
+    given = parse(arguments.overrides)
+    params = node.get("params") or {}
     if together := next((key for key in params if "+" in key), None):
-        return f"hydra.sweeper.params: a search cannot vary {together} jointly; give each one value"
+        raise ValueError(
+            f"hydra.sweeper.params: a search cannot vary {together} jointly; give each one value"
+        )
+    keys = {word.key_or_group for word in given}
+    written = parse([f"{key}={values}" for key, values in params.items() if key not in keys])
+    words = [*written, *given]
+    fixed = [str(word.input_line) for word in words if not word.is_sweep_override()]
+    return fixed, [word for word in words if word.is_sweep_override()]
+
+
+def _problem(sweeps: Sequence[Override], values: dict[str, Any]) -> str | None:
+    """Why there is nothing to search."""
+    if not sweeps:
+        return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
     if values["probe"] == "only" or values["dry_run"]:
         return "a search trains to know what to try next; leave out probe=only and dry_run=true"
     if values["dataset"].get("valid") == 0:
         return "dataset.valid = 0: a search needs a validation split; hold samples out for it"
     return None
+
+
+def _distribution(optuna: Any, word: Override) -> Any:
+    """int(interval(1,5)) draws whole numbers."""
+    value: Any = word.value()
+    if not isinstance(value, IntervalSweep):
+        return optuna.distributions.CategoricalDistribution([*word.sweep_string_iterator()])
+    whole = isinstance(value.start, int) and isinstance(value.end, int)
+    kinds = optuna.distributions
+    kind = kinds.IntDistribution if whole else kinds.FloatDistribution
+    return kind(value.start, value.end, log="log" in value.tags)
+
+
+def _study(optuna: Any, node: DictConfig) -> Any:
+    """The study that is kept, or a new one."""
+    sampler = instantiate(node.sampler)
+    try:
+        return optuna.create_study(
+            storage=node.storage,
+            study_name=node.study_name,
+            sampler=sampler,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except Exception as error:  # of SQLAlchemy, of a driver, or of Optuna for an older file
+        line = " ".join(str(error).split())
+        raise ValueError(f"hydra.sweeper.storage = {node.storage}: {line}") from None
+
+
+def _words(params: dict[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in params.items()]
+
+
+def _cell(compose: Composer, words: Sequence[str], label: str) -> Cell | None:
+    """The cell of a trial; None, and a line, where its values are refused."""
+    try:
+        cell = compose_cell(compose, tuple(words))
+        if finished(cell.directory, cell.values["probe"]):
+            check_done(cell.config, cell.directory)
+        return cell
+    except ValueError as error:
+        complain(f"{label}  failed: {error}", REFUSED)
+        return None
+
+
+def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | None]:
+    """Run what is not finished, once others have ended who are at it; a line for each trial, and
+    its validation accuracy, None where it failed.
+    """
+    left = list({cell.directory: cell for cell in cells.values() if cell}.values())
+    new = [cell for cell in left if not cell.directory.exists()]
+    while left := [cell for cell in left if not finished(cell.directory, cell.values["probe"])]:
+        while any(holder(cell.directory) for cell in left):
+            time.sleep(1)
+        launch(arguments, left, run_cell)
+        left = [cell for cell in left if holder(cell.directory)]
+    found = [_ended(label, cell) for label, cell in cells.items()]
+    for cell in new:
+        if progress(cell.directory).get("refused"):
+            leave_nothing(cell)
+    return found
+
+
+def _ended(label: str, cell: Cell | None) -> float | None:
+    """Say what came of a trial; returns its validation accuracy."""
+    from fdi.cli.terminal import percent
+
+    if cell is None:
+        return None
+    result = whole_result(cell.directory)
+    accuracy = result.get("valid_accuracy_best") if result else None
+    if result is None:
+        reason = last_line(progress(cell.directory).get("error"))
+        complain(f"{label}  failed: {reason.removeprefix('ValueError: ')}", FAILED)
+    elif accuracy is None:
+        complain(f"{label}  failed: it has no validation split", REFUSED)
+    else:
+        print(f"{label}  valid {percent(accuracy)}  {result['seconds']:.0f} s", flush=True)
+    return accuracy
+
+
+def _tell(optuna: Any, study: Any, trial: Any, accuracy: float | None) -> None:
+    """The accuracy, or the error where a study of before minimizes it."""
+    if accuracy is None:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    elif study.direction == optuna.study.StudyDirection.MAXIMIZE:
+        study.tell(trial, accuracy)
+    else:
+        study.tell(trial, 1 - accuracy)

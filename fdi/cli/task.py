@@ -5,8 +5,7 @@ gives that process the resolvers.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,8 @@ from fdi.track.state import (
     Busy,
     end_with,
     finished,
-    holder,
     progress,
     read_probe,
-    whole_result,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +33,9 @@ if TYPE_CHECKING:
 FAILED, REFUSED = 1, 2
 
 
-def run_cell(
-    config: DictConfig, sweep: int | None = None, label: str = "", gpus: Gpus | None = None
-) -> int:
-    """Run one cell, unless it is done. Returns the exit code. A failure is printed as one line,
-    after `label`; its traceback is in run.log.
+def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = None) -> int:
+    """Run one cell, unless it is done. Returns the exit code. A failure is printed as one line;
+    its traceback is in run.log.
 
     In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints a failure
     that is in status.json. A job of submitit on this machine ends with the process `sweep`. With
@@ -54,7 +49,7 @@ def run_cell(
         try:
             check_done(config, directory)
         except ValueError as error:
-            return complain(f"{label}{error}", REFUSED)
+            return complain(str(error), REFUSED)
         if config.probe == "only" and sweep is None:
             return _show_again(config, directory)
         print(f"{printable(str(directory))}: already done, skipped")
@@ -68,9 +63,7 @@ def run_cell(
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
         line, code = _run(config, directory, out)
-    if not label and progress(directory)["state"] == "failed":
-        return code
-    return _tell(f"{label}{line}", code)
+    return code if progress(directory)["state"] == "failed" else _tell(line, code)
 
 
 def _show_again(config: DictConfig, directory: Path) -> int:
@@ -94,45 +87,6 @@ def measured(directory: Path) -> list[dict[str, Any]]:
     raise ValueError(
         f"{directory} was trained with probe=none; move it away to measure its initial state"
     )
-
-
-def run_trial(
-    config: DictConfig, search: int, fixed: Sequence[str], gpus: Gpus | None = None
-) -> float | None:
-    """Run one cell of a search, with one of the `gpus` that the trials share, and say what came of
-    the overrides that are not `fixed`.
-
-    Returns the validation accuracy of the best epoch if `hydra.sweeper.direction` is maximize, else
-    the error, 1 minus that; None, which counts as a failed trial, if its values are refused or its
-    run fails, and ValueError in place of that if `hydra.sweeper.max_failure_rate` is below 1. Waits
-    for a cell that another trial draws at the same time.
-    """
-    from fdi.cli.terminal import percent
-
-    hydra = HydraConfig.get()
-    words = " ".join(word for word in hydra.overrides.task if word not in fixed)
-    trial = f"trial {hydra.job.num + 1}/{hydra.sweeper.n_trials}  {words}"
-    label = f"{trial}  failed: "
-    try:
-        directory = run_directory(prepare(config))
-    except ValueError as error:
-        code = complain(f"{label}{error}", REFUSED)
-    else:
-        code = run_cell(config, search, label, gpus)
-        while code and holder(directory):
-            time.sleep(1)
-            code = run_cell(config, search, label, gpus)
-    result = None if code else whole_result(directory)
-    accuracy = result["valid_accuracy_best"] if result else None
-    if result is None or accuracy is None:
-        if not code:
-            complain(f"{label}it has no validation split", REFUSED)
-        if hydra.sweeper.max_failure_rate < 1:  # the sweeper wants to see it
-            raise ValueError(f"{trial}  failed")
-        return None
-    print(f"{trial}  valid {percent(accuracy)}  {result['seconds']:.0f} s", flush=True)
-    maximize = str(hydra.sweeper.direction).endswith("maximize")
-    return accuracy if maximize else 1 - accuracy
 
 
 def check_done(

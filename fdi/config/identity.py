@@ -38,7 +38,9 @@ def gpus() -> int:
     return 0
 
 
-PLUGIN = re.compile(r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+")
+PLUGIN = re.compile(
+    r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+|fdi\.cli\.search\.search"
+)
 SAMPLER = re.compile(r"optuna\.samplers\.\w+")
 HANDLER = re.compile(r"logging\.((Stream|Null|File)Handler|Formatter)")
 LOG_FILE = re.compile(r"\$\{hydra\.runtime\.output_dir\}/(\$\{hydra\.job\.name\}|[\w-]+)\.log")
@@ -79,8 +81,6 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
         if not PLUGIN.fullmatch(target):
             yield f"hydra.{part}._target_ = {target} is no plugin of Hydra; see hydra/{part}"
         yield from _calls(settings, f"hydra.{part}")
-    if OmegaConf.select(node, "sweeper.custom_search_space"):
-        yield "hydra.sweeper.custom_search_space: fdi does not use it; give hydra.sweeper.params"
     for part in ("job_logging", "hydra_logging"):
         yield from _calls(_plain(node[part]), f"hydra.{part}")
     if (jobs := OmegaConf.select(node, "launcher.n_jobs")) is not None and not (

@@ -2,22 +2,17 @@
 
 import os
 import sys
-from argparse import Namespace
-from importlib.util import find_spec
 from subprocess import PIPE, Popen
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
 
-from fdi.cli import launch, task
+from fdi.cli import launch
 from fdi.cli.launch import Gpus, share
-from fdi.cli.search import search
 from fdi.config.identity import contents, gpus
 
-OPTUNA = find_spec("hydra_plugins.hydra_optuna_sweeper")
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
 
@@ -187,47 +182,3 @@ def test_slurm_asks_for_a_gpu():
     )
     assert "#SBATCH --gpus-per-node=1" in script
     assert "#SBATCH --constraint=a100" in script
-
-
-@pytest.mark.skipif(OPTUNA is None, reason="hydra-optuna-sweeper is not installed")
-@pytest.mark.filterwarnings("ignore:.*declarative_base")  # Optuna 2.10's import
-@pytest.mark.parametrize(("each", "jobs"), [(1, 2), (3, 6)])
-def test_the_trials_of_a_search_share_the_gpus(monkeypatch, tmp_path, each, jobs):
-    given: dict[str, Any] = {}
-
-    def sweeper(self, *, config, task_function, **_):
-        _, trial = task_function.args  # in the folder of the command
-        given.update(trial.keywords, launcher=config.hydra.launcher)
-        return SimpleNamespace(sweep=lambda words: 1 / 0)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fdi.config.identity.gpus", lambda: 2)
-    monkeypatch.setattr("hydra.core.plugins.Plugins.instantiate_sweeper", sweeper)
-    words = [
-        *("hydra/sweeper=optuna", "hydra/launcher=local", "device=cuda"),
-        *("init.sigma_u=interval(0.2,2)", f"hydra.launcher.cells_per_gpu={each}"),
-    ]
-    arguments = Namespace(
-        overrides=words, multirun=True, cfg=None, config_name=None, config_dir=None
-    )
-    with pytest.raises(ZeroDivisionError):
-        search(arguments)
-    assert given["gpus"][1:3] == (2, each)
-    assert given["launcher"].n_jobs == jobs
-    assert "cells_per_gpu" not in given["launcher"]
-
-
-def test_a_trial_has_one_of_the_gpus(monkeypatch):
-    given = []
-    hydra = SimpleNamespace(
-        overrides=SimpleNamespace(task=[]), job=SimpleNamespace(num=0),
-        sweeper=SimpleNamespace(n_trials=1, max_failure_rate=1),
-    )  # fmt: skip
-    monkeypatch.setattr(task, "HydraConfig", SimpleNamespace(get=lambda: hydra))
-    monkeypatch.setattr(task, "prepare", lambda config: config)
-    monkeypatch.setattr(task, "run_directory", lambda config: None)
-    monkeypatch.setattr(task, "holder", lambda directory: None)
-    monkeypatch.setattr(task, "run_cell", lambda *words: given.append(words) or task.FAILED)
-    gpus = Gpus(1, 2, 1, None)
-    assert task.run_trial(OmegaConf.create(), 1, (), gpus) is None
-    assert [words[-1] for words in given] == [gpus]
