@@ -96,7 +96,7 @@ def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, i
         ask = partial(launched, kernel, *given, grid=grid, warmup=True, **options)
         asked.setdefault(" ".join(shown[:2]) + "".join(f", {each}" for each in shown[2:]), ask)
 
-    with patch.object(JITFunction, "run", run), patch.object(fused, "_nowhere", lambda _: None):
+    with patch.object(JITFunction, "run", run), patch.object(fused, "nowhere", lambda _: None):
         for net, x in steps(widths):
             labels = np.arange(len(x)) % net.readout.units
             CudaEngine(kernels="on").step(net, x, labels, trial.OBJECTIVE)

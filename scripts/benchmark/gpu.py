@@ -30,7 +30,7 @@ from benchmark.workloads import DT, MORE, WORKLOADS, batch, network
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine, choice, trial
 from fdi.engine.cuda.choice import COMPUTES
-from fdi.engine.cuda.fused import WIDEST
+from fdi.engine.cuda.fused import WIDEST, nowhere
 from fdi.engine.oracle import OBJECTIVE, ROUNDED, compare
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn import models
@@ -71,21 +71,21 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 
 
 def rows() -> list[str]:
-    """In the order in which they decide."""
-    kernels = [*COMPUTES.surrogates, *(f"{n} units" for n in WIDTHS)]
-    return [
-        "card",
-        *(f"sanitizer: {name}" for name in TRIED),
-        *(f"trial: {name}" for name in TRIED),
-        *(f"kernel: {name}" for name in kernels),
-        *(f"network: {name}" for name in (*WORKLOADS, *MORE, *NETWORKS)),
-        *(f"kept: {name}" for name in ("events", "counted", "frames", "constant")),
-        *(f"large: {name}" for name in ("spikes", "potentials")),
-        *(f"graph: {name}" for name in COSTS),
-        "run",
-        *(f"cost: {name}" for name in COSTS),
-        *(f"library: snntorch, {name}" for name in COSTS),
+    """The first of each kind, in the order in which they decide, and then the others."""
+    kinds = [
+        ["card"],
+        [f"sanitizer: {name}" for name in TRIED],
+        [f"trial: {name}" for name in TRIED],
+        [f"kernel: {name}" for name in (*COMPUTES.surrogates, *(f"{n} units" for n in WIDTHS))],
+        [f"network: {name}" for name in (*WORKLOADS, *MORE, *NETWORKS)],
+        [f"kept: {name}" for name in ("events", "counted", "frames", "constant")],
+        [f"large: {name}" for name in ("spikes", "potentials")],
+        [f"graph: {name}" for name in COSTS],
+        ["run"],
+        [f"cost: {name}" for name in COSTS],
+        [f"library: snntorch, {name}" for name in COSTS],
     ]
+    return [kind[0] for kind in kinds] + [name for kind in kinds for name in kind[1:]]
 
 
 def row(name: str) -> tuple[str, str]:
@@ -96,7 +96,13 @@ def row(name: str) -> tuple[str, str]:
 
 def _card() -> tuple[str, str]:
     if not torch.cuda.is_available():
-        return "FAIL", "PyTorch finds no CUDA device here; install a PyTorch for your driver"
+        made = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+        return "FAIL", (
+            f"PyTorch finds no CUDA device here (torch {torch.__version__} is built {made}; NVIDIA "
+            f"driver: {_asked('driver_version')}); it takes a GPU, and a PyTorch for its driver"
+        )
+    if why := nowhere(DEVICE):
+        return "FAIL", why
     capability = "".join(map(str, torch.cuda.get_device_capability()))
     gib = torch.cuda.mem_get_info()[1] / 2**30
     return "-", (
@@ -111,8 +117,10 @@ def _asked(what: str) -> str:
     """Of nvidia-smi."""
     command = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
-    except (OSError, IndexError):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
+            "\n"
+        )[0]
+    except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
@@ -147,12 +155,16 @@ def _trial(name: str) -> tuple[str, str]:
         patch.dict(os.environ, TRITON_CACHE_DIR=folder),
     ):
         why = choice.doubt(TRIED[name], held.device)
-    whole, started = time.perf_counter() - started, time.perf_counter()
-    again = trial.check(TRIED[name], DEVICE) if why is None else None
-    if again is None:
-        trial.check(TRIED[name], DEVICE)
-    seconds = (time.perf_counter() - started) / 2
-    return _told(why, f"{whole:.1f} s with start and compilation, {seconds:.2f} s of trial alone")
+    whole = time.perf_counter() - started
+    if why == choice.EXCLUSIVE:
+        return "-", f"{why}; a run tries its kernels before it opens the card"
+    if why:
+        return "FAIL", why
+    trial.check(TRIED[name], DEVICE)
+    started = time.perf_counter()
+    why = trial.check(TRIED[name], DEVICE)
+    alone = time.perf_counter() - started
+    return _told(why, f"{whole:.1f} s with start and compilation, {alone:.2f} s of trial alone")
 
 
 def _told(why: str | None, found: str = "right") -> tuple[str, str]:

@@ -82,9 +82,7 @@ def refusal(
     kernels: str,
     device: torch.device | None = None,
 ) -> str | None:
-    """Why plain torch computes the layer, on `device` or that of the network; None if kernels
-    do.
-    """
+    """Why plain torch computes the layer on `device`, or where the network is; None if not."""
     if kernels == "off":
         return "engine.kernels = off"
     links, weight = recurrent(network, layer), network.projections[0].weight

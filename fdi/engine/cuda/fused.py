@@ -24,7 +24,7 @@ def refusal(
 ) -> str | None:
     """Why the kernels do not compute this layer; None if they do."""
     kinds = {p.neuron for p in layer}
-    if why := _nowhere(device):
+    if why := nowhere(device):
         return why
     if dtype != torch.float32:
         return "the kernels are for float32"
@@ -53,7 +53,8 @@ def lacking() -> str | None:
 
 
 @cache
-def _nowhere(device: torch.device) -> str | None:
+def nowhere(device: torch.device) -> str | None:
+    """Why no kernel runs on `device`; None if they do."""
     if device.type in ("mps", "xpu") or torch.version.hip:
         return "the kernels are for GPUs of NVIDIA"
     if why := lacking():

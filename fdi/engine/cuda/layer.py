@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import groupby
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -88,10 +89,7 @@ def integrate_gradient(readout: Population, dt: float, d_TBN: Tensor) -> Tensor:
 
 def by_channel(links: list[Projection]) -> list[tuple[tuple[str, int], list[Projection]]]:
     """Recurrent projections that arrive at the same (target, channel)."""
-
-    def key(link: Projection) -> tuple[str, int]:
-        return link.target, link.channel
-
+    key = attrgetter("target", "channel")
     return [(k, list(group)) for k, group in groupby(sorted(links, key=key), key)]
 
 

@@ -26,10 +26,10 @@ def deliver(projection: Projection, source: Tensor | Listed, kernels: bool) -> T
         given = max(0, source.steps - 2)
         w = weight.T.contiguous()
         return launch.by_events(source.lists.by_step, source.samples, w, given, source.steps)
-    if kernels and _sparse(projection, source):
+    if kernels and (spikes := _spikes(projection, source)) is not None:
         from fdi.engine.cuda.kernels import launch_sparse as launch
 
-        return launch.by_spikes(_spikes(source), weight.T.contiguous())
+        return launch.by_spikes(spikes, weight.T.contiguous())
     return projection(source.flatten(0, 1).to(weight.dtype)).unflatten(0, source.shape[:2])
 
 
@@ -44,31 +44,23 @@ def weight_gradient(
 
         tables, samples = source.lists.by_unit, source.samples
         return launch.gradient(tables, samples, d_TBN.flatten(2), projection.weight.shape[1]).sum(0)
-    if kernels and _sparse(projection, source):
+    if kernels and (spikes := _spikes(projection, source)) is not None:
         from fdi.engine.cuda.kernels import launch_sparse as launch
 
-        spikes = _spikes(source)
         return launch.gradient(launch.when(spikes), None, d_TBN.flatten(2), spikes.shape[2]).sum(0)
-    flat = (d_TBN if len(source) == len(d_TBN) else d_TBN.sum(0, keepdim=True)).flatten(0, 1)
-    return _weight_gradient(projection, source.flatten(0, 1).to(flat.dtype), flat)
-
-
-def _weight_gradient(projection: Projection, source: Tensor, d: Tensor) -> Tensor:
-    """gW = sum_n gX S^T for spikes [n, *source shape] and gX = `d` [n, *target shape]."""
+    d = (d_TBN if len(source) == len(d_TBN) else d_TBN.sum(0, keepdim=True)).flatten(0, 1)
+    flat, shape = source.flatten(0, 1).to(d.dtype), projection.weight.shape
     if not projection.convolutional:
-        return d.T @ source.flatten(1)
-    shape = projection.weight.shape
+        return d.T @ flat.flatten(1)
     return _WEIGHT[len(shape) - 2](
-        source, shape, d, stride=projection.stride, padding=projection.padding
+        flat, shape, d, stride=projection.stride, padding=projection.padding
     )
 
 
-def _sparse(projection: Projection, source: Tensor) -> bool:
-    return not projection.convolutional and source.dtype in (torch.bool, torch.int8)
-
-
-def _spikes(source: Tensor) -> Tensor:
-    """[T, B, K], int8."""
+def _spikes(projection: Projection, source: Tensor) -> Tensor | None:
+    """[T, B, K], int8; None if kernels do not take them."""
+    if projection.convolutional or source.dtype not in (torch.bool, torch.int8):
+        return None
     return source.flatten(2).contiguous().view(torch.int8)
 
 

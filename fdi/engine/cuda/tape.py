@@ -117,6 +117,7 @@ def backward(network: Network, tape: Tape, d_readout: Tensor, d_counts: dict[str
                 x = source_gradient(projection, shape, d.flatten(0, 1)).view(source.shape)
                 d_seen[name] = d_seen[name].add_(x) if name in d_seen else x
 
+    same = isinstance(tape.seen[INPUT], Tensor) and len(tape.seen[INPUT]) == 1  # in every step
     d_drive = integrate_gradient(network.readout, network.dt, d_readout)
     collect(network.readout, [arrived_gradient(network.readout, network.dt, 0, d_drive)])
     del d_drive
@@ -130,7 +131,7 @@ def backward(network: Network, tape: Tape, d_readout: Tensor, d_counts: dict[str
         u = {name: tape.potentials.pop(name) for name in names if name in tape.potentials}
         s, counts = {n: tape.spikes[n] for n in names}, {n: d_counts[n] for n in names}
         constant = tape.normed.keys().isdisjoint(names) and all(
-            link.recurrent or (link.source == INPUT and _is_constant(tape.seen[INPUT]))
+            link.recurrent or (link.source == INPUT and same)
             for p in layer
             for link in network.afferents(p.name)
         )
@@ -155,10 +156,6 @@ def backward(network: Network, tape: Tape, d_readout: Tensor, d_counts: dict[str
 
 def _has_events(inputs: Given) -> TypeGuard[Events | Kept]:
     return inputs.lists is not None if isinstance(inputs, Kept) else isinstance(inputs, Events)
-
-
-def _is_constant(seen: Tensor | Listed) -> bool:
-    return isinstance(seen, Tensor) and len(seen) == 1
 
 
 def _is_heard(network: Network, layer: tuple[Population, ...], name: str) -> bool:

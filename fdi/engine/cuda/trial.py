@@ -29,11 +29,15 @@ def check(case: Case, device: torch.device) -> str | None:
     """What the kernels of a case compute wrong on `device`, in this process."""
     from fdi.engine.cuda.kernels.launch import HELD, PROGRAMS
 
+    engine = CudaEngine(kernels="on")
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        True  # what no program writes is no number
+    )
     held = range(2, HELD + 1, 2) if case.units else ()  # samples of a program; the last has fewer
     for x in [*inputs(), *(inputs(n * PROGRAMS + 1, SHORT)[0] for n in held)]:
         network, labels = tiny(case), np.arange(len(x)) % CLASSES
         order = np.random.default_rng(2).integers(len(x), size=len(x))
-        off = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVE, order)
+        off = compare(network, x, labels, engine, device, OBJECTIVE, order)
         if off.spikes or not off.total:
             return (
                 f"its kernel was tried on this card, and {off.spikes:.0f} of {off.total:.0f} "
@@ -60,8 +64,9 @@ def inputs(batch: int | None = None, steps: int | None = None) -> list[Input]:
 
 
 def tiny(case: Case) -> Network:
-    """A layer of the case above one without recurrence, which drives its last channel; weights are
-    multiples of 1/64, so that sums of spikes are exact in any order, and spikes equal or wrong.
+    """A layer of the case above ones without recurrence, one for each channel, of which the first
+    drives its last channel; weights are multiples of 1/64, so that sums of spikes are exact in any
+    order, and spikes equal or wrong.
     """
     last, units = case.channels - 1, case.units or UNITS
     neuron = Neuron(
@@ -71,14 +76,13 @@ def tiny(case: Case) -> Network:
         surrogate=case.surrogate,
         beta=4.0,
     )
-    below = Population("a", (UNITS,), neuron)
+    below = tuple(Population(name, (UNITS,), neuron) for name in "ab"[: case.channels])
     sizes = [units] if units < 2 else [units - 2 * units // 3, 2 * units // 3]
     layer = tuple(Population(name, (n,), neuron) for name, n in zip("hi", sizes))
     readout = Population("readout", (CLASSES,), Neuron(spiking=False))
-    links = [
-        Projection(INPUT, "a", (UNITS, UNITS)),
-        Projection("h", "readout", (CLASSES, sizes[0])),
-    ]
+    links = [Projection("h", "readout", (CLASSES, sizes[0]))]
+    for channel, p in enumerate(below):
+        links.append(Projection(INPUT, p.name, (UNITS, UNITS), channel=channel))
     for p in layer:
         links.append(Projection(INPUT, p.name, (p.units, UNITS)))
         links.append(Projection("a", p.name, (p.units, UNITS), channel=last))
@@ -89,7 +93,7 @@ def tiny(case: Case) -> Network:
     for link in links:
         drawn = torch.randn(link.weight.shape, generator=generator)
         link.weight.data.copy_((drawn * 64 * 5 / link.fan_in**0.5).round() / 64)
-    return Network((UNITS,), [(below,), layer], readout, links, DT)
+    return Network((UNITS,), [below, layer], readout, links, DT)
 
 
 def _main(device: str, channels: Any, reset: Any, surrogate: Any, units: Any) -> int:

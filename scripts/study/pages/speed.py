@@ -59,23 +59,28 @@ def kernels(measured: Results) -> str:
 
 def mutants(measured: Results) -> str:
     """One row per kernel, one column per kind of fault: how many the trial found, and how many only
-    their addresses, of all; and those that nobody found.
+    their addresses, of all; those that change nothing, and why; those that nobody found.
     """
     rows = measured.csv("mutants")
-    rows["by"] = rows["found_by"].str.split().str[0]
-    cells = {
-        key: f"{(group.by == 'trial').sum()} + {(group.by == 'sanitizer').sum()} of {len(group)}"
-        for key, group in rows.groupby(["kernel", "kind"])
-    }
-    kinds = list(rows["kind"].unique())
-    lines = [
-        {"kernel": kernel} | {kind: cells.get((kernel, kind), "") for kind in kinds}
-        for kernel in rows["kernel"].unique()
-    ]
-    left = rows[rows["by"] == "nothing"]
-    told = "".join(f"- {row.kernel}: `{row.fault}`\n" for row in left.itertuples())
-    count = f"\n{len(rows)} faults so far, {len(left)} of them not found.\n"
-    return markdown(pd.DataFrame(lines)) + count + (f"\n{told}" if told else "")
+    rows["by"] = rows["found_by"].str.split(r"[ :]").str[0]
+    kinds, lines = list(rows["kind"].unique()), []
+    for kernel, own in rows.groupby("kernel", sort=False):
+        line = {"kernel": kernel}
+        for kind in kinds:
+            by = own[own["kind"] == kind]["by"]
+            found = f"{(by == 'trial').sum()} + {(by == 'sanitizer').sum()} of {len(by)}"
+            line[kind] = found if len(by) else ""
+        lines.append(line)
+    told = [markdown(pd.DataFrame(lines))]
+    for by, words in (
+        ("equivalent", "change no number and read nothing outside"),
+        ("nothing", "were not found"),
+    ):
+        left = rows[rows["by"] == by]
+        told.append(f"{len(left)} of {len(rows)} faults {words}{':' if len(left) else '.'}\n")
+        each = [f"- {r.kernel}: `{r.fault}`{r.found_by[len(by) :]}\n" for r in left.itertuples()]
+        told += ["".join(each)] * bool(each)
+    return "\n".join(told)
 
 
 def epoch(measured: Results) -> str:

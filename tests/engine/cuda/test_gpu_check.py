@@ -4,8 +4,10 @@ tiny workloads; what a faulty kernel makes of it.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import needs
@@ -37,7 +39,7 @@ def gpu(monkeypatch, small_trial):
         monkeypatch.setattr(gpu, name, tiny(getattr(gpu, name)))
     monkeypatch.setattr(workloads, "DT", 2e-2)  # so that all layers spike in a few steps
     monkeypatch.setattr(workloads, "DENSITY", 0.3)
-    given = dict(CHECKED=2, REPEATED=2, WARM=0, ROUNDS=1, TRAINED=3, ELEMENTS=2**12)
+    given = dict(CHECKED=2, REPEATED=2, WARM=0, ROUNDS=1, EPOCHS=1, TRAINED=3, ELEMENTS=2**12)
     for name, value in (given | dict(DEVICE=torch.device("cpu"))).items():
         monkeypatch.setattr(gpu, name, value)
     monkeypatch.setitem(gpu.GIVEN, "steps", 12)
@@ -117,6 +119,11 @@ def test_large_tensors_are_compared_with_parts(gpu, name, operator, monkeypatch)
     from fdi.engine.cuda.kernels import launch, launch_sparse
 
     monkeypatch.setattr(gpu, "ELEMENTS", 2**17 + 2**15)
+    large = dict(ROWS=2**8, SOURCES=2**11, LOOKED=2**11, TARGETS=8)
+    for name_of, value in large.items():
+        monkeypatch.setattr(launch_sparse, name_of, value)
+    for each in (launch, launch_sparse):
+        monkeypatch.setattr(each, "BLOCK", 2**12)
     assert gpu.row(f"large: {name}")[0] == "PASS"
     module = launch if name == "potentials" else launch_sparse
     right = getattr(module, operator)
@@ -206,7 +213,7 @@ def test_rows_stand_on_the_page_as_they_come_until_time_is_out(check, monkeypatc
 
     def apart(name, seconds):
         pages.append(page.read_text() if page.exists() else "")
-        now[0] += min(seconds, 110.0)
+        now[0] += min(seconds, 40.0)
         return ("FAIL" if name == "trial: layers" else "PASS", "found", "said")
 
     monkeypatch.setattr(check, "_apart", apart)
@@ -218,18 +225,104 @@ def test_rows_stand_on_the_page_as_they_come_until_time_is_out(check, monkeypatc
     assert "| card | PASS | found |" in pages[1]
     assert "## trial: layers" in pages[4]
     last = page.read_text()
+    assert "| library: snntorch, dense | PASS | found |" in last  # one of each kind comes first
     assert "| library: snntorch, deep | - | not reached in this time |" in last
     kinds = [line[4:-8] for line in last.splitlines() if line.startswith("| **")]
     assert kinds == list(check.DECIDES.values())
+    names = [line.split(" | ")[0][2:] for line in last.splitlines() if line[:3] not in ("", "| *")]
+    assert names.index("kernel: 256 units") < names.index("network: dense")  # rows of a kind
 
 
-def test_without_a_gpu_it_says_so_and_stops(check, capsys):
-    with pytest.raises(SystemExit) as ended:
+def instead(monkeypatch, check, code: str) -> None:
+    """A process that ends as a row might."""
+    monkeypatch.setattr(check, "COMMAND", [sys.executable, "-c", code])
+
+
+ENDLESS = """
+import faulthandler, signal, subprocess, sys, time
+faulthandler.register(signal.SIGUSR1)
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+print(child.pid, file=open({0!r}, "w"), flush=True)
+def a_kernel_hangs():
+    time.sleep(60)
+a_kernel_hangs()
+"""
+
+
+def test_what_a_row_started_ends_with_it_and_it_says_where_it_was(check, monkeypatch, tmp_path):
+    started = tmp_path / "pid"
+    instead(monkeypatch, check, ENDLESS.format(str(started)))
+    verdict, found, said = check._apart("run", 2.0)
+    assert (verdict, found) == ("FAIL", "not done after 2 s")
+    assert "in a_kernel_hangs" in said
+    assert ended(int(started.read_text()))
+
+
+def ended(process: int) -> bool:
+    """Within a moment; whoever started it need not have asked how."""
+    status = Path(f"/proc/{process}/status")
+    for _ in range(200):
+        if not status.exists() or "\nState:\tZ" in status.read_text():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_interrupt_ends_the_row_and_leaves_the_page(check, monkeypatch, tmp_path):
+    started = tmp_path / "pid"
+    code = "import sys; sys.argv[-1] == 'card' and (print('[\"-\", \"a GPU\"]'), sys.exit())"
+    instead(monkeypatch, check, code + ENDLESS.format(str(started)))
+    communicate = subprocess.Popen.communicate
+
+    def stopped(row, *given, **kwargs):
+        if row.args[-1] != "card":
+            while not started.exists() or not started.read_text():
+                time.sleep(0.05)
+            signal.raise_signal(signal.SIGTERM)
+        return communicate(row, *given, **kwargs)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match=r"stopped; .* has what was found until then"):
+            check.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended(int(started.read_text()))
+    assert "| card | - | a GPU |" in (tmp_path / "page.md").read_text()
+
+
+def test_without_a_gpu_it_says_so_and_stops(check, tmp_path):
+    with pytest.raises(SystemExit, match="gpu_check: PyTorch finds no CUDA device here"):
         check.main()
-    assert ended.value.code == 1
-    told = capsys.readouterr().out
-    assert "no CUDA device here" in told
-    assert "kernel:" not in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["--minutes", "0"], "--minutes: 0 is not more than 0"),
+        (["--minutes", "ten"], "--minutes: invalid minutes value: 'ten'"),
+        (["--out", "nowhere/page.md"], "--out nowhere/page.md: there is no folder nowhere"),
+    ],
+)
+def test_what_it_cannot_do_is_a_line(check, monkeypatch, capsys, given, why):
+    monkeypatch.setattr("sys.argv", ["gpu_check.py", *given])
+    with pytest.raises(SystemExit):
+        check.main()
+    assert why in capsys.readouterr().err
+
+
+def test_where_no_kernel_runs_the_card_fails(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "nowhere", lambda device: "the kernels need triton 3.5, not 3.2")
+    assert gpu.row("card") == ("FAIL", "the kernels need triton 3.5, not 3.2")
+
+
+def test_a_card_for_one_process_is_no_fault_of_a_kernel(gpu, monkeypatch):
+    monkeypatch.setattr(gpu.choice, "doubt", lambda case, device: gpu.choice.EXCLUSIVE)
+    verdict, found = gpu.row("trial: layers")
+    assert (verdict, "a run tries its kernels before" in found) == ("-", True)
 
 
 def bare(lacking: set[str], *arguments: str) -> subprocess.CompletedProcess:

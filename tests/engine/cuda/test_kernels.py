@@ -256,7 +256,7 @@ def test_why_a_layer_has_no_kernel():
 
 @needs.kernels
 def test_an_old_triton_is_told(monkeypatch):
-    for ask in (fused._nowhere, fused.lacking):
+    for ask in (fused.nowhere, fused.lacking):
         monkeypatch.setattr(fused, ask.__name__, ask.__wrapped__)
     monkeypatch.setattr("triton.__version__", "3.3.1")
     net = models.dense((7,), 3, STEPS, 5e-3, hidden=5)

@@ -13,9 +13,9 @@ from fdi.runner import build
 
 @pytest.fixture(autouse=True)
 def mps(monkeypatch):
-    why = fused._nowhere(torch.device("mps"))
+    why = fused.nowhere(torch.device("mps"))
     monkeypatch.setattr(pretend, "FLOATS", {torch.float32})
-    monkeypatch.setattr(fused, "_nowhere", lambda device: why)
+    monkeypatch.setattr(fused, "nowhere", lambda device: why)
 
 
 @pytest.mark.parametrize(
