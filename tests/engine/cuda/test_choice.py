@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import faulty
 import needs
+import numpy as np
 import pretend
 import pytest
 import torch
 
 from fdi.engine.cuda import CudaEngine, choice, trial
 from fdi.snn import models
+from fdi.snn.objective import Objective
 from fdi.track.files import read_json
 
 pytestmark = needs.kernels
 CPU, CASE = torch.device("cpu"), choice.Case(1, "zero", "superspike", 0)
-FAULTY, ROOT = Path(__file__).with_name("faulty.py"), Path(__file__).parents[3]
+FAULTY = Path(__file__).with_name("faulty.py")
+SIZES = re.compile(r"^([A-Z, ]+) = ([\d, ]+?)(?:  #.*)?$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -56,13 +61,20 @@ def test_a_right_kernel_is_tried_once(doubt):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (trying("half_a_gradient"), "a gradient was not that of the CPU, by 0.5 of the largest"),
+        (instead("print('a gradient was not'); raise SystemExit(3)"), "a gradient was not"),
         (KILLED, "its kernel was tried on this card, and killed its process (SIGSEGV)"),
     ],
 )
 def test_a_faulty_kernel_is_told_once_and_for_all(doubt, command, words):
     assert words in doubt(*command)
     assert words in doubt(*RIGHT)
+
+
+@pytest.mark.parametrize(("why", "code"), [("a gradient was not", 3), (None, 0)])
+def test_the_process_says_what_it_found(monkeypatch, capsys, why, code):
+    monkeypatch.setattr(trial, "check", lambda case, device: why and f"{why} ({case.units} units)")
+    assert trial._main("cpu", "1", "zero", "superspike", "20") == code
+    assert capsys.readouterr().out.strip() == (f"{why} (20 units)" if why else "")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +133,6 @@ def test_the_switch(monkeypatch, kernels):
 def test_the_trial_has_several_blocks_of_everything_and_all_layers_spike(channels, units):
     from fdi.engine.reference import ReferenceEngine
 
-    source = (ROOT / "fdi/engine/cuda/kernels/launch_sparse.py").read_text()  # tests have others
-    assert "ROWS, TARGETS, LOOKED, SOURCES, SAMPLES, STEPS = 1, 128, 128, 1, 32, 16" in source
     for size, block in ((trial.UNITS, 128), (trial.BATCH, 32), (trial.STEPS, 16)):
         assert size > 2 * block
         assert size % block
@@ -131,6 +141,39 @@ def test_the_trial_has_several_blocks_of_everything_and_all_layers_spike(channel
             net = trial.tiny(choice.Case(channels, reset, "superspike", units))
             counts = ReferenceEngine().simulate(net, x).counts
             assert all(n.sum() > 0 for n in counts.values())
+
+
+@pytest.mark.parametrize("units", [0, 256])
+def test_every_kernel_of_the_trial_has_several_programs_along_each_axis(monkeypatch, units):
+    from fdi.engine.cuda.kernels import launch, launch_sparse, scan, sparse
+
+    sizes: dict[str, int] = {}  # tests have others
+    for module in (launch, launch_sparse):
+        for names, values in SIZES.findall(Path(str(module.__file__)).read_text()):
+            sizes |= zip(names.split(", "), map(int, values.split(", ")))
+        for name in sizes.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, sizes[name])
+    assert sizes["TARGETS"] == sizes["LOOKED"] == 128  # as in the test above
+    assert (sizes["SAMPLES"], sizes["STEPS"]) == (32, 16)
+    grids: dict[str, list[tuple[int, ...]]] = {}
+
+    class Counted(NamedTuple):
+        name: str
+
+        def __getitem__(self, grid):
+            grids.setdefault(self.name, []).append(grid)
+            return lambda *given, **sizes: None
+
+    for module in (scan, sparse):
+        for name in ("forward", "backward", "by_events", "by_spikes", "when", "gradient"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, Counted(name))
+    x = trial.inputs()[0]
+    net = trial.tiny(choice.Case(1, "zero", "superspike", units))
+    CudaEngine(kernels="on").step(net, x, np.arange(len(x)) % trial.CLASSES, Objective())
+    assert len(grids) == 6
+    for name, launched in grids.items():
+        assert all(max(axis) > 1 for axis in zip(*launched)), name
 
 
 BUSY = """class AcceleratorError(RuntimeError): __module__ = "torch"
