@@ -17,7 +17,7 @@ from fdi.cli.cells import compose_cells
 from fdi.cli.compose import explain
 from fdi.config.settings import prepare
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[2] / "fdi" / "conf"  # in a checkout a link to conf
 
 
 BY_FILE = ("arrays", "ts")  # data sets that have no file unless one is given
