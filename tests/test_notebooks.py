@@ -10,10 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-NEEDED = {"tutorial": "matplotlib", "snntorch": "snntorch"}
+NEEDED = {"arrays": "matplotlib", "tutorial": "matplotlib", "snntorch": "snntorch"}
 SMALL = {
     "trainer.epochs=15": "trainer.epochs=12",
     "range(3)": "range(2)",
+    '"trainer.epochs": 15}': '"trainer.epochs": 8, "threads": 1}',
     '"model.depth=3"': '"model.depth=3", "dataset.classes=2", "dataset.samples=200", '
     '"model.hidden=32", "trainer.batch_size=20", "threads=1"',
 }
@@ -37,6 +38,13 @@ def test_a_notebook_runs(file, nbformat, tmp_path):
             cell.source = cell.source.replace(word, smaller)
     resources = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
+    if file.stem == "arrays":
+        assert len(list(tmp_path.rglob("result.json"))) == 4
+        said = "".join(
+            o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", [])
+        )
+        (right,) = re.findall(r"(\d+)% of 200 new samples are right", said)
+        assert int(right) > 40, "guessing gives 20"
     if file.stem == "tutorial":
         assert len(list(tmp_path.rglob("result.json"))) == 4
         shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
