@@ -37,7 +37,6 @@ def probe(
     objective: Objective,
     strategy: Strategy,
     nu_input: float,
-    optimizer: Optimizer | None = None,
 ) -> list[dict[str, Any]]:
     """A row for each population, from one batch.
 
@@ -58,9 +57,6 @@ def probe(
     in the gradient of the task when samples exchange their labels, as a share of it;
     `weight`: norm of the weights, `weight_rms`: root of their mean square. A last row has the
     gradients of the readout.
-
-    With `optimizer`, what it makes of them: `floor_steady` and `floor_noisy` of `floor`, and
-    `step`, by how much it moves the weight with the largest gradient in a step, times its factor.
     """
     activity = engine.simulate(network, inputs, record=("moments",))
     activity = with_shares(network, activity, nu_input)
@@ -114,11 +110,6 @@ def probe(
             **_pulls(readout, network.afferents(readout.name), whole, task, exchanged),
         }
     )
-    if optimizer is not None:
-        names = (row["population"] for row in rows)
-        follow_gradients(
-            rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names}
-        )
     return rows
 
 

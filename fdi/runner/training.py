@@ -25,7 +25,7 @@ from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.engine import oracle
-from fdi.init.probe import probe
+from fdi.init.probe import follow_gradients, probe
 from fdi.init.strategy import draw
 from fdi.init.verdict import Training, expected, warning
 from fdi.runner import build
@@ -105,7 +105,9 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     objective = context.phases[-1].objective
     measured = deepcopy(initial) if build.untried(config) else network
     optimizer = context.optimizer
-    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, optimizer)
+    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu)
+    names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
+    follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
     batches = -(-len(data.train) // config.trainer.batch_size)
     updates = config.trainer.epochs * batches
     for row in rows:
