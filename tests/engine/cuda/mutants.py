@@ -39,7 +39,7 @@ CPU = torch.device("cpu")
 LONGEST = 600  # s
 FEED, RECURRENT = (
     (choice.Case(1, "zero", "superspike", 0), choice.Case(2, "subtract", "superspike", 0)),
-    (choice.Case(2, "zero", "superspike", 20),),
+    (choice.Case(2, "zero", "superspike", 20), choice.Case(1, "zero", "superspike", 20)),
 )
 BOXCAR = (choice.Case(1, "zero", "boxcar", 0),)
 SIZES: dict[Any, dict[str, Any]] = {
@@ -83,10 +83,13 @@ POINTERS = {
 
 
 EDGES: dict[type, type] = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.GtE: ast.Gt}
+LATE = "what arrives in step T - 2 reaches the potential after the last step, which spikes in none"
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("scan backward", "for back in range(T): -> for back in range(T - 1):"): (
         "the last is step 0, in which nothing that a weight delivered has arrived"
     ),
+    ("scan forward", "now <= T - 2 -> now < T - 2"): LATE,
+    ("scan forward", "t <= T - 2 -> t < T - 2"): LATE,
 }
 """(kernel, fault) of what changes no number, and reads nothing outside, and why."""
 

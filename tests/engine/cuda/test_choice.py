@@ -6,7 +6,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import faulty
 import needs
@@ -169,8 +169,15 @@ def test_every_kernel_of_the_trial_has_several_programs_along_each_axis(monkeypa
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, Counted(name))
     x = trial.inputs()[0]
-    net = trial.tiny(choice.Case(1, "zero", "superspike", units))
-    CudaEngine(kernels="on").step(net, x, np.arange(len(x)) % trial.CLASSES, Objective())
+    engine, labels = CudaEngine(kernels="on"), np.arange(len(x)) % trial.CLASSES
+    with pretend.Pretend():
+        net = trial.tiny(choice.Case(2, "zero", "superspike", units)).to(pretend.device())
+        kept: Any = engine.keep(net, {"x": x})[0]["x"]
+        pretend.COUNT.kernels = pretend.COUNT.moved = 0
+        engine.evaluate(net, kept, labels, Objective())
+        engine.step(net, kept, labels, Objective())
+    assert pretend.COUNT.kernels < 400
+    assert pretend.COUNT.moved < 0.4e9
     assert len(grids) == 6
     for name, launched in grids.items():
         assert all(max(axis) > 1 for axis in zip(*launched)), name
