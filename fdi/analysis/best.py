@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -15,15 +15,15 @@ from fdi.analysis.collect import config_columns
 from fdi.analysis.contrasts import PERCENT, difference_of
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
-from fdi.analysis.select import kept
-from fdi.analysis.statistics import sample_noise, summary
+from fdi.analysis.select import kept, with_layers
+from fdi.analysis.statistics import Summary, sample_noise, summary
 from fdi.analysis.summary import ACCURACY, BASELINE, VALID
 
 UNTESTED = "untested"
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
-TUNED = ("optimizer.lr", "optimizer.eps", "optimizer.precision")
+STEP = "optimizer.lr"
+TUNED = (STEP, "optimizer.eps", "optimizer.precision")
 """Keys in which the sides of a comparison may differ, each having its own best value."""
-NUMBERS = ["n", "mean", "sd", "low", "high"]
 
 
 class Trial(NamedTuple):
@@ -63,156 +63,206 @@ def good_range(steps: Mapping[float, float]) -> tuple[float, float]:
     return values[low], values[high]
 
 
-def each_at_its_best(results: Results) -> pd.DataFrame:
-    """A row for each network, initial state and `setting`, "common" (the values that all of them
-    were tested with) or "best": the keys of TUNED, n, mean, sd, low, high of the test accuracy in
-    percent; `epochs_to` GOOD times the best mean of the network; `difference` to the baseline at
-    the same setting, with its interval `from`, `to` and `pairs`; in rows of "best" `validated`, the
-    validation accuracy that the value was chosen by, `tuned`, the number of seeds it had, and
-    `good_low`, `good_high`, the range of good steps.
+NETWORK = ("dataset", "model", "layers", "epochs")
+
+
+class Side(NamedTuple):
+    """The tested runs of an initial state of a network in a `setting`, "common" (the values that
+    all of them were tested with) or "best". `values`: those of TUNED, `moments`: of the test
+    accuracy in percent; of the best `validated`, the validation accuracy in percent that its values
+    were chosen by with `tuned` seeds, and `good`, the range of steps that `good_range` finds in the
+    shortest training, which all of them had.
     """
-    runs = results.runs
+
+    init: str
+    setting: str
+    values: dict[str, Any]
+    runs: pd.DataFrame
+    layers: int
+    moments: Summary
+    validated: float = np.nan
+    tuned: int = 0
+    good: tuple[float, float] = (np.nan, np.nan)
+
+
+def tested_sides(results: Results) -> Iterator[Side]:
+    """All sides of the networks for which something was chosen, the networks in the order of their
+    names and sizes.
+    """
+    runs = with_layers(results.runs)
     trained = kept(runs, runs["state"].isin(("done", UNTESTED)))
     tuned = trained[trained["state"] == UNTESTED]
-    if tuned.empty:
-        return pd.DataFrame()
     free = {"seed", "trainer.epochs", "trainer.test", "readout", *TUNED}
-    columns = [
-        c for c in config_columns(trained) if c not in free and not c.startswith(("init.", "init"))
+    keys = ["dataset", "model", "layers"]
+    keys += [
+        column
+        for column in config_columns(trained)
+        if column not in (*free, *keys)
+        and not column.startswith("init")
+        and tuned[column].nunique(dropna=False) > 1
     ]
-    keys = [c for c in columns if trained[c].nunique(dropna=False) > 1]
-    parts = []
-    for _, network in tuned.groupby(["dataset", "model", *keys], dropna=False, sort=False):
-        first = network.iloc[0]
-        same = np.logical_and.reduce(
-            [_equal(trained[key], first[key]) for key in ("dataset", "model", *keys)]
+    for values, network in tuned.groupby(keys, dropna=False):
+        tested = trained[_equal(trained, dict(zip(keys, values))) & (trained["state"] == "done")]
+        yield from _sides(network, tested)
+
+
+def each_at_its_best(results: Results) -> pd.DataFrame:
+    """A row for each network, initial state and setting: NETWORK, init, setting, TUNED, n, mean,
+    sd, low, high of the test accuracy in percent; `difference` to the baseline at the same setting
+    with its interval `from`, `to` over `pairs`; `epochs_to` GOOD times the best validation accuracy
+    of the network, as a mean over the seeds that get there, `reached`; and what `Side` says of the
+    choice. No columns without such runs.
+    """
+    rows = []
+    sides = list(tested_sides(results))
+    for side in sides:
+        first = side.runs.iloc[0]
+        same = [other for other in sides if _network(other) == _network(side)]
+        rows.append(
+            {
+                **dict(zip(NETWORK, _network(side))),
+                "init": side.init,
+                "setting": side.setting,
+                **side.values,
+                **side.moments._asdict(),
+                **_difference(side, same),
+                **_speed(side, same, results),
+                "validated": side.validated,
+                "tuned": side.tuned,
+                "good_low": side.good[0],
+                "good_high": side.good[1],
+                "numerics": first.get("numerics"),
+            }
         )
-        tested = trained[same & (trained["state"] == "done")]
-        parts += _network(network, tested, results)
-    return pd.DataFrame(parts)
+    return pd.DataFrame(rows)
 
 
-def _equal(column: pd.Series, value: Any) -> np.ndarray:
-    return (column.isna() if pd.isna(value) else column == value).to_numpy(dtype=bool)
+CAPTION = (
+    "test accuracy in percent after the last epoch, mean +- standard deviation over n seeds, with "
+    "the difference to Kaiming over pairs of equal seed and its 95 % interval: at the values that "
+    "all have in common, and at those that validation chose for each with other seeds; good steps: "
+    "the range around the best one within which validation reaches 90 % of it after the shortest "
+    "training; epochs: until validation reaches 90 % of the best of the network, mean over the "
+    "seeds that get there"
+)
 
 
-def _network(tuned: pd.DataFrame, tested: pd.DataFrame, results: Results) -> Iterator[dict]:
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """`each_at_its_best` for people: a row for each network and initial state."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in table.to_dict("records"):
+        layers = f"{row['layers']} layer{'s' * (row['layers'] != 1)}"
+        network = f"{row['dataset']}, {row['model']}, {layers}, {row['epochs']} epochs"
+        cells = rows.setdefault((network, row["init"]), {"network": network, "init": row["init"]})
+        accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
+        if pd.notna(row.get("difference")):
+            accuracy += f"\n{row['difference']:+.1f} ({row['from']:+.1f}..{row['to']:+.1f})"
+        chosen = f"lr {row[STEP]:g}"
+        if pd.notna(row.get("optimizer.eps")):
+            chosen += f", eps {row['optimizer.eps']:g}"
+        best = row["setting"] == "best"
+        cells["at its best" if best else "in common"] = f"{accuracy}\n{chosen}"
+        if best:
+            cells["good steps"] = f"{row['good_low']:g}..{row['good_high']:g}"
+            if row["reached"]:
+                cells["epochs"] = f"{row['epochs_to']:.1f} ({row['reached']} of {row['n']})"
+    columns = ["network", "init", "in common", "at its best", "good steps", "epochs"]
+    return pd.DataFrame(rows.values()).reindex(columns=columns).fillna("-")
+
+
+def _network(side: Side) -> tuple[Any, ...]:
+    first = side.runs.iloc[0]
+    return (first["dataset"], first["model"], side.layers, int(first["trainer.epochs"]))
+
+
+def _sides(tuned: pd.DataFrame, tested: pd.DataFrame) -> Iterator[Side]:
     names = [key for key in TUNED if key in tuned and tuned[key].notna().any()]
-    sides: dict[tuple[str, str], pd.DataFrame] = {}
-    rows: list[dict[str, Any]] = []
-    common = _common(tested, names, list(dict.fromkeys(tuned["init"])))
-    for init, of in tuned.groupby("init", sort=False):
+    inits = list(dict.fromkeys(tuned["init"]))
+    length = tuned["trainer.epochs"].max()
+    tested = tested[tested["trainer.epochs"] == length]
+    common = _common(tested, names, inits)
+    for init in inits:
+        of = tuned[tuned["init"] == init]
         trials = [
-            Trial(tuple(row[names]), row["seed"], row["trainer.epochs"], row[VALID])
-            for _, row in of.iterrows()
+            Trial(candidate, seed, epochs, accuracy)
+            for *candidate, seed, epochs, accuracy in of[
+                [*names, "seed", "trainer.epochs", VALID]
+            ].itertuples(index=False)
+            for candidate in [tuple(candidate)]
         ]
         chosen, epochs, accuracy = ranking(trials)[0]
-        assert isinstance(chosen, tuple)
-        length = of["trainer.epochs"].max()
-        mine = tested[(tested["init"] == init) & (tested["trainer.epochs"] == length)]
-        for setting, values in (("common", common), ("best", chosen)):
-            if values is None:
+        best = dict(zip(names, cast("tuple[Any, ...]", chosen)))
+        for setting, values in (("common", common), ("best", best)):
+            side = tested[(tested["init"] == init) & _equal(tested, values or {})]
+            if values is None or side.empty:
                 continue
-            side = mine[_all_equal(mine, dict(zip(names, values)))]
-            if side.empty:
-                continue
-            sides[setting, str(init)] = side
-            row = _row(side, str(init), setting, dict(zip(names, values)))
+            layers, moments = int(side["layers"].iloc[0]), _moments(side)
+            found = Side(init, setting, values, side, layers, moments)
             if setting == "best":
-                row |= {"validated": PERCENT * accuracy, "tuned": _seeds(trials, chosen, epochs)}
-                low, high = _range(of, names, chosen)
-                row |= {"good_low": low, "good_high": high}
-            rows.append(row)
-    for row in rows:
-        other = sides.get((row["setting"], BASELINE))
-        if other is not None and row["init"] != BASELINE:
-            mine = sides[row["setting"], row["init"]]
-            row |= _difference(mine, other)
-    _add_speed(rows, sides, results)
-    yield from rows
+                seeds = {t.seed for t in trials if (t.candidate, t.epochs) == (chosen, epochs)}
+                found = found._replace(
+                    validated=PERCENT * accuracy, tuned=len(seeds), good=_good(of, best)
+                )
+            yield found
+
+
+def _equal(table: pd.DataFrame, values: Mapping[str, Any]) -> np.ndarray:
+    masks = [
+        (table[key].isna() if pd.isna(value) else table[key] == value).to_numpy(dtype=bool)
+        for key, value in values.items()
+    ]
+    return np.logical_and.reduce([np.ones(len(table), dtype=bool), *masks])
 
 
 def _common(
     tested: pd.DataFrame, names: Sequence[str], inits: Sequence[str]
-) -> tuple[Any, ...] | None:
+) -> dict[str, Any] | None:
     """The values of `names` that all of the initial states were tested with, the most seeds of all
     if there are several.
     """
-    shared = []
-    for values, group in tested.groupby(list(names), dropna=False):
-        if set(inits) <= set(group["init"]):
-            shared.append((group.groupby("init")["seed"].nunique().min(), values))
-    return max(shared, key=lambda pair: pair[0])[1] if shared else None
+    shared = [
+        (group.groupby("init")["seed"].nunique().min(), values)
+        for values, group in tested.groupby(list(names), dropna=False)
+        if set(inits) <= set(group["init"])
+    ]
+    if not shared:
+        return None
+    return dict(zip(names, max(shared, key=lambda pair: pair[0])[1]))
 
 
-def _all_equal(table: pd.DataFrame, values: Mapping[str, Any]) -> np.ndarray:
-    masks = [_equal(table[key], value) for key, value in values.items()]
-    return np.logical_and.reduce(masks) if masks else np.ones(len(table), dtype=bool)
-
-
-def _row(side: pd.DataFrame, init: str, setting: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    first = side.iloc[0]
-    n, mean, sd, low, high = _moments(side)
-    return {
-        **{key: first[key] for key in ("dataset", "model", "model.depth") if key in first},
-        "layers": sum(str(c).startswith("rate/") and pd.notna(first[c]) for c in side),
-        "epochs": first["trainer.epochs"],
-        "init": init,
-        "setting": setting,
-        **values,
-        **dict(zip(NUMBERS, (n, mean, sd, low, high))),
-        "classes": first["classes"],
-        "numerics": first.get("numerics"),
-    }
-
-
-def _moments(side: pd.DataFrame) -> tuple[float, ...]:
+def _moments(side: pd.DataFrame) -> Summary:
     values = side.groupby("seed")[ACCURACY].mean()
     noise = sample_noise(values.mean(), side["test_samples"].iloc[0])
-    n, mean, sd, low, high = summary(PERCENT * values, PERCENT * noise)
-    return n, mean, sd, max(low, 0.0), min(high, PERCENT)
+    found = summary(PERCENT * values, PERCENT * noise)
+    low, high = np.maximum(found.low, 0.0), np.minimum(found.high, PERCENT)
+    return found._replace(low=float(low), high=float(high))
 
 
-def _seeds(trials: Sequence[Trial], candidate: Hashable, epochs: int) -> int:
-    return len({t.seed for t in trials if t.candidate == candidate and t.epochs == epochs})
-
-
-def _range(of: pd.DataFrame, names: Sequence[str], chosen: tuple[Any, ...]) -> tuple[float, float]:
-    """Of the shortest training, which all steps had, with the other values as chosen."""
-    others = {key: value for key, value in zip(names, chosen) if key != TUNED[0]}
-    short = of[_all_equal(of, others)]
+def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
+    """Of the shortest training, with the other values as in the `best`."""
+    short = of[_equal(of, {key: value for key, value in best.items() if key != STEP})]
     short = short[short["trainer.epochs"] == of["trainer.epochs"].min()]
-    return good_range(short.groupby(TUNED[0])[VALID].mean().to_dict())
+    return good_range(short.groupby(STEP)[VALID].mean().to_dict())
 
 
-def _difference(mine: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
-    one, two = (side.groupby("seed")[ACCURACY].mean() * PERCENT for side in (mine, other))
-    seeds = one.index.intersection(two.index)
-    if not len(seeds):
+def _difference(side: Side, same: Sequence[Side]) -> dict[str, float]:
+    baseline = [o for o in same if (o.setting, o.init) == (side.setting, BASELINE)]
+    if not baseline or side.init == BASELINE:
         return {}
-    found = difference_of(one[seeds], two[seeds], mine["test_samples"].iloc[0])
-    return {
-        "difference": found.mean,
-        "from": found.low,
-        "to": found.high,
-        "pairs": found.n,
-    }
+    one, other = (s.runs.groupby("seed")[ACCURACY].mean() * PERCENT for s in (side, baseline[0]))
+    seeds = one.index.intersection(other.index)
+    if seeds.empty:
+        return {}
+    found = difference_of(one[seeds], other[seeds], side.runs["test_samples"].iloc[0])
+    return {"difference": found.mean, "from": found.low, "to": found.high, "pairs": found.n}
 
 
-def _add_speed(
-    rows: Sequence[dict[str, Any]], sides: Mapping[tuple[str, str], pd.DataFrame], results: Results
-) -> None:
-    """`epochs_to` GOOD times the best validation accuracy of all sides after their last epoch, the
-    mean over the seeds that reach it, `reached`.
-    """
-    known = results.learning(pd.concat(sides.values())) if sides else {}
-    curves = {
-        key: [known[path] for path in side["path"] if path in known] for key, side in sides.items()
-    }
-    lasts = [np.mean([accuracy[-1] for _, accuracy in of]) for of in curves.values() if of]
-    for row in rows:
-        of = curves[row["setting"], row["init"]]
-        firsts = [first_epoch(*curve, GOOD * max(lasts)) for curve in of]
-        reached = [first for first in firsts if pd.notna(first)]
-        row["epochs_to"] = float(np.mean(reached)) if reached else np.nan
-        row["reached"] = len(reached)
+def _speed(side: Side, same: Sequence[Side], results: Results) -> dict[str, float]:
+    known = results.learning(pd.concat([other.runs for other in same]))
+    curves = [
+        [known[path] for path in other.runs["path"] if path in known] for other in (side, *same)
+    ]
+    tops = [np.mean([accuracy[-1] for _, accuracy in of]) for of in curves if of]
+    firsts = [first_epoch(*curve, GOOD * max(tops)) for curve in curves[0]] if tops else []
+    reached = [first for first in firsts if pd.notna(first)]
+    return {"epochs_to": float(np.mean(reached)) if reached else np.nan, "reached": len(reached)}

@@ -244,6 +244,15 @@ def print_summary(cells: list[Cell]) -> int:
     return sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
 
 
+def print_best(table: pd.DataFrame) -> None:
+    """What fdi.analysis.best.each_at_its_best found, and what its columns are."""
+    from fdi.analysis.best import CAPTION, readable
+
+    out, rows = console(), readable(table)
+    print_table(out, {str(name): list(rows[name]) for name in rows}, ["network", "init"])
+    print_note(out, CAPTION)
+
+
 def _state(status: dict[str, Any]) -> str:
     if status["state"] == "failed" and status.get("refused"):
         return WRONG

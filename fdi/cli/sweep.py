@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -159,24 +159,25 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
-def run_sweep(arguments: Namespace, cells: list[Cell]) -> int:
+def run_sweep(arguments: Namespace, cells: list[Cell], before: Sequence[Cell] = ()) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code.
+    code. `before`: cells of an earlier sweep for the same purpose.
     """
-    before = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
+    beside = [cell.directory for cell in (*before, *cells)]
+    done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
     for cell in cells:
-        refuse_other_schedule(cell.directory, cell.values, [other.directory for other in cells])
+        refuse_other_schedule(cell.directory, cell.values, beside)
     fingerprints = cache(lambda texts: fingerprint(dict(texts)))
-    for cell in before:
+    for cell in done:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
-    if before:
-        print(f"{len(before)} of {len(cells)} already done, skipped")
+    if done:
+        print(f"{len(done)} of {len(cells)} already done, skipped")
     code = 0
     try:
-        if len(before) < len(cells):
-            say_what_is_apart([cell for cell in cells if cell not in before])
-            announce(arguments, cells, [cell for cell in cells if cell not in before])
+        if len(done) < len(cells):
+            say_what_is_apart([cell for cell in cells if cell not in done])
+            announce(arguments, cells, [cell for cell in cells if cell not in done])
             _launch(arguments, cells)
     except KeyboardInterrupt:
         code = interrupted()

@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write(table, arguments.runs or arguments.curves)
     elif arguments.probe:
         _states(results, arguments)
+    elif arguments.best:
+        _best(results, arguments)
     else:
         _summary(results, arguments)
     return 0
@@ -66,6 +68,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--full",
         action="store_true",
         help="add the runs at chance, the area under the learning curve and the epochs to a target",
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="show what experiment=best found instead: each initialization at a common step size, "
+        "and at its best one",
     )
     parser.add_argument(
         "--versus",
@@ -104,7 +112,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     ):
         raise ValueError("--columns goes with --csv, --latex or --markdown")
     files = [name for name in ("runs", "curves") if getattr(arguments, name)]
-    for name in ("probe", "full"):
+    for name in ("probe", "full", "best"):
         if files and getattr(arguments, name):
             raise ValueError(f"--{files[0]} writes whole tables; leave --{name} out")
     if arguments.probe and arguments.full:
@@ -129,6 +137,25 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
         _paper(table, arguments.latex, paper.caption(summary), "tab:accuracy", note)
     else:
         print_comparison(results.runs, summary)
+
+
+def _best(results: Results, arguments: argparse.Namespace) -> None:
+    from fdi.analysis import paper
+    from fdi.analysis.best import CAPTION, each_at_its_best, readable
+    from fdi.cli.summary import print_best
+
+    table = each_at_its_best(results)
+    if table.empty:
+        raise ValueError(
+            "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
+        )
+    if arguments.csv:
+        _csv(paper.chosen(table, arguments.columns))
+    elif arguments.latex or arguments.markdown:
+        shown = paper.chosen(readable(table), arguments.columns)
+        _paper(shown, arguments.latex, CAPTION, "tab:best")
+    else:
+        print_best(table)
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:

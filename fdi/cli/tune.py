@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra import initialize_config_module
@@ -18,6 +19,7 @@ from fdi.analysis.best import Trial, ranking
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.cli.cost import estimate
+from fdi.cli.summary import print_best
 from fdi.cli.sweep import run_sweep
 from fdi.track.state import INTERRUPTED, finished, whole_result
 
@@ -67,7 +69,22 @@ def run_tuned(arguments: Namespace) -> int:
     for side, candidate in best.items():
         words = [word for word in side if word.partition("=")[0] in named]
         print(f"chosen: {' '.join([*words, *candidate.words(choice.key)])}", flush=True)
-    return run_sweep(arguments, [*compared, *choice.chosen(best)])
+    cells = [*compared, *choice.chosen(best)]
+    if code := run_sweep(arguments, cells):
+        return code
+    _show(Path(cells[0].values["paths"]["results"]), [*choice.trained, *cells])
+    return 0
+
+
+def _show(results: Path, cells: Sequence[Cell]) -> None:
+    """The table of what was chosen and compared."""
+    from fdi.analysis.best import each_at_its_best
+    from fdi.analysis.collect import runs
+    from fdi.analysis.results import of_runs
+
+    paths = {str(cell.directory) for cell in cells}
+    table = runs(results)
+    print_best(each_at_its_best(of_runs(table[table["path"].isin(paths)], results)))
 
 
 class Choice:
@@ -83,6 +100,7 @@ class Choice:
             self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
             self.epochs, self.dry = config.trainer.epochs, config.dry_run
             words = [tuple(row) for row in combinations(arguments)]
+        self.trained: list[Cell] = []
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
         self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
         self.sides = list(
@@ -174,8 +192,10 @@ class Choice:
             for _ in range(self.extend + 1):
                 number, title = len(rounds[-1].all), rounds[-1].title
                 print(f"choosing {self.key}: {number} trainings of {title}", flush=True)
-                if run_sweep(self.arguments, rounds[-1].all) == INTERRUPTED:
+                earlier = [cell for each in (first, *rounds) for cell in each.all]
+                if run_sweep(self.arguments, rounds[-1].all, earlier) == INTERRUPTED:
                     return INTERRUPTED
+                self.trained += rounds[-1].all
                 if not (more := self._beyond(rounds)):
                     break
                 rounds.append(self.round(more, share))

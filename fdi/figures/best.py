@@ -1,0 +1,137 @@
+"""The initial states of each network at a common step size, and each at its best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from fdi.analysis.best import Side, tested_sides
+from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.results import Results
+from fdi.analysis.summary import BASELINE
+from fdi.figures import sheet, style, words
+from fdi.figures.sweeps import source
+
+PLACE, TITLE = 0.5, "Each initial state at its best"
+ABOUT = "test accuracy of each initial state at a common step size, and each at its best one"
+NEEDS = "runs of experiment=best"
+COMMAND = "fdi-run -m experiment=best"
+SIZE = (2 * style.COLUMN, 1.2)
+PANELS = {"common": "all at the same step size", "best": "each at its best"}
+ROW = 0.8  # of the distance between networks, that the initial states of one take
+TALL = 5.0  # rows in a panel of this many inches / ROW
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """One page: a row for each network, initial state, setting and seed: network (as text), place,
+    init, setting, seed, accuracy (%), n, mean, low, high, chance, finding, title, source.
+    """
+    sides = list(tested_sides(results))
+    if not sides:
+        return {}
+    rows = [row for side in sides for row in _points(side)]
+    table = pd.DataFrame(rows)
+    order = table.drop_duplicates("network")["network"].tolist()
+    table["place"] = table["network"].map(order.index)
+    seeds = sheet.over(table["n"], "dots: seeds; line: 95 % interval of the mean,")
+    steps = "step and floor chosen on validation with other seeds"
+    runs = pd.concat([side.runs for side in sides])
+    return {
+        "": table.assign(
+            finding=_finding(table),
+            title=f"{seeds}; {steps}; {words.bounds(runs) or 'bounds as configured'}",
+            source=source(runs),
+        )
+    }
+
+
+def _points(side: Side) -> list[dict[str, Any]]:
+    first = side.runs.iloc[0]
+    data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
+    named = words.MODELS.get(model, model).removesuffix(" network")
+    layers = f", {side.layers} layers" if side.layers > 1 else ""
+    network = f"{data}\n{named}{layers}"
+    shared = {
+        "network": network,
+        "init": side.init,
+        "setting": side.setting,
+        "n": side.moments.n,
+        "mean": side.moments.mean,
+        "low": side.moments.low,
+        "high": side.moments.high,
+        "chance": PERCENT / first["classes"],
+    }
+    values = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()
+    return [shared | {"seed": seed, "accuracy": value} for seed, value in values.items()]
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """The lead of fluct over the baseline, at the same step and each at its best."""
+    means = table.drop_duplicates(["network", "init", "setting"]).pivot(
+        index="network", columns=["setting", "init"], values="mean"
+    )
+    leads = {}
+    for setting in PANELS:
+        if (setting, "fluct") in means and (setting, BASELINE) in means:
+            leads[setting] = (means[setting, "fluct"] - means[setting, BASELINE]).dropna()
+    if len(leads) < len(PANELS):
+        return TITLE
+    common, best = (_range(lead.round()) for lead in leads.values())
+    return (
+        f"{words.init('fluct')} against {words.init(BASELINE)}: {common} points at the same step "
+        f"size, {best} with each at its best"
+    )
+
+
+def _range(leads: pd.Series) -> str:
+    low, high = f"{leads.min():+.0f}", f"{leads.max():+.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """The two settings beside each other, higher for more networks."""
+    rows = page["network"].nunique() * page["init"].nunique()
+    return [list(PANELS)] * max(1, round(rows / TALL))
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A line for each initial state of a network with its seeds as dots."""
+    inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
+    order = page.drop_duplicates("network").sort_values("place")["network"].tolist()
+    for setting, title in PANELS.items():
+        panel = axes[setting]
+        for _, row in page[page["setting"] == setting].iterrows():
+            height = _height(row, inits)
+            look = style.look(row["init"], line=False) | {"alpha": 0.55, "markeredgewidth": 0}
+            panel.plot(row["accuracy"], height, **look)
+        for _, row in (
+            page[page["setting"] == setting].drop_duplicates(["place", "init"]).iterrows()
+        ):
+            height, color = _height(row, inits), style.color(row["init"])
+            if pd.notna(row["low"]):
+                panel.plot([row["low"], row["high"]], [height, height], color=color, linewidth=1.2)
+            panel.plot(row["mean"], height, marker="|", color=color, markersize=8)
+        chance = page["chance"].max()
+        panel.axvline(chance, color=style.GREY, linewidth=0.6, linestyle=":")
+        panel.set_xlim(0, 101)
+        panel.set_ylim(len(order) - 0.5, -0.5)
+        panel.set_yticks(range(len(order)), order if setting == "common" else [])
+        panel.tick_params(axis="y", length=0)
+        panel.set_title(title)
+        panel.set_xlabel("test accuracy (%)")
+        for place in range(1, len(order)):
+            panel.axhline(place - 0.5, color=style.PRIME, linewidth=0.6)
+    handles = [
+        Line2D([], [], **style.look(init, line=False), label=words.init(init)) for init in inits
+    ]
+    handles.append(Line2D([], [], color=style.GREY, linestyle=":", label="guessing"))
+    first = page.iloc[0]
+    sheet.above(axes["best"].figure, handles, first["finding"], first["title"])
+
+
+def _height(row: pd.Series, inits: list[str]) -> float:
+    return row["place"] + ROW * ((inits.index(row["init"]) + 0.5) / len(inits) - 0.5)
