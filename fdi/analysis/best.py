@@ -167,7 +167,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             if row["reached"]:
                 cells["epochs"] = f"{row['epochs_to']:.1f} ({row['reached']} of {row['n']})"
     columns = ["network", "init", "in common", "at its best", "good steps", "epochs"]
-    return pd.DataFrame(rows.values()).reindex(columns=columns).fillna("-")
+    return pd.DataFrame(rows.values()).reindex(columns=columns).astype(object).fillna("-")
 
 
 def _network(side: Side) -> tuple[Any, ...]:

@@ -124,7 +124,7 @@ def _several(arguments: Namespace) -> int:
     from fdi.cli.tune import is_tuned, run_tuned
 
     if is_tuned(arguments) and not arguments.cfg:
-        return run_tuned(arguments)
+        return run_tuned(arguments)[0]
     chooses = is_search(arguments)
     if chooses and not arguments.cfg:
         search(arguments)

@@ -53,27 +53,27 @@ def is_tuned(arguments: Namespace) -> bool:
         return compose_sweep(arguments).tune is not None
 
 
-def run_tuned(arguments: Namespace) -> int:
-    """Choose, then compare; returns the exit code. The same command goes on where it stopped, since
-    each training is a run like any other. With dry_run=true it says what it would cost.
+def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
+    """Choose, then compare; returns the exit code and the compared cells. The same command goes on
+    where it stopped, since each training is a run like any other. With dry_run=true it says what it
+    would cost, and there are no cells.
     """
     choice = Choice(arguments)
     first, compared = choice.round(choice.grid(), choice.short), choice.common()
     print(f"{choice.key} for {len(choice.sides)} sides: {choice.cost(first, compared)}", flush=True)
     if choice.dry:
-        return 0
+        return 0, []
     best = choice.choose(first)
     if isinstance(best, int):
-        return best
+        return best, []
     named = varied(choice.sides)
     for side, candidate in best.items():
         words = [word for word in side if word.partition("=")[0] in named]
         print(f"chosen: {' '.join([*words, *candidate.words(choice.key)])}", flush=True)
     cells = [*compared, *choice.chosen(best)]
-    if code := run_sweep(arguments, cells):
-        return code
-    _show(Path(cells[0].values["paths"]["results"]), [*choice.trained, *cells])
-    return 0
+    if not (code := run_sweep(arguments, cells)):
+        _show(Path(cells[0].values["paths"]["results"]), [*choice.trained, *cells])
+    return code, cells
 
 
 def _show(results: Path, cells: Sequence[Cell]) -> None:

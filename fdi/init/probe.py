@@ -231,8 +231,8 @@ def predicted(
 
 STEPS = 16  # of a trial; the second half counts, when running means have settled
 SHAPE = (2, 4)  # of weights with gradients of one size; some optimizers take matrices alone
-PER_DECADE = 2
-SIZES = 10.0 ** np.arange(3, -45.01, -1 / PER_DECADE)  # of gradients, to the least float32
+SIZES = 10.0 ** np.arange(3, -38, -1)  # of gradients, all normal numbers of float32
+FINER = 10.0 ** -np.linspace(0, 1, 9)  # between two of them
 
 
 class Floor(NamedTuple):
@@ -278,36 +278,48 @@ def follow_gradients(
 
 
 def floor(optimizer: Optimizer) -> Floor:
-    """The floor of `optimizer`: a copy of it is fed with gradients of sizes s from 1e3 to 1e-45 and
-    with none; the optimizer and its weights stay as they are.
+    """The floor of `optimizer`: copies of it are fed with gradients of sizes s from 1e3 to 1e-37;
+    the optimizer and its weights stay as they are.
 
-        step(s) = mean |dw(s) - dw(0)|,   floor = s where step(s) = step(1e3) / 2
+        step(s) = mean |dw(s)|,   floor = s where step(s) = step(1e3) / 2
 
-    dw(0) is what weight decay does without a gradient. A steady gradient is s in each step, a noisy
-    one s times a standard normal number.
+    A steady gradient is s in each step, a noisy one s times a standard normal number. Weights are
+    at 0 before each step, so that no step is lost in rounding; weight decay does nothing there.
     """
+    steady, noisy = _steps(optimizer, SIZES)
+    if steady[0] > 2 * steady[1]:
+        return Floor(0.0, 0.0, steady)
+    floors = []
+    for kind, steps in enumerate((steady, noisy)):
+        below = np.flatnonzero(steps < steps[0] / 2)
+        if not below.size:
+            floors.append(0.0)
+            continue
+        sizes = SIZES[below[0] - 1] * FINER
+        between = _steps(optimizer, sizes)[kind]
+        half = int(np.argmax(between < steps[0] / 2))
+        floors.append(float(np.sqrt(sizes[half - 1] * sizes[half])))
+    return Floor(*floors, steady)
+
+
+def _steps(optimizer: Optimizer, sizes: np.ndarray) -> np.ndarray:
+    """[2, sizes] the mean step of steady and of noisy gradients."""
     generator = torch.Generator().manual_seed(0)
-    start = torch.linspace(-0.1, 0.1, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
-    sizes = torch.tensor([0.0, *SIZES], dtype=torch.float64)
-    weights = [torch.nn.Parameter(start.clone()) for _ in range(2 * len(sizes))]
+    weights = [torch.nn.Parameter(torch.zeros(SHAPE)) for _ in range(2 * len(sizes))]
     trial = _copy(optimizer, weights)
     moved = torch.zeros(2, len(sizes), dtype=torch.float64)
     for step in range(STEPS):
-        before = torch.stack([w.detach() for w in weights]).double()
         noise = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
         shapes = (torch.ones(SHAPE, dtype=torch.float64), noise)
         gradients = [(size * shape).float() for shape in shapes for size in sizes]
         for w, gradient in zip(weights, gradients):
+            w.detach().zero_()
             w.grad = gradient
         trial.step()
         if 2 * step >= STEPS:
-            after = torch.stack([w.detach() for w in weights]).double()
-            dw = (after - before).unflatten(0, (2, len(sizes)))
-            moved += (dw - dw[:, :1]).abs().mean((2, 3)).nan_to_num(0.0, 0.0)
-    steady, noisy = moved[:, 1:].numpy() / (STEPS - STEPS // 2)
-    if steady[0] > 2 * steady[PER_DECADE]:
-        return Floor(0.0, 0.0, steady)
-    return Floor(_half(steady), _half(noisy), steady)
+            dw = torch.stack([w.detach() for w in weights]).double().unflatten(0, moved.shape)
+            moved += dw.abs().mean((2, 3)).nan_to_num(0.0, 0.0)
+    return moved.numpy() / (STEPS - STEPS // 2)
 
 
 def _copy(optimizer: Optimizer, weights: list[Any]) -> Optimizer:
@@ -319,16 +331,3 @@ def _copy(optimizer: Optimizer, weights: list[Any]) -> Optimizer:
     trial.state = defaultdict(dict)
     trial.param_groups = [{**optimizer.param_groups[0], "params": weights}]
     return trial
-
-
-def _half(steps: np.ndarray) -> float:
-    """The size at which a step falls to half of the first one, between two sizes by a straight line
-    in logarithms.
-    """
-    below = np.flatnonzero(steps < steps[0] / 2)
-    if not below.size:
-        return 0.0
-    i = below[0]
-    high, low, half = np.log(np.maximum([steps[i - 1], steps[i], steps[0] / 2], 1e-300))
-    share = (high - half) / (high - low)
-    return float(SIZES[i - 1] * (SIZES[i] / SIZES[i - 1]) ** share)

@@ -29,6 +29,7 @@ from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
 from fdi.cli.terminal import Terminal, console
+from fdi.cli.tune import is_tuned, run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.init.verdict import Training, remarks, verdict
@@ -173,10 +174,12 @@ def sweep(
     with _as_the_command():
         if is_search(arguments):
             raise Mistake("fdi.sweep runs all combinations; search with fdi-run -m")
-        cells = compose_cells(arguments)
-        if cells[0].values["dry_run"]:
+        tuned = is_tuned(arguments)
+        code, cells = run_tuned(arguments) if tuned else (0, compose_cells(arguments))
+        if not cells or cells[0].values["dry_run"]:
             raise Mistake("dry_run = true is for fdi-run; leave it out")
-        if run_sweep(arguments, cells) == INTERRUPTED:
+        code = code if tuned else run_sweep(arguments, cells)
+        if code == INTERRUPTED:
             raise KeyboardInterrupt
     table = collect.runs(Path(cells[0].values["paths"]["results"]))
     places = {path: place for place, path in enumerate(table["path"])}

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from fdi.cli.terminal import print_probe, print_table, reporter
-from fdi.init.verdict import Floor, remarks
+from fdi.init.verdict import Training, expected, remarks
 from fdi.snn.objective import Outcome
 
 LAYER = {
@@ -26,6 +26,11 @@ LAYER = {
     "grad_task": 0.1,
     "grad_task_max": 0.01,
     "weight": 10.0,
+    "weight_rms": 0.1,
+    "floor_steady": 6e-10,
+    "floor_noisy": 2e-9,
+    "step": 5e-3,
+    "grad_labels": 0.5,
     "grad_bounds": 0.0,
     "upper": 0.0,
     "lower": 0.0,
@@ -147,62 +152,85 @@ def test_the_probe_ends_in_a_sentence(rows, init, line):
     assert " ".join(probed(rows, init).split()).endswith(f" {line}")
 
 
-SMORMS3 = Floor("smorms3 with eps=1e-16", 1e-8, 5e-3, "lower optimizer.eps")
-SGD = Floor("sgd with lr=0.01", 0.0, 0.01, "raise optimizer.lr")
+SMORMS3 = Training("smorms3 with eps=1e-16", "lower optimizer.eps", 1e-19, 100)
 FINE = {"rate": [8, 9, 9]}
 
 
 @pytest.mark.parametrize(
-    ("rows", "floor", "line"),
+    ("rows", "verdict", "line"),
     [
         (
-            layers(**FINE, grad_task_max=[2e-10, 1e-3, 1e-2]),
-            SMORMS3,
-            "the largest element of h1's gradient, 2e-10, is 50 times below what smorms3 with "
-            "eps=1e-16 follows (1e-08): lower optimizer.eps, or init=fluct",
+            layers(**FINE, grad_task_max=[1.2e-11, 1e-3, 1e-2]),
+            "no",
+            "the largest element of h1's gradient, 1e-11, is 50 times below what smorms3 with "
+            "eps=1e-16 follows (6e-10): lower optimizer.eps, or init=fluct",
         ),
         (
-            layers(**FINE, grad_task_max=[2e-13, 1e-12, 1e-2]),
-            SMORMS3,
-            "the largest element of h1's gradient, 2e-13, is 50,000 times below what smorms3 with "
-            "eps=1e-16 follows (1e-08), those of h2 lie below it, too: lower optimizer.eps, or "
+            layers(**FINE, grad_task_max=[1.2e-20, 1e-12, 1e-2]),
+            "no",
+            "the largest element of h1's gradient, 1e-20, is 5e+10 times below what smorms3 with "
+            "eps=1e-16 follows (6e-10), those of h2 lie below it, too: lower optimizer.eps with "
+            "optimizer.precision=float64, or init=fluct",
+        ),
+        (
+            layers(**FINE, grad_task_max=[1.2e-11, 0.0, 0.0], grad_bounds=[3, 0, 0]),
+            "doubtful",
+            "the largest element of h1's gradient, 1e-11, is 50 times below what smorms3 with "
+            "eps=1e-16 follows (6e-10); h2, h3 have none until the layers below fire: lower "
+            "optimizer.eps and set homeostasis=none, since the bounds are the larger gradient, or "
             "init=fluct",
         ),
         (
-            layers(**FINE, grad_task_max=[2e-10, 0.0, 0.0]),
-            SMORMS3,
-            "the largest element of h1's gradient, 2e-10, is 50 times below what smorms3 with "
-            "eps=1e-16 follows (1e-08); h2, h3 have none until the layers below fire: lower "
-            "optimizer.eps, or init=fluct",
-        ),
-        (
             layers(**FINE, grad_task_max=[0.0, 0.0, 0.0]),
-            SMORMS3,
+            "no",
             "no gradient of the task reaches a hidden layer, whatever the optimizer: init=fluct",
         ),
         (
-            layers(**FINE, grad_task=[1e-8, 1.0, 1.0]),
-            SGD,
-            "a step of sgd with lr=0.01 moves the weights of h1 by 1e-11 of their norm: raise "
-            "optimizer.lr, or init=fluct",
+            layers(**FINE, step=[1e-6, 1e-3, 1e-3]),
+            "doubtful",
+            "100 steps of smorms3 with eps=1e-16 move the weights of h1 by at most 0.001 of their "
+            "size: raise optimizer.lr or trainer.epochs",
+        ),
+        (
+            layers(**FINE, step=[1e-3, 0.4, 1e-3]),
+            "doubtful",
+            "one step of smorms3 with eps=1e-16 can move a weight of h2 by 4 times their size: "
+            "lower optimizer.lr",
+        ),
+        (
+            layers(**FINE, grad_task=[1e4, 1.0, 0.1]),
+            "doubtful",
+            "gradients grow 1e+05-fold from h3 down to h1: lower init.sigma_u, or set trainer.clip",
+        ),
+        (
+            layers(**FINE, grad_labels=[1e-4, 1e-4, 1e-3]),
+            "no",
+            "the gradients of the hidden layers are the same for all labels: nothing to learn",
         ),
         (
             layers(**FINE, lower=[1e-4, 1e-4, 1e-4], upper=[0, 0, 0.1], grad_bounds=[1, 1, 1]),
-            SMORMS3,
+            "yes",
             "the lower bound acts on h1..h3 (too few spikes) and the upper bound acts on h3 (too "
             "many spikes); gradients above are those of the task alone",
         ),
     ],
 )
-def test_the_probe_says_what_the_optimizer_and_the_bounds_make_of_it(rows, floor, line):
-    said = remarks(rows, "kaiming", floor)
-    assert said[1:] == [line]
+def test_the_probe_says_what_the_optimizer_and_the_bounds_make_of_it(rows, verdict, line):
+    said = remarks(rows, "kaiming", SMORMS3)
+    assert said[1] == line
+    assert expected(rows, SMORMS3.updates) == verdict
 
 
 def test_nothing_is_said_of_gradients_that_move_weights_and_of_bounds_that_do_not():
     rows = layers(**FINE, lower=[1e-4, 0, 0], grad_bounds=[1e-3, 0, 0])
-    for floor in (SMORMS3, SGD):
-        assert len(remarks(rows, "kaiming", floor)) == 1
+    assert len(remarks(rows, "kaiming", SMORMS3)) == 1
+    assert expected(rows, SMORMS3.updates) == "yes"
+
+
+def test_of_an_initial_state_from_before_floors_were_measured_nothing_is_said_about_them():
+    old = ("weight_rms", "floor_steady", "floor_noisy", "step", "grad_labels")
+    rows = [{k: v for k, v in row.items() if k not in old} for row in layers(**FINE)]
+    assert len(remarks(rows, "kaiming", SMORMS3)) == 1
 
 
 def test_the_colour_of_a_verdict_is_its_distance_from_the_target():

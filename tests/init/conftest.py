@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
+
+from fdi.snn.models import dense
+from fdi.snn.neuron import lif
 
 
 @pytest.fixture
@@ -22,3 +26,16 @@ def membrane_statistics():
         return mu_u, math.sqrt(variance)
 
     return statistics
+
+
+@pytest.fixture
+def two_layers():
+    """A network, and the same with initial weights."""
+    networks = [
+        dense(input_shape=(5,), classes=3, steps=4, dt=2e-3, hidden=[4, 6], neuron=lif())
+        for _ in range(2)
+    ]
+    generator = torch.Generator().manual_seed(0)
+    for scale, projection in enumerate(networks[1].projections, 1):
+        projection.weight.data.normal_(0, scale, generator=generator)
+    return networks

@@ -20,7 +20,7 @@ def calibrated(response, sigma_u=1.0):
     )
 
     def measure(_):
-        moments = SimpleNamespace(free_temporal=response(weight) ** 2)
+        moments = SimpleNamespace(free_temporal=response(weight) ** 2, share=1.0)
         return SimpleNamespace(moments={"h1": moments})
 
     calibrate(network, measure, sigma_u, analogue=False)

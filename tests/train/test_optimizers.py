@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fdi.train import smorms3
-from fdi.train.optimizers import SMORMS3, Precision, fuse
+from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, groups, step
 
 
 def test_smorms3_equals_the_authors_library(shared):
@@ -130,3 +130,43 @@ def test_an_optimizer_that_cannot_be_fused_or_should_not_stays_as_it_is():
     p = [torch.nn.Parameter(torch.rand(3))]
     assert "fused" not in fuse(torch.optim.NAdam(p)).param_groups[0]
     assert fuse(torch.optim.Adam(p, foreach=True)).param_groups[0]["fused"] is None
+
+
+def test_adam_atan2_is_adam_without_eps():
+    """Everett et al. 2024, with t, m and v as in Adam, for gradients of any size."""
+    rng, b1, b2, lr = np.random.default_rng(0), 0.9, 0.99, 1e-2
+    for size in (1.0, 1e-30):
+        p = torch.nn.Parameter(torch.zeros(5, dtype=torch.float64))
+        small = torch.nn.Parameter(torch.zeros(5))
+        made, single = AdamAtan2([p], lr, (b1, b2)), AdamAtan2([small], lr, (b1, b2))
+        m = v = np.zeros(5)
+        expected = np.zeros(5)
+        for t in range(1, 6):
+            g = size * rng.normal(size=5)
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+            ratio = np.arctan2(m / (1 - b1**t), np.sqrt(v / (1 - b2**t)))
+            expected -= lr * 4 / np.pi * ratio
+            p.grad, small.grad = torch.from_numpy(g), torch.from_numpy(g).float()
+            made.step(), single.step()
+        np.testing.assert_allclose(p.detach().numpy(), expected, rtol=1e-12)
+        np.testing.assert_allclose(small.detach().numpy(), expected, rtol=1e-4)
+
+
+def test_a_factor_scales_the_step_and_is_no_part_of_lr():
+    weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
+    optimizer = torch.optim.SGD(
+        [{"params": weights[:1]}, {"params": weights[1:], "factor": 0.25}], lr=1.0
+    )
+    for weight in weights:
+        weight.grad = torch.ones(2)
+    step(optimizer)
+    assert [weight.detach()[0].item() for weight in weights] == [-1.0, -0.25]
+    assert [group["lr"] for group in optimizer.param_groups] == [1.0, 1.0]
+
+
+def test_without_step_sizes_of_their_own_all_parameters_are_one_group():
+    network = torch.nn.Module()
+    network.projections, network.norms, network.leaks = [], {}, {}
+    network.weight = torch.nn.Parameter(torch.zeros(2))
+    (group,) = groups(network)  # type: ignore[arg-type] # what it needs of a network
+    assert group == {"params": [network.weight]}
