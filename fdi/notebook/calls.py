@@ -174,13 +174,16 @@ def sweep(
     with _as_the_command():
         if is_search(arguments):
             raise Mistake("fdi.sweep runs all combinations; search with fdi-run -m")
-        tuned = is_tuned(arguments)
-        code, cells = run_tuned(arguments) if tuned else (0, compose_cells(arguments))
-        if not cells or cells[0].values["dry_run"]:
-            raise Mistake("dry_run = true is for fdi-run; leave it out")
-        code = code if tuned else run_sweep(arguments, cells)
+        if is_tuned(arguments):
+            code, cells = run_tuned(arguments)
+        else:
+            cells = compose_cells(arguments)
+            dry = cells[0].values["dry_run"]
+            code, cells = (0, []) if dry else (run_sweep(arguments, cells), cells)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
+        if not cells:
+            raise Mistake("dry_run = true is for fdi-run; leave it out")
     table = collect.runs(Path(cells[0].values["paths"]["results"]))
     places = {path: place for place, path in enumerate(table["path"])}
     mine = [places[path] for path in (str(cell.directory) for cell in cells) if path in places]

@@ -16,7 +16,7 @@ from pages.field import whole
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.gallery import first_picture, gallery
 from pages.gradients import reached
-from pages.headline import headline
+from pages.headline import at_their_best, headline
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
 from pages.libraries import printed, rates
@@ -47,6 +47,7 @@ PAGES = (
 )
 TABLES = {
     "headline": headline,
+    "best": at_their_best,
     "results": short,
     "claims": full,
     "advice": advice,

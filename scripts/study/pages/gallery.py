@@ -15,7 +15,6 @@ from fdi.figures.catalogue import FIGURES, about, draw, file_name
 
 OWN_SWEEPS = "own_sweeps"  # shows nothing of the reference
 MOST = 2  # pictures of a figure; `make report` draws the others
-FIRST = ("kaiming", "lsuv", "fluct")  # initializations of the first picture
 HEAD = """# Gallery
 
 Every figure that `make figures` draws, here from the measurements in
@@ -61,11 +60,10 @@ def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFr
 
 
 def first_picture(measured: Results, picture: Path) -> None:
-    """Accuracy over depth of convolutional networks on digits, for three initializations."""
-    depth = FIGURES["depth"]
-    page = depth.data(measured)["digits_conv"]
-    rows = page[page["quantity"].eq("accuracy") & page["init"].isin(FIRST)]
-    _picture(depth, rows.assign(finding=depth.finding(rows)), picture)
+    """Each initial state at a common step size, and each at its best."""
+    best = FIGURES["best"]
+    for page in best.data(measured).values():
+        _picture(best, page, picture)
 
 
 def _picture(module: Any, page: pd.DataFrame, path: Path) -> None:

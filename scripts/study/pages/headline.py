@@ -1,87 +1,99 @@
-"""The result in three sentences, for the README."""
+"""The result in three sentences, for the README: at one step size, each at its best, and how wide
+the range of good steps is; and the table behind them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
+from fdi.analysis.best import NETWORK, STEP, each_at_its_best, readable
 from fdi.analysis.results import Results
+from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from fdi.study import floor
-from fdi.study.circumstances import STANDARD
-from pages.tables import unmeasured
+from pages.tables import markdown, unmeasured
 
-USUAL_EPS = 1e-16  # of SMORMS3 [Rossbroich et al. 2022, authors' code]
-LEARNS = 2.0  # times guessing, at least
-INITS = ["kaiming", "fluct"]
-NETWORK = ("digits", "conv")  # data set and architecture
-SHALLOW = ("randman", "dense")
+ONE = "fluct"  # against Kaiming
 
 
 def headline(measured: Results) -> str:
-    """Who learns at the usual settings, what a lower floor of the optimizer changes, and what the
-    bounds do in one layer; only what was measured is said.
-    """
-    lines = [*_deep(floor.data(measured)), *_shallow(FIGURES["bounds"].data(measured))]
-    return "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1)) or unmeasured()
+    """Fluctuation-driven against Kaiming weights; only what was measured is said."""
+    table = each_at_its_best(measured)
+    if table.empty:
+        return unmeasured(FIGURES["best"].COMMAND)
+    lines = [*_leads(table), *_ranges(table)]
+    return "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1))
 
 
-def _deep(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
-    page = pages.get("_".join(NETWORK))
-    if page is None:
-        return
-    name = STANDARD["optimizer._target_"].rpartition(".")[2]
-    rows = page[(page["part"] == "depth") & (page["optimizer"] == name)]
-    chance = rows["chance"].iloc[0]
-    at_usual = rows[rows["eps"] == USUAL_EPS].pivot(index="x", columns="init", values=["mean", "n"])
-    usual = at_usual["mean"].reindex(columns=INITS)
-    apart = usual[(usual["fluct"] > LEARNS * chance) & (usual["kaiming"] <= LEARNS * chance)]
-    if len(apart):
-        seeds = at_usual["n"].loc[apart.index, INITS].min(axis=1)
-        depth = seeds[seeds == seeds.max()].index.max()
-        yield (
-            f"**Deep networks** learn from fluctuation-driven weights at the usual settings of the "
-            f"optimizer and not from Kaiming weights: convolutions of {depth:.0f} layers on real "
-            f"digits reach {_cell(rows, 'fluct', depth, USUAL_EPS)} against "
-            f"{_cell(rows, 'kaiming', depth, USUAL_EPS)}, where guessing gives {chance:.0f} %."
-        )
-    kaiming = rows[(rows["init"] == "kaiming") & (rows["mean"] > LEARNS * chance)]
-    fails = usual.index[usual["kaiming"] <= LEARNS * chance]
-    mended = kaiming[kaiming["x"].isin(fails)]
-    if len(mended):
-        best = mended.sort_values(["n", "x", "mean"]).iloc[-1]  # most seeds, then deepest
-        yield (
-            f"**The reason is the optimizer's floor**: Kaiming weights start with gradients so "
-            f"small that its eps hides them. With eps lowered from {USUAL_EPS:.0e} to "
-            f"{best['eps']:.0e} and no bounds on the activity, {best['x']:.0f} such layers reach "
-            f"{_cell(rows, 'kaiming', best['x'], best['eps'])} from Kaiming weights."
-        )
+def at_their_best(measured: Results) -> str:
+    """What each initial state reaches in common and at its best."""
+    table = each_at_its_best(measured)
+    if table.empty:
+        return unmeasured(FIGURES["best"].COMMAND)
+    return markdown(readable(table).map(lambda cell: cell.replace("\n", "<br>")))
 
 
-def _cell(rows: pd.DataFrame, init: str, depth: float, eps: float) -> str:
-    row = rows[(rows["init"] == init) & (rows["x"] == depth) & (rows["eps"] == eps)].iloc[0]
-    interval = "" if pd.isna(row["low"]) else f"{row['low']:.1f}..{row['high']:.1f}, "
-    return f"{row['mean']:.1f} % ({interval}n = {row['n']})"
+def _leads(table: pd.DataFrame) -> Iterator[str]:
+    rows = table[(table["init"] == ONE) & table["difference"].notna()]
+    starts = {
+        "common": "**At the same step size**",
+        "best": "**Each at the step size and floor of the optimizer that suit it**",
+    }
+    for setting, start in starts.items():
+        if len(of := rows[rows["setting"] == setting]):
+            with_step = f" ({of[STEP].iloc[0]:g})" if setting == "common" else ""
+            yield f"{start}{with_step}, {_counted(of)}."
 
 
-def _shallow(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
-    page = pages.get("_".join(SHALLOW))
-    if page is None:
-        return
-    rows = page[page["layers"] == page["layers"].min()]
-    fluct = rows[(rows["init"] == "fluct") & rows["versus"].notna()].set_index("x")
-    if "none" in fluct.index and "both" in fluct.index:
-        free, both = fluct.loc["none"], fluct.loc["both"]
-        yield (
-            f"**One hidden layer**: on Randman, after {free['longest']:.0f} epochs, "
-            f"fluctuation-driven minus Kaiming is {_difference(both)} with the paper's bounds on "
-            f"the activity and {_difference(free)} without them."
-        )
-
-
-def _difference(row: pd.Series) -> str:
+def _counted(rows: pd.DataFrame) -> str:
+    """In how many networks the interval lies on which side of 0, and the means at both ends."""
+    better, worse = rows[rows["from"] > 0], rows[rows["to"] < 0]
+    undecided = len(rows) - len(better) - len(worse)
+    parts = [f"do better than Kaiming weights in {len(better)} of {len(rows)} networks"]
+    parts[0] += f" (by {_span(better['difference'])})" if len(better) else ""
+    parts += [f"worse in {len(worse)} (by {_span(-worse['difference'])})"] * bool(len(worse))
+    parts += [f"undecided in {undecided}"] * bool(undecided)
+    top = rows.loc[rows["difference"].abs().idxmax()]
     return (
-        f"{row['versus']:+.1f} points ({row['versus_low']:+.1f}..{row['versus_high']:+.1f}, "
-        f"n = {row['versus_n']:.0f}: {row['verdict']})"
+        f"fluctuation-driven weights {', '.join(parts)}; the largest difference is "
+        f"{top['difference']:+.1f} points ({top['from']:+.1f}..{top['to']:+.1f}, "
+        f"n = {top['pairs']:.0f}), in {_name(top)}"
     )
+
+
+def _span(values: pd.Series) -> str:
+    low, high = f"{values.min():.1f}", f"{values.max():.1f}"
+    return f"{low} points" if low == high else f"{low} to {high} points"
+
+
+def _name(row: pd.Series) -> str:
+    model = words.MODELS.get(row["model"], row["model"])
+    data = words.data(row["dataset"]).partition(" (")[0]
+    return f"a {model} of {words.layers(row['layers'])} on {data}"
+
+
+def _ranges(table: pd.DataFrame) -> Iterator[str]:
+    """How many times larger the largest good step is than the smallest, side by side."""
+    best = table[table["setting"] == "best"]
+    factors = np.log10(best["good_high"] / best["good_low"])
+    wide = best.assign(decades=factors).pivot_table(
+        index=[*NETWORK], columns="init", values="decades"
+    )
+    if not {ONE, "kaiming"} <= set(wide):
+        return
+    gap = (wide[ONE] - wide["kaiming"]).dropna()
+    steps = best.pivot_table(index=[*NETWORK], columns="init", values=STEP)
+    ratio = (steps["kaiming"] / steps[ONE]).dropna()
+    yield (
+        f"**The step that suits Kaiming weights** is {_times(ratio)} that of fluctuation-driven "
+        f"ones. The range of steps that reach 90 % of the best accuracy on validation is wider from "
+        f"fluctuation-driven weights in {(gap > 0).sum()} networks, from Kaiming weights in "
+        f"{(gap < 0).sum()}, and the same in {(gap == 0).sum()}."
+    )
+
+
+def _times(ratio: pd.Series) -> str:
+    low, high = f"{ratio.min():.2g}", f"{ratio.max():.2g}"
+    return f"{low} times" if low == high else f"{low} to {high} times"
