@@ -88,8 +88,8 @@ def _ranges(table: pd.DataFrame) -> Iterator[str]:
     ratio = (steps["kaiming"] / steps[ONE]).dropna()
     yield (
         f"**The step that suits Kaiming weights** is {_times(ratio)} that of fluctuation-driven "
-        f"ones. The range of steps that reach 90 % of the best accuracy on validation is wider from "
-        f"fluctuation-driven weights in {(gap > 0).sum()} networks, from Kaiming weights in "
+        f"ones. The range of steps that reach 90 % of the best accuracy on validation is wider "
+        f"from fluctuation-driven weights in {(gap > 0).sum()} networks, from Kaiming weights in "
         f"{(gap < 0).sum()}, and the same in {(gap == 0).sum()}."
     )
 
