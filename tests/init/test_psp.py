@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fdi.init.theory import psp_kernel, psp_kernel_integrals
+from fdi.init.theory import psp_kernel, psp_kernel_integrals, trial_response
 
 
 def limits(tau_mem, tau_syn):
@@ -61,3 +61,17 @@ def test_a_time_step_longer_than_the_response_is_refused():
         match=r"dt = 0\.2 s leaves no response of tau_mem = 0\.02 s and .* use a dt below 0\.02 s",
     ):
         psp_kernel(20e-3, 10e-3, 0.2)
+
+
+def test_what_a_trial_shows_of_the_potential_follows_from_its_kernel():
+    """Against sums over all pairs of steps: spikes of variance 1 in each step, weight 1."""
+    steps = 37
+    mean, variance, steady = trial_response(20e-3, 10e-3, 2e-3, steps)
+    kernel = psp_kernel(20e-3, 10e-3, 2e-3)
+    response = np.array(
+        [[kernel[t + 1 - s] if s <= t else 0.0 for s in range(steps)] for t in range(steps)]
+    )
+    np.testing.assert_allclose(mean, response.sum(1), rtol=1e-12)
+    centred = response - response.mean(0)
+    assert variance == pytest.approx(np.square(centred).sum(1).mean(), rel=1e-12)
+    assert steady == pytest.approx(np.square(kernel).sum(), rel=1e-12)

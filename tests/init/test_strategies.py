@@ -270,6 +270,20 @@ def test_each_neuron_is_on_target_whatever_its_time_constants():
     np.testing.assert_allclose(shifted.free_temporal.sqrt(), 0.8, rtol=0.3)
 
 
+@pytest.mark.parametrize("steps", [25, 50])
+@pytest.mark.parametrize("mu_u", [0.0, 0.5])
+def test_a_short_trial_is_measured_in_units_of_what_it_shows(steps, mu_u):
+    """On Poisson input from rest: 0.5 to 0.9 of the spread of the steady state, or more where the
+    potential rises to a mean, and theory and measurement speak of the same number.
+    """
+    inputs = spikes((300,), counts=True, steps=steps)
+    strategy = FluctMu(mu_u=mu_u, xi=1.0) if mu_u else Fluct()
+    rows = initialized(partial(dense, hidden=60), strategy, inputs)[1]
+    assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.08)
+    assert not mu_u or rows[0]["free_sigma_time"] > 0.6 * rows[0]["free_sigma"]
+    assert mu_u or rows[0]["free_sigma_time"] < 0.95 * rows[0]["free_sigma"]
+
+
 def test_under_dale_each_neuron_has_the_variance_and_the_balance_of_the_theory():
     """Of the drawn weights, neuron by neuron: excitation and inhibition cancel, sigma_u is 1."""
     inputs = spikes((2000,))
