@@ -49,7 +49,7 @@ def test_every_kernel_and_every_block_loop_has_mutants(mutants):
     assert len(loops) == turns
 
 
-def test_the_table_has_every_fault_and_all_that_change_a_number_are_found(mutants):
+def test_the_table_has_faults_of_these_kernels_and_none_that_nothing_finds(mutants):
     """Else: python tests/engine/cuda/mutants.py --out results/reference/mutants.csv"""
     found, faults = table(), {(each.kernel, each.fault) for each in mutants.every()}
     assert faults >= found.keys()
