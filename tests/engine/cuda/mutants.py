@@ -90,6 +90,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ),
     ("scan forward", "now <= T - 2 -> now < T - 2"): LATE,
     ("scan forward", "t <= T - 2 -> t < T - 2"): LATE,
+    ("scan backward", "t <= T - 3 -> t < T - 3"): LATE,
 }
 """(kernel, fault) of what changes no number, and reads nothing outside, and why."""
 
