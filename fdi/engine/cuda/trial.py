@@ -30,9 +30,8 @@ def check(case: Case, device: torch.device) -> str | None:
     from fdi.engine.cuda.kernels.launch import HELD, PROGRAMS
 
     engine = CudaEngine(kernels="on")
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        True  # what no program writes is no number
-    )
+    # what no program writes is no number, and not what was right before
+    torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
     held = range(2, HELD + 1, 2) if case.units else ()  # samples of a program; the last has fewer
     for x in [*inputs(), *(inputs(n * PROGRAMS + 1, SHORT)[0] for n in held)]:
         network, labels = tiny(case), np.arange(len(x)) % CLASSES
