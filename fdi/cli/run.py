@@ -150,6 +150,9 @@ def _complete_words(arguments: Namespace) -> int:
 
     from fdi.cli.compose import show
 
+    if values := _values():
+        print(*values)
+        return 0
     try:
         show(arguments)
     except YAMLError:
@@ -157,6 +160,30 @@ def _complete_words(arguments: Namespace) -> int:
             "--shell-completion cannot read its words; give install=bash, zsh or fish, and no other"
         ) from None
     return 0
+
+
+def _values() -> list[str]:
+    """The values that the key at the end of the line in the shell may have, if they are words:
+    Hydra completes options and keys only.
+    """
+    from hydra.errors import HydraException
+
+    from fdi.cli.cells import compose_cells
+    from fdi.cli.compose import parse
+    from fdi.config.settings import choices
+
+    *words, last = os.environ.get("COMP_LINE", "").split() or [""]
+    key, equals, begun = last.partition("=")
+    try:
+        arguments = parse(words[1:])
+        arguments.multirun, arguments.cfg = False, "job"
+        found = choices(key, {}) if equals else []
+        if equals and not found and "." in key:
+            (cell,) = compose_cells(arguments)
+            found = choices(key, cell.values)
+    except (HydraException, ValueError):
+        return []
+    return [f"{key}={value}" for value in found if value.startswith(begun)]
 
 
 def _show_common(arguments: Namespace) -> None:

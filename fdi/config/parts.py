@@ -266,7 +266,7 @@ class Options(NamedTuple):
     closed: bool
 
 
-def options(key: str, target: str, folders: Sequence[Path]) -> Options:
+def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
     """What `target`, the `_target_` of `key`, takes; torch and the user's own modules are not
     imported for it.
 
