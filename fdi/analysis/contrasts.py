@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.select import depth, kept, where
-from fdi.analysis.statistics import Comparison, holm, paired, sample_noise, summary, verdict
+from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS
 
 PERCENT = 100.0
@@ -135,8 +135,8 @@ def accuracies(
     base: Mapping[str, Any] = {"init": BASELINE},
 ) -> pd.DataFrame:
     """`moments` of the test accuracy in percent, with the columns of the difference to the runs
-    with the values `base` that agree in `within` (both of them columns of `by`), its `p`, and
-    `verdict` by Holm's method over all rows.
+    with the values `base` that agree in `within` (both of them columns of `by`), its `p` alone, and
+    `verdict`: p and interval of the difference are those of Holm's method over all rows.
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
     groups = [
@@ -144,10 +144,13 @@ def accuracies(
         for _, group in runs.groupby(list(by), dropna=False)
         if group[ACCURACY].notna().any()
     ]
-    versus = [_versus(table, groups, i, within, base) for i in range(len(table))]
+    alone = [_versus(table, groups, i, within, base) for i in range(len(table))]
+    table["p"] = [np.nan if each is None else each.p for each in alone]
+    versus = [
+        (np.nan,) * len(VERSUS) if c is None else (c.mean, c.low, c.high, c.n, c.p)
+        for c in correct(alone, np.zeros(len(table)))
+    ]
     table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))
-    table["p"] = table["versus_p"]
-    table["versus_p"] = holm(table["p"])
     return table.assign(verdict=[verdict(*row) for row in zip(table["versus"], table["versus_p"])])
 
 
@@ -157,14 +160,13 @@ def _versus(
     row: int,
     within: Sequence[str],
     base: Mapping[str, Any],
-) -> tuple[float, ...]:
+) -> Comparison | None:
     baselines = where(table, {**base, **table.loc[row, list(within)]}).index
     if len(baselines) != 1 or row in baselines:
-        return (np.nan,) * len(VERSUS)
+        return None
     (a, samples), (b, _) = groups[row], groups[baselines[0]]
     common = a.index.intersection(b.index)
-    difference = difference_of(a[common], b[common], samples)
-    return difference.mean, difference.low, difference.high, difference.n, difference.p
+    return difference_of(a[common], b[common], samples)
 
 
 def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:

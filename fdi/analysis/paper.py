@@ -59,8 +59,9 @@ MINUS, PLUS_MINUS = "\u2212", "\u00b1"
 CAPTION = (
     f"Test accuracy in percent after the last epoch: mean {PLUS_MINUS} standard deviation over n "
     f"seeds, and the 95 % confidence interval of the mean (Student's t). Difference: accuracy "
-    f"minus that of {{versus}} with the same seeds, in points, with the 95 % interval over the "
-    f"pairs; better or worse by Holm's method over all comparisons of the table."
+    f"minus that of {{versus}} with the same seeds, in points, with the interval over the pairs; "
+    f"better or worse by Holm's method over all comparisons of a network (95 % together), and so "
+    f"are the intervals of differences."
 )
 STATES_CAPTION = (
     "Initial states, means over n seeds (gradient: median of the norm of the afferent weights' "

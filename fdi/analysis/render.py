@@ -15,8 +15,8 @@ from fdi.track.files import STATES
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 CAPTION = (
     "test accuracy in percent after the last epoch; 95 % intervals by Student's t, of means over "
-    "n seeds and of differences over n pairs of equal seed; better, worse, or undecided by Holm's "
-    "method over all comparisons of the table (95 %)"
+    "n seeds and of differences over n pairs of equal seed, those of differences by Holm's method "
+    "over all comparisons of a network, as better, worse or undecided"
 )
 LEARNING = (
     "at chance: share of runs no better than guessing; area: mean validation accuracy over the "

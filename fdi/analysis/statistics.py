@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +32,8 @@ class Summary(NamedTuple):
 
 class Comparison(NamedTuple):
     """A `Summary` of paired differences, and the two-sided `p` that their mean is 0; the interval
-    is NaN where n is too small to say.
+    is NaN where n is too small to say. It includes `noise`, and ends at +-`most`, where no
+    difference can be larger.
     """
 
     n: int
@@ -40,11 +42,23 @@ class Comparison(NamedTuple):
     low: float
     high: float
     p: float
+    noise: float = 0.0
+    most: float = np.inf
 
     def within(self, most: float) -> Comparison:
-        """With an interval that ends at +-`most`, where no difference can be larger."""
+        """With an interval that ends at +-`most`."""
         low, high = np.maximum(self.low, -most), np.minimum(self.high, most)
-        return self._replace(low=float(low), high=float(high))
+        return self._replace(low=float(low), high=float(high), most=most)
+
+    def corrected(self, p: float) -> Comparison:
+        """With `p`, that of several comparisons, and the interval that goes with it: it holds 0
+        where p >= 0.05, and is as much wider as the comparison must be surer.
+        """
+        if not (self.p < p and self.sd > 0):
+            return self._replace(p=p)
+        half = _half(LEVEL * self.p / p, self.n, self.sd, self.noise)
+        wider = self._replace(low=self.mean - float(half), high=self.mean + float(half), p=p)
+        return wider.within(self.most)
 
 
 def summary(values: ArrayLike, noise: float = 0.0) -> Summary:
@@ -85,7 +99,7 @@ def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Compar
         return Comparison(*difference, np.nan)
     rounding = ROUNDING * max(np.abs(values).max(), np.abs(baseline).max())
     if difference.sd > rounding:
-        return Comparison(*difference, _p(difference, noise))
+        return Comparison(*difference, _p(difference, noise), noise)
     if abs(difference.mean) <= rounding:
         return Comparison(*difference, 1.0)
     signs = 2.0 ** (1 - difference.n)
@@ -150,6 +164,20 @@ def holm(p: ArrayLike) -> np.ndarray:
     steps = p[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def correct(comparisons: Sequence[Comparison | None], families: ArrayLike) -> list[Any]:
+    """The comparisons with `holm` of their p over each family, and the intervals that go with
+    these; `families`: one value each. What is no comparison, None, stays.
+    """
+    p = np.array([np.nan if each is None else each.p for each in comparisons], dtype=float)
+    names, adjusted = np.asarray(families), p.copy()
+    for name in np.unique(names):
+        adjusted[names == name] = holm(p[names == name])
+    return [
+        each if each is None or np.isnan(value) else each.corrected(float(value))
+        for each, value in zip(comparisons, adjusted)
+    ]
 
 
 def verdict(difference: float, p: float) -> str:

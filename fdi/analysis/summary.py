@@ -15,9 +15,10 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     rate/<population>                 Hz: mean
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of the baseline over the seeds both have:
-                                      mean, 95 % interval (paired, as above), seeds
-    versus_p                          of that difference, by Holm's method over all comparisons of
-                                      the table
+                                      mean, interval (paired, as above), seeds
+    versus_p                          of that difference, by Holm's method over all comparisons of a
+                                      data set and model, as the interval: it holds 0 where this is
+                                      0.05 or more
     verdict                           better or worse than the baseline where versus_p < 0.05, else
                                       undecided
     published                         percent, source and circumstances, as text
@@ -39,7 +40,7 @@ import pandas as pd
 
 from fdi.analysis.collect import PLACE
 from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, conditions
-from fdi.analysis.statistics import holm, paired, sample_noise, summary, verdict
+from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
 from fdi.config import Mistake
@@ -81,27 +82,31 @@ def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
         for done in [places[states[places] == "done"]]
     }
     baselines = _baselines(by_seed, columns, versus)
+    found = [
+        _versus(
+            by_seed[condition],
+            [
+                numbers
+                for other, numbers in baselines.get(_partner(condition, columns), {}).items()
+                if other != condition and (versus == BEST_OF_ALL or condition[2] != versus)
+            ],
+        )
+        for condition in members
+    ]
+    networks = ["/".join(map(str, condition[:2])) for condition in members]
     rows = [
         {
             **dict(zip(columns, condition)),
             **_counts(states[places], by_seed[condition]),
             **_statistics(by_seed[condition].numbers, measured),
-            **_versus(
-                by_seed[condition],
-                [
-                    numbers
-                    for other, numbers in baselines.get(_partner(condition, columns), {}).items()
-                    if other != condition and (versus == BEST_OF_ALL or condition[2] != versus)
-                ],
-            ),
+            **_difference(comparison),
             "published": "; ".join(
                 map(str, published({name: values[places[0]] for name, values in known.items()}))
             ),
         }
-        for condition, places in members.items()
+        for (condition, places), comparison in zip(members.items(), correct(found, networks))
     ]
     table = pd.DataFrame(rows)
-    table["versus_p"] = holm(table["versus_p"])
     table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
     table = table[[*(column for column in table if column not in LAST), *LAST]]
     table.attrs["versus"] = versus
@@ -163,17 +168,20 @@ def _statistics(numbers: np.ndarray, measured: Sequence[str]) -> dict[str, float
     }
 
 
-def _versus(by_seed: BySeed, baselines: list[BySeed]) -> dict[str, float]:
-    if len(baselines) != 1:
+def _difference(found: Comparison | None) -> dict[str, float]:
+    if found is None:
         return dict.fromkeys(VERSUS, float("nan"))
+    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
+
+
+def _versus(by_seed: BySeed, baselines: list[BySeed]) -> Comparison | None:
+    if len(baselines) != 1:
+        return None
     _, own, other = np.intersect1d(by_seed.seeds, baselines[0].seeds, return_indices=True)
     ours, theirs = by_seed.numbers[own], baselines[0].numbers[other]
     means = [dict(zip((ACCURACY, BEST, VALID, SAMPLES), _means(side))) for side in (ours, theirs)]
     a, b = (sample_noise(side[ACCURACY], side[SAMPLES]) for side in means)
-    difference = paired(ours[:, 0], theirs[:, 0], float(np.hypot(a, b))).within(1.0)
-    return dict(
-        zip(VERSUS, (difference.mean, difference.low, difference.high, difference.n, difference.p))
-    )
+    return paired(ours[:, 0], theirs[:, 0], float(np.hypot(a, b))).within(1.0)
 
 
 def _baselines(

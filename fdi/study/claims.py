@@ -3,7 +3,7 @@ the README and of the report.
 
 The status follows from the data alone. A claim is a number of comparisons at the authors' settings
 (bounds on activity, eps of SMORMS3), each decided for it, against it, or undecided, by a paired
-test with Holm's method over all comparisons of the table, or by a limit that the claim itself
+test with Holm's method over all comparisons of the claim, or by a limit that the claim itself
 names. The same comparisons under other bounds or with another eps stand beside it, and count in
 Holm's method, but not for the status.
 
@@ -42,7 +42,8 @@ INTERVALS = (
 )
 RULE = (
     "Each measurement is a paired comparison, decided by Holm's method over all comparisons of "
-    "this table. The column 'for it' says how many of them are decided in favour of the claim. "
+    "its claim, with the interval that goes with this decision. The column 'for it' says how many "
+    "of them are decided in favour of the claim. "
     f"{INTERVALS} Only runs with the authors' bounds and eps count (both bounds for fully "
     "connected networks, the upper one for others; eps 1e-16); the column beside shows what was "
     "measured without them. For each network the longest training counts. A single pair of runs "
@@ -84,10 +85,10 @@ def claims(results: Results) -> pd.DataFrame:
     """
     chosen = results.of(standard(results.runs))
     by_claim = [_in_order(claim, chosen) for claim in CLAIMS]
-    p = iter(holm([e.p if e.decided is None else np.nan for group in by_claim for e in group]))
     rows = []
     for claim, several in zip(CLAIMS, by_claim):
-        judged = [(evidence, *_judged(evidence, next(p))) for evidence in several]
+        p = holm([e.p if e.decided is None else np.nan for e in several])
+        judged = [(evidence, *_judged(evidence, own)) for evidence, own in zip(several, p)]
         decided = [decision for e, _, decision in judged if e.authors and not e.single]
         rows.append(
             {
@@ -162,12 +163,13 @@ def _in_order(claim: Claim, results: Results) -> list[Evidence]:
 
 
 def _judged(evidence: Evidence, p: float) -> tuple[str, bool | None]:
+    text = evidence.said(p)
     if evidence.single:
-        return f"{evidence.text}: one pair, not counted", None
+        return f"{text}: one pair, not counted", None
     if evidence.decided is not None:
-        return f"{evidence.text}: {FOR if evidence.decided else AGAINST}", evidence.decided
+        return f"{text}: {FOR if evidence.decided else AGAINST}", evidence.decided
     word = verdict(evidence.gain, p) or "undecided"
-    return f"{evidence.text}: {word}", {"better": True, "worse": False}.get(word)
+    return f"{text}: {word}", {"better": True, "worse": False}.get(word)
 
 
 FOR, AGAINST = "for it", "against it"

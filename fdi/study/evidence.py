@@ -36,8 +36,9 @@ class NetworkName(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """One comparison, as text. `decided` is True for the claim and False against it; where it is
-    None, Holm's `p` over all comparisons decides, and `gain` > 0 speaks for the claim. A `single`
+    """One comparison, as text with a {} for the interval of each of its `differences`. `decided` is
+    True for the claim and False against it; where it is None, Holm's `p` over all comparisons of
+    the claim decides, and `gain` > 0 speaks for the claim. A `single`
     pair decides nothing. `authors`: whether bounds and eps are the authors'; a comparison counts
     only then.
     """
@@ -49,6 +50,16 @@ class Evidence(NamedTuple):
     p: float = np.nan
     single: bool = False
     authors: bool = True
+    differences: tuple[Comparison, ...] = ()
+
+    def said(self, p: float) -> str:
+        """The text with the intervals that go with `p`, this one's by Holm's method."""
+        wider = 1.0 if np.isnan(p) or not self.p else max(1.0, p / self.p)
+        corrected = (c.corrected(min(1.0, wider * c.p)) for c in self.differences)
+        intervals = (
+            "" if np.isnan(c.low) else f" ({c.low:+.1f}..{c.high:+.1f})" for c in corrected
+        )
+        return self.text.format(*intervals)
 
 
 def longest(candidates: Iterator[Contrast], guesses: bool = False) -> Iterator[Contrast]:
@@ -90,6 +101,7 @@ def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:
         p=contrast.difference.p,
         single=contrast.difference.n == 1,
         authors=of_authors(run),
+        differences=(contrast.difference,),
     )
 
 
@@ -99,15 +111,10 @@ def network_of(run: dict[str, Any]) -> NetworkName:
 
 
 def numbers(contrast: Contrast, unit: str = "") -> str:
-    """Both means, their difference with its interval, and the number of pairs."""
+    """Both means, their difference with a {} for its interval, and the number of pairs."""
     difference: Comparison = contrast.difference
-    interval = (
-        "" if np.isnan(difference.low) else f" ({difference.low:+.1f}..{difference.high:+.1f})"
-    )
     one, other = contrast.one, contrast.other
-    return (
-        f"{one:.1f} against {other:.1f}{unit}, {difference.mean:+.1f}{interval}, n = {difference.n}"
-    )
+    return f"{one:.1f} against {other:.1f}{unit}, {difference.mean:+.1f}{{}}, n = {difference.n}"
 
 
 UNPRIMED = {"homeostasis.prime_epochs": 0}
@@ -214,6 +221,7 @@ def restores(results: Results) -> Iterator[Evidence]:
                 decided=False if at_chance(learned, learned.one) else None,
                 gain=min(evidence.gain, risen.mean),
                 p=max(evidence.p, risen.p),
+                differences=(*evidence.differences, learned.difference),
             )
 
 

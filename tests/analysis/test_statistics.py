@@ -10,6 +10,7 @@ from fdi.analysis.statistics import (
     SMALL,
     area,
     chance_share,
+    correct,
     epochs_to,
     holm,
     paired,
@@ -53,7 +54,7 @@ def test_paired_agrees_with_scipy(n):
     a, b = rng.normal(0.8, 0.1, n), rng.normal(0.75, 0.1, n)
     found, expected = paired(a, b), stats.ttest_rel(a, b)
     interval = expected.confidence_interval(0.95)
-    assert found[3:] == pytest.approx((interval.low, interval.high, expected.pvalue), rel=1e-9)
+    assert found[3:6] == pytest.approx((interval.low, interval.high, expected.pvalue), rel=1e-9)
 
 
 def test_interval_of_few_pairs_covers_the_difference_in_95_percent_of_samples():
@@ -61,6 +62,25 @@ def test_interval_of_few_pairs_covers_the_difference_in_95_percent_of_samples():
     found = [paired(rng.normal(0.5, 0.1, 3), rng.normal(0.4, 0.1, 3)) for _ in range(2000)]
     assert np.mean([f.low <= 0.1 <= f.high for f in found]) == pytest.approx(0.95, abs=0.015)
     assert all((f.low <= 0 <= f.high) == (f.p >= 0.05) for f in found)
+
+
+def test_an_interval_and_its_verdict_never_contradict_each_other():
+    rng = np.random.default_rng(0)
+    sides = [rng.normal(mean, 1, (4, 2)) for mean in rng.uniform(0, 4, 40)]
+    found = [
+        paired(side[:, 0], side[:, 1] - m, noise=0.1 * (i % 3))
+        for i, (side, m) in enumerate(zip(sides, range(40)))
+    ]
+    families = np.arange(40) % 4
+    corrected = correct([*found, None], [*families, 0])
+    assert corrected[-1] is None
+    for family in range(4):
+        mine = [i for i in range(40) if families[i] == family]
+        np.testing.assert_allclose([corrected[i].p for i in mine], holm([found[i].p for i in mine]))
+    decided = [verdict(c.mean, c.p) != "undecided" for c in corrected[:-1]]
+    assert decided == [c.low > 0 or c.high < 0 for c in corrected[:-1]]
+    assert 0 < sum(decided) < 40
+    assert all(c.low <= f.low for c, f in zip(corrected, found))
 
 
 def test_holm():
@@ -145,7 +165,7 @@ def test_noise_of_a_shared_test_set_is_covered():
 def test_one_pair_has_no_interval():
     found = paired([0.9], [0.5])
     assert found[:2] == (1, pytest.approx(0.4))
-    assert np.isnan(found[2:]).all()
+    assert np.isnan(found[2:6]).all()
 
 
 def test_unequal_lengths_are_no_pairs():

@@ -52,7 +52,6 @@ report
 def test_a_package_without_the_study_does_all_for_ones_own_runs(tmp_path):
     without = shutil.ignore_patterns("study", "__pycache__")
     shutil.copytree(PACKAGE, tmp_path / "fdi", ignore=without)
-    shutil.copytree(ROOT / "conf", tmp_path / "fdi" / "conf")
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(

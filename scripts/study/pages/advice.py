@@ -34,14 +34,16 @@ class Ranked(NamedTuple):
 def advice(measured: Results) -> str:
     """One row per network and size of its data, at the longest training with more than one
     initialization of two seeds or more; each initialization with the arguments that validation
-    chooses, verdicts by Holm's method over all comparisons of the table.
+    chooses, verdicts by Holm's method over all comparisons of a network.
     """
     networks = ranked(measured)
     if not networks:
         return unmeasured()
-    p = iter(holm([c.p for row in networks for c in row.others.values()]))
     judged = [
-        {name: verdict(c.mean, next(p)) or "undecided" for name, c in row.others.items()}
+        {
+            name: verdict(c.mean, p) or "undecided"
+            for (name, c), p in zip(row.others.items(), holm([c.p for c in row.others.values()]))
+        }
         for row in networks
     ]
     rows = [

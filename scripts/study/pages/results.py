@@ -7,7 +7,6 @@ import pandas as pd
 from fdi.analysis.contrasts import accuracies, contrasts, setting
 from fdi.analysis.results import Results
 from fdi.analysis.select import where
-from fdi.analysis.statistics import holm, verdict
 from fdi.analysis.studies import published
 from fdi.study.circumstances import of_authors, standard
 from fdi.study.evidence import FLUCT, KAIMING, UNPRIMED, longest
@@ -24,8 +23,8 @@ CHOICE = (
 
 
 def results(measured: Results) -> str:
-    """A row for each of the three networks of CHOICE, by Holm's method over the whole table, and
-    how they were chosen.
+    """A row for each of the three networks of CHOICE, by Holm's method over the comparisons of
+    each, and how they were chosen.
     """
     runs = where(standard(measured.runs), UNPRIMED | {"state": "done"})
     comparisons = [
@@ -38,8 +37,6 @@ def results(measured: Results) -> str:
     ranked = sorted(comparisons, key=lambda contrast: contrast.difference.mean, reverse=True)
     chosen = dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1))
     table = pd.concat([_accuracies(runs, ranked[i].run) for i in chosen], ignore_index=True)
-    table["versus_p"] = holm(table["p"])
-    table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
     groups = table.groupby("data and network", sort=False)
     rows = markdown(pd.DataFrame([_row(name, group) for name, group in groups]))
     return f"{rows}\n{CHOICE.format(n=len(comparisons))}\n"
