@@ -82,7 +82,7 @@ def test_a_schedule_that_depends_on_the_number_of_epochs_is_refused(schedule, ke
     capsys.readouterr()
     anew = fdi.run(**words, **EPOCHS[3], **{"name.init": "longer"})
     assert "goes on" not in capsys.readouterr().out
-    runs = fdi.sweep(**words, seed=0, **{"trainer.epochs": [2, 3]})  # each is asked for
+    runs = fdi.sweep(**words | {"trainer.epochs": [2, 3]}, seed=0)  # each is asked for
     assert list(runs["state"]) == ["done", "done"]
     assert numbers(Path(runs["path"][1]))[0] == numbers(anew.directory)[0]
     assert fdi.run(**words, **EPOCHS[3]).directory == Path(runs["path"][1])
