@@ -25,7 +25,10 @@ far):
     data_checksum               of the data as the seed splits them: what two runs of a pair share
     data, code, numerics        what the runs of a row share besides their config: a hash of the
                                 files of the data (none where fdi generates them), of the user's
-                                own code (none without), and the number of fdi's numerics
+                                own code (none without), and the number of fdi's numerics, of a
+                                run that went on with other ones each with its first epoch
+    init.own_code               the hash of the user's own code behind `init`, which a pair need
+                                not share
     <dotted key>                each key of the config, as on the command line; lists as JSON text
 """
 
@@ -34,7 +37,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +46,10 @@ import pandas as pd
 
 from fdi.analysis.index import Index, index, stamp
 from fdi.config import Mistake
-from fdi.track.directory import counted, read_flat
-from fdi.track.files import CONFIG, RECORD, RESULT, SETTLED, STATUS, directories, read_json
+from fdi.config.identity import folder_name
+from fdi.config.parts import option
+from fdi.track.directory import counted, numerics, read_flat
+from fdi.track.files import CONFIG, RECORD, RESULT, SETTLED, STATUS, directories, read_record
 from fdi.track.state import is_number, progress
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
@@ -62,8 +67,8 @@ ORIGIN = ("source", "baseline", "provenance", "data_checksum", "modules")
 """Where a run comes from; the first three are columns that fdi.analysis.results adds."""
 SHARED = ("data", "code", "numerics")
 """What the runs of a row, and of a pair, share besides their config."""
+OWN_INIT = "init.own_code"
 SHOWN = 8  # hex digits of a hash in a table
-FIRST_NUMERICS = 1  # of runs from before it was counted
 POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
@@ -82,7 +87,7 @@ def runs(results: Path) -> pd.DataFrame:
 
     def rows(kept: Index) -> Iterator[dict[str, Any]]:
         for path, dataset, model, init, seed, identity in directories(results):
-            outcome, config = _content(path, kept)
+            outcome, config = _content(path, kept, (dataset, model, init, seed))
             numbers.append(configs.setdefault(config, len(configs)))
             names = {"dataset": dataset, "model": model, "init": init, "seed": int(seed)}
             yield {"path": path, **names, "id": identity, **outcome}
@@ -146,9 +151,10 @@ def config_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in names if name not in others and not name.startswith(MEASURED)]
 
 
-def _content(path: str, kept: Index) -> tuple[dict[str, Any], str]:
+def _content(path: str, kept: Index, place: Sequence[str]) -> tuple[dict[str, Any], str]:
     """State and final numbers, and the config without its seed as JSON. They come from the index
-    where the files have not changed, unless some process may still be at work on the run.
+    where the files have not changed, unless some process may still be at work on the run. `place`:
+    data set, model, init and seed by the names of its folders.
     """
     key = stamp(path, (CONFIG, STATUS, RESULT, RECORD))
     if known := kept.find(ROW, path, key):
@@ -157,6 +163,7 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], str]:
     config: dict[str, Any] = {}
     try:
         flat = read_flat(directory / CONFIG)
+        _refuse_elsewhere(flat, place)
         config, modules = counted(flat), flat.get(f"paths.{MODULES}")
         outcome = _outcome(directory) | {MODULES: modules if modules != "[]" else None}
     except FileNotFoundError:
@@ -170,6 +177,19 @@ def _content(path: str, kept: Index) -> tuple[dict[str, Any], str]:
     if outcome["state"] in SETTLED:
         kept.keep(ROW, path, key, json.dumps(outcome), text)
     return outcome, text
+
+
+def _refuse_elsewhere(flat: Mapping[str, Any], place: Sequence[str]) -> None:
+    """Raises ValueError for a run in the folder of another seed, or of another option of fdi's own:
+    somebody copied or renamed it, and it would count as what it is not.
+    """
+    *names, seed = place
+    if str(flat["seed"]) != seed:
+        raise ValueError(f"{CONFIG}: seed = {flat['seed']}, in a folder of seed={seed}")
+    for group, name in zip(("dataset", "model", "init"), names):
+        given, known = flat.get(f"name.{group}"), option(group, name)
+        if isinstance(given, str) and folder_name(given) != name and known and "${" not in given:
+            raise ValueError(f"{CONFIG}: {group} = {given}, in a folder of {name}")
 
 
 def _outcome(directory: Path) -> dict[str, Any]:
@@ -190,20 +210,25 @@ def _outcome(directory: Path) -> dict[str, Any]:
 
 
 def _made(directory: Path) -> dict[str, Any]:
-    """The columns of SHARED and `data_checksum` of a run, from its record."""
-    record = read_json(directory / RECORD)
-    record = record if isinstance(record, dict) else {}
+    """The columns of SHARED, OWN_INIT and `data_checksum` of a run, from its record."""
+    record = read_record(directory)
     run = record.get("run")
     run = run if isinstance(run, dict) else {}
     code, data, checksum = run.get("code"), run.get("data_source"), record.get("data_checksum")
-    hashed = hashlib.blake2b(json.dumps(code, sort_keys=True).encode(), digest_size=4).hexdigest()
-    numerics = record.get("numerics")
+    code = code if isinstance(code, dict) else {}
+    others = {key: value for key, value in code.items() if key != "init"}
     return {
         "data_checksum": checksum if isinstance(checksum, str) else None,
         "data": data[:SHOWN] if isinstance(data, str) else None,
-        "code": hashed if code else None,
-        "numerics": numerics if isinstance(numerics, int) else FIRST_NUMERICS,
+        "code": _hash(others) if others else None,
+        OWN_INIT: _hash(code["init"]) if "init" in code else None,
+        "numerics": numerics(record),
     }
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=SHOWN // 2).hexdigest()
 
 
 def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | None]:

@@ -10,6 +10,8 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,7 @@ def curves(
         for place, (path, epochs) in enumerate(zip(paths[batch], finished[batch]), start):
             content = _metrics(path, epochs)
             if content is None:
-                _tell(path)
+                tell(path)
             elif content[1]:
                 header, body = content
                 files[header][place] = body
@@ -75,7 +77,7 @@ def accuracies(table: pd.DataFrame, results: Path) -> Iterator[tuple[str, np.nda
             if values:
                 yield path, np.array(values, dtype=float)
             elif values is None:
-                _tell(path)
+                tell(path)
 
 
 def _finished(table: pd.DataFrame) -> list[int | None]:
@@ -86,8 +88,29 @@ def _finished(table: pd.DataFrame) -> list[int | None]:
     ]
 
 
-def _tell(path: str) -> None:
-    log.warning("%s: %s is damaged; this learning curve is left out", printable(path), METRICS)
+_said: ContextVar[tuple[dict[str, None], ...]] = ContextVar("said", default=())
+
+
+@contextmanager
+def each_once() -> Iterator[dict[str, None]]:
+    """Say of each damaged learning curve once meanwhile, however often it is read, also in blocks
+    within this one; yields the paths of the runs.
+    """
+    paths: dict[str, None] = {}
+    before = _said.set((*_said.get(), paths))
+    try:
+        yield paths
+    finally:
+        _said.reset(before)
+
+
+def tell(path: str) -> None:
+    """Say that the learning curve of a run is left out."""
+    blocks = _said.get()
+    if not (blocks and path in blocks[0]):
+        log.warning("%s: %s is damaged; this learning curve is left out", printable(path), METRICS)
+    for paths in blocks:
+        paths[path] = None
 
 
 def _task_accuracies(path: str, epochs: int | None) -> list[float] | None:
@@ -147,7 +170,7 @@ def _parse(
     except (ValueError, OverflowError):
         items = list(bodies.items())
         if len(items) == 1:
-            _tell(paths[items[0][0]])
+            tell(paths[items[0][0]])
             return
         for half in (items[: len(items) // 2], items[len(items) // 2 :]):
             yield from _parse(header, dict(half), wanted, paths)

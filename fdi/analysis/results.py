@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, SHARED, config_columns, runs
+from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
 from fdi.config.identity import ADDED, REMOVED
-from fdi.config.parts import UNSAID, default
+from fdi.config.parts import UNSAID, default, ours
 
 TARGET = "init._target_"
 
@@ -46,8 +46,8 @@ def as_now(table: pd.DataFrame) -> pd.DataFrame:
         owner, _, key = column.partition(".")
         target = f"{owner}._target_"
         if column in table and target in table:
-            for part in table.loc[table[column].notna(), target].unique():
-                known = default(str(part), key, [])
+            for part in filter(ours, table.loc[table[column].notna(), target].unique()):
+                known = default(part, key, [])
                 known = value if known is UNSAID else known
                 unsaid = table[column].isna() & (table[target] == part)
                 if known is not None and unsaid.any():
@@ -210,7 +210,8 @@ def reference(folder: Path) -> Results:
     if not (folder / RUNS).exists():
         nothing = runs(folder)
         return Results(with_origin(nothing, ""), curves(nothing), None, folder)
-    given = dict.fromkeys(("id", "error", "provenance", "data_checksum", "data", "code"), str)
+    as_text = ("id", "error", "provenance", "data_checksum", "data", "code", OWN_INIT)
+    given = dict.fromkeys(as_text, str)
     table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, **EXACT)))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
@@ -237,7 +238,7 @@ def reference(folder: Path) -> Results:
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
-    keys = [column for column in config_columns(table) if column not in SHARED]
+    keys = [column for column in config_columns(table) if column not in (*SHARED, OWN_INIT)]
     mixed = [column for column in keys if table[column].dtype == object]
     return table.assign(**{column: table[column].map(_number) for column in mixed}).copy()
 

@@ -14,6 +14,7 @@ import yaml
 
 from fdi.analysis.statistics import chance_share
 from fdi.config import Mistake
+from fdi.track.directory import NULL
 
 LAYER = re.compile(r"^rate/[a-z]*")
 
@@ -33,7 +34,7 @@ def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
             guess = _guess(column, [str(name) for name in runs.columns])
             raise Mistake(f"no column {column}{guess or '; it must be a key of the config'}")
         accepted = _values(values)
-        there = [None if pd.isna(value) else value for value in runs[column]]
+        there = [None if pd.isna(value) or value == NULL else value for value in runs[column]]
         runs = runs[[value in accepted for value in there]]
         if runs.empty:
             words = sorted({value for value in there if isinstance(value, str)})

@@ -28,8 +28,9 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
-from fdi.track.directory import apart, run_directory
-from fdi.track.files import METRICS, SWEEPS, printable, write_json
+from fdi.config.identity import NUMERICS
+from fdi.track.directory import apart, numerics, run_directory
+from fdi.track.files import METRICS, SWEEPS, printable, read_record, write_json
 from fdi.track.state import finished, holder, progress, whole_result
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ class Cell:
     def config(self) -> DictConfig:
         """The values with dots between keys."""
         return OmegaConf.create(self.values, flags={"struct": True})
+
+    @property
+    def numerics(self) -> str:
+        """Those that it was computed with, or will be."""
+        record = read_record(self.directory)
+        return str(numerics(record) if record else NUMERICS)
 
 
 OnCell = Callable[[Cell, Sequence[Sequence[str]]], None]
@@ -269,20 +276,25 @@ def print_result(cell: Cell) -> None:
 
 
 def print_results(out: Console, cells: list[Cell]) -> None:
-    """The table of trained cells, a row for those that differ in their seed only."""
+    """The table of trained cells, a row for those that differ in their seed only; where some were
+    computed with other numerics, these have a row of their own.
+    """
     from fdi.cli.terminal import print_note, print_table
 
+    computed_with = [cell.numerics for cell in cells]
+    several = ["numerics"] if len(set(computed_with)) > 1 else []
     keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
     results: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for cell in cells:
+    for cell, number in zip(cells, computed_with):
         chosen = dict(override.split("=", 1) for override in cell.overrides if "=" in override)
         row = (
             *(str(cell.values["name"][name]) for name in LABELS),
             *(chosen.get(key, "-") for key in keys),
+            *(number for _ in several),
         )
         result = whole_result(cell.directory)
         results[row] += [result] if result else []
-    names = [*LABELS, *keys]
+    names = [*LABELS, *keys, *several]
     groups = list(results.values())
     columns = {name: [row[i] for row in results] for i, name in enumerate(names)}
     columns["n"] = [str(len(rows)) for rows in groups]
@@ -323,7 +335,7 @@ def leave_nothing(cell: Cell) -> None:
     """Remove the folder of a cell that ended before its first epoch, and the folders above that are
     empty then.
     """
-    if (cell.directory / METRICS).exists():
+    if (cell.directory / METRICS).exists() or holder(cell.directory):  # another may have begun it
         return
     shutil.rmtree(cell.directory, ignore_errors=True)
     results = Path(cell.values["paths"]["results"])

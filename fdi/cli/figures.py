@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.run:
         return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
-    return _draw_all(arguments)
+    from fdi.analysis.metrics import each_once
+
+    with each_once():
+        return _draw_all(arguments)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -86,6 +89,7 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED
     from fdi.analysis.index import index
+    from fdi.analysis.metrics import each_once
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own, reference
     from fdi.analysis.summary import summarize
@@ -107,11 +111,13 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     with index(results) as kept:
         before = {name: unchanged(kept, name, known) for name in figures if name in there}
     drawn: dict[str, list[Path]] = {}
+    damaged: dict[str, dict[str, None]] = {}
     missing = []
     for name, module in figures.items():
         files = before.get(name)
         if files is None:
-            contents = module.data(mine) if only_own else pages(module, mine, measured())
+            with each_once() as damaged[name]:
+                contents = module.data(mine) if only_own else pages(module, mine, measured())
             drawn[name] = files = [
                 file
                 for page, content in contents.items()
@@ -122,7 +128,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
             print(printable(str(file)))
     with index(results) as kept:
         for name in before.keys() & drawn.keys():
-            remember(kept, name, known, drawn[name])
+            remember(kept, name, known, drawn[name], damaged[name])
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
     if missing and not only_own and measured().runs.empty:

@@ -22,14 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = parser.parse_args(argv).results
     give_back()
     from fdi.analysis.index import index
+    from fdi.analysis.metrics import each_once
     from fdi.figures.unchanged import origin, remember, unchanged
 
     known = origin(results)
-    with index(results) as kept:
+    with index(results) as kept, each_once() as damaged:
         files = unchanged(kept, NAME, known)
         if files is None:
             files = _write(results)
-            remember(kept, NAME, known, files)
+            remember(kept, NAME, known, files, damaged)
     print(files[0])
     return 0
 

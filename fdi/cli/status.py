@@ -26,6 +26,7 @@ from fdi.track.files import (
     CHECKPOINT,
     METRICS,
     OVERRIDES,
+    RECORD,
     RESULT,
     SAID,
     SETTLED,
@@ -87,7 +88,7 @@ def states(results: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     known = {}
     with index(results) as kept:
         for path in paths:
-            key = stamp(path, (STATUS, RESULT))
+            key = stamp(path, (STATUS, RESULT, RECORD))
             if entry := kept.find(STATE, path, key):
                 known[path] = json.loads(entry[0])
                 continue

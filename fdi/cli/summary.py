@@ -74,12 +74,13 @@ def of_cells(cells: Iterable[Cell]) -> list[State]:
     """The states of the cells that were measured, in their order."""
     cells = list(cells)
     keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
-    names = _short(keys)
+    several = ["numerics"] if len({cell.numerics for cell in cells}) > 1 else []
+    names = [*_short(keys), *several]
     seeds: dict[tuple[str, ...], list[list[Row]]] = defaultdict(list)
     for cell in cells:
         chosen = dict(word.split("=", 1) for word in cell.overrides if "=" in word)
         labels = (str(cell.values["name"][name]) for name in LABELS)
-        key = (*labels, *(chosen.get(name, "") for name in keys))
+        key = (*labels, *(chosen.get(name, "") for name in keys), *(cell.numerics for _ in several))
         if rows := hidden(read_probe(cell.directory)):
             seeds[key].append(rows)
     return [

@@ -30,8 +30,8 @@ from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook, percent
-from fdi.track.directory import fingerprint, refuse_other_schedule
-from fdi.track.files import SETTLED, STATUS
+from fdi.track.directory import fingerprint, older, refuse_other_schedule
+from fdi.track.files import SETTLED, STATUS, printable
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -173,6 +173,8 @@ def run_sweep(arguments: Namespace, cells: list[Cell], before: Sequence[Cell] = 
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
+        for line in filter(None, [older(cell.directory) for cell in done]):
+            print(printable(line))
     code = 0
     try:
         if len(done) < len(cells):

@@ -183,13 +183,16 @@ def canonical(config: DictConfig | Mapping[str, Any], by_list: bool = False) -> 
 
     All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
     integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
-    early stopping, a schedule, augmentation, time constants of each neuron. A key of ADDED that is
-    not there has the default of its part, as the object that is made has. `by_list`: as in runs
-    from before that, where it had the value of ADDED whatever the part's default was.
+    early stopping, a schedule, augmentation, time constants of each neuron. A key that is not
+    there has the default of its part, as the object that is made has. `by_list`: as in runs from
+    before that, where one of ADDED had the value there whatever the part's default was, and
+    another was just not there.
     """
     values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
     _drop_bounds_that_are_off(values.get("homeostasis", {}))
-    for node in values.values():
+    for group, node in values.items():
+        if isinstance(node, dict) and not by_list:
+            values[group] = node = parts.complete(group, node)
         if isinstance(node, dict) and node.get("_target_") in REMOVED:
             node |= REMOVED[node["_target_"]] | node
         for place in PLACES.get(str(node.get("_target_")), ()) if isinstance(node, dict) else ():

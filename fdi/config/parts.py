@@ -305,6 +305,46 @@ def option(group: str, name: str) -> dict[str, Any]:
     return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
 
 
+@cache
+def _usual(group: str, target: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The keys in all, and in any, of fdi's options of this group that make `target`."""
+    folder = resources.files("fdi.conf") / group
+    files = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    whole = [_whole(group, name.removesuffix(".yaml")) for name in files if name.endswith(".yaml")]
+    keys = [frozenset(node) for node in whole if node.get("_target_") == target]
+    if not keys:
+        return frozenset(), frozenset()
+    return frozenset.intersection(*keys), frozenset.union(*keys)
+
+
+def _whole(group: str, name: str) -> dict[str, Any]:
+    """`option` with the options of its group that it begins with."""
+    node = option(group, name)
+    below = [_whole(group, other) for other in node.get("defaults", []) if other != "_self_"]
+    return {key: value for one in [*below, node] for key, value in one.items()}
+
+
+def complete(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    """The node of a part of fdi or torch as its object is: a key that its options have, and that is
+    left out here, has the part's own default; one that they have not, and that says this default,
+    is left out.
+    """
+    whole, target = dict(node), node.get("_target_")
+    if not isinstance(target, str) or group not in ROLES or not ours(target):
+        return whole
+    always, ever = _usual(group, target)
+    for key in (always ^ node.keys()) - (ever - always) - {"_target_"} if ever else ():
+        known = default(target, key, [])
+        known = list(known) if isinstance(known, tuple) else known
+        if known is UNSAID:
+            continue
+        if key not in whole:
+            whole[key] = known
+        elif whole[key] == known and isinstance(whole[key], bool) is isinstance(known, bool):
+            del whole[key]
+    return whole
+
+
 def _part(role: Role, target: str) -> tuple[Any, str | None]:
     """The function or class, and why it is none for `role`, or None."""
     module, _, name = target.rpartition(".")
@@ -366,8 +406,11 @@ def default(target: str, option: str, folders: Sequence[Path]) -> Any:
     from fdi.config import own_code  # only where there is such code
 
     files = own_code.files(module, folders)
-    if module == TORCH and (spec := importlib.util.find_spec("torch")) and spec.origin:
-        files = [Path(spec.origin).parent / "optim" / f"{name.lower()}.py"]
+    if (spec := importlib.util.find_spec("torch") if module in (TORCH, SCHEDULES) else None) and (
+        spec.origin
+    ):
+        within = name.lower() if module == TORCH else "lr_scheduler"
+        files = [Path(spec.origin).parent / "optim" / f"{within}.py"]
     for file in files:
         with suppress(OSError, ValueError):
             return _said(own_code.parsed(file), name).get(option, UNSAID)

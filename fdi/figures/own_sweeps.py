@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import SHARED, config_columns
+from fdi.analysis.collect import OWN_INIT, SHARED, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
 from fdi.analysis.select import groups, kept
@@ -22,7 +22,7 @@ COMMAND = "fdi-run -m trainer.batch_size=64,256 init=kaiming,fluct seed=range(3)
 SIZE = (style.COLUMN, 1.4)
 PARTS = ("homeostasis", "neuron", "optimizer", "scheduler")
 """Choices of a group of the config, which vary several keys at once."""
-NEVER = ("seed", "init._target_", *SHARED)
+NEVER = ("seed", "init._target_", OWN_INIT, *SHARED)
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:

@@ -19,6 +19,7 @@ import PIL
 
 import fdi
 from fdi.analysis.index import Index, stamp
+from fdi.analysis.metrics import tell
 from fdi.track.files import CONFIG, METRICS, PROBE, RESULT, STATUS, directories
 from fdi.track.state import progress
 
@@ -69,18 +70,28 @@ def origin(results: Path, *settings: object) -> str | None:
 
 def unchanged(kept: Index, name: str, known: str | None) -> list[Path] | None:
     """The files of what was drawn as `name` from the origin `known`, if they are as they were then;
-    else None.
+    else None. What was said of damaged learning curves then is said again.
     """
     entry = kept.find(DRAWN, name, known)
-    digests: dict[str, str] | None = json.loads(entry[0]) if entry else None
-    if digests is None or any(_digest(file) != digests[file] for file in digests):
+    if entry is None:
         return None
+    digests: dict[str, str]
+    digests, damaged = json.loads(entry[0])
+    if any(_digest(file) != digests[file] for file in digests):
+        return None
+    for path in damaged:
+        tell(path)
     return [Path(file) for file in digests]
 
 
-def remember(kept: Index, name: str, known: str | None, files: Iterable[Path]) -> None:
-    """Keep that these files were drawn as `name` from the origin `known`."""
-    kept.keep(DRAWN, name, known, json.dumps({str(file): _digest(str(file)) for file in files}))
+def remember(
+    kept: Index, name: str, known: str | None, files: Iterable[Path], damaged: Iterable[str]
+) -> None:
+    """Keep that these files were drawn as `name` from the origin `known`, without the learning
+    curves of the runs `damaged`.
+    """
+    digests = {str(file): _digest(str(file)) for file in files}
+    kept.keep(DRAWN, name, known, json.dumps([digests, list(damaged)]))
 
 
 def _hash(*parts: str | bytes) -> str:

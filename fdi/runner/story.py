@@ -34,6 +34,7 @@ from fdi.track import state
 from fdi.track.directory import (
     code,
     fingerprint,
+    older,
     refuse_other_code,
     refuse_other_config,
     refuse_other_data,
@@ -117,6 +118,8 @@ def run(
     if finished(directory, config.probe):
         refuse_other_code(directory, config)
         check_data(config, directory)
+        if line := older(directory):
+            view.say(line)
         return whole_result(directory) or {}
     with lock(directory), reserved(directory / RESERVE) as release:
         refuse_other_config(directory, config)  # another process may have been here a moment ago

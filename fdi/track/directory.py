@@ -29,7 +29,7 @@ from fdi.track.files import (
     RUNS,
     parse_yaml,
     read,
-    read_json,
+    read_record,
 )
 from fdi.track.state import whole_result
 
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 
 TOP_LEVEL_KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
 EXCLUDE = "identity.exclude"
+NULL = "null"  # what a key of the user's own part says; where it is left out, it need not be that
 LARGEST = 10**300  # a number that a float can hold
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """The values of a config, without keys that parts no longer have; nobody changes them.
+    """The values of a config, without keys that parts no longer have, and with those that are left
+    out (fdi.config.parts.complete); nobody changes them.
 
     The file is block-style YAML as Hydra writes it. It is parsed a top-level key at a time, and
     equal text only once, because the configs of a sweep differ in a few lines. Raises OSError, and
@@ -92,12 +94,25 @@ def _parse(block: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("no keys")
     _refuse_what_is_no_config(values)
-    return _of_today(values)
+    today = _of_today(values)
+    return {
+        key: parts.complete(key, node) if isinstance(node, dict) else node
+        for key, node in today.items()
+    }
 
 
 @lru_cache(maxsize=16384)
 def _parse_flat(block: str) -> dict[str, Any]:
-    return dict(_flat(_parse(block)))
+    flat = dict(_flat(_parse(block)))
+    own = {
+        key.partition(".")[0]
+        for key, value in flat.items()
+        if key.endswith("._target_") and not parts.ours(str(value))
+    }  # whose own defaults are not known here
+    return {
+        key: NULL if value is None and key.partition(".")[0] in own else value
+        for key, value in flat.items()
+    }
 
 
 def _refuse_what_is_no_config(value: Any) -> None:
@@ -313,12 +328,12 @@ def unchanged(
     """Whether one can tell without reading the data of a finished run that they are still the same,
     or no longer there. What fdi generates follows from the configuration.
     """
-    record = _record(directory)
+    record = read_record(directory)
     if "data_checksum" not in record:
         return True
     if not (dataset.get("root") or str(dataset.get("_target_")).startswith("fdi.")):
         return False
-    return fingerprint(dataset) in (None, record["run"].get("data_files"))
+    return fingerprint(dataset) in (None, _of_this_run(record).get("data_files"))
 
 
 def refuse_other_data(
@@ -328,7 +343,7 @@ def refuse_other_data(
     record.
     """
     if known is None:
-        known = _record(directory).get("data_checksum", checksum)
+        known = read_record(directory).get("data_checksum", checksum)
     if known != checksum:
         where = dataset.get("root") or dataset.get("file") or dataset.get("_target_")
         raise ValueError(
@@ -350,8 +365,15 @@ def code(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
-    """Raises ValueError unless the user's own code is that of the run, if its record has one."""
-    before = _record(directory).get("run", {}).get("code", {})
+    """Raises ValueError unless the user's own code is that of the run, if its record has one, or
+    where the record is lost.
+    """
+    if not (record := read_record(directory)):
+        raise ValueError(
+            f"{directory}: its {RECORD} is not whole, so nobody can tell of which data and code it "
+            f"is; put the file back, or delete the folder of that run"
+        )
+    before = _of_this_run(record).get("code", {})
     if not before:
         return
     from fdi.config import own_code
@@ -374,10 +396,10 @@ def apart(folder: Path, config: Mapping[str, Any]) -> list[str]:
     now = {"data": source(config["dataset"]), "code": code(config) or None, "numerics": NUMERICS}
     found: dict[str, int] = {}
     for directory in sorted(folder.glob("seed=*")):
-        record = _record(directory) if (directory / RESULT).exists() else {}
-        run = record.get("run", {})
+        record = read_record(directory) if (directory / RESULT).exists() else {}
+        run = _of_this_run(record)
         then = {"data": run.get("data_source"), "code": run.get("code") or None}
-        then["numerics"] = record.get("numerics")
+        then["numerics"] = numerics(record) if record else None
         for key, known in then.items():
             if None not in (known, now[key]) and known != now[key]:
                 found[key] = found.get(key, 0) + 1
@@ -386,6 +408,40 @@ def apart(folder: Path, config: Mapping[str, Any]) -> list[str]:
         f"figures keep them apart from the new ones"
         for key, count in found.items()
     ]
+
+
+def older(directory: Path) -> str | None:
+    """What is said of a finished run whose numbers this fdi would not compute again."""
+    if (then := numerics(read_record(directory))) == NUMERICS:
+        return None
+    return (
+        f"{directory}: computed with numerics {then}, and this fdi has {NUMERICS}; its numbers are "
+        f"those of then, and delete its folder to compute it again"
+    )
+
+
+FIRST_NUMERICS = 1  # of runs from before it was counted
+
+
+def numerics(record: Mapping[str, Any]) -> int | str:
+    """Those of a run, by its record; where it went on with others, all of them as text, as in
+    "1, 2 after epoch 3", which no other run shares by chance.
+    """
+    first = record.get("numerics")
+    first = first if type(first) is int else FIRST_NUMERICS
+    starts = _of_this_run(record).get("resumed")
+    words, last = [str(first)], first
+    for start in starts if isinstance(starts, list) else ():
+        now = start.get("numerics", FIRST_NUMERICS) if isinstance(start, dict) else last
+        if now != last:
+            words.append(f"{now} after epoch {start.get('epoch')}")
+        last = now
+    return ", ".join(words) if len(words) > 1 else first
+
+
+def _of_this_run(record: Mapping[str, Any]) -> dict[str, Any]:
+    run = record.get("run")
+    return run if isinstance(run, dict) else {}
 
 
 def _behind(config: Mapping[str, Any]) -> dict[str, str]:
@@ -403,10 +459,3 @@ def _modules(config: Mapping[str, Any]) -> list[Path]:
 def _is_place(value: str, path: Path) -> bool:
     """Whether the text means the file `path`, or with a / in it the folder."""
     return os.path.isfile(path) or ("/" in value and os.path.isdir(path))
-
-
-def _record(directory: Path) -> dict[str, Any]:
-    record = read_json(directory / RECORD)
-    if isinstance(record, dict) and isinstance(record.get("run"), dict):
-        return record
-    return {}

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,9 +28,10 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it becomes `path` when the block ends well and is
-    gone otherwise. When that is over, it is on disk.
+    gone otherwise. When that is over, it is on disk. Its name is that of nobody else: threads have
+    one process, and processes in two containers the same number.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         yield temporary
         sync(temporary)
@@ -123,6 +125,12 @@ def read_json(path: Path) -> Any | None:
         return parse_json(path)
     except ValueError:
         return None
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """record.json of a run, empty where there is no whole one."""
+    record = read_json(directory / RECORD)
+    return record if isinstance(record, dict) else {}
 
 
 def parse_yaml(text: str) -> Any:

@@ -26,6 +26,7 @@ from fdi.track.files import (
     LOCK,
     OVERRIDES,
     PROBE,
+    RECORD,
     RESULT,
     STATES,
     STATUS,
@@ -34,6 +35,7 @@ from fdi.track.files import (
     parse_yaml,
     read,
     read_json,
+    read_record,
 )
 
 
@@ -201,7 +203,7 @@ def lock(directory: Path) -> Iterator[None]:
             taken = True
         except OSError:  # a file system without flock
             taken = other is not None
-        if taken:
+        if taken or not _is_still(directory / LOCK, file):
             raise Busy(f"{directory} is being run by {_who(other, me)}")
         make_directory(directory)
         file.truncate(0)
@@ -213,6 +215,16 @@ def lock(directory: Path) -> Iterator[None]:
             finally:
                 if held(directory):
                     file.truncate(0)
+
+
+def _is_still(path: Path, file: IO[str]) -> bool:
+    """Whether the open file is the one of that name: fdi-status --clean may have removed the folder
+    between opening and locking it, and two would hold a lock each.
+    """
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def held(directory: Path) -> bool:
@@ -351,6 +363,8 @@ def progress(directory: Path) -> dict[str, Any]:
     """
     try:
         result = read_result(directory)
+        if result is not None and not read_record(directory):
+            raise ValueError(f"{directory}/{RECORD}: not whole, so its data and code are not known")
         status = parse_json(directory / STATUS)
         if status is None:
             status = {"state": "missing"}

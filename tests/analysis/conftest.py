@@ -66,8 +66,7 @@ def write_run(tmp_path: Path) -> WriteRun:
                 status or {"state": "done", "epoch": epochs, "epochs": epochs, "error": None}
             )
         )
-        if record is not None:
-            (directory / "record.json").write_text(json.dumps(record))
+        (directory / "record.json").write_text(json.dumps(record or {"run": {}}))
         if accuracy is not None:
             result = {
                 "test_accuracy_last": accuracy,

@@ -171,7 +171,7 @@ def test_the_place_of_a_folder_does_not_change_the_id():
 def test_runs_of_before_a_key_have_what_it_said_then():
     table = pd.DataFrame(
         {
-            "optimizer._target_": ["smorms3", "smorms3", "sgd"],
+            "optimizer._target_": [*2 * ["fdi.train.optimizers.SMORMS3"], "torch.optim.SGD"],
             "optimizer.precision": [None, "float64", None],
         }
     )

@@ -65,6 +65,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
                 "rates": dict.fromkeys(populations, 8.0),
             }
             (directory / "result.json").write_text(json.dumps(result))
+            (directory / "record.json").write_text('{"run": {}}')
         rows = [("prime", 0.1)] * prime + [("task", value) for value in curve]
         lines = [
             ",".join(

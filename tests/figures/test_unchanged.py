@@ -55,6 +55,17 @@ def test_a_report_of_unchanged_runs_draws_nothing(results, drawn, capsys):
     assert (results / report.NAME).read_bytes() == page
 
 
+def test_a_damaged_learning_curve_is_told_once_each_time(results, drawn, caplog):
+    (results / RUN / "metrics.csv").write_text("epoch,phase\nnothing")
+    out = ["--out", str(results / "out")]
+    for main, more in ((report.main, []), (figures.main, out)):
+        for _ in range(3):
+            caplog.clear()
+            main(["--results", str(results), *more])
+            (line,) = caplog.messages
+            assert line.endswith(f"{RUN}: metrics.csv is damaged; this learning curve is left out")
+
+
 def test_figures_of_unchanged_runs_are_not_drawn_again(results, drawn, capsys):
     words = ["--results", str(results), "--out", str(results / "out")]
     figures.main(words)

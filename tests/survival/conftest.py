@@ -39,10 +39,9 @@ class Zygote:
         home.mkdir(parents=True)
         return home
 
-    def start(
-        self, home: Path, *argv: str, cut: dict | None = None, clock: int | None = None
-    ) -> int:
-        return self._ask(argv=argv, folder=str(home), cut=cut, clock=clock)
+    def start(self, home: Path, *argv: str, **how) -> int:
+        """`how`: see zygote.py."""
+        return self._ask(argv=argv, folder=str(home), **how)
 
     def end(self, home: Path, pid: int) -> SimpleNamespace:
         code = self._ask(wait=pid)

@@ -1,6 +1,8 @@
 """A process that has fdi and torch imported, and forks a child for each command it is asked to run.
-Orders are lines of JSON on standard input: {"argv", "folder", "cut", "clock"} answers with the pid,
-{"wait"} with the exit code of one. With a clock, a seed, the time of day jumps.
+Orders are lines of JSON on standard input: {"argv", "folder", "cut", "clock", "killed", "numerics"}
+answers with the pid, {"wait"} with the exit code of one. With a clock, a seed, the time of day
+jumps; `killed`: at this call of fsync; `numerics`: of an fdi that draws the order of samples
+otherwise.
 """
 
 from __future__ import annotations
@@ -17,9 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import forgetful
+import torch
 
+import fdi.cli.cells
 import fdi.cli.run
+import fdi.cli.task
+import fdi.data.arrays
+import fdi.engine.reference.simulation
+import fdi.engine.smorms3
 import fdi.runner.story
+from fdi.cli.compose import parse
+from fdi.train.optimizers import SMORMS3
 
 
 def jumping(seed: int) -> Callable[[], float]:
@@ -27,7 +37,34 @@ def jumping(seed: int) -> Callable[[], float]:
     return lambda: now() + rng.choice([0.0, 0.0, -3600.0, 3600.0, -1e9])
 
 
-def child(argv: list[str], folder: str, cut: dict | None, clock: int | None) -> int:
+def kill_at(moment: int) -> None:
+    synced, left = os.fsync, [moment]
+
+    def fsync(file: int) -> None:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        synced(file)
+
+    os.fsync = fsync
+
+
+def upgrade(numerics: int) -> None:
+    stream = fdi.data.dataset.stream
+    fdi.train.trainer.stream = lambda seed, *more: stream(1000 * numerics + seed, *more)
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("fdi.") and hasattr(module, "NUMERICS"):
+            module.NUMERICS = numerics  # type: ignore[attr-defined]
+
+
+def child(
+    argv: list[str],
+    folder: str,
+    cut: dict | None = None,
+    clock: int | None = None,
+    killed: int | None = None,
+    numerics: int | None = None,
+) -> int:
     os.chdir(folder)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(folder).parent / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -35,9 +72,14 @@ def child(argv: list[str], folder: str, cut: dict | None, clock: int | None) -> 
     sys.argv = ["fdi-run", *argv]
     if clock is not None:
         time.time = jumping(clock)
+    if numerics and numerics != fdi.config.identity.NUMERICS:
+        upgrade(numerics)
+    if cut or killed:
+        fdi.runner.training.SAVE_EVERY = 0.0
+    if killed:
+        kill_at(killed)
     disk = forgetful.Disk(Path(folder), **cut) if cut else None
     if disk:
-        fdi.runner.training.SAVE_EVERY = 0.0
         disk.install()
     try:
         fdi.cli.run.main()
@@ -54,6 +96,15 @@ def child(argv: list[str], folder: str, cut: dict | None, clock: int | None) -> 
     return code
 
 
+def warm_up() -> None:
+    """What takes a second in a new process: Hydra finds its plugins, Numba its kernel."""
+    fdi.cli.cells.compose_cells(parse(["engine=reference"]))
+    weights = torch.nn.Parameter(torch.ones(2))
+    weights.sum().backward()
+    SMORMS3([weights]).step()
+
+
+warm_up()
 for line in sys.stdin:
     order = json.loads(line)
     if "wait" in order:
@@ -64,5 +115,5 @@ for line in sys.stdin:
     if not pid:
         os.setsid()
         os.environ["FDI_SURVIVAL"] = order["folder"]
-        os._exit(child(order["argv"], order["folder"], order.get("cut"), order.get("clock")))
+        os._exit(child(**order))
     print(pid, flush=True)

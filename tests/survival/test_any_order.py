@@ -1,0 +1,447 @@
+"""Runs, kills, edits, copies, upgrades and tables in any order: every number that a command prints
+is that of a fresh run, which nobody disturbed, of exactly its configuration, data, code and
+numerics, and no row and no pair mixes two of these.
+
+The long edition takes FDI_TEST_MINUTES, 10 unless given.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import time
+from collections import Counter, defaultdict
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from fdi.cli import status, table
+from fdi.config.identity import NUMERICS
+from fdi.track.files import CHECKPOINT, CONFIG, METRICS, OVERRIDES, RECORD, RESULT, STATUS
+
+SMALL = (
+    *("dataset=arrays", "dataset.file=data.npz", "model.hidden=4", "engine=reference"),
+    *("threads=1", "trainer.batch_size=8", "probe=none", "homeostasis=none", "--config-dir=conf"),
+)
+INITS = ("kaiming", "mine")
+OWN = """# {comment}
+from fdi.init.baselines import Kaiming
+
+
+class Mine(Kaiming):
+    def draw(self, drawing):
+        super().draw(drawing)
+        for one in drawing.afferents:
+            one.weight.data *= {gain}
+"""
+SAYINGS: dict[float, tuple[tuple[str, ...], ...]] = {  # optimizer.eps -> words that say it
+    1e-16: (
+        (),
+        ("optimizer.eps=1e-16",),
+        ("~optimizer.eps",),
+        ("~optimizer.precision", "trainer.clip=null"),
+        ("~model.norm", "~neuron.learn_tau"),
+    ),
+    1e-8: (("optimizer.eps=1e-8",), ("optimizer.eps=1.0e-8", "optimizer.precision=float32")),
+}
+FILES = (CHECKPOINT, CONFIG, METRICS, OVERRIDES, RECORD, RESULT, STATUS)
+COMPARED = ("accuracy", "accuracy_best", "valid", "rate/h1")
+
+
+class Cell(NamedTuple):
+    """What a number belongs to; `code`: that of init=mine, None of others; `numerics`: of the first
+    epoch, and of those that went on with others.
+    """
+
+    init: str
+    epochs: int
+    eps: float
+    seed: int
+    data: int
+    code: int | None
+    numerics: tuple[Any, ...]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    zygote: Any = None
+    fresh: dict[Cell, dict[str, Any]] = {}
+    steps: Counter[str] = Counter()
+
+    @initialize()
+    def start(self) -> None:
+        self.home = self.zygote.home()
+        self.results = self.home / "results"
+        self.data = self.code = 0
+        self.numerics = NUMERICS
+        self.last: tuple[Any, ...] = ()
+        self.cells: dict[str, Cell] = {}
+        self.ages = 0
+        furnish(self.home, 0, 0)
+
+    def teardown(self) -> None:
+        if hasattr(self, "home"):
+            shutil.rmtree(self.home.parent)
+
+    # what happens
+
+    @rule(
+        init=st.sampled_from(INITS),
+        epochs=st.sampled_from((2, 3)),
+        said=st.sampled_from([(eps, words) for eps in SAYINGS for words in SAYINGS[eps]]),
+        seed=st.integers(0, 1),
+        killed=st.none() | st.integers(1, 45),
+    )
+    def run(self, init: str, epochs: int, said: Any, seed: int, killed: int | None) -> None:
+        self.last = (init, epochs, said, seed)
+        self.command(*self.last, killed)
+
+    @precondition(lambda self: self.last)
+    @rule(killed=st.none() | st.integers(1, 45), later=st.sampled_from((0, 0, 1)))
+    def run_again(self, killed: int | None, later: int) -> None:
+        init, _, said, seed = self.last
+        self.command(init, 2 + later, said, seed, killed)
+
+    @precondition(lambda self: self.last)
+    @rule()
+    def run_the_other_init(self) -> None:
+        init, epochs, said, seed = self.last
+        self.command(INITS[1 - INITS.index(init)], epochs, said, seed, None)
+
+    @precondition(lambda self: self.last)
+    @rule()
+    def run_the_other_seed(self) -> None:
+        init, epochs, said, seed = self.last
+        self.command(init, epochs, said, 1 - seed, None)
+
+    def command(self, init: str, epochs: int, said: Any, seed: int, killed: int | None) -> None:
+        eps, words = said
+        code = self.code if init == "mine" else None
+        cell = Cell(init, epochs, eps, seed, self.data, code, (self.numerics,))
+        given = (f"init={init}", f"trainer.epochs={epochs}", f"seed={seed}", *words)
+        before = self.contents()
+        end = self.zygote.run(self.home, *SMALL, *given, killed=killed, numerics=self.numerics)
+        after = self.contents()
+        told = f"{given}\n{end.out}\n{end.err}"
+        assert "Traceback" not in end.out + end.err, told
+        assert all(after[path] == before[path] for path in before), f"rewrote a result: {told}"
+        new = after.keys() - before.keys()
+        assert len(new) <= 1, told
+        for path in new:
+            self.made(path, cell, told)
+        if end.code == 0:
+            path = end.out.splitlines()[-1].removeprefix("results/")
+            assert path in after, told
+            self.belongs(path, cell, told)
+        elif end.code != -9:
+            assert not new, told
+            assert len(end.err.splitlines()) == 1, told
+            assert self.disturbed(cell), f"refused without a reason: {told}"
+        self.count("killed" if end.code == -9 else "refused" if end.code else "run")
+
+    def made(self, path: str, cell: Cell, told: str) -> None:
+        """A new result is that of a fresh run, unless it went on with other numerics."""
+        record = read(self.results / path / RECORD)
+        starts = [(one["epoch"], one["numerics"]) for one in record["run"].get("resumed", [])]
+        others = tuple(start for start in starts if start[1] != record["numerics"])
+        self.cells[path] = cell._replace(numerics=(record["numerics"], *others))
+        if not others:
+            found, alone = numbers(self.results / path), self.alone(self.cells[path])
+            assert found == alone, f"not that of a fresh run: {told}\n{found}\n{alone}"
+
+    def belongs(self, path: str, cell: Cell, told: str) -> None:
+        """What a command ends with is a run of `cell`, or it says that the numerics are others."""
+        known = self.cells[path]
+        assert known._replace(numerics=()) == cell._replace(numerics=()), f"{known}\n{told}"
+        assert known.numerics == cell.numerics or "numerics" in told, f"no word: {told}"
+        shown = read(self.results / path / RESULT)["test_accuracy_last"]
+        assert f"{100 * shown:.1f}" in told, told
+
+    def disturbed(self, cell: Cell) -> bool:
+        """Whether a folder of this configuration is of other data or code, or has lost a file."""
+        return any(
+            known.init == cell.init and known.seed == cell.seed
+            for known in [*self.cells.values(), *self.begun()]
+        )
+
+    def begun(self) -> list[Cell]:
+        found = []
+        for path in self.results.glob("runs/*/*/*/seed=*"):
+            seed = int(path.name.removeprefix("seed=").split("-")[0])
+            found.append(Cell(path.parent.name, 0, 0, seed, 0, None, ()))
+        return found
+
+    @rule(what=st.sampled_from(("data", "code", "comment", "numerics")), in_place=st.booleans())
+    def change(self, what: str, in_place: bool) -> None:
+        """The data, own code or a comment in it are edited; fdi is upgraded, or the one before is
+        installed again.
+        """
+        if what == "data":
+            self.data = 1 - self.data
+            overwrite(self.home / "data.npz", packed(self.data), in_place)
+        elif what == "numerics":
+            self.numerics = 2 * NUMERICS + 1 - self.numerics
+        else:
+            self.code = 1 - self.code if what == "code" else self.code
+            self.ages += 1
+            overwrite(self.home / "own_code.py", own(self.code, self.ages), in_place)
+        self.count(f"change {what}")
+
+    @precondition(lambda self: self.there())
+    @rule(which=st.integers(0, 99), in_place=st.booleans(), eighth=st.integers(0, 8))
+    def edit_a_result(self, which: int, in_place: bool, eighth: int) -> None:
+        path = self.results / self.there()[which % len(self.there())] / RESULT
+        text = path.read_text()
+        old = text.split('"test_accuracy_last": ')[1].split(",")[0]
+        new = f"{eighth / 8:.{len(old) - 2}f}"
+        overwrite(path, text.replace(f'last": {old}', f'last": {new}', 1).encode(), in_place)
+        self.count("edit a result")
+
+    @precondition(lambda self: self.folders())
+    @rule(which=st.integers(0, 99), name=st.sampled_from(FILES))
+    def delete_a_file(self, which: int, name: str) -> None:
+        (self.folders()[which % len(self.folders())] / name).unlink(missing_ok=True)
+        self.count("delete a file")
+
+    @precondition(lambda self: self.folders())
+    @rule(which=st.integers(0, 99))
+    def delete_a_folder(self, which: int) -> None:
+        path = self.folders()[which % len(self.folders())]
+        shutil.rmtree(path)
+        self.cells.pop(self.name(path), None)
+        self.count("delete a folder")
+
+    @precondition(lambda self: self.folders())
+    @rule()
+    def bring_all_back_from_a_backup(self) -> None:
+        shutil.copytree(self.results, self.home / "backup")
+        shutil.rmtree(self.results)
+        (self.home / "backup").rename(self.results)
+        self.count("copy all")
+
+    @precondition(lambda self: self.folders())
+    @rule(which=st.integers(0, 99), new=st.sampled_from(("kept", "seed", "init")))
+    def copy_a_run(self, which: int, new: str) -> None:
+        """Beside itself, or to where it counts as what it is not, which makes it a broken one."""
+        path = self.folders()[which % len(self.folders())]
+        other = INITS[1 - INITS.index(path.parent.name)]
+        places = {
+            "kept": path.with_name(f"{path.name}_kept"),
+            "seed": path.with_name(f"seed=7-{path.name.rpartition('-')[2]}"),
+            "init": path.parents[1] / other / path.name,
+        }
+        if not places[new].exists():
+            shutil.copytree(path, places[new])
+            if new == "kept" and self.name(path) in self.cells:
+                self.cells[self.name(places[new])] = self.cells[self.name(path)]
+        self.count("copy a run")
+
+    @precondition(lambda self: self.folders())
+    @rule(how=st.sampled_from(("csv", "full", "plain", "markdown", "runs", "status")))
+    def look(self, how: str) -> None:
+        getattr(self, f"look_at_{how}")()
+        self.count(how)
+
+    def look_at_csv(self, *more: str) -> None:
+        expected = self.rows()
+        code, out, err = said(table.main, *more, "--csv", "--results", str(self.results))
+        if not expected:
+            return
+        assert code == 0, err
+        printed = pd.read_csv(io.StringIO(out))
+        printed = printed[printed["n"] > 0]
+        for name in ("versus", "versus_n"):
+            printed[name] = printed[name].fillna(0.0)
+        columns = ["init", "n", *COMPARED, "versus", "versus_n"]
+        found = sorted(printed.reindex(columns=columns).itertuples(index=False, name=None))
+        assert len(found) == len(expected), f"{out}\n{expected}"
+        for one, other in zip(found, expected):
+            assert one[0] == other[0], f"{out}\n{expected}"
+            assert np.allclose(one[1:], other[1:]), f"{out}\n{expected}"
+
+    def look_at_full(self) -> None:
+        self.look_at_csv("--full")
+
+    def look_at_plain(self, *more: str) -> None:
+        expected = self.rows()
+        code, out, err = said(table.main, *more, "--results", str(self.results))
+        if expected:
+            assert code == 0, err
+        for _, _, accuracy, *_ in expected:
+            assert f"{100 * accuracy:.1f}" in out, f"{accuracy}\n{out}"
+
+    def look_at_markdown(self) -> None:
+        self.look_at_plain("--markdown")
+
+    def look_at_runs(self) -> None:
+        file = self.home / "all.csv"
+        code, _, err = said(table.main, "--runs", str(file), "--results", str(self.results))
+        assert code == 0, err
+        written = pd.read_csv(file)
+        done = written[written["state"] == "done"]
+        paths = done["path"].astype(str).str.removeprefix(f"{self.results}/")
+        there = {p: read(self.results / p / RESULT)["test_accuracy_last"] for p in self.shown()}
+        assert dict(zip(paths, done["test_accuracy_last"])) == pytest.approx(there)
+
+    def look_at_status(self) -> None:
+        code, out, err = said(status.main, "--results", str(self.results))
+        assert code == 0, err
+        assert "Traceback" not in out + err
+
+    # what there is
+
+    def count(self, what: str) -> None:
+        self.steps[what] += 1
+
+    def name(self, path: Path) -> str:
+        return path.relative_to(self.results).as_posix()
+
+    def folders(self) -> list[Path]:
+        return sorted(self.results.glob("runs/*/*/*/seed=*"))
+
+    def there(self) -> list[str]:
+        """The folders with a result."""
+        return [self.name(path) for path in self.folders() if (path / RESULT).exists()]
+
+    def contents(self) -> dict[str, bytes]:
+        return {name: (self.results / name / RESULT).read_bytes() for name in self.there()}
+
+    def shown(self) -> dict[str, Cell]:
+        """What tables know: results whose record and configuration are there, at their place."""
+        return {
+            name: self.cells[name]
+            for name in self.there()
+            if name in self.cells
+            and all((self.results / name / file).exists() for file in (RECORD, CONFIG))
+        }
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Those of `fdi-table --csv`: init, n, COMPARED, the difference to kaiming, its pairs."""
+        groups: dict[Cell, dict[int, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+        for name, cell in self.shown().items():
+            of = read(self.results / name / RESULT)
+            found = [of["test_accuracy_last"], of["test_accuracy_best"], of["valid_accuracy_last"]]
+            groups[cell._replace(seed=0)][cell.seed].append([*found, of["rates"]["h1"]])
+        means = {
+            key: {seed: np.mean(found, axis=0) for seed, found in by_seed.items()}
+            for key, by_seed in groups.items()
+        }
+        expected = []
+        for key, by_seed in means.items():
+            base = means.get(key._replace(init="kaiming", code=None), {})
+            pairs = [s for s in by_seed if s in base] if key.init != "kaiming" else []
+            versus = np.mean([by_seed[s][0] - base[s][0] for s in pairs]) if pairs else 0.0
+            values = np.mean(list(by_seed.values()), axis=0)
+            expected.append((key.init, len(by_seed), *map(float, values), versus, len(pairs)))
+        return sorted(expected)
+
+    def alone(self, cell: Cell) -> dict[str, Any]:
+        """The numbers of the same run in a folder of its own, by nobody disturbed."""
+        if cell not in self.fresh:
+            home = self.zygote.home()
+            furnish(home, cell.data, cell.code or 0)
+            given = (f"init={cell.init}", f"trainer.epochs={cell.epochs}", f"seed={cell.seed}")
+            words = (*SMALL, *given, f"optimizer.eps={cell.eps}")
+            end = self.zygote.run(home, *words, numerics=cell.numerics[0])
+            assert end.code == 0, end.err
+            (path,) = home.glob("results/runs/*/*/*/seed=*")
+            self.fresh[cell] = numbers(path)
+            shutil.rmtree(home.parent)
+        return self.fresh[cell]
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def numbers(directory: Path) -> dict[str, Any]:
+    return {key: value for key, value in read(directory / RESULT).items() if key != "seconds"}
+
+
+def packed(version: int) -> bytes:
+    """Spikes of two classes."""
+    rng = np.random.default_rng(version)
+    y = np.arange(40) % 2
+    x = (rng.random((40, 12, 6)) < 0.2 + 0.2 * y[:, None, None]).astype(np.int64)
+    file = io.BytesIO()
+    np.savez(file, x=x, y=y)
+    return file.getvalue()
+
+
+def own(version: int, age: int) -> str:
+    return OWN.format(comment=f"{age:04d}", gain=(1.5, 2.5)[version])
+
+
+def furnish(home: Path, data: int, code: int) -> None:
+    (home / "data.npz").write_bytes(packed(data))
+    (home / "own_code.py").write_text(own(code, 0))
+    (home / "conf" / "init").mkdir(parents=True)
+    (home / "conf" / "init" / "mine.yaml").write_text("_target_: own_code.Mine\n")
+
+
+def overwrite(path: Path, content: bytes | str, in_place: bool) -> None:
+    """As an editor does, or within the file, with the size and the time that it had."""
+    content = content.encode() if isinstance(content, str) else content
+    if in_place:
+        about = path.stat()
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    else:
+        new = path.with_name("new")
+        new.write_bytes(content)
+        new.replace(path)
+
+
+def said(main: Any, *words: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(list(words))
+    return code, out.getvalue(), err.getvalue()
+
+
+def machine(zygote: Any) -> type[AnyOrder]:
+    return type("Machine", (AnyOrder,), {"zygote": zygote, "fresh": {}, "steps": Counter()})
+
+
+def played(kind: type[AnyOrder], games: int, steps: int, **how: Any) -> None:
+    run_state_machine_as_test(
+        kind,
+        settings=settings(
+            max_examples=games,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            **how,
+        ),
+    )
+
+
+def test_a_short_game(zygote, later):
+    kind = machine(zygote)
+    played(kind, games=3, steps=12, derandomize=True, database=None)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_a_long_game(zygote, later):
+    end = time.monotonic() + 60 * float(os.environ.get("FDI_TEST_MINUTES", "10"))
+    kind = machine(zygote)
+    while time.monotonic() < end:
+        played(kind, games=10, steps=40, database=None)
+        print(f"{sum(kind.steps.values())} steps, {len(kind.fresh)} fresh runs: {kind.steps}")
