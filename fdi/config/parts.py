@@ -310,17 +310,17 @@ def _usual(group: str, target: str) -> tuple[frozenset[str], frozenset[str]]:
     """The keys in all, and in any, of fdi's options of this group that make `target`."""
     folder = resources.files("fdi.conf") / group
     files = [file.name for file in folder.iterdir()] if folder.is_dir() else []
-    whole = [_whole(group, name.removesuffix(".yaml")) for name in files if name.endswith(".yaml")]
-    keys = [frozenset(node) for node in whole if node.get("_target_") == target]
+    nodes = [whole(group, name.removesuffix(".yaml")) for name in files if name.endswith(".yaml")]
+    keys = [frozenset(node) for node in nodes if node.get("_target_") == target]
     if not keys:
         return frozenset(), frozenset()
     return frozenset.intersection(*keys), frozenset.union(*keys)
 
 
-def _whole(group: str, name: str) -> dict[str, Any]:
+def whole(group: str, name: str) -> dict[str, Any]:
     """`option` with the options of its group that it begins with."""
     node = option(group, name)
-    below = [_whole(group, other) for other in node.get("defaults", []) if other != "_self_"]
+    below = [whole(group, other) for other in node.get("defaults", []) if other != "_self_"]
     return {key: value for one in [*below, node] for key, value in one.items()}
 
 
@@ -329,20 +329,20 @@ def complete(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
     left out here, has the part's own default; one that they have not, and that says this default,
     is left out.
     """
-    whole, target = dict(node), node.get("_target_")
+    made, target = dict(node), node.get("_target_")
     if not isinstance(target, str) or group not in ROLES or not ours(target):
-        return whole
+        return made
     always, ever = _usual(group, target)
     for key in (always ^ node.keys()) - (ever - always) - {"_target_"} if ever else ():
         known = default(target, key, [])
         known = list(known) if isinstance(known, tuple) else known
         if known is UNSAID:
             continue
-        if key not in whole:
-            whole[key] = known
-        elif whole[key] == known and isinstance(whole[key], bool) is isinstance(known, bool):
-            del whole[key]
-    return whole
+        if key not in made:
+            made[key] = known
+        elif made[key] == known and isinstance(made[key], bool) is isinstance(known, bool):
+            del made[key]
+    return made
 
 
 def _part(role: Role, target: str) -> tuple[Any, str | None]:

@@ -13,15 +13,16 @@ import pandas as pd
 import pytest
 import yaml
 from composing import composed, prepared
+from composing import options as shipped_options
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fdi.analysis.results import EXACT
 from fdi.config.identity import ADDED, REMOVED, contents, run_id
-from fdi.config.parts import UNSAID, default, options
+from fdi.config.parts import UNSAID, default, options, whole
 from fdi.config.settings import prepare
-from fdi.track.directory import read_values, run_directory
+from fdi.track.directory import read_config, read_values, run_directory
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
 
@@ -359,41 +360,64 @@ def test_an_option_that_is_left_out_is_the_default_of_its_part(
     assert identity(**{last: read["listed"]}) != identity(**{last: 0.25})
 
 
-SHIPPED = {
-    "optimizer=smorms3": "optimizer",
-    "optimizer=adam": "optimizer",
-    "dataset=randman": "dataset",
-    "dataset=cifar10": "dataset",
-    "model=conv": "model",
-    "neuron=alif": "neuron",
-}
+GROUPS = ("dataset", "model", "neuron", "init", "optimizer", "scheduler")
+SHIPPED = [(group, name) for group in GROUPS for name in shipped_options(group) if name != "none"]
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_two_configurations_have_one_id_where_they_make_equal_objects_and_only_there(data):
-    option = data.draw(st.sampled_from(sorted(SHIPPED)))
-    group = SHIPPED[option]
-    start = shipped(option)
-    target = start[group]["_target_"]
-    keys = [key.rpartition(".")[2] for key in ADDED if key.startswith(f"{group}.")]
-    takes_it = {key: default(target, key, []) for key in keys}
-    takes_it = {key: value for key, value in takes_it.items() if value is not UNSAID}
+    group, name = data.draw(st.sampled_from(SHIPPED))
+    start = shipped()
+    usual = whole(group, name)
+    target = usual["_target_"]
+    excluded = [key.rpartition(".")[2] for key in start["identity"]["exclude"]]
+    known = {key: default(target, key, []) for key in takes_of(group, target) | usual.keys()}
+    known = {key: value for key, value in known.items() if value is not UNSAID}
+    keys = sorted(known.keys() - {*excluded, "file", "test_file", "_target_"})
+    chosen = data.draw(st.sets(st.sampled_from(keys), max_size=3)) if keys else ()
 
-    def drawn() -> tuple[str, dict[str, Any]]:
-        node = {key: value for key, value in start[group].items() if key not in takes_it}
-        made = dict(takes_it)
-        for key, usual in takes_it.items():
-            choices = [UNSAID, usual, ADDED[f"{group}.{key}"], 0.25]
-            value = data.draw(st.sampled_from(choices))
+    def drawn() -> tuple[str, Any]:
+        node, made = dict(usual), known | usual
+        for key in chosen:
+            values = [known[key], usual.get(key, known[key]), ADDED.get(f"{group}.{key}"), 0.25]
+            value = data.draw(st.sampled_from([UNSAID, *values]))
+            node.pop(key, None)
+            made[key] = known[key]
             if value is not UNSAID:
-                node[key] = made[key] = value
-        return run_id({**start, group: node}), made
+                node[key] = made[key] = list(value) if isinstance(value, tuple) else value
+        return run_id({**start, group: node}), json.loads(json.dumps(made))
 
     (one, made), (other, made_too) = drawn(), drawn()
     assert (one == other) == (made == made_too)
 
 
+def test_what_is_left_out_is_the_same_run_and_the_same_row(tmp_path):
+    usual, without = (prepared(*words) for words in ((), ("~model.readout_tau_syn",)))
+    assert "readout_tau_syn" not in without.model
+    assert run_id(without) == run_id(usual)
+    adam, said = (prepared("optimizer=adam", *w) for w in ((), ("+optimizer.amsgrad=false",)))
+    assert run_id(adam) == run_id(said)
+    for name, config in (("usual", usual), ("without", without)):
+        OmegaConf.save(config, tmp_path / name)
+    assert read_config(tmp_path / "usual") == read_config(tmp_path / "without")
+
+
+def test_null_of_an_own_part_is_not_what_it_is_without(tmp_path):
+    values = contents(prepared())
+    for name, more in (("null", {"drop": None}), ("without", {})):
+        OmegaConf.save(values | {"dataset": {"_target_": "own.mine", **more}}, tmp_path / name)
+    assert read_config(tmp_path / "null")["dataset.drop"] is not None
+    assert "dataset.drop" not in read_config(tmp_path / "without")
+
+
 @cache
-def shipped(option: str) -> dict[str, Any]:
-    return dict(contents(prepared(option)))
+def takes_of(group: str, target: str) -> set[str]:
+    with suppress(ValueError):
+        return set(options(group, target, []).known)
+    return set()
+
+
+@cache
+def shipped() -> dict[str, Any]:
+    return dict(contents(prepared()))
