@@ -15,12 +15,21 @@ import numpy as np
 
 from fdi.config.parts import Count, Duration, Fraction, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, divide, keep, stream, subset, train_valid
-from fdi.data.inputs import DataError, Events, Frames, bin_recordings, sparse
+from fdi.data.inputs import (
+    DataError,
+    Events,
+    Frames,
+    bin_recordings,
+    refuse_before_reading,
+    sparse,
+)
 from fdi.data.torch_sets import sensor
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
 LISTS = ("samples", "times", "units")  # of events, an entry per spike; times in s
 PARTS = ("", "_test")
+LONGEST_TRIAL = 1e3  # s, as fdi.config.parts.Duration
+MOST_UNITS = 2**31  # of a sample in one step
 MOST_DENSE = 0.3  # share of non-zero numbers from which counts are kept as they are
 
 Data = Mapping[str, Any] | Sequence[Any] | Any
@@ -93,7 +102,12 @@ def _steps(given: Given, duration: float | None, dt: float) -> int:
     assert given.events is not None
     times = given.events[1]
     if duration is None:
-        return int(np.floor(times.max(initial=0) / dt + 1e-6)) + 1
+        if (last := times.max(initial=0)) > LONGEST_TRIAL:
+            raise DataError(
+                f"a spike at {last:g} s; times are in seconds, at most {LONGEST_TRIAL:g}, or give "
+                f"dataset.duration"
+            )
+        return int(np.floor(last / dt + 1e-6)) + 1
     return max(1, round(duration / dt))
 
 
@@ -126,13 +140,22 @@ def read_npz(path: Path) -> tuple[Given, Given | None, tuple[int, ...]]:
     """Training set, test set or None, and the shape of a sample in one step. Raises DataError for
     what does not fit the description in `arrays`.
     """
+    refuse_before_reading(path)
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        refuse_before_reading(path, size)
         with np.load(path, allow_pickle=False) as packed:
             content = {key: packed[key] for key in packed.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        for key, array in content.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{key} is no array")
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged archive makes of itself
         raise DataError(
-            f"{path}: cannot be read as arrays ({' '.join(str(error).split())}); write it with "
-            f"numpy.savez(file, x=x, y=y)"
+            f"{path}: cannot be read as arrays ({' '.join(str(error).split())[:200]}); write it "
+            f"with numpy.savez(file, x=x, y=y)"
         ) from None
     return checked(content, str(path))
 
@@ -160,7 +183,12 @@ def checked(
         return train, tested, train.x.shape[2:]
     units = [part.events[2] for part in parts if part.events]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
-    shape = tuple(map(int, np.atleast_1d(content.get("shape", most))))
+    sizes = np.atleast_1d(content.get("shape", most))
+    if sizes.dtype.kind not in "iu" or sizes.ndim != 1 or ((sizes < 1).any() and most > 0):
+        raise DataError(f"{where}: shape = {sizes.tolist()} must be whole numbers from 1 on")
+    shape = tuple(map(int, sizes))
+    if prod(shape) >= MOST_UNITS:
+        raise DataError(f"{where}: {prod(shape):,} units; at most {MOST_UNITS:,}")
     if most < 1 or any(each.min(initial=0) < 0 for each in units) or most > prod(shape):
         raise DataError(
             f"{where}: units must lie in 0..{prod(shape) - 1}, the largest is {most - 1}"
@@ -183,6 +211,11 @@ def _part(content: Mapping[str, np.ndarray], part: str, where: str) -> Given | N
             f"{where}: y{part} must be one whole number 0, 1, .. for each sample, it is "
             f"{y.dtype} {y.shape}"
         )
+    if int(y.max()) >= len(y):
+        raise DataError(
+            f"{where}: the largest label in y{part} is {y.max()}, and there are {len(y):,} samples;"
+            f" labels count from 0, and each class needs samples"
+        )
     y = y.astype(np.int64)
     if there.keys() == {"x"}:
         x = there["x"]
@@ -201,6 +234,8 @@ def _part(content: Mapping[str, np.ndarray], part: str, where: str) -> Given | N
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
     if {samples.dtype.kind, units.dtype.kind} - set("iu"):
         raise DataError(f"{where}: samples{part} and units{part} must be whole numbers")
+    if times.dtype.kind not in "iuf":
+        raise DataError(f"{where}: times{part} must be seconds, they are {times.dtype}")
     if len(samples) and not 0 <= samples.min() <= samples.max() < len(y):
         raise DataError(f"{where}: samples{part} must lie in 0..{len(y) - 1}, one for each label")
     if not (np.isfinite(times) & (times >= 0)).all():

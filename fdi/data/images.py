@@ -18,7 +18,15 @@ from fdi.config import Mistake
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, divide, keep, stream, subset, train_valid
 from fdi.data.download import CIFAR10_MD5, ensure, md5
-from fdi.data.inputs import Constant, DataError, Events, Input, binned, needs
+from fdi.data.inputs import (
+    Constant,
+    DataError,
+    Events,
+    Input,
+    binned,
+    needs,
+    refuse_before_reading,
+)
 
 
 def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:
@@ -86,6 +94,7 @@ class _Numbers(pickle.Unpickler):
 
 def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
     """Images uint8 [n, 3, 32, 32] and labels of one batch. Raises DataError."""
+    refuse_before_reading(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
@@ -155,6 +164,7 @@ def read_idx(folder: Path, prefix: str) -> Samples:
         (read_label_file, "labels-idx1-ubyte"),
     ):
         path = folder / f"{prefix}-{kind}"
+        refuse_before_reading(path)
         try:
             arrays.append(read(str(path)).numpy())
         except DAMAGED as error:

@@ -7,11 +7,13 @@ slice without a copy where possible.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +24,28 @@ class DataError(Mistake):
     """Data that is missing, damaged or does not fit its description; the message says what, where,
     and what to do.
     """
+
+
+def refuse_before_reading(path: Path, size: int = 0) -> None:
+    """Raises DataError for what is no file, such as a pipe, which would wait for its writer, and
+    for content of `size` bytes that this machine has no memory for.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a file")
+    if size > (free := _free_memory()):
+        raise DataError(
+            f"{path}: {size:,} bytes when unpacked, and {free:,} of memory are free; ask for less"
+        )
+
+
+def _free_memory() -> float:
+    """Bytes that the system could give this process; infinity where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return math.inf
+    known = dict(line.split(":", 1) for line in lines)
+    return 1024 * int(known["MemAvailable"].split()[0]) if "MemAvailable" in known else math.inf
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,14 @@ import numpy as np
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, keep, stream, subset, train_valid
 from fdi.data.download import AEON, ensure
-from fdi.data.inputs import DataError, Events, Frames, binned, steps_in
+from fdi.data.inputs import (
+    DataError,
+    Events,
+    Frames,
+    binned,
+    refuse_before_reading,
+    steps_in,
+)
 
 Coding = Literal["delta", "current"]
 Series = tuple[tuple[np.ndarray, ...], tuple[str, ...]]  # float64 [values, dimensions]; labels
@@ -176,13 +184,15 @@ def read_ts(path: Path, member: str | None = None) -> Series:
     with times, regression, and lines that do not fit the header.
     """
     where = path if member is None else f"{path}: {member}"
+    refuse_before_reading(path)
     try:
         if member is None:
             text = path.read_text(encoding="utf-8", errors="replace")
         else:
             with zipfile.ZipFile(path) as packed, packed.open(member) as inner:
+                refuse_before_reading(path, packed.getinfo(member).file_size)
                 text = io.TextIOWrapper(inner, encoding="utf-8").read()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, EOFError, UnicodeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{where}: cannot be read ({error})") from None
     lines = iter(text.splitlines())
     header = _header(where, lines)

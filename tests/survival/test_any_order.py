@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -236,7 +236,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.folders())
     @rule(which=st.integers(0, 99), new=st.sampled_from(("kept", "seed", "init")))
     def copy_a_run(self, which: int, new: str) -> None:
-        """Beside itself, or to where it counts as what it is not, which makes it a broken one."""
+        """Beside itself, or to the name of another seed, or of another initialization."""
         path = self.folders()[which % len(self.folders())]
         other = INITS[1 - INITS.index(path.parent.name)]
         places = {
@@ -246,7 +246,7 @@ class AnyOrder(RuleBasedStateMachine):
         }
         if not places[new].exists():
             shutil.copytree(path, places[new])
-            if new == "kept" and self.name(path) in self.cells:
+            if self.name(path) in self.cells:
                 self.cells[self.name(places[new])] = self.cells[self.name(path)]
         self.count("copy a run")
 
@@ -321,32 +321,37 @@ class AnyOrder(RuleBasedStateMachine):
         return {name: (self.results / name / RESULT).read_bytes() for name in self.there()}
 
     def shown(self) -> dict[str, Cell]:
-        """What tables know: results whose record and configuration are there, at their place."""
+        """What tables know: results whose record and configuration are there, and not at the place
+        of another seed or initialization of fdi's.
+        """
         return {
             name: self.cells[name]
             for name in self.there()
             if name in self.cells
+            and _is_at_home(self.cells[name], name)
             and all((self.results / name / file).exists() for file in (RECORD, CONFIG))
         }
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Those of `fdi-table --csv`: init, n, COMPARED, the difference to kaiming, its pairs."""
-        groups: dict[Cell, dict[int, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+        groups: dict[tuple[str, Cell], dict[int, list[list[float]]]]
+        groups = defaultdict(lambda: defaultdict(list))
         for name, cell in self.shown().items():
             of = read(self.results / name / RESULT)
             found = [of["test_accuracy_last"], of["test_accuracy_best"], of["valid_accuracy_last"]]
-            groups[cell._replace(seed=0)][cell.seed].append([*found, of["rates"]["h1"]])
+            key = name.split("/")[-2], cell._replace(seed=0)
+            groups[key][cell.seed].append([*found, of["rates"]["h1"]])
         means = {
             key: {seed: np.mean(found, axis=0) for seed, found in by_seed.items()}
             for key, by_seed in groups.items()
         }
         expected = []
-        for key, by_seed in means.items():
-            base = means.get(key._replace(init="kaiming", code=None), {})
-            pairs = [s for s in by_seed if s in base] if key.init != "kaiming" else []
+        for (label, cell), by_seed in means.items():
+            base = means.get(("kaiming", cell._replace(init="kaiming", code=None)), {})
+            pairs = [s for s in by_seed if s in base] if label != "kaiming" else []
             versus = np.mean([by_seed[s][0] - base[s][0] for s in pairs]) if pairs else 0.0
             values = np.mean(list(by_seed.values()), axis=0)
-            expected.append((key.init, len(by_seed), *map(float, values), versus, len(pairs)))
+            expected.append((label, len(by_seed), *map(float, values), versus, len(pairs)))
         return sorted(expected)
 
     def alone(self, cell: Cell) -> dict[str, Any]:
@@ -362,6 +367,12 @@ class AnyOrder(RuleBasedStateMachine):
             self.fresh[cell] = numbers(path)
             shutil.rmtree(home.parent)
         return self.fresh[cell]
+
+
+def _is_at_home(cell: Cell, place: str) -> bool:
+    """A folder that is called after no option of fdi may hold any initialization."""
+    *_, label, run = place.split("/")
+    return run.startswith(f"seed={cell.seed}-") and label in (cell.init, "mine")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -443,5 +454,5 @@ def test_a_long_game(zygote, later):
     end = time.monotonic() + 60 * float(os.environ.get("FDI_TEST_MINUTES", "10"))
     kind = machine(zygote)
     while time.monotonic() < end:
-        played(kind, games=10, steps=40, database=None)
+        played(kind, games=10, steps=40, database=None, phases=[Phase.generate])
         print(f"{sum(kind.steps.values())} steps, {len(kind.fresh)} fresh runs: {kind.steps}")
