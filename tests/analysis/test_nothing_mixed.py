@@ -59,6 +59,41 @@ def test_runs_from_before_the_record_said_so_are_rows_as_they_were(write_run, tm
     assert not {"data", "code", "numerics"} & set(table)
 
 
+def test_an_initialization_of_ones_own_is_a_pair_with_the_baseline(write_run, tmp_path):
+    for seed in range(3):
+        write_run("kaiming", seed, 0.4, record=record())
+        write_run("mine", seed, 0.5 + seed / 10, record=record(code={"init": "2-0123"}))
+    mine = summarize(runs(tmp_path)).set_index("init").loc["mine"]
+    assert mine["versus_n"] == 3
+    for seed in range(3, 5):
+        write_run("mine", seed, 0.5, record=record(code={"init": "2-4567"}))
+    table = summarize(runs(tmp_path)).set_index("init")
+    assert sorted(table.loc["mine", "n"]) == [2, 3]
+    assert table.loc["mine", "init.own_code"].nunique() == 2
+
+
+def test_a_run_that_went_on_with_other_numerics_is_a_row_of_its_own(write_run, tmp_path):
+    went_on = record()
+    went_on["run"]["resumed"] = [{"epoch": 3, "numerics": 2}]
+    for seed in range(3):
+        write_run("fluct", seed, 0.5, record=record() if seed else went_on)
+    table = summarize(runs(tmp_path))
+    assert dict(zip(table["numerics"], table["n"])) == {1: 2, "1, 2 after epoch 3": 1}
+
+
+def test_a_run_at_the_name_of_another_or_without_its_record_is_broken(write_run, tmp_path):
+    config = {"name.init": "fluct"}
+    write_run("kaiming", 0, config=config)
+    write_run("fluct_of_may", 1, config=config)
+    write_run("fluct", 2, config=config | {"seed": 5})
+    (write_run("fluct", 3, config=config) / "record.json").unlink()
+    table = runs(tmp_path).set_index("seed")
+    assert table["state"].to_dict() == {0: "broken", 1: "done", 2: "broken", 3: "broken"}
+    assert table.loc[0, "error"] == ".hydra/config.yaml: init = fluct, in a folder of kaiming"
+    assert table.loc[2, "error"] == ".hydra/config.yaml: seed = 5, in a folder of seed=2"
+    assert table.loc[3, "error"].startswith("record.json: not whole")
+
+
 def test_explain_says_why(write_run, tmp_path, capsys):
     write_run("fluct", 0, identity="a" * 16, record=record())
     write_run("fluct", 1, identity="b" * 16, record=record())
