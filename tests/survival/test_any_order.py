@@ -443,6 +443,23 @@ def played(kind: type[AnyOrder], games: int, steps: int, **how: Any) -> None:
     )
 
 
+def test_a_game_that_found_much(zygote, later):
+    usual, without = (1e-16, ()), (1e-16, ("~optimizer.eps",))
+    game: Any = machine(zygote)()
+    game.start()
+    game.run("kaiming", 2, usual, 0, None)
+    game.run("mine", 2, without, 0, None)
+    game.look("csv")
+    game.change("numerics", False)
+    game.run_again(None, 0)
+    game.run_the_other_seed()
+    game.look("csv")
+    game.edit_a_result(0, True, 3)
+    game.copy_a_run(0, "seed")
+    game.look("csv")
+    game.teardown()
+
+
 def test_a_short_game(zygote, later):
     kind = machine(zygote)
     played(kind, games=3, steps=12, derandomize=True, database=None)
