@@ -220,11 +220,7 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Sho
     """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
     a smaller number of epochs and, if it follows that number, their schedule; the longest first.
     """
-<<<<<<< HEAD
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
-=======
-    values: Any = identity.plain(config) if isinstance(config, DictConfig) else dict(config)
->>>>>>> 60fc8ab (A short game that found much, in the quick suite)
     wanted, found = identity.canonical(values), []
     for other in directory.parent.glob(f"seed={values['seed']}-*"):
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -20,7 +20,12 @@ from fdi.data.series import read_ts
 
 Y = np.arange(20) % 2
 X = np.ones((20, 10, 5))
-EVENTS: dict[str, Any] = {"samples": np.arange(20), "times": np.zeros(20), "units": np.arange(20) % 5, "y": Y}
+EVENTS: dict[str, Any] = {
+    "samples": np.arange(20),
+    "times": np.zeros(20),
+    "units": np.arange(20) % 5,
+    "y": Y,
+}
 
 
 def packed(path: Path, method: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
