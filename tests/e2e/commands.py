@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fdi.cli.run import main
+from fdi.config.identity import NUMERICS
 from fdi.track.files import write_json, write_status
 from fdi.track.record import write_config
 
@@ -56,6 +57,7 @@ def finish(config, directory: Path, result: dict) -> dict:
     """Leaves the files of a run that ended with this result."""
     (directory / ".hydra").mkdir(parents=True, exist_ok=True)
     write_config(directory, config, ())
+    write_json(directory / "record.json", {"numerics": NUMERICS, "run": {}})
     write_json(directory / "result.json", result)
     write_status(directory, "done")
     return result
