@@ -299,7 +299,7 @@ def floor(optimizer: Optimizer) -> Floor:
         between = _steps(optimizer, sizes)[kind]
         half = int(np.argmax(between < steps[0] / 2))
         floors.append(float(np.sqrt(sizes[half - 1] * sizes[half])))
-    return Floor(*floors, steady)
+    return Floor(floors[0], floors[1], steady)
 
 
 def _steps(optimizer: Optimizer, sizes: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import unbounded
-from fdi.analysis.results import READOUT, Results
+from fdi.analysis.results import Results
 from fdi.analysis.select import kept, where, with_layers
 
 USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
@@ -53,29 +53,28 @@ def task_gradient(results: Results) -> pd.Series:
 
 
 def largest(results: Results) -> pd.DataFrame:
-    """By the path of the run: `gradient`, the largest `task_gradient` of a hidden population, and
-    `layers`, how many there are.
+    """By the path of the run: `gradient`, the largest element of the gradient of the task over all
+    hidden weights; `floor`, above which its optimizer follows gradients, noisy or not; `ratio`, one
+    over the other; and `layers`, the number of hidden populations.
     """
-    probe = results.probe.assign(gradient=task_gradient(results))
-    hidden = probe[probe["population"] != READOUT].groupby("path")["gradient"]
-    return pd.DataFrame({"gradient": hidden.max(), "layers": hidden.size()})
+    names = ["grad_task_max", "floor_steady", "floor_noisy"]
+    hidden = results.layers.reindex(columns=["path", *names]).groupby("path")
+    most = hidden[names].max().astype(float)
+    floor = most[["floor_steady", "floor_noisy"]].max(axis=1)
+    return pd.DataFrame(
+        {
+            "gradient": most["grad_task_max"],
+            "floor": floor,
+            "ratio": most["grad_task_max"] / floor.where(floor > 0),
+            "layers": hidden.size(),
+        }
+    )
 
 
 def ratios(results: Results) -> pd.DataFrame:
-    """By the path of the run, for the finished runs without bounds whose initial state was measured
-    and whose optimizer has a floor: `gradient`, the largest element over the hidden populations of
-    the gradient of their afferent weights, `floor`, above which noisy and steady gradients are
-    followed, and `ratio`, one over the other.
+    """`largest` of the finished runs without bounds whose initial state was measured and whose
+    optimizer has a floor.
     """
     runs = unbounded(kept(results.runs, results.runs["state"] == "done"))
-    names = ["grad_task_max", "floor_steady", "floor_noisy"]
-    largest = results.layers.reindex(columns=["path", *names]).groupby("path")[names].max()
-    measured = largest.reindex(runs["path"]).astype(float)
-    table = pd.DataFrame(
-        {
-            "gradient": measured["grad_task_max"],
-            "floor": measured[["floor_steady", "floor_noisy"]].max(axis=1),
-        }
-    )
-    table["ratio"] = table["gradient"] / table["floor"]
+    table = largest(results).reindex(runs["path"])
     return table[np.isfinite(table["ratio"])]

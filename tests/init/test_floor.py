@@ -93,7 +93,7 @@ def test_the_optimizer_and_its_weights_stay_as_they_are():
 
 def test_a_step_is_that_of_the_group_of_the_weights():
     weights = [torch.nn.Parameter(torch.full((4,), value)) for value in (1.0, 1.0)]
-    groups = [{"params": weights[:1]}, {"params": weights[1:], "factor": 3.0}]
+    groups: list[dict] = [{"params": weights[:1]}, {"params": weights[1:], "factor": 3.0}]
     rows: list[dict] = [{"population": name, "grad_task_max": 1.0} for name in ("h1", "readout")]
     follow_gradients(
         rows, torch.optim.Adam(groups, lr=1e-2), {"h1": weights[:1], "readout": weights[1:]}

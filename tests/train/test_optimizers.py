@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fdi.snn.models import dense
 from fdi.train import smorms3
 from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, groups, step
 
@@ -154,9 +155,8 @@ def test_adam_atan2_is_adam_without_eps():
 
 def test_a_factor_scales_the_step_and_is_no_part_of_lr():
     weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
-    optimizer = torch.optim.SGD(
-        [{"params": weights[:1]}, {"params": weights[1:], "factor": 0.25}], lr=1.0
-    )
+    both: list[dict] = [{"params": weights[:1]}, {"params": weights[1:], "factor": 0.25}]
+    optimizer = torch.optim.SGD(both, lr=1.0)
     for weight in weights:
         weight.grad = torch.ones(2)
     step(optimizer)
@@ -165,8 +165,19 @@ def test_a_factor_scales_the_step_and_is_no_part_of_lr():
 
 
 def test_without_step_sizes_of_their_own_all_parameters_are_one_group():
-    network = torch.nn.Module()
-    network.projections, network.norms, network.leaks = [], {}, {}
-    network.weight = torch.nn.Parameter(torch.zeros(2))
-    (group,) = groups(network)  # type: ignore[arg-type] # what it needs of a network
-    assert group == {"params": [network.weight]}
+    network = dense(input_shape=(5,), classes=3, steps=4, dt=2e-3, hidden=[4], recurrent=True)
+    (group,) = groups(network)
+    assert [id(p) for p in group["params"]] == [id(p) for p in network.parameters()]
+    assert list(group) == ["params"]
+
+
+def test_step_sizes_of_their_own_are_groups_with_a_factor():
+    network = dense(input_shape=(5,), classes=3, steps=4, dt=2e-3, hidden=[4], recurrent=True)
+    made = groups(network, 1e-2, {"readout": 5e-3, "recurrent": None})
+    factors = {id(p): g.get("factor", 1.0) for g in made for p in g["params"]}
+    names = {p.name: factors[id(p.weight)] for p in network.projections}
+    assert names == {"input->h1": 1.0, "h1->h1": 1.0, "h1->readout": 0.5}
+    with pytest.raises(ValueError, match="trainer.lr_norm = 0.1: this network has no normaliz"):
+        groups(network, 1e-2, {"norm": 0.1})
+    with pytest.raises(ValueError, match="this optimizer has no step size lr"):
+        groups(network, None, {"readout": 0.1})

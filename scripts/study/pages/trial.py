@@ -12,7 +12,6 @@ from fdi.analysis.select import where, with_layers
 from fdi.study.circumstances import standard
 from fdi.study.evidence import STATES
 from fdi.study.initial_states import largest
-from fdi.train.optimizers import floor
 from pages.tables import accuracy, having, listed
 
 COMMAND = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
@@ -27,13 +26,10 @@ def trials(measured: Results) -> str:
     runs = where(
         standard(with_layers(measured.runs)), {"state": "done", "dataset.encoding": "constant"}
     )
-    runs = runs.join(largest(measured)["gradient"], on="path").dropna(subset="gradient")
+    runs = runs.join(largest(measured)["ratio"], on="path").dropna(subset="ratio")
     runs = having(runs, *VARIED)
-    records = runs.to_dict("records")
-    runs = runs.assign(
-        network=[setting(run | {"trial": None}) for run in records],
-        ratio=runs["gradient"] / [floor(run) for run in records],
-    )
+    names = [setting(run | {"trial": None}) for run in runs.to_dict("records")]
+    runs = runs.assign(network=names)
     rows = [row for _, network in runs.groupby("network") for row in _rows(network)]
     return listed(rows, COMMAND)
 
