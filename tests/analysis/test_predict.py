@@ -41,6 +41,7 @@ def network(depth, runs, joint=False):
             | {f"rate/h{i + 1}": 5.0 for i in range(depth)}
         )
         state = {"free_sigma": 1.0, "rate": 5.0, "silent": 0.0, "grad": gradient}
+        state |= {"grad_task_max": gradient, "floor_steady": eps**0.5, "floor_noisy": eps**0.5}
         layers += [{"path": path, "population": f"h{i + 1}"} | state for i in range(depth)]
     return table, layers
 

@@ -177,7 +177,7 @@ def test_step_sizes_of_their_own_are_groups_with_a_factor():
     factors = {id(p): g.get("factor", 1.0) for g in made for p in g["params"]}
     names = {p.name: factors[id(p.weight)] for p in network.projections}
     assert names == {"input->h1": 1.0, "h1->h1": 1.0, "h1->readout": 0.5}
-    with pytest.raises(ValueError, match="trainer.lr_norm = 0.1: this network has no normaliz"):
+    with pytest.raises(ValueError, match="this network has no normalization; leave it out"):
         groups(network, 1e-2, {"norm": 0.1})
     with pytest.raises(ValueError, match="this optimizer has no step size lr"):
         groups(network, None, {"readout": 0.1})

@@ -23,7 +23,8 @@ LEAST = 1e-30  # stands for no gradient in a geometric mean
 def reached(measured: Results) -> str:
     """A row per network of several layers and initial state, where three spreads or more were
     probed: largest element of the gradient of the task in a hidden layer (geometric mean), its
-    ratio to the floor of the authors' optimizer, and the accuracy without bounds after the longest training.
+    ratio to the floor of the authors' optimizer, and the accuracy without bounds after the longest
+    training.
     """
     runs = standard(measured.runs)
     runs = runs[runs["init.nu"].isin(["auto", None, np.nan])]
