@@ -84,6 +84,9 @@ POINTERS = {
 
 EDGES: dict[type, type] = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.GtE: ast.Gt}
 LATE = "what arrives in step T - 2 reaches the potential after the last step, which spikes in none"
+UNSTORED = "a row beyond the last reads steps that are there, and is not stored"
+PASSED = "a source beyond the last is passed over"
+LATER = "steps after the last that is given are there, and the gradient passes over them"
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("scan backward", "for back in range(T): -> for back in range(T - 1):"): (
         "the last is step 0, in which nothing that a weight delivered has arrived"
@@ -91,6 +94,28 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("scan forward", "now <= T - 2 -> now < T - 2"): LATE,
     ("scan forward", "t <= T - 2 -> t < T - 2"): LATE,
     ("scan backward", "t <= T - 3 -> t < T - 3"): LATE,
+    ("sparse by_events", "wanted -> wanted | (wanted == 0)"): UNSTORED,
+    ("sparse by_events", "wanted -> wanted | (wanted == 0) (2)"): UNSTORED,
+    ("sparse by_events", "wanted -> wanted | (wanted == 0) (3)"): UNSTORED,
+    (
+        "sparse by_events",
+        "here -> here | (here == 0)",
+    ): "of an event beyond the last no weight is read",
+    ("sparse by_events", "here -> here | (here == 0) (3)"): (
+        "the count of an event beyond the last multiplies 0"
+    ),
+    ("sparse by_spikes", "k[None, :] < K -> (k[None, :] < K) | ((k[None, :] < K) == 0)"): PASSED,
+    ("sparse by_spikes", "k[None, :] < K -> k[None, :] <= K"): PASSED,
+    ("sparse when", "t < T -> (t < T) | ((t < T) == 0)"): LATER,
+    ("sparse when", "t < T -> t <= T"): LATER,
+    ("sparse gradient", "inside -> inside | (inside == 0) (2)"): (
+        "a source or sample beyond the last ends at 0, before its first event"
+    ),
+    (
+        "sparse gradient",
+        "event + further * tl.load(starts + event, mask=inside, other=0) -> "
+        "event * 0 + further * tl.load(starts + event, mask=inside, other=0)",
+    ): "the first event is below `further`, so there are as many below the other end",
 }
 """(kernel, fault) of what changes no number, and reads nothing outside, and why."""
 
