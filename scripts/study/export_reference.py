@@ -39,7 +39,7 @@ from fdi.analysis.results import (
 from fdi.config import identity
 from fdi.track.files import RECORD, STATUS, atomic, read_json
 
-KEPT = ("done", "probed")
+KEPT = ("done", "untested", "probed")
 EPOCHS = 60  # of a learning curve, kept
 DIGITS = "%.5g"
 FOLDERS = re.compile(
