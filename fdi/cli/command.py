@@ -107,7 +107,10 @@ def _complete() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+        if not isinstance(stream, TextIOWrapper):
+            continue
+        narrow = stream.errors == "surrogateescape" and not stream.encoding.startswith("utf")
+        if stream.errors == "strict" or narrow:
             stream.reconfigure(errors="backslashreplace")
     if os.environ.get("COLUMNS", "").strip("0") == "":
         os.environ.pop("COLUMNS", None)

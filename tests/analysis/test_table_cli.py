@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pandas as pd
@@ -247,3 +250,21 @@ def test_numbers_and_words_are_as_they_are_in_csv():
     safe = ["-1", "-1e-3", "+0.5", "-inf", 0.1, "a=b", "[1]", "'-x", "''=1"]
     for table in (pd.DataFrame({"a": cells}), pd.DataFrame({"a": cells}, dtype="category")):
         assert without_formulas(table)["a"].tolist() == pd.Series(safe).tolist()
+
+
+TABLE = "import sys; from fdi.cli.table import main; sys.exit(main())"
+
+
+def test_a_terminal_without_utf_8_gets_every_table(write_run, tmp_path):
+    for init in ("fluct", "kaiming"):
+        for seed in (0, 1):
+            write_run(init, seed, 0.5 + 0.1 * seed)
+    for words in ((), ("--markdown",), ("--latex",), ("--full",)):
+        done = subprocess.run(
+            [sys.executable, "-c", TABLE, "--results", str(tmp_path), *words],
+            capture_output=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        )
+        assert (done.returncode, done.stderr) == (0, b""), words
+        assert b"fluct" in done.stdout
