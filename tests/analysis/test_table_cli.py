@@ -259,7 +259,7 @@ def test_a_terminal_without_utf_8_gets_every_table(write_run, tmp_path):
     for init in ("fluct", "kaiming"):
         for seed in (0, 1):
             write_run(init, seed, 0.5 + 0.1 * seed)
-    for words in ((), ("--markdown",), ("--latex",), ("--full",)):
+    for words in ((), ("--markdown",), ("--latex",)):
         done = subprocess.run(
             [sys.executable, "-c", TABLE, "--results", str(tmp_path), *words],
             capture_output=True,
