@@ -49,7 +49,7 @@ class Figure:
     about: str = ""
     needs: str = ""
     command: str = ""
-    place: int = 50
+    place: float = 50
     question: str = ""
     finding: str = field(default="", metadata={"choices": FINDINGS})
     quantities: list[str] = field(default_factory=lambda: ["accuracy"])

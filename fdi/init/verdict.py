@@ -58,7 +58,8 @@ HALF = 0.5  # share of silent neurons of a layer that starves the one above
 SATURATED = 0.1  # share of saturated neurons worth a word
 
 HEARD = 0.1  # ratio of the gradients of bounds and task worth a sentence
-ENOUGH = 0.03  # of the size of its weights: a layer that moves less in all updates hardly learns
+ENOUGH = 0.03  # of the size of its weights: a layer that moves less in all updates hardly learns,
+SLOW = 1e-6  # and where their number is not known one that moves less in a single one
 WILD = 1.0  # of the size of its weights: one step replaces them
 EXPLODES = 1e4  # factor between the gradients of the first and the last layer
 BLIND = 0.01  # share of a gradient that depends on the labels
@@ -76,13 +77,12 @@ class Training(NamedTuple):
 
     `optimizer`: its name with the value that sets its floor, or else its step size; `lower`: how to
     lower the floor; `least`: the floor with the least value at this precision, None if it cannot be
-    lowered; `updates`: how many steps it takes, None if that is not known.
+    lowered.
     """
 
     optimizer: str
     lower: str
     least: float | None = None
-    updates: int | None = None
 
 
 def remarks(rows: Sequence[Row], init: str, training: Training | None = None) -> list[str]:
@@ -100,7 +100,7 @@ def remarks(rows: Sequence[Row], init: str, training: Training | None = None) ->
     return [each for each in said if each]
 
 
-def expected(rows: Sequence[Row], updates: int | None = None) -> str:
+def expected(rows: Sequence[Row]) -> str:
     """Whether a network learns from this initial state: "no" where no gradient of the task, or none
     that the optimizer follows, reaches some layer and no bound moves it either, or where no
     gradient depends on the labels; "doubtful" where a layer is silent, its gradient lies between
@@ -113,7 +113,7 @@ def expected(rows: Sequence[Row], updates: int | None = None) -> str:
         return "no"
     between = any(row["grad_task_max"] < _floors(row)[1] for row in hidden)
     silent = any(off(row) in ("silent", "saturated") for row in hidden)
-    steps = any(_too_large(row) or _too_small(row, updates) for row in hidden)
+    steps = any(_too_large(row) or _too_small(row) for row in hidden)
     return "doubtful" if between or silent or steps or _explodes(hidden) else "yes"
 
 
@@ -132,10 +132,13 @@ def _too_large(row: Row) -> bool:
     return bool(row.get("step", 0.0) > WILD * row.get("weight_rms", math.inf))
 
 
-def _too_small(row: Row, updates: int | None) -> bool:
-    if updates is None or not row["grad_task_max"] or "step" not in row:
+def _too_small(row: Row) -> bool:
+    """Whether a layer hardly moves even if all `updates` of the training go one way."""
+    if not row["grad_task_max"] or row.get("step") is None:
         return False
-    return bool(row["step"] * updates < ENOUGH * row["weight_rms"])
+    updates = row.get("updates")
+    share = SLOW if updates is None else ENOUGH / updates
+    return bool(row["step"] < share * row["weight_rms"])
 
 
 def _explodes(hidden: Sequence[Row]) -> bool:
@@ -170,13 +173,15 @@ def _followed(hidden: list[Row], init: str, training: Training) -> Iterator[str]
         return
     if slow := [row for row in some if is_lost(row)]:
         yield _stuck(slow, some, hidden, training) + f", or {other}"
-    elif small := [row for row in some if _too_small(row, training.updates)]:
+    elif small := [row for row in some if _too_small(row)]:
         row = min(small, key=lambda row: row["step"] / row["weight_rms"])
-        share = row["step"] * (training.updates or 0) / row["weight_rms"]
+        number = row.get("updates")
+        share = row["step"] * (number or 1) / row["weight_rms"]
+        steps = "one step" if number is None else f"{number} steps"
         yield (
-            f"{training.updates} steps of {training.optimizer} move the weights of "
-            f"{row['population']} by at most {share:.1g} of their size: raise optimizer.lr or "
-            f"trainer.epochs"
+            f"{steps} of {training.optimizer} can move the weights of {row['population']} by "
+            f"{share:.1g} of their size: raise optimizer.lr"
+            + ("" if number is None else " or trainer.epochs")
         )
     if large := [row for row in some if _too_large(row)]:
         row = max(large, key=lambda row: row["step"] / row["weight_rms"])

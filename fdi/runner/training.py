@@ -44,7 +44,7 @@ def configured(config: DictConfig) -> Training:
     return training_of(build.optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
 
 
-def training_of(optimizer: torch.optim.Optimizer, updates: int | None = None) -> Training:
+def training_of(optimizer: torch.optim.Optimizer) -> Training:
     """The words for an optimizer, and how low its `eps` can set the floor at its precision."""
     name, options = type(optimizer).__name__.lower(), optimizer.defaults
     lr, eps = options.get("lr"), options.get("eps")
@@ -52,9 +52,9 @@ def training_of(optimizer: torch.optim.Optimizer, updates: int | None = None) ->
         least = None
         if isinstance(optimizer, SMORMS3):
             least = math.sqrt(torch.finfo(optimizer.precision).tiny)
-        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least, updates)
+        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least)
     known = f" with lr={lr:g}" if isinstance(lr, int | float) else ""
-    return Training(name + known, "take optimizer=adam_atan2, which has no floor", None, updates)
+    return Training(name + known, "take optimizer=adam_atan2, which has no floor")
 
 
 SAMPLES = 128  # of training, on which the initial state is measured,
@@ -111,9 +111,11 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     batches = -(-len(data.train) // config.trainer.batch_size)
     updates = config.trainer.epochs * batches
     for row in rows:
-        row["expected"] = expected(rows, updates)
+        row["updates"] = updates
+    for row in rows:
+        row["expected"] = expected(rows)
     write_json(context.directory / PROBE, rows)
-    training = training_of(optimizer, updates)
+    training = training_of(optimizer)
     context.view.probe(rows, config.name.model, config.name.init, training)
     for population, row in zip(network.hidden, rows):
         if line := warning(population.name, population.neuron, row["rate"], network.dt):

@@ -174,7 +174,7 @@ def test_every_value_is_explained(file):
 
 
 def test_every_key_of_a_figure_is_explained():
-    text = (CONF.parent / "docs" / "howto" / "figure.md").read_text(encoding="utf-8")
+    text = (CONF.resolve().parent / "docs" / "howto" / "figure.md").read_text(encoding="utf-8")
     assert not [entry.name for entry in fields(Figure) if f"`{entry.name}`" not in text]
     assert not [name for name in (*DERIVED, *filter(None, FINDINGS)) if f"`{name}`" not in text]
 

@@ -133,6 +133,9 @@ def results(tmp_path: Path) -> Callable[..., Results]:
                 measured = {
                     "rate": 10.0 * i,
                     "grad": 0.1 * i,
+                    "grad_task_max": 0.1 * i,
+                    "floor_steady": 0.1 * config.get("optimizer.eps", 1e-16) ** 0.5,
+                    "floor_noisy": config.get("optimizer.eps", 1e-16) ** 0.5,
                     "free_sigma": 0.9 * i,
                     "theory_sigma_u": 0.2,
                     "target_sigma_u": 1.0,

@@ -63,7 +63,7 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
 def test_list(figures):
     code, out, _ = figures("--list")
     assert code == 0
-    assert out.startswith("membrane: ")
+    assert out.startswith("best: ")
     assert len(out.splitlines()) == len(FIGURES)
 
 

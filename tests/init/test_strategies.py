@@ -195,7 +195,8 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
         assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
         if "calibrated" in strategy or strategy == "lsuv":
             assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows)
-            assert all(row["free_sigma"] == row["free_sigma_time"] for row in rows[-1:])
+            shown = [row["free_sigma_time"] / row["free_sigma"] for row in rows[-1:]]
+            assert all(0.2 < share < 1.2 for share in shown), "of the steady state, by the trial"
 
 
 @pytest.mark.parametrize("recurrent", [False, True])

@@ -102,7 +102,7 @@ def test_the_verdict_speaks_of_the_state_and_of_the_optimizer():
     assert "below what" not in told(net, loss=loss, optimizer=torch.optim.Adam(net.parameters()))
     sgd = torch.optim.SGD(net.parameters(), lr=1e-9)
     said = told(net, loss=loss, optimizer=sgd)
-    assert re.search(r"a step of SGD with lr=1e-09 moves .*: raise its lr", said)
+    assert re.search(r"one step of SGD with lr=1e-09 can move .*: raise its lr", said)
 
 
 def test_what_cannot_be_probed_is_said():

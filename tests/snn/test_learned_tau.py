@@ -120,7 +120,7 @@ def test_a_checkpoint_holds_it(tmp_path):
 )  # fmt: skip
 def test_it_is_a_group_that_no_decay_of_weights_shortens(values):
     net = network()
-    config = OmegaConf.create({"optimizer": values, "paths": {"modules": []}})
+    config = OmegaConf.create({"optimizer": values, "trainer": {}, "paths": {"modules": []}})
     optimizer = build.optimizer(config, net)
     assert optimizer.param_groups[1]["params"] == [net.leaks["h1"]]
     before, weight = net.learned(), net.projections[0].weight
