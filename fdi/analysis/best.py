@@ -93,17 +93,16 @@ def tested_sides(results: Results) -> Iterator[Side]:
     trained = kept(runs, runs["state"].isin(("done", UNTESTED)))
     tuned = trained[trained["state"] == UNTESTED]
     free = {"seed", "trainer.epochs", "trainer.test", "readout", *TUNED}
-    keys = ["dataset", "model", "layers"]
-    keys += [
+    columns = ["dataset", "model", "layers"]
+    columns += [
         column
         for column in config_columns(trained)
-        if column not in (*free, *keys)
-        and not column.startswith("init")
-        and tuned[column].nunique(dropna=False) > 1
+        if column not in (*free, *columns) and not column.startswith("init")
     ]
-    for values, network in tuned.groupby(keys, dropna=False):
-        tested = trained[_equal(trained, dict(zip(keys, values))) & (trained["state"] == "done")]
-        yield from _sides(network, tested)
+    varied = [column for column in columns if tuned[column].nunique(dropna=False) > 1]
+    for _, network in tuned.groupby(["dataset", *varied], dropna=False):
+        same = _equal(trained, network.iloc[0][columns].to_dict())
+        yield from _sides(network, trained[same & (trained["state"] == "done")])
 
 
 def each_at_its_best(results: Results) -> pd.DataFrame:
