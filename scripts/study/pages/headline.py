@@ -15,7 +15,7 @@ from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
 from fdi.study.circumstances import EPS
-from pages.tables import cell, markdown, unmeasured
+from pages.tables import markdown, unmeasured
 
 ONE = "fluct"  # against Kaiming
 LEARNS = 2.0  # times guessing, at least
@@ -44,14 +44,13 @@ def _deep(pages: dict[str, pd.DataFrame]) -> Iterator[str]:
     if apart.empty:
         return
     layers = seeds[seeds == seeds.max()].index.max()
-    one, other = (
-        rows[(rows["x"] == layers) & (rows["init"] == i)].iloc[0] for i in (ONE, "kaiming")
-    )
+    deepest = rows[rows["x"] == layers].set_index("init")
+    one, other = (deepest.loc[init] for init in (ONE, "kaiming"))
     yield (
         f"**At the usual step size and eps** (5e-3, {EPS:g}), deep networks learn from "
         f"fluctuation-driven weights and not from Kaiming weights: convolutions of {layers:.0f} "
-        f"layers on real digits reach {cell(one)}, against {cell(other)}. This is a statement about "
-        f"that step size and that eps, as the next ones show."
+        f"layers on real digits reach {one['mean']:.1f} % (n = {one['n']}), against "
+        f"{other['mean']:.1f} % (n = {other['n']}). This holds for that step size and that eps."
     )
 
 
