@@ -113,6 +113,8 @@ def _ranges(table: pd.DataFrame) -> Iterator[str]:
     gap = (wide[ONE] - wide["kaiming"]).dropna()
     steps = best.pivot_table(index=[*NETWORK], columns="init", values=STEP)
     ratio = (steps["kaiming"] / steps[ONE]).dropna()
+    if len(ratio) < 2:
+        return
     yield (
         f"**The step that suits Kaiming weights** is {_times(ratio)} that of fluctuation-driven "
         f"ones. The range of steps that reach 90 % of the best accuracy on validation is wider "
