@@ -112,9 +112,16 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             page[page["setting"] == setting].drop_duplicates(["place", "init"]).iterrows()
         ):
             height, color = _height(row, inits), style.color(row["init"])
-            if pd.notna(row["low"]):
-                panel.plot([row["low"], row["high"]], [height, height], color=color, linewidth=1.2)
-            panel.plot(row["mean"], height, marker="|", color=color, markersize=8)
+            reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            panel.errorbar(
+                row["mean"],
+                height,
+                xerr=None if pd.isna(row["low"]) else reach,
+                color=color,
+                marker="|",
+                markersize=8,
+                elinewidth=1.2,
+            )
         chance = page["chance"].max()
         panel.axvline(chance, color=style.GREY, linewidth=0.6, linestyle=":")
         panel.set_xlim(0, 101)

@@ -46,7 +46,7 @@ def kill_at(moment: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         synced(file)
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment] # files of fdi are numbers
 
 
 def upgrade(numerics: int) -> None:
