@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import config_columns
-from fdi.analysis.contrasts import PERCENT, difference_of
+from fdi.analysis.conditions import short_names, shown
+from fdi.analysis.contrasts import PERCENT, STATISTICS, contrasts, moments
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
 from fdi.analysis.select import kept, with_layers
-from fdi.analysis.statistics import Summary, sample_noise, summary
 from fdi.analysis.summary import ACCURACY, BASELINE, VALID
+from fdi.track.files import TRAINED, UNTESTED
 
-UNTESTED = "untested"
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
 STEP = "optimizer.lr"
 TUNED = (STEP, "optimizer.eps", "optimizer.precision")
@@ -63,46 +63,54 @@ def good_range(steps: Mapping[float, float]) -> tuple[float, float]:
     return values[low], values[high]
 
 
-NETWORK = ("dataset", "model", "layers", "epochs")
+NETWORK = ("dataset", "model", "layers", "epochs", "settings")
+"""What tells networks apart; `settings`: the other keys in which they differ, as text."""
 
 
 class Side(NamedTuple):
     """The tested runs of an initial state of a network in a `setting`, "common" (the values that
-    all of them were tested with) or "best". `values`: those of TUNED, `moments`: of the test
-    accuracy in percent; of the best `validated`, the validation accuracy in percent that its values
-    were chosen by with `tuned` seeds, and `good`, the range of steps that `good_range` finds in the
-    shortest training, which all of them had.
+    all of them were tested with) or "best".
+
+    `values`: those of TUNED; `network`: those of NETWORK; `moments`: mean, sd, n, low, high of the
+    test accuracy in percent. Of the best `validated`, the validation accuracy in percent that its
+    values were chosen by with `tuned` seeds, and `good`, the range of steps that `good_range` finds
+    in the shortest training, which all of them had.
     """
 
     init: str
     setting: str
     values: dict[str, Any]
     runs: pd.DataFrame
-    layers: int
-    moments: Summary
+    network: dict[str, Any]
+    moments: pd.Series
     validated: float = np.nan
     tuned: int = 0
     good: tuple[float, float] = (np.nan, np.nan)
 
 
-def tested_sides(results: Results) -> Iterator[Side]:
-    """All sides of the networks for which something was chosen, the networks in the order of their
-    names and sizes.
+def networks(results: Results) -> Iterator[list[Side]]:
+    """The sides of each network for which something was chosen, in the order of their names and
+    sizes.
     """
     runs = with_layers(results.runs)
-    trained = kept(runs, runs["state"].isin(("done", UNTESTED)))
+    trained = kept(runs, runs["state"].isin(TRAINED))
     tuned = trained[trained["state"] == UNTESTED]
-    free = {"seed", "trainer.epochs", "trainer.test", "readout", *TUNED}
+    free = {"seed", "trainer.epochs", "trainer.test", "readout", "model.depth", *TUNED}
     columns = ["dataset", "model", "layers"]
     columns += [
         column
         for column in config_columns(trained)
         if column not in (*free, *columns) and not column.startswith("init")
     ]
-    varied = [column for column in columns if tuned[column].nunique(dropna=False) > 1]
-    for _, network in tuned.groupby(["dataset", *varied], dropna=False):
-        same = _equal(trained, network.iloc[0][columns].to_dict())
-        yield from _sides(network, trained[same & (trained["state"] == "done")])
+    varied = [column for column in columns[3:] if tuned[column].nunique(dropna=False) > 1]
+    names = short_names(varied)
+    for _, network in tuned.groupby([*columns[:3], *varied], dropna=False):
+        first = network.iloc[0]
+        same = _equal(trained, first[columns].to_dict())
+        known = {key: first[key] for key in varied if pd.notna(first[key])}
+        told = ", ".join(f"{names[key]} = {shown(value)}" for key, value in known.items())
+        if sides := list(_sides(network, trained[same & (trained["state"] == "done")], told)):
+            yield sides
 
 
 def each_at_its_best(results: Results) -> pd.DataFrame:
@@ -113,26 +121,30 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
     choice. No columns without such runs.
     """
     rows = []
-    sides = list(tested_sides(results))
-    for side in sides:
-        first = side.runs.iloc[0]
-        same = [other for other in sides if _network(other) == _network(side)]
-        rows.append(
-            {
-                **dict(zip(NETWORK, _network(side))),
-                "init": side.init,
-                "setting": side.setting,
-                **side.values,
-                **side.moments._asdict(),
-                **_difference(side, same),
-                **_speed(side, same, results),
-                "validated": side.validated,
-                "tuned": side.tuned,
-                "good_low": side.good[0],
-                "good_high": side.good[1],
-                "numerics": first.get("numerics"),
-            }
-        )
+    for sides in networks(results):
+        curves = [list(results.learning(side.runs).values()) for side in sides]
+        lasts = [np.mean([accuracy[-1] for _, accuracy in of]) for of in curves if of]
+        target = GOOD * max(lasts, default=np.nan)
+        for side, of in zip(sides, curves):
+            firsts = [first_epoch(*curve, target) for curve in of]
+            reached = [first for first in firsts if pd.notna(first)]
+            rows.append(
+                {
+                    **side.network,
+                    "init": side.init,
+                    "setting": side.setting,
+                    **side.values,
+                    **side.moments,
+                    **_difference(side, sides),
+                    "epochs_to": float(np.mean(reached)) if reached else np.nan,
+                    "reached": len(reached),
+                    "validated": side.validated,
+                    "tuned": side.tuned,
+                    "good_low": side.good[0],
+                    "good_high": side.good[1],
+                    "numerics": side.runs["numerics"].iloc[0],
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -151,7 +163,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
         layers = f"{row['layers']} layer{'s' * (row['layers'] != 1)}"
-        network = f"{row['dataset']}, {row['model']}, {layers}, {row['epochs']} epochs"
+        parts = [row["dataset"], row["model"], layers, f"{row['epochs']} epochs", row["settings"]]
+        network = ", ".join(filter(None, parts))
         cells = rows.setdefault((network, row["init"]), {"network": network, "init": row["init"]})
         accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
         if pd.notna(row.get("difference")):
@@ -169,17 +182,15 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows.values()).reindex(columns=columns).astype(object).fillna("-")
 
 
-def _network(side: Side) -> tuple[Any, ...]:
-    first = side.runs.iloc[0]
-    return (first["dataset"], first["model"], side.layers, int(first["trainer.epochs"]))
-
-
-def _sides(tuned: pd.DataFrame, tested: pd.DataFrame) -> Iterator[Side]:
+def _sides(tuned: pd.DataFrame, tested: pd.DataFrame, settings: str) -> Iterator[Side]:
     names = [key for key in TUNED if key in tuned and tuned[key].notna().any()]
     inits = list(dict.fromkeys(tuned["init"]))
     length = tuned["trainer.epochs"].max()
     tested = tested[tested["trainer.epochs"] == length]
     common = _common(tested, names, inits)
+    first = tuned.iloc[0]
+    known = (first["dataset"], first["model"], int(first["layers"]), int(length), settings)
+    network = dict(zip(NETWORK, known))
     for init in inits:
         of = tuned[tuned["init"] == init]
         trials = [
@@ -195,8 +206,8 @@ def _sides(tuned: pd.DataFrame, tested: pd.DataFrame) -> Iterator[Side]:
             side = tested[(tested["init"] == init) & _equal(tested, values or {})]
             if values is None or side.empty:
                 continue
-            layers, moments = int(side["layers"].iloc[0]), _moments(side)
-            found = Side(init, setting, values, side, layers, moments)
+            (_, reached), *_ = moments(side, ["init"], ACCURACY, PERCENT, PERCENT).iterrows()
+            found = Side(init, setting, values, side, network, reached[list(STATISTICS)])
             if setting == "best":
                 seeds = {t.seed for t in trials if (t.candidate, t.epochs) == (chosen, epochs)}
                 found = found._replace(
@@ -229,14 +240,6 @@ def _common(
     return dict(zip(names, max(shared, key=lambda pair: pair[0])[1]))
 
 
-def _moments(side: pd.DataFrame) -> Summary:
-    values = side.groupby("seed")[ACCURACY].mean()
-    noise = sample_noise(values.mean(), side["test_samples"].iloc[0])
-    found = summary(PERCENT * values, PERCENT * noise)
-    low, high = np.maximum(found.low, 0.0), np.minimum(found.high, PERCENT)
-    return found._replace(low=float(low), high=float(high))
-
-
 def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
     """Of the shortest training, with the other values as in the `best`."""
     short = of[_equal(of, {key: value for key, value in best.items() if key != STEP})]
@@ -244,24 +247,17 @@ def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
     return good_range(short.groupby(STEP)[VALID].mean().to_dict())
 
 
-def _difference(side: Side, same: Sequence[Side]) -> dict[str, float]:
-    baseline = [o for o in same if (o.setting, o.init) == (side.setting, BASELINE)]
-    if not baseline or side.init == BASELINE:
-        return {}
-    one, other = (s.runs.groupby("seed")[ACCURACY].mean() * PERCENT for s in (side, baseline[0]))
-    seeds = one.index.intersection(other.index)
-    if seeds.empty:
-        return {}
-    found = difference_of(one[seeds], other[seeds], side.runs["test_samples"].iloc[0])
-    return {"difference": found.mean, "from": found.low, "to": found.high, "pairs": found.n}
-
-
-def _speed(side: Side, same: Sequence[Side], results: Results) -> dict[str, float]:
-    known = results.learning(pd.concat([other.runs for other in same]))
-    curves = [
-        [known[path] for path in other.runs["path"] if path in known] for other in (side, *same)
-    ]
-    tops = [np.mean([accuracy[-1] for _, accuracy in of]) for of in curves if of]
-    firsts = [first_epoch(*curve, GOOD * max(tops)) for curve in curves[0]] if tops else []
-    reached = [first for first in firsts if pd.notna(first)]
-    return {"epochs_to": float(np.mean(reached)) if reached else np.nan, "reached": len(reached)}
+def _difference(side: Side, sides: Sequence[Side]) -> dict[str, float]:
+    """To the baseline in the same setting, whose own best values may be others."""
+    for other in sides:
+        if (other.setting, other.init) == (side.setting, BASELINE) and side.init != BASELINE:
+            both = pd.concat([side.runs, other.runs]).drop(columns=list(side.values))
+            for found in contrasts(both, {"init": side.init}, {"init": BASELINE}):
+                difference = found.difference
+                return {
+                    "difference": difference.mean,
+                    "from": difference.low,
+                    "to": difference.high,
+                    "pairs": difference.n,
+                }
+    return {}

@@ -12,11 +12,12 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.select import kept
+from fdi.track.files import UNTESTED
 
 LABELS = ("dataset", "model", "init")
 NAMING = re.compile(r"\.(_target_|name)$")
 """The end of a key that names what its group chose."""
-UNTRAINED = ("broken", "probed", "untested")
+UNTRAINED = ("broken", "probed", UNTESTED)
 
 
 def condition_columns(runs: pd.DataFrame) -> list[str]:

@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.config.identity import NUMERICS
 from fdi.track.directory import apart, numerics, run_directory
-from fdi.track.files import METRICS, SWEEPS, printable, read_record, write_json
+from fdi.track.files import METRICS, SWEEPS, TRAINED, printable, read_record, write_json
 from fdi.track.state import finished, holder, progress, whole_result
 
 if TYPE_CHECKING:
@@ -261,7 +261,6 @@ NOTE = (
     "test accuracy in percent after the last epoch and with the weights of the best validation "
     "epoch: mean and standard deviation over n seeds"
 )
-TRAINED = ("done", "untested")
 NAMED = 3  # populations whose rates are shown one by one
 
 

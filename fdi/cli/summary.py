@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli.cells import LABELS, TRAINED, Cell, print_results, varied
+from fdi.cli.cells import LABELS, Cell, print_results, varied
 from fdi.cli.terminal import colour, console, print_note, print_table
 from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
-from fdi.track.files import SAID, STATES
+from fdi.track.files import SAID, STATES, TRAINED
 from fdi.track.state import finished, is_number, last_line, progress, read_probe
 
 if TYPE_CHECKING:

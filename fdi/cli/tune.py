@@ -6,7 +6,7 @@ their own, with other seeds.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from hydra import initialize_config_module
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from fdi.analysis.best import Trial, ranking
+from fdi.analysis.best import TUNED, Trial, ranking
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.cli.cost import estimate
@@ -112,6 +112,11 @@ class Choice:
             )
         given = {word.partition("=")[0] for side in self.sides for word in side}
         chosen = {self.key, *(w.partition("=")[0] for row in self.beside for ws in row for w in ws)}
+        if others := chosen - {*TUNED}:
+            raise ValueError(
+                f"tune chooses {min(others)}; the comparison knows {', '.join(TUNED)} as what may "
+                f"differ between its sides"
+            )
         if given & chosen:
             raise ValueError(
                 f"{min(given & chosen)} is what is chosen (tune): leave it out, or give tune.values"
@@ -138,16 +143,11 @@ class Choice:
                     these = [_composed(compose, (*words, seed)) for seed in self.tuning]
                     if these not in cells.values():  # keys that the optimizer lacks make no other
                         cells[side, candidate] = these
-        for cell in self._first(cells):
-            if cell.values["dataset"].get("valid") == 0:
-                raise ValueError(
-                    "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
-                )
+        if any(of[0].values["dataset"].get("valid") == 0 for of in cells.values()):
+            raise ValueError(
+                "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
+            )
         return Round(f"{epochs} epoch{'' if epochs == 1 else 's'}", cells)
-
-    @staticmethod
-    def _first(cells: dict[Any, list[Cell]]) -> Iterable[Cell]:
-        return (of[0] for of in cells.values())
 
     def common(self) -> list[Cell]:
         """The comparison at the values that all sides have in common."""
@@ -181,25 +181,30 @@ class Choice:
 
     def choose(self, first: Round) -> dict[Words, Candidate] | int:
         """The best candidate of each side, or the exit code of a sweep that was interrupted."""
-        rounds = [first]
-        for share, keep in ((self.short, None), (1, self.keep)):
-            if keep is not None:
-                kept = {
-                    side: [candidate for candidate, *_ in self._ranking(rounds, side)[:keep]]
-                    for side in self.sides
-                }
-                rounds = [self.round(kept, share)]
-            for _ in range(self.extend + 1):
-                number, title = len(rounds[-1].all), rounds[-1].title
-                print(f"choosing {self.key}: {number} trainings of {title}", flush=True)
-                earlier = [cell for each in (first, *rounds) for cell in each.all]
-                if run_sweep(self.arguments, rounds[-1].all, earlier) == INTERRUPTED:
-                    return INTERRUPTED
-                self.trained += rounds[-1].all
-                if not (more := self._beyond(rounds)):
-                    break
-                rounds.append(self.round(more, share))
+        if code := self._train(rounds := [first], self.short):
+            return code
+        kept = {
+            side: [candidate for candidate, *_ in self._ranking(rounds, side)[: self.keep]]
+            for side in self.sides
+        }
+        if code := self._train(rounds := [self.round(kept, 1)], 1):
+            return code
         return {side: self._ranking(rounds, side)[0][0] for side in self.sides}
+
+    def _train(self, rounds: list[Round], share: int) -> int:
+        """Train the one round, and further ones, added to it, while the best values are at an end;
+        returns INTERRUPTED or 0.
+        """
+        for _ in range(self.extend + 1):
+            cells, title = rounds[-1].all, rounds[-1].title
+            print(f"choosing {self.key}: {len(cells)} trainings of {title}", flush=True)
+            if run_sweep(self.arguments, cells, self.trained) == INTERRUPTED:
+                return INTERRUPTED
+            self.trained += cells
+            if not (more := self._beyond(rounds)):
+                break
+            rounds.append(self.round(more, share))
+        return 0
 
     def _beyond(self, rounds: Sequence[Round]) -> dict[Words, list[Candidate]]:
         """For each side whose best value is the first or the last of its values, the next one."""

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.best import Side, tested_sides
+from fdi.analysis.best import Side, networks
 from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
 from fdi.analysis.summary import BASELINE
@@ -30,7 +30,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     """One page: a row for each network, initial state, setting and seed: network (as text), place,
     init, setting, seed, accuracy (%), n, mean, low, high, chance, finding, title, source.
     """
-    sides = list(tested_sides(results))
+    sides = [side for network in networks(results) for side in network]
     if not sides:
         return {}
     rows = [row for side in sides for row in _points(side)]
@@ -53,16 +53,15 @@ def _points(side: Side) -> list[dict[str, Any]]:
     first = side.runs.iloc[0]
     data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
     named = words.MODELS.get(model, model).removesuffix(" network")
-    layers = f", {side.layers} layers" if side.layers > 1 else ""
-    network = f"{data}\n{named}{layers}"
+    layers, settings = side.network["layers"], side.network["settings"]
+    epochs = f"{side.network['epochs']} epochs"
+    parts = [named, f"{layers} layers" if layers > 1 else "", epochs, settings]
+    network = f"{data}\n{', '.join(filter(None, parts))}"
     shared = {
         "network": network,
         "init": side.init,
         "setting": side.setting,
-        "n": side.moments.n,
-        "mean": side.moments.mean,
-        "low": side.moments.low,
-        "high": side.moments.high,
+        **side.moments[["n", "mean", "low", "high"]],
         "chance": PERCENT / first["classes"],
     }
     values = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()

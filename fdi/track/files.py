@@ -209,9 +209,10 @@ CHECKPOINT, RESULT = "checkpoint/last.pt", "result.json"
 LOG, OUTPUT = "run.log", "output.log"  # traceback of a failure; what a cell prints beside others
 LOCK, RESERVE = ".lock", ".reserve"
 
+UNTESTED = "untested"  # trained with trainer.test=false
+TRAINED = ("done", UNTESTED)
 STATES = (
-    "done",
-    "untested",  # trained with trainer.test=false
+    *TRAINED,
     "probed",
     "running",
     "queued",
@@ -221,7 +222,7 @@ STATES = (
     "broken",
 )
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
-SETTLED = ("done", "untested", "probed", "failed")  # whoever is at work
+SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
 STOPPED = ("failed", "interrupted", "broken")  # the same command goes on with them
 
 _RUN = re.compile(r"seed=([0-9]+)-(\w+)")

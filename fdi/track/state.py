@@ -30,6 +30,7 @@ from fdi.track.files import (
     RESULT,
     STATES,
     STATUS,
+    UNTESTED,
     make_directory,
     parse_json,
     parse_yaml,
@@ -369,7 +370,7 @@ def progress(directory: Path) -> dict[str, Any]:
         if status is None:
             status = {"state": "missing"}
         if result:
-            state = "untested" if is_untested(result) else "done"
+            state = UNTESTED if is_untested(result) else "done"
         else:
             state = _state(directory / STATUS, status)
     except ValueError as error:

@@ -97,6 +97,7 @@ def test_a_dry_run_says_what_it_costs_and_runs_nothing(fdi_run):
         (("seed=0,1000",), "seed=1000 is a seed of the choice"),
         (("dataset.valid=0",), "a choice needs a validation split"),
         (("tune.keep=0",), "tune.keep = 0 must be at least 1"),
+        (("tune.key=init.sigma_u",), "tune chooses init.sigma_u; the comparison knows"),
     ],
 )
 def test_what_makes_no_fair_choice_is_refused_before_anything_runs(fdi_run, words, reason):
@@ -143,3 +144,24 @@ def test_a_real_run_that_is_not_tested_is_in_no_table_of_test_accuracies(fdi_run
     assert result["test_accuracy_last"] is None
     assert result["test_samples"] is None
     assert own(tmp_path / "results").runs["state"].tolist() == ["untested"]
+
+
+def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, monkeypatch):
+    """Each is compared with the baseline of its own size, and named by it."""
+
+    def sized(config, directory: Path, *_) -> dict:
+        result = run(config, directory)
+        if config.trainer.test:
+            shift = 0.01 * config.model.hidden * (config.name.init == "kaiming")
+            result |= {"test_accuracy_last": 0.5 - shift, "test_accuracy_best": 0.5}
+        return finish(config, directory, result)
+
+    monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=sized))
+    for hidden in (8, 16):
+        fdi_run(*WORDS, f"model.hidden={hidden}", "tune.extend=0", "tune.keep=1")
+    table = each_at_its_best(own(tmp_path / "results"))
+    found = table[table["init"] == "fluct"].groupby("settings")["difference"].unique()
+    assert {name: pytest.approx(value) for name, value in found.items()} == {
+        "hidden = 8": [8.0],
+        "hidden = 16": [16.0],
+    }
