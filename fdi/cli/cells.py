@@ -91,6 +91,12 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
     return deepcopy(composer(arguments).whole(common_words(arguments)))
 
 
+def is_tuned(arguments: Namespace) -> bool:
+    """Whether the experiment chooses something before it compares."""
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return compose_sweep(arguments).tune is not None
+
+
 def common_words(arguments: Namespace) -> list[str]:
     """The overrides with one value, as far as the default options have their keys."""
     parsed = OverridesParser.create().parse_overrides(arguments.overrides)

@@ -117,13 +117,14 @@ def _dispatch(arguments: Namespace) -> int:
 
 def _several(arguments: Namespace) -> int:
     """A sweep or a search: show it, say what it costs, or run it; returns the exit code."""
-    from fdi.cli.cells import compose_cells
+    from fdi.cli.cells import compose_cells, is_tuned
     from fdi.cli.cost import Composing, offer_smaller
     from fdi.cli.search import is_search, search
     from fdi.cli.sweep import run_sweep
-    from fdi.cli.tune import is_tuned, run_tuned
 
     if is_tuned(arguments) and not arguments.cfg:
+        from fdi.cli.tune import run_tuned  # pandas: only where it is needed
+
         return run_tuned(arguments)[0]
     chooses = is_search(arguments)
     if chooses and not arguments.cfg:

@@ -117,6 +117,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             raise ValueError(f"--{files[0]} writes whole tables; leave --{name} out")
     if arguments.probe and arguments.full:
         raise ValueError("--full is about training; leave it out, or --probe")
+    if arguments.best and (arguments.probe or arguments.full):
+        raise ValueError("--best is a table of its own; leave out --probe and --full")
     return arguments
 
 

@@ -47,12 +47,6 @@ class Round(NamedTuple):
         return [cell for cells in self.cells.values() for cell in cells]
 
 
-def is_tuned(arguments: Namespace) -> bool:
-    """Whether the experiment chooses something before it compares."""
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        return compose_sweep(arguments).tune is not None
-
-
 def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     """Choose, then compare; returns the exit code and the compared cells. The same command goes on
     where it stopped, since each training is a run like any other. With dry_run=true it says what it

@@ -188,7 +188,7 @@ def trial_share(
         share^2 = mean_j (sum_i W_ji^2 nu_i dt V + Var_m(sum_i W_ji nu_i dt C[m]))
                   / mean_j sum_i W_ji^2 nu_i dt sum_t k[t]^2
 
-    with C and V of fdi.init.theory.trial_response; 0.84 for the default neuron in 0.2 s. 1 without
+    with C and V of fdi.init.theory.trial_response; 0.85 for the default neuron in 0.2 s. 1 without
     input.
     """
     import torch

@@ -23,13 +23,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect, metrics
 from fdi.analysis.render import EXAMPLE
-from fdi.cli.cells import Cell, compose_cells, leave_nothing
+from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
 from fdi.cli.compose import explain, forget, own_hydra
 from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
 from fdi.cli.terminal import Terminal, console
-from fdi.cli.tune import is_tuned, run_tuned
+from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.init.verdict import Training, remarks, verdict

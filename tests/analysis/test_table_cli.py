@@ -132,7 +132,15 @@ def test_initial_states_are_a_table_for_a_paper(table, probed):
     assert "readout" not in text
 
 
-@pytest.mark.parametrize("words", [("--probe", "--full"), ("--probe", "--runs", "a.csv")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--probe", "--full"),
+        ("--probe", "--runs", "a.csv"),
+        ("--best", "--full"),
+        ("--best", "--runs", "a.csv"),
+    ],
+)
 def test_what_does_not_go_together_is_refused(table, words):
     code, _, err = table(*words)
     assert (code, err.count("\n")) == (1, 1)
