@@ -28,10 +28,11 @@ TUNED = (STEP, "optimizer.eps", "optimizer.precision")
 
 class Trial(NamedTuple):
     """What one seed says of a candidate after `epochs`; `accuracy` on validation, None where the
-    run failed.
+    run failed; `values`: those of TUNED that it has.
     """
 
     candidate: Hashable
+    values: tuple[Any, ...]
     seed: int
     epochs: int
     accuracy: float | None
@@ -39,13 +40,17 @@ class Trial(NamedTuple):
 
 def ranking(trials: Iterable[Trial]) -> list[tuple[Hashable, int, float]]:
     """(candidate, epochs, mean validation accuracy over its seeds), the best first: those that were
-    trained longest before the others, a failed seed counting as 0. Equal ones stay in their order.
+    trained longest before the others, a failed seed counting as 0. Equal ones are in the order of
+    their values, so that whoever asks later finds the same one first.
     """
-    groups: dict[tuple[Hashable, int], list[float]] = defaultdict(list)
+    groups: dict[tuple[Hashable, int], list[Trial]] = defaultdict(list)
     for trial in trials:
-        groups[trial.candidate, trial.epochs].append(trial.accuracy or 0.0)
-    means = [(name, epochs, float(np.mean(of))) for (name, epochs), of in groups.items()]
-    return sorted(means, key=lambda row: (-row[1], -row[2]))
+        groups[trial.candidate, trial.epochs].append(trial)
+    means = [
+        (name, epochs, float(np.mean([trial.accuracy or 0.0 for trial in of])), of[0].values)
+        for (name, epochs), of in groups.items()
+    ]
+    return [row[:3] for row in sorted(means, key=lambda row: (-row[1], -row[2], row[3]))]
 
 
 def good_range(steps: Mapping[float, float]) -> tuple[float, float]:
@@ -168,7 +173,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         cells = rows.setdefault((network, row["init"]), {"network": network, "init": row["init"]})
         accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
         if pd.notna(row.get("difference")):
-            accuracy += f"\n{row['difference']:+.1f} ({row['from']:+.1f}..{row['to']:+.1f})"
+            accuracy += f"\n{row['difference']:+.1f}"
+        if pd.notna(row.get("from")):
+            accuracy += f" ({row['from']:+.1f}..{row['to']:+.1f})"
         chosen = f"lr {row[STEP]:g}"
         if pd.notna(row.get("optimizer.eps")):
             chosen += f", eps {row['optimizer.eps']:g}"
@@ -194,7 +201,7 @@ def _sides(tuned: pd.DataFrame, tested: pd.DataFrame, settings: str) -> Iterator
     for init in inits:
         of = tuned[tuned["init"] == init]
         trials = [
-            Trial(candidate, seed, epochs, accuracy)
+            Trial(candidate, candidate, seed, epochs, accuracy)
             for *candidate, seed, epochs, accuracy in of[
                 [*names, "seed", "trainer.epochs", VALID]
             ].itertuples(index=False)

@@ -23,6 +23,7 @@ from fdi.cli.summary import print_best
 from fdi.cli.sweep import run_sweep
 from fdi.track.state import INTERRUPTED, finished, whole_result
 
+TEST = "trainer.test="
 Words = tuple[str, ...]
 
 
@@ -127,13 +128,14 @@ class Choice:
     def round(self, candidates: dict[Words, list[Candidate]], share: int) -> Round:
         """Trainings for 1 / `share` of the epochs."""
         epochs = max(1, self.epochs // share)
-        fixed = (f"trainer.epochs={epochs}", "trainer.test=false")
+        fixed = (f"trainer.epochs={epochs}", f"{TEST}false")
         with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
             compose = composer(self.arguments)
             cells: dict[tuple[Words, Candidate], list[Cell]] = {}
             for side, of in candidates.items():
+                own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
                 for candidate in of:
-                    words = (*side, *candidate.words(self.key), *fixed)
+                    words = (*own, *candidate.words(self.key), *fixed)
                     these = [_composed(compose, (*words, seed)) for seed in self.tuning]
                     if these not in cells.values():  # keys that the optimizer lacks make no other
                         cells[side, candidate] = these
@@ -225,6 +227,7 @@ class Choice:
         return ranking(
             Trial(
                 candidate,
+                tuple(value for key in TUNED if (value := _value(cell, key)) is not None),
                 cell.values["seed"],
                 cell.values["trainer"]["epochs"],
                 (whole_result(cell.directory) or {}).get("valid_accuracy_last"),
@@ -234,6 +237,11 @@ class Choice:
             if other == side
             for cell in cells
         )
+
+
+def _value(cell: Cell, key: str) -> Any:
+    group, _, name = key.partition(".")
+    return cell.values[group].get(name)
 
 
 def _composed(compose: Composer, words: Words) -> Cell:

@@ -117,15 +117,17 @@ def test_an_optimizer_without_eps_is_tried_once_for_each_step(fdi_run):
 
 def test_candidates_are_ranked_by_those_trained_longest_and_a_failure_is_0():
     trials = [
-        Trial("a", 0, 3, 0.99),
-        Trial("a", 1, 3, 0.99),
-        Trial("b", 0, 3, 0.5),
-        Trial("b", 1, 3, None),
-        Trial("b", 0, 15, 0.6),
-        Trial("c", 0, 15, 0.7),
+        Trial("a", (1.0,), 0, 3, 0.99),
+        Trial("a", (1.0,), 1, 3, 0.99),
+        Trial("b", (2.0,), 0, 3, 0.5),
+        Trial("b", (2.0,), 1, 3, None),
+        Trial("b", (2.0,), 0, 15, 0.6),
+        Trial("c", (3.0,), 0, 15, 0.7),
     ]
     assert [name for name, *_ in ranking(trials)] == ["c", "b", "a", "b"]
     assert ranking(trials)[-1][2] == 0.25
+    equal = [Trial("large", (2.0,), 0, 3, 0.1), Trial("small", (1.0,), 0, 3, 0.1)]
+    assert [name for name, *_ in ranking(equal)] == ["small", "large"]
 
 
 def test_the_range_of_good_steps_ends_where_accuracy_falls():
@@ -165,3 +167,19 @@ def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, mo
         "hidden = 8": [8.0],
         "hidden = 16": [16.0],
     }
+
+
+def test_where_all_candidates_are_equal_the_table_finds_the_one_that_was_chosen(
+    fdi_run, tmp_path, monkeypatch
+):
+    def guess(config, directory: Path, *_) -> dict:
+        result = run(config, directory)
+        known = [key for key in result if "accuracy" in key and result[key] is not None]
+        return finish(config, directory, result | dict.fromkeys(known, 0.1))
+
+    monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=guess))
+    found = fdi_run(*WORDS, "trainer.epochs=10", "tune.extend=0")
+    table = each_at_its_best(own(tmp_path / "results"))
+    assert sorted(table["setting"]) == ["best", "best", "common", "common"]
+    assert "nan" not in found.out
+    assert "trainer.epochs=10 " not in found.out
