@@ -29,6 +29,8 @@ far):
                                 run that went on with other ones each with its first epoch
     init.own_code               the hash of the user's own code behind `init`, which a pair need
                                 not share
+    tags, note                  of the user's own, tags separated by commas; they are no part of the
+                                config
     <dotted key>                each key of the config, as on the command line; lists as JSON text
 """
 
@@ -63,7 +65,7 @@ ACCURACIES = (
 )
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = (*PROGRESS, *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
-ORIGIN = ("source", "baseline", "provenance", "data_checksum", "modules")
+ORIGIN = ("source", "baseline", "provenance", "data_checksum", "modules", "tags", "note")
 """Where a run comes from; the first three are columns that fdi.analysis.results adds."""
 SHARED = ("data", "code", "numerics")
 """What the runs of a row, and of a pair, share besides their config."""
@@ -166,6 +168,7 @@ def _content(path: str, kept: Index, place: Sequence[str]) -> tuple[dict[str, An
         _refuse_elsewhere(flat, place)
         config, modules = counted(flat), flat.get(f"paths.{MODULES}")
         outcome = _outcome(directory) | {MODULES: modules if modules != "[]" else None}
+        outcome |= {"tags": _listed(flat.get("tags")), "note": flat.get("note")}
     except FileNotFoundError:
         if progress(directory)["state"] == "missing":  # stopped before it wrote anything
             return {"state": "missing", "error": None}, "{}"
@@ -190,6 +193,11 @@ def _refuse_elsewhere(flat: Mapping[str, Any], place: Sequence[str]) -> None:
         given, known = flat.get(f"name.{group}"), option(group, name)
         if isinstance(given, str) and folder_name(given) != name and known and "${" not in given:
             raise ValueError(f"{CONFIG}: {group} = {given}, in a folder of {name}")
+
+
+def _listed(tags: Any) -> str | None:
+    """Tags as they are shown, from the JSON of their list."""
+    return ", ".join(map(str, json.loads(tags))) or None if isinstance(tags, str) else None
 
 
 def _outcome(directory: Path) -> dict[str, Any]:

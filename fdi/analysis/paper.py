@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi.analysis.conditions import LABELS, shown
 from fdi.analysis.render import NAMED, QUOTED, keys, learning, percent
-from fdi.analysis.summary import BASELINE, BEST_OF_ALL
+from fdi.analysis.summary import BASELINE, BEST_OF_ALL, SAID
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.track.files import atomic
@@ -115,9 +115,11 @@ def caption(summary: pd.DataFrame) -> str:
 
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text, a number and its interval in columns of their own; without columns that
-    are empty.
+    are empty, and conditions without a finished run. Raises ValueError if no run is finished.
     """
-    rows: list[dict[Any, Any]] = summary.to_dict("records")
+    rows: list[dict[Any, Any]] = summary[summary["n"] > 0].to_dict("records")
+    if not rows:
+        raise Mistake("none of these runs is finished; fdi-status shows how far they are")
     settings = {
         name: ["-" if pd.isna(row[column]) else shown(row[column]) for row in rows]
         for name, column in keys(summary).items()
@@ -136,6 +138,7 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
             "verdict": [row["verdict"] for row in rows],
             "rates (Hz)": [_rates(row) for row in rows],
             **learning(rows),
+            **{name: [row[name] for row in rows] for name in SAID if name in summary},
             "published": [QUOTED.sub(r"\1", text) for text in summary["published"]],
         }
     )

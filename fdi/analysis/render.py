@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.studies import quotes
-from fdi.analysis.summary import BASELINE
+from fdi.analysis.summary import BASELINE, SAID
 from fdi.track.files import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
@@ -52,6 +52,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [versus(row) for row in rows],
         **learning(rows),
+        **{name: list(summary[name]) for name in SAID if name in summary},
         "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
     }
     table = pd.DataFrame(text)

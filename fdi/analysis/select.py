@@ -21,7 +21,7 @@ LAYER = re.compile(r"^rate/[a-z]*")
 
 def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
-    of the command line.
+    of the command line; of tags a run needs one of these, and its note must have one in it.
 
     Raises ValueError, one line, for an unknown column, a filter that cannot be read, and filters
     that nothing passes.
@@ -35,11 +35,19 @@ def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
             raise Mistake(f"no column {column}{guess or '; it must be a key of the config'}")
         accepted = _values(values)
         there = [None if pd.isna(value) or value == NULL else value for value in runs[column]]
-        runs = runs[[value in accepted for value in there]]
+        runs = runs[[_passes(column, value, accepted) for value in there]]
         if runs.empty:
             words = sorted({value for value in there if isinstance(value, str)})
             raise Mistake(f"no run has {text}{_guess(values, words)}")
     return runs
+
+
+def _passes(column: str, value: Any, accepted: Sequence[Any]) -> bool:
+    if column == "tags":
+        return any(tag in map(str, accepted) for tag in (value or "").split(", "))
+    if column == "note":
+        return any(str(part).lower() in (value or "").lower() for part in accepted)
+    return value in accepted
 
 
 def where(runs: pd.DataFrame, values: Mapping[str, Any], unsaid: bool = False) -> pd.DataFrame:

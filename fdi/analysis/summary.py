@@ -21,6 +21,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
                                       0.05 or more
     verdict                           better or worse than the baseline where versus_p < 0.05, else
                                       undecided
+    tags, note                        of the user's own, of all runs of the row; where there are any
     published                         percent, source and circumstances, as text
 
 The baseline of a condition is the one of the initialization `versus`, kaiming unless given, that
@@ -32,7 +33,7 @@ no part in choosing. The name is in `table.attrs`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,8 @@ BASELINE, BEST_OF_ALL = "kaiming", "best"
 SAMPLES = "test_samples"
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
-LAST = ("versus_p", "verdict", "published")  # columns
+SAID = ("tags", "note")
+LAST = ("versus_p", "verdict", *SAID, "published")  # columns
 
 
 def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
@@ -74,6 +76,7 @@ def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
     known = {name: runs[name].array for name in (*LABELS, *asked(), *rates) if name in runs}
     numbers, seeds = runs[measured].to_numpy(dtype=float), _pairs(runs)
     states = runs["state"].to_numpy(dtype=str)
+    said = [name for name in SAID if name in runs and runs[name].notna().any()]
     placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
     members = {key: rows[PLACE].to_numpy() for key, rows in conditions(placed, columns)}
     by_seed = {
@@ -100,6 +103,7 @@ def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
             **_counts(states[places], by_seed[condition]),
             **_statistics(by_seed[condition].numbers, measured),
             **_difference(comparison),
+            **{name: _texts(runs[name].array[places]) for name in said},
             "published": "; ".join(
                 map(str, published({name: values[places[0]] for name, values in known.items()}))
             ),
@@ -108,9 +112,15 @@ def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
-    table = table[[*(column for column in table if column not in LAST), *LAST]]
+    last = [column for column in LAST if column in table]
+    table = table[[*(column for column in table if column not in LAST), *last]]
     table.attrs["versus"] = versus
     return table
+
+
+def _texts(values: Iterable[Any]) -> str:
+    """Each once, in the order of the runs."""
+    return "; ".join(dict.fromkeys(str(value) for value in values if pd.notna(value)))
 
 
 def _pairs(runs: pd.DataFrame) -> np.ndarray:

@@ -390,10 +390,20 @@ def explain(error: Exception) -> str:
     if isinstance(cause, MISSING_KEY) and cause.full_key:
         if meant := _deeper(cause):
             return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
-        return f"{cause.full_key}: no such key; {choose(str(cause.key), _keys(cause.parent_node))}"
+        hint = choose(str(cause.key), _keys(cause.parent_node))
+        of = "" if hint.startswith("did you") else _option_of(cause.full_key)
+        return f"{cause.full_key}: no such key{of}; {hint}"
     if isinstance(cause, ValidationError) and cause.full_key:
         return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
     return " ".join((str(error) or str(cause)).split())
+
+
+def _option_of(key: str) -> str:
+    """The option that lacks a key, as in " of init=kaiming"."""
+    group, dot, _ = key.partition(".")
+    hydra: Any = HydraConfig.instance().cfg
+    option = OmegaConf.select(hydra, f"hydra.runtime.choices.{group}") if dot and hydra else None
+    return f" of {group}={option}" if option else ""
 
 
 def missing_key(error: Exception) -> str | None:

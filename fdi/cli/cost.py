@@ -23,6 +23,7 @@ from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
 from fdi.cli.summary import counted
 from fdi.cli.terminal import console
 from fdi.config.identity import ADDED
+from fdi.data.download import SOURCES, present
 from fdi.track.files import CONFIG, METRICS, RECORD, SAID, parse_yaml, read, read_json
 from fdi.track.state import finished, progress, whole_result
 
@@ -36,11 +37,19 @@ SHOWN = 20  # own runs of a data set and model that are read
 Workload = tuple[tuple[str, str], ...]
 
 
-def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 16 h on 2 cores. Nothing if there are no cells."""
+def estimate(cells: Sequence[Cell], try_it: bool = False) -> str:
+    """As in: 520 cells, about 16 h on 2 cores. Nothing if there are no cells. `try_it`: the cost of
+    kinds of which no run is known is that of some steps of training, taken now.
+    """
     if not cells:
         return ""
-    known, hours = measured(cells)
+    costs = _core_seconds(cells)
+    tried = _tried([cell for cell, cost in zip(cells, costs) if cost is None]) if try_it else {}
+    costs = [
+        tried.get(_workload(_flat(cell.values))) if cost is None else cost
+        for cell, cost in zip(cells, costs)
+    ]
+    known, hours = _sum(costs)
     if not known:
         return f"cost not known: no run of {'its' if len(cells) == 1 else 'their'} kind is done yet"
     whole = known == len(cells)
@@ -48,7 +57,33 @@ def estimate(cells: Sequence[Cell]) -> str:
     which = f"{number} cell{'' if len(cells) == 1 else 's'}"
     cost = _time(hours) if hours >= MINUTE else "less than a minute"
     rest = "" if whole else "; the others are of a kind not measured yet"
-    return f"{which}, {cost}{rest}"
+    by = f" ({TRIED})" if tried else ""
+    return f"{which}, {cost}{by}{rest}"
+
+
+TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
+KINDS = 3  # that are tried, of those without a run
+
+
+def _tried(cells: Sequence[Cell]) -> dict[Workload, float]:
+    """Core-seconds of a cell of the first KINDS kinds whose data are here, by steps of training."""
+    kinds: dict[Workload, Cell] = {}
+    for cell in cells:
+        kinds.setdefault(_workload(_flat(cell.values)), cell)
+    found = {}
+    for kind, cell in islice(kinds.items(), KINDS):
+        if _here(cell.values):
+            from fdi.runner.story import try_epoch  # torch: only where it is needed
+
+            with suppress(ValueError, OSError, RuntimeError):
+                found[kind] = try_epoch(cell.config) * _epochs(cell.values)
+    return found
+
+
+def _here(values: Mapping[str, Any]) -> bool:
+    """Whether the data set needs no download."""
+    name, root = values["name"]["dataset"], values["dataset"].get("root")
+    return root is None or (name in SOURCES and present(name, Path(root)))
 
 
 def _time(hours: float) -> str:
@@ -69,15 +104,24 @@ def measured(cells: Sequence[Cell]) -> tuple[int, float]:
     those cells take in core-hours: seconds of an epoch times threads, median over the own runs if
     there are such.
     """
+    return _sum(_core_seconds(cells))
+
+
+def _sum(costs: Sequence[float | None]) -> tuple[int, float]:
+    known = [cost for cost in costs if cost is not None]
+    return len(known), sum(known) / 3600
+
+
+def _core_seconds(cells: Sequence[Cell]) -> list[float | None]:
+    """Of each cell, None where no run of its kind is known."""
     known: dict[Workload, list[float]] = {}
     for source in (_shipped(), _own({cell.directory.parents[1] for cell in cells})):
         known |= _by_workload(source)
-    costs = [
-        median(known[kind]) * _epochs(cell.values)
-        for cell in cells
-        if (kind := _workload(_flat(cell.values))) in known
+    kinds = [_workload(_flat(cell.values)) for cell in cells]
+    return [
+        median(known[kind]) * _epochs(cell.values) if kind in known else None
+        for cell, kind in zip(cells, kinds)
     ]
-    return len(costs), sum(costs) / 3600
 
 
 def _epochs(values: Mapping[str, Any]) -> int:
@@ -239,5 +283,5 @@ class Composing:
         """Print how many cells there are of each state, and what the others will cost."""
         self.out.print(counted(self.states.values()))
         left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
-        if cost := estimate(left):
+        if cost := estimate(left, try_it=True):
             self.out.print(cost)

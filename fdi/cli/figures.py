@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if arguments.list:
         for name, module in FIGURES.items():
-            print(f"{name}: {module.ABOUT}")
+            print(f"{name}: {module.ABOUT}\n  needs {module.NEEDS}: {module.COMMAND}")
         return 0
     if arguments.run:
         return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
@@ -135,6 +135,9 @@ def _draw_all(arguments: argparse.Namespace) -> int:
         print(CHECKOUT)
     if len(missing) == len(figures) and mine.runs.empty and measured().runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+    if not arguments.names and len(missing) < len(figures):
+        print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
+        return 0
     for name in missing:
         print(f"not drawn: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
     return int(len(missing) == len(figures))

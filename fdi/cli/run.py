@@ -211,7 +211,7 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     if new:
         say_what_is_apart([cell])
     refuse_other_schedule(cell.directory, cell.values)
-    _say_what_needs_a_sweep(arguments)
+    _refuse_what_needs_a_sweep(arguments)
     try:
         _run_here(arguments, lambda config: codes.append(run_cell(config)))
     except KeyboardInterrupt:
@@ -241,11 +241,11 @@ def _run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
         hydra.run(compose.name, task, arguments.overrides)
 
 
-def _say_what_needs_a_sweep(arguments: Namespace) -> None:
-    """A line for each part of Hydra that was chosen for a single run, where it does nothing."""
+def _refuse_what_needs_a_sweep(arguments: Namespace) -> None:
+    """Raises ValueError for a part of Hydra that does nothing for a single run."""
     for word in arguments.overrides:
         if word.lstrip("+").startswith(("hydra/launcher=", "hydra/sweeper=")):
-            print(f"fdi-run: {word} is for sweeps; it does nothing without -m", file=sys.stderr)
+            raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
 
 
 ROOM = 30  # characters that an explanation needs beside a name

@@ -4,6 +4,7 @@ says what became of all of them.
 
 from __future__ import annotations
 
+import csv
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +31,8 @@ from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook, percent
-from fdi.track.directory import fingerprint, older, refuse_other_schedule
-from fdi.track.files import SETTLED, STATUS, printable
+from fdi.track.directory import fingerprint, older, refuse_other_schedule, say_again
+from fdi.track.files import METRICS, SETTLED, STATUS, printable
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -49,18 +50,19 @@ class Watch:
 
     def look(self) -> str:
         """A line for each cell that has ended since the last look; returns what runs now."""
-        running, left = [], []
+        running, left, begun = [], [], 0.0
         for cell in self.left:
             status = progress(cell.directory)
             if status["state"] == "running":
-                running.append(f"{status.get('epoch', 0)}/{status.get('epochs') or '?'}")
+                running.append(_at_work(cell.directory, status))
+                begun += _share(status)
             if self._ended(cell, status):
                 self.ended += 1
                 self.out.print(self._line(cell, status))
             else:
                 left.append(cell)
         self.left = left
-        return f"epoch {', '.join(running)}" if running else ""
+        return f"epoch {', '.join(running)}{self._time_left(begun)}" if running else ""
 
     def _ended(self, cell: Cell, status: dict[str, Any]) -> bool:
         """Whether it came to an end in this sweep."""
@@ -92,12 +94,35 @@ class Watch:
         self.refusals.add(reason)
         return f": {reason}"
 
-    def _time_left(self) -> str:
-        """By the cells that ended so far."""
-        waiting = self.total - self.first - self.ended
-        if not waiting:
+    def _time_left(self, begun: float = 0.0) -> str:
+        """By the cells that ended so far and how many, in shares of one, have `begun`."""
+        waiting = self.total - self.first - self.ended - begun
+        done = self.ended + begun
+        if not waiting or not done:
             return ""
-        return f", {duration((time.monotonic() - self.started) / self.ended * waiting)} left"
+        return f", {duration((time.monotonic() - self.started) / done * waiting)} left"
+
+
+def _share(status: Mapping[str, Any]) -> float:
+    """How much of its epochs a cell has behind it."""
+    return (status.get("epoch") or 0) / (status.get("epochs") or 1)
+
+
+def _at_work(directory: Path, status: Mapping[str, Any]) -> str:
+    """The epoch of a cell that runs, and its loss."""
+    words = f"{status.get('epoch', 0)}/{status.get('epochs') or '?'}"
+    loss = last_loss(directory / METRICS)
+    return words if loss is None else f"{words} (loss {loss:.3g})"
+
+
+def last_loss(path: Path) -> float | None:
+    """That of the last whole row of metrics.csv; None where there is none yet."""
+    try:
+        with path.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
+        return float(rows[-1]["train/loss"])
+    except (OSError, ValueError, LookupError, csv.Error):
+        return None
 
 
 def _reached(result: dict[str, Any]) -> str:
@@ -171,6 +196,8 @@ def run_sweep(arguments: Namespace, cells: list[Cell], before: Sequence[Cell] = 
     fingerprints = cache(lambda texts: fingerprint(dict(texts)))
     for cell in done:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
+    if changed := sum(say_again(cell.directory, cell.config, cell.overrides) for cell in done):
+        print(f"{changed} of {len(done)} finished runs have other tags or another note now")
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
         for line in filter(None, [older(cell.directory) for cell in done]):

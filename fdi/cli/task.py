@@ -14,7 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fdi.config.settings import prepare
-from fdi.track.directory import fingerprint, older, refuse_other_code, run_directory, unchanged
+from fdi.track.directory import (
+    fingerprint,
+    older,
+    refuse_other_code,
+    run_directory,
+    say_again,
+    unchanged,
+)
 from fdi.track.files import LOG, OUTPUT, printable
 from fdi.track.state import (
     INTERRUPTED,
@@ -50,6 +57,8 @@ def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = N
             check_done(config, directory)
         except ValueError as error:
             return complain(str(error), REFUSED)
+        if say_again(directory, config, HydraConfig.get().overrides.task):
+            print(f"{printable(str(directory))}: has other tags or another note now")
         if sweep is None and (line := older(directory)):
             print(printable(line))
         if config.probe == "only" and sweep is None:

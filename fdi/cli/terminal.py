@@ -181,6 +181,7 @@ def _wrapped(cell: str, room: int) -> str:
 
 
 WIDE = 100  # characters of a terminal that has room for more columns
+ROOM = 80  # for all of a bar; below, it shows neither itself nor rates
 
 
 class Epochs:
@@ -219,7 +220,8 @@ class Epochs:
 
     def _update(self, epochs: float, loss: float, accuracy: float) -> None:
         if self.bar is not None and self.task is not None:
-            what = f"{_learned(loss, accuracy)}  {self.valid}{self.rates}"
+            rates = self.rates if self.console.width >= ROOM else ""
+            what = f"{_learned(loss, accuracy)}  {self.valid}{rates}"
             self.bar.update(self.task, completed=epochs, what=what)
 
 
@@ -234,12 +236,13 @@ def reporter(console: Console, epochs: int, samples: int, done: int) -> Iterator
         yield Epochs(console, epochs, samples, None, done)
         return
     whole = Column(no_wrap=True)
+    wide = console.width >= ROOM
+    elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
     columns = (
         MofNCompleteColumn(table_column=whole),
-        BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what the words leave
+        *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
         TextColumn("{task.fields[what]}", table_column=whole),
-        TimeElapsedColumn(table_column=whole),
-        TextColumn("/", table_column=whole),
+        *(elapsed if wide else []),
         TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
         TextColumn("left", table_column=whole),
     )

@@ -13,12 +13,13 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -73,11 +74,9 @@ Share = Annotated[float, Range(least=0, below=1)]  # of which something is left
 Fraction = Annotated[float, Range(above=0, below=1)]
 UpToOne = Annotated[float, Range(least=0, most=1)]
 TimeStep = Annotated[float, Range(least=1e-6, most=1)]  # s
-TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s
-Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
-
-
 LONGEST_TAU = 1.0  # s; those of neurons and synapses are thousandths of it
+TimeConstant = Annotated[float, Range(least=1e-6, most=LONGEST_TAU)]  # s
+Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
 def nonsense(values: Mapping[str, Any]) -> Iterator[str]:
@@ -100,9 +99,27 @@ def nonsense(values: Mapping[str, Any]) -> Iterator[str]:
 
 def seconds(name: str, tau: float) -> str:
     """What is said of a time constant above LONGEST_TAU."""
-    return (
-        f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}; did you mean {tau / 1000:g}?"
-    )
+    meant = f"; did you mean {tau / 1000:g}?" if tau / 1000 <= LONGEST_TAU else ""
+    return f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}{meant}"
+
+
+UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+MEASURE = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?) ?(s|ms|us|)", re.IGNORECASE)
+
+
+def wrong(name: str, value: Any, kinds: Sequence[Alternative]) -> str:
+    """What is said of a value of `name` that is none of the `kinds`."""
+    expected = " or ".join(kind.words for kind in kinds)
+    *_, last = name.split(".")
+    if "tau_" in last and _number(value) > LONGEST_TAU:
+        return seconds(name, value)
+    if isinstance(value, str) and (measure := MEASURE.fullmatch(value)):
+        with suppress(ValueError):
+            meant = float(measure[1]) * UNIT[measure[2].lower()]
+            why = "in seconds, without a unit" if measure[2] else "a number, without quotes"
+            if any(kind.admits(meant) for kind in kinds):
+                return f"{name} = '{value}' must be {why}: {name}={meant:g}"
+    return f"{name} = {shown(value)} must be {expected}"
 
 
 def _number(value: Any) -> float:
@@ -119,7 +136,11 @@ def choose(word: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
     if not choices:
         return "there is nothing to choose from"
-    close = difflib.get_close_matches(MEANT.get(word, word), choices, n=1)
+    word = MEANT.get(word, word).lower()
+    lower = {choice.lower(): choice for choice in reversed(choices)}
+    begins = sorted((name for name in lower if word.startswith(name) and len(name) > 3), key=len)
+    near = partial(difflib.get_close_matches, word, lower, n=1)
+    close = [lower[name] for name in near(cutoff=0.75) or begins[-1:] or near()]
     return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
 
 

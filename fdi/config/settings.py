@@ -199,6 +199,8 @@ class Config:
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
     threads: int | None = _number(1)
     probe: str = _one_of("before", "only", "none")
+    tags: list[str] = MISSING
+    note: str | None = MISSING
     dry_run: bool = MISSING
 
 
@@ -208,6 +210,8 @@ ConfigStore.instance().store(name="schema", node=Config)
 def words(schema: type, key: str) -> str:
     """What the field `key` of the dataclass `schema` may be, in words."""
     hint = get_type_hints(schema)[key]
+    if get_origin(hint) is list:
+        return f"a list, as in {key}=[a,b]"
     return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
 
 
@@ -294,10 +298,7 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
         if str(key).startswith("_"):
             yield f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
         elif key in known and not any(kind.admits(value) for kind in known[key]):
-            yield (
-                f"{path}.{key} = {shown(value)} must be "
-                f"{' or '.join(kind.words for kind in known[key])}"
-            )
+            yield parts.wrong(f"{path}.{key}", value, known[key])
         elif key not in known and closed:
             yield f"{path}.{key}: no such key; {choose(str(key), known)}"
         elif f"{path}.{key}" == parts.SURROGATE and "." in str(value):

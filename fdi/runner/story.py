@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -29,7 +32,7 @@ from fdi.runner.training import (
     train,
 )
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective
+from fdi.snn.objective import Objective, Outcome
 from fdi.track import state
 from fdi.track.directory import (
     code,
@@ -205,6 +208,47 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         refuse_lost(directory)
         write_json(directory / RESULT, result)
     return result
+
+
+FORWARD = 0.4  # of the time of a step, without its backward pass
+STEPS, LONGEST = 20, 3.0  # of training that are timed, and s until they are enough
+
+
+def try_epoch(config: DictConfig) -> float:
+    """Core-seconds of an epoch of the run, by its first steps of training; nothing is written. The
+    first step, which may compile kernels, does not count.
+    """
+    times: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    class Silent(View):
+        def say(self, line: str) -> None:
+            pass
+
+    def on_batch(done: int, outcome: Outcome) -> None:
+        times.append(time.perf_counter())
+        if len(times) > STEPS or (len(times) > 2 and times[-1] - times[0] > LONGEST):
+            raise Enough
+
+    with TemporaryDirectory() as folder:
+        context = _built(config, Path(folder), Silent())
+        context.network.load_weights(initial_network(context).weights())
+        data, (phase, *_) = context.data, context.phases
+        with suppress(Enough):
+            context.trainer.fit(
+                data.train,
+                data.train,
+                [replace(phase, epochs=len(data.train))],
+                Progress(),
+                duration=data.steps * data.dt,
+                on_batch=on_batch,
+            )
+    steps = sorted(later - before for before, later in pairwise(times))
+    batches = -(-len(data.train) // config.trainer.batch_size)
+    validation = FORWARD * len(data.splits["valid"]) / len(data.train)
+    return steps[len(steps) // 2] * batches * (1 + validation) * build.threads(config)
 
 
 def _built(config: DictConfig, directory: Path, view: View) -> RunContext:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from fdi.track.files import (
     RECORD,
     RESULT,
     RUNS,
+    atomic,
     parse_yaml,
     read,
     read_record,
@@ -177,6 +178,22 @@ def run_directory(config: DictConfig | Mapping[str, Any]) -> Path:
     lengths = (identity.DIGITS, LONGER)
     free = (path for path in map(named, lengths) if _holds(path, config, content))
     return next(free, named(len(digits)))
+
+
+def say_again(directory: Path, config: DictConfig, overrides: Sequence[str]) -> bool:
+    """Give a finished run the tags and the note that the `overrides` or an experiment set now;
+    whether it had others before.
+    """
+    given = {word.partition("=")[0] for word in overrides}
+    said = {key: config[key] for key in ("tags", "note") if config.get(key) or key in given}
+    if not said:
+        return False
+    stored = OmegaConf.load(directory / CONFIG)
+    if all(stored.get(key) == value for key, value in said.items()):
+        return False
+    with atomic(directory / CONFIG) as path:
+        OmegaConf.save(OmegaConf.merge(stored, said), path)
+    return True
 
 
 def refuse_other_config(directory: Path, config: DictConfig | Mapping[str, Any]) -> None:

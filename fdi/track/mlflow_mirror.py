@@ -15,6 +15,7 @@ from fdi.track.mirror import Mirror, leaves
 
 MISSING = "logger=mlflow needs the package mlflow: pip install 'fdi-snn[mlflow]'"
 TAG = "fdi.run"
+NOTE = "mlflow.note.content"  # what MLflow shows as the description of a run
 LONGEST = 500  # characters of a parameter
 
 
@@ -69,12 +70,18 @@ def _run(client: Any, config: dict[str, Any], directory: Path, experiment: str) 
 
     known = client.get_experiment_by_name(experiment)
     place = known.experiment_id if known else client.create_experiment(experiment)
+    said = {"tags": ", ".join(config.get("tags", ())), NOTE: config.get("note") or ""}
+    said = {key: value for key, value in said.items() if value}
     if runs := client.search_runs([place], f"tags.`{TAG}` = '{directory.name}'"):
-        client.update_run(runs[0].info.run_id, "RUNNING")
-        return runs[0].info.run_id
+        run = runs[0].info.run_id
+        client.update_run(run, "RUNNING")
+        for key, value in said.items():
+            client.set_tag(run, key, value)
+        return run
     labels = {key: str(config["name"][key]) for key in ("dataset", "model", "init", "experiment")}
     name = "/".join([*list(labels.values())[:3], directory.name.rpartition("-")[0]])
-    run = client.create_run(place, tags={TAG: directory.name, **labels}, run_name=name).info.run_id
+    tags = {TAG: directory.name, **labels, **said}
+    run = client.create_run(place, tags=tags, run_name=name).info.run_id
     parameters = [Param(named(key), str(value)[:LONGEST]) for key, value in leaves(config).items()]
     client.log_batch(run, params=parameters[:100])  # it takes no more at a time
     client.log_batch(run, params=parameters[100:])

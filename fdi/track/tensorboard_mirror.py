@@ -22,6 +22,10 @@ def tensorboard_mirror(config: dict[str, Any], directory: Path, epoch: int) -> I
     except ImportError:
         raise ValueError(MISSING) from None
     with SummaryWriter(directory / "tensorboard", purge_step=epoch + 1) as writer:
+        said = {"tags": ", ".join(config.get("tags", ())), "note": config.get("note")}
+        for key, text in said.items():
+            if text:
+                writer.add_text(key, text, epoch)
         yield TensorboardMirror(writer, leaves(config))
 
 

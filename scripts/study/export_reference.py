@@ -79,7 +79,9 @@ def export(results: Path, folder: Path) -> int:
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     """Write all files of the reference, with thinned curves and numbers of five digits."""
-    told = results.runs.drop(columns="modules", errors="ignore")  # folders of one machine
+    told = results.runs.drop(
+        columns=["modules", "tags", "note"], errors="ignore"
+    )  # folders of one machine
     runs = numbers(told.drop(columns=["path", "error", "source", "baseline"]))
     runs = runs.sort_values(list(NAME))
     _write(runs, folder / RUNS)

@@ -64,6 +64,32 @@ def test_terminal_table(table):
     assert "3 runs: 3 done" in out
 
 
+def test_a_table_for_a_paper_has_no_row_without_a_finished_run(table, write_run):
+    write_run("lsuv", 0, None, status={"state": "interrupted", "epoch": 1, "epochs": 3})
+    assert "lsuv" in table()[1]
+    assert "lsuv" not in table("--latex")[1] + table("--markdown")[1]
+    code, _, err = table("--latex", "init=lsuv")
+    assert (code, err) == (
+        1,
+        "fdi-table: none of these runs is finished; fdi-status shows how far they are\n",
+    )
+
+
+def test_tags_and_notes_are_shown_and_filtered(table, write_run):
+    write_run(
+        "lsuv", 0, 0.7, identity="a" * 8, config={"tags": ["draft", "long"], "note": "Of May"}
+    )
+    write_run("lsuv", 1, 0.6, identity="b" * 8)
+    out = table("init=lsuv")[1]
+    assert "draft, long" in out
+    assert "Of May" in out
+    assert "60.0" in table("init=lsuv", "seed=1")[1], "a tag is no condition: both runs are a row"
+    assert " 2  65.0" in out
+    assert " 1  70.0" in table("tags=long,other")[1]
+    assert " 1  70.0" in table("note=may")[1]
+    assert table("tags=lon")[2] == "fdi-table: no run has tags=lon\n"
+
+
 def test_latex(table):
     pytest.importorskip("jinja2")
     text = table("--latex")[1]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from commands import done
+from commands import REFERENCE, SMALL, done
 from omegaconf import OmegaConf
 
 from fdi.cli import cost
@@ -65,7 +65,12 @@ def hour_long(config, directory, *_):
     OmegaConf.save(config, directory / ".hydra" / "config.yaml")
 
 
-@pytest.mark.usefixtures("nothing_shipped")
+@pytest.fixture
+def nothing_tried(monkeypatch):
+    monkeypatch.setattr(cost, "KINDS", 0)
+
+
+@pytest.mark.usefixtures("nothing_shipped", "nothing_tried")
 def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     """By the seconds of an epoch, on each of its threads, of a run of the same kind."""
     kind = ("-m", "trainer.epochs=2", "dry_run=true")
@@ -113,11 +118,23 @@ def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
 
 def test_what_costs_next_to_nothing_is_said_so(monkeypatch, tmp_path):
     cell = Cell((), {}, tmp_path)
-    monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 0.001))
+    monkeypatch.setattr(cost, "_core_seconds", lambda cells: [3.6 for _ in cells])
     assert cost.estimate([cell]) == "1 cell, less than a minute"
 
 
 @pytest.mark.usefixtures("nothing_shipped")
+def test_a_kind_without_a_run_is_tried_for_some_steps(fdi_run, tmp_path):
+    given = ("-m", *SMALL, REFERENCE, "seed=0,1", "dry_run=true")
+    line = fdi_run(*given).out.splitlines()[-1]
+    assert line.startswith("2 cells, less than a minute (by some steps of training, within a fac")
+    long = fdi_run(*given, "trainer.epochs=1000000").out.splitlines()[-1]
+    assert re.match(r"2 cells, about [\d.e+]+ h on 2 cores \(by some steps", long)
+    assert [path.name for path in tmp_path.iterdir()] == ["epochs.csv"], "nothing is written"
+    away = fdi_run("dataset=shd", "dry_run=true").out.splitlines()[-1]
+    assert away == "cost not known: no run of its kind is done yet", "nothing is downloaded"
+
+
+@pytest.mark.usefixtures("nothing_shipped", "nothing_tried")
 def test_a_depth_that_is_not_given_costs_as_if_it_were(fdi_run):
     words = ("-m", "model=conv", "model.filters=[4,4,4]", "dataset=digits", "trainer.epochs=1")
     fdi_run(*words, "model.depth=3", run=hour_long)
@@ -127,7 +144,7 @@ def test_a_depth_that_is_not_given_costs_as_if_it_were(fdi_run):
 
 
 def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run, monkeypatch):
-    monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
+    monkeypatch.setattr(cost, "_core_seconds", lambda cells: [3 * 3600.0 for _ in cells])
     words = ["-m", "experiment=recurrent_alpha", "dataset=randman", "model=recurrent", "seed=0"]
     words.append("init.alpha=0.5")
     small = fdi_run(*words, "budget=laptop", "homeostasis=none", run=done).out.splitlines()
@@ -139,7 +156,7 @@ def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run, monkeypatch)
 
 
 def test_a_dry_run_names_the_smaller_edition(fdi_run, monkeypatch):
-    monkeypatch.setattr(cost, "measured", lambda cells: (len(cells), 3.0 * len(cells)))
+    monkeypatch.setattr(cost, "_core_seconds", lambda cells: [3 * 3600.0 for _ in cells])
     words = ["-m", "experiment=depth", "dry_run=true", "seed=0", "model.depth=1", "dataset=randman"]
     words += ["init=fluct", "init.sigma_u=1", "homeostasis=none"]
     *_, whole, smaller = fdi_run(*words).out.splitlines()

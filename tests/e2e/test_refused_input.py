@@ -73,6 +73,16 @@ def spikes(tmp_path: Path) -> Path:
         (["--dataset", "shd"], "--dataset is not an option; write settings without dashes, as"),
         (["--dataset=shd"], "as in dataset=shd"),
         (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
+        (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
+        (
+            ["neuron.tau_mem=20ms"],
+            "neuron.tau_mem = '20ms' must be in seconds, without a unit: neu",
+        ),
+        (["neuron.theta='1.0'"], "neuron.theta = '1.0' must be a number, without quotes: neuron.t"),
+        (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
+        (["init=flucttuation"], "init = flucttuation does not exist; did you mean fluct? choose"),
+        (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
+        (["tags=draft"], "tags = draft must be a list, as in tags=[a,b]"),
         (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),
         (["init.nu={input:600}"], "init.nu.input = 600 Hz is more than one spike in a step of da"),
         (["dataset.samples=100000000000"], "dataset = randman does not fit into memory"),
@@ -174,9 +184,11 @@ def test_a_launcher_whose_joblib_is_missing_is_one_line(fdi_run, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-def test_a_launcher_without_a_sweep_is_said_to_do_nothing(fdi_run):
-    found = fdi_run("hydra/launcher=local", *TINY, run=lambda *given: {})
-    assert found.err == "fdi-run: hydra/launcher=local is for sweeps; it does nothing without -m\n"
+def test_a_launcher_without_a_sweep_is_refused(fdi_run, tmp_path):
+    found = fdi_run("hydra/launcher=local", *TINY)
+    line = "fdi-run: hydra/launcher=local is for sweeps; add -m, or leave it out\n"
+    assert (found.code, found.err) == (2, line)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

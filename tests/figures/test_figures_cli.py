@@ -64,7 +64,18 @@ def test_list(figures):
     code, out, _ = figures("--list")
     assert code == 0
     assert out.startswith("best: ")
-    assert len(out.splitlines()) == len(FIGURES)
+    assert len(out.splitlines()) == 2 * len(FIGURES)
+    assert "  needs runs of " in out
+
+
+def test_what_there_is_is_drawn_and_a_line_says_of_the_rest(write_run, figures):
+    write_run("fluct", 0, [0.9])
+    code, out, _ = figures("--own")
+    assert code == 0
+    assert "not drawn" not in out
+    assert out.splitlines()[-1].endswith(
+        " other figures need other runs; fdi-figures --list says which"
+    )
 
 
 def test_an_unknown_figure_is_one_line(figures):

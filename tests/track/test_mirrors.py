@@ -112,6 +112,13 @@ def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, tmp_pat
     assert group(threads=1) == group(threads=2)
 
 
+def test_mirrors_have_the_tags_and_the_note_of_a_run(wandb, tmp_path):
+    said = CONFIG | {"tags": ["draft"], "note": "as in May"}
+    with wandb_mirror.wandb_mirror(said, tmp_path / "seed=3-0123abcd", 0, tags=["mine"]):
+        assert wandb.options["tags"] == ["randman", "dense", "fluct", "depth", "mine", "draft"]
+        assert wandb.options["notes"] == "as in May"
+
+
 def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, tmp_path):
     with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0) as mirror:
         mirror.row(ROWS[0])
