@@ -110,14 +110,14 @@ class Engine(ABC):
         """Sets the gradient of every weight."""
 
 
-def only_autograd(values: Mapping[str, Any]) -> str | None:
-    """What in a configuration no backward pass by hand knows: time constants that are learned, and
-    a neuron or surrogate of the user's own.
+def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:
+    """What in a configuration no backward pass by hand knows: a neuron or surrogate of the user's
+    own, and time constants that are learned but by an engine of `learned_taus`.
     """
     neuron = values.get("neuron")
     if not isinstance(neuron, Mapping):
         return None
-    if neuron.get("learn_tau") is True:
+    if neuron.get("learn_tau") is True and not learned_taus:
         return "neuron.learn_tau=true"
     names = [neuron.get(key) for key in ("_target_", "surrogate")]
     own = (name for name in names if isinstance(name, str) and "." in name)

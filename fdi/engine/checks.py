@@ -19,7 +19,8 @@ from fdi.snn.neuron import Neuron
 class Computes:
     """What an engine called `engine` computes by equations of its own: neurons of these kinds,
     resets and surrogates (those of a readout are always `Neuron` without spikes), with `own_taus`
-    also where each has time constants of its own; `projections` of exactly these classes, whose
+    also where each has time constants of its own, with `learned_taus` where it learns them;
+    `projections` of exactly these classes, whose
     `forward` it never calls; `norms` of these classes and of what inherits from them.
     """
 
@@ -28,6 +29,7 @@ class Computes:
     resets: tuple[str, ...]
     surrogates: tuple[str, ...]
     own_taus: bool = False
+    learned_taus: bool = False
     projections: tuple[type[Projection], ...] = (Projection,)
     norms: tuple[type[Norm], ...] = ()
 
@@ -55,7 +57,7 @@ def check_parts(network: Network, computes: Computes) -> None:
                 f"engine={computes.engine} does not compute neurons with time constants of their "
                 f"own (population {population.name}); use engine=reference"
             )
-    if network.leaks:
+    if network.leaks and not computes.learned_taus:
         raise Mistake(
             f"engine={computes.engine} does not compute neurons that learn their time constants "
             f"(neuron.learn_tau=true); use engine=reference"

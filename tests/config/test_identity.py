@@ -180,7 +180,7 @@ def test_a_network_without_normalization_is_the_run_it_was(model):
 
 
 def test_the_engine_auto_computes_normalization_and_learned_time_constants():
-    assert prepared("neuron.learn_tau=true").engine.name == "reference"
+    assert prepared("neuron.learn_tau=true").engine.name == "cpu"
     assert prepared("neuron.learn_tau=true", "device=cuda").engine.name == "reference"
     assert prepared("model.norm=tdbn").engine.name == "reference"
     assert prepared("model.norm=tdbn", "device=cuda").engine.name == "cuda"

@@ -199,7 +199,8 @@ COMPILED = ("reset", "surrogate", "tau_shape")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_of_a_neuron_changes_the_numbers_or_is_refused(engine, kind):
-    assert refuses(ENGINES[engine](), draw(small(replace(KINDS[kind], learn_tau=True))))
+    learning = draw(small(replace(KINDS[kind], learn_tau=True)))
+    assert refuses(ENGINES[engine](), learning) == (engine != "cpu")  # see test_learned_tau.py
     for field in fields(KINDS[kind]):
         if field.name not in (*COMPILED, "learn_tau"):
             changes_the_numbers(engine, kind, field.name)

@@ -30,10 +30,13 @@ from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 
 class Parameters(NamedTuple):
-    """A network as kernels take it: dense layers, neurons, and weights in both orders."""
+    """A network as kernels take it: dense layers, neurons of these and of the maps, and weights in
+    both orders.
+    """
 
     plan: Plan
     neurons: Neurons | DifferentNeurons
+    map_neurons: Neurons | DifferentNeurons
     tables: np.ndarray
     natural: np.ndarray
 
@@ -75,7 +78,7 @@ def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, g
                 _backward(n, network, given, back, loss.mode, work, gradients)
         else:
             counts, pooled = results.counts[start], _pooled(maps, given, work)
-            maps_forward(maps, network.neurons, network.tables, given, counts, work)
+            maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
             run_forward(network, 0, pooled, counts, work)
             _score(start, 0, network.plan, labels, loss, results, work)
             if gradients.tables.size > 0:
@@ -141,7 +144,7 @@ def _backward(n, network, given, back, mode, work, gradients):
 @inlined
 def _backward_maps(network, maps, given, back, mode, work, gradients):
     """The same for one sample of a network with maps."""
-    plan, neurons = network.plan, network.neurons
+    plan, neurons = network.plan, network.map_neurons
     pooled = _pooled(maps, given, work)
     add_readout(network, 1, mode, pooled, gradients, work)
     start_backward(plan, work)

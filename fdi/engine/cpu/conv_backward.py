@@ -12,7 +12,7 @@ from fdi.engine.cpu.conv_winograd import tiles_to_source
 from fdi.engine.cpu.dense_forward import Arriving, pull
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part
-from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, prefetch, select
+from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, own, prefetch, select
 from fdi.engine.cpu.loss import readout_to_source
 from fdi.engine.cpu.neuron_equations import backward, slope
 
@@ -33,10 +33,10 @@ def _winner(u, at, high, wide, row, column, theta):
 
 
 @inlined
-def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
+def _adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables):
     """gS from the gradient at `above` and what `pulls` at the layer itself (-1: nothing); `gu`
     [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
-    gI[t + 1] at `later`. All are places in u.
+    gI[t + 1] at `later`. All are places in u. What is learned of tau_mem goes to `tables`.
     """
     width, padded, row, size = p.width, p.padded, p.row, p.size
     inside, guarded = p.inside, p.guarded
@@ -45,21 +45,23 @@ def _adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
             for j in range(0, padded, lanes(u)):
                 i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
                 potential, gs = load(u, (at + i,)), load(u, (above + i,))
-                v = potential - neuron.reset.theta
+                one = own(neuron, neurons, p.channels_at + j)
+                v = potential - one.reset.theta
                 prefetch(u, (at + i - size,))
                 prefetch(u, (above + i - size,))
                 if pulls >= 0:
                     gs = gs + load(u, (pulls + i,))
-                spike, steep = v > like(v, 0), slope(neuron.surrogate, v)
+                spike, steep = v > like(v, 0), slope(one.surrogate, v)
                 backward(
-                    neuron, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
-                    guarded, 0, 0,
+                    one, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
+                    guarded, 0, 0, at + i + size, tables, p.learned_at + j,
                 )  # fmt: skip
 
 
 @inlined
 def _window(
-    p, neuron, u, at, window, whole, pulls, gu, far, now, later, corner, guard, high, wide, routed
+    p, neurons, kind, u, at, window, whole, pulls, gu, far, now, later, corner, guard, high, wide,
+    routed, tables,
 ):  # fmt: skip
     """The same for a window of `high` x `wide` neurons that begin at `corner`, in guarded maps at
     `guard`, from the gradient at `window` of what is pooled if it is a `whole` one. If nothing else
@@ -67,6 +69,7 @@ def _window(
     """
     padded, row, size, line = p.padded, p.row, p.size, p.width * p.padded
     for j in range(0, padded, lanes(u)):
+        neuron = own(kind, neurons, p.channels_at + j)
         theta = neuron.reset.theta
         zero = like(theta, 0)
         pooled = zero
@@ -92,12 +95,12 @@ def _window(
                     gs = gs + load(u, (pulls + i,))
                 backward(
                     neuron, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
-                    p.guarded, 0, 0,
+                    p.guarded, 0, 0, at + i + size, tables, p.learned_at + j,
                 )  # fmt: skip
 
 
 @inlined
-def _pooled_adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
+def _pooled_adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables):
     """The same from the gradient of what is pooled, window by window; the loops over those of the
     commonest size are known when this is compiled.
     """
@@ -112,13 +115,14 @@ def _pooled_adjoint(p, neuron, u, at, above, pulls, gu, far, now, later):
             guard = p.inside + top * p.row + left * p.padded
             if square and whole:
                 _window(
-                    p, neuron, u, at, window, True, -1, gu, 0, now, later, corner, guard, 2, 2, True
+                    p, neurons, neuron, u, at, window, True, -1, gu, 0, now, later, corner, guard,
+                    2, 2, True, tables,
                 )  # fmt: skip
             else:
                 high, wide = min(pool_y, p.height - top), min(pool_x, p.width - left)
                 _window(
-                    p, neuron, u, at, window, whole, pulls, gu, far, now, later, corner, guard,
-                    high, wide, routed,
+                    p, neurons, neuron, u, at, window, whole, pulls, gu, far, now, later, corner,
+                    guard, high, wide, routed, tables,
                 )  # fmt: skip
 
 
@@ -177,9 +181,9 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
         above = w.above + p.pooled_at * (w.span + 2) + (t - t0 + 2) * p.pooled
         at = u + (t - t0) * p.size
         if p.pool_x > 1:
-            _pooled_adjoint(p, neuron, g, at, above, pulls, gu, far, now, later)
+            _pooled_adjoint(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
         else:
-            _adjoint(p, neuron, g, at, above, pulls, gu, far, now, later)
+            _adjoint(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
         if t >= 2:
             deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
         first, last = max(t, 2), min(t - t % ring + ring, t1)

@@ -8,12 +8,12 @@ from fdi.engine.cpu.conv_events import Lists, add_drive, deliver
 from fdi.engine.cpu.dense_forward import Arriving
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import LANES, append, copy, part
-from fdi.engine.cpu.kernels.simd import constants, lanes, leading, prefetch
+from fdi.engine.cpu.kernels.simd import constants, lanes, leading, own, prefetch
 from fdi.engine.cpu.neuron_equations import forward
 
 
 @inlined
-def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
+def _update(p, neurons, kind, u, before, maps, state, spikes, n, pooled, m):
     """Potentials u[before ...] become those behind; at `maps` in u begins what is inside of the
     guarded currents, at `state` the state. Appends the codes of the spikes, and those of the
     pooling windows that some visible ones fall into; returns the new n and m.
@@ -27,6 +27,7 @@ def _update(p, neuron, u, before, maps, state, spikes, n, pooled, m):
             bottom, right = min(top + pool_y, height), min(left + pool_x, width)
             window = wy * columns + wx
             for j in range(0, padded, lanes(u)):
+                neuron = own(kind, neurons, p.channels_at + j)
                 some = neuron.reset.theta > neuron.reset.theta
                 for y in range(top, bottom):
                     for x in range(left, right):
@@ -57,8 +58,9 @@ def conv_forward(neurons, layer, plan, t0, t1, u_at, tables, given, lists, work)
     for t in range(t0, t1):
         before = u_at + (t - t0) * p.size
         n, m = _update(
-            p, neuron, u, before, w.maps + p.inside, state, lists.spikes, n, lists.pooled, m
-        )
+            p, neurons, neuron, u, before, w.maps + p.inside, state, lists.spikes, n, lists.pooled,
+            m,
+        )  # fmt: skip
         lists.spike_indptr[layer, t + 1], lists.pooled_indptr[layer, t + 1] = n, m
         if t > 0:
             deliver(plan, layer, t - 1, tables, given, lists, work)

@@ -73,9 +73,12 @@ class _Layout:
             adjoints_at=sum(r["ring"] * r["guarded"] for r in self.layers)
             * len(self.neuron.tau_syn),
             pooled_at=sum(r["pooled"] for r in self.layers),
+            channels_at=sum(r["padded"] for r in self.layers),
+            learned_at=self.tables if layer[0].neuron.learn_tau else -1,
             spikes_at=self.units,
             first_link=len(self.links), last_link=len(self.links) + len(links),
         )  # fmt: skip
+        self.tables += record["padded"] * (record["learned_at"] >= 0)
         self.layers.append(record)
         self.units += sum(p.units for p in layer)
         starts = dict(zip((p.name for p in layer), (0, layer[0].shape[0])))

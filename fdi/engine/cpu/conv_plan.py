@@ -159,6 +159,8 @@ LAYER = (
     "guarded_at",
     "adjoints_at",
     "pooled_at",
+    "channels_at",
+    "learned_at",  # where `tables` has the gradients of tau_mem, or -1
     "spikes_at",  # units before, in the order of torch: channels, height, width
     "first_link",
     "last_link",  # behind the last one

@@ -62,7 +62,7 @@ def hidden_backward(network, layer, samples, k, said, given, work):
     width, pace, far = p.width, (w.span + 4) * p.width, w.block * plan.total
     second, drive = far * (w.span + 4), arriving(plan, layer, given, work).drive
     neuron = constants(network.neurons.kind, network.neurons.constants, layer)
-    gu, u_at = w.gu + first, w.potentials + first * (w.span + 1)
+    gu, u_at, learned = w.gu + first, w.potentials + first * (w.span + 1), w.learned + first
     past_at, deep = w.past + first * w.span, far * w.span
     for t in range(t1 - 1, t0 - 1, -1):
         row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
@@ -81,7 +81,7 @@ def hidden_backward(network, layer, samples, k, said, given, work):
                 steep, fired = slope(one.surrogate, v), v > like(v, 0)
                 backward(
                     one, x, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width,
-                    second, past + j, deep,
+                    second, past + j, deep, here + width + j, u, learned + s * width + j,
                 )  # fmt: skip
             if t >= 2 and drive.shape[1] > 0:
                 step = min(t - 2, drive.shape[1] - 1)
@@ -112,6 +112,10 @@ def hidden_gradients(network, layer, samples, k, given, gradients, work):
                 scatter(table.own, spikes, ones, e, border, u, now, some)
                 if border < last:
                     scatter(table.own, spikes, ones, border, last, u, now + second, some)
+    for s in range(samples if t0 == 0 and p.learned_at >= 0 else 0):
+        for j in range(some[0], some[1], lanes(u)):
+            to, at = (p.learned_at + j,), (w.learned + first + s * width + j,)
+            store(gradients.tables, to, load(gradients.tables, to) + load(u, at))
 
 
 @inlined
@@ -197,5 +201,7 @@ def add_readout(network, n, mode, given, gradients, work):
 def start_backward(plan, work):
     """Nothing pulls behind the last step."""
     w, total = work.at[0], plan.total * work.at[0].block
+    if plan.learns > 0:
+        work.numbers[w.learned : w.learned + total] = 0
     work.numbers[w.leak : w.leak + 2 * total] = 0
     work.numbers[w.gu : w.gu + (1 + plan.states) * total] = 0

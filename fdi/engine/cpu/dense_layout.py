@@ -40,6 +40,7 @@ LAYER = (
     "own_at",  # the recurrent rows in `tables`
     "own_0",  # recurrent weights in `natural`, from channel 0
     "own_1",  # from channel 1
+    "learned_at",  # where `tables` has the gradients of tau_mem, or -1
     "first_source",
     "last_source",  # behind the last one
     "heard",  # the source of the readout that is this layer, if no other layer hears it, or -1
@@ -56,7 +57,7 @@ class Plan(NamedTuple):
     """`layers` and `sources`: records of the names above. `population_at` [P + 1]: range of a
     population's units among all hidden units. `widest`: width of a layer; `total` of the hidden
     ones; `hidden`: length of a row with a number for each hidden unit, padded. `gap`: steps between
-    two spikes, at least.
+    two spikes, at least. `learns`: 1 if neurons learn tau_mem.
     """
 
     layers: np.ndarray
@@ -69,6 +70,7 @@ class Plan(NamedTuple):
     states: int
     remembered: int
     gap: int
+    learns: int
 
 
 class Place(NamedTuple):
@@ -153,7 +155,7 @@ class _Layout:
             list_at=sum(r["units"] for r in self.records),
             count_at=self.under + sum(r["units"] for r in self.records),
             collected_at=sum(r["rows"] for r in self.records[1:] if r["direct"] < 0),
-            first_source=first, last_source=len(self.sources), heard=-1,
+            first_source=first, last_source=len(self.sources), heard=-1, learned_at=-1,
         )  # fmt: skip
         for channel, p in enumerate(layer):
             if p.name in own:
@@ -163,6 +165,8 @@ class _Layout:
         self.records.append(record)
         self.places += [self._place(projection, record, starts) for projection in afferents]
         self.tables += (rows + (size if own else 0)) * width
+        if layer[0].neuron.learn_tau:
+            record["learned_at"], self.tables = self.tables, self.tables + width
 
     def _add_source(self, source: str, row: int, size: int, starts: Starts) -> int:
         """Its rows; `size`: units of the layer that hears it."""
@@ -207,6 +211,7 @@ class _Layout:
             states(self.network),
             remembered(self.network),
             2 if neuron.reset == "zero" else 1,
+            int(neuron.learn_tau),
         )
         return Layout(plan, tuple(self.places), self.tables, self.natural)
 
@@ -342,6 +347,7 @@ def shapes(
         # gS, then gI, from two steps before to two behind the window
         adjoints=(plan.channels * backward * (span + 4),),
         gu=((1 + plan.states) * backward,),  # gradient of the potential and of the state
+        learned=(backward * plan.learns,),  # of tau_mem of each neuron
         leak=(2 * backward,),  # the readout's adjoints as its sources see them
         readout=(n, steps + 1, classes),
         spike_indptr=(len(layers) - 1, n, steps + 1),  # ranges of `spikes`

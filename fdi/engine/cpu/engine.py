@@ -66,7 +66,7 @@ class CpuEngine(Engine):
         model = values.get("model")
         norm = model.get("norm", "none") if isinstance(model, Mapping) else "none"
         normed = f"model.norm={norm}" if norm != "none" else None
-        return super().lacks(values) or normed or only_autograd(values)
+        return super().lacks(values) or normed or only_autograd(values, learned_taus=True)
 
     def check(self, network: Network) -> None:
         self._memory(network)

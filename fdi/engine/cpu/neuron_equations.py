@@ -28,6 +28,12 @@ class Kind(NamedTuple):
     surrogate: tuple
 
 
+class Learning(Kind):
+    """The same for neurons that learn tau_mem."""
+
+    __slots__ = ()
+
+
 def advance(dynamics, u, fired, current, state, at, pace):
     """beta_m U[t] + D[t] for the `current` (1 - beta_m) sum_c sign_c I_c[t]; takes the state behind
     state[at], at + pace ... a step further.
@@ -70,6 +76,19 @@ def slope(surrogate, v):
     """dS/dU for V = U - theta."""
 
 
+def left(kind, u, fired):
+    """What the reset leaves of U[t], for U[t+1] = beta_m left + D[t] where gD[t] is not 0."""
+
+
+def learn(neuron, gd, x, fired, u, after, sums, at):
+    """Adds gD[t] (U[t+1] - left) to sums[at], for U[t] = x and U[t+1] at u[after]; nothing is to be
+    learned but by `Learning`.
+
+    With 1 - beta_m = 1 / (1 + e^-a), dU[t+1]/da is beta_m (1 - beta_m) (current - left) =
+    beta_m (U[t+1] - left), so no current need be kept.
+    """
+
+
 def _constant(dynamics, theta, state, at, pace):
     return theta
 
@@ -78,11 +97,16 @@ def _nothing(dynamics, state, at, pace, past, deep):
     pass
 
 
+def _nothing_learned(neuron, gd, x, fired, u, after, sums, at):
+    pass
+
+
 advances, retreats = by_type(advance), by_type(retreat)
 thresholds, remembers = by_type(threshold, _constant), by_type(remember, _nothing)
 receives, sends_back = by_type(receive), by_type(send_back)
 resets, passes_reset = by_type(reset), by_type(through_reset)
-slopes = by_type(slope)
+slopes, leaves = by_type(slope), by_type(left)
+learns = by_type(learn, _nothing_learned)
 
 
 @inlined
@@ -101,14 +125,24 @@ def forward(n, u, before, after, currents, here, pace, state, at, far, past, dee
 
 
 @inlined
-def backward(n, x, fired, gs, steep, gu, at, far, g, now, later, pace, past, deep):
+def backward(
+    n, x, fired, gs, steep, gu, at, far, g, now, later, pace, past, deep, after, sums, learned
+):  # fmt: skip
     """gU[t+1] at gu[at], with the gradient of the state behind it, `far` apart, becomes gU[t], for
     U[t], S[t], gS[t] and dS/dU; gI[t] at g[now] follows from gI[t+1] at g[later]. What is
-    remembered of the state begins at gu[past].
+    remembered of the state begins at gu[past], U[t+1] is at gu[after]; what the neurons learn of
+    tau_mem is added to sums[learned].
     """
     gd = through_reset(n.reset, load(gu, (at,)), fired)
     store(gu, (at,), retreat(n.dynamics, gd, gs, steep, gu, at + far, far, x, past, deep))
     send_back(n.synapses, gd, g, now, later, pace)
+    learn(n, gd, x, fired, gu, after, sums, learned)
+
+
+@learns(Learning)
+def learn_tau(n, gd, x, fired, u, after, sums, at):
+    moved = load(u, (after,)) - left(n.reset, x, fired)
+    store(sums, (at,), load(sums, (at,)) + gd * moved)
 
 
 class Lif(NamedTuple):
@@ -302,6 +336,16 @@ def reset_constants(n: Neuron, dt: float) -> Zero | Subtract:
 @resets(Zero)
 def to_zero(n, u, fired):
     return select(fired, like(u, 0), u)
+
+
+@leaves(Zero)
+def all_left(n, u, fired):
+    return u
+
+
+@leaves(Subtract)
+def left_of_theta(n, u, fired):
+    return u - select(fired, n.theta, like(u, 0))
 
 
 @passes_reset(Zero)

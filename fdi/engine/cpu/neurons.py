@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
@@ -13,6 +15,7 @@ from fdi.engine.cpu.neuron_equations import (
     KINDS,
     SURROGATES,
     Kind,
+    Learning,
     lif_constants,
     reset_constants,
     surrogate_constants,
@@ -21,7 +24,9 @@ from fdi.engine.cpu.neuron_equations import (
 from fdi.snn.network import Network
 from fdi.snn.neuron import Neuron, Population, Reset
 
-COMPUTES = Computes("cpu", tuple(KINDS), get_args(Reset), tuple(SURROGATES), own_taus=True)
+COMPUTES = Computes(
+    "cpu", tuple(KINDS), get_args(Reset), tuple(SURROGATES), own_taus=True, learned_taus=True
+)
 
 
 class Neurons(NamedTuple):
@@ -35,8 +40,8 @@ class Neurons(NamedTuple):
 
 
 class DifferentNeurons(NamedTuple):
-    """The same where neurons differ; `own`: what `kind` names for each, a row [widths of the
-    layers] of every constant.
+    """The same where neurons of a layer differ; `own`: what `kind` names for each, or for each
+    channel of a map, a row [widths of the layers] of every constant.
     """
 
     kind: Kind
@@ -57,42 +62,60 @@ def remembered(network: Network) -> int:
 
 def kind(n: Neuron, dt: float) -> Kind:
     parts = (KINDS[type(n)].constants, synapse_constants, reset_constants, surrogate_constants)
-    return Kind(*(part(n, dt) for part in parts))
+    return (Learning if n.learn_tau else Kind)(*(part(n, dt) for part in parts))
 
 
-def in_numbers(network: Network, widths: np.ndarray, dtype: np.dtype) -> Neurons | DifferentNeurons:
-    """The neurons of a network with the precision of its weights; `widths`: units of the dense
-    layers, padded.
+def as_learned(network: Network) -> list[tuple[Population, ...]]:
+    """The hidden layers, with the time constants that training has come to."""
+    taus = network.learned()
+    return [tuple(_with_tau(p, taus.get(p.name)) for p in layer) for layer in network.layers]
+
+
+def _with_tau(p: Population, tau_mem: float | None) -> Population:
+    if tau_mem is None:
+        return p
+    neuron = copy(p.neuron)
+    # what is learned may leave the range that a configuration has, so nothing is checked again
+    object.__setattr__(neuron, "tau_mem", tau_mem)
+    return replace(p, neuron=neuron)
+
+
+def in_numbers(
+    layers: Sequence[tuple[Population, ...]],
+    widths: Sequence[int],
+    readout: Neuron,
+    dt: float,
+    dtype: np.dtype,
+) -> Neurons | DifferentNeurons:
+    """The neurons of hidden layers with the precision of their weights; `widths`: units of each
+    layer, or channels of a map, padded.
     """
-    hidden = [kind(layer[0].neuron, network.dt) for layer in network.layers]
-    records = [
-        _named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, network.layers)
-    ]
-    n = network.readout.neuron
-    readout = _named(synapse_constants(n, network.dt)) | _named(lif_constants(n, network.dt))
+    hidden = [kind(layer[0].neuron, dt) for layer in layers]
+    records = [_named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, layers)]
+    said = _named(synapse_constants(readout, dt)) | _named(lif_constants(readout, dt))
     alike = Neurons(
-        Kind(*(_rounded(part, dtype) for part in hidden[0])),
+        type(hidden[0])(*(_rounded(part, dtype) for part in hidden[0])),
         _records(records, dtype),
-        _records([readout | {"u_init": n.u_init}], dtype),
+        _records([said | {"u_init": readout.u_init}], dtype),
     )
-    if all(p.taus is None for p in network.hidden):
+    if all(p.taus is None and p.neuron == layer[0].neuron for layer in layers for p in layer):
         return alike
-    return DifferentNeurons(*alike, _own(network, widths).astype(dtype, "C"))
+    return DifferentNeurons(*alike, _own(layers, widths, dt).astype(dtype, "C"))
 
 
-def _own(network: Network, widths: np.ndarray) -> np.ndarray:
-    layers, dense = [], network.layers[len(network.layers) - len(widths) :]
-    for layer, width in zip(dense, widths):
-        rows = np.hstack([_constants(p, network.dt) for p in layer])
-        layers.append(np.pad(rows, ((0, 0), (0, width - rows.shape[1])), mode="edge"))
-    return np.hstack(layers)
+def _own(layers: Sequence[tuple[Population, ...]], widths: Sequence[int], dt: float) -> np.ndarray:
+    rows = []
+    for layer, width in zip(layers, widths):
+        own = np.hstack([_constants(p, dt) for p in layer])
+        rows.append(np.pad(own, ((0, 0), (0, width - own.shape[1])), mode="edge"))
+    return np.hstack(rows)
 
 
 @lru_cache(maxsize=64)
 def _constants(population: Population, dt: float) -> np.ndarray:
-    """[constants, units]."""
+    """[constants, units], or [constants, channels] of a map."""
     constants = np.array([list(_flat(kind(n, dt))) for n in population.neurons]).T
-    return np.broadcast_to(constants, (len(constants), population.units))
+    return np.broadcast_to(constants, (len(constants), population.shape[0]))
 
 
 def _flat(part: tuple[Any, ...]) -> Iterator[float]:

@@ -20,6 +20,7 @@ from fdi.engine.cpu.neurons import (
     COMPUTES,
     DifferentNeurons,
     Neurons,
+    as_learned,
     in_numbers,
     kind,
     remembered,
@@ -93,11 +94,15 @@ class Program:
 
     def __init__(self, network: Network) -> None:
         check_parts(network, COMPUTES)
-        first, *others = (kind(layer[0].neuron, network.dt) for layer in network.layers)
-        if any(type(a) is not type(b) for other in others for a, b in zip(first, other)):
+        first, *others = (kind(p.neuron, network.dt) for layer in network.layers for p in layer)
+        if any(
+            type(a) is not type(b)
+            for other in others
+            for a, b in zip((first, *first), (other, *other))
+        ):
             raise ValueError(
-                "engine=cpu computes hidden layers of one kind of neuron, reset and surrogate; use "
-                "engine=reference"
+                "engine=cpu computes hidden layers of one kind of neuron, reset and surrogate, of "
+                "which all or none learn tau_mem; use engine=reference"
             )
         if depth(network) and remembered(network):
             raise ValueError(
@@ -109,7 +114,7 @@ class Program:
         self.layout = dense_layout.lay_out(network, self.maps)
         self.block = 1 if self.maps else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
-        self._neurons: tuple = (), None
+        self._neurons: tuple = (), ()
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
@@ -137,15 +142,23 @@ class Program:
             conv_layout.pack(self.maps, tables, natural)
         flat, turned = tables.numpy(), natural.numpy()
         dense_layout.pack(self.layout, flat, turned)
-        return Parameters(self.layout.plan, self.neurons(flat.dtype), flat, turned)
+        return Parameters(self.layout.plan, *self.neurons(flat.dtype), flat, turned)
 
-    def neurons(self, dtype: np.dtype) -> Neurons | DifferentNeurons:
-        """The neurons as they are now, counted again only where that is news."""
+    def neurons(self, dtype: np.dtype) -> tuple[Neurons | DifferentNeurons, ...]:
+        """Those of the dense layers and those of the maps as they are now (twice the same if there
+        is one kind of layer), counted again only where that is news.
+        """
         network = self.network
-        now = (dtype, network.dt, network.layers, network.readout)
-        if self._neurons[0] != now:
-            widths = self.layout.plan.layers["width"][:-1]
-            self._neurons = now, in_numbers(network, widths, dtype)
+        layers, readout, dt = as_learned(network), network.readout.neuron, network.dt
+        if self._neurons[0] != (now := (dtype, dt, layers, readout)):
+            maps = list(self.maps.plan.layers["padded"]) if self.maps else []
+            widths, n = [*maps, *self.layout.plan.layers["width"][:-1]], len(maps)
+            parts = [
+                in_numbers(layers[i:j], widths[i:j], readout, dt, dtype)
+                for i, j in ((n, len(layers)), (0, n))
+                if i < j
+            ]
+            self._neurons = now, (parts[0], parts[-1])
         return self._neurons[1]
 
     def drive(self, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
@@ -163,3 +176,15 @@ class Program:
         if self.maps:
             conv_layout.unpack(self.maps, torch.from_numpy(tables))
         dense_layout.unpack(self.layout, tables)
+        self._set_leaks(tables)
+
+    def _set_leaks(self, tables: np.ndarray) -> None:
+        """`.grad` of what is learned of tau_mem, see neuron_equations.learn."""
+        maps = list(self.maps.plan.layers["learned_at"]) if self.maps else []
+        starts = [*maps, *self.layout.plan.layers["learned_at"][:-1]]
+        for layer, at in zip(as_learned(self.network), starts):
+            for p in layer if at >= 0 else ():
+                total = tables[at : at + p.shape[0]].sum(dtype=np.float64)
+                beta_m, _ = p.neuron.decays(self.network.dt)
+                leak, at = self.network.leaks[p.name], at + p.shape[0]
+                leak.grad = leak.new_tensor(beta_m * total)
