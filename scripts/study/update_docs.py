@@ -14,8 +14,9 @@ from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
 from pages.field import whole
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
+from pages.five import five, paper
 from pages.gallery import first_picture, gallery
-from pages.gradients import reached
+from pages.gradients import predicted, reached
 from pages.headline import at_their_best, headline
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
@@ -48,6 +49,9 @@ PAGES = (
 TABLES = {
     "headline": headline,
     "best": at_their_best,
+    "five": five,
+    "paper": paper,
+    "predicted": predicted,
     "results": short,
     "claims": full,
     "advice": advice,

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from fdi.analysis.collect import config_columns
 from fdi.analysis.contrasts import setting
-from fdi.analysis.results import own
+from fdi.analysis.results import own, reference
+from fdi.analysis.select import with_layers
+from fdi.config.identity import ADDED
 from fdi.study.circumstances import STANDARD, standard
 from fdi.study.evidence import JOINT, KAIMING
 
@@ -109,6 +112,62 @@ def test_convolutions(page, write_run, tmp_path):
     ]
     assert part[0] == "cifar10 (100 samples), conv_deep, 4 layers, 200 epochs"
     assert part[1:] == ["20.0, n = 1", "30.0, n = 1", "", "", ""]
+
+
+def test_a_cell_holds_one_configuration(page, write_run, tmp_path):
+    """Three seeds with a steep surrogate gradient are no part of the five with the usual one."""
+    for seed in range(5):
+        write_run("kaiming", seed, 0.2, config=SETTINGS, rates={"h1": 8.0})
+    for seed in range(3):
+        steep = {**SETTINGS, "neuron.beta": 100.0}
+        write_run("kaiming", seed, 0.8, config=steep, rates={"h1": 8.0}, identity=f"{seed:08x}")
+    runs = with_layers(own(tmp_path).runs)
+    assert page("tables").accuracy(runs) == "20.0 (20.0..20.0), n = 5"
+    assert len(page("tables").averaged(runs, ["layers", "neuron.beta"])) == 2
+    assert page("tables").accuracy(runs.iloc[:0]) == ""
+
+
+AVERAGED = [
+    ("findings", "mended"),
+    ("findings", "swamped"),
+    ("findings", "bounded"),
+    ("findings", "stepping"),
+    ("gradients", "reached"),
+    ("surrogates", "surrogates"),
+    ("trial", "trials"),
+    ("convolutions", "convolutions"),
+    ("lazy", "laziness"),
+    ("lazy", "decaying"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "table"), AVERAGED)
+def test_no_cell_of_a_page_mixes_configurations(page, monkeypatch, module, table):
+    said, mixed = importlib.import_module("fdi.analysis.contrasts"), []
+    average = said.moments
+
+    def watched(runs, by, quantity, *limits):
+        columns = [name for name in config_columns(runs) if "." in name or name in said_too]
+        for cell, group in runs.groupby(list(by), dropna=False):
+            names = {name for name in columns if name not in by and _differs(group, name)}
+            mixed.extend([(cell, names)] if names - named else [])
+        return average(runs, by, quantity, *limits)
+
+    tables = page("tables")
+    said_too, named = tables.OTHERS, {"seed", *tables.NAMES}
+    for place in (said, tables, page(module), importlib.import_module("fdi.figures.sweep")):
+        if hasattr(place, "moments"):
+            monkeypatch.setattr(place, "moments", watched)
+    text = getattr(page(module), table)(reference(SCRIPTS.parents[1] / "results" / "reference"))
+    assert len(rows(text)) > 2
+    assert not mixed
+
+
+def _differs(group, name):
+    values = group[name]
+    known = values if ADDED.get(name) is None else values.astype(object).fillna(ADDED[name])
+    return known.nunique(dropna=False) > 1
 
 
 def test_without_runs(page, tmp_path):

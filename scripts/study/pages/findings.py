@@ -1,22 +1,22 @@
-"""The tables and sentences with numbers of docs/findings.md."""
+"""The tables and sentences with numbers of docs/comparisons.md."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import MODES, modes, unbounded
-from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import where, with_layers
-from fdi.analysis.summary import ACCURACY
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
-from fdi.study.circumstances import plain
+from fdi.study.circumstances import by_authors, plain, standard
 from fdi.study.evidence import STATES
 from fdi.study.predict import predictors
-from pages.tables import accuracy, cell, listed, markdown, unmeasured, versus
+from pages.tables import accuracy, averaged, cell, listed, markdown, unmeasured, versus
 
 INITS = ("kaiming", "fluct")
 USUAL, LOW = 1e-16, 1e-18  # eps of SMORMS3: the authors', and lowered ones
@@ -68,36 +68,57 @@ def bounded(measured: Results) -> str:
     return markdown(table.drop(columns="order")) if rows else unmeasured(FIGURES["bounds"].COMMAND)
 
 
+KINDS = ("usual eps, bounds", "usual eps, no bounds", "lowered eps, no bounds")
+
+
 def mended(measured: Results) -> str:
-    """What Kaiming weights reach at the usual floor, with bounds and without, and at a lowered one
-    without bounds; networks that were run at both floors.
+    """What Kaiming weights reach at the usual floor, with the authors' bounds and without any, and
+    at a lowered one without bounds, everything else as usual; networks that were run at both
+    floors.
     """
-    runs = with_layers(measured.runs[measured.runs["state"] == "done"])
-    runs = runs[runs["init"] == INITS[0]].assign(mode=lambda runs: modes(runs) != "none")
-    eps = _eps(runs)
-    kinds = {
-        "usual eps, bounds": np.isclose(eps, USUAL, rtol=1e-3, atol=0) & runs["mode"],
-        "usual eps, no bounds": np.isclose(eps, USUAL, rtol=1e-3, atol=0) & ~runs["mode"],
-        "lowered eps, no bounds": (eps < LOW) & ~runs["mode"],
-    }
-    keys = ["dataset", "model", "layers", "trainer.epochs"]
-    rows: dict[tuple, dict[str, str]] = {}
-    for kind, chosen in kinds.items():
-        reached = moments(runs[chosen], [*keys, "optimizer.eps"], ACCURACY, PERCENT, PERCENT)
+    rows = [
+        {
+            "network": row["network"],
+            "epochs": f"{row['trainer.epochs']:.0f}",
+            **{kind: cell(row[kind]) for kind in KINDS if kind in row},
+            "lowered to": f"{row[KINDS[2]]['optimizer.eps']:.0e}",
+        }
+        for row in both_floors(measured)
+    ]
+    columns = ["network", "epochs", *KINDS, "lowered to"]
+    table = pd.DataFrame(rows).reindex(columns=columns).fillna("")
+    shown = table.sort_values("network", key=lambda names: names.map(_in_order))
+    return markdown(shown) if rows else unmeasured(floor.COMMAND)
+
+
+def both_floors(measured: Results) -> list[dict[str, Any]]:
+    """Networks from Kaiming weights that were run with the usual eps and with a lowered one: what
+    each of KINDS reached, as in `averaged`.
+    """
+    runs = _usual(measured)
+    runs = runs[runs["init"] == INITS[0]]
+    eps, free = _eps(runs), modes(runs) == "none"
+    usual = np.isclose(eps, USUAL, rtol=1e-3, atol=0)
+    chosen = (runs.index.isin(by_authors(runs).index), usual & free, (eps < LOW) & free)
+    runs = runs.assign(cut=runs["dataset.max_train"].fillna(0))
+    keys = ["dataset", "cut", "model", "layers", "trainer.epochs"]
+    networks: dict[tuple, dict[str, Any]] = {}
+    for kind, rows in zip(KINDS, chosen):
+        reached = averaged(runs[rows], [*keys, "optimizer.eps"])
         reached = reached.sort_values(["n", "optimizer.eps"], ascending=[True, False])
         for row in reached.drop_duplicates(keys, keep="last").to_dict("records"):  # most seeds
             layers = f"{row['layers']} layer{'s' if row['layers'] > 1 else ''}"
-            name = f"{row['dataset']}, {row['model']}, {layers}"
-            place = rows.setdefault(tuple(row[key] for key in keys), {"network": name})
-            place["epochs"] = f"{row['trainer.epochs']:.0f}"
-            place[kind] = cell(row)
-            if kind.startswith("lowered"):
-                place["lowered to"] = f"{row['optimizer.eps']:.0e}"
-    both = [row for row in rows.values() if {*row} > {"lowered to"} and {*row} & {*list(kinds)[:2]}]
-    columns = ["network", "epochs", *kinds, "lowered to"]
-    table = pd.DataFrame(both).reindex(columns=columns).fillna("")
-    shown = table.sort_values("network", key=lambda names: names.map(_in_order))
-    return markdown(shown) if both else unmeasured(floor.COMMAND)
+            cut = f" ({row['cut']:,.0f} samples)" if row["cut"] else ""
+            name = f"{row['dataset']}{cut}, {row['model']}, {layers}"
+            place = tuple(row[key] for key in keys)
+            networks.setdefault(place, row | {"network": name})[kind] = row
+    return [row for row in networks.values() if KINDS[2] in row and {*row} & {*KINDS[:2]}]
+
+
+def _usual(measured: Results) -> pd.DataFrame:
+    """Finished runs at the usual step size and surrogate gradient, with nothing added."""
+    runs = standard(measured.runs)
+    return with_layers(runs[runs["state"] == "done"])
 
 
 def _eps(runs: pd.DataFrame) -> pd.Series:
@@ -113,11 +134,11 @@ def _in_order(name: str) -> tuple[str, int]:
 
 def swamped(measured: Results) -> str:
     """Runs with a lowered floor with and without bounds, everything else alike."""
-    runs = with_layers(measured.runs[measured.runs["state"] == "done"])
+    runs = _usual(measured)
     runs = runs.assign(mode=modes(runs))
     runs = runs[(_eps(runs) < LOW) & (runs["mode"] != "")]
     keys = ["dataset", "model", "layers", "trainer.epochs", "init", "optimizer.eps"]
-    reached = moments(runs, [*keys, "mode"], ACCURACY, PERCENT, PERCENT)
+    reached = averaged(runs, [*keys, "mode"])
     rows = []
     for key, group in reached.groupby(keys):
         cells = {row["mode"]: cell(row) for row in group.to_dict("records")}

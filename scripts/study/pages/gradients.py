@@ -1,4 +1,4 @@
-"""The table of docs/findings.md that says where a spread of the potential puts the gradient."""
+"""The table of docs/comparisons.md that says where a spread of the potential puts the gradient."""
 
 from __future__ import annotations
 
@@ -17,15 +17,35 @@ from pages.tables import accuracy, listed
 
 SEVERAL = 3  # spreads of a network that is shown
 KEYS = ["dataset", "model", "layers"]
+OVER, REACHED = "over the floor", "test accuracy (%)"
 LEAST = 1e-30  # stands for no gradient in a geometric mean
 
 
 def reached(measured: Results) -> str:
-    """A row per network of several layers and initial state, where three spreads or more were
-    probed: largest element of the gradient of the task in a hidden layer (geometric mean), its
-    ratio to the floor of the authors' optimizer, and the accuracy without bounds after the longest
-    training.
+    """A row per network of several layers and initial state that was trained, where three spreads
+    or more were probed: largest element of the gradient of the task in a hidden layer (geometric
+    mean), its ratio to the floor of the authors' optimizer, and the accuracy without bounds after
+    the longest training.
     """
+    return listed([row for row in _rows(measured) if row[REACHED]], gradients.COMMAND)
+
+
+def predicted(measured: Results) -> str:
+    """The same initial states where nothing was trained, and what the ratio says of them."""
+    rows = [
+        {
+            "network": row["network"],
+            "initial state": row["initial state"],
+            OVER: row[OVER],
+            "prediction": "learns" if float(row[OVER]) >= 1 else "stays at chance",
+        }
+        for row in _rows(measured)
+        if not row[REACHED]
+    ]
+    return listed(rows) if rows else "*None is left: all were run.*\n"
+
+
+def _rows(measured: Results) -> list[dict[str, str]]:
     runs = standard(measured.runs)
     runs = runs[runs["init.nu"].isin(["auto", None, np.nan])]
     fluct = {"init": "fluct", "init.alpha": FLUCT["init.alpha"]}
@@ -42,7 +62,7 @@ def reached(measured: Results) -> str:
             rows += [
                 {"network": network} | _row(deep[deep["state"] == state]) for state in order.index
             ]
-    return listed(rows, gradients.COMMAND)
+    return rows
 
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:
@@ -50,15 +70,16 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     gradient = float(np.exp(np.log(norms.clip(lower=LEAST)).mean()))
     free = unbounded(runs).dropna(subset=ACCURACY)
     usual = _longest(free[free["optimizer.eps"] == EPS])
+    floor = runs.loc[runs["optimizer.eps"] == EPS, "floor"].max()
     lowered = free[free["optimizer.eps"] < EPS]
     most = lowered["optimizer.eps"].value_counts().sort_index()  # ties: the lowest
     lowered = _longest(lowered[lowered["optimizer.eps"] == (most.idxmax() if len(most) else None)])
     return {
         "initial state": runs["state"].iloc[0],
         "largest hidden gradient": f"{gradient:.0e}, n = {len(norms)}",
-        "over the floor": f"{gradient / runs['floor'].max():.0e}",
+        OVER: f"{gradient / floor:.0e}",
         "epochs": f"{usual['trainer.epochs'].iloc[0]:.0f}" if len(usual) else "",
-        "test accuracy (%)": accuracy(usual) or "not run",
+        REACHED: accuracy(usual),
         "with a lowered eps": accuracy(lowered) + _how(lowered, usual),
     }
 

@@ -79,23 +79,25 @@ def _counted(rows: pd.DataFrame) -> str:
     better, worse = rows[rows["from"] > 0], rows[rows["to"] < 0]
     undecided = len(rows) - len(better) - len(worse)
     parts = [f"do better than Kaiming weights in {len(better)} of {len(rows)} networks"]
-    parts[0] += f" (by {_span(better['difference'])})" if len(better) else ""
-    parts += [f"worse in {len(worse)} (by {_span(-worse['difference'])})"] * bool(len(worse))
+    parts[0] += f" (by {span(better['difference'])})" if len(better) else ""
+    parts += [f"worse in {len(worse)} (by {span(-worse['difference'])})"] * bool(len(worse))
     parts += [f"undecided in {undecided}"] * bool(undecided)
     top = rows.loc[rows["difference"].abs().idxmax()]
     return (
         f"fluctuation-driven weights {', '.join(parts)}; the largest difference is "
         f"{top['difference']:+.1f} points ({top['from']:+.1f}..{top['to']:+.1f}, "
-        f"n = {top['pairs']:.0f}), in {_name(top)}"
+        f"n = {top['pairs']:.0f}), in {name(top)}"
     )
 
 
-def _span(values: pd.Series) -> str:
+def span(values: pd.Series) -> str:
+    """From the least to the largest, in points."""
     low, high = f"{values.min():.1f}", f"{values.max():.1f}"
     return f"{low} points" if low == high else f"{low} to {high} points"
 
 
-def _name(row: pd.Series) -> str:
+def name(row: pd.Series) -> str:
+    """A network in words: a fully connected network of 3 hidden layers on Randman."""
     model = words.MODELS.get(row["model"], row["model"])
     data = words.data(row["dataset"]).partition(" (")[0]
     return f"a {model} of {words.layers(row['layers'])} on {data}"

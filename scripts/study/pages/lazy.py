@@ -1,4 +1,4 @@
-"""The tables of docs/findings.md on lazy training."""
+"""The tables of docs/comparisons.md on lazy training."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The table of docs/findings.md that counts runs at chance, by initial state and depth."""
+"""The table of docs/comparisons.md that counts runs at chance, by initial state and depth."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +24,23 @@ def standing(measured: Results) -> str:
     """A row per initial state: runs at chance of all that were trained with the authors' optimizer,
     step size and eps, in shallow and in deep networks, and where the deep ones are.
     """
+    return markdown(
+        pd.DataFrame(
+            {
+                "initial state": row["state"],
+                f"at chance, up to {DEEP - 1} layers": f"{row['low']} of {row['shallow']} runs",
+                f"at chance, {DEEP} layers and more": f"{row['stuck']} of {row['deep']} runs",
+                "the deep ones": row["where"],
+            }
+            for row in shares(measured)
+        )
+    )
+
+
+def shares(measured: Results) -> list[dict[str, Any]]:
+    """Of each initial state: how many runs of shallow and deep networks there are, how many of
+    these are at chance (`low`, `stuck`), and where the deep ones of them are.
+    """
     runs = where(standard(measured.runs), {"state": "done", "optimizer.eps": EPS})
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
     runs = runs.assign(chance=guesses(runs))
@@ -33,14 +52,12 @@ def standing(measured: Results) -> str:
         names = stuck["dataset"] + ", " + stuck["model"]
         rows.append(
             {
-                "initial state": name,
-                f"at chance, up to {DEEP - 1} layers": _share(group[~deep]),
-                f"at chance, {DEEP} layers and more": _share(group[deep]),
-                "the deep ones": "; ".join(f"{n} x {k}" for k, n in names.value_counts().items()),
+                "state": name,
+                "low": int(group.loc[~deep, "chance"].sum()),
+                "shallow": int((~deep).sum()),
+                "stuck": len(stuck),
+                "deep": int(deep.sum()),
+                "where": "; ".join(f"{n} x {k}" for k, n in names.value_counts().items()),
             }
         )
-    return markdown(pd.DataFrame(rows))
-
-
-def _share(runs: pd.DataFrame) -> str:
-    return f"{runs['chance'].sum()} of {len(runs)} runs"
+    return rows

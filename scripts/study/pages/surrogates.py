@@ -1,4 +1,4 @@
-"""The table of docs/findings.md that changes the surrogate gradient alone."""
+"""The table of docs/comparisons.md that changes the surrogate gradient alone."""
 
 from __future__ import annotations
 

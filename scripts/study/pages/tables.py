@@ -7,11 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis.collect import SHARED, config_columns
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.analysis.summary import ACCURACY
+from fdi.config.identity import ADDED
 from fdi.figures.catalogue import FIGURES
 
+OTHERS = (*SHARED, "readout_init")
+"""Columns without a dot that must agree as well."""
+NAMES = ("model.depth", "dataset.name")
+"""What `layers`, and the hash of the data, say better."""
 LONG = {
     "shallow": {"init": "init", "x": "sigma_U"},
     "alpha": {"init": "init", "x": "alpha"},
@@ -79,8 +85,28 @@ def cell(row: Mapping[str, Any]) -> str:
 
 def accuracy(runs: pd.DataFrame) -> str:
     """`cell` of the test accuracy in percent of networks of one depth; "" of no runs."""
-    rows = moments(runs, ["layers"], ACCURACY, PERCENT, PERCENT).to_dict("records")
+    rows = averaged(runs, ["layers"]).to_dict("records")
     return cell(rows[0]) if rows else ""
+
+
+def averaged(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """`moments` of the test accuracy in percent, of `alike` runs."""
+    return moments(alike(runs, by), by, ACCURACY, PERCENT, PERCENT)
+
+
+def alike(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Of each combination of `by` the runs of one configuration, data, code and numerics, that with
+    the most seeds: nothing else may be averaged in a cell.
+    """
+    columns = [name for name in config_columns(runs) if "." in name or name in OTHERS]
+    columns = [name for name in columns if name not in (*by, *NAMES)]
+    known = {name: ADDED[name] for name in columns if ADDED.get(name) is not None}
+    said = runs[columns].astype(object).fillna(known)
+    cells = runs.groupby(list(by), dropna=False).ngroup()
+    one = said.assign(cell=cells).groupby(["cell", *columns], dropna=False).ngroup()
+    seeds = runs["seed"].groupby(one).transform("nunique")
+    ordered = seeds.groupby(cells).idxmax()  # a run of the configuration with the most seeds
+    return runs[one.isin(one[ordered])]
 
 
 def versus(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The table of docs/findings.md that changes the length of the trial."""
+"""The table of docs/comparisons.md that changes the length of the trial."""
 
 from __future__ import annotations
 
