@@ -98,6 +98,8 @@ def _dispatch(arguments: Namespace) -> int:
     if arguments.hydra_help or arguments.info:
         show(arguments)
         return 0
+    if not arguments.cfg:
+        _refuse_narrow()
     if arguments.multirun:
         return _several(arguments)
     (cell,) = compose_cells(arguments)
@@ -113,6 +115,28 @@ def _dispatch(arguments: Namespace) -> int:
         offer_smaller(arguments, [cell])
         return 0
     return _one(arguments, cell)
+
+
+ADDRESSES = 1.25e9, 0.15e9  # bytes of libraries and compiler, and of the threads of a core
+
+
+def _refuse_narrow() -> None:
+    """Raises ValueError where a limit on addresses is too low for the libraries: OpenBLAS asks for
+    more without end, and LLVM and PyTorch abort.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    cores = len(os.sched_getaffinity(0))
+    needed = ADDRESSES[0] + ADDRESSES[1] * cores
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        raise ValueError(
+            f"this shell allows a process {allowed / 1e9:.2f} GB of addresses, and fdi-run takes "
+            f"{needed / 1e9:.2f} on {cores} cores; ulimit -v {needed / 1024:.0f} raises that, "
+            f"taskset -c 0 fdi-run ... takes one core"
+        )
 
 
 def _several(arguments: Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -238,3 +239,22 @@ def test_commands_start_in_a_poor_environment(tmp_path, how):
         assert found.stderr.startswith("fdi-report: no runs in results/runs")
     else:
         assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on addresses")
+@pytest.mark.parametrize("limit", [700, 950, 1000, 1100])
+def test_too_few_addresses_are_one_line(tmp_path, limit):
+    code = "import sys; from fdi.cli.run import main; sys.exit(main())"
+    most = limit * 2**20
+    found = subprocess.run(
+        [sys.executable, "-c", code, *TINY],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert f"allows a process {most / 1e9:.2f} GB of addresses" in found.stderr
+    assert not (tmp_path / "results").exists()
