@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -248,7 +250,9 @@ def ensure(name: str, root: str | Path) -> Path:
     for archive in SOURCES[name].archives:
         if not (root / archive.content).exists() and not _linked(name, archive, root):
             _obtain(name, archive, root)
-        elif archive.content_md5 and md5(root / archive.content) != archive.content_md5:
+        elif not archive.content_md5 or not (root / archive.content).is_file():
+            continue  # whoever reads it refuses what it cannot read
+        elif md5(root / archive.content) != archive.content_md5:
             log.warning(
                 "%s: not the official file of %s, md5 is not %s",
                 root / archive.content,
@@ -321,6 +325,8 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
     with _scratch(name, place) as folder:
         if not packed.exists():
             source = _download(name, archive, packed, folder)
+        elif not packed.is_file():
+            raise DataError(f"{name}: {packed} is not a file; delete it and get it again")
         elif (digest := md5(source := packed, archive.algorithm)) != archive.sum:
             raise DataError(
                 f"{name}: {packed} has {archive.algorithm} {digest}, expected {archive.sum} "
@@ -413,6 +419,19 @@ def _scratch(name: str, place: Path) -> Iterator[Path]:
                 made.rmdir()
 
 
+DAMAGED = (  # what the readers of archives raise: RuntimeError for encrypted entries, KeyError for
+    # links to what is not there
+    OSError,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    zlib.error,
+    zipfile.BadZipFile,
+    shutil.ReadError,
+    tarfile.TarError,
+)
+
+
 def _unpack(source: Path, content: str, folder: Path) -> Path:
     """The file or folder `content` of a .zip, .tar.gz or .gz, unpacked below `folder`."""
     folder.mkdir()
@@ -425,8 +444,9 @@ def _unpack(source: Path, content: str, folder: Path) -> Path:
         else:
             with gzip.open(source) as packed, (folder / content).open("wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
-    except (OSError, EOFError, shutil.ReadError, tarfile.TarError) as error:
-        raise DataError(f"{source}: cannot be unpacked ({error})") from error
-    if not (folder / content).exists():
+    except DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{source}: cannot be unpacked ({reason})") from error
+    if not (folder / content).exists() or (folder / content).is_symlink():
         raise DataError(f"{source}: holds no {content}")
     return folder / content

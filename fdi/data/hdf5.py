@@ -231,10 +231,12 @@ def _recordings(
 
 
 def _whole(path: Path, what: str, values: np.ndarray) -> np.ndarray:
-    """The values as int64; refuses fractions."""
-    if values.dtype.kind == "f" and not (values == np.rint(values)).all():
-        bad = values[values != np.rint(values)][0]
-        raise DataError(f"{path}: {what} = {bad} must be a whole number")
+    """The values as int64; refuses fractions, and what int64 does not hold."""
+    whole = values == np.rint(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+    if values.dtype.kind in "fu":
+        whole &= np.abs(values) < 2**62
+    if not whole.all():
+        raise DataError(f"{path}: {what} = {values[~whole][0]} must be a whole number below 2^62")
     return values.astype(np.int64)
 
 

@@ -30,6 +30,7 @@ AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 
 SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
 NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
 READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
+MOST = 2**28  # numbers of an array, neurons of a layer
 
 
 def package() -> Any:
@@ -242,30 +243,43 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     in spikes gets a readout that counts them, one unit for each neuron.
 
     Values may be arrays or tensors. Raises fdi.Mistake, which names the node, for what fdi does not
-    compute: other nodes, graphs within graphs, branches, cycles of several populations, and
-    thresholds, v_leak or v_reset that differ within a layer.
+    compute: other nodes, graphs within graphs, branches, cycles of several populations,
+    thresholds, v_leak or v_reset that differ within a layer, and what is no finite number or does
+    not fit together; what says that it is larger than memory is refused before it takes any.
     """
     nir = package()
-    dt = graph.metadata.get("dt") if dt is None else dt
+    metadata = graph.metadata or {}
+    dt = metadata.get("dt") if dt is None else dt
     if dt is None:
         raise Mistake("the graph does not say its time step; give dt in seconds")
-    dt = float(dt)
+    dt = _seconds("dt", dt)
     (first, *others), own = _chain(nir, graph)
-    shape = tuple(int(n) for n in np.ravel(_array(graph.nodes[first].input_type["input"])))
+    said = (graph.nodes[first].input_type or {}).get("input")
+    shape = tuple(_whole(first, "its shape", said))
+    if not shape or min(shape) < 1:
+        raise Mistake(f"node {first} has the shape {shape}")
     reader = _Reader(nir, dt, shape)
     for name in others:
         reader.read(name, graph.nodes[name])
         if name in own:
             reader.feed_back(own[name], graph.nodes[own[name]])
-    return reader.network(shape, graph.metadata).eval()
+    return reader.network(shape, metadata).eval()
 
 
 def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
     """The names of the nodes from the input to the last before the output; and of the weights from
     a population to itself, by population.
     """
-    edges = set(graph.edges)
+    try:
+        edges = {(before, after) for before, after in graph.edges}
+        unknown = {name for edge in edges for name in edge} - set(graph.nodes)
+    except (TypeError, ValueError):
+        raise Mistake("the edges of the graph are not pairs of names") from None
+    if unknown:
+        raise Mistake(f"the graph has an edge of {min(map(ascii, unknown))}, and no such node")
     for name, node in graph.nodes.items():
+        if not name.isprintable():
+            raise Mistake(f"the name of node {name!a} does not fit a line")
         if isinstance(node, nir.NIRGraph):
             raise Mistake(f"node {name} is a graph in the graph; write its nodes into the graph")
     own = {}
@@ -347,7 +361,7 @@ class _Reader:
             raise Mistake(f"node {self.pool[0]} pools, and no weights follow")
         if self.readout is None and self.weights is not None:
             tau_mem, tau_syn = (
-                float(metadata.get(f"{READOUT}_{tau}", default))
+                _seconds(key := f"{READOUT}_{tau}", metadata.get(key, default))
                 for tau, default in (("tau_mem", 20e-3), ("tau_syn", 10e-3))
             )
             ones = np.ones(self.weights.shape)
@@ -360,15 +374,20 @@ class _Reader:
         if self.readout is None:
             if not self.layers:
                 raise Mistake("the graph has no neurons")
-            units = self.layers[-1][0].units
+            units = _fits(self.source, self.layers[-1][0].units ** 2, "weights to a readout")
+            units = math.isqrt(units)
             counter = _neuron(NO_LEAK * self.dt, AT_ONCE * self.dt, spiking=False)
             self.readout = Population(READOUT, (units,), counter)
-            ones = np.eye(units, dtype=np.float32) / -np.expm1(-1 / NO_LEAK)
+            ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
             counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
             self.projections.append(_projection(self.source, READOUT, counted, np.ones(units)))
         return Network(input_shape, self.layers, self.readout, self.projections, self.dt)
 
     def _neurons(self, name: str, node: Any, weights: _Weights) -> None:
+        if name == INPUT or (
+            name == READOUT and not isinstance(node, self.nir.LI | self.nir.CubaLI)
+        ):
+            raise Mistake(f"node {name}: fdi has another of that name; rename it")
         population, gain = _population(self.nir, name, node, weights.shape, self.dt)
         self.projections.append(_projection(self.source, name, weights, gain))
         constants = {
@@ -376,7 +395,7 @@ class _Reader:
                 _of_each(name, symbol, getattr(node, symbol), weights.shape, False).flat[0]
             )
             for symbol in ("v_leak", "v_reset")
-            if np.any(_array(getattr(node, symbol, 0)))
+            if np.any(_array(name, symbol, getattr(node, symbol, 0)))
         }
         if np.any(weights.bias):
             bias = weights.bias.reshape(-1, *(1,) * (len(weights.shape) - 1)) * gain
@@ -390,9 +409,39 @@ class _Reader:
         self.source, self.shape, self.weights, self.gain = name, population.shape, None, gain
 
 
-def _array(values: Any) -> np.ndarray:
-    """An array, also of a tensor."""
-    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+def _array(name: str, symbol: str, values: Any) -> np.ndarray:
+    """Finite numbers of a node, also those of a tensor."""
+    try:
+        found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except (TypeError, ValueError):  # lists of several lengths
+        found = np.array(None)
+    _fits(name, found.size, symbol)
+    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+        raise Mistake(f"node {name}: {symbol} must be finite numbers")
+    return found
+
+
+def _fits(name: str, size: int, what: str) -> int:
+    if size > MOST:
+        raise Mistake(f"node {name}: {size:,} {what}; at most {MOST:,}")
+    return size
+
+
+def _whole(name: str, symbol: str, values: Any) -> list[int]:
+    found = np.ravel(_array(name, symbol, values))
+    if np.any((found != np.rint(found)) | (found < 0) | (found > MOST)):
+        raise Mistake(f"node {name}: {symbol} must be whole numbers from 0 to {MOST:,}")
+    return [int(n) for n in found]
+
+
+def _seconds(symbol: str, value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise Mistake(f"{symbol} = {ascii(value)[:40]} must be a time in seconds above 0")
+    return seconds
 
 
 def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
@@ -413,9 +462,11 @@ def _with(population: Population, bias: Any = 0.0, **constants: float) -> Popula
 
 
 def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, float]:
-    edges = {int(n) for n in np.ravel(_array(node.kernel_size))}
-    strides = {int(n) for n in np.ravel(_array(node.stride))}
-    if len(edges) != 1 or strides != edges or np.any(_array(node.padding)):
+    edges, strides, padding = (
+        set(_whole(name, symbol, getattr(node, symbol)))
+        for symbol in ("kernel_size", "stride", "padding")
+    )
+    if len(edges) != 1 or strides != edges or edges == {0} or padding - {0}:
         raise Mistake(f"node {name}: fdi reads square windows side by side, without padding")
     (edge,) = edges
     if len(shape) != 3 or any(n % edge for n in shape[1:]):
@@ -431,12 +482,23 @@ def _weights(
     pool: tuple[str, int, float] | None,
 ) -> _Weights:
     """With the pooling in front of it, since the sum over a window is linear."""
-    values = _array(node.weight)
-    bias = np.broadcast_to(_array(getattr(node, "bias", 0.0)), len(values))
+    values = _array(name, "weight", node.weight)
+    values = values.astype(
+        np.float64 if values.dtype in (np.float64, np.longdouble) else np.float32
+    )
+    flat = isinstance(node, nir.Linear | nir.Affine)
+    wanted = 2 if flat else 3 if isinstance(node, nir.Conv1d) else 4
+    if values.ndim != wanted or not values.size:
+        raise Mistake(f"node {name}: weights of shape {values.shape}, {wanted} dimensions expected")
+    bias = _array(name, "bias", getattr(node, "bias", 0.0))
+    if bias.shape not in ((), (1,), (len(values),)):
+        raise Mistake(f"node {name}: bias of shape {bias.shape} for {len(values)} neurons or maps")
+    bias = np.broadcast_to(bias, len(values))
     edge, factor = (1, 1.0) if pool is None else pool[1:]
+    _fits(name, values.size * edge ** (2 if pool else 0), "weights with the pooling in front")
     pooled = (shape[0], *(n // edge for n in shape[1:]))
-    if isinstance(node, nir.Linear | nir.Affine):
-        if values.shape[1] != np.prod(pooled):
+    if flat:
+        if values.shape[1] != math.prod(pooled):
             raise Mistake(f"node {name} takes {values.shape[1]} values, and gets {pooled}")
         if edge > 1:
             maps = values.reshape(-1, *pooled) * factor
@@ -444,9 +506,14 @@ def _weights(
         return _Weights(name, values, bias, (len(values),), {})
     if isinstance(node.padding, str):
         raise Mistake(f"node {name}: padding = {node.padding}; give it as a number")
-    stride, padding = np.unique(_array(node.stride)), np.unique(_array(node.padding))
-    plain = np.all(_array(node.dilation) == 1) and node.groups == 1
-    if len(stride) != 1 or len(padding) != 1 or not plain:
+    if len(shape) != values.ndim - 1 or values.shape[1] != shape[0]:
+        raise Mistake(f"node {name} takes {values.shape[1]} maps, and gets {pooled}")
+    stride, padding, dilation = (
+        sorted(set(_whole(name, symbol, getattr(node, symbol))))
+        for symbol in ("stride", "padding", "dilation")
+    )
+    plain = dilation == [1] and node.groups == 1
+    if len(stride) != 1 or stride == [0] or len(padding) != 1 or not plain:
         raise Mistake(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
     if edge > 1:
         values = (values * factor).repeat(edge, -1).repeat(edge, -2)
@@ -455,6 +522,9 @@ def _weights(
         (n + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1
         for n, kernel in zip(shape[1:], values.shape[2:])
     ]
+    if min(edges) < 1:
+        raise Mistake(f"node {name}: its kernel of {values.shape[2:]} is larger than {shape[1:]}")
+    _fits(name, len(values) * math.prod(edges), "neurons")
     return _Weights(name, values, bias, (len(values), *edges), geometry)
 
 
@@ -495,8 +565,11 @@ def _of_each(
     name: str, symbol: str, values: Any, shape: tuple[int, ...], may_differ: bool
 ) -> np.ndarray:
     """A constant of each neuron. Raises fdi.Mistake where it differs and may not."""
-    values = _array(values).astype(np.float64)
-    values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
+    values = _array(name, symbol, values).astype(np.float64)
+    try:
+        values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
+    except ValueError:
+        raise Mistake(f"node {name}: {symbol} of shape {values.shape} for {shape}") from None
     if not may_differ and np.ptp(values):
         raise Mistake(f"node {name}: {symbol} differs between neurons that share it in fdi")
     return values
@@ -510,7 +583,10 @@ def _projection(
     if np.ptp(rows, axis=1).any():
         raise Mistake(f"node {target}: r and w_in differ between neurons that share weights")
     shape = (-1, *(1,) * (weights.values.ndim - 1))
-    values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
+    with np.errstate(over="ignore"):
+        values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
+    if not np.isfinite(values).all():
+        raise Mistake(f"node {weights.name}: its weights times the gain of {target} are too large")
     projection = Projection(
         source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
     )

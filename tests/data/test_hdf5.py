@@ -230,6 +230,9 @@ def _lie(path: Path, lie: str) -> None:  # noqa: C901 # a branch for each lie
             data = file.create_dataset("spikes/units", (n,), dtype=units)
             for i, times in enumerate(file["spikes/times"]):
                 data[i] = np.full(len(times), 2**40)
+        elif lie == "infinite":
+            del file["labels"]
+            file["labels"] = np.full(n, 1e300)
         elif lie == "packed":
             packed = dict(dtype=h5py.vlen_dtype(np.float16), chunks=(n,), compression="gzip")
             del file["spikes/times"]
@@ -252,6 +255,7 @@ def _lie(path: Path, lie: str) -> None:  # noqa: C901 # a branch for each lie
     [
         ("label", r"1,000,000,001 classes \(largest label 1000000000\) but 20 samples"),
         ("fraction", r"labels = 0\.05.* must be a whole number"),
+        ("infinite", r"labels = 1e\+300 must be a whole number below 2\^62"),
         ("matrix", r"labels must be a list, its shape is \(60000, 50000, 2\)"),
         ("many", r"says it has 100,000,000 spikes/times in [\d,]+ bytes"),
         ("cube", r"spikes/times must have one list of numbers a sample"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import resource
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data import inputs
+from fdi.data import download, inputs
 from fdi.data.arrays import arrays
+from fdi.data.download import SOURCES, Archive, Source, ensure, md5
 from fdi.data.images import read_idx
 from fdi.data.inputs import DataError, readable
 from fdi.data.series import read_ts
@@ -119,3 +123,69 @@ def test_series_and_images_that_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "train-images-idx3-ubyte")
     with pytest.raises(DataError, match="not a file"):
         read_idx(tmp_path, "train")
+
+
+def tar(path: Path, kind: bytes = tarfile.REGTYPE, link: str = "", name: str = "c") -> Path:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = kind, link
+    entry.size = 1 if kind == tarfile.REGTYPE else 0
+    with tarfile.open(path, "w:gz") as file:
+        file.addfile(tarfile.TarInfo("other"))
+        file.addfile(entry, io.BytesIO(b"1") if entry.size else None)
+    return path
+
+
+def large(path: Path) -> Path:
+    """An entry of 2^40 bytes in a file of some hundred."""
+    entry = tarfile.TarInfo("c")
+    entry.size = 2**40
+    path.write_bytes(gzip.compress(entry.tobuf() + bytes(512)))
+    return path
+
+
+def broken(path: Path, place: int) -> Path:
+    """A compressed file with other bytes in the middle."""
+    content = bytearray(gzip.compress(np.random.default_rng(0).bytes(10**5)))
+    content[place : place + 2000] = b"\xff" * 2000
+    path.write_bytes(content)
+    return path
+
+
+ARCHIVES = {
+    "out of the folder": ("c.tar.gz", lambda p: tar(p, name="../evil"), "outside the destination"),
+    "a link out": ("c.tar.gz", lambda p: tar(p, tarfile.SYMTYPE, "/etc"), "absolute path"),
+    "a link up": ("c.tar.gz", lambda p: tar(p, tarfile.SYMTYPE, "../.."), "outside the dest"),
+    "a link": ("c.tar.gz", lambda p: tar(p, tarfile.SYMTYPE, "other"), "holds no c"),
+    "a link to nothing": ("c.tar.gz", lambda p: tar(p, tarfile.LNKTYPE, "no"), "not found"),
+    "a device": ("c.tar.gz", lambda p: tar(p, tarfile.CHRTYPE), "special file"),
+    "a pipe": ("c.tar.gz", lambda p: tar(p, tarfile.FIFOTYPE), "special file"),
+    "2^40 bytes": ("c.tar.gz", large, "unexpected end of data"),
+    "no tar": ("c.tar.gz", lambda p: p.write_bytes(b"hello"), "could not be opened"),
+    "a damaged gzip": ("c.gz", lambda p: broken(p, 10), "while decompressing"),
+    "encrypted": ("c.zip", lambda p: damaged(p, 6, 1), "password required"),
+    "an unknown method": ("c.zip", lambda p: damaged(p, 8, 99), "compression method"),
+    "another sum": ("c.zip", lambda p: damaged(p, 14, 1), "Bad CRC-32"),
+    "itself a pipe": ("c.gz", os.mkfifo, "is not a file"),
+    "itself a device": ("c.gz", lambda p: p.symlink_to("/dev/zero"), "is not a file"),
+}
+
+
+@pytest.mark.parametrize("what", ARCHIVES)
+def test_archives(what, tmp_path, monkeypatch):
+    name, make, line = ARCHIVES[what]
+    (root := tmp_path / "root").mkdir()
+    make(path := root / name)
+    monkeypatch.setattr(download, "TIMEOUT", 1)
+    archive = Archive(name, "c", "http://127.0.0.1:9/c", md5(path) if path.is_file() else "none")
+    monkeypatch.setitem(SOURCES, "mine", Source("1", "1", "1", "mine", (archive,)))
+    with pytest.raises(DataError, match=line) as caught:
+        ensure("mine", root)
+    assert len(str(caught.value).splitlines()) == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["root", name]
+
+
+def test_what_is_no_file_is_not_summed(tmp_path, monkeypatch):
+    archive = Archive("c.gz", "c", "http://127.0.0.1:9/c", "none", content_md5="none")
+    monkeypatch.setitem(SOURCES, "mine", Source("1", "1", "1", "mine", (archive,)))
+    os.mkfifo(tmp_path / "c")
+    assert ensure("mine", tmp_path) == tmp_path

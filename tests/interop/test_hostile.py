@@ -1,0 +1,128 @@
+"""Graphs of NIR that lie about their sizes, or hold what is no number: one line, and no memory."""
+
+from __future__ import annotations
+
+import resource
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fdi import Mistake
+from fdi.interop.nir import MOST, from_nir
+
+nir = pytest.importorskip("nir")
+
+
+def huge(*shape: int) -> np.ndarray:
+    """It takes four bytes."""
+    return np.broadcast_to(np.ones((), np.float32), shape)
+
+
+def chain(
+    shape: Any = (2, 8, 8),
+    dt: Any = 1e-3,
+    edges: Any = (),
+    metadata: Any = None,
+    conv: dict[str, Any] | None = None,
+    front: Any = None,
+    **changed: Any,
+) -> Any:
+    """Input, pooling on demand, a convolution or (with another shape) weights, and LIF; `changed`:
+    attributes of the LIF, `weight`, and those of the convolution.
+    """
+    conv, flat = conv or {}, len(np.ravel(shape)) != 3
+    weight = changed.pop("weight", np.ones((3, 5) if flat else (3, 2, 3, 3), np.float32))
+    if flat:
+        weights = nir.Affine(np.ones((3, 5), np.float32), np.zeros(3))
+    else:
+        weights = nir.Conv2d(None, np.ones((3, 2, 3, 3)), 1, 0, 1, 1, np.zeros(3))
+    neurons = nir.LIF(
+        tau=np.full(1, 0.02), r=np.ones(1), v_leak=np.zeros(1), v_threshold=np.ones(1)
+    )
+    for node, values in ((weights, {"weight": weight} | conv), (neurons, changed)):
+        for key, value in values.items():
+            setattr(node, key, value)
+    nodes = {"in": nir.Input({"input": np.ones(1)}), "p": front, "w": weights, "n": neurons}
+    nodes = {key: node for key, node in nodes.items() if node is not None}
+    nodes["out"] = nir.Output({"output": np.ones(1)})
+    graph = nir.NIRGraph(nodes, [], type_check=False)
+    graph.metadata = {"dt": dt} if metadata is None else metadata
+    names = list(graph.nodes)
+    graph.edges = list(pairwise(names)) if edges == () else edges
+    graph.nodes["in"].input_type = {"input": shape}
+    return graph
+
+
+def pooled(edge: int, stride: int | None = None) -> Any:
+    return nir.SumPool2d(*(np.array([n, n]) for n in (edge, edge if stride is None else stride, 0)))
+
+
+HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
+    "weights": ({"weight": huge(2**31, 5), "shape": (5,)}, "10,737,418,240 weight; at most"),
+    "neurons": ({"conv": {"padding": 2**20}}, "neurons; at most"),
+    "a readout": (
+        {"weight": huge(2**17, 5), "shape": (5,), "conv": {"bias": np.zeros(1)}},
+        "weights to a readout",
+    ),
+    "a pooling": ({"front": pooled(2**20), "shape": (2, 2**22, 2**22)}, "with the pooling"),
+    "an input": ({"shape": (2**31, 8, 8)}, "shape must be whole numbers from 0 to"),
+    "an input of nan": ({"shape": (np.nan,)}, "node in: its shape must be finite"),
+    "an input of words": ({"shape": ("a",)}, "node in: its shape must be finite"),
+    "no input": ({"shape": (0,)}, r"node in has the shape \(0,\)"),
+    "complex weights": ({"weight": np.full((3, 2, 3, 3), 1j)}, "w: weight must be finite"),
+    "weights of nan": ({"weight": np.full((3, 2, 3, 3), np.nan)}, "w: weight must be finite"),
+    "pickled weights": ({"weight": np.array([None])}, "w: weight must be finite"),
+    "three dimensions": ({"weight": np.ones((3, 5, 2)), "shape": (5,)}, "2 dimensions expected"),
+    "no weights": ({"weight": np.ones((0, 5)), "shape": (5,)}, "weights of shape"),
+    "other maps": ({"shape": (5, 8, 8)}, "takes 2 maps, and gets"),
+    "too large weights": (
+        {"r": np.full(1, 1e38), "weight": np.full((3, 2, 3, 3), 9e9, np.float32)},
+        "large",
+    ),
+    "a bias": ({"conv": {"bias": np.ones(7)}}, r"bias of shape \(7,\) for 3"),
+    "a stride of 0": ({"conv": {"stride": 0}}, "fdi has one stride"),
+    "a negative padding": ({"conv": {"padding": -5}}, "padding must be whole"),
+    "a large kernel": ({"weight": np.ones((3, 2, 11, 11))}, "kernel of .* is larger"),
+    "windows of 0": ({"front": pooled(0)}, "square windows"),
+    "tau of words": ({"tau": np.array(["a"])}, "n: tau must be finite"),
+    "infinite tau": ({"tau": np.array([np.inf])}, "n: tau must be finite"),
+    "tau of 7": ({"tau": np.full(7, 0.02)}, r"tau of shape \(7,\)"),
+    "dt of 0": ({"dt": 0}, "dt = 0 must be a time"),
+    "dt of words": ({"dt": "abc"}, "dt = 'abc' must be a time"),
+    "several dt": ({"dt": np.ones(5)}, "must be a time"),
+    "no metadata": ({"metadata": {}}, "does not say its time step"),
+    "no edges": ({"edges": None}, "not pairs of names"),
+    "triple edges": ({"edges": [("in", "w", "n")]}, "not pairs of names"),
+    "an edge to nowhere": ({"edges": [("in", "no\nwhere")]}, r"edge of 'no\\nwhere'"),
+    "a cycle": ({"edges": [("in", "w"), ("w", "n"), ("n", "w")]}, "without an output"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_graphs(what):
+    changes, line = HOSTILE[what]
+    graph = chain(**changes)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Mistake, match=line) as caught:
+        from_nir(graph)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # KiB
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["readout", "input", "two\nlines"])
+def test_names_that_fdi_has_or_that_fit_no_line(name):
+    graph = chain()
+    graph.nodes = {name if key == "n" else key: node for key, node in graph.nodes.items()}
+    names = list(graph.nodes)
+    graph.edges = list(pairwise(names))
+    with pytest.raises(Mistake, match=r"rename it|does not fit a line"):
+        from_nir(graph)
+
+
+def test_whole_and_half_numbers_are_weights():
+    for kind in (np.int8, np.float16, np.float32):
+        built = from_nir(chain(weight=np.full((3, 2, 3, 3), 2, kind)))
+        assert {str(w.dtype) for w in built.parameters()} == {"torch.float32"}
+    assert np.prod(built.layers[0][0].shape) == 3 * 6 * 6 < MOST
