@@ -5,12 +5,18 @@ fails.
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from fdi.track import mlflow_mirror, tensorboard_mirror, wandb_mirror
+from fdi.track.mirror import start
 
 CONFIG = {
     "name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"},
@@ -52,7 +58,7 @@ def test_wandb_offline_needs_no_account(tmp_path):
         [sys.executable, "-c", WRITE, given], cwd=tmp_path, capture_output=True, text=True
     )
     assert (written.returncode, written.stderr) == (0, "")
-    (file,) = tmp_path.glob("seed=3-0123abcd/wandb/offline-run-*-0123abcd/run-0123abcd.wandb")
+    (file,) = tmp_path.glob("seed=3-0123abcd/wandb/offline-run-*-0123abcd-*/run-0123abcd-*.wandb")
     content = file.read_bytes()
     assert all(
         word in content
@@ -95,15 +101,21 @@ class FakeWandb:
 
 
 @pytest.fixture
+def cell(tmp_path) -> Path:
+    (folder := tmp_path / "seed=3-0123abcd").mkdir()
+    return folder
+
+
+@pytest.fixture
 def wandb(monkeypatch) -> FakeWandb:
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
     return fake
 
 
-def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, tmp_path):
+def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, cell):
     def group(**changes):
-        with wandb_mirror.wandb_mirror(CONFIG | changes, tmp_path / "seed=3-0123abcd", 0):
+        with wandb_mirror.wandb_mirror(CONFIG | changes, cell, 0):
             return wandb.options["group"]
 
     assert group().startswith("randman/dense/fluct/")
@@ -112,18 +124,19 @@ def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, tmp_pat
     assert group(threads=1) == group(threads=2)
 
 
-def test_mirrors_have_the_tags_and_the_note_of_a_run(wandb, tmp_path):
+def test_mirrors_have_the_tags_and_the_note_of_a_run(wandb, cell):
     said = CONFIG | {"tags": ["draft"], "note": "as in May"}
-    with wandb_mirror.wandb_mirror(said, tmp_path / "seed=3-0123abcd", 0, tags=["mine"]):
+    with wandb_mirror.wandb_mirror(said, cell, 0, tags=["mine"]):
         assert wandb.options["tags"] == ["randman", "dense", "fluct", "depth", "mine", "draft"]
         assert wandb.options["notes"] == "as in May"
 
 
-def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, tmp_path):
-    with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0) as mirror:
+def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, cell):
+    with wandb_mirror.wandb_mirror(CONFIG, cell, 0) as mirror:
         mirror.row(ROWS[0])
         mirror.result(RESULT)
-    assert (wandb.options["id"], wandb.options["resume"]) == ("0123abcd", "allow")
+    assert wandb.options["id"] == f"0123abcd-{start(cell)}"
+    assert wandb.options["resume"] == "allow"
     assert (wandb.rows, wandb.ends, wandb.summary) == (
         ROWS[:1],
         [0],
@@ -131,10 +144,24 @@ def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, tmp_path):
     )
 
 
+def test_a_run_that_is_made_anew_has_curves_of_its_own(wandb, cell):
+    def name():
+        with wandb_mirror.wandb_mirror(CONFIG, cell, 0):
+            return wandb.options["id"]
+
+    first = name()
+    assert name() == first
+    shutil.rmtree(cell)
+    cell.mkdir()
+    assert name() != first
+    (cell / "mirror.json").write_text('{"start": "../../elsewhere"}')
+    assert name() not in (first, "0123abcd-../../elsewhere")
+
+
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
-def test_wandb_is_finished_on_failure(wandb, tmp_path, failure):
+def test_wandb_is_finished_on_failure(wandb, cell, failure):
     def fail() -> None:
-        with wandb_mirror.wandb_mirror(CONFIG, tmp_path / "seed=3-0123abcd", 0):
+        with wandb_mirror.wandb_mirror(CONFIG, cell, 0):
             raise failure
 
     with pytest.raises(failure):
@@ -142,13 +169,11 @@ def test_wandb_is_finished_on_failure(wandb, tmp_path, failure):
     assert wandb.ends == [1]
 
 
-def test_wandb_without_an_account_is_one_line(wandb, tmp_path):
+def test_wandb_without_an_account_is_one_line(wandb, cell):
     with pytest.raises(
         ValueError, match=r"no API key configured; without an account: logger\.mirror\.mode=offline"
     ):
-        wandb_mirror.wandb_mirror(
-            CONFIG, tmp_path / "seed=3-0123abcd", 0, mode="online"
-        ).__enter__()
+        wandb_mirror.wandb_mirror(CONFIG, cell, 0, mode="online").__enter__()
 
 
 def test_tensorboard(tmp_path):
@@ -190,17 +215,16 @@ def test_tensorboard_has_a_table_of_hyper_parameters(tmp_path):
     assert {info.name.tag for info in shown} == {"result/epochs", "result/test_accuracy_last"}
 
 
-@pytest.mark.filterwarnings("ignore")  # of mlflow, about its database
-def test_mlflow_goes_on_in_its_curves_and_tells_a_failure(tmp_path):
+@pytest.fixture
+def mlflow_runs(tmp_path):
+    """Writes rows from an epoch on, and the runs that MLflow then has, the first one first."""
     mlflow = pytest.importorskip("mlflow")
     pytest.importorskip("sqlalchemy")
     config = CONFIG | {"optimizer": {"lr": 0.5}, "paths": {"results": str(tmp_path)}}
-    excluded = {"exclude": ["threads", "paths"]}
-    config |= {"identity": excluded}
-    cell = tmp_path / "seed=3-0123abcd"
+    config |= {"identity": {"exclude": ["threads", "paths"]}}
 
-    def write(rows, fail=False):
-        with mlflow_mirror.mlflow_mirror(config, cell, 0) as mirror:
+    def write(cell, rows, epoch=0, fail=False):
+        with mlflow_mirror.mlflow_mirror(config, cell, epoch) as mirror:
             mirror.probe([PROBE])
             for row in rows:
                 mirror.row(row)
@@ -208,25 +232,83 @@ def test_mlflow_goes_on_in_its_curves_and_tells_a_failure(tmp_path):
                 raise RuntimeError
             mirror.result(RESULT)
 
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-
     def found():
-        (run,) = client.search_runs([client.get_experiment_by_name("fdi").experiment_id])
-        return run
+        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+        place = client.get_experiment_by_name("fdi").experiment_id
+        runs = client.search_runs([place], order_by=["start_time"])
+        curves = [client.get_metric_history(run.info.run_id, "valid/accuracy") for run in runs]
+        return runs, [[(point.step, point.value) for point in curve] for curve in curves]
 
+    return write, found
+
+
+@pytest.mark.filterwarnings("ignore")  # of mlflow, about its database
+def test_mlflow_goes_on_in_its_curves_and_tells_a_failure(mlflow_runs, cell):
+    write, found = mlflow_runs
     with pytest.raises(RuntimeError):
-        write(ROWS[:1], fail=True)
-    assert found().info.status == "FAILED"
-    write([ROWS[1] | {"grad/input->h1": 0.5}])
-    run = found()
+        write(cell, ROWS[:1], fail=True)
+    ((run,), _) = found()
+    assert run.info.status == "FAILED"
+    write(cell, [ROWS[1] | {"grad/input->h1": 0.5}], epoch=1)
+    ((run,), (curve,)) = found()
     assert (run.info.status, run.info.run_name) == ("FINISHED", "randman/dense/fluct/seed=3")
     assert run.data.params == {"seed": "3", "optimizer.lr": "0.5"}
     assert run.data.tags["fdi.run"] == cell.name
-    curve = client.get_metric_history(run.info.run_id, "valid/accuracy")
-    assert [(point.step, point.value) for point in curve] == [(1, 0.1), (2, 0.2)]
+    assert curve == [(1, 0.1), (2, 0.2)]
     assert run.data.metrics["init/sigma/h1"] == 0.4
     assert run.data.metrics["grad/input to h1"] == 0.5
     assert run.data.metrics["result/test_accuracy_last"] == 0.25
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_does_not_mix_runs_of_one_id(mlflow_runs, cell, tmp_path):
+    """A copy that goes on where the other one has, and one that was deleted and is made anew."""
+    write, found = mlflow_runs
+    with pytest.raises(RuntimeError):
+        write(cell, ROWS[:1], fail=True)
+    shutil.copytree(cell, copy := tmp_path / "copy" / cell.name)
+    write(cell, ROWS[1:], epoch=1)
+    write(copy, ROWS[1:], epoch=1)
+    shutil.rmtree(cell)
+    cell.mkdir()
+    write(cell, ROWS)
+    assert sorted(found()[1]) == [[(1, 0.1), (2, 0.2)], [(1, 0.1), (2, 0.2)], [(2, 0.2)]]
+
+
+def views(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n"
+        database.execute(f"CREATE VIEW experiments AS {endless}")
+
+
+OTHERS = {
+    "a folder": (Path.mkdir, "is not a file; move it away"),
+    "a pipe": (os.mkfifo, "is not a file; move it away"),
+    "a link": (lambda path: path.symlink_to("/nowhere/x.db"), "is not a file; move it away"),
+    "text": (lambda path: path.write_text("hello" * 999), "no database of MLflow; move it away"),
+    "views": (views, "no database of MLflow; move it away"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_stands_in_for_the_database_of_mlflow_is_one_line(mlflow_runs, cell, tmp_path, what):
+    make, line = OTHERS[what]
+    make(tmp_path / "mlflow.db")
+    with pytest.raises(ValueError, match=line) as caught:
+        mlflow_runs[0](cell, ROWS)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_database_of_something_else_is_one_line(mlflow_runs, cell, tmp_path, capfd):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("CREATE TABLE alembic_version(version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('nonsense')")
+        database.commit()
+    with pytest.raises(ValueError, match=r"^logger=mlflow: .*nonsense") as caught:
+        mlflow_runs[0](cell, ROWS)
+    assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
