@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import PLACE
-from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
+from fdi.analysis.conditions import condition_columns, conditions
 from fdi.analysis.results import Curve, Results
 from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import area, chance_share, epochs_to
@@ -111,25 +111,8 @@ def _mean(values: Iterable[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def sections(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(data set, model and the values of the differing keys as text, summary of
-    `fdi.analysis.learning`) of the finished runs.
-    """
+def by_network(results: Results) -> Iterator[pd.DataFrame]:
+    """The summary with the columns above of the finished runs of each data set and model."""
     done = kept(results.runs, results.runs["state"] == "done")
-    for (dataset, model), group in groups(done, ["dataset", "model"]):
-        keys = [
-            column
-            for column in condition_columns(group)
-            if column not in LABELS and not column.startswith("init.")
-        ]
-        names = short_names(keys)
-        for values, members in conditions(group, keys) if keys else [((), group)]:
-            settings = [
-                f"{names[key]} = {shown(value)}"
-                for key, value in zip(keys, values)
-                if value is not None
-            ]
-            yield (
-                ", ".join([f"{dataset}, {model}", *settings]),
-                full(replace(results, runs=members)),
-            )
+    for _, group in groups(done, ["dataset", "model"]):
+        yield full(replace(results, runs=group))

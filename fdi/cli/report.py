@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import atomic
 
 NAME = "report.html"
+EVERY = 10.0  # s
 
 
 @command_line("fdi-report")
@@ -35,8 +39,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Takes what comes next: one line on a terminal, elsewhere a line each EVERY seconds."""
+    from rich.console import Console
+
+    out = Console(stderr=True)
+    if out.is_terminal:
+        with out.status("reading") as status:
+            yield status.update
+        return
+    said = time.monotonic()
+
+    def tell(what: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= EVERY:
+            said = time.monotonic()
+            print(f"fdi-report: {what}", file=sys.stderr, flush=True)
+
+    yield tell
+
+
 def _write(results: Path) -> list[Path]:
-    """The report, and after it the files that it comes from beside those of runs."""
+    """The report, and after it the files that it comes from beside those of runs; a line of the
+    terminal, or of a log, says what is being drawn.
+    """
     from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
     from fdi.analysis.results import own, reference
     from fdi.figures.report import html
@@ -46,7 +73,8 @@ def _write(results: Path) -> list[Path]:
     if mine.runs.empty and measured.runs.empty:
         raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
     path = results / NAME
-    page = html(mine, measured)
+    with progress() as tell:
+        page = html(mine, measured, tell)
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return [path, *files_of(own_folders(mine.runs))]

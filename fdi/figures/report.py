@@ -5,94 +5,32 @@ from __future__ import annotations
 import base64
 import gzip
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
-from typing import Any
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from fdi import __version__
+from fdi.analysis.conditions import LABELS
 from fdi.analysis.index import Index, index
-from fdi.analysis.learning import sections
-from fdi.analysis.render import counted, notes, readable
-from fdi.analysis.results import PROVENANCE, Results
+from fdi.analysis.learning import by_network
+from fdi.analysis.render import counted, keys, notes, readable
+from fdi.analysis.results import PROVENANCE, REFERENCE, Results
+from fdi.analysis.said import sentences
 from fdi.analysis.select import kept
 from fdi.analysis.studies import quotes, studies, with_runs
 from fdi.figures.catalogue import about, pages, svg, with_own
+from fdi.figures.explorer import explorer
 from fdi.figures.unchanged import drawing, of_page
 
-STYLE = """
-body { font: 16px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 0 1rem;
-color: #222; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-h3 { font-size: 1rem; margin: 0; }
-nav ul { columns: 16rem; padding-left: 1.2rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
-gap: 1.5rem; align-items: start; }
-figure { margin: 0.5rem 0; } img { width: 100%; height: auto; }
-.note, summary { font-size: 0.85rem; color: #555; } summary { cursor: pointer; }
-.table { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.8rem; }
-th, td { padding: 0.2rem 0.6rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align:
-top; white-space: pre; }
-th { cursor: pointer; } th[aria-sort=ascending]::after { content: " \\25b2"; }
-th[aria-sort=descending]::after { content: " \\25bc"; }
-input { font: inherit; width: 100%; max-width: 30rem; box-sizing: border-box; padding: 0.3rem; }
-.claims td { white-space: normal; } .claims div + div { margin-top: 0.4rem; }
-@media (max-width: 48rem) { .claims th { display: none; }
-.claims tr, .claims td { display: block; padding: 0.2rem 0; } .claims td { border: 0; }
-.claims tr { border-bottom: 1px solid #ddd; } .claims td:empty { display: none; }
-.claims td:nth-child(-n+2) { font-weight: bold; }
-.claims td:nth-child(n+3)::before { content: attr(data-column) ": "; color: #555; } }
-code { font-size: 0.85em; background: #f3f3f3; padding: 0.1em 0.3em; overflow-wrap: anywhere; }
-"""
+STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
 PACKED = re.compile(r"([0-9]+) ([0-9]+) ([A-Za-z0-9+/]+=*)")
-SCRIPT = """
-const show = async image => {
-  const packed = Uint8Array.from(atob(image.dataset.svg), letter => letter.charCodeAt(0));
-  const svg = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const plain = await new Response(svg, {headers: {"Content-Type": "image/svg+xml"}}).blob();
-  image.src = URL.createObjectURL(plain);
-};
-const seen = new IntersectionObserver(entries => {
-  for (const entry of entries.filter(entry => entry.isIntersecting)) {
-    seen.unobserve(entry.target);
-    show(entry.target);
-  }
-}, {rootMargin: "400px"});
-for (const image of document.querySelectorAll("img[data-svg]")) seen.observe(image);
-for (const head of document.querySelectorAll("th")) {
-  const sort = () => {
-    const rows = head.closest("table").tBodies[0], column = head.cellIndex;
-    const up = head.getAttribute("aria-sort") !== "ascending" ? 1 : -1;
-    const text = row => row.cells[column].textContent;
-    const number = row => parseFloat(text(row).replaceAll(",", ""));
-    const compare = (a, b) => number(a) - number(b) || text(a).localeCompare(text(b));
-    for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", up > 0 ? "ascending" : "descending");
-    rows.append(...[...rows.rows].sort((a, b) => up * compare(a, b)));
-  };
-  head.tabIndex = 0;
-  head.onclick = sort;
-  head.onkeydown = event => event.key === "Enter" && sort();
-}
-for (const input of document.querySelectorAll("input")) input.oninput = () => {
-  const words = input.value.toLowerCase().split(/\\s+/);
-  for (const part of input.parentNode.querySelectorAll(".runs")) {
-    const about = part.firstChild.textContent;
-    let any = false;
-    for (const row of part.querySelectorAll("tbody tr")) {
-      const text = (about + " " + row.textContent).toLowerCase();
-      row.hidden = !words.every(word => text.includes(word));
-      any ||= !row.hidden;
-    }
-    part.hidden = !any;
-  }
-};
-"""
 FILTER = (
-    '<input type="search" aria-label="show only rows with these words" '
-    'placeholder="show only rows with these words: randman kaiming">'
+    '<input type="search" data-static aria-label="show only rows of which all these words hold" '
+    'placeholder="randman kaiming eps=1e-36">'
 )
 
 
@@ -139,43 +77,88 @@ def _cell(text: str) -> str:
 
 PICTURE = "picture"  # kind of entries of the index
 INTRODUCTION = (
-    "Does fluctuation-driven initialization train spiking networks better than the usual "
-    "initializations? Figures and tables are drawn from your own runs where there are any, else "
-    "from the measurements that come with fdi; a line below each figure says which. "
-    "Published values stand beside ours with their source and are never averaged with them."
+    "Figures and tables are drawn from your own runs where there are any, else from the "
+    "measurements that come with fdi; a line below each figure says which. Published values stand "
+    "beside ours with their source and are never averaged with them."
 )
+FIRST = ("best", "depth", "own_sweeps", "learning_curves")
+"""Figures that may stand at the top, the first that there is."""
+Tell = Callable[[str], None]
 
 
-def html(mine: Results, measured: Results) -> str:
-    """The whole page."""
-    title = f"fdi {__version__}: what was measured"
+def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> str:
+    """The whole page; `tell` is called with what comes next."""
+    main = measured if mine.runs.empty else mine
+    title = f"fdi {__version__}: {len(main.runs):,} runs"
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><title>{title}</title>'
+        f'initial-scale=1"><meta name="color-scheme" content="light dark"><title>{title}</title>'
     )
-    first = [
+    figures = with_own(mine.runs)
+    drawn = dict(_figures(figures, mine, measured, tell))
+    tell("tables")
+    asked = [
         section
         for study in studies()
         if hasattr(study, "sections")
         for section in study.sections(mine, measured)
     ]
-    figures = with_own(mine.runs)
+    names = [one.TITLE for one in figures.values()]
+    tables = [*_tables(mine, measured)]
     parts = [
-        f"<h1>{title}</h1><p>{INTRODUCTION}</p>",
-        _contents([*(heading for heading, _ in first), *(one.TITLE for one in figures.values())]),
-        *(part for heading, content in first for part in _section(heading, [content])),
-        *_section("Figures", _figures(figures, mine, measured)),
-        *_section("Tables", _tables(mine, measured)),
+        f"<h1>{title}</h1>{_said(main)}{_first(drawn, main)}",
+        _contents([ALL, *names, TABLES, *(heading for heading, _ in asked)]),
+        *_section(ALL, [explorer(main)]),
+        *_section("Figures", [f"<p>{INTRODUCTION}</p><div class=grid>", *map(str, drawn.values())]),
+        "</div>",
+        *_section(TABLES, tables),
+        *(part for heading, content in asked for part in _section(heading, [content])),
         *_section("How the measurements were made", _provenance(measured)),
     ]
     return (
-        f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head>'
-        f"<body>{''.join(parts)}<script>{SCRIPT}</script></body></html>\n"
+        f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
+        f"<body>{''.join(parts)}<script>{SCRIPT.read_text()}</script></body></html>\n"
     )
 
 
+ALL, TABLES = "All runs", "Conditions"
+
+
+def _said(main: Results) -> str:
+    """What these runs say, in three sentences."""
+    text = " ".join(f"{sentence}." for sentence in sentences(main))
+    return f"<p class=said>{escape(text)}</p>"
+
+
+def _first(drawn: Mapping[str, Drawn], main: Results) -> str:
+    """A picture of these runs."""
+    own = [name for name, one in drawn.items() if one.images and one.source == _origin(main)]
+    name = next((name for name in (*FIRST, *own) if name in own), None)
+    return drawn[name].images[0] if name else ""
+
+
+def _origin(main: Results) -> str:
+    return str(main.runs["source"].iloc[0])[: len(REFERENCE)]
+
+
+class Drawn(NamedTuple):
+    """A figure of the report: its heading and sentence, its pages, and where the first of them is
+    from.
+    """
+
+    heading: str
+    images: list[str]
+    below: str
+    source: str
+
+    def __str__(self) -> str:
+        first, *others = self.images or [""]
+        more = f"<details><summary>{len(others)} more</summary>{''.join(others)}</details>"
+        return f"<section>{self.heading}{first}{more * bool(others)}{self.below}</section>"
+
+
 def _contents(first: Iterable[str]) -> str:
-    names = (*first, "Tables", "How the measurements were made")
+    names = (*first, "How the measurements were made")
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     return f"<nav><ul>{links}</ul></nav>"
 
@@ -189,28 +172,30 @@ def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
     yield from content
 
 
-def _figures(figures: Mapping[str, Any], mine: Results, measured: Results) -> Iterator[str]:
-    """The first page of each figure, with the others folded; where data are missing, the command
-    that makes them.
-    """
-    yield "<div class=grid>"
+def _figures(
+    figures: Mapping[str, Any], mine: Results, measured: Results, tell: Tell
+) -> Iterator[tuple[str, Drawn]]:
+    """The pages of each figure; where data are missing, the command that makes them."""
     drawn_with, seen = drawing(*figures.values()), []
     with index(mine.folder) as kept:
-        for name, module in figures.items():
+        for number, (name, module) in enumerate(figures.items(), 1):
+            tell(f"figure {number} of {len(figures)}: {name}")
             heading, text = module.TITLE, escape(about(module))
-            yield f'<section><h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>'
             contents = {f"{name} {p}": c for p, c in pages(module, mine, measured).items()}
             images = [_picture(*page, module, kept, drawn_with) for page in contents.items()]
             seen += [*contents]
-            yield from images[:1]
-            if len(images) > 1:
-                yield f"<details><summary>{len(images) - 1} more</summary>"
-                yield f"{''.join(images[1:])}</details>"
-            if not images:
-                yield f"<p class=note>Not drawn: it needs {escape(module.NEEDS)}.</p>"
-            yield f"<p class=note>Data: <code>{escape(module.COMMAND)}</code></p></section>"
+            lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
+            page = next(iter(contents.values()), pd.DataFrame({"source": [""]}))
+            yield (
+                name,
+                Drawn(
+                    f'<h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>',
+                    images,
+                    f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>",
+                    str(page["source"].iloc[0])[: len(REFERENCE)],
+                ),
+            )
         kept.forget(PICTURE, seen)
-    yield "</div>"
 
 
 def _picture(name: str, content: pd.DataFrame, module: Any, kept: Index, drawn_with: str) -> str:
@@ -230,21 +215,32 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
     yield f"<p>Your results hold {'<br>'.join(map(escape, lines))}</p>"
     for title, results in (("Own runs", mine), ("The measurements that come with fdi", measured)):
         if results.runs["state"].eq("done").any():
-            tables = "".join(_summary(results))
-            yield f"<details><summary>{title}</summary>{FILTER}{tables}</details>"
+            yield f"<details><summary>{title}</summary>{FILTER}{''.join(_summary(results))}"
+            yield "</details>"
     if quotes()[0]:
         yield "<details><summary>Published values without a run of ours beside them</summary>"
         yield f"{_unmeasured(mine.runs, measured.runs)}</details>"
 
 
 def _summary(results: Results) -> Iterator[str]:
-    """A table for each set of runs that differ in their initialization only."""
-    tables = list(sections(results))
-    for settings, summary in tables:
-        shown = readable(summary).drop(columns=["dataset", "model"])
-        yield f"<div class=runs><p>{escape(settings)}</p>{table(shown)}</div>"
-    lines = dict.fromkeys(line for _, summary in tables for line in notes(summary).split("; "))
+    """A row for each condition of all data sets and models, in one table."""
+    summaries = [*by_network(results)]
+    shown = [_with_settings(summary) for summary in summaries]
+    yield table(pd.concat(shown, ignore_index=True).fillna(""))
+    lines = dict.fromkeys(line for summary in summaries for line in notes(summary).split("; "))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"
+
+
+def _with_settings(summary: pd.DataFrame) -> pd.DataFrame:
+    """`readable`, with what tells the conditions of a network apart in one column of text."""
+    rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]
+    settings = [
+        ", ".join(f"{name} = {value}" for name, value in zip(names, row) if value != "-")
+        for row in rows[names].itertuples(index=False)
+    ]
+    others = rows.drop(columns=names)
+    others.insert(len(LABELS), "settings", settings)
+    return others
 
 
 def _unmeasured(*tables: pd.DataFrame) -> str:

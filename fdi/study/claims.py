@@ -106,10 +106,13 @@ def claims(results: Results) -> pd.DataFrame:
 
 def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     """The section of the report: the claims judged by the measurements that come with fdi, and by
-    the user's own runs, each where published networks are among them.
+    the user's own runs, where published networks are among the latter, or there are none.
     """
     from fdi.figures import report  # draws: only where it is needed
 
+    asked = mine if len(mine.runs) else measured
+    if not with_runs(kept(asked.runs, asked.runs["state"] == "done")):
+        return
     parts = []
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
         if with_runs(kept(results.runs, results.runs["state"] == "done")):

@@ -7,7 +7,7 @@ import io
 import pandas as pd
 import pytest
 
-from fdi.analysis.learning import full, sections
+from fdi.analysis.learning import by_network, full
 from fdi.analysis.results import own
 from fdi.cli.table import main
 
@@ -67,10 +67,11 @@ def test_the_command(learned, tmp_path, capsys):
     assert "3.0 to 40, n=1" in capsys.readouterr().out
 
 
-def test_a_section_for_each_set_that_differs_in_its_initialization_only(write_run, tmp_path):
-    for epochs in (20, 200):
+def test_a_summary_for_each_network(write_run, tmp_path):
+    for depth in (1, 2):
         for init in ("fluct", "kaiming"):
-            write_run(init, 0, 0.5, identity=f"{epochs:08x}", config={"trainer.epochs": epochs})
-    found = dict(sections(own(tmp_path)))
-    assert list(found) == ["randman, dense, epochs = 20", "randman, dense, epochs = 200"]
-    assert [table["init"].tolist() for table in found.values()] == [["fluct", "kaiming"]] * 2
+            write_run(init, 0, 0.5, identity=f"{depth:08x}", config={"model.depth": depth})
+    write_run("fluct", 0, 0.5, model="recurrent")
+    found = list(by_network(own(tmp_path)))
+    assert [len(table) for table in found] == [4, 1]
+    assert found[0]["model.depth"].tolist() == [1, 2, 1, 2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +14,9 @@ import pytest
 from fdi.analysis.results import own, reference
 from fdi.cli import report as cli
 from fdi.cli.figures import main
+from fdi.figures import report
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
+from fdi.figures.explorer import explorer
 from fdi.figures.report import table
 from fdi.study import speed
 
@@ -100,22 +105,46 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert cli.main(["--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"
     page = (tmp_path / "report.html").read_text()
-    assert page.count("<img ") == 1
-    assert "http" not in page.replace("https://", "http").split("<body>")[1], (
-        "nothing is loaded from elsewhere"
-    )
+    body = page.split("<body>")[1].split("<script>")[0]
+    assert body.count("<img ") == 2, "the learning curves, and at the top once more"
+    assert "http" not in body, "nothing is loaded from elsewhere"
     assert "viewport" in page
     assert "Not drawn: it needs a simulation." in page
     assert "<td>+40.0 undecided, n=2</td>" in page
-    headings = re.findall(r'<h[23] id="([^"]*)">', page)
-    links = re.findall(r'<a href="#([^"]*)">', page)
-    assert headings[0] == "figures", "claims are those of published networks"
+    headings = re.findall(r'<h[23] id="([^"]*)">', body)
+    links = re.findall(r'<a href="#([^"]*)">', body)
+    assert headings[0] == "all-runs", "claims are those of published networks"
+    assert "reproduced-or-not" not in headings
     assert set(links) == set(headings) - {"figures"}, "a table of contents"
     assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
-    tables = page.split("<body>")[1]
-    assert tables.count("<th>") > 10
-    assert tables.count("<thead>") == tables.count("<tbody>"), "a script sorts the rows of a body"
-    assert "<div class=runs><p>" in page, "rows to filter, with what they have in common"
+    assert body.count("<thead>") == body.count("<tbody>"), "a script sorts the rows of a body"
+    first = re.search(r"<p class=said>(.*?)</p><figure", body)
+    assert first, "what these runs say stands first, and a picture"
+    assert first[1].startswith("4 finished runs on 1 data set from 2 initializations. Against kai")
+    assert "better in 0, worse in 0, undecided in 1" in first[1]
+    assert "holds at the step sizes that were used, and fdi-run -m experiment=best" in first[1]
+
+
+def test_a_report_packs_all_runs_with_their_configuration_curves_and_states(write_run, tmp_path):
+    directory = write_run("fluct", 0, [0.1, 0.3, 0.5])
+    write_run("kaiming", 0, [0.1, 0.1, 0.25])
+    found = re.search('data-runs="([^"]*)"', explorer(own(tmp_path)))
+    content = json.loads(gzip.decompress(base64.b64decode(found[1])))
+    assert content["columns"][:4] == ["dataset", "model", "init", "settings"]
+    rows = [dict(zip(content["columns"], row)) for row in content["rows"]]
+    assert [row["init"] for row in rows] == ["fluct", "kaiming"]
+    assert content["paths"][0] == str(directory)
+    assert content["curves"]["1"] == [[1, 2, 3], [10, 10, 25]]
+    assert content["same"].keys().isdisjoint(content["config"])
+
+
+def test_conditions_of_all_networks_are_one_table(write_run, tmp_path):
+    for hidden in (64, 128):
+        write_run("fluct", 0, [0.5], hidden=hidden)
+    write_run("fluct", 0, [0.5], model="recurrent")
+    (shown,) = [part for part in report._summary(own(tmp_path)) if "<table" in part]
+    assert shown.count("<tr>") == 4
+    assert "<td>hidden = 64</td>" in shown, "a filter asks for hidden=64"
 
 
 def test_cells_of_the_claims_know_their_column():
