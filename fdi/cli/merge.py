@@ -21,6 +21,7 @@ from fdi.track.files import (
     RESULT,
     RUNS,
     SWEEPS,
+    ZOO,
     directories,
     is_below,
     printable,
@@ -30,7 +31,11 @@ from fdi.track.files import (
 from fdi.track.state import progress
 
 STAGE = ".merge"  # folder below results where copies are made
-FILES = (f"{SWEEPS}/*.json", "data/*.npz")  # plans and arrays, named after their content
+FILES = (
+    f"{SWEEPS}/*.json",
+    f"{ZOO}/*.json",
+    "data/*.npz",
+)  # plans and arrays, named after their content
 COPIED, SAME, TWICE, LEFT = "copied", "there already", "there twice", "left alone"
 OWN = ("seconds", "command", "run")  # keys of result.json and record.json that no two runs share
 

@@ -221,8 +221,8 @@ def _number(value: float | None, form: str) -> str:
 ELSEWHERE, WRONG = "running elsewhere", "refused"
 
 
-def print_summary(cells: list[Cell]) -> int:
-    """The table of what is done, a line for each cell that stopped (those that were refused have
+def print_summary(cells: list[Cell], table: bool = True) -> int:
+    """The `table` of what is done, a line for each cell that stopped (those that were refused have
     had theirs), and how many there are of each state.
 
     Returns how many are not finished.
@@ -233,7 +233,7 @@ def print_summary(cells: list[Cell]) -> int:
     if any(cell.values["probe"] == "only" for cell in cells):
         if measured := of_cells(cells):
             print_states(out, measured)
-    elif set(TRAINED) & set(states):
+    elif table and set(TRAINED) & set(states):
         print_results(out, cells)
     for cell, state, status in zip(cells, states, statuses):
         if state not in (*TRAINED, "probed", "missing", WRONG):
@@ -252,6 +252,18 @@ def print_best(table: pd.DataFrame) -> None:
     out, rows = console(), readable(table)
     print_table(out, {str(name): list(rows[name]) for name in rows}, ["network", "init"])
     print_note(out, CAPTION)
+
+
+def print_zoo(table: pd.DataFrame) -> None:
+    """What fdi.analysis.zoo says of random networks."""
+    from fdi.analysis import zoo
+
+    out = console()
+    for title, shown in zoo.tables(table).items():
+        out.print(title)
+        print_table(out, {str(name): list(shown[name]) for name in shown}, [str(shown.columns[0])])
+    for line in zoo.said(table):
+        print_note(out, line)
 
 
 def _state(status: dict[str, Any]) -> str:

@@ -35,15 +35,16 @@ from fdi.track.directory import fingerprint, older, refuse_other_schedule, say_a
 from fdi.track.files import METRICS, SETTLED, STATUS, printable
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
+Names = Mapping[Path, str]
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 
 
 class Watch:
     """The cells of a sweep that have not ended yet."""
 
-    def __init__(self, cells: list[Cell], left: list[Cell], out: Any) -> None:
+    def __init__(self, cells: list[Cell], left: list[Cell], out: Any, names: Names) -> None:
         self.total, self.left, self.out = len(cells), list(left), out
-        self.keys = varied(cell.overrides for cell in cells)
+        self.keys, self.names = varied(cell.overrides for cell in cells), names
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
         self.before = {cell.directory: _written(cell.directory) for cell in left}
         self.refusals: set[str] = set()
@@ -71,7 +72,8 @@ class Watch:
         return _written(cell.directory) != self.before[cell.directory]
 
     def _line(self, cell: Cell, status: dict[str, Any]) -> str:
-        words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
+        name = self.names.get(cell.directory) or label(cell, self.keys)
+        words = f"cell {self.first + self.ended}/{self.total}  {name}"
         if status.get("refused"):
             return f"{words}  refused{self._reason(status)}"
         if status["state"] == "failed":
@@ -142,11 +144,11 @@ def _written(directory: Path) -> int | None:
 
 
 @contextmanager
-def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
+def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None]:
     """Show what becomes of the cells that are `left` while the block runs."""
     out = console()
     bar = Bar() if is_notebook(out.file) else _bar(out)
-    watch = Watch(cells, left, out)
+    watch = Watch(cells, left, out, names)
     with bar:
         task = bar.add_task("", total=watch.total, completed=watch.first)
 
@@ -184,9 +186,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
-def run_sweep(arguments: Namespace, cells: list[Cell], before: Sequence[Cell] = ()) -> int:
+def run_sweep(
+    arguments: Namespace,
+    cells: list[Cell],
+    before: Sequence[Cell] = (),
+    names: Names | None = None,
+) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code. `before`: cells of an earlier sweep for the same purpose.
+    code. `before`: cells of an earlier sweep for the same purpose. `names`: of cells that differ in
+    too many keys to name them all; they have no common table.
     """
     beside = [cell.directory for cell in (*before, *cells)]
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
@@ -207,7 +215,7 @@ def run_sweep(arguments: Namespace, cells: list[Cell], before: Sequence[Cell] = 
         if len(done) < len(cells):
             say_what_is_apart([cell for cell in cells if cell not in done])
             announce(arguments, cells, [cell for cell in cells if cell not in done])
-            _launch(arguments, cells)
+            _launch(arguments, cells, names or {})
     except KeyboardInterrupt:
         code = interrupted()
     except ValueError:  # of Hydra, which has made folders
@@ -215,7 +223,7 @@ def run_sweep(arguments: Namespace, cells: list[Cell], before: Sequence[Cell] = 
             leave_nothing(cell)
         drop_plan(cells)
         raise
-    unfinished = print_summary(cells)
+    unfinished = print_summary(cells, table=names is None)
     for cell in new:
         if progress(cell.directory).get("refused") or (code and abandoned(cell)):
             leave_nothing(cell)
@@ -226,7 +234,7 @@ def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
-def _launch(arguments: Namespace, cells: list[Cell]) -> None:
+def _launch(arguments: Namespace, cells: list[Cell], names: Names) -> None:
     """Launch what is left, and again where a launcher gives up because it lost a worker: as long as
     that brings some cell further, and once where it does not.
     """
@@ -244,7 +252,7 @@ def _launch(arguments: Namespace, cells: list[Cell]) -> None:
             print("starting the remaining cells again", flush=True)
         before = now
         try:
-            with watching(cells, left):
+            with watching(cells, left, names):
                 launch(arguments, left, run_cell, partial(write_plan, arguments, cells))
                 return
         except ValueError:

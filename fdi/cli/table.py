@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _states(results, arguments)
     elif arguments.best:
         _best(results, arguments)
+    elif arguments.zoo:
+        _zoo(results, arguments)
     else:
         _summary(results, arguments)
     return 0
@@ -74,6 +76,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="show what experiment=best found instead: each initialization at a common step size, "
         "and at its best one",
+    )
+    parser.add_argument(
+        "--zoo",
+        action="store_true",
+        help="show what experiment=zoo found instead: how many random networks learn from each "
+        "initialization, and what was expected of them",
     )
     parser.add_argument(
         "--versus",
@@ -112,13 +120,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     ):
         raise ValueError("--columns goes with --csv, --latex or --markdown")
     files = [name for name in ("runs", "curves") if getattr(arguments, name)]
-    for name in ("probe", "full", "best"):
+    for name in ("probe", "full", "best", "zoo"):
         if files and getattr(arguments, name):
             raise ValueError(f"--{files[0]} writes whole tables; leave --{name} out")
     if arguments.probe and arguments.full:
         raise ValueError("--full is about training; leave it out, or --probe")
-    if arguments.best and (arguments.probe or arguments.full):
-        raise ValueError("--best is a table of its own; leave out --probe and --full")
+    if arguments.zoo and (arguments.latex or arguments.markdown):
+        raise ValueError("--zoo shows several tables; give --csv for all numbers")
+    own = [name for name in ("best", "zoo") if getattr(arguments, name)]
+    others = [name for name in ("probe", "full", *own[1:]) if getattr(arguments, name)]
+    if own and others:
+        raise ValueError(f"--{own[0]} is a table of its own; leave --{others[0]} out")
     return arguments
 
 
@@ -158,6 +170,21 @@ def _best(results: Results, arguments: argparse.Namespace) -> None:
         _paper(shown, arguments.latex, CAPTION, "tab:best")
     else:
         print_best(table)
+
+
+def _zoo(results: Results, arguments: argparse.Namespace) -> None:
+    from fdi.analysis import paper
+    from fdi.analysis.zoo import members
+    from fdi.cli.summary import print_zoo
+
+    table = members(results)
+    if table.empty:
+        raise ValueError("no random networks were drawn here; fdi-run -m experiment=zoo does it")
+    if arguments.csv:
+        told = table.assign(words=table["words"].map(" ".join))
+        _csv(paper.chosen(told, arguments.columns))
+    else:
+        print_zoo(table)
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:

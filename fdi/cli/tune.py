@@ -5,8 +5,9 @@ their own, with other seeds.
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +20,10 @@ from fdi.analysis.best import TUNED, Trial, ranking
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.cli.cost import estimate
-from fdi.cli.summary import print_best
+from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import run_sweep
+from fdi.cli.zoo import Member, drawn
+from fdi.track.files import ZOO, write_json
 from fdi.track.state import INTERRUPTED, finished, whole_result
 
 TEST = "trainer.test="
@@ -62,12 +65,21 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     if isinstance(best, int):
         return best, []
     named = varied(choice.sides)
-    for side, candidate in best.items():
+    for side, candidate in best.items() if not choice.members else ():
         words = [word for word in side if word.partition("=")[0] in named]
         print(f"chosen: {' '.join([*words, *candidate.words(choice.key)])}", flush=True)
-    cells = [*compared, *choice.chosen(best)]
-    if not (code := run_sweep(arguments, cells)):
-        _show(Path(cells[0].values["paths"]["results"]), [*choice.trained, *cells])
+    chosen = choice.chosen(best)
+    cells = list({cell.directory: cell for cell in (*compared, *chosen)}.values())
+    results = Path(cells[0].values["paths"]["results"])
+    code = run_sweep(arguments, cells, names=choice.names)
+    if choice.members and code != INTERRUPTED:
+        from fdi.analysis.results import own
+        from fdi.analysis.zoo import members
+
+        choice.write_zoo(results, {"common": compared, "best": chosen})
+        print_zoo(members(own(results)))
+    elif not code:
+        _show(results, [*choice.trained, *cells])
     return code, cells
 
 
@@ -95,12 +107,22 @@ class Choice:
             self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
             self.epochs, self.dry = config.trainer.epochs, config.dry_run
             words = [tuple(row) for row in combinations(arguments)]
+            self.zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
         self.trained: list[Cell] = []
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
         self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
-        self.sides = list(
-            dict.fromkeys(tuple(w for w in row if not w.startswith("seed=")) for row in words)
-        )
+        fixed = [word.partition("=")[0] for word in arguments.overrides]
+        self.members = drawn(self.zoo, fixed) if self.zoo else []
+        states = dict.fromkeys(tuple(w for w in row if not w.startswith("seed=")) for row in words)
+        networks: list[Member | None] = [*self.members] or [None]
+        self.sides = {
+            (*(member.words if member else ()), *state): member
+            for member in networks
+            for state in states
+        }
+        self.names: dict[Path, str] | None = {} if self.zoo else None
+        if self.zoo and len(self.seeds) > 1:
+            raise ValueError("seed: a zoo has one run of each; zoo.networks draws more networks")
         if same := set(self.seeds) & set(self.tuning):
             raise ValueError(
                 f"{min(same)} is a seed of the choice (tune.seeds); compare with other seeds"
@@ -132,12 +154,15 @@ class Choice:
         with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
             compose = composer(self.arguments)
             cells: dict[tuple[Words, Candidate], list[Cell]] = {}
+            known: set[Path] = set()
             for side, of in candidates.items():
                 own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
                 for candidate in of:
                     words = (*own, *candidate.words(self.key), *fixed)
-                    these = [_composed(compose, (*words, seed)) for seed in self.tuning]
-                    if these not in cells.values():  # keys that the optimizer lacks make no other
+                    these = [self._cell(compose, side, (*words, seed)) for seed in self.tuning]
+                    place = these[0].directory
+                    if place not in known:  # keys that the optimizer lacks make no other run
+                        known.add(place)
                         cells[side, candidate] = these
         if any(of[0].values["dataset"].get("valid") == 0 for of in cells.values()):
             raise ValueError(
@@ -157,35 +182,52 @@ class Choice:
         with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
             compose = composer(self.arguments)
             return [
-                _composed(compose, (*side, *own, seed))
+                self._cell(compose, side, (*side, *own, seed))
                 for side, own in words.items()
                 for seed in self.seeds
             ]
 
+    def _cell(self, compose: Composer, side: Words, words: Words) -> Cell:
+        """A cell of a side, named after the network that was drawn, if one was."""
+        cell = _composed(compose, words)
+        if (member := self.sides[side]) and self.names is not None:
+            value = _value(cell, self.key)
+            name = f"network {member.place} ({member.kind}) {cell.values['name']['init']}"
+            self.names[cell.directory] = f"{name} {self.key}={value:g} seed={cell.values['seed']}"
+        return cell
+
     def cost(self, first: Round, compared: Sequence[Cell]) -> str:
         """How many trainings that are, and what they cost."""
-        kept = len(self.sides) * self.keep * len(self.tuning)
+        kept = len(self.sides) * self.keep * len(self.tuning) if self.short > 1 else 0
         left = [
             cell
             for cell in (*first.all, *(compared[0:1] * (kept + len(compared))), *compared)
             if not finished(cell.directory, "before")
         ]
         return (
-            f"{len(first.all)} trainings of {first.title}, {kept} of {self.epochs}, and "
-            f"{2 * len(compared)} that are compared; {estimate(left) or 'all done'}"
+            f"{len(first.all)} trainings of {first.title}"
+            + (f", {kept} of {self.epochs}" if kept else "")
+            + f" and {2 * len(compared)} that are compared; {estimate(left) or 'all done'}"
         )
 
     def choose(self, first: Round) -> dict[Words, Candidate] | int:
         """The best candidate of each side, or the exit code of a sweep that was interrupted."""
         if code := self._train(rounds := [first], self.short):
             return code
+        if self.short == 1:
+            return self._best(rounds)
         kept = {
             side: [candidate for candidate, *_ in self._ranking(rounds, side)[: self.keep]]
             for side in self.sides
         }
         if code := self._train(rounds := [self.round(kept, 1)], 1):
             return code
-        return {side: self._ranking(rounds, side)[0][0] for side in self.sides}
+        return self._best(rounds)
+
+    def _best(self, rounds: Sequence[Round]) -> dict[Words, Candidate]:
+        found = {side: self._ranking(rounds, side)[0] for side in self.sides}
+        self.validated = {side: accuracy for side, (_, _, accuracy) in found.items()}
+        return {side: candidate for side, (candidate, *_) in found.items()}
 
     def _train(self, rounds: list[Round], share: int) -> int:
         """Train the one round, and further ones, added to it, while the best values are at an end;
@@ -194,7 +236,7 @@ class Choice:
         for _ in range(self.extend + 1):
             cells, title = rounds[-1].all, rounds[-1].title
             print(f"choosing {self.key}: {len(cells)} trainings of {title}", flush=True)
-            if run_sweep(self.arguments, cells, self.trained) == INTERRUPTED:
+            if run_sweep(self.arguments, cells, self.trained, self.names) == INTERRUPTED:
                 return INTERRUPTED
             self.trained += cells
             if not (more := self._beyond(rounds)):
@@ -206,7 +248,9 @@ class Choice:
         """For each side whose best value is the first or the last of its values, the next one."""
         more: dict[Words, list[Candidate]] = {}
         for side in self.sides:
-            best = self._ranking(rounds, side)[0][0]
+            best, _, accuracy = self._ranking(rounds, side)[0]
+            if not accuracy:  # all failed, or were refused
+                continue
             known = sorted(
                 {
                     candidate.value
@@ -222,6 +266,30 @@ class Choice:
             elif best.value == known[-1]:
                 more[side] = [best._replace(value=float(f"{best.value * factor:.2g}"))]
         return more
+
+    def write_zoo(self, results: Path, compared: Mapping[str, Sequence[Cell]]) -> None:
+        """results/zoo/seed=<seed>.json: the networks, and which run belongs to which of them, to
+        which initial state and setting. A cell that was refused has no run.
+        """
+        rows = [
+            {
+                "network": member.place,
+                "init": cell.values["name"]["init"],
+                "setting": setting,
+                self.key: _value(cell, self.key),
+                "validated": self.validated[side],
+                "run": os.path.relpath(cell.directory, results)
+                if cell.directory.exists()
+                else None,
+            }
+            for setting, cells in compared.items()
+            for (side, member), cell in zip(self.sides.items(), cells)
+            if member
+        ]
+        path = results / ZOO / f"seed={self.zoo['seed']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        networks = [{"kind": member.kind, "words": member.words} for member in self.members]
+        write_json(path, {"zoo": self.zoo, "networks": networks, "runs": rows})
 
     def _ranking(self, rounds: Sequence[Round], side: Words) -> list[tuple[Any, int, float]]:
         return ranking(

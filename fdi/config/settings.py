@@ -89,6 +89,19 @@ class Tune:
     keep: int = field(default=3, metadata={"range": Range(least=1)})
 
 
+@dataclass
+class Zoo:
+    """Random networks that initial states are compared on: how many, drawn by which seed, and from
+    what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or an
+    interval as in a search; those of a kind come before those of all.
+    """
+
+    seed: int = field(default=0, metadata={"range": Range(least=0)})
+    networks: int = field(default=100, metadata={"range": Range(least=1)})
+    kinds: dict[str, Any] = MISSING
+    draw: dict[str, str] = field(default_factory=dict)
+
+
 def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
     """Complaints about keys of the config that a figure names, by the `groups` of the config."""
     known = {*groups, *DERIVED}
@@ -194,6 +207,7 @@ class Config:
     identity: Identity = field(default_factory=Identity)
     figure: Figure | None = MISSING
     tune: Tune | None = MISSING
+    zoo: Zoo | None = MISSING
     seed: int = _number(0)
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
@@ -324,7 +338,7 @@ def prepare(config: DictConfig) -> DictConfig:
 
 def settings(config: DictConfig) -> dict[str, Any]:
     """The values of a run: checked, what is auto decided, interpolations resolved, without
-    Hydra's own node and `figure` and `tune` of its experiment.
+    Hydra's own node and `figure`, `tune` and `zoo` of its experiment.
 
     `config`: as Hydra composed it, with HydraConfig set. Raises ValueError, one line, for a value
     out of range or of a wrong type.
@@ -336,7 +350,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
     if problem := next(_complaints(values, own_folders(hydra)), None):
         raise Mistake(problem)
     del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
-    del values["tune"]  # of a comparison, not of its runs
+    del values["tune"], values["zoo"]  # of a comparison, not of its runs
     return values
 
 

@@ -201,7 +201,8 @@ def write_status(directory: Path, state: str, **details: Any) -> None:
     )
 
 
-RUNS, SWEEPS = "runs", "sweeps"  # folders below results: the runs, the plans of sweeps
+RUNS, SWEEPS, ZOO = "runs", "sweeps", "zoo"
+"""Folders below results: the runs, the plans of sweeps, which random network a run belongs to."""
 
 CONFIG, OVERRIDES = ".hydra/config.yaml", ".hydra/overrides.yaml"
 RECORD, STATUS, PROBE, METRICS = "record.json", "status.json", "init.json", "metrics.csv"

@@ -1,0 +1,213 @@
+"""Random networks: how many of them learn from which initial state, at the optimizer's default step
+size and each at its best, and how often the probe's verdict before training was right.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, mannwhitneyu, rankdata
+
+from fdi.analysis.best import STEP
+from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.results import Results
+from fdi.analysis.summary import ACCURACY, BASELINE
+from fdi.config import Mistake
+from fdi.track.files import TRAINED, ZOO, parse_json
+
+ROWS = "zoo"  # .csv in a folder of measurements
+GUESSES = 0.01  # probability of an accuracy by guessing, below which a network learns
+SETTINGS = {"common": "default step", "best": "each at its best"}
+SCORES = {"no": 0, "doubtful": 1, "yes": 2}
+"""What the probe expects, in the order of the hope that it leaves."""
+
+
+def members(results: Results) -> pd.DataFrame:
+    """A row for each zoo (the seed that drew it), network, init and setting: kind, words, the step
+    size `optimizer.lr`, `validated` (validation accuracy that chose the best one), state (that of
+    the run, or "refused"), accuracy (on the test set, a share), `learns` (better than guessing at
+    1 %; what failed or was refused does not) and `expected`, what the probe said before training.
+    No columns where nothing was drawn.
+    """
+    if not (table := results.csv(ROWS)).empty:
+        return table.assign(words=table["words"].str.split(), expected=_texts(table["expected"]))
+    rows = [row for path in sorted((results.folder / ZOO).glob("*.json")) for row in _rows(path)]
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows)
+    runs = results.runs.assign(run=[_place(path, results) for path in results.runs["path"]])
+    known = runs[["run", "state", ACCURACY, "classes", "test_samples", "path", "id"]]
+    table = table.merge(known, how="left", on="run")
+    table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
+    probe = results.probe_of(runs[runs["run"].isin(table["run"])])
+    says = probe.drop_duplicates("path").set_index("path") if "expected" in probe else None
+    table["expected"] = _texts(table["path"].map(says["expected"]) if says is not None else None)
+    table["learns"] = [_learns(*row) for row in table[[ACCURACY, "classes", "test_samples"]].values]
+    return table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
+
+
+def _texts(values: Any) -> Any:
+    return "" if values is None else values.where(values.notna(), "")
+
+
+def _place(path: str, results: Results) -> str:
+    return str(path).removeprefix(f"{results.folder}/")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Those of one file; raises ValueError where it is none of a zoo."""
+    try:
+        content = parse_json(path)
+        seed, networks = content["zoo"]["seed"], content["networks"]
+        return [
+            {
+                "zoo": int(seed),
+                **{key: row[key] for key in ("network", "init", "setting", "validated", "run")},
+                **{key: networks[row["network"]][key] for key in ("kind", "words")},
+                STEP: row[STEP],
+            }
+            for row in content["runs"]
+        ]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        raise Mistake(
+            f"{path} is damaged; remove it, fdi-run -m experiment=zoo writes it again"
+        ) from None
+
+
+def _learns(accuracy: float, classes: float, samples: float) -> bool:
+    if not np.isfinite([accuracy, classes, samples]).all():
+        return False
+    right = round(accuracy * samples)
+    return bool(binomtest(right, int(samples), 1 / classes, "greater").pvalue < GUESSES)
+
+
+def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Title -> table for people: what learns by initial state, the same by kind of network, and
+    what became of the probe's verdicts.
+    """
+    names = [
+        f"{kind} ({len(of.drop_duplicates(['zoo', 'network']))})"
+        for kind, of in members.groupby("kind")
+    ]
+    inits = list(dict.fromkeys(members["init"]))
+    whole = [{"init": init, **_whole(members, members["init"] == init)} for init in inits]
+    kinds = [
+        {"kind": name} | {init: _shares(of[of["init"] == init]) for init in inits}
+        for name, (_, of) in zip(names, members.groupby("kind"))
+    ]
+    return {
+        "Networks that learn": pd.DataFrame(whole),
+        "The same by kind of network (default step, at its best)": pd.DataFrame(kinds),
+        "What the probe expected before training, and what was learned": _verdicts(members),
+    }
+
+
+def _whole(members: pd.DataFrame, of_init: pd.Series) -> dict[str, str]:
+    ranks = ranked(members)
+    row = {}
+    for setting, title in SETTINGS.items():
+        of = members[of_init & (members["setting"] == setting)]
+        row[title] = share(of["learns"])
+        row[f"rank, {title}"] = f"{ranks[of.index].mean():.2f}"
+    first = members[of_init & (members["setting"] == "common")]
+    return row | {"refused or failed": str((~first["state"].isin(TRAINED)).sum())}
+
+
+def wilson(learns: pd.Series) -> tuple[int, int, float, float]:
+    """How many learn, of how many, and Wilson's 95 % interval of that share in percent; there must
+    be some.
+    """
+    n, k = len(learns), int(learns.sum())
+    interval = binomtest(k, n).proportion_ci(method="wilson")
+    return k, n, PERCENT * interval.low, PERCENT * interval.high
+
+
+def share(learns: pd.Series) -> str:
+    """As in 12 of 20 (60 %, 39..78)."""
+    if learns.empty:
+        return "-"
+    k, n, low, high = wilson(learns)
+    return f"{k} of {n} ({PERCENT * k / n:.0f} %, {low:.0f}..{high:.0f})"
+
+
+def _shares(of: pd.DataFrame) -> str:
+    counts = [of[of["setting"] == setting]["learns"] for setting in SETTINGS]
+    return ", ".join(f"{learns.sum()}" for learns in counts)
+
+
+def ranked(members: pd.DataFrame) -> pd.Series:
+    """The rank of each row among the initial states of its network and setting, 1 the best by test
+    accuracy; what has none is behind all others, and equal ones share their ranks.
+    """
+    worst_first = members["accuracy"].fillna(-1.0)
+    groups = worst_first.groupby([members["zoo"], members["network"], members["setting"]])
+    return groups.transform(lambda of: rankdata(-of))
+
+
+def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
+    """For each kind and verdict how many learn at the default step and at the best, and the area
+    under the curve: the probability that of two runs of which one learns the verdict prefers it.
+    """
+    judged = members[members["expected"].isin(SCORES)]
+    rows = []
+    for kind, of in [("all", judged), *judged.groupby("kind")]:
+        row = {"kind": kind}
+        for word in reversed(SCORES):
+            those = of[of["expected"] == word]["learns"]
+            row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
+        rows.append(row | {"area under the curve": _number(area(of))})
+    return pd.DataFrame(rows)
+
+
+def area(judged: pd.DataFrame) -> float:
+    """Area under the ROC curve of the verdict; NaN where all learn or none."""
+    scores = judged["expected"].map(SCORES)
+    good, bad = scores[judged["learns"]], scores[~judged["learns"]]
+    if good.empty or bad.empty:
+        return np.nan
+    return float(mannwhitneyu(good, bad).statistic / (len(good) * len(bad)))
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"
+
+
+def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, float]:
+    """In how many networks only `init` learns, in how many only the baseline, and the two-sided p
+    of the sign test.
+    """
+    of = members[members["setting"] == setting]
+    wide = of.pivot(index=["zoo", "network"], columns="init", values="learns").fillna(False)
+    ours, theirs = (wide[name].astype(bool) for name in (init, BASELINE))
+    mine, other = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    p = binomtest(mine, mine + other).pvalue if mine + other else 1.0
+    return mine, other, float(p)
+
+
+def said(members: pd.DataFrame) -> list[str]:
+    """What the tables cannot say: pairs of initial states on the same networks, and how to read
+    them.
+    """
+    lines = []
+    inits = list(dict.fromkeys(members["init"]))
+    for setting, title in SETTINGS.items():
+        parts = []
+        for init in inits if BASELINE in inits else ():
+            if init == BASELINE:
+                continue
+            mine, other, p = only(members, init, setting)
+            word = "undecided" if p >= 0.05 else "more" if mine > other else "fewer"
+            parts.append(f"{init} {mine} against {other} ({word}, p = {p:.2g})")
+        if parts:
+            lines.append(
+                f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}"
+            )
+    lines.append(
+        "learns: test accuracy better than guessing at 1 %, one run each; what is refused or fails "
+        "does not learn; rank: mean rank of the test accuracy among the initial states; in "
+        "parentheses 95 % intervals; p: sign test over networks"
+    )
+    return lines

@@ -1,0 +1,83 @@
+"""A zoo: random networks, drawn by a seed, on which initial states are compared at the optimizer's
+default step size and each at its best, beside what the probe says of them before training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+
+from fdi.cli.cells import together
+
+
+class Member(NamedTuple):
+    """A network of the zoo: its place, its kind, and the words that were drawn for it."""
+
+    place: int
+    kind: str
+    words: tuple[str, ...]
+
+
+def drawn(zoo: Mapping[str, Any], given: Collection[str] = ()) -> list[Member]:
+    """The networks of a zoo; what is `given` on the command line is not drawn. Each has random
+    numbers of its own, so that the first ones stay whatever the number of networks, and those of
+    other keys stay whatever is given. Raises ValueError for what cannot be drawn.
+    """
+    kinds = zoo["kinds"]
+    shares = np.array([_share(name, kind) for name, kind in kinds.items()])
+    if not kinds or not shares.sum() > 0:
+        raise ValueError("zoo.kinds: give at least one kind a share above 0")
+    domains = {name: zoo["draw"] | dict(kind["draw"]) for name, kind in kinds.items()}
+    members = []
+    for place in range(zoo["networks"]):
+        chance = np.random.default_rng([zoo["seed"], place])
+        kind = str(chance.choice([*kinds], p=shares / shares.sum()))
+        words = [
+            word
+            for key, values in sorted(domains[kind].items())
+            for word in _word(key, str(values), chance)
+        ]
+        kept = tuple(word for word in words if word.partition("=")[0] not in given)
+        members.append(Member(place, kind, kept))
+    return members
+
+
+def _share(name: str, kind: Any) -> float:
+    if not isinstance(kind, Mapping) or set(kind) != {"share", "draw"}:
+        raise ValueError(f"zoo.kinds.{name} must have the keys share and draw")
+    share = kind["share"]
+    if not isinstance(share, int | float) or not 0 <= share < np.inf:
+        raise ValueError(f"zoo.kinds.{name}.share = {share} must be a number of at least 0")
+    return float(share)
+
+
+def _word(key: str, values: str, chance: np.random.Generator) -> tuple[str, ...]:
+    """One value of `values`, as words; of keys joined by +, one row."""
+    if "+" in key:
+        rows = together(key, values)
+        return rows[chance.integers(len(rows))]
+    (override,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
+    if not override.is_sweep_override():
+        return (f"{key}={override.get_value_element_as_str()}",)
+    if override.is_discrete_sweep():
+        known = [*override.sweep_string_iterator()]
+        return (f"{key}={known[chance.integers(len(known))]}",)
+    return (f"{key}={_between(override, chance)}",)
+
+
+def _between(override: Override, chance: np.random.Generator) -> str:
+    """A number of the interval, of three digits; a whole one where both ends are."""
+    interval: Any = override.value()
+    if not isinstance(interval, IntervalSweep):
+        raise ValueError(f"zoo: {override.input_line} is neither a sweep nor an interval")
+    low, high = interval.start, interval.end
+    whole = isinstance(low, int) and isinstance(high, int)
+    if "log" in interval.tags:
+        value = float(np.exp(chance.uniform(np.log(low), np.log(high + whole))))
+    else:
+        value = float(chance.uniform(low, high + whole))
+    return str(min(int(value), high)) if whole else f"{value:.3g}"

@@ -1,0 +1,123 @@
+"""Random networks: how many learn from each initial state, and what the probe expected of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.results import Results
+from fdi.analysis.summary import BASELINE
+from fdi.analysis.zoo import SCORES, SETTINGS, area, members, only, wilson
+from fdi.figures import sheet, style, words
+
+PLACE, TITLE = 0.6, "Random networks"
+ABOUT = "how many random networks learn from each initial state, and what the probe said before"
+NEEDS = "runs of experiment=zoo"
+COMMAND = "fdi-run -m experiment=zoo"
+SIZE = (2 * style.COLUMN, 1.9)
+PANELS = {"init": "learn, by initial state", "expected": "learn, by what the probe expected"}
+APART = 0.18  # between the two settings of a row
+SIGNIFICANT = 0.05
+INK = "0.25"
+
+
+def data(results: Results) -> dict[str, pd.DataFrame]:
+    """One page: a row for each panel, label and setting: place, k of n networks that learn, share,
+    low, high (%), finding, title, source.
+    """
+    table = members(results)
+    if table.empty:
+        return {}
+    inits = sorted(table["init"].unique(), key=lambda init: (init != BASELINE, init))
+    words_of = list(reversed(SCORES))
+    rows = [
+        {"panel": panel, "label": value, "place": place, "setting": setting, **_counted(of)}
+        for panel, values in (("init", inits), ("expected", words_of))
+        for place, value in enumerate(values)
+        for setting in SETTINGS
+        if not (of := table[(table[panel] == value) & (table["setting"] == setting)]).empty
+    ]
+    networks = table.drop_duplicates(["zoo", "network"])
+    kinds = networks["kind"].value_counts()
+    drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    judged = table[table["expected"].isin(SCORES)]
+    curve = area(judged)
+    verdict = "" if pd.isna(curve) else f"; verdict: area under the curve {curve:.2f}"
+    return {
+        "": pd.DataFrame(rows).assign(
+            finding=_finding(table),
+            title=f"{len(networks)} networks ({drawn}), one run each; 95 % intervals{verdict}",
+            source=table["source"].iloc[0] if "source" in table else "own runs",
+        )
+    }
+
+
+def _counted(of: pd.DataFrame) -> dict[str, Any]:
+    k, n, low, high = wilson(of["learns"])
+    return {"k": k, "n": n, "share": PERCENT * k / n, "low": low, "high": high}
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """In how many networks fluct learns and the baseline does not, and the other way round."""
+    if not {"fluct", BASELINE} <= {*table["init"]}:
+        return TITLE
+    said = []
+    for setting, title in SETTINGS.items():
+        mine, other, p = only(table, "fluct", setting)
+        word = "" if p < SIGNIFICANT else ", undecided"
+        said.append(f"in {mine} networks only {words.init('fluct')}, in {other} only ")
+        said[-1] += f"{words.init(BASELINE)} ({title}{word})"
+    return f"Learns: {'; '.join(said)}"
+
+
+def panels(page: pd.DataFrame) -> list[list[str]]:
+    """The two beside each other."""
+    return [list(PANELS)]
+
+
+def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A row for each initial state and verdict; open at the default step, full at the best."""
+    for name, title in PANELS.items():
+        panel, of = axes[name], page[page["panel"] == name]
+        for _, row in of.iterrows():
+            best = row["setting"] == "best"
+            color = style.color(row["label"]) if name == "init" else INK
+            height = row["place"] + (APART if best else -APART)
+            panel.errorbar(
+                row["share"],
+                height,
+                xerr=[[row["share"] - row["low"]], [row["high"] - row["share"]]],
+                color=color,
+                marker="o",
+                markersize=4,
+                markerfacecolor=color if best else "white",
+                elinewidth=1,
+            )
+            panel.annotate(
+                f"{row['k']}/{row['n']}",
+                (min(row["high"], 100), height),
+                xytext=(3, 0),
+                textcoords="offset points",
+                fontsize=5,
+                va="center",
+            )
+        first = of.drop_duplicates("place")
+        shown = [words.init(label) if name == "init" else label for label in first["label"]]
+        panel.set_yticks(first["place"], shown)
+        panel.set_ylim(first["place"].max() + 0.5, -0.5)
+        panel.tick_params(axis="y", length=0)
+        panel.set_xlim(0, 112)
+        panel.set_xticks(range(0, 101, 25))
+        panel.set_title(title)
+        panel.set_xlabel("share of networks (%)")
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=INK, markerfacecolor=face, label=title)
+        for face, title in zip(("white", INK), SETTINGS.values())
+    ]
+    first = page.iloc[0]
+    sheet.above(axes["init"].figure, handles, first["finding"], first["title"])
