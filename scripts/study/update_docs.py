@@ -15,7 +15,7 @@ from pages.costs import EXPERIMENTS, head, ship
 from pages.field import whole
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.five import five, paper
-from pages.gallery import first_picture, gallery
+from pages.gallery import FIRST, first_picture, gallery
 from pages.gradients import predicted, reached
 from pages.headline import at_their_best, headline
 from pages.instead import moving, normalized
@@ -90,7 +90,7 @@ MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 def main() -> int:
     measured = reference(Path("results/reference"))
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
-    first_picture(measured, PICTURES / "first.png")
+    first_picture(measured, PICTURES / FIRST)
     for page in PAGES:
         page.write_text(MARKED.sub(lambda table: filled(table[1], measured), page.read_text()))
     ship()

@@ -5,23 +5,37 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fdi.analysis.results import Results
+from fdi.figures import words
 from fdi.figures.catalogue import FIGURES, about, draw, file_name
 
 OWN_SWEEPS = "own_sweeps"  # shows nothing of the reference
+FIRST = "first.png"  # of the README
 MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
 
-Every figure that `make figures` draws, here from the measurements in
+The figures that `make figures` draws, by the question they answer, from the measurements in
 [`results/reference`](measurements.md), at most two of a kind; `fdi-report` puts all of them on one
-page. Each says below it where its data come from. This page is written by
-`python scripts/study/update_docs.py`.
+page. A click opens the picture, which says below it where its data come from. This page is written
+by `python scripts/study/update_docs.py`.
 """
+QUESTIONS = {
+    "Which initial state trains better?": ("best", "depth", "shallow", "learning_curves"),
+    "Does the theory hold?": ("membrane", "regimes", "states", "calibrated"),
+    "Is it the optimizer?": ("floor", "gradients", "learning_rate", "which_step"),
+    "Is it the bounds on the activity?": ("bounds", "homeostasis"),
+    "Is it the readout, or a normalization?": ("readout", "instead"),
+    "Which spread of the potential is best?": ("gain", "lazy"),
+    "And recurrent networks, and Dale's law?": ("alpha", "dale"),
+    "What happens in a trial, and how fast is it?": ("snapshot", "speed"),
+}
+REST = "And else"
 
 
 def gallery(measured: Results, pictures: Path) -> str:
@@ -29,23 +43,53 @@ def gallery(measured: Results, pictures: Path) -> str:
     pictures.mkdir(exist_ok=True)
     page = "\n".join([HEAD, *_sections(measured, pictures)])
     for picture in pictures.glob("*.png"):
-        if f"/{picture.name})" not in page:
+        if f'/{picture.name}"' not in page and picture.name != FIRST:
             picture.unlink()
     return page
 
 
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
-    for name, module in FIGURES.items():
-        if name == OWN_SWEEPS:
-            continue
-        pages = module.data(measured)
-        yield f"## {name}\n\n{about(module)} Data: `{module.COMMAND}`.\n"
-        for page, content in most_evident(pages):
-            stem = file_name(name, page)
-            _picture(module, content, pictures / f"{stem}.png")
-            yield f"![{name}: {page or module.ABOUT}]({pictures.name}/{stem}.png)\n"
-        if not pages:
-            yield f"*Not measured yet: needs {module.NEEDS}.*\n"
+    """A grid of thumbnails for each question; the name of a figure leads to its first one."""
+    known = {name for names in QUESTIONS.values() for name in names}
+    rest = tuple(name for name in FIGURES if name not in (*known, OWN_SWEEPS))
+    for question, names in (QUESTIONS | ({REST: rest} if rest else {})).items():
+        shown, missing = [], []
+        for name in names:
+            pages = FIGURES[name].data(measured)
+            shown += [*_thumbnails(name, pages, pictures)]
+            missing += [] if pages else [name]
+        yield f'## {question}\n\n<div class="gallery">\n{"".join(shown)}</div>\n'
+        for name in missing:
+            yield (
+                f'<span id="{name}"></span>*{name} is not measured yet: it needs '
+                f"{FIGURES[name].NEEDS} (`{FIGURES[name].COMMAND}`).*\n"
+            )
+
+
+def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) -> Iterator[str]:
+    """Each picture with its sentence, leading to the whole picture."""
+    module = FIGURES[name]
+    for number, (page, content) in enumerate(most_evident(pages)):
+        stem = file_name(name, page)
+        _picture(module, content, pictures / f"{stem}.png")
+        where = f" {_where(page)}." if page else ""
+        sentence = escape(f"{about(module)}{where}")
+        anchor = "" if number else f' id="{name}"'
+        file = f"{pictures.name}/{stem}.png"
+        yield (
+            f'<a{anchor} href="{file}"><img src="{file}" alt="{sentence}" loading="lazy">'
+            f"{sentence}</a>\n"
+        )
+
+
+def _where(page: str) -> str:
+    """The network of a page in words, as in: Randman, fully connected network."""
+    for model in sorted(words.MODELS, key=len, reverse=True):
+        dataset, found, _ = page.partition(f"_{model}")
+        if found:
+            network = f"{words.data(dataset).partition(' (')[0]}, {words.MODELS[model]}"
+            return network[0].upper() + network[1:]
+    return page
 
 
 def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
