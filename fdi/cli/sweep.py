@@ -31,7 +31,14 @@ from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook, percent
-from fdi.track.directory import fingerprint, older, refuse_other_schedule, say_again
+from fdi.track.directory import (
+    code,
+    fingerprint,
+    older,
+    refuse_other_schedule,
+    say_again,
+    was_edited,
+)
 from fdi.track.files import METRICS, SETTLED, STATUS, printable
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
 
@@ -210,24 +217,30 @@ def run_sweep(
         print(f"{len(done)} of {len(cells)} already done, skipped")
         for line in filter(None, [older(cell.directory) for cell in done]):
             print(printable(line))
-    code = 0
+    exit_code, rest = 0, [cell for cell in cells if cell not in done]
+    before = {cell.directory: code(cell.config) for cell in rest}
     try:
-        if len(done) < len(cells):
-            say_what_is_apart([cell for cell in cells if cell not in done])
-            announce(arguments, cells, [cell for cell in cells if cell not in done])
+        if rest:
+            say_what_is_apart(rest)
+            announce(arguments, cells, rest)
             _launch(arguments, cells, names or {})
     except KeyboardInterrupt:
-        code = interrupted()
+        exit_code = interrupted()
     except ValueError:  # of Hydra, which has made folders
         for cell in filter(abandoned, new):
             leave_nothing(cell)
         drop_plan(cells)
         raise
     unfinished = print_summary(cells, table=names is None)
+    if edited := sum(was_edited(cell.directory, before[cell.directory]) for cell in rest):
+        print(
+            f"your own code was edited meanwhile: {edited} of these {len(rest)} runs are of the "
+            f"new code, and tables and figures keep them apart from the others"
+        )
     for cell in new:
-        if progress(cell.directory).get("refused") or (code and abandoned(cell)):
+        if progress(cell.directory).get("refused") or (exit_code and abandoned(cell)):
             leave_nothing(cell)
-    return code or (FAILED if unfinished else 0)
+    return exit_code or (FAILED if unfinished else 0)
 
 
 def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:

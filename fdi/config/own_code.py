@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -170,6 +171,27 @@ def code(target: str, folders: Sequence[Path]) -> str | None:
         beside |= set(_below(package, folders))
     lines += [f"{_place(file, tops)}\0{_digest(file)}" for file in beside]
     return WAY + _hash("\0".join(sorted(lines)).encode())
+
+
+_imported: dict[Path, tuple[object, str]] = {}  # by file: the spec of its module, and its hash
+
+
+def edited(target: str, folders: Sequence[Path]) -> list[Path]:
+    """The modules that `target` needs that were edited after this process had imported them, as far
+    as this function was asked about them then: what runs is the code of before.
+    """
+    found = []
+    for module, each in sources(target, folders).items():
+        spec = getattr(sys.modules.get(module), "__spec__", None)
+        if spec is None:  # not imported so far
+            continue
+        digest = _digest(each.file)
+        known, before = _imported.get(each.file, (None, digest))
+        if known is not spec:
+            _imported[each.file] = spec, digest
+        elif before != digest:
+            found.append(each.file)
+    return found
 
 
 def same(known: str, target: str, folders: Sequence[Path]) -> bool:

@@ -401,6 +401,10 @@ def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     module, _, name = target.rpartition(".")
     parts = vars(importlib.import_module(module))
+    if not ours(target):
+        from fdi.config import own_code  # only where there is such code
+
+        own_code.edited(target, folders)  # it remembers this one
     if module == TORCH:
         parts = {name: part for name, part in parts.items() if isinstance(part, type)}
     if name not in parts:

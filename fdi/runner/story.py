@@ -160,7 +160,7 @@ def run(
 
 
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
-    files = fingerprint(config.dataset)
+    files, own = fingerprint(config.dataset), code(config)  # before a part of it may be edited
     context = _built(config, directory, view)
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
@@ -183,7 +183,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         data=context.data.form(),
         data_files=files,
         data_source=source(config.dataset),
-        code=code(config),
+        code=own,
         **plan,
     )
     if build.untried(config):

@@ -371,14 +371,33 @@ def refuse_other_data(
 
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
-    """A hash of the user's own code behind each part that makes numbers."""
+    """A hash of the user's own code behind each part that makes numbers. Raises ValueError where it
+    is not what this process has imported.
+    """
     own = {key: name for key, name in _behind(config).items() if not parts.ours(name)}
     if not own:
         return {}
     from fdi.config import own_code
 
+    for key, name in own.items():
+        for file in own_code.edited(name, _modules(config)):
+            raise ValueError(
+                f"{file} was edited while this process, which had imported it, was running; undo "
+                f"that, and the same command goes on, or give the new code another name with "
+                f"name.{_named(key, config)}=NAME"
+            )
     hashes = {key: own_code.code(name, _modules(config)) for key, name in own.items()}
     return {key: value for key, value in hashes.items() if value}
+
+
+def _named(part: str, config: Mapping[str, Any]) -> str:
+    """The name of a run that tells a part apart."""
+    return part if part in config["name"] else "model"
+
+
+def was_edited(directory: Path, before: Mapping[str, str]) -> bool:
+    """Whether a run was made of other code than `before`, as a worker does that started later."""
+    return _of_this_run(read_record(directory)).get("code", before) != before
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
@@ -397,7 +416,7 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
 
     behind = _behind(config)
     for key, known in before.items():
-        target, name = behind[key], key if key in config["name"] else "model"
+        target, name = behind[key], _named(key, config)
         if not own_code.same(known, target, _modules(config)):
             raise ValueError(
                 f"{directory} was run with other code: {target}, a module that it imports or a "
