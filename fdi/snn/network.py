@@ -97,18 +97,32 @@ class Norm(nn.Module):
             return x.unflatten(0, (steps, batch))
         if self.kind == "tdbn":
             return self._batch_norm(x_TBN.flatten(0, 1), learn).unflatten(0, (steps, batch))
-        if steps != self.steps:
+        self.check_steps(steps)
+        channels = x_TBN.transpose(0, 1).flatten(1, 2)
+        return self._batch_norm(channels, learn).unflatten(1, (steps, -1)).transpose(0, 1)
+
+    def check_steps(self, steps: int) -> None:
+        """Raises ValueError if it has no gain for each of the steps."""
+        if self.kind == "bntt" and steps != self.steps:
             raise Mistake(
                 f"model.norm=bntt has a gain for each of {self.steps + 2} steps, and a trial has "
                 f"{steps + 2}; use model.norm=tdbn"
             )
-        channels = x_TBN.transpose(0, 1).flatten(1, 2)
-        return self._batch_norm(channels, learn).unflatten(1, (steps, -1)).transpose(0, 1)
+
+    def follow(self, mean: Tensor, var: Tensor) -> None:
+        """Running statistics after another batch, of that mean and (unbiased) variance."""
+        momentum = self._count()
+        self.mean.lerp_(mean, momentum)
+        self.var.lerp_(var, momentum)
+
+    def _count(self) -> float:
+        """Another batch; how much it weighs."""
+        self.batches += 1
+        return max(MOMENTUM, 1 / int(self.batches))
 
     def _batch_norm(self, x: Tensor, learn: bool) -> Tensor:
         if learn:
-            momentum = max(MOMENTUM, 1 / (int(self.batches) + 1))
-            self.batches += 1
+            momentum = self._count()
             running = (self.mean, self.var)
             return F.batch_norm(x, *running, self.gain, self.bias, True, momentum, EPS)
         if self.batches:

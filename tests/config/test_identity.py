@@ -161,7 +161,7 @@ def test_an_engine_that_is_a_part_computes_the_run_that_it_did(engine):
         (["engine.graphs=true"], "engine.graphs: no such key; choose one of checkpoint"),
         (["engine.memory=-1"], "engine.memory = -1 must be a number at least 0"),
         (["device=cuda", "engine.kernels=some"], "engine.kernels = some must be auto or on or off"),
-        (["engine.among=[cpu]", "model.norm=tdbn"], r"engine.among: none of \[cpu\] computes"),
+        (["engine.among=[cpu]", "device=cuda"], r"engine.among: none of \[cpu\] computes"),
         (["engine=cpu", "engine.name=cuda"], "engine.name = cuda is that of fdi.engine.cuda"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_network_without_normalization_is_the_run_it_was(model):
 def test_the_engine_auto_computes_normalization_and_learned_time_constants():
     assert prepared("neuron.learn_tau=true").engine.name == "cpu"
     assert prepared("neuron.learn_tau=true", "device=cuda").engine.name == "reference"
-    assert prepared("model.norm=tdbn").engine.name == "reference"
+    assert prepared("model.norm=tdbn").engine.name == "cpu"
     assert prepared("model.norm=tdbn", "device=cuda").engine.name == "cuda"
 
 

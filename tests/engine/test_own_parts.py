@@ -114,6 +114,14 @@ def test_a_normalization_of_ones_own_is_refused_without_a_key_that_nobody_set():
         CpuEngine().check(normed())
 
 
+def test_a_normalization_that_a_configuration_names_is_seen_before_anything_is_built():
+    found = [
+        CpuEngine.lacks({"device": "cpu", "model": {"norm": norm}})
+        for norm in ("none", "tdbn", "bntt", "layer", "rms")
+    ]
+    assert found == [None, None, None, None, "model.norm=rms"]
+
+
 def test_a_normalization_of_ones_own_is_computed_by_the_others_in_parts_too():
     x, labels = batch()
     net = normed()

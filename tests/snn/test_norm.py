@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from fdi.data.inputs import Constant, Frames
-from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.device import dense as as_dense
 from fdi.engine.reference import ReferenceEngine
@@ -265,10 +264,8 @@ def test_a_trial_of_another_length_is_refused_by_gains_of_each_step():
         Norm("bntt", (7,), 30, 1.0).double()(arriving((7,)), learn=True)
 
 
-def test_the_engine_for_cpus_and_nir_refuse_it():
+def test_nir_refuses_it():
     net = network_of("tdbn")
-    with pytest.raises(ValueError, match=r"\(tdbn, of population h1\); use engine=reference"):
-        CpuEngine().check(net)
     pytest.importorskip("nir", reason="nir is not installed")
     with pytest.raises(ValueError, match="h1: NIR cannot say normalization"):
         to_nir(net)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
@@ -50,6 +51,7 @@ def train(
     progress=None,
     on_epoch=lambda row: None,
     on_batch=lambda done, outcome: None,
+    engine=None,
 ):
     rows = []
     progress = progress or Progress()
@@ -58,7 +60,7 @@ def train(
         rows.append(row)
         on_epoch(row)
 
-    Trainer(network, ReferenceEngine(), optimizer, batch_size=32, seed=0).fit(
+    Trainer(network, engine or ReferenceEngine(), optimizer, batch_size=32, seed=0).fit(
         data.train,
         data.valid,
         stages,
@@ -158,10 +160,13 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     assert (progress.best_epoch, progress.best_accuracy) == (len(stopped) - patience, best)
 
 
+@pytest.mark.parametrize("engine", [ReferenceEngine(), CpuEngine(threads=2)])
 @pytest.mark.parametrize(
     "learned", [{"norm": "tdbn"}, {"norm": "bntt"}, {"neuron": lif(learn_tau=True)}]
 )
-def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(data, tmp_path, learned):
+def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
+    data, tmp_path, learned, engine
+):
     def start():
         network = build(lambda *spec: dense(*spec, hidden=8, **learned), data)
         return network, SMORMS3(network.parameters(), lr=0.1), phases(epochs=3)
@@ -170,7 +175,7 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(data, t
         return {key: value for key, value in row.items() if not key.startswith("seconds")}
 
     never, *given = start()
-    whole = [numbers(row) for row in train(never, data, *given)[0]]
+    whole = [numbers(row) for row in train(never, data, *given, engine=engine)[0]]
 
     def stop(row):
         stopped.append(numbers(row))
@@ -183,7 +188,7 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(data, t
         if file.exists():
             progress, _ = training.load_checkpoint(file, network, optimizer)
         with suppress(KeyboardInterrupt):
-            train(network, data, optimizer, stages, progress, on_epoch=stop)
+            train(network, data, optimizer, stages, progress, on_epoch=stop, engine=engine)
         training.save_checkpoint(file, network, optimizer, progress, "abc")
     assert stopped == whole
     for name, value in never.weights().items():

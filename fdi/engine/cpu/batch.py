@@ -15,6 +15,7 @@ from fdi.data.inputs import Input
 from fdi.engine.checks import check_input, check_labels
 from fdi.engine.cpu.chunk import Results, add_gradients, run_chunk
 from fdi.engine.cpu.dense_forward import Arriving, Gradients
+from fdi.engine.cpu.in_turn import Turns
 from fdi.engine.cpu.loss import in_numbers
 from fdi.engine.cpu.memory import Memory, Sum, Team, Work
 from fdi.engine.cpu.program import signal
@@ -66,8 +67,16 @@ class Batch:
             return 1
         return max(1, min(threads // self.chunks, -(-self.chunk // program.block)))
 
+    def rounds(self, threads: int) -> Iterator[list[tuple]]:
+        """(function, *arguments) for each of at most `threads` threads, to be called at once; with
+        normalization one list after another.
+        """
+        if self.memory.program.places:
+            return Turns(self).rounds(threads)
+        return iter([self.calls(threads)])
+
     def calls(self, threads: int) -> list[tuple]:
-        """(function, *arguments) for each of at most `threads` threads, to be called at once."""
+        """Where each sample goes through the whole network by itself."""
         size = self.team(threads)
         if size > 1:
             teams = [Team(size, self.sums.table()) for _ in range(self.chunks)]
@@ -97,7 +106,7 @@ class Batch:
 
     def alone(self, indices: Iterator[int]) -> None:
         """The chunks of these numbers, one after the other."""
-        with self._work() as work:
+        with self.work() as work:
             for i in indices:
                 table = self.sums.table() if self.train else self.parameters.tables[:0]
                 last = (i + 1) * self.chunk
@@ -108,7 +117,7 @@ class Batch:
     def together(self, i: int, member: int, team: Team) -> None:
         """The part of a member of `team` in chunk `i`."""
         block, last = self.memory.program.block, min((i + 1) * self.chunk, len(self.labels))
-        with self._work() as own, team:
+        with self.work() as own, team:
             team.works[member] = own
             for start in range(i * self.chunk, last, team.size * block):
                 blocks = range(start, min(start + team.size * block, last), block)
@@ -124,9 +133,10 @@ class Batch:
         if member == 0:
             self.sums.add(i, team.table)
 
-    def _work(self) -> AbstractContextManager[Work]:
+    def work(self) -> AbstractContextManager[Work]:
+        """Scratch memory of a thread, or of a chunk if layers take turns."""
         dtype = self.results.task.dtype
-        return self.memory.work(self.steps, self.span, self.gradual, dtype)
+        return self.memory.work(self.steps, self.span, self.gradual, dtype, self.chunk)
 
     def _run(self, first: int, last: int, work: Work, gradients: Gradients) -> None:
         maps = self.memory.program.maps
@@ -160,10 +170,14 @@ def cut(
     x = signal(network, inputs, dtype, program.dense_from)
     parameters = program.parameters(network.projections[0].weight.dtype)
     current = program.drive(x.values, parameters.tables)
-    gradual, span = train or windows != 1, min(steps, _EVALUATED)
-    if gradual:
-        span = memory.span(steps, dtype, threads, windows, gib)
     most = program.chunk(len(inputs), x.units.size if train else math.inf)
+    chunk = min(chunk, most)
+    gradual, span = train or windows != 1, min(steps, _EVALUATED)
+    if program.places:
+        gradual, span = train, steps
+        memory.check(steps, dtype, len(inputs), chunk, gib if windows == "auto" else math.inf)
+    elif gradual:
+        span = memory.span(steps, dtype, threads, windows, gib)
     return Batch(
         memory,
         parameters,
@@ -172,7 +186,7 @@ def cut(
         in_numbers(objective, network, len(inputs), dtype),
         _empty(network, inputs, dtype, readout),
         np.zeros_like(current) if train else current[:, :0],
-        min(chunk, most),
+        chunk,
         steps,
         span,
         gradual,

@@ -67,20 +67,20 @@ def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, g
             for t in range(w.steps + 1):
                 to = w.indptr + s * (w.steps + 1) + t
                 work.starts[to] = inputs.indptr[(start + s) * w.steps + t]
-        given = _given(inputs, start, n, inputs.drive, work)
-        back = _given(inputs, start, n, gradients.drive, work)
+        given = given_to(inputs, start, n, inputs.drive, work)
+        back = given_to(inputs, start, n, gradients.drive, work)
         if maps is None:
             for s in range(n):
                 counts = results.counts[start + s]
                 run_forward(network, s, given, counts, work)
-                _score(start + s, s, network.plan, labels, loss, results, work)
+                score(start + s, s, network.plan, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward(n, network, given, back, loss.mode, work, gradients)
         else:
-            counts, pooled = results.counts[start], _pooled(maps, given, work)
+            counts, seen = results.counts[start], pooled(maps, given, work)
             maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
-            run_forward(network, 0, pooled, counts, work)
-            _score(start, 0, network.plan, labels, loss, results, work)
+            run_forward(network, 0, seen, counts, work)
+            score(start, 0, network.plan, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward_maps(network, maps, given, back, loss.mode, work, gradients)
 
@@ -88,21 +88,21 @@ def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, g
 @kernel
 def add_gradients(n, network, inputs, loss, work, gradients):
     """Adds the gradients of n samples, a block whose adjoints lie in `work`."""
-    given = _given(inputs, 0, n, gradients.drive, work)
+    given = given_to(inputs, 0, n, gradients.drive, work)
     add_readout(network, n, loss.mode, given, gradients, work)
     for layer in range(network.plan.layers.size - 2, -1, -1):
         hidden_gradients(network, layer, n, 0, given, gradients, work)
 
 
 @inlined
-def _given(inputs, start, n, drive, work):
+def given_to(inputs, start, n, drive, work):
     """What arrives from the input at a block of n samples."""
     indptr = part(work.starts, work.at[0].indptr, (work.at[0].block, work.at[0].steps + 1))
     return Arriving(indptr, inputs.units, inputs.counts, drive[start : start + n])
 
 
 @inlined
-def _pooled(maps, given, work):
+def pooled(maps, given, work):
     """What arrives from the maps at the first dense layer."""
     w, top = work.at[0], maps.layers.size - 1
     indptr = part(work.starts, w.pooled_indptr + top * (w.steps + 1), (1, w.steps + 1))
@@ -111,7 +111,7 @@ def _pooled(maps, given, work):
 
 
 @inlined
-def _score(b, s, plan, labels, loss, results, work):
+def score(b, s, plan, labels, loss, results, work):
     """The loss of sample b, the s-th of its block."""
     said, classes = pull(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
@@ -145,16 +145,16 @@ def _backward(n, network, given, back, mode, work, gradients):
 def _backward_maps(network, maps, given, back, mode, work, gradients):
     """The same for one sample of a network with maps."""
     plan, neurons = network.plan, network.map_neurons
-    pooled = _pooled(maps, given, work)
-    add_readout(network, 1, mode, pooled, gradients, work)
+    seen = pooled(maps, given, work)
+    add_readout(network, 1, mode, seen, gradients, work)
     start_backward(plan, work)
     start_maps_backward(maps, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         if k < last:
             maps_window(k, False, maps, neurons, network.tables, given, work)
-            run_window(network, 0, k, pooled, work)
-        backward_window(network, 1, k, mode, pooled, gradients, work)
+            run_window(network, 0, k, seen, work)
+        backward_window(network, 1, k, mode, seen, gradients, work)
         clear_above(k, maps, work)
         from_rows(k, maps, plan, neurons, network.natural, mode, work)
         maps_backward(k, maps, neurons, network.natural, gradients.tables, back, work)

@@ -126,8 +126,17 @@ def _pooled_adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later
                 )  # fmt: skip
 
 
+@inlined
+def adjoint_of_maps(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables):
+    """The same from the gradient `above` of what the layers above see, pooled or not."""
+    if p.pool_x > 1:
+        _pooled_adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables)
+    else:
+        _adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables)
+
+
 @jit
-def _to_source(plan, layer, q, g, at, steps, pace, out_at, out_step, natural, work):
+def to_source(plan, layer, q, g, at, steps, pace, out_at, out_step, natural, work):
     """Add W^T gI of link q to a layer, from the guarded maps of some `steps` at g[at:], `pace`
     apart, to the gradient of its source's spikes at g[out_at:], `out_step` apart, or put it there
     if the link is the first.
@@ -177,13 +186,10 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
             for q in range(p.first_link, p.last_link):
                 if plan.links[q].own > 0:
                     at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded
-                    _to_source(plan, layer, q, g, at, 1, 0, pulls, 0, natural, work)
+                    to_source(plan, layer, q, g, at, 1, 0, pulls, 0, natural, work)
         above = w.above + p.pooled_at * (w.span + 2) + (t - t0 + 2) * p.pooled
         at = u + (t - t0) * p.size
-        if p.pool_x > 1:
-            _pooled_adjoint(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
-        else:
-            _adjoint(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
+        adjoint_of_maps(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
         if t >= 2:
             deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
         first, last = max(t, 2), min(t - t % ring + ring, t1)
@@ -196,7 +202,7 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
             if plan.links[q].source >= 0 and plan.links[q].own == 0:
                 source = plan.layers[plan.links[q].source]
                 out = w.above + source.pooled_at * (w.span + 2) + (first - t0) * source.pooled
-                _to_source(plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work)
+                to_source(plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work)
 
 
 @inlined
@@ -262,7 +268,7 @@ def maps_backward(k, plan, neurons, natural, d_tables, given, work):
         drive = given.drive
         if layer > 0:
             drive = drive[:, :0]
-        bounds = _pull(plan.layers[layer], work)
+        bounds = pull_at_maps(plan.layers[layer], work)
         arriving = Arriving(given.indptr, given.units, given.counts, drive)
         conv_backward(
             neurons, layer, plan, t0, t1, bounds, natural, d_tables, arriving, lists, work
@@ -270,7 +276,7 @@ def maps_backward(k, plan, neurons, natural, d_tables, given, work):
 
 
 @inlined
-def _pull(p, work):
+def pull_at_maps(p, work):
     """Puts the gradient of the bounds, in the order of torch, into that of a layer's map; returns
     where it begins, or -1 if it is zero.
     """

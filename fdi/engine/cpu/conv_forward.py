@@ -13,7 +13,7 @@ from fdi.engine.cpu.neuron_equations import forward
 
 
 @inlined
-def _update(p, neurons, kind, u, before, maps, state, spikes, n, pooled, m):
+def update_maps(p, neurons, kind, u, before, maps, state, spikes, n, pooled, m):
     """Potentials u[before ...] become those behind; at `maps` in u begins what is inside of the
     guarded currents, at `state` the state. Appends the codes of the spikes, and those of the
     pooling windows that some visible ones fall into; returns the new n and m.
@@ -57,7 +57,7 @@ def conv_forward(neurons, layer, plan, t0, t1, u_at, tables, given, lists, work)
     state = w.maps + plan.channels * p.guarded
     for t in range(t0, t1):
         before = u_at + (t - t0) * p.size
-        n, m = _update(
+        n, m = update_maps(
             p, neurons, neuron, u, before, w.maps + p.inside, state, lists.spikes, n, lists.pooled,
             m,
         )  # fmt: skip

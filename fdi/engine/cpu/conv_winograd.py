@@ -211,7 +211,7 @@ def _give_tiles(link, fresh, g, at, pace, wide, high, to):
 
 @jit
 def tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work):
-    """As conv_backward._to_source; p is the layer of the target."""
+    """As conv_backward.to_source; p is the layer of the target."""
     wide, tall = -(-link.source_width // EDGE), -(-link.source_height // EDGE)
     rows, most, line = steps * tall, -(-TOGETHER // wide), link.source_width * link.columns
     given, made = _apart(most * wide, p.padded), _apart(most * wide, link.columns)

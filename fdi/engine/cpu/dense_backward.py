@@ -48,6 +48,22 @@ def _from_readout(network, p, first, s, t, said, row, work):
     pull_back(said, s, t + 3, c, weight, leak, bounds, work.numbers, row, p.width)
 
 
+@inlined
+def adjoint(neuron, network, p, u, now, here, past, gu, second, far, deep, learned):
+    """gS[t] at u[now ...] becomes gI[t], that of the second channel `second` behind, for U[t] at
+    u[here ...]; `gu`: gradients of the potential and, `far` apart, of the state.
+    """
+    for j in range(0, p.width, lanes(u)):
+        one = own(neuron, network.neurons, p.state_at + j)
+        x, at, after = load(u, (here + j,)), now + j, here + p.width + j
+        v = x - threshold(one.dynamics, one.reset.theta, u, past + j, deep)
+        steep, fired = slope(one.surrogate, v), v > like(v, 0)
+        backward(
+            one, x, fired, load(u, (at,)), steep, u, gu + j, far, u, at, at + p.width, second,
+            past + j, deep, after, u, learned + j,
+        )  # fmt: skip
+
+
 @jit
 def hidden_backward(network, layer, samples, k, said, given, work):
     """Window k of the first `samples` samples of a layer, in step with each other; `said` is what
@@ -71,18 +87,11 @@ def hidden_backward(network, layer, samples, k, said, given, work):
         if p.recurrent_from < p.units and t + 2 < w.steps:
             _through_own(p, u, row, pace, second, w.block, network.natural)
         for s in range(samples):
-            now, place = row + s * pace, gu + s * width
+            now, own_gu = row + s * pace, gu + s * width
             here = u_at + (s * (w.span + 1) + t - t0) * width
             past = past_at + (s * w.span + t - t0) * width
-            for j in range(0, width, lanes(u)):
-                one = own(neuron, network.neurons, p.state_at + j)
-                x, at = load(u, (here + j,)), now + j
-                v = x - threshold(one.dynamics, one.reset.theta, u, past + j, deep)
-                steep, fired = slope(one.surrogate, v), v > like(v, 0)
-                backward(
-                    one, x, fired, load(u, (at,)), steep, u, place + j, far, u, at, at + width,
-                    second, past + j, deep, here + width + j, u, learned + s * width + j,
-                )  # fmt: skip
+            sums = learned + s * width
+            adjoint(neuron, network, p, u, now, here, past, own_gu, second, far, deep, sums)
             if t >= 2 and drive.shape[1] > 0:
                 step = min(t - 2, drive.shape[1] - 1)
                 for j in range(0, width, lanes(u)):

@@ -119,6 +119,22 @@ def split(layer, spikes, first, stop):
     return first, border
 
 
+@inlined
+def update(neuron, network, p, u, row, rows, past, deep, spikes, n):
+    """Potentials of a layer at u[row ...] become those of the next step behind them; currents and
+    state are at u[rows ...]. Appends the spikes; returns the new n.
+    """
+    width, far = p.width, network.plan.widest
+    state = rows + network.plan.channels * far
+    for j in range(0, width, lanes(u)):
+        fired = forward(
+            own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
+            rows + j, far, u, state + j, far, past + j, deep,
+        )  # fmt: skip
+        n = append(spikes, n, fired, j)
+    return n
+
+
 @jit
 def hidden_forward(network, layer, s, k, given, work):
     """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
@@ -132,14 +148,9 @@ def hidden_forward(network, layer, s, k, given, work):
     table, rows, width, far = weights(network.tables, p), w.rows, p.width, plan.widest
     (t0, t1), row = window(k, work), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
     past, deep = w.past + start(plan, layer, s, w.block) * w.span, w.block * plan.total * w.span
-    n, state, ones = spike_indptr[t0], rows + plan.channels * far, given.counts[:0]
+    n, ones = spike_indptr[t0], given.counts[:0]
     for t in range(t0, t1):
-        for j in range(0, width, lanes(u)):
-            fired = forward(
-                own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
-                rows + j, far, u, state + j, far, past + j, deep,
-            )  # fmt: skip
-            n = append(spikes, n, fired, j)
+        n = update(neuron, network, p, u, row, rows, past, deep, spikes, n)
         spike_indptr[t + 1] = n
         row += width
         past += width

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from fdi.snn.objective import Objective, Outcome
 
 
+_NORMS = ("none", "tdbn", "bntt", "layer")  # others are a user's own
+
+
 class CpuEngine(Engine):
     """Event-driven simulation with a backward pass by hand; float32 or float64, as the weights are.
 
@@ -31,7 +34,9 @@ class CpuEngine(Engine):
     one); gradients are added in pairs of chunks, so results depend on `chunk` but not on `threads`.
     `windows`: a training step keeps the potentials of one of so many windows of time and computes
     those of the others twice; `checkpoint` "auto": as few windows as keep the scratch memory of all
-    threads within `memory` GiB. Results do not depend on it.
+    threads within `memory` GiB. Results do not depend on it. With normalization layers take turns,
+    in whole trials, and keep what arrives at each: windows change nothing, and a batch that does
+    not fit into the memory of "auto" is refused.
     """
 
     devices = ("cpu",)
@@ -65,8 +70,8 @@ class CpuEngine(Engine):
     def lacks(cls, values: Mapping[str, Any]) -> str | None:
         model = values.get("model")
         norm = model.get("norm", "none") if isinstance(model, Mapping) else "none"
-        normed = f"model.norm={norm}" if norm != "none" else None
-        return super().lacks(values) or normed or only_autograd(values, learned_taus=True)
+        own = None if norm in _NORMS else f"model.norm={norm}"
+        return super().lacks(values) or own or only_autograd(values, learned_taus=True)
 
     def check(self, network: Network) -> None:
         self._memory(network)
@@ -125,8 +130,9 @@ class CpuEngine(Engine):
             train=train,
             readout=readout,
         )
-        for future in [self._pool.submit(*call) for call in batch.calls(self.threads)]:
-            future.result()
+        for calls in batch.rounds(self.threads):
+            for future in [self._pool.submit(*call) for call in calls]:
+                future.result()
         return batch
 
     def _memory(self, network: Network) -> Memory:

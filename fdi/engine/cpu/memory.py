@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,12 +23,18 @@ _STARTS = (
     "sorted_number", "sorted",
 )  # fmt: skip
 _ALIGNED = 64  # bytes, as the vectors
+KEPT = (
+    "spike_indptr", "spikes", "indptr", "arrived", "readout", "peak", "slope", "pull",
+    "map_spike_indptr", "map_spikes", "pooled_indptr", "pooled", "received", "spread", "back",
+)  # fmt: skip
+"""What a sample leaves from the turn of one layer to that of the next, see in_turn.py."""
 
 
 class Work(NamedTuple):
     """Flat memory that kernels write to: `numbers` with the precision of the weights, `lists` of
     units int32, `starts` int64. `at[0]` says by name where each part begins, and how many `steps`
-    a trial, a window (`span`) and `windows` there are, and samples in a `block`.
+    a trial, a window (`span`) and `windows` there are, and samples in a `block`; where layers take
+    turns, `at[s]` says it for the s-th sample of a chunk.
     """
 
     numbers: np.ndarray
@@ -37,24 +43,34 @@ class Work(NamedTuple):
     at: np.ndarray
 
 
-def allocate(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, **extents: int) -> Work:
-    """Zeros that no memory is spent on before they are written to."""
-    sizes, places = {"numbers": 0, "lists": 0, "starts": 0}, dict(extents)
+def allocate(
+    shapes: dict[str, tuple[int, ...]], dtype: np.dtype, samples: int = 1, **extents: int
+) -> Work:
+    """Zeros that no memory is spent on before they are written to; each of the `samples` has its
+    own of what is KEPT, and `at` a record.
+    """
+    sizes, places = {"numbers": 0, "lists": 0, "starts": 0}, dict[str, Any](extents)
     for name, shape in shapes.items():
-        store = _store(name)
-        places[name] = sizes[store]
-        sizes[store] += -(-math.prod(shape) // _ALIGNED) * _ALIGNED
-    at = np.array([tuple(places.values())], [(name, np.int64) for name in places])
+        store, room = _store(name), -(-math.prod(shape) // _ALIGNED) * _ALIGNED
+        copies = samples if name in KEPT else 1
+        places[name] = sizes[store] + room * np.arange(samples) * (copies > 1)
+        sizes[store] += room * copies
+    at = np.zeros(samples, [(name, np.int64) for name in places])
+    for name, place in places.items():
+        at[name] = place
     numbers = zeros(sizes["numbers"], dtype=dtype)
     return Work(
         numbers, np.zeros(sizes["lists"], np.int32), np.zeros(sizes["starts"], np.int64), at
     )
 
 
-def size(shapes: dict[str, tuple[int, ...]], dtype: np.dtype) -> int:
+def size(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, samples: int = 1) -> int:
     """Bytes of what `allocate` makes, with every list full."""
     itemsize = {"numbers": dtype.itemsize, "lists": 4, "starts": 8}
-    return sum(math.prod(shape) * itemsize[_store(name)] for name, shape in shapes.items())
+    return sum(
+        math.prod(shape) * itemsize[_store(name)] * (samples if name in KEPT else 1)
+        for name, shape in shapes.items()
+    )
 
 
 def zeros(*shape: int, dtype: np.dtype) -> np.ndarray:
@@ -180,19 +196,36 @@ class Memory:
             )
         return span
 
-    @contextmanager
-    def work(self, steps: int, span: int, gradients: bool, dtype: np.dtype) -> Iterator[Work]:
-        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of
-        `span`, with or without a backward pass.
+    def check(self, steps: int, dtype: np.dtype, batch: int, chunk: int, memory: float) -> None:
+        """ValueError if a training step of a `batch` whose layers take turns does not fit into
+        `memory` GiB.
         """
-        free = self._free.setdefault((steps, span, gradients, dtype), SimpleQueue())
+        chunks, shapes = -(-batch // chunk), self.program.shapes(steps, steps, True)
+        gib = chunks * size(shapes, dtype, chunk) / 2**30
+        if gib > memory:
+            raise ValueError(
+                f"a batch of {batch} samples of this network with normalization needs {gib:.3g} "
+                f"GiB, more than engine.memory = {memory:g} GiB; raise engine.memory, or lower "
+                f"trainer.batch_size"
+            )
+
+    @contextmanager
+    def work(
+        self, steps: int, span: int, gradients: bool, dtype: np.dtype, samples: int = 1
+    ) -> Iterator[Work]:
+        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of
+        `span`, with or without a backward pass, and for all `samples` of a chunk at once if layers
+        take turns.
+        """
+        samples = samples if self.program.places else 1
+        free = self._free.setdefault((steps, span, gradients, dtype, samples), SimpleQueue())
         try:
             work = free.get_nowait()
         except Empty:
             shapes = self.program.shapes(steps, span, gradients)
             windows = -(-steps // span) if gradients else 1
             extents = dict(steps=steps, span=span, windows=windows, block=self.program.block)
-            work = allocate(shapes, dtype, **extents)
+            work = allocate(shapes, dtype, samples, **extents)
         try:
             yield work
         finally:

@@ -21,11 +21,17 @@ from fdi.engine.cpu.neuron_equations import (
     surrogate_constants,
     synapse_constants,
 )
-from fdi.snn.network import Network
+from fdi.snn.network import Network, Norm
 from fdi.snn.neuron import Neuron, Population, Reset
 
 COMPUTES = Computes(
-    "cpu", tuple(KINDS), get_args(Reset), tuple(SURROGATES), own_taus=True, learned_taus=True
+    "cpu",
+    tuple(KINDS),
+    get_args(Reset),
+    tuple(SURROGATES),
+    own_taus=True,
+    learned_taus=True,
+    norms=(Norm,),
 )
 
 

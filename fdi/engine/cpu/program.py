@@ -13,7 +13,7 @@ import torch
 
 from fdi.data.inputs import Constant, Frames, Input, sparse
 from fdi.engine.checks import check_parts
-from fdi.engine.cpu import conv_layout, dense_layout
+from fdi.engine.cpu import conv_layout, dense_layout, norm
 from fdi.engine.cpu.chunk import Parameters
 from fdi.engine.cpu.conv_plan import depth
 from fdi.engine.cpu.neurons import (
@@ -112,7 +112,8 @@ class Program:
         self.network = network
         self.maps = conv_layout.lay_out(network) if depth(network) else None
         self.layout = dense_layout.lay_out(network, self.maps)
-        self.block = 1 if self.maps else dense_layout.BLOCK
+        self.places = norm.places(network, self.layout, self.maps)
+        self.block = 1 if self.maps or self.places else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
         self._neurons: tuple = (), ()
 
@@ -121,6 +122,35 @@ class Program:
         parts = dense_layout.shapes(self.layout.plan, steps, span, gradients, self.block)
         if self.maps:
             parts |= conv_layout.shapes(self.maps.plan, steps, span, gradients)
+        return parts | self._of_turns(steps, gradients) if self.places else parts
+
+    def _of_turns(self, steps: int, gradients: bool) -> dict[str, tuple[int, ...]]:
+        """What differs where layers take turns: scratch memory is that of one layer.
+
+        `received`: X of each layer, of one at a time without gradients; `spread`: mean and 1 /
+        sqrt(var + eps) of layer norm in each step, and of the layer that goes back the means a and
+        b; `back`: gI of one layer; `sums` of channels.
+        """
+        sizes, widest = [p.places * p.width for p in self.places], max(p.width for p in self.places)
+        longest, rest = max(sizes), max(0, steps - 2)
+        parts = dict(
+            received=(rest * (sum(sizes) if gradients else longest),),
+            spread=(2 * rest * (len(sizes) + 1),),
+            back=((steps + 1) * longest * gradients,),
+            sums=(2 * widest,),
+            saved=(0,), adjoints=(0,),
+        )  # fmt: skip
+        if self.maps:
+            layers, states = self.maps.plan.layers, self.maps.plan.states
+            size, pooled = int(layers["size"].max()), int(layers["pooled"].max())
+            ring = int((np.maximum(layers["ring"], 2) * layers["guarded"]).max())
+            parts |= dict(
+                map_potentials=((steps + 1) * size,),
+                above=(steps * pooled * gradients,),
+                map_adjoints=(ring * gradients,),
+                map_gu=((1 + states) * size * gradients,),
+                map_saved=(0,), pulls=(0,),
+            )  # fmt: skip
         return parts
 
     def chunk(self, batch: int, events: float) -> int:
