@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from hydra import initialize_config_module
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
+from rich.progress import track
 
 from fdi.analysis.best import TUNED, Trial, ranking
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
@@ -22,12 +23,14 @@ from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
 from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import run_sweep
+from fdi.cli.terminal import console
 from fdi.cli.zoo import Member, drawn
 from fdi.track.files import ZOO, write_json
 from fdi.track.state import INTERRUPTED, finished, whole_result
 
 TEST = "trainer.test="
 Words = tuple[str, ...]
+Of = TypeVar("Of")
 
 
 class Candidate(NamedTuple):
@@ -155,7 +158,7 @@ class Choice:
             compose = composer(self.arguments)
             cells: dict[tuple[Words, Candidate], list[Cell]] = {}
             known: set[Path] = set()
-            for side, of in candidates.items():
+            for side, of in _watched(candidates):
                 own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
                 for candidate in of:
                     words = (*own, *candidate.words(self.key), *fixed)
@@ -183,7 +186,7 @@ class Choice:
             compose = composer(self.arguments)
             return [
                 self._cell(compose, side, (*side, *own, seed))
-                for side, own in words.items()
+                for side, own in _watched(words)
                 for seed in self.seeds
             ]
 
@@ -305,6 +308,13 @@ class Choice:
             if other == side
             for cell in cells
         )
+
+
+def _watched(sides: Mapping[Words, Of]) -> Iterable[tuple[Words, Of]]:
+    """The sides, with a bar on a terminal: many take a minute to compose."""
+    out = console()
+    options = {"console": out, "transient": True, "disable": not out.is_terminal}
+    return track([*sides.items()], "composing", **options)
 
 
 def _value(cell: Cell, key: str) -> Any:
