@@ -13,7 +13,7 @@ import pandas as pd
 from fdi.analysis.collect import config_columns
 from fdi.analysis.select import depth, kept, where
 from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
-from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS
+from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS, pair_numbers
 
 PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")
@@ -70,8 +70,10 @@ def contrasts(
     ]
     same_data = not any(key.startswith("dataset") for key in free)
     for _, group in both.groupby(keys, dropna=False, sort=False) if len(both) else ():
-        pairs = ["_one", *_pairs(group, same_data)]
-        means = group.groupby(pairs)[quantity].mean().dropna() * scale
+        means = (
+            group.groupby(["_one", pair_numbers(group, same_data)])[quantity].mean().dropna()
+            * scale
+        )
         if means.index.get_level_values("_one").nunique() == 2:
             first, second = means[True], means[False]
             seeds = first.index.intersection(second.index)
@@ -80,14 +82,6 @@ def contrasts(
                 run = group.iloc[0].to_dict()
                 difference = difference_of(first, second, run["test_samples"], quantity, scale)
                 yield Contrast(run, quantity, first.mean(), second.mean(), difference)
-
-
-def _pairs(runs: pd.DataFrame, same_data: bool = True) -> list[pd.Series]:
-    """What two runs of a pair share: the seed and, on the `same_data`, the checksum of the
-    splits.
-    """
-    checksums = runs.reindex(columns=["data_checksum"])["data_checksum"]
-    return [runs["seed"], *([checksums.astype(object).fillna("")] if same_data else [])]
 
 
 def difference_of(
@@ -140,8 +134,8 @@ def accuracies(
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
     groups = [
-        (PERCENT * group.groupby(_pairs(group))[ACCURACY].mean(), group["test_samples"].min())
-        for _, group in runs.groupby(list(by), dropna=False)
+        (PERCENT * group.groupby("_pair")[ACCURACY].mean(), group["test_samples"].min())
+        for _, group in runs.assign(_pair=pair_numbers(runs)).groupby(list(by), dropna=False)
         if group[ACCURACY].notna().any()
     ]
     alone = [_versus(table, groups, i, within, base) for i in range(len(table))]

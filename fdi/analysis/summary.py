@@ -74,7 +74,7 @@ def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
     rates = [column for column in map(str, runs) if column.startswith("rate/")]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
     known = {name: runs[name].array for name in (*LABELS, *asked(), *rates) if name in runs}
-    numbers, seeds = runs[measured].to_numpy(dtype=float), _pairs(runs)
+    numbers, seeds = runs[measured].to_numpy(dtype=float), pair_numbers(runs)
     states = runs["state"].to_numpy(dtype=str)
     said = [name for name in SAID if name in runs and runs[name].notna().any()]
     placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
@@ -123,15 +123,17 @@ def _texts(values: Iterable[Any]) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values if pd.notna(value)))
 
 
-def _pairs(runs: pd.DataFrame) -> np.ndarray:
-    """A number for each seed and checksum of the splits: two runs are a pair where it is equal."""
-    known = [name for name in ("seed", "data_checksum") if name in runs]
-    return runs.groupby(known, dropna=False).ngroup().to_numpy()
+def pair_numbers(runs: pd.DataFrame, same_data: bool = True) -> np.ndarray:
+    """A number for each seed and, on the `same_data`, checksum of the splits: two runs are a pair
+    where it is equal.
+    """
+    shared = ["seed", *(["data_checksum"] if same_data and "data_checksum" in runs else [])]
+    return runs.groupby(shared, dropna=False).ngroup().to_numpy()
 
 
 class BySeed(NamedTuple):
-    """The numbers of the finished runs of a condition: one row per pair (of `seeds`, see `_pairs`),
-    the first column is ACCURACY; means where one has several runs.
+    """The numbers of the finished runs of a condition: one row per pair (`seeds`: its number), the
+    first column is ACCURACY; means where one has several runs.
     """
 
     seeds: np.ndarray
