@@ -75,7 +75,7 @@ def rescued(table: pd.DataFrame, sweep: Said) -> str:
     best = rows[(rows["init"] == worst["init"]) & same & (rows["x"] != sweep.order[0])]
     return (
         f"{words.init(worst['init'])}: {worst['mean']:.0f} % with {sweep.text('x', worst['x'])}, "
-        f"{best['mean'].max():.0f} % with the best"
+        f"at most {best['mean'].max():.0f} % with any"
     )
 
 
@@ -136,7 +136,8 @@ def verdicts(table: pd.DataFrame, sweep: Said) -> str:
     chosen = ", each at its best" if rows["chosen"].any() else ""
     counts = rows["verdict"].value_counts()
     each = [f"{verdict} in {count}" for verdict, count in counts.items()]
-    return f"{PAIR}{chosen}: {words.several(each)}"
+    low, high = rows["versus"].min(), rows["versus"].max()
+    return f"{PAIR}{chosen}: {low:+.0f} to {high:+.0f} points, {words.several(each)}"
 
 
 def ends(table: pd.DataFrame, sweep: Said) -> str:
@@ -145,9 +146,11 @@ def ends(table: pd.DataFrame, sweep: Said) -> str:
     rows = table[shade == shade.max()].dropna(subset="x").sort_values("x")
     parts = []
     for quantity, of in list(rows.groupby("quantity", sort=False))[:2]:
-        ends = f"{of['mean'].iloc[0]:.3g} and {of['mean'].iloc[-1]:.3g}"
+        first, last = of.iloc[0], of.iloc[-1]
+        ends = f"{first['mean']:.3g} and {last['mean']:.3g}"
         name, _, unit = sweep.text("quantity", quantity).partition(",")[0].partition(" (")
-        parts.append(f"{name} {ends}{' %' * (unit == '%)')}")
+        overlap = bool(first["low"] <= last["high"] and last["low"] <= first["high"])
+        parts.append(f"{name} {ends}{' %' * (unit == '%)')}{' (intervals overlap)' * overlap}")
     places = [sweep.text(sweep.x, rows["x"].iloc[end]) for end in (0, -1)]
     return f"At {places[0]} and {places[1]}: {', '.join(parts)}"
 

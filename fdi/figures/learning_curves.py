@@ -185,7 +185,9 @@ def _finding(page: pd.DataFrame) -> str:
     best, kaiming = order.iloc[0], order[order["init"] == "kaiming"]
     names = [best, *(row for _, row in kaiming.head(1).iterrows() if row["line"] != best["line"])]
     reached = [f"{words.init(row['init'], True)} {row['mean']:.0f} %" for row in names]
-    return f"Best after the last epoch: {'; '.join(reached)}"
+    overlap = len(names) > 1 and names[0]["low"] <= names[1]["high"]
+    said = f"Validation after the last epoch: {', '.join(reached)}"
+    return f"{said} (intervals overlap)" if overlap else said
 
 
 def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import sheet, style, words
+from fdi.figures import sheet, style
 
 PLACE, TITLE = 18, "One trial"
 ABOUT = (
@@ -29,7 +30,7 @@ PARTS = {
 }
 RIGHT: style.Look = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
 WRONG: style.Look = {"color": "0.6", "linewidth": 0.6}
-SPACING = 3.0  # between the potentials of two neurons, in units of the threshold
+ROOM = 1.1  # between the potentials of two neurons, in units of the largest range of one
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -93,10 +94,10 @@ def _answer(page: pd.DataFrame, moment: str) -> int:
 def _finding(page: pd.DataFrame, right: int) -> str:
     """What the network answers, before training and after it."""
     verdicts = [
-        f"{'right' if _answer(page, moment) == right else 'wrong'} {moment} training"
+        f"{moment} training the answer is {'right' if _answer(page, moment) == right else 'wrong'}"
         for moment in _moments(page)
     ]
-    return f"One trial: the answer is {words.several(verdicts)}"
+    return f"One trial: {', '.join(verdicts)}"
 
 
 def _handles() -> list[Line2D]:
@@ -119,12 +120,14 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
 
 
 def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+    ranges = page[page["part"] == "potential"].groupby(["moment", "unit"])["y"].agg(np.ptp)
+    spacing = ROOM * ranges.max()  # so that no trace crosses another
     for unit, trace in groups(rows, "unit"):
-        axes.axhline(1 + SPACING * unit, color="black", linestyle="--", linewidth=0.4)
+        axes.axhline(1 + spacing * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
-            trace["x"], trace["y"] + SPACING * unit, color=style.color("fluct"), linewidth=0.8
+            trace["x"], trace["y"] + spacing * unit, color=style.color("fluct"), linewidth=0.8
         )
-    axes.set_yticks([0, 1], ["0", "1"])
+    axes.set_yticks([0], ["0"])
 
 
 def _readout(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:

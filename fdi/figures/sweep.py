@@ -36,6 +36,7 @@ SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
+STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {
     "color": "none",
@@ -141,7 +142,16 @@ class Sweep:
         if near:
             handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
         first = page.iloc[0]
-        sheet.above(one.figure, handles, first["finding"], first["title"])
+        title = first["title"]
+        if named and self._lacks(page, states, order):
+            title += "; no mark: not run, or weights that fdi refuses to draw"
+        sheet.above(one.figure, handles, first["finding"], title)
+
+    def _lacks(self, page: pd.DataFrame, states: Sequence[style.State], order: list[Any]) -> bool:
+        """Whether some state has no accuracy at some value of x in some panel."""
+        panels = [p for p in self._drawn(page) if p.quantity == "accuracy"]
+        there = sum(len(state.rows(panel.rows)) for panel in panels for state in states)
+        return there < len(panels) * len(states) * len(order)
 
     def text(self, key: str, value: Any) -> str:
         """A value of a key in words."""
@@ -356,8 +366,9 @@ class Sweep:
         """
         rows = panel.rows
         if panel.quantity == "accuracy":
-            if len(self.figure.panels) == 2:
-                rows = pd.concat([p.rows for p in drawn if p.values[0] == panel.values[0]])
+            rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
+            if _enlarged(panel, drawn):
+                rows = panel.rows
             marks.percent(axes, rows, rows["chance"].iloc[0])
             return bool(axes.get_ylim()[0] <= rows["chance"].iloc[0])
         if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
@@ -376,6 +387,7 @@ class Sweep:
             if panel.values[1] != drawn[0].values[1]:
                 axes.set_yticklabels([])
                 side = ""
+        head += ["enlarged"] if _enlarged(panel, drawn) else []
         axes.set_title(", ".join(head) or title)
         axes.set_ylabel(side if head else "")
         label = figure.label or ("" if named and figure.x in COLUMNS else words.of(figure.x))
@@ -389,6 +401,19 @@ class Sweep:
             axes.set_xlabel(label if panel.values[0] == alike[-1].values[0] else "")
         elif panel in alike[-figure.columns :]:
             axes.set_xlabel(label)
+
+
+def _enlarged(panel: Panel, drawn: Sequence[Panel]) -> bool:
+    """Whether the accuracies of a panel would be a stripe on the axis that the others share."""
+    if panel.quantity != "accuracy" or len(panel.values) != 1:
+        return False
+    heights = [
+        p.rows[["mean", "high"]].max(axis=None) - p.rows[["mean", "low"]].min(axis=None)
+        for p in drawn
+        if p.quantity == panel.quantity
+    ]
+    own = [p for p in drawn if p.quantity == panel.quantity].index(panel)
+    return heights[own] < STRIPE * max(heights)
 
 
 def of_file(file: Path) -> Figure | None:

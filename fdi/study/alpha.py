@@ -24,6 +24,7 @@ ABOUT = (
 NEEDS = "a simulation, or runs with at least three values of init.alpha"
 COMMAND = "python scripts/study/simulate_states.py alpha; fdi-run -m experiment=recurrent_alpha"
 SIZE = (style.COLUMN, 1.5)
+NEAR = 0.1  # of the share that was set
 TITLES = {
     "share": "measured share",
     "sigma_u": "measured $\\sigma_U$ (threshold)",
@@ -53,7 +54,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         table = pd.concat(parts, ignore_index=True).rename(columns={"nu": "line", "alpha": "x"})
         pages[""] = table.assign(
             init="fluct",
-            finding="Does the input from below get the share $\\alpha$ of the variance?",
+            finding=f"Does the input from below get the share $\\alpha$ of the variance? "
+            f"{_share(table)}",
             title=f"a recurrent layer before training, simulated: {sheet.OVER}",
             source=simulated["source"].iloc[0],
         )
@@ -81,6 +83,16 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             source=source(chosen),
         )
     return pages
+
+
+def _share(table: pd.DataFrame) -> str:
+    """From which alpha on the measured share, with the rates of the layer measured, is the one that
+    was set.
+    """
+    rows = table[(table["quantity"] == "share") & (table["line"] == "propagate")].sort_values("x")
+    off = rows[(rows["mean"] - rows["x"]).abs() > NEAR]
+    start = rows.loc[rows["x"] > (off["x"].max() if len(off) else -1.0), "x"].min()
+    return f"Within {NEAR:g} from $\\alpha$ = {start:g} on" if pd.notna(start) else "At none"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

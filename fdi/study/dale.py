@@ -71,9 +71,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(
         axes["raster"].figure,
         handles,
-        "Do excitation and inhibition balance when weights have one sign?",
-        f"one layer that obeys Dale's law, before training: mean inhibition is "
-        f"{_shares(page)} of mean excitation (two laws of the weights)",
+        f"Do excitation and inhibition balance when weights have one sign? Mean inhibition is "
+        f"{_shares(page)} of mean excitation",
+        "one layer that obeys Dale's law, before training, for two laws of the weights",
     )
 
 

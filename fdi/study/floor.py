@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
@@ -30,6 +31,10 @@ SIZE = (style.COLUMN, 1.5)
 FILLED = {"SMORMS3": "none", "Adam": "bottom", "AdamW": "top", "RMSprop": "right"}
 LEAST = 1e-12  # where smaller ratios are drawn
 KEYS = ["init", "optimizer", "eps", "x"]
+ROWS = 5  # of the lower panel in the height of the upper one
+WHITE = 0.6  # share above which numbers are white
+LOWER: style.Look = {"marker": 4, "markersize": 5, "linestyle": ""}
+"""A point at the left end of the axis: its ratio is lower."""
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -60,7 +65,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
         title = (
             f"{words.setting(runs, 'trainer.epochs')}, "
-            f"{words.bounds(runs)}; above single runs, below {sheet.over(depth['n'])}"
+            f"{words.bounds(runs)}; above single runs, below means with 95 % "
+            f"intervals over n = {sheet.span(depth['n'])} seeds (in italics: one)"
         )
         pages[f"{dataset}_{model}"] = page[columns].assign(
             chance=PERCENT / runs["classes"].iloc[0],
@@ -81,7 +87,7 @@ def _finding(single: pd.DataFrame) -> str:
     followed = rows["x"] >= 1
     counts = [f"{learns[side].sum()} of {side.sum()}" for side in (followed, ~followed)]
     return (
-        f"{counts[0]} networks learn where the initial gradient is above the optimizer's floor, "
+        f"{counts[0]} runs learn where the initial gradient is above the optimizer's floor, "
         f"{counts[1]} where it is below"
     )
 
@@ -93,24 +99,25 @@ def _floors(runs: pd.DataFrame) -> int:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """All runs above, accuracy by depth below."""
-    return [["ratio"], ["depth"]]
+    """All runs above; below accuracy by depth and floor, higher for more floors."""
+    rows = _main(page).drop_duplicates(["init", "eps"])
+    return [["ratio"], *[["depth"]] * max(1, round(len(rows) / ROWS))]
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A mark for each run, and a line for each initialization and floor."""
-    single, lines = (page[page["part"] == part] for part in ("ratio", "depth"))
-    _ratio(axes["ratio"], single)
+    """A mark for each run, and a cell for each initialization, floor and depth."""
+    single = page[page["part"] == "ratio"]
+    _ratio(axes["ratio"], single, page["chance"].iloc[0])
+    _depth(axes["depth"], _main(page))
     several = single["optimizer"].nunique() > 1
     handles = []
     for init, optimizer in sorted(set(zip(single["init"], single["optimizer"]))):
-        names = [words.init(init), *([optimizer] if several else []), "one run"]
+        names = [words.init(init), *([optimizer] if several else [])]
         handles.append(Line2D([], [], **_mark(init, optimizer), label=", ".join(names)))
-    handles += _depth(axes["depth"], lines)
-    for panel in axes.values():
-        panel.axhline(page["chance"].iloc[0], color=style.GREY, linewidth=0.6, linestyle=":")
-        panel.set_ylim(0, 103)
-        panel.set_ylabel("test accuracy (%)")
+    handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
+    if (single["x"] < LEAST).any():
+        label = f"below {LEAST:.0e}"
+        handles.append(Line2D([], [], **LOWER | {"color": "black"}, label=label))
     first = page.iloc[0]
     sheet.above(axes["ratio"].figure, handles, first["finding"], first["title"])
 
@@ -123,37 +130,64 @@ def _mark(init: str, optimizer: str) -> dict[str, Any]:
     return style.look(init, line=False) | edge | face
 
 
-def _ratio(axes: Axes, rows: pd.DataFrame) -> None:
+def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
     for (init, optimizer), points in rows.groupby(["init", "optimizer"]):
-        axes.plot(points["x"].clip(lower=LEAST), points["mean"], **_mark(str(init), str(optimizer)))
+        look = _mark(str(init), str(optimizer))
+        there = points[points["x"] >= LEAST]
+        axes.plot(there["x"], there["mean"], **look)
+        lower = points[points["x"] < LEAST]
+        axes.plot([LEAST] * len(lower), lower["mean"], **LOWER | {"color": look["color"]})
     axes.axvline(1, color=style.GREY, linewidth=0.6)
+    axes.axhline(chance, **marks.CHANCE, zorder=0)
+    axes.text(1, 50, " floor", color="0.4", fontsize=6, va="center")
     axes.set_xscale("log")
-    axes.set_xlabel("largest hidden gradient before training / optimizer's floor")
+    axes.set_ylim(0, 103)
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_xlabel("largest hidden gradient at the start / floor")
 
 
-def _depth(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
-    """Lines of the optimizer with the most runs, darker for lower floors; returns their entries in
-    the legend.
-    """
-    main = rows["optimizer"].mode().iloc[0]
-    rows = rows[rows["optimizer"] == main]
-    handles = []
-    for init, members in rows.groupby("init"):
-        deep = members.groupby("eps")["x"].nunique()
-        floors = sorted(deep[deep > 1].index, reverse=True)
-        for number, eps in enumerate(floors):
-            look: dict[str, Any] = style.look(str(init)) | {
-                "color": shade(style.color(str(init)), (number + 1) / len(floors)),
-                "linestyle": style.LINES[number % len(style.LINES)],
-            }
-            line = members[members["eps"] == eps].sort_values("x")
-            marks.points(axes, line, look)
-            hollow = {"markerfacecolor": "white"} if line["n"].max() == 1 else {}
-            label = f"{words.init(str(init))}, eps = {_power(eps)}"
-            handles.append(Line2D([], [], **look | hollow, label=label))
-    axes.set_xticks(sorted(rows["x"].unique()))
-    axes.set_xlabel(f"number of hidden layers ({main})")
-    return handles
+def _main(page: pd.DataFrame) -> pd.DataFrame:
+    """By depth, of the optimizer with the most points, floors that were tried at several depths."""
+    rows = page[page["part"] == "depth"]
+    rows = rows[rows["optimizer"] == rows["optimizer"].mode().iloc[0]]
+    return rows[rows.groupby(["init", "eps"])["x"].transform("nunique") > 1]
+
+
+def _depth(axes: Axes, rows: pd.DataFrame) -> None:
+    """A row for each initialization and floor, a cell for each depth: the darker, the higher."""
+    states = rows[["init", "eps"]].drop_duplicates().sort_values(["init", "eps"], ascending=[1, 0])
+    places = {state: place for place, state in enumerate(states.itertuples(index=False, name=None))}
+    depths = sorted(rows["x"].unique())
+    for row in rows.to_dict("records"):
+        left, top = depths.index(row["x"]) - 0.5, places[row["init"], row["eps"]] - 0.5
+        share = row["mean"] / PERCENT
+        fill = shade(style.color(row["init"]), 1.4 * share - 0.5)
+        look: style.Look = {"ha": "center", "color": "white" if share > WHITE else "black"}
+        axes.add_patch(Rectangle((left, top), 1, 1, facecolor=fill, edgecolor="white"))
+        axes.text(
+            left + 0.5,
+            top + 0.5,
+            f"{row['mean']:.0f}",
+            va="center" if row["n"] == 1 else "bottom",
+            fontsize=6,
+            fontstyle="italic" if row["n"] == 1 else "normal",
+            **look,
+        )
+        if row["n"] > 1:
+            interval = f"{row['low']:.0f}..{row['high']:.0f}"
+            axes.text(left + 0.5, top + 0.6, interval, va="top", fontsize=4.5, **look)
+    axes.set_xlim(-0.5, len(depths) - 0.5)
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.set_xticks(range(len(depths)), [f"{depth:.0f}" for depth in depths])
+    axes.set_yticks(
+        list(places.values()),
+        [f"eps = {_power(eps)}" for _, eps in places],
+    )
+    for label, (init, _) in zip(axes.get_yticklabels(), places):
+        label.set_color(style.color(init))
+    axes.tick_params(length=0)
+    axes.set_title("test accuracy (%)")
+    axes.set_xlabel(f"number of hidden layers ({rows['optimizer'].iloc[0]})")
 
 
 def _power(eps: float) -> str:

@@ -11,8 +11,9 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
@@ -28,7 +29,8 @@ ABOUT = (
 NEEDS = "initial states of deep networks with at least three values of init.sigma_u"
 COMMAND = "fdi-run -m experiment=gradients"
 SIZE = (style.COLUMN, 1.9)
-SILENT = 0.025  # distance of the marks for no gradient, in units of the panel's height
+NONE = 0.045  # height of the marks for no gradient, in units of the panel's
+SHIFT = 5.0  # points, of the outermost of them
 MARK = ("o", "D")  # of a hidden layer, of the readout
 
 
@@ -86,7 +88,8 @@ def _finding(table: pd.DataFrame) -> str:
     elif len(good) and (swept.loc[swept["x"] >= good.min(), "silent"].eq(False)).any():
         parts = [f"At {len(good)} of {len(swept)} values of $\\sigma_U$"]
     if len(others):
-        parts.append(f"with {others['silent'].sum()} of {len(others)} baselines")
+        count = others["silent"].sum() or "none"
+        parts.append(f"from {count} of {len(others)} baselines")
     return f"Does a gradient reach every layer? {words.several(parts)}"
 
 
@@ -99,7 +102,8 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A line for each layer, light to dark from the input up; the readout dashed."""
     names = sorted(page["population"].unique(), key=lambda name: (name == READOUT, len(name), name))
-    heights = {name: SILENT * (i + 1) for i, name in enumerate(names)}
+    spread = np.linspace(-1, 1, len(names)) if len(names) > 1 else [0.0]
+    shifts = dict(zip(names, SHIFT * np.asarray(spread)))  # points, of crosses side by side
     hidden = [name for name in names if name != READOUT]
     colors = dict(zip(hidden, style.shades(len(hidden)))) | {READOUT: style.ACCENT}
     places = {init: i for i, init in enumerate(page.loc[page["x"].isna(), "init"].unique())}
@@ -112,37 +116,38 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             "markersize": 3,
         }
         line = mark | {"linestyle": "--" if name == READOUT else "-"}
-        _errorbars(axes["fluct"], rows[rows["x"].notna()], line, heights[name])
+        _errorbars(axes["fluct"], rows[rows["x"].notna()], line, shifts[name])
         if places:
             baselines = rows[rows["x"].isna()]
             _errorbars(
                 axes["baselines"],
                 baselines.assign(x=baselines["init"].map(places)),
                 mark | {"linestyle": ""},
-                heights[name],
+                shifts[name],
             )
         handles.append(Line2D([], [], **line, label=name))
     _finish(page, axes, places)
     if page["silent"].any():
         mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
-        handles.append(Line2D([], [], **mark, label="no gradient, in the layer's colour"))
+        handles.append(Line2D([], [], **mark, label="no gradient in some seeds"))
     handles.append(Patch(color=style.BAND, label="recommended"))
     first = page.iloc[0]
     sheet.above(axes["fluct"].figure, handles, first["finding"], first["title"])
 
 
-def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, height: float) -> None:
+def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, shift: float) -> None:
     drawn = rows.dropna(subset="mean")
     bars = marks.bars(drawn)
     axes.errorbar(drawn["x"], drawn["mean"], bars, **look, capsize=1.5, elinewidth=0.8)
     without = rows[rows["silent"] > 0]
+    aside = ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     (crosses,) = axes.plot(
         without["x"],
-        [height] * len(without),
+        [NONE] * len(without),
         "x",
         color=look["color"],
         markersize=3,
-        transform=axes.get_xaxis_transform(),
+        transform=axes.get_xaxis_transform() + aside,
     )
     crosses.set_in_layout(False)
 
@@ -154,12 +159,21 @@ def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, i
     axes["fluct"].set_ylabel("gradient norm")
     low = page[["mean", "low"]].min(axis=None)
     low, high = max(low, shown.min() / 10), page[["mean", "high"]].max(axis=None)
-    room = SILENT * (1 + page["population"].nunique()) if page["silent"].any() else 0
+    room = 2 * NONE if page["silent"].any() else 0
     below = (high / low) ** (room / (1 - room))
     for panel in axes.values():
         panel.set_yscale("log")
         panel.set_ylim(low / below / 1.5, high * 1.5)
         panel.yaxis.set_minor_locator(NullLocator())
+        ticks = LogLocator(numticks=6).tick_values(low, high)
+        panel.set_yticks([tick for tick in ticks if low <= tick <= 1.5 * high])
+        if room:  # zero has no place on a logarithmic axis: a band of its own
+            whole: style.Look = {"transform": panel.transAxes, "color": style.PRIME, "zorder": 0}
+            panel.add_patch(Rectangle((0, 0), 1, room, linewidth=0, **whole))
+    if room:
+        where = axes["fluct"].transAxes
+        look: style.Look = {"ha": "right", "va": "center", "fontsize": 6.5, "transform": where}
+        axes["fluct"].text(-0.02, NONE, "none", **look)
     if places:
         axes["baselines"].set_xlim(-0.6, len(places) - 0.4)
         axes["baselines"].set_xticks(

@@ -65,9 +65,9 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             Patch(color=FREE, alpha=0.5, label="around own mean"),
             Line2D([], [], color="0.25", linewidth=0.7, label="all neurons pooled"),
         ],
-        "Does the membrane potential spread as the theory predicts?",
-        f"one neuron and its layer under Poisson input, weights drawn for three spreads: measured "
-        f"without reset {_measured(page)} of the prediction",
+        f"Does the membrane potential spread as the theory predicts? Without reset, "
+        f"{_measured(page)} of it",
+        "one neuron and its layer under Poisson input, weights drawn for three spreads",
     )
 
 

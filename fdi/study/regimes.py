@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import sheet, style
+from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 2, "Three regimes of a neuron"
 ABOUT = (
@@ -58,9 +58,22 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(
         axes[f"trace {last}"].figure,
         [Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="threshold")],
-        "What makes a neuron spike: its mean input or the fluctuations?",
+        f"Does the mean input make a neuron spike, or its fluctuations? Either: {_either(page)}",
         "one neuron in three regimes; strokes: its spikes; right: the intervals between them, the "
         "rate, and the intervals' coefficient of variation (CV; 1: as irregular as Poisson)",
+    )
+
+
+def _either(page: pd.DataFrame) -> str:
+    """The rate and the irregularity of each regime that spikes."""
+    numbers = page[page["part"].isin(["rate", "cv"])].pivot(
+        index="regime", columns="part", values="y"
+    )
+    return words.several(
+        [
+            f"{regime} at {row['rate']:.0f} Hz, {'irregular' if row['cv'] > 0.5 else 'regular'}"
+            for regime, row in numbers.dropna(subset="cv").iterrows()
+        ]
     )
 
 

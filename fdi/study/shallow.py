@@ -35,6 +35,8 @@ TITLES = {
 XI = (0.9, 3.1)  # the range of xi that is shown where runs of fluct_mu vary it
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 
+LEGEND = 0.3  # of the height of a panel, above what it shows
+
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a
@@ -190,7 +192,9 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
     marks.percent(axes, rows)
-    axes.legend(loc="best", ncols=3, handlelength=2.4)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + LEGEND * (high - low))
+    axes.legend(loc="upper right", ncols=3, handlelength=2.4, borderaxespad=0)
 
 
 def _measured(runs: pd.DataFrame, probe: pd.DataFrame) -> pd.DataFrame:

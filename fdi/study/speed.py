@@ -57,7 +57,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """
     panel = axes["speed"]
     names = list(page.groupby("library")["ratio"].median().sort_values(ascending=False).index)
-    abouts = list(page["about"].unique())
+    machines = page.groupby("about", sort=False)["machine"].first()
+    abouts = sorted(machines.index, key=lambda about: [*machines.unique()].index(machines[about]))
     others = iter(zip(style.OTHER_COLORS, MARKERS))
     handles = []
     for name in names:
@@ -66,11 +67,17 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         spread = [rows["ratio"] - rows["ratio_low"], rows["ratio_high"] - rows["ratio"]]
         look: style.Look = {"color": color, "marker": marker, "markersize": 4, "linestyle": ""}
         panel.errorbar(
-            rows["ratio"], rows["about"].map(abouts.index), xerr=np.clip(spread, 0, None), **look
+            rows["ratio"],
+            rows["about"].map(abouts.index),
+            xerr=np.clip(spread, 0, None),
+            capsize=2,
+            elinewidth=0.8,
+            **look,
         )
         handles.append(Line2D([], [], **look, label=NAMES.get(name, name)))
     if "median_ms" in page:
         _times(panel, page, abouts)
+    _machines(panel, [machines[about] for about in abouts])
     panel.axvline(1, color=style.GREY, linewidth=0.7, linestyle=":", zorder=0)
     panel.set_xscale("log")
     panel.set_xlim(page["ratio"].min() / 1.5, page["ratio"].max() * ROOM)
@@ -93,6 +100,20 @@ def _finding(page: pd.DataFrame, base: str) -> str:
     low, high = (f"{ratio:.2g}" for ratio in (ours.min(), ours.max()))
     span = low if low == high else f"{low} to {high}"
     return f"A training step of fdi is {span} times as fast as one of {base}"
+
+
+def _machines(panel: Axes, machines: list[str]) -> None:
+    """A line between the workloads of two machines, with the name of each below its first one."""
+    if len(set(machines)) == 1:
+        return
+    for place, machine in enumerate(machines):
+        if place and machine == machines[place - 1]:
+            continue
+        if place:
+            panel.axhline(place - 0.5, color="black", linewidth=0.6)
+        where = panel.get_yaxis_transform()
+        name = machine.partition(",")[0]
+        panel.text(0.01, place - 0.44, name, fontsize=5.5, color="0.4", va="top", transform=where)
 
 
 def _times(panel: Axes, page: pd.DataFrame, abouts: list[str]) -> None:

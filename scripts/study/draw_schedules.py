@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.lines import Line2D
 
 import fdi
+from fdi.figures import sheet, style, words
 
 PICTURE = Path("docs/howto/schedules.png")
 SCHEDULES = ("none", "cosine", "one_cycle")
@@ -20,7 +21,8 @@ SCHEDULES = ("none", "cosine", "one_cycle")
 def main() -> int:
     with TemporaryDirectory() as folder:
         found = {name: curves(name, folder) for name in SCHEDULES}
-    draw(found).savefig(PICTURE, dpi=150)
+    with style.alone():
+        draw(found).savefig(PICTURE)
     print(PICTURE)
     return 0
 
@@ -32,16 +34,19 @@ def curves(schedule: str, folder: str) -> pd.DataFrame:
     return rows if "lr" in rows else rows.assign(lr=run.config["optimizer"]["lr"])
 
 
-def draw(found: dict[str, pd.DataFrame]) -> plt.Figure:
-    figure, (above, below) = plt.subplots(2, 1, figsize=(6, 4.5), sharex=True, layout="constrained")
-    for name, rows in found.items():
-        above.plot(rows["epoch"], 1000 * rows["lr"], label=f"scheduler={name}")
-        below.plot(rows["epoch"], 100 * rows["valid/accuracy"])
-    above.set(ylabel="learning rate (1e-3)", ylim=(0, None))
-    above.legend(frameon=False, fontsize="small")
-    below.set(ylabel="validation accuracy (%)", xlabel="epoch")
-    for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
+def draw(found: dict[str, pd.DataFrame]) -> sheet.Page:
+    figure, axes = sheet.page([["rate"], ["accuracy"]])
+    handles = []
+    for (name, rows), color, line in zip(found.items(), style.shades(4)[1:], style.LINES):
+        look: style.Look = {"color": color, "linestyle": line}
+        axes["rate"].plot(rows["epoch"], 1000 * rows["lr"], **look)
+        axes["accuracy"].plot(rows["epoch"], 100 * rows["valid/accuracy"], **look)
+        handles.append(Line2D([], [], **look, label=f"scheduler={name}"))
+    axes["rate"].set(title="learning rate (1e-3)", ylim=(0, None))
+    axes["accuracy"].set(title="validation accuracy (%)", xlabel="epoch")
+    last = {name: 100 * rows["valid/accuracy"].iloc[-1] for name, rows in found.items()}
+    reached = words.several([f"{name} {value:.0f} %" for name, value in last.items()])
+    sheet.above(figure, handles, f"Three schedules: {reached}", "Randman, one network, one seed")
     return figure
 
 

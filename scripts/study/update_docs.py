@@ -14,8 +14,9 @@ from pages.convolutions import convolutions
 from pages.costs import EXPERIMENTS, head, ship
 from pages.field import whole
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
+from pages.first import first_picture
 from pages.five import five, paper
-from pages.gallery import FIRST, first_picture, gallery
+from pages.gallery import FIRST, gallery
 from pages.gradients import predicted, reached
 from pages.headline import at_their_best, headline
 from pages.instead import moving, normalized

@@ -5,6 +5,7 @@ drawing must keep.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -205,11 +206,12 @@ def _unmarked(legend: Legend) -> set[str]:
 
 
 def _bars(figure: Figure) -> bool:
-    """Is there an interval: an error bar with a length, or a band?"""
+    """Is there an interval: an error bar with a length, a band, or two numbers in a cell?"""
     drawn = [each for panel in figure.axes for each in panel.collections]
     bars = [each for each in drawn if isinstance(each, LineCollection) and each.get_segments()]
     bands = [each for each in drawn if isinstance(each, PolyCollection)]
-    return bool(bars or bands)
+    cells = [t for a in figure.axes for t in a.texts if re.search(r"\d\.\.\d", t.get_text())]
+    return bool(bars or bands or cells)
 
 
 def _visible(figure: Figure) -> list[Text]:

@@ -103,13 +103,6 @@ def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFr
     return sorted(pages.items(), key=evidence, reverse=True)[:MOST]
 
 
-def first_picture(measured: Results, picture: Path) -> None:
-    """Each initial state at a common step size, and each at its best."""
-    best = FIGURES["best"]
-    for page in best.data(measured).values():
-        _picture(best, page, picture)
-
-
 def _picture(module: Any, page: pd.DataFrame, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         *_, png = draw(module, page, Path(folder) / path.stem)
