@@ -209,7 +209,7 @@ def _notes(several: bool, differ: bool, lost: bool, bounded: bool) -> str:
         f"sigma U in units of the threshold; within {CLOSE} or {NEAR}: by which factor it differs "
         f"from the target at most; gradient: norm of that of the task"
         + (", with the bounds where it was not measured alone" if bounded else ""),
-        f"{LOST} no element of it is large enough for the optimizer" if lost else "",
+        f"{LOST} every element is below the optimizer's floor" if lost else "",
     ]
     return "; ".join(filter(None, parts))
 

@@ -13,7 +13,7 @@ from fdi.analysis.statistics import Comparison, holm, verdict
 from fdi.analysis.summary import ACCURACY
 from fdi.figures.sweeps import USUAL, guessed
 from fdi.study.circumstances import by_authors, standard
-from fdi.study.claims import INTERVALS, SEEDS
+from fdi.study.claims import INTERVALS
 from fdi.study.evidence import JOINT
 from pages.tables import cell, markdown, unmeasured
 
@@ -56,7 +56,8 @@ def advice(measured: Results) -> str:
         }
         for row, words in zip(networks, judged)
     ]
-    return f"{markdown(pd.DataFrame(rows))}\n{INTERVALS} {SEEDS}\n"
+    seeds = "[Measurements](measurements.md) says how many seeds there are, and why."
+    return f"{markdown(pd.DataFrame(rows))}\n{INTERVALS} {seeds}\n"
 
 
 def ranked(measured: Results) -> list[Ranked]:

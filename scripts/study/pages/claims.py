@@ -15,7 +15,7 @@ SECOND_HAND = "2"
 
 def full(measured: Results) -> str:
     """One row per claim with all its measurements, and what decides."""
-    return f"{_finished(claims(measured), sources())}\n\n{hearsay()}\n"
+    return f"{_finished(claims(measured), sources())} {SEEDS}\n\n{hearsay()}\n"
 
 
 def short(measured: Results) -> str:
@@ -33,5 +33,6 @@ def short(measured: Results) -> str:
 
 
 def _finished(table: pd.DataFrame, sources: str) -> str:
+    """The table, what decides, and what the words stand for."""
     shown = readable(table).replace("\n", "<br>", regex=True)
-    return f"{markdown(shown)}\n{RULE} Sources: {sources}.\n\n{BASELINE} {SEEDS}"
+    return f"{markdown(shown)}\n{RULE} Sources: {sources}.\n\n{BASELINE}"
