@@ -12,10 +12,19 @@ from composing import CONF, composed, options
 from fdi.cli.cells import compose_cells
 from fdi.config.identity import contents
 
+SMALL = ("best", "shallow", "which_step", "zoo")  # the others have hundreds of cells to compose
 
-@pytest.mark.parametrize("budget", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])
+
 @pytest.mark.parametrize(
-    "experiment", [name for name in options("experiment") if name != "quickstart"]
+    ("experiment", "budget"),
+    [
+        pytest.param(
+            name, budget, marks=() if name in SMALL and budget == "laptop" else pytest.mark.slow
+        )
+        for name in options("experiment")
+        if name != "quickstart"
+        for budget in ("laptop", "paper")
+    ],
 )
 def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
     head = (CONF / "experiment" / f"{experiment}.yaml").read_text()
