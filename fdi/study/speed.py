@@ -85,7 +85,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     panel.set_yticks(range(len(abouts)), [fill(about, LABEL) for about in abouts])
     panel.set_ylim(len(abouts) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
-    base = page["relative_to"].iloc[0]
+    base = " or ".join(page["relative_to"].unique())
     panel.set_xlabel(f"times as fast as {base}")
     rounds = f"median and quartiles of {sheet.span(page['rounds'])} rounds"
     title = f"training step relative to {NAMES.get(base, base)}: {rounds}"

@@ -84,7 +84,9 @@ def arrivals(network: Network, x: Events) -> list[Tensor]:
     ReferenceEngine().simulate(network, x)
     for hook in hooks:
         hook.remove()
-    return [torch.stack(steps[:-LATE]).sum(0) for steps in seen]
+    # what is normalized arrives in one piece, without the last steps
+    late = [0 if p.target in network.norms else LATE for p in network.projections]
+    return [torch.stack(steps[: len(steps) - n]).sum(0) for steps, n in zip(seen, late)]
 
 
 def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:

@@ -2,14 +2,14 @@
 
 One step is forward, loss, backward and optimizer on one batch in memory. Each library has a process
 of its own. They take turns of half a second or one step, round after round, so that whatever else
-the machine does hits all of them. Reported are the median time, the ratio to stork's time in the
-same round (median, and quartiles), the time as a multiple of the floor of the algorithm that a
-library computes (events: fdi, dense: all others), and, from further processes, the first step cold
-(nothing compiled or cached), the first step warm, and the peak memory above what was in use before
-the first step. fdi takes its turns on one thread, too: what more threads make of that says by
-Amdahl's law which share of the step is serial, and what 32 threads would make of it if there were
-nothing else in the way. As many processes on one thread each, at the same time, say what the cores
-can do that share caches and memory.
+the machine does hits all of them. Reported are the median time, the ratio to stork's time (or to
+another's, see BASES) in the same round (median, and quartiles), the time as a multiple of the floor
+of the algorithm that a library computes (events: fdi, dense: all others), and, from further
+processes, the first step cold (nothing compiled or cached), the first step warm, and the peak
+memory above what was in use before the first step. fdi takes its turns on one thread, too: what
+more threads make of that says by Amdahl's law which share of the step is serial, and what 32
+threads would make of it if there were nothing else in the way. As many processes on one thread
+each, at the same time, say what the cores can do that share caches and memory.
 """
 
 from __future__ import annotations
@@ -25,19 +25,24 @@ from benchmark import machine
 from benchmark.floors import count, floors, told
 from benchmark.libraries import available
 from benchmark.process import Process, side_by_side
-from benchmark.workloads import PAPER, WORKLOADS, batch, network
+from benchmark.workloads import FIELD, PAPER, WORKLOADS, batch, network
 
 ALONE = "fdi on one thread"
 CROWD = "fdi on one thread, as often as there are threads"
-NOT_BUILT = dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs"))
-"""Libraries without a neuron of two synaptic currents or a recurrent convolution, or, in long
-trials of deep networks, too slow or large to wait for.
+NOT_BUILT = {
+    **dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs")),
+    **dict.fromkeys(FIELD, ("stork", "snntorch", "norse", "sinabs", "reference")),
+}
+"""Libraries without a neuron of two synaptic currents, a recurrent convolution, normalization over
+time or learned time constants, or, in long trials of deep networks, too slow or large to wait for.
 """
+BASES = ("stork", "reference", "spikingjelly", "fdi")
+"""What the others are relative to: the first that computes a workload."""
 
 
 def compare(workload: str, rounds: int) -> list[dict]:
     """One row for each library."""
-    work = {**WORKLOADS, **PAPER}[workload]
+    work = {**WORKLOADS, **FIELD, **PAPER}[workload]
     x, _ = batch(work)
     builders = {
         name: build
@@ -48,7 +53,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
     alone, crowd = times.pop(ALONE), times.pop(CROWD)
     least = floors(count(network(work), x), machine.throughput())
     print(f"{workload:10}{told(least)}", flush=True)
-    base = "stork" if "stork" in times else "reference"
+    base = next(name for name in BASES if name in times)
     rows = []
     for name, seconds in times.items():
         low, ratio, high = np.percentile(np.array(times[base]) / np.array(seconds), [25, 50, 75])

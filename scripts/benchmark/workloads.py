@@ -13,6 +13,7 @@ from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
 from fdi.snn import models
 from fdi.snn.network import Network
+from fdi.snn.neuron import lif
 
 DT, TAU_MEM, TAU_SYN, CLASSES, SLOPE, U_INIT = 2e-3, 20e-3, 10e-3, 20, 20.0, -1e-3
 DENSITY = 0.015
@@ -110,6 +111,24 @@ PAPER = {
     ),
 }
 """Convolutions of the size of the paper's; of the other libraries only stork computes them."""
+FIELD = {
+    "sew": dict(
+        about="conv 3x32x32, 8x32 filters 3x3, tdBN, skip connections, T = 20",
+        steps=20,
+        batch=32,
+        shape=(3, 32, 32),
+        sizes=(32,) * 8,
+        kernel=(3,) * 8,
+        padding=1,
+        skip=True,
+        norm="tdbn",
+        gain=3.0,  # some 20 spikes a second
+    ),
+    "plif": dict(WORKLOADS["conv"], about="conv, learned tau_mem", learn_tau=True),
+}
+"""What is trained elsewhere: normalization as in SEW-ResNet, time constants as in PLIF [Fang et al.
+2021, both]. SpikingJelly computes them.
+"""
 Step = Callable[[], float]
 
 
@@ -146,7 +165,9 @@ def _drawn(work: dict) -> Network:
     if "kernel" in work:
         shapes = ("kernel", "stride", "padding", "pool", "recurrent_kernel")
         given |= {"padding": 0} | {name: work[name] for name in shapes if name in work}
-        net = models.conv(filters=work["sizes"], **given)
+        given |= {name: work[name] for name in ("skip", "norm") if name in work}
+        neuron = lif(learn_tau=work.get("learn_tau", False))
+        net = models.conv(filters=work["sizes"], neuron=neuron, **given)
     elif work.get("dale"):
         net = models.dale(excitatory=work["sizes"], inhibitory=32, **given)
     else:
@@ -160,4 +181,6 @@ def _drawn(work: dict) -> Network:
         measure=None,
         generator=torch.Generator().manual_seed(0),
     )
+    for name in net.norms:
+        net.scale(name, work["gain"])
     return net

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from fdi.analysis.results import reference
+from fdi.engine.reference import ReferenceEngine
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 STUDY = SCRIPTS / "study"
@@ -137,6 +139,38 @@ def test_floor_counts_rows_of_weights_and_updates(bench):
     assert least <= found.near < 1.5 * least  # and the few spikes that the readout hears
     machine = dict(gflops_torch=1e9, gflops_fdi=1e9, gbps=1e9, gbps_near=2.0)
     assert floors.floors(found, machine)["event_floor_ms"] == pytest.approx(found.near / 2e6)
+
+
+MAPS = dict(SMALL, shape=(2, 8, 8), sizes=(4, 5, 6), kernel=(3, 3, 3), padding=1)
+NORMED = dict(MAPS, skip=True, norm="tdbn", gain=9.0)
+
+
+def test_floor_counts_what_arrives_at_normalized_layers(bench, monkeypatch):
+    from benchmark import floors, workloads
+
+    monkeypatch.setattr(workloads, "DENSITY", 0.3)
+    x, _ = workloads.batch(NORMED)
+    net = workloads.network(NORMED)
+    spikes = ReferenceEngine().simulate(net, x, record=("spikes",)).spikes
+    seen = dict(zip((p.name for p in net.projections), floors.arrivals(net, x)))
+    assert seen["h1->h3"].sum() > 0
+    for name in ("h1->h2", "h1->h3", "h3->readout"):
+        early = spikes[name[:2]][:-2].sum((0, 1))
+        assert torch.equal(seen[name].double(), early.double())
+
+
+@pytest.mark.parametrize("work", [NORMED, dict(MAPS, learn_tau=True, pool=(2, 2, 2))])
+def test_spikingjelly_computes_what_is_trained_elsewhere(bench, monkeypatch, work):
+    pytest.importorskip("spikingjelly", reason="SpikingJelly is not installed")
+    from benchmark import workloads
+    from benchmark.libraries import spikingjelly
+
+    monkeypatch.setattr(workloads, "DENSITY", 0.3)
+    step = spikingjelly.build(work, *workloads.batch(work))
+    first, second = step(), step()
+    assert first > 0
+    assert second > 0
+    assert first != second  # the gradient reaches the weights
 
 
 def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):

@@ -29,9 +29,17 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             return layer.LinearRecurrentContainer(
                 neuron.LIFNode(**options), n, n, bias=False, step_mode="m"
             )
+        if work.get("learn_tau"):
+            return neuron.ParametricLIFNode(step_mode="m", init_tau=options.pop("tau"), **options)
         return neuron.LIFNode(step_mode="m", **options)
 
+    def norm(n: int) -> nn.Module:
+        if "norm" not in work:
+            return nn.Identity()
+        return layer.ThresholdDependentBatchNorm2d(1.0, work["gain"], n)
+
     cells = nn.ModuleList(cell(n) for n in work["sizes"])
+    norms = nn.ModuleList(norm(n) for n in work["sizes"])
 
     def leak(tau: float, decay_input: bool) -> nn.Module:
         return neuron.LIFNode(
@@ -43,9 +51,9 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             store_v_seq=True,
         )
 
-    synapses = nn.ModuleList(leak(1 / (1 - ALPHA), False) for _ in maps)
+    synapses = nn.ModuleList(leak(1 / (1 - ALPHA), False) for _ in (*cells, None))
     integrator = leak(float(work["steps"]), True)
-    model = nn.ModuleList([maps, cells, synapses, integrator])
+    model = nn.ModuleList([maps, cells, norms, synapses, integrator])
 
     def filtered(node: nn.Module, x: Tensor) -> Tensor:
         node(x)
@@ -53,9 +61,13 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
 
     def forward(s: Tensor) -> Tensor:
         functional.reset_net(model)
+        links, below = iter(maps[:-1]), s
         for i, node in enumerate(cells):
-            s = node(filtered(synapses[i], in_one(maps[i], s)))
-            s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
+            arrived = in_one(next(links), s)
+            if work.get("skip") and i >= 2:
+                arrived = arrived + in_one(next(links), below)
+            below, s = s, node(filtered(synapses[i], norms[i](arrived)))
+            s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if "pool" in work else s
         return filtered(integrator, filtered(synapses[-1], maps[-1](s.flatten(2))))
 
     return torch_step(model, forward, torch.from_numpy(x.dense()), labels)
