@@ -60,7 +60,7 @@ from fdi.track.files import (
     write_json,
     write_status,
 )
-from fdi.track.record import Metrics, other_than_before, write_config, write_record
+from fdi.track.record import MOVED, Metrics, other_than_before, write_config, write_record
 from fdi.track.state import (
     command,
     finished,
@@ -147,6 +147,8 @@ def run(
                 error = MemoryError(
                     f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
                 )
+            if isinstance(error, FileNotFoundError) and not directory.exists():
+                error = OSError(MOVED.format(directory))
             with suppress(OSError):  # its folder is gone: only the caller can tell
                 if not held(directory):
                     raise error from None

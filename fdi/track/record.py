@@ -50,6 +50,11 @@ PACKAGES = (
     "scikit-learn",
 )
 
+MOVED = (
+    "{} was moved, deleted or changed while the run was going on; put it back and give the same "
+    "command again"
+)
+
 
 CHANGING = ("fdi", "commit", "numerics", "torch", "numpy", "numba", "processor", "instructions")
 """What of a record may change the bits of a run that goes on."""
@@ -220,10 +225,7 @@ class Metrics:
     def check(self) -> None:
         """Raises OSError unless all rows are still in their place."""
         if self._found() != self.written:
-            raise OSError(
-                f"{self.path} was moved, deleted or changed while the run was going on; put it "
-                f"back and give the same command again"
-            )
+            raise OSError(MOVED.format(self.path))
 
     def _found(self) -> tuple[int, ...] | None:
         try:

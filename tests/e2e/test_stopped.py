@@ -147,7 +147,7 @@ def test_a_run_whose_folder_moves_away_stops_and_is_never_done(tmp_path, fdi_run
     (tmp_path / "results").rename(tmp_path / "moved")
     _, err = child.communicate(timeout=60)
     assert child.returncode == 1
-    assert "metrics.csv was moved, deleted or changed" in err
+    assert "was moved, deleted or changed while the run was going on" in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "results").exists()
     assert fdi_run(*command, "paths.results=moved", "dry_run=true").out.startswith("interrupted")
