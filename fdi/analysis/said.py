@@ -41,8 +41,8 @@ def _there_is(runs: pd.DataFrame, done: pd.DataFrame) -> str:
     ]
     data, inits = done["dataset"].nunique(), done["init"].nunique()
     text = (
-        f"{len(done):,} finished runs on {data} data set{'s' * (data != 1)} from {inits} "
-        f"initialization{'s' * (inits != 1)}"
+        f"{len(done):,} finished run{'s' * (len(done) != 1)} on {data} data "
+        f"set{'s' * (data != 1)} from {inits} initialization{'s' * (inits != 1)}"
     )
     return f"{text} ({', '.join(others)})" if others else text
 

@@ -24,7 +24,8 @@ addEventListener("beforeprint", () => {
 // Filters: every word must hold of a row. key=value, key<value and key>value ask a column, or a key
 // of the configuration by the end of its name; any other word must be somewhere in the row.
 const lower = text => String(text ?? "").toLowerCase();
-const same = (a, b) => lower(a) === lower(b) || (a !== "" && b !== "" && Number(a) === Number(b));
+const same = (a, b) => lower(a) === lower(b)
+  || ((a ?? "") !== "" && b !== "" && Number(a) === Number(b));
 const holds = (word, row) => {
   const asked = word.match(/^([^=<>]+)([=<>])(.+)$/);
   if (!asked) return row.text().includes(word);

@@ -144,7 +144,8 @@ AVERAGED = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("module", "table"), AVERAGED)
 def test_no_cell_of_a_page_mixes_configurations(page, monkeypatch, module, table):
-    said, mixed = importlib.import_module("fdi.analysis.contrasts"), []
+    said = importlib.import_module("fdi.analysis.contrasts")
+    mixed: list[Any] = []
     average = said.moments
 
     def watched(runs, by, quantity, *limits):

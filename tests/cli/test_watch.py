@@ -10,7 +10,7 @@ RUNNING = {"0": {"state": "running", "epoch": 5, "epochs": 20}, "1": {"state": "
 
 def test_the_first_cell_shows_its_loss_and_the_time_left(tmp_path, monkeypatch):
     cells = [Cell((f"seed={n}",), {"probe": "before"}, tmp_path / f"{n}") for n in range(2)]
-    watch = sweep.Watch(cells, cells, None)
+    watch = sweep.Watch(cells, cells, None, {cell.directory: cell.overrides[0] for cell in cells})
     monkeypatch.setattr(sweep.time, "monotonic", lambda: watch.started + 30)
     monkeypatch.setattr(sweep, "progress", lambda directory: RUNNING[directory.name])
     assert watch.look() == "epoch 5/20, 4 min left", "a quarter of a cell of two took 30 s"

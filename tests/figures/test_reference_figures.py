@@ -125,11 +125,19 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert "holds at the step sizes that were used, and fdi-run -m experiment=best" in first[1]
 
 
+def test_a_report_tells_what_it_draws(write_run, tmp_path):
+    write_run("fluct", 0, [0.1, 0.3, 0.5])
+    told = []
+    report.html(own(tmp_path), own(tmp_path), told.append)
+    assert told[0] == f"figure 1 of {len(FIGURES)}: {next(iter(FIGURES))}"
+    assert told[-1] == "tables"
+
+
 def test_a_report_packs_all_runs_with_their_configuration_curves_and_states(write_run, tmp_path):
     directory = write_run("fluct", 0, [0.1, 0.3, 0.5])
     write_run("kaiming", 0, [0.1, 0.1, 0.25])
-    found = re.search('data-runs="([^"]*)"', explorer(own(tmp_path)))
-    content = json.loads(gzip.decompress(base64.b64decode(found[1])))
+    (packed,) = re.findall('data-runs="([^"]*)"', explorer(own(tmp_path)))
+    content = json.loads(gzip.decompress(base64.b64decode(packed)))
     assert content["columns"][:4] == ["dataset", "model", "init", "settings"]
     rows = [dict(zip(content["columns"], row)) for row in content["rows"]]
     assert [row["init"] for row in rows] == ["fluct", "kaiming"]
