@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -96,6 +96,12 @@ class Engine(ABC):
     @abstractmethod
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         """Without gradients. `record`: any of "spikes", "potentials", "free" and "moments"."""
+
+    def measuring(self, inputs: Input) -> Callable[[Network], Activity]:
+        """A function that simulates these `inputs` with "moments", for networks that are drawn
+        layer by layer; it may keep what the layers do that are as in an earlier call.
+        """
+        return lambda network: self.simulate(network, inputs, record=("moments",))
 
     @abstractmethod
     def evaluate(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Constant, Input
-from fdi.init.strategy import Afferents, Strategy, measured_spread, seen, with_shares
+from fdi.init.strategy import Afferents, Measure, Strategy, measured_spread, seen, with_shares
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.neuron import INPUT
 
@@ -37,8 +37,10 @@ def probe(
     objective: Objective,
     strategy: Strategy,
     nu_input: float,
+    measure: Measure | None = None,
 ) -> list[dict[str, Any]]:
-    """A row for each population, from one batch.
+    """A row for each population, from one batch. `measure`: simulates it with moments, if that has
+    begun while the weights were drawn.
 
     `target_*`: mean and spread of U that the strategy aims at (None if it aims at none).
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
@@ -58,8 +60,8 @@ def probe(
     `weight`: norm of the weights, `weight_rms`: root of their mean square. A last row has the
     gradients of the readout.
     """
-    activity = engine.simulate(network, inputs, record=("moments",))
-    activity = with_shares(network, activity, nu_input)
+    activity = (measure or engine.measuring(inputs))(network)
+    activity = with_shares(network, activity, nu_input, network.hidden)
     whole = _gradients(network, engine, inputs, labels, objective)
     task = whole
     if objective.upper or objective.lower or objective.task_weight != 1:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -160,12 +160,14 @@ def measured_spread(moments: Moments, analogue: bool) -> float:
     return float(variance.mean().sqrt()) / (1.0 if analogue else moments.share)
 
 
-def with_shares(network: Network, activity: Activity, nu_input: float) -> Activity:
-    """The activity with the `share` of each population's moments that is not behind a
-    normalization; `nu_input`: rate of the input in Hz.
+def with_shares(
+    network: Network, activity: Activity, nu_input: float, of: Iterable[Population]
+) -> Activity:
+    """The activity with the `share` of the moments of each population `of` these that is not behind
+    a normalization; `nu_input`: rate of the input in Hz.
     """
     steps = len(activity.readout)
-    for population in network.hidden:
+    for population in of:
         if population.name in network.norms:
             continue
         afferents = network.afferents(population.name)
@@ -249,7 +251,7 @@ def draw(
     import torch  # the type of a strategy is read without it
 
     def measured_by(below: Network) -> Activity:
-        return with_shares(below, measure(below), nu_input)
+        return with_shares(below, measure(below), nu_input, below.layers[-1])
 
     for_readout = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)

@@ -167,7 +167,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
     plan = _planned(context)
-    initial = initial_network(context)
+    initial, measure = initial_network(context)
     if config.trainer.get("lr_relative"):
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
@@ -191,15 +191,16 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if build.untried(config):
         compare_with_cpu(context, initial)
     if config.probe == "only":
-        initialize(context, initial)
+        initialize(context, initial, measure)
         return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context, initial)
+            rows = initialize(context, initial, measure)
             if mirror and rows:
                 mirror.probe(rows)
+        del measure  # it keeps spikes
         metrics = Metrics(directory / METRICS, progress.epoch)
         data = splits(context)
         train(context, data, progress, metrics, mirror)
@@ -236,7 +237,7 @@ def try_epoch(config: DictConfig) -> float:
 
     with TemporaryDirectory() as folder:
         context = _built(config, Path(folder), Silent())
-        context.network.load_weights(initial_network(context).weights())
+        context.network.load_weights(initial_network(context)[0].weights())
         data, (phase, *_) = context.data, context.phases
         with suppress(Enough):
             context.trainer.fit(

@@ -26,7 +26,7 @@ from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.engine import oracle
 from fdi.init.probe import follow_gradients, probe
-from fdi.init.strategy import draw
+from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, warning
 from fdi.runner import build
 from fdi.runner.build import RunContext
@@ -70,29 +70,32 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     return train.batch(chosen, stream(seed, "init noise"))
 
 
-def initial_network(context: RunContext) -> Network:
-    """The network with the weights that the run starts from, on the CPU; the same at each call."""
+def initial_network(context: RunContext) -> tuple[Network, Measure]:
+    """The network with the weights that the run starts from, on the CPU, and what measured it while
+    it was drawn; the same at each call.
+    """
     config, data, engine = context.config, context.data, context.engine
     inputs, _ = batch(context)
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
     device = "cpu" if build.untried(config) else context.device
     network = build.network(config, data)
+    measure = engine.measuring(inputs)
     draw(
         network,
         strategy,
         build.readout_strategy(config, strategy),
         nu_input=build.input_rate(data, network),
-        measure=lambda below: engine.simulate(
-            deepcopy(below).to(device), inputs, record=("moments",)
+        measure=lambda below: measure(
+            below if str(device) == "cpu" else deepcopy(below).to(device)
         ),
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
-    return network
+    return network, measure
 
 
-def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
+def initialize(context: RunContext, initial: Network, measure: Measure) -> list[dict[str, Any]]:
     """Give the network its initial weights and measure the state they put it in, with float64, on
     the CPU where the device may have none; with probe=none it is not measured.
     """
@@ -105,7 +108,7 @@ def initialize(context: RunContext, initial: Network) -> list[dict[str, Any]]:
     objective = context.phases[-1].objective
     measured = deepcopy(initial) if build.untried(config) else network
     optimizer = context.optimizer
-    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu)
+    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, measure)
     names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
     batches = -(-len(data.train) // config.trainer.batch_size)

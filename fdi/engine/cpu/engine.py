@@ -5,7 +5,7 @@ thread does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
@@ -93,6 +93,11 @@ class CpuEngine(Engine):
         counts = torch.from_numpy(results.counts).split([p.units for p in network.hidden], dim=1)
         named = {p.name: n.reshape(len(inputs), *p.shape) for p, n in zip(network.hidden, counts)}
         return Activity(torch.from_numpy(results.readout).transpose(0, 1), named)
+
+    def measuring(self, inputs: Input) -> Callable[[Network], Activity]:
+        from fdi.engine.reference import ReferenceEngine
+
+        return ReferenceEngine().measuring(inputs)
 
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective

@@ -6,7 +6,7 @@ to import, so only its methods do.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, Literal
@@ -175,6 +175,11 @@ class CudaEngine(Engine):
         self.check(network)
         check_input(network, inputs)
         return forward(network, inputs, self.kernels).activity
+
+    def measuring(self, inputs: Input) -> Callable[[Network], Activity]:
+        from fdi.engine.reference import ReferenceEngine
+
+        return ReferenceEngine().measuring(inputs)
 
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective

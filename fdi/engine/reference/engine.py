@@ -4,7 +4,7 @@ Slow, and the oracle of the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fdi.engine import Engine
@@ -61,6 +61,11 @@ class ReferenceEngine(Engine):
 
         with torch.no_grad():
             return simulate(network, dense(network, inputs), record)
+
+    def measuring(self, inputs: Input) -> Callable[[Network], Activity]:
+        from fdi.engine.reference.simulation import Growing
+
+        return Growing(inputs)
 
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective

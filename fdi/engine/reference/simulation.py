@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d, max_pool2d
 
+from fdi.data.inputs import Input
+from fdi.engine.device import dense
 from fdi.snn.network import INPUT, Activity, Moments, Network, Projection
 from fdi.snn.neuron import Constants, Population
 
@@ -37,10 +41,12 @@ class Neurons:
         self.state = (self.spikes,) * population.neuron.STATES
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
         self.none = like.new_zeros(())
+        self.pooled: Tensor | None = None
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
     def update(self) -> None:
         n, c, u = self.population.neuron, self.constants, self.potential
+        self.pooled = None
         if n.spiking:
             self.spikes = n.fires(u, self.state)
             self.counts = self.counts + self.spikes
@@ -56,7 +62,11 @@ class Neurons:
 
     def emitted(self, recurrent: bool) -> Tensor:
         p = self.population
-        return self.spikes if recurrent or p.pool == 1 else max_pool(self.spikes, p.pool)
+        if recurrent or p.pool == 1:
+            return self.spikes
+        if self.pooled is None:
+            self.pooled = max_pool(self.spikes, p.pool)
+        return self.pooled
 
     def receive(self, channel: int, x: Tensor) -> None:
         before = self.arrived[channel]
@@ -91,22 +101,36 @@ TRACES = ("spikes", "potentials", "free")
 
 
 def simulate(
-    network: Network, x_TBN: Tensor, record: tuple[str, ...] = (), learn: bool = False
+    network: Network,
+    x_TBN: Tensor,
+    record: tuple[str, ...] = (),
+    learn: bool = False,
+    known: dict[str, Passed] | None = None,
 ) -> Activity:
     """What the network does with the input `x_TBN`, differentiable with respect to it and to all
     weights.
 
     `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch.
+    `known`: what populations pass on, which are then not simulated, and not in the activity; those
+    that are simulated are added to it.
     """
     batch, free = x_TBN.shape[1], "free" in record or "moments" in record
+    settled = set(known or ())
     neurons = {
         p.name: Neurons(p, network.dt, batch, x_TBN, free, network.leaks.get(p.name))
         for p in (*network.hidden, network.readout)
+        if p.name not in settled
     }
-    recorder = _Recorder(network, record)
+    recorder, readout = _Recorder(network, record, settled), network.readout.name
     # Taken apart once: the gradient of `x[t]` is as large as x, at every step.
-    whole, by_step = {INPUT: x_TBN}, {INPUT: list(x_TBN.unbind())}
-    for names in _stages(network):
+    whole: dict[str, Tensor] = {INPUT: x_TBN}
+    by_step: dict[str, Sequence[Tensor]] = {INPUT: x_TBN.unbind()}
+    wanted = {link.source for link in network.projections if link.target in neurons}
+    for name in settled & wanted:
+        by_step[name] = known[name] if known else ()
+        if network.norms:
+            whole[name] = torch.stack(list(by_step[name]))
+    for names in _stages(network, settled):
         layer = {name: neurons[name] for name in names}
         normed = {
             name: list(_normed(network, name, whole, learn).unbind())
@@ -115,25 +139,52 @@ def simulate(
         }
         links = [p for p in network.projections if p.target in names and p.target not in normed]
         passed_on: dict[str, list[Tensor]] = {name: [] for name in names if network.norms}
+        heard = by_step.keys() & {link.source for link in links}
+        kept = {name: Passed() for name in names if known is not None and name != readout}
         for t in range(len(x_TBN)):
-            below = {name: spikes[t] for name, spikes in by_step.items()}
+            below = {name: by_step[name][t] for name in heard}
             step(layer, links, below, {name: x[t] for name, x in normed.items() if t < len(x)})
             recorder.after_a_step(layer)
             for name, spikes in passed_on.items():
                 spikes.append(layer[name].emitted(recurrent=False))
+            for name, packed in kept.items():
+                packed.append(layer[name].emitted(recurrent=False))
+        if known is not None:
+            known |= kept
         by_step |= passed_on
         whole |= {name: torch.stack(spikes) for name, spikes in passed_on.items()}
     return recorder.activity(neurons)
 
 
-def _stages(network: Network) -> list[list[str]]:
+class Passed(Sequence[Tensor]):
+    """What a population passes on, step by step, a bit for each spike that is 0 or 1."""
+
+    def __init__(self) -> None:
+        self.steps: list[Any] = []
+        self.like = torch.zeros(())
+
+    def append(self, spikes: Tensor) -> None:
+        self.like, bits = spikes, spikes != 0
+        packed = spikes.device.type == "cpu" and torch.equal(bits.to(spikes), spikes)
+        self.steps.append(np.packbits(bits.numpy()) if packed else spikes)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, t: Any) -> Any:
+        step, like = self.steps[t], self.like
+        if isinstance(step, Tensor):
+            return step
+        return torch.from_numpy(np.unpackbits(step, count=like.numel())).to(like).view_as(like)
+
+
+def _stages(network: Network, settled: set[str]) -> list[list[str]]:
     """The populations that go through the trial together: all of them, unless a normalization may
     need all steps of what arrives before its layer starts.
     """
     layers = [*network.layers, (network.readout,)]
-    if network.norms:
-        return [[p.name for p in layer] for layer in layers]
-    return [[p.name for layer in layers for p in layer]]
+    names = [[p.name for p in layer if p.name not in settled] for layer in layers]
+    return [*filter(None, names)] if network.norms else [list(chain(*names))]
 
 
 def step(
@@ -160,8 +211,8 @@ def step(
 class _Recorder:
     """What is kept of a trial: the readout, and what `record` asks for."""
 
-    def __init__(self, network: Network, record: tuple[str, ...]) -> None:
-        self.hidden = [p.name for p in network.hidden]
+    def __init__(self, network: Network, record: tuple[str, ...], settled: set[str]) -> None:
+        self.hidden = [p.name for p in network.hidden if p.name not in settled]
         self.readout, self.potentials = network.readout.name, list[Tensor]()
         self.traces: dict[str, dict[str, list[Tensor]]] = {
             kind: {name: [] for name in self.hidden} for kind in TRACES if kind in record
@@ -208,16 +259,20 @@ class _Sums:
     """
 
     def __init__(self) -> None:
-        self.steps, self.sums, self.passed = 0, [torch.zeros(())] * 4, torch.zeros(())
+        self.steps, self.sums, self.passed = 0, list[Tensor](), torch.zeros(())
 
     def add(self, neurons: Neurons) -> None:
         self.steps += 1
-        terms = [
+        terms = (
             term
             for u in (neurons.potential.double(), neurons.free.double())
             for term in (u, u.square())
-        ]
-        self.sums = [total + term for total, term in zip(self.sums, terms)]
+        )
+        if not self.sums:
+            like = neurons.potential.double()
+            self.sums = [torch.zeros_like(like) for _ in range(4)]
+        for total, term in zip(self.sums, terms):
+            total += term
         self.passed = self.passed + neurons.emitted(recurrent=False)
 
     def moments(self) -> Moments:
@@ -229,3 +284,76 @@ def _variances(mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean over samples, variance over time and variance across samples from means over time."""
     temporal = (square - mean**2).mean(0).clamp(min=0)
     return mean.mean(0), temporal, mean.var(0, correction=0)
+
+
+class Growing:
+    """Measures the moments of a network that is drawn from the input up: `measure(network)` as
+    `simulate` with "moments", of which only the layers are simulated that were not there, or
+    otherwise, in an earlier call; the spikes of the others are kept.
+    """
+
+    def __init__(self, inputs: Input) -> None:
+        self.inputs = inputs
+        self.x: Tensor | None = None
+        self.layers: list[_Layer] = []
+
+    @torch.no_grad()
+    def __call__(self, network: Network) -> Activity:
+        first = network.projections[0].weight
+        if self.x is None or (self.x.dtype, self.x.device) != (first.dtype, first.device):
+            self.x, self.layers = dense(network, self.inputs), []
+        same = 0
+        for layer, population in zip(self.layers, network.layers):
+            if not layer.is_that_of(network, population):
+                break
+            same += 1
+        del self.layers[same:]
+        known = {name: spikes for layer in self.layers for name, spikes in layer.passed.items()}
+        found = simulate(network, self.x, ("moments",), known=known)
+        for layer in network.layers[same:]:
+            self.layers.append(_Layer(network, layer, known, found))
+        for each in self.layers:
+            found.counts |= each.counts
+            found.moments |= each.moments
+            found.passed |= each.total
+        return found
+
+
+class _Layer:
+    """A layer that was simulated: what makes its numbers, and these."""
+
+    def __init__(
+        self,
+        network: Network,
+        layer: Sequence[Population],
+        known: Mapping[str, Passed],
+        found: Activity,
+    ) -> None:
+        names = [population.name for population in layer]
+        self.populations = tuple(layer)
+        self.state = {key: value.clone() for key, value in _state(network, layer).items()}
+        self.passed = {name: known[name] for name in names}
+        self.counts = {name: found.counts[name] for name in names}
+        self.moments = {name: found.moments[name] for name in names}
+        self.total = {name: found.passed[name] for name in names}
+
+    def is_that_of(self, network: Network, layer: Sequence[Population]) -> bool:
+        state = _state(network, layer)
+        return (
+            tuple(layer) == self.populations
+            and state.keys() == self.state.keys()
+            and all(torch.equal(value, self.state[key]) for key, value in state.items())
+        )
+
+
+def _state(network: Network, layer: Sequence[Population]) -> dict[str, Tensor]:
+    """Weights, normalization and leaks of a layer."""
+    found = {}
+    for population in layer:
+        name = population.name
+        found |= {p.name: p.weight.detach() for p in network.afferents(name)}
+        if name in network.norms:
+            found |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
+        if name in network.leaks:
+            found[f"{name}.leak"] = network.leaks[name].detach()
+    return found

@@ -1,0 +1,113 @@
+"""Initial states are measured layer by layer, in linear time, and their bits stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.data.inputs import Frames
+from fdi.engine.reference import ReferenceEngine
+from fdi.engine.reference.simulation import Growing, Neurons
+from fdi.init.fluct import FluctCalibrated
+from fdi.init.strategy import draw
+from fdi.snn.models import conv, dale, dense
+from fdi.snn.neuron import Neuron
+
+STEPS, DT = 25, 2e-3
+SMALL = ((12,), 3, STEPS, DT, Neuron(20e-3, (10e-3,)))
+MAPS = ((2, 8, 8), 3, STEPS, DT, Neuron(20e-3, (10e-3,)))
+NETWORKS = {
+    "dense": lambda: dense(*SMALL, hidden=20, depth=4),
+    "skip": lambda: dense(*SMALL, hidden=20, depth=5, skip=True),
+    "norm": lambda: dense(*SMALL, hidden=20, depth=3, norm="tdbn"),
+    "learned": lambda: dense(
+        *SMALL[:4], Neuron(20e-3, (10e-3,), learn_tau=True), hidden=20, depth=3
+    ),
+    "recurrent": lambda: dense(*SMALL, hidden=20, depth=3, recurrent=True),
+    "dale": lambda: dale(*SMALL, excitatory=20, inhibitory=10, depth=2),
+    "conv": lambda: conv(*MAPS, filters=[4, 5], kernel=3, pool=2),
+}  # fmt: skip
+
+
+def made(name):
+    torch.manual_seed(0)
+    network = NETWORKS[name]()
+    for p in network.projections:
+        weight = torch.randn(p.weight.shape) * 6 / p.fan_in**0.5
+        p.weight.data = weight.abs() / 3 if name == "dale" else weight
+    shape = network.input_shape
+    x = np.random.default_rng(0).random((STEPS, 6, *shape)) < 0.1
+    return network, Frames(np.ascontiguousarray(x.astype(np.uint8).swapaxes(0, 1)))
+
+
+def numbers(activity, names):
+    for name in names:
+        yield from (activity.counts[name], activity.passed[name])
+        yield from (m for m in vars(activity.moments[name]).values() if isinstance(m, torch.Tensor))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bits_are_those_of_a_whole_simulation(name):
+    network, inputs = made(name)
+    measure, engine = Growing(inputs), ReferenceEngine()
+    for depth in (*range(1, len(network.layers) + 1), len(network.layers)):
+        below = network.up_to(depth) if depth < len(network.layers) else network
+        found, whole = measure(below), engine.simulate(below, inputs, record=("moments",))
+        names = [population.name for population in below.hidden]
+        assert sum(float(whole.counts[n].sum()) for n in names) > 20
+        for mine, other in zip(numbers(found, names), numbers(whole, names), strict=True):
+            assert torch.equal(mine, other)
+        assert torch.equal(found.readout, whole.readout)
+
+
+@pytest.mark.parametrize("changed", [0, 1, 3])
+def test_a_layer_that_changes_is_simulated_again_with_all_above(changed):
+    network, inputs = made("dense")
+    measure = Growing(inputs)
+    measure(network)
+    network.projections[changed].weight.data *= 1.5
+    found = measure(network)
+    whole = ReferenceEngine().simulate(network, inputs, record=("moments",))
+    names = [population.name for population in network.hidden]
+    assert all(map(torch.equal, numbers(found, names), numbers(whole, names)))
+
+
+def test_the_work_of_an_initial_state_grows_with_its_depth(monkeypatch):
+    """Populations that are simulated, over all rounds: each as often as its own layer takes."""
+    simulated = []
+    begin = Neurons.__init__
+
+    def counted(self, population, *given):
+        simulated.append(population.name)
+        begin(self, population, *given)
+
+    monkeypatch.setattr(Neurons, "__init__", counted)
+
+    def work(depth):
+        simulated.clear()
+        network = dense(*SMALL, hidden=20, depth=depth)
+        measure = ReferenceEngine().measuring(made("dense")[1])
+        seeded = torch.Generator().manual_seed(0)
+        strategy = FluctCalibrated(sigma_u=2.0)
+        draw(network, strategy, strategy, nu_input=0.1 / DT, measure=measure, generator=seeded)
+        return [simulated.count(f"h{i}") for i in range(1, depth + 1)]
+
+    short, long = work(3), work(6)
+    assert long[:3] == short
+    assert max(long) <= 12
+
+
+def test_what_is_no_spike_is_kept_as_it_is():
+    network, inputs = made("dense")
+    measure = Growing(inputs)
+    fires = Neuron.fires
+    try:
+        Neuron.fires = lambda self, u, state: 0.5 * fires(self, u, state)  # type: ignore[method-assign]
+        measure(network.up_to(2))
+        found = measure(network)
+        whole = ReferenceEngine().simulate(network, inputs, record=("moments",))
+    finally:
+        Neuron.fires = fires  # type: ignore[method-assign]
+    names = [population.name for population in network.hidden]
+    assert all(map(torch.equal, numbers(found, names), numbers(whole, names)))
