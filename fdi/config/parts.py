@@ -75,7 +75,7 @@ Fraction = Annotated[float, Range(above=0, below=1)]
 UpToOne = Annotated[float, Range(least=0, most=1)]
 TimeStep = Annotated[float, Range(least=1e-6, most=1)]  # s
 LONGEST_TAU = 1.0  # s; those of neurons and synapses are thousandths of it
-TimeConstant = Annotated[float, Range(least=1e-6, most=LONGEST_TAU)]  # s
+TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s; a readout's may be its trial
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
