@@ -188,7 +188,7 @@ def say_again(directory: Path, config: DictConfig, overrides: Sequence[str]) -> 
     said = {key: config[key] for key in ("tags", "note") if config.get(key) or key in given}
     if not said:
         return False
-    stored = OmegaConf.load(directory / CONFIG)
+    stored: Any = OmegaConf.load(directory / CONFIG)
     if all(stored.get(key) == value for key, value in said.items()):
         return False
     with atomic(directory / CONFIG) as path:

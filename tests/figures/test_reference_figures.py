@@ -127,7 +127,7 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
 
 def test_a_report_tells_what_it_draws(write_run, tmp_path):
     write_run("fluct", 0, [0.1, 0.3, 0.5])
-    told = []
+    told: list[str] = []
     report.html(own(tmp_path), own(tmp_path), told.append)
     assert told[0] == f"figure 1 of {len(FIGURES)}: {next(iter(FIGURES))}"
     assert told[-1] == "tables"
