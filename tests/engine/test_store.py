@@ -84,6 +84,53 @@ def test_many_at_once_never_mix_their_entries(tmp_path):
     assert all(Entries(tmp_path, "f").load((n, t)) == (n, t) for n in range(4) for t in range(20))
 
 
+WAIT = """
+import sys, time
+from pathlib import Path
+from fdi.engine.cpu.kernels.jit import Entries
+
+entries = Entries(Path(sys.argv[1]), "f")
+if entries.load("a") is None:
+    held = entries.wait("a")
+    if entries.load("a") is None:
+        print("compiled", flush=True)
+        time.sleep(2)
+        if sys.argv[2] == "dies":
+            sys.exit()
+        entries.save("a", 1)
+    held.close()
+"""
+
+
+@pytest.mark.parametrize("first", ["saves", "dies"])
+def test_of_processes_that_want_one_kernel_one_compiles_it(tmp_path, first):
+    def start(how: str) -> subprocess.Popen:
+        words = [sys.executable, "-c", WAIT, str(tmp_path), how]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    began = start(first)
+    assert began.stdout is not None
+    assert began.stdout.readline() == "compiled\n"
+    others = [start("saves") for _ in range(2)]
+    said = [process.communicate()[0] for process in (began, *others)]
+    assert said[0] == ""
+    assert sorted(said[1:]) == ["", "" if first == "saves" else "compiled\n"]
+    assert Entries(tmp_path, "f").load("a") == 1
+
+
+def test_who_waits_too_long_compiles_itself(tmp_path, monkeypatch):
+    entries = Entries(tmp_path, "f")
+    held = entries.wait("a")
+    assert held is not None
+    monkeypatch.setattr("fdi.engine.cpu.kernels.jit.PATIENCE", 0.1)
+    with held:
+        assert entries.wait("a") is None
+    again = entries.wait("a")
+    assert again is not None
+    again.close()
+    assert Entries(tmp_path / "gone", "f").wait("a") is None
+
+
 STEP = """
 import os, sys, time
 from pathlib import Path
@@ -168,7 +215,7 @@ def test_processes_that_save_two_signatures_at_once_leave_right_machine_code(tmp
 def test_empty_files_after_a_power_cut_are_compiled_again(tmp_path):
     package = Path(fdi.__file__).parent
     before = number(started("A", "", tmp_path / "cache", tmp_path / "1", package))
-    files = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    files = [*(tmp_path / "cache").rglob("*.code")]
     assert files
     for file in files:
         file.write_bytes(b"")

@@ -7,6 +7,7 @@ same time share no index, and a file that is damaged or half written counts as n
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pickle
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import llvmlite
 import llvmlite.binding
@@ -61,6 +62,7 @@ class PartCompiler(Compiler):
 
 
 CHECKSUM = 32  # bytes, in front of each entry
+PATIENCE = 300.0  # s, several times what the largest kernel takes
 
 
 class Entries:
@@ -94,6 +96,26 @@ class Entries:
             except BaseException:
                 os.unlink(file.name)
                 raise
+
+    def wait(self, key: Any) -> IO[bytes] | None:
+        """Wait until no other process is about to save under `key`, at most PATIENCE seconds. From
+        then on this one is, until it closes the file; None where the file system has no locks.
+        """
+        end = time.monotonic() + PATIENCE
+        try:
+            file = self._path(key).with_suffix(".lock").open("wb")
+        except OSError:
+            return None
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                time.sleep(0.05)
+            except OSError:
+                break
+        file.close()
+        return None
 
     def _path(self, key: Any) -> Path:
         return self.folder / f"{self.function}.{_checksum(repr(key).encode()).hex()[:32]}.code"
@@ -178,16 +200,29 @@ class _Cache(caching.FunctionCache):
     def __init__(self, function) -> None:
         super().__init__(function)
         self._cache_file: Any = Entries(folder(), self._impl.filename_base)
+        self._held: dict[Any, IO[bytes] | None] = {}
 
     def load_overload(self, signature, target):
+        """None where this process is to compile it: of several that want the same, one does."""
         compiled = super().load_overload(signature, target)
         if compiled is None:
-            announce()
+            key = self._index_key(signature, target.codegen())
+            self._held[signature] = self._cache_file.wait(key)
+            compiled = super().load_overload(signature, target)
+            if compiled is None:
+                announce()
+            else:
+                self._release(signature)
         return compiled
 
     def save_overload(self, signature, data) -> None:
         with suppress(OSError):  # it works without being kept: the disk is full, the folder is gone
             super().save_overload(signature, data)
+        self._release(signature)
+
+    def _release(self, signature) -> None:
+        if file := self._held.pop(signature, None):
+            file.close()
 
 
 OPTIONS: dict[str, Any] = dict(nogil=True, error_model="numpy", _nrt=False)
