@@ -184,10 +184,12 @@ def test_short_trials(kind, steps):
         torch.testing.assert_close(nets[1].weights()[name], value)
 
 
-def hidden_layer(x: np.ndarray, w: np.ndarray, gain: np.ndarray, bias: np.ndarray, base=None):
-    """(potentials of tdBN neurons over all steps, spikes of the threshold 1); around the potentials
-    and spikes `base` the spikes are linear with the slope of SuperSpike, the reset is as it was.
+def hidden_layer(x: np.ndarray, values: list[np.ndarray], base=None):
+    """(potentials of neurons behind tdBN over all steps, spikes of the threshold 1) for weights,
+    gain and bias; around the potentials and spikes `base` the spikes are linear with the slope of
+    SuperSpike, the reset is as it was.
     """
+    w, gain, bias = values
     current, u, beta_m, beta_s = 0.0, 0.0, np.exp(-DT / 20e-3), np.exp(-DT / 10e-3)
     given = x[:, :-2] @ w.T
     mean, var = given.mean((0, 1)), given.var((0, 1))
@@ -225,11 +227,11 @@ def test_gradients_are_finite_differences_of_the_equations():
     tau = net.readout.neuron.tau_mem
     beta_m, beta_s = np.exp(-DT / tau), np.exp(-DT / net.readout.neuron.tau_syn[0])
     start = [value.detach().numpy().copy() for value in (into.weight, norm.gain, norm.bias)]
-    base = hidden_layer(x, *start)
+    base = hidden_layer(x, start)
 
     def loss(values: list[np.ndarray]) -> float:
         u = current = arrived = total = np.zeros((len(x), CLASSES))
-        for s in hidden_layer(x, *values, base)[1]:
+        for s in hidden_layer(x, values, base)[1]:
             u = beta_m * u + (1 - beta_m) * current
             total = total + u
             current = beta_s * current + arrived

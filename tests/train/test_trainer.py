@@ -174,8 +174,9 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
     def numbers(row):
         return {key: value for key, value in row.items() if not key.startswith("seconds")}
 
-    never, *given = start()
-    whole = [numbers(row) for row in train(never, data, *given, engine=engine)[0]]
+    never, optimizer, stages = start()
+    rows, _ = train(never, data, optimizer, stages, engine=engine)
+    whole = [numbers(row) for row in rows]
 
     def stop(row):
         stopped.append(numbers(row))

@@ -29,7 +29,7 @@ MEAN, INVERSE, GAIN, BIAS, A, B = range(6)  # 1 / sqrt(var + eps) is INVERSE
 
 
 class Normal(NamedTuple):
-    """The normalization of the hidden layer `index` in numbers; NONE passes X on as it is.
+    """The normalization of the hidden layer number `layer`; NONE passes X on as it is.
 
     `received_at`: numbers of one step before those of the layer. Of the numbers that share
     statistics, a channel has `by_step` in a step before the next, and `by_sample` in a sample.
@@ -38,7 +38,7 @@ class Normal(NamedTuple):
     back sums of gX' and of gX' Xhat.
     """
 
-    index: int
+    layer: int
     kind: int
     places: int
     width: int
@@ -105,7 +105,7 @@ def note(normal, chunk, before, t, x, work):
             spread = load(normal.notes, (chunk, row, 1, j)) + spread + step * step * weight
             store(normal.notes, (chunk, row, 1, j), spread)
     elif normal.kind == LAYER:
-        count, own = real(places * normal.channels), _own(normal, normal.index, t, work)
+        count, own = real(places * normal.channels), _own(normal, normal.layer, t, work)
         _sum_deviations(normal, numbers, x, real(0), False, scratch)
         numbers[own] = _total(normal, numbers, scratch) / count
         _sum_deviations(normal, numbers, x, numbers[own], True, scratch)
@@ -128,7 +128,7 @@ def _sum_deviations(normal, numbers, x, mean, squared, to):
 @inlined
 def add_normalized(normal, t, x, to, places, work):
     """numbers[to ...] += X' of step t of so many places that follow each other."""
-    numbers, width, own = work.numbers, normal.width, _own(normal, normal.index, t, work)
+    numbers, width, own = work.numbers, normal.width, _own(normal, normal.layer, t, work)
     row = _row(normal, t)
     for j in range(0, width, lanes(numbers)):
         mean, inverse = _statistics(normal, t, own, numbers, j)
@@ -144,7 +144,7 @@ def note_back(normal, layers, chunk, t, x, g, work):
     b of the sample, behind what it keeps of the hidden `layers`.
     """
     numbers, width, sums = work.numbers, normal.width, work.at[0].sums
-    row, own = _row(normal, t), _own(normal, normal.index, t, work)
+    row, own = _row(normal, t), _own(normal, normal.layer, t, work)
     if normal.kind == NONE:
         return
     for j in range(0, width, lanes(numbers)):
@@ -171,7 +171,7 @@ def note_back(normal, layers, chunk, t, x, g, work):
 def through_norm(normal, layers, t, x, g, work):
     """X of step t at `x` becomes gX, for gX' at `g`."""
     numbers, width, row = work.numbers, normal.width, _row(normal, t)
-    own, behind = _own(normal, normal.index, t, work), _own(normal, layers, t, work)
+    own, behind = _own(normal, normal.layer, t, work), _own(normal, layers, t, work)
     for j in range(0, width, lanes(numbers)):
         mean, inverse = _statistics(normal, t, own, numbers, j)
         gain = load(normal.rows, (row, GAIN, j))
@@ -199,7 +199,7 @@ class Place(NamedTuple):
             if self.norm.kind == "tdbn" and steps * batch * self.places == 1:
                 raise Mistake("model.norm=tdbn: one sample of one step has no variance")
 
-    def normal(self, index: int, at: int, steps: int, chunks: int, dtype: np.dtype) -> Normal:
+    def normal(self, layer: int, at: int, steps: int, chunks: int, dtype: np.dtype) -> Normal:
         """Before X is known."""
         kind = KINDS[self.norm.kind] if self.norm else NONE
         own = steps if kind == BNTT else 1
@@ -213,7 +213,7 @@ class Place(NamedTuple):
         notes = np.zeros((chunks, own, 2, self.width), dtype)
         by_step, by_sample = self.places * (own == 1), self.places * (steps if own == 1 else 1)
         return Normal(
-            index, kind, self.places, self.width, self.channels, at, by_step, by_sample, rows, notes
+            layer, kind, self.places, self.width, self.channels, at, by_step, by_sample, rows, notes
         )
 
     def settle(self, normal: Normal, samples: np.ndarray, steps: int, learn: bool) -> None:
@@ -269,25 +269,24 @@ def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[P
                 f"engine=cpu does not compute normalization ({norm.kind}, of population {name}); "
                 f"use engine=reference"
             )
-    for p in network.projections:
-        if p.recurrent or p.channel:
+    for link in network.projections:
+        if link.recurrent or link.channel:
             raise Mistake(
                 f"engine=cpu does not compute normalization in a network with recurrence or two "
-                f"synaptic channels ({p.name}); use engine=reference"
+                f"synaptic channels ({link.name}); use engine=reference"
             )
-    found = []
-    for layer in network.layers:
+    found: list[Place] = []
+    norms, depth = dict(network.norms.items()), len(maps.plan.layers) if maps else 0
+    for i, layer in enumerate(network.layers):
         if len(layer) > 1 or len(layer[0].neuron.tau_syn) > 1:
             raise Mistake(
                 f"engine=cpu computes normalization in layers of one population with one synaptic "
                 f"channel, not with {layer[-1].name}; use engine=reference"
             )
-        (p,), below = layer, maps.plan.layers if maps else []
-        norm = dict(network.norms.items()).get(p.name)
-        if len(found) < len(below):
-            width = int(below[len(found)]["padded"])
-            found.append(Place(norm, p.units // p.shape[0], width, p.shape[0]))
+        (p,) = layer
+        if maps and i < depth:
+            width, channels = int(maps.plan.layers[i]["padded"]), p.shape[0]
         else:
-            width = int(layout.plan.layers[len(found) - len(below)]["width"])
-            found.append(Place(norm, 1, width, p.units))
+            width, channels = int(layout.plan.layers[i - depth]["width"]), p.units
+        found.append(Place(norms.get(p.name), p.units // channels, width, channels))
     return tuple(found)

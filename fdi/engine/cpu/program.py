@@ -115,7 +115,7 @@ class Program:
         self.places = norm.places(network, self.layout, self.maps)
         self.block = 1 if self.maps or self.places else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
-        self._neurons: tuple = (), ()
+        self._neurons: tuple = (), None
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
@@ -133,7 +133,7 @@ class Program:
         """
         sizes, widest = [p.places * p.width for p in self.places], max(p.width for p in self.places)
         longest, rest = max(sizes), max(0, steps - 2)
-        parts = dict(
+        parts: dict[str, tuple[int, ...]] = dict(
             received=(rest * (sum(sizes) if gradients else longest),),
             spread=(2 * rest * (len(sizes) + 1),),
             back=((steps + 1) * longest * gradients,),
@@ -174,7 +174,9 @@ class Program:
         dense_layout.pack(self.layout, flat, turned)
         return Parameters(self.layout.plan, *self.neurons(flat.dtype), flat, turned)
 
-    def neurons(self, dtype: np.dtype) -> tuple[Neurons | DifferentNeurons, ...]:
+    def neurons(
+        self, dtype: np.dtype
+    ) -> tuple[Neurons | DifferentNeurons, Neurons | DifferentNeurons]:
         """Those of the dense layers and those of the maps as they are now (twice the same if there
         is one kind of layer), counted again only where that is news.
         """
