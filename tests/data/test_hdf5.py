@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from fdi.data import hdf5 as hdf5_module
 from fdi.data.hdf5 import hdf5
 from fdi.data.inputs import DataError, bin_recordings
 from fdi.data.speech import shd, ssc
@@ -297,3 +298,19 @@ def test_files_outside_of_the_root_are_refused(digits_folder: Path, name: str):
     name = name.format(str(digits_folder).strip("/") if name[0:1] == "/" else digits_folder.name)
     with pytest.raises(DataError, match=r"is no file within .*; set dataset\.root= to the folder"):
         hdf5(root=digits_folder / "root", **FILES | dict(train_file=name))
+
+
+@pytest.mark.parametrize("samples", [None, [0, 1, 2], [1, 7, 19], [0, 19]])
+def test_blocks_hold_what_single_samples_do(digits_folder, monkeypatch, samples):
+    """In whatever blocks, and where most of a block is left out."""
+    path = digits_folder / "toy_train.h5"
+    chosen = None if samples is None else np.array(samples)
+    found = []
+    for block in (1, 2, 3, 256):
+        monkeypatch.setattr(hdf5_module, "BLOCK", block)
+        fresh = path.with_name(f"{block}_{samples}.h5")
+        fresh.write_bytes(path.read_bytes())
+        events = hdf5_module.read_events(fresh, chosen, 50, 50, 2e-3, "counts")
+        found.append(events.dense(np.uint8))
+    assert found[0].any()
+    assert all(np.array_equal(other, found[0]) for other in found[1:])
