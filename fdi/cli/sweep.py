@@ -218,7 +218,7 @@ def run_sweep(
         for line in filter(None, [older(cell.directory) for cell in done]):
             print(printable(line))
     exit_code, rest = 0, [cell for cell in cells if cell not in done]
-    before = {cell.directory: code(cell.config) for cell in rest}
+    own_code = {cell.directory: code(cell.config) for cell in rest}
     try:
         if rest:
             say_what_is_apart(rest)
@@ -232,7 +232,7 @@ def run_sweep(
         drop_plan(cells)
         raise
     unfinished = print_summary(cells, table=names is None)
-    if edited := sum(was_edited(cell.directory, before[cell.directory]) for cell in rest):
+    if edited := sum(was_edited(cell.directory, own_code[cell.directory]) for cell in rest):
         print(
             f"your own code was edited meanwhile: {edited} of these {len(rest)} runs are of the "
             f"new code, and tables and figures keep them apart from the others"

@@ -113,10 +113,11 @@ def _damaged(path: Path, what: str) -> DataError:
     )
 
 
+Samples = Sequence[int] | np.ndarray
 BLOCK = 256  # samples that are read at once, six times as fast as one by one
 
 
-def lists(path: Path, data: h5py.Dataset, samples: Sequence[int]) -> Iterator[np.ndarray]:
+def lists(path: Path, data: h5py.Dataset, samples: Samples) -> Iterator[np.ndarray]:
     """The list of each of the samples, which are in ascending order."""
     for start in range(0, len(samples), BLOCK):
         block = samples[start : start + BLOCK]
@@ -222,7 +223,7 @@ def read_events(
 
 
 def _recordings(
-    path: Path, file: h5py.File, samples: Sequence[int], channels: int
+    path: Path, file: h5py.File, samples: Samples, channels: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     of_times, of_units = (lists(path, file[f"spikes/{of}"], samples) for of in ("times", "units"))
     for i, times, units in zip(samples, of_times, of_units):

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -281,7 +282,7 @@ def views(path: Path) -> None:
         database.execute(f"CREATE VIEW experiments AS {endless}")
 
 
-OTHERS = {
+OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a folder": (Path.mkdir, "is not a file; move it away"),
     "a pipe": (os.mkfifo, "is not a file; move it away"),
     "a link": (lambda path: path.symlink_to("/nowhere/x.db"), "is not a file; move it away"),

@@ -303,8 +303,8 @@ class Growing:
         if self.x is None or (self.x.dtype, self.x.device) != (first.dtype, first.device):
             self.x, self.layers = dense(network, self.inputs), []
         same = 0
-        for layer, population in zip(self.layers, network.layers):
-            if not layer.is_that_of(network, population):
+        for kept, layer in zip(self.layers, network.layers):
+            if not kept.is_that_of(network, layer):
                 break
             same += 1
         del self.layers[same:]
@@ -348,7 +348,7 @@ class _Layer:
 
 def _state(network: Network, layer: Sequence[Population]) -> dict[str, Tensor]:
     """Weights, normalization and leaks of a layer."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for population in layer:
         name = population.name
         found |= {p.name: p.weight.detach() for p in network.afferents(name)}
