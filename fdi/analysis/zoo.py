@@ -60,7 +60,7 @@ def _place(path: str, results: Results) -> str:
 def _rows(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
-        content = parse_json(path)
+        content: Any = parse_json(path)
         seed, networks = content["zoo"]["seed"], content["networks"]
         return [
             {

@@ -110,7 +110,8 @@ class Choice:
             self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
             self.epochs, self.dry = config.trainer.epochs, config.dry_run
             words = [tuple(row) for row in combinations(arguments)]
-            self.zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
+            zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
+            self.zoo: dict[str, Any] = zoo or {}
         self.trained: list[Cell] = []
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
         self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
@@ -123,7 +124,7 @@ class Choice:
             for member in networks
             for state in states
         }
-        self.names: dict[Path, str] | None = {} if self.zoo else None
+        self.names: dict[Path, str] | None = {} if zoo else None
         if self.zoo and len(self.seeds) > 1:
             raise ValueError("seed: a zoo has one run of each; zoo.networks draws more networks")
         if same := set(self.seeds) & set(self.tuning):
@@ -199,12 +200,12 @@ class Choice:
             self.names[cell.directory] = f"{name} {self.key}={value:g} seed={cell.values['seed']}"
         return cell
 
-    def cost(self, first: Round, compared: Sequence[Cell]) -> str:
+    def cost(self, first: Round, compared: list[Cell]) -> str:
         """How many trainings that are, and what they cost."""
         kept = len(self.sides) * self.keep * len(self.tuning) if self.short > 1 else 0
         left = [
             cell
-            for cell in (*first.all, *(compared[0:1] * (kept + len(compared))), *compared)
+            for cell in (*first.all, *([compared[0]] * (kept + len(compared))), *compared)
             if not finished(cell.directory, "before")
         ]
         return (
@@ -313,8 +314,9 @@ class Choice:
 def _watched(sides: Mapping[Words, Of]) -> Iterable[tuple[Words, Of]]:
     """The sides, with a bar on a terminal: many take a minute to compose."""
     out = console()
-    options = {"console": out, "transient": True, "disable": not out.is_terminal}
-    return track([*sides.items()], "composing", **options)
+    return track(
+        [*sides.items()], "composing", console=out, transient=True, disable=not out.is_terminal
+    )
 
 
 def _value(cell: Cell, key: str) -> Any:

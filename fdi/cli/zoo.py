@@ -75,6 +75,8 @@ def _between(override: Override, chance: np.random.Generator) -> str:
     if not isinstance(interval, IntervalSweep):
         raise ValueError(f"zoo: {override.input_line} is neither a sweep nor an interval")
     low, high = interval.start, interval.end
+    assert low is not None
+    assert high is not None
     whole = isinstance(low, int) and isinstance(high, int)
     if "log" in interval.tags:
         value = float(np.exp(chance.uniform(np.log(low), np.log(high + whole))))
