@@ -112,7 +112,9 @@ def networks(results: Results) -> Iterator[list[Side]]:
     for _, network in tuned.groupby([*columns[:3], *varied], dropna=False):
         first = network.iloc[0]
         same = _equal(trained, first[columns].to_dict())
-        known = {key: first[key] for key in varied if pd.notna(first[key])}
+        alike = tuned[_equal(tuned, first[columns[:3]].to_dict())]
+        apart = [key for key in varied if alike[key].nunique(dropna=False) > 1]
+        known = {key: first[key] for key in apart if pd.notna(first[key])}
         told = ", ".join(f"{names[key]} = {shown(value)}" for key, value in known.items())
         if sides := list(_sides(network, trained[same & (trained["state"] == "done")], told)):
             yield sides

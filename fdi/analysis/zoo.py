@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, mannwhitneyu, rankdata
 
 from fdi.analysis.best import STEP
 from fdi.analysis.contrasts import PERCENT
@@ -80,6 +79,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _learns(accuracy: float, classes: float, samples: float) -> bool:
     if not np.isfinite([accuracy, classes, samples]).all():
         return False
+    from scipy.stats import binomtest
+
     right = round(accuracy * samples)
     return bool(binomtest(right, int(samples), 1 / classes, "greater").pvalue < GUESSES)
 
@@ -120,6 +121,8 @@ def wilson(learns: pd.Series) -> tuple[int, int, float, float]:
     """How many learn, of how many, and Wilson's 95 % interval of that share in percent; there must
     be some.
     """
+    from scipy.stats import binomtest
+
     n, k = len(learns), int(learns.sum())
     interval = binomtest(k, n).proportion_ci(method="wilson")
     return k, n, PERCENT * interval.low, PERCENT * interval.high
@@ -142,6 +145,8 @@ def ranked(members: pd.DataFrame) -> pd.Series:
     """The rank of each row among the initial states of its network and setting, 1 the best by test
     accuracy; what has none is behind all others, and equal ones share their ranks.
     """
+    from scipy.stats import rankdata
+
     worst_first = members["accuracy"].fillna(-1.0)
     groups = worst_first.groupby([members["zoo"], members["network"], members["setting"]])
     return groups.transform(lambda of: rankdata(-of))
@@ -164,6 +169,8 @@ def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
 
 def area(judged: pd.DataFrame) -> float:
     """Area under the ROC curve of the verdict; NaN where all learn or none."""
+    from scipy.stats import mannwhitneyu
+
     scores = judged["expected"].map(SCORES)
     good, bad = scores[judged["learns"]], scores[~judged["learns"]]
     if good.empty or bad.empty:
@@ -179,6 +186,8 @@ def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, floa
     """In how many networks only `init` learns, in how many only the baseline, and the two-sided p
     of the sign test.
     """
+    from scipy.stats import binomtest
+
     of = members[members["setting"] == setting]
     wide = of.pivot(index=["zoo", "network"], columns="init", values="learns").fillna(False)
     ours, theirs = (wide[name].astype(bool) for name in (init, BASELINE))

@@ -5,6 +5,7 @@ default step size and each at its best, beside what the probe says of them befor
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,13 +61,19 @@ def _word(key: str, values: str, chance: np.random.Generator) -> tuple[str, ...]
     if "+" in key:
         rows = together(key, values)
         return rows[chance.integers(len(rows))]
-    (override,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
+    override = _parsed(f"{key}={values}")
     if not override.is_sweep_override():
         return (f"{key}={override.get_value_element_as_str()}",)
     if override.is_discrete_sweep():
         known = [*override.sweep_string_iterator()]
         return (f"{key}={known[chance.integers(len(known))]}",)
     return (f"{key}={_between(override, chance)}",)
+
+
+@lru_cache
+def _parsed(word: str) -> Override:
+    (override,) = OverridesParser.create().parse_overrides([word])
+    return override
 
 
 def _between(override: Override, chance: np.random.Generator) -> str:

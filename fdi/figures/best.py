@@ -79,16 +79,11 @@ def _finding(table: pd.DataFrame) -> str:
             leads[setting] = (means[setting, "fluct"] - means[setting, BASELINE]).dropna()
     if len(leads) < len(PANELS):
         return TITLE
-    common, best = (_range(lead.round()) for lead in leads.values())
+    common, best = (words.span(lead.min(), lead.max()) for lead in leads.values())
     return (
         f"{words.init('fluct')} against {words.init(BASELINE)}: {common} points at the same step "
         f"size, {best} with each at its best"
     )
-
-
-def _range(leads: pd.Series) -> str:
-    low, high = f"{leads.min():+.0f}", f"{leads.max():+.0f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

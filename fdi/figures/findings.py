@@ -137,7 +137,8 @@ def verdicts(table: pd.DataFrame, sweep: Said) -> str:
     counts = rows["verdict"].value_counts()
     each = [f"{verdict} in {count}" for verdict, count in counts.items()]
     low, high = rows["versus"].min(), rows["versus"].max()
-    return f"{PAIR}{chosen}: {low:+.0f} to {high:+.0f} points, {words.several(each)}"
+    points = words.span(low, high)
+    return f"{PAIR}{chosen}: {points} points, {words.several(each)}"
 
 
 def ends(table: pd.DataFrame, sweep: Said) -> str:

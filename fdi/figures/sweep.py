@@ -207,11 +207,14 @@ class Sweep:
         return [*filter(None, named), *COLUMNS, *keys]
 
     def _levels(self, group: pd.DataFrame) -> int:
-        """How many values of x the runs compare; 0 if too few."""
+        """How many values of x the runs compare; 0 where no initial state has enough of them, as
+        each has its own where it was chosen for it.
+        """
         if group[self.figure.x].nunique(dropna=False) < self.figure.least:
             return 0
-        count = self._chosen(group)["x"].nunique()
-        return count if count >= self.figure.least else 0
+        chosen = self._chosen(group)
+        most = chosen.groupby("init")["x"].nunique().max() if len(chosen) else 0
+        return chosen["x"].nunique() if most >= self.figure.least else 0
 
     def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""

@@ -176,6 +176,12 @@ def several(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def span(low: float, high: float) -> str:
+    """+3 to +12, or +3 where both round to it."""
+    ends = dict.fromkeys(f"{value:+.0f}" for value in (low, high))
+    return " to ".join(ends)
+
+
 def layers(number: float) -> str:
     """The number of hidden layers, as text."""
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"

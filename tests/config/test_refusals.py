@@ -46,7 +46,7 @@ class Mode(Enum):
             "+model.dept=3",
             r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
         ),
-        ("+foo=3", r"foo: no such key; choose one of dataset, .*"),
+        ("+quux=3", r"quux: no such key; choose one of dataset, .*"),
         (
             "homeostasis.upper.strenth=3",
             r"homeostasis\.upper\.strenth: no such key; did you mean strength\? choose one of "
