@@ -143,6 +143,7 @@ def directories(*words):
     return {"/".join(cell.directory.parts[-4:])[:-8] for cell in compose_cells(arguments)}
 
 
+@pytest.mark.slow
 def test_commands_of_the_reference_make_its_runs():
     """So a measurement that is repeated replaces the old one; not those of `dataset.root`, whose
     data are elsewhere.

@@ -160,7 +160,9 @@ def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, mo
 
     monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=sized))
     for hidden in (8, 16):
-        fdi_run(*WORDS, f"model.hidden={hidden}", "tune.extend=0", "tune.keep=1")
+        fdi_run(
+            *WORDS, f"model.hidden={hidden}", "tune.extend=0", "tune.values=[5e-3]", "tune.keep=1"
+        )
     table = each_at_its_best(own(tmp_path / "results"))
     found = table[table["init"] == "fluct"].groupby("settings")["difference"].unique()
     assert {name: pytest.approx(value) for name, value in found.items()} == {
@@ -178,7 +180,7 @@ def test_where_all_candidates_are_equal_the_table_finds_the_one_that_was_chosen(
         return finish(config, directory, result | dict.fromkeys(known, 0.1))
 
     monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=guess))
-    found = fdi_run(*WORDS, "trainer.epochs=10", "tune.extend=0")
+    found = fdi_run(*WORDS, "trainer.epochs=10", "tune.extend=0", "tune.values=[5e-3,5e-2]")
     table = each_at_its_best(own(tmp_path / "results"))
     assert sorted(table["setting"]) == ["best", "best", "common", "common"]
     assert "nan" not in found.out

@@ -203,6 +203,7 @@ def test_several_values_become_a_sweep():
     assert found == ["seed=0,1", "model.hidden=[16,8],4", "init=fluct"]
 
 
+@pytest.mark.slow
 def test_threads_take_turns():
     alone = [fdi.run(seed=seed, results="alone", **SMALL).result for seed in range(3)]
     with ThreadPoolExecutor(3) as pool:
@@ -235,6 +236,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_program_with_a_hydra_of_its_own_may_call_it(tmp_path):
     (tmp_path / "mine.py").write_text(PROGRAM.replace("dict(SMALL)", repr(SMALL)))
     command = [sys.executable, "mine.py", "+x=1", "hydra.run.dir=."]

@@ -42,9 +42,9 @@ def numbers(directory: Path) -> tuple[list[list[str]], dict[str, Any]]:
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"homeostasis.prime_epochs": 1, "optimizer": "adam"},
-        {"trainer.patience": 1},
+        pytest.param({"trainer.patience": 1}, marks=pytest.mark.slow),
         {"scheduler": "plateau", "scheduler.patience": 0},
     ],
     ids=str,

@@ -169,6 +169,7 @@ def test_each_kind_of_neuron_equals_the_reference(kind, model, reset):
     agrees(model, replace(KINDS[kind], reset=reset))
 
 
+@pytest.mark.slow
 def test_float32_and_two_channels_are_computed_too():
     network = weighted(drawn(MODELS["dale"](KINDS["lif"]))).float()
     for a, b in zip(outputs(CpuEngine(1), network), outputs(ReferenceEngine(), network)):

@@ -62,7 +62,7 @@ def trained(net, x, labels, objectives, graphs: bool, kernels: Any):
         ("dense", "frames", "off"),
         ("conv_recurrent", "constant", "off"),
         pytest.param("recurrent", "events", "on", marks=needs.kernels),
-        pytest.param("dale", "counted", "on", marks=needs.kernels),
+        pytest.param("dale", "counted", "on", marks=(needs.kernels, pytest.mark.slow)),
     ],
 )
 def test_a_graph_computes_other_batches_to_the_last_bit(kind, given, kernels, few_programs):
