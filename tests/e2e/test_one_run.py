@@ -7,7 +7,7 @@ import os
 
 import pandas as pd
 import pytest
-from commands import REFERENCE, SMALL
+from commands import REFERENCE, SMALL, process
 from omegaconf import OmegaConf
 
 
@@ -101,8 +101,11 @@ def test_changed_code_of_ones_own_is_told(fdi_run, tmp_path, monkeypatch):
             in found.err
         )
     result.unlink()
-    assert "other code: third.Third" in fdi_run(*command).err, "nor does it go on"
-    assert fdi_run(*command, "name.init=third-2").code == 0
+    _, error = process(*command, cwd=tmp_path).communicate()  # as this one has imported the code
+    assert "other code: third.Third" in error, "nor does it go on"
+    child = process(*command, "name.init=third-2", cwd=tmp_path)
+    child.communicate()
+    assert child.returncode == 0
 
 
 def test_early_stopping_is_told_and_needs_a_validation_split(fdi_run, tmp_path):

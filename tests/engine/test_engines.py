@@ -288,7 +288,13 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     pytest.fail(f"only {agreed} networks could be compared")
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *MAPS])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind == "dense" else pytest.mark.slow)
+        for kind in (*KINDS, *MAPS)
+    ],
+)
 def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind):
     network = two_layers(kind)
     draw_weights(network, 10.0, seed=0)

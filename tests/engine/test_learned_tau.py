@@ -89,7 +89,7 @@ def test_dense_layers_learn_what_they_do_in_the_reference(model, constant):
     assert_equal_to_the_reference(network(model, KINDS["subtract"]), engine, constant)
 
 
-@pytest.mark.parametrize("model", ["conv", "conv and dense"])
+@pytest.mark.parametrize("model", ["conv", pytest.param("conv and dense", marks=pytest.mark.slow)])
 def test_maps_learn_what_they_do_in_the_reference(model):
     assert_equal_to_the_reference(network(model, KINDS["lif"]), CpuEngine(2, chunk=3, windows=3))
 
