@@ -13,6 +13,7 @@ import pandas as pd
 from fdi.analysis.best import STEP
 from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
+from fdi.analysis.statistics import verdict
 from fdi.analysis.summary import ACCURACY, BASELINE
 from fdi.config import Mistake
 from fdi.track.files import TRAINED, ZOO, parse_json
@@ -208,8 +209,7 @@ def said(members: pd.DataFrame) -> list[str]:
             if init == BASELINE:
                 continue
             mine, other, p = only(members, init, setting)
-            word = "undecided" if p >= 0.05 else "more" if mine > other else "fewer"
-            parts.append(f"{init} {mine} against {other} ({word}, p = {p:.2g})")
+            parts.append(f"{init} {mine} against {other} ({verdict(mine - other, p)}, p = {p:.2g})")
         if parts:
             lines.append(
                 f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}"

@@ -115,8 +115,7 @@ class Choice:
         self.trained: list[Cell] = []
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
         self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
-        fixed = [word.partition("=")[0] for word in arguments.overrides]
-        self.members = drawn(self.zoo, fixed) if self.zoo else []
+        self.members = drawn(self.zoo, arguments.overrides) if self.zoo else []
         states = dict.fromkeys(tuple(w for w in row if not w.startswith("seed=")) for row in words)
         networks: list[Member | None] = [*self.members] or [None]
         self.sides = {

@@ -4,7 +4,7 @@ default step size and each at its best, beside what the probe says of them befor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,13 +23,16 @@ class Member(NamedTuple):
     words: tuple[str, ...]
 
 
-def drawn(zoo: Mapping[str, Any], given: Collection[str] = ()) -> list[Member]:
-    """The networks of a zoo; what is `given` on the command line is not drawn. Each has random
-    numbers of its own, so that the first ones stay whatever the number of networks, and those of
-    other keys stay whatever is given. Raises ValueError for what cannot be drawn.
+def drawn(zoo: Mapping[str, Any], given: Sequence[str] = ()) -> list[Member]:
+    """The networks of a zoo. What is `given` on the command line, as words, is not drawn, and of
+    the kinds those are left that have a given model. Each network has random numbers of its own, so
+    that the first ones stay whatever the number of networks. Raises ValueError for what cannot be
+    drawn.
     """
-    kinds = zoo["kinds"]
-    shares = np.array([_share(name, kind) for name, kind in kinds.items()])
+    fixed = dict(word.partition("=")[::2] for word in given)
+    share_of = {name: _share(name, kind) for name, kind in zoo["kinds"].items()}
+    kinds = _with_model(zoo["kinds"], fixed.get("model"))
+    shares = np.array([share_of.get(name, 1.0) for name in kinds])
     if not kinds or not shares.sum() > 0:
         raise ValueError("zoo.kinds: give at least one kind a share above 0")
     domains = {name: zoo["draw"] | dict(kind["draw"]) for name, kind in kinds.items()}
@@ -42,9 +45,17 @@ def drawn(zoo: Mapping[str, Any], given: Collection[str] = ()) -> list[Member]:
             for key, values in sorted(domains[kind].items())
             for word in _word(key, str(values), chance)
         ]
-        kept = tuple(word for word in words if word.partition("=")[0] not in given)
+        kept = tuple(word for word in words if word.partition("=")[0] not in fixed)
         members.append(Member(place, kind, kept))
     return members
+
+
+def _with_model(kinds: Mapping[str, Any], model: str | None) -> Mapping[str, Any]:
+    """The kinds that draw this model; where none does, one that is named after it."""
+    if model is None:
+        return kinds
+    same = {name: kind for name, kind in kinds.items() if kind["draw"].get("model") == model}
+    return same or {model: {"draw": {}}}
 
 
 def _share(name: str, kind: Any) -> float:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
+from fdi.analysis.statistics import LEVEL
 from fdi.analysis.summary import BASELINE
 from fdi.analysis.zoo import SCORES, SETTINGS, area, members, only, wilson
 from fdi.figures import sheet, style, words
@@ -22,7 +23,6 @@ COMMAND = "fdi-run -m experiment=zoo"
 SIZE = (2 * style.COLUMN, 1.9)
 PANELS = {"init": "learn, by initial state", "expected": "learn, by what the probe expected"}
 APART = 0.18  # between the two settings of a row
-SIGNIFICANT = 0.05
 INK = "0.25"
 
 
@@ -69,10 +69,9 @@ def _finding(table: pd.DataFrame) -> str:
     said = []
     for setting, title in SETTINGS.items():
         mine, other, p = only(table, "fluct", setting)
-        word = "" if p < SIGNIFICANT else ", undecided"
-        said.append(f"in {mine} networks only {words.init('fluct')}, in {other} only ")
-        said[-1] += f"{words.init(BASELINE)} ({title}{word})"
-    return f"Learns: {'; '.join(said)}"
+        said.append(f"{mine} and {other} ({title}{'' if p < LEVEL else ', undecided'})")
+    names = f"only {words.init('fluct')} and only {words.init(BASELINE)} weights"
+    return f"Networks that learn from {names}: {'; '.join(said)}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:

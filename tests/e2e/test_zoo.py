@@ -103,9 +103,19 @@ def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_dr
     few = drawn(ZOO | {"networks": 5})
     assert few == drawn(ZOO)[:5]
     assert few != drawn(ZOO | {"networks": 5, "seed": 1})
-    given = drawn(ZOO | {"networks": 5}, ["neuron"])
+    given = drawn(ZOO | {"networks": 5}, ["neuron=lif"])
     for member, other in zip(few, given):
         assert other.words == tuple(w for w in member.words if not w.startswith("neuron="))
+
+
+@pytest.mark.parametrize(
+    ("model", "kinds"),
+    [("dense", {"dense", "normalized"}), ("dale", {"dale"}), ("conv", {"conv"})],
+)
+def test_a_given_model_leaves_the_kinds_that_have_it(model, kinds):
+    members = drawn(ZOO, [f"model={model}"])
+    assert {member.kind for member in members} == kinds
+    assert not any(word.startswith("model=") for member in members for word in member.words)
 
 
 def test_shares_and_ranges_are_those_that_are_declared():
