@@ -1,7 +1,7 @@
 """Composes the configurations of cells, with all that fdi takes of Hydra where Hydra has no public
 door (the upper bound of hydra-core in pyproject.toml stands for it), and says what Hydra complains
-about in one line. Reading and merging the files takes 0.1 s, so it is done once for all cells with
-the same options; their other values are then set on a copy.
+about in one line. A file is read once for all cells, and the files are merged, which takes 0.1 s,
+once for all cells with the same options; their other values are then set on a copy.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import _run_hydra, get_args_parser
@@ -125,6 +126,25 @@ class FileConfigSource(file_config_source.FileConfigSource):
         if path.exists():
             refuse_bomb(path)
         return super().load_config(config_path)
+
+
+class Repository(ConfigRepository):
+    """Reads and parses each file of the configuration once for all cells, where Hydra does so for
+    each of them; every composition gets a copy, since it merges the others into it.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Repository:
+        return copy.copy(self)  # a search path replaces the sources, it does not change them
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        key = config_path, *((source.provider, source.path) for source in self.sources)
+        if key not in _parsed:
+            _parsed[key] = pickle.dumps(super().load_config(config_path))
+        found: ConfigResult | None = pickle.loads(_parsed[key])
+        return found
+
+
+_parsed: dict[tuple[Any, ...], bytes] = {}
 
 
 def _take_over_files() -> None:
@@ -247,11 +267,12 @@ def composer(arguments: Namespace) -> Composer:
         raise ValueError(f"--config-dir {folder} is not a folder")
     _take_over_files()
     folders = (searchpath(Path(folder)),) if folder else ()
-    loader = GlobalHydra.instance().config_loader()
+    loader = cast("ConfigLoaderImpl", GlobalHydra.instance().config_loader())
     if arguments.config_name and folder:  # Hydra looks for it before it reads hydra.searchpath
         path = copy.deepcopy(loader.get_search_path())
         path.prepend("command-line", f"file://{Path(folder).absolute()}", "schema")
         loader = ConfigLoaderImpl(config_search_path=path)
+    loader.repository = Repository(loader.get_search_path())
     return Composer(loader, arguments.config_name or CONFIG_NAME, folders)
 
 
@@ -265,7 +286,7 @@ def searchpath(folder: Path) -> str:
     return f"hydra.searchpath=['file://{escaped}']"
 
 
-@lru_cache
+@lru_cache(maxsize=512)
 def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
     try:
         return composer.loader.load_configuration(
@@ -284,7 +305,7 @@ def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
         raise ValueError(f"{where}: no configuration can be made of this ({reason})") from None
 
 
-@lru_cache
+@lru_cache(maxsize=512)
 def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
     _refuse_nameless(composer, overrides)
     config = composer.whole(overrides)
@@ -353,6 +374,7 @@ def forget() -> None:
     """
     for known in (_whole, _base, _is_option):
         known.cache_clear()
+    _parsed.clear()
 
 
 EXTRAS = {  # that come with plugins of Hydra

@@ -113,6 +113,7 @@ class Choice:
             zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
             self.zoo: dict[str, Any] = zoo or {}
         self.trained: list[Cell] = []
+        self.lacking: dict[Words, set[str]] = {}
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
         self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
         self.members = drawn(self.zoo, arguments.overrides) if self.zoo else []
@@ -192,7 +193,7 @@ class Choice:
 
     def _cell(self, compose: Composer, side: Words, words: Words) -> Cell:
         """A cell of a side, named after the network that was drawn, if one was."""
-        cell = _composed(compose, words)
+        cell = _composed(compose, words, self.lacking)
         if (member := self.sides[side]) and self.names is not None:
             value = _value(cell, self.key)
             name = f"network {member.place} ({member.kind}) {cell.values['name']['init']}"
@@ -323,14 +324,17 @@ def _value(cell: Cell, key: str) -> Any:
     return cell.values[group].get(name)
 
 
-def _composed(compose: Composer, words: Words) -> Cell:
-    """A cell, without the words for keys that its options lack."""
+def _composed(compose: Composer, words: Words, lacking: dict[Words, set[str]]) -> Cell:
+    """A cell, without the words for keys that its options lack; `lacking` keeps these keys for the
+    next cell with the same options.
+    """
+    lacks = lacking.setdefault(compose.options(words), set())
     while True:
+        kept = tuple(word for word in words if word.partition("=")[0] not in lacks)
         try:
-            return compose_cell(compose, words)
+            return compose_cell(compose, kept)
         except ConfigCompositionException as error:
             key = missing_key(error)
-            kept = tuple(word for word in words if word.partition("=")[0] != key)
-            if key is None or kept == words:
+            if key is None or all(word.partition("=")[0] != key for word in kept):
                 raise
-            words = kept
+            lacks.add(key)

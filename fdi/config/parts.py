@@ -176,8 +176,10 @@ SIMPLE: dict[Any, Alternative] = {
 ANYTHING = Alternative("anything", lambda value: True)
 
 
+@cache
 def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
-    """Optional arguments of a function, a class or a TypedDict, and what they may be.
+    """Optional arguments of a function, a class or a TypedDict, and what they may be; nobody
+    changes it.
 
     Where there are keyword-only arguments these are the options, else those with a default; the
     others come from elsewhere.

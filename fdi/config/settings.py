@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
@@ -221,9 +222,14 @@ class Config:
 ConfigStore.instance().store(name="schema", node=Config)
 
 
+@cache
+def _hints(schema: type) -> dict[str, Any]:
+    return get_type_hints(schema)
+
+
 def words(schema: type, key: str) -> str:
     """What the field `key` of the dataclass `schema` may be, in words."""
-    hint = get_type_hints(schema)[key]
+    hint = _hints(schema)[key]
     if get_origin(hint) is list:
         return f"a list, as in {key}=[a,b]"
     return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
@@ -239,10 +245,10 @@ def choices(key: str, values: Mapping[str, Any]) -> list[str]:
         known = parts.options(path[0], owner["_target_"]).known.get(last, [])
         words = [kind.words for kind in known if kind.words != "text" and kind.admits(kind.words)]
         return words + BOOLEAN * (parts.SIMPLE[bool] in known)
-    schema = get_type_hints(Config).get(path[0]) if path else Config
+    schema = _hints(Config).get(path[0]) if path else Config
     for entry in fields(schema) if is_dataclass(schema) and len(path) < 2 else ():
         if entry.name == last:
-            boolean = get_type_hints(schema)[last] is bool
+            boolean = _hints(schema)[last] is bool
             return [*entry.metadata.get("choices", ()), *BOOLEAN * boolean]
     return []
 
@@ -254,7 +260,7 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
     """Complaints about keys that the dataclass `schema` lacks, and by the `least` value or the
     `choices` that its fields carry.
     """
-    hints = get_type_hints(schema)
+    hints = _hints(schema)
     for key in values.keys() - hints.keys():
         yield f"{path}{key}: no such key; {choose(key, hints)}"
     for entry in fields(schema):
@@ -358,7 +364,7 @@ def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Itera
     """Complaints about nodes with fixed keys, and lists, in whose place the configuration names
     something else.
     """
-    for key, hint in get_type_hints(schema).items():
+    for key, hint in _hints(schema).items():
         node = config._get_node(key) if is_dataclass(hint) else None
         missing = OmegaConf.is_missing(config, key)
         if get_origin(hint) is list and not missing and not OmegaConf.is_list(config[key]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from commands import finish
 
 from fdi.analysis.best import Trial, each_at_its_best, good_range, ranking
 from fdi.analysis.results import own
+from fdi.cli import tune
 
 BEST = {"kaiming": 0.5, "fluct": 5e-3}  # the step size that suits each; 0.5 is beyond the grid
 WORDS = ("-m", "experiment=best", "budget=laptop", "init=kaiming,fluct", "seed=0,1")
@@ -109,10 +111,19 @@ def test_what_makes_no_fair_choice_is_refused_before_anything_runs(fdi_run, word
     assert not calls
 
 
-def test_an_optimizer_without_eps_is_tried_once_for_each_step(fdi_run):
+def test_an_optimizer_without_eps_is_tried_once_for_each_step(fdi_run, monkeypatch):
+    composed: Counter[tuple[str, ...]] = Counter()
+    compose_cell = tune.compose_cell
+
+    def counted(compose, words):
+        composed[words] += any(word.startswith("optimizer.eps=") for word in words)
+        return compose_cell(compose, words)
+
+    monkeypatch.setattr(tune, "compose_cell", counted)
     fdi_run(*WORDS, "optimizer=sgd", "tune.extend=0")
     short = [call for call in calls if call[3] == 3]
     assert len(short) == len(set(short)) == 2 * 6 * 2
+    assert composed.total() == 2  # once for each initialization one learns that sgd has no eps
 
 
 def test_candidates_are_ranked_by_those_trained_longest_and_a_failure_is_0():
