@@ -142,7 +142,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                     "setting": side.setting,
                     **side.values,
                     **side.moments,
-                    **_difference(side, sides),
+                    **difference(side, sides),
                     "epochs_to": float(np.mean(reached)) if reached else np.nan,
                     "reached": len(reached),
                     "validated": side.validated,
@@ -256,17 +256,19 @@ def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
     return good_range(short.groupby(STEP)[VALID].mean().to_dict())
 
 
-def _difference(side: Side, sides: Sequence[Side]) -> dict[str, float]:
-    """To the baseline in the same setting, whose own best values may be others."""
+def difference(side: Side, sides: Sequence[Side]) -> dict[str, float]:
+    """`difference` to the baseline in the same setting, whose own best values may be others, with
+    its interval `from`, `to` over `pairs`; nothing without pairs.
+    """
     for other in sides:
         if (other.setting, other.init) == (side.setting, BASELINE) and side.init != BASELINE:
             both = pd.concat([side.runs, other.runs]).drop(columns=list(side.values))
             for found in contrasts(both, {"init": side.init}, {"init": BASELINE}):
-                difference = found.difference
+                paired = found.difference
                 return {
-                    "difference": difference.mean,
-                    "from": difference.low,
-                    "to": difference.high,
-                    "pairs": difference.n,
+                    "difference": paired.mean,
+                    "from": paired.low,
+                    "to": paired.high,
+                    "pairs": paired.n,
                 }
     return {}

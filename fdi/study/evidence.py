@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.best import difference, networks
 from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, difference_of, setting
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.select import architecture, depth, records, where, with_layers
@@ -145,6 +146,26 @@ def one_layer(results: Results) -> Iterator[Evidence]:
             gain = f" (sigma_U = 1 is a gain of {1 / unit:.2g})" if unit else ""
             evidence = evidence_of(contrast)
             yield evidence._replace(text=f"{evidence.text}{gain}")
+
+
+def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Iterator[str]:
+    """`better`, as text, each side with the step size and eps that suit it, in the networks that
+    the claim is `about`, by model and hidden layers.
+    """
+    for sides in networks(results):
+        best = {side.init: side for side in sides if side.setting == "best"}
+        if not {"fluct", "kaiming"} <= best.keys():
+            continue
+        one, other = best["fluct"], best["kaiming"]
+        if about(one.network["model"], one.network["layers"]) and (d := difference(one, sides)):
+            run = one.runs.iloc[0].to_dict()
+            word = "better" if d["from"] > 0 else "worse" if d["to"] < 0 else "undecided"
+            known = f" ({d['from']:+.1f}..{d['to']:+.1f})" if pd.notna(d["from"]) else ""
+            yield (
+                f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
+                f"{other.moments['mean']:.1f}, {d['difference']:+.1f}{known}, n = {d['pairs']}: "
+                f"{word if d['pairs'] > 1 else 'one pair, not counted'}"
+            )
 
 
 def left_at_chance(results: Results) -> Iterator[Evidence]:

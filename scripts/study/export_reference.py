@@ -8,6 +8,10 @@ curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 e
 epochs
 probe.csv                         initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
+zoo.csv                           one row per random network, initial state and setting
+
+A folder of results with a zoo in it gives zoo.csv and nothing else: its runs are of networks that
+nobody chose, and would count in every table of chosen ones.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis import zoo
 from fdi.analysis.collect import config_columns
 from fdi.analysis.metrics import curves
 from fdi.analysis.probes import probes
@@ -37,7 +42,7 @@ from fdi.analysis.results import (
     reference,
 )
 from fdi.config import identity
-from fdi.track.files import RECORD, STATUS, atomic, read_json
+from fdi.track.files import RECORD, STATUS, ZOO, atomic, read_json
 
 KEPT = ("done", "untested", "probed")
 EPOCHS = 60  # of a learning curve, kept
@@ -56,9 +61,12 @@ def export(results: Path, folder: Path) -> int:
     """Add the finished and the probed runs below `results`/runs to `folder`, in place of those of
     the same name.
 
-    Returns how many runs `folder` then holds. Raises ValueError if there is no finished run.
+    Returns how many runs `folder` then holds, of a zoo how many were tested. Raises ValueError if
+    there is no finished run.
     """
     everything = own(results)
+    if (results / ZOO).is_dir():
+        return _export_zoo(everything, folder)
     runs = everything.runs
     everything = replace(everything, curves=curves(runs), probed=probes(runs, results))
     chosen = everything.runs[everything.runs["state"].isin(KEPT)]
@@ -75,6 +83,23 @@ def export(results: Path, folder: Path) -> int:
         _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
     )
     return len(reference(folder).runs)
+
+
+def _export_zoo(drawn: Results, folder: Path) -> int:
+    """Write zoo.csv, with what made it in the first line."""
+    table = zoo.members(drawn)
+    tested = drawn.runs[drawn.runs["id"].isin(table["id"])]
+    if tested.empty:
+        raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
+    path = Path(tested["path"].iloc[0])
+    origin = _origin(path, read_json(path / RECORD) or {})
+    made = ("command", "commit", "torch", "processor", "date")
+    table["words"] = table["words"].str.join(" ")
+    lines = numbers(table).to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / f"{zoo.ROWS}.csv") as temporary:
+        temporary.write_text(f"# {', '.join(f'{key} {origin.get(key)}' for key in made)}\n{lines}")
+    return len(tested)
 
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:

@@ -18,7 +18,7 @@ from pages.first import first_picture
 from pages.five import five, paper
 from pages.gallery import FIRST, gallery
 from pages.gradients import predicted, reached
-from pages.headline import at_their_best, headline
+from pages.headline import at_their_best, headline, random_networks
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
 from pages.libraries import printed, rates
@@ -50,6 +50,7 @@ PAGES = (
 TABLES = {
     "headline": headline,
     "best": at_their_best,
+    "zoo": random_networks,
     "five": five,
     "paper": paper,
     "predicted": predicted,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from zlib import crc32
 
 import pytest
@@ -238,6 +239,35 @@ def test_only_what_bounds_raised_they_make_up_for(write_run, tmp_path, bounded, 
     table = claims(own(tmp_path)).set_index("claim")
     text = table.loc["Homeostasis makes up only partly for bad initial states", "measured"]
     assert bool(text) == counted
+
+
+@pytest.mark.parametrize("layers", [1, 5])
+def test_the_same_with_each_side_at_its_best_stands_beside_the_claims_about_it(
+    write_run, tmp_path, layers
+):
+    best = {"fluct": 0.02, "kaiming": 0.1}  # step size
+    accuracy = {0.005: 0.3, 0.02: 0.9, 0.1: 0.8}
+    for init, lr in best.items():
+        common = SETTINGS | ALONE | {"model.hidden": [128] * layers, "optimizer.eps": 1e-60}
+        common |= FLUCT_CONFIG if init == "fluct" else KAIMING
+        for step, reached in accuracy.items():
+            config = common | {"optimizer.lr": step}
+            rates = {f"h{layer}": 8.0 for layer in range(1, layers + 1)}
+            identity = f"{crc32(str(step).encode()):08x}"
+            name = {"config": config, "identity": identity, "rates": rates}
+            good = reached if step != 0.02 or init == "fluct" else 0.4
+            result = write_run(init, 1000, good, **name) / "result.json"
+            untested = {"test_accuracy_last": None, "test_accuracy_best": None}
+            result.write_text(json.dumps(json.loads(result.read_text()) | untested))
+            for seed in range(3) if step in (0.005, lr) else ():
+                write_run(init, seed, good + seed / (100 if init == "fluct" else 50), **name)
+    table = claims(own(tmp_path)).set_index("claim")["best"]
+    size = f"{layers} layer{'s' * (layers > 1)}"
+    said = f"randman, dense, {size}, 200 epochs, no bounds: 91.0 against 82.0, +9.0"
+    assert {text for text in table if text} == {f"{said} (+6.5..+11.5), n = 3: better"}
+    deep = "Deep networks learn better than from Kaiming weights"
+    assert bool(table[ONE_LAYER]) == (layers == 1)
+    assert bool(table[deep]) == (layers == 5)
 
 
 def test_hearsay_is_not_published():

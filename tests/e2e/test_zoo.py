@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +14,13 @@ import pytest
 import yaml
 from commands import finish
 
-from fdi.analysis.results import own
+from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import area, members, only, ranked, share
 from fdi.cli.zoo import drawn
 from fdi.track.files import write_status
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
+EXPORT = runpy.run_path(str(SCRIPT))["export"]
 WORDS = ("-m", "experiment=zoo", "budget=laptop", "zoo.networks=3", "init=kaiming,fluct")
 ZOO = yaml.safe_load(Path("conf/experiment/zoo.yaml").read_text())["zoo"] | {"networks": 40}
 BEST = {"kaiming": 0.125, "fluct": 0.001}  # on validation
@@ -93,10 +96,21 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert ranks.tolist() == [1.5, 1.5, 1.0, 2.0, 1.5, 1.5]
     assert only(table, "fluct", "best")[:2] == (2, 0)
     assert "3 of 3 (100 %" in found.out
+    _exported_alone(tmp_path / "results", tmp_path / "reference", table)
     before = len(calls)
     again = fdi_run(*WORDS, "tune.extend=0", "optimizer=smorms3")
     assert {call[:2] for call in calls[before:]} <= {REFUSED[::-1]}  # what was refused, again
     assert "3 of 3 (100 %" in again.out
+
+
+def _exported_alone(results: Path, folder: Path, table: pd.DataFrame) -> None:
+    """Measurements get the table and none of the runs, of networks that nobody chose."""
+    assert EXPORT(results, folder) == (table["state"] == "done").sum() == 10
+    assert [path.name for path in folder.iterdir()] == ["zoo.csv"]
+    again = members(Results(pd.DataFrame(), None, None, folder))
+    assert again["source"].iloc[0].startswith("command ")
+    assert again["learns"].tolist() == table["learns"].tolist()
+    assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
 
 
 def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_drawn():

@@ -24,7 +24,7 @@ def short(measured: Results) -> str:
     """
     table = claims(measured)
     table = table[table["source"] != SECOND_HAND].copy()
-    for column in ("measured", "without"):
+    for column in ("measured", "without", "best"):
         lines = table[column].str.split("\n")
         more = lines.str.len() - 1
         table[column] = lines.str[0] + more.map(lambda n: f"; {n} more" if n > 0 else "")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from fdi.analysis import zoo
 from fdi.analysis.best import NETWORK, STEP, each_at_its_best, readable
 from fdi.analysis.results import Results
 from fdi.figures import words
@@ -60,6 +61,16 @@ def at_their_best(measured: Results) -> str:
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
     return markdown(readable(table).map(lambda text: text.replace("\n", "<br>")))
+
+
+def random_networks(measured: Results) -> str:
+    """What the zoo says: its tables, and how to read them."""
+    table = zoo.members(measured)
+    if table.empty:
+        return unmeasured(FIGURES["zoo"].COMMAND)
+    parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in zoo.tables(table).items()]
+    notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
+    return "\n".join([*parts, notes, f"{table['source'].iloc[0]}\n"])
 
 
 def _leads(table: pd.DataFrame) -> Iterator[str]:
