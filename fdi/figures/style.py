@@ -65,6 +65,7 @@ COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, ba
     "fluct_mu": "#56B4E9",
     "fluct_calibrated": "#009E73",
     "fluct_lognormal": "#332288",
+    "fluct_rate": "#117733",
     "kaiming": "#D55E00",
     "xavier": "#E69F00",
     "pytorch": "#CC79A7",
@@ -81,6 +82,7 @@ MARKERS = {  # one each, so that they are told apart in grey, too
     "fluct_mu": "<",
     "fluct_calibrated": "D",
     "fluct_lognormal": ">",
+    "fluct_rate": "H",
     "kaiming": "s",
     "xavier": "^",
     "pytorch": "v",
@@ -90,7 +92,7 @@ MARKERS = {  # one each, so that they are told apart in grey, too
     "spytorch": "*",
     "micheli": "h",
 }
-OTHER_MARKERS = ("d", "H", "8", "<", ">")
+OTHER_MARKERS = ("d", "8", "<", ">")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 FIRST_LINE = {
     "kaiming": 1,
@@ -104,6 +106,7 @@ FIRST_LINE = {
     "fluct_mu": 4,
     "fluct_calibrated": 2,
     "fluct_lognormal": 3,
+    "fluct_rate": 1,
 }
 PRIME = "#EBEBEB"
 GREY = "#999999"

@@ -16,6 +16,7 @@ INITS = {
     "fluct_calibrated": "fluctuation-driven, corrected",
     "fluct_lognormal": "fluctuation-driven, log-normal",
     "fluct_mu": "fluctuation-driven, mean not 0",
+    "fluct_rate": "fluctuation-driven, equal rates",
     "gain": "Kaiming times a gain",
     "kaiming": "Kaiming",
     "xavier": "Xavier",

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fdi.config import Mistake
 from fdi.config.parts import Fraction, NotNegative, Positive
-from fdi.init.strategy import Afferents, Drawing, Measure, Strategy, calibrate, obeys_dale
+from fdi.init.strategy import (
+    Afferents,
+    Drawing,
+    Measure,
+    Strategy,
+    calibrate,
+    equalize,
+    obeys_dale,
+)
 from fdi.init.theory import (
     Afferent,
     dale_exponential,
@@ -201,3 +209,17 @@ class FluctCalibrated(Fluct):
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
+
+
+@dataclass(frozen=True)
+class FluctRate(FluctCalibrated):
+    """Fluct, the first layer corrected until it measures the spread `sigma_u`, and each further one
+    until it fires at the rate of the first, so that rates do not collapse with depth (Perez-Nieves
+    and Goodman 2023 name the collapse).
+    """
+
+    def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
+        if len(network.layers) == 1:
+            super().correct(network, measure, analogue)
+        else:
+            equalize(network, measure)

@@ -151,6 +151,96 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     )
 
 
+MOST = math.log(4)  # times the rate, at most, in a round: how silent a layer is is not known
+ENOUGH = 0.1  # of the wanted rate, where a scale changes whole bursts of spikes
+NARROW = 1e-3  # two scales so close do not bracket the rate: another population has moved it
+
+
+class Search:
+    """The scale (a logarithm) of the afferents of one population that gives it a rate, which grows
+    with the scale in an unknown way: as its square at first, then by interpolation between a scale
+    that was too small and one that was too large.
+    """
+
+    def __init__(self) -> None:
+        self.scale = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        self.short, self.over = (-math.inf, 0.0), (math.inf, 0.0)
+
+    def factor(self, miss: float) -> float:
+        """Of this round; `miss`: log of wanted / measured."""
+        here = self.scale
+        if miss > 0:
+            self.short = here, miss
+        else:
+            self.over = here, miss
+        (low, below), (high, above) = self.short, self.over
+        if high - low < NARROW:
+            self.forget()
+        if NARROW <= high - low < math.inf:
+            part = below / (below - above)
+            self.scale = low + min(0.9, max(0.1, part)) * (high - low)
+        else:
+            self.scale += miss / 2
+        return math.exp(self.scale - here)
+
+
+def equalize(network: Network, measure: Measure) -> None:
+    """Scale the afferent weights of each population of the last layer, or the gain of its
+    normalization, until it fires as often as the population at its place in the first layer within
+    2 %, or within 10 % where 12 forward passes find nothing closer.
+
+        mean_j,b N_jb = mean_i,b N^(1)_ib
+
+    N: spikes of a neuron in a trial. Raises Unreachable if the first layer or the input of the last
+    one is silent, or the rate does not come as close: every layer answers some steps later than the
+    one below, so the last ones of a deep network have no time left in a short trial.
+    """
+    first, layer = network.layers[0], network.layers[-1]
+    wanted = {p.name: first[min(i, len(first) - 1)].name for i, p in enumerate(layer)}
+    searches = {name: Search() for name in wanted}
+    closest, kept = math.inf, {}
+    for _ in range(ROUNDS):
+        activity = measure(network)
+        spikes = {p.name: float(activity.counts[p.name].double().mean()) for p in network.hidden}
+        for name, of in wanted.items():
+            if not spikes[of] > 0:
+                raise Unreachable(
+                    f"{of} fires no spike in the measured batch, and further layers are to fire as "
+                    f"often; raise init.sigma_u"
+                )
+            if not activity.moments[name].free_temporal.max() > 0:
+                raise Unreachable(
+                    f"{name} gets no input in the measured batch, so no scale of its weights makes "
+                    f"it fire as often as {of}; lengthen the trial (dataset.steps), so that the "
+                    f"layer below answers within it"
+                )
+        misses = {
+            name: min(MOST, math.log(spikes[of] / spikes[name])) if spikes[name] else MOST
+            for name, of in wanted.items()
+        }
+        worst = max(map(abs, misses.values()))
+        if worst < closest:
+            closest, kept = worst, {name: search.scale for name, search in searches.items()}
+        if worst < TOLERANCE:
+            return
+        for name, miss in misses.items():
+            network.scale(name, searches[name].factor(miss))
+    for name, search in searches.items():
+        network.scale(name, math.exp(kept[name] - search.scale))
+    if closest >= ENOUGH:
+        trial = len(activity.readout) * network.dt
+        rates = ", ".join(
+            f"{name} for {spikes[of] / trial:.3g} Hz of {of}" for name, of in wanted.items()
+        )
+        raise Unreachable(
+            f"no scale gives {rates} within {ENOUGH:.0%}; lengthen the trial (dataset.steps), "
+            f"since each layer answers later than the one below, or use fewer layers"
+        )
+
+
 def measured_spread(moments: Moments, analogue: bool) -> float:
     """The spread of a population's free potential that sigma_u stands for: over time, in units of
     what a trial shows of it; with an `analogue` input over time and samples; root mean square over

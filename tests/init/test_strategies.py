@@ -26,7 +26,7 @@ from fdi.init.baselines import (
     SpyTorch,
     Xavier,
 )
-from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu
+from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu, FluctRate
 from fdi.init.probe import probe
 from fdi.init.strategy import draw
 from fdi.init.theory import constant_input_rate, psp_kernel_integrals
@@ -69,6 +69,7 @@ STRATEGIES = {
     "fluct_mu": FluctMu(mu_u=0.2, xi=1.0),
     "fluct_lognormal": FluctLognormal(),
     "fluct_calibrated": FluctCalibrated(),
+    "fluct_rate": FluctRate(),
     "kaiming": Kaiming(),
     "xavier": Xavier(),
     "pytorch": PyTorch(),
@@ -197,6 +198,11 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
             assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows)
             shown = [row["free_sigma_time"] / row["free_sigma"] for row in rows[-1:]]
             assert all(0.2 < share < 1.2 for share in shown), "of the steady state, by the trial"
+        if strategy == "fluct_rate":
+            first = len(network.layers[0])
+            assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.02)
+            for i, row in enumerate(rows):
+                assert row["rate"] == pytest.approx(rows[i % first]["rate"], rel=0.1)
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
@@ -405,6 +411,30 @@ def test_the_same_seed_draws_the_same_weights():
     for a, b, c in zip(first.parameters(), second.parameters(), other.parameters()):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        (20, r"no scale gives h\d+ for .* Hz of h1 within 10%; lengthen the trial"),
+        pytest.param(200, None, marks=pytest.mark.slow),
+    ],
+)
+def test_rates_stay_equal_over_many_layers_where_the_trial_is_long_enough(steps, reason):
+    inputs = spikes((60,), steps=steps)
+
+    def model(*spec):
+        return dense(*spec, hidden=40, depth=16)
+
+    if reason:
+        with pytest.raises(ValueError, match=reason):
+            initialized(model, FluctRate(), inputs)
+        return
+    *rows, _ = initialized(model, FluctRate(), inputs)[1]
+    for row in rows:
+        assert row["rate"] == pytest.approx(rows[0]["rate"], rel=0.02)
+    *others, _ = initialized(model, FluctCalibrated(), inputs)[1]
+    assert min(row["rate"] for row in others) < 0.8 * others[0]["rate"]
 
 
 def test_calibration_says_which_layer_gets_no_input():
