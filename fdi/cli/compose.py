@@ -12,7 +12,7 @@ import re
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -138,9 +138,11 @@ class Repository(ConfigRepository):
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         key = config_path, *((source.provider, source.path) for source in self.sources)
-        if key not in _parsed:
-            _parsed[key] = pickle.dumps(super().load_config(config_path))
-        found: ConfigResult | None = pickle.loads(_parsed[key])
+        if key in _parsed:
+            return cast("ConfigResult | None", pickle.loads(_parsed[key]))
+        found = super().load_config(config_path)
+        with suppress(pickle.PicklingError):  # Hydra runs plugins again, with new classes
+            _parsed[key] = pickle.dumps(found)
         return found
 
 
