@@ -28,7 +28,7 @@ def main() -> None:
     choices = [*WORKLOADS, *FIELD, *PAPER, EPOCH, LAUNCHES]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, default=Path("results/bench.csv"))
+    parser.add_argument("--out", type=table, default=Path("results/bench.csv"))
     options = parser.parse_args()
     rows = []
     for workload in options.workloads:
@@ -44,6 +44,13 @@ def main() -> None:
         write(options.out.with_stem(f"{options.out.stem}_launches"), launches.count())
     if rows:
         draw_speed(options.out)
+
+
+def table(name: str) -> Path:
+    """The file that is asked for; the figure at the end finds it by its name without .csv."""
+    if not name.endswith(".csv") or Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name} must be a file that ends in .csv")
+    return Path(name)
 
 
 def write(path: Path, rows: list[dict]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -169,3 +171,18 @@ def test_real_cifar_subset(shared: Path, caplog):
     assert data.mean_square is not None
     assert 0.2 < data.mean_square < 0.3
     assert "data_batch_5" in caplog.text
+
+
+def test_the_digits_are_those_of_scikit_learn_which_is_not_imported():
+    code = """if True:
+        import sys
+        import numpy as np
+        from fdi.data.images import read_digits
+        images, labels = read_digits()
+        assert "sklearn" not in sys.modules
+        from sklearn.datasets import load_digits
+        digits = load_digits()
+        np.testing.assert_array_equal(images[:, 0], np.rint(digits.images * (255 / 16)))
+        np.testing.assert_array_equal(labels, digits.target)
+        """
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -94,6 +94,17 @@ def test_rates_of_a_snntorch_network_are_those_of_the_example(monkeypatch):
     assert shown == pytest.approx(found, rel=0.05, abs=0.01)
 
 
+def test_a_table_that_the_figure_would_not_find_is_refused_before_anything_runs(
+    bench, monkeypatch, capsys
+):
+    monkeypatch.setattr("sys.argv", ["bench.py", "--out", "x.json"])
+    monkeypatch.setattr(bench, "compare", lambda *_: pytest.fail("has begun"))
+    with pytest.raises(SystemExit) as ended:
+        bench.main()
+    assert ended.value.code == 2
+    assert "--out: x.json must be a file that ends in .csv" in capsys.readouterr().err
+
+
 def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     out = tmp_path / "bench.csv"
     monkeypatch.setattr(
