@@ -8,9 +8,10 @@ takes more; the floor is too low by that.
 
 Two memories count: what must come from the main memory, and what goes between the first and the
 second level of the caches, since neither the weights of a fully connected layer nor the potentials
-of a trial fit into the first: a row of such weights for each spike, read on the way there, read and
-written on the way back, and for each update of a neuron the potential, written and read, and its
-gradient, written and read.
+of a trial fit into the first: a row of such weights for each spike, read on the way there
+(gathered), and read and written on the way back (scattered, which the caches do at a pace of its
+own), and for each update of a neuron the potential, written and read, and its gradient, written and
+read.
 """
 
 from __future__ import annotations
@@ -31,20 +32,23 @@ OPTIMIZER = 8  # reads and writes of a weight, its gradient and its two moments
 
 
 class Counts(NamedTuple):
-    """Of one training step: multiply-adds of both algorithms, and of the second bytes of the main
-    memory (`moved`) and of the caches (`near`).
+    """Of one training step: multiply-adds of both algorithms; of the second those in the products
+    W^T dL/dI at every step (`back`, in `event`), and bytes of the main memory (`moved`), and of the
+    caches, `near` and in rows that are `scattered`.
     """
 
     dense: float
     event: float
+    back: float
     moved: float
     near: float
+    scattered: float
 
 
 def count(network: Network, x: Events) -> Counts:
     """For a batch `x`, and a loss that pulls at each readout once in a trial."""
     batch, late = len(x), len(x) * max(0, x.steps - LATE)
-    dense = event = rows_of_weights = 0.0
+    dense = event = back = rows_of_weights = 0.0
     for projection, seen in zip(network.projections, arrivals(network, x)):
         fan_out = fan_outs(projection, seen.shape)
         synapses = float(fan_out.sum())
@@ -55,7 +59,8 @@ def count(network: Network, x: Events) -> Counts:
         if projection.target == network.readout.name:
             event += batch * synapses + 3 * late * seen.numel()
         elif projection.source != INPUT:
-            event += late * synapses
+            back += late * synapses
+    event += back
     rows = batch * x.steps
     event += rows * sum(p.units * (6 + 4 * len(p.neuron.tau_syn)) for p in network.hidden)
     event += rows * network.readout.units * 6
@@ -67,7 +72,8 @@ def count(network: Network, x: Events) -> Counts:
         + OPTIMIZER * REAL * weights
     )
     updates = rows * sum(p.units * len(p.neuron.tau_syn) for p in network.hidden)
-    return Counts(dense, event, moved, REAL * (3 * rows_of_weights + 4 * updates))
+    near, scattered = REAL * (rows_of_weights + 4 * updates), 2 * REAL * rows_of_weights
+    return Counts(dense, event, back, moved, near, scattered)
 
 
 def arrivals(network: Network, x: Events) -> list[Tensor]:
@@ -99,20 +105,23 @@ def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:
 
 
 def floors(counts: Counts, machine: dict[str, float]) -> dict[str, float]:
-    """Columns: what is counted, what the machine can do, and the milliseconds that follow;
-    computing and moving may go on side by side.
+    """Columns: what is counted, what the machine can do, the milliseconds that follow, and the
+    share of them that the arithmetic takes; computing and moving may go on side by side.
     """
     pace = max(machine["gflops_torch"], machine["gflops_fdi"])
     computing, moving = 2e-6 * counts.event / pace, 1e-6 * counts.moved / machine["gbps"]
     near = 1e-6 * counts.near / machine["gbps_near"]
+    near += 1e-6 * counts.scattered / machine["gbps_scatter"]
     return {
         "dense_gflop": 2e-9 * counts.dense,
         "event_gflop": 2e-9 * counts.event,
+        "back_gflop": 2e-9 * counts.back,
         "event_mib": counts.moved / 2**20,
-        "near_mib": counts.near / 2**20,
+        "near_mib": (counts.near + counts.scattered) / 2**20,
         **machine,
         "dense_floor_ms": 2e-6 * counts.dense / pace,
-        "event_floor_ms": max(computing, moving, near),
+        "event_floor_ms": (floor := max(computing, moving, near)),
+        "computing": computing / floor,
     }
 
 
@@ -120,8 +129,10 @@ def told(least: dict[str, float]) -> str:
     """`floors` in a line."""
     return (
         f"machine {least['gflops_torch']:.0f} (torch) and {least['gflops_fdi']:.0f} (fdi) GFLOP/s, "
-        f"{least['gbps']:.0f} and near {least['gbps_near']:.0f} GB/s; floors: "
+        f"{least['gbps']:.0f}, near {least['gbps_near']:.0f} and scattered "
+        f"{least['gbps_scatter']:.0f} GB/s; floors: "
         f"dense {least['dense_floor_ms']:.3g} ms ({least['dense_gflop']:.3g} GFLOP), "
-        f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, "
+        f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, of which "
+        f"{least['back_gflop']:.3g} back through dense weights, "
         f"{least['event_mib']:.0f} and near {least['near_mib']:.0f} MiB)"
     )

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.cpu.kernels.rows import add_product, gather
+from fdi.engine.cpu.kernels.rows import add_product, gather, scatter
 from fdi.engine.cpu.memory import zeros
 
 EDGE = 2048  # of the matrices
@@ -28,13 +28,16 @@ TRIES = 7
 def throughput() -> dict[str, float]:
     """Float32 operations in a second, a multiply-add being two, of torch.mm and of fdi's own
     kernel, bytes moved in the main memory, and bytes of a table of weights that come from the
-    second level of the caches, all in 10^9.
+    second level of the caches where its rows are added to one, and that come from there and go back
+    where one is added to them, all in 10^9.
     """
+    near, both = _rows()
     return {
         "gflops_torch": _torch_product(),
         "gflops_fdi": _own_product(),
         "gbps": _triad(),
-        "gbps_near": _rows(),
+        "gbps_near": near,
+        "gbps_scatter": both,
     }
 
 
@@ -84,21 +87,31 @@ def _own_product() -> float:
         )
 
 
-def _rows() -> float:
-    """Rows of a table, in any order, are added to one."""
+def _rows() -> tuple[float, float]:
+    """Rows of a table, in any order, are added to one, and one is added to them."""
     rows, columns, taken = TABLE
-    threads, add = torch.get_num_threads(), kernel(gather.py_func)
+    threads = torch.get_num_threads()
+    add, add_to = kernel(gather.py_func), kernel(scatter.py_func)
     units = np.random.default_rng(0).integers(rows, size=taken).astype(np.int32)
     none, number = np.empty(0, np.float32), np.dtype(np.float32)
 
-    def work(_: int) -> None:
+    def there(_: int) -> None:
         row, table = zeros(columns, dtype=number), zeros(rows, columns, dtype=number)
         for _ in range(BLOCK[-1]):
             add(row, 0, columns, table, units, none, 0, taken)
 
+    def back(_: int) -> None:
+        row, table = zeros(columns, dtype=number), zeros(rows, columns, dtype=number)
+        for _ in range(BLOCK[-1]):
+            add_to(table, units, none, 0, taken, row, 0, (0, columns))
+
     with ThreadPoolExecutor(threads) as pool:
-        seconds = _fastest(lambda: list(pool.map(work, range(threads))))
-    return 4e-9 * columns * taken * BLOCK[-1] * threads / seconds
+        one, other = (
+            _fastest(lambda work=work: list(pool.map(work, range(threads))))
+            for work in (there, back)
+        )
+    moved = 4e-9 * columns * taken * BLOCK[-1] * threads
+    return moved / one, 2 * moved / other
 
 
 def _triad() -> float:
