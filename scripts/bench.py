@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmark import epoch
 from benchmark.steps import compare
-from benchmark.workloads import FIELD, PAPER, WORKLOADS
+from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
 from fdi.analysis.results import own
 from fdi.figures.catalogue import draw
@@ -25,7 +25,7 @@ EPOCH, LAUNCHES = "epoch", "launches"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    choices = [*WORKLOADS, *FIELD, *PAPER, EPOCH, LAUNCHES]
+    choices = [*WORKLOADS, *DEFAULT, *FIELD, *PAPER, EPOCH, LAUNCHES]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=table, default=Path("results/bench.csv"))

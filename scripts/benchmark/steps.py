@@ -25,7 +25,7 @@ from benchmark import machine
 from benchmark.floors import count, floors, told
 from benchmark.libraries import available
 from benchmark.process import Process, side_by_side
-from benchmark.workloads import FIELD, PAPER, WORKLOADS, batch, network
+from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS, batch, network
 
 ALONE = "fdi on one thread"
 CROWD = "fdi on one thread, as often as there are threads"
@@ -42,7 +42,7 @@ BASES = ("stork", "reference", "spikingjelly", "fdi")
 
 def compare(workload: str, rounds: int) -> list[dict]:
     """One row for each library."""
-    work = {**WORKLOADS, **FIELD, **PAPER}[workload]
+    work = {**WORKLOADS, **DEFAULT, **FIELD, **PAPER}[workload]
     x, _ = batch(work)
     builders = {
         name: build

@@ -129,6 +129,16 @@ FIELD = {
 """What is trained elsewhere: normalization as in SEW-ResNet, time constants as in PLIF [Fang et al.
 2021, both]. SpikingJelly computes them.
 """
+DEFAULT = {
+    "default": dict(
+        about="dense 20-128-20, batch 250 (the default run's)",
+        steps=100,
+        batch=250,
+        shape=(20,),
+        sizes=(128,),
+    )
+}
+"""The size of Randman, where spikes are so few that all but the updates of neurons is small."""
 Step = Callable[[], float]
 
 
