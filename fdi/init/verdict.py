@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
@@ -224,12 +225,14 @@ def _times(factor: float) -> str:
 
 
 def _span(rows: list[Row], hidden: list[Row]) -> str:
-    """Names of layers: h1..h3 where they follow each other."""
-    names, every = ([row["population"] for row in group] for group in (rows, hidden))
-    start = every.index(names[0])
-    if len(names) > 2 and every[start : start + len(names)] == names:
-        return f"{names[0]}..{names[-1]}"
-    return ", ".join(names)
+    """Names of layers: h1, h3..h5 where more than two follow each other."""
+    places = {row["population"]: place for place, row in enumerate(hidden)}
+    names = [row["population"] for row in rows]
+    parts: list[str] = []
+    for _, group in groupby(enumerate(names), lambda pair: places[pair[1]] - pair[0]):
+        of = [name for _, name in group]
+        parts += [f"{of[0]}..{of[-1]}"] if len(of) > 2 else of
+    return ", ".join(parts)
 
 
 def off(row: Row) -> str:
@@ -271,9 +274,13 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         return f"{which} is silent, and almost no gradient reaches the layers below: {what}"
     if max(first, last) > STEEP * min(first, last):
         verb = "climb" if last > first else "fall"
+        met = all(map(_meets_target, hidden))
+        what = _try(hidden, init, met, up=last < first)
+        if met and init in ("fluct", "fluct_calibrated") and not _normalized(hidden):
+            what = "try init=fluct_rate"
         return (
             f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers: "
-            f"{_try(hidden, init, all(map(_meets_target, hidden)), up=last < first)}"
+            f"{what}"
         )
     if wrong := [row for row in hidden if off(row)]:
         which = "the layer is" if len(hidden) == 1 else f"{len(wrong)} of {len(hidden)} layers are"

@@ -82,6 +82,11 @@ def layers(**columns) -> list[dict]:
             "rates fall from 8 to 0.02 Hz over 3 layers: try a larger init.sigma_u",
         ),
         (
+            layers(rate=[8, 3, 0.02]),
+            "fluct_calibrated",
+            "rates fall from 8 to 0.02 Hz over 3 layers: try init=fluct_rate",
+        ),
+        (
             layers(rate=[8, 0.0], silent=[0.1, 1.0], target_sigma_u=[None, None]),
             "kaiming",
             "h2 is silent, and almost no gradient reaches the layers below: "
@@ -172,6 +177,13 @@ FINE = {"rate": [8, 9, 9]}
             "the largest element of h1's gradient, 1e-20, is 5e+10 times below what smorms3 with "
             "eps=1e-16 follows (6e-10), those of h2 lie below it, too: lower optimizer.eps with "
             "optimizer.precision=float64, or init=fluct",
+        ),
+        (
+            layers(rate=[8] * 6, grad_task_max=[1e-12, 1.2e-20, 1e-12, 1e-12, 1e-12, 1e-2]),
+            "no",
+            "the largest element of h2's gradient, 1e-20, is 5e+10 times below what smorms3 with "
+            "eps=1e-16 follows (6e-10), those of h1, h3..h5 lie below it, too: lower "
+            "optimizer.eps with optimizer.precision=float64, or init=fluct",
         ),
         (
             layers(**FINE, grad_task_max=[1.2e-11, 0.0, 0.0], grad_bounds=[3, 0, 0]),
