@@ -1,7 +1,8 @@
 """What fdi keeps to be faster the next time, where, and how it knows that files are as they were.
 
-What it read of runs (`index`) and compiled kernels (`kernels`) are kept for each user alone, never
-beside results, since those travel; all of it may be deleted at any time.
+What it read of runs (`index`) and of large files of data (`data`), and compiled kernels (`kernels`)
+are kept for each user alone, never beside results, since those travel; all of it may be deleted at
+any time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOM = "FDI_CACHE"  # the variable that names another folder for it
-INDEX, KERNELS = "index", "kernels"
-QUOTA = 2**30  # bytes of each folder
+INDEX, KERNELS, DATA = "index", "kernels", "data"
+QUOTA = 2**30  # bytes of a folder
 
 
 def cache_folder(name: str) -> Path:
@@ -51,21 +52,24 @@ def own(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def trim(folder: Path) -> None:
-    """Delete the files in `folder` that were used longest ago, until the others fit in QUOTA."""
+def trim(folder: Path, quota: int | None = None) -> None:
+    """Delete what was used longest ago of `folder`, files and folders, until the others fit in
+    `quota` bytes, QUOTA where it is None.
+    """
+    quota = QUOTA if quota is None else quota
     with suppress(OSError):  # another process was faster
-        files = [(entry.stat(), entry.path) for entry in os.scandir(folder)]
-        size = sum(about.st_size for about, _ in files)
-        for about, path in sorted(files, key=lambda file: file[0].st_mtime):
-            if size <= QUOTA:
+        kept = [(path.stat().st_mtime, _size(path), path) for path in folder.iterdir()]
+        total = sum(size for _, size, _ in kept)
+        for _, size, path in sorted(kept):
+            if total <= quota:
                 return
-            size -= about.st_size
-            os.unlink(path)
+            total -= size
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def there() -> dict[Path, int]:
     """The folders that there are, and how many bytes are in each."""
-    places = [home / name for home in _homes() for name in (INDEX, KERNELS)]
+    places = [home / name for home in _homes() for name in (INDEX, KERNELS, DATA)]
     return {place: _size(place) for place in places if place.is_dir() and not place.is_symlink()}
 
 
@@ -76,7 +80,9 @@ def clear() -> None:
 
 
 def _size(place: Path) -> int:
-    return sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
+    """Bytes of a file, or of all files below a folder."""
+    files = place.rglob("*") if place.is_dir() else [place]
+    return sum(path.lstat().st_size for path in files if not path.is_dir())
 
 
 def _homes() -> list[Path]:

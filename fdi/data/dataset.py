@@ -9,7 +9,7 @@ import hashlib
 import os
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, partial, wraps
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from fdi.config import Mistake
-from fdi.data.inputs import Constant, DataError, Events, Frames, Input
+from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input
+from fdi.data.tables import Mapped, value
 
 if TYPE_CHECKING:
     from fdi.config.cache import Stamp
@@ -177,7 +178,7 @@ class Dataset:
         if len(shapes) > 1:
             raise DataError(f"{self.name}: samples of different shapes in the splits: {shapes}")
         for name, split in self.splits.items():
-            for array in _arrays(split.inputs):
+            for array in [] if isinstance(split.inputs, Chosen) else _arrays(split.inputs):
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
                     raise DataError(f"{self.name}: nan or infinite values in the {name} split")
             labels = split.labels
@@ -253,13 +254,23 @@ class Dataset:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits of a hash over inputs and labels of all splits, in order (augmentation and
-        noise are not part of it).
+        noise are not part of it). That of tables on disk is kept beside them.
         """
+        of: list[Any] = []
+        for split in self.splits.values():
+            chosen = split.inputs
+            if not isinstance(chosen, Chosen) or not isinstance(chosen.table, Mapped):
+                return self._checksum()
+            of += [chosen.table.name, _digest(chosen.samples), _digest(split.labels)]
+        return str(value(("checksum", *of), self._checksum))
+
+    def _checksum(self) -> str:
         digest = hashlib.blake2b(digest_size=8)
         for split in self.splits.values():
-            for array in (*_arrays(split.inputs), split.labels):
-                digest.update(f"{array.dtype}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+            for about, pieces in (*_contents(split.inputs), *_contents(split.labels)):
+                digest.update(about.encode())
+                for piece in pieces:
+                    digest.update(np.ascontiguousarray(piece).data)
         return digest.hexdigest()
 
     def _sample_batches(self) -> Iterator[Input]:
@@ -276,6 +287,30 @@ def _arrays(inputs: Input) -> list[np.ndarray]:
     if isinstance(inputs, Events):
         return [inputs.indptr, inputs.units, *([] if inputs.counts is None else [inputs.counts])]
     return [inputs.values]
+
+
+def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray]]]:
+    """Type and shape of each array, and its numbers, piece after piece where it is no array yet."""
+    if not isinstance(of, Chosen):
+        for array in [of] if isinstance(of, np.ndarray) else _arrays(of):
+            yield f"{array.dtype}{array.shape}", [array]
+        return
+    blocks = [np.arange(i, min(i + 256, len(of))) for i in range(0, len(of), 256)]
+    counted = [of.offsets(block) for block in blocks]
+    firsts = np.cumsum([0, *(indptr[-1] for indptr in counted)])
+    indptr = [*(ends[:-1] + first for ends, first in zip(counted, firsts)), firsts[-1:]]
+    yield f"int64{(len(of) * of.steps + 1,)}", indptr
+
+    def pieces(name: str) -> Iterator[np.ndarray]:
+        return (getattr(of.take(block), name) for block in blocks)
+
+    for name in ("units", "counts"):
+        if (table := getattr(of.table, name)) is not None:
+            yield f"{table.dtype}{(int(firsts[-1]),)}", pieces(name)
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(array).data).hexdigest()
 
 
 def dropout(drop: float | None) -> Transform | None:
@@ -370,7 +405,7 @@ def _identity(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value.absolute()), *stamps(value)
     if isinstance(value, np.ndarray):
-        return value.shape, hashlib.blake2b(np.ascontiguousarray(value).data).digest()
+        return value.shape, _digest(value)
     return tuple(value) if isinstance(value, list) else value
 
 

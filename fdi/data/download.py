@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from fdi.data.inputs import DataError
+from fdi.data.tables import found
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def ensure(name: str, root: str | Path) -> Path:
             _obtain(name, archive, root)
         elif not archive.content_md5 or not (root / archive.content).is_file():
             continue  # whoever reads it refuses what it cannot read
-        elif md5(root / archive.content) != archive.content_md5:
+        elif content_md5(root / archive.content) != archive.content_md5:
             log.warning(
                 "%s: not the official file of %s, md5 is not %s",
                 root / archive.content,
@@ -315,6 +316,11 @@ def md5(path: Path, algorithm: str = "md5") -> str:
     from pooch import file_hash  # only where a sum is asked for: it takes 0.15 s
 
     return file_hash(path, algorithm)
+
+
+def content_md5(path: Path) -> str:
+    """The MD5 sum of a file of data, computed once for all runs where it is large."""
+    return str(found(path, "md5", lambda: md5(path)))
 
 
 def _obtain(name: str, archive: Archive, root: Path) -> None:

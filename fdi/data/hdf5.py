@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
+from fdi.data import tables
 from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
-from fdi.data.inputs import DataError, Events, bin_recordings, steps_in
+from fdi.data.inputs import Chosen, DataError, Events, binned_blocks, join, steps_in
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
 CLASSES = "extra/keys"
@@ -179,9 +180,16 @@ def read_header(path: Path) -> tuple[np.ndarray, int]:
 @keep
 def largest_unit(path: Path) -> int:
     """The largest unit that spikes anywhere in the file, -1 if none does."""
+    largest = int(tables.found(path, "largest unit", lambda: _largest(path)))
+    if largest >= MOST_UNITS:
+        raise DataError(f"{path}: a spike of unit {largest:,}; at most {MOST_UNITS:,} units")
+    return largest
+
+
+def _largest(path: Path) -> int:
     with opened(path) as file:
         units = file["spikes/units"]
-        largest = max(
+        return max(
             (
                 int(_whole(path, f"unit of sample {i}", u).max())
                 for i, u in enumerate(lists(path, units, range(len(units))))
@@ -189,20 +197,24 @@ def largest_unit(path: Path) -> int:
             ),
             default=-1,
         )
-    if largest >= MOST_UNITS:
-        raise DataError(f"{path}: a spike of unit {largest:,}; at most {MOST_UNITS:,} units")
-    return largest
+
+
+View = tuple[int, int, float, str]
 
 
 @keep
-def read_events(
-    path: Path, samples: np.ndarray | None, channels: int, steps: int, dt: float, binning: str
-) -> Events:
-    """The events of `samples` (sorted indices; None: all) of the file, in time steps of `dt`
-    seconds; spikes after `steps` of them are cut off.
+def read_events(path: Path, samples: np.ndarray | None, view: View) -> Events:
+    """The events of `samples` (sorted indices; None: all) of the file, as `parts` has them."""
+    return join(list(parts(path, samples, view)))
+
+
+def parts(path: Path, samples: np.ndarray | None, view: View) -> Iterator[Events]:
+    """The events of `samples`, one part after the other. `view`: channels, steps, their length in
+    seconds, and the binning; spikes after the last step are cut off.
 
     Raises DataError for units outside 0..channels-1, and for times that are negative or not finite.
     """
+    channels, steps, dt, binning = view
     seen = np.zeros(2)  # spikes within the trial, and all
 
     def counted() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -213,13 +225,12 @@ def read_events(
             yield times, units
 
     with opened(path) as file:
-        events = bin_recordings(counted(), steps, dt, (channels,), binning)
+        yield from binned_blocks(counted(), steps, dt, (channels,), binning)
     if seen[0] < WITHIN * seen[1]:
         raise DataError(
             f"{path}: {seen[0]:,.0f} of {seen[1]:,.0f} spikes lie within the duration of "
             f"{steps * dt:g} s; times must be in seconds (are these milliseconds?)"
         )
-    return events
 
 
 def _recordings(
@@ -303,12 +314,15 @@ def hdf5(
         held = np.arange(len(valid_labels))
     tested = subset(test_labels, max_test, stream(0, "test"))
 
+    view = channels, steps, dt, binning
+
     def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
-        view = channels, steps, dt, binning
-        if most is None and fits(path):
-            events = read_events(path, None, *view).take(samples)
-        else:
-            events = read_events(path, samples, *view)
+        whole = None
+        if most is None:
+            whole = tables.table(path, view, lambda: parts(path, None, view))
+            if whole is None and fits(path):
+                whole = read_events(path, None, view)
+        events = Chosen(whole, samples) if whole is not None else read_events(path, samples, view)
         return Split(events, labels[samples])
 
     return Dataset(

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from fdi.config import Mistake
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, divide, keep, stream, subset, train_valid
-from fdi.data.download import CIFAR10_MD5, ensure, md5
+from fdi.data.download import CIFAR10_MD5, content_md5, ensure
 from fdi.data.inputs import (
     Constant,
     DataError,
@@ -140,7 +140,7 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
             f"{', '.join(there) or 'neither'}"
         )
     wrong = [name for name in CIFAR10_MD5 if name not in there] + [
-        name for name in there if md5(folder / name) != CIFAR10_MD5[name]
+        name for name in there if content_md5(folder / name) != CIFAR10_MD5[name]
     ]
     if wrong:
         line = f"{folder}: {', '.join(wrong)} missing or not the official files of CIFAR-10 (md5)"

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -104,18 +105,12 @@ class Events:
 
     def take(self, indices: np.ndarray) -> Events:
         """The samples `indices`, in that order, with their events copied together."""
-        indices = np.asarray(indices, dtype=np.int64)
-        starts, stops = self.indptr[indices * self.steps], self.indptr[(indices + 1) * self.steps]
-        lengths = stops - starts
-        shift = stops - np.cumsum(lengths)
-        indptr = np.empty(len(indices) * self.steps + 1, dtype=np.int64)
-        body = indptr[:-1].reshape(-1, self.steps)
-        np.take(self.indptr[:-1].reshape(-1, self.steps), indices, axis=0, out=body, mode="clip")
-        body -= shift[:, None]
-        indptr[-1] = lengths.sum()
+        starts, stops = self._bounds(indices)
+        indptr = self.offsets(indices)
         pieces: list[np.ndarray | slice]
-        if indptr[-1] < SHORT * len(indices):
-            pieces = [np.repeat(shift, lengths) + np.arange(indptr[-1])]
+        if indptr[-1] < SHORT * len(starts):
+            shift = stops - np.cumsum(stops - starts)
+            pieces = [np.repeat(shift, stops - starts) + np.arange(indptr[-1])]
         else:
             pieces = [slice(a, b) for a, b in zip(starts.tolist(), stops.tolist())]
 
@@ -123,7 +118,24 @@ class Events:
             return np.concatenate([table[:0], *(table[piece] for piece in pieces)])
 
         counts = None if self.counts is None else gather(self.counts)
-        return replace(self, indptr=indptr, units=gather(self.units), counts=counts)
+        return Events(indptr, gather(self.units), self.shape, self.steps, counts)
+
+    def offsets(self, indices: np.ndarray) -> np.ndarray:
+        """`indptr` of the samples `indices`, in that order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        starts, stops = self._bounds(indices)
+        ends = np.cumsum(stops - starts)
+        indptr = np.empty(len(indices) * self.steps + 1, dtype=np.int64)
+        body = indptr[:-1].reshape(-1, self.steps)
+        np.take(self.indptr[:-1].reshape(-1, self.steps), indices, axis=0, out=body, mode="clip")
+        body -= (stops - ends)[:, None]
+        indptr[-1] = ends[-1] if len(ends) else 0
+        return indptr
+
+    def _bounds(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first event of each of the samples, and that after its last."""
+        indices = np.asarray(indices, dtype=np.int64)
+        return self.indptr[indices * self.steps], self.indptr[(indices + 1) * self.steps]
 
     def dense(self, dtype: type[np.number] = np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""
@@ -148,6 +160,53 @@ class Events:
     def mean(self) -> float:
         """Spikes per unit and step."""
         return self.total() / (len(self) * self.steps * int(np.prod(self.shape)))
+
+
+class Chosen(Events):
+    """The `samples` of a `table`, in that order; they are copied where somebody asks for all of
+    them, not for a batch.
+    """
+
+    table: Events
+    samples: np.ndarray
+
+    def __init__(self, table: Events, samples: np.ndarray) -> None:
+        given = {"table": table, "samples": samples, "shape": table.shape, "steps": table.steps}
+        vars(self).update(given)
+
+    @cached_property
+    def _copied(self) -> Events:
+        return self.table.take(self.samples)
+
+    @property
+    def indptr(self) -> np.ndarray:  # type: ignore[override]
+        return self._copied.indptr
+
+    @property
+    def units(self) -> np.ndarray:  # type: ignore[override]
+        return self._copied.units
+
+    @property
+    def counts(self) -> np.ndarray | None:  # type: ignore[override]
+        return self._copied.counts
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, samples: slice) -> Events:
+        return Chosen(self.table, self.samples[samples])
+
+    def take(self, indices: np.ndarray) -> Events:
+        return self.table.take(self.samples[np.asarray(indices, dtype=np.int64)])
+
+    def offsets(self, indices: np.ndarray) -> np.ndarray:
+        return self.table.offsets(self.samples[np.asarray(indices, dtype=np.int64)])
+
+    def total(self) -> float:
+        if self.table.counts is not None:
+            return self.table.take(self.samples).total()
+        starts, stops = self.table._bounds(self.samples)
+        return float((stops - starts).sum())
 
 
 @dataclass(frozen=True)
@@ -294,18 +353,31 @@ def bin_recordings(
     """The event table of (times in seconds [n], units [n]) of one recording after the other; what
     is after `steps` * `dt` is cut off.
     """
+    return join(list(binned_blocks(recordings, steps, dt, shape, binning)))
+
+
+def binned_blocks(
+    recordings: Iterable[tuple[np.ndarray, np.ndarray]],
+    steps: int,
+    dt: float,
+    shape: Sequence[int],
+    binning: str,
+) -> Iterator[Events]:
+    """The same in parts, at least one, of at most BLOCK recordings each."""
     recordings = iter(recordings)
-    parts = []
-    while block := list(islice(recordings, BLOCK)):
+    block = list(islice(recordings, BLOCK))
+    if not block:
+        none = np.zeros(0, dtype=np.int64)
+        yield binned(none, none, none, (0, steps), shape, binning)
+    while block:
         owners = np.repeat(np.arange(len(block)), [len(times) for times, _ in block])
         bins = np.concatenate([_bins(times, dt) for times, _ in block])
         units = np.concatenate([units for _, units in block])
         inside = bins < steps
-        parts.append(
-            binned(owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning)
+        yield binned(
+            owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning
         )
-    none = np.zeros(0, dtype=np.int64)
-    return join(parts) if parts else binned(none, none, none, (0, steps), shape, binning)
+        block = list(islice(recordings, BLOCK))
 
 
 def sparse(values: np.ndarray) -> Events:

@@ -1,0 +1,193 @@
+"""Event tables of large files, kept on disk for the next run and mapped into memory: all processes
+of a machine share one copy, and a start reads nothing but what its batches need.
+
+A table belongs to a file as it is (fdi.config.cache.Stamp), to what was asked of it, and to the
+code that read it. It lies in the user's cache, appears there as a whole, and may be deleted at any
+time; where it cannot be written, each process reads the file into a memory of its own, after a line
+that says so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from fdi.config.cache import DATA, cache_folder, stamp, trim
+from fdi.data.inputs import Events
+
+LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
+QUOTA = 2**34  # bytes of all tables; those used longest ago go first
+HEADER = 128  # bytes of that of a .npy file
+UNITS, INDPTR, COUNTS = "units.npy", "indptr.npy", "counts.npy"
+
+log = logging.getLogger("fdi.data")
+
+
+@dataclass(frozen=True)
+class Mapped(Events):
+    """A table that lies on disk, with its name there."""
+
+    name: str = ""
+
+
+def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]]) -> Mapped | None:
+    """The table of a file in this `view`, after `read`, which yields it in parts, has written it if
+    it is not there. None for a small file, and where nothing can be written.
+    """
+    before = stamp(str(path.resolve()))
+    if before is None or before.size < LARGE:
+        return None
+    name = f"{path.stem}-{_key(before, *view)}"
+    try:
+        home = cache_folder(DATA)
+        if there := _opened(home / name):
+            return there
+        with _alone(home / f".{name}.lock"):
+            if there := _opened(home / name):  # another process was faster
+                return there
+            _write(home, name, read(), lambda: stamp(before.name) == before)
+            trim(home, QUOTA)
+            return _opened(home / name)
+    except OSError as error:
+        _say(f"{path}: not kept for other runs, each reads it into its own memory ({error})")
+        return None
+
+
+def found(path: Path, what: str, look: Callable[[], Any]) -> Any:
+    """What `look` finds in a file, a number or a text; in a large one it looks once."""
+    about = stamp(str(path.resolve()))
+    return look() if about is None or about.size < LARGE else value((what, about), look)
+
+
+def value(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """What `make` returns, a number or a text, or what it returned before for an equal key."""
+    try:
+        file = cache_folder(DATA) / f"{_key(*key)}.json"
+        with suppress(OSError, ValueError):
+            return json.loads(file.read_text())[0]
+    except OSError:
+        return make()
+    made = make()
+    with suppress(OSError), tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        new = Path(folder) / "value"
+        new.write_text(json.dumps([made]))
+        new.replace(file)
+    return made
+
+
+def _key(*of: Any) -> str:
+    digest = hashlib.blake2b(repr((_code(), of)).encode(), digest_size=12)
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Hash of the code that makes a table of a file."""
+    files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "inputs", "tables")]
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+@cache
+def _say(line: str) -> None:
+    log.warning(line)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """The others wait until the block is left, however this process ends."""
+    with path.open("w") as file:
+        with suppress(OSError):  # a file system without locks: each writes its own, one stays
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _opened(folder: Path) -> Mapped | None:
+    """The table in `folder`; None where there is none, or one that is damaged, which is deleted."""
+    if not folder.is_dir():
+        return None
+    with suppress(OSError, ValueError, KeyError, TypeError, EOFError):
+        about = json.loads((folder / "about.json").read_text())
+        arrays = {}
+        for file, size in about["files"].items():
+            if (folder / file).stat().st_size != size:
+                raise ValueError(file)
+            arrays[file] = np.asarray(np.load(folder / file, mmap_mode="r"))
+        indptr, units, counts = arrays[INDPTR], arrays[UNITS], arrays.get(COUNTS)
+        if (indptr[0], indptr[-1]) == (0, len(units)):
+            os.utime(folder)  # it is in use
+            return Mapped(indptr, units, tuple(about["shape"]), about["steps"], counts, folder.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[], bool]) -> None:
+    """Write a table under another name, put it on disk and rename it, if the file that it comes
+    from is still `unchanged`.
+    """
+    for left in home.glob(f".{name}-*"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
+    try:
+        about = _save(folder, parts)
+        with (folder / "about.json").open("w") as file:
+            json.dump(about, file)
+            _sync(file)
+        if unchanged() and not (home / name).exists():
+            os.replace(folder, home / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _save(folder: Path, parts: Iterator[Events]) -> dict[str, Any]:
+    ends = np.zeros(1, dtype=np.int64)
+    indptr, about = [ends], {}
+    with (folder / UNITS).open("wb") as units, (folder / COUNTS).open("wb") as counts:
+        for file in (units, counts):
+            file.write(bytes(HEADER))
+        for part in parts:
+            about = {"shape": part.shape, "steps": part.steps}
+            indptr.append(part.indptr[1:] + indptr[-1][-1])
+            units.write(np.ascontiguousarray(part.units).data)
+            if part.counts is not None:
+                counts.write(np.ascontiguousarray(part.counts).data)
+        total = int(indptr[-1][-1])
+        counted = counts.tell() > HEADER
+        for file, kind in ((units, "<i4"), (counts, "<f4")):
+            file.seek(0)
+            file.write(_header(kind, total))
+            _sync(file)
+    with (folder / INDPTR).open("wb") as file:
+        np.save(file, np.concatenate(indptr))
+        _sync(file)
+    if not counted:
+        (folder / COUNTS).unlink()
+    sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+    return {**about, "files": sizes}
+
+
+def _header(kind: str, length: int) -> bytes:
+    """That of a .npy file with so many numbers, which is written when they are counted."""
+    text = io.BytesIO()
+    about = {"descr": kind, "fortran_order": False, "shape": (length,)}
+    np.lib.format.write_array_header_1_0(text, about)
+    assert len(text.getvalue()) == HEADER
+    return text.getvalue()
+
+
+def _sync(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
