@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 NEEDED = {"arrays": "matplotlib", "tutorial": "matplotlib", "snntorch": "snntorch"}
 SMALL = {
-    "trainer.epochs=15": "trainer.epochs=12",
+    "trainer.epochs=15": "trainer.epochs=4",
     "range(3)": "range(2)",
     '"trainer.epochs": 15}': '"trainer.epochs": 8, "threads": 1}',
     '"model.depth=3"': '"model.depth=3", "dataset.classes=2", "dataset.samples=200", '
@@ -27,7 +27,14 @@ def nbformat():
     return pytest.importorskip("nbformat")
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, marks=() if file.stem == "tutorial" else pytest.mark.slow)
+        for file in NOTEBOOKS
+    ],
+    ids=lambda file: file.stem,
+)
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own event loop and kernels
 def test_a_notebook_runs(file, nbformat, tmp_path):
     pytest.importorskip(NEEDED[file.stem])

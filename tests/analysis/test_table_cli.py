@@ -289,16 +289,19 @@ def test_numbers_and_words_are_as_they_are_in_csv():
 TABLE = "import sys; from fdi.cli.table import main; sys.exit(main())"
 
 
-def test_a_terminal_without_utf_8_gets_every_table(write_run, tmp_path):
+@pytest.mark.parametrize(
+    "words",
+    [(), *(pytest.param((word,), marks=pytest.mark.slow) for word in ("--markdown", "--latex"))],
+)
+def test_a_terminal_without_utf_8_gets_every_table(write_run, tmp_path, words):
     for init in ("fluct", "kaiming"):
         for seed in (0, 1):
             write_run(init, seed, 0.5 + 0.1 * seed)
-    for words in ((), ("--markdown",), ("--latex",)):
-        done = subprocess.run(
-            [sys.executable, "-c", TABLE, "--results", str(tmp_path), *words],
-            capture_output=True,
-            check=False,
-            env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        )
-        assert (done.returncode, done.stderr) == (0, b""), words
-        assert b"fluct" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-c", TABLE, "--results", str(tmp_path), *words],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"fluct" in done.stdout

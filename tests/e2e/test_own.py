@@ -30,7 +30,7 @@ def call(module: str, *words: str, cwd: Path) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("launcher", ["basic", "local"])
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("local", marks=pytest.mark.slow)])
 def test_the_example_runs_from_another_folder(tmp_path: Path, launcher: str):
     shutil.copytree(OWN, tmp_path / "a, b" / "own")
     (tmp_path / "else").mkdir()
@@ -53,7 +53,11 @@ SMALL = ["dataset=stripes", "dataset.samples=40", "dataset.steps=30", "trainer.e
     ("chosen", "name"),
     [
         (["neuron=quadratic"], "own_parts.quadratic"),
-        (["neuron.surrogate=own_parts.laplace", "neuron.beta=5"], "own_parts.laplace"),
+        pytest.param(
+            ["neuron.surrogate=own_parts.laplace", "neuron.beta=5"],
+            "own_parts.laplace",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path, chosen, name):

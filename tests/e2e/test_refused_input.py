@@ -219,7 +219,9 @@ def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, monkeypatch):
     assert (tmp_path / "mine.png").stat().st_size
 
 
-@pytest.mark.parametrize("how", ["closed", "narrow", "backend"])
+@pytest.mark.parametrize(
+    "how", ["closed", *(pytest.param(how, marks=pytest.mark.slow) for how in ("narrow", "backend"))]
+)
 def test_commands_start_in_a_poor_environment(tmp_path, how):
     module = "report" if how == "backend" else "run"
     words = [] if how == "backend" else [*TINY, "dry_run=true"]

@@ -52,7 +52,9 @@ def trials(monkeypatch):
     calls.clear()
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", *(pytest.param(s, marks=pytest.mark.slow) for s in ("random", "cmaes"))]
+)
 def test_a_search_finds_the_best_on_validation_and_is_not_repeated(fdi_run, tmp_path, sampler):
     words = (*SEARCH, SIGMA, f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=0")
     found = fdi_run(*words)

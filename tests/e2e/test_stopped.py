@@ -48,7 +48,7 @@ def rows(folder: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("stop", "code", "engine", "epochs"),
-    [(signal.SIGKILL, -9, "cpu", 60), (signal.SIGINT, 130, "reference", 12)],
+    [(signal.SIGKILL, -9, "cpu", 40), (signal.SIGINT, 130, "reference", 8)],
 )
 def test_stopped_and_started_again_gives_the_same_numbers(
     tmp_path, fdi_run, stop, code, engine, epochs
@@ -174,7 +174,13 @@ AS_IT_ENDS = {
 }
 
 
-@pytest.mark.parametrize("moment", AS_IT_ENDS)
+OFTEN = ("the table is printed", "it exits")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(m, marks=() if m in OFTEN else pytest.mark.slow) for m in AS_IT_ENDS],
+)
 def test_ctrl_c_as_a_run_ends_has_an_exit_code_and_loses_nothing(tmp_path, fdi_run, moment):
     before, code = AS_IT_ENDS[moment]
     child = process(*SMALL, REFERENCE, before=PRESSED + before, cwd=tmp_path)

@@ -133,7 +133,7 @@ def test_a_given_model_leaves_the_kinds_that_have_it(model, kinds):
 
 
 def test_shares_and_ranges_are_those_that_are_declared():
-    many = drawn(ZOO | {"networks": 2000})
+    many = drawn(ZOO | {"networks": 500})
     kinds = pd.Series([member.kind for member in many]).value_counts(normalize=True)
     for kind, share_of_kind in kinds.items():
         assert share_of_kind == pytest.approx(ZOO["kinds"][kind]["share"], abs=0.04)

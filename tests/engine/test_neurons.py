@@ -350,7 +350,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize(
     "kind",
-    ["lif", pytest.param("alif", marks=pytest.mark.slow), "adlif"],  # each is compiled
+    ["lif", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("alif", "adlif"))],
 )
 def test_each_kind_of_neuron_in_maps_and_rows_equals_the_reference(kind):
     given: dict[str, Any] = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH

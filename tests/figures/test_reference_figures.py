@@ -22,6 +22,7 @@ from fdi.study import speed
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
+LONG = ("learning_curves", "instead", "depth", "calibrated", "gain", "lazy", "homeostasis")
 NOT_MEASURED = ("which_step", "zoo", "own_sweeps")  # in the reference
 
 
@@ -37,7 +38,9 @@ def test_simulated_states(name, drawn, measured):
     drawn(FIGURES[name], page)
 
 
-@pytest.mark.parametrize("name", [n for n in FIGURES if n not in (*SIMULATED, *NOT_MEASURED)])
+@pytest.mark.parametrize(
+    "name", [n for n in FIGURES if n not in (*SIMULATED, *NOT_MEASURED, *LONG)]
+)
 def test_reference_runs(name, drawn, measured):
     drawn(FIGURES[name], max(FIGURES[name].data(measured).values(), key=len))
 

@@ -20,7 +20,7 @@ from fdi.notebook.calls import sweep_words, text
 
 SMALL: dict[str, Any] = {
     "dataset.classes": 2,
-    "dataset.samples": 60,
+    "dataset.samples": 20,
     "model.hidden": 16,
     "trainer.epochs": 3,
     "trainer.batch_size": 20,
@@ -124,7 +124,7 @@ def test_the_probe_is_a_table_with_a_verdict(capsys):
 
 
 def test_figures_are_those_of_matplotlib():
-    runs = fdi.sweep(**{**SMALL, "trainer.epochs": 6, "model.hidden": 64, "dataset.samples": 200})
+    runs = fdi.sweep(**{**SMALL, "model.hidden": 64, "dataset.samples": 100})
     figure = fdi.figures.draw("learning_curves", runs)
     assert isinstance(figure, Figure)
     assert figure._repr_png_()[0][:4] == b"\x89PNG"

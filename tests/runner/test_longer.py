@@ -14,9 +14,9 @@ import fdi
 EPOCHS: Any = [{"trainer.epochs": n} for n in range(5)]
 SMALL: dict[str, Any] = {
     "dataset.classes": 2,
-    "dataset.samples": 40,
+    "dataset.samples": 20,
     "model.hidden": 8,
-    "trainer.batch_size": 20,
+    "trainer.batch_size": 15,
     "threads": 1,
     "engine": "reference",
 }
@@ -43,9 +43,9 @@ def numbers(directory: Path) -> tuple[list[list[str]], dict[str, Any]]:
     "options",
     [
         pytest.param({}, marks=pytest.mark.slow),
-        {"homeostasis.prime_epochs": 1, "optimizer": "adam"},
         pytest.param({"trainer.patience": 1}, marks=pytest.mark.slow),
-        {"scheduler": "plateau", "scheduler.patience": 0},
+        pytest.param({"scheduler": "plateau", "scheduler.patience": 0}, marks=pytest.mark.slow),
+        {"homeostasis.prime_epochs": 1, "optimizer": "adam"},
     ],
     ids=str,
 )
@@ -66,7 +66,10 @@ def test_it_goes_on_with_the_numbers_of_a_run_from_the_start(options, capsys):
     assert fdi.load(longer.directory).predictions().shape[0] > 0
 
 
-@pytest.mark.parametrize(("schedule", "key"), [("cosine", "T_max"), ("one_cycle", "epochs")])
+@pytest.mark.parametrize(
+    ("schedule", "key"),
+    [("cosine", "T_max"), pytest.param("one_cycle", "epochs", marks=pytest.mark.slow)],
+)
 def test_a_schedule_that_depends_on_the_number_of_epochs_is_refused(schedule, key, capsys):
     words = {**SMALL, "scheduler": schedule}
     before = fdi.run(**words, **EPOCHS[2])

@@ -443,6 +443,7 @@ def played(kind: type[AnyOrder], games: int, steps: int, **how: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_game_that_found_much(zygote, later):
     usual, without = (1e-16, ()), (1e-16, ("~optimizer.eps",))
     game: Any = machine(zygote)()

@@ -98,14 +98,14 @@ def wrong(code: object, err: str, left: set[Path]) -> bool:
     return not refused and not (code == 0 and not err)
 
 
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 20))]
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 50))]
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_is_composed_or_refused_in_one_line(part, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     found = []
-    for number in range(part * COUNT // 20, (part + 1) * COUNT // 20):
+    for number in range(part * COUNT // 50, (part + 1) * COUNT // 50):
         words = drawn(random.Random(number))
         code, err = composed(words, monkeypatch, capsys)
         left = set(tmp_path.rglob("*"))

@@ -51,6 +51,7 @@ assert not wandb.env.error_reporting_enabled()
 """
 
 
+@pytest.mark.slow  # it starts wandb's own process
 def test_wandb_offline_needs_no_account(tmp_path):
     pytest.importorskip("wandb")
     (tmp_path / "seed=3-0123abcd").mkdir()

@@ -109,8 +109,17 @@ def assert_as_the_reference(net, x, labels):
 
 
 @needs.kernels
-@pytest.mark.parametrize("kind", ["recurrent", "dale"])
-@pytest.mark.parametrize("held", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("held", "kind"),
+    [
+        (1, "recurrent"),
+        (2, "dale"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((1, "dale"), (2, "recurrent"), (4, "recurrent"), (4, "dale"))
+        ),
+    ],
+)
 def test_samples_of_a_program_change_no_number(kind, held, monkeypatch):
     from fdi.engine.cuda.kernels import launch
 
@@ -149,7 +158,7 @@ def test_potentials_are_those_of_the_reference_bit_for_bit():
 @pytest.mark.parametrize(
     ("widths", "generations"),
     [
-        (("16",), ("75", "90")),
+        (("16",), ("90",)),
         pytest.param(("16", "128", "256"), ("75", "80", "89", "90"), marks=pytest.mark.slow),
     ],
 )
@@ -183,7 +192,11 @@ def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
 @pytest.mark.parametrize(
     ("build", "most"),
     [
-        (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=[20] * 3), 150),
+        pytest.param(
+            lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=[20] * 3),
+            150,
+            marks=pytest.mark.slow,
+        ),
         (lambda steps: models.dense((70,), 20, steps, 2e-3, hidden=20, recurrent=True), 200),
         (lambda steps: models.conv((1, 9), 20, steps, 2e-3, filters=[3], pool=2), 150),
     ],
@@ -223,7 +236,9 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)]
+)
 def test_the_memory_of_a_step_is_at_most_what_was_counted(kind, dtype):
     net = network(kind)
     x, labels = batch(net, samples=4)

@@ -72,15 +72,12 @@ def weights(directory) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     "cell",
     [
-        ("dense", "fluct", "events", "joint", "smorms3"),
         ("recurrent", "fluct_calibrated", "frames", "prime", "adam"),
         ("conv", "orthogonal", "constant", "joint", "sgd"),
-        ("conv_recurrent", "lsuv", "events", "joint", "smorms3"),
-        ("dale", "fluct_lognormal", "frames", "prime", "smorms3"),
-        ("dale_conv", "fluct", "events", "joint", "adam"),
+        ("dale", "fluct_lognormal", "events", "prime", "smorms3"),
     ],
     ids="-".join,
-)
+)  # of MATRIX
 def test_a_run_has_the_numbers_of_the_cpu(start, cell):
     model, init, kind, homeostasis, optimizer = cell
     assert_equal_runs(start, model, init, kind, homeostasis, optimizer)
@@ -92,7 +89,7 @@ def test_every_run_has_the_numbers_of_the_cpu(start, cell):
     assert_equal_runs(start, *cell)
 
 
-@pytest.mark.parametrize("engine", ["cuda", "reference"])
+@pytest.mark.parametrize("engine", ["cuda", pytest.param("reference", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
     given = ["init=fluct", "probe=none", f"engine={engine}", "trainer.epochs=2"]
     _, whole = start("pretended", "recurrent", "events", *given, name="whole")
@@ -133,10 +130,19 @@ def test_a_seed_means_the_same_weights_on_every_device(start):
 @pytest.mark.parametrize(
     ("kind", "room", "optimizer"),
     [
-        ("events", True, "adam"), ("events", False, "sgd"), ("frames", True, "smorms3"),
-        ("frames", False, "adam"), ("constant", True, "sgd"), ("constant", False, "smorms3"),
+        ("events", True, "adam"),
+        ("frames", False, "sgd"),
+        ("constant", True, "smorms3"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("events", False, "sgd"),
+                ("frames", True, "smorms3"),
+                ("constant", False, "adam"),
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, capsys):
     from fdi.engine.cuda import CudaEngine, memory
 

@@ -23,7 +23,7 @@ def mps(monkeypatch):
     [
         ("recurrent", "events", "auto"),
         ("conv", "constant", "auto"),
-        ("dale_conv", "frames", "auto"),
+        pytest.param("dale_conv", "frames", "auto", marks=pytest.mark.slow),
         ("dense", "events", "reference"),
     ],
 )
@@ -43,8 +43,8 @@ def test_they_compute_what_the_cpu_does(start, capsys, model, kind, engine):
     "given",
     [
         ["neuron.tau_shape=3", "engine=reference"],
-        ["neuron.learn_tau=true"],
-        ["model.norm=bntt"],
+        pytest.param(["neuron.learn_tau=true"], marks=pytest.mark.slow),
+        pytest.param(["model.norm=bntt"], marks=pytest.mark.slow),
         ["model.norm=layer", "init=fluct_calibrated"],
     ],
 )
