@@ -1,6 +1,6 @@
 """What cells will cost, by what finished runs of their kind took: own ones, and those of
-epochs.csv, which comes with fdi; the smaller edition of an experiment; and `dry_run`, which only
-says so.
+conf/epochs.csv, which come with fdi; the smaller edition of an experiment; and `dry_run`, which
+only says so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fdi.track.state import finished, progress, whole_result
 GROUPS = ("dataset", "model")
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 MINUTE = 1 / 60  # h
-SHIPPED = Path(__file__).with_name("epochs.csv")
+SHIPPED = Path(str(files("fdi.conf") / "epochs.csv"))
 SECONDS = "core_seconds"
 SHOWN = 20  # own runs of a data set and model that are read
 

@@ -191,9 +191,24 @@ def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
     accepted = inspect.signature(made).parameters.values()
     options = [p for p in accepted if p.kind is p.KEYWORD_ONLY]
     options = options or [p for p in accepted if p.default is not p.empty]
-    of_options = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in options})
-    hints = get_type_hints(of_options, vars(sys.modules[made.__module__]), include_extras=True)
+    return _read({p.name: p.annotation for p in options}, vars(sys.modules[made.__module__]))
+
+
+def _read(annotations: Mapping[str, Any], names: dict[str, Any]) -> dict[str, list[Alternative]]:
+    """What annotations admit, whose words are `names`."""
+    hints = get_type_hints(
+        types.SimpleNamespace(__annotations__=annotations), names, include_extras=True
+    )
     return {name: alternatives(hint) for name, hint in hints.items()}
+
+
+@cache
+def _schedules() -> dict[str, dict[str, str]]:
+    """What the schedules of torch take, in words."""
+    import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
+
+    file = resources.files("fdi.config") / "torch_schedules.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
 def alternatives(hint: Any) -> list[Alternative]:
@@ -253,7 +268,7 @@ def _mapping(element: list[Alternative]) -> Alternative:
 
 
 TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
-SCHEDULES, SCHEDULE_OPTIONS = "torch.optim.lr_scheduler", "fdi.train.torch_schedules"
+SCHEDULES = "torch.optim.lr_scheduler"
 NOT_MADE = "is not made for {key}; look at the other options of {key}"
 
 
@@ -297,7 +312,7 @@ def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
     there.
     """
     module, _, name = target.rpartition(".")
-    part, closed, problem = None, False, None
+    part, closed, problem, known = None, False, None, {}
     if not ours(target):
         problem = _foreign(module, name, folders)
     elif key == SURROGATE:
@@ -305,14 +320,14 @@ def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
     elif key == "optimizer" and module == TORCH:
         part = _ours(TORCH_OPTIONS)
     elif key == "scheduler" and module == SCHEDULES:
-        part, closed = vars(importlib.import_module(SCHEDULE_OPTIONS)).get(name), True
-        problem = None if part else NOT_MADE
+        known, closed = _read(_schedules().get(name, {}), globals()), True
+        problem = None if known else NOT_MADE
     else:
         (part, problem), closed = _part(ROLES[key], target), True
     if problem:
         where = key if key == SURROGATE else f"{key}._target_"
         raise Mistake(f"{where} = {target} {problem.format(key=key)}")
-    known = parameters(part) if part else {}
+    known = parameters(part) if part else known
     besides = ROLES[key].besides if key in ROLES else {}
     return Options(known | {name: alternatives(hint) for name, hint in besides.items()}, closed)
 

@@ -37,7 +37,7 @@ for line in sys.stdin:
 import fdi
 print(fdi.__file__, sorted(name for name in sys.modules if name.startswith("fdi.study")))
 """
-LEARNS = "dataset.classes=2 dataset.samples=100 model.hidden=32 optimizer.lr=0.05 trainer.epochs=3"
+LEARNS = "dataset.classes=2 dataset.samples=200 model.hidden=32 optimizer.lr=0.02 trainer.epochs=5"
 LINES = f"""
 run -m init=kaiming,fluct seed=0,1 {LEARNS}
 run -m probe=only init=kaiming,fluct,lsuv model.skip=true model.hidden=[32,32]
