@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.figures import sheet, style, words
-from fdi.study import dale_runs
+from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 16, "Dale's law"
 ABOUT = (
@@ -31,20 +31,20 @@ KINDS: dict[str, style.Look] = {
     "I to E": {"color": style.INHIBITION, "linestyle": ":"},
 }
 LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
+FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
+MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """Page "" -> the table of scripts/study/states/dale.py; the other pages are those of
-    fdi.study.dale_runs.
-    """
+    """Page "" -> the table of scripts/study/states/dale.py; the other pages: see `_runs`."""
     simulated = results.csv("dale")
-    return ({"": simulated} if len(simulated) else {}) | dale_runs.pages(results)
+    return ({"": simulated} if len(simulated) else {}) | _runs(results)
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
     """Of the simulation: raster, traces, and below them weights and balance of both laws."""
     if "title" in page:
-        return dale_runs.panels(page)
+        return _panels_of_runs(page)
     inits = list(page["init"].unique())
     return [
         ["raster"] * 2,
@@ -57,7 +57,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """Draw a simulated state or runs."""
     if "title" in page:
-        dale_runs.draw(page, axes)
+        _draw_runs(page, axes)
         return
     for init, rows in groups(page, "init", sort=False):
         _weights(axes[f"weights {init}"], rows[rows["part"] == "weights"])
@@ -124,3 +124,131 @@ def _balance(axes: Axes, rows: pd.DataFrame, init: str) -> None:
     axes.set_title("a dot per neuron")
     axes.set_xlabel("mean excitation")
     axes.set_ylabel("mean inhibition")
+
+
+def _runs(results: Results) -> dict[str, pd.DataFrame]:
+    """Page -> a row per part and point: part, init, x, mean, sd, n, title, source.
+
+    Parts: curve (validation accuracy in % over epochs), rate (initial, in Hz, by population), sigma
+    (test accuracy in % over sigma_u), free (the same without the law: x is sigma_u, NaN for
+    Kaiming).
+    """
+    tables = {}
+    runs = results.runs[results.runs["model"].isin(MODELS)]
+    for (dataset, model), members in sweeps.sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
+        chosen = sweeps.usual(members)
+        curves = results.curves_of(chosen).astype({"init": str})
+        curve = moments(
+            curves[curves["phase"] == "task"], ["init", "epoch"], "valid/accuracy", 100, 100
+        ).rename(columns={"epoch": "x"})
+        probe = results.layers.merge(chosen[["path"]], on="path")
+        rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
+        sigma = accuracies(sweeps.states(members), ["init", "sigma_u"]).rename(
+            columns={"sigma_u": "x"}
+        )
+        parts = {
+            "curve": curve,
+            "rate": rate,
+            "sigma": sigma.dropna(subset="x"),
+            "free": _without(results.runs, members),
+        }
+        table = pd.concat(
+            [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
+        )
+        tables[f"{dataset}_{model}"] = table.assign(
+            finding=_finding(parts["sigma"], parts["free"], curve),
+            title=f"{words.setting(chosen, 'epochs')}: {sheet.OVER}",
+            source=sweeps.source(chosen),
+        )
+    return tables
+
+
+def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> str:
+    """The best mean under the law and without it."""
+    best = sigma if len(sigma) else curve[curve["x"] == curve["x"].max()]
+    top = best.iloc[best["mean"].argmax()]
+    law = f"At best {top['mean']:.0f} % ({words.init(top['init'], True)})"
+    without = f", without Dale's law {free['mean'].max():.0f} %" if len(free) else ""
+    return f"Do networks that obey Dale's law learn? {law}{without}"
+
+
+def _panels_of_runs(page: pd.DataFrame) -> list[list[str]]:
+    """Curves and rates, and below them the accuracy over sigma_u if it was varied."""
+    return [["curve", "curve", "rate"], *([["sigma"] * 3] if "sigma" in set(page["part"]) else [])]
+
+
+def _draw_runs(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    """A colour for each initialization; dotted and light: without the law."""
+    rows = dict(groups(page, "part"))
+    inits = list(rows["curve"]["init"].unique())
+    for init in inits:
+        curve = rows["curve"][rows["curve"]["init"] == init]
+        curve = curve.assign(x=curve["x"].astype(float))
+        shift = inits.index(init) - (len(inits) - 1) / 2
+        marks.curve(axes["curve"], curve, style.look(init), shift)
+    _rates(axes["rate"], rows["rate"], inits)
+    handles = [
+        sheet.entry(init, members["n"].min(), members["n"].max())
+        for init, members in groups(rows["curve"], "init")
+    ]
+    if "sigma" in axes:
+        handles += _sigma(
+            axes["sigma"], rows["sigma"], rows.get("free", pd.DataFrame(columns=["init", "x"]))
+        )
+    axes["curve"].set_ylim(0, 103)
+    axes["curve"].set_xlim(0)
+    axes["curve"].set_title("validation accuracy (%)")
+    axes["curve"].set_xlabel("epoch")
+    first = page.iloc[0]
+    sheet.above(axes["curve"].figure, handles, first["finding"], first["title"])
+
+
+def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy of networks without the law, on the same data set and for as many epochs."""
+    first = members.iloc[0]
+    same = (
+        (runs["dataset"] == first["dataset"])
+        & (runs["model"] == MODELS[first["model"]])
+        & (runs["epochs"] == first["epochs"])
+    )
+    for _, free in sweeps.sweeps(
+        runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True
+    ):
+        return moments(
+            sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
+        ).rename(columns={"sigma_u": "x"})
+    return pd.DataFrame()
+
+
+def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
+    places = {name: i for i, name in enumerate(rows["x"].unique())}
+    for i, init in enumerate(inits):
+        shown = rows[rows["init"] == init]
+        marks.points(
+            axes,
+            shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)),
+            style.look(init, line=False),
+        )
+    axes.set_xticks(list(places.values()), list(places))
+    axes.set_xlim(-0.6, len(places) - 0.4)
+    marks.from_zero(axes)
+    axes.set_title("initial rate (Hz)")
+
+
+def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
+    handles = []
+    for init, line in groups(rows, "init"):
+        joined = line["x"].nunique() > 2  # two points make no line
+        marks.points(axes, line, style.look(init, line=joined))
+    for init, line in groups(free, "init"):
+        look = style.look(init) | FREE
+        if line["x"].isna().all():
+            marks.level(axes, line.iloc[0], look)
+            look["marker"] = ""
+        else:
+            marks.points(axes, line, look)
+        handles.append(Line2D([], [], **look, label=f"{words.init(init)}, without Dale's law"))
+    marks.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
+    marks.percent(axes, pd.concat([rows, free]))
+    axes.set_title("test accuracy (%)")
+    return handles

@@ -6,29 +6,24 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from pages.advice import advice
-from pages.claims import full, short
-from pages.convolutions import convolutions
+from pages.claims import full, short, standing
 from pages.costs import EXPERIMENTS, head, ship
-from pages.field import whole
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.first import first_picture
 from pages.five import five, paper
 from pages.gallery import FIRST, gallery
-from pages.gradients import predicted, reached
+from pages.gradients import predicted, reached, surrogates, trials
 from pages.headline import at_their_best, headline, random_networks
+from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
-from pages.libraries import printed, rates
-from pages.pooling import pooled
-from pages.snntorch_457 import compared
+from pages.libraries import compared, printed, rates
 from pages.speed import epoch, kernels, launches, mutants, steps
-from pages.standing import standing
-from pages.surrogates import surrogates
 from pages.tables import behind
-from pages.trial import trials
 
 from fdi.analysis.results import Results, reference
 
@@ -48,6 +43,7 @@ PAGES = (
     Path("results/reference/README.md"),
 )
 TABLES = {
+    "alpha": partial(behind, "recurrent_alpha"),
     "headline": headline,
     "best": at_their_best,
     "zoo": random_networks,

@@ -10,14 +10,15 @@ import pytest
 
 from fdi.figures import style
 from fdi.figures.catalogue import FIGURES
-from fdi.study import alpha, calibrated, dale, floor, gain, gradients, shallow
+from fdi.study import calibrated, dale, floor, gain, gradients, shallow
 
-bounds, depth, homeostasis, instead, lazy, learning_rate, readout = (
+bounds, depth, homeostasis, instead, lazy, learning_rate, readout, recurrent_alpha = (
     FIGURES[name]
-    for name in ("bounds", "depth", "homeostasis", "instead", "lazy", "learning_rate", "readout")
-)
-RUNS = ("shallow", "gradients", "depth", "homeostasis", "alpha", "dale", "calibrated", "gain",
-        "readout", "learning_rate", "floor", "bounds", "lazy", "instead")  # fmt: skip
+    for name in ("bounds", "depth", "homeostasis", "instead", "lazy", "learning_rate", "readout",
+                 "recurrent_alpha")
+)  # fmt: skip
+RUNS = ("shallow", "gradients", "depth", "homeostasis", "recurrent_alpha", "dale", "calibrated",
+        "gain", "readout", "learning_rate", "floor", "bounds", "lazy", "instead")  # fmt: skip
 SIGMAS = (0.2, 0.5, 1.0, 2.0)
 FLUCT = {"init.alpha": 0.9, "init.nu": "auto"}
 PAPER = {"trainer.epochs": 200}
@@ -178,17 +179,17 @@ def test_alpha(results, drawn):
         for a in (0.1, 0.5, 0.9)
         for run in sweep("fluct", a, **{"init.alpha": a, "init.sigma_u": 1.0}, **wired)
     ]
-    page = alpha.data(results([*runs, *sweep("kaiming", 0.3, **wired)], model="recurrent"))[
-        "randman_recurrent"
-    ]
+    page = recurrent_alpha.data(
+        results([*runs, *sweep("kaiming", 0.3, **wired)], model="recurrent")
+    )["randman_recurrent"]
     accuracy = page[page["quantity"] == "accuracy"]
     assert accuracy["mean"].tolist() == pytest.approx([10, 50, 90, 30])
-    drawn(alpha, page)
+    drawn(recurrent_alpha, page)
     free = [
         (init, seed, value, layers, config | {"model.recurrent": False})
         for init, seed, value, layers, config in runs
     ]
-    assert alpha.data(results(free)) == {}, "without recurrence alpha means nothing"
+    assert recurrent_alpha.data(results(free)) == {}, "without recurrence alpha means nothing"
 
 
 def test_dale(results, drawn):

@@ -16,10 +16,10 @@ PAGE = ROOT / "docs" / "howto" / "snntorch-457.md"
 def pages() -> Any:
     sys.path.insert(0, str(ROOT / "scripts" / "study"))
     try:
-        from pages import snntorch_457
+        from pages import libraries
     finally:
         sys.path.pop(0)
-    return snntorch_457
+    return libraries
 
 
 def written(name: str) -> list[float]:

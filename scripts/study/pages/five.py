@@ -15,10 +15,9 @@ from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
 from fdi.study.claims import claims
 from fdi.study.predict import predictors
-from pages.claims import SECOND_HAND
+from pages.claims import SECOND_HAND, shares
 from pages.findings import KINDS, both_floors
 from pages.headline import ONE, name, span
-from pages.standing import shares
 from pages.tables import cell, markdown, unmeasured, versus
 
 RATIO = "largest gradient over the optimizer's floor"

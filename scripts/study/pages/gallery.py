@@ -32,7 +32,7 @@ QUESTIONS = {
     "Is it the bounds on the activity?": ("bounds", "homeostasis"),
     "Is it the readout, or a normalization?": ("readout", "instead"),
     "Which spread of the potential is best?": ("gain", "lazy"),
-    "And recurrent networks, and Dale's law?": ("alpha", "dale"),
+    "And recurrent networks, and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
     "What happens in a trial, and how fast is it?": ("snapshot", "speed"),
 }
 REST = "And else"

@@ -1,19 +1,25 @@
-"""The table of docs/comparisons.md that says where a spread of the potential puts the gradient."""
+"""The tables of docs/comparisons.md that set the gradient beside the optimizer's floor: of each
+network, by the surrogate gradient, and by the length of the trial.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from fdi.analysis.bounds import unbounded
+from fdi.analysis.contrasts import setting
 from fdi.analysis.results import Results
-from fdi.analysis.select import where
+from fdi.analysis.select import where, with_layers
 from fdi.analysis.summary import ACCURACY
+from fdi.snn.surrogate import steepness
 from fdi.study import gradients
-from fdi.study.circumstances import EPS, standard
+from fdi.study.circumstances import EPS, STANDARD, constant_rate, plain, standard
 from fdi.study.evidence import FLUCT, STATES
-from fdi.study.initial_states import largest
-from pages.tables import accuracy, listed
+from fdi.study.initial_states import largest, ratios
+from pages.tables import accuracy, having, listed, markdown, unmeasured
 
 SEVERAL = 3  # spreads of a network that is shown
 KEYS = ["dataset", "model", "layers"]
@@ -95,3 +101,78 @@ def _how(runs: pd.DataFrame, usual: pd.DataFrame) -> str:
     epochs = runs["trainer.epochs"].iloc[0]
     same = len(usual) and usual["trainer.epochs"].iloc[0] == epochs
     return f", {runs['optimizer.eps'].iloc[0]:.0e}" + ("" if same else f", {epochs:.0f} epochs")
+
+
+LOWERED = 1e-36  # eps
+SURROGATES = "fdi-run -m homeostasis=none neuron.surrogate=superspike,triangle init=kaiming,fluct"
+
+
+def surrogates(measured: Results) -> str:
+    """A row per surrogate and steepness, for networks without bounds that were trained with several
+    from both initial states: the largest hidden gradient over the floor, and the accuracy; and
+    that from Kaiming weights with a lowered eps.
+    """
+    gradient = ratios(measured)["ratio"]
+    runs = where(constant_rate(plain(measured.runs)), STANDARD)
+    runs = with_layers(runs).join(gradient, on="path").dropna(subset="ratio")
+    published = runs["neuron.surrogate"].map(steepness)
+    runs = runs.assign(beta=pd.to_numeric(runs["neuron.beta"]).fillna(published))
+    parts = []
+    for key, network in runs.groupby([*KEYS, "trainer.epochs"]):
+        usual = network["optimizer.eps"] == EPS
+        if network.loc[usual, "neuron.surrogate"].nunique() > 1:
+            dataset, model, layers, epochs = key
+            title = f"**{dataset}, {model}, {layers} layers, {epochs:.0f} epochs**"
+            parts.append(f"{title}\n\n{markdown(pd.DataFrame(_of_surrogates(network)))}")
+    return "\n".join(parts) or unmeasured(SURROGATES)
+
+
+def _of_surrogates(network: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for (name, beta), every in network.groupby(["neuron.surrogate", "beta"]):
+        runs = every[every["optimizer.eps"] == EPS]
+        if runs.empty:
+            continue
+        row = {"surrogate": name, "steepness": f"{beta:g}"}
+        for state, values in STATES.items():
+            chosen = where(runs, values)
+            ratio = f"{chosen['ratio'].median():.0e}" if len(chosen) else ""
+            row[f"{state}: gradient over floor"] = ratio
+            row[f"{state}: test accuracy (%)"] = accuracy(chosen)
+        lowered = where(every, STATES["kaiming"] | {"optimizer.eps": LOWERED})
+        row[f"kaiming, eps {LOWERED:.0e}: test accuracy (%)"] = accuracy(lowered)
+        yield row
+
+
+TRIALS = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
+VARIED = ["optimizer.eps", "trial", "homeostasis.upper.rate"]
+
+
+def trials(measured: Results) -> str:
+    """A row per initial state, eps, length of the trial and upper bound, for networks on constant
+    images that were trained in trials of several lengths: the largest hidden gradient of the
+    task over the floor, and the accuracy.
+    """
+    runs = where(
+        standard(with_layers(measured.runs)), {"state": "done", "dataset.encoding": "constant"}
+    )
+    runs = runs.join(largest(measured)["ratio"], on="path").dropna(subset="ratio")
+    runs = having(runs, *VARIED)
+    names = [setting(run | {"trial": None}) for run in runs.to_dict("records")]
+    runs = runs.assign(network=names)
+    rows = [row for _, network in runs.groupby("network") for row in _of_trials(network)]
+    return listed(rows, TRIALS)
+
+
+def _of_trials(network: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for state, values in STATES.items():
+        chosen = where(network, values).dropna(subset="trial")
+        for (eps, trial, bound), runs in chosen.groupby(VARIED, dropna=False):
+            yield {
+                "network": runs["network"].iloc[0],
+                "initial state": state,
+                "eps": f"{eps:g}",
+                "trial (s)": f"{trial:g}",
+                "upper bound (Hz)": "none" if pd.isna(bound) else f"{bound:g}",
+                "gradient over floor": f"{runs['ratio'].median():.0e}",
+                "test accuracy (%)": accuracy(runs),
+            }

@@ -1,5 +1,5 @@
-"""Networks of snnTorch: rates as examples/snntorch_init.py measures them, and what the code of a
-page prints.
+"""Networks of snnTorch: rates as examples/snntorch_init.py measures them, what the code of a page
+prints, and the spread of the potential by the formula of snnTorch's pull request 457 and by fdi's.
 """
 
 from __future__ import annotations
@@ -7,13 +7,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import math
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor, nn
 
 from fdi.analysis.results import Results
+from fdi.init import fluctuation_driven_normal_
+from fdi.init.theory import psp_kernel_integrals
+from fdi.interop import initialize, probe
 from pages.tables import markdown
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "snntorch_init.py"
@@ -40,3 +48,92 @@ def printed(page: Path = WHY) -> list[str]:
             exec(compile(code, page.name, "exec"), names)
         blocks.append(f"```text\n{out.getvalue()}```\n")
     return blocks
+
+
+INPUTS, NEURONS, STEPS, BATCH = 784, 256, 600, 4
+NU, DT, TAU_MEM, TAU_SYN = 10.0, 1e-3, 20e-3, 5e-3  # Hz and s, as in the example of the request
+
+EPS_HAT = {  # s, in the two modes of the request
+    "analytical": TAU_SYN**2 / (2 * (TAU_SYN + TAU_MEM)),
+    "numerical": psp_kernel_integrals(TAU_MEM, TAU_SYN, DT)[1],
+}
+
+
+def compared(measured: Results | None = None) -> str:
+    """A row for each kind of neuron: the measured spread in units of theta, where 1 is aimed at."""
+    found = {"that which #457 assumes": assumed()} | {name: spreads(name) for name in neurons()}
+    rows = [
+        {"neuron": name} | {how: f"{spread:.3g}" for how, spread in row.items()}
+        for name, row in found.items()
+    ]
+    return markdown(pd.DataFrame(rows).fillna("-"))
+
+
+def assumed() -> dict[str, float]:
+    """Of the LIF neuron of the paper, step by step."""
+    beta_m, beta_s = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
+    torch.manual_seed(0)
+    weight = torch.empty(NEURONS, INPUTS)
+    spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
+
+    def spread() -> float:
+        current = u = torch.zeros(BATCH, NEURONS)
+        trace = []
+        for arriving in spikes @ weight.T:
+            u, current = beta_m * u + (1 - beta_m) * current, beta_s * current + arriving
+            trace.append(u)
+        return float(torch.stack(trace).var(0, correction=0).mean().sqrt())
+
+    found = {}
+    for mode, eps_hat in EPS_HAT.items():
+        nn.init.normal_(weight, 0.0, (INPUTS * NU * eps_hat) ** -0.5)
+        found[f"#457, {mode}"] = spread()
+    options = dict(nu=NU, tau_mem=TAU_MEM, tau_syn=TAU_SYN, dt=DT)
+    fluctuation_driven_normal_(weight, sigma_u=1.0, **options)
+    return found | {"fdi": spread()}
+
+
+def neurons() -> dict[str, Callable[[], nn.Module]]:
+    """By the call that makes them."""
+    import snntorch
+
+    beta, alpha = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
+    return {
+        "`Leaky(beta=0.951)`": lambda: snntorch.Leaky(beta, init_hidden=True),
+        "`Leaky(beta=0.951, threshold=2)`": lambda: snntorch.Leaky(
+            beta, threshold=2.0, init_hidden=True
+        ),
+        "`Synaptic(alpha=0.819, beta=0.951)`": lambda: snntorch.Synaptic(
+            alpha, beta, init_hidden=True
+        ),
+        "`RLeaky(beta=0.951)`": lambda: snntorch.RLeaky(
+            beta, linear_features=NEURONS, init_hidden=True, reset_mechanism="zero"
+        ),
+    }
+
+
+def spreads(name: str) -> dict[str, float]:
+    """The measured spread for each way to draw the weights."""
+    import snntorch.utils
+
+    torch.manual_seed(0)
+    network: Any = nn.Sequential(nn.Linear(INPUTS, NEURONS, bias=False), neurons()[name]())
+    spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
+
+    def run_trial(batch: Tensor) -> list[Tensor]:
+        snntorch.utils.reset(network)
+        return [network(step) for step in batch]
+
+    def spread() -> float:
+        return probe(network, spikes, run_trial, dt=DT).layers[0].sigma_u or 0.0
+
+    found = {}
+    for mode, eps_hat in EPS_HAT.items():
+        for weight in (p for p in network.parameters() if p.ndim == 2):
+            nn.init.normal_(weight, 0.0, (weight.shape[1] * NU * eps_hat) ** -0.5)
+        found[f"#457, {mode}"] = spread()
+    initialize(network, nu=NU, dt=DT)
+    found["fdi"] = spread()
+    initialize(network, dt=DT, batch=spikes, simulate=run_trial)
+    found["fdi, calibrated"] = spread()
+    return found

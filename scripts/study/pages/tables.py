@@ -20,7 +20,7 @@ NAMES = ("model.depth", "dataset.name")
 """What `layers`, and the hash of the data, say better."""
 LONG = {
     "shallow": {"init": "init", "x": "sigma_U"},
-    "alpha": {"init": "init", "x": "alpha"},
+    "recurrent_alpha": {"init": "init", "x": "alpha"},
     "calibrated": {"line": "init"},
     "gain": {"layers": "layers", "init": "init", "x": "gain"},
     "learning_rate": {
