@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.select import kept, records
+from fdi.analysis.tables import Runs
 
 MODES = ("none", "upper", "lower", "both")
 PRIME = "homeostasis.prime_epochs"
@@ -21,13 +22,13 @@ def mode(run: Mapping[Any, Any]) -> str:
     return MODES[upper + 2 * lower]
 
 
-def modes(runs: pd.DataFrame) -> pd.Series:
+def modes(runs: Runs) -> pd.Series:
     """The `mode` of each run; empty where the bounds are trained alone first."""
     found = [mode(run) for run in records(runs, "homeostasis.")]
     primed = runs.reindex(columns=[PRIME])[PRIME].fillna(0) > 0
     return pd.Series(found, runs.index, dtype=object).mask(primed, "")
 
 
-def unbounded(runs: pd.DataFrame) -> pd.DataFrame:
+def unbounded(runs: Runs) -> pd.DataFrame:
     """The runs with no bounds in their loss."""
     return kept(runs, modes(runs) == "none")

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.select import kept
+from fdi.analysis.tables import Runs
 from fdi.track.files import UNTESTED
 
 LABELS = ("dataset", "model", "init")
@@ -20,7 +21,7 @@ NAMING = re.compile(r"\.(_target_|name)$")
 UNTRAINED = ("broken", "probed", UNTESTED)
 
 
-def condition_columns(runs: pd.DataFrame) -> list[str]:
+def condition_columns(runs: Runs) -> list[str]:
     """dataset, model, init and the config columns that differ between runs which one would take for
     repetitions otherwise.
 
@@ -40,7 +41,7 @@ def condition_columns(runs: pd.DataFrame) -> list[str]:
 
 
 def conditions(
-    runs: pd.DataFrame, columns: Sequence[str]
+    runs: Runs, columns: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
     """For each condition the values of `columns`, None where a key is absent, and its runs, in the
     order of these values. Runs in a state of UNTRAINED belong to no condition.
@@ -79,7 +80,7 @@ def shown(value: Any) -> str:
     )
 
 
-def _differs(runs: pd.DataFrame, column: str) -> bool:
+def _differs(runs: Runs, column: str) -> bool:
     if runs[column].nunique(dropna=False) < 2:
         return False
     owner = column.split(".")[0]

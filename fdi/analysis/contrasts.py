@@ -14,6 +14,7 @@ from fdi.analysis.collect import config_columns
 from fdi.analysis.select import depth, kept, where
 from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS, pair_numbers
+from fdi.analysis.tables import Runs
 
 PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")
@@ -44,7 +45,7 @@ def setting(run: Mapping[str, Any]) -> str:
 
 
 def contrasts(
-    runs: pd.DataFrame,
+    runs: Runs,
     one: Mapping[str, Any],
     other: Mapping[str, Any],
     quantity: str = ACCURACY,
@@ -101,7 +102,7 @@ def difference_of(
 
 
 def moments(
-    runs: pd.DataFrame,
+    runs: Runs,
     by: Sequence[str],
     quantity: str,
     scale: float = 1.0,
@@ -123,7 +124,7 @@ def moments(
 
 
 def accuracies(
-    runs: pd.DataFrame,
+    runs: Runs,
     by: Sequence[str],
     within: Sequence[str] = (),
     base: Mapping[str, Any] = {"init": BASELINE},
@@ -163,7 +164,7 @@ def _versus(
     return difference_of(a[common], b[common], samples)
 
 
-def best(runs: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:
+def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:
     """Of the runs that agree in `by`, those with the value of `key` (a column) whose mean
     validation accuracy after the last epoch is highest. What is chosen on validation may be
     reported on the test set.

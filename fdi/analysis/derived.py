@@ -15,6 +15,7 @@ from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
 from fdi.analysis.select import with_layers
 from fdi.analysis.summary import ACCURACY
+from fdi.analysis.tables import Runs
 
 Values = Callable[[pd.DataFrame], pd.Series]
 
@@ -29,7 +30,7 @@ class Column(NamedTuple):
     order: tuple[str, ...] = ()
 
 
-def _in_loss(runs: pd.DataFrame) -> pd.Series:
+def _in_loss(runs: Runs) -> pd.Series:
     """Which bounds on the activity are in the loss; NaN where they are trained alone first."""
     return modes(runs).replace("", np.nan)
 
@@ -37,7 +38,7 @@ def _in_loss(runs: pd.DataFrame) -> pd.Series:
 REGIMES = ("none", "joint", "prime", "prime + joint")
 
 
-def _homeostasis(runs: pd.DataFrame) -> pd.Series:
+def _homeostasis(runs: Runs) -> pd.Series:
     """Whether bounds on the activity are in the loss, trained alone first, or both."""
     runs = runs.reindex(columns=["homeostasis.prime_epochs", "homeostasis.joint"])
     primed, joint = runs["homeostasis.prime_epochs"] > 0, runs["homeostasis.joint"].eq(True)
@@ -48,7 +49,7 @@ NORMS = {"none": "", "tdbn": "tdBN", "bntt": "BNTT", "layer": "layer norm"}
 NEITHER = "neither"
 
 
-def _instead(runs: pd.DataFrame) -> pd.Series:
+def _instead(runs: Runs) -> pd.Series:
     """The normalization and the skip connections of a network."""
     runs = runs.reindex(columns=["model.norm", "model.skip"])
     return pd.Series(
@@ -66,14 +67,14 @@ def _instead(runs: pd.DataFrame) -> pd.Series:
 def _part(group: str) -> Values:
     """The last name of the `_target_` of a group of the config, "none" where there is none."""
 
-    def name(runs: pd.DataFrame) -> pd.Series:
+    def name(runs: Runs) -> pd.Series:
         targets = runs.reindex(columns=[f"{group}._target_"])[f"{group}._target_"]
         return targets.astype(object).fillna("none").map(lambda name: name.rpartition(".")[2])
 
     return name
 
 
-def _recurrent(runs: pd.DataFrame) -> pd.Series:
+def _recurrent(runs: Runs) -> pd.Series:
     """Whether a network has weights within a layer."""
     wired = pd.Series(False, index=runs.index)
     names = ("model.recurrent", "model.recurrent_kernel", "model.recurrent_excitation")
@@ -114,7 +115,7 @@ def of_hidden(start: str) -> Values:
     with `start`.
     """
 
-    def mean(runs: pd.DataFrame) -> pd.Series:
+    def mean(runs: Runs) -> pd.Series:
         names = [name for name in map(str, runs) if name.startswith(start)]
         names = [name for name in names if not name.endswith("->readout")]
         return runs[names].astype(float).mean(axis=1)

@@ -27,6 +27,7 @@ from fdi.analysis.results import Curve, Results
 from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import area, chance_share, epochs_to
 from fdi.analysis.summary import BASELINE, summarize
+from fdi.analysis.tables import Runs
 
 SHARE = 0.9  # of the best accuracy
 COUNTED = ("test_accuracy_last", "classes", "test_samples")
@@ -66,7 +67,7 @@ class Members(NamedTuple):
     counted: np.ndarray
 
 
-def _members(runs: pd.DataFrame, places: np.ndarray, curves: dict[str, Curve]) -> Members:
+def _members(runs: Runs, places: np.ndarray, curves: dict[str, Curve]) -> Members:
     paths = runs["path"].array.take(places)
     counted = np.stack([runs[name].to_numpy()[places] for name in COUNTED], axis=1)
     return Members(

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.conditions import LABELS, shown
-from fdi.analysis.render import NAMED, QUOTED, keys, learning, percent
-from fdi.analysis.summary import BASELINE, BEST_OF_ALL, SAID
+from fdi.analysis.conditions import LABELS
+from fdi.analysis.render import NAMED, percent, remarks, settings
+from fdi.analysis.summary import BASELINE, BEST_OF_ALL
+from fdi.analysis.tables import Summary
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.track.files import atomic
@@ -105,7 +106,7 @@ NUMERIC = (
 )
 
 
-def caption(summary: pd.DataFrame) -> str:
+def caption(summary: Summary) -> str:
     """CAPTION with the baseline of this summary."""
     versus = summary.attrs.get("versus", BASELINE)
     if versus == BEST_OF_ALL:
@@ -113,20 +114,17 @@ def caption(summary: pd.DataFrame) -> str:
     return CAPTION.format(versus=versus)
 
 
-def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
+def summary_table(summary: Summary) -> pd.DataFrame:
     """The summary as text, a number and its interval in columns of their own; without columns that
     are empty, and conditions without a finished run. Raises ValueError if no run is finished.
     """
-    rows: list[dict[Any, Any]] = summary[summary["n"] > 0].to_dict("records")
+    finished = summary[summary["n"] > 0]
+    rows: list[dict[Any, Any]] = finished.to_dict("records")
     if not rows:
         raise Mistake("none of these runs is finished; fdi-status shows how far they are")
-    settings = {
-        name: ["-" if pd.isna(row[column]) else shown(row[column]) for row in rows]
-        for name, column in keys(summary).items()
-    }
     return _without_empty(
         {
-            **settings,
+            **settings(finished),
             "n": [str(row["n"]) for row in rows],
             "accuracy": [_spread(row["accuracy"], row["sd"]) for row in rows],
             "95 % interval": [_interval(row["low"], row["high"]) for row in rows],
@@ -137,17 +135,15 @@ def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
             "pairs": [f"{row['versus_n']:.0f}" if row["versus_n"] > 0 else "" for row in rows],
             "verdict": [row["verdict"] for row in rows],
             "rates (Hz)": [_rates(row) for row in rows],
-            **learning(rows),
-            **{name: [row[name] for row in rows] for name in SAID if name in summary},
-            "published": [QUOTED.sub(r"\1", text) for text in summary["published"]],
+            **remarks(finished),
         }
     )
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The records of fdi.cli.summary as text."""
-    settings = dict.fromkeys(key for row in records for key in row if key not in MEASURED)
-    order = [*(name for name in settings if name not in ("n", "layer")), "n", "layer"]
+    given = dict.fromkeys(key for row in records for key in row if key not in MEASURED)
+    order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
     return _without_empty(
         {
             **{name: [str(row.get(name, "")) for row in records] for name in order},

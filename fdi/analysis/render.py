@@ -10,6 +10,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.studies import quotes
 from fdi.analysis.summary import BASELINE, SAID
+from fdi.analysis.tables import Runs, Summary
 from fdi.track.files import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
@@ -28,22 +29,19 @@ NUMERIC = ("n", "mean", "sd", "95 %")
 NAMED = 3  # populations whose rates are shown one by one
 
 
-def keys(summary: pd.DataFrame) -> dict[str, str]:
+def keys(summary: Summary) -> dict[str, str]:
     """Names of the columns of `readable` that tell its rows apart -> columns of the summary."""
     settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
     return {name: column for column, name in short_names([*LABELS, *settings]).items()}
 
 
-def readable(summary: pd.DataFrame) -> pd.DataFrame:
+def readable(summary: Summary) -> pd.DataFrame:
     """The summary as text: accuracies in percent, of many rates the range and how many, empty
     columns left out.
     """
-    text: dict[str, pd.Series | list[str]] = {
-        name: summary[column].map(lambda value: "-" if pd.isna(value) else shown(value))
-        for name, column in keys(summary).items()
-    }
     rows = summary.to_dict("records")
-    text |= {
+    text = {
+        **settings(summary),
         "n": [str(row["n"]) for row in rows],
         "not finished": [_unfinished(row) for row in rows],
         "mean": [percent(row["accuracy"]) for row in rows],
@@ -51,15 +49,13 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [versus(row) for row in rows],
-        **learning(rows),
-        **{name: list(summary[name]) for name in SAID if name in summary},
-        "published": [QUOTED.sub(r"\1", text).replace("; ", "\n") for text in summary["published"]],
+        **remarks(summary),
     }
-    table = pd.DataFrame(text)
+    table = pd.DataFrame(text).assign(published=lambda t: t["published"].str.replace("; ", "\n"))
     return table[[column for column in table if column in NUMERIC or (table[column] != "").any()]]
 
 
-def counted(runs: pd.DataFrame) -> list[str]:
+def counted(runs: Runs) -> list[str]:
     """How many runs are in each state, and what is wrong with each broken one, a line each."""
     counts = Counter(runs["state"])
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
@@ -70,13 +66,13 @@ def counted(runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def notes(summary: pd.DataFrame) -> str:
+def notes(summary: Summary) -> str:
     """What the columns of `readable` mean, and what `quoted` says."""
     learning = [LEARNING] if "chance" in summary else []
     return "; ".join(filter(None, [CAPTION, *learning, quoted(summary)]))
 
 
-def quoted(summary: pd.DataFrame) -> str:
+def quoted(summary: Summary) -> str:
     """The published values with their circumstances, and their sources."""
     cells = summary["published"]
     entries = dict.fromkeys(entry for cell in cells for entry in cell.split("; ") if entry)
@@ -112,15 +108,25 @@ def _rates(row: dict) -> str:
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
-def learning(rows: list[dict]) -> dict[str, list[str]]:
-    """The columns of fdi.analysis.learning, where the summary has them."""
-    if not rows or "chance" not in rows[0]:
-        return {}
+def settings(summary: Summary) -> dict[str, list[str]]:
+    """The first columns of every table of a summary, as text: what tells its rows apart."""
     return {
-        "at chance": [percent(row["chance"]) for row in rows],
-        "area": [percent(row["area"]) for row in rows],
-        "epochs to target": [_soon(row) for row in rows],
+        name: ["-" if pd.isna(value) else shown(value) for value in summary[column]]
+        for name, column in keys(summary).items()
     }
+
+
+def remarks(summary: Summary) -> dict[str, list[str]]:
+    """The last ones: those of fdi.analysis.learning, and what the user said, where the summary has
+    them, and what was published.
+    """
+    columns: dict[str, list[str]] = {}
+    if "chance" in summary:
+        columns["at chance"] = [*summary["chance"].map(percent)]
+        columns["area"] = [*summary["area"].map(percent)]
+        columns["epochs to target"] = [_soon(row) for row in summary.to_dict("records")]
+    columns |= {name: list(summary[name]) for name in SAID if name in summary}
+    return columns | {"published": [QUOTED.sub(r"\1", text) for text in summary["published"]]}
 
 
 def _soon(row: dict) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
+from fdi.analysis.tables import Curves, Probe, Runs, checked
 from fdi.config.identity import ADDED, REMOVED
 from fdi.config.parts import UNSAID, default, ours
 
@@ -93,18 +94,18 @@ class Results:
     figures and tables need of them is read from the folders of the runs.
     """
 
-    runs: pd.DataFrame
-    curves: pd.DataFrame | None
-    probed: pd.DataFrame | None
+    runs: Runs
+    curves: Curves | None
+    probed: Probe | None
     folder: Path
 
     @cached_property
-    def probe(self) -> pd.DataFrame:
+    def probe(self) -> Probe:
         if self.probed is not None:
             return self.probed
         return probes(self.runs, self.folder, NEEDED)
 
-    def probe_of(self, runs: pd.DataFrame) -> pd.DataFrame:
+    def probe_of(self, runs: Runs) -> pd.DataFrame:
         """All that was measured of the initial states of some of the runs."""
         if self.probed is None:
             return probes(runs, self.folder)
@@ -115,17 +116,17 @@ class Results:
         """The initial states of the hidden populations."""
         return self.probe[self.probe["population"] != READOUT]
 
-    def of(self, runs: pd.DataFrame) -> Results:
+    def of(self, runs: Runs) -> Results:
         """The same of some of the runs; the initial states stay those of all."""
         return replace(self, runs=runs, probed=self.probe)
 
-    def curves_of(self, runs: pd.DataFrame) -> pd.DataFrame:
+    def curves_of(self, runs: Runs) -> pd.DataFrame:
         """The learning curves of some of the runs."""
         if self.curves is None:
             return curves(runs, _needed)
         return self.curves[self.curves["path"].isin(runs["path"])]
 
-    def learning(self, runs: pd.DataFrame) -> dict[str, Curve]:
+    def learning(self, runs: Runs) -> dict[str, Curve]:
         """Path -> epochs of the task, counted from 1, and the validation accuracies after them, of
         the runs that have some.
         """
@@ -158,12 +159,15 @@ def own(results: Path) -> Results:
     return of_runs(runs(results), results)
 
 
-def of_runs(table: pd.DataFrame, results: Path) -> Results:
-    """Some of the runs below `results`/runs: rows of `collect.runs`."""
+def of_runs(table: Runs, results: Path) -> Results:
+    """Some of the runs below `results`/runs: rows of `collect.runs`. Raises fdi.Mistake for a table
+    of something else.
+    """
+    checked(table, Runs, "the table of runs")
     return Results(with_origin(as_now(table), OWN), None, None, results)
 
 
-def _learning(curves: pd.DataFrame) -> dict[str, Curve]:
+def _learning(curves: Curves) -> dict[str, Curve]:
     """`Results.learning` of learning curves in one table."""
     if VALID not in curves:
         return {}
@@ -213,6 +217,7 @@ def reference(folder: Path) -> Results:
     as_text = ("id", "error", "provenance", "data_checksum", "data", "code", OWN_INIT)
     given = dict.fromkeys(as_text, str)
     table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, **EXACT)))
+    checked(table, Runs, str(folder / RUNS))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)
         .set_index("provenance")["commit"]

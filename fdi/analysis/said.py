@@ -13,6 +13,7 @@ from fdi.analysis.conditions import UNTRAINED
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, kept
 from fdi.analysis.summary import BASELINE, summarize
+from fdi.analysis.tables import Runs, Summary
 from fdi.track.files import STATES, TRAINED, UNTESTED
 
 WORDS = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
@@ -32,7 +33,7 @@ def sentences(results: Results) -> Iterator[str]:
     yield _holds(results, done)
 
 
-def _there_is(runs: pd.DataFrame, done: pd.DataFrame) -> str:
+def _there_is(runs: Runs, done: pd.DataFrame) -> str:
     counts = runs["state"].value_counts()
     others = [
         f"{counts[state]:,} {WORDS.get(state, state)}"
@@ -47,7 +48,7 @@ def _there_is(runs: pd.DataFrame, done: pd.DataFrame) -> str:
     return f"{text} ({', '.join(others)})" if others else text
 
 
-def _compared(summary: pd.DataFrame) -> str:
+def _compared(summary: Summary) -> str:
     """How many comparisons are decided, and the largest of them."""
     rows = summary[summary["versus_n"] >= SEVERAL]
     if rows.empty:

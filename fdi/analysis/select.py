@@ -13,13 +13,14 @@ import pandas as pd
 import yaml
 
 from fdi.analysis.statistics import chance_share
+from fdi.analysis.tables import Runs
 from fdi.config import Mistake
 from fdi.track.directory import NULL
 
 LAYER = re.compile(r"^rate/[a-z]*")
 
 
-def select(runs: pd.DataFrame, filters: Sequence[str]) -> pd.DataFrame:
+def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
     of the command line; of tags a run needs one of these, and its note must have one in it.
 
@@ -50,7 +51,7 @@ def _passes(column: str, value: Any, accepted: Sequence[Any]) -> bool:
     return value in accepted
 
 
-def where(runs: pd.DataFrame, values: Mapping[str, Any], unsaid: bool = False) -> pd.DataFrame:
+def where(runs: Runs, values: Mapping[str, Any], unsaid: bool = False) -> pd.DataFrame:
     """The runs with these `values`, by column; with `unsaid` also those that have none there."""
     for column, value in values.items():
         if column in runs:
@@ -61,7 +62,7 @@ def where(runs: pd.DataFrame, values: Mapping[str, Any], unsaid: bool = False) -
     return runs
 
 
-def records(runs: pd.DataFrame, *starts: str) -> Iterator[dict[str, Any]]:
+def records(runs: Runs, *starts: str) -> Iterator[dict[str, Any]]:
     """The runs one after the other, with the columns that begin with one of the `starts`. Those of
     to_dict are in memory all at once, 7 KB each.
     """
@@ -70,7 +71,7 @@ def records(runs: pd.DataFrame, *starts: str) -> Iterator[dict[str, Any]]:
     return (dict(zip(names, values)) for _, *values in rows)
 
 
-def guesses(runs: pd.DataFrame) -> list[bool]:
+def guesses(runs: Runs) -> list[bool]:
     """Whether each of the finished runs is no better than guessing on its test set."""
     columns = ("test_accuracy_last", "classes", "test_samples")
     return [
@@ -110,7 +111,7 @@ def depth(run: Mapping[Any, Any]) -> int:
     return len(layers)
 
 
-def with_layers(runs: pd.DataFrame) -> pd.DataFrame:
+def with_layers(runs: Runs) -> pd.DataFrame:
     """The runs with `layers`, how many hidden ones they have."""
     rates = [name for name in map(str, runs) if name.startswith("rate/")]
     known = runs[rates].notna()

@@ -26,6 +26,7 @@ import yaml
 
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.select import architecture, depth, kept, with_layers
+from fdi.analysis.tables import Runs
 from fdi.config import Mistake
 
 GROUP = "fdi.studies"
@@ -54,7 +55,7 @@ def _broken(name: str, error: ImportError) -> str:
     return f"the study {name} cannot be imported: {error}; repair or uninstall it"
 
 
-def drawn(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
+def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     """The runs that figures show: the user's own, and of those that come with fdi the ones that
     differ from the PLAIN of a study in `varied` keys only. A run that does not mention a key has
     its value.
@@ -130,7 +131,7 @@ def columns() -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for entry in quotes()[0] for key in entry.config))
 
 
-def with_runs(runs: pd.DataFrame) -> set[str]:
+def with_runs(runs: Runs) -> set[str]:
     """What was published for one of the finished `runs`, as text."""
     asked = [*RUN, *(key for key in columns() if key in runs)]
     alike = with_layers(runs)[[*asked, "layers"]].drop_duplicates()

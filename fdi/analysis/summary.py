@@ -44,6 +44,7 @@ from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, condit
 from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
+from fdi.analysis.tables import Runs, checked
 from fdi.config import Mistake
 from fdi.config.parts import choose
 
@@ -55,10 +56,11 @@ SAID = ("tags", "note")
 LAST = ("versus_p", "verdict", *SAID, "published")  # columns
 
 
-def summarize(runs: pd.DataFrame, versus: str = BASELINE) -> pd.DataFrame:
+def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
     """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it
     is readable, or none is of the initialization `versus`.
     """
+    checked(runs, Runs, "the table of runs")
     if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
         raise Mistake(
             f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"
@@ -123,7 +125,7 @@ def _texts(values: Iterable[Any]) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values if pd.notna(value)))
 
 
-def pair_numbers(runs: pd.DataFrame, same_data: bool = True) -> np.ndarray:
+def pair_numbers(runs: Runs, same_data: bool = True) -> np.ndarray:
     """A number for each seed and, on the `same_data`, checksum of the splits: two runs are a pair
     where it is equal.
     """

@@ -19,13 +19,14 @@ from fdi.analysis.conditions import LABELS, condition_columns, conditions, short
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import summaries
+from fdi.analysis.tables import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import guessed, source, usual
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
 
-def lines(runs: pd.DataFrame, columns: Sequence[str], results: Results) -> pd.DataFrame:
+def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     """The lines of runs that differ in seed and initialization only; empty where they have no
     curves.
     """
@@ -97,7 +98,7 @@ POPULATIONS = 4  # of a page; of more the first, the middle and the last
 BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page -> tidy table, a page per data set, model and differing keys of these; finished runs
     only.
 
@@ -153,19 +154,19 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
     return name(*zip(*differing)).replace(", ", "_").replace(" = ", "=")
 
 
-def _setting(runs: pd.DataFrame) -> str:
+def _setting(runs: Runs) -> str:
     depth = runs.iloc[0].get("model.depth")
     text = words.setting(runs, "epochs")
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
-def _last(page: pd.DataFrame) -> pd.DataFrame:
+def _last(page: Page) -> pd.DataFrame:
     """The validation accuracy of each line after its last epoch, best first."""
     rows = page[page["quantity"] == "valid/accuracy"].sort_values("epoch")
     return rows.drop_duplicates("line", keep="last").sort_values("mean", ascending=False)
 
 
-def _few(page: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def _few(page: Page) -> tuple[pd.DataFrame, int]:
     """The lines of fluct, fluct_calibrated and kaiming and the best of the others, up to the number
     that a page shows; and how many are left out.
     """
@@ -177,7 +178,7 @@ def _few(page: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return page[page["line"].isin(kept)], page["line"].nunique() - len(kept)
 
 
-def _finding(page: pd.DataFrame) -> str:
+def _finding(page: Page) -> str:
     """What the best line reaches, and what kaiming does."""
     order = _last(page)
     if order.empty:
@@ -190,7 +191,7 @@ def _finding(page: pd.DataFrame) -> str:
     return f"{said} (intervals overlap)" if overlap else said
 
 
-def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
+def _distinction(runs: Runs, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
     """What tells these runs from other sets with the same data set and model, in words."""
     if not columns:
         return []
@@ -201,7 +202,7 @@ def _distinction(runs: pd.DataFrame, columns: Sequence[str], values: Sequence[An
     return [text for text in (words.condition(runs), differing) if text]
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """The layout: both accuracies in the first row, the rates of the populations below, two or
     three a row; of many populations the first, the middle and the last.
     """
@@ -215,7 +216,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
     return [row + ["."] * (BASE - len(row)) for row in spread]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data`, each quantity into its axes."""
     places = {line: place for place, line in enumerate(page["line"].unique())}
     page = page[page["quantity"].isin(axes)]
@@ -237,9 +238,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(figure, handles, first["finding"], f"{first['title']}: {sheet.OVER}")
 
 
-def _finish(
-    axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: pd.DataFrame
-) -> None:
+def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page) -> None:
     """Limits that panels of one kind share, titles, axis labels, priming."""
     first, last = page["epoch"].min(), page["epoch"].max()
     for quantity in quantities:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import OWN_INIT, SHARED, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
 from fdi.analysis.select import groups, kept
+from fdi.analysis.tables import Page, Runs
 from fdi.config.settings import Figure
 from fdi.figures import style
 from fdi.figures.sweep import CONF, Sweep, experiments, own_folders
@@ -25,7 +25,7 @@ PARTS = ("homeostasis", "neuron", "optimizer", "scheduler")
 NEVER = ("seed", "init._target_", OWN_INIT, *SHARED)
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page, one for each data set, network and key -> its table, see fdi.figures.sweep; `key`."""
     runs = results.runs
     runs = kept(runs, (runs["source"] == OWN) & (runs["state"] == "done"))
@@ -40,12 +40,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     return pages
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """One panel."""
     return _sweep(page["key"].iloc[0]).panels(page)
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """See fdi.figures.sweep."""
     _sweep(page["key"].iloc[0]).draw(page, axes)
 
@@ -54,7 +54,7 @@ def _sweep(key: str) -> Sweep:
     return Sweep(Figure(x=key, finding="highest"))
 
 
-def _varied(runs: pd.DataFrame) -> Iterator[str]:
+def _varied(runs: Runs) -> Iterator[str]:
     """The keys that differ between these runs and can change their numbers, first those that name
     parts.
     """

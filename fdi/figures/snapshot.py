@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
+from fdi.analysis.tables import Page
 from fdi.figures import sheet, style
 
 PLACE, TITLE = 18, "One trial"
@@ -33,24 +34,24 @@ WRONG: style.Look = {"color": "0.6", "linewidth": 0.6}
 ROOM = 1.1  # between the potentials of two neurons, in units of the largest range of one
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """The table of scripts/study/states/snapshot.py."""
     table = results.csv("snapshot")
     return {"": table} if len(table) else {}
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """Before on the left, after on the right; one row per part, the readout below."""
     rows = [[f"{part} {moment}" for moment in _moments(page)] for part in PARTS]
     return [rows[0], rows[1], rows[1], rows[2], rows[2], rows[3]]
 
 
-def _moments(page: pd.DataFrame) -> list[str]:
+def _moments(page: Page) -> list[str]:
     """The moments on the page: a user's own run is shown after training only."""
     return [moment for moment in MOMENTS if moment in set(page["moment"])]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw the trial; the readout of the right class is thick."""
     for (moment, part), rows in groups(page, ["moment", "part"], sort=False):
         if part in PARTS:
@@ -85,13 +86,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             panel.set_yticklabels([])
 
 
-def _answer(page: pd.DataFrame, moment: str) -> int:
+def _answer(page: Page, moment: str) -> int:
     """The class whose readout is highest at any time."""
     readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
     return int(readout.loc[readout["y"].idxmax(), "unit"])
 
 
-def _finding(page: pd.DataFrame, right: int) -> str:
+def _finding(page: Page, right: int) -> str:
     """What the network answers, before training and after it."""
     verdicts = [
         f"{moment} training the answer is {'right' if _answer(page, moment) == right else 'wrong'}"
@@ -109,7 +110,7 @@ def _handles() -> list[Line2D]:
     ]
 
 
-def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+def _raster(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     axes.scatter(
         rows["x"],
         rows["y"],
@@ -119,7 +120,7 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
     )
 
 
-def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     ranges = page[page["part"] == "potential"].groupby(["moment", "unit"])["y"].agg(np.ptp)
     spacing = ROOM * ranges.max()  # so that no trace crosses another
     for unit, trace in groups(rows, "unit"):
@@ -130,7 +131,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
     axes.set_yticks([0], ["0"])
 
 
-def _readout(axes: Axes, rows: pd.DataFrame, page: pd.DataFrame) -> None:
+def _readout(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     right = page.loc[page["part"] == "label", "y"].iloc[0]
     for unit, trace in groups(rows, "unit"):
         axes.plot(trace["x"], trace["y"], **RIGHT if unit == right else WRONG)

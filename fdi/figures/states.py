@@ -16,6 +16,7 @@ from matplotlib.ticker import NullLocator
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
+from fdi.analysis.tables import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import State, places, states
 from fdi.figures.sweeps import source, sweeps, usual
@@ -39,7 +40,7 @@ KEYS = ["init", "shade", "baseline"]
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page -> a row per quantity, initial state and layer: quantity, init, shade (sigma_u; NaN
     where the initialization is shown at one value only), baseline, x, population, mean (of
     gradients the geometric one), low, high (95 % interval), n, target, finding, title, source.
@@ -73,7 +74,7 @@ def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
     """How many layers a set of runs has; 0 if all share one initialization."""
     layers = results.layers["path"].value_counts()
 
-    def enough(runs: pd.DataFrame) -> int:
+    def enough(runs: Runs) -> int:
         several = runs["init"].nunique() > 1 or runs.get("init.sigma_u", runs["init"]).nunique() > 1
         return int(several) * int(runs["path"].map(layers).max())
 
@@ -117,12 +118,12 @@ def _finding(table: pd.DataFrame) -> str:
     return f"The last layer fires only from {words.several(names)}"
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """The three quantities below each other."""
     return [[quantity] for quantity in TITLES]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initial state over the layers; dotted: the targets."""
     drawn = list(states(page))
     handles = []
@@ -157,7 +158,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(axes["rate"].figure, handles, first["finding"], first["title"])
 
 
-def _entry(state: State, page: pd.DataFrame) -> Line2D:
+def _entry(state: State, page: Page) -> Line2D:
     n = state.rows(page)["n"]
     hollow: dict[str, Any] = {"markerfacecolor": "white"} if n.max() == 1 else {}
     label = f"{state.label} (n = {sheet.span(n)})"

@@ -25,6 +25,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.statistics import chance_share
 from fdi.analysis.summary import ACCURACY
+from fdi.analysis.tables import Page, Runs
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
@@ -76,7 +77,7 @@ class Sweep:
     def __repr__(self) -> str:
         return f"Sweep({self.figure}, {self.COMMAND!r})"
 
-    def data(self, results: Results) -> dict[str, pd.DataFrame]:
+    def data(self, results: Results) -> dict[str, Page]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
         shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
         kaiming in the same panel at the same x), guess (share of the runs no better than guessing)
@@ -96,7 +97,7 @@ class Sweep:
             for network, group in sweeps.sweeps(part, self._levels, self._varied()):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
 
-    def panels(self, page: pd.DataFrame) -> list[list[str]]:
+    def panels(self, page: Page) -> list[list[str]]:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row
         for each value of the first.
         """
@@ -110,7 +111,7 @@ class Sweep:
         rows = dict.fromkeys((panel.quantity, panel.values[0]) for panel in drawn)
         return [[places.get((*row, value), ".") for value in beside] for row in rows]
 
-    def draw(self, page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+    def draw(self, page: Page, axes: Mapping[str, Axes]) -> None:
         """Marks beside one another where the values of x have names, else lines."""
         states, named, drawn = list(self._states(page)), self._named(page), self._drawn(page)
         order, near = self._order("x", page), False
@@ -147,7 +148,7 @@ class Sweep:
             title += "; no mark: not run, or weights that fdi refuses to draw"
         sheet.above(one.figure, handles, first["finding"], title)
 
-    def _lacks(self, page: pd.DataFrame, states: Sequence[style.State], order: list[Any]) -> bool:
+    def _lacks(self, page: Page, states: Sequence[style.State], order: list[Any]) -> bool:
         """Whether some state has no accuracy at some value of x in some panel."""
         panels = [p for p in self._drawn(page) if p.quantity == "accuracy"]
         there = sum(len(state.rows(panel.rows)) for panel in panels for state in states)
@@ -176,7 +177,7 @@ class Sweep:
             words.shown(value), ""
         )
 
-    def _runs(self, runs: pd.DataFrame) -> pd.DataFrame:
+    def _runs(self, runs: Runs) -> pd.DataFrame:
         """The runs that the figure is of, with the derived columns that it names."""
         figure = self.figure
         names = (figure.x, figure.shade, figure.pages, *figure.panels, *figure.only)
@@ -189,7 +190,7 @@ class Sweep:
             runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
 
-    def _pages(self, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    def _pages(self, runs: Runs) -> Iterator[tuple[str, pd.DataFrame]]:
         """The runs by the key that parts the pages, with the name of each part."""
         key = self.figure.pages
         if key not in runs:
@@ -252,10 +253,10 @@ class Sweep:
             return values.map(words.shown, na_action="ignore").fillna(NONE)
         return values
 
-    def _shade(self, runs: pd.DataFrame) -> pd.Series:
+    def _shade(self, runs: Runs) -> pd.Series:
         return runs.reindex(columns=[self.figure.shade])[self.figure.shade]
 
-    def _longest(self, runs: pd.DataFrame) -> pd.DataFrame:
+    def _longest(self, runs: Runs) -> pd.DataFrame:
         """Of each panel the runs with the largest value of a key at which enough are compared."""
         key, parts = self.figure.longest, []
         for _, panel in runs.groupby(self.figure.panels) if self.figure.panels else [("", runs)]:
@@ -314,14 +315,14 @@ class Sweep:
             constants["longest"] = table[figure.panels].merge(panels, how="left")["longest"]
         return constants
 
-    def _named(self, page: pd.DataFrame) -> bool:
+    def _named(self, page: Page) -> bool:
         """Whether the values of x stand beside one another by name."""
         if self.figure.scale != "auto":
             return self.figure.scale == "names"
         values = page["x"].dropna()
         return any(isinstance(value, str | bool | np.bool_) for value in values)
 
-    def _order(self, key: str, page: pd.DataFrame) -> list[Any]:
+    def _order(self, key: str, page: Page) -> list[Any]:
         """The values of a key: those with names first, then as derived, then sorted."""
         rows = page if key != "x" else page[page["quantity"] != RATE_BY_LAYER]
         there = list(rows[key].dropna().unique())
@@ -337,7 +338,7 @@ class Sweep:
 
         return sorted(there, key=rank)
 
-    def _drawn(self, page: pd.DataFrame) -> list[Panel]:
+    def _drawn(self, page: Page) -> list[Panel]:
         """The panels, in their order."""
         keys, drawn = self.figure.panels, []
         several = page["quantity"].nunique() > 1
@@ -352,12 +353,12 @@ class Sweep:
                     drawn.append(Panel(name, shown, quantity, values))
         return drawn
 
-    def _states(self, page: pd.DataFrame) -> Iterator[style.State]:
+    def _states(self, page: Page) -> Iterator[style.State]:
         """The initial states, named by their shade alone where there is one initialization."""
         key = self.figure.shade
         yield from style.states(page, key, page["init"].nunique() == 1 and key != SIGMA)
 
-    def _values(self, panel: Panel, page: pd.DataFrame) -> pd.Series:
+    def _values(self, panel: Panel, page: Page) -> pd.Series:
         """The values of x on the axis of a panel; of two keys, each column has its own."""
         for key, value in list(zip(self.figure.panels, panel.values))[1:]:
             page = page[page[key] == value]
@@ -444,14 +445,14 @@ def _quantity(name: str) -> Quantity:
     return QUANTITIES.get(name) or Quantity(name, lambda runs: _measured(name, runs))
 
 
-def _measured(name: str, runs: pd.DataFrame) -> pd.Series:
+def _measured(name: str, runs: Runs) -> pd.Series:
     if name not in runs:
         known = choose(name, [*QUANTITIES, RATE_BY_LAYER, *map(str, runs)])
         raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
     return runs[name]
 
 
-def _guesses(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _guesses(runs: Runs, keys: list[str]) -> pd.DataFrame:
     """The share of the runs at each point that are no better than guessing."""
 
     def share(group: pd.DataFrame) -> float:
@@ -465,7 +466,7 @@ def _guesses(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return parts.apply(share).rename("guess").reset_index()
 
 
-def _reached(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _reached(runs: Runs, keys: list[str]) -> pd.DataFrame:
     """The share of the runs at each point whose training loss is as low as asked; NaN if none is
     asked.
     """
@@ -482,7 +483,7 @@ def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
     return layers.assign(x=layers.groupby("path").cumcount() + 1.0)
 
 
-def _setting(runs: pd.DataFrame) -> str:
+def _setting(runs: Runs) -> str:
     """What was trained, for how long and under which conditions, where all runs agree."""
     epochs = "trainer.epochs" if runs["trainer.epochs"].nunique() == 1 else ""
     setting = words.setting(runs, epochs)
@@ -513,7 +514,7 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
     return found
 
 
-def own_folders(runs: pd.DataFrame) -> list[Path]:
+def own_folders(runs: Runs) -> list[Path]:
     """The folders with the user's own code and configs that the runs name."""
     named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique()
     return list(dict.fromkeys(Path(folder) for text in named for folder in json.loads(text)))

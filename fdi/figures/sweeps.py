@@ -12,12 +12,13 @@ from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.select import groups, guesses, kept
 from fdi.analysis.studies import drawn
+from fdi.analysis.tables import Runs
 
 Enough = Callable[[pd.DataFrame], int]
 
 
 def sweeps(
-    runs: pd.DataFrame,
+    runs: Runs,
     enough: Enough,
     varied: Sequence[str] = (),
     states: Sequence[str] = ("done",),
@@ -38,7 +39,7 @@ def sweeps(
             yield key, best
 
 
-def _best(runs: pd.DataFrame, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
+def _best(runs: Runs, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
     """The best set of runs that agree in `columns`, see `sweeps`. One set after the other is taken
     out of the table: the groups of pandas are a second copy of all of it.
     """
@@ -53,14 +54,14 @@ def _best(runs: pd.DataFrame, columns: Sequence[str], enough: Enough) -> pd.Data
     return best
 
 
-def levels(runs: pd.DataFrame, key: str, init: str | None = None) -> int:
+def levels(runs: Runs, key: str, init: str | None = None) -> int:
     """How many values `key` (a column) takes, in the runs of `init` if one is given."""
     return (
         runs.loc[runs["init"] == init if init else slice(None), key].nunique() if key in runs else 0
     )
 
 
-def fixed(runs: pd.DataFrame, varied: Sequence[str] = ()) -> list[str]:
+def fixed(runs: Runs, varied: Sequence[str] = ()) -> list[str]:
     """The config columns that must agree: all that differ, except those of the seed, the
     initialization and `varied`.
     """
@@ -75,7 +76,7 @@ def fixed(runs: pd.DataFrame, varied: Sequence[str] = ()) -> list[str]:
     ]
 
 
-def largest(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def largest(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
     """The largest group of runs that agree in `columns`."""
     if not columns or runs.empty:
         return runs
@@ -83,7 +84,7 @@ def largest(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return runs[groups.ngroup() == groups.size().reset_index(drop=True).argmax()]
 
 
-def swept(runs: pd.DataFrame, init: str, key: str) -> pd.DataFrame:
+def swept(runs: Runs, init: str, key: str) -> pd.DataFrame:
     """The runs of `init` in which only `key` (a column) varies of all arguments of the
     initialization; of several such sets the largest.
     """
@@ -95,7 +96,7 @@ USUAL: dict[str, Any] = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
 """Defaults of the arguments of initializations."""
 
 
-def usual(runs: pd.DataFrame) -> pd.DataFrame:
+def usual(runs: Runs) -> pd.DataFrame:
     """One config for each initialization: the sigma_u nearest to 1, as in the paper, the usual
     arguments, and otherwise the most frequent values.
     """
@@ -108,7 +109,7 @@ def usual(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else runs
 
 
-def near_one(runs: pd.DataFrame) -> pd.DataFrame:
+def near_one(runs: Runs) -> pd.DataFrame:
     """For each initialization the runs with the sigma_u nearest to 1; all runs of those without a
     sigma_u.
     """
@@ -119,7 +120,7 @@ def near_one(runs: pd.DataFrame) -> pd.DataFrame:
     return kept(runs, distance.isna() | (distance == nearest))
 
 
-def states(runs: pd.DataFrame) -> pd.DataFrame:
+def states(runs: Runs) -> pd.DataFrame:
     """The runs of a figure that compares initial states, with the column `sigma_u`: each
     initialization at each of its sigma_u, and one config of those without.
     """
@@ -145,18 +146,18 @@ def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
     return states.loc[values[values >= 2].index]
 
 
-def guessed(runs: pd.DataFrame) -> bool:
+def guessed(runs: Runs) -> bool:
     """Whether none of these runs is better than guessing."""
     known = runs.dropna(subset=["classes", "test_samples"])
     return len(known) > 0 and all(guesses(known))
 
 
-def source(runs: pd.DataFrame) -> str:
+def source(runs: Runs) -> str:
     """Where the runs come from, as text."""
     return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
 
 
-def differing(runs: pd.DataFrame) -> list[str]:
+def differing(runs: Runs) -> list[str]:
     """The arguments of initializations (columns) that are not the same in all `runs`."""
     arguments = [column for column in map(str, runs) if column.startswith("init.")]
     return [column for column in arguments if runs[column].nunique(dropna=False) > 1]

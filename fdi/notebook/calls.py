@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect, metrics
 from fdi.analysis.render import EXAMPLE
+from fdi.analysis.tables import Runs, checked
 from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
 from fdi.cli.compose import explain, forget, own_hydra
 from fdi.cli.search import is_search
@@ -201,11 +202,11 @@ def results(folder: Folder = "results") -> pd.DataFrame:
     return table
 
 
-def curves(runs: pd.DataFrame) -> pd.DataFrame:
+def curves(runs: Runs) -> pd.DataFrame:
     """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
     the run, and the columns of metrics.csv.
     """
-    return metrics.curves(runs)
+    return metrics.curves(checked(runs, Runs, "the table of runs"))
 
 
 class _Quiet(Terminal):

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
+from fdi.analysis.tables import Page
 from fdi.figures import marks, sheet, style
 
 PLACE, TITLE = 15, "Recurrent layers"
@@ -29,7 +30,7 @@ SOURCES = {
 EXPECTED: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page "" -> a row per quantity and point of scripts/study/states/alpha.py: quantity, init,
     line, x (alpha), mean, sd, n, title, source.
     """
@@ -61,12 +62,12 @@ def _share(table: pd.DataFrame) -> str:
     return f"Within {NEAR:g} from $\\alpha$ = {start:g} on" if pd.notna(start) else "At none"
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """Two panels side by side."""
     return [list(page["quantity"].unique())]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Share and spread over alpha, a line for each source of the rates of the layer."""
     handles = []
     lines = list(page["line"].unique())

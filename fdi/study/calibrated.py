@@ -12,6 +12,7 @@ from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, records
 from fdi.analysis.statistics import verdict
+from fdi.analysis.tables import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
 from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
@@ -30,7 +31,7 @@ DODGE = 0.12  # between the marks of initializations, in units of a population
 COMPARED = ("kaiming", "lsuv", CLOSED, CORRECTED)
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its
     label), number, x (layer or position), population, mean, sd, n, low, high, of the accuracy
     versus and verdict (against kaiming); in all rows target (of the spread), finding, title,
@@ -69,7 +70,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     return pages
 
 
-def _finding(runs: pd.DataFrame) -> str:
+def _finding(runs: Runs) -> str:
     """How much correcting the weights adds to the accuracy."""
     (one, *_) = contrasts(runs, {"init": CORRECTED}, {"init": CLOSED})
     question = "Does correcting the weights by measurement help?"
@@ -81,12 +82,12 @@ def _sure(contrast: Contrast) -> str:
     return f": {sure}" if sure else " (one pair)"
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """The layers side by side, the accuracy below."""
     return [["spread", "rate"], ["accuracy", "accuracy"]]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initialization over the layers."""
     handles = []
     lines = list(groups(page, ["init", "line", "number"], sort=False))
@@ -122,7 +123,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
 
 
-def _lines(runs: pd.DataFrame) -> pd.DataFrame:
+def _lines(runs: Runs) -> pd.DataFrame:
     """Label and line style of each config: its init, with nu or alpha where they differ."""
     parts = []
     for init, members in groups(runs, "init", sort=False):

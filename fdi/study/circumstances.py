@@ -11,6 +11,7 @@ import pandas as pd
 
 from fdi.analysis.bounds import mode
 from fdi.analysis.select import kept, records, where
+from fdi.analysis.tables import Runs
 from fdi.figures.words import SCHEDULE
 from fdi.study import PLAIN
 
@@ -36,7 +37,7 @@ TRIAL = ["dataset.steps", "dataset.dt"]
 NETWORK = ["dataset", "dataset.max_train", "model", "model.depth", "trainer.epochs"]
 
 
-def standard(runs: pd.DataFrame) -> pd.DataFrame:
+def standard(runs: Runs) -> pd.DataFrame:
     """The runs that claims and advice are made of: `plain` ones at a constant learning rate, with
     the authors' surrogate gradient and STANDARD. `trial`: its length in s, for networks that were
     trained with several, else NaN.
@@ -48,7 +49,7 @@ def standard(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(trial=length.where(several))
 
 
-def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
+def plain(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     """The runs without normalization, skip connections and learned time constants, except for those
     of the three that are `varied`. A run that does not mention one has none.
     """
@@ -56,12 +57,12 @@ def plain(runs: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
     return where(runs, values, unsaid=True)
 
 
-def surrogate_of_authors(runs: pd.DataFrame) -> pd.DataFrame:
+def surrogate_of_authors(runs: Runs) -> pd.DataFrame:
     """The runs with the authors' surrogate gradient, which runs that name none have as well."""
     return where(runs, SURROGATE, unsaid=True)
 
 
-def constant_rate(runs: pd.DataFrame) -> pd.DataFrame:
+def constant_rate(runs: Runs) -> pd.DataFrame:
     """The runs whose learning rate stays the same, as the authors' does."""
     return kept(runs, runs[SCHEDULE].isna()) if SCHEDULE in runs else runs
 
@@ -92,7 +93,7 @@ def of_authors(run: Mapping[Any, Any]) -> bool:
     return floor_of_authors(run) and bounds(run) == theirs
 
 
-def by_authors(runs: pd.DataFrame) -> pd.DataFrame:
+def by_authors(runs: Runs) -> pd.DataFrame:
     """The runs for which `of_authors` holds."""
     theirs = [of_authors(run) for run in records(runs, "model", "homeostasis.", "optimizer.")]
     return runs[pd.Series(theirs, index=runs.index, dtype=bool)]

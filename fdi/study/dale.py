@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
+from fdi.analysis.tables import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 16, "Dale's law"
@@ -35,13 +36,13 @@ FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the 
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page "" -> the table of scripts/study/states/dale.py; the other pages: see `_runs`."""
     simulated = results.csv("dale")
     return ({"": simulated} if len(simulated) else {}) | _runs(results)
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """Of the simulation: raster, traces, and below them weights and balance of both laws."""
     if "title" in page:
         return _panels_of_runs(page)
@@ -54,7 +55,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw a simulated state or runs."""
     if "title" in page:
         _draw_runs(page, axes)
@@ -77,7 +78,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     )
 
 
-def _shares(page: pd.DataFrame) -> str:
+def _shares(page: Page) -> str:
     """Mean inhibition over mean excitation, for each law of the weights."""
     rows = page[page["part"] == "balance"].groupby("init", sort=False)[["x", "y"]].mean()
     return words.several([f"{share:.0%}".replace("%", " %") for share in rows["y"] / rows["x"]])
@@ -126,7 +127,7 @@ def _balance(axes: Axes, rows: pd.DataFrame, init: str) -> None:
     axes.set_ylabel("mean inhibition")
 
 
-def _runs(results: Results) -> dict[str, pd.DataFrame]:
+def _runs(results: Results) -> dict[str, Page]:
     """Page -> a row per part and point: part, init, x, mean, sd, n, title, source.
 
     Parts: curve (validation accuracy in % over epochs), rate (initial, in Hz, by population), sigma
@@ -172,12 +173,12 @@ def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> st
     return f"Do networks that obey Dale's law learn? {law}{without}"
 
 
-def _panels_of_runs(page: pd.DataFrame) -> list[list[str]]:
+def _panels_of_runs(page: Page) -> list[list[str]]:
     """Curves and rates, and below them the accuracy over sigma_u if it was varied."""
     return [["curve", "curve", "rate"], *([["sigma"] * 3] if "sigma" in set(page["part"]) else [])]
 
 
-def _draw_runs(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
     rows = dict(groups(page, "part"))
     inits = list(rows["curve"]["init"].unique())
@@ -203,7 +204,7 @@ def _draw_runs(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(axes["curve"].figure, handles, first["finding"], first["title"])
 
 
-def _without(runs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy of networks without the law, on the same data set and for as many epochs."""
     first = members.iloc[0]
     same = (

@@ -16,6 +16,7 @@ from fdi.analysis.results import READOUT, Results
 from fdi.analysis.select import architecture, depth, records, where, with_layers
 from fdi.analysis.statistics import Comparison, chance_share
 from fdi.analysis.summary import ACCURACY
+from fdi.analysis.tables import Probe
 from fdi.study.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
 from fdi.study.initial_states import of_unit_gain, task_gradient, with_spread
 
@@ -341,7 +342,7 @@ def _measured(rows: pd.DataFrame, column: str) -> bool:
     return len(rows) > 0 and _means(rows, column).shape[1] > 2
 
 
-def _networks(probe: pd.DataFrame) -> Iterator[tuple[NetworkName, pd.DataFrame]]:
+def _networks(probe: Probe) -> Iterator[tuple[NetworkName, pd.DataFrame]]:
     for _, rows in probe.groupby(["dataset", "model", "layers"]):
         first = rows.iloc[0]
         yield NetworkName(first["dataset"], architecture(first["model"]), first["layers"]), rows

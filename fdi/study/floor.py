@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses
+from fdi.analysis.tables import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.style import shade
 from fdi.study.initial_states import ratios
@@ -37,7 +38,7 @@ LOWER: style.Look = {"marker": 4, "markersize": 5, "linestyle": ""}
 """A point at the left end of the axis: its ratio is lower."""
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page -> a row per run (part "ratio") and per point with a sigma_u of 1 or next to it (part
     "depth"): init, optimizer, eps, x (ratio of the largest hidden gradient to the floor; hidden
     layers), mean (accuracy in %), sd, n, low, high, chance, network, title, source.
@@ -92,19 +93,19 @@ def _finding(single: pd.DataFrame) -> str:
     )
 
 
-def _floors(runs: pd.DataFrame) -> int:
+def _floors(runs: Runs) -> int:
     """How many floors are compared; 0 if fewer than three."""
     count = sweeps.levels(runs, "optimizer.eps")
     return count if count >= 3 else 0
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """All runs above; below accuracy by depth and floor, higher for more floors."""
     rows = _main(page).drop_duplicates(["init", "eps"])
     return [["ratio"], *[["depth"]] * max(1, round(len(rows) / ROWS))]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A mark for each run, and a cell for each initialization, floor and depth."""
     single = page[page["part"] == "ratio"]
     _ratio(axes["ratio"], single, page["chance"].iloc[0])
@@ -146,7 +147,7 @@ def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
     axes.set_xlabel("largest hidden gradient at the start / floor")
 
 
-def _main(page: pd.DataFrame) -> pd.DataFrame:
+def _main(page: Page) -> pd.DataFrame:
     """By depth, of the optimizer with the most points, floors that were tried at several depths."""
     rows = page[page["part"] == "depth"]
     rows = rows[rows["optimizer"] == rows["optimizer"].mode().iloc[0]]

@@ -18,6 +18,7 @@ from matplotlib.ticker import NullFormatter
 from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, with_layers
+from fdi.analysis.tables import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import of_unit_gain
 
@@ -31,7 +32,7 @@ RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page -> a row per depth and point: layers, init, baseline, x (gain; of other initializations
     the one that causes their spread in the first layer), mean, sd, n, low, high, versus and its
     kin, verdict (against the gain of 1), chosen (has the best validation accuracy
@@ -72,11 +73,11 @@ def _finding(table: pd.DataFrame) -> str:
     )
 
 
-def _enough(runs: pd.DataFrame) -> bool:
+def _enough(runs: Runs) -> bool:
     return sweeps.levels(runs, "init.gain", SWEPT) >= 3
 
 
-def _depth(runs: pd.DataFrame, results: Results, unit: float) -> pd.DataFrame:
+def _depth(runs: Runs, results: Results, unit: float) -> pd.DataFrame:
     """The rows for one depth."""
     first = results.layers.drop_duplicates("path").set_index("path")["theory_sigma_u"]
     others = sweeps.usual(runs[runs["init"] != SWEPT])
@@ -90,12 +91,12 @@ def _depth(runs: pd.DataFrame, results: Results, unit: float) -> pd.DataFrame:
     return table.assign(chosen=chosen, unit=unit)
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """One panel per depth."""
     return [[f"{layers}"] for layers in page["layers"].unique()]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line over the gain, a point for each other initialization, a ring around the gain that
     validation chooses.
     """
@@ -142,7 +143,7 @@ def _look(init: str) -> dict[str, Any]:
     return style.look(init, line=False) | edge
 
 
-def _axis(panel: Axes, page: pd.DataFrame) -> None:
+def _axis(panel: Axes, page: Page) -> None:
     """A logarithmic axis with small ticks at the gains that were measured."""
     low, high = page["x"].min() / 1.2, page["x"].max() * 1.2
     panel.set_xscale("log")

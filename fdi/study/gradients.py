@@ -17,6 +17,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
+from fdi.analysis.tables import Page
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import task_gradient
 from fdi.study.shallow import RECOMMENDED, spreads
@@ -34,7 +35,7 @@ SHIFT = 5.0  # points, of the outermost of them
 MARK = ("o", "D")  # of a hidden layer, of the readout
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean
     (geometric, over the seeds with a gradient), low, high (95 % interval of it), n (seeds), silent
     (share of the seeds without any), finding, title, source. Of the task alone where that is known
@@ -93,13 +94,13 @@ def _finding(table: pd.DataFrame) -> str:
     return f"Does a gradient reach every layer? {words.several(parts)}"
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """Fluctuation-driven on the left, the baselines in a panel on the right."""
     baselines = page.loc[page["x"].isna(), "init"].nunique()
     return [["fluct"] * 6 + ["baselines"] * min(baselines, 3)]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each layer, light to dark from the input up; the readout dashed."""
     names = sorted(page["population"].unique(), key=lambda name: (name == READOUT, len(name), name))
     spread = np.linspace(-1, 1, len(names)) if len(names) > 1 else [0.0]
@@ -152,7 +153,7 @@ def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, shift: float) -
     crosses.set_in_layout(False)
 
 
-def _finish(page: pd.DataFrame, axes: Mapping[str, Axes], places: Mapping[str, int]) -> None:
+def _finish(page: Page, axes: Mapping[str, Axes], places: Mapping[str, int]) -> None:
     shown = page["mean"].dropna()
     marks.sigma_axis(axes["fluct"], page["x"].dropna())
     axes["fluct"].axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)

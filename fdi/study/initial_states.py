@@ -10,11 +10,12 @@ import pandas as pd
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import Results
 from fdi.analysis.select import kept, where, with_layers
+from fdi.analysis.tables import Runs
 
 USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 
 
-def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
+def with_spread(runs: Runs, results: Results) -> pd.DataFrame:
     """The runs of fluct (at its usual nu and alpha) and of gain, with `spread`, their sigma_u, and
     `layers`, the number of hidden layers.
     """
@@ -29,7 +30,7 @@ def with_spread(runs: pd.DataFrame, results: Results) -> pd.DataFrame:
     return pd.concat([fluct, gain.dropna(subset="spread")])
 
 
-def of_unit_gain(runs: pd.DataFrame, results: Results) -> dict[tuple[str, str, int], float]:
+def of_unit_gain(runs: Runs, results: Results) -> dict[tuple[str, str, int], float]:
     """(data set, model, hidden layers) -> sqrt(nu eps_hat), the sigma_u that a gain of 1 causes in
     the first hidden layer, as a mean over the `runs` with a gain.
     """

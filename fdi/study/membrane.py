@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.results import Results
+from fdi.analysis.tables import Page
 from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 1, "The theory at work"
@@ -28,19 +29,19 @@ THETA = 1.0
 FREE, RESET = style.GREY, style.color("fluct")
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """The table of scripts/study/states/membrane.py."""
     table = results.csv("membrane")
     return {"": table} if len(table) else {}
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """Input and weights above; below, a row of trace and two distributions for each xi."""
     rows = [[f"trace {xi}", f"trace {xi}", f"free {xi}", f"reset {xi}"] for xi in _xis(page)]
     return [["input", "input", "weights", "weights"], *rows]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw the simulated states."""
     _input(axes["input"], page[page["part"] == "raster"])
     _weights(axes["weights"], page)
@@ -71,7 +72,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     )
 
 
-def _measured(page: pd.DataFrame) -> str:
+def _measured(page: Page) -> str:
     """Spread of the potential around each neuron's mean over the predicted one, for each xi."""
     shares = []
     for xi in _xis(page):
@@ -81,7 +82,7 @@ def _measured(page: pd.DataFrame) -> str:
     return words.several([f"{share:.0%}".replace("%", " %") for share in shares])
 
 
-def _xis(page: pd.DataFrame) -> list[int]:
+def _xis(page: Page) -> list[int]:
     return sorted(xi for xi in page["xi"].unique() if xi > 0)
 
 
@@ -93,7 +94,7 @@ def _input(axes: Axes, raster: pd.DataFrame) -> None:
     axes.set_xlim(0, 0.5)
 
 
-def _weights(axes: Axes, page: pd.DataFrame) -> None:
+def _weights(axes: Axes, page: Page) -> None:
     xis = _xis(page)
     for xi, shade in zip(xis, style.shades(len(xis))):
         rows = page[(page["part"] == "weights") & (page["xi"] == xi)]

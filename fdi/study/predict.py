@@ -13,6 +13,7 @@ from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, with_layers
 from fdi.analysis.statistics import summary
+from fdi.analysis.tables import Runs
 from fdi.study.circumstances import constant_rate, plain
 from fdi.study.initial_states import ratios
 
@@ -125,7 +126,7 @@ def _held_out(networks: list[pd.DataFrame], name: str) -> Iterator[float]:
             yield float(_balanced(known, name, thresholds[[best]])[0])
 
 
-def _balanced(runs: pd.DataFrame, name: str, thresholds: np.ndarray) -> np.ndarray:
+def _balanced(runs: Runs, name: str, thresholds: np.ndarray) -> np.ndarray:
     """For each threshold the mean of the shares of both outcomes that it gets right."""
     values, learns = runs[name].to_numpy(), runs["learns"].to_numpy(dtype=bool)
     above = values >= thresholds[:, None]

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
+from fdi.analysis.tables import Page
 from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 2, "Three regimes of a neuron"
@@ -29,13 +30,13 @@ COLORS = {
 }
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """The table of scripts/study/states/regimes.py."""
     table = results.csv("regimes")
     return {"": table} if len(table) else {}
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """A row a regime: its trace, and its intervals."""
     return [
         [f"trace {regime}", f"trace {regime}", f"intervals {regime}"]
@@ -43,7 +44,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw the three regimes below one another."""
     for regime, rows in groups(page, "regime", sort=False):
         number = rows[rows["part"].isin(["mu_u", "sigma_u", "rate", "cv"])].set_index("part")["y"]
@@ -64,7 +65,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     )
 
 
-def _either(page: pd.DataFrame) -> str:
+def _either(page: Page) -> str:
     """The rate and the irregularity of each regime that spikes."""
     numbers = page[page["part"].isin(["rate", "cv"])].pivot(
         index="regime", columns="part", values="y"

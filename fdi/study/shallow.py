@@ -16,6 +16,7 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.studies import published
+from fdi.analysis.tables import Page, Probe, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
@@ -38,7 +39,7 @@ RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 LEGEND = 0.3  # of the height of a panel, above what it shows
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a
     baseline imply), mean, sd, n, low, high, of the accuracy versus and verdict (against kaiming).
 
@@ -97,7 +98,7 @@ def _finding(table: pd.DataFrame) -> str:
     return text
 
 
-def spreads(runs: pd.DataFrame) -> bool:
+def spreads(runs: Runs) -> bool:
     """Whether the runs of fluct have at least three values of sigma_u, all else being equal."""
     return (
         levels(runs, "init.sigma_u", "fluct") >= 3
@@ -105,7 +106,7 @@ def spreads(runs: pd.DataFrame) -> bool:
     )
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """Accuracy above, rates below, and last the accuracy against xi if there are means other than
     0.
     """
@@ -116,7 +117,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line over sigma_u, a point for each baseline, a star for what was published."""
     swept = page[page["quantity"] != "xi"]
     for quantity, title in TITLES.items():
@@ -168,7 +169,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     )
 
 
-def _against_xi(runs: pd.DataFrame, fluct: pd.DataFrame) -> pd.DataFrame:
+def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
     """Accuracy against xi = (theta - mu_u)/sigma_u, a line for each mu_u; empty without runs of
     fluct_mu.
     """
@@ -197,7 +198,7 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     axes.legend(loc="upper right", ncols=3, handlelength=2.4, borderaxespad=0)
 
 
-def _measured(runs: pd.DataFrame, probe: pd.DataFrame) -> pd.DataFrame:
+def _measured(runs: Runs, probe: Probe) -> pd.DataFrame:
     """The runs with accuracy (%), rate `after` training, and what the probe says: `implied` spread
     and rate `before`.
     """

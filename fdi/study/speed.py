@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.results import Results
+from fdi.analysis.tables import Page
 from fdi.figures import sheet, style
 
 PLACE, TITLE = 19, "Speed"
@@ -27,7 +28,7 @@ MARKERS = ("s", "^", "v", "D", "P", "X")
 LABEL = 27  # characters of a line of the label of a workload
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> dict[str, Page]:
     """The table of scripts/bench.py."""
     table = results.csv("bench")
     return {} if table.empty else {"": page(table)}
@@ -46,12 +47,12 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(source=f"bench.csv, {'; '.join(parts)}")
 
 
-def panels(page: pd.DataFrame) -> list[list[str]]:
+def panels(page: Page) -> list[list[str]]:
     """One panel for all workloads, so that they are read on one scale."""
     return [["speed"]] * page["workload"].nunique()
 
 
-def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A row for each workload and a dot for each library: how many times as fast it is as the one
     it is compared with, with the quartiles over the rounds.
     """
@@ -92,7 +93,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     sheet.above(panel.figure, handles, _finding(page, base), title)
 
 
-def _finding(page: pd.DataFrame, base: str) -> str:
+def _finding(page: Page, base: str) -> str:
     """How many times as fast fdi is, over all workloads."""
     ours = page.loc[page["library"] == OWN, "ratio"]
     if ours.empty:
@@ -116,7 +117,7 @@ def _machines(panel: Axes, machines: list[str]) -> None:
         panel.text(0.01, place - 0.44, name, fontsize=5.5, color="0.4", va="top", transform=where)
 
 
-def _times(panel: Axes, page: pd.DataFrame, abouts: list[str]) -> None:
+def _times(panel: Axes, page: Page, abouts: list[str]) -> None:
     """The milliseconds of fdi beside its dot."""
     ours = page[page["library"] == OWN]
     for about, ratio, milliseconds in zip(ours["about"], ours["ratio"], ours["median_ms"]):

@@ -16,6 +16,7 @@ import torch
 from matplotlib.figure import Figure
 
 import fdi
+from fdi.analysis.summary import summarize
 from fdi.notebook.calls import sweep_words, text
 
 SMALL: dict[str, Any] = {
@@ -137,6 +138,7 @@ def test_figures_are_those_of_matplotlib():
         fdi.figures.draw("depth", runs)
 
 
+NOT_RUNS = pd.DataFrame({"init": ["kaiming"]})
 MISSPELT: dict[str, Any] = {"trainer.epoch": 3}
 
 
@@ -154,6 +156,12 @@ MISSPELT: dict[str, Any] = {"trainer.epoch": 3}
         (lambda: fdi.sweep(seed=[]), "seed has no values"),
         (lambda: fdi.sweep(seed=[0, "a"]), "seed = a must be an integer"),
         (lambda: fdi.results("nowhere"), "no runs in nowhere/runs; make some"),
+        (lambda: fdi.curves(NOT_RUNS), "the table of runs lacks the columns path, dataset, model,"),
+        (lambda: summarize(NOT_RUNS), "the table of runs lacks the columns path, dataset, model,"),
+        (
+            lambda: fdi.figures.draw("learning_curves", NOT_RUNS),
+            "the table of runs lacks the columns path, dataset, model, seed, id, state, test_accu",
+        ),
     ],
 )
 def test_what_cannot_run_is_one_line_and_leaves_nothing(call, line):

@@ -61,7 +61,6 @@ def trained(net, x, labels, objectives, graphs: bool, kernels: Any):
     [
         ("dense", "frames", "off"),
         ("conv_recurrent", "constant", "off"),
-        pytest.param("dense", "events", "on", marks=needs.kernels),
         pytest.param("recurrent", "events", "on", marks=(needs.kernels, pytest.mark.slow)),
         pytest.param("dale", "counted", "on", marks=(needs.kernels, pytest.mark.slow)),
     ],
