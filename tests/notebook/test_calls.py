@@ -22,6 +22,7 @@ from fdi.notebook.calls import sweep_words, text
 SMALL: dict[str, Any] = {
     "dataset.classes": 2,
     "dataset.samples": 20,
+    "dataset.steps": 40,
     "model.hidden": 16,
     "trainer.epochs": 3,
     "trainer.batch_size": 20,

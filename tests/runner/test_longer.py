@@ -15,6 +15,7 @@ EPOCHS: Any = [{"trainer.epochs": n} for n in range(5)]
 SMALL: dict[str, Any] = {
     "dataset.classes": 2,
     "dataset.samples": 20,
+    "dataset.steps": 40,
     "model.hidden": 8,
     "trainer.batch_size": 15,
     "threads": 1,

@@ -128,6 +128,7 @@ def test_a_package_may_bring_what_it_quotes(tmp_path, monkeypatch, installed):
         studies.studies()
 
 
+@pytest.mark.slow  # it reads all measurements, as tests/scripts does
 def test_the_report_has_claims_where_published_networks_were_trained(tmp_path):
     measured, nothing = reference(ROOT / "results" / "reference"), own(tmp_path)
     networks = studies.with_runs(measured.runs[measured.runs["state"] == "done"])
