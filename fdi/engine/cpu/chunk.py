@@ -4,7 +4,7 @@ Python.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,16 @@ from fdi.engine.cpu.dense_backward import (
     hidden_gradients,
     start_backward,
 )
-from fdi.engine.cpu.dense_forward import Arriving, pull, run_forward, run_window
+from fdi.engine.cpu.dense_forward import Arriving, Gradients, pull, run_forward, run_window
 from fdi.engine.cpu.dense_layout import Plan
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
-from fdi.engine.cpu.loss import bounds, task
+from fdi.engine.cpu.loss import Loss, bounds, task
 from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
+
+if TYPE_CHECKING:
+    from fdi.engine.cpu.conv_plan import ConvPlan
+    from fdi.engine.cpu.memory import Work
 
 
 class Parameters(NamedTuple):
@@ -54,7 +58,10 @@ class Results(NamedTuple):
 
 
 @kernel
-def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, gradients):
+def run_chunk(
+    first: int, last: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
+    labels: np.ndarray, loss: Loss, work: Work, results: Results, gradients: Gradients,
+) -> None:  # fmt: skip
     """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
 
     `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
@@ -86,7 +93,9 @@ def run_chunk(first, last, network, maps, inputs, labels, loss, work, results, g
 
 
 @kernel
-def add_gradients(n, network, inputs, loss, work, gradients):
+def add_gradients(
+    n: int, network: Parameters, inputs: Arriving, loss: Loss, work: Work, gradients: Gradients
+) -> None:
     """Adds the gradients of n samples, a block whose adjoints lie in `work`."""
     given = given_to(inputs, 0, n, gradients.drive, work)
     add_readout(network, n, loss.mode, given, gradients, work)
@@ -95,14 +104,14 @@ def add_gradients(n, network, inputs, loss, work, gradients):
 
 
 @inlined
-def given_to(inputs, start, n, drive, work):
+def given_to(inputs: Arriving, start: int, n: int, drive: np.ndarray, work: Work) -> Arriving:
     """What arrives from the input at a block of n samples."""
     indptr = part(work.starts, work.at[0].indptr, (work.at[0].block, work.at[0].steps + 1))
     return Arriving(indptr, inputs.units, inputs.counts, drive[start : start + n])
 
 
 @inlined
-def pooled(maps, given, work):
+def pooled(maps: ConvPlan, given: Arriving, work: Work) -> Arriving:
     """What arrives from the maps at the first dense layer."""
     w, top = work.at[0], maps.layers.size - 1
     indptr = part(work.starts, w.pooled_indptr + top * (w.steps + 1), (1, w.steps + 1))
@@ -111,7 +120,9 @@ def pooled(maps, given, work):
 
 
 @inlined
-def score(b, s, plan, labels, loss, results, work):
+def score(
+    b: int, s: int, plan: Plan, labels: np.ndarray, loss: Loss, results: Results, work: Work
+) -> None:
     """The loss of sample b, the s-th of its block."""
     said, classes = pull(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
@@ -128,7 +139,10 @@ def score(b, s, plan, labels, loss, results, work):
 
 
 @inlined
-def _backward(n, network, given, back, mode, work, gradients):
+def _backward(
+    n: int, network: Parameters, given: Arriving, back: Arriving, mode: int, work: Work,
+    gradients: Gradients,
+) -> None:  # fmt: skip
     """Adds the gradients of n samples, window after window in reverse; potentials of all but the
     last are computed again.
     """
@@ -142,7 +156,10 @@ def _backward(n, network, given, back, mode, work, gradients):
 
 
 @inlined
-def _backward_maps(network, maps, given, back, mode, work, gradients):
+def _backward_maps(
+    network: Parameters, maps: ConvPlan, given: Arriving, back: Arriving, mode: int, work: Work,
+    gradients: Gradients,
+) -> None:  # fmt: skip
     """The same for one sample of a network with maps."""
     plan, neurons = network.plan, network.map_neurons
     seen = pooled(maps, given, work)

@@ -6,19 +6,41 @@ silent, as torch does.
 
 from __future__ import annotations
 
-from fdi.engine.cpu.conv_events import add_drive_gradient, deliver_back
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fdi.engine.cpu.conv_events import Lists, add_drive_gradient, deliver_back
 from fdi.engine.cpu.conv_forward import lists_of
 from fdi.engine.cpu.conv_winograd import tiles_to_source
 from fdi.engine.cpu.dense_forward import Arriving, pull
-from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.jit import Record, inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part
-from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, own, prefetch, select
+from fdi.engine.cpu.kernels.simd import (
+    Mask,
+    Vector,
+    constants,
+    lanes,
+    like,
+    load,
+    own,
+    prefetch,
+    select,
+)
 from fdi.engine.cpu.loss import readout_to_source
-from fdi.engine.cpu.neuron_equations import backward, slope
+from fdi.engine.cpu.neuron_equations import Kind, backward, slope
+
+if TYPE_CHECKING:
+    from fdi.engine.cpu.conv_plan import ConvPlan
+    from fdi.engine.cpu.dense_layout import Plan
+    from fdi.engine.cpu.memory import Work
+    from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 
 @inlined
-def _winner(u, at, high, wide, row, column, theta):
+def _winner(
+    u: np.ndarray, at: int, high: int, wide: int, row: int, column: int, theta: Vector
+) -> tuple[Vector, Mask]:
     """V of the first neuron of a window that spikes, or of the first one if none does, and whether
     one does, from the potentials at u[at:].
     """
@@ -33,7 +55,10 @@ def _winner(u, at, high, wide, row, column, theta):
 
 
 @inlined
-def _adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables):
+def _adjoint(
+    p: Record, neurons: Neurons | DifferentNeurons, neuron: Kind, u: np.ndarray, at: int,
+    above: int, pulls: int, gu: int, far: int, now: int, later: int, tables: np.ndarray,
+) -> None:  # fmt: skip
     """gS from the gradient at `above` and what `pulls` at the layer itself (-1: nothing); `gu`
     [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
     gI[t + 1] at `later`. All are places in u. What is learned of tau_mem goes to `tables`.
@@ -60,9 +85,10 @@ def _adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, table
 
 @inlined
 def _window(
-    p, neurons, kind, u, at, window, whole, pulls, gu, far, now, later, corner, guard, high, wide,
-    routed, tables,
-):  # fmt: skip
+    p: Record, neurons: Neurons | DifferentNeurons, kind: Kind, u: np.ndarray, at: int, window: int,
+    whole: bool, pulls: int, gu: int, far: int, now: int, later: int, corner: int, guard: int,
+    high: int, wide: int, routed: bool, tables: np.ndarray,
+) -> None:  # fmt: skip
     """The same for a window of `high` x `wide` neurons that begin at `corner`, in guarded maps at
     `guard`, from the gradient at `window` of what is pooled if it is a `whole` one. If nothing else
     pulls (`routed`), one of its neurons has a gS, and one slope is enough.
@@ -100,7 +126,10 @@ def _window(
 
 
 @inlined
-def _pooled_adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables):
+def _pooled_adjoint(
+    p: Record, neurons: Neurons | DifferentNeurons, neuron: Kind, u: np.ndarray, at: int,
+    above: int, pulls: int, gu: int, far: int, now: int, later: int, tables: np.ndarray,
+) -> None:  # fmt: skip
     """The same from the gradient of what is pooled, window by window; the loops over those of the
     commonest size are known when this is compiled.
     """
@@ -127,7 +156,10 @@ def _pooled_adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later
 
 
 @inlined
-def adjoint_of_maps(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables):
+def adjoint_of_maps(
+    p: Record, neurons: Neurons | DifferentNeurons, neuron: Kind, u: np.ndarray, at: int,
+    above: int, pulls: int, gu: int, far: int, now: int, later: int, tables: np.ndarray,
+) -> None:  # fmt: skip
     """The same from the gradient `above` of what the layers above see, pooled or not."""
     if p.pool_x > 1:
         _pooled_adjoint(p, neurons, neuron, u, at, above, pulls, gu, far, now, later, tables)
@@ -136,7 +168,10 @@ def adjoint_of_maps(p, neurons, neuron, u, at, above, pulls, gu, far, now, later
 
 
 @jit
-def to_source(plan, layer, q, g, at, steps, pace, out_at, out_step, natural, work):
+def to_source(
+    plan: ConvPlan, layer: int, q: int, g: np.ndarray, at: int, steps: int, pace: int, out_at: int,
+    out_step: int, natural: np.ndarray, work: Work,
+) -> None:  # fmt: skip
     """Add W^T gI of link q to a layer, from the guarded maps of some `steps` at g[at:], `pace`
     apart, to the gradient of its source's spikes at g[out_at:], `out_step` apart, or put it there
     if the link is the first.
@@ -160,7 +195,10 @@ def to_source(plan, layer, q, g, at, steps, pace, out_at, out_step, natural, wor
 
 
 @jit
-def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given, lists, work):
+def conv_backward(
+    neurons: Neurons | DifferentNeurons, layer: int, plan: ConvPlan, t0: int, t1: int, bounds: int,
+    natural: np.ndarray, d_tables: np.ndarray, given: Arriving, lists: Lists, work: Work,
+) -> None:  # fmt: skip
     """The steps t1 - 1 .. t0, a window of time. Adds to `d_tables`, to the gradient given.drive
     and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the pooled
     spikes from step t0 - 2 on.
@@ -176,6 +214,7 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
     far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
     for t in range(t1 - 1, t0 - 1, -1):
         now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
+        # A recurrent spike of step t arrives in step t + 2, whose adjoint is still in the ring.
         pulls = bounds
         if p.recurrent > 0 and t + 2 < w.steps:
             pulls = w.pulls
@@ -192,6 +231,8 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
         adjoint_of_maps(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
         if t >= 2:
             deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
+        # Adjoints of `ring` steps are taken to the sources together, when the earliest of them is
+        # known; those of step t come from spikes of step t - 2, so the first two have no source.
         first, last = max(t, 2), min(t - t % ring + ring, t1)
         if (t % ring > 0 and t > t0) or first >= last:
             continue
@@ -206,7 +247,7 @@ def conv_backward(neurons, layer, plan, t0, t1, bounds, natural, d_tables, given
 
 
 @inlined
-def start_maps_backward(plan, work):
+def start_maps_backward(plan: ConvPlan, work: Work) -> None:
     """Nothing pulls behind the last step."""
     w, top = work.at[0], plan.layers[plan.layers.size - 1]
     adjoints = top.adjoints_at + top.ring * plan.channels * top.guarded
@@ -216,7 +257,7 @@ def start_maps_backward(plan, work):
 
 
 @inlined
-def clear_above(k, plan, work):
+def clear_above(k: int, plan: ConvPlan, work: Work) -> None:
     """Sets the gradient of the pooled spikes for window k to what the window behind it found, as
     far as no link puts it there.
     """
@@ -239,7 +280,10 @@ def clear_above(k, plan, work):
 
 
 @inlined
-def from_rows(k, plan, rows, neurons, natural, mode, work):
+def from_rows(
+    k: int, plan: ConvPlan, rows: Plan, neurons: Neurons | DifferentNeurons, natural: np.ndarray,
+    mode: int, work: Work,
+) -> None:  # fmt: skip
     """Adds what the dense layers, the plan `rows`, pull at the pooled spikes of the top layer in
     window k: gI of the first of them, or the readout if it is the only one.
     """
@@ -260,7 +304,10 @@ def from_rows(k, plan, rows, neurons, natural, mode, work):
 
 
 @inlined
-def maps_backward(k, plan, neurons, natural, d_tables, given, work):
+def maps_backward(
+    k: int, plan: ConvPlan, neurons: Neurons | DifferentNeurons, natural: np.ndarray,
+    d_tables: np.ndarray, given: Arriving, work: Work,
+) -> None:  # fmt: skip
     """The maps back through window k; potentials are those of the window."""
     w, lists = work.at[0], lists_of(plan, work)
     t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
@@ -276,7 +323,7 @@ def maps_backward(k, plan, neurons, natural, d_tables, given, work):
 
 
 @inlined
-def pull_at_maps(p, work):
+def pull_at_maps(p: Record, work: Work) -> int:
     """Puts the gradient of the bounds, in the order of torch, into that of a layer's map; returns
     where it begins, or -1 if it is zero.
     """

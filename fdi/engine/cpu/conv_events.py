@@ -11,13 +11,14 @@ I(oy, ox) += sum of W[channel, y + padding - oy stride, x + padding - ox stride]
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.jit import Record, inlined, jit
 from fdi.engine.cpu.kernels.rows import part
 from fdi.engine.cpu.kernels.simd import (
+    Vector,
     entry,
     fill,
     fill_many,
@@ -28,9 +29,17 @@ from fdi.engine.cpu.kernels.simd import (
     store,
 )
 
+if TYPE_CHECKING:
+    from fdi.engine.cpu.conv_plan import ConvPlan
+    from fdi.engine.cpu.dense_forward import Arriving
+    from fdi.engine.cpu.memory import Work
+
 
 @inlined
-def _find(plan, link, codes, start, stop, rows, begin):
+def _find(
+    plan: ConvPlan, link: Record, codes: np.ndarray, start: int, stop: int, rows: np.ndarray,
+    begin: np.ndarray,
+) -> None:  # fmt: skip
     """Of the spikes start .. stop - 1, sorted by position: `rows`, where their weights begin in the
     table, and begin[i], how many come before position i.
     """
@@ -48,7 +57,10 @@ def _find(plan, link, codes, start, stop, rows, begin):
 
 
 @inlined
-def _add(zero, maps, to, table, at, rows, begin, first, number, wide, high, pace):
+def _add(
+    zero: Vector, maps: np.ndarray, to: int, table: np.ndarray, at: int, rows: np.ndarray,
+    begin: np.ndarray, first: int, number: int, wide: int, high: int, pace: int,
+) -> None:  # fmt: skip
     """maps[to ...] += the weights of the spikes at `number` positions from the first on, in each of
     `high` rows, `wide` positions apart; weights of the next row lie `pace` behind. As many channels
     as `zero` has.
@@ -62,7 +74,10 @@ def _add(zero, maps, to, table, at, rows, begin, first, number, wide, high, pace
 
 
 @inlined
-def _slide(zero, plan, p, link, table, maps, at, rows, begin, j):
+def _slide(
+    zero: Vector, plan: ConvPlan, p: Record, link: Record, table: np.ndarray, maps: np.ndarray,
+    at: int, rows: np.ndarray, begin: np.ndarray, j: int,
+) -> None:  # fmt: skip
     """As add_currents for kernels three rows high that step by one, as many channels as `zero` has
     from the j-th on: down each column of the maps, with the sums for three rows in registers.
     """
@@ -72,6 +87,8 @@ def _slide(zero, plan, p, link, table, maps, at, rows, begin, j):
         left = ox * link.stride_x - link.padding_x
         x0 = min(max(0, left), wide)
         number, to = max(x0, min(left + link.kernel_x, wide)) - x0, at + ox * p.padded
+        # Down the column each row of the source adds to three rows of the map; the upper one is
+        # complete then, so it is stored once and the other two move up.
         low, mid = load_as(zero, maps, (to,)), load_as(zero, maps, (to + row,))
         for y in range(link.source_height):
             place, high = y * wide + x0, load_as(zero, maps, (to + 2 * row,))
@@ -86,7 +103,10 @@ def _slide(zero, plan, p, link, table, maps, at, rows, begin, j):
 
 
 @jit
-def add_currents(plan, p, link, table, maps, at, codes, start, stop, work):
+def add_currents(
+    plan: ConvPlan, p: Record, link: Record, table: np.ndarray, maps: np.ndarray, at: int,
+    codes: np.ndarray, start: int, stop: int, work: Work,
+) -> None:  # fmt: skip
     """maps[at ...], what is inside of a guarded map of layer p, += weights for the spikes start ..
     stop - 1 of the layer below.
     """
@@ -142,7 +162,9 @@ class Lists(NamedTuple):
 
 
 @inlined
-def _add_run(out, b, rows, a, length, factor, weighted):
+def _add_run(
+    out: np.ndarray, b: int, rows: np.ndarray, a: int, length: int, factor: float, weighted: bool
+) -> None:
     """out[b ...] += factor rows[a ...]."""
     n, x = lanes(out), fill(factor)
     j = 0
@@ -156,7 +178,9 @@ def _add_run(out, b, rows, a, length, factor, weighted):
 
 
 @inlined
-def _add_runs(out, b, table, rows, n, a, length):
+def _add_runs(
+    out: np.ndarray, b: int, table: np.ndarray, rows: np.ndarray, n: int, a: int, length: int
+) -> None:
     """out[b ...] += sum of table[row + a ...] over the first n rows."""
     wide, j = lanes(out), 0
     while j + 4 * wide <= length:
@@ -174,7 +198,10 @@ def _add_runs(out, b, table, rows, n, a, length):
 
 
 @jit
-def _add_input(plan, link, table, maps, at, given, start, stop):
+def _add_input(
+    plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, given: Arriving,
+    start: int, stop: int,
+) -> None:  # fmt: skip
     """maps[at ...] += weights in `table` for the input's events start .. stop - 1."""
     factor = table.dtype.type(1)
     for e in range(start, stop):
@@ -190,7 +217,10 @@ def _add_input(plan, link, table, maps, at, given, start, stop):
 
 
 @jit
-def _add_input_gradients(plan, link, table, maps, at, given, start, stop):
+def _add_input_gradients(
+    plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, given: Arriving,
+    start: int, stop: int,
+) -> None:  # fmt: skip
     """table += maps[at ...] for the input's events start .. stop - 1."""
     factor = table.dtype.type(1)
     for e in range(start, stop):
@@ -206,7 +236,10 @@ def _add_input_gradients(plan, link, table, maps, at, given, start, stop):
 
 
 @jit
-def _add_own(plan, link, table, maps, at, codes, start, stop, rows):
+def _add_own(
+    plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
+    start: int, stop: int, rows: np.ndarray,
+) -> None:  # fmt: skip
     """maps[at ...] += weights for the layer's own spikes start .. stop - 1; those of one position
     that follow each other share their runs.
     """
@@ -227,7 +260,10 @@ def _add_own(plan, link, table, maps, at, codes, start, stop, rows):
 
 
 @inlined
-def _sort(plan, link, codes, start, stop, number, places):
+def _sort(
+    plan: ConvPlan, link: Record, codes: np.ndarray, start: int, stop: int, number: np.ndarray,
+    places: np.ndarray,
+) -> None:  # fmt: skip
     """Sorts the spikes start .. stop - 1 by channel and phase: number[i] are of the i-th kind and
     land at places[i source positions ...].
     """
@@ -242,7 +278,7 @@ def _sort(plan, link, codes, start, stop, number, places):
 
 
 @inlined
-def _kind(plan, link, code):
+def _kind(plan: ConvPlan, link: Record, code: int) -> int:
     """Channel and phase of a spike in one number, or -1 if the link does not read the channel."""
     place = code >> link.shift
     channel = code - (place << link.shift)
@@ -252,7 +288,10 @@ def _kind(plan, link, code):
 
 
 @jit
-def _add_gradients(plan, link, table, maps, at, codes, start, stop, work):
+def _add_gradients(
+    plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
+    start: int, stop: int, work: Work,
+) -> None:  # fmt: skip
     """table += maps[at ...] for the spikes start .. stop - 1, those of a channel together: the sum
     for a weight stays in a register.
     """
@@ -274,7 +313,10 @@ def _add_gradients(plan, link, table, maps, at, codes, start, stop, work):
 
 
 @jit
-def deliver(plan, layer, t, tables, given, lists, work):
+def deliver(
+    plan: ConvPlan, layer: int, t: int, tables: np.ndarray, given: Arriving, lists: Lists,
+    work: Work,
+) -> None:  # fmt: skip
     """The spikes of step t through all links of a layer into the guarded maps of its synaptic
     channels.
     """
@@ -296,7 +338,10 @@ def deliver(plan, layer, t, tables, given, lists, work):
 
 
 @jit
-def deliver_back(plan, layer, t, d_tables, g, now, given, lists, work):
+def deliver_back(
+    plan: ConvPlan, layer: int, t: int, d_tables: np.ndarray, g: np.ndarray, now: int,
+    given: Arriving, lists: Lists, work: Work,
+) -> None:  # fmt: skip
     """The spikes of step t through all links of a layer: adds the gradients of the weights for the
     adjoints of the currents at g[now:].
     """
@@ -316,7 +361,7 @@ def deliver_back(plan, layer, t, d_tables, g, now, given, lists, work):
 
 
 @inlined
-def add_drive(p, maps, at, drive):
+def add_drive(p: Record, maps: np.ndarray, at: int, drive: np.ndarray) -> None:
     """The guarded map of layer p at maps[at:] += drive[0, 0] (not guarded)."""
     for y in range(p.height):
         k = at + p.inside + y * p.row
@@ -326,7 +371,9 @@ def add_drive(p, maps, at, drive):
 
 
 @inlined
-def add_drive_gradient(p, d_drive, g, at, steps, pace):
+def add_drive_gradient(
+    p: Record, d_drive: np.ndarray, g: np.ndarray, at: int, steps: int, pace: int
+) -> None:
     """d_drive[0, 0] += the guarded maps of some `steps` at g[at:], `pace` apart."""
     for y in range(p.height):
         k = at + p.inside + y * p.row

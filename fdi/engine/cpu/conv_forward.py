@@ -4,16 +4,28 @@ lists of spikes are kept.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from fdi.engine.cpu.conv_events import Lists, add_drive, deliver
 from fdi.engine.cpu.dense_forward import Arriving
-from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.jit import Record, inlined, jit
 from fdi.engine.cpu.kernels.rows import LANES, append, copy, part
 from fdi.engine.cpu.kernels.simd import constants, lanes, leading, own, prefetch
-from fdi.engine.cpu.neuron_equations import forward
+from fdi.engine.cpu.neuron_equations import Kind, forward
+
+if TYPE_CHECKING:
+    from fdi.engine.cpu.conv_plan import ConvPlan
+    from fdi.engine.cpu.memory import Work
+    from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 
 @inlined
-def update_maps(p, neurons, kind, u, before, maps, state, spikes, n, pooled, m):
+def update_maps(
+    p: Record, neurons: Neurons | DifferentNeurons, kind: Kind, u: np.ndarray, before: int,
+    maps: int, state: int, spikes: np.ndarray, n: int, pooled: np.ndarray, m: int,
+) -> tuple[int, int]:  # fmt: skip
     """Potentials u[before ...] become those behind; at `maps` in u begins what is inside of the
     guarded currents, at `state` the state. Appends the codes of the spikes, and those of the
     pooling windows that some visible ones fall into; returns the new n and m.
@@ -46,7 +58,10 @@ def update_maps(p, neurons, kind, u, before, maps, state, spikes, n, pooled, m):
 
 
 @jit
-def conv_forward(neurons, layer, plan, t0, t1, u_at, tables, given, lists, work):
+def conv_forward(
+    neurons: Neurons | DifferentNeurons, layer: int, plan: ConvPlan, t0: int, t1: int, u_at: int,
+    tables: np.ndarray, given: Arriving, lists: Lists, work: Work,
+) -> None:  # fmt: skip
     """The steps t0 .. t1 - 1: potentials from `u_at` on in the scratch memory, U[t0] is given;
     spikes and pooled spikes into `lists`. The guarded currents and the state at t0 become those at
     t1.
@@ -69,7 +84,9 @@ def conv_forward(neurons, layer, plan, t0, t1, u_at, tables, given, lists, work)
 
 
 @jit
-def count_spikes(p, spike_indptr, spikes, count):
+def count_spikes(
+    p: Record, spike_indptr: np.ndarray, spikes: np.ndarray, count: np.ndarray
+) -> None:
     """Sets the part of the spike `count` [hidden units], in the order of torch, that belongs to
     layer p.
     """
@@ -82,20 +99,20 @@ def count_spikes(p, spike_indptr, spikes, count):
 
 
 @inlined
-def _kept(plan, p):
+def _kept(plan: ConvPlan, p: Record) -> int:
     """Where a layer begins in what is saved of each window."""
     return (1 + plan.states) * p.size_at + plan.channels * p.guarded_at
 
 
 @inlined
-def _pace(plan):
+def _pace(plan: ConvPlan) -> int:
     """Numbers saved of each window."""
     top = plan.layers[plan.layers.size - 1]
     return _kept(plan, top) + (1 + plan.states) * top.size + plan.channels * top.guarded
 
 
 @inlined
-def lists_of(plan, work):
+def lists_of(plan: ConvPlan, work: Work) -> Lists:
     w, layers = work.at[0], plan.layers.size
     return Lists(
         part(work.starts, w.map_spike_indptr, (layers, w.steps + 1)),
@@ -106,7 +123,10 @@ def lists_of(plan, work):
 
 
 @jit
-def maps_window(k, first_time, plan, neurons, tables, given, work):
+def maps_window(
+    k: int, first_time: bool, plan: ConvPlan, neurons: Neurons | DifferentNeurons,
+    tables: np.ndarray, given: Arriving, work: Work,
+) -> None:  # fmt: skip
     """The maps in window k; `given` arrives at the first."""
     w, numbers, pace, lists = work.at[0], work.numbers, _pace(plan), lists_of(plan, work)
     t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
@@ -121,13 +141,17 @@ def maps_window(k, first_time, plan, neurons, tables, given, work):
         copy(numbers, at + here + p.size, numbers, w.maps, rest)
         arriving = Arriving(given.indptr, given.units, given.counts, drive)
         conv_forward(neurons, layer, plan, t0, t1, u, tables, arriving, lists, work)
+        # The way back begins each window from here, without the ones before it.
         if first_time and t1 < w.steps:
             copy(numbers, u + (t1 - t0) * p.size, numbers, at + later, p.size)
             copy(numbers, w.maps, numbers, at + later + p.size, rest)
 
 
 @inlined
-def maps_forward(plan, neurons, tables, given, count, work):
+def maps_forward(
+    plan: ConvPlan, neurons: Neurons | DifferentNeurons, tables: np.ndarray, given: Arriving,
+    count: np.ndarray, work: Work,
+) -> None:  # fmt: skip
     """Sets the spike `count` of the maps in [hidden units]."""
     w, lists = work.at[0], lists_of(plan, work)
     most = -(-w.steps // plan.gap)

@@ -8,15 +8,19 @@ and infinity; with these a and b it rounds nearly as well as the convolution its
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fdi.engine.cpu.conv_plan import Geometry
-from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.jit import Record, inlined, jit
 from fdi.engine.cpu.kernels.rows import LANES, product
 from fdi.engine.cpu.kernels.simd import Vector, fill, lanes, load, prefetch, store
+
+if TYPE_CHECKING:
+    from fdi.engine.cpu.memory import Work
 
 EDGE = 4  # of the results of a tile
 PRODUCTS = (EDGE + 2) ** 2  # of a tile
@@ -81,7 +85,7 @@ class Points(NamedTuple):
 
 
 @inlined
-def _points(g):
+def _points(g: np.ndarray) -> Points:
     real = g.dtype.type
     return Points(
         fill(real(A)), fill(real(B)), fill(real(A**2)), fill(real(B**2)), fill(real(A**3)),
@@ -90,7 +94,7 @@ def _points(g):
 
 
 @inlined
-def _apart(rows, columns):
+def _apart(rows: int, columns: int) -> int:
     """Numbers from one of the 36 matrices to the next: not a power of 2, which would put all into
     the same lines of the cache.
     """
@@ -98,7 +102,7 @@ def _apart(rows, columns):
 
 
 @inlined
-def _six(g, at, step):
+def _six(g: np.ndarray, at: int, step: int) -> tuple[Vector, ...]:
     """The numbers g[at], at + step ..."""
     return (
         load(g, (at,)), load(g, (at + step,)), load(g, (at + 2 * step,)),
@@ -107,7 +111,9 @@ def _six(g, at, step):
 
 
 @inlined
-def _values(c, d0, d1, d2, d3, d4, d5):
+def _values(
+    c: Points, d0: Vector, d1: Vector, d2: Vector, d3: Vector, d4: Vector, d5: Vector
+) -> tuple[Vector, ...]:
     """B^T d."""
     even_a, odd_a = d4 - c.bb * d2, d3 - c.bb * d1
     even_b, odd_b = d4 - c.aa * d2, d3 - c.aa * d1
@@ -120,7 +126,10 @@ def _values(c, d0, d1, d2, d3, d4, d5):
 
 
 @inlined
-def _store_row(c, g, i, pace, d0, d1, d2, d3, d4, d5):
+def _store_row(
+    c: Points, g: np.ndarray, i: int, pace: int, d0: Vector, d1: Vector, d2: Vector, d3: Vector,
+    d4: Vector, d5: Vector,
+) -> None:  # fmt: skip
     """g[i], i + pace ... = B^T d."""
     m0, m1, m2, m3, m4, m5 = _values(c, d0, d1, d2, d3, d4, d5)
     store(g, (i,), m0), store(g, (i + pace,), m1), store(g, (i + 2 * pace,), m2)
@@ -128,7 +137,9 @@ def _store_row(c, g, i, pace, d0, d1, d2, d3, d4, d5):
 
 
 @inlined
-def _transform(p, link, g, at, wide, to, pace):
+def _transform(
+    p: Record, link: Record, g: np.ndarray, at: int, wide: int, to: int, pace: int
+) -> None:
     """B^T D B of a row of `wide` tiles to g[to:] [36, ..., padded], matrices `pace` apart; the
     first reads from g[at:].
     """
@@ -154,7 +165,9 @@ def _transform(p, link, g, at, wide, to, pace):
 
 
 @inlined
-def _results(c, m0, m1, m2, m3, m4, m5):
+def _results(
+    c: Points, m0: Vector, m1: Vector, m2: Vector, m3: Vector, m4: Vector, m5: Vector
+) -> tuple[Vector, ...]:
     """A^T m."""
     even_a, odd_a, even_b, odd_b = m1 + m2, m1 - m2, m3 + m4, m3 - m4
     return (
@@ -166,13 +179,16 @@ def _results(c, m0, m1, m2, m3, m4, m5):
 
 
 @inlined
-def _give(g, at, fresh, vector):
+def _give(g: np.ndarray, at: int, fresh: bool, vector: Vector) -> None:
     """g[at ...] = vector, or += if it is not `fresh`."""
     store(g, (at,), vector if fresh else load(g, (at,)) + vector)
 
 
 @inlined
-def _give_row(c, fresh, g, k, step, number, m0, m1, m2, m3, m4, m5):
+def _give_row(
+    c: Points, fresh: bool, g: np.ndarray, k: int, step: int, number: int, m0: Vector, m1: Vector,
+    m2: Vector, m3: Vector, m4: Vector, m5: Vector,
+) -> None:  # fmt: skip
     """The first `number` of A^T m to g[k], k + step ..."""
     y0, y1, y2, y3 = _results(c, m0, m1, m2, m3, m4, m5)
     _give(g, k, fresh, y0)
@@ -185,7 +201,9 @@ def _give_row(c, fresh, g, k, step, number, m0, m1, m2, m3, m4, m5):
 
 
 @inlined
-def _give_tiles(link, fresh, g, at, pace, wide, high, to):
+def _give_tiles(
+    link: Record, fresh: bool, g: np.ndarray, at: int, pace: int, wide: int, high: int, to: int
+) -> None:
     """A^T M A of a row of `wide` tiles at g[at:] [36, ..., columns], of which `high` rows count,
     to g[to:] [height, width, columns], or += if it is not `fresh`.
     """
@@ -210,7 +228,10 @@ def _give_tiles(link, fresh, g, at, pace, wide, high, to):
 
 
 @jit
-def tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work):
+def tiles_to_source(
+    p: Record, link: Record, fresh: bool, g: np.ndarray, at: int, steps: int, pace: int,
+    out_at: int, out_step: int, natural: np.ndarray, work: Work,
+) -> None:  # fmt: skip
     """As conv_backward.to_source; p is the layer of the target."""
     wide, tall = -(-link.source_width // EDGE), -(-link.source_height // EDGE)
     rows, most, line = steps * tall, -(-TOGETHER // wide), link.source_width * link.columns
@@ -221,6 +242,7 @@ def tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natura
     for first in range(0, rows, most):
         last = min(first + most, rows)
         for row in range(first, last):
+            # Results come last, so the cache lines that they go to are asked for now.
             out = out_at + row // tall * out_step + row % tall * EDGE * line
             for k in range(out, out + EDGE * line, lanes(g)):
                 prefetch(g, (k,))

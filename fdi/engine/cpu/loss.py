@@ -10,15 +10,19 @@ gS[t] = W^T gI[t + 2]                                gW = sum_t gI[t + 2] S[t]^T
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.jit import Record, inlined, jit
 from fdi.engine.cpu.kernels.rows import scatter
 from fdi.engine.cpu.kernels.simd import bits, fill, lanes, like, load, select, store, times
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
+
+if TYPE_CHECKING:
+    from fdi.engine.cpu.dense_forward import Arriving
+    from fdi.engine.cpu.memory import Work
 
 MAX, MEAN, LAST = 0, 1, 2
 _MODES = {"max": MAX, "mean": MEAN, "last": LAST}
@@ -65,7 +69,7 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
 
 
 @inlined
-def _pooled(u, mode, peak, slope):
+def _pooled(u: np.ndarray, mode: int, peak: np.ndarray, slope: np.ndarray) -> None:
     """Sets `peak` to the logits and `slope` to 1 / n for the n steps that share their gradient."""
     steps = u.shape[0] - 1
     for k in range(0, u.shape[1], lanes(u)):
@@ -86,7 +90,10 @@ def _pooled(u, mode, peak, slope):
 
 
 @jit
-def task(u, classes, label, mode, weight, smoothing, peak, slope):
+def task(
+    u: np.ndarray, classes: int, label: int, mode: int, weight: float, smoothing: float,
+    peak: np.ndarray, slope: np.ndarray,
+) -> tuple[float, int]:  # fmt: skip
     """(cross-entropy, prediction) for potentials u [T + 1, width >= classes]; row t + 1 is the
     readout of step t.
 
@@ -101,8 +108,8 @@ def task(u, classes, label, mode, weight, smoothing, peak, slope):
     for k in range(classes):
         if peak[k] > peak[best]:
             best = k
-    total = peak[0] - peak[0]
-    for k in range(classes):
+    total = peak[0] - peak[0]  # 0 of their precision: a literal would be float64
+    for k in range(classes):  # relative to the largest, so that nothing overflows
         total += math.exp(peak[k] - peak[best])
     spread = smoothing / peak.dtype.type(classes)
     meant = peak[label]
@@ -118,7 +125,10 @@ def task(u, classes, label, mode, weight, smoothing, peak, slope):
 
 
 @jit
-def bounds(count, population_at, group, strengths, scale, gradient):
+def bounds(
+    count: np.ndarray, population_at: np.ndarray, group: np.ndarray, strengths: np.ndarray,
+    scale: float, gradient: np.ndarray,
+) -> float:  # fmt: skip
     """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes `scale`
     times its gradient.
     """
@@ -156,7 +166,10 @@ class Pull(NamedTuple):
 
 
 @jit
-def readout_gradients(pull, s, c, arriving, d_table, columns, work):
+def readout_gradients(
+    pull: Pull, s: int, c: Record, arriving: Arriving, d_table: np.ndarray,
+    columns: tuple[int, int], work: Work,
+) -> None:  # fmt: skip
     """Adds the gradient of the `columns` (first, behind the last) of the readout's weight rows for
     sample s.
     """
@@ -183,7 +196,7 @@ def readout_gradients(pull, s, c, arriving, d_table, columns, work):
 
 
 @inlined
-def _add_row(out, at, slope, weight, k):
+def _add_row(out: np.ndarray, at: int, slope: float, weight: np.ndarray, k: int) -> None:
     """out[at:] += slope weight[k], each product rounded."""
     units, n, steep, j = weight.shape[1], lanes(out), fill(slope), 0
     while j + n <= units:
@@ -194,7 +207,10 @@ def _add_row(out, at, slope, weight, k):
 
 
 @inlined
-def pull_back(pull, s, t, c, weight, leak, before, g, row, width):
+def pull_back(
+    pull: Pull, s: int, t: int, c: Record, weight: np.ndarray, leak: int, before: int,
+    g: np.ndarray, row: int, width: int,
+) -> None:  # fmt: skip
     """Puts W^T gI[t], the gS[t - 3] of one source, and what is at g[before:] into g[row:] [width];
     `weight` [classes, source units].
 
@@ -226,7 +242,10 @@ def pull_back(pull, s, t, c, weight, leak, before, g, row, width):
 
 
 @jit
-def readout_to_source(pull, s, t0, t1, c, weight, leak, g, g_at, width):
+def readout_to_source(
+    pull: Pull, s: int, t0: int, t1: int, c: Record, weight: np.ndarray, leak: int, g: np.ndarray,
+    g_at: int, width: int,
+) -> None:  # fmt: skip
     """Adds gS[t - 2] to row t - t0 of g[g_at:] [:, width] for t = t1 - 1 .. t0, see `pull_back`."""
     for t in range(t1, max(t0, 2), -1):
         row = g_at + (t - 1 - t0) * width

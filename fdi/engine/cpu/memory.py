@@ -148,6 +148,7 @@ class Sum:
                     if other is None:
                         self._waiting[left, i] = table
                         return
+                # Whoever is done first: the sum has the same order, and the same bits.
                 first, second = (other, table) if i % 2 else (table, other)
                 table = np.add(first, second, out=first)
                 self._tables.free.put(second)

@@ -12,8 +12,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fdi.engine.cpu.kernels.jit import by_type, inlined
-from fdi.engine.cpu.kernels.simd import absolute, exp, like, load, select, store
+from fdi.engine.cpu.kernels.simd import Mask, Vector, absolute, exp, like, load, select, store
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
 
 
@@ -22,10 +24,10 @@ class Kind(NamedTuple):
     their types choose the functions below.
     """
 
-    dynamics: tuple
-    synapses: tuple
-    reset: tuple
-    surrogate: tuple
+    dynamics: Any
+    synapses: Any
+    reset: Any
+    surrogate: Any
 
 
 class Learning(Kind):
@@ -34,53 +36,61 @@ class Learning(Kind):
     __slots__ = ()
 
 
-def advance(dynamics, u, fired, current, state, at, pace):
+def advance(
+    dynamics: tuple, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
+) -> Vector:
     """beta_m U[t] + D[t] for the `current` (1 - beta_m) sum_c sign_c I_c[t]; takes the state behind
     state[at], at + pace ... a step further.
     """
 
 
-def threshold(dynamics, theta, state, at, pace):
+def threshold(dynamics: tuple, theta: Vector, state: np.ndarray, at: int, pace: int) -> Vector:
     """What U[t] must exceed for a spike, by the state before step t."""
 
 
-def remember(dynamics, state, at, pace, past, deep):
+def remember(dynamics: tuple, state: np.ndarray, at: int, pace: int, past: int, deep: int) -> None:
     """Keeps at past, past + deep ... what `threshold` and `retreat` want to see of the state before
     step t.
     """
 
 
-def retreat(dynamics, gd, gs, slope, state, at, pace, u, past, deep):
+def retreat(
+    dynamics: tuple, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
+    u: Vector, past: int, deep: int,
+) -> Vector:  # fmt: skip
     """gU[t] for gD[t], gS[t] and dS/dU; takes the gradient of the state, state[at] ..., a step
     back. It sees U[t], and at state[past] ... what is remembered of the state.
     """
 
 
-def receive(synapses, currents, at, pace):
+def receive(synapses: tuple, currents: np.ndarray, at: int, pace: int) -> Vector:
     """(1 - beta_m) sum_c sign_c I_c[t]; the currents at `at` and at + pace decay."""
 
 
-def send_back(synapses, gd, g, now, later, pace):
+def send_back(synapses: tuple, gd: Vector, g: np.ndarray, now: int, later: int, pace: int) -> None:
     """gI_c[t] at g[now] and now + pace for gD[t] and gI_c[t + 1] at `later` and later + pace."""
 
 
-def reset(kind, u, fired):
+def reset(kind: tuple, u: Vector, fired: Mask) -> Vector:
     """U[t+1] for what it is without reset."""
 
 
-def through_reset(kind, gu, fired):
+def through_reset(kind: tuple, gu: Vector, fired: Mask) -> Vector:
     """gD[t] for gU[t+1]."""
 
 
-def slope(surrogate, v):
+def slope(surrogate: tuple, v: Vector) -> Vector:
     """dS/dU for V = U - theta."""
 
 
-def left(kind, u, fired):
+def left(kind: tuple, u: Vector, fired: Mask) -> Vector:
     """What the reset leaves of U[t], for U[t+1] = beta_m left + D[t] where gD[t] is not 0."""
 
 
-def learn(neuron, gd, x, fired, u, after, sums, at):
+def learn(
+    neuron: Kind, gd: Vector, x: Vector, fired: Mask, u: np.ndarray, after: int, sums: np.ndarray,
+    at: int,
+) -> None:  # fmt: skip
     """Adds gD[t] (U[t+1] - left) to sums[at], for U[t] = x and U[t+1] at u[after]; nothing is to be
     learned but by `Learning`.
 
@@ -89,15 +99,18 @@ def learn(neuron, gd, x, fired, u, after, sums, at):
     """
 
 
-def _constant(dynamics, theta, state, at, pace):
+def _constant(dynamics: tuple, theta: Vector, state: np.ndarray, at: int, pace: int) -> Vector:
     return theta
 
 
-def _nothing(dynamics, state, at, pace, past, deep):
+def _nothing(dynamics: tuple, state: np.ndarray, at: int, pace: int, past: int, deep: int) -> None:
     pass
 
 
-def _nothing_learned(neuron, gd, x, fired, u, after, sums, at):
+def _nothing_learned(
+    neuron: Kind, gd: Vector, x: Vector, fired: Mask, u: np.ndarray, after: int, sums: np.ndarray,
+    at: int,
+) -> None:  # fmt: skip
     pass
 
 
@@ -110,7 +123,10 @@ learns = by_type(learn, _nothing_learned)
 
 
 @inlined
-def forward(n, u, before, after, currents, here, pace, state, at, far, past, deep):
+def forward(
+    n: Kind, u: np.ndarray, before: int, after: int, currents: np.ndarray, here: int, pace: int,
+    state: np.ndarray, at: int, far: int, past: int, deep: int,
+) -> Mask:  # fmt: skip
     """U[t] at u[before] becomes U[t+1] at u[after]; returns S[t]. Currents of the channels are
     `pace` apart, variables of the state `far`; what is remembered of it, from `past` on, `deep`.
     """
@@ -126,8 +142,10 @@ def forward(n, u, before, after, currents, here, pace, state, at, far, past, dee
 
 @inlined
 def backward(
-    n, x, fired, gs, steep, gu, at, far, g, now, later, pace, past, deep, after, sums, learned
-):  # fmt: skip
+    n: Kind, x: Vector, fired: Mask, gs: Vector, steep: Vector, gu: np.ndarray, at: int, far: int,
+    g: np.ndarray, now: int, later: int, pace: int, past: int, deep: int, after: int,
+    sums: np.ndarray, learned: int,
+) -> None:  # fmt: skip
     """gU[t+1] at gu[at], with the gradient of the state behind it, `far` apart, becomes gU[t], for
     U[t], S[t], gS[t] and dS/dU; gI[t] at g[now] follows from gI[t+1] at g[later]. What is
     remembered of the state begins at gu[past], U[t+1] is at gu[after]; what the neurons learn of
@@ -140,7 +158,10 @@ def backward(
 
 
 @learns(Learning)
-def learn_tau(n, gd, x, fired, u, after, sums, at):
+def learn_tau(
+    n: Kind, gd: Vector, x: Vector, fired: Mask, u: np.ndarray, after: int, sums: np.ndarray,
+    at: int,
+) -> None:  # fmt: skip
     moved = load(u, (after,)) - left(n.reset, x, fired)
     store(sums, (at,), load(sums, (at,)) + gd * moved)
 
@@ -154,12 +175,17 @@ def lif_constants(n: Neuron, dt: float) -> Lif:
 
 
 @advances(Lif)
-def advance_lif(n, u, fired, current, state, at, pace):
+def advance_lif(
+    n: Lif, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
+) -> Vector:
     return n.beta_m * u + current
 
 
 @retreats(Lif)
-def retreat_lif(n, gd, gs, slope, state, at, pace, u, past, deep):
+def retreat_lif(
+    n: Lif, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int, u: Vector,
+    past: int, deep: int,
+) -> Vector:  # fmt: skip
     return n.beta_m * gd + gs * slope
 
 
@@ -177,7 +203,9 @@ def alif_constants(n: ALIF, dt: float) -> Alif:
 
 
 @advances(Alif)
-def advance_alif(n, u, fired, current, state, at, pace):
+def advance_alif(
+    n: Alif, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
+) -> Vector:
     a = load(state, (at,))
     store(state, (at,), n.beta_a * a + load(state, (at + pace,)))
     store(state, (at + pace,), select(fired, like(u, 1), like(u, 0)))
@@ -185,7 +213,10 @@ def advance_alif(n, u, fired, current, state, at, pace):
 
 
 @retreats(Alif)
-def retreat_alif(n, gd, gs, slope, state, at, pace, u, past, deep):
+def retreat_alif(
+    n: Alif, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
+    u: Vector, past: int, deep: int,
+) -> Vector:  # fmt: skip
     ga = load(state, (at,))
     gs = gs + load(state, (at + pace,))
     store(state, (at,), n.beta_a * ga - n.pull * gd)
@@ -209,7 +240,9 @@ def adlif_constants(n: AdLIF, dt: float) -> AdLif:
 
 
 @advances(AdLif)
-def advance_adlif(n, u, fired, current, state, at, pace):
+def advance_adlif(
+    n: AdLif, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
+) -> Vector:
     a = load(state, (at,))
     jump = select(fired, n.jump, like(u, 0))
     store(state, (at,), n.beta_w * a + (n.coupling * u + jump))
@@ -217,7 +250,10 @@ def advance_adlif(n, u, fired, current, state, at, pace):
 
 
 @retreats(AdLif)
-def retreat_adlif(n, gd, gs, slope, state, at, pace, u, past, deep):
+def retreat_adlif(
+    n: AdLif, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
+    u: Vector, past: int, deep: int,
+) -> Vector:  # fmt: skip
     ga = load(state, (at,))
     gs = gs + n.jump * ga
     store(state, (at,), n.beta_w * ga - n.pull * gd)
@@ -242,19 +278,23 @@ def adaptive_constants(n: AdaptiveThreshold, dt: float) -> Adaptive:
 
 
 @thresholds(Adaptive)
-def adaptive_threshold(n, theta, state, at, pace):
+def adaptive_threshold(n: Adaptive, theta: Vector, state: np.ndarray, at: int, pace: int) -> Vector:
     a, rest = load(state, (at,)), load(state, (at + pace,))
     return select(rest > like(theta, 0), like(theta, NEVER), theta + n.lift * a)
 
 
 @remembers(Adaptive)
-def remember_adaptive(n, state, at, pace, past, deep):
+def remember_adaptive(
+    n: Adaptive, state: np.ndarray, at: int, pace: int, past: int, deep: int
+) -> None:
     store(state, (past,), load(state, (at,)))
     store(state, (past + deep,), load(state, (at + pace,)))
 
 
 @advances(Adaptive)
-def advance_adaptive(n, u, fired, current, state, at, pace):
+def advance_adaptive(
+    n: Adaptive, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
+) -> Vector:
     zero, rest = like(u, 0), load(state, (at + pace,))
     a = n.beta_a * load(state, (at,)) + select(fired, like(u, 1), zero)
     store(state, (at,), a)
@@ -264,7 +304,10 @@ def advance_adaptive(n, u, fired, current, state, at, pace):
 
 
 @retreats(Adaptive)
-def retreat_adaptive(n, gd, gs, slope, state, at, pace, u, past, deep):
+def retreat_adaptive(
+    n: Adaptive, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
+    u: Vector, past: int, deep: int,
+) -> Vector:  # fmt: skip
     zero, ga = like(gd, 0), load(state, (at,))
     pull = (gs + ga) * slope
     pull = select(load(state, (past + deep,)) > zero, zero, pull)
@@ -293,19 +336,19 @@ def synapse_constants(n: Neuron, dt: float) -> One | Two:
 
 
 @receives(One)
-def receive_one(n, currents, at, pace):
+def receive_one(n: One, currents: np.ndarray, at: int, pace: int) -> Vector:
     i = load(currents, (at,))
     store(currents, (at,), n.beta_s * i)
     return n.gain * i
 
 
 @sends_back(One)
-def send_back_one(n, gd, g, now, later, pace):
+def send_back_one(n: One, gd: Vector, g: np.ndarray, now: int, later: int, pace: int) -> None:
     store(g, (now,), n.beta_s * load(g, (later,)) + n.gain * gd)
 
 
 @receives(Two)
-def receive_two(n, currents, at, pace):
+def receive_two(n: Two, currents: np.ndarray, at: int, pace: int) -> Vector:
     i_0, i_1 = load(currents, (at,)), load(currents, (at + pace,))
     store(currents, (at,), n.beta_0 * i_0)
     store(currents, (at + pace,), n.beta_1 * i_1)
@@ -313,7 +356,7 @@ def receive_two(n, currents, at, pace):
 
 
 @sends_back(Two)
-def send_back_two(n, gd, g, now, later, pace):
+def send_back_two(n: Two, gd: Vector, g: np.ndarray, now: int, later: int, pace: int) -> None:
     store(g, (now,), n.beta_0 * load(g, (later,)) + n.gain_0 * gd)
     store(g, (now + pace,), n.beta_1 * load(g, (later + pace,)) + n.gain_1 * gd)
 
@@ -334,32 +377,32 @@ def reset_constants(n: Neuron, dt: float) -> Zero | Subtract:
 
 
 @resets(Zero)
-def to_zero(n, u, fired):
+def to_zero(n: Zero, u: Vector, fired: Mask) -> Vector:
     return select(fired, like(u, 0), u)
 
 
 @leaves(Zero)
-def all_left(n, u, fired):
+def all_left(n: Zero, u: Vector, fired: Mask) -> Vector:
     return u
 
 
 @leaves(Subtract)
-def left_of_theta(n, u, fired):
+def left_of_theta(n: Subtract, u: Vector, fired: Mask) -> Vector:
     return u - select(fired, n.theta, like(u, 0))
 
 
 @passes_reset(Zero)
-def through_zero(n, gu, fired):
+def through_zero(n: Zero, gu: Vector, fired: Mask) -> Vector:
     return select(fired, like(gu, 0), gu)
 
 
 @resets(Subtract)
-def subtract(n, u, fired):
+def subtract(n: Subtract, u: Vector, fired: Mask) -> Vector:
     return u - select(fired, n.drop, like(u, 0))
 
 
 @passes_reset(Subtract)
-def through_subtraction(n, gu, fired):
+def through_subtraction(n: Subtract, gu: Vector, fired: Mask) -> Vector:
     return gu
 
 
@@ -408,38 +451,38 @@ def surrogate_constants(n: Neuron, dt: float) -> tuple:
 
 
 @slopes(SuperSpike)
-def superspike(n, v):
+def superspike(n: SuperSpike, v: Vector) -> Vector:
     x = n.beta * absolute(v) + like(v, 1)
     return like(v, 1) / (x * x)
 
 
 @slopes(Triangle)
-def triangle(n, v):
+def triangle(n: Triangle, v: Vector) -> Vector:
     x = like(v, 1) - n.beta * absolute(v)
     return select(x > like(v, 0), x, like(v, 0))
 
 
 @slopes(Sigmoid)
-def sigmoid(n, v):
+def sigmoid(n: Sigmoid, v: Vector) -> Vector:
     x = exp(like(v, 0) - n.beta * absolute(v))
     y = like(v, 1) + x
     return n.beta * x / (y * y)
 
 
 @slopes(Gaussian)
-def gaussian(n, v):
+def gaussian(n: Gaussian, v: Vector) -> Vector:
     x = n.beta * v
     return n.peak * exp(like(v, 0) - x * x / like(v, 2))
 
 
 @slopes(Boxcar)
-def boxcar(n, v):
+def boxcar(n: Boxcar, v: Vector) -> Vector:
     x = n.beta * absolute(v)
     return select(x + x > like(v, 1), like(v, 0), n.beta)
 
 
 @slopes(Arctan)
-def arctan(n, v):
+def arctan(n: Arctan, v: Vector) -> Vector:
     x = n.width * v
     return n.peak / (like(v, 1) + x * x)
 

@@ -11,7 +11,7 @@ and b are the means of gain gX' and of gain gX' Xhat over all that share the sta
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +20,11 @@ from fdi.config import Mistake
 from fdi.engine.cpu.conv_plan import ConvLayout
 from fdi.engine.cpu.dense_layout import Layout
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.simd import entry, fill, lanes, like, load, store
+from fdi.engine.cpu.kernels.simd import Vector, entry, fill, lanes, like, load, store
 from fdi.snn.network import EPS, Network, Norm
+
+if TYPE_CHECKING:
+    from fdi.engine.cpu.memory import Work
 
 NONE, TDBN, BNTT, LAYER = range(4)
 KINDS = {"tdbn": TDBN, "bntt": BNTT, "layer": LAYER}
@@ -51,19 +54,21 @@ class Normal(NamedTuple):
 
 
 @inlined
-def _row(normal, t):
+def _row(normal: Normal, t: int) -> int:
     return t if normal.kind == BNTT else 0
 
 
 @inlined
-def _own(normal, layer, t, work):
+def _own(normal: Normal, layer: int, t: int, work: Work) -> int:
     """Where layer norm keeps two numbers of a sample for step t of a `layer`."""
     w = work.at[0]
     return w.spread + 2 * (layer * (w.steps - 2) + t)
 
 
 @inlined
-def _statistics(normal, t, own, numbers, j):
+def _statistics(
+    normal: Normal, t: int, own: int, numbers: np.ndarray, j: int
+) -> tuple[Vector, Vector]:
     """(mean, 1 / sqrt(var + eps)) of the channels from j on in step t."""
     row = _row(normal, t)
     mean, inverse = load(normal.rows, (row, MEAN, j)), load(normal.rows, (row, INVERSE, j))
@@ -73,7 +78,7 @@ def _statistics(normal, t, own, numbers, j):
 
 
 @inlined
-def _total(normal, numbers, at):
+def _total(normal: Normal, numbers: np.ndarray, at: int) -> float:
     """Sum over the channels in a row of numbers."""
     total = numbers[at] - numbers[at]
     for c in range(normal.channels):
@@ -82,7 +87,7 @@ def _total(normal, numbers, at):
 
 
 @jit
-def note(normal, chunk, before, t, x, work):
+def note(normal: Normal, chunk: int, before: int, t: int, x: int, work: Work) -> None:
     """Takes X of step t at `x` into the statistics of its chunk, which are those of `before`
     numbers so far, by the update of Chan et al. (1979); or of the sample, by layer norm.
     """
@@ -114,7 +119,9 @@ def note(normal, chunk, before, t, x, work):
 
 
 @inlined
-def _sum_deviations(normal, numbers, x, mean, squared, to):
+def _sum_deviations(
+    normal: Normal, numbers: np.ndarray, x: int, mean: float, squared: bool, to: int
+) -> None:
     """numbers[to ...] = sum of X - mean over the places, or of its square, for each channel."""
     width, middle = normal.width, fill(mean)
     for j in range(0, width, lanes(numbers)):
@@ -126,7 +133,7 @@ def _sum_deviations(normal, numbers, x, mean, squared, to):
 
 
 @inlined
-def add_normalized(normal, t, x, to, places, work):
+def add_normalized(normal: Normal, t: int, x: int, to: int, places: int, work: Work) -> None:
     """numbers[to ...] += X' of step t of so many places that follow each other."""
     numbers, width, own = work.numbers, normal.width, _own(normal, normal.layer, t, work)
     row = _row(normal, t)
@@ -139,7 +146,7 @@ def add_normalized(normal, t, x, to, places, work):
 
 
 @jit
-def note_back(normal, layers, chunk, t, x, g, work):
+def note_back(normal: Normal, layers: int, chunk: int, t: int, x: int, g: int, work: Work) -> None:
     """Takes gX' of step t at `g`, for X at `x`, into the sums of its chunk; layer norm keeps a and
     b of the sample, behind what it keeps of the hidden `layers`.
     """
@@ -168,7 +175,7 @@ def note_back(normal, layers, chunk, t, x, g, work):
 
 
 @jit
-def through_norm(normal, layers, t, x, g, work):
+def through_norm(normal: Normal, layers: int, t: int, x: int, g: int, work: Work) -> None:
     """X of step t at `x` becomes gX, for gX' at `g`."""
     numbers, width, row = work.numbers, normal.width, _row(normal, t)
     own, behind = _own(normal, normal.layer, t, work), _own(normal, layers, t, work)

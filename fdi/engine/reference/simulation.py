@@ -47,6 +47,7 @@ class Neurons:
     def update(self) -> None:
         n, c, u = self.population.neuron, self.constants, self.potential
         self.pooled = None
+        # Spikes come from the potential that the step before left behind, and reset it in this one.
         if n.spiking:
             self.spikes = n.fires(u, self.state)
             self.counts = self.counts + self.spikes
@@ -54,6 +55,7 @@ class Neurons:
         self.potential, self.state = n.step(u, self.spikes, current, self.state, c)
         if self.with_free:
             self.free = c.beta_m * self.free + c.gain * current
+        # After the potential: U[t + 1] hears I[t], and what arrives in step t is first in I[t + 1].
         self.currents = [
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)
@@ -62,6 +64,7 @@ class Neurons:
 
     def emitted(self, recurrent: bool) -> Tensor:
         p = self.population
+        # Within its layer a population hears every neuron; only what is above sees the pooled map.
         if recurrent or p.pool == 1:
             return self.spikes
         if self.pooled is None:
@@ -93,6 +96,7 @@ def max_pool(x: Tensor, edge: int) -> Tensor:
     not added up in any order, as torch's own is on a GPU.
     """
     pool = _MAX_POOL[x.ndim - 2]
+    # Picked by its place, not by the pooling itself, whose backward pass adds in any order.
     winner = pool(x.detach(), edge, return_indices=True)[1]
     return x.flatten(2).gather(2, winner.flatten(2)).view_as(winner)
 
@@ -165,6 +169,7 @@ class Passed(Sequence[Tensor]):
 
     def append(self, spikes: Tensor) -> None:
         self.like, bits = spikes, spikes != 0
+        # What is not 0 or 1 would not come back from its bits.
         packed = spikes.device.type == "cpu" and torch.equal(bits.to(spikes), spikes)
         self.steps.append(np.packbits(bits.numpy()) if packed else spikes)
 
@@ -245,6 +250,8 @@ class _Recorder:
 def _normed(network: Network, name: str, given: dict[str, Tensor], learn: bool) -> Tensor:
     """What arrives at a population and has an effect, normalized, [T - 2 or 0, B, *shape]."""
     steps, batch = given[INPUT].shape[:2]
+    # A spike of step t shows in the potential of step t + 2: those of the last two have no effect,
+    # and would only count in the statistics.
     first, *others = (
         link(given[link.source][: max(0, steps - 2)].flatten(0, 1)).unflatten(0, (-1, batch))
         for link in network.afferents(name)
@@ -263,6 +270,7 @@ class _Sums:
 
     def add(self, neurons: Neurons) -> None:
         self.steps += 1
+        # In float64: the variance is the small difference of two large sums.
         terms = (
             term
             for u in (neurons.potential.double(), neurons.free.double())

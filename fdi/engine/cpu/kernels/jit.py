@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import llvmlite
 import llvmlite.binding
@@ -169,7 +169,7 @@ def announce() -> None:
 
 
 class _Locator(caching._CacheLocator):
-    def __init__(self, function) -> None:
+    def __init__(self, function: Callable) -> None:
         code = function.__code__
         name = Path(code.co_filename).relative_to(ENGINE).with_suffix("").as_posix()
         self._name = f"{name.replace('/', '.')}.{code.co_firstlineno}"
@@ -184,7 +184,7 @@ class _Locator(caching._CacheLocator):
         return self._name
 
     @classmethod
-    def from_function(cls, function, file: str) -> _Locator:
+    def from_function(cls, function: Callable, file: str) -> _Locator:
         return cls(function)
 
 
@@ -197,12 +197,12 @@ class _Cache(caching.FunctionCache):
 
     _impl_class = _Implementation
 
-    def __init__(self, function) -> None:
+    def __init__(self, function: Callable) -> None:
         super().__init__(function)
         self._cache_file: Any = Entries(folder(), self._impl.filename_base)
         self._held: dict[Any, IO[bytes] | None] = {}
 
-    def load_overload(self, signature, target):
+    def load_overload(self, signature: Any, target: Any) -> Any:
         """None where this process is to compile it: of several that want the same, one does."""
         compiled = super().load_overload(signature, target)
         if compiled is None:
@@ -215,15 +215,18 @@ class _Cache(caching.FunctionCache):
                 self._release(signature)
         return compiled
 
-    def save_overload(self, signature, data) -> None:
+    def save_overload(self, signature: Any, data: Any) -> None:
         with suppress(OSError):  # it works without being kept: the disk is full, the folder is gone
             super().save_overload(signature, data)
         self._release(signature)
 
-    def _release(self, signature) -> None:
+    def _release(self, signature: Any) -> None:
         if file := self._held.pop(signature, None):
             file.close()
 
+
+Record: TypeAlias = Any
+"""A row of a structured array, whose fields kernels know."""
 
 OPTIONS: dict[str, Any] = dict(nogil=True, error_model="numpy", _nrt=False)
 """Kernels are sequential, run without the GIL, and do not count references to arrays."""
@@ -231,7 +234,7 @@ OPTIONS: dict[str, Any] = dict(nogil=True, error_model="numpy", _nrt=False)
 _njit: Any = numba.njit  # its stubs lack some options
 
 
-def kernel(function):
+def kernel(function: Callable) -> Any:
     """What Python calls: compiled and kept, with all its parts."""
     compiled = _njit(**OPTIONS, no_cfunc_wrapper=True)(function)
     compiled._cache = _Cache(function)
@@ -255,7 +258,7 @@ def by_type(stub: Callable, otherwise: Callable | None = None) -> Callable[[type
     functions: dict[type | None, Callable | None] = {}
 
     @overload(stub, jit_options=_INLINED, strict=False)
-    def choose(first, *rest):
+    def choose(first: Any, *rest: Any) -> Callable | None:
         return functions.get(getattr(first, "instance_class", None), otherwise)
 
     def register(kind: type) -> Callable:

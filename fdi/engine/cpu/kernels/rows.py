@@ -8,6 +8,7 @@ small ones. Events are (units, counts) of a list; no `counts` means that all are
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -15,6 +16,7 @@ from numba.np.arrayobj import populate_array
 
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.simd import (
+    Mask,
     Vector,
     entry,
     fill,
@@ -35,7 +37,10 @@ LANES = 16  # numbers of a vector, at most
 
 
 @inlined
-def gather(row, at, width, table, units, counts, start, stop):
+def gather(
+    row: np.ndarray, at: int, width: int, table: np.ndarray, units: np.ndarray, counts: np.ndarray,
+    start: int, stop: int,
+) -> None:  # fmt: skip
     """row[at : at + width] += sum of counts[e] table[units[e]] for the events start <= e < stop."""
     n = lanes(row)
     j = 0
@@ -59,7 +64,10 @@ def gather(row, at, width, table, units, counts, start, stop):
 
 
 @inlined
-def scatter(table, units, counts, start, stop, row, at, columns):
+def scatter(
+    table: np.ndarray, units: np.ndarray, counts: np.ndarray, start: int, stop: int,
+    row: np.ndarray, at: int, columns: tuple[int, int],
+) -> None:  # fmt: skip
     """table[units[e], j] += counts[e] row[at + j] for the events start <= e < stop and all j in
     `columns` (first, behind the last).
     """
@@ -85,14 +93,16 @@ def scatter(table, units, counts, start, stop, row, at, columns):
 
 
 @jit
-def copy(source, start, target, to, n):
+def copy(source: np.ndarray, start: int, target: np.ndarray, to: int, n: int) -> None:
     """target[to : to + n] = source[start : start + n], of flat arrays and whole vectors."""
     for j in range(0, n, lanes(source)):
         store(target, (to + j,), load(source, (start + j,)))
 
 
 @jit
-def repeat(source, start, target, to, width, rows):
+def repeat(
+    source: np.ndarray, start: int, target: np.ndarray, to: int, width: int, rows: int
+) -> None:
     """Each row of target[to:] [rows, width] becomes source[start : start + width]."""
     for j in range(0, width, lanes(source)):
         x = load(source, (start + j,))
@@ -101,7 +111,7 @@ def repeat(source, start, target, to, width, rows):
 
 
 @inlined
-def append(units, n, mask, first):
+def append(units: np.ndarray, n: int, mask: Mask, first: int) -> int:
     """Append first + lane, for every lane where the mask is true, to units[n:]; return the new
     n. What lies up to LANES behind it is lost.
     """
@@ -129,7 +139,10 @@ def part(typing_context, array, start, shape):
 
 
 @inlined
-def _four_rows(none, fresh, out, o, step, a, p, a_step, w, q, inner, columns):
+def _four_rows(
+    none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
+    a_step: int, w: np.ndarray, q: int, inner: int, columns: int,
+) -> None:  # fmt: skip
     """Four rows of `product`, of as many columns as `none`, which is zero, has."""
     o1, o2, o3 = o + step, o + 2 * step, o + 3 * step
     p1, p2, p3 = p + a_step, p + 2 * a_step, p + 3 * a_step
@@ -145,7 +158,10 @@ def _four_rows(none, fresh, out, o, step, a, p, a_step, w, q, inner, columns):
 
 
 @inlined
-def _eight_rows(none, out, o, step, a, p, a_step, w, q, inner, columns):
+def _eight_rows(
+    none: Vector, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int,
+    w: np.ndarray, q: int, inner: int, columns: int,
+) -> None:  # fmt: skip
     """The same of eight rows, out = a w."""
     o1, o2, o3, o4 = o + step, o + 2 * step, o + 3 * step, o + 4 * step
     o5, o6, o7 = o + 5 * step, o + 6 * step, o + 7 * step
@@ -163,7 +179,10 @@ def _eight_rows(none, out, o, step, a, p, a_step, w, q, inner, columns):
 
 
 @inlined
-def _row(none, fresh, out, o, a, p, w, q, inner, columns):
+def _row(
+    none: Vector, fresh: bool, out: np.ndarray, o: int, a: np.ndarray, p: int, w: np.ndarray,
+    q: int, inner: int, columns: int,
+) -> None:  # fmt: skip
     """One row."""
     x = none
     if not fresh:
@@ -174,7 +193,10 @@ def _row(none, fresh, out, o, a, p, w, q, inner, columns):
 
 
 @inlined
-def _product(fresh, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
+def _product(
+    fresh: bool, out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int,
+    rows: int, w: np.ndarray, w_at: int, inner: int, columns: int,
+) -> None:  # fmt: skip
     """out = a w, or out += a w if it is not `fresh`."""
     n, zero = lanes(out), out.dtype.type(0)
     j = 0
@@ -217,7 +239,10 @@ def _product(fresh, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner
 
 
 @jit
-def add_product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
+def add_product(
+    out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
+    w: np.ndarray, w_at: int, inner: int, columns: int,
+) -> None:  # fmt: skip
     """out += a w for out [rows, columns], a [rows, inner] and w [inner, columns], whose rows follow
     each other.
     """
@@ -225,13 +250,18 @@ def add_product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, co
 
 
 @jit
-def product(out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns):
+def product(
+    out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
+    w: np.ndarray, w_at: int, inner: int, columns: int,
+) -> None:  # fmt: skip
     """The same, out = a w."""
     _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns)
 
 
 @kernel
-def turn(w, at, pace, rows, columns, out, to, step):
+def turn(
+    w: np.ndarray, at: int, pace: int, rows: int, columns: int, out: np.ndarray, to: int, step: int
+) -> None:
     """out[to + c step + r] = w[at + r pace + c] of flat arrays, for r < rows and c < columns."""
     n = lanes(w)
     tall, wide = rows // n * n, columns // n * n
