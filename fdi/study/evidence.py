@@ -159,7 +159,7 @@ def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Ite
             continue
         one, other = best["fluct"], best["kaiming"]
         if about(one.network["model"], one.network["layers"]) and (d := difference(one, sides)):
-            run = one.runs.iloc[0].to_dict()
+            run = next(records(one.runs, ""))
             word = "better" if d["from"] > 0 else "worse" if d["to"] < 0 else "undecided"
             known = f" ({d['from']:+.1f}..{d['to']:+.1f})" if pd.notna(d["from"]) else ""
             yield (

@@ -126,7 +126,8 @@ def test_the_probe_is_a_table_with_a_verdict(capsys):
 
 
 def test_figures_are_those_of_matplotlib():
-    runs = fdi.sweep(**{**SMALL, "model.hidden": 64, "dataset.samples": 100})
+    learning = {"model.hidden": 64, "dataset.samples": 200, "optimizer.lr": 0.02}
+    runs = fdi.sweep(**SMALL | learning | {"trainer.epochs": 6})
     figure = fdi.figures.draw("learning_curves", runs)
     assert isinstance(figure, Figure)
     assert figure._repr_png_()[0][:4] == b"\x89PNG"

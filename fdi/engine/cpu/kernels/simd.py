@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import extending, types
@@ -29,6 +29,12 @@ _FLAGS = ("contract",)
 
 class Vector(types.Type):
     """As many numbers of `dtype` as fill 64 bytes, or `count` times as many."""
+
+    if TYPE_CHECKING:  # what `_operator` teaches Numba
+        __add__: Any
+        __sub__: Any
+        __mul__: Any
+        __rmul__: Any
 
     def __init__(self, dtype: types.Float, count: int = 1) -> None:
         self.dtype, self.lanes = dtype, count * BYTES * 8 // dtype.bitwidth
