@@ -27,7 +27,6 @@ MODELS: dict[str, Any] = {
     "skip": lambda **form: dense((9,), hidden=[20, 17, 12], skip=True, **form),
     "recurrent": lambda **form: dense((9,), hidden=[20, 17], recurrent=True, **form),
     "dale": lambda **form: dale((9,), excitatory=[20, 17], inhibitory=[6, 5], **form),
-    "one conv": lambda **form: conv(**IMAGE, filters=[5], pool=2, **form),
     "conv": lambda **form: conv(**IMAGE, filters=[5, 18, 4], pool=[2, 1, 1], skip=True, **form),
     "conv and dense": lambda **form: conv(**IMAGE, filters=[5], pool=3, dense=[11], **form),
     "recurrent conv": lambda **form: conv(**IMAGE, filters=[5, 4], recurrent_kernel=3, **form),
@@ -90,8 +89,10 @@ def test_dense_layers_learn_what_they_do_in_the_reference(model, constant):
     assert_equal_to_the_reference(network(model, KINDS["subtract"]), engine, constant)
 
 
-def test_maps_learn_what_they_do_in_the_reference():
-    assert_equal_to_the_reference(network("one conv", KINDS["lif"]), CpuEngine(2, chunk=3))
+@pytest.mark.slow  # each is compiled
+@pytest.mark.parametrize("model", ["conv", "conv and dense"])
+def test_maps_learn_what_they_do_in_the_reference(model):
+    assert_equal_to_the_reference(network(model, KINDS["lif"]), CpuEngine(2, chunk=3, windows=3))
 
 
 @pytest.mark.slow  # each is compiled
