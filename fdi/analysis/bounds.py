@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.select import kept, records
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 
 MODES = ("none", "upper", "lower", "both")
 PRIME = "homeostasis.prime_epochs"

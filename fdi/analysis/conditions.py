@@ -12,7 +12,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.select import kept
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 from fdi.track.files import UNTESTED
 
 LABELS = ("dataset", "model", "init")

@@ -14,7 +14,7 @@ from fdi.analysis.collect import config_columns
 from fdi.analysis.select import depth, kept, where
 from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS, pair_numbers
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 
 PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")

@@ -15,7 +15,7 @@ from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
 from fdi.analysis.select import with_layers
 from fdi.analysis.summary import ACCURACY
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 
 Values = Callable[[pd.DataFrame], pd.Series]
 

@@ -27,7 +27,7 @@ from fdi.analysis.results import Curve, Results
 from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import area, chance_share, epochs_to
 from fdi.analysis.summary import BASELINE, summarize
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 
 SHARE = 0.9  # of the best accuracy
 COUNTED = ("test_accuracy_last", "classes", "test_samples")

@@ -13,7 +13,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS
 from fdi.analysis.render import NAMED, percent, remarks, settings
 from fdi.analysis.summary import BASELINE, BEST_OF_ALL
-from fdi.analysis.tables import Summary
+from fdi.analysis.table_types import Summary
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.track.files import atomic

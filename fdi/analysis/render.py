@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.studies import quotes
 from fdi.analysis.summary import BASELINE, SAID
-from fdi.analysis.tables import Runs, Summary
+from fdi.analysis.table_types import Runs, Summary
 from fdi.track.files import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none

@@ -15,7 +15,7 @@ import pandas as pd
 from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
-from fdi.analysis.tables import Curves, Probe, Runs, checked
+from fdi.analysis.table_types import Curves, Probe, Runs, checked
 from fdi.config.identity import ADDED, REMOVED
 from fdi.config.parts import UNSAID, default, ours
 

@@ -13,7 +13,7 @@ from fdi.analysis.conditions import UNTRAINED
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, kept
 from fdi.analysis.summary import BASELINE, summarize
-from fdi.analysis.tables import Runs, Summary
+from fdi.analysis.table_types import Runs, Summary
 from fdi.track.files import STATES, TRAINED, UNTESTED
 
 WORDS = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from fdi.analysis.statistics import chance_share
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 from fdi.config import Mistake
 from fdi.track.directory import NULL
 

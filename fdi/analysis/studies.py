@@ -26,7 +26,7 @@ import yaml
 
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.select import architecture, depth, kept, with_layers
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 from fdi.config import Mistake
 
 GROUP = "fdi.studies"

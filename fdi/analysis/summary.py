@@ -44,7 +44,7 @@ from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, condit
 from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
-from fdi.analysis.tables import Runs, checked
+from fdi.analysis.table_types import Runs, checked
 from fdi.config import Mistake
 from fdi.config.parts import choose
 

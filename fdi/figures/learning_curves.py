@@ -19,7 +19,7 @@ from fdi.analysis.conditions import LABELS, condition_columns, conditions, short
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import summaries
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import guessed, source, usual
 

@@ -10,7 +10,7 @@ from fdi.analysis.collect import OWN_INIT, SHARED, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
 from fdi.analysis.select import groups, kept
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.config.settings import Figure
 from fdi.figures import style
 from fdi.figures.sweep import CONF, Sweep, experiments, own_folders

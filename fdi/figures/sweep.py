@@ -25,7 +25,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.statistics import chance_share
 from fdi.analysis.summary import ACCURACY
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range

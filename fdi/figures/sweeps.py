@@ -12,7 +12,7 @@ from fdi.analysis.collect import config_columns
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.select import groups, guesses, kept
 from fdi.analysis.studies import drawn
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 
 Enough = Callable[[pd.DataFrame], int]
 

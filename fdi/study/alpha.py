@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.analysis.tables import Page
+from fdi.analysis.table_types import Page
 from fdi.figures import marks, sheet, style
 
 PLACE, TITLE = 15, "Recurrent layers"

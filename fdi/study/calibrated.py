@@ -12,7 +12,7 @@ from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, records
 from fdi.analysis.statistics import verdict
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
 from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fdi.analysis.bounds import mode
 from fdi.analysis.select import kept, records, where
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 from fdi.figures.words import SCHEDULE
 from fdi.study import PLAIN
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 
 PLACE, TITLE = 16, "Dale's law"

@@ -16,7 +16,7 @@ from fdi.analysis.results import READOUT, Results
 from fdi.analysis.select import architecture, depth, records, where, with_layers
 from fdi.analysis.statistics import Comparison, chance_share
 from fdi.analysis.summary import ACCURACY
-from fdi.analysis.tables import Probe
+from fdi.analysis.table_types import Probe
 from fdi.study.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
 from fdi.study.initial_states import of_unit_gain, task_gradient, with_spread
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from fdi.analysis.contrasts import PERCENT, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.style import shade
 from fdi.study.initial_states import ratios

@@ -18,7 +18,7 @@ from matplotlib.ticker import NullFormatter
 from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups, with_layers
-from fdi.analysis.tables import Page, Runs
+from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import of_unit_gain
 

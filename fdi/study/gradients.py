@@ -17,7 +17,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
-from fdi.analysis.tables import Page
+from fdi.analysis.table_types import Page
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import task_gradient
 from fdi.study.shallow import RECOMMENDED, spreads

@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import Results
 from fdi.analysis.select import kept, where, with_layers
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 
 USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 

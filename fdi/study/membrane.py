@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.results import Results
-from fdi.analysis.tables import Page
+from fdi.analysis.table_types import Page
 from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 1, "The theory at work"

@@ -13,7 +13,7 @@ from fdi.analysis.bounds import unbounded
 from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, with_layers
 from fdi.analysis.statistics import summary
-from fdi.analysis.tables import Runs
+from fdi.analysis.table_types import Runs
 from fdi.study.circumstances import constant_rate, plain
 from fdi.study.initial_states import ratios
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
-from fdi.analysis.tables import Page
+from fdi.analysis.table_types import Page
 from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 2, "Three regimes of a neuron"

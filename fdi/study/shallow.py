@@ -16,7 +16,7 @@ from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.select import groups
 from fdi.analysis.studies import published
-from fdi.analysis.tables import Page, Probe, Runs
+from fdi.analysis.table_types import Page, Probe, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.results import Results
-from fdi.analysis.tables import Page
+from fdi.analysis.table_types import Page
 from fdi.figures import sheet, style
 
 PLACE, TITLE = 19, "Speed"
