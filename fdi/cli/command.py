@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fdi.track.files import printable
+from fdi.track.state import INTERRUPTED
 
 
 def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
@@ -85,6 +86,9 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
                 return main(*args, **kwargs)
             except BrokenPipeError:
                 raise
+            except KeyboardInterrupt:
+                print(f"{name}: interrupted", file=sys.stderr)
+                return INTERRUPTED
             except (ValueError, OSError) as error:
                 print(f"{name}: {printable(str(error))}", file=sys.stderr)
                 return refused

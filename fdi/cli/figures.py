@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache, partial
+from importlib import import_module
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import printable
+from fdi.track.state import end_with
 
 CHECKOUT = (
     "figures of the measurements that come with fdi need results/reference of a checkout: "
@@ -95,7 +105,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import draw, file_name, own_figure, pages, with_own
+    from fdi.figures.catalogue import file_name, own_figure, pages, with_own
     from fdi.figures.unchanged import origin, remember, unchanged
 
     results, out, only_own = arguments.results, arguments.out, arguments.own
@@ -110,25 +120,27 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     known = origin(results, out, only_own, *there.values())
     with index(results) as kept:
         before = {name: unchanged(kept, name, known) for name in figures if name in there}
-    drawn: dict[str, list[Path]] = {}
     damaged: dict[str, dict[str, None]] = {}
-    missing = []
-    for name, module in figures.items():
-        files = before.get(name)
-        if files is None:
+
+    def tasks() -> Iterator[Task]:
+        for name, module in figures.items():
+            if (files := before.get(name)) is not None:
+                yield Task(name, there=files)
+                continue
             with each_once() as damaged[name]:
                 contents = module.data(mine) if only_own else pages(module, mine, measured())
-            drawn[name] = files = [
-                file
-                for page, content in contents.items()
-                for file in draw(module, content, out / file_name(name, page))
-            ]
-        missing += [] if files else [name]
+            for page, content in contents.items():
+                yield Task(name, module, content, out / file_name(name, page))
+
+    done: dict[str, list[Path]] = {}
+    for task, files in _drawn(tasks()):
+        done.setdefault(task.name, []).extend(files)
         for file in files:
-            print(printable(str(file)))
+            print(printable(str(file)), flush=True)
+    missing = [name for name in figures if not done.get(name)]
     with index(results) as kept:
-        for name in before.keys() & drawn.keys():
-            remember(kept, name, known, drawn[name], damaged[name])
+        for name in before.keys() & damaged.keys():
+            remember(kept, name, known, done.get(name, []), damaged[name])
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
     if missing and not only_own and measured().runs.empty:
@@ -141,3 +153,82 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     for name in missing:
         print(f"not drawn: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
     return int(len(missing) == len(figures))
+
+
+class Task(NamedTuple):
+    """A page to draw, or the files of a figure that are `there` and would be the same."""
+
+    name: str
+    module: Any = None
+    content: Any = None
+    path: Path = Path()
+    there: list[Path] | None = None
+
+
+FEW = 6  # pages: fewer are drawn before other processes have begun
+
+
+def _drawn(tasks: Iterator[Task]) -> Iterator[tuple[Task, list[Path]]]:
+    """Each task with its files, in this order; many pages are drawn by as many processes as there
+    are cores, while the content of the next ones is made here.
+    """
+    from fdi.cli.cost import cores  # Hydra, which --help does without
+
+    first, pages = [], 0
+    for task in tasks:
+        first.append(task)
+        pages += task.there is None
+        if pages == FEW:
+            break
+    every = chain(first, tasks)
+    if pages < FEW or cores() < 2:
+        yield from ((task, _draw(task)) for task in every)
+        return
+    given = os.getpid(), "pyarrow" in sys.modules
+    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, given)
+    ahead: deque[tuple[Task, Future[list[Path]]]] = deque()
+    try:
+        for task in every:
+            ahead.append((task, _given(pool, task)))
+            while ahead and ahead[0][1].done():
+                task, files = ahead.popleft()
+                yield task, files.result()
+        for task, files in ahead:
+            yield task, files.result()
+    except BrokenProcessPool:
+        raise OSError("a process that drew pages was killed, perhaps for its memory") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _given(pool: ProcessPoolExecutor, task: Task) -> Future[list[Path]]:
+    """The files of a task once they are there; a figure in a file of the user's own is drawn here,
+    since no other process can import it.
+    """
+    module = task.module
+    known = not isinstance(module, ModuleType) or sys.modules.get(module.__name__) is module
+    if task.there is None and known:
+        name = module.__name__ if isinstance(module, ModuleType) else module
+        return pool.submit(_draw, task._replace(module=name))
+    here: Future[list[Path]] = Future()
+    here.set_result(_draw(task))
+    return here
+
+
+def _draw(task: Task) -> list[Path]:
+    from fdi.figures.catalogue import draw
+
+    if task.there is not None:
+        return task.there
+    module = import_module(task.module) if isinstance(task.module, str) else task.module
+    return draw(module, task.content, task.path)
+
+
+def _begin(parent: int, arrow: bool) -> None:
+    """A process that draws finishes its page when the command is interrupted, and ends with it. It
+    reads tables that hold texts as the parent's pandas does, with PyArrow or without.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+    if not arrow:
+        give_back()
