@@ -317,7 +317,7 @@ def hdf5(
     view = channels, steps, dt, binning
 
     def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
-        whole = None
+        whole: Events | None = None
         if most is None:
             whole = tables.table(path, view, lambda: parts(path, None, view))
             if whole is None and fits(path):

@@ -179,15 +179,15 @@ class Chosen(Events):
         return self.table.take(self.samples)
 
     @property
-    def indptr(self) -> np.ndarray:  # type: ignore[override]
+    def indptr(self) -> np.ndarray:
         return self._copied.indptr
 
     @property
-    def units(self) -> np.ndarray:  # type: ignore[override]
+    def units(self) -> np.ndarray:
         return self._copied.units
 
     @property
-    def counts(self) -> np.ndarray | None:  # type: ignore[override]
+    def counts(self) -> np.ndarray | None:
         return self._copied.counts
 
     def __len__(self) -> int:
