@@ -61,6 +61,7 @@ RUN = {
 PARTS = {
     "fdi.config.cache",  # where the engine keeps its kernels
     "fdi.data.randman",
+    "fdi.data.tables",  # where large files are mapped from
     "fdi.init.baselines",  # the readout's
     "fdi.init.fluct",
     "fdi.snn.models",
