@@ -17,6 +17,7 @@ from fdi.analysis.contrasts import PERCENT, STATISTICS, contrasts, moments
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
 from fdi.analysis.select import kept, with_layers
+from fdi.analysis.statistics import chance_share
 from fdi.analysis.summary import ACCURACY, BASELINE, VALID
 from fdi.track.files import TRAINED, UNTESTED
 
@@ -122,7 +123,8 @@ def networks(results: Results) -> Iterator[list[Side]]:
 
 def each_at_its_best(results: Results) -> pd.DataFrame:
     """A row for each network, initial state and setting: NETWORK, init, setting, TUNED, n, mean,
-    sd, low, high of the test accuracy in percent; `difference` to the baseline at the same setting
+    sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs are no better
+    than guessing; `difference` to the baseline at the same setting
     with its interval `from`, `to` over `pairs`; `epochs_to` GOOD times the best validation accuracy
     of the network, as a mean over the seeds that get there, `reached`; and what `Side` says of the
     choice. No columns without such runs.
@@ -142,6 +144,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                     "setting": side.setting,
                     **side.values,
                     **side.moments,
+                    "at_chance": _at_chance(side.runs),
                     **difference(side, sides),
                     "epochs_to": float(np.mean(reached)) if reached else np.nan,
                     "reached": len(reached),
@@ -178,6 +181,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             accuracy += f"\n{row['difference']:+.1f}"
         if pd.notna(row.get("from")):
             accuracy += f" ({row['from']:+.1f}..{row['to']:+.1f})"
+        if row["at_chance"]:
+            accuracy += f"\n{row['at_chance']} of {row['n']} at chance"
         chosen = f"lr {row[STEP]:g}"
         if pd.notna(row.get("optimizer.eps")):
             chosen += f", eps {row['optimizer.eps']:g}"
@@ -223,6 +228,14 @@ def _sides(tuned: pd.DataFrame, tested: pd.DataFrame, settings: str) -> Iterator
                     validated=PERCENT * accuracy, tuned=len(seeds), good=_good(of, best)
                 )
             yield found
+
+
+def _at_chance(runs: pd.DataFrame) -> int:
+    known = runs.dropna(subset=[ACCURACY, "classes", "test_samples"])
+    return sum(
+        chance_share([accuracy], int(classes), int(samples)) == 1
+        for accuracy, classes, samples in known[[ACCURACY, "classes", "test_samples"]].values
+    )
 
 
 def _equal(table: pd.DataFrame, values: Mapping[str, Any]) -> np.ndarray:

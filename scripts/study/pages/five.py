@@ -17,9 +17,10 @@ from fdi.study.claims import claims
 from fdi.study.predict import predictors
 from pages.claims import SECOND_HAND, shares
 from pages.findings import KINDS, both_floors
-from pages.headline import ONE, name, span
+from pages.headline import ONE, between, largest, name, span
 from pages.tables import cell, markdown, unmeasured, versus
 
+LEAST = 1e-44  # eps in float32
 RATIO = "largest gradient over the optimizer's floor"
 
 
@@ -58,19 +59,23 @@ def _best(measured: Results) -> Iterator[Claim]:
     of = {setting: rows[rows["setting"] == setting] for setting in ("common", "best")}
     if any(part.empty for part in of.values()):
         return
+    decided = {key: part[(part["from"] > 0) | (part["to"] < 0)] for key, part in of.items()}
+    if any(part.empty for part in decided.values()):
+        return
     best, common = of["best"], of["common"]
-    decided = {key: int(((part["from"] > 0) | (part["to"] < 0)).sum()) for key, part in of.items()}
-    top = best.loc[best["difference"].abs().idxmax()]
+    undecided = best.drop(decided["best"].index)
+    others = ", ".join(f"{between(row)} in {name(row)}" for _, row in undecided.iterrows())
+    rest = f" Undecided: {others}." if others else ""
     networks = "; ".join(name(row) for _, row in best.iterrows())
     yield Claim(
-        f"Each at its best, fluctuation-driven weights differ from Kaiming weights by "
-        f"{span(best['difference'])}, at one common step size by {span(common['difference'])}",
+        f"Each at its best, fluctuation-driven and Kaiming weights differ by "
+        f"{span(decided['best']['difference'])} where it is decided, at one common step size by "
+        f"{span(decided['common']['difference'])}",
         f"With the step size and the floor of the optimizer that suit each, the difference is "
-        f"decided in {decided['best']} of {len(best)} networks, largest "
-        f"{top['difference']:+.1f} points ({top['from']:+.1f}..{top['to']:+.1f}, "
-        f"n = {top['pairs']:.0f}), in {name(top)}. At the step size that all have in common, it "
-        f"is decided in {decided['common']} of {len(common)}. Step and floor were chosen on "
-        f"validation with seeds of their own ([table](comparisons.md#each-at-its-best)).",
+        f"decided in {len(decided['best'])} of {len(best)} networks, largest {largest(best)}."
+        f"{rest} At the step size that all have in common, it is decided in "
+        f"{len(decided['common'])} of {len(common)}. Step and floor were chosen on validation "
+        f"with seeds of their own ([table](comparisons.md#each-at-its-best)).",
         "first",
         f"{len(best)} networks so far, without bounds on the activity: {networks}.",
     )
@@ -115,7 +120,8 @@ def _floor(measured: Results) -> Iterator[Claim]:
         "The floor of the optimizer decides whether a silent network learns",
         f"Optimizers do not follow gradients below a floor that their eps sets. Lowering eps and "
         f"nothing else takes {name(pd.Series(row))}, from Kaiming weights, from "
-        f"{cell(row[usual])}, to {cell(row[lifted])} (eps {row[lifted]['optimizer.eps']:.0e}). "
+        f"{cell(row[usual])}, to {cell(row[lifted])} (eps {row[lifted]['optimizer.eps']:.0e}"
+        f"{', which needs float64' if row[lifted]['optimizer.eps'] < LEAST else ''}). "
         f"{counts} "
         f"([tables](comparisons.md#the-floor-of-the-optimizer)).",
         "floor_digits_conv",

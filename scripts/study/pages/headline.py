@@ -82,23 +82,49 @@ def _leads(table: pd.DataFrame) -> Iterator[str]:
     for setting, start in starts.items():
         if len(of := rows[rows["setting"] == setting]):
             with_step = f" ({of[STEP].iloc[0]:g})" if setting == "common" else ""
-            yield f"{start}{with_step}, {_counted(of)}."
+            yield f"{start}{with_step}, {_counted(of)}.{_stuck(table, setting)}"
+
+
+def _stuck(table: pd.DataFrame, setting: str) -> str:
+    """How many runs from Kaiming weights are no better than guessing, where some are."""
+    rows = table[(table["setting"] == setting) & (table["init"] == "kaiming")]
+    stuck = rows[rows["at_chance"] > 0]
+    told = [f"{row['at_chance']} of {row['n']} in {name(row)}" for _, row in stuck.iterrows()]
+    return f" Runs from Kaiming weights at chance: {'; '.join(told)}." if told else ""
 
 
 def _counted(rows: pd.DataFrame) -> str:
-    """In how many networks the interval lies on which side of 0, and the means at both ends."""
+    """In how many networks the interval lies on which side of 0, the means at both ends, and the
+    intervals that hold 0.
+    """
     better, worse = rows[rows["from"] > 0], rows[rows["to"] < 0]
-    undecided = len(rows) - len(better) - len(worse)
+    undecided = rows.drop([*better.index, *worse.index])
     parts = [f"do better than Kaiming weights in {len(better)} of {len(rows)} networks"]
     parts[0] += f" (by {span(better['difference'])})" if len(better) else ""
     parts += [f"worse in {len(worse)} (by {span(-worse['difference'])})"] * bool(len(worse))
-    parts += [f"undecided in {undecided}"] * bool(undecided)
-    top = rows.loc[rows["difference"].abs().idxmax()]
+    if len(undecided):
+        intervals = [between(row) for _, row in undecided.iterrows()]
+        parts.append(f"undecided in {len(undecided)} ({'; '.join(intervals)})")
+    said = f"fluctuation-driven weights {', '.join(parts)}"
+    if decided := largest(rows):
+        said += f"; the largest decided difference is {decided}"
+    return said
+
+
+def largest(rows: pd.DataFrame) -> str:
+    """The largest difference that is decided, with its interval, n and network; "" of none."""
+    decided = rows[(rows["from"] > 0) | (rows["to"] < 0)]
+    if decided.empty:
+        return ""
+    top = decided.loc[decided["difference"].abs().idxmax()]
     return (
-        f"fluctuation-driven weights {', '.join(parts)}; the largest difference is "
-        f"{top['difference']:+.1f} points ({top['from']:+.1f}..{top['to']:+.1f}, "
-        f"n = {top['pairs']:.0f}), in {name(top)}"
+        f"{top['difference']:+.1f} points ({between(top)}, n = {top['pairs']:.0f}), in {name(top)}"
     )
+
+
+def between(row: pd.Series) -> str:
+    """The interval of a difference."""
+    return f"{row['from']:+.1f}..{row['to']:+.1f}"
 
 
 def span(values: pd.Series) -> str:
