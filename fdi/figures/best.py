@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.best import Side, networks
+from fdi.analysis.best import Side, difference, networks
 from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
 from fdi.analysis.summary import BASELINE
@@ -28,12 +29,14 @@ TALL = 5.0  # rows in a panel of this many inches / ROW
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """One page: a row for each network, initial state, setting and seed: network (as text), place,
-    init, setting, seed, accuracy (%), n, mean, low, high, chance, finding, title, source.
+    init, setting, seed, accuracy (%), n, mean, low, high, chance, `lead` over the baseline where it
+    is decided, finding, title, source.
     """
-    sides = [side for network in networks(results) for side in network]
-    if not sides:
+    every = [*networks(results)]
+    if not every:
         return {}
-    rows = [row for side in sides for row in _points(side)]
+    sides = [side for network in every for side in network]
+    rows = [row for network in every for side in network for row in _points(side, network)]
     table = pd.DataFrame(rows)
     order = table.drop_duplicates("network")["network"].tolist()
     table["place"] = table["network"].map(order.index)
@@ -49,7 +52,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     }
 
 
-def _points(side: Side) -> list[dict[str, Any]]:
+def _points(side: Side, network_of: Sequence[Side]) -> list[dict[str, Any]]:
     first = side.runs.iloc[0]
     data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
     named = words.MODELS.get(model, model).removesuffix(" network")
@@ -57,32 +60,29 @@ def _points(side: Side) -> list[dict[str, Any]]:
     epochs = f"{side.network['epochs']} epochs"
     parts = [named, f"{layers} layers" if layers > 1 else "", epochs, settings]
     network = f"{data}\n{', '.join(filter(None, parts))}"
+    d = difference(side, network_of)
     shared = {
         "network": network,
         "init": side.init,
         "setting": side.setting,
         **side.moments[["n", "mean", "low", "high"]],
         "chance": PERCENT / first["classes"],
+        "lead": d["difference"] if d and (d["from"] > 0 or d["to"] < 0) else np.nan,
     }
     values = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()
     return [shared | {"seed": seed, "accuracy": value} for seed, value in values.items()]
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The lead of fluct over the baseline, at the same step and each at its best."""
-    means = table.drop_duplicates(["network", "init", "setting"]).pivot(
-        index="network", columns=["setting", "init"], values="mean"
-    )
-    leads = {}
-    for setting in PANELS:
-        if (setting, "fluct") in means and (setting, BASELINE) in means:
-            leads[setting] = (means[setting, "fluct"] - means[setting, BASELINE]).dropna()
-    if len(leads) < len(PANELS):
+    """The lead of fluct over the baseline where it is decided, at the same step and at the best."""
+    ours = table[table["init"] == "fluct"].dropna(subset="lead")
+    leads = [ours[ours["setting"] == setting]["lead"] for setting in PANELS]
+    if any(lead.empty for lead in leads):
         return TITLE
-    common, best = (words.span(lead.min(), lead.max()) for lead in leads.values())
+    common, best = (words.span(lead.min(), lead.max()) for lead in leads)
     return (
-        f"{words.init('fluct')} against {words.init(BASELINE)}: {common} points at the same step "
-        f"size, {best} with each at its best"
+        f"{words.init('fluct')} against {words.init(BASELINE)}, where decided: {common} points at "
+        f"the same step size, {best} with each at its best"
     )
 
 

@@ -101,7 +101,7 @@ def test_convolutions(page, write_run, tmp_path):
         )
     ):
         write_run(init, seed, accuracy, config=config, identity=f"{i:08x}", **given)
-    whole, part = sorted(rows(page("convolutions").convolutions(own(tmp_path)))[2:], reverse=True)
+    whole, part = sorted(rows(page("images").convolutions(own(tmp_path)))[2:], reverse=True)
     assert whole[0] == "cifar10, conv_deep, 4 layers, 200 epochs"
     assert whole[1:] == [
         "",
@@ -133,9 +133,9 @@ AVERAGED = [
     ("findings", "bounded"),
     ("findings", "stepping"),
     ("gradients", "reached"),
-    ("surrogates", "surrogates"),
-    ("trial", "trials"),
-    ("convolutions", "convolutions"),
+    ("gradients", "surrogates"),
+    ("gradients", "trials"),
+    ("images", "convolutions"),
     ("lazy", "laziness"),
     ("lazy", "decaying"),
 ]
@@ -172,7 +172,7 @@ def _differs(group, name):
 
 
 def test_without_runs(page, tmp_path):
-    assert "*Not measured yet" in page("convolutions").convolutions(own(tmp_path))
+    assert "*Not measured yet" in page("images").convolutions(own(tmp_path))
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
     assert "not measurable here" in page("claims").short(own(tmp_path))
     assert page("tables").behind("gain", own(tmp_path)).startswith("*Not measured yet: `fdi-run")
@@ -201,7 +201,7 @@ def test_the_rows_of_the_readme_are_the_extremes_and_the_median(page, write_run,
             name = {"identity": f"{i:08x}", "dataset": f"data{i}"}
             write_run("fluct", seed, 0.5 + difference, config=SETTINGS | fluct, **name)
             write_run("kaiming", seed, 0.5, config=SETTINGS | KAIMING, **name)
-    text = page("results").results(own(tmp_path))
+    text = page("claims").results(own(tmp_path))
     assert [row[0][:5] for row in rows(text)[2:]] == ["data0", "data2", "data1"]
     assert "from all 5 networks" in text
 
@@ -212,7 +212,7 @@ def test_runs_with_another_eps_are_no_advice(page, write_run, tmp_path):
         write_run("fluct", seed, 0.9, config=config)
         write_run("kaiming", seed, 0.5, config=config | KAIMING)
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
-    assert "*Not measured yet" in page("results").results(own(tmp_path))
+    assert "*Not measured yet" in page("claims").results(own(tmp_path))
 
 
 def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write_run, tmp_path):
@@ -268,7 +268,7 @@ def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, wri
             layer = {"population": "h1", "grad": most, "grad_task_max": most}
             layer |= {"floor_steady": 1e-9, "floor_noisy": 1e-8}
             (run / "init.json").write_text(json.dumps([layer]))
-    table = rows(page("surrogates").surrogates(own(tmp_path)))
+    table = rows(page("gradients").surrogates(own(tmp_path)))
     assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1", ""]
     assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1", ""]
     assert len(table) == 4
@@ -289,7 +289,7 @@ def test_trials_of_several_lengths_have_a_row_each_and_no_other_network(page, wr
             (run / "init.json").write_text(json.dumps(layers))
     poisson = images | {"dataset.encoding": "poisson", "dataset.steps": 100, "optimizer.eps": 1e-16}
     write_run("fluct", 0, 0.9, config=poisson | fluct, identity="f" * 8, rates={"h1": 8.0})
-    table = rows(page("trial").trials(own(tmp_path)))[2:]
+    table = rows(page("gradients").trials(own(tmp_path)))[2:]
     assert [row[1:] for row in table[:3]] == [
         ["kaiming", "1e-36", "0.5", "none", "1e+15", "35.0, n = 1"],
         ["kaiming", "1e-16", "0.1", "none", "1e+02", "10.0, n = 1"],
