@@ -157,9 +157,9 @@ def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
     """For each kind and verdict how many learn at the default step and at the best, and the area
     under the curve: the probability that of two runs of which one learns the verdict prefers it.
     """
-    judged = members[members["expected"].isin(SCORES)]
     rows = []
-    for kind, of in [("all", judged), *judged.groupby("kind")]:
+    known = judged(members)
+    for kind, of in [("all", known), *known.groupby("kind")]:
         row = {"kind": kind}
         for word in reversed(SCORES):
             those = of[of["expected"] == word]["learns"]
@@ -168,12 +168,17 @@ def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def area(judged: pd.DataFrame) -> float:
+def judged(members: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a verdict."""
+    return members[members["expected"].isin(SCORES)] if len(members) else members
+
+
+def area(known: pd.DataFrame) -> float:
     """Area under the ROC curve of the verdict; NaN where all learn or none."""
     from scipy.stats import mannwhitneyu
 
-    scores = judged["expected"].map(SCORES)
-    good, bad = scores[judged["learns"]], scores[~judged["learns"]]
+    scores = known["expected"].map(SCORES)
+    good, bad = scores[known["learns"]], scores[~known["learns"]]
     if good.empty or bad.empty:
         return np.nan
     return float(mannwhitneyu(good, bad).statistic / (len(good) * len(bad)))

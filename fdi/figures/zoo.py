@@ -13,7 +13,7 @@ from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import LEVEL
 from fdi.analysis.summary import BASELINE
-from fdi.analysis.zoo import SCORES, SETTINGS, area, members, only, wilson
+from fdi.analysis.zoo import SCORES, SETTINGS, area, judged, members, only, wilson
 from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 0.6, "Random networks"
@@ -45,8 +45,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     networks = table.drop_duplicates(["zoo", "network"])
     kinds = networks["kind"].value_counts()
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    judged = table[table["expected"].isin(SCORES)]
-    curve = area(judged)
+    curve = area(judged(table))
     verdict = "" if pd.isna(curve) else f"; verdict: area under the curve {curve:.2f}"
     return {
         "": pd.DataFrame(rows).assign(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from fdi.analysis import zoo
 from fdi.analysis.best import each_at_its_best
 from fdi.analysis.results import Results
 from fdi.figures.catalogue import FIGURES
@@ -164,6 +165,13 @@ def _foretold(measured: Results) -> Iterator[Claim]:
     if RATIO not in quantities.index or not quantities.loc[RATIO, "networks"]:
         return
     row = quantities.loc[RATIO]
+    judged = zoo.judged(zoo.members(measured))
+    random = (
+        f" On {judged['network'].nunique()} random networks, of any optimizer and step size, the "
+        f"area under the curve of its verdict is {zoo.area(judged):.2f}."
+        if len(judged)
+        else ""
+    )
     yield Claim(
         "A measurement of seconds tells which of these networks will not learn",
         f"Of two runs of a network, of which one learns, the one that learns has the larger ratio "
@@ -174,7 +182,7 @@ def _foretold(measured: Results) -> Iterator[Claim]:
         "gradients_randman_dense",
         "below the floor few networks learned; above it, a network may still fail: steps that are "
         "too large or too small for the weights, activity that is too strong, and bounds that act "
-        "at the start stop it as well. The probe names them, too.",
+        f"at the start stop it as well. The probe names them, too.{random}",
     )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from fdi.analysis import zoo
 from fdi.analysis.best import NETWORK, STEP, each_at_its_best, readable
 from fdi.analysis.results import Results
+from fdi.analysis.statistics import verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
@@ -27,7 +28,7 @@ def headline(measured: Results) -> str:
     table = each_at_its_best(measured)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
-    lines = [*_deep(floor.data(measured)), *_leads(table), *_ranges(table)]
+    lines = [*_deep(floor.data(measured)), *_leads(table), *_ranges(table), *_random(measured)]
     return "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1))
 
 
@@ -71,6 +72,25 @@ def random_networks(measured: Results) -> str:
     parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in zoo.tables(table).items()]
     notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
     return "\n".join([*parts, notes, f"{table['source'].iloc[0]}\n"])
+
+
+def _random(measured: Results) -> Iterator[str]:
+    """How many random networks learn from which of the two."""
+    table = zoo.members(measured)
+    if table.empty:
+        return
+    parts = []
+    for setting, title in zoo.SETTINGS.items():
+        of = table[table["setting"] == setting]
+        learn = of.groupby("init")["learns"].sum()
+        mine, other, p = zoo.only(table, ONE, setting)
+        word = verdict(mine - other, p)
+        parts.append(
+            f"{learn[ONE]} learn from fluctuation-driven and {learn['kaiming']} from Kaiming "
+            f"weights ({title}; only from one of the two: {mine} and {other}, {word})"
+        )
+    total = len(table.drop_duplicates(["zoo", "network"]))
+    yield f"**Of {total} random networks**, drawn by a seed, {', and '.join(parts)}."
 
 
 def _leads(table: pd.DataFrame) -> Iterator[str]:
