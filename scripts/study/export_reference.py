@@ -93,12 +93,16 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
     path = Path(tested["path"].iloc[0])
     origin = _origin(path, read_json(path / RECORD) or {})
-    made = ("command", "commit", "torch", "processor", "date")
+    words = [word for word in origin["command"].split() if not word.startswith("paths.")]
+    made = (
+        f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
+        f"{origin.get('processor')}, {origin['date']}"
+    )
     table["words"] = table["words"].str.join(" ")
     lines = numbers(table).to_csv(index=False, float_format=DIGITS, lineterminator="\n")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / f"{zoo.ROWS}.csv") as temporary:
-        temporary.write_text(f"# {', '.join(f'{key} {origin.get(key)}' for key in made)}\n{lines}")
+        temporary.write_text(f"# {made}\n{lines}")
     return len(tested)
 
 

@@ -108,7 +108,7 @@ def _exported_alone(results: Path, folder: Path, table: pd.DataFrame) -> None:
     assert EXPORT(results, folder) == (table["state"] == "done").sum() == 10
     assert [path.name for path in folder.iterdir()] == ["zoo.csv"]
     again = members(Results(pd.DataFrame(), None, None, folder))
-    assert again["source"].iloc[0].startswith("command ")
+    assert again["source"].iloc[0].startswith("unknown, commit unknown, ")
     assert again["learns"].tolist() == table["learns"].tolist()
     assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
 
