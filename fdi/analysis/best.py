@@ -16,8 +16,8 @@ from fdi.analysis.conditions import short_names, shown
 from fdi.analysis.contrasts import PERCENT, STATISTICS, contrasts, moments
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
-from fdi.analysis.select import kept, with_layers
-from fdi.analysis.statistics import chance_share
+from fdi.analysis.select import guesses, kept, with_layers
+from fdi.analysis.statistics import verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VALID
 from fdi.track.files import TRAINED, UNTESTED
 
@@ -73,6 +73,9 @@ NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
 
 
+DECIDED = ("better", "worse")
+
+
 class Side(NamedTuple):
     """The tested runs of an initial state of a network in a `setting`, "common" (the values that
     all of them were tested with) or "best".
@@ -124,9 +127,8 @@ def networks(results: Results) -> Iterator[list[Side]]:
 def each_at_its_best(results: Results) -> pd.DataFrame:
     """A row for each network, initial state and setting: NETWORK, init, setting, TUNED, n, mean,
     sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs are no better
-    than guessing; `difference` to the baseline at the same setting
-    with its interval `from`, `to` over `pairs`; `epochs_to` GOOD times the best validation accuracy
-    of the network, as a mean over the seeds that get there, `reached`; and what `Side` says of the
+    than guessing; what `difference` says; `epochs_to` GOOD times the best validation accuracy of
+    the network, as a mean over the seeds that get there, `reached`; and what `Side` says of the
     choice. No columns without such runs.
     """
     rows = []
@@ -144,7 +146,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                     "setting": side.setting,
                     **side.values,
                     **side.moments,
-                    "at_chance": _at_chance(side.runs),
+                    "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
                     **difference(side, sides),
                     "epochs_to": float(np.mean(reached)) if reached else np.nan,
                     "reached": len(reached),
@@ -230,14 +232,6 @@ def _sides(tuned: pd.DataFrame, tested: pd.DataFrame, settings: str) -> Iterator
             yield found
 
 
-def _at_chance(runs: pd.DataFrame) -> int:
-    known = runs.dropna(subset=[ACCURACY, "classes", "test_samples"])
-    return sum(
-        chance_share([accuracy], int(classes), int(samples)) == 1
-        for accuracy, classes, samples in known[[ACCURACY, "classes", "test_samples"]].values
-    )
-
-
 def _equal(table: pd.DataFrame, values: Mapping[str, Any]) -> np.ndarray:
     masks = [
         (table[key].isna() if pd.isna(value) else table[key] == value).to_numpy(dtype=bool)
@@ -269,9 +263,9 @@ def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
     return good_range(short.groupby(STEP)[VALID].mean().to_dict())
 
 
-def difference(side: Side, sides: Sequence[Side]) -> dict[str, float]:
+def difference(side: Side, sides: Sequence[Side]) -> dict[str, Any]:
     """`difference` to the baseline in the same setting, whose own best values may be others, with
-    its interval `from`, `to` over `pairs`; nothing without pairs.
+    its interval `from`, `to` over `pairs` and its `verdict`; nothing without pairs.
     """
     for other in sides:
         if (other.setting, other.init) == (side.setting, BASELINE) and side.init != BASELINE:
@@ -283,5 +277,6 @@ def difference(side: Side, sides: Sequence[Side]) -> dict[str, float]:
                     "from": paired.low,
                     "to": paired.high,
                     "pairs": paired.n,
+                    "verdict": verdict(paired.mean, paired.p),
                 }
     return {}

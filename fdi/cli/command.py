@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fdi.track.files import printable
-from fdi.track.state import INTERRUPTED
 
 
 def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
@@ -87,6 +86,8 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
             except BrokenPipeError:
                 raise
             except KeyboardInterrupt:
+                from fdi.track.state import INTERRUPTED  # most commands start without it
+
                 print(f"{name}: interrupted", file=sys.stderr)
                 return INTERRUPTED
             except (ValueError, OSError) as error:

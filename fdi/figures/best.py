@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.best import Side, difference, networks
+from fdi.analysis.best import DECIDED, Side, difference, networks
 from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
 from fdi.analysis.summary import BASELINE
@@ -67,7 +67,7 @@ def _points(side: Side, network_of: Sequence[Side]) -> list[dict[str, Any]]:
         "setting": side.setting,
         **side.moments[["n", "mean", "low", "high"]],
         "chance": PERCENT / first["classes"],
-        "lead": d["difference"] if d and (d["from"] > 0 or d["to"] < 0) else np.nan,
+        "lead": d["difference"] if d.get("verdict") in DECIDED else np.nan,
     }
     values = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()
     return [shared | {"seed": seed, "accuracy": value} for seed, value in values.items()]

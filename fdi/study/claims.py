@@ -188,6 +188,28 @@ FOR, AGAINST = "for it", "against it"
 DENSE = ("dense", "conv_recurrent_deep")
 CONV = ("conv", "conv_deep")
 RECURRENT = ("recurrent", "conv_recurrent")
+
+
+def _learns_better(
+    text: str,
+    published: tuple[tuple[str, str, int], ...],
+    models: tuple[str, ...],
+    layers: Callable[[int], bool] = lambda layers: True,
+) -> Claim:
+    """That networks of these models and depths learn better than from Kaiming weights."""
+    return Claim(
+        text,
+        published,
+        "P",
+        evidence.better(models, layers),
+        lambda model, number: model in models and layers(number),
+    )
+
+
+def _deep(layers: int) -> bool:
+    return layers >= DEEP
+
+
 CLAIMS = (
     Claim(
         "Networks with one hidden layer learn better than from Kaiming weights",
@@ -196,33 +218,29 @@ CLAIMS = (
         evidence.one_layer,
         lambda model, layers: model == "dense" and layers == 1,
     ),
-    Claim(
+    _learns_better(
         "Recurrent networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 3),),
-        "P",
-        evidence.better(RECURRENT, lambda layers: True),
-        lambda model, layers: model in RECURRENT,
+        RECURRENT,
     ),
-    Claim(
+    _learns_better(
         "Deep networks learn better than from Kaiming weights",
         (("shd", "conv_recurrent", 7),),
-        "P",
-        evidence.better(DENSE, lambda layers: layers >= DEEP),
-        lambda model, layers: model in DENSE and layers >= DEEP,
+        DENSE,
+        _deep,
     ),
-    Claim(
+    _learns_better(
         "Deep convolutional networks learn better than from Kaiming weights",
         (("cifar10", "conv", 4), ("dvs_gesture", "conv", 4), ("dvs_gesture", "conv", 8)),
-        "P",
-        evidence.better(CONV, lambda layers: layers >= DEEP),
-        lambda model, layers: model in CONV and layers >= DEEP,
+        CONV,
+        _deep,
     ),
     Claim(
         "Kaiming weights leave deep networks at chance",
         (("shd", "conv_recurrent", 7), ("cifar10", "conv", 4), ("dvs_gesture", "conv", 8)),
         "2",
         evidence.left_at_chance,
-        lambda model, layers: layers >= DEEP,
+        lambda model, layers: _deep(layers),
     ),
     Claim(
         "Under Dale's law a network learns better (than from a weak start, sigma_U = 0.2, since "

@@ -160,12 +160,11 @@ def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Ite
         one, other = best["fluct"], best["kaiming"]
         if about(one.network["model"], one.network["layers"]) and (d := difference(one, sides)):
             run = next(records(one.runs, ""))
-            word = "better" if d["from"] > 0 else "worse" if d["to"] < 0 else "undecided"
             known = f" ({d['from']:+.1f}..{d['to']:+.1f})" if pd.notna(d["from"]) else ""
             yield (
                 f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
                 f"{other.moments['mean']:.1f}, {d['difference']:+.1f}{known}, n = {d['pairs']}: "
-                f"{word if d['pairs'] > 1 else 'one pair, not counted'}"
+                f"{d['verdict'] or 'one pair, not counted'}"
             )
 
 

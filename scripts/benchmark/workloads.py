@@ -131,11 +131,10 @@ FIELD = {
 """
 DEFAULT = {
     "default": dict(
+        WORKLOADS["dense"],
         about="dense 20-128-20, batch 250 (the default run's)",
-        steps=100,
         batch=250,
         shape=(20,),
-        sizes=(128,),
     )
 }
 """The size of Randman, where spikes are so few that all but the updates of neurons is small."""

@@ -99,11 +99,16 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
         f"{origin.get('processor')}, {origin['date']}"
     )
     table["words"] = table["words"].str.join(" ")
-    lines = numbers(table).to_csv(index=False, float_format=DIGITS, lineterminator="\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic(folder / f"{zoo.ROWS}.csv") as temporary:
-        temporary.write_text(f"# {made}\n{lines}")
+    write_with_source(numbers(table), folder / f"{zoo.ROWS}.csv", made)
     return len(tested)
+
+
+def write_with_source(table: pd.DataFrame, path: Path, source: str) -> None:
+    """A table that no command of fdi adds to, with what made it in the first line, a comment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = table.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    with atomic(path) as temporary:
+        temporary.write_text(f"# {source}\n{lines}")
 
 
 def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from export_reference import write_with_source
 from states import alpha, dale, membrane, pooling, regimes, snapshot
 
-from fdi.track.files import atomic
 from fdi.track.record import record
 
 SIMULATIONS = {
@@ -38,14 +38,7 @@ def main(names: list[str]) -> int:
     origin = record("", torch.device("cpu"), 1)  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as temporary:
-            table = (
-                SIMULATIONS[name]
-                .simulate()
-                .to_csv(index=False, float_format="%.5g", lineterminator="\n")
-            )
-            temporary.write_text(f"# {provenance(name, origin)}\n{table}")
+        write_with_source(SIMULATIONS[name].simulate(), path, provenance(name, origin))
         print(path)
     return 0
 

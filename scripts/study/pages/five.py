@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import each_at_its_best
+from fdi.analysis.best import DECIDED, each_at_its_best
 from fdi.analysis.results import Results
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
@@ -60,7 +60,7 @@ def _best(measured: Results) -> Iterator[Claim]:
     of = {setting: rows[rows["setting"] == setting] for setting in ("common", "best")}
     if any(part.empty for part in of.values()):
         return
-    decided = {key: part[(part["from"] > 0) | (part["to"] < 0)] for key, part in of.items()}
+    decided = {key: part[part["verdict"].isin(DECIDED)] for key, part in of.items()}
     if any(part.empty for part in decided.values()):
         return
     best, common = of["best"], of["common"]

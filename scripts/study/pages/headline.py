@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import NETWORK, STEP, each_at_its_best, readable
+from fdi.analysis.best import DECIDED, NETWORK, STEP, each_at_its_best, readable
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import words
@@ -117,8 +117,8 @@ def _counted(rows: pd.DataFrame) -> str:
     """In how many networks the interval lies on which side of 0, the means at both ends, and the
     intervals that hold 0.
     """
-    better, worse = rows[rows["from"] > 0], rows[rows["to"] < 0]
-    undecided = rows.drop([*better.index, *worse.index])
+    better, worse = (rows[rows["verdict"] == word] for word in DECIDED)
+    undecided = rows[~rows["verdict"].isin(DECIDED)]
     parts = [f"do better than Kaiming weights in {len(better)} of {len(rows)} networks"]
     parts[0] += f" (by {span(better['difference'])})" if len(better) else ""
     parts += [f"worse in {len(worse)} (by {span(-worse['difference'])})"] * bool(len(worse))
@@ -133,7 +133,7 @@ def _counted(rows: pd.DataFrame) -> str:
 
 def largest(rows: pd.DataFrame) -> str:
     """The largest difference that is decided, with its interval, n and network; "" of none."""
-    decided = rows[(rows["from"] > 0) | (rows["to"] < 0)]
+    decided = rows[rows["verdict"].isin(DECIDED)]
     if decided.empty:
         return ""
     top = decided.loc[decided["difference"].abs().idxmax()]
