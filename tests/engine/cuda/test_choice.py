@@ -196,7 +196,7 @@ def test_a_card_for_one_process_is_named(doubt):
 @pytest.mark.parametrize("held", [False, True])
 def test_a_run_tries_its_kernels_before_it_opens_the_card(start, monkeypatch, held):
     """The card lets in one process: whoever comes when the run has tensors on it is turned away."""
-    before = pretend.COUNT.bytes
+    before = pretend.in_use()
 
     def doubt(case, device):
         return choice.EXCLUSIVE if held or pretend.COUNT.bytes > before else None

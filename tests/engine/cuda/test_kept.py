@@ -76,10 +76,10 @@ def test_what_fits_into_memory_is_kept(kind, kernels):
     room = max(2 * each + 3 * step, each + peak)
     with pretend.Pretend():
         net = net.to(pretend.device())
-        before = pretend.COUNT.peak = pretend.COUNT.bytes
+        before = pretend.in_use()
         kept, said = CudaEngine(room / 2**30, kernels).keep(net, {"a": whole, "b": whole}, 3)
-        assert pretend.COUNT.bytes - before == 2 * each
         assert pretend.COUNT.peak - before <= each + peak
+        assert pretend.in_use() - before == 2 * each
     assert set(kept) == {"a", "b"}
     assert said.startswith("a and b kept on the device: ")
     nothing, said = CudaEngine((room - 1) / 2**30, kernels).keep(net, {"a": whole, "b": whole}, 3)
@@ -103,7 +103,7 @@ def test_a_card_of_a_thousandth_of_8_gib_never_runs_out(samples, stays, monkeypa
     assert size(whole, True)[0] < SHARE * card
     monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 2**14)
     with pretend.Pretend():
-        monkeypatch.setattr(pretend, "ROOM", pretend.COUNT.bytes + card)
+        monkeypatch.setattr(pretend, "ROOM", pretend.in_use() + card)
         net = net.to(pretend.device())
         engine = CudaEngine(SHARE * card / 2**30, "on")
         kept, said = engine.keep(net, {"train": whole}, batch)
