@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fdi.config import Mistake
 from fdi.config.parts import Fraction, NotNegative, Positive
@@ -217,6 +217,8 @@ class FluctRate(FluctCalibrated):
     until it fires at the rate of the first, so that rates do not collapse with depth (Perez-Nieves
     and Goodman 2023 name the collapse).
     """
+
+    target_in_first_layer_only: ClassVar[bool] = True
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         if len(network.layers) == 1:

@@ -83,7 +83,8 @@ def probe(
     for population in network.hidden:
         afferents = network.afferents(population.name)
         hears_input = any(projection.name in heard for projection in afferents)
-        target_mu, target_sigma = strategy.target(population)
+        aims = population in network.layers[0] or not strategy.target_in_first_layer_only
+        target_mu, target_sigma = strategy.target(population) if aims else (None, None)
         theory_mu, theory_sigma = (
             (None, None)
             if population.name in network.norms

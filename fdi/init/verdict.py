@@ -262,6 +262,7 @@ def verdict(row: Row) -> str:
 def sentence(rows: Sequence[Row], init: str) -> str:
     """The state of all hidden layers in one sentence, with what to try next."""
     hidden = [row for row in rows if row["rate"] is not None]
+    aimed = [row for row in hidden if row["target_sigma_u"] is not None]
     words = [off(row) for row in hidden]
     first, last = hidden[0]["rate"], hidden[-1]["rate"]
     if "silent" in words:
@@ -274,7 +275,7 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         return f"{which} is silent, and almost no gradient reaches the layers below: {what}"
     if max(first, last) > STEEP * min(first, last):
         verb = "climb" if last > first else "fall"
-        met = all(map(_meets_target, hidden))
+        met = bool(aimed) and all(map(_meets_target, aimed))
         what = _try(hidden, init, met, up=last < first)
         if met and init in ("fluct", "fluct_calibrated") and not _normalized(hidden):
             what = "try init=fluct_rate"
@@ -288,10 +289,12 @@ def sentence(rows: Sequence[Row], init: str) -> str:
             return f"{which} too strong, as with correlated input: sweep init.sigma_u"
         what = _try(hidden, init, _meets_target(wrong[0]), up=off(wrong[0]) == "too weak")
         return f"{which} {_off(wrong)}: {what}"
-    if hidden[0]["target_sigma_u"] is None:
+    if not aimed:
         return f"init={init} has no target; no layer is silent or saturated"
-    which = "all layers are" if len(hidden) > 1 else "the layer is"
-    return f"{which} within a factor of {max(map(_factor, hidden))} of the target"
+    which = "all layers are" if len(aimed) > 1 else "the layer is"
+    if len(aimed) < len(hidden):
+        which = "the first layer is"
+    return f"{which} within a factor of {max(map(_factor, aimed))} of the target"
 
 
 def _off(rows: Sequence[Row]) -> str:
@@ -310,7 +313,7 @@ def _factor(row: Row) -> float:
 
 def _try(hidden: list[Row], init: str, met: bool, up: bool) -> str:
     """What to change: the target itself, if it is `met` by weights or already calibrated for."""
-    if init != "fluct_calibrated" and (not met or _normalized(hidden)):
+    if init not in ("fluct_calibrated", "fluct_rate") and (not met or _normalized(hidden)):
         return "try init=fluct_calibrated"
     if init == "fluct_mu":  # sigma_u = (theta - mu_u) / xi
         return f"try a {'smaller' if up else 'larger'} init.xi"

@@ -87,6 +87,16 @@ def layers(**columns) -> list[dict]:
             "rates fall from 8 to 0.02 Hz over 3 layers: try init=fluct_rate",
         ),
         (
+            layers(rate=[8, 3, 0.02], target_sigma_u=[1.0, None, None]),
+            "fluct_rate",
+            "rates fall from 8 to 0.02 Hz over 3 layers: try a larger init.sigma_u",
+        ),
+        (
+            layers(rate=[8, 8, 8], free_sigma=[1, 2, 3], target_sigma_u=[1.0, None, None]),
+            "fluct_rate",
+            "the first layer is within a factor of 1.1 of the target",
+        ),
+        (
             layers(rate=[8, 0.0], silent=[0.1, 1.0], target_sigma_u=[None, None]),
             "kaiming",
             "h2 is silent, and almost no gradient reaches the layers below: "

@@ -210,6 +210,7 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
             assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.02)
             for i, row in enumerate(rows):
                 assert row["rate"] == pytest.approx(rows[i % first]["rate"], rel=0.1)
+                assert (row["target_sigma_u"] is None) == (i >= first)
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
