@@ -159,6 +159,7 @@ def test_a_real_run_that_is_not_tested_is_in_no_table_of_test_accuracies(fdi_run
     assert own(tmp_path / "results").runs["state"].tolist() == ["untested"]
 
 
+@pytest.mark.slow
 def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, monkeypatch):
     """Each is compared with the baseline of its own size, and named by it."""
 
@@ -182,6 +183,7 @@ def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, mo
     }
 
 
+@pytest.mark.slow
 def test_where_all_candidates_are_equal_the_table_finds_the_one_that_was_chosen(
     fdi_run, tmp_path, monkeypatch
 ):

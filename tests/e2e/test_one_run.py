@@ -78,6 +78,7 @@ def test_options_of_ones_own(fdi_run, tmp_path, monkeypatch):
     assert "half" in fdi_run("--help", "--config-dir", "mine").out
 
 
+@pytest.mark.slow
 def test_changed_code_of_ones_own_is_told(fdi_run, tmp_path, monkeypatch):
     (tmp_path / "mine" / "init").mkdir(parents=True)
     (tmp_path / "mine" / "init" / "third.yaml").write_text("_target_: third.Third\n")

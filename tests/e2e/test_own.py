@@ -170,8 +170,12 @@ def test_what_does_not_fit_is_refused():
 
 @pytest.mark.parametrize(
     "launcher",
-    [["hydra/launcher=basic"], ["hydra/launcher=local", "hydra.launcher.n_jobs=1"]],
-    ids=["basic", "local"],
+    [
+        pytest.param(["hydra/launcher=basic"], id="basic"),
+        pytest.param(
+            ["hydra/launcher=local", "hydra.launcher.n_jobs=1"], id="local", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_code_that_is_edited_while_a_sweep_is_running(tmp_path, launcher):
     """Its first cell does that itself. Cells of before and after are in no row together."""

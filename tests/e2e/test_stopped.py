@@ -48,7 +48,10 @@ def rows(folder: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("stop", "code", "engine", "epochs"),
-    [(signal.SIGKILL, -9, "cpu", 40), (signal.SIGINT, 130, "reference", 8)],
+    [
+        (signal.SIGKILL, -9, "cpu", 40),
+        pytest.param(signal.SIGINT, 130, "reference", 8, marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_and_started_again_gives_the_same_numbers(
     tmp_path, fdi_run, stop, code, engine, epochs
@@ -140,6 +143,7 @@ def test_a_full_disk_is_told_and_in_the_log(fdi_run, tmp_path, monkeypatch):
     assert not (directory / ".reserve").exists()
 
 
+@pytest.mark.slow
 def test_a_run_whose_folder_moves_away_stops_and_is_never_done(tmp_path, fdi_run):
     command = (*SMALL, REFERENCE, "trainer.epochs=100000")
     child = process(*command, cwd=tmp_path)

@@ -202,11 +202,18 @@ def test_the_reference_has_them_where_each_neuron_has_its_own_time_constants(kin
         check(ReferenceEngine(), build, replace(DIFFERENT[kind], reset=reset))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (kind == "adaptive_threshold"))
+        for kind in KINDS
+    ],
+)  # a kernel for each
 def test_the_cpu_engine_has_the_gradients_of_finite_differences(kind):
     check(CpuEngine(threads=1), layers, KINDS[kind])
 
 
+@pytest.mark.slow
 def test_the_cpu_engine_has_them_where_each_neuron_has_its_own_time_constants():
     check(CpuEngine(threads=1), layers, DIFFERENT["lif"])
 

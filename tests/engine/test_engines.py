@@ -222,6 +222,7 @@ def test_simulate_equals_the_reference_in_float64(make, case):
         np.testing.assert_array_equal(activity.counts[name].numpy(), counts.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", WITHOUT_INTERPRETER, indirect=True)
 @PROPERTY
 @given(case=cases())
@@ -245,7 +246,12 @@ def test_gradients_equal_the_reference_in_float32(make, case):
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        pytest.param(name, kind, marks=[pytest.mark.slow] * (name == "cuda" and "dale" in kind))
+        pytest.param(
+            name,
+            kind,
+            marks=[pytest.mark.slow]
+            * ("dale conv" in kind or (name == "cuda" and kind not in ("dense", "conv"))),
+        )
         for name in ENGINES
         for kind in (*KINDS, *MAPS)
     ],

@@ -106,6 +106,7 @@ def test_with_any_input(model, form):
     assert_equal_to_the_reference(net, CpuEngine(threads=1, chunk=3), batch(net, form))
 
 
+@pytest.mark.slow
 def test_with_neurons_that_learn():
     net = network("skip", "tdbn", NEURONS["learning"])
     assert_equal_to_the_reference(net, CpuEngine(threads=2, chunk=2), batch(net))

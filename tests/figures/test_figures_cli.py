@@ -47,6 +47,7 @@ def test_equal_runs_give_equal_files(write_run, tmp_path, figures):
     assert first == [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
 
 
+@pytest.mark.slow
 def test_many_pages_are_drawn_by_several_processes_alike(write_run, tmp_path, figures, monkeypatch):
     for model in ("a", "b"):
         write_run("fluct", 0, [0.1, 0.3, 0.5], model=model)

@@ -120,6 +120,7 @@ def test_null_is_a_value(results, drawn):
     drawn(own_sweeps, page)
 
 
+@pytest.mark.slow
 def test_every_combination_is_drawn(results, drawn):
     runs = [
         (init, seed, 0.3 + lr, layers,

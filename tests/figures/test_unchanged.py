@@ -112,6 +112,7 @@ def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn, capsys
     assert (results / report.NAME).read_bytes() == changed
 
 
+@pytest.mark.slow
 def test_a_report_draws_the_pages_that_have_changed(results, drawn, write_run, monkeypatch):
     words = ["--results", str(results)]
     report.main(words)
@@ -135,6 +136,7 @@ def test_a_report_draws_the_pages_that_have_changed(results, drawn, write_run, m
     assert len(drawn) == pages + 1
 
 
+@pytest.mark.slow
 def test_the_pictures_of_pages_that_are_gone_go_too(results, write_run):
     shutil.rmtree(results / "runs")
     for model in ("dense", "other", "third"):

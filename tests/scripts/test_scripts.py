@@ -112,6 +112,7 @@ def test_a_table_that_the_figure_would_not_find_is_refused_before_anything_runs(
     assert "--out: x.json must be a file that ends in .csv" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
     out = tmp_path / "bench.csv"
     monkeypatch.setattr(
@@ -194,6 +195,7 @@ def test_spikingjelly_computes_what_is_trained_elsewhere(bench, monkeypatch, wor
     assert first != second  # the gradient reaches the weights
 
 
+@pytest.mark.slow
 def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
     from benchmark import steps
 
@@ -206,6 +208,7 @@ def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
     assert [len(turns) for turns in times.values()] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(SCRIPTS.parent)
     monkeypatch.syspath_prepend(STUDY)

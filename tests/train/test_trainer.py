@@ -162,7 +162,12 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
 
 @pytest.mark.parametrize("engine", [ReferenceEngine(), CpuEngine(threads=2)])
 @pytest.mark.parametrize(
-    "learned", [{"norm": "tdbn"}, {"norm": "bntt"}, {"neuron": lif(learn_tau=True)}]
+    "learned",
+    [
+        {"norm": "tdbn"},
+        {"norm": "bntt"},
+        pytest.param({"neuron": lif(learn_tau=True)}, marks=pytest.mark.slow),  # compiled for it
+    ],
 )
 def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
     data, tmp_path, learned, engine

@@ -53,6 +53,7 @@ def instead(code: str) -> tuple[str, str, str]:
 RIGHT, KILLED = instead(""), instead("import ctypes; ctypes.string_at(0)")
 
 
+@pytest.mark.slow
 def test_a_right_kernel_is_tried_once(doubt):
     assert doubt(*trying("none")) is None
     assert doubt(*KILLED) is None  # nothing is tried again

@@ -91,6 +91,7 @@ def test_a_kernel_that_ignores_the_samples_fails(gpu, operator, monkeypatch):
     assert "DIFFER" in found
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_and_compared_with_the_reference(gpu, monkeypatch):
     verdict, found = gpu.row("run")
     assert (verdict, found[:10]) == ("PASS", "equal bits")
@@ -146,6 +147,7 @@ def test_costs_stand_beside_their_bytes(gpu):
     assert (verdict, found) == ("-", "KeyError: 'none'")
 
 
+@pytest.mark.slow
 def test_graphs_are_timed_and_compared(gpu, monkeypatch):
     from test_graphs import pretended_graphs
 

@@ -198,6 +198,7 @@ def test_a_gpu_without_room_is_one_line(start, monkeypatch):
         start("pretended", "dense", "events", "probe=none")
 
 
+@pytest.mark.slow
 def test_what_a_step_needs_is_said_before_training(start, capsys):
     given = ["model.hidden=[257,5]", "engine.memory=0.0003", "probe=none"]
     start("pretended", "recurrent", "events", *given)
