@@ -27,14 +27,8 @@ def nbformat():
     return pytest.importorskip("nbformat")
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        pytest.param(file, marks=() if file.stem == "tutorial" else pytest.mark.slow)
-        for file in NOTEBOOKS
-    ],
-    ids=lambda file: file.stem,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own event loop and kernels
 def test_a_notebook_runs(file, nbformat, tmp_path):
     pytest.importorskip(NEEDED[file.stem])

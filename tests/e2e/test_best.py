@@ -111,6 +111,7 @@ def test_what_makes_no_fair_choice_is_refused_before_anything_runs(fdi_run, word
     assert not calls
 
 
+@pytest.mark.slow
 def test_an_optimizer_without_eps_is_tried_once_for_each_step(fdi_run, monkeypatch):
     composed: Counter[tuple[str, ...]] = Counter()
     compose_cell = tune.compose_cell

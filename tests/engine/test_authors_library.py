@@ -72,7 +72,17 @@ def test_spikes_and_potentials_equal_the_authors_library(case):
         np.testing.assert_allclose(potentials, expected[f"mem_{i}"], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        pytest.param(
+            case, name, marks=[pytest.mark.slow] * (name == "cpu" and case.startswith("conv"))
+        )
+        for case in NETWORKS
+        for name in ENGINES
+    ],
+    indirect=["case"],
+)  # maps are compiled for it in float64
 def test_readout_loss_and_gradients_equal_the_authors_library(name, case):
     network, weights, expected = case
     engine, x = ENGINES[name](), Frames(expected["x"])

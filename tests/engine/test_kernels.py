@@ -69,6 +69,7 @@ print(row[5])
 """
 
 
+@pytest.mark.slow
 def test_an_edited_part_of_a_kernel_changes_its_numbers(tmp_path):
     """`load_many` stands in another file than the kernel that it is a part of."""
     package, cache = tmp_path / "fdi", tmp_path / "cache"

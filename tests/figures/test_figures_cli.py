@@ -27,6 +27,7 @@ def figures(tmp_path, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_files_then_table(write_run, tmp_path, figures):
     write_run("fluct", 0, [0.1, 0.3, 0.5])
     write_run("kaiming", 0, [0.1, 0.1, 0.1])

@@ -55,6 +55,7 @@ def test_a_report_of_unchanged_runs_draws_nothing(results, drawn, capsys):
     assert (results / report.NAME).read_bytes() == page
 
 
+@pytest.mark.slow
 def test_a_damaged_learning_curve_is_told_once_each_time(results, drawn, caplog):
     (results / RUN / "metrics.csv").write_text("epoch,phase\nnothing")
     out = ["--out", str(results / "out")]
@@ -90,6 +91,7 @@ def test_unchanged_figures_need_no_reference(results, drawn, monkeypatch):
     assert drawn == ["Learning curves"]
 
 
+@pytest.mark.slow
 def test_a_changed_run_and_a_damaged_entry_are_drawn_anew(results, drawn, capsys):
     words = ["--results", str(results)]
     report.main(words)
@@ -205,6 +207,7 @@ def test_a_report_says_what_it_leaves_out(results):
     assert f"<br>broken: {path.parent}: result.json" in page
 
 
+@pytest.mark.slow
 def test_a_style_that_lies_about_changes_nothing(results, tmp_path, monkeypatch):
     """LaTeX would run a preamble of whoever wrote the settings."""
     before = html(own(results), own(results))

@@ -400,6 +400,7 @@ def test_the_readout_is_the_same_behind_every_initialization():
     assert all(torch.equal(readouts[0].weight, other.weight) for other in readouts)
 
 
+@pytest.mark.slow
 def test_rates_are_those_behind_pooling():
     """Poisson input, three convolutions, pooling behind the second, which more than doubles the
     rate. The trial is long, since the spread over time counts the rise to a neuron's mean.

@@ -125,6 +125,7 @@ def test_the_probe_is_a_table_with_a_verdict(capsys):
     pd.testing.assert_frame_equal(table, again)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_matplotlib():
     learning = {"model.hidden": 64, "dataset.samples": 200, "optimizer.lr": 0.02}
     runs = fdi.sweep(**SMALL | learning | {"trainer.epochs": 6})

@@ -69,9 +69,8 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch, 
         ]
 
 
-@pytest.mark.parametrize(
-    "experiment", ["dale", pytest.param("recurrent_alpha", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["dale", "recurrent_alpha"])
 def test_experiments_say_what_they_cost(monkeypatch, experiment):
     monkeypatch.chdir(SCRIPTS.parent)
     monkeypatch.syspath_prepend(STUDY)

@@ -120,7 +120,9 @@ def test_primed_within_the_bounds_is_never_primed(data, optimizer):
     assert all(torch.equal(a, b) for a, b in zip(weights, primed_weights))
 
 
-@pytest.mark.parametrize(("patience", "prime_epochs"), [(1, 2), (2, 0)])
+@pytest.mark.parametrize(
+    ("patience", "prime_epochs"), [pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)]
+)
 def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     data, tmp_path, patience, prime_epochs
 ):

@@ -115,7 +115,10 @@ def test_a_run_is_repeated_and_compared_with_the_reference(gpu, monkeypatch):
         assert (verdict, why in found) == ("FAIL", True)
 
 
-@pytest.mark.parametrize(("name", "operator"), [("spikes", "by_spikes"), ("potentials", "forward")])
+@pytest.mark.parametrize(
+    ("name", "operator"),
+    [("spikes", "by_spikes"), pytest.param("potentials", "forward", marks=pytest.mark.slow)],
+)
 def test_large_tensors_are_compared_with_parts(gpu, name, operator, monkeypatch):
     from fdi.engine.cuda.kernels import launch, launch_sparse
 

@@ -107,6 +107,7 @@ def test_what_cannot_be_captured_is_refused(monkeypatch):
         CudaEngine(graphs=True).plan(net, STEPS, BATCH, {"train": x}, {})
 
 
+@pytest.mark.slow
 def test_a_run_with_graphs_has_the_numbers_of_one_without(start):
     given = ["probe=none", "trainer.epochs=2", "trainer.batch_size=3", "model.hidden=5"]
     expected, _ = start("pretended", "dense", "frames", *given, name="without")

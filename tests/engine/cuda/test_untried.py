@@ -39,6 +39,7 @@ def test_they_compute_what_the_cpu_does(start, capsys, model, kind, engine):
     assert result["test_loss_last"] == pytest.approx(expected["test_loss_last"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
