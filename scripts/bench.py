@@ -1,9 +1,10 @@
 """Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
 conv ...] [--rounds 9] [--out results/bench.csv].
 
-The workload "epoch" is a whole training loop of fdi, and "launches" counts what a step asks of a
-GPU; their tables stand beside the other one. See benchmark/steps.py, floors.py, epoch.py and
-launches.py for what is measured. Ends with a figure.
+The workload "epoch" is a whole training loop of fdi, "accuracy" trains all libraries until they
+classify Randman, and "launches" counts what a step asks of a GPU; their tables stand beside the
+other one. See benchmark/steps.py, floors.py, epoch.py, accuracy.py and launches.py for what is
+measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from benchmark import epoch
+from benchmark import accuracy, epoch
 from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
@@ -20,24 +21,26 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import draw
 from fdi.study import speed
 
-EPOCH, LAUNCHES = "epoch", "launches"
+EPOCH, ACCURACY, LAUNCHES = BESIDE = ("epoch", "accuracy", "launches")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    choices = [*WORKLOADS, *DEFAULT, *FIELD, *PAPER, EPOCH, LAUNCHES]
+    choices = [*WORKLOADS, *DEFAULT, *FIELD, *PAPER, *BESIDE]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=table, default=Path("results/bench.csv"))
     options = parser.parse_args()
     rows = []
     for workload in options.workloads:
-        if workload not in (EPOCH, LAUNCHES):
+        if workload not in BESIDE:
             rows += compare(workload, options.rounds)
             write(options.out, rows)  # what is measured stays if the rest is interrupted
     if EPOCH in options.workloads:
         epochs = [row for output in epoch.OUTPUTS for row in epoch.measure(output)]
         write(options.out.with_stem(f"{options.out.stem}_epoch"), epochs)
+    if ACCURACY in options.workloads:
+        write(options.out.with_stem(f"{options.out.stem}_accuracy"), accuracy.measure())
     if LAUNCHES in options.workloads:
         from benchmark import launches  # a device that stays in the process
 

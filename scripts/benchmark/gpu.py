@@ -414,10 +414,10 @@ def _library(name: str) -> tuple[str, str]:
     """The time of a training step of another library, on torch's default device."""
     library, _, work = name.partition(", ")
     try:
-        from benchmark.libraries import LIBRARIES
+        from benchmark.libraries import LIBRARIES, on_one_batch
 
         with DEVICE:
-            step = LIBRARIES[library](WORKLOADS[work], *batch(WORKLOADS[work]))
+            step = on_one_batch(LIBRARIES[library], WORKLOADS[work])
             return "-", f"{_median_ms(step):.2f} ms a step"
     except Exception as error:
         return "-", " ".join(f"{type(error).__name__}: {error}".split())[:160]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
-from benchmark.workloads import batch
+from benchmark.libraries import on_one_batch
 
 TURN = 0.5  # s and more, as in training, where steps follow each other without a pause
 WARM = 3  # steps after which the peak of memory is read
@@ -30,7 +30,7 @@ class First(NamedTuple):
 
 
 class Process:
-    """A step built by `build`, in a process with these variables in its environment."""
+    """A training step in a process of its own, with these variables in its environment."""
 
     def __init__(self, build: Callable, work: dict, **environment: str) -> None:
         context = get_context("spawn")
@@ -60,7 +60,7 @@ def side_by_side(processes: Sequence[Process]) -> list[float]:
 
 def _serve(pipe: Connection, build: Callable, work: dict) -> None:
     """The first steps, then a turn of each length that comes, until that is 0."""
-    step = build(work, *batch(work))
+    step = on_one_batch(build, work)
     before, start = _forget_peak(), time.perf_counter()
     loss = step()
     seconds = time.perf_counter() - start

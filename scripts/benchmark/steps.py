@@ -79,7 +79,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
         rows.append(
             row
             | dict(
-                version=_version(name),
+                version=version_of(name),
                 torch=torch.__version__,
                 threads=torch.get_num_threads(),
                 machine=machine.name(),
@@ -153,7 +153,7 @@ def first_step(build: Callable, work: dict) -> dict[str, float]:
     return {"cold_s": cold.seconds, "warm_s": warm.seconds, "peak_mib": warm.peak_mib}
 
 
-def _version(library: str) -> str:
+def version_of(library: str) -> str:
     try:
         return version("fdi-snn" if library == "reference" else library)
     except PackageNotFoundError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from fdi.snn.network import Network
 from fdi.snn.neuron import lif
 
 DT, TAU_MEM, TAU_SYN, CLASSES, SLOPE, U_INIT = 2e-3, 20e-3, 10e-3, 20, 20.0, -1e-3
-DENSITY = 0.015
+DENSITY, LR = 0.015, 1e-4
 BETA, ALPHA = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
 WORKLOADS = {
     "dense": dict(about="dense 700-128-20", steps=100, batch=256, shape=(700,), sizes=(128,)),
@@ -138,7 +137,6 @@ DEFAULT = {
     )
 }
 """The size of Randman, where spikes are so few that all but the updates of neurons is small."""
-Step = Callable[[], float]
 
 
 def batch(work: dict) -> tuple[Events, np.ndarray]:
@@ -166,7 +164,7 @@ def network(work: dict) -> Network:
 def _drawn(work: dict) -> Network:
     given = dict(
         input_shape=work["shape"],
-        classes=CLASSES,
+        classes=work.get("classes", CLASSES),
         steps=work["steps"],
         dt=DT,
         readout_u_init=U_INIT,
@@ -186,9 +184,9 @@ def _drawn(work: dict) -> Network:
         net,
         Fluct(nu=nu),
         Fluct(nu=nu),
-        nu_input=DENSITY / DT,
+        nu_input=work.get("nu_input", DENSITY / DT),
         measure=None,
-        generator=torch.Generator().manual_seed(0),
+        generator=torch.Generator().manual_seed(work.get("seed", 0)),
     )
     for name in net.norms:
         net.scale(name, work["gain"])

@@ -1,6 +1,7 @@
 """The scripts: all can be imported, and bench.py makes its table on a small workload."""
 
 import importlib
+import math
 import os
 import re
 import runpy
@@ -184,21 +185,61 @@ def test_floor_counts_what_arrives_at_normalized_layers(bench, monkeypatch):
 def test_spikingjelly_computes_what_is_trained_elsewhere(bench, monkeypatch, work):
     pytest.importorskip("spikingjelly", reason="SpikingJelly is not installed")
     from benchmark import workloads
-    from benchmark.libraries import spikingjelly
+    from benchmark.libraries import on_one_batch, spikingjelly
 
     monkeypatch.setattr(workloads, "DENSITY", 0.3)
-    step = spikingjelly.build(work, *workloads.batch(work))
+    step = on_one_batch(spikingjelly.build, work)
     first, second = step(), step()
     assert first > 0
     assert second > 0
     assert first != second  # the gradient reaches the weights
 
 
+def test_a_library_trains_with_the_step_size_that_validation_prefers(bench, monkeypatch, capsys):
+    from benchmark import accuracy
+
+    asked = []
+
+    def alone(build, seed, rate, most, on_test):
+        asked.append((rate, seed, most, on_test))
+        needs = {0.1: 9, 0.05: 12, 0.2: 7, 0.02: 7, 0.5: math.inf, 0.01: 30}[rate]
+        epochs = needs if needs <= most else math.inf
+        return accuracy.Training(epochs, 2.0 * min(needs, most), 0.9)
+
+    monkeypatch.setattr(accuracy, "alone", alone)
+    rows = accuracy.measure(seeds=(0, 1))
+    tuned = asked[: len(accuracy.RATES)]
+    assert [most for *_, most, _ in tuned] == [30, 8, 8, 6, 6, 6]
+    assert {(seed, on_test) for _, seed, _, on_test in tuned} == {(accuracy.TUNING, False)}
+    assert asked[len(tuned) :] == [(0.2, 0, 30, True), (0.2, 1, 30, True)]
+    assert [(row["library"], row["lr"], row["epochs"]) for row in rows] == [("fdi", 0.2, 7)] * 2
+    assert "may lie outside" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_library_is_trained_until_it_classifies(bench, monkeypatch):
+    from benchmark import accuracy
+
+    monkeypatch.setattr(accuracy, "GOAL", 0.5)
+    found = accuracy.train(bench.accuracy.available()["fdi"], 0, 0.1, 30, True)
+    assert found.accuracy >= 0.5
+    assert 1 <= found.epochs < 30
+    assert found.seconds > 0
+    never = accuracy.train(bench.accuracy.available()["fdi"], 0, 1e-6, 1, False)
+    assert never.epochs == math.inf
+
+
 @pytest.mark.slow
 def test_a_library_has_a_process_of_its_own(bench, monkeypatch, tmp_path):
     from benchmark import steps
 
-    (tmp_path / "peer.py").write_text("import os\n\ndef build(*_):\n    return os.getpid\n")
+    (tmp_path / "peer.py").write_text(
+        "import os\n\n"
+        "class build:\n"
+        "    def __init__(self, work): ...\n"
+        "    def put(self, x, labels): ...\n"
+        "    def step(self, batch): return os.getpid()\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     build = importlib.import_module("peer").build
     losses, times = steps.in_turn({"one": build, steps.ALONE: build}, SMALL, 2)

@@ -1,5 +1,5 @@
 """The workloads in fdi and in other libraries: a module each, with a function that builds a
-training step.
+learner of a workload.
 
 All compute layers of leaky integrate-and-fire neurons with an exponential synapse (tau_mem 20 ms,
 tau_syn 10 ms, reset to zero, fast-sigmoid surrogate of slope 20), a leaky integrator as readout,
@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 
 from benchmark.libraries import norse, ours, sinabs, snntorch, spikingjelly, stork
+from benchmark.libraries.tools import Learner
+from benchmark.workloads import batch
 
-LIBRARIES = {
+LIBRARIES: dict[str, Callable[[dict], Learner]] = {
     "fdi": ours.fdi,
     "stork": stork.build,
     "snntorch": snntorch.build,
@@ -22,12 +25,18 @@ LIBRARIES = {
     "spikingjelly": spikingjelly.build,
     "sinabs": sinabs.build,
 }
-"""Name of the module that must be importable -> builder of a step."""
+"""Name of the module that must be importable -> builder of a learner."""
 
 
-def available() -> dict[str, Callable]:
+def available() -> dict[str, Callable[[dict], Learner]]:
     """The libraries that can be imported; without stork, fdi's reference engine stands in for it
     under the name "reference".
     """
     there = {name: build for name, build in LIBRARIES.items() if importlib.util.find_spec(name)}
     return there if "stork" in there else {**there, "reference": ours.reference}
+
+
+def on_one_batch(build: Callable[[dict], Learner], work: dict) -> Callable[[], float]:
+    """A training step of the workload, on the same batch each time; it returns the loss."""
+    learner = build(work)
+    return partial(learner.step, learner.put(*batch(work)))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.libraries.tools import in_one, torch_step, weights
-from benchmark.workloads import DT, SLOPE, TAU_MEM, TAU_SYN, Step
-from fdi.data.inputs import Events
+from benchmark.libraries.tools import TorchLearner, in_one, weights
+from benchmark.workloads import DT, SLOPE, TAU_MEM, TAU_SYN
 
 
-def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+def build(work: dict) -> TorchLearner:
     import norse.torch as nt
 
     maps = nn.ModuleList(weights(work))
@@ -19,7 +17,7 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
     p = nt.LIFParameters(alpha=torch.tensor(SLOPE), **constants)
     recurrent = work.get("recurrent")
     cells = nn.ModuleList(
-        nt.LIFRecurrent(x.shape[0], n, p, dt=DT) if recurrent else nt.LIF(p, dt=DT)
+        nt.LIFRecurrent(work["shape"][0], n, p, dt=DT) if recurrent else nt.LIF(p, dt=DT)
         for n in work["sizes"]
     )
     duration = torch.tensor(1 / (work["steps"] * DT))
@@ -35,4 +33,4 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
         return integrator(maps[-1](s.flatten(2)))[0]
 
-    return torch_step(nn.ModuleList([maps, cells]), forward, torch.from_numpy(x.dense()), labels)
+    return TorchLearner(work, nn.ModuleList([maps, cells]), forward)

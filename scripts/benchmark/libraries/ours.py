@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.workloads import Step, network
+from benchmark.libraries.tools import Learner
+from benchmark.workloads import LR, network
 from fdi.data.inputs import Events
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
@@ -13,28 +14,32 @@ from fdi.snn.objective import Objective
 from fdi.train.optimizers import fuse
 
 
-def fdi(
-    work: dict, x: Events, labels: np.ndarray, engine: CpuEngine | ReferenceEngine | None = None
-) -> Step:
-    net = network(work).to(torch.get_default_device())
-    engine, objective = engine or _cpu(), Objective()
-    optimizer = fuse(torch.optim.Adam(net.parameters(), 1e-4))
+class Fdi(Learner):
+    def __init__(self, work: dict, engine: CpuEngine | ReferenceEngine) -> None:
+        self.network, self.engine = network(work).to(torch.get_default_device()), engine
+        self.objective = Objective()
+        adam = torch.optim.Adam(self.network.parameters(), work.get("lr", LR))
+        self.optimizer = fuse(adam)
 
-    def step() -> float:
-        outcome = engine.step(net, x, labels, objective)
-        optimizer.step()
-        net.constrain()
+    def put(self, x: Events, labels: np.ndarray) -> tuple[Events, np.ndarray]:
+        return x, labels
+
+    def step(self, batch: tuple[Events, np.ndarray]) -> float:
+        outcome = self.engine.step(self.network, *batch, self.objective)
+        self.optimizer.step()
+        self.network.constrain()
         return outcome.task / outcome.samples
 
-    return step
+    def correct(self, batch: tuple[Events, np.ndarray]) -> int:
+        return self.engine.evaluate(self.network, *batch, self.objective).correct
 
 
-def _cpu() -> CpuEngine:
+def fdi(work: dict) -> Fdi:
     """As in a run of fdi: the threads are the engine's, and torch has one."""
     engine = CpuEngine()
     torch.set_num_threads(1)
-    return engine
+    return Fdi(work, engine)
 
 
-def reference(work: dict, x: Events, labels: np.ndarray) -> Step:
-    return fdi(work, x, labels, ReferenceEngine())
+def reference(work: dict) -> Fdi:
+    return Fdi(work, ReferenceEngine())

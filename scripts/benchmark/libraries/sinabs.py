@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from benchmark.libraries.tools import in_one, torch_step, weights
-from benchmark.workloads import DT, TAU_MEM, TAU_SYN, Step
+from benchmark.libraries.tools import TorchLearner, in_one, weights
+from benchmark.workloads import DT, TAU_MEM, TAU_SYN
 from fdi.data.inputs import Events
 
 
-def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+class Sinabs(TorchLearner):
+    """It takes the batch first: [B, T, *shape]."""
+
+    def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+        given, targets = super().put(x, labels)
+        return given.transpose(0, 1).contiguous(), targets
+
+
+def build(work: dict) -> TorchLearner:
     import sinabs.activation as act
     import sinabs.layers as sl
 
@@ -42,6 +49,4 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
         return integrator(synapse(maps[-1](s.flatten(2)))).transpose(0, 1)
 
-    return torch_step(
-        model, forward, torch.from_numpy(x.dense()).transpose(0, 1).contiguous(), labels
-    )
+    return Sinabs(work, model, forward)

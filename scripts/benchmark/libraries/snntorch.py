@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.libraries.tools import torch_step, weights
-from benchmark.workloads import ALPHA, BETA, SLOPE, Step
-from fdi.data.inputs import Events
+from benchmark.libraries.tools import TorchLearner, weights
+from benchmark.workloads import ALPHA, BETA, SLOPE
 
 
-def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+def build(work: dict) -> TorchLearner:
     import snntorch as snn
 
     maps = nn.ModuleList(weights(work))
@@ -50,4 +48,4 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             out.append(mem)
         return torch.stack(out)
 
-    return torch_step(nn.ModuleList([maps, cells]), forward, torch.from_numpy(x.dense()), labels)
+    return TorchLearner(work, nn.ModuleList([maps, cells]), forward)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
-from benchmark.libraries.tools import in_one, torch_step, weights
-from benchmark.workloads import ALPHA, BETA, SLOPE, Step
-from fdi.data.inputs import Events
+from benchmark.libraries.tools import TorchLearner, in_one, weights
+from benchmark.workloads import ALPHA, BETA, SLOPE
 
 
-def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+def build(work: dict) -> TorchLearner:
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
     maps = nn.ModuleList(weights(work))
@@ -70,4 +67,4 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
             s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if "pool" in work else s
         return filtered(integrator, filtered(synapses[-1], maps[-1](s.flatten(2))))
 
-    return torch_step(model, forward, torch.from_numpy(x.dense()), labels)
+    return TorchLearner(work, model, forward)

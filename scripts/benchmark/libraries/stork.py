@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmark.workloads import CLASSES, DT, TAU_MEM, TAU_SYN, U_INIT, Step, network
+from benchmark.libraries.tools import Learner
+from benchmark.workloads import CLASSES, DT, LR, TAU_MEM, TAU_SYN, U_INIT, network
 from fdi.data.inputs import Events
 
 
-def build(work: dict, x: Events, labels: np.ndarray) -> Step:
+class Stork(Learner):
+    def __init__(self, model: Any) -> None:
+        self.model, self.device = model, torch.get_default_device()
+
+    def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+        dense = torch.from_numpy(x.dense()).transpose(0, 1).contiguous()
+        return dense.to(self.device), torch.from_numpy(labels).to(self.device)
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> float:
+        model, (x, labels) = self.model, batch
+        loss = model.get_total_loss(model.forward_pass(x, cur_batch_size=len(x)), labels)
+        model.optimizer_instance.zero_grad()
+        loss.backward()
+        model.optimizer_instance.step()
+        model.apply_constraints()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def correct(self, batch: tuple[Tensor, Tensor]) -> int:
+        x, labels = batch
+        readout = self.model.forward_pass(x, cur_batch_size=len(x))
+        return int((readout.amax(1).argmax(1) == labels).sum())
+
+
+def build(work: dict) -> Stork:
     from stork import connections, layers, loss_stacks, nodes
     from stork.models import RecurrentSpikingModel
 
     batch, steps, shape = work["batch"], work["steps"], work["shape"]
     device = torch.get_default_device()
     model = RecurrentSpikingModel(
-        batch, steps, x.shape[0] if len(shape) == 1 else shape, device=device
+        batch, steps, shape[0] if len(shape) == 1 else shape, device=device
     )
     source = model.add_group(nodes.InputGroup(shape if len(shape) > 1 else shape[0]))
     lif = dict(tau_mem=TAU_MEM, tau_syn=TAU_SYN)
@@ -43,10 +71,15 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
                 f"h{i}", model, n, below, recurrent=bool(work.get("recurrent")), neuron_kwargs=lif
             ).output_group
     readout = model.add_group(
-        nodes.ReadoutGroup(CLASSES, tau_mem=steps * DT, tau_syn=TAU_SYN, initial_state=U_INIT)
+        nodes.ReadoutGroup(
+            work.get("classes", CLASSES), tau_mem=steps * DT, tau_syn=TAU_SYN, initial_state=U_INIT
+        )
     )
     model.add_connection(connections.Connection(below, readout, flatten_input=len(shape) > 1))
-    model.configure(source, readout, loss_stack=loss_stacks.MaxOverTimeCrossEntropy(), time_step=DT)
+    model.configure(
+        source, readout, loss_stack=loss_stacks.MaxOverTimeCrossEntropy(), time_step=DT,
+        optimizer=torch.optim.Adam, optimizer_kwargs=dict(lr=work.get("lr", LR)),
+    )  # fmt: skip
     with torch.no_grad():
         ours = {p.name: p.weight for p in network(work).projections}
         names = (
@@ -56,17 +89,4 @@ def build(work: dict, x: Events, labels: np.ndarray) -> Step:
         )
         for connection, name in zip(model.connections, names):
             connection.op.weight.copy_(ours[name])
-    dense, targets = (
-        torch.from_numpy(x.dense()).transpose(0, 1).contiguous().to(device),
-        torch.from_numpy(labels).to(device),
-    )
-
-    def step() -> float:
-        loss = model.get_total_loss(model.forward_pass(dense, cur_batch_size=batch), targets)
-        model.optimizer_instance.zero_grad()
-        loss.backward()
-        model.optimizer_instance.step()
-        model.apply_constraints()
-        return float(loss.detach())
-
-    return step
+    return Stork(model)

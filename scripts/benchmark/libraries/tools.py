@@ -1,32 +1,58 @@
-"""What the libraries on top of torch share."""
+"""A network as it is trained in any library, and what the libraries on top of torch share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.workloads import Step, network
+from benchmark.workloads import LR, network
+from fdi.data.inputs import Events
 
 
-def torch_step(
-    model: nn.Module, forward: Callable[[Tensor], Tensor], x: Tensor, labels: np.ndarray
-) -> Step:
+class Learner(ABC):
+    """A network of a library with its optimizer, Adam with the step size `lr` of the workload."""
+
+    @abstractmethod
+    def put(self, x: Events, labels: np.ndarray) -> Any:
+        """A batch as the library takes it."""
+
+    @abstractmethod
+    def step(self, batch: Any) -> float:
+        """One training step; returns the loss before it."""
+
+    @abstractmethod
+    def correct(self, batch: Any) -> int:
+        """How many samples are classified as labelled."""
+
+
+class TorchLearner(Learner):
     """`forward`: [T, B, *shape] -> readout [T, B, classes]; on torch's default device."""
-    device = torch.get_default_device()
-    model, x, targets = model.to(device), x.to(device), torch.from_numpy(labels).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
 
-    def step() -> float:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(forward(x).amax(0), targets)
+    def __init__(self, work: dict, model: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
+        self.device = torch.get_default_device()
+        self.model, self.forward = model.to(self.device), forward
+        self.optimizer = torch.optim.Adam(model.parameters(), work.get("lr", LR))
+
+    def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(x.dense()).to(self.device), torch.from_numpy(labels).to(self.device)
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> float:
+        x, labels = batch
+        self.optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(self.forward(x).amax(0), labels)
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
         return float(loss.detach())
 
-    return step
+    @torch.no_grad()
+    def correct(self, batch: tuple[Tensor, Tensor]) -> int:
+        x, labels = batch
+        return int((self.forward(x).amax(0).argmax(1) == labels).sum())
 
 
 def weights(work: dict) -> list[nn.Module]:

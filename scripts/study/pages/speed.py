@@ -35,6 +35,31 @@ def steps(measured: Results) -> str:
     return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
 
 
+def accuracy(measured: Results) -> str:
+    """One row per library: its step size, epochs, and CPU seconds relative to those of fdi from
+    the same seed; mean and standard deviation over the seeds.
+    """
+    rows = measured.csv("bench_accuracy")
+    seconds = rows.pivot(index="seed", columns="library", values="seconds")
+    epochs = rows.pivot(index="seed", columns="library", values="epochs")
+    order = rows.drop_duplicates("library").set_index("library")
+    table = pd.DataFrame(
+        {
+            "library": [f"{name} {order.version[name]}".strip() for name in order.index],
+            "step size": [f"{order.lr[name]:g}" for name in order.index],
+            "epochs": [_spread(epochs[name]) for name in order.index],
+            "CPU time / fdi's": [_spread(seconds[name] / seconds["fdi"]) for name in order.index],
+        }
+    )
+    where = f"{rows.machine.iloc[0]}, one thread, torch {rows.torch.iloc[0]}"
+    own = f"fdi takes {_spread(seconds['fdi'])} CPU seconds"
+    return markdown(table) + f"\nbench_accuracy.csv: n = {len(seconds)} seeds, {where}; {own}\n"
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{values.mean():#.3g} +- {values.std():#.2g}"
+
+
 def launches(measured: Results) -> str:
     """One row per workload: launches, waits, MB and sorted keys of a training step in each
     way.
