@@ -22,7 +22,7 @@ from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
 from pages.libraries import compared, printed, rates
-from pages.speed import accuracy, epoch, kernels, launches, mutants, steps
+from pages.speed import accuracy, epoch, field, kernels, launches, mutants, steps
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -71,6 +71,7 @@ TABLES = {
     "decaying": decaying,
     "pooling": pooled,
     "speed": steps,
+    "field": field,
     "accuracy": accuracy,
     "epoch": epoch,
     "launches": launches,

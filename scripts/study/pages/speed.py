@@ -12,10 +12,21 @@ from pages.tables import markdown
 
 
 def steps(measured: Results) -> str:
+    """The workloads that stork computes."""
+    return _steps(measured, "stork")
+
+
+def field(measured: Results) -> str:
+    """Those that SpikingJelly computes, and stork does not."""
+    return _steps(measured, "spikingjelly")
+
+
+def _steps(measured: Results, base: str) -> str:
     """One row per workload, one column per library, fastest first; how far fdi is from what the
     machine could do, how much faster its threads make it, and its serial share.
     """
-    page = speed.data(measured)[""]
+    table = measured.csv("bench")
+    page = speed.page(table[table["relative_to"] == base])
     rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
     order = rows.groupby("library")["ratio"].median().sort_values(ascending=False).index
     wide = (
@@ -39,7 +50,7 @@ def accuracy(measured: Results) -> str:
     """One row per library: its step size, epochs, and CPU seconds relative to those of fdi from
     the same seed; mean and standard deviation over the seeds.
     """
-    rows = measured.csv("bench_accuracy")
+    rows = measured.csv("bench_accuracy").fillna({"version": ""})
     seconds = rows.pivot(index="seed", columns="library", values="seconds")
     epochs = rows.pivot(index="seed", columns="library", values="epochs")
     order = rows.drop_duplicates("library").set_index("library")
@@ -48,7 +59,10 @@ def accuracy(measured: Results) -> str:
             "library": [f"{name} {order.version[name]}".strip() for name in order.index],
             "step size": [f"{order.lr[name]:g}" for name in order.index],
             "epochs": [_spread(epochs[name]) for name in order.index],
-            "CPU time / fdi's": [_spread(seconds[name] / seconds["fdi"]) for name in order.index],
+            "CPU time / fdi's": [
+                "1" if name == "fdi" else _spread(seconds[name] / seconds["fdi"])
+                for name in order.index
+            ],
         }
     )
     where = f"{rows.machine.iloc[0]}, one thread, torch {rows.torch.iloc[0]}"
