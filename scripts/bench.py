@@ -1,10 +1,10 @@
 """Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
 conv ...] [--rounds 9] [--out results/bench.csv].
 
-The workload "epoch" is a whole training loop of fdi, "accuracy" trains all libraries until they
-classify Randman, and "launches" counts what a step asks of a GPU; their tables stand beside the
-other one. See benchmark/steps.py, floors.py, epoch.py, accuracy.py and launches.py for what is
-measured. Ends with a figure.
+The workload "epoch" is a whole training loop of fdi, "accuracy" trains libraries until they
+classify 90 % of Randman correctly, and "launches" counts what a step asks of a GPU; their tables
+stand beside the other one. See benchmark/steps.py, floors.py, epoch.py, accuracy.py and launches.py
+for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations

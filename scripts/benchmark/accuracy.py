@@ -1,5 +1,5 @@
-"""How long a library trains until it classifies 90 % of Randman: the network, data and batches of
-the default run, from the weights that fdi draws, with Adam.
+"""How long a library trains until it classifies 90 % of Randman correctly: network, data and
+batches of the default run, from the weights that fdi draws, with Adam.
 
 Each library has the step size that suits it: of RATES the one with which a training from TUNING
 gets there after the fewest epochs on the validation split. Then it trains from each of SEEDS, in
@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -23,11 +22,11 @@ import numpy as np
 import torch
 
 from benchmark import machine
+from benchmark.epoch import default_run
 from benchmark.libraries import available
 from benchmark.libraries.tools import Learner
 from benchmark.steps import version_of
 from benchmark.workloads import DEFAULT
-from fdi.cli.cells import compose_cells
 from fdi.data.dataset import Split
 from fdi.runner import build
 
@@ -47,8 +46,8 @@ class Training(NamedTuple):
 
 def measure(seeds: tuple[int, ...] = SEEDS) -> list[dict]:
     """A row for each library and seed."""
-    builders = {name: build for name, build in available().items() if name in PEERS}
-    rates = {name: best_rate(name, builders[name]) for name in builders}
+    builders = {name: builder for name, builder in available().items() if name in PEERS}
+    rates = {name: best_rate(name, builder) for name, builder in builders.items()}
     rows = []
     for seed in seeds:
         for name, builder in builders.items():
@@ -100,14 +99,9 @@ def alone(
 def train(
     builder: Callable[[dict], Learner], seed: int, rate: float, most: int, on_test: bool
 ) -> Training:
-    """Until the validation or the test split is classified, at most for `most` epochs."""
-    (cell,) = compose_cells(
-        Namespace(
-            overrides=[f"seed={seed}"],
-            multirun=False, cfg=None, config_name=None, config_dir=None,
-        )
-    )  # fmt: skip
-    data, size = build.dataset(cell.config), cell.config.trainer.batch_size
+    """Until GOAL of the validation or of the test split is right, at most for `most` epochs."""
+    config = default_run(f"seed={seed}").config
+    data, size = build.dataset(config), config.trainer.batch_size
     work = dict(
         DEFAULT["default"], classes=data.classes, steps=data.steps, batch=size, seed=seed, lr=rate,
         nu_input=float(data.train.inputs.mean()) / data.dt,

@@ -43,7 +43,7 @@ def measure(output: str) -> list[dict]:
     the parts below it are in it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        cell = _cell(Path(folder))
+        cell = default_run(f"paths.results={folder}", f"trainer.epochs={EPOCHS}")
         with _watched(cell) as spans, _output(output, Path(folder)):
             story.run(cell.config, cell.directory, Terminal(Console()))
     ends = [stop for _, stop in spans["line"]]
@@ -87,11 +87,12 @@ def measure(output: str) -> list[dict]:
     ]
 
 
-def _cell(folder: Path) -> Cell:
-    overrides = [f"paths.results={folder}", f"trainer.epochs={EPOCHS}"]
-    (cell,) = compose_cells(
-        Namespace(overrides=overrides, multirun=False, cfg=None, config_name=None, config_dir=None)
+def default_run(*overrides: str) -> Cell:
+    """What `fdi-run` does with these words."""
+    given = Namespace(
+        overrides=[*overrides], multirun=False, cfg=None, config_name=None, config_dir=None
     )
+    (cell,) = compose_cells(given)
     return cell
 
 

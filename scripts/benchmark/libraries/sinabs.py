@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from torch import Tensor, nn
 
 from benchmark.libraries.tools import TorchLearner, in_one, weights
 from benchmark.workloads import DT, TAU_MEM, TAU_SYN
-from fdi.data.inputs import Events
-
-
-class Sinabs(TorchLearner):
-    """It takes the batch first: [B, T, *shape]."""
-
-    def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-        given, targets = super().put(x, labels)
-        return given.transpose(0, 1).contiguous(), targets
 
 
 def build(work: dict) -> TorchLearner:
@@ -49,4 +39,4 @@ def build(work: dict) -> TorchLearner:
             s = in_one(lambda y: nn.functional.max_pool2d(y, 2), s) if s.ndim == 5 else s
         return integrator(synapse(maps[-1](s.flatten(2)))).transpose(0, 1)
 
-    return Sinabs(work, model, forward)
+    return TorchLearner(work, model, forward, batch_first=True)

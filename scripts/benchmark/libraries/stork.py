@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.libraries.tools import Learner
+from benchmark.libraries.tools import TorchLearner
 from benchmark.workloads import CLASSES, DT, LR, TAU_MEM, TAU_SYN, U_INIT, network
-from fdi.data.inputs import Events
 
 
-class Stork(Learner):
-    def __init__(self, model: Any) -> None:
-        self.model, self.device = model, torch.get_default_device()
+class Stork(TorchLearner):
+    """Its model has the loss and the optimizer."""
 
-    def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-        dense = torch.from_numpy(x.dense()).transpose(0, 1).contiguous()
-        return dense.to(self.device), torch.from_numpy(labels).to(self.device)
+    def __init__(self, work: dict, model: Any) -> None:
+        def forward(x: Tensor) -> Tensor:
+            return model.forward_pass(x, cur_batch_size=len(x)).transpose(0, 1)
+
+        super().__init__(work, model, forward, batch_first=True)
+        self.optimizer = model.optimizer_instance
 
     def step(self, batch: tuple[Tensor, Tensor]) -> float:
         model, (x, labels) = self.model, batch
         loss = model.get_total_loss(model.forward_pass(x, cur_batch_size=len(x)), labels)
-        model.optimizer_instance.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        model.optimizer_instance.step()
+        self.optimizer.step()
         model.apply_constraints()
         return float(loss.detach())
-
-    @torch.no_grad()
-    def correct(self, batch: tuple[Tensor, Tensor]) -> int:
-        x, labels = batch
-        readout = self.model.forward_pass(x, cur_batch_size=len(x))
-        return int((readout.amax(1).argmax(1) == labels).sum())
 
 
 def build(work: dict) -> Stork:
@@ -89,4 +83,4 @@ def build(work: dict) -> Stork:
         )
         for connection, name in zip(model.connections, names):
             connection.op.weight.copy_(ours[name])
-    return Stork(model)
+    return Stork(work, model)

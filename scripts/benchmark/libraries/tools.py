@@ -31,15 +31,25 @@ class Learner(ABC):
 
 
 class TorchLearner(Learner):
-    """`forward`: [T, B, *shape] -> readout [T, B, classes]; on torch's default device."""
+    """`forward`: [T, B, *shape], or with `batch_first` [B, T, *shape], -> readout [T, B, classes];
+    on torch's default device.
+    """
 
-    def __init__(self, work: dict, model: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
-        self.device = torch.get_default_device()
+    def __init__(
+        self,
+        work: dict,
+        model: nn.Module,
+        forward: Callable[[Tensor], Tensor],
+        batch_first: bool = False,
+    ) -> None:
+        self.device, self.batch_first = torch.get_default_device(), batch_first
         self.model, self.forward = model.to(self.device), forward
         self.optimizer = torch.optim.Adam(model.parameters(), work.get("lr", LR))
 
     def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(x.dense()).to(self.device), torch.from_numpy(labels).to(self.device)
+        dense = torch.from_numpy(x.dense())
+        dense = dense.transpose(0, 1).contiguous() if self.batch_first else dense
+        return dense.to(self.device), torch.from_numpy(labels).to(self.device)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> float:
         x, labels = batch

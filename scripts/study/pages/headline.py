@@ -87,10 +87,10 @@ def _random(measured: Results) -> Iterator[str]:
         word = verdict(mine - other, p)
         parts.append(
             f"{learn[ONE]} learn from fluctuation-driven and {learn['kaiming']} from Kaiming "
-            f"weights ({title}; only from one of the two: {mine} and {other}, {word})"
+            f"weights ({title}; {mine} only from the former, {other} only from the latter: {word})"
         )
     total = len(table.drop_duplicates(["zoo", "network"]))
-    yield f"**Of {total} random networks**, drawn by a seed, {', and '.join(parts)}."
+    yield f"**Of {total} networks drawn at random**, {', and '.join(parts)}."
 
 
 def _leads(table: pd.DataFrame) -> Iterator[str]:
