@@ -71,7 +71,7 @@ def random_networks(measured: Results) -> str:
         return unmeasured(FIGURES["zoo"].COMMAND)
     parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in zoo.tables(table).items()]
     notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
-    return "\n".join([*parts, notes, f"{table['source'].iloc[0]}\n"])
+    return "\n".join([*parts, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
 
 
 def _random(measured: Results) -> Iterator[str]:
