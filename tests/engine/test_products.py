@@ -21,15 +21,15 @@ def test_products_of_every_number_of_rows_and_columns(fresh):
     call = kernel((product if fresh else add_product).py_func)
     rng = np.random.default_rng(0)
     for columns in (3, 8, 16, 24, 32, 40, 64, 72, 109):
-        w = rng.integers(-9, 9, (INNER, columns)).astype(float)
+        w = rng.integers(-9, 9, (INNER, columns + EXTRA)).astype(float)
         for rows in range(1, 14):
             a = rng.integers(-9, 9, (rows, INNER + EXTRA)).astype(float)
             out = rng.integers(-9, 9, (rows, columns + EXTRA)).astype(float)
             wanted = out.copy()
-            wanted[:, :columns] = (0 if fresh else out[:, :columns]) + a[:, :INNER] @ w
+            wanted[:, :columns] = (0 if fresh else out[:, :columns]) + a[:, :INNER] @ w[:, :columns]
             call(
                 out.reshape(-1), 0, columns + EXTRA, a.reshape(-1), 0, INNER + EXTRA, rows,
-                w.reshape(-1), 0, INNER, columns,
+                w.reshape(-1), 0, columns + EXTRA, INNER, columns,
             )  # fmt: skip
             np.testing.assert_array_equal(out, wanted)
 

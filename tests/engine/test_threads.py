@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fdi.data.inputs import Frames
-from fdi.engine.cpu import CpuEngine, batch
+from fdi.engine.cpu import CpuEngine, batch, dense_layout
 from fdi.engine.cpu.memory import Sum, Tables
 from fdi.engine.cpu.program import Program
+from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dense
 from fdi.snn.objective import Objective
 
@@ -40,6 +42,30 @@ def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, 
     for p, wanted, also in zip(network.projections, alone, teams_of_two):
         np.testing.assert_array_equal(p.weight.grad, wanted)
         np.testing.assert_array_equal(also, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_wide_recurrence_in_larger_blocks_changes_no_bit(monkeypatch, dtype):
+    """All weights pass by once for eight samples instead of four."""
+    network = dense((9,), hidden=[512, 1024], recurrent=True, **GIVEN | dict(steps=12)).to(dtype)
+    for p in network.projections:
+        torch.nn.init.normal_(p.weight, 0, 4 / p.fan_in**0.5, torch.Generator().manual_seed(1))
+    x = Frames((np.random.default_rng(0).random((70, 12, 9)) < 0.3).astype(np.uint8))
+    labels = np.arange(70) % 4
+    found = []
+    for wide in (dense_layout.WIDE, 1 << 40):
+        monkeypatch.setattr(dense_layout, "WIDE", wide)
+        engine = CpuEngine(2)
+        blocks = Program(network).in_step(12, 12, True), Program(network).in_step(12, 6, True)
+        outcome = engine.step(network, x, labels, Objective())
+        found.append([p.weight.grad.clone() for p in network.projections])
+        assert blocks == ((8, 4) if wide < 1 << 40 else (4, 4))
+        assert all(counts.any() for counts in outcome.counts.values())
+    ReferenceEngine().step(network, x, labels, Objective())
+    for p, wanted, also in zip(network.projections, *found):
+        np.testing.assert_array_equal(wanted, also)
+        near = 1e-9 if dtype == torch.float64 else 1e-3
+        np.testing.assert_allclose(wanted, p.weight.grad, rtol=near, atol=near * wanted.abs().max())
 
 
 def test_who_fails_in_a_team_does_not_leave_the_others_waiting(monkeypatch):

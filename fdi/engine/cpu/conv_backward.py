@@ -190,7 +190,7 @@ def to_source(
             a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
             add_product(
                 g, out + start, step, g, here + a, a_step, rows, natural, link.natural_at + w,
-                link.inner, link.columns,
+                link.columns, link.inner, link.columns,
             )  # fmt: skip
 
 
@@ -295,7 +295,7 @@ def from_rows(
         add_product(
             work.numbers, out + first * top.pooled, top.pooled, work.numbers,
             w.adjoints + (first + 2) * layer.width, layer.width, t1 - t0 - first, natural, at,
-            layer.units, top.pooled,
+            top.pooled, layer.units, top.pooled,
         )  # fmt: skip
     else:
         weight = part(natural, at, (layer.units, top.pooled))

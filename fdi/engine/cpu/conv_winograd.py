@@ -251,8 +251,8 @@ def tiles_to_source(
         for i in range(PRODUCTS):
             product(
                 g, products + i * made, link.columns, g, tiles + i * given, p.padded,
-                (last - first) * wide, natural, link.natural_at + i * size, link.inner,
-                link.columns,
+                (last - first) * wide, natural, link.natural_at + i * size, link.columns,
+                link.inner, link.columns,
             )  # fmt: skip
         for row in range(first, last):
             m, high = products + (row - first) * wide * link.columns, row % tall * EDGE

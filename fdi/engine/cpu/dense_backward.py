@@ -15,11 +15,18 @@ from fdi.engine.cpu.dense_forward import (
     weights,
     window,
 )
+from fdi.engine.cpu.dense_layout import BLOCK
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, own, store
 from fdi.engine.cpu.loss import pull_back, readout_gradients, readout_to_source
 from fdi.engine.cpu.neuron_equations import backward, slope, threshold
+
+FAR = 1 << 20
+"""Gradients of a layer, from which on a core's cache does not hold them: spikes then add to a STRIP
+of their columns (in vectors) at a time, for which it has room.
+"""
+STRIP = 8
 
 
 @inlined
@@ -27,11 +34,14 @@ def _through_own(layer, g, now, pace, second, block, natural):
     """Adds W^T gI[t + 2] of the layer's own projections to the row of gS[t] of all samples."""
     later, size = now + 2 * layer.width, layer.units
     if layer.recurrent_from < layer.exc:
-        add_product(g, now, pace, g, later, pace, block, natural, layer.own_0, size, layer.exc)
+        add_product(
+            g, now, pace, g, later, pace, block, natural, layer.own_0, layer.pitch_0, size,
+            layer.exc,
+        )  # fmt: skip
     if layer.exc < size:
         add_product(
-            g, now + layer.exc, pace, g, later + second, pace, block, natural, layer.own_1, size,
-            size - layer.exc,
+            g, now + layer.exc, pace, g, later + second, pace, block, natural, layer.own_1,
+            layer.pitch_1, size, size - layer.exc,
         )  # fmt: skip
 
 
@@ -109,20 +119,24 @@ def hidden_gradients(network, layer, samples, k, given, gradients, work):
     spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
     spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
     table, g = weights(gradients.tables, p), w.adjoints + first * (w.span + 4)
-    some = columns(width, gradients)
-    for t in range(t1 - 1, max(t0, 2) - 1, -1):
-        for s in range(samples):
-            now = g + (s * (w.span + 4) + t - t0 + 2) * width
-            e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
-            scatter(table.below, below.units, below.counts, e, last, u, now, some)
-            if p.recurrent_from < p.units:
-                last = spike_indptr[s, t - 1]
-                e, border = split(p, spikes, spike_indptr[s, t - 2], last)
-                scatter(table.own, spikes, ones, e, border, u, now, some)
-                if border < last:
-                    scatter(table.own, spikes, ones, border, last, u, now + second, some)
+    across = columns(width, gradients)
+    strip = width if (p.rows + p.units) * width < FAR else STRIP * lanes(u)
+    for few in range(0, samples, BLOCK):  # the order of the sums, however many are in step
+        for j in range(across[0], across[1], strip):
+            some, behind = (j, min(j + strip, across[1])), min(few + BLOCK, samples)
+            for t in range(t1 - 1, max(t0, 2) - 1, -1):
+                for s in range(few, behind):
+                    now = g + (s * (w.span + 4) + t - t0 + 2) * width
+                    e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
+                    scatter(table.below, below.units, below.counts, e, last, u, now, some)
+                    if p.recurrent_from < p.units:
+                        last = spike_indptr[s, t - 1]
+                        e, border = split(p, spikes, spike_indptr[s, t - 2], last)
+                        scatter(table.own, spikes, ones, e, border, u, now, some)
+                        if border < last:
+                            scatter(table.own, spikes, ones, border, last, u, now + second, some)
     for s in range(samples if t0 == 0 and p.learned_at >= 0 else 0):
-        for j in range(some[0], some[1], lanes(u)):
+        for j in range(across[0], across[1], lanes(u)):
             to, at = (p.learned_at + j,), (w.learned + first + s * width + j,)
             store(gradients.tables, to, load(gradients.tables, to) + load(u, at))
 
@@ -169,7 +183,7 @@ def _to_sources(n, layer, k, plan, natural, work):
                 here = start(plan, layer, s, w.block) * (w.span + 4) + (first + 2) * p.width
                 add_product(
                     g, w.adjoints + out, step, g, w.adjoints + here, p.width, t1 - t0 - first,
-                    natural, source.natural_at, p.units, source.units,
+                    natural, source.natural_at, source.units, p.units, source.units,
                 )  # fmt: skip
 
 

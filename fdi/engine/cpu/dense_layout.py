@@ -40,6 +40,8 @@ LAYER = (
     "own_at",  # the recurrent rows in `tables`
     "own_0",  # recurrent weights in `natural`, from channel 0
     "own_1",  # from channel 1
+    "pitch_0",  # numbers from one row of these to the next
+    "pitch_1",
     "learned_at",  # where `tables` has the gradients of tau_mem, or -1
     "first_source",
     "last_source",  # behind the last one
@@ -75,7 +77,8 @@ class Plan(NamedTuple):
 
 class Place(NamedTuple):
     """Where a projection's weight [target, source] lies: row and column (unit of the layer) in
-    `tables`, start in `natural` (or -1). `maps`: the maps that it reads.
+    `tables`, start in `natural` (or -1) and `step` from a row to the next there. `maps`: the maps
+    that it reads.
     """
 
     projection: Projection
@@ -84,6 +87,7 @@ class Place(NamedTuple):
     row: int
     column: int
     natural_at: int
+    step: int
     maps: MapsOut | None
 
 
@@ -134,7 +138,7 @@ class _Layout:
     def add_layer(self, i: int, layer: tuple[Population, ...]) -> None:
         check_layer(layer)
         size = sum(p.units for p in layer)
-        width = -(-size // WIDTH) * WIDTH
+        width = _pitch(-(-size // WIDTH) * WIDTH)
         afferents = [projection for p in layer for projection in self.network.afferents(p.name)]
         for projection in afferents:
             _check_projection(projection, i, self.home, self.foot, layer)
@@ -159,9 +163,10 @@ class _Layout:
         )  # fmt: skip
         for channel, p in enumerate(layer):
             if p.name in own:
+                pitch = record[f"pitch_{channel}"] = _pitch(p.units)
                 record[f"own_{channel}"] = self.natural
                 starts[p.name] = self.home[p.name][1], self.natural
-                self.natural += size * p.units
+                self.natural += size * pitch
         self.records.append(record)
         self.places += [self._place(projection, record, starts) for projection in afferents]
         self.tables += (rows + (size if own else 0)) * width
@@ -187,9 +192,10 @@ class _Layout:
         column, (row, at) = self.home[projection.target][1], starts[projection.source]
         store = record["own_at"] if projection.recurrent else record["table_at"]
         seen = self.maps.out if self.maps and projection.source == self.foot else None
-        step = seen.size if seen else projection.weight.shape[1]
+        source = projection.weight.shape[1]
+        step = seen.size if seen else _pitch(source) if projection.recurrent else source
         at = at if at < 0 else at + column * step
-        return Place(projection, store, record["width"], row, column, at, seen)
+        return Place(projection, store, record["width"], row, column, at, step, seen)
 
     def find_heard(self) -> None:
         """The layers that only the readout hears."""
@@ -214,6 +220,13 @@ class _Layout:
             int(neuron.learn_tau),
         )
         return Layout(plan, tuple(self.places), self.tables, self.natural)
+
+
+def _pitch(n: int) -> int:
+    """Numbers from one row of n to the next: not a large power of two apart, where rows would share
+    the same places of a cache.
+    """
+    return n if n % 512 else n + WIDTH
 
 
 def _records(names: tuple[str, ...], rows: Sequence[tuple[int, ...]]) -> np.ndarray:
@@ -254,7 +267,8 @@ def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:
         (target, source), flat = weight.shape, weight.numpy().reshape(-1)
         turn(flat, 0, source, target, source, tables, _start(place), place.width)
         if place.natural_at >= 0:
-            natural[place.natural_at : place.natural_at + flat.size] = flat
+            rows = natural[place.natural_at : place.natural_at + target * place.step]
+            rows.reshape(target, place.step)[:, :source] = flat.reshape(target, source)
 
 
 def unpack(layout: Layout, tables: np.ndarray) -> None:
@@ -323,6 +337,8 @@ BLOCK = 4
 """Samples that go through the layers together: enough to reuse the recurrent weights from the
 registers.
 """
+WIDE = 1 << 20
+"""Recurrent weights from which on twice as many do, since all pass by once for them."""
 
 
 def shapes(

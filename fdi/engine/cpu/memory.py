@@ -225,7 +225,8 @@ class Memory:
         except Empty:
             shapes = self.program.shapes(steps, span, gradients)
             windows = -(-steps // span) if gradients else 1
-            extents = dict(steps=steps, span=span, windows=windows, block=self.program.block)
+            block = self.program.in_step(steps, span, gradients)
+            extents = dict(steps=steps, span=span, windows=windows, block=block)
             work = allocate(shapes, dtype, samples, **extents)
         try:
             yield work

@@ -119,10 +119,19 @@ class Program:
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
-        parts = dense_layout.shapes(self.layout.plan, steps, span, gradients, self.block)
+        block = self.in_step(steps, span, gradients)
+        parts = dense_layout.shapes(self.layout.plan, steps, span, gradients, block)
         if self.maps:
             parts |= conv_layout.shapes(self.maps.plan, steps, span, gradients)
         return parts | self._of_turns(steps, gradients) if self.places else parts
+
+    def in_step(self, steps: int, span: int, gradients: bool) -> int:
+        """Samples of a block. With windows of time no more than `block`, for the same sums."""
+        if self.block == 1 or not gradients or span < steps:
+            return self.block
+        layers = self.layout.plan.layers[:-1]
+        recurrent = (layers["units"] - layers["recurrent_from"]) * layers["width"]
+        return self.block * (2 if recurrent.max() >= dense_layout.WIDE else 1)
 
     def _of_turns(self, steps: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """What differs where layers take turns: scratch memory is that of one layer.

@@ -235,7 +235,7 @@ def _rows_send_back(network, layer, x, to, out, width, work):
         if source.layer == to and source.natural_at >= 0:
             add_product(
                 u, out, width, u, x, p.width, w.steps - 2, network.natural, source.natural_at,
-                p.units, source.units,
+                source.units, p.units, source.units,
             )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ def part(typing_context, array, start, shape):
 @inlined
 def _four_rows(
     none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, w: np.ndarray, q: int, inner: int, columns: int,
+    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
     """Four rows of `product`, of as many columns as `none`, which is zero, has."""
     o1, o2, o3 = o + step, o + 2 * step, o + 3 * step
@@ -151,7 +151,7 @@ def _four_rows(
         x0, x1 = load_as(none, out, (o,)), load_as(none, out, (o1,))
         x2, x3 = load_as(none, out, (o2,)), load_as(none, out, (o3,))
     for k in range(inner):
-        row = load_as(none, w, (q + k * columns,))
+        row = load_as(none, w, (q + k * w_step,))
         x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
         x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
     store(out, (o,), x0), store(out, (o1,), x1), store(out, (o2,), x2), store(out, (o3,), x3)
@@ -160,7 +160,7 @@ def _four_rows(
 @inlined
 def _eight_rows(
     none: Vector, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int,
-    w: np.ndarray, q: int, inner: int, columns: int,
+    w: np.ndarray, q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
     """The same of eight rows, out = a w."""
     o1, o2, o3, o4 = o + step, o + 2 * step, o + 3 * step, o + 4 * step
@@ -169,7 +169,7 @@ def _eight_rows(
     p5, p6, p7 = p + 5 * a_step, p + 6 * a_step, p + 7 * a_step
     x0, x1, x2, x3, x4, x5, x6, x7 = none, none, none, none, none, none, none, none
     for k in range(inner):
-        row = load_as(none, w, (q + k * columns,))
+        row = load_as(none, w, (q + k * w_step,))
         x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
         x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
         x4, x5 = x4 + spread(none, a, (p4 + k,)) * row, x5 + spread(none, a, (p5 + k,)) * row
@@ -181,21 +181,21 @@ def _eight_rows(
 @inlined
 def _row(
     none: Vector, fresh: bool, out: np.ndarray, o: int, a: np.ndarray, p: int, w: np.ndarray,
-    q: int, inner: int, columns: int,
+    q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
     """One row."""
     x = none
     if not fresh:
         x = load_as(none, out, (o,))
     for k in range(inner):
-        x = x + spread(none, a, (p + k,)) * load_as(none, w, (q + k * columns,))
+        x = x + spread(none, a, (p + k,)) * load_as(none, w, (q + k * w_step,))
     store(out, (o,), x)
 
 
 @inlined
 def _product(
     fresh: bool, out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int,
-    rows: int, w: np.ndarray, w_at: int, inner: int, columns: int,
+    rows: int, w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
     """out = a w, or out += a w if it is not `fresh`."""
     n, zero = lanes(out), out.dtype.type(0)
@@ -207,26 +207,26 @@ def _product(
             o, p, q = out_at + r * out_step + j, a_at + r * a_step, w_at + j
             if r + 4 <= rows and wide == 4 * n:
                 four = fill_many(zero, 4)
-                _four_rows(four, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                _four_rows(four, fresh, out, o, out_step, a, p, a_step, w, q, inner, w_step)
                 r += 4
             elif fresh and r + 8 <= rows and wide == 2 * n:
                 two = fill_many(zero, 2)
-                _eight_rows(two, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                _eight_rows(two, out, o, out_step, a, p, a_step, w, q, inner, w_step)
                 r += 8
             elif r + 4 <= rows and wide == 2 * n:
                 two = fill_many(zero, 2)
-                _four_rows(two, fresh, out, o, out_step, a, p, a_step, w, q, inner, columns)
+                _four_rows(two, fresh, out, o, out_step, a, p, a_step, w, q, inner, w_step)
                 r += 4
             elif wide == 4 * n:
                 four = fill_many(zero, 4)
-                _row(four, fresh, out, o, a, p, w, q, inner, columns)
+                _row(four, fresh, out, o, a, p, w, q, inner, w_step)
                 r += 1
             elif wide == 2 * n:
                 two = fill_many(zero, 2)
-                _row(two, fresh, out, o, a, p, w, q, inner, columns)
+                _row(two, fresh, out, o, a, p, w, q, inner, w_step)
                 r += 1
             else:
-                _row(fill(zero), fresh, out, o, a, p, w, q, inner, columns)
+                _row(fill(zero), fresh, out, o, a, p, w, q, inner, w_step)
                 r += 1
         j += wide
     for r in range(rows if j < columns else 0):
@@ -235,27 +235,25 @@ def _product(
             if fresh:
                 out[o] = 0
             for k in range(inner):
-                out[o] += a[a_at + r * a_step + k] * w[w_at + k * columns + i]
+                out[o] += a[a_at + r * a_step + k] * w[w_at + k * w_step + i]
 
 
 @jit
 def add_product(
     out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
-    w: np.ndarray, w_at: int, inner: int, columns: int,
+    w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
-    """out += a w for out [rows, columns], a [rows, inner] and w [inner, columns], whose rows follow
-    each other.
-    """
-    _product(False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns)
+    """out += a w for out [rows, columns], a [rows, inner] and w [inner, columns]."""
+    _product(False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
 
 
 @jit
 def product(
     out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
-    w: np.ndarray, w_at: int, inner: int, columns: int,
+    w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
     """The same, out = a w."""
-    _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, inner, columns)
+    _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
 
 
 @kernel
