@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fdi.config import Mistake
-from fdi.config.parts import Fraction, NotNegative, Positive
+from fdi.config.parts import Fraction, NotNegative, Positive, UpToOne
 from fdi.init.strategy import (
     Afferents,
     Drawing,
@@ -32,6 +32,7 @@ from fdi.init.theory import (
     psp_kernel_integrals,
     sigma_u_from_xi,
 )
+from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -216,12 +217,45 @@ class FluctRate(FluctCalibrated):
     """Fluct, the first layer corrected until it measures the spread `sigma_u`, and each further one
     until it fires at the rate of the first, so that rates do not collapse with depth (Perez-Nieves
     and Goodman 2023 name the collapse).
+
+    Random weights mix their inputs, until after dozens of layers nothing tells one sample from
+    another. `identity` is the share of the variance of the potential that comes from one source
+    alone, the one at the place of the target, so that layers hand on what they hear:
+
+        W'_ij = sqrt(1 - identity) W_ij + sqrt(identity sum_k W_ik^2) [j = i mod n]
+
+    for n sources, or channels in the middle of a kernel (after Xiao et al. 2018, who put orthogonal
+    weights there). The first layer and recurrent weights are drawn without.
     """
 
     target_in_first_layer_only: ClassVar[bool] = True
+    identity: UpToOne = 0.0
+
+    def draw(self, drawing: Drawing) -> None:
+        super().draw(drawing)
+        if not self.identity or not drawing.population.neuron.spiking:
+            return
+        if obeys_dale(drawing.afferents):
+            raise Mistake(
+                f"init.identity = {self.identity:g} makes one excitatory weight large, and Dale's "
+                f"law forbids the negative ones that balance it; use init.identity=0"
+            )
+        for projection in drawing.afferents:
+            if not projection.recurrent and projection.source != INPUT:
+                _hand_on(projection.weight.data, self.identity)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         if len(network.layers) == 1:
             super().correct(network, measure, analogue)
         else:
             equalize(network, measure)
+
+
+def _hand_on(weight: Tensor, share: float) -> None:
+    """Gives the source at the place of each target this share of the squares of its weights."""
+    targets, sources, *kernel = weight.shape
+    sizes = weight.flatten(1).norm(dim=1) * share**0.5
+    weight *= (1 - share) ** 0.5
+    middle = tuple(edge // 2 for edge in kernel)
+    for i in range(targets):
+        weight[(i, i % sources, *middle)] += sizes[i]

@@ -70,6 +70,7 @@ STRATEGIES = {
     "fluct_lognormal": FluctLognormal(),
     "fluct_calibrated": FluctCalibrated(),
     "fluct_rate": FluctRate(),
+    "fluct_rate_identity": FluctRate(identity=0.9),
     "kaiming": Kaiming(),
     "xavier": Xavier(),
     "pytorch": PyTorch(),
@@ -82,6 +83,7 @@ STRATEGIES = {
 }
 ONLY_BOTH_SIGNS = {
     "fluct_mu",
+    "fluct_rate_identity",
     "kaiming",
     "xavier",
     "pytorch",
@@ -205,7 +207,7 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
             assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows)
             shown = [row["free_sigma_time"] / row["free_sigma"] for row in rows[-1:]]
             assert all(0.2 < share < 1.2 for share in shown), "of the steady state, by the trial"
-        if strategy == "fluct_rate":
+        if strategy.startswith("fluct_rate"):
             first = len(network.layers[0])
             assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.02)
             for i, row in enumerate(rows):
@@ -449,6 +451,49 @@ def test_rates_stay_equal_over_many_layers_where_the_trial_is_long_enough(steps,
         assert row["rate"] == pytest.approx(rows[0]["rate"], rel=0.02)
     *others, _ = initialized(model, FluctCalibrated(), inputs)[1]
     assert min(row["rate"] for row in others) < 0.8 * others[0]["rate"]
+
+
+def test_identity_is_a_share_of_the_squares_of_the_weights():
+    def model(*spec):
+        return conv(*spec, filters=(30, 12, 20), kernel=3, padding=1, skip=True)
+
+    inputs = INPUTS["events"](SHAPES["image"])
+    random = drawn(model, FluctRate(), inputs)
+    handing_on = drawn(model, FluctRate(identity=0.6), inputs)
+    for before, after in zip(random.projections, handing_on.projections):
+        w, v = before.weight.detach(), after.weight.detach()
+        if before.source == "input" or before.target == "readout":
+            torch.testing.assert_close(w, v)
+            continue
+        i = torch.arange(len(w))
+        own = v[i, i % w.shape[1], 1, 1]
+        scale = own.clone()
+        rest = v.clone()
+        rest[i, i % w.shape[1], 1, 1] = 0
+        other = w.clone()
+        other[i, i % w.shape[1], 1, 1] = 0
+        factor = (rest.flatten(1) / other.flatten(1)).nanmean() / 0.4**0.5  # of equalize
+        size = w.flatten(1).norm(dim=1)
+        expected = factor * (0.4**0.5 * w[i, i % w.shape[1], 1, 1] + 0.6**0.5 * size)
+        torch.testing.assert_close(scale, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_identity_keeps_samples_apart_over_many_layers():
+    """The distances between samples in the last layer, by those in the first."""
+    values = np.random.default_rng(0).normal(size=(BATCH, 60)).astype(np.float32)
+    inputs = Constant(values, 200)
+
+    def kept(identity):
+        def model(*spec):
+            return dense(*spec, hidden=40, depth=12)
+
+        network = drawn(model, FluctRate(identity=identity), inputs)
+        counts = ReferenceEngine().simulate(network, inputs).counts
+        apart = [torch.pdist(counts[name].double()) for name in ("h1", "h12")]
+        return float(torch.corrcoef(torch.stack(apart))[0, 1])
+
+    assert kept(0.0) < 0.5 < 0.8 < kept(0.95)
 
 
 def test_calibration_says_which_layer_gets_no_input():
