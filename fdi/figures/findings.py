@@ -37,6 +37,8 @@ def said(rule: str, table: pd.DataFrame, sweep: Said) -> str:
 def highest(table: pd.DataFrame, sweep: Said) -> str:
     """Where the accuracy is highest, and from which initialization if there are several."""
     rows = _accuracy(table).dropna(subset="x")
+    if rows["guess"].eq(1).all():
+        return "No run is better than guessing"
     top = rows.loc[rows["mean"].idxmax()]
     where = [sweep.text(key, top[key]) for key in sweep.panels]
     parts = [

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
@@ -13,7 +14,7 @@ from fdi.analysis.derived import COLUMNS
 from fdi.cli.figures import main
 from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.figures import own_sweeps
-from fdi.figures.findings import RULES
+from fdi.figures.findings import RULES, Said
 from fdi.figures.sweep import Sweep, experiments, of_file
 
 NODE = """# @package _global_
@@ -156,6 +157,16 @@ def test_a_quantity_that_is_none_is_one_line(results):
 def test_words_have_one_home():
     assert set(DERIVED) == set(COLUMNS)
     assert set(FINDINGS) == {"", *RULES}
+
+
+@pytest.mark.parametrize(
+    ("guess", "sentence"),
+    [([1.0, 0.0], "Accuracy is highest, 40 %, at 2"), ([1.0, 1.0], "No run is better than gues")],
+)
+def test_no_accuracy_of_guesses_is_called_the_highest(guess, sentence):
+    rows = pd.DataFrame({"x": [1, 2], "mean": [10.0, 40.0], "guess": guess, "init": "fluct"})
+    said = Said("optimizer.lr", [], [1, 2], lambda _, value: str(value))
+    assert RULES["highest"](rows.assign(quantity="accuracy"), said).startswith(sentence)
 
 
 def test_each_experiment_of_fdi_is_read():
