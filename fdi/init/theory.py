@@ -80,11 +80,15 @@ def trial_response(
     Source: derived here, exact for independent Poisson spikes.
     """
     kernel = psp_kernel(tau_mem, tau_syn, dt)
-    steady = float(np.square(kernel).sum())
-    kernel = np.pad(kernel[1:], (0, max(0, steps + 1 - len(kernel))))[:steps]
+    return *in_trial(kernel[1:], steps), float(np.square(kernel).sum())
+
+
+def in_trial(kernel: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
+    """C and V of `trial_response`, for any response from the first step on that sees a spike."""
+    kernel = np.pad(kernel, (0, max(0, steps - len(kernel))))[:steps]
     mean = np.cumsum(kernel)
     variance = np.cumsum(np.square(kernel)).mean() - np.square(mean).mean() / steps
-    return mean, float(variance), steady
+    return mean, float(variance)
 
 
 def constant_input_rate(mean_square: float, tau_mem: float, tau_syn: float, dt: float) -> float:

@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from fdi.config import Mistake
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights, variance_shares
-from fdi.interop.currents import Recording, free_potential, simulated, spread
+from fdi.interop.currents import Recording, free_potential, simulated, spread, trial_share
 from fdi.interop.neurons import Response, Unmeasurable, measure
 from fdi.interop.wiring import (
     DATA,
@@ -95,7 +95,8 @@ def initialize(
     With `simulate`, what reaches each neuron is then scaled, from the input up, until the spread
     measured on the batch is sigma_u within 2 %, as `init=fluct_calibrated` does: weights, or the
     gain of a normalization (BatchNorm, LayerNorm, GroupNorm), which undoes a scaling of the weights
-    in front of it. The spread is that over time; for neurons that hear data other than spikes, over
+    in front of it. The spread is that over time, in units of what a trial from rest shows of the
+    steady state (not behind a normalization); for neurons that hear data other than spikes, over
     time and samples. Without `simulate`, layers in front of a normalization are not changed.
 
     New weights are written through parametrizations (weight_norm) and masks (pruning); layers that
@@ -121,11 +122,11 @@ def initialize(
     before = Snapshot([module])
     try:
         if simulate is None or data is None:
-            plan = _Plan(module, in_order(module), dt, calibrated=False)
-            plan.draw(sigma_u, nu, alpha, generator)
+            plan = _Plan(module, in_order(module), dt, nu, calibrated=False)
+            plan.draw(sigma_u, alpha, generator)
         else:
-            plan = _Plan(module, follow(module, data, simulate), dt, calibrated=True)
-            plan.draw(sigma_u, nu, alpha, generator)
+            plan = _Plan(module, follow(module, data, simulate), dt, nu, calibrated=True)
+            plan.draw(sigma_u, alpha, generator)
             plan.calibrate(sigma_u, lambda: simulate(data), analogue)
             before.restore_buffers()
     except BaseException:
@@ -144,7 +145,8 @@ def are_spikes(data: Tensor) -> bool:
 @dataclass(eq=False)
 class _Driven:
     """A population whose spread can be set. `scaled`: by these, which reach no population before
-    it; `recurrent`: which of them. `fixed`: names of what else reaches it.
+    it; `recurrent`: which of them. `fixed`: names of what else reaches it. `spikes`: of an input in
+    a step.
     """
 
     population: Population
@@ -152,20 +154,26 @@ class _Driven:
     scaled: list[Part]
     recurrent: list[bool]
     fixed: list[str]
+    spikes: float
 
     def measured(self, simulate: Callable[[], object], analogue: bool) -> float:
         return self.spread(simulated([self.population], simulate), analogue)
 
     def spread(self, recording: Recording, analogue: bool) -> float:
         potential = free_potential(recording.current(self.population), self.response)
-        return spread(potential, analogue and self.population.hears_data)
+        normalized = any(isinstance(part, Norm) for part in self.scaled)
+        spikes = 0.0 if analogue else self.spikes
+        share = 1.0 if normalized else trial_share(self.response, len(potential), spikes)
+        return spread(potential, analogue and self.population.hears_data, share)
 
 
 class _Plan:
     """What is drawn for which population, and what is left alone and why."""
 
-    def __init__(self, module: nn.Module, wiring: Wiring, dt: float, calibrated: bool) -> None:
-        self.dt, self.calibrated = dt, calibrated
+    def __init__(
+        self, module: nn.Module, wiring: Wiring, dt: float, nu: float, calibrated: bool
+    ) -> None:
+        self.dt, self.nu, self.calibrated = dt, nu, calibrated
         self.rows: dict[Weights | Norm | Other | Population, LayerReport] = {}
         self.driven: list[_Driven] = []
         self.warnings: list[str] = []
@@ -201,7 +209,7 @@ class _Plan:
 
         return sorted(self.rows.values(), key=position)
 
-    def draw(self, sigma_u: float, nu: float, alpha: float, generator: Generator | None) -> None:
+    def draw(self, sigma_u: float, alpha: float, generator: Generator | None) -> None:
         """The weights of all populations, and the gains that are right for white noise."""
         for driven in self.driven:
             response = driven.response
@@ -211,7 +219,7 @@ class _Plan:
                 for w in of_part:
                     if w in self.rows:
                         continue
-                    afferent = Afferent(w.fan_in, nu, response.eps_bar, response.eps_hat)
+                    afferent = Afferent(w.fan_in, self.nu, response.eps_bar, response.eps_hat)
                     ((_, sigma_w),) = normal_weights(
                         [afferent], sigma_u=target / math.sqrt(len(of_part))
                     )
@@ -245,11 +253,11 @@ class _Plan:
     ) -> None:
         """Scale what reaches a population until its spread is sigma_u within 2 %.
 
-            sqrt(mean_j,b Var_t(U_j)) = sigma_u theta,   U = k * I free of reset
+            sqrt(mean_j,b Var_t(U_j)) = share sigma_u theta,   U = k * I free of reset
 
-        k is the measured response of the neuron, I its input current during `simulate()`. Raises
-        Unreachable if nothing arrives, the part that is not scaled exceeds it, or it does not
-        settle within 12 simulations.
+        k is the measured response of the neuron, I its input current during `simulate()`; `share`:
+        see trial_share. Raises Unreachable if nothing arrives, the part that is not scaled exceeds
+        it, or it does not settle within 12 simulations.
         """
         name, approach, fixed = driven.population.name, Approach(), 0.0
         if driven.fixed:
@@ -337,6 +345,7 @@ class _Plan:
                 scaled,
                 [all(order.get(s, -1) >= order[population] for s in part.heard) for part in scaled],
                 [s.name for s in population.sources if s not in scaled],
+                self.nu * self.dt,
             )
         )
 

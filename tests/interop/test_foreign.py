@@ -8,12 +8,14 @@ import importlib.util
 import math
 import re
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from scipy.signal import lfilter
 from torch import nn
 
 from fdi.interop import initialize
@@ -292,7 +294,8 @@ def test_sinabs_neurons_answer_by_their_own_equations_and_are_calibrated(squeeze
     for step in current.detach():
         u = beta * u + step
         trace.append(u)
-    assert float(torch.stack(trace).var(0).mean().sqrt()) == pytest.approx(0.8, rel=0.03)
+    found = float(torch.stack(trace).var(0).mean().sqrt())
+    assert found / shown(beta, len(poisson())) == pytest.approx(0.8, rel=0.03)
     reasons = initialize(
         nn.Sequential(nn.Linear(3, 4), sl.IAF(), nn.Linear(4, 4), sl.ExpLeak(20.0), *network),
         nu=NU,
@@ -381,8 +384,18 @@ def poisson(seed: int = 1) -> torch.Tensor:
     return (torch.rand(400, 8, 100, generator=generator) < NU * DT).float()
 
 
+@cache
+def shown(beta: float, steps: int, rate: float = NU) -> float:
+    """What a trial from rest shows of the steady spread of U = beta U + x, by Monte Carlo."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.rand(steps, 5000, generator=generator) < rate * DT
+    u = torch.from_numpy(lfilter([1], [1, -beta], x.double().numpy(), axis=0))
+    steady = rate * DT * (1 - rate * DT) / (1 - beta**2)
+    return float((u.var(0, correction=0).mean() / steady).sqrt())
+
+
 def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:
-    """Temporal spread of a layer's potential free of reset, in units of theta, step by step."""
+    """Spread of a layer's potential free of reset, in units of theta, step by step."""
     neuron, currents = network[layer], []
     hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
     with torch.no_grad():
@@ -392,7 +405,8 @@ def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:
     for current in currents:
         u = neuron.beta * u + current
         trace.append(u)
-    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+    found = float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+    return found / shown(float(neuron.beta), len(spikes))
 
 
 def test_nu_of_a_batch_is_its_mean_rate():
@@ -413,8 +427,9 @@ def test_calibration_brings_every_layer_to_its_spread():
     )
     after = [spread_of(network, layer, spikes) for layer in (1, 3)]
     assert abs(before[1] - 0.8) > 0.05
-    assert after == pytest.approx([0.8, 0.8], rel=0.021)
-    assert [row.sigma_u for row in rows[:2]] == pytest.approx(after, rel=1e-4)
+    assert after == pytest.approx([0.8, 0.8], rel=0.03)
+    assert rows[0].sigma_w == pytest.approx(drawn[0].sigma_w, rel=0.05), "of independent spikes"
+    assert [row.sigma_u for row in rows[:2]] == pytest.approx(after, rel=0.02)
     assert (rows[2].sigma_u, rows[2].note) == (None, drawn[2].note)
     assert float(network[2].weight.detach().std()) == pytest.approx(rows[1].sigma_w, rel=0.02)
 
@@ -441,7 +456,7 @@ def test_a_recurrent_snntorch_layer_is_calibrated_with_its_own_input():
             trace.append(u)
     free = float(torch.stack(trace).var(0, correction=0).mean().sqrt())
     assert recurrent.sigma_u == pytest.approx(0.7, rel=0.02)
-    assert free == pytest.approx(recurrent.sigma_u, rel=1e-3)
+    assert free / shown(0.95, len(spikes)) == pytest.approx(recurrent.sigma_u, rel=0.02)
 
 
 def test_a_batch_that_cannot_be_calibrated_on_leaves_the_network_as_it_was():

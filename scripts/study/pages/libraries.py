@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from fdi.analysis.results import Results
 from fdi.init import fluctuation_driven_normal_
-from fdi.init.theory import psp_kernel_integrals
+from fdi.init.theory import psp_kernel_integrals, trial_response
 from fdi.interop import initialize, probe
 from pages.tables import markdown
 
@@ -70,11 +70,14 @@ def compared(measured: Results | None = None) -> str:
 
 
 def assumed() -> dict[str, float]:
-    """Of the LIF neuron of the paper, step by step."""
+    """Of the LIF neuron of the paper, step by step, as a share of what such a trial shows."""
     beta_m, beta_s = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
     torch.manual_seed(0)
     weight = torch.empty(NEURONS, INPUTS)
     spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
+
+    mean, variance, steady = trial_response(TAU_MEM, TAU_SYN, DT, STEPS)
+    share = math.sqrt((variance + NU * DT * mean.var()) / steady)
 
     def spread() -> float:
         current = u = torch.zeros(BATCH, NEURONS)
@@ -82,7 +85,7 @@ def assumed() -> dict[str, float]:
         for arriving in spikes @ weight.T:
             u, current = beta_m * u + (1 - beta_m) * current, beta_s * current + arriving
             trace.append(u)
-        return float(torch.stack(trace).var(0, correction=0).mean().sqrt())
+        return float(torch.stack(trace).var(0, correction=0).mean().sqrt()) / share
 
     found = {}
     for mode, eps_hat in EPS_HAT.items():
