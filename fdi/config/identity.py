@@ -160,6 +160,7 @@ ADDED = {
     "optimizer.eps": 1e-8,
     "engine.kernels": "auto",
     "model.norm": "none",
+    "model.pooling": "max",
     "neuron.learn_tau": False,
 }
 """Keys that came after the first runs. With these values a run is what it was without the key, so

@@ -20,7 +20,7 @@ class Computes:
     """What an engine called `engine` computes by equations of its own: neurons of these kinds,
     resets and surrogates (those of a readout are always `Neuron` without spikes), with `own_taus`
     also where each has time constants of its own, with `learned_taus` where it learns them;
-    `projections` of exactly these classes, whose
+    `averages` where spikes are averaged first; `projections` of exactly these classes, whose
     `forward` it never calls; `norms` of these classes and of what inherits from them.
     """
 
@@ -30,6 +30,7 @@ class Computes:
     surrogates: tuple[str, ...]
     own_taus: bool = False
     learned_taus: bool = False
+    averages: bool = False
     projections: tuple[type[Projection], ...] = (Projection,)
     norms: tuple[type[Norm], ...] = ()
 
@@ -67,6 +68,11 @@ def check_parts(network: Network, computes: Computes) -> None:
             raise Mistake(
                 f"engine={computes.engine} does not compute projections of class "
                 f"{type(projection).__name__} ({projection.name}); use engine=reference"
+            )
+        if projection.average and not computes.averages:
+            raise Mistake(
+                f"engine={computes.engine} does not compute average pooling ({projection.name}); "
+                f"use engine=cpu or reference, or pooling=max"
             )
     check_norms(network)
     for name, norm in network.norms.items():

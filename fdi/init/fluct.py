@@ -8,6 +8,7 @@ inhibition adds to the variance, too, of its excitatory part.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -75,9 +76,10 @@ def _dale(
 
 def _afferent(neuron: Neuron, projection: Projection, drawing: Drawing) -> Afferent:
     tau_syn = neuron.tau_syn[projection.channel]
-    integrals = psp_kernel_integrals(neuron.tau_mem, tau_syn, drawing.dt)
+    eps_bar, eps_hat = psp_kernel_integrals(neuron.tau_mem, tau_syn, drawing.dt)
     rate = drawing.rates[projection.name]
-    return Afferent(projection.fan_in, rate, *integrals, recurrent=projection.recurrent)
+    eps_hat /= math.prod(projection.average)  # of independent spikes
+    return Afferent(projection.fan_in, rate, eps_bar, eps_hat, recurrent=projection.recurrent)
 
 
 def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:

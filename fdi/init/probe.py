@@ -228,7 +228,8 @@ def predicted(
             * float((rows.mean(1) * eps_bar).mean())
             * drive[projection.name]
         )
-        variance += n * noise[projection.name] * float((rows.square().mean(1) * eps_hat).mean())
+        noisy = n * noise[projection.name] / math.prod(projection.average)
+        variance += noisy * float((rows.square().mean(1) * eps_hat).mean())
     return mu_u, math.sqrt(variance)
 
 

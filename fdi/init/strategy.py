@@ -297,7 +297,7 @@ def trial_share(
         )
         course, variance, whole = (torch.as_tensor(np.array(part)) for part in zip(*neurons))
         spikes = rates[projection.name] * dt
-        squares = rows.square().sum(1) * spikes
+        squares = rows.square().sum(1) * spikes / math.prod(projection.average)
         shown += float((squares * variance).mean())
         steady += float((squares * whole).mean())
         sums = population.neuron.signs[projection.channel] * rows.sum(1) * spikes

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Sizes = Count | Sequence[Count]
 Margins = Index | Sequence[Index]
 Normalization = Literal["none", "tdbn", "bntt", "layer"]
+Pooling = Literal["max", "average"]
 
 
 def dense(
@@ -77,6 +78,7 @@ def conv(
     padding: Margins = 1,
     depth: Layers | None = None,
     pool: Sizes = 1,
+    pooling: Pooling = "max",
     recurrent_kernel: Index = 0,
     dense: Sizes | None = None,
     dense_recurrent: bool = False,
@@ -89,21 +91,25 @@ def conv(
     """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width);
     (units,) is read as one channel.
 
-    `pool`: edge of the max-pooling window behind each layer (1: none). `recurrent_kernel`: edge of
-    the recurrent kernels (odd; 0: none). `dense`: units of fully connected layers above, each with
+    `pool`: edge of the window behind each layer (1: none) of which the layers above see the
+    maximum or, with `pooling`, the average. `recurrent_kernel`: edge of the recurrent kernels (odd;
+    0: none). `dense`: units of fully connected layers above, each with
     all-to-all recurrence if `dense_recurrent`; `depth` does not count them. `norm`: normalization
     of the input of each hidden layer, see fdi.snn.network. Times in seconds.
     """
     shape = _image(input_shape)
-    layers, geometry = [], []
+    layers: list[tuple[Population, ...]] = []
+    geometry, averages = [], []
     sizes = _per_layer(
         depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding
     )
     for i, (n, window, *kernels) in enumerate(zip(*sizes), 1):
-        population = Population(f"h{i}", conv_shape(shape, n, *kernels), neuron, window)
+        edge = 1 if pooling == "average" else window
+        population = Population(f"h{i}", conv_shape(shape, n, *kernels), neuron, edge)
         layers.append((population,))
         geometry.append(kernels)
-        shape = population.pooled_shape
+        averages.append(_window(population, window) if pooling == "average" else ())
+        shape = _seen(population, averages[-1])
     above = [dense] if isinstance(dense, int) else list(dense or ())
     if min(above, default=1) < 1:
         raise Mistake(f"dense = {above} must be positive integers, one per layer")
@@ -113,7 +119,9 @@ def conv(
     within = [recurrent_convolution(recurrent_kernel) if recurrent_kernel else None] * maps
     within += [all_to_all if dense_recurrent else None] * len(above)
     below = [convolution(geometry)] * maps + [all_to_all] * len(above)
-    network = _assemble(_image(input_shape), layers, readout, dt, below, within, skip)
+    network = _assemble(
+        _image(input_shape), layers, readout, dt, below, within, skip, averages=averages
+    )
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -175,6 +183,7 @@ def dale_conv(
     padding: Margins = 1,
     depth: Layers | None = None,
     pool: Sizes = 1,
+    pooling: Pooling = "max",
     recurrent_kernel: Index = 5,
     recurrent_excitation: bool = True,
     skip: bool = False,
@@ -189,7 +198,7 @@ def dale_conv(
     `recurrent_kernel`: edge of the kernels within a layer (odd). Times in seconds.
     """
     neuron = neuron.under_dale(tau_inh)
-    shape, layers, geometry = _image(input_shape), [], []
+    shape, layers, geometry, averages = _image(input_shape), [], [], []
     sizes = _per_layer(
         depth,
         excitatory=excitatory,
@@ -200,13 +209,15 @@ def dale_conv(
         padding=padding,
     )
     for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
+        edge = 1 if pooling == "average" else window
         layer = tuple(
-            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), neuron, window)
+            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), neuron, edge)
             for kind, n in (("e", n_exc), ("i", n_inh))
         )
         layers.append(layer)
         geometry.append(kernels)
-        shape = layer[0].pooled_shape
+        averages.append(_window(layer[0], window) if pooling == "average" else ())
+        shape = _seen(layer[0], averages[-1])
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     recurrent = recurrent_convolution(recurrent_kernel)
     return _assemble(
@@ -218,7 +229,28 @@ def dale_conv(
         [recurrent] * len(layers),
         skip,
         recurrent_excitation,
+        averages,
     )
+
+
+def _window(population: Population, edge: int) -> tuple[int, ...]:
+    """Of average pooling, in which no neuron may be left out."""
+    _, *edges = population.shape
+    if any(size % edge for size in edges):
+        raise Mistake(
+            f"pool = {edge}: average pooling leaves no neuron out, and the map of "
+            f"{population.name} has edges of {' and '.join(map(str, edges))}; use windows that "
+            f"divide them, another stride or padding, or pooling=max"
+        )
+    return (edge,) * len(edges) if edge > 1 else ()
+
+
+def _seen(population: Population, average: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that the layers above see."""
+    if not average:
+        return population.pooled_shape
+    channels, *edges = population.shape
+    return (channels, *(size // edge for size, edge in zip(edges, average)))
 
 
 def _readout(
@@ -260,24 +292,29 @@ def _assemble(
     recurrent: list[Connect | None],
     skip: bool,
     recurrent_excitation: bool = True,
+    averages: Sequence[tuple[int, ...]] = (),
 ) -> Network:
     """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself,
     as `feedforward` and `recurrent` say for it; the readout to the top.
 
     The first population of a layer drives the layers above; a second one inhibits its own layer.
+    `averages`: windows over which the spikes of each layer are averaged for those above.
     """
     from fdi.snn.network import Network
 
+    windows = [(), *averages, *[()] * (len(layers) - len(averages))]
     sources: list[Source] = [
         (INPUT, tuple(input_shape)),
-        *((layer[0].name, layer[0].pooled_shape) for layer in layers),
+        *((layer[0].name, _seen(layer[0], of)) for layer, of in zip(layers, windows[1:])),
     ]
     projections = []
     for i, layer in enumerate(layers):
         law, within = dict(nonnegative=len(layer) > 1), recurrent[i]
-        below = [sources[i]] + ([sources[i - 1]] if skip and i >= 2 else [])
+        below = [i, i - 1] if skip and i >= 2 else [i]
         for target in layer:
-            projections += [feedforward[i](source, target, i, **law) for source in below]
+            projections += [
+                feedforward[i](sources[k], target, i, average=windows[k], **law) for k in below
+            ]
             if within is None:
                 continue
             for channel, population in enumerate(layer):
@@ -286,7 +323,7 @@ def _assemble(
                     projections.append(
                         within(source, target, i, recurrent=True, channel=channel, **law)
                     )
-    projections.append(all_to_all(sources[-1], readout))
+    projections.append(all_to_all(sources[-1], readout, average=windows[-1]))
     return Network(input_shape, layers, readout, projections, dt)
 
 

@@ -131,6 +131,23 @@ class Norm(nn.Module):
 
 
 _CONVOLUTION = {1: F.conv1d, 2: F.conv2d}
+_AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d}
+
+
+def unroll(weight: Tensor, average: tuple[int, ...]) -> Tensor:
+    """The weights of single spikes that stand for those of their averages: the last axes, each
+    number as often as a window is long, over the size of a window.
+    """
+    for axis, edge in enumerate(reversed(average), 1):
+        weight = weight.repeat_interleave(edge, dim=-axis)
+    return weight / math.prod(average)
+
+
+def fold(gradient: Tensor, average: tuple[int, ...]) -> Tensor:
+    """The gradient of weights from that of the `unroll`ed ones."""
+    for axis, edge in enumerate(reversed(average), 1):
+        gradient = gradient.unflatten(-axis, (-1, edge)).sum(-axis)
+    return gradient / math.prod(average)
 
 
 class Projection(nn.Module):
@@ -140,6 +157,8 @@ class Projection(nn.Module):
     `weight`: [target units, source units], or [target channels, source channels, *kernel] with
     `stride` and `padding` for a convolution.
     `recurrent`: the source is in the target's own layer (it is then seen without pooling).
+    `average`: edges of the windows over which the spikes of the source are averaged first, side by
+    side; () for none.
     `channel`: index into the target's synaptic channels. `nonnegative`: Dale's law, the channel
     carries the sign.
     """
@@ -155,8 +174,10 @@ class Projection(nn.Module):
         nonnegative: bool = False,
         stride: int | None = None,
         padding: int = 0,
+        average: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
+        self.average = average
         self.source, self.target = source, target
         self.recurrent, self.channel, self.nonnegative = recurrent, channel, nonnegative
         self.stride, self.padding = stride, padding
@@ -177,6 +198,8 @@ class Projection(nn.Module):
 
     def forward(self, spikes: Tensor) -> Tensor:
         """[B, *source shape] -> [B, *target shape]."""
+        if self.average:
+            spikes = _AVERAGE[len(self.average)](spikes, self.average)
         if self.stride is not None:
             return _CONVOLUTION[self.weight.ndim - 2](
                 spikes, self.weight, stride=self.stride, padding=self.padding
@@ -187,7 +210,7 @@ class Projection(nn.Module):
         conv = f", stride={self.stride}, padding={self.padding}" if self.convolutional else ""
         return (
             f"{self.name}, {tuple(self.weight.shape)}, channel={self.channel}, "
-            f"recurrent={self.recurrent}{conv}"
+            f"recurrent={self.recurrent}{conv}{f', average={self.average}' * bool(self.average)}"
         )
 
 

@@ -126,6 +126,19 @@ def test_what_nir_cannot_say_is_refused(make, message):
         to_nir(make())
 
 
+def test_averages_come_back_in_the_weights():
+    pytest.importorskip("nir")
+    averaged = network(conv, (2, 16, 8), filters=[3, 4], pool=[2, 4], pooling="average")
+    again, x = from_nir(to_nir(averaged)).double(), torch.from_numpy(spikes((2, 16, 8)))
+    x = x.swapaxes(0, 1).double()
+    with torch.no_grad():
+        torch.testing.assert_close(again(x), averaged(x))
+    assert averaged.activity(x).counts["h2"].sum() > 5
+    line = network(conv, filters=[3], pool=2, pooling="average")
+    with pytest.raises(ValueError, match="h1: NIR averages over two dimensions, not over one"):
+        to_nir(line)
+
+
 def test_a_readout_that_does_not_start_at_rest_is_refused_or_told_to():
     pytest.importorskip("nir")
     default = dense((30,), 4, STEPS, DT, hidden=5)

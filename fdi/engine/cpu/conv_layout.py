@@ -29,7 +29,7 @@ from fdi.engine.cpu.conv_plan import (
 from fdi.engine.cpu.conv_winograd import EDGE, PRODUCTS, TOGETHER, reach, steps, tiles, transformed
 from fdi.engine.cpu.kernels.rows import LANES
 from fdi.engine.cpu.neurons import check_layer, states
-from fdi.snn.network import INPUT, Network, Projection
+from fdi.snn.network import INPUT, Network, Projection, fold, unroll
 from fdi.snn.neuron import Population
 
 Record = dict[str, int]
@@ -148,8 +148,8 @@ class _Layout:
             2 if self.neuron.reset == "zero" else 1,
         )
         top = self.layers[-1]
-        positions = top["pooled"] // top["padded"]
-        out = MapsOut(positions, top["visible"], top["padded"], top["shift"])
+        edges = top["height"] // top["pool_y"], top["width"] // top["pool_x"]
+        out = MapsOut(edges, top["visible"], top["padded"], top["shift"])
         return ConvLayout(plan, tuple(self.parts), out, self.tables, self.natural)
 
 
@@ -222,8 +222,8 @@ def pack(layout: ConvLayout, tables: Tensor, natural: Tensor) -> None:
     """
     for record, link in zip(layout.plan.links, layout.links):
         for projection, channel in link.parts:
-            weight = _four(projection.weight.detach())
-            _table_part(record, tables, projection.weight, channel).copy_(
+            weight = _four(unroll(projection.weight.detach(), projection.average))
+            _table_part(record, tables, weight, channel).copy_(
                 weight.permute(1, 2, 3, 0)[:, :, link.geometry.column_order()]
             )
             inner, columns, at = (int(record[name]) for name in ("inner", "columns", "natural_at"))
@@ -242,10 +242,10 @@ def unpack(layout: ConvLayout, tables: Tensor) -> None:
     for record, link in zip(layout.plan.links, layout.links):
         back = np.argsort(link.geometry.column_order())
         for projection, channel in link.parts:
-            part = _table_part(record, tables, projection.weight, channel)
-            projection.weight.grad = (
-                part[:, :, back].permute(3, 0, 1, 2).reshape(projection.weight.shape).contiguous()
-            )
+            weight, average = projection.weight, projection.average
+            whole = _four(unroll(weight.detach(), average))
+            gradient = _table_part(record, tables, whole, channel)[:, :, back].permute(3, 0, 1, 2)
+            weight.grad = fold(gradient, average).reshape(weight.shape).contiguous()
 
 
 def _four(weight: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ gradient of the source.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,9 @@ class Geometry(NamedTuple):
 
     @classmethod
     def of(cls, projection: Projection, source: tuple[int, int]) -> Geometry:
-        stride, padding = projection.stride or 1, projection.padding
-        *high, wide = projection.weight.shape[2:]
+        edge = max(projection.average, default=1)  # averages are weights of single spikes here
+        stride, padding = edge * (projection.stride or 1), edge * projection.padding
+        *high, wide = (edge * size for size in projection.weight.shape[2:])
         return cls(
             source,
             (high[0] if high else 1, wide),
@@ -197,12 +199,18 @@ LINK = (
 
 
 class MapsOut(NamedTuple):
-    """What the layers above the maps see; `size`: numbers of a map, `codes`: of possible spikes."""
+    """What the layers above the maps see, of `edges` (height, width); `size`: numbers of a map,
+    `codes`: of possible spikes.
+    """
 
-    positions: int
+    edges: tuple[int, int]
     channels: int
     padded: int
     shift: int
+
+    @property
+    def positions(self) -> int:
+        return math.prod(self.edges)
 
     @property
     def size(self) -> int:

@@ -21,7 +21,7 @@ import torch
 from fdi.engine.cpu.conv_plan import ConvLayout, MapsOut
 from fdi.engine.cpu.kernels.rows import LANES, turn
 from fdi.engine.cpu.neurons import check_layer, remembered, states
-from fdi.snn.network import INPUT, Network, Projection
+from fdi.snn.network import INPUT, Network, Projection, fold, unroll
 from fdi.snn.neuron import Population
 
 WIDTH = 32
@@ -260,7 +260,7 @@ def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:
     for place in layout.places:
         weight = place.projection.weight.detach()
         if place.maps:
-            by_position = _by_position(place.maps, weight)
+            by_position = _by_position(place, weight)
             _rows(tables, place, place.maps).copy_(by_position)
             _columns(natural, place, place.maps).copy_(by_position.permute(2, 0, 1))
             continue
@@ -277,7 +277,8 @@ def unpack(layout: Layout, tables: np.ndarray) -> None:
         weight = place.projection.weight
         if place.maps:
             rows = _rows(tables, place, place.maps)
-            weight.grad = rows.permute(2, 1, 0).reshape(weight.shape).contiguous()
+            whole = rows.permute(2, 1, 0).unflatten(2, place.maps.edges)
+            weight.grad = fold(whole, place.projection.average).reshape(weight.shape).contiguous()
             continue
         (target, source), grad = weight.shape, torch.empty(weight.shape, dtype=weight.dtype)
         flat = grad.numpy().reshape(-1)
@@ -290,9 +291,13 @@ def _start(place: Place) -> int:
     return place.table_at + place.row * place.width + place.column
 
 
-def _by_position(maps: MapsOut, weight: torch.Tensor) -> torch.Tensor:
+def _by_position(place: Place, weight: torch.Tensor) -> torch.Tensor:
     """[positions, channels, target units]."""
-    return weight.view(len(weight), maps.channels, -1).permute(2, 1, 0)
+    maps, average = place.maps, place.projection.average
+    high, wide = maps.edges
+    edges = high // (average[0] if len(average) == 2 else 1), wide // max(average, default=1)
+    whole = unroll(weight.view(len(weight), maps.channels, *edges), average)
+    return whole.flatten(2).permute(2, 1, 0)
 
 
 def _rows(tables: np.ndarray, place: Place, maps: MapsOut) -> torch.Tensor:

@@ -30,6 +30,7 @@ COMPUTES = Computes(
     get_args(Reset),
     tuple(SURROGATES),
     own_taus=True,
+    averages=True,
     learned_taus=True,
     norms=(Norm,),
 )

@@ -56,7 +56,10 @@ class CudaEngine(Engine):
 
     @classmethod
     def lacks(cls, values: Mapping[str, Any]) -> str | None:
-        return super().lacks(values) or only_autograd(values)
+        model = values.get("model")
+        averages = isinstance(model, Mapping) and model.get("pooling") == "average"
+        pooling = "model.pooling=average" if averages else None
+        return super().lacks(values) or pooling or only_autograd(values)
 
     def check(self, network: Network) -> None:
         from fdi.engine.checks import check_parts, check_wiring
