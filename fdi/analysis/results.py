@@ -216,7 +216,7 @@ def reference(folder: Path) -> Results:
         return Results(with_origin(nothing, ""), curves(nothing), None, folder)
     as_text = ("id", "error", "provenance", "data_checksum", "data", "code", OWN_INIT)
     given = dict.fromkeys(as_text, str)
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, **EXACT)))
+    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, low_memory=False, **EXACT)))
     checked(table, Runs, str(folder / RUNS))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)

@@ -12,6 +12,7 @@ from pathlib import Path
 from pages.advice import advice
 from pages.claims import full, short, standing
 from pages.costs import EXPERIMENTS, head, ship
+from pages.depths import how_deep
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.first import first_picture
 from pages.five import five, paper
@@ -57,6 +58,7 @@ TABLES = {
     "moving": moving,
     "whole": whole,
     "convolutions": convolutions,
+    "how_deep": how_deep,
     "floors": floors,
     "bounded": bounded,
     "reached": reached,

@@ -26,7 +26,14 @@ page. A click opens the picture, which says below it where its data come from. T
 by `python scripts/study/update_docs.py`.
 """
 QUESTIONS = {
-    "Which initial state trains better?": ("best", "zoo", "depth", "shallow", "learning_curves"),
+    "Which initial state trains better?": (
+        "best",
+        "zoo",
+        "depth",
+        "how_deep",
+        "shallow",
+        "learning_curves",
+    ),
     "Does the theory hold?": ("membrane", "regimes", "states", "calibrated"),
     "Is it the optimizer?": ("floor", "gradients", "learning_rate", "which_step"),
     "Is it the bounds on the activity?": ("bounds", "homeostasis"),
