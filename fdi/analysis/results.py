@@ -237,7 +237,10 @@ def reference(folder: Path) -> Results:
         else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
     )
     return Results(
-        table, _keyed(learning), _keyed(pd.read_csv(folder / PROBES, dtype={"id": str})), folder
+        table,
+        _keyed(learning),
+        _keyed(pd.read_csv(folder / PROBES, dtype={"id": str}, low_memory=False)),
+        folder,
     )
 
 
