@@ -73,7 +73,7 @@ def _own_product() -> float:
             for n in (rows * inner, inner * columns, rows * columns)
         )
         for _ in range(times):
-            product(out, 0, columns, a, 0, inner, rows, w, 0, inner, columns)
+            product(out, 0, columns, a, 0, inner, rows, w, 0, columns, inner, columns)
 
     with ThreadPoolExecutor(threads) as pool:
         return (
