@@ -260,4 +260,5 @@ def _hand_on(weight: Tensor, share: float) -> None:
     weight *= (1 - share) ** 0.5
     middle = tuple(edge // 2 for edge in kernel)
     for i in range(targets):
-        weight[(i, i % sources, *middle)] += sizes[i]
+        own = (i, i % sources, *middle)
+        weight[own] += sizes[i]

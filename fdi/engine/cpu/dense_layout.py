@@ -260,7 +260,7 @@ def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:
     for place in layout.places:
         weight = place.projection.weight.detach()
         if place.maps:
-            by_position = _by_position(place, weight)
+            by_position = _by_position(place.maps, weight, place.projection.average)
             _rows(tables, place, place.maps).copy_(by_position)
             _columns(natural, place, place.maps).copy_(by_position.permute(2, 0, 1))
             continue
@@ -291,9 +291,8 @@ def _start(place: Place) -> int:
     return place.table_at + place.row * place.width + place.column
 
 
-def _by_position(place: Place, weight: torch.Tensor) -> torch.Tensor:
+def _by_position(maps: MapsOut, weight: torch.Tensor, average: tuple[int, ...]) -> torch.Tensor:
     """[positions, channels, target units]."""
-    maps, average = place.maps, place.projection.average
     high, wide = maps.edges
     edges = high // (average[0] if len(average) == 2 else 1), wide // max(average, default=1)
     whole = unroll(weight.view(len(weight), maps.channels, *edges), average)
