@@ -279,6 +279,17 @@ def mapped(**changes) -> Network:
     return draw(conv((2, 6, 6), 3, STEPS, DT, lif(), filters=[4], **given))
 
 
+def averaged(windows: tuple[int, ...]) -> Network:
+    """A readout that hears averages of 4 maps of 6 x 6."""
+    network, windows = mapped(), windows * (3 - len(windows))
+    seen = 4 * (6 // windows[0]) * (6 // windows[1])
+    projections = [
+        *list(network.projections)[:-1],
+        Projection("h1", "readout", (3, seen), average=windows),
+    ]
+    return draw(Network((2, 6, 6), network.layers, network.readout, projections, DT))
+
+
 DALE = LIF.under_dale(5e-3)
 PROJECTIONS = {
     "source": lambda: wired(second=dict(source=INPUT)),
@@ -294,6 +305,9 @@ PROJECTIONS = {
     "nonnegative": lambda: wired(first=dict(nonnegative=True)),
     "stride": lambda: mapped(stride=2),
     "padding": lambda: mapped(padding=0),
+    "average": lambda: mapped(pool=2, pooling="average"),
+    "average, of what it does not divide": lambda: averaged((4,)),
+    "average, in windows that are not square": lambda: averaged((2, 3)),
     "stride, of a dense layer's source": lambda: conv(
         (2, 6, 6), 3, STEPS, DT, filters=[4, 5], kernel=3, stride=[1, 2], padding=[1, 0]
     ),
