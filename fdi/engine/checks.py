@@ -36,7 +36,7 @@ class Computes:
 
 
 def _divided(network: Network, projection: Projection) -> bool:
-    """Whether equal windows of the average leave nothing of the map of a layer below out."""
+    """Whether square windows of the average divide the map of a layer below."""
     shapes = {p.name: p.shape[1:] for p in network.hidden if p.pool == 1}
     edges, windows = shapes.get(projection.source, ()), projection.average
     even = len(edges) == len(windows) and not any(a % b for a, b in zip(edges, windows))
@@ -77,15 +77,15 @@ def check_parts(network: Network, computes: Computes) -> None:
                 f"engine={computes.engine} does not compute projections of class "
                 f"{type(projection).__name__} ({projection.name}); use engine=reference"
             )
-        if projection.average and computes.averages and not _divided(network, projection):
-            raise Mistake(
-                f"engine={computes.engine} averages maps of hidden layers below over square "
-                f"windows that divide them ({projection.name}); use engine=reference"
-            )
         if projection.average and not computes.averages:
             raise Mistake(
                 f"engine={computes.engine} does not compute average pooling ({projection.name}); "
-                f"use pooling=max, engine=cpu on a CPU, or use engine=reference"
+                f"take pooling=max, or use engine=reference"
+            )
+        if projection.average and not _divided(network, projection):
+            raise Mistake(
+                f"engine={computes.engine} averages maps of hidden layers below over square "
+                f"windows that divide them ({projection.name}); use engine=reference"
             )
     check_norms(network)
     for name, norm in network.norms.items():

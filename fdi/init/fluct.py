@@ -220,9 +220,9 @@ class FluctRate(FluctCalibrated):
     until it fires at the rate of the first, so that rates do not collapse with depth (Perez-Nieves
     and Goodman 2023 name the collapse).
 
-    Random weights mix their inputs, until after dozens of layers nothing tells one sample from
-    another. `identity` is the share of the variance of the potential that comes from one source
-    alone, the one at the place of the target, so that layers hand on what they hear:
+    Random weights mix what they hear, once more in each layer. `identity` is the share of the
+    variance of the potential that comes from one source alone, the one at the place of the target,
+    so that layers hand on what they hear:
 
         W'_ij = sqrt(1 - identity) W_ij + sqrt(identity sum_k W_ik^2) [j = i mod n]
 

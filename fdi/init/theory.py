@@ -91,6 +91,18 @@ def in_trial(kernel: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
     return mean, float(variance)
 
 
+def shown_in_trial(kernel: np.ndarray, steps: int, spikes: float) -> float:
+    """What a trial of T = `steps` time steps from rest shows of the spread of the steady state, for
+    Poisson input of so many `spikes` in a step, through weights of mean 0.
+
+        share^2 = (V + spikes Var_m(C[m])) / sum_j k[j]^2
+
+    `kernel`, C and V: as in `in_trial`.
+    """
+    mean, variance = in_trial(kernel, steps)
+    return math.sqrt((variance + spikes * float(mean.var())) / float(np.square(kernel).sum()))
+
+
 def constant_input_rate(mean_square: float, tau_mem: float, tau_syn: float, dt: float) -> float:
     """Rate in Hz at which Poisson spikes would spread the potential as much as a constant analogue
     input x does in its steady state.

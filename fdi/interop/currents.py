@@ -4,7 +4,6 @@ it causes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fdi.init.strategy import Unreachable
-from fdi.init.theory import in_trial
+from fdi.init.theory import shown_in_trial
 from fdi.interop.neurons import Response, over_time
 from fdi.interop.wiring import Population
 
@@ -94,26 +93,17 @@ def free_potential(current: np.ndarray, response: Response) -> np.ndarray:
     return oaconvolve(current, kernel, axes=0)[: len(current)] / response.theta
 
 
-def spread(potential: np.ndarray, over_samples: bool, share: float) -> float:
-    """sqrt(mean_j,b Var_t(U_jb)) / share, or sqrt(mean_j Var_t,b(U_jb)) for neurons that hear data
-    other than spikes, which may be constant in time.
+def spread(
+    potential: np.ndarray, response: Response, heard: float, normalized: bool, over_samples: bool
+) -> float:
+    """sqrt(mean_j,b Var_t(U_jb)) in units of what a trial shows of the steady state, if not behind
+    a normalization; or sqrt(mean_j Var_t,b(U_jb)) for neurons that hear data other than spikes,
+    which may be constant in time. `heard`: spikes of an input in a step.
     """
     if over_samples and potential.ndim > 2:
         return float(np.sqrt(potential.var((0, 1)).mean()))
+    share = 1.0 if normalized else shown_in_trial(response.kernel, len(potential), heard)
     return float(np.sqrt(potential.var(0).mean())) / share
-
-
-def trial_share(response: Response, steps: int, spikes: float) -> float:
-    """What a trial from rest shows of the spread of the steady state, for Poisson input of so many
-    `spikes` in a step, through weights of mean 0.
-
-        share^2 = (V + spikes Var_m(C[m])) / sum_t k[t]^2
-
-    with C and V of fdi.init.theory.trial_response for the measured response k.
-    """
-    mean, variance = in_trial(response.kernel, steps)
-    steady = float(np.square(response.kernel).sum())
-    return math.sqrt((variance + spikes * float(mean.var())) / steady)
 
 
 def simulated(populations: Sequence[Population], simulate: Callable[[], object]) -> Recording:

@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from fdi.config import Mistake
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights, variance_shares
-from fdi.interop.currents import Recording, free_potential, simulated, spread, trial_share
+from fdi.interop.currents import Recording, free_potential, simulated, spread
 from fdi.interop.neurons import Response, Unmeasurable, measure
 from fdi.interop.wiring import (
     DATA,
@@ -145,8 +145,8 @@ def are_spikes(data: Tensor) -> bool:
 @dataclass(eq=False)
 class _Driven:
     """A population whose spread can be set. `scaled`: by these, which reach no population before
-    it; `recurrent`: which of them. `fixed`: names of what else reaches it. `spikes`: of an input in
-    a step.
+    it; `recurrent`: which of them. `fixed`: names of what else reaches it. `heard`: spikes of an
+    input in a step.
     """
 
     population: Population
@@ -154,7 +154,7 @@ class _Driven:
     scaled: list[Part]
     recurrent: list[bool]
     fixed: list[str]
-    spikes: float
+    heard: float
 
     def measured(self, simulate: Callable[[], object], analogue: bool) -> float:
         return self.spread(simulated([self.population], simulate), analogue)
@@ -162,9 +162,8 @@ class _Driven:
     def spread(self, recording: Recording, analogue: bool) -> float:
         potential = free_potential(recording.current(self.population), self.response)
         normalized = any(isinstance(part, Norm) for part in self.scaled)
-        spikes = 0.0 if analogue else self.spikes
-        share = 1.0 if normalized else trial_share(self.response, len(potential), spikes)
-        return spread(potential, analogue and self.population.hears_data, share)
+        heard, over_samples = (0.0 if analogue else self.heard), self.population.hears_data
+        return spread(potential, self.response, heard, normalized, analogue and over_samples)
 
 
 class _Plan:
@@ -256,8 +255,8 @@ class _Plan:
             sqrt(mean_j,b Var_t(U_j)) = share sigma_u theta,   U = k * I free of reset
 
         k is the measured response of the neuron, I its input current during `simulate()`; `share`:
-        see trial_share. Raises Unreachable if nothing arrives, the part that is not scaled exceeds
-        it, or it does not settle within 12 simulations.
+        see shown_in_trial. Raises Unreachable if nothing arrives, the part that is not scaled
+        exceeds it, or it does not settle within 12 simulations.
         """
         name, approach, fixed = driven.population.name, Approach(), 0.0
         if driven.fixed:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fdi.config import Mistake
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Constants, Neuron, Population, integrator
+from fdi.snn.neuron import Constants, Neuron, Population, averaged, integrator
 
 if TYPE_CHECKING:
     import nir
@@ -94,15 +94,15 @@ def to_nir(
         gain = _gain(population, network.dt) if scale == "weights" and written else None
         projection = _only(network, population, below)
         chain = {}
-        if edges_of := projection.average:
-            if len(edges_of) == 1:
+        if projection.average:
+            if len(projection.average) == 1:
                 raise Mistake(
                     f"{projection.source}: NIR averages over two dimensions, not over one; export "
                     f"a network without"
                 )
-            window = np.array(edges_of)
+            window = np.array(projection.average)
             chain[f"{below}.average"] = nir.AvgPool2d(window, window, np.zeros(2, int))
-            shape = (shape[0], *(size // edge for size, edge in zip(shape[1:], edges_of)))
+            shape = averaged(shape, projection.average)
         if not projection.convolutional and len(shape) > 1:
             chain[f"{below}.flatten"] = nir.Flatten(
                 {"input": np.array(shape)}, start_dim=0, end_dim=-1

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.init.probe import follow_gradients
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
-from fdi.interop.currents import Recording, free_potential, spread, trial_share
+from fdi.interop.currents import Recording, free_potential, spread
 from fdi.interop.foreign import are_spikes
 from fdi.interop.neurons import NotSpiking, Response, Unmeasurable, measure
 from fdi.interop.wiring import (
@@ -198,8 +198,8 @@ def _state(
         potential = free_potential(recording.current(population), response)
         mu_u = float(potential.mean())
         normalized = any(isinstance(part, Norm) for part in parts)
-        share = 1.0 if normalized else trial_share(response, len(potential), heard)
-        sigma_u = spread(potential, analogue and population.hears_data, share)
+        over_samples = analogue and population.hears_data
+        sigma_u = spread(potential, response, heard, normalized, over_samples)
     rates = spikes.reshape(*spikes.shape[:2], -1).mean((0, 1)) / dt
     return {
         "population": name,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fdi.config import Mistake
 from fdi.config.parts import Count, Index, Layers, TimeConstant
-from fdi.snn.neuron import INPUT, LIF, Neuron, Population, integrator
+from fdi.snn.neuron import INPUT, LIF, Neuron, Population, averaged, integrator
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network, Projection
@@ -104,12 +104,13 @@ def conv(
         depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding
     )
     for i, (n, window, *kernels) in enumerate(zip(*sizes), 1):
-        edge = 1 if pooling == "average" else window
-        population = Population(f"h{i}", conv_shape(shape, n, *kernels), neuron, edge)
+        shape = conv_shape(shape, n, *kernels)
+        edge, windows = _windows(pooling, window, f"h{i}", shape)
+        population = Population(f"h{i}", shape, neuron, edge)
         layers.append((population,))
         geometry.append(kernels)
-        averages.append(_window(population, window) if pooling == "average" else ())
-        shape = _seen(population, averages[-1])
+        averages.append(windows)
+        shape = averaged(population.pooled_shape, windows)
     above = [dense] if isinstance(dense, int) else list(dense or ())
     if min(above, default=1) < 1:
         raise Mistake(f"dense = {above} must be positive integers, one per layer")
@@ -209,15 +210,15 @@ def dale_conv(
         padding=padding,
     )
     for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
-        edge = 1 if pooling == "average" else window
+        edge, windows = _windows(pooling, window, f"e{i}", conv_shape(shape, n_exc, *kernels))
         layer = tuple(
             Population(f"{kind}{i}", conv_shape(shape, n, *kernels), neuron, edge)
             for kind, n in (("e", n_exc), ("i", n_inh))
         )
         layers.append(layer)
         geometry.append(kernels)
-        averages.append(_window(layer[0], window) if pooling == "average" else ())
-        shape = _seen(layer[0], averages[-1])
+        averages.append(windows)
+        shape = averaged(layer[0].pooled_shape, windows)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     recurrent = recurrent_convolution(recurrent_kernel)
     return _assemble(
@@ -233,24 +234,20 @@ def dale_conv(
     )
 
 
-def _window(population: Population, edge: int) -> tuple[int, ...]:
-    """Of average pooling, in which no neuron may be left out."""
-    _, *edges = population.shape
+def _windows(
+    pooling: Pooling, edge: int, name: str, shape: tuple[int, ...]
+) -> tuple[int, tuple[int, ...]]:
+    """(edge of the max pooling, windows of the average pooling) behind the population `name`."""
+    if pooling == "max" or edge == 1:
+        return edge, ()
+    _, *edges = shape
     if any(size % edge for size in edges):
         raise Mistake(
-            f"pool = {edge}: average pooling leaves no neuron out, and the map of "
-            f"{population.name} has edges of {' and '.join(map(str, edges))}; use windows that "
-            f"divide them, another stride or padding, or pooling=max"
+            f"pool = {edge}: average pooling leaves no neuron out, and the map of {name} has edges "
+            f"of {' and '.join(map(str, edges))}; use windows that divide them, another stride or "
+            f"padding, or pooling=max"
         )
-    return (edge,) * len(edges) if edge > 1 else ()
-
-
-def _seen(population: Population, average: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that the layers above see."""
-    if not average:
-        return population.pooled_shape
-    channels, *edges = population.shape
-    return (channels, *(size // edge for size, edge in zip(edges, average)))
+    return 1, (edge,) * len(edges)
 
 
 def _readout(
@@ -305,7 +302,10 @@ def _assemble(
     windows = [(), *averages, *[()] * (len(layers) - len(averages))]
     sources: list[Source] = [
         (INPUT, tuple(input_shape)),
-        *((layer[0].name, _seen(layer[0], of)) for layer, of in zip(layers, windows[1:])),
+        *(
+            (layer[0].name, averaged(layer[0].pooled_shape, of))
+            for layer, of in zip(layers, windows[1:])
+        ),
     ]
     projections = []
     for i, layer in enumerate(layers):

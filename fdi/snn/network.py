@@ -140,14 +140,14 @@ def unroll(weight: Tensor, average: tuple[int, ...]) -> Tensor:
     """
     for axis, edge in enumerate(reversed(average), 1):
         weight = weight.repeat_interleave(edge, dim=-axis)
-    return weight / math.prod(average)
+    return weight / math.prod(average) if average else weight
 
 
 def fold(gradient: Tensor, average: tuple[int, ...]) -> Tensor:
     """The gradient of weights from that of the `unroll`ed ones."""
     for axis, edge in enumerate(reversed(average), 1):
         gradient = gradient.unflatten(-axis, (-1, edge)).sum(-axis)
-    return gradient / math.prod(average)
+    return gradient / math.prod(average) if average else gradient
 
 
 class Projection(nn.Module):

@@ -294,6 +294,12 @@ def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:
 LIF = lif()
 
 
+def averaged(shape: tuple[int, ...], windows: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of maps whose edges are divided into `windows`; () for none."""
+    channels, *edges = shape
+    return (channels, *(size // n for size, n in zip(edges, windows))) if windows else shape
+
+
 INPUT = "input"
 """What projections call the data, as if they were a population."""
 

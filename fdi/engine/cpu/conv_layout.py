@@ -5,6 +5,7 @@ order that the kernels read, dense currents of a whole batch, and scratch memory
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -223,7 +224,7 @@ def pack(layout: ConvLayout, tables: Tensor, natural: Tensor) -> None:
     for record, link in zip(layout.plan.links, layout.links):
         for projection, channel in link.parts:
             weight = _four(unroll(projection.weight.detach(), projection.average))
-            _table_part(record, tables, weight, channel).copy_(
+            _table_part(record, tables, weight.shape, channel).copy_(
                 weight.permute(1, 2, 3, 0)[:, :, link.geometry.column_order()]
             )
             inner, columns, at = (int(record[name]) for name in ("inner", "columns", "natural_at"))
@@ -242,10 +243,10 @@ def unpack(layout: ConvLayout, tables: Tensor) -> None:
     for record, link in zip(layout.plan.links, layout.links):
         back = np.argsort(link.geometry.column_order())
         for projection, channel in link.parts:
-            weight, average = projection.weight, projection.average
-            whole = _four(unroll(weight.detach(), average))
-            gradient = _table_part(record, tables, whole, channel)[:, :, back].permute(3, 0, 1, 2)
-            weight.grad = fold(gradient, average).reshape(weight.shape).contiguous()
+            weight = projection.weight
+            shape = (*weight.shape[:2], *link.geometry.kernel)
+            gradient = _table_part(record, tables, shape, channel)[:, :, back].permute(3, 0, 1, 2)
+            weight.grad = fold(gradient, projection.average).reshape(weight.shape).contiguous()
 
 
 def _four(weight: Tensor) -> Tensor:
@@ -253,9 +254,11 @@ def _four(weight: Tensor) -> Tensor:
     return weight.unsqueeze(2) if weight.ndim == 3 else weight
 
 
-def _table_part(link: np.void, tables: Tensor, weight: Tensor, channel: int) -> Tensor:
-    """[source channels, ky, columns, target channels] of one projection in `tables`."""
-    target, source, kh, kw = _four(weight).shape
+def _table_part(link: np.void, tables: Tensor, shape: Sequence[int], channel: int) -> Tensor:
+    """[source channels, ky, columns, target channels] of a projection of weights of that `shape`,
+    of four axes, in `tables`.
+    """
+    target, source, kh, kw = shape
     block = int(link["block"])
     padded = block // (kh * kw)
     start = int(link["table_at"]) + channel
@@ -303,7 +306,7 @@ def drive_gradient(
         gradient = _four(
             function(x, weight.shape, g, stride=projection.stride, padding=projection.padding)
         )
-        part = _table_part(layout.plan.links[0], torch.from_numpy(tables), weight, channel)
+        part = _table_part(layout.plan.links[0], torch.from_numpy(tables), gradient.shape, channel)
         part += gradient.permute(1, 2, 3, 0)[:, :, link.geometry.column_order()]
 
 

@@ -23,8 +23,8 @@ from fdi.engine.cpu.loss import pull_back, readout_gradients, readout_to_source
 from fdi.engine.cpu.neuron_equations import backward, slope, threshold
 
 FAR = 1 << 20
-"""Gradients of a layer, from which on a core's cache does not hold them: spikes then add to a STRIP
-of their columns (in vectors) at a time, for which it has room.
+"""So many gradients of a layer do not fit into the cache of a core. Spikes then add to a STRIP of
+columns (in vectors) after the other, for which it has room.
 """
 STRIP = 8
 

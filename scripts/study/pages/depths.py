@@ -21,9 +21,9 @@ def how_deep(measured: Results) -> str:
     this step; `guessing` where no run is better than that, - where there is none.
     """
     runs = with_layers(having(measured.runs, IDENTITY, *HOW_DEEP.figure.only))
-    runs = runs[(runs["state"] == "done")]
+    runs = runs[runs["state"] == "done"]
     for key, value in HOW_DEEP.figure.only.items():
-        runs = runs[pd.to_numeric(runs[key], errors="coerce") == value]
+        runs = runs[runs[key] == value]
     rows, depths = [], sorted(runs["layers"].unique())
     for (data, init, identity), of_state in runs.groupby(
         ["dataset", "init", IDENTITY], dropna=False

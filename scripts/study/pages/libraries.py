@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from fdi.analysis.results import Results
 from fdi.init import fluctuation_driven_normal_
-from fdi.init.theory import psp_kernel_integrals, trial_response
+from fdi.init.theory import psp_kernel, psp_kernel_integrals, shown_in_trial
 from fdi.interop import initialize, probe
 from pages.tables import markdown
 
@@ -70,14 +70,13 @@ def compared(measured: Results | None = None) -> str:
 
 
 def assumed() -> dict[str, float]:
-    """Of the LIF neuron of the paper, step by step, as a share of what such a trial shows."""
+    """Of the LIF neuron of the paper, step by step, in units of what a trial shows of it."""
     beta_m, beta_s = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
     torch.manual_seed(0)
     weight = torch.empty(NEURONS, INPUTS)
     spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
 
-    mean, variance, steady = trial_response(TAU_MEM, TAU_SYN, DT, STEPS)
-    share = math.sqrt((variance + NU * DT * mean.var()) / steady)
+    share = shown_in_trial(psp_kernel(TAU_MEM, TAU_SYN, DT)[1:], STEPS, NU * DT)
 
     def spread() -> float:
         current = u = torch.zeros(BATCH, NEURONS)
