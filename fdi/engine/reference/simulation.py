@@ -40,7 +40,6 @@ class Neurons:
         self.spikes = self.counts = torch.zeros_like(self.potential)
         self.state = (self.spikes,) * population.neuron.STATES
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
-        self.none = like.new_zeros(())
         self.pooled: Tensor | None = None
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
 
@@ -51,7 +50,8 @@ class Neurons:
         if n.spiking:
             self.spikes = n.fires(u, self.state)
             self.counts = self.counts + self.spikes
-        current = sum((sign * x for sign, x in zip(n.signs, self.currents)), self.none)
+        first, *others = (x if sign == 1 else sign * x for sign, x in zip(n.signs, self.currents))
+        current = sum(others, first)
         self.potential, self.state = n.step(u, self.spikes, current, self.state, c)
         if self.with_free:
             self.free = c.beta_m * self.free + c.gain * current
@@ -270,18 +270,18 @@ class _Sums:
 
     def add(self, neurons: Neurons) -> None:
         self.steps += 1
-        # In float64: the variance is the small difference of two large sums.
-        terms = (
-            term
-            for u in (neurons.potential.double(), neurons.free.double())
-            for term in (u, u.square())
-        )
+        passed = neurons.emitted(recurrent=False)
         if not self.sums:
-            like = neurons.potential.double()
-            self.sums = [torch.zeros_like(like) for _ in range(4)]
-        for total, term in zip(self.sums, terms):
-            total += term
-        self.passed = self.passed + neurons.emitted(recurrent=False)
+            like = neurons.potential.detach()
+            # In float64: the variance is the small difference of two large sums.
+            self.wide = torch.empty_like(like, dtype=torch.float64)
+            self.sums = [torch.zeros_like(self.wide) for _ in range(4)]
+            self.passed = torch.zeros_like(passed)
+        # In place: fresh memory costs several times as much as the sums.
+        for i, u in enumerate((neurons.potential, neurons.free)):
+            self.sums[2 * i] += self.wide.copy_(u.detach())
+            self.sums[2 * i + 1] += self.wide.square_()
+        self.passed += passed.detach()
 
     def moments(self) -> Moments:
         mean, square, free_mean, free_square = (total / self.steps for total in self.sums)
