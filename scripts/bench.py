@@ -1,10 +1,11 @@
 """Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
-conv ...] [--rounds 9] [--out results/bench.csv].
+conv ...] [--rounds 9] [--before FOLDER] [--out results/bench.csv].
 
-The workload "epoch" is a whole training loop of fdi, "accuracy" trains libraries until they
-classify 90 % of Randman correctly, and "launches" counts what a step asks of a GPU; their tables
-stand beside the other one. See benchmark/steps.py, floors.py, epoch.py, accuracy.py and launches.py
-for what is measured. Ends with a figure.
+Some workloads have a table of their own, which stands beside that of the others: "epoch" is a whole
+training loop of fdi, "parts" are those of whole commands (`--before`: of another checkout of fdi,
+too), "growth" is how times grow with sizes, "workers" the memory of a sweep; "accuracy" trains
+libraries until they classify 90 % of Randman correctly, and "launches" counts what a step asks of a
+GPU. See benchmark/ for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from benchmark import accuracy, epoch
+from benchmark import accuracy, epoch, growth, parts, workers
 from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
@@ -21,7 +22,9 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import draw
 from fdi.study import speed
 
-EPOCH, ACCURACY, LAUNCHES = BESIDE = ("epoch", "accuracy", "launches")
+ACCURACY, LAUNCHES, PARTS = "accuracy", "launches", "parts"
+OF_FDI = {"epoch": epoch.measure, "growth": growth.measure, "workers": workers.measure}
+BESIDE = (*OF_FDI, PARTS, ACCURACY, LAUNCHES)
 
 
 def main() -> None:
@@ -29,6 +32,7 @@ def main() -> None:
     choices = [*WORKLOADS, *DEFAULT, *FIELD, *PAPER, *BESIDE]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--before", type=Path, help="another checkout of fdi, for parts")
     parser.add_argument("--out", type=table, default=Path("results/bench.csv"))
     options = parser.parse_args()
     rows = []
@@ -36,9 +40,12 @@ def main() -> None:
         if workload not in BESIDE:
             rows += compare(workload, options.rounds)
             write(options.out, rows)  # what is measured stays if the rest is interrupted
-    if EPOCH in options.workloads:
-        epochs = [row for output in epoch.OUTPUTS for row in epoch.measure(output)]
-        write(options.out.with_stem(f"{options.out.stem}_epoch"), epochs)
+    for name, measure in OF_FDI.items():
+        if name in options.workloads:
+            write(options.out.with_stem(f"{options.out.stem}_{name}"), measure())
+    if PARTS in options.workloads:
+        found = parts.measure(options.before)
+        write(options.out.with_stem(f"{options.out.stem}_{PARTS}"), found)
     if ACCURACY in options.workloads:
         write(options.out.with_stem(f"{options.out.stem}_accuracy"), accuracy.measure())
     if LAUNCHES in options.workloads:

@@ -38,7 +38,12 @@ OUTPUTS = ("file", "terminal")
 Spans = dict[str, list[tuple[float, float]]]
 
 
-def measure(output: str) -> list[dict]:
+def measure() -> list[dict]:
+    """A row for each output and part of an epoch."""
+    return [row for output in OUTPUTS for row in _measure(output)]
+
+
+def _measure(output: str) -> list[dict]:
     """A row for each part of an epoch; "everything else" is an epoch without steps and evaluation,
     the parts below it are in it.
     """

@@ -269,3 +269,66 @@ def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tm
     said = capsys.readouterr().out
     assert re.search(r"[Oo]ne hidden layer learn.* +not measurable here +\w+ \(\d", said)
     assert "failed: the report" in said, "which has no runs to speak of"
+
+
+@pytest.mark.slow
+def test_growth_of_what_is_linear_and_what_is_quadratic(bench, monkeypatch, tmp_path):
+    from benchmark import growth
+
+    ticks = iter(range(1_000_000))
+
+    def work(often):  # its time is how often it looked at the clock
+        def function():
+            for _ in range(often):
+                next(ticks)
+
+        return function
+
+    monkeypatch.setattr(growth.time, "process_time", lambda: float(next(ticks)))
+    made = {n: work(n * n) for n in (10, 20, 40, 80, 160)}
+    rows = growth._grown("edge", "square", made, 2)
+    assert [row["size"] for row in rows] == list(made)
+    assert [row["fitted"] for row in rows] == [False, False, True, True, True]
+    assert rows[0]["exponent"] == pytest.approx(2.0, abs=0.01)
+    assert rows[-1]["cpu_ms"] == pytest.approx(1e3 * 160**2, rel=0.01)
+
+
+@pytest.mark.slow
+def test_sizes_that_grow_can_be_measured(bench, monkeypatch):
+    from benchmark import growth
+
+    small = {
+        axis: (what, sizes[:3], lambda n, change=change: change(n) | {"steps": 10, "batch": 4})
+        for axis, (what, sizes, change) in growth.AXES.items()
+    }
+    for name, value in {
+        "AXES": small, "CELLS": (1, 2, 4), "RECORDINGS": (200, 300, 400), "SPIKES": 20, "LEAST": 0.0,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(growth, name, value)
+    rows = growth.measure(2)
+    assert {row["axis"] for row in rows} == {*growth.AXES, "cells", "recordings"}
+    assert all(row["cpu_ms"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_parts_of_a_command_add_up_to_it(bench, monkeypatch):
+    from benchmark import parts
+
+    monkeypatch.setattr(parts, "NETWORKS", {"small": "trainer.epochs=1 dataset.samples=50"})
+    rows = parts.measure(None, 1)
+    assert [row["part"] for row in rows] == list(parts.PARTS)
+    seconds = {row["part"]: row["seconds"] for row in rows}
+    assert all(seconds[part] > 0 for part in ("start", "data", "probe", "steps", "evaluation"))
+    assert seconds["rest"] > 0
+
+
+@pytest.mark.slow
+def test_memory_of_workers(bench, monkeypatch):
+    from benchmark import workers
+
+    monkeypatch.setattr(workers, "TRAIN", 400)
+    monkeypatch.setattr(workers, "TEST", 40)
+    monkeypatch.setattr(workers, "SPIKES", 50)
+    one, two = workers.measure((1, 2))
+    assert 0 < one["peak_mib"] < two["peak_mib"]
+    assert one["one_mib"] > 0

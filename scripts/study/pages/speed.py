@@ -70,6 +70,62 @@ def accuracy(measured: Results) -> str:
     return markdown(table) + f"\nbench_accuracy.csv: n = {len(seconds)} seeds, {where}; {own}\n"
 
 
+def growth(measured: Results) -> str:
+    """One row per size that grows: from where to where, its time at both ends, and the power of the
+    size that time is proportional to in the upper half, mean and standard deviation over rounds.
+    """
+    rows = measured.csv("bench_growth")
+    lines = []
+    for axis, own in rows.groupby("axis", sort=False):
+        first, last, fitted = own.iloc[0], own.iloc[-1], own[own["fitted"]]["size"]
+        lines.append(
+            {
+                "of": first["what"],
+                "grows": axis,
+                "from ... to": f"{first['size']:,} ... {last['size']:,}",
+                "CPU ms": f"{first.cpu_ms:,.3g} ... {last.cpu_ms:,.4g}",
+                "exponent": f"{first.exponent:.2f} +- {first.exponent_sd:.2f}",
+                "fitted from": f"{fitted.min():,}",
+            }
+        )
+    told = f"bench_growth.csv: n = {rows['n'].iloc[0]} rounds, {rows.machine.iloc[0]}, one thread"
+    return markdown(pd.DataFrame(lines)) + f"\n{told}\n"
+
+
+def parts(measured: Results) -> str:
+    """One row per command and version of fdi: the median CPU seconds of the whole and of its
+    parts.
+    """
+    rows = measured.csv("bench_parts")
+    whole = rows.groupby(["network", "version", "round"], sort=False)["seconds"].sum()
+    keys = ["network", "version"]
+    table = rows.pivot_table(
+        index=keys, columns="part", values="seconds", aggfunc="median", sort=False
+    )[rows["part"].unique()]
+    table.insert(0, "whole", whole.groupby(level=keys, sort=False).median())
+    cells = table.map(lambda seconds: f"{seconds:.2f}" if seconds >= 0.005 else "").reset_index()
+    cells["network"] = cells["network"].mask(cells["network"].duplicated(), "")
+    told = f"bench_parts.csv: n = {rows['round'].max()} rounds, {rows.machine.iloc[0]}"
+    return markdown(cells.rename(columns={"network": "command"})) + f"\n{told}\n"
+
+
+def workers(measured: Results) -> str:
+    """One row per number of workers: the peak memory of the sweep and of one process."""
+    rows = measured.csv("bench_workers")
+    table = pd.DataFrame(
+        {
+            "workers": rows["workers"],
+            "all processes": rows["peak_mib"].map("{:,.0f}".format),
+            "a worker more": (rows["peak_mib"].diff() / rows["workers"].diff())
+            .map("{:,.0f}".format, na_action="ignore")
+            .fillna(""),
+            "largest process, with what it shares": rows["one_mib"].map("{:,.0f}".format),
+        }
+    )
+    size = f"the table of the recordings has {rows.table_mib.iloc[0]:,.0f} MiB"
+    return markdown(table) + f"\nbench_workers.csv: MiB, {size}; {rows.machine.iloc[0]}\n"
+
+
 def _spread(values: pd.Series) -> str:
     return f"{values.mean():#.3g} +- {values.std():#.2g}"
 
