@@ -46,7 +46,7 @@ CELLS = (8, 16, 32, 64, 128)
 RECORDINGS = (600, 1200, 2400, 4800, 9600)
 SPIKES = 8000  # of a recording of SHD
 ROUNDS = 5
-LEAST = 0.3  # CPU seconds of a round; short steps are repeated
+LEAST = 0.3  # CPU seconds of a size in a round; what takes less is repeated
 
 
 def measure(rounds: int = ROUNDS) -> list[dict]:
@@ -67,7 +67,7 @@ def _grown(axis: str, what: str, made: dict[int, Callable[[], object]], rounds: 
     for n, function in made.items():
         once = _seconds(function, 1)  # compiles, too
         once = min(once, _seconds(function, 1))
-        often[n] = max(1, round(LEAST / once)) if what == "training step" else 1
+        often[n] = 1 if axis == "recordings" else max(1, round(LEAST / once))
     times = np.array([[_seconds(made[n], often[n]) for n in sizes] for _ in range(rounds)])
     upper = slice(len(sizes) // 2, None)
     logs = np.log(sizes[upper])

@@ -29,10 +29,10 @@ NETWORKS = {
     ),
     "digits, 8 convolutions with tdBN and skip connections, 1 epoch": (
         "dataset=digits model=conv_deep model.depth=8 model.norm=tdbn model.skip=true "
-        "trainer.epochs=1 dataset.max_train=640 homeostasis=none"
+        "trainer.epochs=1 dataset.max_train=250"
     ),
-    "randman, 32 dense layers, calibrated, initial state": (
-        "probe=only dataset.steps=500 model.depth=32 model.width=64 init=fluct_calibrated"
+    "Randman, 16 layers, calibrated, initial state": (
+        "probe=only model.depth=16 init=fluct_calibrated"
     ),
 }
 PARTS = ("start", "data", "draw", "probe", "steps", "evaluation", "rest")

@@ -23,7 +23,18 @@ from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
 from pages.libraries import compared, printed, rates
-from pages.speed import accuracy, epoch, field, kernels, launches, mutants, steps
+from pages.speed import (
+    accuracy,
+    epoch,
+    field,
+    growth,
+    kernels,
+    launches,
+    mutants,
+    parts,
+    steps,
+    workers,
+)
 from pages.tables import behind
 
 from fdi.analysis.results import Results, reference
@@ -76,6 +87,9 @@ TABLES = {
     "field": field,
     "accuracy": accuracy,
     "epoch": epoch,
+    "growth": growth,
+    "parts": parts,
+    "workers": workers,
     "launches": launches,
     "kernels": kernels,
     "mutants": mutants,
