@@ -302,8 +302,12 @@ def test_sizes_that_grow_can_be_measured(bench, monkeypatch):
         for axis, (what, sizes, change) in growth.AXES.items()
     }
     for name, value in {
-        "AXES": small, "CELLS": (1, 2, 4), "RECORDINGS": (200, 300, 400), "SPIKES": 20, "LEAST": 0.0,
-    }.items():  # fmt: skip
+        "AXES": small,
+        "CELLS": (1, 2, 4),
+        "RECORDINGS": (200, 300, 400),
+        "SPIKES": 20,
+        "LEAST": 0.0,
+    }.items():
         monkeypatch.setattr(growth, name, value)
     rows = growth.measure(2)
     assert {row["axis"] for row in rows} == {*growth.AXES, "cells", "recordings"}
