@@ -4,7 +4,9 @@ starters of processes leave them, with memory that goes back to the system.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import os
 import sys
 from argparse import ArgumentParser
@@ -29,8 +31,22 @@ def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
     )
 
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-LARGE = 2**17  # bytes
+def _freed(kept: int, mapped: int) -> None:
+    """What glibc does with freed memory: it keeps so many bytes at the end of the heap, and gives
+    blocks of more than `mapped` bytes back at once.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # of mallopt(3)
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        option = ctypes.CDLL(None).mallopt
+        option(trim_threshold, kept)
+        option(mmap_threshold, mapped)
+
+
+def take_again() -> None:
+    """What this process frees it takes again soon, as tensors of each time step; new memory costs
+    several times as much as what is done with it.
+    """
+    _freed(2**27, 2**25)
 
 
 def give_back() -> None:
@@ -38,10 +54,7 @@ def give_back() -> None:
     large table leaves gaps that nothing else fills. And pandas, imported here, does without
     PyArrow, which takes 35 MB to import and keeps a copy of each text.
     """
-    with suppress(OSError, AttributeError, TypeError):
-        option = ctypes.CDLL(None).mallopt
-        option(TRIM_THRESHOLD, LARGE)
-        option(MMAP_THRESHOLD, LARGE)
+    _freed(2**17, 2**17)
     if not {"pandas", "pyarrow"} & set(sys.modules):
         sys.modules["pyarrow"] = None  # type: ignore[assignment]  # as if not installed
         import_module("pandas")
@@ -59,6 +72,7 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
 
     @wraps(main)
     def command(*args: P.args, **kwargs: P.kwargs) -> T | int:
+        atexit.register(_leave_garbage)
         try:
             _complete()
             try:
@@ -70,6 +84,14 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
             return CLOSED
 
     return command
+
+
+def _leave_garbage() -> None:
+    """As Python ends, it looks for garbage among all that libraries hold: 0.3 s for nothing, unless
+    one reports what is left as a leak, as Triton does.
+    """
+    if "triton" not in sys.modules:
+        gc.freeze()
 
 
 def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Callable[P, int]]:

@@ -97,7 +97,7 @@ def _glyphs_alone() -> Iterator[None]:
     """What a font says of ligatures and kerning is of no use in a PDF, where each glyph has its
     place, and taking it apart is a sixth of the time of a page.
     """
-    dropped = subset.Options._drop_tables_default
+    dropped = getattr(subset.Options, "_drop_tables_default", [])  # private: it may go
     subset.Options._drop_tables_default = [*dropped, "GSUB", "GPOS", "GDEF", "MATH"]
     try:
         yield

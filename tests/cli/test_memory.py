@@ -1,4 +1,4 @@
-"""What the commands for many runs free goes back to the system."""
+"""What the commands for many runs free goes back to the system; a run takes it again."""
 
 from __future__ import annotations
 
@@ -64,3 +64,47 @@ def test_who_wants_pyarrow_gets_it_all_the_same(tmp_path):
     code += "pd.DataFrame({'a': ['x', None]}).to_parquet('a.parquet')"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist()[0] == "x"
+
+
+TAKEN = """
+import resource
+from fdi.cli.command import take_again
+if {given}:
+    take_again()
+for _ in range(100):
+    block = bytearray(b"x" * 2**24)
+    del block
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_a_run_frees_it_takes_again():
+    new_pages = [
+        int(subprocess.check_output([sys.executable, "-c", TAKEN.format(given=given)]))
+        for given in (False, True)
+    ]
+    assert new_pages[1] < new_pages[0] / 2
+
+
+ENDS = """
+from fdi.cli.command import may_close
+
+class Garbage:
+    def __del__(self):
+        print("found")
+
+garbage = Garbage()
+garbage.itself = garbage
+del garbage
+if {command}:
+    may_close(lambda: 0)()
+"""
+
+
+def test_a_command_looks_for_no_garbage_as_it_ends():
+    found = [
+        subprocess.check_output([sys.executable, "-c", ENDS.format(command=command)], text=True)
+        for command in (False, True)
+    ]
+    assert found == ["found\n", ""]

@@ -168,10 +168,15 @@ class Passed(Sequence[Tensor]):
         self.like = torch.zeros(())
 
     def append(self, spikes: Tensor) -> None:
-        self.like, bits = spikes, spikes != 0
-        # What is not 0 or 1 would not come back from its bits.
-        packed = spikes.device.type == "cpu" and torch.equal(bits.to(spikes), spikes)
-        self.steps.append(np.packbits(bits.numpy()) if packed else spikes)
+        self.like = spikes
+        if spikes.device.type == "cpu":
+            values = spikes.detach().numpy()
+            ones = values == 1
+            # What is not 0 or 1 would not come back from its bits.
+            if np.count_nonzero(ones) == np.count_nonzero(values):
+                self.steps.append(np.packbits(ones))
+                return
+        self.steps.append(spikes)
 
     def __len__(self) -> int:
         return len(self.steps)
