@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmark import accuracy, epoch, growth, parts, workers
@@ -22,9 +24,7 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import draw
 from fdi.study import speed
 
-ACCURACY, LAUNCHES, PARTS = "accuracy", "launches", "parts"
-OF_FDI = {"epoch": epoch.measure, "growth": growth.measure, "workers": workers.measure}
-BESIDE = (*OF_FDI, PARTS, ACCURACY, LAUNCHES)
+BESIDE = ("epoch", "growth", "workers", "parts", "accuracy", "launches")
 
 
 def main() -> None:
@@ -40,20 +40,26 @@ def main() -> None:
         if workload not in BESIDE:
             rows += compare(workload, options.rounds)
             write(options.out, rows)  # what is measured stays if the rest is interrupted
-    for name, measure in OF_FDI.items():
+    beside: dict[str, Callable[[], list[dict]]] = {
+        "epoch": epoch.measure,
+        "growth": growth.measure,
+        "workers": workers.measure,
+        "parts": partial(parts.measure, options.before),
+        "accuracy": accuracy.measure,
+        "launches": counted,
+    }
+    for name in BESIDE:
         if name in options.workloads:
-            write(options.out.with_stem(f"{options.out.stem}_{name}"), measure())
-    if PARTS in options.workloads:
-        found = parts.measure(options.before)
-        write(options.out.with_stem(f"{options.out.stem}_{PARTS}"), found)
-    if ACCURACY in options.workloads:
-        write(options.out.with_stem(f"{options.out.stem}_accuracy"), accuracy.measure())
-    if LAUNCHES in options.workloads:
-        from benchmark import launches  # a device that stays in the process
-
-        write(options.out.with_stem(f"{options.out.stem}_launches"), launches.count())
+            write(options.out.with_stem(f"{options.out.stem}_{name}"), beside[name]())
     if rows:
         draw_speed(options.out)
+
+
+def counted() -> list[dict]:
+    """The rows of launches.py, whose device stays in the process."""
+    from benchmark import launches
+
+    return launches.count()
 
 
 def table(name: str) -> Path:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,6 @@ PLACES = (
     ("data", "fdi.runner.build", "dataset"),
 )
 """Part, module and function; those above are there before a module below takes them by name."""
-KERNELS = Path(tempfile.gettempdir()) / "fdi-parts-kernels"
 
 
 def measure(before: Path | None, rounds: int = ROUNDS) -> list[dict]:
@@ -57,27 +57,27 @@ def measure(before: Path | None, rounds: int = ROUNDS) -> list[dict]:
 
     checkouts = ({"before": before.resolve()} if before else {}) | {"now": HERE}
     rows = []
-    for network, words in NETWORKS.items():
-        for turn in range(rounds + 1):
-            for name, checkout in checkouts.items():
-                seconds = _spent(checkout, words.split())
-                if turn:  # the first compiles
-                    rows += [
-                        dict(network=network, command=words, version=name, round=turn, part=part,
-                             seconds=seconds[part], machine=machine.name())
-                        for part in PARTS
-                    ]  # fmt: skip
-                print(f"{network}, {name}: {sum(seconds.values()):.2f} CPU s", flush=True)
+    with tempfile.TemporaryDirectory() as kernels:
+        turns = product(NETWORKS.items(), range(rounds + 1), checkouts.items())
+        for (network, words), turn, (name, checkout) in turns:
+            seconds = _spent(checkout, words.split(), kernels)
+            print(f"{network}, {name}: {sum(seconds.values()):.2f} CPU s", flush=True)
+            if turn:  # the first compiles
+                rows += [
+                    dict(network=network, command=words, version=name, round=turn, part=part,
+                         seconds=seconds[part], machine=machine.name())
+                    for part in PARTS
+                ]  # fmt: skip
     return rows
 
 
-def _spent(checkout: Path, words: list[str]) -> dict[str, float]:
+def _spent(checkout: Path, words: list[str], kernels: str) -> dict[str, float]:
     """CPU seconds of each part of `fdi-run` with these words."""
     with tempfile.TemporaryDirectory() as folder:
         told, before = Path(folder) / "parts.json", _of_children()
         subprocess.run(
             [sys.executable, str(Path(__file__).resolve()), str(told), *words, "threads=2"],
-            env=os.environ | {"PYTHONPATH": str(checkout), "NUMBA_CACHE_DIR": str(KERNELS)},
+            env=os.environ | {"PYTHONPATH": str(checkout), "NUMBA_CACHE_DIR": kernels},
             cwd=folder, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         spent = json.loads(told.read_text())
