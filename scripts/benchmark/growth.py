@@ -19,15 +19,15 @@ from unittest.mock import patch
 
 import h5py
 import numpy as np
+import torch
 
 from benchmark import machine
-from benchmark.workloads import WORKLOADS, batch, network
+from benchmark.libraries import on_one_batch, ours
+from benchmark.workloads import WORKLOADS
 from fdi.cli.cells import compose_cells
 from fdi.config.cache import ROOM
 from fdi.data import dataset
 from fdi.data.hdf5 import hdf5
-from fdi.engine.cpu import CpuEngine
-from fdi.snn.objective import Objective
 
 DENSE = dict(WORKLOADS["dense"], batch=64)
 AXES: dict[str, tuple[str, tuple[int, ...], Callable[[int], dict]]] = {
@@ -51,9 +51,10 @@ LEAST = 0.3  # CPU seconds of a size in a round; what takes less is repeated
 
 def measure(rounds: int = ROUNDS) -> list[dict]:
     """A row for each size of each axis."""
+    torch.set_num_threads(1)  # fdi takes as many
     rows = []
     for axis, (what, sizes, change) in AXES.items():
-        made = {n: _step({**DENSE, **change(n)}) for n in sizes}
+        made = {n: on_one_batch(ours.fdi, {**DENSE, **change(n)}) for n in sizes}
         rows += _grown(axis, what, made, rounds)
     rows += _grown("cells", "sweep, composed", {n: _composed(n) for n in CELLS}, rounds)
     with tempfile.TemporaryDirectory() as folder, _own_cache(Path(folder)):
@@ -88,12 +89,6 @@ def _seconds(function: Callable[[], object], often: int) -> float:
     for _ in range(often):
         function()
     return (time.process_time() - start) / often
-
-
-def _step(work: dict) -> Callable[[], object]:
-    (inputs, labels), net = batch(work), network(work)
-    engine, objective = CpuEngine(threads=1), Objective()
-    return lambda: engine.step(net, inputs, labels, objective)
 
 
 def _composed(cells: int) -> Callable[[], object]:

@@ -80,10 +80,10 @@ def growth(measured: Results) -> str:
         first, last, fitted = own.iloc[0], own.iloc[-1], own[own["fitted"]]["size"]
         lines.append(
             {
-                "of": first["what"],
-                "grows": axis,
+                "what is measured": first["what"],
+                "what grows": axis,
                 "from ... to": f"{first['size']:,} ... {last['size']:,}",
-                "CPU ms": f"{first.cpu_ms:,.3g} ... {last.cpu_ms:,.4g}",
+                "CPU ms": f"{first.cpu_ms:,.1f} ... {last.cpu_ms:,.1f}",
                 "exponent": f"{first.exponent:.2f} +- {first.exponent_sd:.2f}",
                 "fitted from": f"{fitted.min():,}",
             }
