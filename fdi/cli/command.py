@@ -1,5 +1,5 @@
 """How console commands begin and end: their common arguments, without a stdout or a width, as some
-starters of processes leave them, with memory that goes back to the system.
+starters of processes leave them, and what becomes of memory that they free.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
 
 
 def _leave_garbage() -> None:
-    """As Python ends, it looks for garbage among all that libraries hold: 0.3 s for nothing, unless
-    one reports what is left as a leak, as Triton does.
+    """As Python ends, it looks for garbage among all that libraries hold: 0.6 s of a run for
+    nothing, unless one reports what is left as a leak, as Triton does.
     """
     if "triton" not in sys.modules:
         gc.freeze()

@@ -38,7 +38,7 @@ def main() -> None:
         print(f"fdi {version('fdi-snn')}")
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-        atexit.register(_ignore_signals)  # first, and so last: then Python forgets all handlers
+        atexit.register(_ignore_signals)  # early, and so late: then Python forgets all handlers
         gc.set_threshold(100_000)  # imports make many objects and no garbage
         try:
             code = _command()
