@@ -19,7 +19,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, kept, with_layers
 from fdi.analysis.statistics import verdict
 from fdi.analysis.summary import ACCURACY, BASELINE, VALID
-from fdi.track.files import TRAINED, UNTESTED
+from fdi.track.record import TRAINED, UNTESTED
 
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
 STEP = "optimizer.lr"

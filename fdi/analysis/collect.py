@@ -1,15 +1,12 @@
 """Folders of runs -> one table with a row for each run.
 
-Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that
-far):
+Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not got that far):
 
     path                        directory of the run
     dataset, model, init        chosen options, the names of the directories above
     seed, id                    from the name of the directory
-    state                       done | probed (initial state only) | running | queued (by SLURM) |
-    failed | interrupted | missing (nothing yet)
-                                | broken (a file is unreadable); only done runs have all numbers
-    error                       why it failed, or which file is broken
+    state                       one of fdi.track.record.STATES; only done runs have all numbers
+    error                       why it failed, or what is wrong with its record
     epoch, epochs               epochs finished, and epochs in all, priming included
     test_accuracy_last          with the weights of the last epoch
     test_accuracy_best          with the weights of the best validation epoch, `best_epoch`
@@ -23,14 +20,15 @@ far):
     moved/<projection>          |W - W0|/|W0| of its weights
     alignment/<population>      of its spike counts before and after training, 1: the same
     data_checksum               of the data as the seed splits them: what two runs of a pair share
-    data, code, numerics        what the runs of a row share besides their config: a hash of the
-                                files of the data (none where fdi generates them), of the user's
-                                own code (none without), and the number of fdi's numerics, of a
-                                run that went on with other ones each with its first epoch
+    data, code, numerics        the evidence that the runs of a row share besides their config, see
+                                fdi.track.evidence; what a run does not know of itself is a value
+                                that no other run has
     init.own_code               the hash of the user's own code behind `init`, which a pair need
                                 not share
+    sweeps                      the sweeps that it belongs to, by their plans, separated by commas
     tags, note                  of the user's own, tags separated by commas; they are no part of the
                                 config
+    modules                     folders with the user's own code and configs, as JSON
     <dotted key>                each key of the config, as on the command line; lists as JSON text
 """
 
@@ -38,24 +36,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fdi.analysis.index import Index, index, stamp
-from fdi.config import Mistake
-from fdi.config.identity import folder_name
-from fdi.config.parts import option
-from fdi.track.directory import counted, numerics, read_flat
-from fdi.track.files import CONFIG, RECORD, RESULT, SETTLED, STATUS, directories, read_record
-from fdi.track.state import is_number, progress
+from fdi.track import plans
+from fdi.track.evidence import SHARED
+from fdi.track.files import directories
+from fdi.track.record import Run, look
 
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
-PROGRESS = ("epoch", "epochs")
 ACCURACIES = (
     "test_accuracy_last",
     "test_accuracy_best",
@@ -64,84 +56,57 @@ ACCURACIES = (
     "valid_accuracy_last",
 )
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
-NUMBERS = (*PROGRESS, *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
-ORIGIN = ("source", "baseline", "provenance", "data_checksum", "modules", "tags", "note")
+NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
+ORIGIN = (
+    "source",
+    "baseline",
+    "provenance",
+    "data_checksum",
+    "modules",
+    "sweeps",
+    "tags",
+    "note",
+)
 """Where a run comes from; the first three are columns that fdi.analysis.results adds."""
-SHARED = ("data", "code", "numerics")
-"""What the runs of a row, and of a pair, share besides their config."""
 OWN_INIT = "init.own_code"
+UNKNOWN = "unknown of "  # and the id of the run
 SHOWN = 8  # hex digits of a hash in a table
 POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
-MODULES = "modules"  # folders with the user's own code and configs, as JSON
-ROW = "run"  # kind of entries of the index
 NAN = float("nan")
-Column = list[Any] | np.ndarray
 
 
 def runs(results: Path) -> pd.DataFrame:
-    """The runs below `results`/runs. One with unreadable files is among them, with the state
+    """The runs below `results`/runs. One whose record is not whole is among them, with the state
     broken.
     """
-    configs: dict[str, int] = {}
-    numbers = array("l")  # of the config of each run, since many share one
-
-    def rows(kept: Index) -> Iterator[dict[str, Any]]:
-        for path, dataset, model, init, seed, identity in directories(results):
-            outcome, config = _content(path, kept, (dataset, model, init, seed))
-            numbers.append(configs.setdefault(config, len(configs)))
-            names = {"dataset": dataset, "model": model, "init": init, "seed": int(seed)}
-            yield {"path": path, **names, "id": identity, **outcome}
-
-    with index(results) as kept:
-        measured, count = columns(rows(kept))
-        kept.forget(ROW, measured.get("path", ()))
-    names = dict.fromkeys((*KEYS, "error", *NUMBERS, *measured))
-    table = _table({name: measured.pop(name, [None] * count) for name in names}, count)
-    values_of, _ = columns(map(json.loads, configs))
-    settings = {key: values for key, values in values_of.items() if key not in names}
-    return table.join(_table(settings, len(configs)).take(numbers).set_axis(table.index))
+    return table(results, [path for path, *_ in directories(results)])
 
 
-def _table(values_of: dict[str, Column], count: int) -> pd.DataFrame:
-    return pd.DataFrame({key: _column(key, values_of[key]) for key in values_of}, range(count))
-
-
-def _column(name: str, values: Column) -> pd.Series:
-    """Texts as objects: pandas keeps all of these in one block, but of its own each column in one,
-    and each choice of rows goes through all blocks.
-    """
-    column = pd.Series(values, dtype=float if _is_result(name) else None)
-    return column.astype(object) if isinstance(column.dtype, pd.StringDtype) else column
-
-
-def _is_result(column: str) -> bool:
-    return column in NUMBERS or column.startswith(MEASURED)
-
-
-def columns(
-    rows: Iterable[dict[str, Any]], numeric: Callable[[str], bool] = _is_result
-) -> tuple[dict[str, Column], int]:
-    """The values of `rows` by key, and the number of rows. Where a row lacks a key its value is
-    None, or NaN in columns that are `numeric`. Columns take a tenth of the memory of rows.
-    """
-    values_of: dict[str, list[Any] | array[float]] = {}
-    count = 0
-    for row in rows:
-        for key in row:
-            if key not in values_of:
-                values_of[key] = array("d", [NAN] * count) if numeric(key) else [None] * count
-        for key, values in values_of.items():
-            value: Any = row.get(key)
-            try:
-                values.append(NAN if value is None and isinstance(values, array) else value)
-            except (TypeError, OverflowError):  # no number after all
-                values_of[key] = [*values, value]
-        count += 1
-    return {
-        key: np.frombuffer(v) if isinstance(v, array) else v for key, v in values_of.items()
-    }, count
+def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
+    """The runs in these folders below `results`."""
+    sweeps, root = plans.titles(plans.read(results)[0]), f"{results}/"
+    shared: dict[str, dict[str, Any]] = {}  # the seeds of a condition share their configuration
+    rows, configs = [], []
+    for path in paths:
+        run = look(Path(path))
+        place = path.removeprefix(root)
+        rows.append(_row(path, run) | {"sweeps": ", ".join(sweeps.get(place, ())) or None})
+        text = json.dumps({key: value for key, value in run.config.items() if key != "seed"})
+        if text not in shared:
+            shared[text] = _settings(run.config)
+        configs.append(shared[text])
+    measured = pd.DataFrame.from_records(rows)
+    known = list(dict.fromkeys((*KEYS, "error", *NUMBERS, *measured)))
+    measured = measured.reindex(columns=known)
+    numbers = [name for name in known if name in NUMBERS or name.startswith(MEASURED)]
+    measured = measured.astype(dict.fromkeys(numbers, float))
+    config = pd.DataFrame.from_records(configs)
+    others = [name for name in config if name not in known]
+    joined = pd.concat([measured, config[others]], axis=1)
+    texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
+    return joined.astype(dict.fromkeys(texts_of, object))
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:
@@ -153,96 +118,70 @@ def config_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in names if name not in others and not name.startswith(MEASURED)]
 
 
-def _content(path: str, kept: Index, place: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """State and final numbers, and the config without its seed as JSON. They come from the index
-    where the files have not changed, unless some process may still be at work on the run. `place`:
-    data set, model, init and seed by the names of its folders.
-    """
-    key = stamp(path, (CONFIG, STATUS, RESULT, RECORD))
-    if known := kept.find(ROW, path, key):
-        return json.loads(known[0]), known[1]
-    directory = Path(path)
-    config: dict[str, Any] = {}
-    try:
-        flat = read_flat(directory / CONFIG)
-        _refuse_elsewhere(flat, place)
-        config, modules = counted(flat), flat.get(f"paths.{MODULES}")
-        outcome = _outcome(directory) | {MODULES: modules if modules != "[]" else None}
-        outcome |= {"tags": _listed(flat.get("tags")), "note": flat.get("note")}
-    except FileNotFoundError:
-        if progress(directory)["state"] == "missing":  # stopped before it wrote anything
-            return {"state": "missing", "error": None}, "{}"
-        outcome = {"state": "broken", "error": f"{CONFIG}: not there"}
-    except (OSError, ValueError) as error:
-        outcome = {"state": "broken", "error": str(error).removeprefix(f"{path}/")}
-    config.pop("seed", None)
-    text = json.dumps(config)
-    if outcome["state"] in SETTLED:
-        kept.keep(ROW, path, key, json.dumps(outcome), text)
-    return outcome, text
-
-
-def _refuse_elsewhere(flat: Mapping[str, Any], place: Sequence[str]) -> None:
-    """Raises ValueError for a run in the folder of another seed, or of another option of fdi's own:
-    somebody copied or renamed it, and it would count as what it is not.
-    """
-    *names, seed = place
-    if str(flat["seed"]) != seed:
-        raise ValueError(f"{CONFIG}: seed = {flat['seed']}, in a folder of seed={seed}")
-    for group, name in zip(("dataset", "model", "init"), names):
-        given, known = flat.get(f"name.{group}"), option(group, name)
-        if isinstance(given, str) and folder_name(given) != name and known and "${" not in given:
-            raise ValueError(f"{CONFIG}: {group} = {given}, in a folder of {name}")
-
-
-def _listed(tags: Any) -> str | None:
-    """Tags as they are shown, from the JSON of their list."""
-    return ", ".join(map(str, json.loads(tags))) or None if isinstance(tags, str) else None
-
-
-def _outcome(directory: Path) -> dict[str, Any]:
-    """State and final numbers. Raises ValueError for a broken file."""
-    content = progress(directory)
-    if content["state"] == "broken":
-        raise Mistake(content["error"])
-    numbers = _numbers(content, NUMBERS)
+def _row(path: str, run: Run) -> dict[str, Any]:
+    """What is known of a run besides its configuration."""
+    *_, dataset, model, init, name = path.split("/")
+    seed, _, identity = name.removeprefix("seed=").partition("-")
+    names = dict(zip(KEYS, (path, dataset, model, init, int(seed), identity, run.state)))
+    result = run.result or {}
+    numbers = {key: result.get(key) for key in NUMBERS} | {"epoch": run.epoch, "epochs": run.epochs}
     for key, prefix in POPULATIONS.items():
-        measured = content.get(key, {})
-        if not isinstance(measured, dict):
-            raise Mistake(f"{directory}: {key} is not an object")
-        numbers |= {
-            f"{prefix}/{name}": value for name, value in _numbers(measured, measured).items()
-        }
-    error = content.get("error") if content["state"] == "failed" else None
-    return {"state": content["state"], "error": error and str(error), **numbers, **_made(directory)}
-
-
-def _made(directory: Path) -> dict[str, Any]:
-    """The columns of SHARED, OWN_INIT and `data_checksum` of a run, from its record."""
-    record = read_record(directory)
-    run = record.get("run")
-    run = run if isinstance(run, dict) else {}
-    code, data, checksum = run.get("code"), run.get("data_source"), record.get("data_checksum")
-    code = code if isinstance(code, dict) else {}
-    others = {key: value for key, value in code.items() if key != "init"}
+        numbers |= {f"{prefix}/{name}": value for name, value in result.get(key, {}).items()}
     return {
-        "data_checksum": checksum if isinstance(checksum, str) else None,
-        "data": data[:SHOWN] if isinstance(data, str) else None,
-        "code": _hash(others) if others else None,
-        OWN_INIT: _hash(code["init"]) if "init" in code else None,
-        "numerics": numerics(record),
+        **names,
+        "error": run.error if run.state in ("failed", "broken") else None,
+        **numbers,
+        **_evidence(run, identity),
+        "modules": json.dumps(folders) if (folders := _modules(run.config)) else None,
+        "tags": ", ".join(map(str, run.tags)) or None,
+        "note": run.note,
     }
 
 
-def _hash(content: Any) -> str:
+def _modules(config: Mapping[str, Any]) -> list[str]:
+    return (config.get("paths") or {}).get("modules") or []
+
+
+def _evidence(run: Run, identity: str) -> dict[str, Any]:
+    """The columns of SHARED, OWN_INIT and `data_checksum`."""
+    known = run.evidence or {}
+    code = known.get("code")
+    others = None if code is None else {key: code[key] for key in code if key != "init"}
+    said = {
+        "data": str(known["data"])[:SHOWN] if "data" in known else None,
+        "code": None if others is None else _hash(others),
+        "numerics": known.get("numerics"),
+    }
+    return {
+        "data_checksum": known.get("split"),
+        **{key: f"{UNKNOWN}{identity}" if said[key] is None else said[key] for key in SHARED},
+        OWN_INIT: code["init"][:SHOWN] if code and "init" in code else None,
+    }
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    if not content:
+        return "none"
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=SHOWN // 2).hexdigest()
 
 
-def _numbers(content: dict[str, Any], keys: Iterable[str]) -> dict[str, float | None]:
-    """The values of `keys`. Raises ValueError for a value that is neither a number nor null."""
-    values = {key: content.get(key) for key in keys}
-    for key, value in values.items():
-        if value is not None and not is_number(value):
-            raise Mistake(f"{key} = {str(value)[:40]} is not a number")
-    return values
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted key -> value, lists as JSON text, without the seed and the keys that `identity.exclude`
+    names: they cannot change the numbers.
+    """
+    excluded = (config.get("identity") or {}).get("exclude") or []
+    inside = tuple(f"{key}." for key in excluded)
+    return {
+        key: value
+        for key, value in _flat(config)
+        if key != "seed" and key not in excluded and not key.startswith(inside)
+    }
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value) if isinstance(value, list) else value

@@ -13,7 +13,7 @@ import pandas as pd
 from fdi.analysis.collect import config_columns
 from fdi.analysis.select import kept
 from fdi.analysis.table_types import Runs
-from fdi.track.files import UNTESTED
+from fdi.track.record import UNTESTED
 
 LABELS = ("dataset", "model", "init")
 NAMING = re.compile(r"\.(_target_|name)$")

@@ -6,7 +6,6 @@ Columns: path, dataset, model, init, seed, id, state, then those of metrics.csv 
 from __future__ import annotations
 
 import io
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,14 +17,13 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import KEYS, PLACE
-from fdi.analysis.index import index, stamp
 from fdi.track.files import METRICS, printable, read
+from fdi.track.record import checksum, look
 
 log = logging.getLogger("fdi.analysis")
 CSV_COLUMNS = ("epoch", "phase")
 VALID = "valid/accuracy"
 BATCH = 64  # files that are read at a time
-CURVE = "curve"  # kind of entries of the index
 
 
 def curves(
@@ -61,23 +59,16 @@ def curves(
     return rows
 
 
-def accuracies(table: pd.DataFrame, results: Path) -> Iterator[tuple[str, np.ndarray]]:
+def accuracies(table: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     """The path of each run in `table` that has been validated, and its validation accuracies after
     the epochs of the task; a warning says whose metrics.csv is damaged.
     """
-    with index(results) as kept:
-        for path, epochs in zip(table["path"], _finished(table)):
-            files = stamp(path, (METRICS,))
-            key = files and f"{files} {epochs}"
-            if entry := kept.find(CURVE, path, key):
-                values = json.loads(entry[0])
-            else:
-                values = _task_accuracies(path, epochs)
-                kept.keep(CURVE, path, key, json.dumps(values))
-            if values:
-                yield path, np.array(values, dtype=float)
-            elif values is None:
-                tell(path)
+    for path, epochs in zip(table["path"], _finished(table)):
+        values = _task_accuracies(path, epochs)
+        if values:
+            yield path, np.array(values, dtype=float)
+        elif values is None:
+            tell(path)
 
 
 def _finished(table: pd.DataFrame) -> list[int | None]:
@@ -132,10 +123,11 @@ def _task_accuracies(path: str, epochs: int | None) -> list[float] | None:
 def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
     """Header and whole rows of a metrics.csv, both empty if a run that goes on has none yet; None
     if it cannot be read, a row has too many or too few values, or the epochs are not 1, 2, 3, ...,
-    and for a finished run up to the last of its `epochs`.
+    and of a finished run where it is not the file of then.
     """
+    path = Path(run) / METRICS
     try:
-        text = read(Path(run) / METRICS)
+        text = read(path)
     except FileNotFoundError:
         return None if epochs else ("", "")
     except (OSError, ValueError):
@@ -150,7 +142,8 @@ def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
     )
     if epochs is None:
         return (header, body) if whole or not header else None
-    return (header, body) if whole and len(rows) == epochs else None
+    right = len(rows) == epochs and checksum(path) == look(Path(run)).files.get(METRICS)
+    return (header, body) if whole and right else None
 
 
 def _parse(

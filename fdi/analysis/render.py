@@ -11,7 +11,7 @@ from fdi.analysis.conditions import LABELS, short_names, shown
 from fdi.analysis.studies import quotes
 from fdi.analysis.summary import BASELINE, SAID
 from fdi.analysis.table_types import Runs, Summary
-from fdi.track.files import STATES
+from fdi.track.record import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 CAPTION = (

@@ -14,7 +14,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.select import guesses, kept
 from fdi.analysis.summary import BASELINE, summarize
 from fdi.analysis.table_types import Runs, Summary
-from fdi.track.files import STATES, TRAINED, UNTESTED
+from fdi.track.record import STATES, TRAINED, UNTESTED
 
 WORDS = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
 SEVERAL = 2  # pairs that a comparison needs

@@ -15,7 +15,6 @@ import yaml
 from fdi.analysis.statistics import chance_share
 from fdi.analysis.table_types import Runs
 from fdi.config import Mistake
-from fdi.track.directory import NULL
 
 LAYER = re.compile(r"^rate/[a-z]*")
 
@@ -35,7 +34,7 @@ def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
             guess = _guess(column, [str(name) for name in runs.columns])
             raise Mistake(f"no column {column}{guess or '; it must be a key of the config'}")
         accepted = _values(values)
-        there = [None if pd.isna(value) or value == NULL else value for value in runs[column]]
+        there = [None if pd.isna(value) else value for value in runs[column]]
         runs = runs[[_passes(column, value, accepted) for value in there]]
         if runs.empty:
             words = sorted({value for value in there if isinstance(value, str)})
@@ -44,7 +43,7 @@ def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
 
 
 def _passes(column: str, value: Any, accepted: Sequence[Any]) -> bool:
-    if column == "tags":
+    if column in ("tags", "sweeps"):
         return any(tag in map(str, accepted) for tag in (value or "").split(", "))
     if column == "note":
         return any(str(part).lower() in (value or "").lower() for part in accepted)

@@ -16,7 +16,8 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.analysis.summary import ACCURACY, BASELINE
 from fdi.config import Mistake
-from fdi.track.files import TRAINED, ZOO, parse_json
+from fdi.track.files import ZOO, parse_json
+from fdi.track.record import TRAINED
 
 ROWS = "zoo"  # .csv in a folder of measurements
 GUESSES = 0.01  # probability of an accuracy by guessing, below which a network learns

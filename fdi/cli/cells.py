@@ -4,7 +4,6 @@ came of those that are done, and what one that came to nothing leaves behind.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -12,13 +11,11 @@ import time
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra import initialize_config_module
 from hydra.core.hydra_config import HydraConfig
@@ -28,14 +25,11 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
-from fdi.config.identity import NUMERICS
-from fdi.track.directory import apart, numerics, run_directory
-from fdi.track.files import METRICS, SWEEPS, TRAINED, printable, read_record, write_json
-from fdi.track.state import finished, holder, progress, whole_result
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
+from fdi.track.evidence import kept_apart
+from fdi.track.files import METRICS
+from fdi.track.lock import holder
+from fdi.track.plans import Plan
+from fdi.track.record import finished, look, place
 
 @dataclass(frozen=True)
 class Cell:
@@ -49,12 +43,6 @@ class Cell:
     def config(self) -> DictConfig:
         """The values with dots between keys."""
         return OmegaConf.create(self.values, flags={"struct": True})
-
-    @property
-    def numerics(self) -> str:
-        """Those that it was computed with, or will be."""
-        record = read_record(self.directory)
-        return str(numerics(record) if record else NUMERICS)
 
 
 OnCell = Callable[[Cell, Sequence[Sequence[str]]], None]
@@ -209,7 +197,7 @@ def compose_cell(composer: Composer, overrides: tuple[str, ...]) -> Cell:
         for override in overrides
         if not override.lstrip("+~").startswith(("hydra.", "hydra/"))
     )
-    return Cell(own, values, run_directory(values))
+    return Cell(own, values, place(values))
 
 
 def _refuse_one_of_many(cell: Cell) -> None:
@@ -263,76 +251,6 @@ def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
     return [word for word in cell.overrides if word.partition("=")[0] in keys]
 
 
-NOTE = (
-    "test accuracy in percent after the last epoch and with the weights of the best validation "
-    "epoch: mean and standard deviation over n seeds"
-)
-NAMED = 3  # populations whose rates are shown one by one
-
-
-def print_result(cell: Cell) -> None:
-    """The table of one run, if it was trained to its end, and where to find it."""
-    from fdi.cli.terminal import console
-
-    out = console()
-    if cell.values["probe"] != "only" and progress(cell.directory)["state"] in TRAINED:
-        print_results(out, [cell])
-    out.print(cell.directory)
-
-
-def print_results(out: Console, cells: list[Cell]) -> None:
-    """The table of trained cells, a row for those that differ in their seed only; where some were
-    computed with other numerics, these have a row of their own.
-    """
-    from fdi.cli.terminal import print_note, print_table
-
-    computed_with = [cell.numerics for cell in cells]
-    several = ["numerics"] if len(set(computed_with)) > 1 else []
-    keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
-    results: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for cell, number in zip(cells, computed_with):
-        chosen = dict(override.split("=", 1) for override in cell.overrides if "=" in override)
-        row = (
-            *(str(cell.values["name"][name]) for name in LABELS),
-            *(chosen.get(key, "-") for key in keys),
-            *(number for _ in several),
-        )
-        result = whole_result(cell.directory)
-        results[row] += [result] if result else []
-    names = [*LABELS, *keys, *several]
-    groups = list(results.values())
-    columns = {name: [row[i] for row in results] for i, name in enumerate(names)}
-    columns["n"] = [str(len(rows)) for rows in groups]
-    shown = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
-    if any(row["test_accuracy_last"] is None for rows in groups for row in rows):
-        shown["validation"] = "valid_accuracy_last"
-    for title, key in shown.items():
-        known = [[row[key] for row in rows if row.get(key) is not None] for rows in groups]
-        columns[title] = list(map(_spread, known))
-    columns["rates (Hz)"] = [_rates(rows) for rows in groups]
-    print_table(out, columns, names)
-    print_note(out, NOTE)
-
-
-def _spread(values: list[float]) -> str:
-    if not values:
-        return "-"
-    return (
-        f"{100 * mean(values):.1f} +- {100 * stdev(values):.1f}"
-        if len(values) > 1
-        else f"{100 * values[0]:.1f}"
-    )
-
-
-def _rates(results: list[dict[str, Any]]) -> str:
-    """Mean rate of each population over `results`; the range, where they are many."""
-    populations = results[0]["rates"] if results else {}
-    rates = {name: mean(result["rates"][name] for result in results) for name in populations}
-    if len(rates) > NAMED:
-        return f"{min(rates.values()):.1f}..{max(rates.values()):.1f} in {len(rates)}"
-    return "  ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-
-
 ENDING = 3.0  # s, in which the workers of an interrupted sweep are gone
 
 
@@ -360,53 +278,22 @@ def abandoned(cell: Cell) -> bool:
     return not (holder(cell.directory) or finished(cell.directory, cell.values["probe"]))
 
 
-def write_plan(arguments: Namespace, cells: list[Cell]) -> None:
-    """results/sweeps/<experiment>-<id>.json: the command, and the overrides of each cell by its
-    directory below results.
-
-    The same cells make the same file.
-    """
+def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> Plan:
+    """The plan of the cells of a sweep."""
     folder = arguments.config_dir
     options = ["--config-dir", folder] if folder else []
     options += ["--config-name", arguments.config_name] if arguments.config_name else []
-    path = _path(cells)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(
-        path,
-        {
-            "command": shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
-            "experiment": cells[0].values["name"]["experiment"],
-            "cells": {_place(cell): cell.overrides for cell in cells},
-        },
+    first = cells[0].values
+    return Plan(
+        command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
+        experiment=first["name"]["experiment"],
+        cells={os.path.relpath(c.directory, first["paths"]["results"]): [*c.overrides] for c in cells},
     )
-
-
-def drop_plan(cells: list[Cell]) -> None:
-    """Remove the plan of cells of which none has begun, and folders that are empty then."""
-    path = _path(cells)
-    if any(cell.directory.exists() for cell in cells):
-        return
-    path.unlink(missing_ok=True)
-    with suppress(OSError):  # not empty
-        path.parent.rmdir()
-        path.parent.parent.rmdir()
-
-
-def _path(cells: list[Cell]) -> Path:
-    experiment = cells[0].values["name"]["experiment"]
-    name = hashlib.sha256("\n".join(sorted(map(_place, cells))).encode()).hexdigest()[:8]
-    return (
-        Path(cells[0].values["paths"]["results"]) / SWEEPS / f"{experiment or 'sweep'}-{name}.json"
-    )
-
-
-def _place(cell: Cell) -> str:
-    return os.path.relpath(cell.directory, cell.values["paths"]["results"])
 
 
 def say_what_is_apart(cells: Sequence[Cell]) -> None:
     """Say, before they run, which finished runs beside these cells will be in no row with them."""
     folders = {cell.directory.parent: cell.config for cell in cells}
     for folder, config in folders.items():
-        for line in apart(folder, config):
-            print(printable(line), flush=True)
+        for line in kept_apart(folder, map(look, sorted(folder.glob("seed=*"))), config):
+            print(line, flush=True)

@@ -108,7 +108,7 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
             except BrokenPipeError:
                 raise
             except KeyboardInterrupt:
-                from fdi.track.state import INTERRUPTED  # most commands start without it
+                from fdi.track.process import INTERRUPTED  # most commands start without it
 
                 print(f"{name}: interrupted", file=sys.stderr)
                 return INTERRUPTED

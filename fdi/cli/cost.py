@@ -24,8 +24,8 @@ from fdi.cli.summary import counted
 from fdi.cli.terminal import console
 from fdi.config.identity import ADDED
 from fdi.data.download import SOURCES, present
-from fdi.track.files import CONFIG, METRICS, RECORD, SAID, parse_yaml, read, read_json
-from fdi.track.state import finished, progress, whole_result
+from fdi.track.files import METRICS, read
+from fdi.track.record import SAID, finished, look
 
 GROUPS = ("dataset", "model")
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
@@ -189,14 +189,13 @@ def _own(folders: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
     """
     for folder in folders:
         for run in islice(folder.glob("*/seed=*"), SHOWN):
-            record = read_json(run / RECORD)
-            if not whole_result(run) or not isinstance(record, dict):
+            known = look(run)
+            if not known.ended:
                 continue
             with suppress(OSError, ValueError, KeyError, TypeError):  # a file that is not whole
                 rows = list(csv.DictReader(read(run / METRICS).splitlines()))[1:]
-                settings = _flat(parse_yaml(read(run / CONFIG)))
                 if epochs := [float(r["seconds"]) + float(r["seconds_valid"]) for r in rows]:
-                    yield settings, median(epochs) * record.get("threads", 1)
+                    yield _flat(known.config), median(epochs) * known.origin.get("threads", 1)
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
@@ -268,7 +267,7 @@ class Composing:
         self.bar.advance(self.task)
         directory = str(cell.directory)
         if cell.values["dry_run"] and directory not in self.states:
-            self.states[directory] = progress(cell.directory)["state"]
+            self.states[directory] = look(cell.directory).state
             self._line(self.states[directory], directory, " ".join(chosen(cell, self.keys)))
 
     def _line(self, state: str, directory: str, words: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from fdi.cli.command import add_results, command_line, give_back
 from fdi.track.files import printable
-from fdi.track.state import end_with
+from fdi.track.process import end_with
 
 CHECKOUT = (
     "figures of the measurements that come with fdi need results/reference of a checkout: "

@@ -23,7 +23,7 @@ from fdi.cli.cells import Cell, compose_sweep
 from fdi.cli.compose import CONFIG_MODULE, EXTRAS, composer, context
 from fdi.cli.cost import cores
 from fdi.config import identity
-from fdi.track.state import end_with
+from fdi.track.process import end_with
 
 
 class Gpus(NamedTuple):

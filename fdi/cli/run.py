@@ -226,10 +226,11 @@ def _show_common(arguments: Namespace) -> None:
 
 def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell through Hydra, and show it; returns the exit code."""
-    from fdi.cli.cells import leave_nothing, print_result, say_what_is_apart
+    from fdi.cli.cells import leave_nothing, say_what_is_apart
+    from fdi.cli.summary import print_result
     from fdi.cli.task import REFUSED, interrupted, run_cell
-    from fdi.track.directory import refuse_other_schedule
-    from fdi.track.state import INTERRUPTED
+    from fdi.track.process import INTERRUPTED
+    from fdi.track.record import refuse_other_schedule
 
     codes, new = [], not cell.directory.exists()
     if new:

@@ -23,13 +23,14 @@ from fdi.cli.cells import (
     compose_cell,
     compose_sweep,
     leave_nothing,
-    print_result,
 )
 from fdi.cli.compose import CONFIG_MODULE, Composer, composer
 from fdi.cli.launch import launch
+from fdi.cli.summary import print_result
 from fdi.cli.task import FAILED, REFUSED, check_done, complain, run_cell
 from fdi.track.files import RUNS, atomic
-from fdi.track.state import finished, holder, last_line, progress, whole_result
+from fdi.track.lock import holder
+from fdi.track.record import finished, look
 
 BEST = "optimization_results.yaml"  # in results/runs
 LOWEST = 4  # version of Optuna
@@ -184,7 +185,7 @@ def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | No
         left = [cell for cell in left if holder(cell.directory)]
     found = [_ended(label, cell) for label, cell in cells.items()]
     for cell in new:
-        if progress(cell.directory).get("refused"):
+        if look(cell.directory).refused:
             leave_nothing(cell)
     return found
 
@@ -195,11 +196,11 @@ def _ended(label: str, cell: Cell | None) -> float | None:
 
     if cell is None:
         return None
-    result = whole_result(cell.directory)
+    run = look(cell.directory)
+    result = run.result
     accuracy = result.get("valid_accuracy_best") if result else None
     if result is None:
-        reason = last_line(progress(cell.directory).get("error"))
-        complain(f"{label}  failed: {reason.removeprefix('ValueError: ')}", FAILED)
+        complain(f"{label}  failed: {run.reason.removeprefix('ValueError: ')}", FAILED)
     elif accuracy is None:
         complain(f"{label}  failed: it has no validation split", REFUSED)
     else:

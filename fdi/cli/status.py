@@ -1,59 +1,39 @@
 """`fdi-status`: how far the sweeps and single runs below results/ are; with --clean it removes what
-failed or stopped with nothing to resume, with --merge it adds the runs of another machine.
+failed or stopped with nothing to resume.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.analysis.index import index, stamp
 from fdi.cli.command import add_results, command_line
 from fdi.cli.terminal import console, print_table
-from fdi.config.identity import DIGITS, FORMER_DIGITS
 from fdi.config.settings import Config
-from fdi.track.files import (
-    CHECKPOINT,
-    METRICS,
-    OVERRIDES,
-    RECORD,
-    RESULT,
-    SAID,
-    SETTLED,
-    STATES,
-    STATUS,
-    STOPPED,
-    SWEEPS,
-    directories,
-    is_below,
-    is_place,
-    parse_json,
-    printable,
-)
-from fdi.track.state import Busy, command, last_line, lock, overrides, progress
+from fdi.track import plans
+from fdi.track.files import CHECKPOINT, METRICS, directories, is_below, printable
+from fdi.track.lock import Busy, lock
+from fdi.track.record import SAID, STATES, STOPPED, Run, command, look
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALONE = "single runs"
-STATE = "state"  # kind of entries of the index
-SHOWN = ("state", "error", "refused", "epoch", "epochs")
 
 
 @dataclass(frozen=True)
 class Group:
-    """The cells that one command asked for: its experiment, and the overrides of each cell by its
-    directory; None: not known.
+    """The cells that one command asked for, by their folders, and the overrides of each; None: they
+    are in the record of the cell.
     """
 
     title: str
@@ -61,70 +41,33 @@ class Group:
     cells: dict[str, list[str] | None]
 
 
-def read_plans(results: Path) -> tuple[list[Group], list[str]]:
-    """The sweeps that were started, and a line for each plan that cannot be read."""
-    plans, broken = [], []
-    for path in sorted((results / SWEEPS).glob("*.json")):
-        try:
-            plans.append(_group(results, parse_json(path)))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            broken.append(str(error) if str(path) in str(error) else f"{path}: not a plan")
-    return plans, broken
-
-
-def groups(results: Path, plans: list[Group]) -> list[Group]:
+def groups(results: Path, known: list[plans.Plan]) -> list[Group]:
     """The sweeps, by experiment, and last the runs that belong to none."""
-    there = {path for path, *_ in directories(results)}
-    plans = [replace(plan, cells=_with_longer_ids(plan.cells, there)) for plan in plans]
-    planned = {directory for group in plans for directory in group.cells}
-    alone = dict.fromkeys(sorted(there - planned))
-    return [*plans, Group(ALONE, None, alone)] if alone else plans
+    there = [path for path, *_ in directories(results)]
+    found = [
+        Group(
+            plan.experiment or plans.SWEEP,
+            plan.command,
+            {str(results / place): words for place, words in plan.cells.items()},
+        )
+        for plan in known
+    ]
+    planned = {directory for group in found for directory in group.cells}
+    alone = dict.fromkeys(path for path in there if path not in planned)
+    return [*found, Group(ALONE, None, {**alone})] if alone else found
 
 
-def states(results: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Path -> what is shown of `progress` of a run: state, error, epoch and epochs; from the index
-    where its files are as they were, unless somebody may be at work on it.
+def clean(results: Path, runs: Mapping[str, Run], sure: bool) -> int:
+    """Show those of these cells that are `useless`, and remove them if the user is `sure` or says so;
+    returns the exit code. A cell that somebody has gone on with meanwhile stays.
     """
-    known = {}
-    with index(results) as kept:
-        for path in paths:
-            key = stamp(path, (STATUS, RESULT, RECORD))
-            if entry := kept.find(STATE, path, key):
-                known[path] = json.loads(entry[0])
-                continue
-            status = progress(Path(path))
-            known[path] = {name: status[name] for name in SHOWN if name in status}
-            if status["state"] in SETTLED:
-                kept.keep(STATE, path, key, json.dumps(known[path]))
-    return known
-
-
-def _with_longer_ids(cells: dict[str, Any], there: set[str]) -> dict[str, Any]:
-    """`cells` that were planned with a short id and have run with a long one since."""
-    more = DIGITS - FORMER_DIGITS
-    longer = {path[:-more]: path for path in there if len(path.rpartition("-")[2]) == DIGITS}
-    return {path if path in there else longer.get(path, path): cells[path] for path in cells}
-
-
-def _group(results: Path, plan: Any) -> Group:
-    title, line, cells = plan["experiment"] or "sweep", plan["command"], plan["cells"]
-    words = [title, line, *(word for words in cells.values() for word in words)]
-    if not (all(isinstance(word, str) for word in words) and all(map(is_place, cells))):
-        raise TypeError
-    return Group(title, line, {str(results / path): list(words) for path, words in cells.items()})
-
-
-def clean(results: Path, states: dict[str, dict[str, Any]], sure: bool) -> int:
-    """Show these cells, of those with the `states`, and remove them if the user is `sure` or says
-    so; returns the exit code. A cell that somebody has gone on with meanwhile stays.
-    """
-    paths = [path for path, status in states.items() if useless(Path(path), status["state"])]
+    paths = [path for path, run in runs.items() if useless(Path(path), run)]
     paths = [path for path in paths if is_below(results, Path(path))]
     if not paths:
         print("no cells that failed or stopped without a checkpoint")
         return 0
     for path in paths:
-        print(stopped_line(path, states[path]))
+        print(stopped_line(path, runs[path]))
     question = f"remove these {len(paths)} folders? [y/N] "
     if not sure and not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
         print("nothing removed; --yes removes them without a question")
@@ -132,22 +75,22 @@ def clean(results: Path, states: dict[str, dict[str, Any]], sure: bool) -> int:
     return _remove(results, paths)
 
 
-def useless(path: Path, state: str) -> bool:
+def useless(path: Path, run: Run) -> bool:
     """Failed, or stopped without a checkpoint; or a folder that nothing was ever written to."""
-    if state == "failed":
+    if run.state == "failed":
         return True
-    if state == "missing":
-        kept = (RESULT, CHECKPOINT, METRICS)
-        return path.is_dir() and not any((path / name).exists() for name in kept)
-    return state in STOPPED and not (path / CHECKPOINT).exists()
+    there = (path / CHECKPOINT).exists()
+    if run.state == "missing":
+        return path.is_dir() and not there and not (path / METRICS).exists()
+    return run.state in STOPPED and not there
 
 
-def stopped_line(path: str, status: dict[str, Any]) -> str:
+def stopped_line(path: str, run: Run) -> str:
     """A line about a cell that is not going on."""
-    reason = last_line(status.get("error"))
-    if not reason and status["state"] != "missing":
-        reason = f"after epoch {status.get('epoch')} of {status.get('epochs')}"
-    return printable(f"{status['state']}  {path}  {reason or 'nothing in it'}")
+    reason = run.reason
+    if not reason and run.state != "missing":
+        reason = f"after epoch {run.epoch} of {run.epochs}"
+    return printable(f"{run.state}  {path}  {reason or 'nothing in it'}")
 
 
 def _remove(results: Path, paths: Sequence[str]) -> int:
@@ -158,11 +101,11 @@ def _remove(results: Path, paths: Sequence[str]) -> int:
             continue
         try:
             with lock(path):
-                state = progress(path)["state"]
-                if state == "running":  # by this lock, and nobody else
-                    state = "interrupted"
-                if not useless(path, state):
-                    print(printable(f"{path} is {state} now, so it stays"))
+                run = look(path)
+                if run.state == "running":  # by this lock, and nobody else
+                    run = replace(run, state="interrupted")
+                if not useless(path, run):
+                    print(printable(f"{path} is {run.state} now, so it stays"))
                     continue
                 shutil.rmtree(path)
                 removed += 1
@@ -211,26 +154,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="say which other runs are in one row with this one and why the rest is not, or "
         "compare two; RUN: a folder, or the id at its end",
     )
-    parser.add_argument(
-        "--merge",
-        nargs="+",
-        type=Path,
-        metavar="FOLDER",
-        help="copy the runs of other folders of results into this one; nothing is overwritten, and "
-        "a cell that is in two of them with different results is named",
-    )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
-    if arguments.merge:
-        from fdi.cli.merge import merge  # only here
-
-        return max(merge(arguments.results, folder) for folder in arguments.merge)
     if arguments.explain:
         return explain(arguments.results, arguments.explain)
-    plans, broken = read_plans(arguments.results)
+    known, broken = plans.read(arguments.results)
     wanted = [
         group
-        for group in groups(arguments.results, plans)
+        for group in groups(arguments.results, known)
         if not arguments.experiments or group.title in arguments.experiments
     ]
     for line in broken:
@@ -241,31 +172,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes some"
         )
     paths = dict.fromkeys(directory for group in wanted for directory in group.cells)
-    known = states(arguments.results, paths)
+    runs = {path: look(Path(path)) for path in paths}
     if arguments.failed:
-        lines = (line for group in wanted for line in _again(group, known, arguments.results))
+        lines = (line for group in wanted for line in _again(group, runs, arguments.results))
         for line in dict.fromkeys(lines):
             print(line if line.isprintable() else f"# {line!a}: not a name of fdi's")
     elif arguments.clean:
-        return clean(arguments.results, known, arguments.yes)
+        return clean(arguments.results, runs, arguments.yes)
     else:
-        _show(wanted, known)
+        _show(wanted, runs)
     return 0
 
 
-def _again(group: Group, states: dict[str, dict[str, Any]], results: Path) -> Iterator[str]:
+def _again(group: Group, runs: Mapping[str, Run], results: Path) -> Iterator[str]:
     """The commands of cells that stopped. Those that were refused would be refused again, and those
     that somebody else wrote may do anything: they are comments.
     """
     for directory, planned in group.cells.items():
-        status = states[directory]
-        if status["state"] not in STOPPED:
+        run = runs[directory]
+        if run.state not in STOPPED:
             continue
-        words = overrides(Path(directory)) if planned is None else planned
-        if status.get("refused"):
-            yield f"# {printable(directory)}: {printable(last_line(status['error']))}"
-        elif words is None:
-            yield f"# {printable(directory)}: no {OVERRIDES}"
+        words = run.words if planned is None else planned
+        if run.refused:
+            yield f"# {printable(directory)}: {printable(run.reason)}"
         elif strange := next((word for word in words if not _is_own(word, results)), None):
             line = f"{command(words)}: look at {strange} before you run that"
             yield f"# {printable(directory)}: {printable(line)}"
@@ -286,35 +215,31 @@ def _is_own(word: str, results: Path) -> bool:
     return key != "paths.results" or Path(value.strip("'\"")).resolve() == results.resolve()
 
 
-def _show(groups: list[Group], states: dict[str, dict[str, Any]]) -> None:
+def _show(groups: list[Group], runs: Mapping[str, Run]) -> None:
     out = console()
     for group in groups:
         title = f"{group.title}: {group.command}" if group.command else group.title
         out.print(printable(title))
-        _print_table(out, group, states)
-    stopped = [
-        directory
-        for directory in dict.fromkeys(d for group in groups for d in group.cells)
-        if states[directory]["state"] in STOPPED
-    ]
+        _print_table(out, group, runs)
+    stopped = [path for path, run in runs.items() if run.state in (*STOPPED, "broken")]
     for directory in stopped[:LISTED]:
-        out.print(stopped_line(directory, states[directory]))
+        out.print(stopped_line(directory, runs[directory]))
     if stopped[LISTED:]:
         out.print(f"and {len(stopped) - LISTED} more")
-    if stopped:
+    if any(runs[path].state in STOPPED for path in stopped):
         line = "fdi-status --failed prints the commands that run them again"
-        if any(useless(Path(directory), states[directory]["state"]) for directory in stopped):
+        if any(useless(Path(directory), runs[directory]) for directory in stopped):
             line += "; --clean removes those that failed or have no checkpoint"
         out.print(line)
 
 
-def _print_table(out: Console, group: Group, states: dict[str, dict[str, Any]]) -> None:
+def _print_table(out: Console, group: Group, runs: Mapping[str, Run]) -> None:
     """A row per data set, model and init; columns of states that no cell of the group is in are
     left out.
     """
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for directory in group.cells:
-        counts.setdefault(Path(directory).parts[-4:-1], Counter())[states[directory]["state"]] += 1
+        counts.setdefault(Path(directory).parts[-4:-1], Counter())[runs[directory].state] += 1
     total = sum(counts.values(), Counter())
     rows = list(counts.items())
     if len(rows) > 1:

@@ -8,16 +8,16 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli.cells import LABELS, Cell, print_results, varied
+from fdi.cli.cells import LABELS, Cell
 from fdi.cli.terminal import colour, console, print_note, print_table
 from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
-from fdi.track.files import SAID, STATES, TRAINED
-from fdi.track.state import finished, is_number, last_line, progress, read_probe
+from fdi.track.record import SAID, STATES, TRAINED, Run, finished, is_number, look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,26 +68,6 @@ class State:
                 }
             )
         return layers
-
-
-def of_cells(cells: Iterable[Cell]) -> list[State]:
-    """The states of the cells that were measured, in their order."""
-    cells = list(cells)
-    keys = [key for key in varied(cell.overrides for cell in cells) if key not in ("seed", *LABELS)]
-    several = ["numerics"] if len({cell.numerics for cell in cells}) > 1 else []
-    names = [*_short(keys), *several]
-    seeds: dict[tuple[str, ...], list[list[Row]]] = defaultdict(list)
-    for cell in cells:
-        chosen = dict(word.split("=", 1) for word in cell.overrides if "=" in word)
-        labels = (str(cell.values["name"][name]) for name in LABELS)
-        key = (*labels, *(chosen.get(name, "") for name in keys), *(cell.numerics for _ in several))
-        if rows := hidden(read_probe(cell.directory)):
-            seeds[key].append(rows)
-    return [
-        State(dataset, model, init, _given(dict(zip(names, chosen))), of_layers)
-        for key, of_layers in seeds.items()
-        for dataset, model, init, *chosen in [key]
-    ]
 
 
 def of_runs(measured: Iterable[Measured]) -> list[State]:
@@ -221,6 +201,25 @@ def _number(value: float | None, form: str) -> str:
 ELSEWHERE, WRONG = "running elsewhere", "refused"
 
 
+def print_result(cell: Cell) -> None:
+    """The numbers of one run, if it was trained to its end, and where to find it."""
+    out, run = console(), look(cell.directory)
+    if cell.values["probe"] != "only" and run.result:
+        names = {name: [str(cell.values["name"][name])] for name in LABELS}
+        keys = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
+        if run.result["test_accuracy_last"] is None:
+            keys = {"validation": "valid_accuracy_last"}
+        shares = {name: [_percent(run.result[key])] for name, key in keys.items()}
+        rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
+        print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
+        print_note(out, "accuracy in percent, after the last epoch and after the best on validation")
+    out.print(cell.directory)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
 def print_summary(cells: list[Cell], table: bool = True) -> int:
     """The `table` of what is done, a line for each cell that stopped (those that were refused have
     had theirs), and how many there are of each state.
@@ -228,21 +227,31 @@ def print_summary(cells: list[Cell], table: bool = True) -> int:
     Returns how many are not finished.
     """
     out = console()
-    statuses = [progress(cell.directory) for cell in cells]
-    states = [_state(status) for status in statuses]
-    if any(cell.values["probe"] == "only" for cell in cells):
-        if measured := of_cells(cells):
-            print_states(out, measured)
-    elif table and set(TRAINED) & set(states):
-        print_results(out, cells)
-    for cell, state, status in zip(cells, states, statuses):
+    runs = [look(cell.directory) for cell in cells]
+    states = [_state(run) for run in runs]
+    if table and {*TRAINED, "probed"} & set(states):
+        _print_what_is_done(out, cells)
+    for cell, state, run in zip(cells, states, runs):
         if state not in (*TRAINED, "probed", "missing", WRONG):
-            line = [state, str(cell.directory), last_line(status.get("error"))]
-            out.print("  ".join(filter(None, line)))
+            out.print("  ".join(filter(None, [state, str(cell.directory), run.reason])))
     out.print(counted(states))
     if ELSEWHERE in states:
         out.print("when the other process has ended, give the same command again for the rest")
     return sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
+
+
+def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
+    """The initial states of cells that are only probed, else what they learned, as fdi-table shows
+    them.
+    """
+    from fdi.analysis import collect, initial, results, summary
+
+    folder = Path(cells[0].values["paths"]["results"])
+    table = collect.table(folder, [str(cell.directory) for cell in cells])
+    if any(cell.values["probe"] == "only" for cell in cells):
+        print_states(out, of_runs(initial.measured(results.of_runs(table, folder))))
+    elif table["state"].isin(TRAINED).any():
+        print_comparison(table, summary.summarize(table))
 
 
 def print_best(table: pd.DataFrame) -> None:
@@ -266,10 +275,10 @@ def print_zoo(table: pd.DataFrame) -> None:
         print_note(out, line)
 
 
-def _state(status: dict[str, Any]) -> str:
-    if status["state"] == "failed" and status.get("refused"):
+def _state(run: Run) -> str:
+    if run.state == "failed" and run.refused:
         return WRONG
-    return ELSEWHERE if status["state"] == "running" else str(status["state"])
+    return ELSEWHERE if run.state == "running" else run.state
 
 
 def counted(states: Iterable[str]) -> str:

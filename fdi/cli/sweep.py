@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -19,28 +19,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from fdi.cli.cells import (
     Cell,
     abandoned,
-    drop_plan,
     label,
     leave_nothing,
+    plan_of,
     say_what_is_apart,
     varied,
-    write_plan,
 )
 from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook, percent
-from fdi.track.directory import (
-    code,
-    fingerprint,
-    older,
-    refuse_other_schedule,
-    say_again,
-    was_edited,
-)
-from fdi.track.files import METRICS, SETTLED, STATUS, printable
-from fdi.track.state import finished, last_line, progress, repeated, whole_result
+from fdi.track import evidence, plans
+from fdi.track.files import METRICS, RUN, printable
+from fdi.track.process import repeated
+from fdi.track.record import SETTLED, Run, finished, look, refuse_other_schedule, say_again
 
 Names = Mapping[Path, str]
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -60,48 +53,42 @@ class Watch:
         """A line for each cell that has ended since the last look; returns what runs now."""
         running, left, begun = [], [], 0.0
         for cell in self.left:
-            status = progress(cell.directory)
-            if status["state"] == "running":
-                running.append(_at_work(cell.directory, status))
-                begun += _share(status)
-            if self._ended(cell, status):
+            run = look(cell.directory)
+            if run.state == "running":
+                running.append(_at_work(cell.directory, run))
+                begun += run.epoch / (run.epochs or 1)
+            if self._ended(cell, run):
                 self.ended += 1
-                self.out.print(self._line(cell, status))
+                self.out.print(self._line(cell, run))
             else:
                 left.append(cell)
         self.left = left
         return f"epoch {', '.join(running)}{self._time_left(begun)}" if running else ""
 
-    def _ended(self, cell: Cell, status: dict[str, Any]) -> bool:
+    def _ended(self, cell: Cell, run: Run) -> bool:
         """Whether it came to an end in this sweep."""
-        if status["state"] not in SETTLED:
-            return False
-        return _written(cell.directory) != self.before[cell.directory]
+        return run.state in SETTLED and _written(cell.directory) != self.before[cell.directory]
 
-    def _line(self, cell: Cell, status: dict[str, Any]) -> str:
+    def _line(self, cell: Cell, run: Run) -> str:
         name = self.names.get(cell.directory) or label(cell, self.keys)
         words = f"cell {self.first + self.ended}/{self.total}  {name}"
-        if status.get("refused"):
-            return f"{words}  refused{self._reason(status)}"
-        if status["state"] == "failed":
-            return f"{words}  failed: {last_line(status.get('error'))}"
-        if status["state"] == "probed":
+        if run.refused:
+            return f"{words}  refused{self._reason(run)}"
+        if run.state == "failed":
+            return f"{words}  failed: {run.reason}"
+        if run.state == "probed":
             return f"{words}  probed{self._time_left()}"
-        result = whole_result(cell.directory) or {}
+        result = run.result or {}
         seconds = result.get("seconds")
-        parts = [
-            _reached(result),
-            duration(seconds) if seconds is not None else "",
-        ]
+        parts = [_reached(result), duration(seconds) if seconds is not None else ""]
         return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
 
-    def _reason(self, status: dict[str, Any]) -> str:
+    def _reason(self, run: Run) -> str:
         """Why a cell was refused, in full the first time only."""
-        reason = last_line(status.get("error"))
-        if reason in self.refusals:
+        if run.reason in self.refusals:
             return " for the same reason"
-        self.refusals.add(reason)
-        return f": {reason}"
+        self.refusals.add(run.reason)
+        return f": {run.reason}"
 
     def _time_left(self, begun: float = 0.0) -> str:
         """By the cells that ended so far and how many, in shares of one, have `begun`."""
@@ -112,14 +99,9 @@ class Watch:
         return f", {duration((time.monotonic() - self.started) / done * waiting)} left"
 
 
-def _share(status: Mapping[str, Any]) -> float:
-    """How much of its epochs a cell has behind it."""
-    return (status.get("epoch") or 0) / (status.get("epochs") or 1)
-
-
-def _at_work(directory: Path, status: Mapping[str, Any]) -> str:
+def _at_work(directory: Path, run: Run) -> str:
     """The epoch of a cell that runs, and its loss."""
-    words = f"{status.get('epoch', 0)}/{status.get('epochs') or '?'}"
+    words = f"{run.epoch}/{run.epochs or '?'}"
     loss = last_loss(directory / METRICS)
     return words if loss is None else f"{words} (loss {loss:.3g})"
 
@@ -145,7 +127,7 @@ def _reached(result: dict[str, Any]) -> str:
 def _written(directory: Path) -> int | None:
     """When the state of a cell was written, for comparison only: its clock may be another's."""
     try:
-        return (directory / STATUS).stat().st_mtime_ns
+        return (directory / RUN).stat().st_mtime_ns
     except OSError:
         return None
 
@@ -208,37 +190,35 @@ def run_sweep(
     new = [cell for cell in cells if not cell.directory.exists()]
     for cell in cells:
         refuse_other_schedule(cell.directory, cell.values, beside)
-    fingerprints = cache(lambda texts: fingerprint(dict(texts)))
+    fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
     for cell in done:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
     if changed := sum(say_again(cell.directory, cell.config, cell.overrides) for cell in done):
         print(f"{changed} of {len(done)} finished runs have other tags or another note now")
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
-        for line in filter(None, [older(cell.directory) for cell in done]):
-            print(printable(line))
+        for cell in done:
+            if line := evidence.older(cell.directory, look(cell.directory)):
+                print(line)
     exit_code, rest = 0, [cell for cell in cells if cell not in done]
-    own_code = {cell.directory: code(cell.config) for cell in rest}
+    results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
         if rest:
             say_what_is_apart(rest)
             announce(arguments, cells, rest)
-            _launch(arguments, cells, names or {})
+            _launch(arguments, cells, names or {}, partial(plans.write, results, plan))
+        else:
+            plans.write(results, plan)
     except KeyboardInterrupt:
         exit_code = interrupted()
     except ValueError:  # of Hydra, which has made folders
         for cell in filter(abandoned, new):
             leave_nothing(cell)
-        drop_plan(cells)
+        plans.drop(results, plan)
         raise
     unfinished = print_summary(cells, table=names is None)
-    if edited := sum(was_edited(cell.directory, own_code[cell.directory]) for cell in rest):
-        print(
-            f"your own code was edited meanwhile: {edited} of these {len(rest)} runs are of the "
-            f"new code, and tables and figures keep them apart from the others"
-        )
     for cell in new:
-        if progress(cell.directory).get("refused") or (exit_code and abandoned(cell)):
+        if look(cell.directory).refused or (exit_code and abandoned(cell)):
             leave_nothing(cell)
     return exit_code or (FAILED if unfinished else 0)
 
@@ -247,17 +227,16 @@ def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
-def _launch(arguments: Namespace, cells: list[Cell], names: Names) -> None:
-    """Launch what is left, and again where a launcher gives up because it lost a worker: as long as
+def _launch(
+    arguments: Namespace, cells: list[Cell], names: Names, ready: Callable[[], None]
+) -> None:
+    """Launch what is left, once the launcher is `ready`, and again where a launcher gives up because it lost a worker: as long as
     that brings some cell further, and once where it does not.
     """
     before, again = None, True
     while left := [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]:
-        states = [progress(cell.directory) for cell in left]
-        now = [
-            (cell.directory, status["state"], status.get("epoch"))
-            for cell, status in zip(left, states)
-        ]
+        runs = [look(cell.directory) for cell in left]
+        now = [(cell.directory, run.state, run.epoch) for cell, run in zip(left, runs)]
         if now == before and not again:
             return
         again = now != before
@@ -266,7 +245,7 @@ def _launch(arguments: Namespace, cells: list[Cell], names: Names) -> None:
         before = now
         try:
             with watching(cells, left, names):
-                launch(arguments, left, run_cell, partial(write_plan, arguments, cells))
+                launch(arguments, left, run_cell, ready)
                 return
         except ValueError:
             raise

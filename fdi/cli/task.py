@@ -15,23 +15,12 @@ from omegaconf import DictConfig
 
 from fdi.cli.command import take_again
 from fdi.config.settings import prepare
-from fdi.track.directory import (
-    fingerprint,
-    older,
-    refuse_other_code,
-    run_directory,
-    say_again,
-    unchanged,
-)
+from fdi.track import evidence, record
+from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, printable
-from fdi.track.state import (
-    INTERRUPTED,
-    Busy,
-    end_with,
-    finished,
-    progress,
-    read_probe,
-)
+from fdi.track.lock import Busy
+from fdi.track.process import INTERRUPTED, end_with
+from fdi.track.record import finished, initial_state
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +28,7 @@ if TYPE_CHECKING:
     from fdi.cli.launch import Gpus
 
 FAILED, REFUSED = 1, 2
+Fingerprint = Callable[[Mapping[str, Any]], str | None]
 
 
 def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = None) -> int:
@@ -52,16 +42,16 @@ def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = N
     if sweep is not None and HydraConfig.get().launcher._target_.endswith(".LocalLauncher"):
         end_with(sweep)
     config = prepare(config)
-    directory = run_directory(config)
+    directory = record.place(config)
     if finished(directory, config.probe):
         try:
             check_done(config, directory)
         except ValueError as error:
             return complain(str(error), REFUSED)
-        if say_again(directory, config, HydraConfig.get().overrides.task):
+        if record.say_again(directory, config, HydraConfig.get().overrides.task):
             print(f"{printable(str(directory))}: has other tags or another note now")
-        if sweep is None and (line := older(directory)):
-            print(printable(line))
+        if sweep is None and (line := evidence.older(directory, record.look(directory))):
+            print(line)
         if config.probe == "only" and sweep is None:
             return _show_again(config, directory)
         print(f"{printable(str(directory))}: already done, skipped")
@@ -75,7 +65,7 @@ def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = N
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
         line, code = _run(config, directory, out)
-    return code if progress(directory)["state"] == "failed" else _tell(line, code)
+    return code if record.look(directory).state == "failed" else _tell(line, code)
 
 
 def _show_again(config: DictConfig, directory: Path) -> int:
@@ -94,26 +84,24 @@ def _show_again(config: DictConfig, directory: Path) -> int:
 
 def measured(directory: Path) -> list[dict[str, Any]]:
     """The initial state of a finished run; raises ValueError where it was not measured."""
-    if rows := read_probe(directory):
+    if rows := initial_state(directory):
         return rows
     raise ValueError(
         f"{directory} was trained with probe=none; move it away to measure its initial state"
     )
 
 
-def check_done(
-    config: DictConfig,
-    directory: Path,
-    fingerprint: Callable[[Mapping[str, Any]], str | None] = fingerprint,
-) -> None:
+def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerprint) -> None:
     """Raises ValueError if the data or the user's own code at hand are not those of a finished
     run.
     """
-    refuse_other_code(directory, config)
-    if not unchanged(config.dataset, directory, fingerprint):
-        from fdi.runner.story import check_data
 
-        check_data(config, directory)
+    def split() -> str | None:
+        from fdi.runner import build  # torch: only where files of the data have changed
+
+        return build.dataset(config).checksum
+
+    evidence.check_done(directory, record.whole(directory), config, split, files)
 
 
 def _run(config: DictConfig, directory: Path, out: Console) -> tuple[str, int]:

@@ -26,7 +26,8 @@ from fdi.cli.sweep import run_sweep
 from fdi.cli.terminal import console
 from fdi.cli.zoo import Member, drawn
 from fdi.track.files import ZOO, write_json
-from fdi.track.state import INTERRUPTED, finished, whole_result
+from fdi.track.process import INTERRUPTED
+from fdi.track.record import finished, look
 
 TEST = "trainer.test="
 Words = tuple[str, ...]
@@ -302,7 +303,7 @@ class Choice:
                 tuple(value for key in TUNED if (value := _value(cell, key)) is not None),
                 cell.values["seed"],
                 cell.values["trainer"]["epochs"],
-                (whole_result(cell.directory) or {}).get("valid_accuracy_last"),
+                (look(cell.directory).result or {}).get("valid_accuracy_last"),
             )
             for each in rounds
             for (other, candidate), cells in each.cells.items()

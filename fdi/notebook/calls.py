@@ -34,9 +34,9 @@ from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.init.verdict import Training, remarks, verdict
-from fdi.track.directory import refuse_other_schedule
 from fdi.track.files import atomic
-from fdi.track.state import INTERRUPTED
+from fdi.track.process import INTERRUPTED
+from fdi.track.record import refuse_other_schedule
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
@@ -114,7 +114,7 @@ def run(
     of your own; restart Python after a change of code in it. `data`: spikes or currents and labels,
     (x, y) or (x, y, x_test, y_test), or one or two data sets of torch or tonic, see
     fdi.data.arrays.content; they are kept below `results`. Raises fdi.Mistake,
-    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.state.Busy while
+    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.lock.Busy while
     another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
     """
     cell = _cell([*_stored(data, results), *overrides, *words(values)], results, config_dir)

@@ -19,6 +19,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from fdi.config import Mistake
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
@@ -34,54 +35,29 @@ from fdi.runner.training import (
 )
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective, Outcome
-from fdi.track import state
-from fdi.track.directory import (
-    code,
-    fingerprint,
-    older,
+from fdi.track import evidence, record
+from fdi.track.evidence import (
+    check_done,
+    other_than_before,
     refuse_other_code,
-    refuse_other_config,
     refuse_other_data,
-    shorter,
-    source,
-    unchanged,
 )
 from fdi.track.files import (
     CHECKPOINT,
     LOG,
     METRICS,
     PROBE,
-    RECORD,
     RESERVE,
-    RESULT,
-    STATUS,
     atomic,
-    read_json,
+    make_directory,
     reserved,
-    write_json,
-    write_status,
 )
-from fdi.track.record import MOVED, Metrics, other_than_before, write_config, write_record
-from fdi.track.state import (
-    command,
-    finished,
-    held,
-    lock,
-    overrides,
-    refuse_lost,
-    whole_result,
-)
+from fdi.track.lock import lock
+from fdi.track.metrics import MOVED, Metrics
+from fdi.track.process import job
+from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
 from fdi.train.trainer import Progress, activity
-
-
-def check_data(config: DictConfig, directory: Path) -> None:
-    """Raises ValueError if the data are not those of the finished run in `directory`. They are read
-    only if their files have changed since.
-    """
-    if not unchanged(config.dataset, directory):
-        checksum = build.dataset(config).checksum
-        refuse_other_data(directory, config.dataset, checksum)
 
 
 def splits(context: RunContext) -> dict[str, Split]:
@@ -110,60 +86,84 @@ def _fixed(context: RunContext) -> dict[str, Split]:
 def run(
     config: DictConfig, directory: Path, view: View, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Execute the run of `config` in `directory`, or go on where it stopped; returns the content of
-    result.json. It shows itself to `view`; `overrides` lead to `config`, and are written down.
+    """Execute the run of `config` in `directory`, or go on where it stopped; returns its result. It
+    shows itself to `view`; `overrides` lead to `config`, and are written down.
 
     A run that is done is not run again, and nothing in its directory is touched; with probe=only
     nothing is trained, and nothing returned. Raises ValueError for what a user can mend, Diverged
     for a training that fails, Busy if another process is at it; whatever is raised on the way is in
-    status.json and run.log first.
+    the record and run.log first.
     """
-    refuse_other_config(directory, config)
-    if finished(directory, config.probe):
-        refuse_other_code(directory, config)
-        check_data(config, directory)
-        if line := older(directory):
+    if record.finished(directory, config.probe):
+        before = record.whole(directory)
+        check_done(directory, before, config, lambda: build.dataset(config).checksum)
+        if line := evidence.older(directory, before):
             view.say(line)
-        return whole_result(directory) or {}
-    with lock(directory), reserved(directory / RESERVE) as release:
-        refuse_other_config(directory, config)  # another process may have been here a moment ago
-        if (result := whole_result(directory)) is not None:
-            return result
-        _mark(directory, "running")
-        write_config(directory, config, overrides)
+        return before.result or {}
+    with (
+        lock(directory, config.take_over),
+        reserved(directory / RESERVE) as release,
+    ):
+        before = _before(directory)
+        if before.result is not None:  # another process was here a moment ago
+            return before.result
+        make_directory(directory)
+        begun = record.new(config, overrides)
+        kept = {name: getattr(before, name) for name in KEPT}
+        record.write(directory, replace(begun, **kept))
         try:
-            result = _run(config, directory, view)
+            return _run(config, directory, view)
         except (KeyboardInterrupt, SystemExit) as stop:
-            with suppress(OSError):
-                if isinstance(stop, SystemExit) and state.job():  # submitit has queued it again
-                    _mark(directory, "queued", job=state.job())
-                else:
-                    _mark(directory, "interrupted")
+            queued = isinstance(stop, SystemExit) and job()  # submitit has queued it again
+            with suppress(OSError, ValueError):
+                state = "queued" if queued else "interrupted"
+                record.change(directory, state=state, job=queued or None)
             raise
         except Exception as error:
             release()
-            if isinstance(error, torch.cuda.OutOfMemoryError):
-                gib = config.engine.get("memory")
-                limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
-                error = MemoryError(
-                    f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
-                )
-            if isinstance(error, FileNotFoundError) and not directory.exists():
-                error = OSError(MOVED.format(directory))
-            with suppress(OSError):  # its folder is gone: only the caller can tell
-                if not held(directory):
-                    raise error from None
-                (directory / LOG).write_text(traceback.format_exc())
-                refused = isinstance(error, ValueError)
-                reason = f"{'' if refused else f'{type(error).__name__}: '}{error}"
-                _mark(directory, "failed", error=reason, refused=refused)
+            _write_failure(directory, error := _told(error, config, directory))
             raise error from None
-        _mark(directory, "done" if result else "probed")
-        return result
+
+
+KEPT = ("epoch", "epochs", "evidence", "origin", "resumed")
+"""What of a record stays when its run goes on."""
+
+
+def _before(directory: Path) -> Run:
+    """The record of a run that is to go on, or a new one. Raises ValueError where there is one that
+    is not whole, since nobody can tell of which data and code it is.
+    """
+    before = record.look(directory)
+    if before.state == "broken":
+        raise Mistake(
+            f"{directory} is broken: {before.error}; put the file back, or delete the folder to run "
+            f"it again"
+        )
+    return before
+
+
+def _told(error: Exception, config: DictConfig, directory: Path) -> Exception:
+    """An error, as a user can understand it."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        gib = config.engine.get("memory")
+        limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
+        return MemoryError(
+            f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
+        )
+    if isinstance(error, FileNotFoundError) and not directory.exists():
+        return OSError(MOVED.format(directory))
+    return error
+
+
+def _write_failure(directory: Path, error: Exception) -> None:
+    with suppress(OSError, ValueError):  # its folder is gone: only the caller can tell
+        (directory / LOG).write_text(traceback.format_exc())
+        refused = isinstance(error, ValueError)
+        reason = str(error) if refused else f"{type(error).__name__}: {error}"
+        record.change(directory, state="failed", error=reason, refused=refused)
 
 
 def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
-    files, own = fingerprint(config.dataset), code(config)  # before a part of it may be edited
     context = _built(config, directory, view)
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
@@ -172,27 +172,12 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if config.trainer.get("lr_relative"):
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
-    threads = build.threads(config)
-    if progress.epoch and (warning := other_than_before(directory, context.device, threads)):
-        view.say(warning)
-    write_record(
-        directory,
-        progress.epoch,
-        context.data.checksum,
-        context.device,
-        threads,
-        seed=config.seed,
-        engine=config.engine.name,
-        data=context.data.form(),
-        data_files=files,
-        data_source=source(config.dataset),
-        code=own,
-        **plan,
-    )
+    _write_origin(context, progress.epoch, plan)
     if build.untried(config):
         compare_with_cpu(context, initial)
     if config.probe == "only":
         initialize(context, initial, measure)
+        record.end(directory, record.whole(directory), "probed")
         return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
@@ -209,9 +194,31 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         metrics.check()
         if mirror:
             mirror.result(result)
-        refuse_lost(directory)
-        write_json(directory / RESULT, result)
+        record.end(directory, record.whole(directory), "done", result)
     return result
+
+
+def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> None:
+    """Write down what the run comes from; of one that goes on after `epoch`, beside what it came
+    from first.
+    """
+    config, directory = context.config, context.directory
+    run = record.whole(directory)
+    now = evidence.origin(context.device, build.threads(config))
+    if not now["command"].startswith("fdi-run"):  # a worker of a launcher
+        now["command"] = record.command(run.words)
+    now |= {"engine": config.engine.name, "data": context.data.form(), **plan}
+    if epoch and run.evidence:
+        if line := other_than_before(directory, run, now):
+            context.view.say(line)
+        run = replace(
+            run,
+            evidence=evidence.resumed(run.evidence, epoch),
+            resumed=[*run.resumed, {"epoch": epoch, **now}],
+        )
+    else:
+        run = replace(run, evidence=evidence.of(config, context.data.checksum), origin=now)
+    record.write(directory, replace(run, epoch=epoch))
 
 
 FORWARD = 0.4  # of the time of a step, without its backward pass
@@ -282,13 +289,10 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
 
 def _planned(context: RunContext) -> Mapping[str, Any]:
     """How the engine computes the run, for its record and for the user: as at its first start."""
-    before: Any = {}
-    if (context.directory / CHECKPOINT).exists():
-        record = read_json(context.directory / RECORD)
-        before = record.get("run", {}) if isinstance(record, dict) else {}
-    batch = context.config.trainer.batch_size
+    directory, batch_size = context.directory, context.config.trainer.batch_size
+    before = record.whole(directory).origin if (directory / CHECKPOINT).exists() else {}
     splits = {name: each.inputs for name, each in _fixed(context).items()}
-    plan = context.engine.plan(context.network, context.data.steps, batch, splits, before)
+    plan = context.engine.plan(context.network, context.data.steps, batch_size, splits, before)
     for line in plan.lines:
         context.view.say(line)
     return plan.record
@@ -299,20 +303,23 @@ def _take_over(context: RunContext) -> None:
     of epochs: then the numbers are those of a run from the start.
     """
     config, directory = context.config, context.directory
+    mine = evidence.of(config, context.data.checksum)
+    now = evidence.origin(context.device, build.threads(config))
     for epochs, other, schedule in shorter(directory, config):
-        record = read_json(other / RECORD)
-        if schedule or not isinstance(record, dict):
+        run = record.whole(other)
+        same = evidence.compare(run.evidence, mine) == evidence.SAME
+        if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
             continue
-        same = record.get("data_checksum") == context.data.checksum
-        if not same or record.get("run", {}).get("code", {}) != code(config):
+        if other_than_before(other, run, now):
             continue
-        if other_than_before(other, context.device, build.threads(config)):
-            continue
-        record["run"] |= {"command": command(overrides(directory) or ()), "continues": str(other)}
-        write_json(directory / RECORD, record)
+        record.change(
+            directory,
+            evidence=run.evidence,
+            origin=run.origin | {"continues": str(other)},
+            resumed=run.resumed,
+        )
         for name in (PROBE, METRICS, CHECKPOINT):  # the last one makes it a run that goes on
             if (other / name).exists():
-                (directory / name).parent.mkdir(exist_ok=True)
                 with atomic(directory / name) as path:
                     shutil.copyfile(other / name, path)
         context.view.say(f"{directory}: goes on after the {epochs} epochs of {other}")
@@ -323,27 +330,16 @@ def _resume(context: RunContext) -> Progress:
     """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
     from other data or code.
     """
-    path = context.directory / CHECKPOINT
-    if context.config.probe == "only" or not path.exists():
+    config, directory = context.config, context.directory
+    path = directory / CHECKPOINT
+    if config.probe == "only" or not path.exists():
         return Progress()
-    refuse_other_code(context.directory, context.config)
-    progress, checksum = load_checkpoint(path, context.network, context.optimizer, context.schedule)
-    refuse_other_data(
-        context.directory, context.config.dataset, context.data.checksum, known=checksum
-    )
+    run = record.whole(directory)
+    refuse_other_code(directory, run, config)
+    refuse_other_data(directory, run, config.dataset, context.data.checksum)
+    progress = load_checkpoint(path, context.network, context.optimizer, context.schedule)
     progress.go_on(context.phases)
     return progress
-
-
-def _mark(directory: Path, state: str, **details: Any) -> None:
-    """Change the state of the run, and keep its epochs; not of one that another took over."""
-    if not held(directory):
-        return
-    before = read_json(directory / STATUS)
-    before = before if isinstance(before, dict) else {}
-    write_status(
-        directory, state, epoch=before.get("epoch", 0), epochs=before.get("epochs"), **details
-    )
 
 
 def change(

@@ -22,8 +22,8 @@ from fdi.engine import oracle
 from fdi.runner import build, training
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
-from fdi.track.directory import read_values
-from fdi.track.files import CHECKPOINT, CONFIG, METRICS, RECORD, RESULT, read, read_json
+from fdi.track import record
+from fdi.track.files import CHECKPOINT, METRICS, read
 
 NEURONS = 5  # whose potentials are shown
 SHOWN = 400  # rows of a raster
@@ -119,11 +119,11 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
     """
     if weights not in ("last", "best"):
         raise Mistake(f"weights = {weights!r} must be 'last' or 'best'")
-    record = read_json(directory / RECORD)
-    if not record or not (directory / CHECKPOINT).exists():
+    done = record.look(directory)
+    if not done.evidence or not (directory / CHECKPOINT).exists():
         raise Mistake(
-            f"{directory} holds no trained run; give a folder results/runs/<dataset>/<model>/"
-            f"<init>/seed=<n>-<id>"
+            f"{directory} holds no trained run{f' ({done.error})' if done.error else ''}; give a "
+            f"folder results/runs/<dataset>/<model>/<init>/seed=<n>-<id>"
         )
     with training.refusing_damage(directory / CHECKPOINT):
         state = training.read_checkpoint(directory / CHECKPOINT)
@@ -132,9 +132,8 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
         raise Mistake(f"{directory}: no epoch of the task yet; use weights='last'")
     trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
     try:
-        values = read_values(directory / CONFIG)
-        config = DictConfig(OmegaConf.merge(OmegaConf.create(values), trusted))
-        network = _network(config, record["run"]["data"], saved)
+        config = DictConfig(OmegaConf.merge(OmegaConf.create(done.config), trusted))
+        network = _network(config, done.origin["data"], saved)
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(saved)
         network.eval()
@@ -144,7 +143,7 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
         if isinstance(error, ValueError | OSError):
             reason = str(error)
         raise Mistake(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
-    return Trained(directory, network, config, metrics, read_json(directory / RESULT))
+    return Trained(directory, network, config, metrics, done.result)
 
 
 def trial(run: Trained, sample: int = 0) -> pd.DataFrame:

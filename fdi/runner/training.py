@@ -32,9 +32,10 @@ from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import Outcome
-from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json, write_status
-from fdi.track.record import Metrics
-from fdi.track.state import interruptible, refuse_lost
+from fdi.track import record
+from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json
+from fdi.track.metrics import Metrics
+from fdi.track.process import interruptible
 from fdi.train.smorms3 import SMORMS3
 from fdi.train.trainer import Progress, Schedule
 
@@ -151,19 +152,16 @@ def save_checkpoint(
     network: Network,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    data_checksum: str,
     schedule: Schedule | None = None,
 ) -> None:
-    """Write weights and time constants by name, the optimizer, the schedule, the progress and the
-    checksum of the data, for any device. A kill or a power cut leaves either the old file or the
-    new one.
+    """Write weights and time constants by name, the optimizer, the schedule and the progress, for
+    any device. A kill or a power cut leaves either the old file or the new one.
     """
     state: dict[str, Any] = {
         "weights": network.weights(),
         "time_constants": network.time_constants(),
         "optimizer": optimizer.state_dict(),
         "progress": asdict(progress),
-        "data_checksum": data_checksum,
     }
     if schedule is not None:
         state["schedule"] = schedule.state_dict()
@@ -178,10 +176,9 @@ def load_checkpoint(
     network: Network,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule | None = None,
-) -> tuple[Progress, str | None]:
+) -> Progress:
     """Read what `save_checkpoint` wrote into `network`, `optimizer` and `schedule`; returns the
-    progress and the checksum of the data. Raises ValueError for a damaged file, which stays as it
-    is.
+    progress. Raises ValueError for a damaged file, which stays as it is.
     """
     with refusing_damage(path):
         state = read_checkpoint(path)
@@ -191,7 +188,7 @@ def load_checkpoint(
         if schedule is not None:
             schedule.load_state_dict(optimizer, state["schedule"])
         optimizer.load_state_dict(state["optimizer"])
-        return progress, state.get("data_checksum")
+        return progress
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -283,7 +280,6 @@ def train(
             check()
 
         def on_epoch(row: dict[str, Any]) -> None:
-            refuse_lost(context.directory)
             metrics.append(row)
             report.row(row)
             writer.epoch(row)
@@ -318,8 +314,8 @@ class _Writer:
         return sum(phase.epochs for phase in self.context.phases)
 
     def mark(self) -> None:
-        write_status(
-            self.context.directory, "running", epoch=self.progress.epoch, epochs=self.epochs
+        record.change(
+            self.context.directory, state="running", epoch=self.progress.epoch, epochs=self.epochs
         )
 
     def epoch(self, row: dict[str, Any]) -> None:
@@ -337,7 +333,6 @@ class _Writer:
                 context.network,
                 context.optimizer,
                 self.progress,
-                context.data.checksum,
                 context.schedule,
             )
         except FileNotFoundError:

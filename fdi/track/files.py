@@ -12,17 +12,11 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import yaml
-
 ROOM = 2**16  # bytes, some blocks of any file system
 LARGEST = 2**26  # bytes that a file of text may have
-DEEPEST = 64  # levels of a yaml file
-MOST = 100_000  # values that one may have
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @contextmanager
@@ -57,11 +51,10 @@ def make_directory(directory: Path) -> None:
     """Make the folders of a run, and clean up what killed processes left half-written in them. Its
     lock must be held.
     """
-    for file in (CHECKPOINT, CONFIG):
-        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+    (directory / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
     for folder in (directory, *list(directory.parents)[:6]):  # up to that of results
         sync(folder)
-    for file in (CONFIG, OVERRIDES, RECORD, STATUS, PROBE, METRICS, CHECKPOINT, RESULT):
+    for file in (RUN, PROBE, METRICS, CHECKPOINT):
         path = directory / file
         for left in path.parent.glob(f".{path.name}.[0-9]*"):
             left.unlink(missing_ok=True)
@@ -127,54 +120,6 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
-def read_record(directory: Path) -> dict[str, Any]:
-    """record.json of a run, empty where there is no whole one."""
-    record = read_json(directory / RECORD)
-    return record if isinstance(record, dict) else {}
-
-
-def parse_yaml(text: str) -> Any:
-    """The content of block-style yaml as Hydra writes it: neither aliases nor deep nesting, which
-    could stand for more than memory holds. Raises ValueError.
-    """
-    depth = 0
-    try:
-        for event in yaml.parse(text, LOADER):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
-                raise ValueError("aliases or deep nesting")
-        return yaml.load(text, LOADER)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-
-
-def refuse_bomb(path: Path) -> None:
-    """Raises ValueError for a yaml file whose aliases stand for more than MOST values, or which is
-    nested deeper than DEEPEST, and what `read` raises; other errors are left to who loads it.
-    """
-    sizes: dict[str | None, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    size = 0  # of what the innermost open node holds so far
-    try:
-        for event in yaml.parse(read(path), LOADER):
-            if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((event.anchor, size))
-                size = 0
-            elif isinstance(event, yaml.CollectionEndEvent):
-                anchor, before = open_nodes.pop()
-                sizes |= {anchor: size + 1} if anchor else {}
-                size += before + 1
-            elif isinstance(event, yaml.AliasEvent):
-                size += sizes.get(event.anchor, MOST)  # of one that is still open: itself in itself
-            elif isinstance(event, yaml.ScalarEvent):
-                size += 1
-            if size > MOST or len(open_nodes) > DEEPEST:
-                raise ValueError(f"{path}: aliases or nesting that stand for too much")
-    except yaml.YAMLError:
-        return
-
-
 def printable(text: str, keep: str = "") -> str:
     """Without what a terminal would obey: on one line, unless line ends are in `keep`."""
     if text.isprintable():
@@ -184,47 +129,12 @@ def printable(text: str, keep: str = "") -> str:
     )
 
 
-def write_status(directory: Path, state: str, **details: Any) -> None:
-    """status.json: `state` is running, done, probed, failed, queued or interrupted; `details` are
-    epoch, epochs, error, and the job that is queued.
-    """
-    updated = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_json(
-        directory / STATUS,
-        {
-            "state": state,
-            **details,
-            "pid": os.getpid(),
-            "host": os.uname().nodename,
-            "updated": updated,
-        },
-    )
-
-
 RUNS, SWEEPS, ZOO = "runs", "sweeps", "zoo"
 """Folders below results: the runs, the plans of sweeps, which random network a run belongs to."""
 
-CONFIG, OVERRIDES = ".hydra/config.yaml", ".hydra/overrides.yaml"
-RECORD, STATUS, PROBE, METRICS = "record.json", "status.json", "init.json", "metrics.csv"
-CHECKPOINT, RESULT = "checkpoint/last.pt", "result.json"
+RUN, PROBE, METRICS, CHECKPOINT = "run.json", "init.json", "metrics.csv", "checkpoint/last.pt"
 LOG, OUTPUT = "run.log", "output.log"  # traceback of a failure; what a cell prints beside others
 LOCK, RESERVE = ".lock", ".reserve"
-
-UNTESTED = "untested"  # trained with trainer.test=false
-TRAINED = ("done", UNTESTED)
-STATES = (
-    *TRAINED,
-    "probed",
-    "running",
-    "queued",
-    "failed",
-    "interrupted",
-    "missing",
-    "broken",
-)
-SAID = {"missing": "not run yet"}  # what a person reads in place of a state
-SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
-STOPPED = ("failed", "interrupted", "broken")  # the same command goes on with them
 
 _RUN = re.compile(r"seed=([0-9]+)-(\w+)")
 _PLACE = re.compile(rf"{RUNS}/[^/]+/[^/]+/[^/]+/{_RUN.pattern}")

@@ -1,264 +1,340 @@
-"""What a run leaves on record: record.json, what it takes to repeat it (versions, code, machine,
-data, command), and metrics.csv, its learning curves, one row per epoch.
+"""A run is one record, run.json in its folder: what it is, what it came from, how far it is, what
+came of it, and what its user said of it.
+
+A record certifies itself. The id in the name of its folder is the hash of its configuration without
+what cannot change its numbers (fdi.config.identity); all of it but tags and note has a checksum, the
+seal, and so have the learning curves and the initial state of a run that has ended; its numbers have
+ranges. Reading checks all of this. One that was edited, has rotted, or lies in the folder of another
+run is broken, and a line says how.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import platform
+import hashlib
+import json
+import math
+import re
 import shlex
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from fdi.config.identity import NUMERICS
-from fdi.track.files import (
-    CONFIG,
-    OVERRIDES,
-    RECORD,
-    atomic,
-    printable,
-    read,
-    read_json,
-    sync,
-    write_json,
+from fdi.config import Mistake, identity, parts
+from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
+from fdi.track.lock import holder
+from fdi.track.process import waits
+
+UNTESTED = "untested"  # trained with trainer.test=false
+TRAINED = ("done", UNTESTED)
+SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
+STATES = (*SETTLED[:-1], "running", "queued", "failed", "interrupted", "missing", "broken")
+STOPPED = ("failed", "interrupted")  # the same command goes on with them
+SAID = {"missing": "not run yet"}  # what a person reads in place of a state
+OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
+FREE = ("tags", "note", "seal")  # of a record, which its seal does not cover
+ACCURACIES = (
+    "test_accuracy_last",
+    "test_accuracy_best",
+    "valid_accuracy_last",
+    "valid_accuracy_best",
+    "train_accuracy_last",
 )
-from fdi.track.state import command, overrides
-
-PACKAGES = (
-    "torch",
-    "numpy",
-    "numba",
-    "scipy",
-    "pandas",
-    "h5py",
-    "hydra-core",
-    "omegaconf",
-    "tonic",
-    "torchvision",
-    "scikit-learn",
-)
-
-MOVED = (
-    "{} was moved, deleted or changed while the run was going on; put it back and give the same "
-    "command again"
-)
+MEASURED = ACCURACIES[:2]
+SHARES = {"silent", "alignment"}  # by population
+LEAST = {"classes": 2, "test_samples": 1, "seconds": 0, "epochs": 0, "best_epoch": 0}
+ROUNDED = 1e-6  # by which an alignment may exceed 1
 
 
-CHANGING = ("fdi", "commit", "numerics", "torch", "numpy", "numba", "processor", "instructions")
-"""What of a record may change the bits of a run that goes on."""
-WORDS = {"commit": "fdi commit", "instructions": "CPU instructions"}
+@dataclass(frozen=True)
+class Run:
+    """The record of a run.
 
-
-def write_config(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
-    """What the run was asked to do: its whole configuration, and the overrides that lead to it."""
-    with atomic(directory / CONFIG) as path:
-        OmegaConf.save(config, path)
-    with atomic(directory / OVERRIDES) as path:
-        path.write_text(yaml.safe_dump(list(overrides)))
-
-
-def write_record(
-    directory: Path, epoch: int, checksum: str, device: torch.device, threads: int, **more: Any
-) -> None:
-    """record.json: what `record` says of the first start, and in `run` what is of this run alone:
-    its own command, time, host, `more`.
-
-    Of each later start, at `epoch`, the same is in the list run.resumed.
+    `config`: all keys, complete, but for tags and note. `words`: the overrides that lead to it.
+    `state`: one of STATES, as it was written; `look` says what it is now. `epoch` of `epochs` are
+    behind it; `error`: why it failed; `refused`: for a value that its user can mend; `job`: of
+    SLURM, in whose queue it is. `evidence`: what its numbers depend on besides the configuration
+    (fdi.track.evidence); None until the run knows it. `origin`: what it takes to repeat it; of each
+    later start the same is in `resumed`. `result`: its final numbers. `files`: name -> checksum of
+    its tables, once it has ended.
     """
-    now = record(checksum, device, threads)
-    words = overrides(directory)
-    alone = now["command"] if words is None else command(words)
-    if not now["command"].startswith("fdi-run"):  # a worker of a launcher
-        now["command"] = alone
-    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    run = {"command": alone, "time": time, "host": os.uname().nodename, **more}
-    first = read_json(directory / RECORD) if epoch else None
-    if isinstance(first, dict) and isinstance(first.get("run"), dict):
-        first["run"].setdefault("resumed", []).append({"epoch": epoch, **now, **run})
-    else:
-        first = now | {"run": run}
-    write_json(directory / RECORD, first)
+
+    config: dict[str, Any] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    state: str = "missing"
+    epoch: int = 0
+    epochs: int | None = None
+    error: str | None = None
+    refused: bool = False
+    job: str | None = None
+    evidence: dict[str, Any] | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+    resumed: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    updated: str = ""
+    tags: list[str] = field(default_factory=list)
+    note: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.result is not None
+
+    @property
+    def reason(self) -> str:
+        """The last line of its error."""
+        return next(reversed((self.error or "").strip().splitlines()), "")
 
 
-def record(checksum: str, device: torch.device, threads: int) -> dict[str, Any]:
-    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout; as
-    the process first found it), machine, threads, checksum of the data.
-    """
-    return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "fdi": version("fdi-snn"),
-        "commit": _commit(),
-        "numerics": NUMERICS,
-        "python": platform.python_version(),
-        **_versions(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "instructions": instructions(),
-        "device": str(device),
-        "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "threads": threads,
-        "data_checksum": checksum,
+
+KEYS = {entry.name for entry in fields(Run)}
+
+
+def command(words: Sequence[str]) -> str:
+    """The command that runs one run with these overrides."""
+    return shlex.join(["fdi-run", *words])
+
+
+def new(config: DictConfig | Mapping[str, Any], words: Sequence[str] = ()) -> Run:
+    """The record of a run that begins now, with its whole configuration."""
+    values: Any = identity.plain(config) if isinstance(config, DictConfig) else dict(config)
+    whole = {
+        key: parts.complete(key, node) if isinstance(node, dict) else node
+        for key, node in values.items()
+        if key not in ("tags", "note")
     }
+    said = {"tags": list(values.get("tags") or ()), "note": values.get("note")}
+    return Run(config=whole, words=list(words), state="running", **said)
 
 
-def instructions() -> str:
-    """The vector instructions that torch computes with here: sums of others differ in their last
-    bits. ATEN_CPU_CAPABILITY limits them.
+def place(config: DictConfig | Mapping[str, Any]) -> Path:
+    """The folder of a run: results/runs/<dataset>/<model>/<init>/seed=<n>-<id>."""
+    folder = Path(config["paths"]["results"]) / RUNS / identity.run_folder(config)
+    return folder / f"seed={config['seed']}-{identity.run_id(config)}"
+
+
+def write(directory: Path, run: Run) -> Run:
+    """Write the record as a whole, sealed now; the old one stays where that fails."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    run = replace(run, updated=now)
+    content = asdict(run)
+    write_json(directory / RUN, content | {"seal": _seal(content)})
+    return run
+
+
+def change(directory: Path, **values: Any) -> Run:
+    """Write the record with other values; raises ValueError where there is no whole one."""
+    return write(directory, replace(whole(directory), **values))
+
+
+def say_again(
+    directory: Path, config: DictConfig | Mapping[str, Any], words: Sequence[str]
+) -> bool:
+    """Give a finished run the tags and the note that the `words` or an experiment set now; whether
+    it had others before.
     """
-    return torch.backends.cpu.get_cpu_capability()
-
-
-def other_than_before(directory: Path, device: torch.device, threads: int) -> str | None:
-    """A line, if the run began with other versions, another processor or other instructions than
-    those of this process: then its numbers may not be those of a run that never stopped.
-    """
-    before, now = read_json(directory / RECORD), record("", device, threads)
-    if not isinstance(before, dict):
-        return None
-    changed = [
-        f"{WORDS.get(key, key)} {printable(str(before[key]))}, now {now.get(key)}"
-        for key in CHANGING
-        if before.get(key) not in (None, now.get(key))
-    ]
-    if not changed:
-        return None
-    return (
-        f"{directory}: began with {'; '.join(changed)}: its numbers may differ from those of a run "
-        f"that never stopped"
-    )
-
-
-@cache
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
-
-
-@cache
-def _commit() -> str | None:
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parents[1],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        git(
-            "ls-files", "--error-unmatch", "__init__.py"
-        )  # an installed fdi may lie in somebody else's checkout
-        return git("rev-parse", "HEAD") + (
-            "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-@cache
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
-
-
-PHASE = "phase"  # the column that holds a word
-
-
-class Metrics:
-    """Appends rows to a csv file. Opening it again drops the rows after `epoch`.
-
-    Raises ValueError if rows up to `epoch` are missing, and OSError as soon as the file is not the
-    one that was opened: somebody moved, deleted or changed it.
-    """
-
-    def __init__(self, path: Path, epoch: int) -> None:
-        self.path = path
-        kept = _rows(path, epoch) if epoch else []
-        self.header = next(csv.reader(kept[:1]), None)
-        with atomic(path) as temporary:
-            temporary.write_text("".join(kept))
-        self.written = self._found()
-
-    def append(self, row: dict[str, Any]) -> None:
-        """`row` starts with the epoch; all rows have the same keys."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.header or list(row), lineterminator="\n")
-        if self.header is None:
-            self.header = list(row)
-            writer.writeheader()
-        writer.writerow(row)
-        self.check()
-        with self.path.open("r+") as file:  # "a" would make a new one
-            file.seek(0, os.SEEK_END)
-            file.write(text.getvalue())
-        self.written = self._found()
-
-    def sync(self) -> None:
-        """Put the rows on disk."""
-        self.check()
-        sync(self.path)
-
-    def check(self) -> None:
-        """Raises OSError unless all rows are still in their place."""
-        if self._found() != self.written:
-            raise OSError(MOVED.format(self.path))
-
-    def _found(self) -> tuple[int, ...] | None:
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino, status.st_size
-
-
-def _rows(path: Path, epoch: int) -> list[str]:
-    """The header, and the rows up to `epoch`."""
-    try:
-        lines = read(path).splitlines(keepends=True)[: epoch + 1]
-    except FileNotFoundError:
-        lines = []
-    header = lines[0].rstrip("\n").split(",") if lines else []
-    if len(lines) <= epoch or not all(
-        _is_row(line, i, header) for i, line in enumerate(lines[1:], 1)
-    ):
-        raise ValueError(
-            f"{path}: not all of the {epoch} epochs that the checkpoint has; put it back, or "
-            f"delete the folder {path.parent} to start again"
-        )
-    return lines
-
-
-def _is_row(line: str, epoch: int, header: Sequence[str]) -> bool:
-    """Whether it is the whole row of this epoch, with a number in each column but the phase."""
-    values = line.rstrip("\n").split(",")
-    if not line.endswith("\n") or len(values) != len(header) or values[0] != str(epoch):
+    given = {word.partition("=")[0] for word in words}
+    said = {key: config[key] for key in ("tags", "note") if config.get(key) or key in given}
+    if "tags" in said:
+        said["tags"] = list(said["tags"])
+    run = whole(directory)
+    if all(getattr(run, key) == value for key, value in said.items()):
         return False
-    try:
-        list(map(float, [text for name, text in zip(header, values) if text and name != PHASE]))
-    except ValueError:
-        return False
+    write(directory, replace(run, **said))
     return True
+
+
+def end(directory: Path, run: Run, state: str, result: dict[str, Any] | None = None) -> Run:
+    """Write the record of a run that has ended, with the checksums of its tables."""
+    sums = {name: checksum(directory / name) for name in (PROBE, METRICS)}
+    there = {name: found for name, found in sums.items() if found}
+    return write(directory, replace(run, state=state, result=result, files=there, error=None))
+
+
+def whole(directory: Path) -> Run:
+    """The record. Raises ValueError, one line, where there is none or not a whole one."""
+    path = directory / RUN
+    content = parse_json(path)
+    if content is None and not path.exists():
+        raise Mistake(f"{path}: not there")
+    if not isinstance(content, dict) or content.get("seal") != _seal(content):
+        raise Mistake(f"{path}: edited or damaged, its checksum is another")
+    if content.keys() - {"seal"} != KEYS:
+        raise Mistake(f"{path}: of another version of fdi")
+    del content["seal"]
+    run = Run(**content)
+    if not (isinstance(run.tags, list) and isinstance(run.note, str | None)):
+        raise Mistake(f"{path}: tags must be a list, and the note text")
+    if problem := _foreign(directory, run.config) or _impossible(run):
+        raise Mistake(f"{path}: {problem}")
+    return run
+
+
+def look(directory: Path) -> Run:
+    """What one can see of a run now; nothing is raised.
+
+    Its state is missing where there is nothing; broken where the record is not whole, and `error`
+    says how; untested where the test set was not looked at; running only while a process holds it,
+    queued while SLURM will start its job again, else interrupted.
+    """
+    try:
+        run = whole(directory)
+    except ValueError as error:
+        return _without(directory, error)
+    if run.result is not None and all(run.result[key] is None for key in MEASURED):
+        return replace(run, state=UNTESTED)
+    if run.state not in ("running", "queued"):
+        return run
+    if holder(directory) is not None:
+        return replace(run, state="running")
+    waiting = run.state == "queued" and waits(run.job)
+    return replace(run, state="queued" if waiting else "interrupted")
+
+
+def _without(directory: Path, error: ValueError) -> Run:
+    """What is said of a folder without a whole record."""
+    if (directory / RUN).exists():
+        return Run(state="broken", error=str(error).removeprefix(f"{directory}/"))
+    if any((directory / name).exists() for name in OLDER):
+        return Run(state="broken", error="written by fdi before 0.3, which kept other files")
+    if (directory / CHECKPOINT).exists() or (directory / METRICS).exists():
+        return Run(state="broken", error=f"{RUN}: not there")
+    return Run(state="running" if holder(directory) else "missing")
+
+
+def finished(directory: Path, probe: str) -> bool:
+    """Whether nothing is left to do, for a run with this value of `probe`."""
+    run = look(directory)
+    return run.ended or (probe == "only" and bool(initial_state(directory)))
+
+
+def initial_state(directory: Path, run: Run | None = None) -> list[dict[str, Any]]:
+    """The rows of init.json, none where there is no whole one, or one that is not that of `run`."""
+    path = directory / PROBE
+    if run is not None and PROBE in run.files and checksum(path) != run.files[PROBE]:
+        return []
+    try:
+        rows = parse_json(path)
+    except ValueError:
+        return []
+    right = isinstance(rows, list) and all(isinstance(r, dict) and "population" in r for r in rows)
+    return rows if right else []
+
+
+def checksum(path: Path) -> str | None:
+    """16 hex digits over the bytes of a file of text; None where there is none that can be read."""
+    try:
+        return hashlib.blake2b(read(path).encode(), digest_size=8).hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
+class Shorter(NamedTuple):
+    """A finished run of fewer epochs; `schedule`: keys of its schedule that follow their number."""
+
+    epochs: int
+    directory: Path
+    schedule: list[str]
+
+
+def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Shorter]:
+    """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
+    a smaller number of epochs and, if it follows that number, their schedule; the longest first.
+    """
+    values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
+    wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
+    for other in directory.parent.glob(f"seed={values['seed']}-*"):
+        run = look(other)
+        if other == directory or not run.ended or run.config["trainer"]["epochs"] >= now:
+            continue
+        epochs = run.config["trainer"]["epochs"]
+        before, schedule = run.config["scheduler"] or {}, values["scheduler"] or {}
+        own = [key for key in before if before[key] != schedule.get(key)]
+        longer = run.config | {key: values[key] for key in ("identity", "scheduler")}
+        longer["trainer"] = run.config["trainer"] | {"epochs": now}
+        follows = all((before[key], schedule.get(key)) == (epochs, now) for key in own)
+        if follows and identity.canonical(longer) == wanted:
+            found.append(Shorter(epochs, other, own))
+    return sorted(found, reverse=True)
+
+
+def refuse_other_schedule(
+    directory: Path, config: DictConfig | Mapping[str, Any], beside: Collection[Path] = ()
+) -> None:
+    """Raises ValueError if a training that begins would go on from a finished one but for a
+    schedule that follows the number of epochs, unless that one is a cell `beside` it.
+    """
+    epochs, schedule = config["trainer"]["epochs"], config["scheduler"] or {}
+    begun = (directory / CHECKPOINT).exists() or look(directory).ended
+    if config["probe"] == "only" or epochs not in schedule.values() or begun:
+        return
+    for before, other, keys in shorter(directory, config):
+        if keys and other not in beside:
+            raise ValueError(
+                f"trainer.epochs = {epochs} does not go on from {other}, whose schedule was made "
+                f"for {before} ({' '.join(f'scheduler.{key}={before}' for key in keys)}); "
+                f"name.init=NAME trains all {epochs} from the start, under another name"
+            )
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    kept = {key: value for key, value in content.items() if key not in FREE}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+_NAME = re.compile(r"seed=([0-9]+)-([0-9a-f]+)")
+
+
+def _foreign(directory: Path, config: dict[str, Any]) -> str | None:
+    """Why a configuration is not that of the folder."""
+    try:
+        name = f"seed={config['seed']}-{identity.run_id(config)}"
+        home = identity.run_folder(config)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return f"no configuration ({type(error).__name__}: {error})"
+    if directory.name != name:
+        return f"that of {name}, in another folder"
+    above = "/".join(directory.absolute().parts[-4:-1])
+    return None if above == home else f"that of {home}, in the folder {above}"
+
+
+def _impossible(run: Run) -> str | None:
+    """What is wrong with the numbers of a record."""
+    if run.state not in ("running", "queued", "interrupted", "failed", "probed", "done"):
+        return f"state = {run.state}"
+    if not (isinstance(run.epoch, int) and run.epoch >= 0):
+        return f"epoch = {run.epoch}"
+    if (run.result is None) is (run.state == "done"):
+        return f"{run.state}, {'without' if run.state == 'done' else 'with'} a result"
+    result = run.result or {}
+    untested = bool(result) and all(result.get(key) is None for key in MEASURED)
+    for key in ACCURACIES:
+        lacking = result.get(key) is None
+        if lacking and result and key in MEASURED and not untested:
+            return f"{key} is missing"
+        if not lacking and not _within(result[key], 0, 1):
+            return f"{key} = {str(result[key])[:40]} must be from 0 to 1"
+    for key, least in LEAST.items():
+        if result.get(key) is not None and not _within(result[key], least, math.inf):
+            return f"{key} = {str(result[key])[:40]} must be at least {least}"
+    for key in ("rates", "silent", "moved", "alignment"):
+        most = 1 + ROUNDED if key in SHARES else math.inf
+        for name, value in (result.get(key) or {}).items():
+            if value is not None and not _within(value, -ROUNDED, most):
+                return f"{key} of {name} = {str(value)[:40]}"
+    return None
+
+
+def is_number(value: Any) -> bool:
+    """A finite number that a float can hold."""
+    return type(value) in (int, float) and abs(value) < 1e300
+
+
+def _within(value: Any, least: float, most: float) -> bool:
+    return is_number(value) and least <= value <= most
+

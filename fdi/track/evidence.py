@@ -1,0 +1,357 @@
+"""What the numbers of a run depend on besides its configuration: its data, the user's own code, and
+how fdi computes; and what it takes to repeat it.
+
+    numerics  the number of fdi's numerics; of a run that went on with other ones all of them as
+              text, as in "1, 2 after epoch 3"
+    data      a hash of the files that the data come from; "generated" without any
+    code      the part of the configuration -> a hash of the user's own code behind it
+    split     the checksum of the data as the seed splits them
+    files     names, sizes and times of the files of the data, hashed: the same mean the same data,
+              others need not mean others
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdi.config import parts
+from fdi.config.identity import NUMERICS
+from fdi.data.dataset import stamps
+from fdi.track.files import printable
+from fdi.track.record import Run
+
+if TYPE_CHECKING:
+    import torch
+
+    from fdi.config.cache import Stamp
+
+SAME, DIFFERENT, UNKNOWN = "same", "different", "unknown"
+SHARED = ("data", "code", "numerics")
+"""What the runs of a row, and of a pair, share besides their configuration."""
+GENERATED = "generated"
+
+
+def apart(
+    one: Mapping[str, Any] | None, other: Mapping[str, Any] | None, but: Sequence[str] = ()
+) -> dict[str, str]:
+    """Those of SHARED in which two pieces of evidence are not the same: DIFFERENT, or UNKNOWN where
+    one of them does not say it. `but`: parts whose own code need not be the same, as the
+    initialization of a pair.
+    """
+    found = {}
+    for key in SHARED:
+        mine, theirs = (_part(evidence, key, but) for evidence in (one, other))
+        if mine is None or theirs is None:
+            found[key] = UNKNOWN
+        elif mine != theirs:
+            found[key] = DIFFERENT
+    return found
+
+
+def compare(
+    one: Mapping[str, Any] | None, other: Mapping[str, Any] | None, but: Sequence[str] = ()
+) -> str:
+    """SAME, DIFFERENT or UNKNOWN; only what is the same stands in one row, or goes on."""
+    kinds = set(apart(one, other, but).values())
+    return next((kind for kind in (DIFFERENT, UNKNOWN) if kind in kinds), SAME)
+
+
+def _part(evidence: Mapping[str, Any] | None, key: str, but: Sequence[str]) -> Any:
+    value = (evidence or {}).get(key)
+    if key == "code" and isinstance(value, dict):
+        return {part: known for part, known in value.items() if part not in but}
+    return value
+
+
+def of(config: Mapping[str, Any], split: str | None = None) -> dict[str, Any]:
+    """The evidence of a run of `config` that begins now."""
+    return {
+        "numerics": NUMERICS,
+        "data": data(config["dataset"]),
+        "code": code(config),
+        "split": split,
+        "files": fingerprint(config["dataset"]),
+    }
+
+
+def resumed(evidence: Mapping[str, Any], epoch: int) -> dict[str, Any]:
+    """That of a run that goes on after `epoch`, which this fdi may compute with other numerics."""
+    before = str(evidence["numerics"])
+    last = before.rpartition(", ")[2].partition(" ")[0]
+    numerics = evidence["numerics"]
+    if last != str(NUMERICS):
+        numerics = f"{before}, {NUMERICS} after epoch {epoch}"
+    return {**evidence, "numerics": numerics}
+
+
+def data(dataset: Mapping[str, Any]) -> str:
+    """16 hex digits of a hash over names and content of the files that the data come from: those of
+    `dataset.root` that keys such as train_file name, all below it where no key does, and what other
+    keys name; GENERATED without any. Files that were moved, copied or touched have the same; the
+    seed, which splits them, does not count.
+    """
+    root = _root(dataset)
+    names = [str(value) for key, value in dataset.items() if key.endswith("_file") and value]
+    patterns = [name for name in names if not Path(name).is_absolute()]
+    named = [path for pattern in patterns for path in root.glob(pattern)] if root else []
+    places = named or ([root] if root else [])
+    files = {
+        Path(file.name).relative_to(place if place.is_dir() else place.parent).as_posix(): file
+        for place in [*places, *_elsewhere(dataset, root)]
+        for file in stamps(place)
+    }
+    return _content_of(tuple(sorted(files.items()))) if files else GENERATED
+
+
+def fingerprint(dataset: Mapping[str, Any]) -> str | None:
+    """16 hex digits of a hash over names, sizes and times of the files below `dataset.root`, and of
+    other files and folders that its keys name; None without any.
+    """
+    root = _root(dataset)
+    places = [*([root] if root else []), *_elsewhere(dataset, root)]
+    files = {file for place in places for file in stamps(place)}
+    lines = sorted(f"{name!r} {' '.join(map(str, numbers))}" for name, *numbers, _ in files)
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest() if files else None
+
+
+@lru_cache(maxsize=64)
+def _content_of(files: tuple[tuple[str, Stamp], ...]) -> str:
+    """The hash of `data`; files with the stamps of before are not read again."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, file in files:
+        digest.update(f"{name}\0{file.size}\0".encode())
+        with open(file.name, "rb") as opened:
+            while part := opened.read(2**20):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+def _root(dataset: Mapping[str, Any]) -> Path | None:
+    root = dataset.get("root")
+    return Path(root).expanduser().absolute() if root else None
+
+
+def _elsewhere(dataset: Mapping[str, Any], root: Path | None) -> list[Path]:
+    """Files and folders outside of `root` that other keys of the data set name."""
+    start = root or Path.cwd()
+    places = []
+    for key, value in dataset.items():
+        if key != "root" and isinstance(value, str):
+            near = [Path(value).expanduser().absolute()]
+            near += [start / value] if ".." in value else []
+            places += [path for path in near if _is_place(value, path)]
+    return places
+
+
+def _is_place(value: str, path: Path) -> bool:
+    """Whether the text means the file `path`, or with a / in it the folder."""
+    return os.path.isfile(path) or ("/" in value and os.path.isdir(path))
+
+
+def code(config: Mapping[str, Any]) -> dict[str, str]:
+    """A hash of the user's own code behind each part that makes numbers."""
+    own = {key: name for key, name in _behind(config).items() if not parts.ours(name)}
+    if not own:
+        return {}
+    from fdi.config import own_code
+
+    folders = [Path(folder) for folder in config["paths"]["modules"]]
+    hashes = {key: own_code.code(name, folders) for key, name in own.items()}
+    return {key: value for key, value in hashes.items() if value}
+
+
+def _behind(config: Mapping[str, Any]) -> dict[str, str]:
+    """The dotted names of what makes numbers, those of fdi among them."""
+    nodes = {key: config[key] for key in parts.ROLES if config.get(key)}
+    named = {key: node["_target_"] for key, node in nodes.items() if "_target_" in node}
+    surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""
+    return named | ({"surrogate": surrogate} if "." in surrogate else {})
+
+
+def refuse_other_code(directory: Path, run: Run, config: Mapping[str, Any]) -> None:
+    """Raises ValueError unless the user's own code is that of the run."""
+    before, now = (run.evidence or {}).get("code", {}), code(config)
+    for key in before | now:
+        if before.get(key) != now.get(key):
+            name = key if key in config["name"] else "model"
+            raise ValueError(
+                f"{directory} was run with other code: {_behind(config).get(key, key)}, or a "
+                f"module that it imports, has changed since; give the new code another name with "
+                f"name.{name}=NAME, or delete the folder of that run"
+            )
+
+
+def refuse_other_data(
+    directory: Path, run: Run, dataset: Mapping[str, Any], split: str | None
+) -> None:
+    """Raises ValueError unless `split` is the checksum of the data of the run."""
+    known = (run.evidence or {}).get("split", split)
+    if known != split:
+        where = dataset.get("root") or dataset.get("file") or dataset.get("_target_")
+        raise ValueError(
+            f"{directory} was run on data with checksum {known}, but those in {where} have "
+            f"{split}; give them another name with name.dataset=NAME, or delete the folder of "
+            f"that run"
+        )
+
+
+def check_done(
+    directory: Path,
+    run: Run,
+    config: Mapping[str, Any],
+    split: Callable[[], str | None],
+    files: Callable[[Mapping[str, Any]], str | None] = fingerprint,
+) -> None:
+    """Raises ValueError if the data or the user's own code at hand are not those of a finished run.
+    The checksum of the data, `split`, is asked for only where `files` have changed since: what fdi
+    generates follows from the configuration, and data that are gone cannot be compared.
+    """
+    refuse_other_code(directory, run, config)
+    if run.evidence is None:
+        return
+    dataset = config["dataset"]
+    lies_in_files = dataset.get("root") or str(dataset.get("_target_")).startswith("fdi.")
+    if not lies_in_files or files(dataset) not in (None, run.evidence["files"]):
+        refuse_other_data(directory, run, dataset, split())
+
+
+def kept_apart(folder: Path, others: Iterable[Run], config: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each way in which finished runs in a folder were made of other data, other code or
+    with other numerics than a run of `config` would be now: no row and no pair will hold both.
+    """
+    now, counts = of(config), dict.fromkeys(SHARED, 0)
+    for run in others:
+        for key in apart(run.evidence, now) if run.ended else ():
+            counts[key] += 1
+    for key, count in counts.items():
+        if count:
+            yield printable(
+                f"{folder}: {count} finished run{'s' if count > 1 else ''} of other {key}; tables "
+                f"and figures keep them apart from the new ones"
+            )
+
+
+def older(directory: Path, run: Run) -> str | None:
+    """What is said of a finished run whose numbers this fdi would not compute again."""
+    then = (run.evidence or {}).get("numerics")
+    if then == NUMERICS:
+        return None
+    return printable(
+        f"{directory}: computed with numerics {then}, and this fdi has {NUMERICS}; its numbers are "
+        f"those of then, and delete its folder to compute it again"
+    )
+
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "numba",
+    "scipy",
+    "pandas",
+    "h5py",
+    "hydra-core",
+    "omegaconf",
+    "tonic",
+    "torchvision",
+    "scikit-learn",
+)
+CHANGING = ("fdi", "commit", "torch", "numpy", "numba", "processor", "instructions")
+"""What of an origin may change the bits of a run that goes on."""
+WORDS = {"commit": "fdi commit", "instructions": "CPU instructions"}
+
+
+def origin(device: torch.device, threads: int) -> dict[str, Any]:
+    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout; as the
+    process first found it), machine, threads.
+    """
+    import torch
+
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "fdi": version("fdi-snn"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        **_versions(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "instructions": instructions(),
+        "device": str(device),
+        "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": threads,
+        "host": os.uname().nodename,
+    }
+
+
+def instructions() -> str:
+    """The vector instructions that torch computes with here: sums of others differ in their last
+    bits. ATEN_CPU_CAPABILITY limits them.
+    """
+    import torch
+
+    return torch.backends.cpu.get_cpu_capability()
+
+
+def other_than_before(directory: Path, run: Run, now: Mapping[str, Any]) -> str | None:
+    """A line, if the run began with other versions, another processor or other instructions than
+    those of this process: then its numbers may not be those of a run that never stopped.
+    """
+    changed = [
+        f"{WORDS.get(key, key)} {printable(str(run.origin[key]))}, now {now.get(key)}"
+        for key in CHANGING
+        if run.origin.get(key) not in (None, now.get(key))
+    ]
+    if (before := (run.evidence or {}).get("numerics")) not in (None, NUMERICS):
+        changed.append(f"numerics {before}, now {NUMERICS}")
+    if not changed:
+        return None
+    return (
+        f"{directory}: began with {'; '.join(changed)}: its numbers may differ from those of a run "
+        f"that never stopped"
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def _commit() -> str | None:
+    def git(*arguments: str) -> str:
+        place = Path(__file__).parents[1]
+        return subprocess.run(
+            ["git", *arguments], cwd=place, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:  # an installed fdi may lie in somebody else's checkout
+        git("ls-files", "--error-unmatch", "__init__.py")
+        dirty = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,91 @@
+"""Which runs belong to a sweep: its plan says so, results/sweeps/<name>.json, and nobody guesses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fdi.track.files import SWEEPS, is_place, parse_json, write_json
+
+SWEEP = "sweep"  # the title of one by hand
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs that one command asks for: its experiment, and the overrides of each run by its
+    folder below results. The same runs make the same plan.
+    """
+
+    command: str
+    experiment: str | None
+    cells: dict[str, list[str]]
+
+    @property
+    def name(self) -> str:
+        """<experiment>-<id>, the name of its file."""
+        runs = "\n".join(sorted(self.cells)).encode()
+        return f"{self.experiment or SWEEP}-{hashlib.sha256(runs).hexdigest()[:8]}"
+
+    @property
+    def title(self) -> str:
+        """The experiment, or the name of a sweep by hand."""
+        return self.experiment or self.name
+
+
+def write(results: Path, plan: Plan) -> None:
+    """Write the plan of a sweep."""
+    path = _path(results, plan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, asdict(plan))
+
+
+def drop(results: Path, plan: Plan) -> None:
+    """Remove the plan of a sweep of which no run has begun, and folders that are empty then."""
+    if any((results / place).exists() for place in plan.cells):
+        return
+    path = _path(results, plan)
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
+
+
+def read(results: Path) -> tuple[list[Plan], list[str]]:
+    """The plans in a folder of results, and a line for each that cannot be read."""
+    plans, broken = [], []
+    for path in sorted((results / SWEEPS).glob("*.json")):
+        try:
+            plans.append(_plan(parse_json(path)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            broken.append(str(error) if str(path) in str(error) else f"{path}: not a plan")
+    return plans, broken
+
+
+def titles(plans: Sequence[Plan]) -> dict[str, list[str]]:
+    """The folder of each run below results -> the titles of the sweeps that it belongs to."""
+    found: dict[str, list[str]] = {}
+    for plan in plans:
+        for place in plan.cells:
+            known = found.setdefault(place, [])
+            known += [plan.title] if plan.title not in known else []
+    return found
+
+
+def _plan(content: Mapping[str, object]) -> Plan:
+    plan = Plan(**{key: content[key] for key in ("command", "experiment", "cells")})  # type: ignore[arg-type]
+    if not all(isinstance(word, str) for word in _words(plan)) or not all(map(is_place, plan.cells)):
+        raise TypeError
+    return plan
+
+
+def _words(plan: Plan) -> Iterator[object]:
+    yield from (plan.command, plan.experiment or "")
+    for words in plan.cells.values():
+        yield from words
+
+
+def _path(results: Path, plan: Plan) -> Path:
+    return results / SWEEPS / f"{plan.name}.json"
