@@ -1,5 +1,5 @@
 """`fdi-status`: how far the sweeps and single runs below results/ are; with --clean it removes what
-failed or stopped with nothing to resume, with --merge it adds the runs of another machine.
+failed or stopped with nothing to resume.
 """
 
 from __future__ import annotations
@@ -211,20 +211,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="say which other runs are in one row with this one and why the rest is not, or "
         "compare two; RUN: a folder, or the id at its end",
     )
-    parser.add_argument(
-        "--merge",
-        nargs="+",
-        type=Path,
-        metavar="FOLDER",
-        help="copy the runs of other folders of results into this one; nothing is overwritten, and "
-        "a cell that is in two of them with different results is named",
-    )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
-    if arguments.merge:
-        from fdi.cli.merge import merge  # only here
-
-        return max(merge(arguments.results, folder) for folder in arguments.merge)
     if arguments.explain:
         return explain(arguments.results, arguments.explain)
     plans, broken = read_plans(arguments.results)
