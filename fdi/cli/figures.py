@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fdi.cli.command import add_results, command_line, give_back
+from fdi.cli.command import add_results, command_line
 from fdi.track.files import printable
 from fdi.track.state import end_with
 
@@ -32,7 +32,6 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
-    give_back()
     from fdi.figures.catalogue import FIGURES
 
     if arguments.list:
@@ -184,8 +183,7 @@ def _drawn(tasks: Iterator[Task]) -> Iterator[tuple[Task, list[Path]]]:
     if pages < FEW or cores() < 2:
         yield from ((task, _draw(task)) for task in every)
         return
-    given = os.getpid(), "pyarrow" in sys.modules
-    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, given)
+    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, (os.getpid(),))
     ahead: deque[tuple[Task, Future[list[Path]]]] = deque()
     try:
         for task in every:
@@ -224,11 +222,7 @@ def _draw(task: Task) -> list[Path]:
     return draw(module, task.content, task.path)
 
 
-def _begin(parent: int, arrow: bool) -> None:
-    """A process that draws finishes its page when the command is interrupted, and ends with it. It
-    reads tables that hold texts as the parent's pandas does, with PyArrow or without.
-    """
+def _begin(parent: int) -> None:
+    """A process that draws finishes its page when the command is interrupted, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
-    if not arrow:
-        give_back()

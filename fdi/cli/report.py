@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fdi.cli.command import add_results, command_line, give_back
+from fdi.cli.command import add_results, command_line
 from fdi.track.files import atomic
 
 NAME = "report.html"
@@ -24,7 +24,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
-    give_back()
     from fdi.analysis.index import index
     from fdi.analysis.metrics import each_once
     from fdi.figures.unchanged import origin, remember, unchanged
