@@ -39,8 +39,7 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
 
     @wraps(main)
     def command(*args: P.args, **kwargs: P.kwargs) -> T | int:
-        # Looking for garbage takes 0.6 s as a run ends; Triton reports what is left as a leak.
-        atexit.register(lambda: "triton" in sys.modules or gc.freeze())
+        atexit.register(_leave_garbage)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -54,6 +53,12 @@ def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
             return CLOSED
 
     return command
+
+
+def _leave_garbage() -> None:
+    """Python looks for it for 0.6 s as a run ends; Triton reports what is left as a leak."""
+    if "triton" not in sys.modules:
+        gc.freeze()
 
 
 def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Callable[P, int]]:
