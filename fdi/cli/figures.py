@@ -10,17 +10,21 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache, partial
 from importlib import import_module
-from itertools import chain
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fdi.cli.command import add_results, command_line, give_back
+from fdi.cli.command import add_results, command_line
 from fdi.track.files import printable
 from fdi.track.process import end_with
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fdi.analysis.results import Results
 
 CHECKOUT = (
     "figures of the measurements that come with fdi need results/reference of a checkout: "
@@ -32,7 +36,7 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
-    give_back()
+    from fdi.analysis.metrics import each_once
     from fdi.figures.catalogue import FIGURES
 
     if arguments.list:
@@ -41,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.run:
         return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
-    from fdi.analysis.metrics import each_once
-
     with each_once():
         return _draw_all(arguments)
 
@@ -98,71 +100,73 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED
-    from fdi.analysis.index import index
-    from fdi.analysis.metrics import each_once
-    from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own, reference
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import file_name, own_figure, pages, with_own
-    from fdi.figures.unchanged import origin, remember, unchanged
+    from fdi.figures.catalogue import own_figure, with_own
 
-    results, out, only_own = arguments.results, arguments.out, arguments.own
-    mine, measured = own(results), cache(partial(reference, results / "reference"))
-    there = with_own(mine.runs, arguments.modules)
-    figures: dict[str, Any] = {name: there.get(name) for name in arguments.names or there}
-    for name in figures.keys() - there.keys():
-        figures[name] = own_figure(name, arguments.modules)
-        if figures[name] is None:
+    results, modules = arguments.results, arguments.modules
+    mine, measured = own(results), None if arguments.own else reference(results / "reference")
+    there = with_own(mine.runs, modules)
+    names = arguments.names or there
+    figures = {name: there.get(name) or own_figure(name, modules) for name in names}
+    for name, module in figures.items():
+        if module is None:
             print(f"fdi-figures: no figure {name}; {choose(name, there)}", file=sys.stderr)
             return 2
-    known = origin(results, out, only_own, *there.values())
-    with index(results) as kept:
-        before = {name: unchanged(kept, name, known) for name in figures if name in there}
-    damaged: dict[str, dict[str, None]] = {}
-
-    def tasks() -> Iterator[Task]:
-        for name, module in figures.items():
-            if (files := before.get(name)) is not None:
-                yield Task(name, there=files)
-                continue
-            with each_once() as damaged[name]:
-                contents = module.data(mine) if only_own else pages(module, mine, measured())
-            for page, content in contents.items():
-                yield Task(name, module, content, out / file_name(name, page))
-
-    done: dict[str, list[Path]] = {}
-    for task, files in _drawn(tasks()):
-        done.setdefault(task.name, []).extend(files)
+    found: dict[str, list[Path]] = {name: [] for name in figures}
+    for task, files in _drawn(_tasks(figures, mine, measured, arguments.out)):
+        found[task.name] += files
         for file in files:
             print(printable(str(file)), flush=True)
-    missing = [name for name in figures if not done.get(name)]
-    with index(results) as kept:
-        for name in before.keys() & damaged.keys():
-            remember(kept, name, known, done.get(name, []), damaged[name])
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(mine.runs, summarize(mine.runs))
-    if missing and not only_own and measured().runs.empty:
+    missing = {name: module for name, module in figures.items() if not found[name]}
+    all_missing = len(missing) == len(figures)
+    _say_of_missing(missing, all_missing, arguments, mine, measured)
+    return int(all_missing)
+
+
+def _say_of_missing(
+    missing: dict[str, Any],
+    all_missing: bool,
+    arguments: argparse.Namespace,
+    mine: Results,
+    measured: Results | None,
+) -> None:
+    """Print what the `missing` figures need. Raises ValueError if there are no runs at all."""
+    from fdi.analysis.render import EXAMPLE
+
+    if missing and measured is not None and measured.runs.empty:
         print(CHECKOUT)
-    if len(missing) == len(figures) and mine.runs.empty and measured().runs.empty:
-        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-    if not arguments.names and len(missing) < len(figures):
+    if all_missing and mine.runs.empty and (measured is None or measured.runs.empty):
+        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
+    if arguments.names or all_missing:
+        for name, module in missing.items():
+            print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
+    else:
         print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
-        return 0
-    for name in missing:
-        print(f"not drawn: {name} needs {figures[name].NEEDS}: {figures[name].COMMAND}")
-    return int(len(missing) == len(figures))
 
 
 class Task(NamedTuple):
-    """A page to draw, or the files of a figure that are `there` and would be the same."""
+    """A page to draw."""
 
     name: str
-    module: Any = None
-    content: Any = None
-    path: Path = Path()
-    there: list[Path] | None = None
+    module: Any
+    content: pd.DataFrame
+    path: Path
+
+
+def _tasks(
+    figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
+) -> Iterator[Task]:
+    from fdi.figures.catalogue import file_name, pages
+
+    for name, module in figures.items():
+        contents = module.data(mine) if measured is None else pages(module, mine, measured)
+        for page, content in contents.items():
+            yield Task(name, module, content, out / file_name(name, page))
 
 
 FEW = 6  # pages: fewer are drawn before other processes have begun
@@ -174,18 +178,12 @@ def _drawn(tasks: Iterator[Task]) -> Iterator[tuple[Task, list[Path]]]:
     """
     from fdi.cli.cost import cores  # Hydra, which --help does without
 
-    first, pages = [], 0
-    for task in tasks:
-        first.append(task)
-        pages += task.there is None
-        if pages == FEW:
-            break
+    first = list(islice(tasks, FEW))
     every = chain(first, tasks)
-    if pages < FEW or cores() < 2:
+    if len(first) < FEW or cores() < 2:
         yield from ((task, _draw(task)) for task in every)
         return
-    given = os.getpid(), "pyarrow" in sys.modules
-    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, given)
+    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, (os.getpid(),))
     ahead: deque[tuple[Task, Future[list[Path]]]] = deque()
     try:
         for task in every:
@@ -207,7 +205,7 @@ def _given(pool: ProcessPoolExecutor, task: Task) -> Future[list[Path]]:
     """
     module = task.module
     known = not isinstance(module, ModuleType) or sys.modules.get(module.__name__) is module
-    if task.there is None and known:
+    if known:
         name = module.__name__ if isinstance(module, ModuleType) else module
         return pool.submit(_draw, task._replace(module=name))
     here: Future[list[Path]] = Future()
@@ -218,17 +216,11 @@ def _given(pool: ProcessPoolExecutor, task: Task) -> Future[list[Path]]:
 def _draw(task: Task) -> list[Path]:
     from fdi.figures.catalogue import draw
 
-    if task.there is not None:
-        return task.there
     module = import_module(task.module) if isinstance(task.module, str) else task.module
     return draw(module, task.content, task.path)
 
 
-def _begin(parent: int, arrow: bool) -> None:
-    """A process that draws finishes its page when the command is interrupted, and ends with it. It
-    reads tables that hold texts as the parent's pandas does, with PyArrow or without.
-    """
+def _begin(parent: int) -> None:
+    """A process that draws finishes its page when the command is interrupted, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
-    if not arrow:
-        give_back()

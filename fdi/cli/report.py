@@ -7,9 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-from fdi.cli.command import add_results, command_line, give_back
+from fdi.cli.command import add_results, command_line
 from fdi.track.files import atomic
 
 NAME = "report.html"
@@ -24,18 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
-    give_back()
-    from fdi.analysis.index import index
-    from fdi.analysis.metrics import each_once
-    from fdi.figures.unchanged import origin, remember, unchanged
+    from fdi.analysis.metrics import each_once  # pandas and matplotlib: only where they are used
+    from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.results import own, reference
+    from fdi.figures.report import html
 
-    known = origin(results)
-    with index(results) as kept, each_once() as damaged:
-        files = unchanged(kept, NAME, known)
-        if files is None:
-            files = _write(results)
-            remember(kept, NAME, known, files, damaged)
-    print(files[0])
+    with each_once(), progress() as tell:
+        mine, measured = own(results), reference(results / "reference")
+        if mine.runs.empty and measured.runs.empty:
+            raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+        page = html(mine, measured, tell)
+    path = results / NAME
+    with atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    print(path)
     return 0
 
 
@@ -58,23 +59,3 @@ def progress() -> Iterator[Callable[[str], None]]:
             print(f"fdi-report: {what}", file=sys.stderr, flush=True)
 
     yield tell
-
-
-def _write(results: Path) -> list[Path]:
-    """The report, and after it the files that it comes from beside those of runs; a line of the
-    terminal, or of a log, says what is being drawn.
-    """
-    from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
-    from fdi.analysis.results import own, reference
-    from fdi.figures.report import html
-    from fdi.figures.sweep import files_of, own_folders
-
-    mine, measured = own(results), reference(results / "reference")
-    if mine.runs.empty and measured.runs.empty:
-        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-    path = results / NAME
-    with progress() as tell:
-        page = html(mine, measured, tell)
-    with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return [path, *files_of(own_folders(mine.runs))]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdi.cli.command import add_results, command_line, give_back
+from fdi.cli.command import add_results, command_line
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
-    give_back()
     from fdi.analysis.metrics import curves
     from fdi.analysis.paper import write
     from fdi.analysis.render import EXAMPLE

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fdi.cli.command import take_again
 from fdi.config.settings import prepare
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
@@ -109,7 +108,6 @@ def _run(config: DictConfig, directory: Path, out: Console) -> tuple[str, int]:
     from fdi.cli.terminal import Terminal
     from fdi.runner.story import run
 
-    take_again()
     try:
         run(config, directory, Terminal(out), HydraConfig.get().overrides.task)
     except ValueError as error:

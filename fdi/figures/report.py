@@ -14,7 +14,6 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.conditions import LABELS
-from fdi.analysis.index import Index, index
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import PROVENANCE, REFERENCE, Results
@@ -23,28 +22,21 @@ from fdi.analysis.select import kept
 from fdi.analysis.studies import quotes, studies, with_runs
 from fdi.figures.catalogue import about, pages, svg, with_own
 from fdi.figures.explorer import explorer
-from fdi.figures.unchanged import drawing, of_page
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
-PACKED = re.compile(r"([0-9]+) ([0-9]+) ([A-Za-z0-9+/]+=*)")
 FILTER = (
     '<input type="search" data-static aria-label="show only rows of which all these words hold" '
     'placeholder="randman kaiming eps=1e-36">'
 )
 
 
-def pack(svg: bytes) -> str:
-    """Width, height and the picture in base64, as PACKED: it takes a tenth of the bytes."""
+def image(alt: str, svg: bytes) -> str:
+    """A picture in a tenth of its bytes, which SCRIPT unpacks when it comes into view."""
     size = SIZE.search(svg)
     assert size, "matplotlib writes the size"
-    width, height = (float(number) for number in size.groups())
-    return f"{width:.0f} {height:.0f} {base64.b64encode(gzip.compress(svg, mtime=0)).decode()}"
-
-
-def image(alt: str, picture: re.Match[str]) -> str:
-    """A packed picture, which SCRIPT unpacks when it comes into view."""
-    width, height, packed = picture.groups()
+    width, height = (round(float(number)) for number in size.groups())
+    packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()
     return (
         f'<figure style="aspect-ratio: {width} / {height}"><img data-svg="{packed}" '
         f'alt="{escape(alt)}"></figure>'
@@ -75,7 +67,6 @@ def _cell(text: str) -> str:
     return "".join(f"<div>{escape(line)}</div>" for line in text.split("\n"))
 
 
-PICTURE = "picture"  # kind of entries of the index
 INTRODUCTION = (
     "Figures and tables are drawn from your own runs where there are any, else from the "
     "measurements that come with fdi; a line below each figure says which. Published values stand "
@@ -176,38 +167,22 @@ def _figures(
     figures: Mapping[str, Any], mine: Results, measured: Results, tell: Tell
 ) -> Iterator[tuple[str, Drawn]]:
     """The pages of each figure; where data are missing, the command that makes them."""
-    drawn_with, seen = drawing(*figures.values()), []
-    with index(mine.folder) as kept:
-        for number, (name, module) in enumerate(figures.items(), 1):
-            tell(f"figure {number} of {len(figures)}: {name}")
-            heading, text = module.TITLE, escape(about(module))
-            contents = {f"{name} {p}": c for p, c in pages(module, mine, measured).items()}
-            images = [_picture(*page, module, kept, drawn_with) for page in contents.items()]
-            seen += [*contents]
-            lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
-            page = next(iter(contents.values()), pd.DataFrame({"source": [""]}))
-            yield (
-                name,
-                Drawn(
-                    f'<h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>',
-                    images,
-                    f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>",
-                    str(page["source"].iloc[0])[: len(REFERENCE)],
-                ),
-            )
-        kept.forget(PICTURE, seen)
-
-
-def _picture(name: str, content: pd.DataFrame, module: Any, kept: Index, drawn_with: str) -> str:
-    """The picture of a page, from the index where the same was drawn before."""
-    key = of_page(content, drawn_with)
-    known = kept.find(PICTURE, name, key)
-    picture = PACKED.fullmatch(known[0]) if known else None
-    if picture is None:
-        picture = PACKED.fullmatch(packed := pack(svg(module, content)))
-        assert picture, "this is how it is packed"
-        kept.keep(PICTURE, name, key, packed)
-    return image(name, picture)
+    for number, (name, module) in enumerate(figures.items(), 1):
+        tell(f"figure {number} of {len(figures)}: {name}")
+        heading, text = module.TITLE, escape(about(module))
+        contents = pages(module, mine, measured)
+        images = [image(f"{name} {page}", svg(module, c)) for page, c in contents.items()]
+        lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
+        first = next(iter(contents.values()), pd.DataFrame({"source": [""]}))
+        yield (
+            name,
+            Drawn(
+                f'<h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>',
+                images,
+                f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>",
+                str(first["source"].iloc[0])[: len(REFERENCE)],
+            ),
+        )
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:

@@ -495,17 +495,12 @@ def _setting(runs: Runs) -> str:
     return ", ".join(filter(None, [setting, words.condition(runs)]))
 
 
-def files_of(folders: Sequence[Path]) -> list[Path]:
-    """The files of experiments in these folders of configs."""
-    return [file for folder in folders for file in sorted(folder.glob("experiment/*.yaml"))]
-
-
 def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
     """The figures that experiments in these folders of configs describe, by name; those of fdi by
     default. Raises ValueError, one line, for a node that is wrong.
     """
     found: dict[str, Sweep] = {}
-    for file in files_of(folders):
+    for file in (f for folder in folders for f in sorted(folder.glob("experiment/*.yaml"))):
         if figure := of_file(file):
             folder = file.parents[1]
             where = "" if folder == CONF else f"--config-dir {folder} "

@@ -219,28 +219,16 @@ def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, monkeypatch):
     assert (tmp_path / "mine.png").stat().st_size
 
 
-@pytest.mark.parametrize(
-    "how", ["closed", *(pytest.param(how, marks=pytest.mark.slow) for how in ("narrow", "backend"))]
-)
-def test_commands_start_in_a_poor_environment(tmp_path, how):
-    module = "report" if how == "backend" else "run"
-    words = [] if how == "backend" else [*TINY, "dry_run=true"]
-    given = {"narrow": {"COLUMNS": "0"}, "backend": {"MPLBACKEND": "nonsense"}}.get(how, {})
-    code = f"import sys; from fdi.cli.{module} import main; sys.exit(main())"
-    close = (lambda: os.close(1)) if how == "closed" else None
+def test_an_unknown_backend_of_matplotlib_is_none(tmp_path):
+    code = "import sys; from fdi.cli.report import main; sys.exit(main())"
     found = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        env=os.environ | given,
+        [sys.executable, "-c", code],
+        env=os.environ | {"MPLBACKEND": "nonsense"},
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=close,
     )
-    assert "Traceback" not in found.stderr
-    if how == "backend":
-        assert found.stderr.startswith("fdi-report: no runs in results/runs")
-    else:
-        assert (found.returncode, found.stderr) == (0, "")
+    assert found.stderr.startswith("fdi-report: no runs in results/runs")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on addresses")

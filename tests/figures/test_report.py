@@ -1,0 +1,53 @@
+"""The report as a whole: what it leaves out, and whose style it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+
+from fdi.analysis.results import own
+from fdi.cli import figures, report
+from fdi.figures.report import html
+
+RUN = "runs/randman/dense/fluct/seed=0-00800064"
+
+
+@pytest.fixture
+def results(write_run, tmp_path, later) -> Path:
+    write_run("fluct", 0, [0.1, 0.3, 0.5])
+    write_run("kaiming", 0, [0.1, 0.2, 0.3])
+    write_run("xavier", 0, [0.1], done=False)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_damaged_learning_curve_is_told_once_each_time(results, caplog):
+    (results / RUN / "metrics.csv").write_text("epoch,phase\nnothing")
+    out = ["--out", str(results / "out")]
+    for main, more in ((report.main, []), (figures.main, out)):
+        for _ in range(2):
+            caplog.clear()
+            main(["--results", str(results), *more])
+            (line,) = caplog.messages
+            assert line.endswith(f"{RUN}: metrics.csv is damaged; this learning curve is left out")
+
+
+def test_a_report_says_what_it_leaves_out(results):
+    path = next(results.rglob("kaiming/*/result.json"))
+    path.write_text("{")
+    page = html(own(results), own(results))
+    assert "Your results hold 3 runs: 1 done, " in page
+    assert f"<br>broken: {path.parent}: result.json" in page
+
+
+@pytest.mark.slow
+def test_a_style_that_lies_about_changes_nothing(results, tmp_path, monkeypatch):
+    """LaTeX would run a preamble of whoever wrote the settings."""
+    before = html(own(results), own(results))
+    monkeypatch.setenv("FDI_CACHE", str(tmp_path / "empty"))
+    strange: Any = {"text.usetex": True, "text.latex.preamble": r"\input{x}", "font.size": 30}
+    with matplotlib.rc_context(strange):
+        assert html(own(results), own(results)) == before
