@@ -74,6 +74,7 @@ SHOWN = 8  # hex digits of a hash in a table
 POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
 MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
+MODULES = "modules"
 NAN = float("nan")
 
 
@@ -132,7 +133,7 @@ def _row(path: str, run: Run) -> dict[str, Any]:
         "error": run.error if run.state in ("failed", "broken") else None,
         **numbers,
         **_evidence(run, identity),
-        "modules": json.dumps(folders) if (folders := _modules(run.config)) else None,
+        MODULES: json.dumps(folders) if (folders := _modules(run.config)) else None,
         "tags": ", ".join(map(str, run.tags)) or None,
         "note": run.note,
     }
@@ -148,7 +149,7 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
     code = known.get("code")
     others = None if code is None else {key: code[key] for key in code if key != "init"}
     said = {
-        "data": str(known["data"])[:SHOWN] if "data" in known else None,
+        "data": known.get("data"),
         "code": None if others is None else _hash(others),
         "numerics": known.get("numerics"),
     }
@@ -167,8 +168,8 @@ def _hash(content: Mapping[str, Any]) -> str:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted key -> value, lists as JSON text, without the seed and the keys that `identity.exclude`
-    names: they cannot change the numbers.
+    """Dotted key -> value, lists as JSON text, without the seed and without what cannot change the
+    numbers (`identity.exclude`).
     """
     excluded = (config.get("identity") or {}).get("exclude") or []
     inside = tuple(f"{key}." for key in excluded)

@@ -31,6 +31,7 @@ from fdi.track.lock import holder
 from fdi.track.plans import Plan
 from fdi.track.record import finished, look, place
 
+
 @dataclass(frozen=True)
 class Cell:
     """One run: the overrides that single it out, without Hydra's own; its values, its directory."""
@@ -287,7 +288,9 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> Plan:
     return Plan(
         command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
         experiment=first["name"]["experiment"],
-        cells={os.path.relpath(c.directory, first["paths"]["results"]): [*c.overrides] for c in cells},
+        cells={
+            os.path.relpath(c.directory, first["paths"]["results"]): [*c.overrides] for c in cells
+        },
     )
 
 

@@ -45,7 +45,6 @@ from omegaconf.errors import (
 
 from fdi.config.parts import choose, shown
 from fdi.config.settings import replaced, settings, words
-from fdi.track.files import refuse_bomb
 
 _ONE_AT_A_TIME = threading.RLock()
 _OF_A_JOB: tuple[type, ...] = (GlobalHydra, HydraConfig, VersionBase)
@@ -122,9 +121,6 @@ class FileConfigSource(file_config_source.FileConfigSource):
     """
 
     def load_config(self, config_path: str) -> ConfigResult:
-        path = Path(self.path) / self._normalize_file_name(config_path)
-        if path.exists():
-            refuse_bomb(path)
         return super().load_config(config_path)
 
 

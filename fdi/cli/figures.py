@@ -102,7 +102,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED
     from fdi.analysis.results import own, reference
     from fdi.analysis.summary import summarize
-    from fdi.cli.summary import print_comparison
+    from fdi.cli.summary import print_comparison, print_counts
     from fdi.config.parts import choose
     from fdi.figures.catalogue import own_figure, with_own
 
@@ -121,7 +121,8 @@ def _draw_all(arguments: argparse.Namespace) -> int:
         for file in files:
             print(printable(str(file)), flush=True)
     if not mine.runs["state"].isin(UNTRAINED).all():
-        print_comparison(mine.runs, summarize(mine.runs))
+        print_comparison(summarize(mine.runs))
+        print_counts(mine.runs)
     missing = {name: module for name, module in figures.items() if not found[name]}
     all_missing = len(missing) == len(figures)
     _say_of_missing(missing, all_missing, arguments, mine, measured)

@@ -58,8 +58,8 @@ def groups(results: Path, known: list[plans.Plan]) -> list[Group]:
 
 
 def clean(results: Path, runs: Mapping[str, Run], sure: bool) -> int:
-    """Show those of these cells that are `useless`, and remove them if the user is `sure` or says so;
-    returns the exit code. A cell that somebody has gone on with meanwhile stays.
+    """Show those of these cells that are `useless`, and remove them if the user is `sure` or says
+    so; returns the exit code. A cell that somebody has gone on with meanwhile stays.
     """
     paths = [path for path, run in runs.items() if useless(Path(path), run)]
     paths = [path for path in paths if is_below(results, Path(path))]
@@ -293,9 +293,14 @@ def _named(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _why(one: pd.Series, other: pd.Series, columns: Sequence[str]) -> str:
     """Whether two runs share a row or are a pair, and what keeps them apart if they are neither."""
+    from fdi.analysis.conditions import shown
+
+    broken = next((run for run in (one, other) if run["state"] == "broken"), None)
+    if broken is not None:
+        return f"broken: {broken['error']}"
 
     def text(value: Any) -> str:
-        return "not recorded" if value is None or value != value else str(value)
+        return "not recorded" if value is None or value != value else shown(value)
 
     same_init = one["init"] == other["init"]
     compared = [

@@ -212,7 +212,9 @@ def print_result(cell: Cell) -> None:
         shares = {name: [_percent(run.result[key])] for name, key in keys.items()}
         rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
         print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
-        print_note(out, "accuracy in percent, after the last epoch and after the best on validation")
+        print_note(
+            out, "accuracy in percent, after the last epoch and after the best on validation"
+        )
     out.print(cell.directory)
 
 
@@ -251,7 +253,7 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
     if any(cell.values["probe"] == "only" for cell in cells):
         print_states(out, of_runs(initial.measured(results.of_runs(table, folder))))
     elif table["state"].isin(TRAINED).any():
-        print_comparison(table, summary.summarize(table))
+        print_comparison(summary.summarize(table))
 
 
 def print_best(table: pd.DataFrame) -> None:
@@ -290,8 +292,8 @@ def counted(states: Iterable[str]) -> str:
     return f"{total} {'cell' if total == 1 else 'cells'}: {each}"
 
 
-def print_comparison(table: pd.DataFrame, summary: pd.DataFrame) -> None:
-    """The `summary` of a table of runs, and what is not in its statistics."""
+def print_comparison(summary: pd.DataFrame) -> None:
+    """The `summary` of a table of runs."""
     from fdi.analysis import render  # pandas: only where runs are in a table
 
     out = console()
@@ -302,5 +304,11 @@ def print_comparison(table: pd.DataFrame, summary: pd.DataFrame) -> None:
     columns = {str(name): list(rows[name]) for name in rows if name not in same}
     print_table(out, columns, [name for name in columns if name in render.keys(summary)])
     print_note(out, render.notes(summary))
+
+
+def print_counts(table: pd.DataFrame) -> None:
+    """How many runs of a table are in each state, and what is wrong with those that are broken."""
+    from fdi.analysis import render
+
     for line in render.counted(table):
-        out.print(line)
+        console().print(line)

@@ -31,7 +31,7 @@ from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook, percent
 from fdi.track import evidence, plans
-from fdi.track.files import METRICS, RUN, printable
+from fdi.track.files import METRICS, RUN
 from fdi.track.process import repeated
 from fdi.track.record import SETTLED, Run, finished, look, refuse_other_schedule, say_again
 
@@ -230,8 +230,8 @@ def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
 def _launch(
     arguments: Namespace, cells: list[Cell], names: Names, ready: Callable[[], None]
 ) -> None:
-    """Launch what is left, once the launcher is `ready`, and again where a launcher gives up because it lost a worker: as long as
-    that brings some cell further, and once where it does not.
+    """Launch what is left, once the launcher is `ready`, and again where it gives up because it
+    lost a worker: as long as that brings some cell further, and once where it does not.
     """
     before, again = None, True
     while left := [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]:

@@ -138,7 +138,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis.learning import full
     from fdi.analysis.render import quoted
     from fdi.analysis.summary import summarize
-    from fdi.cli.summary import print_comparison
+    from fdi.cli.summary import print_comparison, print_counts
 
     versus = arguments.versus
     summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
@@ -149,7 +149,8 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
         note = quoted(summary) if "published" in table else ""
         _paper(table, arguments.latex, paper.caption(summary), "tab:accuracy", note)
     else:
-        print_comparison(results.runs, summary)
+        print_comparison(summary)
+        print_counts(results.runs)
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> None:

@@ -136,8 +136,8 @@ def _before(directory: Path) -> Run:
     before = record.look(directory)
     if before.state == "broken":
         raise Mistake(
-            f"{directory} is broken: {before.error}; put the file back, or delete the folder to run "
-            f"it again"
+            f"{directory} is broken: {before.error}; put the file back, or delete the folder to "
+            f"run it again"
         )
     return before
 

@@ -1,12 +1,13 @@
-"""Which runs belong to a sweep: its plan says so, results/sweeps/<name>.json, and nobody guesses."""
+"""Which runs belong to a sweep: its plan, results/sweeps/<name>.json, says so."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fdi.track.files import SWEEPS, is_place, parse_json, write_json
 
@@ -74,9 +75,11 @@ def titles(plans: Sequence[Plan]) -> dict[str, list[str]]:
     return found
 
 
-def _plan(content: Mapping[str, object]) -> Plan:
-    plan = Plan(**{key: content[key] for key in ("command", "experiment", "cells")})  # type: ignore[arg-type]
-    if not all(isinstance(word, str) for word in _words(plan)) or not all(map(is_place, plan.cells)):
+def _plan(content: Any) -> Plan:
+    plan = Plan(**{key: content[key] for key in ("command", "experiment", "cells")})
+    if not all(isinstance(word, str) for word in _words(plan)) or not all(
+        map(is_place, plan.cells)
+    ):
         raise TypeError
     return plan
 

@@ -1,11 +1,11 @@
 """A run is one record, run.json in its folder: what it is, what it came from, how far it is, what
 came of it, and what its user said of it.
 
-A record certifies itself. The id in the name of its folder is the hash of its configuration without
-what cannot change its numbers (fdi.config.identity); all of it but tags and note has a checksum, the
-seal, and so have the learning curves and the initial state of a run that has ended; its numbers have
-ranges. Reading checks all of this. One that was edited, has rotted, or lies in the folder of another
-run is broken, and a line says how.
+A record certifies itself. The id in the name of its folder is the hash of its configuration
+without what cannot change its numbers (fdi.config.identity). All of it but tags and note has a
+checksum, the seal, and so have the learning curves and the initial state of a run that has ended.
+Its numbers have ranges. Reading checks all of this: one that was edited, has rotted, or lies in the
+folder of another run is broken, and a line says how.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake, identity, parts
 from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
@@ -90,7 +90,6 @@ class Run:
         return next(reversed((self.error or "").strip().splitlines()), "")
 
 
-
 KEYS = {entry.name for entry in fields(Run)}
 
 
@@ -115,6 +114,13 @@ def place(config: DictConfig | Mapping[str, Any]) -> Path:
     """The folder of a run: results/runs/<dataset>/<model>/<init>/seed=<n>-<id>."""
     folder = Path(config["paths"]["results"]) / RUNS / identity.run_folder(config)
     return folder / f"seed={config['seed']}-{identity.run_id(config)}"
+
+
+def _below_runs(root: DictConfig) -> str:
+    return place(root).relative_to(Path(root.paths.results) / RUNS).as_posix()
+
+
+OmegaConf.register_new_resolver("run_name", lambda *, _root_: _below_runs(_root_), replace=True)
 
 
 def write(directory: Path, run: Run) -> Run:
@@ -218,7 +224,7 @@ def initial_state(directory: Path, run: Run | None = None) -> list[dict[str, Any
     if run is not None and PROBE in run.files and checksum(path) != run.files[PROBE]:
         return []
     try:
-        rows = parse_json(path)
+        rows: Any = parse_json(path)
     except ValueError:
         return []
     right = isinstance(rows, list) and all(isinstance(r, dict) and "population" in r for r in rows)
@@ -337,4 +343,3 @@ def is_number(value: Any) -> bool:
 
 def _within(value: Any, least: float, most: float) -> bool:
     return is_number(value) and least <= value <= most
-

@@ -1,0 +1,105 @@
+"""Folders of runs with known numbers, as fdi-run leaves them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fdi.track import record
+from fdi.track.files import METRICS, PROBE
+from fdi.track.record import Run
+
+CONFIG: dict[str, Any] = {
+    "name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": None},
+    "dataset": {"_target_": "fdi.data.randman.randman", "classes": 10},
+    "model": {"_target_": "fdi.snn.models.dense", "hidden": [128, 128], "depth": None},
+    "neuron": {"_target_": "fdi.snn.neuron.lif", "tau_mem": 0.02},
+    "init": {},
+    "optimizer": {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.005, "eps": 1e-16},
+    "scheduler": None,
+    "homeostasis": {"joint": False, "prime_epochs": 0, "upper": {"strength": 0}, "lower": {}},
+    "trainer": {"epochs": 200},
+    "engine": {"_target_": "fdi.engine.cpu.CpuEngine", "name": "cpu", "decides": []},
+    "logger": {"mirror": None},
+    "identity": {"exclude": ["name", "identity", "device", "paths", "logger"], "neutral": {}},
+    "paths": {"results": "results", "data": "data", "modules": []},
+    "device": "cpu",
+}
+INIT = {
+    "fluct": {"_target_": "fdi.init.fluct.Fluct", "sigma_u": 1.0},
+    "kaiming": {"_target_": "fdi.init.baselines.Kaiming", "gain": 1.0},
+}
+EVIDENCE = {"numerics": 2, "data": "generated", "code": {}, "split": "abcd", "files": None}
+ORIGIN = {"command": "fdi-run", "threads": 1, "data": {}}
+
+
+def write_run(
+    results: Path,
+    init: str = "fluct",
+    seed: int = 0,
+    accuracy: float | None = 0.9,
+    *,
+    dataset: str = "randman",
+    model: str = "dense",
+    config: Mapping[str, Any] | None = None,
+    rates: Mapping[str, float] | None = None,
+    curve: Sequence[float] = (),
+    prime: int = 0,
+    probe: Sequence[Mapping[str, Any]] = (),
+    result: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> Path:
+    """Writes a run below `results`; `accuracy` None: one that is not done. `config`: dotted keys;
+    `curve`: validation accuracies of the epochs of the task, after `prime` epochs at 0.1; `result`:
+    more of it; `values`: others of the record.
+    """
+    whole = copy.deepcopy(CONFIG) | {"seed": seed}
+    whole["name"] |= {"dataset": dataset, "model": model, "init": init}
+    whole["dataset"]["_target_"] = f"fdi.data.{dataset}.{dataset}"
+    whole["model"]["_target_"] = f"fdi.snn.models.{model}"
+    whole["init"] = INIT.get(init, {"_target_": f"fdi.init.baselines.{init.capitalize()}"}).copy()
+    whole["paths"]["results"] = str(results)
+    for key, value in (config or {}).items():
+        *path, last = key.split(".")
+        node: dict[str, Any] = whole
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    directory = record.place(whole)
+    directory.mkdir(parents=True)
+    epochs = prime + len(curve) or 20
+    known = {"evidence": EVIDENCE, "origin": ORIGIN, "epoch": epochs, "epochs": epochs}
+    run = Run(config=whole, **{"state": "running"} | known | values)
+    names = list(rates or {"h1": 8.0, "h2": 6.0})
+    if curve:
+        (directory / METRICS).write_text(_metrics(curve, prime, names, seed))
+    if probe:
+        (directory / PROBE).write_text(json.dumps(list(probe)))
+    if accuracy is None or "state" in values:
+        record.write(directory, run)
+        return directory
+    numbers = {
+        "test_accuracy_last": accuracy,
+        "test_accuracy_best": min(1.0, accuracy + 0.01),
+        "best_epoch": 18,
+        "valid_accuracy_best": min(1.0, accuracy + 0.02),
+        "valid_accuracy_last": accuracy,
+        "seconds": 12.5,
+        "rates": dict(rates or {"h1": 8.0, "h2": 6.0}),
+        "silent": {name: 0.25 * (name == "h1") for name in names},
+    }
+    record.end(directory, run, "done", numbers | dict(result or {}))
+    return directory
+
+
+def _metrics(curve: Sequence[float], prime: int, names: Sequence[str], seed: int) -> str:
+    rows = [("prime", 0.1)] * prime + [("task", value) for value in curve]
+    head = ["epoch", "phase", "seconds", "train/accuracy", "valid/accuracy"]
+    lines = [",".join([*head, *(f"rate/{name}" for name in names)])]
+    for epoch, (phase, value) in enumerate(rows, 1):
+        rates = [str(10.0 * i + seed) for i, _ in enumerate(names, 1)]
+        lines.append(",".join([str(epoch), phase, "1.5", str(2 * value), str(value), *rates]))
+    return "\n".join([*lines, ""])
