@@ -151,8 +151,6 @@ def _open(results: Path) -> sqlite3.Connection | None:
             database = sqlite3.connect(path, timeout=0, isolation_level=None)
             if database.execute("PRAGMA user_version").fetchone()[0] != _code():
                 _make_anew(database)
-                cache.trim(path.parent)
-            os.utime(path)
             return database
         except OSError:
             return None

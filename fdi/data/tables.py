@@ -26,11 +26,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from fdi.config.cache import DATA, cache_folder, stamp, trim
+from fdi.config.cache import DATA, cache_folder, stamp
 from fdi.data.inputs import Events
 
 LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
-QUOTA = 2**34  # bytes of all tables; those used longest ago go first
 HEADER = 128  # bytes of that of a .npy file
 UNITS, INDPTR, COUNTS = "units.npy", "indptr.npy", "counts.npy"
 
@@ -60,7 +59,6 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
             if there := _opened(home / name):  # another process was faster
                 return there
             _write(home, name, read(), lambda: stamp(before.name) == before)
-            trim(home, QUOTA)
             return _opened(home / name)
     except OSError as error:
         _say(f"{path}: not kept for other runs, each reads it into its own memory ({error})")
@@ -128,7 +126,6 @@ def _opened(folder: Path) -> Mapped | None:
             arrays[file] = np.asarray(np.load(folder / file, mmap_mode="r"))
         indptr, units, counts = arrays[INDPTR], arrays[UNITS], arrays.get(COUNTS)
         if (indptr[0], indptr[-1]) == (0, len(units)):
-            os.utime(folder)  # it is in use
             return Mapped(indptr, units, tuple(about["shape"]), about["steps"], counts, folder.name)
     shutil.rmtree(folder, ignore_errors=True)
     return None

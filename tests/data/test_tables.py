@@ -162,16 +162,6 @@ def test_processes_that_start_together_write_one(digits_folder, monkeypatch):
     assert len({table.name for table in made if table}) == 1
 
 
-def test_what_was_used_longest_ago_goes(digits_folder, home, monkeypatch):
-    load(digits_folder)
-    (old,) = home.glob("toy_train-*")
-    os.utime(old, (1e9, 1e9))
-    monkeypatch.setattr(tables, "QUOTA", 20_000)
-    load(digits_folder, dt=0.004)
-    assert not old.exists()
-    assert list(home.glob("toy_train-*"))
-
-
 def test_chosen_samples_are_those_that_are_taken():
     rng = np.random.default_rng(0)
     recordings = [(rng.uniform(0, 0.1, n), rng.integers(0, 7, n)) for n in rng.integers(0, 300, 40)]
