@@ -5,7 +5,6 @@ and tonic, in a file .npz.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -20,7 +19,7 @@ from fdi.data.inputs import (
     Events,
     Frames,
     bin_recordings,
-    refuse_before_reading,
+    intact,
     sparse,
 )
 from fdi.data.torch_sets import sensor
@@ -140,23 +139,11 @@ def read_npz(path: Path) -> tuple[Given, Given | None, tuple[int, ...]]:
     """Training set, test set or None, and the shape of a sample in one step. Raises DataError for
     what does not fit the description in `arrays`.
     """
-    refuse_before_reading(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        refuse_before_reading(path, size)
-        with np.load(path, allow_pickle=False) as packed:
-            content = {key: packed[key] for key in packed.files}
-        for key, array in content.items():
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"{key} is no array")
-    except (DataError, MemoryError):
-        raise
-    except Exception as error:  # whatever a damaged archive makes of itself
-        raise DataError(
-            f"{path}: cannot be read as arrays ({' '.join(str(error).split())[:200]}); write it "
-            f"with numpy.savez(file, x=x, y=y)"
-        ) from None
+    with (
+        intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
+        np.load(path, allow_pickle=False) as packed,
+    ):
+        content = {key: np.asarray(packed[key]) for key in packed.files}
     return checked(content, str(path))
 
 

@@ -31,6 +31,7 @@ from fdi.data.inputs import (
     bin_recordings,
     binned,
     coordinates,
+    intact,
     join,
     needs,
     steps_in,
@@ -113,12 +114,9 @@ def recordings(name: str, root: Path, train: bool) -> Any:
     with needs("tonic"):
         import tonic.datasets
     official = getattr(tonic.datasets, name)
-    try:
-        files = type(name, (official,), {"_check_exists": lambda self: True})(
-            str(root), train=train
-        )
-    except ValueError as error:
-        raise DataError(f"{root / name}: not laid out as tonic expects ({error})") from error
+    as_it_lies = type(name, (official,), {"download": lambda self: None})
+    with intact(root / name, "not laid out as tonic expects", "see tonic.datasets"):
+        files = as_it_lies(str(root), train=train)
     folder = Path(files.location_on_system) / files.folder_name
     if not files.data:
         raw = any(folder.rglob("*.aedat"))
@@ -154,10 +152,8 @@ def read(
             f"{path}: {path.stat().st_size} bytes are not a whole number of 5-byte events; the "
             f"file is cut short"
         )
-    try:
+    with intact(path, "cut short or not a recording"):
         events, _ = files[index]
-    except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
-        raise DataError(f"{path}: cut short or not a recording ({error})") from error
     if not len(events):
         raise DataError(f"{path}: no events")
     times, x, y, polarity = (

@@ -12,8 +12,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -21,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fdi.data.inputs import DataError
+from fdi.data.inputs import DataError, intact
 from fdi.data.tables import found
 
 
@@ -425,23 +423,10 @@ def _scratch(name: str, place: Path) -> Iterator[Path]:
                 made.rmdir()
 
 
-DAMAGED = (  # what the readers of archives raise: RuntimeError for encrypted entries, KeyError for
-    # links to what is not there
-    OSError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    zlib.error,
-    zipfile.BadZipFile,
-    shutil.ReadError,
-    tarfile.TarError,
-)
-
-
 def _unpack(source: Path, content: str, folder: Path) -> Path:
     """The file or folder `content` of a .zip, .tar.gz or .gz, unpacked below `folder`."""
     folder.mkdir()
-    try:
+    with intact(source, "cannot be unpacked"):
         if source.suffixes[-2:] == [".tar", ".gz"]:
             with tarfile.open(source) as packed:
                 packed.extractall(folder, filter="data")
@@ -450,9 +435,6 @@ def _unpack(source: Path, content: str, folder: Path) -> Path:
         else:
             with gzip.open(source) as packed, (folder / content).open("wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
-    except DAMAGED as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source}: cannot be unpacked ({reason})") from error
     if not (folder / content).exists() or (folder / content).is_symlink():
         raise DataError(f"{source}: holds no {content}")
     return folder / content

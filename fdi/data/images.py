@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fdi.config import Mistake
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, divide, keep, stream, subset, train_valid
 from fdi.data.download import CIFAR10_MD5, content_md5, ensure
@@ -25,9 +24,9 @@ from fdi.data.inputs import (
     Events,
     Input,
     binned,
+    intact,
     needs,
     readable,
-    refuse_before_reading,
 )
 
 
@@ -96,35 +95,18 @@ class _Numbers(pickle.Unpickler):
 
 def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
     """Images uint8 [n, 3, 32, 32] and labels of one batch. Raises DataError."""
-    refuse_before_reading(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
-            content = _Numbers(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    with intact(path, "cut short or not a batch of CIFAR-10"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
+        content = _Numbers(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         data, labels = content["data"], content["labels"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
-            raise Mistake("data is no uint8 array of n x 3072")
+            raise ValueError("data is no uint8 array of n x 3072")
         if not all(isinstance(label, int) for label in labels):
-            raise Mistake("a label is no integer")
-    except Exception as error:  # whatever a damaged pickle makes of itself
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
-        raise DataError(
-            f"{path}: cut short or not a batch of CIFAR-10 ({reason}); delete it and get it again"
-        ) from None
+            raise ValueError("a label is no integer")
     return data.reshape(-1, 3, 32, 32), list(labels)
 
 
 log = logging.getLogger("fdi.data")
-DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AssertionError,
-    RuntimeError,
-    AttributeError,
-)
 Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
@@ -160,21 +142,12 @@ def read_idx(folder: Path, prefix: str) -> Samples:
     """
     with needs("torchvision"):
         from torchvision.datasets.mnist import read_image_file, read_label_file
+    paths = [folder / f"{prefix}-{kind}" for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     arrays = []
-    for read, kind in (
-        (read_image_file, "images-idx3-ubyte"),
-        (read_label_file, "labels-idx1-ubyte"),
-    ):
-        path = folder / f"{prefix}-{kind}"
-        refuse_before_reading(path)
-        try:
+    for path, read in zip(paths, (read_image_file, read_label_file)):
+        with intact(path, "cut short or not in MNIST's format"):
             arrays.append(read(str(path)).numpy())
-        except DAMAGED as error:
-            raise DataError(
-                f"{path}: cut short or not in MNIST's format ({_line(error)}); delete it and get "
-                f"it again"
-            ) from error
-    return _checked(path, arrays[0][:, None], arrays[1])
+    return _checked(paths[1], arrays[0][:, None], arrays[1])
 
 
 @keep
@@ -203,10 +176,6 @@ def _checked(path: Path, images: np.ndarray, given: ArrayLike) -> Samples:
             f"(10 classes)"
         )
     return np.ascontiguousarray(images), labels
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
 
 
 ENCODINGS = ("constant", "poisson", "latency")

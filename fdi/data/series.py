@@ -4,9 +4,7 @@ is the one that fdi knows where to get.
 
 from __future__ import annotations
 
-import io
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -21,7 +19,7 @@ from fdi.data.inputs import (
     Events,
     Frames,
     binned,
-    refuse_before_reading,
+    intact,
     steps_in,
 )
 
@@ -184,16 +182,12 @@ def read_ts(path: Path, member: str | None = None) -> Series:
     with times, regression, and lines that do not fit the header.
     """
     where = path if member is None else f"{path}: {member}"
-    refuse_before_reading(path)
-    try:
+    with intact(path, f"{member or 'it'} cannot be read"):
         if member is None:
             text = path.read_text(encoding="utf-8", errors="replace")
         else:
-            with zipfile.ZipFile(path) as packed, packed.open(member) as inner:
-                refuse_before_reading(path, packed.getinfo(member).file_size)
-                text = io.TextIOWrapper(inner, encoding="utf-8").read()
-    except (OSError, KeyError, EOFError, UnicodeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{where}: cannot be read ({error})") from None
+            with zipfile.ZipFile(path) as packed:
+                text = packed.read(member).decode()
     lines = iter(text.splitlines())
     header = _header(where, lines)
     series, labels = [], []
