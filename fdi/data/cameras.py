@@ -16,12 +16,11 @@ from fdi.data.dataset import (
     Dataset,
     Split,
     Transform,
+    apart,
     dropout,
     fits,
     keep,
     stream,
-    subset,
-    train_valid,
 )
 from fdi.data.download import ensure
 from fdi.data.inputs import (
@@ -35,6 +34,7 @@ from fdi.data.inputs import (
     join,
     needs,
     steps_in,
+    within,
 )
 
 
@@ -156,19 +156,9 @@ def read(
         events, _ = files[index]
     if not len(events):
         raise DataError(f"{path}: no events")
-    times, x, y, polarity = (
-        np.asarray(events[key]).astype(np.int64) for key in ("t", "x", "y", "p")
-    )
-    for axis, values, size in (
-        ("polarity", polarity, sensor[0]),
-        ("y", y, sensor[1]),
-        ("x", x, sensor[2]),
-    ):
-        if values.min() < 0 or values.max() >= size:
-            raise DataError(
-                f"{path}: {axis} = {values.max() if values.max() >= size else values.min()} is "
-                f"outside 0..{size - 1}"
-            )
+    times, x, y, polarity = (events[key].astype(np.int64) for key in ("t", "x", "y", "p"))
+    for axis, values, size in zip(("polarity", "y", "x"), (polarity, y, x), sensor):
+        within(f"{path}: {axis}", values, size)
     return (times - times.min()) * 1e-6, x, y, polarity
 
 
@@ -201,8 +191,7 @@ def nmnist(
         events = _events("NMNIST", root, part, samples, most, 34, 34, steps, dt, binning)
         return Split(events, _labels(train if part else test)[samples], transform)
 
-    chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
-    tested = subset(_labels(test), max_test, stream(0, "test"))
+    chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
     return Dataset(
         "nmnist",
         split(True, chosen, max_train, dropout(drop)),
@@ -236,10 +225,8 @@ def dvs_gesture(
     "deterministic" takes the middle and drops the same events each time; "paper" draws them as in
     training.
     """
-    if size < 1 or 128 % size or not 0 <= drop < 1:
-        raise DataError(
-            f"dvs_gesture: size must divide 128 and 0 <= drop < 1, got size = {size}, drop = {drop}"
-        )
+    if 128 % size:
+        raise DataError(f"dvs_gesture: size = {size} must divide 128")
     if duration > LONGEST:
         raise DataError(
             f"dvs_gesture: duration = {duration} s is longer than any recording; "
@@ -269,8 +256,7 @@ def dvs_gesture(
             to_frames,
         )
 
-    chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
-    tested = subset(_labels(test), max_test, stream(0, "test"))
+    chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
     fixed = test_protocol == "deterministic"
     return Dataset(
         "dvs_gesture",

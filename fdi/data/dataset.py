@@ -70,6 +70,21 @@ def train_valid(
     return np.delete(chosen, held), chosen[held]
 
 
+def apart(
+    labels: np.ndarray,
+    test_labels: np.ndarray,
+    valid: float,
+    seed: int,
+    max_train: int | None,
+    max_test: int | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sorted indices of train, valid and test for data with a test set of its own, of which the
+    same at most `max_test` samples are used in all runs.
+    """
+    chosen, held = train_valid(labels, valid, seed, max_train=max_train)
+    return chosen, held, subset(test_labels, max_test, stream(0, "test"))
+
+
 def divide(
     labels: np.ndarray,
     valid: float,
@@ -138,6 +153,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def only(self, samples: np.ndarray) -> Split:
+        """The `samples` alone, in that order."""
+        return replace(self, inputs=self.inputs.take(samples), labels=self.labels[samples])
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
         """The samples `indices`, in that order, as the network sees them, and their labels; `rng`

@@ -14,7 +14,19 @@ import numpy as np
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data import tables
 from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
-from fdi.data.inputs import Chosen, DataError, Events, binned_blocks, intact, join, steps_in
+from fdi.data.inputs import (
+    Chosen,
+    DataError,
+    Events,
+    binned_blocks,
+    class_labels,
+    intact,
+    join,
+    seconds,
+    steps_in,
+    whole,
+    within,
+)
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
 CLASSES = "extra/keys"
@@ -85,22 +97,9 @@ def read_header(path: Path) -> tuple[np.ndarray, int]:
                 + ", ".join(f"{n} {field}" for field, n in lengths.items())
                 + "; they must be equally many"
             )
-        if not lengths["labels"]:
-            raise DataError(f"{path}: no samples")
-        labels = _whole(path, "labels", file["labels"][()])
-        classes = len(file[CLASSES]) if CLASSES in file else int(labels.max()) + 1
-    if classes > len(labels):
-        raise DataError(
-            f"{path}: {classes:,} classes (largest label {labels.max()}) but {len(labels):,} "
-            f"samples; labels count from 0, and each class needs samples"
-        )
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        raise DataError(
-            f"{path}: label {labels[wrong[0]]} of sample {wrong[0]} is outside 0..{classes - 1} "
-            f"({classes} classes)"
-        )
-    return labels, classes
+        classes = len(file[CLASSES]) if CLASSES in file else None
+        labels = class_labels(f"{path}: labels", file["labels"][()], classes)
+    return labels, int(labels.max()) + 1 if classes is None else classes
 
 
 @keep
@@ -116,7 +115,7 @@ def _largest(path: Path) -> int:
     with opened(path) as file:
         units = file["spikes/units"]
         found = (
-            int(_whole(path, f"unit of sample {i}", u).max())
+            int(whole(f"{path}: unit of sample {i}", u).max())
             for i, u in enumerate(lists(units, range(len(units))))
             if len(u)
         )
@@ -162,33 +161,11 @@ def _recordings(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     of_times, of_units = (lists(file[f"spikes/{of}"], samples) for of in ("times", "units"))
     for i, times, units in zip(samples, of_times, of_units):
-        times, units = times.astype(np.float64), _whole(path, f"unit of sample {i}", units)
+        sample = f"{path}: sample {i}"
         if len(times) != len(units):
-            raise DataError(f"{path}: sample {i} has {len(times)} times but {len(units)} units")
-        if len(times):
-            if not np.isfinite(times).all() or times.min() < 0:
-                bad = times[~np.isfinite(times) | (times < 0)][0]
-                raise DataError(
-                    f"{path}: sample {i} has a spike at {bad} s; times must be finite and not "
-                    f"negative"
-                )
-            if units.min() < 0 or units.max() >= channels:
-                bad = units.max() if units.max() >= channels else units.min()
-                raise DataError(
-                    f"{path}: sample {i} has a spike of unit {bad}, outside 0..{channels - 1}; is "
-                    f"dataset.channels right?"
-                )
-        yield times, units
-
-
-def _whole(path: Path, what: str, values: np.ndarray) -> np.ndarray:
-    """The values as int64; refuses fractions, and what int64 does not hold."""
-    whole = values == np.rint(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
-    if values.dtype.kind in "fu":
-        whole &= np.abs(values) < 2**62
-    if not whole.all():
-        raise DataError(f"{path}: {what} = {values[~whole][0]} must be a whole number below 2^62")
-    return values.astype(np.int64)
+            raise DataError(f"{sample} has {len(times)} times but {len(units)} units")
+        what, hint = f"{sample}: unit", "; is dataset.channels right?"
+        yield seconds(f"{sample}: time", times), within(what, whole(what, units), channels, hint)
 
 
 def hdf5(
@@ -238,12 +215,12 @@ def hdf5(
     view = channels, steps, dt, binning
 
     def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
-        whole: Events | None = None
+        table: Events | None = None
         if most is None:
-            whole = tables.table(path, view, lambda: parts(path, None, view))
-            if whole is None and fits(path):
-                whole = read_events(path, None, view)
-        events = Chosen(whole, samples) if whole is not None else read_events(path, samples, view)
+            table = tables.table(path, view, lambda: parts(path, None, view))
+            if table is None and fits(path):
+                table = read_events(path, None, view)
+        events = Chosen(table, samples) if table is not None else read_events(path, samples, view)
         return Split(events, labels[samples])
 
     return Dataset(

@@ -49,6 +49,49 @@ def intact(path: Path, otherwise: str, hint: str = GET_AGAIN) -> Iterator[None]:
         raise DataError(f"{path}: {otherwise} ({reason}); {hint}") from error
 
 
+def within(what: str, values: np.ndarray, size: int, hint: str = "") -> np.ndarray:
+    """The values, if all lie in 0..size-1."""
+    if len(values) and not 0 <= values.min() <= values.max() < size:
+        bad = values.max() if values.max() >= size else values.min()
+        raise DataError(f"{what} = {bad} is outside 0..{size - 1}{hint}")
+    return values
+
+
+def whole(what: str, values: np.ndarray) -> np.ndarray:
+    """A list of numbers as int64; refuses fractions, and what int64 does not hold."""
+    kind = values.dtype.kind
+    if kind not in "biuf" or values.ndim != 1:
+        raise DataError(
+            f"{what} must be a list of whole numbers, it is {values.dtype} {values.shape}"
+        )
+    fits = values == np.rint(values) if kind == "f" else np.ones(len(values), bool)
+    if kind in "fu":
+        fits &= np.abs(values) < 2**62
+    if not fits.all():
+        raise DataError(f"{what} = {values[~fits][0]} must be a whole number below 2^62")
+    return values.astype(np.int64)
+
+
+def class_labels(what: str, values: np.ndarray, classes: int | None = None) -> np.ndarray:
+    """Labels, int64 [n], of `classes`, at most as many as samples if they are not known."""
+    labels = whole(what, values)
+    if not len(labels):
+        raise DataError(f"{what}: no samples")
+    hint = "; labels count from 0, and each class needs samples"
+    return within(what, labels, len(labels) if classes is None else classes, hint)
+
+
+def seconds(what: str, times: np.ndarray) -> np.ndarray:
+    """Times of spikes as float64, if they are finite and not negative."""
+    if times.dtype.kind not in "iuf":
+        raise DataError(f"{what} must be seconds, they are {times.dtype}")
+    times = times.astype(np.float64)
+    if len(times) and not (np.isfinite(times).all() and times.min() >= 0):
+        bad = times[~np.isfinite(times) | (times < 0)][0]
+        raise DataError(f"{what} = {bad} s must be finite and not negative")
+    return times
+
+
 @contextmanager
 def readable(what: str) -> Iterator[None]:
     """Turn the error of data that cannot be read, or do not fit into memory, into one line about

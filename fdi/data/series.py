@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, keep, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, apart, keep
 from fdi.data.download import AEON, ensure
 from fdi.data.inputs import (
     DataError,
@@ -112,23 +112,18 @@ def _dataset(
     everything = np.concatenate(train[0])
     mean, deviation = np.nanmean(everything, axis=0), np.nanstd(everything, axis=0)
     deviation[deviation == 0] = 1.0
-    chosen, held = train_valid(labels, valid, seed, max_train=most[0])
-    tested = subset(test_labels, most[1], stream(0, "test"))
 
-    def split(series: tuple[np.ndarray, ...], labels: np.ndarray, samples: np.ndarray) -> Split:
-        scaled = [(series[i] - mean) / deviation for i in samples]
+    def whole(series: tuple[np.ndarray, ...], labels: np.ndarray) -> Split:
+        scaled = [(each - mean) / deviation for each in series]
         values, lengths = stretched(scaled, longest, steps, len(mean))
         if coding == "current":
-            return Split(Frames(values.astype(np.float32), currents=True), labels[samples])
-        return Split(delta_spikes(values, lengths, threshold), labels[samples])
+            return Split(Frames(values.astype(np.float32), currents=True), labels)
+        return Split(delta_spikes(values, lengths, threshold), labels)
 
-    parts = (
-        split(train[0], labels, chosen),
-        split(train[0], labels, held),
-        split(test[0], test_labels, tested),
-    )
-    shape = parts[0].inputs.shape
-    return Dataset(name, *parts, classes=len(classes), shape=shape, steps=steps, dt=dt)
+    learned, tested = whole(train[0], labels), whole(test[0], test_labels)
+    samples = apart(labels, test_labels, valid, seed, *most)
+    first, held, last = (of.only(some) for of, some in zip((learned, learned, tested), samples))
+    return Dataset(name, first, held, last, len(classes), learned.inputs.shape, steps, dt)
 
 
 def stretched(

@@ -36,9 +36,9 @@ def packed(path: Path, place: int = 0, value: int = 0, **members: bytes) -> Path
         for name, content in members.items():
             file.writestr(name, content)
     if place:
-        content = bytearray(path.read_bytes())
-        content[place] = content[content.find(b"PK\x01\x02") + place + 2] = value
-        path.write_bytes(content)
+        changed = bytearray(path.read_bytes())
+        changed[place] = changed[changed.find(b"PK\x01\x02") + place + 2] = value
+        path.write_bytes(changed)
     return path
 
 
