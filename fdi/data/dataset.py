@@ -360,26 +360,19 @@ def stamps(path: Path) -> list[Stamp]:
     """That of the file, or of all files below the folder, through links, each folder once."""
     from fdi.config.cache import stamp  # only where data lie in files
 
-    all_stamps = [stamp(str(path))] if path.is_file() else _below(path, set(), stamp)
-    return sorted(filter(None, all_stamps))
+    files = [str(path)] if path.is_file() else _below(path)
+    return sorted(filter(None, map(stamp, files)))
 
 
-def _below(
-    folder: Path, seen: set[tuple[int, int]], stamp: Callable[[str], Stamp | None]
-) -> Iterator[Stamp | None]:
-    try:
+def _below(path: Path) -> Iterator[str]:
+    seen = set()
+    for folder, folders, names in os.walk(path, followlinks=True):
         about = os.stat(folder)
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    if (about.st_dev, about.st_ino) in seen:
-        return
-    seen.add((about.st_dev, about.st_ino))
-    for entry in entries:
-        if entry.is_dir():
-            yield from _below(Path(entry.path), seen, stamp)
-        else:
-            yield stamp(entry.path)
+        if (about.st_dev, about.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        yield from (os.path.join(folder, name) for name in names)
 
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first

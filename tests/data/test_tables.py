@@ -101,7 +101,7 @@ def test_a_file_that_changes_is_read_again(digits_folder, write_shd):
     assert after.checksum == content(after)
 
 
-@pytest.mark.parametrize("file", ["units.npy", "indptr.npy", "about.json"])
+@pytest.mark.parametrize("file", ["units", "indptr", "about.json"])
 @pytest.mark.parametrize("damage", ["short", "long", "empty", "gone"])
 def test_a_damaged_table_is_written_again(digits_folder, home, file, damage):
     before = load(digits_folder)
