@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -84,16 +85,8 @@ def to_frames(events: Events, rng: np.random.Generator | None = None) -> Frames:
 
 def _window(events: Events, starts: np.ndarray, steps: int) -> Events:
     """Steps starts..starts + steps of each recording; they must lie within the table."""
-    edges = events.indptr[
-        (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps + 1)
-    ]
-    pieces = [slice(a, b) for a, b in zip(edges[:, 0].tolist(), edges[:, -1].tolist())]
-    indptr = np.concatenate([[0], np.cumsum(np.diff(edges, axis=1))])
-    units = np.concatenate([events.units[piece] for piece in pieces])
-    counts = events.counts
-    if counts is not None:
-        counts = np.concatenate([counts[piece] for piece in pieces])
-    return Events(indptr, units, events.shape, steps, counts)
+    rows = (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps)
+    return replace(replace(events, steps=1).take(rows.ravel()), steps=steps)
 
 
 def _room(events: Events, steps: int) -> np.ndarray:
@@ -127,15 +120,17 @@ def recordings(name: str, root: Path, train: bool) -> Any:
     return files
 
 
-def warn_unless_complete(files: Any, official: int) -> None:
-    """A warning unless there are as many training recordings as `official` ones."""
-    if len(files.data) != official:
+def both(name: str, root: Path, official: int) -> tuple[Any, Any]:
+    """Training and test recordings, with a warning unless there are `official` ones to train on."""
+    train, test = (recordings(name, root, train) for train in (True, False))
+    if len(train.data) != official:
         log.warning(
             "%s: not the official files, %d of %d training recordings",
-            files.location_on_system,
-            len(files.data),
+            train.location_on_system,
+            len(train.data),
             official,
         )
+    return train, test
 
 
 def read(
@@ -182,8 +177,7 @@ def nmnist(
     bins of `dt`, as events. `drop`: share of them left out, in training only.
     """
     root, steps = ensure("nmnist", root), steps_in(duration, dt)
-    train, test = (recordings("NMNIST", root, train) for train in (True, False))
-    warn_unless_complete(train, 60_000)
+    train, test = both("NMNIST", root, 60_000)
 
     def split(
         part: bool, samples: np.ndarray, most: int | None, transform: Transform | None = None
@@ -233,8 +227,7 @@ def dvs_gesture(
             f"at most {LONGEST} s"
         )
     root, steps, shape = ensure("dvs_gesture", root), steps_in(duration, dt), (2, size, size)
-    train, test = (recordings("DVSGesture", root, train) for train in (True, False))
-    warn_unless_complete(train, 1077)
+    train, test = both("DVSGesture", root, 1077)
     cut = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
 
     def split(part: bool, samples: np.ndarray, most: int | None, fixed: bool) -> Split:
@@ -244,17 +237,10 @@ def dvs_gesture(
         if not fixed or not len(samples):
             return Split(whole, labels, cut)
         rng = stream(0, "test")
-        blocks = (
-            whole.take(np.arange(i, min(i + BLOCK, len(whole))))
-            for i in range(0, len(whole), BLOCK)
-        )
-        return Split(
-            join(
-                [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
-            ),
-            labels,
-            to_frames,
-        )
+        everything = np.arange(len(whole))
+        blocks = (whole.take(everything[i : i + BLOCK]) for i in range(0, len(whole), BLOCK))
+        cuts = [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
+        return Split(join(cuts), labels, to_frames)
 
     chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
     fixed = test_protocol == "deterministic"
@@ -295,20 +281,13 @@ def _binned(
     binning: str,
 ) -> Events:
     files = recordings(name, root, train)
-    chosen = range(len(files.data)) if samples is None else samples
-    spikes = _spikes(files, chosen, sensor, size)
-    return bin_recordings(spikes, steps, dt, (2, size, size), binning)
 
+    def spikes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for i in range(len(files.data)) if samples is None else samples:
+            times, x, y, polarity = read(files, i, (2, sensor, sensor))
+            yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
 
-def _spikes(
-    files: Any, samples: Iterable[int], sensor: int, size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Times (s) and flat indices into (2, size, size) of one recording after the other; `sensor`:
-    its edge in pixels.
-    """
-    for i in samples:
-        times, x, y, polarity = read(files, i, (2, sensor, sensor))
-        yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
+    return bin_recordings(spikes(), steps, dt, (2, size, size), binning)
 
 
 def _labels(files: Any) -> np.ndarray:
