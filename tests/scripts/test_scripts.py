@@ -253,7 +253,7 @@ def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tm
 
     assert reproduce.main(["bounds", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert re.search(r"bounds +96 +about [\d.]+ (h|min) on \d+ cores? +here", said)
+    assert re.search(r"bounds +96 +about [\d.]+ min on 2 cores \(measured\) +here", said)
     monkeypatch.setattr(reproduce, "_missing", lambda cells: ["shd"])
     assert reproduce.main(["bounds", "--dry-run"]) == 0
     assert "no shd" in (said := capsys.readouterr().out)
