@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation, Transform
 from PIL import Image
 
-from fdi.figures import sheet, style, words
+from fdi.figures import style, words
 from fdi.figures.style import COLUMN, RC, ROW
 from fdi.track.files import atomic
 
@@ -141,7 +141,7 @@ def above(
             top += _line(figure, text, top, look) + GAP
     if handles:
         top += _legend(figure, handles, labels, top) + GAP
-    sheet.grow(figure, above=top)
+    grow(figure, above=top)
 
 
 def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
