@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, config_columns, runs
 from fdi.analysis.metrics import VALID, accuracies, curves
 from fdi.analysis.probes import probes
 from fdi.analysis.table_types import Curves, Probe, Runs, checked
-from fdi.config.identity import ADDED, REMOVED
-from fdi.config.parts import UNSAID, default, ours
 
 TARGET = "init._target_"
 
@@ -34,33 +31,6 @@ def is_baseline(target: Any) -> bool:
         return getattr(import_module(module), name).baseline is True
     except (ImportError, AttributeError):
         return False
-
-
-def as_now(table: pd.DataFrame) -> pd.DataFrame:
-    """The run table with the values that older runs would have for keys that were added after them
-    (fdi.config.identity.ADDED: the defaults of their parts), in objects of the same class, and
-    without those that mean what runs do today without the key (REMOVED), so that equal runs agree
-    in each column.
-    """
-    changed: dict[str, pd.Series] = {}
-    for column, value in ADDED.items():
-        owner, _, key = column.partition(".")
-        target = f"{owner}._target_"
-        if column in table and target in table:
-            for part in filter(ours, table.loc[table[column].notna(), target].unique()):
-                known = default(part, key, [])
-                known = value if known is UNSAID else known
-                unsaid = table[column].isna() & (table[target] == part)
-                if known is not None and unsaid.any():
-                    changed[column] = changed.get(column, table[column]).mask(unsaid, known)
-    targets = [str(name) for name in table if str(name).endswith("._target_")]
-    removed = [(owner, *item) for owner, keys in REMOVED.items() for item in keys.items()]
-    for target, (owner, key, value) in product(targets, removed):
-        column = target.replace("_target_", key)
-        if column in table:
-            values = changed.get(column, table[column])
-            changed[column] = values.mask((table[target] == owner) & values.isin([value]), np.nan)
-    return table.assign(**changed)
 
 
 OWN = "own runs"
@@ -164,7 +134,7 @@ def of_runs(table: Runs, results: Path) -> Results:
     of something else.
     """
     checked(table, Runs, "the table of runs")
-    return Results(with_origin(as_now(table), OWN), None, None, results)
+    return Results(with_origin(table, OWN), None, None, results)
 
 
 def _learning(curves: Curves) -> dict[str, Curve]:
@@ -223,7 +193,6 @@ def reference(folder: Path) -> Results:
         .set_index("provenance")["commit"]
         .str.replace(r"^(.{7})\w*", r"\1", regex=True)
     )
-    table = as_now(table)
     texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
     table = table.astype(dict.fromkeys(texts, object)).copy()  # one block, not one for each of them
     table = with_origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))

@@ -22,7 +22,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
 from fdi.cli.summary import counted
 from fdi.cli.terminal import console
-from fdi.config.identity import ADDED
 from fdi.data.download import SOURCES, present
 from fdi.track.files import CONFIG, METRICS, RECORD, SAID, parse_yaml, read, read_json
 from fdi.track.state import finished, progress, whole_result
@@ -32,6 +31,7 @@ FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 MINUTE = 1 / 60  # h
 SHIPPED = Path(str(files("fdi.conf") / "epochs.csv"))
 SECONDS = "core_seconds"
+OFF = ("", "None", "none", "max")  # as is a key that was not yet there when a kind was measured
 SHOWN = 20  # own runs of a data set and model that are read
 
 Workload = tuple[tuple[str, str], ...]
@@ -150,7 +150,7 @@ def _workload(values: Mapping[str, Any]) -> Workload:
             or (
                 key.startswith(GROUPS)
                 and not any(word in key.rpartition(".")[2] for word in FREE)
-                and _shown(value) not in ("", "None", str(ADDED.get(key)))
+                and _shown(value) not in OFF
             )
         )
     )

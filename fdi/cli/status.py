@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from rich.console import Console
 from fdi.analysis.index import index, stamp
 from fdi.cli.command import add_results, command_line
 from fdi.cli.terminal import console, print_table
-from fdi.config.identity import DIGITS, FORMER_DIGITS
 from fdi.config.settings import Config
 from fdi.track.files import (
     CHECKPOINT,
@@ -75,7 +74,6 @@ def read_plans(results: Path) -> tuple[list[Group], list[str]]:
 def groups(results: Path, plans: list[Group]) -> list[Group]:
     """The sweeps, by experiment, and last the runs that belong to none."""
     there = {path for path, *_ in directories(results)}
-    plans = [replace(plan, cells=_with_longer_ids(plan.cells, there)) for plan in plans]
     planned = {directory for group in plans for directory in group.cells}
     alone = dict.fromkeys(sorted(there - planned))
     return [*plans, Group(ALONE, None, alone)] if alone else plans
@@ -97,13 +95,6 @@ def states(results: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
             if status["state"] in SETTLED:
                 kept.keep(STATE, path, key, json.dumps(known[path]))
     return known
-
-
-def _with_longer_ids(cells: dict[str, Any], there: set[str]) -> dict[str, Any]:
-    """`cells` that were planned with a short id and have run with a long one since."""
-    more = DIGITS - FORMER_DIGITS
-    longer = {path[:-more]: path for path in there if len(path.rpartition("-")[2]) == DIGITS}
-    return {path if path in there else longer.get(path, path): cells[path] for path in cells}
 
 
 def _group(results: Path, plan: Any) -> Group:

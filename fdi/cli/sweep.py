@@ -32,12 +32,10 @@ from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, is_notebook, percent
 from fdi.track.directory import (
-    code,
     fingerprint,
     older,
     refuse_other_schedule,
     say_again,
-    was_edited,
 )
 from fdi.track.files import METRICS, SETTLED, STATUS, printable
 from fdi.track.state import finished, last_line, progress, repeated, whole_result
@@ -218,7 +216,6 @@ def run_sweep(
         for line in filter(None, [older(cell.directory) for cell in done]):
             print(printable(line))
     exit_code, rest = 0, [cell for cell in cells if cell not in done]
-    own_code = {cell.directory: code(cell.config) for cell in rest}
     try:
         if rest:
             say_what_is_apart(rest)
@@ -232,11 +229,6 @@ def run_sweep(
         drop_plan(cells)
         raise
     unfinished = print_summary(cells, table=names is None)
-    if edited := sum(was_edited(cell.directory, own_code[cell.directory]) for cell in rest):
-        print(
-            f"your own code was edited meanwhile: {edited} of these {len(rest)} runs are of the "
-            f"new code, and tables and figures keep them apart from the others"
-        )
     for cell in new:
         if progress(cell.directory).get("refused") or (exit_code and abandoned(cell)):
             leave_nothing(cell)

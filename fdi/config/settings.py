@@ -13,10 +13,10 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig, Node, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import Mistake, parts
-from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
+from fdi.config.identity import contents, hydra_complaints, kind_of, own_folders, plain
 from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, Range, choose, nonsense, shown
 
 DERIVED = (
@@ -172,6 +172,7 @@ class Paths:
     results: str = MISSING
     data: str = MISSING
     modules: list[str] = MISSING
+    code: list[str] = MISSING
 
 
 @dataclass
@@ -185,6 +186,7 @@ class Name:
 @dataclass
 class Identity:
     exclude: list[str] = MISSING
+    neutral: dict[str, Any] = MISSING
 
 
 @dataclass
@@ -232,6 +234,8 @@ def words(schema: type, key: str) -> str:
     hint = _hints(schema)[key]
     if get_origin(hint) is list:
         return f"a list, as in {key}=[a,b]"
+    if get_origin(hint) is dict:
+        return "key: value pairs"
     return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
 
 
@@ -352,8 +356,8 @@ def settings(config: DictConfig) -> dict[str, Any]:
     hydra: Any = HydraConfig.instance().cfg
     if problem := next(hydra_complaints(hydra), None) or next(replaced(config), None):
         raise Mistake(problem)
-    values = plain(config)
-    if problem := next(_complaints(values, own_folders(hydra)), None):
+    values = plain(config, own_folders(hydra))
+    if problem := next(_complaints(values), None):
         raise Mistake(problem)
     del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
     del values["tune"], values["zoo"]  # of a comparison, not of its runs
@@ -365,30 +369,27 @@ def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Itera
     something else.
     """
     for key, hint in _hints(schema).items():
-        node = config._get_node(key) if is_dataclass(hint) else None
-        missing = OmegaConf.is_missing(config, key)
-        if get_origin(hint) is list and not missing and not OmegaConf.is_list(config[key]):
-            given = cast(Node, config._get_node(key))._value()
-            yield f"{path}{key} = {given} must be a list, as in {path}{key}=[a,b]"
-        if not isinstance(node, DictConfig):
+        if OmegaConf.is_missing(config, key) or key not in config:
             continue
-        if node._is_interpolation():
-            yield f"{path}{key} = {node._value()} must be {words(schema, key)}"
-        elif not node._is_missing():
-            yield from replaced(node, cast(type, hint), f"{path}{key}.")
+        here, is_list = f"{path}{key}", get_origin(hint) is list
+        if is_list and not OmegaConf.is_list(config[key]):
+            yield f"{here} = {contents(config, False)[key]} must be a list, as in {here}=[a,b]"
+        elif is_dataclass(hint) and OmegaConf.is_interpolation(config, key):
+            yield f"{here} = {contents(config, False)[key]} must be {words(schema, key)}"
+        elif is_dataclass(hint) and isinstance(config[key], DictConfig):
+            yield from replaced(config[key], cast(type, hint), f"{path}{key}.")
 
 
-def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
-    """Adds the `folders` that the user's own modules are in to `paths.modules`."""
+def _complaints(values: dict[str, Any]) -> Iterator[str]:
     yield from impossible(values)
     yield from out_of_range(Config, values | {"device": kind_of(values["device"])})
-    values["paths"]["modules"] += [f for f in folders if f not in values["paths"]["modules"]]
     modules = [Path(folder) for folder in values["paths"]["modules"]]
-    for key in values["identity"]["exclude"]:
-        if not isinstance(key, str):
-            yield f"identity.exclude = {key} must be the dotted name of a key"
-        elif _is_value(values, key.rpartition(".")[0]):
-            yield f"identity.exclude: {key.rpartition('.')[0]} has no keys; leave {key} out"
+    for option in ("exclude", "neutral"):
+        for key in values["identity"][option]:
+            if not isinstance(key, str):
+                yield f"identity.{option} = {key} must be the dotted name of a key"
+            elif _is_value(values, key.rpartition(".")[0]):
+                yield f"identity.{option}: {key.rpartition('.')[0]} has no keys; leave {key} out"
     if isinstance(values["engine"], Mapping):
         yield from _of_engine(values["engine"], values["device"])
     for key in ROLES:
@@ -405,6 +406,9 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
                 f"name.{key} = {name!r} must be a name for a folder: not empty, without .. and "
                 f"control characters, at most {LONGEST_NAME} bytes"
             )
+    for place in values["paths"]["code"]:
+        if not Path(place).exists():
+            yield f"paths.code: there is no {place}"
     if not values["paths"]["results"]:
         yield "paths.results is empty; give the folder for runs and figures"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import identity, parts
-from fdi.config.identity import NUMERICS, REMOVED
+from fdi.config.identity import NUMERICS
 from fdi.data.dataset import stamps
 from fdi.track.files import (
     CHECKPOINT,
@@ -44,8 +44,7 @@ LARGEST = 10**300  # a number that a float can hold
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """The values of a config, without keys that parts no longer have, and with those that are left
-    out (fdi.config.parts.complete); nobody changes them.
+    """The values of a config; nobody changes them.
 
     The file is block-style YAML as Hydra writes it. It is parsed a top-level key at a time, and
     equal text only once, because the configs of a sweep differ in a few lines. Raises OSError, and
@@ -95,11 +94,7 @@ def _parse(block: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("no keys")
     _refuse_what_is_no_config(values)
-    today = _of_today(values)
-    return {
-        key: parts.complete(key, node) if isinstance(node, dict) else node
-        for key, node in today.items()
-    }
+    return values
 
 
 @lru_cache(maxsize=16384)
@@ -132,16 +127,6 @@ def _refuse_what_is_no_config(value: Any) -> None:
         raise ValueError("a number has more than 300 digits")
 
 
-def _of_today(values: dict[str, Any]) -> dict[str, Any]:
-    target = values.get("_target_")
-    removed = REMOVED.get(target, {}) if isinstance(target, str) else {}
-    return {
-        key: _of_today(value) if isinstance(value, dict) else value
-        for key, value in values.items()
-        if key not in removed or removed[key] != value
-    }
-
-
 def _names(text: Any) -> list[str]:
     names = json.loads(text) if isinstance(text, str) and text.startswith("[") else []
     return [name for name in names if isinstance(name, str)]
@@ -169,12 +154,6 @@ def run_directory(config: DictConfig | Mapping[str, Any]) -> Path:
     def named(length: int) -> Path:
         return folder / f"seed={config['seed']}-{digits[:length]}"
 
-    by_list = identity.digest(identity.canonical(config, by_list=True))
-    names = [digits[: identity.FORMER_DIGITS], by_list[: identity.FORMER_DIGITS]]
-    names += [by_list[: identity.DIGITS]] if by_list != digits else []
-    for former in (folder / f"seed={config['seed']}-{name}" for name in names):
-        if (former / CONFIG).exists() and _holds(former, config, content):
-            return former
     lengths = (identity.DIGITS, LONGER)
     free = (path for path in map(named, lengths) if _holds(path, config, content))
     return next(free, named(len(digits)))
@@ -371,33 +350,19 @@ def refuse_other_data(
 
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
-    """A hash of the user's own code behind each part that makes numbers. Raises ValueError where it
-    is not what this process has imported.
-    """
+    """A hash of the user's own code behind each part that makes numbers."""
     own = {key: name for key, name in _behind(config).items() if not parts.ours(name)}
     if not own:
         return {}
     from fdi.config import own_code
 
-    for key, name in own.items():
-        for file in own_code.edited(name, _modules(config)):
-            raise ValueError(
-                f"{file} was edited while this process, which had imported it, was running; undo "
-                f"that, and the same command goes on, or give the new code another name with "
-                f"name.{_named(key, config)}=NAME"
-            )
-    hashes = {key: own_code.code(name, _modules(config)) for key, name in own.items()}
+    hashes = {key: own_code.code(name, *_places(config)) for key, name in own.items()}
     return {key: value for key, value in hashes.items() if value}
 
 
 def _named(part: str, config: Mapping[str, Any]) -> str:
     """The name of a run that tells a part apart."""
     return part if part in config["name"] else "model"
-
-
-def was_edited(directory: Path, before: Mapping[str, str]) -> bool:
-    """Whether a run was made of other code than `before`, as a worker does that started later."""
-    return _of_this_run(read_record(directory)).get("code", before) != before
 
 
 def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
@@ -417,10 +382,10 @@ def refuse_other_code(directory: Path, config: Mapping[str, Any]) -> None:
     behind = _behind(config)
     for key, known in before.items():
         target, name = behind[key], _named(key, config)
-        if not own_code.same(known, target, _modules(config)):
+        if own_code.code(target, *_places(config)) not in (None, known):
             raise ValueError(
                 f"{directory} was run with other code: {target}, a module that it imports or a "
-                f"file beside them has changed since; give the new code another name with "
+                f"file of paths.code has changed since; give the new code another name with "
                 f"name.{name}=NAME, or delete the folder of that run"
             )
 
@@ -488,8 +453,10 @@ def _behind(config: Mapping[str, Any]) -> dict[str, str]:
     return named | ({"surrogate": surrogate} if "." in surrogate else {})
 
 
-def _modules(config: Mapping[str, Any]) -> list[Path]:
-    return [Path(folder) for folder in config["paths"]["modules"]]
+def _places(config: Mapping[str, Any]) -> list[list[Path]]:
+    """Where modules of the user's own are, and what else is listed as the user's code."""
+    paths = config["paths"]
+    return [[Path(place) for place in paths.get(key, ())] for key in ("modules", "code")]
 
 
 def _is_place(value: str, path: Path) -> bool:

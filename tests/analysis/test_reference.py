@@ -13,7 +13,7 @@ import pytest
 
 from fdi.analysis.collect import KEYS
 from fdi.analysis.metrics import curves
-from fdi.analysis.results import as_now, own, reference
+from fdi.analysis.results import own, reference
 from fdi.analysis.summary import summarize
 from fdi.cli.cells import compose_cells
 
@@ -167,28 +167,3 @@ def test_the_place_of_a_folder_does_not_change_the_id():
         for root in ("/a/mine", "/b/mine/", "/a/other")
     )
     assert a == b != c
-
-
-def test_runs_of_before_a_key_have_what_it_said_then():
-    table = pd.DataFrame(
-        {
-            "optimizer._target_": [*2 * ["fdi.train.optimizers.SMORMS3"], "torch.optim.SGD"],
-            "optimizer.precision": [None, "float64", None],
-        }
-    )
-    assert as_now(table)["optimizer.precision"].fillna("").tolist() == ["float32", "float64", ""]
-    assert "trainer.patience" not in as_now(table)
-
-
-def test_a_key_that_went_does_not_tell_runs_apart_where_it_was_off():
-    table = pd.DataFrame(
-        {
-            "dataset._target_": ["fdi.data.hdf5.hdf5"] * 3 + ["mine.data"],
-            "dataset.split_by": ["sample", None, "speaker", "sample"],
-            "dataset.time_jitter": [0.0, None, 0.0, 0.0],
-        }
-    )
-    now = as_now(table)
-    assert now["dataset.split_by"].fillna("").tolist() == ["", "", "speaker", "sample"]
-    assert now["dataset.time_jitter"].fillna(-1).tolist() == [-1, -1, -1, 0]
-    assert as_now(table.drop(columns="dataset._target_"))["dataset.split_by"].notna().sum() == 3
