@@ -202,7 +202,8 @@ def _hints(made: Callable[..., Any]) -> dict[str, Any]:
             return get_type_hints(made, include_extras=True)
         return {}
     function = inspect.unwrap(vars(made).get("__init__", made))
-    names, hints = getattr(function, "__globals__", {}), {}
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+    hints: dict[str, Any] = {}
     for name, argument in inspect.signature(made).parameters.items():
         one = types.SimpleNamespace(__annotations__={name: argument.annotation})
         with suppress(NameError, AttributeError, TypeError, SyntaxError):
@@ -303,14 +304,17 @@ class Role(NamedTuple):
 
 
 ROLES = {
-    "dataset": Role("fdi.data", "Dataset", ("seed",)),
+    "dataset": Role("fdi.data", "Dataset", ("seed", "nu_paper")),
     "model": Role("fdi.snn.models", "Network", ("input_shape", "classes", "steps", "dt", "neuron")),
     "neuron": Role("fdi.snn.neuron", "Neuron"),
     "init": Role("fdi.init", "Strategy"),
     "optimizer": Role("fdi.train.optimizers", "Optimizer", first=1),
     "scheduler": Role("torch.optim.lr_scheduler", "LRScheduler", first=1),
     "engine": Role(
-        "fdi.engine", "Engine", ("threads",), besides={"name": str, "decides": list[str]}
+        "fdi.engine",
+        "Engine",
+        ("threads", "chunk", "windows"),
+        besides={"name": str, "decides": list[str]},
     ),
     "logger.mirror": Role("fdi.track", "Iterator[Mirror]", first=3),
 }
