@@ -7,6 +7,8 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from importlib import invalidate_caches
 from importlib.machinery import PathFinder
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -16,23 +18,31 @@ from fdi.config import Mistake
 from fdi.config.parts import OURS, ours, unreadable
 
 INSTALLED = {"site-packages", "dist-packages"}
-FOLDER = 5  # what modulefinder calls a package
+SOURCE, EXTENSION, FOLDER = 1, 3, 5  # what modulefinder calls the kinds of modules
 
 
 class _Finder(ModuleFinder):
-    """As its parent, and a folder without `__init__.py` is a package, as in Python."""
+    """Finds what Python does in the folders of its path, those without `__init__.py`, too, and
+    nothing else.
+    """
 
     def find_module(self, name: str, path: Any, parent: Any = None) -> Any:
         spec = PathFinder.find_spec(name, self.path if path is None else path)
-        if spec and spec.origin is None and spec.submodule_search_locations:
+        if spec is None or (parent is None and name in OURS):
+            raise ImportError(name)
+        if spec.submodule_search_locations:
             return None, list(spec.submodule_search_locations), ("", "", FOLDER)
-        return super().find_module(name, path, parent)
+        if str(spec.origin).endswith(".py"):
+            return open(str(spec.origin), "rb"), spec.origin, (".py", "rb", SOURCE)
+        return None, spec.origin, ("", "", EXTENSION)
 
     def load_package(self, fqname: str, pathname: Any) -> Any:
-        if isinstance(pathname, str):
-            return super().load_package(fqname, pathname)
         package: Any = self.add_module(fqname)
         package.__path__ = pathname
+        with suppress(ImportError):
+            file, path, kind = self.find_module("__init__", pathname)
+            with file:
+                self.load_module(fqname, file, path, kind)
         return package
 
 
@@ -44,7 +54,8 @@ def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> s
     """
     if ours(target):
         return None
-    finder = _Finder([*map(str, folders), *_places()], excludes=list(OURS))
+    invalidate_caches()
+    finder = _Finder([*map(str, folders), *_places()])
     try:
         finder.import_hook(target.rpartition(".")[0])
     except ImportError:

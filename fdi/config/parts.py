@@ -19,6 +19,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import astuple, dataclass, is_dataclass
 from functools import cache, partial
 from importlib import resources
@@ -201,7 +202,7 @@ def _hints(made: Callable[..., Any]) -> dict[str, Any]:
         with suppress(NameError):
             return get_type_hints(made, include_extras=True)
         return {}
-    function = inspect.unwrap(vars(made).get("__init__", made))
+    function = inspect.unwrap(made.__init__ if isinstance(made, type) else made)  # type: ignore[misc]
     names: dict[str, Any] = getattr(function, "__globals__", {})
     hints: dict[str, Any] = {}
     for name, argument in inspect.signature(made).parameters.items():
@@ -211,8 +212,9 @@ def _hints(made: Callable[..., Any]) -> dict[str, Any]:
     return hints
 
 
+@cache
 def defaults(made: Callable[..., Any]) -> dict[str, Any]:
-    """Those of its arguments that a configuration can say."""
+    """Those of its arguments that a configuration can say; nobody changes them."""
     given = {name: one.default for name, one in inspect.signature(made).parameters.items()}
     as_lists = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
     return {name: value for name, value in as_lists.items() if _is_plain(value)}
@@ -401,7 +403,7 @@ def complete(key: str, node: Mapping[str, Any], folders: Sequence[Path] = ()) ->
         return dict(node)
     extra = {name for name in known.keys() - names if torch and equal(node.get(name), known[name])}
     said = {name: value for name, value in node.items() if name not in extra}
-    return said | {name: known[name] for name in known if name in names - node.keys()}
+    return said | {name: deepcopy(known[name]) for name in known if name in names - node.keys()}
 
 
 def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[..., Any]:
