@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -17,7 +17,19 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import Mistake, parts
 from fdi.config.identity import contents, hydra_complaints, kind_of, own_folders, plain
-from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, Range, choose, nonsense, shown
+from fdi.config.parts import (
+    OPTIONAL,
+    ROLES,
+    SIMPLE,
+    Count,
+    Index,
+    NotNegative,
+    Positive,
+    Range,
+    choose,
+    nonsense,
+    shown,
+)
 
 DERIVED = (
     "bounds",
@@ -60,14 +72,14 @@ class Figure:
     only: dict[str, Any] = field(default_factory=dict)
     free: list[str] = field(default_factory=list)
     longest: str = ""
-    least: int = field(default=2, metadata={"least": 2})
+    least: Annotated[int, Range(least=2)] = 2
     usual: bool = False
     best: bool = False
     label: str = ""
     legend: str = ""
     scale: str = field(default="auto", metadata={"choices": SCALES})
-    columns: int = field(default=1, metadata={"least": 1})
-    height: float = field(default=1.4, metadata={"least": 0.5})
+    columns: Count = 1
+    height: Annotated[float, Range(least=0.5)] = 1.4
     names: dict[str, Any] = field(default_factory=dict)
 
 
@@ -85,9 +97,9 @@ class Tune:
     values: list[float] = MISSING
     beside: dict[str, str] = field(default_factory=dict)
     seeds: list[int] = MISSING
-    extend: int = field(default=2, metadata={"range": Range(least=0)})
-    short: int = field(default=5, metadata={"range": Range(least=1)})
-    keep: int = field(default=3, metadata={"range": Range(least=1)})
+    extend: Index = 2
+    short: Count = 5
+    keep: Count = 3
 
 
 @dataclass
@@ -97,8 +109,8 @@ class Zoo:
     interval as in a search; those of a kind come before those of all.
     """
 
-    seed: int = field(default=0, metadata={"range": Range(least=0)})
-    networks: int = field(default=100, metadata={"range": Range(least=1)})
+    seed: Index = 0
+    networks: Count = 100
     kinds: dict[str, Any] = MISSING
     draw: dict[str, str] = field(default_factory=dict)
 
@@ -123,41 +135,37 @@ READOUT_INITS = {
 """With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
 
 
-def _number(least: float | None = None, above: float | None = None) -> Any:
-    return field(default=MISSING, metadata={"range": Range(least=least, above=above)})
-
-
 def _one_of(*choices: str) -> Any:
     return field(default=MISSING, metadata={"choices": choices})
 
 
 @dataclass
 class Bound:
-    strength: float = _number(0)
-    rate: float = _number(0)
+    strength: NotNegative = MISSING
+    rate: NotNegative = MISSING
 
 
 @dataclass
 class Homeostasis:
     joint: bool = MISSING
-    prime_epochs: int = _number(0)
+    prime_epochs: Index = MISSING
     upper: Bound = field(default_factory=Bound)
     lower: Bound = field(default_factory=Bound)
 
 
 @dataclass
 class Trainer:
-    epochs: int = _number(1)
-    batch_size: int = _number(1)
+    epochs: Count = MISSING
+    batch_size: Count = MISSING
     readout: str = _one_of("max", "mean", "last")
-    patience: int | None = _number(1)
-    stop_at_loss: float | None = _number(0)
-    clip: float | None = _number(above=0)
-    label_smoothing: float | None = _number(0)
-    lr_recurrent: float | None = _number(above=0)
-    lr_readout: float | None = _number(above=0)
-    lr_norm: float | None = _number(above=0)
-    lr_tau: float | None = _number(above=0)
+    patience: Count | None = MISSING
+    stop_at_loss: NotNegative | None = MISSING
+    clip: Positive | None = MISSING
+    label_smoothing: NotNegative | None = MISSING
+    lr_recurrent: Positive | None = MISSING
+    lr_readout: Positive | None = MISSING
+    lr_norm: Positive | None = MISSING
+    lr_tau: Positive | None = MISSING
     lr_relative: bool = MISSING
     test: bool = MISSING
 
@@ -211,10 +219,10 @@ class Config:
     figure: Figure | None = MISSING
     tune: Tune | None = MISSING
     zoo: Zoo | None = MISSING
-    seed: int = _number(0)
+    seed: Index = MISSING
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
-    threads: int | None = _number(1)
+    threads: Count | None = MISSING
     probe: str = _one_of("before", "only", "none")
     tags: list[str] = MISSING
     note: str | None = MISSING
@@ -226,12 +234,12 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 @cache
 def _hints(schema: type) -> dict[str, Any]:
-    return get_type_hints(schema)
+    return get_type_hints(schema, include_extras=True)
 
 
 def words(schema: type, key: str) -> str:
     """What the field `key` of the dataclass `schema` may be, in words."""
-    hint = _hints(schema)[key]
+    hint = get_type_hints(schema)[key]
     if get_origin(hint) is list:
         return f"a list, as in {key}=[a,b]"
     if get_origin(hint) is dict:
@@ -261,8 +269,8 @@ BOOLEAN = ["true", "false"]
 
 
 def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Complaints about keys that the dataclass `schema` lacks, and by the `least` value or the
-    `choices` that its fields carry.
+    """Complaints about keys that the dataclass `schema` lacks, and by the ranges of its hints and
+    the `choices` that its fields carry.
     """
     hints = _hints(schema)
     for key in values.keys() - hints.keys():
@@ -276,11 +284,17 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
         nested = next(filter(is_dataclass, kinds), None)
         if nested and value is not None:
             yield from out_of_range(nested, value, f"{key}.")
-        allowed, choices = entry.metadata.get("range"), entry.metadata.get("choices")
-        if allowed and value is not None and value not in allowed:
-            yield f"{key} = {shown(value)} must be {allowed}"
+        for limit in _limits(hint):
+            if value is not None and value not in limit:
+                yield f"{key} = {shown(value)} must be {limit}"
+        choices = entry.metadata.get("choices")
         if choices and value not in choices:
             yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
+
+
+def _limits(hint: Any) -> list[Range]:
+    """What is noted beside the type, or beside one of its alternatives."""
+    return [note for kind in (hint, *get_args(hint)) for note in getattr(kind, "__metadata__", ())]
 
 
 def impossible(values: Any, path: str = "") -> Iterator[str]:
@@ -383,15 +397,10 @@ def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Itera
 def _complaints(values: dict[str, Any]) -> Iterator[str]:
     yield from impossible(values)
     yield from out_of_range(Config, values | {"device": kind_of(values["device"])})
-    modules = [Path(folder) for folder in values["paths"]["modules"]]
-    for option in ("exclude", "neutral"):
-        for key in values["identity"][option]:
-            if not isinstance(key, str):
-                yield f"identity.{option} = {key} must be the dotted name of a key"
-            elif _is_value(values, key.rpartition(".")[0]):
-                yield f"identity.{option}: {key.rpartition('.')[0]} has no keys; leave {key} out"
+    yield from _of_identity(values)
     if isinstance(values["engine"], Mapping):
         yield from _of_engine(values["engine"], values["device"])
+    modules = [Path(folder) for folder in values["paths"]["modules"]]
     for key in ROLES:
         group, _, inner = key.partition(".")
         node = values[group][inner] if inner else values[group]
@@ -400,6 +409,22 @@ def _complaints(values: dict[str, Any]) -> Iterator[str]:
     yield from nonsense(values)
     if values["figure"] is not None:
         yield from unknown_keys(values["figure"], values)
+    yield from _of_places(values)
+
+
+def _of_identity(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complaints about keys that are named as no part of the identity of a run."""
+    for option in ("exclude", "neutral"):
+        for key in values["identity"][option]:
+            owner = str(key).rpartition(".")[0]
+            if not isinstance(key, str):
+                yield f"identity.{option} = {key} must be the dotted name of a key"
+            elif _is_value(values, owner):
+                yield f"identity.{option}: {owner} has no keys; leave {key} out"
+
+
+def _of_places(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complaints about names of folders, and files and folders that are not there."""
     for key, name in values["name"].items():
         if name is not None and not _is_component(name):
             yield (
