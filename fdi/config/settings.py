@@ -338,7 +338,8 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
         elif key in known and not any(kind.admits(value) for kind in known[key]):
             yield parts.wrong(f"{path}.{key}", value, known[key])
         elif key not in known and closed:
-            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
+            takes = choose(str(key), known) if known else f"{node['_target_']} takes none"
+            yield f"{path}.{key}: no such key; {takes}"
         elif f"{path}.{key}" == parts.SURROGATE and "." in str(value):
             try:
                 parts.options(parts.SURROGATE, str(value), folders)
