@@ -203,12 +203,13 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     if "root" in config and not any(override.startswith("root=") for override in overrides):
         config.root = str(root)
     settings = contents(config)
+    seed = settings.pop("seed", 0)
     modules = [folder.absolute(), folder.absolute().parent] if folder else []
     for complaint in complaints("dataset", settings, modules):
         raise DataError(complaint)
     make = resolve("dataset", settings.pop("_target_"), modules)
     with readable(name):
-        return make(**{"seed": 0, **settings})
+        return make(**settings, seed=seed)
 
 
 def _root(arguments: argparse.Namespace) -> Path:
