@@ -217,7 +217,10 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             resumed=[*run.resumed, {"epoch": epoch, **now}],
         )
     else:
-        run = replace(run, evidence=evidence.of(config, context.data.checksum), origin=now)
+        mine = evidence.of(config, context.data.checksum)
+        if evidence.compare(run.evidence, mine) != evidence.SAME:
+            (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
+        run = replace(run, evidence=mine, origin=now)
     record.write(directory, replace(run, epoch=epoch))
 
 
@@ -310,7 +313,7 @@ def _take_over(context: RunContext) -> None:
         same = evidence.compare(run.evidence, mine) == evidence.SAME
         if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
             continue
-        if other_than_before(other, run, now):
+        if other_than_before(other, run, now) or record.changed(other, run):
             continue
         record.change(
             directory,
