@@ -102,7 +102,7 @@ def test_without_locks_the_run_of_another_machine_is_taken_over_on_request(witho
     record.change(run, state="running", result=None, files={})
     (run / LOCK).write_text("process 1 on node7")
     assert record.look(run).state == "running"
-    with pytest.raises(Busy, match="process 1 on node7, .* give take_over=true"):
+    with pytest.raises(Busy, match=r"process 1 on node7, .* give take_over=true"):
         fdi.run(**SMALL, results=tmp_path)
     fdi.run(**SMALL, results=tmp_path, take_over=True)
     assert record.look(run).state == "done"
