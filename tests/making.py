@@ -72,7 +72,12 @@ def write_run(
     directory = record.place(whole)
     directory.mkdir(parents=True)
     epochs = prime + len(curve) or 20
-    known = {"evidence": EVIDENCE, "origin": ORIGIN, "epoch": epochs, "epochs": epochs}
+    known: dict[str, Any] = {
+        "evidence": EVIDENCE,
+        "origin": ORIGIN,
+        "epoch": epochs,
+        "epochs": epochs,
+    }
     run = Run(config=whole, **{"state": "running"} | known | values)
     names = list(rates or {"h1": 8.0, "h2": 6.0})
     if curve:

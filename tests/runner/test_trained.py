@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from making import edit
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 import fdi
 from fdi.cli.figures import main as figures
@@ -134,7 +134,7 @@ def test_the_trial_of_a_run_is_what_its_network_does(directory):
 def test_the_trial_of_a_strangers_run_downloads_nothing(directory, tmp_path):
     run, place = fdi.load(directory), str(tmp_path / "x")
     shd = parts.option("dataset", "shd") | {"root": place, "duration": 0.7}
-    other = OmegaConf.merge(run.config, {"dataset": None}, {"dataset": shd})
+    other = DictConfig(OmegaConf.merge(run.config, {"dataset": None}, {"dataset": shd}))
     with pytest.raises(ValueError, match="get it first: fdi-data get shd"):
         trial(replace(run, config=other))
     assert not (tmp_path / "x").exists()

@@ -48,20 +48,20 @@ def averaged(results: Path, capsys) -> tuple[int, float]:
     """Number of runs and mean accuracy of the one row that fdi-table prints."""
     capsys.readouterr()
     assert table.main(["--csv", "--results", str(results)]) == 0
-    (row,) = pd.read_csv(io.StringIO(capsys.readouterr().out)).itertuples()
-    return row.n, row.accuracy
+    (row,) = pd.read_csv(io.StringIO(capsys.readouterr().out)).to_dict("records")
+    return int(row["n"]), float(row["accuracy"])
 
 
-def edited(key: str, value: Any) -> Callable[[Path], None]:
+def edited(key: str, value: Any) -> Callable[[Path], object]:
     return lambda path: edit(path, key, value)
 
 
-def sealed(**values: Any) -> Callable[[Path], None]:
+def sealed(**values: Any) -> Callable[[Path], object]:
     """Other values, with the seal that fdi would give them."""
-    return lambda path: record.write(path, replace(record.whole(path), **values)) and None
+    return lambda path: record.write(path, replace(record.whole(path), **values))
 
 
-def measured(key: str, value: Any) -> Callable[[Path], None]:
+def measured(key: str, value: Any) -> Callable[[Path], object]:
     """Another number in the result, sealed."""
 
     def change(path: Path) -> None:
@@ -101,12 +101,12 @@ def of_a_later_version(path: Path) -> None:
     (path / RUN).write_text(json.dumps(content))
 
 
-def holding(text: str) -> Callable[[Path], None]:
-    return lambda path: (path / RUN).write_text(text) and None
+def holding(text: str) -> Callable[[Path], object]:
+    return lambda path: (path / RUN).write_text(text)
 
 
 SEAL = "edited or damaged"
-BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a number": (edited("result.test_accuracy_last", 0.99), SEAL),
     "a value of the configuration": (edited("config.optimizer.lr", 0.5), SEAL),
     "an option that makes no numbers": (edited("config.device", "cuda"), SEAL),
