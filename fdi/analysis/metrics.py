@@ -18,7 +18,7 @@ import pandas as pd
 
 from fdi.analysis.collect import KEYS, PLACE
 from fdi.track.files import METRICS, printable, read
-from fdi.track.record import checksum, look
+from fdi.track.record import TRAINED, checksum, look
 
 log = logging.getLogger("fdi.analysis")
 CSV_COLUMNS = ("epoch", "phase")
@@ -74,7 +74,7 @@ def accuracies(table: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
 def _finished(table: pd.DataFrame) -> list[int | None]:
     """How many epochs each finished run has; None for the others, or where it is not known."""
     return [
-        int(epoch) if state == "done" and pd.notna(epoch) else None
+        int(epoch) if state in TRAINED and pd.notna(epoch) else None
         for state, epoch in zip(table["state"], table["epoch"])
     ]
 
@@ -84,8 +84,8 @@ _said: ContextVar[tuple[dict[str, None], ...]] = ContextVar("said", default=())
 
 @contextmanager
 def each_once() -> Iterator[dict[str, None]]:
-    """Say of each damaged learning curve once meanwhile, however often it is read, also in blocks
-    within this one; yields the paths of the runs.
+    """Say of each damaged file once meanwhile, however often it is read, also in blocks within this
+    one; yields their paths.
     """
     paths: dict[str, None] = {}
     before = _said.set((*_said.get(), paths))
@@ -95,13 +95,13 @@ def each_once() -> Iterator[dict[str, None]]:
         _said.reset(before)
 
 
-def tell(path: str) -> None:
-    """Say that the learning curve of a run is left out."""
-    blocks = _said.get()
-    if not (blocks and path in blocks[0]):
-        log.warning("%s: %s is damaged; this learning curve is left out", printable(path), METRICS)
+def tell(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
+    """Say that what a file of a run holds is left out."""
+    blocks, known = _said.get(), f"{path}/{file}"
+    if not (blocks and known in blocks[0]):
+        log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
     for paths in blocks:
-        paths[path] = None
+        paths[known] = None
 
 
 def _task_accuracies(path: str, epochs: int | None) -> list[float] | None:

@@ -8,17 +8,25 @@ from pathlib import Path
 import pandas as pd
 
 from fdi.analysis.collect import KEYS
+from fdi.analysis.metrics import tell
+from fdi.track.files import PROBE
 from fdi.track.record import initial_state, look
 
 TEXTS = ("population", "expected")
 
 
 def probes(table: pd.DataFrame, wanted: Collection[str] | None = None) -> pd.DataFrame:
-    """The initial states of the runs in `table`, with the columns that are `wanted`; None: all."""
+    """The initial states of the runs in `table`, with the columns that are `wanted`; None: all.
+    One that is not what its run measured has no rows, which a warning says.
+    """
     rows, places = [], []
     for place, path in enumerate(table["path"]):
         directory = Path(path)
-        for row in initial_state(directory, look(directory)):
+        run = look(directory)
+        found = initial_state(directory, run)
+        if PROBE in run.files and not found:
+            tell(path, PROBE, "initial state")
+        for row in found:
             rows.append({key: row[key] for key in row if wanted is None or key in wanted})
             places.append(place)
     if not rows:

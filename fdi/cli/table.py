@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
-    from fdi.analysis.metrics import curves
+    from fdi.analysis.metrics import curves, each_once
     from fdi.analysis.paper import write
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import of_folder
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = results.curves_of(results.runs)
         write(table, arguments.runs or arguments.curves)
     elif arguments.probe:
-        _states(results, arguments)
+        with each_once():
+            _states(results, arguments)
     elif arguments.best:
         _best(results, arguments)
     elif arguments.zoo:

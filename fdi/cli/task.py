@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from fdi.config import Mistake
 from fdi.config.settings import prepare
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
-from fdi.track.files import LOG, OUTPUT, printable
+from fdi.track.files import LOG, OUTPUT, PROBE, printable
 from fdi.track.lock import Busy
 from fdi.track.process import INTERRUPTED, end_with
 from fdi.track.record import finished, initial_state
@@ -83,8 +84,11 @@ def _show_again(config: DictConfig, directory: Path) -> int:
 
 def measured(directory: Path) -> list[dict[str, Any]]:
     """The initial state of a finished run; raises ValueError where it was not measured."""
-    if rows := initial_state(directory):
+    run = record.look(directory)
+    if rows := initial_state(directory, run):
         return rows
+    if PROBE in run.files:
+        raise Mistake(f"{directory / PROBE} was changed since the run ended; put it back")
     raise ValueError(
         f"{directory} was trained with probe=none; move it away to measure its initial state"
     )
