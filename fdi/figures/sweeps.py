@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import config_columns
+from fdi.analysis.collect import Runs, config_columns
+from fdi.analysis.derived import guesses
 from fdi.analysis.results import REFERENCE
-from fdi.analysis.select import groups, guesses, kept
 from fdi.analysis.studies import drawn
-from fdi.analysis.table_types import Runs
 
 Enough = Callable[[pd.DataFrame], int]
 
@@ -31,8 +30,8 @@ def sweeps(
     deepest network).
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = drawn(kept(runs, runs["state"].isin(states)), varied)
-    for key, group in groups(chosen, ["dataset", "model"]):
+    chosen = drawn(runs[runs["state"].isin(states)], varied)
+    for key, group in chosen.groupby(["dataset", "model"]):
         columns = fixed(group, varied)
         best = _best(group, columns, enough) if columns else group
         if len(best) and enough(best):
@@ -117,7 +116,7 @@ def near_one(runs: Runs) -> pd.DataFrame:
         return runs
     distance = (runs["init.sigma_u"] - 1).abs()
     nearest = distance.groupby(runs["init"]).transform("min")
-    return kept(runs, distance.isna() | (distance == nearest))
+    return runs[distance.isna() | (distance == nearest)]
 
 
 def states(runs: Runs) -> pd.DataFrame:
@@ -125,7 +124,7 @@ def states(runs: Runs) -> pd.DataFrame:
     initialization at each of its sigma_u, and one config of those without.
     """
     parts = []
-    for init, chosen in groups(runs, "init", sort=False):
+    for init, chosen in runs.groupby("init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
         members = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
         parts.append(members.assign(sigma_u=members["init.sigma_u"] if several else float("nan")))

@@ -28,8 +28,7 @@ import pandas as pd
 
 from fdi.analysis import zoo
 from fdi.analysis.collect import config_columns
-from fdi.analysis.metrics import curves
-from fdi.analysis.probes import probes
+from fdi.analysis.metrics import curves, probes
 from fdi.analysis.results import (
     CURVES,
     NAME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.bounds import unbounded
+from fdi.analysis.derived import unbounded
 
 
 def test_bounds_of_strength_0_are_none():

@@ -8,11 +8,11 @@ from contextlib import nullcontext
 import numpy as np
 import pandas as pd
 import pytest
+from fdi.track.directory import read_config
+from fdi.track.state import lock
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
 from fdi.analysis.metrics import accuracies, curves
-from fdi.track.directory import read_config
-from fdi.track.state import lock
 
 
 def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):

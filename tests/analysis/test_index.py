@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fdi.analysis.index import place
 
 from fdi.analysis import collect, metrics, probes
 from fdi.analysis.collect import runs
-from fdi.analysis.index import place
 from fdi.analysis.metrics import accuracies
 from fdi.analysis.results import own
 from fdi.cli.status import groups, states

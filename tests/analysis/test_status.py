@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from fdi.track.state import lock
 
 from fdi.analysis.collect import runs
 from fdi.cli.status import main
 from fdi.track.files import write_json
-from fdi.track.state import lock
 
 
 @pytest.fixture

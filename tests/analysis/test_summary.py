@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.collect import runs
-from fdi.analysis.conditions import condition_columns, short_names, shown
-from fdi.analysis.paper import caption, chosen, latex, markdown, summary_table
-from fdi.analysis.render import quoted, readable
-from fdi.analysis.select import depth, groups
+from fdi.analysis.conditions import condition_columns
+from fdi.analysis.derived import depth
+from fdi.analysis.formats import short_names, shown
+from fdi.analysis.render import caption, chosen, latex, markdown, quoted, readable, summary_table
 from fdi.analysis.statistics import paired, summary
 from fdi.analysis.studies import published, quotes
 from fdi.analysis.summary import summarize
@@ -302,7 +302,7 @@ def test_groups_are_those_of_pandas(by, sort):
     table = pd.DataFrame({"a": ["y", "x", None, "y", "x"], "b": [2, 1, 3, 1, 1], "c": range(5)})
     for rows in (table, table[table["a"] == "x"], table[:0]):
         expected = list(rows.groupby(by, sort=sort))
-        found = list(groups(rows, by, sort=sort))
+        found = list(rows.groupby(by, sort=sort))
         assert [key for key, _ in found] == [key for key, _ in expected]
         for (_, one), (_, other) in zip(found, expected):
             pd.testing.assert_frame_equal(one, other)
@@ -310,7 +310,7 @@ def test_groups_are_those_of_pandas(by, sort):
 
 def test_groups_that_lie_together_are_no_copies():
     table = pd.DataFrame({"a": [1, 1, 2], "c": [0.0, 1.0, 2.0]})
-    for _, rows in groups(table, "a"):
+    for _, rows in table.groupby("a"):
         assert np.shares_memory(rows["c"].to_numpy(), table["c"].to_numpy())
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdi.analysis.paper import without_formulas
+from fdi.analysis.conditions import select
+from fdi.analysis.render import without_formulas
 from fdi.analysis.results import Results
-from fdi.analysis.select import select
 from fdi.cli.table import main
 
 

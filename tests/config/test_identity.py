@@ -14,6 +14,7 @@ import pytest
 import yaml
 from composing import composed, prepared
 from composing import options as shipped_options
+from fdi.track.directory import read_config, read_values, run_directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -22,7 +23,6 @@ from fdi.analysis.results import EXACT
 from fdi.config.identity import ADDED, REMOVED, contents, run_id
 from fdi.config.parts import UNSAID, default, options, whole
 from fdi.config.settings import prepare
-from fdi.track.directory import read_config, read_values, run_directory
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
 

@@ -9,10 +9,10 @@ import weakref
 from pathlib import Path
 
 from commands import REFERENCE, SMALL, done
+from fdi.track.state import lock
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from fdi.track.files import write_status
-from fdi.track.state import lock
 
 
 def test_a_sweep_ends_in_a_table(fdi_run):

@@ -13,11 +13,11 @@ from typing import Any
 import commands
 import numpy as np
 import pytest
+from fdi.track.directory import code
 
 from fdi.config.identity import NUMERICS
 from fdi.data import from_torch
 from fdi.data.inputs import DataError
-from fdi.track.directory import code
 from fdi.track.files import write_json
 
 OWN = Path(__file__).parents[2] / "examples" / "own"

@@ -18,7 +18,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from fdi.track.state import alive
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50")

@@ -106,8 +106,9 @@ def test_errors_are_one_family_and_names_are_suggested():
             refused()
         assert isinstance(error.value, fdi.Mistake)
         assert isinstance(error.value, ValueError)
-    from fdi.data.inputs import DataError
     from fdi.track.state import Busy
+
+    from fdi.data.inputs import DataError
     from fdi.train.trainer import Diverged
 
     assert all(issubclass(kind, fdi.Error) for kind in (DataError, Busy, Diverged))

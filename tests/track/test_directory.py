@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fdi.track.directory import refuse_other_config, run_directory
 from omegaconf import OmegaConf
 
 from fdi.config import identity
-from fdi.track.directory import refuse_other_config, run_directory
 from fdi.track.record import write_config
 
 

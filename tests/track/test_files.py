@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fdi.track.state import Busy, lock, overrides, progress, read_result
 
 from fdi.config.identity import NUMERICS
 from fdi.track.files import (
@@ -24,7 +25,6 @@ from fdi.track.files import (
     write_status,
 )
 from fdi.track.record import Metrics, instructions, other_than_before
-from fdi.track.state import Busy, lock, overrides, progress, read_result
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

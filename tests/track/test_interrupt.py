@@ -3,7 +3,6 @@ from __future__ import annotations
 import signal
 
 import pytest
-
 from fdi.track.state import interruptible
 
 

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from fdi.track.state import STALE, Busy, Holder, held, holder, lock, refuse_lost
 
 from fdi.track import state as module
 from fdi.track.files import LOCK
-from fdi.track.state import STALE, Busy, Holder, held, holder, lock, refuse_lost
 
 
 def written(directory, host: str, pid: int, age: float) -> None:

@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fdi.track.directory import apart, fingerprint, source
+
 from fdi.config.identity import NUMERICS
 from fdi.data.dataset import stamps
-from fdi.track.directory import apart, fingerprint, source
 
 
 def test_files_that_any_key_names_belong_to_the_data(tmp_path: Path, monkeypatch):
