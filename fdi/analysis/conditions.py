@@ -75,7 +75,10 @@ def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, 
     placed = runs[[*columns]].assign(**{PLACE: np.arange(len(runs))})[trained]
     ordered = placed.sort_values(list(columns), key=_sortable, kind="stable")
     for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
-        yield tuple(None if pd.isna(value) else value for value in values), members[PLACE].to_numpy()
+        yield (
+            tuple(None if pd.isna(value) else value for value in values),
+            members[PLACE].to_numpy(),
+        )
 
 
 def _sortable(column: pd.Series) -> pd.Series:

@@ -212,7 +212,8 @@ class Choice:
         return (
             f"{len(first.all)} trainings of {first.title}"
             + (f", {kept} of {self.epochs}" if kept else "")
-            + f" and {2 * len(compared)} that are compared; {estimate(left) or 'all done'}"
+            + f" and {2 * len(compared)} that are compared; "
+            + (estimate(left, self.dry) or "all done")
         )
 
     def choose(self, first: Round) -> dict[Words, Candidate] | int:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import SHARED, Page, Runs
 from fdi.analysis.conditions import LABELS, condition_columns, conditions
 from fdi.analysis.formats import short_names, shown
 from fdi.analysis.results import Results
@@ -202,7 +202,11 @@ def _distinction(runs: Runs, columns: Sequence[str], values: Sequence[Any]) -> l
         return []
     in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
     others = [(column, value) for column, value in zip(columns, values) if value is not None]
-    others = [(column, value) for column, value in others if not column.startswith(in_words)]
+    others = [
+        (column, value)
+        for column, value in others
+        if not column.startswith(in_words) and column not in SHARED
+    ]
     differing = name(*zip(*others)) if others else ""
     return [text for text in (words.condition(runs), differing) if text]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
-from fdi.figures import style, words
+from fdi.figures import words
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -179,7 +179,7 @@ class State(NamedTuple):
         return table[(table["init"] == self.init) & same]
 
     def look(self) -> Look:
-        return style.look(self.init) | {"color": self.color, "linestyle": self.line}
+        return look(self.init) | {"color": self.color, "linestyle": self.line}
 
 
 def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) -> Iterator[State]:
@@ -191,9 +191,9 @@ def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) 
         for i, value in enumerate(values):
             said = not pd.isna(value) or (key in words.SAID and len(values) > 1)
             names = [*([] if alone else [words.init(init)]), *([words.of(key, value)] * said)]
-            line = LINES[i % len(LINES)] if len(values) > 1 else style.look(init)["linestyle"]
-            color = shade(style.color(init), (i + 1) / len(values))
-            yield State(init, value, ", ".join(names) or words.init(init), color, line)
+            line = LINES[i % len(LINES)] if len(values) > 1 else look(init)["linestyle"]
+            shaded = shade(color(init), (i + 1) / len(values))
+            yield State(init, value, ", ".join(names) or words.init(init), shaded, line)
 
 
 def shade(color: str, depth: float) -> str:

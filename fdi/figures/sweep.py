@@ -62,7 +62,7 @@ class Sweep:
     """The figure of an experiment: what fdi.figures asks of a module, from its node."""
 
     def __init__(self, figure: Figure, experiment: str = "", command: str = "") -> None:
-        self.figure = figure
+        self.figure, self.experiment = figure, experiment
         shown = words.of(figure.x)
         self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
         self.TITLE = figure.title or experiment.replace("_", " ").capitalize() or shown
@@ -91,8 +91,11 @@ class Sweep:
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
         """Page, and the runs that it compares, with their `x` and `shade`."""
         for name, part in self._pages(self._runs(results.runs)):
-            for network, group in sweeps.sweeps(part, self._levels, self._varied()):
+            for network, group in self._sets(part):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
+
+    def _sets(self, part: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+        return sweeps.sweeps(part, self._levels, self._varied(), experiment=self.experiment)
 
     def panels(self, page: Page) -> list[list[str]]:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.derived import guesses
+from fdi.analysis.formats import shown
 from fdi.analysis.results import REFERENCE
 from fdi.analysis.studies import drawn
 
 Enough = Callable[[pd.DataFrame], int]
+NAMED = 4  # keys of runs that are left out
 
 
 def sweeps(
@@ -21,34 +22,57 @@ def sweeps(
     enough: Enough,
     varied: Sequence[str] = (),
     states: Sequence[str] = ("done",),
+    experiment: str = "",
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """(data set, model) and its runs of these `states` that agree in the whole config but for seed,
-    init and `varied`, see `drawn`.
+    """(data set, model) and the runs of these `states` that a figure compares: those that the plans
+    of its `experiment` name, or where these are not enough the others, made by hand. They agree in
+    the whole config but for seed, init and `varied`, see `drawn`.
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
-    the one with most levels, then most initializations, then most runs, then the last (say, the
-    deepest network).
+    the one with most initializations, then most levels, then most runs, then the last (say, the
+    deepest network); `left_out` names the others.
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = drawn(runs[runs["state"].isin(states)], varied)
     for key, group in chosen.groupby(["dataset", "model"]):
-        columns = fixed(group, varied)
-        best = _best(group, columns, enough) if columns else group
-        if len(best) and enough(best):
-            yield key, best
+        own = group[of_sweep(group, experiment)]
+        for candidates in (own, group.drop(own.index)):
+            best = _best(candidates, fixed(candidates, varied), enough)
+            if len(best):
+                yield key, best
+                break
+
+
+def of_sweep(runs: Runs, title: str) -> pd.Series:
+    """Whether each of the runs belongs to a sweep of this title."""
+    named = runs.get("sweeps", pd.Series("", index=runs.index)).fillna("")
+    return named.map(lambda text: bool(title) and title in text.split(", ")).astype(bool)
+
+
+def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
+    """The other `runs` of a data set and model, and where they differ from the `chosen` ones; ""
+    where all are chosen.
+    """
+    others = runs[~runs["path"].isin(chosen["path"])]
+    if others.empty:
+        return ""
+    parts = []
+    for column in config_columns(runs):
+        theirs = [value for value in others[column].unique() if value not in set(chosen[column])]
+        if theirs and not all(map(pd.isna, theirs)):
+            parts.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
+    where = f" ({', '.join(parts[:NAMED])}{', ...' * (len(parts) > NAMED)})" if parts else ""
+    return f"{len(others):,} run{'s' * (len(others) > 1)}{where}"
 
 
 def _best(runs: Runs, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
-    """The best set of runs that agree in `columns`, see `sweeps`. One set after the other is taken
-    out of the table: the groups of pandas are a second copy of all of it.
-    """
-    numbers = runs.groupby(list(columns), dropna=False).ngroup().to_numpy()
-    ends = np.cumsum(np.bincount(numbers))[:-1]
+    """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
     best, most = runs.iloc[:0], (0, 0, 0)
-    for places in np.split(np.argsort(numbers, kind="stable"), ends):
-        members = runs.iloc[places]
-        rank = (int(enough(members)), members["init"].nunique(), len(members))
-        if rank[0] and rank >= most:
+    sets = (of for _, of in runs.groupby(list(columns), dropna=False)) if columns else [runs]
+    for members in sets:
+        levels = int(enough(members)) if len(members) else 0
+        rank = (members["init"].nunique(), levels, len(members))
+        if levels and rank >= most:
             best, most = members, rank
     return best
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.config import Mistake, identity, parts
+from fdi.config import Mistake, identity
 from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
 from fdi.track.lock import holder
 from fdi.track.process import waits
@@ -101,11 +101,7 @@ def command(words: Sequence[str]) -> str:
 def new(config: DictConfig | Mapping[str, Any], words: Sequence[str] = ()) -> Run:
     """The record of a run that begins now, with its whole configuration."""
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else dict(config)
-    whole = {
-        key: parts.complete(key, node) if isinstance(node, dict) else node
-        for key, node in values.items()
-        if key not in ("tags", "note")
-    }
+    whole = {key: value for key, value in values.items() if key not in ("tags", "note")}
     said = {"tags": list(values.get("tags") or ()), "note": values.get("note")}
     return Run(config=whole, words=list(words), state="running", **said)
 

@@ -27,7 +27,6 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.collect import config_columns
 from fdi.analysis.metrics import curves, probes
 from fdi.analysis.results import (
     CURVES,
@@ -40,7 +39,6 @@ from fdi.analysis.results import (
     own,
     reference,
 )
-from fdi.config import identity
 from fdi.track.files import RECORD, STATUS, ZOO, atomic, read_json
 
 KEPT = ("done", "untested", "probed")
@@ -134,7 +132,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 
 def _merged(old: Results, new: Results) -> Results:
     """The runs of both; where both have a run, the new one."""
-    paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
+    paths = set(new.runs["path"])
 
     def both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         return _below(a[~a["path"].isin(paths)], b) if len(a) else b
@@ -154,28 +152,6 @@ def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
     columns = [*upper, *(name for name in lower if name not in upper)]
     filled = [table.dropna(axis=1, how="all") for table in (upper, lower)]
     return pd.concat(filled, ignore_index=True).reindex(columns=columns)
-
-
-def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
-    """The paths of those `old` runs with short ids, as the first ones had, that are among the `new`
-    ones with the same configuration.
-    """
-    more = identity.DIGITS - identity.FORMER_DIGITS
-    long = new[new["id"].str.len() == identity.DIGITS]
-    again = {run["path"][:-more]: run for run in long.to_dict("records")}
-    keys = [column for column in config_columns(new) if column in old]
-    same = old[old["path"].isin(again)]
-    return {
-        run["path"]
-        for run in numbers(same).to_dict("records")
-        if all(_digits(run[key]) == _digits(again[run["path"]][key]) for key in keys)
-    }
-
-
-def _digits(value: Any) -> str:
-    """A value as the reference writes it."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "" if pd.isna(value) else DIGITS % value if number else str(value)
 
 
 def _select(results: Results, kept: pd.DataFrame) -> Results:

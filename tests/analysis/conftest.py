@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 import making
+import pytest
 
 
 @pytest.fixture

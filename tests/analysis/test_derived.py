@@ -24,7 +24,11 @@ def test_excitatory_and_inhibitory_neurons_are_one_layer():
 
 
 def test_what_is_not_known_is_no_guess():
-    runs = {"test_accuracy_last": [0.1, 0.2, 0.1], "classes": 10, "test_samples": [1000, 1000, None]}
+    runs = {
+        "test_accuracy_last": [0.1, 0.2, 0.1],
+        "classes": 10,
+        "test_samples": [1000, 1000, None],
+    }
     assert guesses(pd.DataFrame(runs)).tolist() == [True, False, False]
 
 

@@ -261,19 +261,6 @@ def test_an_empty_folder_is_missing_and_can_be_removed(status, tmp_path, write_r
     assert not empty.exists()
 
 
-def test_a_cell_that_was_planned_with_a_short_id_is_found(status, write_run, tmp_path):
-    done = write_run("fluct", 0, identity="0123456789abcdef")
-    (tmp_path / "sweeps").mkdir()
-    place = str(done.relative_to(tmp_path))[:-8]
-    write_json(
-        tmp_path / "sweeps/z.json",
-        {"experiment": "e", "command": "x", "cells": {place: ["init=fluct"]}},
-    )
-    out = status()[1]
-    assert "missing" not in out
-    assert "single runs" not in out
-
-
 @pytest.mark.parametrize("plan", [
         {"experiment": "e", "command": "x", "cells": {"a": ["a"]}}, [], {"cells": 1},
         {"experiment": "e", "command": "x", "cells": {"runs/a/b/c/seed=0-1": 3}},

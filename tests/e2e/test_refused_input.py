@@ -53,7 +53,7 @@ def spikes(tmp_path: Path) -> Path:
         (["model=dense,conv"], "model=dense,conv has several values; add -m to run each of them"),
         (["dataset=null"], "dataset = null is not the name of an option; choose one of arrays,"),
         (["name=${seed}"], "name = ${seed} must be {dataset, model, init, experiment}"),
-        (["identity=${seed}"], "identity = ${seed} must be {exclude}"),
+        (["identity=${seed}"], "identity = ${seed} must be {exclude, neutral}"),
         (["paths.modules=${seed}"], "paths.modules = ${seed} must be a list"),
         (["identity.exclude=${name}"], "identity.exclude = ${name} must be a list"),
         (["homeostasis.upper=${seed}"], "homeostasis.upper = ${seed} must be {strength, rate}"),
@@ -141,7 +141,7 @@ def test_data_that_cannot_be_read_are_refused(fdi_run, spikes, tmp_path, monkeyp
     ("arguments", "key", "line"),
     [
         (", needed", "", "model._target_ = mine.make: missing a required argument: 'needed'; bes"),
-        ("", "x: 3\n", "model._target_ = mine.make: got an unexpected keyword argument 'x'; bes"),
+        ("", "x: 3\n", "model.x: no such key; mine.make takes none"),
     ],
 )
 def test_code_that_takes_other_arguments_is_refused(

@@ -220,17 +220,3 @@ def test_equal_ids_are_no_proof(fdi_run, tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("results/runs/*/*/*/*/result.json"))) == 2
     for lr in ("0.001", "0.01"):
         assert "already done, skipped" in fdi_run(*SMALL, REFERENCE, f"optimizer.lr={lr}").out
-
-
-def test_a_run_with_a_short_id_is_done_before_and_goes_on(fdi_run, tmp_path):
-    command = (*SMALL, REFERENCE)
-    assert fdi_run(*command).code == 0
-    (directory,) = tmp_path.glob("results/runs/*/*/*/*")
-    result = (directory / "result.json").read_text()
-    short = directory.rename(directory.with_name(directory.name[:-8]))
-    before = sorted(tmp_path.rglob("*"))
-    assert "already done, skipped" in fdi_run(*command).out
-    assert sorted(tmp_path.rglob("*")) == before
-    (short / "result.json").unlink()
-    assert "resumed after epoch 2" in fdi_run(*command).out
-    assert json.loads((short / "result.json").read_text()) == json.loads(result)

@@ -39,8 +39,7 @@ SMALL = (
     *("threads=1", "trainer.batch_size=8", "probe=none", "homeostasis=none", "--config-dir=conf"),
 )
 INITS = ("kaiming", "mine")
-OWN = """# {comment}
-from fdi.init.baselines import Kaiming
+OWN = """from fdi.init.baselines import Kaiming
 
 
 class Mine(Kaiming):
@@ -90,7 +89,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.numerics = NUMERICS
         self.last: tuple[Any, ...] = ()
         self.cells: dict[str, Cell] = {}
-        self.ages = 0
         furnish(self.home, 0, 0)
 
     def teardown(self) -> None:
@@ -185,10 +183,10 @@ class AnyOrder(RuleBasedStateMachine):
             found.append(Cell(path.parent.name, 0, 0, seed, 0, None, ()))
         return found
 
-    @rule(what=st.sampled_from(("data", "code", "comment", "numerics")), in_place=st.booleans())
+    @rule(what=st.sampled_from(("data", "code", "times", "numerics")), in_place=st.booleans())
     def change(self, what: str, in_place: bool) -> None:
-        """The data, own code or a comment in it are edited; fdi is upgraded, or the one before is
-        installed again.
+        """The data or own code are edited, or the code is only written again; fdi is upgraded, or
+        the one before is installed again.
         """
         if what == "data":
             self.data = 1 - self.data
@@ -197,8 +195,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.numerics = 2 * NUMERICS + 1 - self.numerics
         else:
             self.code = 1 - self.code if what == "code" else self.code
-            self.ages += 1
-            overwrite(self.home / "own_code.py", own(self.code, self.ages), in_place)
+            overwrite(self.home / "own_code.py", own(self.code), in_place)
         self.count(f"change {what}")
 
     @precondition(lambda self: self.there())
@@ -393,13 +390,13 @@ def packed(version: int) -> bytes:
     return file.getvalue()
 
 
-def own(version: int, age: int) -> str:
-    return OWN.format(comment=f"{age:04d}", gain=(1.5, 2.5)[version])
+def own(version: int) -> str:
+    return OWN.format(gain=(1.5, 2.5)[version])
 
 
 def furnish(home: Path, data: int, code: int) -> None:
     (home / "data.npz").write_bytes(packed(data))
-    (home / "own_code.py").write_text(own(code, 0))
+    (home / "own_code.py").write_text(own(code))
     (home / "conf" / "init").mkdir(parents=True)
     (home / "conf" / "init" / "mine.yaml").write_text("_target_: own_code.Mine\n")
 

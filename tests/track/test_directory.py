@@ -43,13 +43,6 @@ def test_a_new_run_has_a_long_id(config, tmp_path):
     assert run_directory(config()).name == name
 
 
-def test_a_folder_with_the_short_id_of_the_first_runs_is_found(config):
-    new = run_directory(config())
-    short = store(config(), new.with_name(new.name[:-8]))
-    assert run_directory(config()) == short
-    assert run_directory(config(seed=1)).name.startswith("seed=1-")
-
-
 def test_one_of_another_configuration_is_not(config):
     new = run_directory(config())
     short = store(config(lr=0.2), new.with_name(new.name[:-8]))
