@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import config_columns
-from fdi.analysis.conditions import shown
+from fdi.analysis.collect import Runs, config_columns
+from fdi.analysis.derived import guesses
+from fdi.analysis.formats import shown
 from fdi.analysis.results import OWN, REFERENCE
-from fdi.analysis.select import groups, guesses, kept
 from fdi.analysis.studies import drawn
-from fdi.analysis.table_types import Runs
 
 Enough = Callable[[pd.DataFrame], int]
 NAMED = 4  # keys of runs that are left out
@@ -34,8 +33,8 @@ def sweeps(
     deepest network); `left_out` names the others.
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = drawn(kept(runs, runs["state"].isin(states)), varied)
-    for key, group in groups(chosen, ["dataset", "model"]):
+    chosen = drawn(runs[runs["state"].isin(states)], varied)
+    for key, group in chosen.groupby(["dataset", "model"]):
         own = group[of_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):
             best = _best(candidates, fixed(candidates, varied), enough)
@@ -144,7 +143,7 @@ def near_one(runs: Runs) -> pd.DataFrame:
         return runs
     distance = (runs["init.sigma_u"] - 1).abs()
     nearest = distance.groupby(runs["init"]).transform("min")
-    return kept(runs, distance.isna() | (distance == nearest))
+    return runs[distance.isna() | (distance == nearest)]
 
 
 def states(runs: Runs) -> pd.DataFrame:
@@ -152,7 +151,7 @@ def states(runs: Runs) -> pd.DataFrame:
     initialization at each of its sigma_u, and one config of those without.
     """
     parts = []
-    for init, chosen in groups(runs, "init", sort=False):
+    for init, chosen in runs.groupby("init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
         members = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
         parts.append(members.assign(sigma_u=members["init.sigma_u"] if several else float("nan")))

@@ -22,8 +22,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect, metrics
+from fdi.analysis.collect import Runs, checked
 from fdi.analysis.render import EXAMPLE
-from fdi.analysis.table_types import Runs, checked
 from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
 from fdi.cli.compose import explain, forget, own_hydra
 from fdi.cli.search import is_search

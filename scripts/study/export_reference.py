@@ -27,8 +27,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.metrics import curves
-from fdi.analysis.probes import probes
+from fdi.analysis.metrics import curves, probes
 from fdi.analysis.results import (
     CURVES,
     NAME,

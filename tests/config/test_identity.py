@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from composing import composed, prepared
 from composing import options as shipped_options
+from fdi.track.directory import run_directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -18,7 +19,6 @@ from omegaconf import OmegaConf
 from fdi.config.identity import contents, run_id
 from fdi.config.parts import ROLES, UNSAID, complete, defaults, options, resolve
 from fdi.config.settings import prepare
-from fdi.track.directory import run_directory
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():

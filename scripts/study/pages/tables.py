@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import SHARED, config_columns
-from fdi.analysis.contrasts import PERCENT, moments
+from fdi.analysis.collect import ACCURACY, SHARED, config_columns
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
-from fdi.analysis.summary import ACCURACY
+from fdi.analysis.statistics import PERCENT
 from fdi.figures.catalogue import FIGURES
 
 OTHERS = (*SHARED, "readout_init")
