@@ -92,7 +92,7 @@ RUN = [
     ([*HDF5, "dataset.train_file={spikes}/other.h5"], "is no file within"),
     ([*HDF5, "dataset.train_file=../other.h5"], "set dataset.root= to the folder that all"),
     ([*HDF5, *(f"dataset.{part}_file=silent.h5" for part in ("train", "test"))], "no spikes in"),
-    ([*HDF5, "dataset.train_file=loop.h5"], "loop.h5"),
+    (["dataset=hdf5", "dataset.root={spikes}/loop"], "Too many levels of symbolic links"),
     ([*MINE, "model=needs"], "model._target_ = needs.make: missing a required argument: 'needed'"),
     ([*MINE, "model=takes"], "takes.make: got an unexpected keyword argument 'x'"),
     ([*MINE, "engine=narrow", "model.depth=2"], "engine=narrow computes one hidden layer; use"),
@@ -149,8 +149,9 @@ def write_spikes(path: Path, spikes: int = 5, samples: int = 40) -> None:
 def files(tmp_path_factory) -> dict[str, Path]:
     """Data, and options and code of one's own, elsewhere."""
     spikes, own = tmp_path_factory.mktemp("spikes"), tmp_path_factory.mktemp("own")
-    (spikes / "set").mkdir()
-    (spikes / "set" / "loop.h5").symlink_to("loop.h5")
+    for folder in ("set", "loop"):
+        (spikes / folder).mkdir()
+    (spikes / "loop" / "train.h5").symlink_to("train.h5")
     for name in ("set/train", "set/test", "other"):
         write_spikes(spikes / f"{name}.h5")
     write_spikes(spikes / "set" / "silent.h5", spikes=0)
