@@ -35,8 +35,8 @@ def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = N
     """Run one cell, unless it is done. Returns the exit code. A failure is printed as one line;
     its traceback is in run.log.
 
-    In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints a failure
-    that is in status.json. A job of submitit on this machine ends with the process `sweep`. With
+    In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints what its
+    record says of a failure. A job of submitit on this machine ends with the process `sweep`. With
     device=cuda the cell takes one of the `gpus` that the cells share.
     """
     if sweep is not None and HydraConfig.get().launcher._target_.endswith(".LocalLauncher"):
@@ -65,7 +65,8 @@ def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = N
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
         line, code = _run(config, directory, out)
-    return code if record.look(directory).state == "failed" else _tell(line, code)
+    told = record.look(directory).state in ("failed", "broken")  # by the sweep
+    return code if told else _tell(line, code)
 
 
 def _show_again(config: DictConfig, directory: Path) -> int:
