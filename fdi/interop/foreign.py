@@ -128,7 +128,7 @@ def initialize(
             plan = _Plan(module, follow(module, data, simulate), dt, nu, calibrated=True)
             plan.draw(sigma_u, alpha, generator)
             plan.calibrate(sigma_u, lambda: simulate(data), analogue)
-            before.restore_buffers()
+            before.restore(parameters=False)
     except BaseException:
         before.restore()
         raise

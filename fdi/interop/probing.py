@@ -124,7 +124,7 @@ def probe(
             output = simulate(data)
             gradients = {} if loss is None else _gradients(module, loss(output))
     finally:
-        before.restore_buffers()
+        before.restore(parameters=False)
     analogue = not are_spikes(data)
     spikes = 0.0 if analogue else float(data.double().square().mean())
     rows = [

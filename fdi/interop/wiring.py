@@ -217,20 +217,14 @@ class Snapshot:
         ]
 
     @torch.no_grad()
-    def restore(self) -> None:
+    def restore(self, parameters: bool = True) -> None:
+        """Without `parameters` buffers alone, such as the statistics of a normalization."""
         for part, name, tensor, before in self.tensors:
-            tensor.copy_(before)
-            setattr(part, name, tensor)
-        for part in self.modules:
-            _recompute(part)
-
-    @torch.no_grad()
-    def restore_buffers(self) -> None:
-        """Those alone, such as the running statistics of a normalization."""
-        for part, name, tensor, before in self.tensors:
-            if not isinstance(tensor, nn.Parameter):
+            if parameters or not isinstance(tensor, nn.Parameter):
                 tensor.copy_(before)
                 setattr(part, name, tensor)
+        for part in self.modules:
+            _recompute(part)
 
 
 def _own_tensors(layer: nn.Module) -> dict[str, Tensor]:
@@ -298,11 +292,7 @@ class _Trace(TorchFunctionMode):
         self.called: list[Population] = []  # one for each call with sources of its own
         self.count: dict[nn.Module, int] = {}
         self.layers = _parts(module)
-        hooked = (
-            "weight_orig",
-            "weight_g",
-            "weight_v",
-        )  # hooks read them before the layer is called
+        hooked = ("weight_orig", "weight_g", "weight_v")  # read before the layer is called
         self.parameters = {
             id(p): name for name, p in module.named_parameters() if not name.endswith(hooked)
         }
@@ -503,13 +493,8 @@ def own_weights(name: str, neuron: Any) -> Iterator[Weights]:
         yield Weights(f"{name}.recurrent", [neuron.recurrent], inside=True)
     if hasattr(neuron, "recurrent_weights"):
         yield Weights(f"{name}.input_weights", [neuron], "input_weights")
-        yield Weights(
-            f"{name}.recurrent_weights",
-            [neuron],
-            "recurrent_weights",
-            inside=True,
-            autapses=neuron.autapses,
-        )
+        own = dict(attribute="recurrent_weights", inside=True, autapses=neuron.autapses)
+        yield Weights(f"{name}.recurrent_weights", [neuron], **own)
 
 
 def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
