@@ -134,7 +134,7 @@ def test_an_object_differs_by_its_target_not_by_its_arguments(write_run, tmp_pat
 
 
 def test_words_and_numbers_in_one_column(write_run, tmp_path):
-    for i, nu in enumerate(("auto", 15.8, None)):
+    for nu in ("auto", 15.8, None):
         write_run(config={"init.nu": nu})
     table = readable(summarize(runs(tmp_path)))
     assert sorted(table["nu"]) == ["-", "15.8", "auto"]
