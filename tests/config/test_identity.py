@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from composing import composed, prepared
 from composing import options as shipped_options
-from fdi.track.directory import run_directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -19,6 +18,7 @@ from omegaconf import OmegaConf
 from fdi.config.identity import contents, run_id
 from fdi.config.parts import ROLES, complete, defaults, options, resolve
 from fdi.config.settings import prepare
+from fdi.track.record import place as run_directory
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from composing import CONF, options, prepared
-from fdi.track.directory import run_directory
 from hydra._internal.config_repository import ConfigRepository
 from omegaconf import OmegaConf
 
 from fdi.cli.cells import compose_cells
 from fdi.cli.compose import forget, parse
 from fdi.config.settings import DERIVED, FINDINGS, Figure
+from fdi.track.record import place as run_directory
 
 DATASETS, MODELS = options("dataset"), options("model")
 OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "lower"}}
