@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,10 +83,17 @@ def test_what_an_ended_process_left_in_its_lock_does_not_matter(tmp_path, conten
         pass
 
 
-def test_a_folder_that_is_removed_meanwhile_is_not_held_by_two(tmp_path, other):
-    (tmp_path / LOCK).unlink()
-    with lock(tmp_path):
-        refused(tmp_path, f"process {os.getpid()}")
+def test_a_folder_that_is_removed_before_its_lock_is_held_is_made_again(tmp_path, monkeypatch):
+    flock, folders = fcntl.flock, [tmp_path / "run"]
+
+    def late(file: object, how: int) -> None:
+        if folders:
+            shutil.rmtree(folders.pop())
+        flock(file, how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with lock(tmp_path / "run"):
+        refused(tmp_path / "run", f"process {os.getpid()}")
 
 
 @pytest.mark.parametrize("text", ["", "nobody", "\xff\0", f"process {{}} on {HERE}"])
