@@ -1,5 +1,5 @@
-"""Wrong input ends in one line and a code that is not 0, and leaves nothing behind: the table of all
-of it, and the only place where a test knows its words.
+"""Wrong input ends in one line and a code that is not 0, and leaves nothing behind: the table of
+all of it, and the only place where a test knows its words.
 """
 
 from __future__ import annotations
