@@ -39,7 +39,8 @@ from fdi.analysis.results import (
     own,
     reference,
 )
-from fdi.track.files import RECORD, STATUS, ZOO, atomic, read_json
+from fdi.track.files import ZOO, atomic
+from fdi.track.record import look
 
 KEPT = ("done", "untested", "probed")
 EPOCHS = 60  # of a learning curve, kept
@@ -47,11 +48,7 @@ DIGITS = "%.5g"
 FOLDERS = re.compile(
     r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
 )  # of absolute paths, which say nothing on another machine
-DROPPED = (
-    "platform",
-    "data_checksum",
-    "run",
-)  # from the record of a run: the one says too much, the others differ from run to run
+DROPPED = ("platform", "host", "data")  # of an origin, which say too much
 
 
 def export(results: Path, folder: Path) -> int:
@@ -65,16 +62,12 @@ def export(results: Path, folder: Path) -> int:
     if (results / ZOO).is_dir():
         return _export_zoo(everything, folder)
     runs = everything.runs
-    everything = replace(everything, curves=curves(runs), probed=probes(runs, results))
+    everything = replace(everything, curves=curves(runs), probed=probes(runs))
     chosen = everything.runs[everything.runs["state"].isin(KEPT)]
     if chosen.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
-    records = [read_json(Path(path) / RECORD) or {} for path in chosen["path"]]
-    origins = [_origin(Path(path), record) for path, record in zip(chosen["path"], records)]
-    chosen = chosen.assign(
-        data_checksum=[record.get("data_checksum") for record in records],
-        provenance=[o["provenance"] for o in origins],
-    )
+    origins = [_origin(Path(path)) for path in chosen["path"]]
+    chosen = chosen.assign(provenance=[origin["provenance"] for origin in origins])
     provenance = pd.DataFrame(origins).drop_duplicates()
     write(
         _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
@@ -88,8 +81,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
     tested = drawn.runs[drawn.runs["id"].isin(table["id"])]
     if tested.empty:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
-    path = Path(tested["path"].iloc[0])
-    origin = _origin(path, read_json(path / RECORD) or {})
+    origin = _origin(Path(tested["path"].iloc[0]))
     words = [word for word in origin["command"].split() if not word.startswith("paths.")]
     made = (
         f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
@@ -167,16 +159,17 @@ def _select(results: Results, kept: pd.DataFrame) -> Results:
     )
 
 
-def _origin(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """The row of provenance.csv of a run: its record without folders of this machine, and the day;
+def _origin(directory: Path) -> dict[str, Any]:
+    """The row of provenance.csv of a run: its origin without folders of this machine, and the day;
     `provenance` is a hash of the rest.
     """
-    program, *words = record.get("command", "unknown").split(" ")
+    run = look(directory)
+    program, *words = run.origin.get("command", "unknown").split(" ")
     origin = {
         "commit": "unknown",
-        **{key: value for key, value in record.items() if key not in DROPPED},
+        **{key: value for key, value in run.origin.items() if key not in DROPPED},
         "command": " ".join([Path(program).name, *(FOLDERS.sub("", word) for word in words)]),
-        "date": (read_json(directory / STATUS) or {}).get("updated", "")[:10],
+        "date": run.updated[:10],
     }
     return {"provenance": hashlib.sha256(json.dumps(origin).encode()).hexdigest()[:8], **origin}
 
