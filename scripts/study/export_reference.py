@@ -40,7 +40,7 @@ from fdi.analysis.results import (
     reference,
 )
 from fdi.track.files import ZOO, atomic
-from fdi.track.record import Run, look
+from fdi.track.record import look
 
 KEPT = ("done", "untested", "probed")
 EPOCHS = 60  # of a learning curve, kept
@@ -48,8 +48,7 @@ DIGITS = "%.5g"
 FOLDERS = re.compile(
     r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
 )  # of absolute paths, which say nothing on another machine
-DROPPED = ("platform", "host", "data", "memory", "continues")
-"""Of the origin of a run: what says too much, or differs from run to run."""
+DROPPED = ("platform", "host", "data", "memory", "continues")  # of an origin, which say too much
 
 
 def export(results: Path, folder: Path) -> int:
@@ -63,14 +62,12 @@ def export(results: Path, folder: Path) -> int:
     if (results / ZOO).is_dir():
         return _export_zoo(everything, folder)
     runs = everything.runs
-    everything = replace(everything, curves=curves(runs), probed=probes(runs, results))
+    everything = replace(everything, curves=curves(runs), probed=probes(runs))
     chosen = everything.runs[everything.runs["state"].isin(KEPT)]
     if chosen.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
-    origins = [_origin(look(Path(path))) for path in chosen["path"]]
-    chosen = chosen.assign(
-        provenance=[o["provenance"] for o in origins],
-    )
+    origins = [_origin(Path(path)) for path in chosen["path"]]
+    chosen = chosen.assign(provenance=[origin["provenance"] for origin in origins])
     provenance = pd.DataFrame(origins).drop_duplicates()
     write(
         _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
@@ -84,8 +81,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
     tested = drawn.runs[drawn.runs["id"].isin(table["id"])]
     if tested.empty:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
-    path = Path(tested["path"].iloc[0])
-    origin = _origin(look(path))
+    origin = _origin(Path(tested["path"].iloc[0]))
     words = [word for word in origin["command"].split() if not word.startswith("paths.")]
     made = (
         f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
@@ -163,10 +159,11 @@ def _select(results: Results, kept: pd.DataFrame) -> Results:
     )
 
 
-def _origin(run: Run) -> dict[str, Any]:
+def _origin(directory: Path) -> dict[str, Any]:
     """The row of provenance.csv of a run: its origin without folders of this machine, and the day;
     `provenance` is a hash of the rest.
     """
+    run = look(directory)
     program, *words = run.origin.get("command", "unknown").split(" ")
     origin = {
         "commit": "unknown",

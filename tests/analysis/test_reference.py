@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 import shlex
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from making import EVIDENCE
 
 from fdi.analysis.collect import KEYS
 from fdi.analysis.metrics import curves
@@ -19,7 +20,7 @@ from fdi.cli.cells import compose_cells
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
-RECORD = {
+ORIGIN = {
     "command": "/home/me/.venv/bin/fdi-run -m paths.data=/home/me/data seed=0,1",
     "commit": "a" * 40,
     "platform": "secret",
@@ -30,20 +31,23 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 export = runpy.run_path(str(SCRIPT))["export"]
 
 
+MADE: dict[str, Any] = {
+    "curve": [0.25, 0.125],
+    "config": {"init.nu": "auto"},
+    "probe": [{"population": "h1", "rate": 3.0}, {"population": "h2", "rate": 2.0}],
+}
+
+
+def origin(seed):
+    return {"origin": ORIGIN, "evidence": EVIDENCE | {"split": f"{seed:08x}"}}
+
+
 @pytest.fixture
 def exported(write_run, tmp_path):
     for seed in (0, 1):
         for init in ("fluct", "kaiming"):
-            directory = write_run(
-                init, seed, 0.5 + seed / 10, curve=[0.25, 0.125], config={"init.nu": "auto"}
-            )
-            (directory / "record.json").write_text(
-                json.dumps(RECORD | {"data_checksum": f"{seed:08x}"})
-            )
-            (directory / "init.json").write_text(
-                json.dumps([{"population": "h1", "rate": 3.0}, {"population": "h2", "rate": 2.0}])
-            )
-    write_run("xavier", 0, None, status={"state": "running", "epoch": 1, "epochs": 2})
+            write_run(init, seed, 0.5 + seed / 10, **MADE, **origin(seed))
+    write_run("xavier", 0, None)
     assert export(tmp_path, tmp_path / "reference") == 4
     return tmp_path / "reference"
 
@@ -95,12 +99,9 @@ def test_columns_stay_in_their_order(exported, write_run, tmp_path):
 
 def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
     folder = tmp_path / "reference"
-    record = json.dumps(RECORD | {"data_checksum": "0"})
     for seed, pool in enumerate((1, None, 1, [1, 2])):  # a whole number, and none: a float
         config = {} if pool is None else {"model.pool": pool}
-        (write_run("fluct", seed, 0.5, curve=[0.25], config=config) / "record.json").write_text(
-            record
-        )
+        write_run("fluct", seed, 0.5, curve=[0.25], config=config, **origin(0))
         export(tmp_path, folder)
     assert reference(folder).runs["model.pool"].nunique() == 2
     text = pd.read_csv(folder / "runs.csv", dtype=str)["model.pool"]
@@ -119,7 +120,7 @@ def test_long_curves_are_thinned(write_run, tmp_path):
 
 
 def test_nothing_to_export_is_an_error(write_run, tmp_path):
-    write_run("fluct", 0, None, status={"state": "running", "epoch": 1, "epochs": 2})
+    write_run("fluct", 0, None)
     with pytest.raises(ValueError, match="no finished runs"):
         export(tmp_path, tmp_path / "reference")
 
