@@ -21,7 +21,6 @@ import yaml
 ROOM = 2**16  # bytes, some blocks of any file system
 LARGEST = 2**26  # bytes that a file of text may have
 DEEPEST = 64  # levels of a yaml file
-MOST = 100_000  # values that one may have
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -147,32 +146,6 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(text, LOADER)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
-
-
-def refuse_bomb(path: Path) -> None:
-    """Raises ValueError for a yaml file whose aliases stand for more than MOST values, or which is
-    nested deeper than DEEPEST, and what `read` raises; other errors are left to who loads it.
-    """
-    sizes: dict[str | None, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    size = 0  # of what the innermost open node holds so far
-    try:
-        for event in yaml.parse(read(path), LOADER):
-            if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((event.anchor, size))
-                size = 0
-            elif isinstance(event, yaml.CollectionEndEvent):
-                anchor, before = open_nodes.pop()
-                sizes |= {anchor: size + 1} if anchor else {}
-                size += before + 1
-            elif isinstance(event, yaml.AliasEvent):
-                size += sizes.get(event.anchor, MOST)  # of one that is still open: itself in itself
-            elif isinstance(event, yaml.ScalarEvent):
-                size += 1
-            if size > MOST or len(open_nodes) > DEEPEST:
-                raise ValueError(f"{path}: aliases or nesting that stand for too much")
-    except yaml.YAMLError:
-        return
 
 
 def printable(text: str, keep: str = "") -> str:

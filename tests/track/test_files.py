@@ -18,7 +18,6 @@ from fdi.track.files import (
     parse_yaml,
     printable,
     read_json,
-    refuse_bomb,
     reserved,
     write_json,
     write_status,
@@ -221,20 +220,6 @@ def test_a_row_that_is_none_is_not_gone_on_from(tmp_path, row):
     with pytest.raises(ValueError, match="not all of the 2 epochs"):
         Metrics(path, 2)
     assert Metrics(path, 1).header == ["epoch", "phase", "loss", "accuracy"]
-
-
-def test_a_yaml_file_whose_aliases_stand_for_too_much_is_refused(tmp_path):
-    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
-    path = tmp_path / "mine.yaml"
-    path.write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=r"mine\.yaml: aliases or nesting"):
-        refuse_bomb(path)
-    path.write_text("\n".join(lines[:3]))
-    refuse_bomb(path)
-    path.write_text("a: &a [*a]")
-    with pytest.raises(ValueError, match="aliases or nesting"):
-        refuse_bomb(path)
 
 
 def test_what_a_run_goes_on_with_and_did_not_begin_with_is_told(tmp_path):
