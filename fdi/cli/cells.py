@@ -128,7 +128,7 @@ def _refuse_unknown(arguments: Namespace, begin: Source, every: Sequence[Sequenc
     for key in unknown:
         if key in given or key.split(".")[0] not in given:
             rest = unknown - {key}
-            compose_cell(begin, [word for word in every[0] if _key(word) not in rest])
+            compose_cell(begin, [word for word in every[-1] if _key(word) not in rest])
 
 
 def combinations(arguments: Namespace) -> Iterator[list[str]]:

@@ -210,7 +210,8 @@ def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error)) from None
     except yaml.YAMLError as error:
-        raise ValueError(f"a file of the configuration cannot be read: {error}") from None
+        line = " ".join(str(error).split())
+        raise ValueError(f"a file of the configuration cannot be read: {line}") from None
     except RecursionError:
         raise ValueError("files of the configuration nest too deeply or name each other") from None
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:

@@ -15,7 +15,7 @@ from fdi.cli.launch import launch
 MB = 2**20
 
 
-def task(config, **_: object) -> int:
+def task(*_: object, **__: object) -> int:
     return 0
 
 
