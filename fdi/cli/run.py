@@ -22,8 +22,6 @@ from fdi.cli.command import may_close
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from omegaconf import DictConfig
-
     from fdi.cli.cells import Cell
     from fdi.cli.cost import Composing
 
@@ -177,12 +175,8 @@ def _ask_hydra() -> int:
 
     # its argparse takes positional words in one piece only, so the overrides go to the end
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-"))
-    hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base=VERSION)(_nothing)()
+    hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base=VERSION)(lambda config: None)()
     return 0
-
-
-def _nothing(config: DictConfig) -> None:
-    """Hydra asks for a task that it does not call."""
 
 
 def _complete_words() -> int:
