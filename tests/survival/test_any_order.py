@@ -211,6 +211,7 @@ class AnyOrder(RuleBasedStateMachine):
             overwrite(self.home / "own_code.py", own(self.code, self.ages), in_place)
         self.count(f"change {what}")
 
+    @precondition(lambda self: self.there())
     @rule()
     def upgrade(self) -> None:
         """What is there becomes of a version with other numerics, as if fdi were a new one."""
