@@ -115,8 +115,8 @@ def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path):
         fdi_run(*WORDS, f"model.hidden={hidden}", "tune.extend=0", "tune.values=[5e-3]")
     table = each_at_its_best(own(tmp_path / "results")).set_index(["settings", "init"])
     best = table[table["setting"] == "best"]
-    for hidden in ("hidden = 4", "hidden = 9"):
-        mine, other = (best.loc[(hidden, init)] for init in ("fluct", "kaiming"))
+    for size in ("hidden = 4", "hidden = 9"):
+        mine, other = (best.loc[(size, init)] for init in ("fluct", "kaiming"))
         assert mine["difference"] == pytest.approx(mine["mean"] - other["mean"])
 
 
