@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import config_columns
-from fdi.analysis.conditions import short_names, shown
-from fdi.analysis.contrasts import PERCENT, STATISTICS, contrasts, moments
+from fdi.analysis.collect import ACCURACY, SAMPLES, VALID
+from fdi.analysis.conditions import BASELINE, by_seed, differing, spread, where
+from fdi.analysis.contrasts import STATISTICS, TESTED, compare
+from fdi.analysis.derived import guesses, with_layers
+from fdi.analysis.formats import plural, short_names, shown
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
-from fdi.analysis.select import guesses, kept, with_layers
-from fdi.analysis.statistics import verdict
-from fdi.analysis.summary import ACCURACY, BASELINE, VALID
+from fdi.analysis.statistics import PERCENT, verdict
 from fdi.track.record import TRAINED, UNTESTED
 
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
@@ -102,25 +102,19 @@ def networks(results: Results) -> Iterator[list[Side]]:
     sizes.
     """
     runs = with_layers(results.runs)
-    trained = kept(runs, runs["state"].isin(TRAINED))
+    trained = runs[runs["state"].isin(TRAINED)]
     tuned = trained[trained["state"] == UNTESTED]
-    free = {"seed", "trainer.epochs", "trainer.test", "readout", "model.depth", *TUNED}
-    columns = ["dataset", "model", "layers"]
-    columns += [
-        column
-        for column in config_columns(trained)
-        if column not in (*free, *columns) and not column.startswith("init")
-    ]
-    varied = [column for column in columns[3:] if tuned[column].nunique(dropna=False) > 1]
-    names = short_names(varied)
-    for _, network in tuned.groupby([*columns[:3], *varied], dropna=False):
+    sizes = ["dataset", "model", "layers"]
+    free = ("trainer.epochs", "trainer.test", "readout", "model.depth", "init.", *TUNED)
+    varied = differing(tuned, *free)
+    names, same = short_names(varied), [*sizes, *differing(trained, *free)]
+    for _, network in tuned.groupby([*sizes, *varied], dropna=False):
         first = network.iloc[0]
-        same = _equal(trained, first[columns].to_dict())
-        alike = tuned[_equal(tuned, first[columns[:3]].to_dict())]
-        apart = [key for key in varied if alike[key].nunique(dropna=False) > 1]
+        tested = where(trained[trained["state"] == "done"], first[same].to_dict())
+        apart = differing(where(tuned, first[sizes].to_dict()), *free)
         known = {key: first[key] for key in apart if pd.notna(first[key])}
         told = ", ".join(f"{names[key]} = {shown(value)}" for key, value in known.items())
-        if sides := list(_sides(network, trained[same & (trained["state"] == "done")], told)):
+        if sides := list(_sides(network, tested, told)):
             yield sides
 
 
@@ -174,7 +168,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """`each_at_its_best` for people: a row for each network and initial state."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
-        layers = f"{row['layers']} layer{'s' * (row['layers'] != 1)}"
+        layers = plural(row["layers"], "layer")
         parts = [row["dataset"], row["model"], layers, f"{row['epochs']} epochs", row["settings"]]
         network = ", ".join(filter(None, parts))
         cells = rows.setdefault((network, row["init"]), {"network": network, "init": row["init"]})
@@ -219,25 +213,19 @@ def _sides(tuned: pd.DataFrame, tested: pd.DataFrame, settings: str) -> Iterator
         chosen, epochs, accuracy = ranking(trials)[0]
         best = dict(zip(names, cast("tuple[Any, ...]", chosen)))
         for setting, values in (("common", common), ("best", best)):
-            side = tested[(tested["init"] == init) & _equal(tested, values or {})]
+            side = where(tested[tested["init"] == init], values or {})
             if values is None or side.empty:
                 continue
-            (_, reached), *_ = moments(side, ["init"], ACCURACY, PERCENT, PERCENT).iterrows()
-            found = Side(init, setting, values, side, network, reached[list(STATISTICS)])
+            (seeds,) = by_seed(side, TESTED)
+            reached = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), PERCENT, PERCENT)
+            numbers = {name: getattr(reached, name) for name in STATISTICS}
+            found = Side(init, setting, values, side, network, pd.Series(numbers, dtype=object))
             if setting == "best":
-                seeds = {t.seed for t in trials if (t.candidate, t.epochs) == (chosen, epochs)}
+                chosen_by = {t.seed for t in trials if (t.candidate, t.epochs) == (chosen, epochs)}
                 found = found._replace(
-                    validated=PERCENT * accuracy, tuned=len(seeds), good=_good(of, best)
+                    validated=PERCENT * accuracy, tuned=len(chosen_by), good=_good(of, best)
                 )
             yield found
-
-
-def _equal(table: pd.DataFrame, values: Mapping[str, Any]) -> np.ndarray:
-    masks = [
-        (table[key].isna() if pd.isna(value) else table[key] == value).to_numpy(dtype=bool)
-        for key, value in values.items()
-    ]
-    return np.logical_and.reduce([np.ones(len(table), dtype=bool), *masks])
 
 
 def _common(
@@ -258,7 +246,7 @@ def _common(
 
 def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
     """Of the shortest training, with the other values as in the `best`."""
-    short = of[_equal(of, {key: value for key, value in best.items() if key != STEP})]
+    short = where(of, {key: value for key, value in best.items() if key != STEP})
     short = short[short["trainer.epochs"] == of["trainer.epochs"].min()]
     return good_range(short.groupby(STEP)[VALID].mean().to_dict())
 
@@ -268,15 +256,10 @@ def difference(side: Side, sides: Sequence[Side]) -> dict[str, Any]:
     its interval `from`, `to` over `pairs` and its `verdict`; nothing without pairs.
     """
     for other in sides:
-        if (other.setting, other.init) == (side.setting, BASELINE) and side.init != BASELINE:
-            both = pd.concat([side.runs, other.runs]).drop(columns=list(side.values))
-            for found in contrasts(both, {"init": side.init}, {"init": BASELINE}):
-                paired = found.difference
-                return {
-                    "difference": paired.mean,
-                    "from": paired.low,
-                    "to": paired.high,
-                    "pairs": paired.n,
-                    "verdict": verdict(paired.mean, paired.p),
-                }
+        if (other.setting, other.init) != (side.setting, BASELINE) or side.init == BASELINE:
+            continue
+        if found := compare(side.runs, other.runs):
+            n, mean, _, low, high, p, *_ = found.difference
+            word = verdict(mean, p)
+            return {"difference": mean, "from": low, "to": high, "pairs": n, "verdict": word}
     return {}

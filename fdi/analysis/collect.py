@@ -38,25 +38,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple, get_args
 
 import pandas as pd
 
+from fdi.config import Mistake
 from fdi.track import plans
 from fdi.track.evidence import SHARED
 from fdi.track.files import directories
 from fdi.track.record import Run, look
 
+ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
+SAMPLES = "test_samples"
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
-ACCURACIES = (
-    "test_accuracy_last",
-    "test_accuracy_best",
-    "best_epoch",
-    "valid_accuracy_best",
-    "valid_accuracy_last",
-)
+ACCURACIES = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
-NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", "test_samples")
+NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", SAMPLES)
 ORIGIN = (
     "source",
     "baseline",
@@ -76,6 +73,38 @@ MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
 PLACE = "place of the run"
 MODULES = "modules"
 NAN = float("nan")
+
+
+class Columns(NamedTuple):
+    """Those that a table has at least, and where it comes from."""
+
+    names: tuple[str, ...]
+    origin: str
+
+
+Runs = Annotated[pd.DataFrame, Columns((*KEYS, ACCURACY), "fdi.results gives tables of runs")]
+"""A row for each run: fdi.analysis.collect."""
+Curves = Annotated[pd.DataFrame, Columns((*KEYS, "epoch", "phase"), "fdi.curves gives them")]
+"""A row for each run and epoch: fdi.analysis.metrics."""
+Probe = Annotated[pd.DataFrame, Columns((*KEYS, "population"), "fdi.analysis.metrics reads them")]
+"""A row for each run and population: fdi.analysis.metrics."""
+Summary = Annotated[
+    pd.DataFrame,
+    Columns(("n", "accuracy", "versus", "verdict"), "fdi.analysis.summary.summarize makes it"),
+]
+"""A row for each condition: fdi.analysis.summary."""
+Page = Annotated[pd.DataFrame, Columns(("source",), "see fdi/figures/__init__.py")]
+"""What one picture shows, and, the same in all rows, where it comes from."""
+
+
+def checked(table: pd.DataFrame, kind: Any, what: str) -> pd.DataFrame:
+    """The table. Raises fdi.Mistake where it lacks columns of its `kind`, one of the types above;
+    `what` it is, in words.
+    """
+    columns: Columns = get_args(kind)[1]
+    if lacking := [name for name in columns.names if name not in table]:
+        raise Mistake(f"{what} lacks the columns {', '.join(lacking)}; {columns.origin}")
+    return table
 
 
 def runs(results: Path) -> pd.DataFrame:
@@ -107,8 +136,7 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     others = [name for name in config if name not in known]
     joined = pd.concat([measured, config[others]], axis=1)
     texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
-    # pandas keeps each of these columns alone, and warns of more than 100 of them: copy joins them
-    return joined.astype(dict.fromkeys(texts_of, object)).copy()
+    return joined.astype(dict.fromkeys(texts_of, object))
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:

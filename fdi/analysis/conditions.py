@@ -1,100 +1,232 @@
-"""Conditions: runs that differ in their seed only."""
+"""Runs chosen by their columns, and the one meaning of "the same but for the seed".
+
+Runs of one condition agree in data set, model, init, and the whole config and evidence but for the
+seed. What is said of it are statistics over its seeds (`by_seed`, `spread`): where one has several
+runs, over their mean. Two conditions are compared over pairs (`difference`) of equal seed, whose
+data were split alike.
+"""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from fdi.analysis.collect import config_columns
-from fdi.analysis.select import kept
-from fdi.analysis.table_types import Runs
+from fdi.analysis.collect import ACCURACY, PLACE, SAMPLES, Runs, config_columns
+from fdi.analysis.formats import shown
+from fdi.analysis.statistics import Comparison, Summary, paired, sample_noise, summary
+from fdi.config import Mistake
 from fdi.track.record import UNTESTED
 
 LABELS = ("dataset", "model", "init")
-NAMING = re.compile(r"\.(_target_|name)$")
-"""The end of a key that names what its group chose."""
 UNTRAINED = ("broken", "probed", UNTESTED)
+SPLIT = "data_checksum"
+BASELINE = "kaiming"
+VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
+
+
+def differing(runs: Runs, *free: str) -> list[str]:
+    """The columns of config and evidence that differ between these runs, without the seed and those
+    that are `free`: names, or how they begin where that ends in a dot.
+    """
+    starts = tuple(name for name in free if name.endswith("."))
+    return [
+        column
+        for column in config_columns(runs)
+        if column not in free
+        and not column.startswith(starts)
+        and runs[column].nunique(dropna=False) > 1
+    ]
 
 
 def condition_columns(runs: Runs) -> list[str]:
-    """dataset, model, init and the config columns that differ between runs which one would take for
-    repetitions otherwise.
+    """LABELS and the columns that differ between runs which one would take for repetitions
+    otherwise.
 
     A key is compared between runs with the same data set and model, a key of `init` only between
     those of the same init, and a key of an object only between those with the same `_target_`,
     which otherwise differs itself.
     """
-    readable = kept(runs, ~runs["state"].isin(UNTRAINED))
-    return [
-        *LABELS,
-        *(
-            column
-            for column in config_columns(runs)
-            if column != "seed" and _differs(readable, column)
-        ),
-    ]
-
-
-def conditions(
-    runs: Runs, columns: Sequence[str]
-) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """For each condition the values of `columns`, None where a key is absent, and its runs, in the
-    order of these values. Runs in a state of UNTRAINED belong to no condition.
-    """
-    readable = kept(runs, ~runs["state"].isin(UNTRAINED))
-    ordered = readable.sort_values(list(columns), key=_sortable, kind="stable")
-    for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
-        yield tuple(None if pd.isna(value) else value for value in values), members
-
-
-def short_names(columns: Sequence[str]) -> dict[str, str]:
-    """Column -> the shortest end of its dotted name that no other column has: model.hidden ->
-    hidden, optimizer._target_ -> optimizer, engine.name -> engine.
-    """
-    parts = {column: NAMING.sub("", column).split(".") for column in columns}
-    ends = {
-        column: [".".join(names[i:]) for i in reversed(range(len(names)))]
-        for column, names in parts.items()
-    }
-    times = Counter(end for column in columns for end in ends[column])
-    return {
-        column: next((end for end in ends[column] if times[end] == 1), column) for column in columns
-    }
-
-
-def shown(value: Any) -> str:
-    """A value of a condition as short text: true, null, 0.5, or the class of a `_target_`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool | np.bool_):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
-    return (
-        str(value).rpartition(".")[2] if str(value).startswith(("fdi.", "torch.")) else str(value)
-    )
+    trained = runs[~runs["state"].isin(UNTRAINED)]
+    return [*LABELS, *(column for column in differing(trained) if _differs(trained, column))]
 
 
 def _differs(runs: Runs, column: str) -> bool:
-    if runs[column].nunique(dropna=False) < 2:
-        return False
     owner = column.split(".")[0]
     target = f"{owner}._target_"
-    within = [
-        "dataset",
-        "model",
-        *(["init"] if owner == "init" else []),
-        *([target] if target in runs and target != column else []),
-    ]
-    return bool(
-        (runs.groupby(within, dropna=False, sort=False)[column].nunique(dropna=False) > 1).any()
-    )
+    within = ["dataset", "model"]
+    within += ["init"] if owner == "init" else []
+    within += [target] if target in runs and target != column else []
+    values = runs.groupby(within, dropna=False, sort=False)[column].nunique(dropna=False)
+    return bool((values > 1).any())
+
+
+def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
+    """For each condition the values of `columns`, None where a key is absent, and the places of its
+    runs, in the order of these values. Runs in a state of UNTRAINED belong to no condition.
+    """
+    trained = ~runs["state"].isin(UNTRAINED).to_numpy()
+    placed = runs[[*columns]].assign(**{PLACE: np.arange(len(runs))})[trained]
+    ordered = placed.sort_values(list(columns), key=_sortable, kind="stable")
+    for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
+        yield (
+            tuple(None if pd.isna(value) else value for value in values),
+            members[PLACE].to_numpy(),
+        )
 
 
 def _sortable(column: pd.Series) -> pd.Series:
     return column if pd.api.types.is_numeric_dtype(column) else column.map(shown)
+
+
+class Seeds(NamedTuple):
+    """What was measured of a condition: `values` [seeds, names], and `pair`, what two runs that are
+    compared have in common.
+    """
+
+    pair: np.ndarray
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def of(self, name: str) -> np.ndarray:
+        """The values of the seeds for which it is known."""
+        values = self.values[:, self.names.index(name)]
+        return values[~np.isnan(values)]
+
+    def mean(self, name: str) -> float:
+        """Over the seeds for which it is known; NaN without one."""
+        values = self.of(name)
+        return float(values.mean()) if len(values) else np.nan
+
+    def with_(self, name: str) -> Seeds:
+        """The seeds for which it is known."""
+        known = ~np.isnan(self.values[:, self.names.index(name)])
+        return Seeds(self.pair[known], self.names, self.values[known])
+
+
+def by_seed(
+    runs: Runs,
+    names: Sequence[str],
+    groups: Sequence[np.ndarray] | None = None,
+    same_data: bool = True,
+) -> list[Seeds]:
+    """The numbers of these `names` (columns) of each of the `groups` (places of runs; None: all are
+    one): a row for each seed and, unless data differ on purpose, split of the data; means where one
+    has several runs.
+    """
+    groups = [np.arange(len(runs))] if groups is None else groups
+    pair = runs["seed"].astype(str)
+    if same_data and SPLIT in runs:
+        pair = pair + " " + runs[SPLIT].astype(object).fillna("").astype(str)
+    places = np.concatenate([*groups, np.empty(0, int)]).astype(int)
+    number = np.repeat(np.arange(len(groups)), [*map(len, groups)])
+    values = runs[[*names]].iloc[places].astype(float)
+    means = values.groupby([number, pair.to_numpy(dtype=object)[places]]).mean()
+    pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
+    ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
+    return [Seeds(pairs[a:b], tuple(names), rows[a:b]) for a, b in pairwise(ends)]
+
+
+def spread(
+    values: np.ndarray, samples: float = np.nan, scale: float = 1.0, most: float = np.inf
+) -> Summary:
+    """Number, mean, standard deviation and 95 % interval (Student's t, of an accuracy on `samples`
+    test samples with their noise, cut at 0 and `most`) of `scale` times the values of seeds.
+    """
+    noise = sample_noise(values.mean(), samples) if len(values) else 0.0
+    found = summary(scale * values, scale * noise)
+    low, high = np.maximum(found.low, 0.0), np.minimum(found.high, most)
+    return found._replace(low=float(low), high=float(high))
+
+
+def pairs(one: Seeds, other: Seeds, quantity: str) -> tuple[Seeds, Seeds]:
+    """The rows of two conditions that have the quantity and are pairs."""
+    one, other = one.with_(quantity), other.with_(quantity)
+    _, a, b = np.intersect1d(one.pair, other.pair, return_indices=True)
+    return tuple(Seeds(s.pair[i], s.names, s.values[i]) for s, i in ((one, a), (other, b)))
+
+
+def difference(
+    one: Seeds, other: Seeds, quantity: str = ACCURACY, scale: float = 1.0
+) -> Comparison:
+    """`scale` times `one` minus `other` over their `pairs`. Of accuracies, the interval lies within
+    +-`scale` and includes the noise of the test sets.
+    """
+    sides = pairs(one, other, quantity)
+    a, b = (scale * side.of(quantity) for side in sides)
+    if quantity != ACCURACY:
+        return paired(a, b)
+    noise = [sample_noise(side.mean(ACCURACY), side.mean(SAMPLES)) for side in sides]
+    return paired(a, b, scale * float(np.hypot(*noise))).within(scale)
+
+
+def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
+    """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
+    of the command line; of tags a run needs one of these, and its note must have one in it.
+
+    Raises ValueError, one line, for an unknown column, a filter that cannot be read, and filters
+    that nothing passes.
+    """
+    for text in filters:
+        column, _, values = text.partition("=")
+        if not values:
+            raise Mistake(f"cannot read '{text}'; write column=value, for example dataset=randman")
+        if column not in runs:
+            guess = _guess(column, [str(name) for name in runs.columns])
+            raise Mistake(f"no column {column}{guess or '; it must be a key of the config'}")
+        accepted = _values(values)
+        there = [None if pd.isna(value) else value for value in runs[column]]
+        runs = runs[[_passes(column, value, accepted) for value in there]]
+        if runs.empty:
+            words = sorted({value for value in there if isinstance(value, str)})
+            raise Mistake(f"no run has {text}{_guess(values, words)}")
+    return runs
+
+
+def _passes(column: str, value: Any, accepted: Sequence[Any]) -> bool:
+    if column in ("tags", "sweeps"):
+        return any(tag in map(str, accepted) for tag in (value or "").split(", "))
+    if column == "note":
+        return any(str(part).lower() in (value or "").lower() for part in accepted)
+    return value in accepted
+
+
+def _guess(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _values(text: str) -> list[object]:
+    """Both what the words mean and the words themselves: an id of digits is a word."""
+    try:
+        meant, words = yaml.safe_load(f"[{text}]"), yaml.load(f"[{text}]", yaml.BaseLoader)
+    except yaml.YAMLError:
+        raise Mistake(f"cannot read the value {text}; write a list as [128,128]") from None
+    lists = [json.dumps(value) if isinstance(value, list) else value for value in meant]
+    numbers = pd.to_numeric(pd.Series(map(str, words), dtype=str), errors="coerce")
+    return [*lists, *words, *numbers.dropna()]  # for YAML, 1e-16 without a point is a word
+
+
+def where(runs: Runs, values: Mapping[str, Any], unsaid: bool = False) -> pd.DataFrame:
+    """The runs with these `values`, by column, where NaN means none; with `unsaid` also those that
+    have none there.
+    """
+    for column, value in values.items():
+        if column in runs:
+            none = runs[column].isna()
+            same = none if pd.isna(value) else runs[column] == value
+            runs = runs[same | none if unsaid else same]
+        elif not unsaid:
+            runs = runs.iloc[:0]
+    return runs
+
+
+def one_each(runs: Runs) -> pd.DataFrame:
+    """One of the runs of each seed."""
+    return runs.drop_duplicates("seed")

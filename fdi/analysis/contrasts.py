@@ -10,14 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import config_columns
-from fdi.analysis.select import depth, kept, where
-from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
-from fdi.analysis.summary import ACCURACY, BASELINE, VERSUS, pair_numbers
-from fdi.analysis.table_types import Runs
+from fdi.analysis.collect import ACCURACY, SAMPLES, VALID, Runs
+from fdi.analysis.conditions import (
+    BASELINE,
+    VERSUS,
+    by_seed,
+    difference,
+    differing,
+    pairs,
+    spread,
+    where,
+)
+from fdi.analysis.derived import depth
+from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
 
-PERCENT = 100.0
 STATISTICS = ("mean", "sd", "n", "low", "high")
+TESTED = (ACCURACY, SAMPLES)
 
 
 class Contrast(NamedTuple):
@@ -44,6 +52,17 @@ def setting(run: Mapping[str, Any]) -> str:
     return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
 
 
+def compare(
+    one: Runs, other: Runs, quantity: str = ACCURACY, scale: float = PERCENT, same_data: bool = True
+) -> Contrast | None:
+    """The runs of one condition against those of another; None where they have no pairs."""
+    names = [*dict.fromkeys((quantity, *TESTED))]
+    a, b = (by_seed(side, names, same_data=same_data)[0] for side in (one, other))
+    means = [scale * side.mean(quantity) for side in pairs(a, b, quantity)]
+    found = difference(a, b, quantity, scale)
+    return Contrast(one.iloc[0].to_dict(), quantity, *means, found) if found.n else None
+
+
 def contrasts(
     runs: Runs,
     one: Mapping[str, Any],
@@ -54,51 +73,15 @@ def contrasts(
     """The finished runs with the values `one` against those with the values `other`: a contrast for
     each set of runs that otherwise agrees in everything but the arguments of the initialization.
     """
-    done = kept(runs, runs["state"] == "done")
-    a, b = where(done, one).assign(_one=True), where(done, other).assign(_one=False)
-    both = pd.concat([a, b])
+    done = runs[runs["state"] == "done"]
+    both = pd.concat([where(done, one).assign(_one=True), where(done, other).assign(_one=False)])
     free = ("seed", *one, *other)
-    keys = [
-        "dataset",
-        "model",
-        *(
-            column
-            for column in config_columns(done)
-            if column not in free
-            and not column.startswith("init.")
-            and both[column].nunique(dropna=False) > 1
-        ),
-    ]
+    keys = ["dataset", "model", *differing(both, "init.", "_one", *free)]
     same_data = not any(key.startswith("dataset") for key in free)
-    for _, group in both.groupby(keys, dropna=False, sort=False) if len(both) else ():
-        means = (
-            group.groupby(["_one", pair_numbers(group, same_data)])[quantity].mean().dropna()
-            * scale
-        )
-        if means.index.get_level_values("_one").nunique() == 2:
-            first, second = means[True], means[False]
-            seeds = first.index.intersection(second.index)
-            if len(seeds):
-                first, second = first[seeds], second[seeds]
-                run = group.iloc[0].to_dict()
-                difference = difference_of(first, second, run["test_samples"], quantity, scale)
-                yield Contrast(run, quantity, first.mean(), second.mean(), difference)
-
-
-def difference_of(
-    one: pd.Series,
-    other: pd.Series,
-    samples: float,
-    quantity: str = ACCURACY,
-    scale: float = PERCENT,
-) -> Comparison:
-    """`one` minus `other`, paired by seed. Of accuracies the interval lies within +-`scale` and
-    includes the noise of `samples` test samples.
-    """
-    if quantity != ACCURACY:
-        return paired(one, other)
-    a, b = (sample_noise(side.mean() / scale, samples) for side in (one, other))
-    return paired(one, other, scale * float(np.hypot(a, b))).within(scale)
+    for _, group in both.groupby(keys, dropna=False, sort=False):
+        sides = group[group["_one"]], group[~group["_one"]]
+        if all(map(len, sides)) and (found := compare(*sides, quantity, scale, same_data)):
+            yield found
 
 
 def moments(
@@ -108,19 +91,25 @@ def moments(
     scale: float = 1.0,
     most: float = np.inf,
 ) -> pd.DataFrame:
-    """Mean, standard deviation, number of seeds and 95 % interval (Student's t, of an accuracy with
-    the noise of a small test set, cut at 0 and `most`) of `quantity`: a row per combination of
-    `by`, columns *by, mean, sd, n, low, high.
+    """`spread` of `quantity` over the seeds: a row per combination of `by`, columns *by, mean, sd,
+    n, low, high.
     """
+    names = TESTED if quantity == ACCURACY else (quantity,)
+    cells = runs.groupby(list(by), dropna=False)
     rows = []
-    for values, group in runs.groupby(list(by), dropna=False):
-        seeds = group.groupby("seed")[quantity].mean().dropna()
-        samples = group["test_samples"].min() if quantity == ACCURACY else np.nan
-        noise = scale * sample_noise(seeds.mean(), samples)
-        n, mean, sd, low, high = summary(scale * seeds, noise)
-        if n:
-            rows.append((*values, mean, sd, n, np.maximum(low, 0.0), np.minimum(high, most)))
+    for (values, _), seeds in zip(cells, by_seed(runs, names, _places(cells))):
+        samples = seeds.mean(SAMPLES) if quantity == ACCURACY else np.nan
+        found = spread(seeds.of(quantity), samples, scale, most)
+        if found.n:
+            rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
+
+
+def _places(cells: Any) -> list[np.ndarray]:
+    """Of the runs of each group."""
+    number = cells.ngroup().to_numpy()
+    order, known = np.argsort(number, kind="stable"), number[number >= 0]
+    return np.split(order[len(number) - len(known) :], np.cumsum(np.bincount(known))[:-1])
 
 
 def accuracies(
@@ -134,34 +123,24 @@ def accuracies(
     `verdict`: p and interval of the difference are those of Holm's method over all rows.
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
-    groups = [
-        (PERCENT * group.groupby("_pair")[ACCURACY].mean(), group["test_samples"].min())
-        for _, group in runs.assign(_pair=pair_numbers(runs)).groupby(list(by), dropna=False)
-        if group[ACCURACY].notna().any()
-    ]
-    alone = [_versus(table, groups, i, within, base) for i in range(len(table))]
+    cells = by_seed(runs, TESTED, _places(runs.groupby(list(by), dropna=False)))
+    seeds = [of for of in cells if len(of.of(ACCURACY))]
+    alone: list[Comparison | None] = []
+    for row in range(len(table)):
+        baselines = where(table, {**base, **table.loc[row, list(within)]}).index
+        one = len(baselines) == 1 and row not in baselines
+        alone.append(difference(seeds[row], seeds[baselines[0]], scale=PERCENT) if one else None)
     table["p"] = [np.nan if each is None else each.p for each in alone]
-    versus = [
-        (np.nan,) * len(VERSUS) if c is None else (c.mean, c.low, c.high, c.n, c.p)
-        for c in correct(alone, np.zeros(len(table)))
-    ]
+    versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]
     table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))
     return table.assign(verdict=[verdict(*row) for row in zip(table["versus"], table["versus_p"])])
 
 
-def _versus(
-    table: pd.DataFrame,
-    groups: Sequence[tuple[pd.Series, float]],
-    row: int,
-    within: Sequence[str],
-    base: Mapping[str, Any],
-) -> Comparison | None:
-    baselines = where(table, {**base, **table.loc[row, list(within)]}).index
-    if len(baselines) != 1 or row in baselines:
-        return None
-    (a, samples), (b, _) = groups[row], groups[baselines[0]]
-    common = a.index.intersection(b.index)
-    return difference_of(a[common], b[common], samples)
+def versus_columns(found: Comparison | None) -> dict[str, float]:
+    """The columns VERSUS of a difference, NaN where there is none."""
+    if found is None:
+        return dict.fromkeys(VERSUS, np.nan)
+    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
 
 
 def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:
@@ -169,7 +148,7 @@ def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:
     validation accuracy after the last epoch is highest. What is chosen on validation may be
     reported on the test set.
     """
-    valid = runs.groupby([*by, key], dropna=False)["valid_accuracy_last"].transform("mean")
+    valid = runs.groupby([*by, key], dropna=False)[VALID].transform("mean")
     top = valid.groupby([runs[column] for column in by], dropna=False).transform("max")
     chosen = runs[valid == top]
     same = chosen.groupby([*by, key], dropna=False).ngroup()

@@ -4,19 +4,19 @@ what the figure of a sweep may name beside the columns of fdi.analysis.collect.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.bounds import MODES, modes
-from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.collect import ACCURACY, Runs
 from fdi.analysis.results import Results
-from fdi.analysis.select import with_layers
-from fdi.analysis.summary import ACCURACY
-from fdi.analysis.table_types import Runs
+from fdi.analysis.statistics import PERCENT, chance_level
 
+LAYER = re.compile(r"^rate/[a-z]*")
+MODES = ("none", "upper", "lower", "both")
 Values = Callable[[pd.DataFrame], pd.Series]
 
 
@@ -30,9 +30,58 @@ class Column(NamedTuple):
     order: tuple[str, ...] = ()
 
 
-def _in_loss(runs: Runs) -> pd.Series:
-    """Which bounds on the activity are in the loss; NaN where they are trained alone first."""
-    return modes(runs).replace("", np.nan)
+def architecture(model: str) -> str:
+    """Of a model: a deep one is a preset of the same architecture."""
+    return model.removesuffix("_deep")
+
+
+def depth(run: Mapping[Any, Any]) -> int:
+    """Hidden layers of a finished run: h1, h2, ..., or e1 and i1, e2 and i2, ... under Dale's
+    law.
+    """
+    return len({LAYER.sub("", k) for k in run if k.startswith("rate/") and pd.notna(run[k])})
+
+
+def with_layers(runs: Runs) -> pd.DataFrame:
+    """The runs with `layers`, how many hidden ones they have."""
+    rates = runs.filter(regex="^rate/").notna()
+    layers = rates.T.groupby(rates.columns.map(lambda rate: LAYER.sub("", rate))).any().sum()
+    return runs.assign(layers=layers.reindex(runs.index, fill_value=0).astype(int))
+
+
+def guesses(runs: Runs) -> pd.Series:
+    """Whether each of the finished runs is no better than guessing on its test set."""
+    return runs[ACCURACY] <= chance_level(runs["classes"], runs["test_samples"])
+
+
+def mode(run: Mapping[Any, Any]) -> str:
+    """none, upper, lower or both: the bounds on the activity that are in the loss while the task is
+    trained.
+    """
+    joint = run.get("homeostasis.joint")
+    strengths = [run.get(f"homeostasis.{side}.strength") for side in ("upper", "lower")]
+    upper, lower = (bool(joint and value and pd.notna(value)) for value in strengths)
+    return MODES[upper + 2 * lower]
+
+
+def modes(runs: Runs) -> pd.Series:
+    """The `mode` of each run; NaN where the bounds are trained alone first."""
+    bounds = runs.reindex(columns=PRIMED, fill_value=None)
+    found = pd.Series([*map(mode, bounds.to_dict("records"))], runs.index, dtype=object)
+    return found.mask(bounds[PRIMED[0]].fillna(0) > 0)
+
+
+PRIMED = (
+    "homeostasis.prime_epochs",
+    "homeostasis.joint",
+    "homeostasis.upper.strength",
+    "homeostasis.lower.strength",
+)
+
+
+def unbounded(runs: Runs) -> pd.DataFrame:
+    """The runs with no bounds in their loss."""
+    return runs[modes(runs) == "none"]
 
 
 REGIMES = ("none", "joint", "prime", "prime + joint")
@@ -85,7 +134,7 @@ def _recurrent(runs: Runs) -> pd.Series:
 
 ALONE = [NEITHER, *filter(None, NORMS.values()), "skip"]
 COLUMNS = {
-    "bounds": Column(_in_loss, ("homeostasis.",), MODES),
+    "bounds": Column(modes, ("homeostasis.",), MODES),
     "homeostasis": Column(_homeostasis, ("homeostasis.",), REGIMES),
     "instead": Column(
         _instead,

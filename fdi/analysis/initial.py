@@ -6,43 +6,37 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, PLACE, SHARED
-from fdi.analysis.conditions import LABELS, condition_columns, conditions, shown
+from fdi.analysis.collect import KEYS, SHARED
+from fdi.analysis.conditions import LABELS, condition_columns, conditions, one_each
+from fdi.analysis.formats import shown
 from fdi.analysis.results import Results
-from fdi.analysis.select import kept
 
 OWNERS = ("dataset.", "model.", "neuron.", "init.")  # keys that an initial state depends on
 Rows = list[dict[str, Any]]
 
 
-def measured(results: Results) -> Iterator[tuple[dict[str, str], Rows, list[Rows]]]:
-    """For each initial state: the texts that tell it from others, one run for each seed, and the
-    rows of their probes. Runs that differ only in their training share an initial state.
+def measured(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
+    """For each initial state: the texts that tell it from others, and the rows of its probes, those
+    of one run for each seed. Runs that differ only in their training share an initial state.
     """
-    runs = kept(results.runs, results.runs["path"].isin(results.probe["path"]))
+    runs = results.runs[results.runs["path"].isin(results.probe["path"])].assign(state="done")
     if runs.empty:
         return
-    runs = runs.assign(state="done")
     columns = [
         name
         for name in condition_columns(runs)
         if name in (*LABELS, *SHARED) or name.startswith(OWNERS)
     ]
-    placed = runs[[*columns, "seed", "state"]].assign(**{PLACE: np.arange(len(runs))})
-    states = [
-        runs.iloc[members.drop_duplicates("seed")[PLACE]]
-        for _, members in conditions(placed, columns)
-    ]
+    states = [one_each(runs.iloc[places]) for _, places in conditions(runs, columns)]
     layers: dict[str, Rows] = defaultdict(list)
     for row in _rows(results.probe_of(pd.concat([seeds[list(KEYS)] for seeds in states]))):
         layers[row["path"]].append(row)
     for seeds in states:
         first = seeds.iloc[0]
         labels = {name: shown(first[name]) for name in columns if pd.notna(first[name])}
-        yield labels, _rows(seeds), [layers[path] for path in seeds["path"]]
+        yield labels, [layers[path] for path in seeds["path"]]
 
 
 def _rows(table: pd.DataFrame) -> Rows:
@@ -55,8 +49,3 @@ def _rows(table: pd.DataFrame) -> Rows:
         }
         for r in rows
     ]
-
-
-def frame(records: Rows) -> pd.DataFrame:
-    """Rows as a table, empty where a row lacks a key."""
-    return pd.DataFrame(records)

@@ -1,16 +1,26 @@
-"""The summary for people, as text."""
+"""The summary and initial states as text: for terminals, and as LaTeX, Markdown and files for a
+paper.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.conditions import LABELS, short_names, shown
+from fdi.analysis.collect import Runs, Summary
+from fdi.analysis.conditions import BASELINE, LABELS
+from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
 from fdi.analysis.studies import quotes
-from fdi.analysis.summary import BASELINE, SAID
-from fdi.analysis.table_types import Runs, Summary
+from fdi.analysis.summary import BEST_OF_ALL, SAID
+from fdi.config import Mistake
+from fdi.config.parts import choose
+from fdi.track.files import atomic
 from fdi.track.record import STATES
 
 EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
@@ -25,7 +35,7 @@ LEARNING = (
     "data set and model, mean over the n runs that get there"
 )
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
-NUMERIC = ("n", "mean", "sd", "95 %")
+ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
 NAMED = 3  # populations whose rates are shown one by one
 
 
@@ -46,13 +56,13 @@ def readable(summary: Summary) -> pd.DataFrame:
         "not finished": [_unfinished(row) for row in rows],
         "mean": [percent(row["accuracy"]) for row in rows],
         "sd": [percent(row["sd"]) for row in rows],
-        "95 %": [_interval(row["low"], row["high"]) for row in rows],
-        "rates (Hz)": [_rates(row) for row in rows],
-        f"minus {summary.attrs.get('versus', BASELINE)}": [versus(row) for row in rows],
+        "95 %": [interval(row["low"], row["high"]) for row in rows],
+        "rates (Hz)": [_rates(row, "\n", "..", "\nin {}") for row in rows],
+        f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
         **remarks(summary),
     }
     table = pd.DataFrame(text).assign(published=lambda t: t["published"].str.replace("; ", "\n"))
-    return table[[column for column in table if column in NUMERIC or (table[column] != "").any()]]
+    return table[[column for column in table if column in ALWAYS or (table[column] != "").any()]]
 
 
 def counted(runs: Runs) -> list[str]:
@@ -61,8 +71,8 @@ def counted(runs: Runs) -> list[str]:
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     broken = runs[runs["state"] == "broken"]
     return [
-        f"{len(runs):,} run{'s' * (len(runs) != 1)}: {states}",
-        *(f"broken: {path}: {error}" for path, error in zip(broken["path"], broken["error"])),
+        f"{plural(len(runs), 'run')}: {states}",
+        *(f"broken: {row['path']}: {row['error']}" for row in broken.to_dict("records")),
     ]
 
 
@@ -84,28 +94,21 @@ def quoted(summary: Summary) -> str:
     return "; ".join(["published, percent: " + ", ".join(entries), *sources] if entries else [])
 
 
-def _unfinished(row: dict) -> str:
+def _unfinished(row: Mapping[Any, Any]) -> str:
     return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
 
 
-def percent(share: float) -> str:
-    """A share in percent with one decimal."""
-    return "-" if pd.isna(share) else f"{100 * share:.1f}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "-" if pd.isna(low) else f"{100 * low:.1f}..{100 * high:.1f}"
-
-
-def _rates(row: dict) -> str:
+def _rates(row: Mapping[Any, Any], between: str, to: str, many: str) -> str:
+    """The rates of the populations, or from where to where they are, and of how `many`."""
     rates = {
         key.removeprefix("rate/"): row[key]
         for key in row
         if key.startswith("rate/") and not pd.isna(row[key])
     }
     if len(rates) > NAMED:
-        return f"{min(rates.values()):.1f}..{max(rates.values()):.1f}\nin {len(rates)}"
-    return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+        low, high = (number(end(rates.values())) for end in (min, max))
+        return f"{low}{to}{high}{many.format(len(rates))}"
+    return between.join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 def settings(summary: Summary) -> dict[str, list[str]]:
@@ -132,20 +135,247 @@ def remarks(summary: Summary) -> dict[str, list[str]]:
 def _soon(row: dict) -> str:
     if pd.isna(row["target"]):
         return "-"
-    epochs = "-" if pd.isna(row["epochs_to"]) else f"{row['epochs_to']:.1f}"
-    return f"{epochs} to {100 * row['target']:.0f}, n={row['reached']:.0f}"
+    return f"{number(row['epochs_to'])} to {percent(row['target'], '.0f')}, n={row['reached']:.0f}"
 
 
-def versus(row: dict) -> str:
+def _versus(row: Mapping[Any, Any]) -> str:
     """The difference to the baseline in points, the verdict, its pairs, and its interval on a
     second line, of a row of the summary.
     """
     if pd.isna(row["versus"]):
         return ""
-    interval = (
-        ""
-        if pd.isna(row["versus_low"])
-        else f"\n({100 * row['versus_low']:+.1f}..{100 * row['versus_high']:+.1f})"
-    )
+    around = interval(row["versus_low"], row["versus_high"], "+.1f", "")
     word = f" {row['verdict']}," if row["verdict"] else ""
-    return f"{100 * row['versus']:+.1f}{word} n={row['versus_n']:.0f}{interval}"
+    text = f"{percent(row['versus'], '+.1f')}{word} n={row['versus_n']:.0f}"
+    return f"{text}\n({around})" if around else text
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a whole table with the columns that fdi.analysis.collect documents. Raises ValueError
+    for a format that is unknown or needs a package that is not installed.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise Mistake(f"{path} must end in .csv or .parquet")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as temporary:
+            if path.suffix == ".csv":
+                without_formulas(table).to_csv(temporary, index=False)
+            else:
+                table.to_parquet(temporary)
+    except ImportError:
+        raise Mistake(
+            f"{path} needs the package pyarrow; write .csv, or pip install 'fdi-snn[export]'"
+        ) from None
+    print(f"{len(table)} rows: {path}")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a ' in front of texts that a spreadsheet would take for formulas."""
+    columns = {name: _safe(table[name]) for name in table}
+    return pd.DataFrame(columns, copy=False).rename(columns=_no_formula)
+
+
+def _safe(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.rename_categories(_no_formula)
+    return column if pd.api.types.is_numeric_dtype(column) else column.map(_no_formula)
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA_SIGN.match(cell) else cell
+
+
+FORMULA_SIGN = re.compile(r"'*([=@\t\r]|[+-](?!inf$|nan$|[0-9.]+(e[+-]?[0-9]+)?$))")
+MINUS, PLUS_MINUS = "\u2212", "\u00b1"
+PAPER_CAPTION = (
+    f"Test accuracy in percent after the last epoch: mean {PLUS_MINUS} standard deviation over n "
+    f"seeds, and the 95 % confidence interval of the mean (Student's t). Difference: accuracy "
+    f"minus that of {{versus}} with the same seeds, in points, with the interval over the pairs; "
+    f"better or worse by Holm's method over all comparisons of a network (95 % together), and so "
+    f"are the intervals of differences."
+)
+STATES_CAPTION = (
+    "Initial states, means over n seeds (gradient: median of the norm of the afferent weights' "
+    "gradient): standard deviation of the membrane potential without reset in units of the "
+    "threshold, its target, and firing rate."
+)
+SYMBOLS = {PLUS_MINUS: r"\pm ", MINUS: "-", "%": r"\%"}
+SPECIAL = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
+NUMBER = rf"[\[\]+{MINUS}{PLUS_MINUS}0-9., e-]*"
+FORMULA = re.compile(rf"{NUMBER}[\[+{MINUS}{PLUS_MINUS}e]{NUMBER}")
+MEASURED = (
+    "measured_sigma_u",
+    "target_sigma_u",
+    "rate",
+    "silent",
+    "gradient",
+    "below_floor",
+    "verdict",
+)
+POWER = re.compile(r"([0-9.]+)e([+-])0*([0-9]+)")
+NUMERIC = (
+    "n",
+    "accuracy",
+    "95 % interval",
+    "difference",
+    "its interval",
+    "pairs",
+    "sigma_U",
+    "target",
+    "rate (Hz)",
+    "gradient",
+)
+
+
+def caption(summary: Summary) -> str:
+    """PAPER_CAPTION with the baseline of this summary."""
+    versus = summary.attrs.get("versus", BASELINE)
+    if versus == BEST_OF_ALL:
+        versus = "the initialization that is best on the validation split"
+    return PAPER_CAPTION.format(versus=versus)
+
+
+def summary_table(summary: Summary) -> pd.DataFrame:
+    """The summary as text, a number and its interval in columns of their own; without columns that
+    are empty, and conditions without a finished run. Raises ValueError if no run is finished.
+    """
+    finished = summary[summary["n"] > 0]
+    rows: list[dict[Any, Any]] = finished.to_dict("records")
+    if not rows:
+        raise Mistake("none of these runs is finished; fdi-status shows how far they are")
+    return _without_empty(
+        {
+            **settings(finished),
+            "n": [str(row["n"]) for row in rows],
+            "accuracy": [_spread(row["accuracy"], row["sd"]) for row in rows],
+            "95 % interval": [_brackets(row["low"], row["high"]) for row in rows],
+            "difference": [_points(row["versus"]) for row in rows],
+            "its interval": [
+                _brackets(row["versus_low"], row["versus_high"], "+.1f") for row in rows
+            ],
+            "pairs": [f"{row['versus_n']:.0f}" if row["versus_n"] > 0 else "" for row in rows],
+            "verdict": [row["verdict"] for row in rows],
+            "rates (Hz)": [_rates(row, ", ", " to ", "") for row in rows],
+            **remarks(finished),
+        }
+    )
+
+
+def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The records of fdi.cli.summary as text."""
+    given = dict.fromkeys(key for row in records for key in row if key not in MEASURED)
+    order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
+    return _without_empty(
+        {
+            **{name: [str(row.get(name, "")) for row in records] for name in order},
+            "sigma_U": [number(row["measured_sigma_u"], ".2f", unknown="") for row in records],
+            "target": [number(row["target_sigma_u"], ".2f", unknown="") for row in records],
+            "rate (Hz)": [number(row["rate"], ".1f", unknown="") for row in records],
+            "gradient": [number(row["gradient"], ".2g", unknown="") for row in records],
+            "verdict": [row["verdict"] for row in records],
+        }
+    )
+
+
+def chosen(table: pd.DataFrame, names: str | None) -> pd.DataFrame:
+    """The columns with these `names`, separated by commas, in their order; all, if none are given.
+    Raises ValueError for one that is not there.
+    """
+    if names is None:
+        return table
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in table:
+            raise Mistake(f"no column {name or repr(name)}; {choose(name, map(str, table))}")
+    return table[list(dict.fromkeys(wanted))]
+
+
+def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
+    """The table with rules of the package booktabs, and a `note` as a comment. Raises ValueError
+    without jinja2.
+    """
+    shape = "".join("r" if column in NUMERIC else "l" for column in table)
+    cells = table.map(_formula).rename(columns=_escaped)
+    try:
+        text = cells.style.hide(axis="index").to_latex(
+            hrules=True,
+            column_format=shape,
+            caption=_formulas(caption),
+            label=label,
+            position="t",
+            position_float="centering",
+        )
+    except (ImportError, AttributeError):
+        raise Mistake("--latex needs the package jinja2: pip install 'fdi-snn[export]'") from None
+    return f"{text}% needs \\usepackage{{booktabs}}" + (f"; {_line(note)}" if note else "")
+
+
+def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
+    """The same table in Markdown, with its caption below."""
+    bars = ["---:" if column in NUMERIC else "---" for column in table]
+    head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
+    lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
+    return "\n".join([*lines, "", _marked(caption), *([_marked(note)] if note else [])])
+
+
+def _without_empty(columns: Mapping[str, list[str]]) -> pd.DataFrame:
+    kept = {name: cells for name, cells in columns.items() if name in LABELS or any(cells)}
+    return pd.DataFrame(kept, dtype=str)
+
+
+def _spread(mean: float, sd: float) -> str:
+    return percent(mean) + ("" if pd.isna(sd) else f" {PLUS_MINUS} {percent(sd)}")
+
+
+def _points(share: float, form: str = "+.1f") -> str:
+    return percent(share, form, "").replace("-", MINUS)
+
+
+def _brackets(low: float, high: float, form: str = ".1f") -> str:
+    return "" if pd.isna(low) else f"[{_points(low, form)}, {_points(high, form)}]"
+
+
+def _formula(cell: str) -> str:
+    """A cell of numbers as a formula, which has a true minus, another with its signs escaped."""
+    if not FORMULA.fullmatch(cell):
+        return _escaped(cell)
+    return f"${POWER.sub(_power, _symbols(cell))}$"
+
+
+def _power(match: re.Match[str]) -> str:
+    sign = "-" if match[2] == "-" else ""
+    return rf"{match[1]} \times 10^{{{sign}{match[3]}}}"
+
+
+def _symbols(text: str) -> str:
+    for sign, command in SYMBOLS.items():
+        text = text.replace(f"{sign} " if sign == PLUS_MINUS else sign, command)
+    return text
+
+
+def _escaped(text: str) -> str:
+    """As LaTeX prints it, on one line."""
+    return "".join(SPECIAL.get(sign, sign) for sign in _line(text))
+
+
+def _marked(text: Any) -> str:
+    """As Markdown shows it, and HTML behind it, on one line."""
+    return MARKS.sub(r"\\\g<0>", escape(_line(text), quote=False))
+
+
+def _line(text: Any) -> str:
+    return " ".join(str(text).split())
+
+
+def _formulas(caption: str) -> str:
+    return _escaped(caption).replace(PLUS_MINUS, r"$\pm$")

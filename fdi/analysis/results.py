@@ -11,10 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, config_columns, runs
-from fdi.analysis.metrics import VALID, accuracies, curves
-from fdi.analysis.probes import probes
-from fdi.analysis.table_types import Curves, Probe, Runs, checked
+from fdi.analysis.collect import (
+    KEYS,
+    OWN_INIT,
+    SHARED,
+    Curves,
+    Probe,
+    Runs,
+    checked,
+    config_columns,
+    runs,
+)
+from fdi.analysis.metrics import VALID, accuracies, curves, probes
 
 TARGET = "init._target_"
 
@@ -49,7 +57,7 @@ NEEDED = (
     "floor_steady",
     "floor_noisy",
 )
-"""What figures and tables need of an initial state; fdi.analysis.probes reads all of it."""
+"""What figures and tables need of an initial state; fdi.analysis.metrics reads all of it."""
 Curve = tuple[np.ndarray, np.ndarray]
 
 
@@ -60,7 +68,7 @@ class Results:
 
     `runs`: the columns of fdi.analysis.collect; `source`, where a run comes from; and `baseline`,
     whether its initialization is one. `curves`: accuracies and rates as in fdi.analysis.metrics.
-    `probe`: initial states as in fdi.analysis.probes. Where `curves` or `probed` are None, what
+    `probe`: initial states as in fdi.analysis.metrics. Where `curves` or `probed` are None, what
     figures and tables need of them is read from the folders of the runs.
     """
 

@@ -11,6 +11,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from fdi.config import Mistake
 
+PERCENT = 100.0
 LEVEL = 0.05  # of a test; intervals cover the rest
 ROUNDING = 1e-4  # of the largest value: files keep five digits
 SMALL = 500  # test samples: below, their choice enters an interval
@@ -209,11 +210,15 @@ def area(accuracy: ArrayLike) -> np.ndarray:
     return (accuracy[..., 1:] + accuracy[..., :-1]).mean(axis=-1) / 2
 
 
-def chance_share(accuracy: ArrayLike, classes: int, samples: int) -> float:
-    """Share of runs no better than guessing: accuracy <= p + 2 sqrt(p (1 - p) / samples), p = 1 /
-    classes, on `samples` test samples.
+def chance_level(classes: Any, samples: Any) -> Any:
+    """The accuracy up to which a run is no better than guessing on `samples` test samples.
+
+    p + 2 sqrt(p (1 - p) / samples),   p = 1 / classes
     """
     p = 1 / classes
-    return float(
-        np.mean(np.asarray(accuracy, dtype=float) <= p + 2 * np.sqrt(p * (1 - p) / samples))
-    )
+    return p + 2 * np.sqrt(p * (1 - p) / samples)
+
+
+def chance_share(accuracy: ArrayLike, classes: int, samples: int) -> float:
+    """Share of runs no better than guessing."""
+    return float(np.mean(np.asarray(accuracy, dtype=float) <= chance_level(classes, samples)))

@@ -24,9 +24,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from fdi.analysis.collect import Runs
+from fdi.analysis.derived import architecture, depth, with_layers
 from fdi.analysis.results import REFERENCE
-from fdi.analysis.select import architecture, depth, kept, with_layers
-from fdi.analysis.table_types import Runs
 from fdi.config import Mistake
 
 GROUP = "fdi.studies"
@@ -65,7 +65,7 @@ def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
         for key, value in getattr(study, "PLAIN", {}).items():
             if key not in varied and key in runs:
                 other = shipped & runs[key].notna() & (runs[key] != value)
-                runs, shipped = kept(runs, ~other), shipped[~other]
+                runs, shipped = runs[~other], shipped[~other]
     return runs
 
 

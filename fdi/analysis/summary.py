@@ -32,34 +32,81 @@ no part in choosing. The name is in `table.attrs`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import PLACE
-from fdi.analysis.conditions import LABELS, UNTRAINED, condition_columns, conditions
-from fdi.analysis.statistics import Comparison, correct, paired, sample_noise, summary, verdict
+from fdi.analysis.collect import ACCURACY, BEST, SAMPLES, VALID, Runs, checked
+from fdi.analysis.conditions import (
+    BASELINE,
+    LABELS,
+    UNTRAINED,
+    Seeds,
+    by_seed,
+    condition_columns,
+    conditions,
+    difference,
+    spread,
+)
+from fdi.analysis.contrasts import versus_columns
+from fdi.analysis.statistics import correct, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
-from fdi.analysis.table_types import Runs, checked
 from fdi.config import Mistake
 from fdi.config.parts import choose
 
-BASELINE, BEST_OF_ALL = "kaiming", "best"
-SAMPLES = "test_samples"
-ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
-VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
+BEST_OF_ALL = "best"
 SAID = ("tags", "note")
 LAST = ("versus_p", "verdict", *SAID, "published")  # columns
+Condition = tuple[Any, ...]
 
 
 def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
     """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it
     is readable, or none is of the initialization `versus`.
     """
+    _refuse(runs, versus)
+    columns = condition_columns(runs)
+    rates = [column for column in map(str, runs) if column.startswith("rate/")]
+    measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
+    said = [name for name in SAID if name in runs and runs[name].notna().any()]
+    states = runs["state"].to_numpy(dtype=str)
+    places = dict(conditions(runs, columns))
+    done = [of[states[of] == "done"] for of in places.values()]
+    seeds = dict(zip(places, by_seed(runs, measured, done)))
+    known = [name for name in (*LABELS, *asked(), *rates) if name in runs]
+    firsts = runs[known].iloc[[of[0] for of in places.values()]].to_dict("records")
+    bases = _baselines(seeds, columns, versus)
+    found = [
+        difference(of, seeds[base])
+        if (base := bases.get(_partner(condition, columns))) and _differ(condition, base, versus)
+        else None
+        for condition, of in seeds.items()
+    ]
+    networks = ["/".join(map(str, condition[:2])) for condition in places]
+    rows = [
+        {
+            **dict(zip(columns, condition)),
+            **_statistics(states[of], seeds[condition], rates),
+            **versus_columns(comparison),
+            **{name: _texts(runs[name].array[of]) for name in said},
+            "published": "; ".join(map(str, published(first))),
+        }
+        for (condition, of), first, comparison in zip(
+            places.items(), firsts, correct(found, networks)
+        )
+    ]
+    table = pd.DataFrame(rows)
+    table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
+    last = [column for column in LAST if column in table]
+    table = table[[*(column for column in table if column not in LAST), *last]]
+    table.attrs["versus"] = versus
+    return table
+
+
+def _refuse(runs: Runs, versus: str) -> None:
     checked(runs, Runs, "the table of runs")
     if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
         raise Mistake(
@@ -72,52 +119,6 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
         )
     if runs["state"].isin(UNTRAINED).all():
         raise Mistake(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
-    columns = condition_columns(runs)
-    rates = [column for column in map(str, runs) if column.startswith("rate/")]
-    measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
-    known = {name: runs[name].array for name in (*LABELS, *asked(), *rates) if name in runs}
-    numbers, seeds = runs[measured].to_numpy(dtype=float), pair_numbers(runs)
-    states = runs["state"].to_numpy(dtype=str)
-    said = [name for name in SAID if name in runs and runs[name].notna().any()]
-    placed = runs[[*columns, "state"]].assign(**{PLACE: np.arange(len(runs))})
-    members = {key: rows[PLACE].to_numpy() for key, rows in conditions(placed, columns)}
-    by_seed = {
-        condition: _by_seed(seeds[done], numbers[done])
-        for condition, places in members.items()
-        for done in [places[states[places] == "done"]]
-    }
-    baselines = _baselines(by_seed, columns, versus)
-    found = [
-        _versus(
-            by_seed[condition],
-            [
-                numbers
-                for other, numbers in baselines.get(_partner(condition, columns), {}).items()
-                if other != condition and (versus == BEST_OF_ALL or condition[2] != versus)
-            ],
-        )
-        for condition in members
-    ]
-    networks = ["/".join(map(str, condition[:2])) for condition in members]
-    rows = [
-        {
-            **dict(zip(columns, condition)),
-            **_counts(states[places], by_seed[condition]),
-            **_statistics(by_seed[condition].numbers, measured),
-            **_difference(comparison),
-            **{name: _texts(runs[name].array[places]) for name in said},
-            "published": "; ".join(
-                map(str, published({name: values[places[0]] for name, values in known.items()}))
-            ),
-        }
-        for (condition, places), comparison in zip(members.items(), correct(found, networks))
-    ]
-    table = pd.DataFrame(rows)
-    table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
-    last = [column for column in LAST if column in table]
-    table = table[[*(column for column in table if column not in LAST), *last]]
-    table.attrs["versus"] = versus
-    return table
 
 
 def _texts(values: Iterable[Any]) -> str:
@@ -125,102 +126,51 @@ def _texts(values: Iterable[Any]) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values if pd.notna(value)))
 
 
-def pair_numbers(runs: Runs, same_data: bool = True) -> np.ndarray:
-    """A number for each seed and, on the `same_data`, checksum of the splits: two runs are a pair
-    where it is equal.
-    """
-    shared = ["seed", *(["data_checksum"] if same_data and "data_checksum" in runs else [])]
-    return runs.groupby(shared, dropna=False).ngroup().to_numpy()
-
-
-class BySeed(NamedTuple):
-    """The numbers of the finished runs of a condition: one row per pair (`seeds`: its number), the
-    first column is ACCURACY; means where one has several runs.
-    """
-
-    seeds: np.ndarray
-    numbers: np.ndarray
-
-
-def _by_seed(seeds: np.ndarray, numbers: np.ndarray) -> BySeed:
-    distinct, places = np.unique(seeds, return_inverse=True)
-    if len(distinct) == len(seeds):
-        return BySeed(distinct, numbers[np.argsort(places)])
-    means = pd.DataFrame(numbers).groupby(places).mean()
-    return BySeed(distinct, means.to_numpy())
-
-
-def _counts(states: np.ndarray, by_seed: BySeed) -> dict[str, int]:
-    done, failed = states == "done", states == "failed"
+def _statistics(states: np.ndarray, seeds: Seeds, rates: Sequence[str]) -> dict[str, float]:
+    n, mean, sd, low, high = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), most=1.0)
     return {
-        "n": len(by_seed.seeds),
-        "failed": int(failed.sum()),
-        "partial": int((~done & ~failed).sum()),
-    }
-
-
-def _means(numbers: np.ndarray) -> np.ndarray:
-    """Of each column, over what is known of it."""
-    known = ~np.isnan(numbers)
-    sums, counts = np.where(known, numbers, 0.0).sum(axis=0), known.sum(axis=0)
-    return np.where(counts, sums / np.maximum(counts, 1), np.nan)
-
-
-def _statistics(numbers: np.ndarray, measured: Sequence[str]) -> dict[str, float]:
-    means = dict(zip(measured, _means(numbers).tolist()))
-    noise = sample_noise(means[ACCURACY], means[SAMPLES])
-    _, mean, sd, low, high = summary(numbers[:, 0], noise)
-    rates = {column: means[column] for column in measured if column.startswith("rate/")}
-    return {
+        "n": n,
+        "failed": int((states == "failed").sum()),
+        "partial": int((~np.isin(states, ["done", "failed"])).sum()),
         "accuracy": mean,
         "sd": sd,
-        "low": np.maximum(low, 0.0),
-        "high": np.minimum(high, 1.0),
-        "accuracy_best": means[BEST],
-        "valid": means[VALID],
-        **rates,
+        "low": low,
+        "high": high,
+        "accuracy_best": seeds.mean(BEST),
+        "valid": seeds.mean(VALID),
+        **{column: seeds.mean(column) for column in rates},
     }
-
-
-def _difference(found: Comparison | None) -> dict[str, float]:
-    if found is None:
-        return dict.fromkeys(VERSUS, float("nan"))
-    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
-
-
-def _versus(by_seed: BySeed, baselines: list[BySeed]) -> Comparison | None:
-    if len(baselines) != 1:
-        return None
-    _, own, other = np.intersect1d(by_seed.seeds, baselines[0].seeds, return_indices=True)
-    ours, theirs = by_seed.numbers[own], baselines[0].numbers[other]
-    means = [dict(zip((ACCURACY, BEST, VALID, SAMPLES), _means(side))) for side in (ours, theirs)]
-    a, b = (sample_noise(side[ACCURACY], side[SAMPLES]) for side in means)
-    return paired(ours[:, 0], theirs[:, 0], float(np.hypot(a, b))).within(1.0)
 
 
 def _baselines(
-    by_seed: dict[tuple[Any, ...], BySeed], columns: Sequence[str], versus: str
-) -> dict[tuple[Any, ...], dict[tuple[Any, ...], BySeed]]:
-    """Those of each partner, by condition."""
-    by_partner: dict[tuple[Any, ...], dict[tuple[Any, ...], BySeed]] = defaultdict(dict)
-    for condition, accuracies in by_seed.items():
-        if versus in (condition[2], BEST_OF_ALL) and len(accuracies.seeds):
-            by_partner[_partner(condition, columns)][condition] = accuracies
+    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str
+) -> dict[Condition, Condition | None]:
+    """The baseline of the conditions with equal `_partner`; None where there are several."""
+    found: dict[Condition, list[Condition]] = {}
+    for condition, of in seeds.items():
+        if versus in (condition[2], BEST_OF_ALL) and len(of.pair):
+            found.setdefault(_partner(condition, columns), []).append(condition)
     if versus == BEST_OF_ALL:
         return {
-            partner: dict([max(several.items(), key=lambda item: _on_validation(item[1]))])
-            for partner, several in by_partner.items()
+            partner: max(several, key=lambda condition: _on_validation(seeds[condition]))
+            for partner, several in found.items()
         }
-    return by_partner
+    return {
+        partner: several[0] if len(several) == 1 else None for partner, several in found.items()
+    }
 
 
-def _on_validation(by_seed: BySeed) -> float:
+def _differ(condition: Condition, base: Condition, versus: str) -> bool:
+    return condition != base if versus == BEST_OF_ALL else condition[2] != versus
+
+
+def _on_validation(seeds: Seeds) -> float:
     """Mean accuracy; where there was no validation split, on the test set."""
-    accuracy, _, valid = _means(by_seed.numbers)[:3]
-    return float(accuracy if np.isnan(valid) else valid)
+    valid = seeds.mean(VALID)
+    return seeds.mean(ACCURACY) if np.isnan(valid) else valid
 
 
-def _partner(condition: tuple[Any, ...], columns: Sequence[str]) -> tuple[Any, ...]:
+def _partner(condition: Condition, columns: Sequence[str]) -> Condition:
     """What a condition and its baseline have in common."""
     return tuple(
         value for column, value in zip(columns, condition) if column.split(".")[0] != "init"

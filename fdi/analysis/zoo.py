@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.best import STEP
-from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.collect import ACCURACY
+from fdi.analysis.conditions import BASELINE
+from fdi.analysis.formats import number
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import verdict
-from fdi.analysis.summary import ACCURACY, BASELINE
+from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
 from fdi.track.files import ZOO, parse_json
 from fdi.track.record import TRAINED
@@ -165,7 +166,7 @@ def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
         for word in reversed(SCORES):
             those = of[of["expected"] == word]["learns"]
             row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
-        rows.append(row | {"area under the curve": _number(area(of))})
+        rows.append(row | {"area under the curve": number(area(of), ".2f")})
     return pd.DataFrame(rows)
 
 
@@ -183,10 +184,6 @@ def area(known: pd.DataFrame) -> float:
     if good.empty or bad.empty:
         return np.nan
     return float(mannwhitneyu(good, bad).statistic / (len(good) * len(bad)))
-
-
-def _number(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, float]:

@@ -1,6 +1,5 @@
-"""What cells will cost, by what finished runs of their kind took: own ones, and those of
-conf/epochs.csv, which come with fdi; the smaller edition of an experiment; and `dry_run`, which
-only says so.
+"""What cells will cost, by what finished runs of their kind took, or some steps of training; the
+smaller edition of an experiment; and `dry_run`, which only says so.
 """
 
 from __future__ import annotations
@@ -8,7 +7,7 @@ from __future__ import annotations
 import csv
 import os
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from importlib.resources import files
@@ -22,19 +21,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
 from fdi.cli.summary import counted
 from fdi.cli.terminal import console
-from fdi.config.identity import ADDED
 from fdi.data.download import SOURCES, present
 from fdi.track.files import METRICS, read
 from fdi.track.record import SAID, finished, look
 
-GROUPS = ("dataset", "model")
+GROUPS = ("dataset.", "model.")
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 MINUTE = 1 / 60  # h
-SHIPPED = Path(str(files("fdi.conf") / "epochs.csv"))
-SECONDS = "core_seconds"
 SHOWN = 20  # own runs of a data set and model that are read
+TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
+KINDS = 3  # that are tried, of those without a run
 
 Workload = tuple[tuple[str, str], ...]
+Seconds = dict[Workload, float]
+"""Core-seconds of an epoch: its seconds times the threads."""
 
 
 def estimate(cells: Sequence[Cell], try_it: bool = False) -> str:
@@ -43,40 +43,30 @@ def estimate(cells: Sequence[Cell], try_it: bool = False) -> str:
     """
     if not cells:
         return ""
-    costs = _core_seconds(cells)
-    tried = _tried([cell for cell, cost in zip(cells, costs) if cost is None]) if try_it else {}
-    costs = [
-        tried.get(_workload(_flat(cell.values))) if cost is None else cost
-        for cell, cost in zip(cells, costs)
-    ]
-    known, hours = _sum(costs)
-    if not known:
-        return f"cost not known: no run of {'its' if len(cells) == 1 else 'their'} kind is done yet"
-    whole = known == len(cells)
-    number = f"{known:,}" if whole else f"{known:,} of {len(cells):,}"
+    own = _own(cells)
+    tried = _tried(cells, own) if try_it else {}
+    known, hours = _sum(cells, own | tried)
+    number = f"{known:,} of {len(cells):,}" if 0 < known < len(cells) else f"{len(cells):,}"
     which = f"{number} cell{'' if len(cells) == 1 else 's'}"
+    if not known:
+        kind = "its kind" if len(cells) == 1 else "their kind"
+        return f"{which}, cost not known: no run of {kind} is done yet"
     cost = _time(hours) if hours >= MINUTE else "less than a minute"
-    rest = "" if whole else "; the others are of a kind not measured yet"
+    rest = "" if known == len(cells) else "; the others are of a kind not measured yet"
     by = f" ({TRIED})" if tried else ""
     return f"{which}, {cost}{by}{rest}"
 
 
-TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
-KINDS = 3  # that are tried, of those without a run
-
-
-def _tried(cells: Sequence[Cell]) -> dict[Workload, float]:
-    """Core-seconds of a cell of the first KINDS kinds whose data are here, by steps of training."""
-    kinds: dict[Workload, Cell] = {}
-    for cell in cells:
-        kinds.setdefault(_workload(_flat(cell.values)), cell)
+def _tried(cells: Sequence[Cell], own: Seconds) -> Seconds:
+    """Of the first KINDS kinds without a run of one's own, where their data are here."""
+    kinds = {kind: cell for cell in cells if (kind := _workload(cell.values)) not in own}
     found = {}
     for kind, cell in islice(kinds.items(), KINDS):
         if _here(cell.values):
             from fdi.runner.story import try_epoch  # torch: only where it is needed
 
             with suppress(ValueError, OSError, RuntimeError):
-                found[kind] = try_epoch(cell.config) * _epochs(cell.values)
+                found[kind] = try_epoch(cell.config)
     return found
 
 
@@ -90,8 +80,8 @@ def _time(hours: float) -> str:
     """How long so many core-hours take here."""
     number = cores()
     hours /= number
-    time = f"{hours:.2g} h" if hours >= 1 else f"{60 * hours:.2g} min"
-    return f"about {time} on {number} core{'s' * (number > 1)}"
+    time, unit = (hours, "h") if hours >= 1 else (60 * hours, "min")
+    return f"about {float(f'{time:.2g}'):,g} {unit} on {number} core{'s' * (number > 1)}"
 
 
 def cores() -> int:
@@ -100,28 +90,19 @@ def cores() -> int:
 
 
 def measured(cells: Sequence[Cell]) -> tuple[int, float]:
-    """How many cells have runs of their kind (data set, model, batch size and engine), and what
-    those cells take in core-hours: seconds of an epoch times threads, median over the own runs if
-    there are such.
+    """How many cells have own runs of their kind (data set, model, batch size and engine), and what
+    those cells take in core-hours.
     """
-    return _sum(_core_seconds(cells))
+    return _sum(cells, _own(cells))
 
 
-def _sum(costs: Sequence[float | None]) -> tuple[int, float]:
-    known = [cost for cost in costs if cost is not None]
-    return len(known), sum(known) / 3600
-
-
-def _core_seconds(cells: Sequence[Cell]) -> list[float | None]:
-    """Of each cell, None where no run of its kind is known."""
-    known: dict[Workload, list[float]] = {}
-    for source in (_shipped(), _own({cell.directory.parents[1] for cell in cells})):
-        known |= _by_workload(source)
-    kinds = [_workload(_flat(cell.values)) for cell in cells]
-    return [
-        median(known[kind]) * _epochs(cell.values) if kind in known else None
-        for cell, kind in zip(cells, kinds)
+def _sum(cells: Sequence[Cell], seconds: Seconds) -> tuple[int, float]:
+    costs = [
+        seconds[kind] * _epochs(cell.values)
+        for cell in cells
+        if (kind := _workload(cell.values)) in seconds
     ]
+    return len(costs), sum(costs) / 3600
 
 
 def _epochs(values: Mapping[str, Any]) -> int:
@@ -131,71 +112,35 @@ def _epochs(values: Mapping[str, Any]) -> int:
     return values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
 
 
-def _by_workload(runs: Iterable[tuple[Mapping[str, Any], float]]) -> dict[Workload, list[float]]:
-    seconds_of: dict[Workload, list[float]] = {}
-    for values, seconds in runs:
-        seconds_of.setdefault(_workload(values), []).append(seconds)
-    return seconds_of
-
-
 def _workload(values: Mapping[str, Any]) -> Workload:
-    """What the cost of an epoch depends on; a depth that is not given is the longest list's."""
-    sizes = [str(value) for key, value in values.items() if key.startswith("model.")]
-    depth = values.get("model.depth") or max(text.count(",") + 1 for text in sizes)
+    """What the cost of an epoch depends on."""
     return tuple(
         sorted(
-            (key, _shown(value))
-            for key, value in {**values, "model.depth": depth}.items()
+            (key, str(value))
+            for key, value in _flat(values).items()
             if key in ("engine.name", "trainer.batch_size")
-            or (
-                key.startswith(GROUPS)
-                and not any(word in key.rpartition(".")[2] for word in FREE)
-                and _shown(value) not in ("", "None", str(ADDED.get(key)))
-            )
+            or (key.startswith(GROUPS) and not any(word in key.rpartition(".")[2] for word in FREE))
         )
     )
 
 
-def _shipped() -> Iterator[tuple[dict[str, Any], float]]:
-    """(settings, core-seconds of an epoch) of the kinds that were measured for fdi."""
-    with SHIPPED.open() as file:
-        for row in csv.DictReader(file):
-            yield row, float(row.pop(SECONDS))
-
-
-def write_shipped(runs: Iterable[Mapping[str, str]], threads: Mapping[str, int]) -> None:
-    """Rows of runs.csv as one row per kind, and the median of its core-seconds; `threads` of each
-    provenance.
+def _own(cells: Iterable[Cell]) -> Seconds:
+    """Median over own runs, in results/runs/<dataset>/<model>, of their median over epochs after
+    the first, which may compile kernels.
     """
-    known = _by_workload(
-        (
-            {key: value for key, value in row.items() if "." in key},
-            float(row["seconds"]) * threads[row["provenance"]] / int(float(row["epoch"])),
-        )
-        for row in runs
-        if row["state"] == "done" and row["provenance"] in threads
-    )
-    with SHIPPED.open("w", newline="") as file:
-        keys = sorted({key for kind in known for key, _ in kind})
-        table = csv.DictWriter(file, [SECONDS, *keys], lineterminator="\n")
-        table.writeheader()
-        for kind in sorted(known):
-            table.writerow({SECONDS: f"{median(known[kind]):.3g}", **dict(kind)})
-
-
-def _own(folders: set[Path]) -> Iterator[tuple[dict[str, Any], float]]:
-    """The same of own runs, in results/runs/<dataset>/<model>, by their epochs after the first,
-    which may compile kernels.
-    """
-    for folder in folders:
+    found: dict[Workload, list[float]] = {}
+    for folder in {cell.directory.parents[1] for cell in cells}:
         for run in islice(folder.glob("*/seed=*"), SHOWN):
             known = look(run)
             if not known.ended:
                 continue
             with suppress(OSError, ValueError, KeyError, TypeError):  # a file that is not whole
                 rows = list(csv.DictReader(read(run / METRICS).splitlines()))[1:]
+                kind = _workload(known.config)
                 if epochs := [float(r["seconds"]) + float(r["seconds_valid"]) for r in rows]:
-                    yield _flat(known.config), median(epochs) * known.origin.get("threads", 1)
+                    cost = median(epochs) * known.origin.get("threads", 1)
+                    found.setdefault(kind, []).append(cost)
+    return {kind: median(costs) for kind, costs in found.items()}
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
@@ -206,22 +151,18 @@ def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return flat
 
 
-def _shown(value: Any) -> str:
-    text = str(value)
-    try:
-        return f"{float(text):g}"
-    except ValueError:
-        return text
-
-
 LARGE = 1.0  # core-hours
 SMALLER = "budget=laptop"
 
 
 def announce(arguments: Namespace, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
-    """Print the cost of the cells that are `left` where it is high, and see `offer_smaller`."""
-    if measured(left)[1] >= LARGE:
+    """Print the cost of the cells that are `left` where it is high, and see `offer_smaller`, also
+    where it is not known.
+    """
+    known, hours = measured(left)
+    if hours >= LARGE:
         print(f"to run: {estimate(left)}", flush=True)
+    if hours >= LARGE or not known:
         offer_smaller(arguments, cells)
 
 
@@ -233,7 +174,8 @@ def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
     if not given and has_smaller(cells[0].values["name"]["experiment"]):
         other = copy(arguments)
         other.overrides = [*arguments.overrides, SMALLER]
-        print(f"{SMALLER}: {estimate(compose_cells(other))}", flush=True)
+        cost = estimate(compose_cells(other), try_it=cells[0].values["dry_run"])
+        print(f"{SMALLER}: {cost}", flush=True)
 
 
 def has_smaller(experiment: str | None) -> bool:

@@ -103,31 +103,31 @@ def _parser() -> argparse.ArgumentParser:
 def _list(arguments: argparse.Namespace) -> int:
     from fdi.cli.terminal import console, print_table
 
-    rows = [
-        {
-            "name": name,
-            "classes": source.classes,
-            "samples (train / valid / test)": source.samples,
-            "download": source.size,
-            "here": "yes" if _here(name, arguments.data / name) else "no",
-            "licence": source.licence,
-        }
-        for name, source in SOURCES.items()
-    ]
-    print_table(console(), {key: [row[key] for row in rows] for key in rows[0]}, ["name"])
+    sources = SOURCES.values()
+    here = [_here(name, arguments.data / name) for name in SOURCES]
+    columns = {
+        "name": list(SOURCES),
+        "classes": [source.classes for source in sources],
+        "samples (train / valid / test)": [source.samples for source in sources],
+        "download": [source.size for source in sources],
+        "here": ["yes" if there else "no" for there in here],
+        "licence": [source.licence for source in sources],
+    }
+    print_table(console(), columns, ["name"])
     return 0
 
 
 def _get(arguments: argparse.Namespace) -> int:
     root = _root(arguments)
-    if SOURCES[arguments.name].archives:
-        print(f"{arguments.name}: in {ensure(arguments.name, root)}")
-    else:
-        print(f"{arguments.name}: nothing to download")
+    loads = bool(SOURCES[arguments.name].archives)
+    where = f"in {ensure(arguments.name, root)}" if loads else "nothing to download"
+    print(f"{arguments.name}: {where}")
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from fdi.figures.picture import title
+
     names = (
         [arguments.name]
         if arguments.name
@@ -142,7 +142,7 @@ def _check(arguments: argparse.Namespace) -> int:
             if not _here(name, root):
                 raise DataError(f"{name}: not here ({root}); fdi-data get {name}")
             dataset = build(name, [], root)
-            print(f"ok: {printable(_title(dataset))}, checksum {dataset.checksum}")
+            print(f"ok: {printable(title(dataset))}, checksum {dataset.checksum}")
         except (ValueError, OSError) as error:
             failures += 1
             print(f"failed: {printable(str(error))}")
@@ -150,12 +150,12 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from fdi.figures.picture import draw
+    from fdi.figures.picture import draw, title
 
     dataset = build(arguments.name, arguments.overrides, _root(arguments), arguments.config_dir)
     path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
     draw(dataset, path)
-    print(f"{printable(_title(dataset))}\n{printable(str(path))}")
+    print(f"{printable(title(dataset))}\n{printable(str(path))}")
     return 0
 
 
@@ -203,18 +203,13 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
     if "root" in config and not any(override.startswith("root=") for override in overrides):
         config.root = str(root)
     settings = contents(config)
+    seed = settings.pop("seed", 0)
     modules = [folder.absolute(), folder.absolute().parent] if folder else []
     for complaint in complaints("dataset", settings, modules):
         raise DataError(complaint)
     make = resolve("dataset", settings.pop("_target_"), modules)
     with readable(name):
-        return make(**{"seed": 0, **settings})
-
-
-def _title(dataset: Dataset) -> str:
-    from fdi.figures.picture import title
-
-    return title(dataset)
+        return make(**settings, seed=seed)
 
 
 def _root(arguments: argparse.Namespace) -> Path:

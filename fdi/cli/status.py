@@ -293,7 +293,7 @@ def _named(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _why(one: pd.Series, other: pd.Series, columns: Sequence[str]) -> str:
     """Whether two runs share a row or are a pair, and what keeps them apart if they are neither."""
-    from fdi.analysis.conditions import shown
+    from fdi.analysis.formats import shown
 
     broken = next((run for run in (one, other) if run["state"] == "broken"), None)
     if broken is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from fdi.analysis.formats import number, percent
 from fdi.cli.cells import LABELS, Cell
 from fdi.cli.terminal import colour, console, print_note, print_table
 from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Measured = tuple[Mapping[str, str], Sequence[Row], Sequence[Sequence[Row]]]
+Measured = tuple[Mapping[str, str], Sequence[Sequence[Row]]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def of_runs(measured: Iterable[Measured]) -> list[InitialState]:
     from fdi.analysis.conditions import short_names  # pandas: only where runs are in a table
 
     states = []
-    for labels, _, seeds in measured:
+    for labels, seeds in measured:
         names = short_names([key for key in labels if key not in LABELS])
         settings = {name: labels[key] for key, name in names.items()}
         dataset, model, init = (labels[name] for name in LABELS)
@@ -139,7 +140,7 @@ def _print_group(out: Console, states: list[tuple[InitialState, list[Row]]], sev
     columns = {
         "layer": [row["population"] for row in rows],
         "sigma U": [format(row["free_sigma"], ".2f") for row in rows],
-        "target": [_number(row["target_sigma_u"], ".2f") for row in rows],
+        "target": [number(row["target_sigma_u"], ".2f") for row in rows],
         "Hz": [format(row["rate"], ".1f") for row in rows],
         "gradient": [_gradient(row) for row in rows],
         "verdict": [_verdict(state, row) for state, layers in states for row in layers],
@@ -165,7 +166,7 @@ def _print_group(out: Console, states: list[tuple[InitialState, list[Row]]], sev
 
 
 def _gradient(row: Row) -> str:
-    text = _number(row["gradient"], ".2g")
+    text = number(row["gradient"], ".2g")
     return text + LOST if row["lost"] else text
 
 
@@ -185,10 +186,6 @@ def _notes(several: bool, differ: bool, lost: bool, bounded: bool) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
 ELSEWHERE, WRONG = "running elsewhere", "refused"
 
 
@@ -200,17 +197,13 @@ def print_result(cell: Cell) -> None:
         keys = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
         if run.result["test_accuracy_last"] is None:
             keys = {"validation": "valid_accuracy_last"}
-        shares = {name: [_percent(run.result[key])] for name, key in keys.items()}
+        shares = {name: [percent(run.result[key])] for name, key in keys.items()}
         rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
         print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
         print_note(
             out, "accuracy in percent, after the last epoch and after the best on validation"
         )
     out.print(cell.directory)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def print_summary(cells: list[Cell], table: bool = True) -> int:

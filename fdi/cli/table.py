@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
-    from fdi.analysis.metrics import curves
-    from fdi.analysis.paper import write
-    from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.conditions import select
+    from fdi.analysis.metrics import curves, each_once
+    from fdi.analysis.render import EXAMPLE, write
     from fdi.analysis.results import of_folder
-    from fdi.analysis.select import select
 
     results = of_folder(arguments.results)
     if results.runs.empty:
@@ -37,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = results.curves_of(results.runs)
         write(table, arguments.runs or arguments.curves)
     elif arguments.probe:
-        _states(results, arguments)
+        with each_once():
+            _states(results, arguments)
     elif arguments.best:
         _best(results, arguments)
     elif arguments.zoo:
@@ -134,7 +134,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _summary(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import paper
+    from fdi.analysis import render
     from fdi.analysis.learning import full
     from fdi.analysis.render import quoted
     from fdi.analysis.summary import summarize
@@ -143,18 +143,18 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
     versus = arguments.versus
     summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
     if arguments.csv:
-        _csv(paper.chosen(summary, arguments.columns))
+        _csv(render.chosen(summary, arguments.columns))
     elif arguments.latex or arguments.markdown:
-        table = paper.chosen(paper.summary_table(summary), arguments.columns)
+        table = render.chosen(render.summary_table(summary), arguments.columns)
         note = quoted(summary) if "published" in table else ""
-        _paper(table, arguments.latex, paper.caption(summary), "tab:accuracy", note)
+        _paper(table, arguments.latex, render.caption(summary), "tab:accuracy", note)
     else:
         print_comparison(summary)
         print_counts(results.runs)
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import paper
+    from fdi.analysis import render
     from fdi.analysis.best import CAPTION, each_at_its_best, readable
     from fdi.cli.summary import print_best
 
@@ -164,16 +164,16 @@ def _best(results: Results, arguments: argparse.Namespace) -> None:
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
     if arguments.csv:
-        _csv(paper.chosen(table, arguments.columns))
+        _csv(render.chosen(table, arguments.columns))
     elif arguments.latex or arguments.markdown:
-        shown = paper.chosen(readable(table), arguments.columns)
+        shown = render.chosen(readable(table), arguments.columns)
         _paper(shown, arguments.latex, CAPTION, "tab:best")
     else:
         print_best(table)
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import paper
+    from fdi.analysis import render
     from fdi.analysis.zoo import members
     from fdi.cli.summary import print_zoo
 
@@ -182,13 +182,15 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> None:
         raise ValueError("no random networks were drawn here; fdi-run -m experiment=zoo does it")
     if arguments.csv:
         told = table.assign(words=table["words"].map(" ".join))
-        _csv(paper.chosen(told, arguments.columns))
+        _csv(render.chosen(told, arguments.columns))
     else:
         print_zoo(table)
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import initial, paper
+    import pandas as pd
+
+    from fdi.analysis import initial, render
     from fdi.cli.summary import of_runs, print_states, records
     from fdi.cli.terminal import console
 
@@ -196,22 +198,22 @@ def _states(results: Results, arguments: argparse.Namespace) -> None:
     if not states:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     if arguments.csv:
-        _csv(paper.chosen(initial.frame(records(states)), arguments.columns))
+        _csv(render.chosen(pd.DataFrame(records(states)), arguments.columns))
     elif arguments.latex or arguments.markdown:
-        table = paper.chosen(paper.states_table(records(states)), arguments.columns)
-        _paper(table, arguments.latex, paper.STATES_CAPTION, "tab:states")
+        table = render.chosen(render.states_table(records(states)), arguments.columns)
+        _paper(table, arguments.latex, render.STATES_CAPTION, "tab:states")
     else:
         print_states(console(), states)
 
 
 def _csv(table: pd.DataFrame) -> None:
-    from fdi.analysis import paper
+    from fdi.analysis import render
 
-    print(printable(paper.without_formulas(table).to_csv(index=False), "\n"), end="")
+    print(printable(render.without_formulas(table).to_csv(index=False), "\n"), end="")
 
 
 def _paper(table: pd.DataFrame, latex: bool, caption: str, label: str, note: str = "") -> None:
-    from fdi.analysis import paper
+    from fdi.analysis import render
 
     words = (caption, label, note) if latex else (caption, note)
-    print(printable((paper.latex if latex else paper.markdown)(table, *words), "\n"))
+    print(printable((render.latex if latex else render.markdown)(table, *words), "\n"))

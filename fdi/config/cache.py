@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 ROOM = "FDI_CACHE"  # the variable that names another folder for it
 INDEX, KERNELS, DATA = "index", "kernels", "data"
-QUOTA = 2**30  # bytes of a folder
 
 
 def cache_folder(name: str) -> Path:
@@ -52,37 +51,20 @@ def own(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def trim(folder: Path, quota: int | None = None) -> None:
-    """Delete what was used longest ago of `folder`, files and folders, until the others fit in
-    `quota` bytes, QUOTA where it is None.
-    """
-    quota = QUOTA if quota is None else quota
-    with suppress(OSError):  # another process was faster
-        kept = [(path.stat().st_mtime, _size(path), path) for path in folder.iterdir()]
-        total = sum(size for _, size, _ in kept)
-        for _, size, path in sorted(kept):
-            if total <= quota:
-                return
-            total -= size
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 def there() -> dict[Path, int]:
     """The folders that there are, and how many bytes are in each."""
     places = [home / name for home in _homes() for name in (INDEX, KERNELS, DATA)]
-    return {place: _size(place) for place in places if place.is_dir() and not place.is_symlink()}
+    return {
+        place: sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
+        for place in places
+        if place.is_dir() and not place.is_symlink()
+    }
 
 
 def clear() -> None:
     """Delete all of it. Raises OSError for what cannot be deleted."""
     for place in there():
         shutil.rmtree(place)
-
-
-def _size(place: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
-    files = place.rglob("*") if place.is_dir() else [place]
-    return sum(path.lstat().st_size for path in files if not path.is_dir())
 
 
 def _homes() -> list[Path]:

@@ -56,9 +56,9 @@ AT_LEAST_ONE = (
 )
 
 
-def own_folders(config: DictConfig | None) -> list[str]:
+def own_folders(config: DictConfig) -> list[str]:
     """The folders that --config-dir and hydra.searchpath name and those they lie in, absolute."""
-    sources = config.hydra.runtime.config_sources if config else []
+    sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
     folders = [Path(source.path).absolute() for source in sources if source.schema == "file"]
     return list(
         dict.fromkeys(str(place) for folder in folders for place in (folder, folder.parent))
@@ -139,94 +139,39 @@ NUMERICS = 2
 (tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
 one are in no row and no pair with those of this one.
 """
-DIGITS, FORMER_DIGITS = 16, 8  # of the id of a run; of the first runs
-ADDED = {
-    "trainer.patience": None,
-    "trainer.stop_at_loss": None,
-    "trainer.clip": None,
-    "trainer.label_smoothing": None,
-    "trainer.lr_recurrent": None,
-    "trainer.lr_readout": None,
-    "trainer.lr_norm": None,
-    "trainer.lr_tau": None,
-    "trainer.lr_relative": False,
-    "trainer.test": True,
-    "scheduler": None,
-    "dataset.crop": None,
-    "dataset.flip": None,
-    "dataset.drop": None,
-    "neuron.tau_shape": None,
-    "optimizer.precision": "float32",
-    "optimizer.eps": 1e-8,
-    "engine.kernels": "auto",
-    "model.norm": "none",
-    "model.pooling": "max",
-    "neuron.learn_tau": False,
-}
-"""Keys that came after the first runs. With these values a run is what it was without the key, so
-there they do not count.
-"""
-REMOVED: dict[str, dict[str, Any]] = {
-    "fdi.init.fluct.FluctCalibrated": {"row_means": False},
-    "fdi.data.hdf5.hdf5": {"split_by": "sample", "time_jitter": 0.0, "channel_jitter": 0.0},
-    "fdi.data.speech.shd": {"split_by": "sample", "time_jitter": 0.0, "channel_jitter": 0.0},
-    "fdi.data.speech.ssc": {"time_jitter": 0.0, "channel_jitter": 0.0},
-}
-"""Keys that a part once had, with the value that its runs have: they count as if still there."""
+DIGITS = 16  # of the id of a run
 
 PLACES = {"fdi.data.series.ts": ("file", "test_file"), "fdi.data.arrays.arrays": ("file",)}
 """Keys of a data set that say where its files are: its name and its checksum count instead."""
 
 
-def canonical(config: DictConfig | Mapping[str, Any], by_list: bool = False) -> str:
-    """The configuration without the keys of `identity.exclude`, but for those that decide the
-    numbers of its engine, as JSON: two configurations are the same run where these texts are equal.
+def canonical(config: DictConfig | Mapping[str, Any]) -> str:
+    """The configuration as JSON, without the keys of `identity.exclude`, but for those that decide
+    the numbers of its engine, and without those that have their value in `identity.neutral`: two
+    configurations are the same run where these texts are equal.
 
-    All GPUs of a machine are one device. The order of keys does not matter, whole floats count as
-    integers (1 and 1.0 are the same run), and what is off does not count: bounds on the activity,
-    early stopping, a schedule, augmentation, time constants of each neuron. A key that is not
-    there has the default of its part, as the object that is made has. `by_list`: as in runs from
-    before that, where one of ADDED had the value there whatever the part's default was, and
-    another was just not there.
+    A key is neutral where it says what fdi did before there was this key, which need not be its
+    default. All GPUs of a machine are one device. The order of keys does not matter, whole floats
+    count as integers (1 and 1.0 are the same run), and what is off does not count: bounds on the
+    activity, a schedule.
     """
     values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
-    _drop_bounds_that_are_off(values.get("homeostasis", {}))
-    for group, node in values.items():
-        if isinstance(node, dict) and not by_list:
-            values[group] = node = parts.complete(group, node)
-        if isinstance(node, dict) and node.get("_target_") in REMOVED:
-            node |= REMOVED[node["_target_"]] | node
+    _drop_what_is_off(values)
+    for node in values.values():
         for place in PLACES.get(str(node.get("_target_")), ()) if isinstance(node, dict) else ():
             node.pop(place, None)
-    folders = [Path(folder) for folder in (values.get("paths") or {}).get("modules") or ()]
-    for key, before in ADDED.items():
-        *path, last = key.split(".")
-        node = _below(values, path)
-        unsaid = before if by_list else _unsaid(node, last, before, folders)
-        if node.get(last, unsaid) == unsaid == before:
-            node.pop(last, None)
-        elif node:
-            node.setdefault(last, unsaid)
     kept = decisive(values["engine"])
     if "device" in kept:
         values["device"] = kind_of(values["device"])
+    for key, neutral in values["identity"].get("neutral", {}).items():
+        node, last = _owner(values, key)
+        if last in node and parts.equal(node[last], neutral):
+            del node[last]
     for key in values["identity"]["exclude"]:
-        if key in kept:
-            continue
-        *path, last = key.split(".")
-        _below(values, path).pop(last, None)
+        node, last = _owner(values, key)
+        if key not in kept:
+            node.pop(last, None)
     return json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
-
-
-def _unsaid(node: Mapping[str, Any], key: str, before: Any, folders: Sequence[Path]) -> Any:
-    """What the object of this node has where the node does not say `key`; `before` where there is
-    no object, or none that takes it.
-    """
-    target = node.get("_target_")
-    if not isinstance(target, str):
-        return before
-    known = parts.default(target, key, folders)
-    return before if known is parts.UNSAID else known
 
 
 def digest(content: str) -> str:
@@ -235,9 +180,7 @@ def digest(content: str) -> str:
 
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
-    """The first DIGITS of `digest`. Equal ids are no proof of equal configurations: see
-    fdi.track.directory.
-    """
+    """The first DIGITS of `digest`."""
     return digest(canonical(config))[:DIGITS]
 
 
@@ -252,8 +195,11 @@ def folder_name(name: str) -> str:
     return name.replace("/", "-")
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """The values of a run without Hydra's own node: interpolations resolved, auto decided."""
+def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str, Any]:
+    """The values of a run without Hydra's own node: interpolations resolved, auto decided, the
+    `folders` of own modules (else `own_folders`) in `paths.modules`, and with what its parts have
+    where it does not say it.
+    """
     values = {str(key): _resolved(config, key) for key in config if key != "hydra"}
     if values.get("device") == "auto":
         values["device"] = "cuda" if gpus() else "cpu"
@@ -261,15 +207,22 @@ def plain(config: DictConfig) -> dict[str, Any]:
         values["engine"] = _chosen(values["engine"], values)
         if "threads" in decisive(values["engine"]) and values.get("threads", 1) is None:
             values["threads"] = 1
+    modules = _owner(values, "paths.modules")[0].get("modules")
+    if isinstance(modules, list):
+        more = own_folders(config) if folders is None else folders
+        modules += [folder for folder in more if folder not in modules]
+    places = [Path(str(folder)) for folder in modules] if isinstance(modules, list) else []
+    for key in parts.ROLES:
+        if isinstance(values.get(key), dict):
+            values[key] = parts.complete(key, values[key], places)
     return values
 
 
 def decisive(engine: Mapping[str, Any]) -> Sequence[str]:
-    """Keys of identity.exclude that do change the numbers of an engine: in which order it adds up.
-    The node of a run from before it had `decides` is told by its name.
+    """Keys of identity.exclude that do change the numbers of an engine: in which order it adds
+    up.
     """
-    named = engine if "decides" in engine else parts.option("engine", str(engine.get("name")))
-    return named.get("decides", ())
+    return engine.get("decides", ())
 
 
 def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,7 +258,10 @@ def kind_of(device: Any) -> Any:
     return re.sub(r"^(cuda|xpu):\d+$", r"\1", device) if isinstance(device, str) else device
 
 
-def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
+def _drop_what_is_off(values: dict[str, Any]) -> None:
+    if values.get("scheduler") is None:
+        values.pop("scheduler", None)
+    homeostasis = values.get("homeostasis", {})
     if homeostasis and not (homeostasis["joint"] or homeostasis["prime_epochs"]):
         homeostasis.clear()
     for bound in ("upper", "lower"):
@@ -313,11 +269,13 @@ def _drop_bounds_that_are_off(homeostasis: dict[str, Any]) -> None:
             del homeostasis[bound]
 
 
-def _below(values: dict[str, Any], path: list[str]) -> dict[str, Any]:
-    for key in path:
-        below = values.get(key)
+def _owner(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The node that a dotted key is in, an empty one if there is none, and its last word."""
+    *path, last = key.split(".")
+    for name in path:
+        below = values.get(name)
         values = below if isinstance(below, dict) else {}
-    return values
+    return values, last
 
 
 def _canonical(value: Any) -> Any:

@@ -2,23 +2,25 @@
 words for all of these in messages.
 
 Ranges are annotations of keyword arguments, or of the fields of a dataclass. fdi.config.settings
-reads them from what a `_target_` names, before it is called: `def conv(*, kernel: Count)` refuses
-`model.kernel=0`. No float of a configuration may be infinite or nan, whatever its annotation.
+reads them from what a `_target_` names, of fdi or of the user's own, before it is called: `def
+conv(*, kernel: Count)` refuses `model.kernel=0`. No float of a configuration may be infinite or
+nan, whatever its annotation.
 """
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields, is_dataclass
+from copy import deepcopy
+from dataclasses import astuple, dataclass, is_dataclass
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -178,48 +180,63 @@ ANYTHING = Alternative("anything", lambda value: True)
 
 @cache
 def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
-    """Optional arguments of a function, a class or a TypedDict, and what they may be; nobody
-    changes it.
-
-    Where there are keyword-only arguments these are the options, else those with a default; the
-    others come from elsewhere.
+    """The arguments of a function or a class, and what they may be: what their annotations say, and
+    null where it is the default; nobody changes it.
     """
-    if isinstance(made, type) and (is_dataclass(made) or "__init__" not in vars(made)):
-        hints = get_type_hints(made, include_extras=True)
-        names = [field.name for field in fields(made)] if is_dataclass(made) else hints
-        return {name: alternatives(hints[name]) for name in names}
-    accepted = inspect.signature(made).parameters.values()
-    options = [p for p in accepted if p.kind is p.KEYWORD_ONLY]
-    options = options or [p for p in accepted if p.default is not p.empty]
-    return _read({p.name: p.annotation for p in options}, vars(sys.modules[made.__module__]))
+    hints, known = _hints(made), {}
+    for name, argument in inspect.signature(made).parameters.items():
+        if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            kinds = alternatives(hints.get(name))
+            if argument.default is None and not any(kind.admits(None) for kind in kinds):
+                kinds = [*kinds, SIMPLE[types.NoneType]]
+            known[name] = kinds
+    return known
 
 
-def _read(annotations: Mapping[str, Any], names: dict[str, Any]) -> dict[str, list[Alternative]]:
-    """What annotations admit, whose words are `names`."""
-    hints = get_type_hints(
-        types.SimpleNamespace(__annotations__=annotations), names, include_extras=True
-    )
-    return {name: alternatives(hint) for name, hint in hints.items()}
+def _hints(made: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of the arguments, without those that only a type checker can read."""
+    if is_dataclass(made):
+        with suppress(NameError):
+            return get_type_hints(made, include_extras=True)
+        return {}
+    function = inspect.unwrap(made.__init__ if isinstance(made, type) else made)  # type: ignore[misc]
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+    hints: dict[str, Any] = {}
+    for name, argument in inspect.signature(made).parameters.items():
+        one = types.SimpleNamespace(__annotations__={name: argument.annotation})
+        with suppress(NameError, AttributeError, TypeError, SyntaxError):
+            hints |= get_type_hints(one, names, include_extras=True)
+    return hints
 
 
 @cache
-def _schedules() -> dict[str, dict[str, str]]:
-    """What the schedules of torch take, in words."""
-    import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
+def defaults(made: Callable[..., Any]) -> dict[str, Any]:
+    """Those of its arguments that a configuration can say; nobody changes them."""
+    given = {name: one.default for name, one in inspect.signature(made).parameters.items()}
+    as_lists = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
+    return {name: value for name, value in as_lists.items() if _is_plain(value)}
 
-    file = resources.files("fdi.config") / "torch_schedules.yaml"
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or (isinstance(value, bool | int | float | str) and not _endless(value))
+
+
+def _endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def alternatives(hint: Any) -> list[Alternative]:
     """The alternatives of a type hint: unions, literals, sequences, mappings and what has limits,
     see fdi.config.parts; anything else admits all.
     """
-    if hint in SIMPLE:
+    if isinstance(hint, type) and hint in SIMPLE:
         return [SIMPLE[hint]]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return [_within(SIMPLE[arguments[0]], arguments[1])]
+        limits = [limit for limit in arguments[1:] if isinstance(limit, Range | _Name)]
+        return [_within(kind, limits) for kind in alternatives(arguments[0])]
     if origin in (Union, types.UnionType):
         return [one for argument in arguments for one in alternatives(argument)]
     if origin is Literal:
@@ -232,9 +249,10 @@ def alternatives(hint: Any) -> list[Alternative]:
     return [ANYTHING]
 
 
-def _within(kind: Alternative, limits: Any) -> Alternative:
+def _within(kind: Alternative, limits: Sequence[Range | _Name]) -> Alternative:
     return Alternative(
-        f"{kind.words} {limits}", lambda value: kind.admits(value) and value in limits
+        " ".join([kind.words, *map(str, limits)]),
+        lambda value: kind.admits(value) and all(value in limit for limit in limits),
     )
 
 
@@ -267,31 +285,37 @@ def _mapping(element: list[Alternative]) -> Alternative:
     )
 
 
-TORCH, TORCH_OPTIONS = "torch.optim", "fdi.train.optimizers.TorchOptions"
-SCHEDULES = "torch.optim.lr_scheduler"
+TORCH = {"optimizer": "torch.optim", "scheduler": "torch.optim.lr_scheduler"}
 NOT_MADE = "is not made for {key}; look at the other options of {key}"
 
 
 class Role(NamedTuple):
     """Where the parts for a key are: functions that return `noun`, and classes that inherit from
-    it. Importing them imports no torch. `besides`: keys of the node that are none of the part's
-    arguments.
+    it. Importing them imports no torch. `given`: arguments that do not come from the configuration,
+    and how many of them come `first`; `besides`: keys of the node that are no arguments.
     """
 
     room: str
     noun: str
+    given: Sequence[str] = ()
+    first: int = 0
     besides: Mapping[str, Any] = {}
 
 
 ROLES = {
-    "dataset": Role("fdi.data", "Dataset"),
-    "model": Role("fdi.snn.models", "Network"),
+    "dataset": Role("fdi.data", "Dataset", ("seed", "nu_paper")),
+    "model": Role("fdi.snn.models", "Network", ("input_shape", "classes", "steps", "dt", "neuron")),
     "neuron": Role("fdi.snn.neuron", "Neuron"),
     "init": Role("fdi.init", "Strategy"),
-    "optimizer": Role("fdi.train.optimizers", "Optimizer"),
-    "scheduler": Role(SCHEDULES, "LRScheduler"),
-    "engine": Role("fdi.engine", "Engine", {"name": str, "decides": list[str]}),
-    "logger.mirror": Role("fdi.track", "Iterator[Mirror]"),
+    "optimizer": Role("fdi.train.optimizers", "Optimizer", first=1),
+    "scheduler": Role("torch.optim.lr_scheduler", "LRScheduler", first=1),
+    "engine": Role(
+        "fdi.engine",
+        "Engine",
+        ("threads", "chunk", "windows"),
+        besides={"name": str, "decides": list[str]},
+    ),
+    "logger.mirror": Role("fdi.track", "Iterator[Mirror]", first=3),
 }
 OPTIONAL = ("scheduler",)  # keys that may be null
 SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
@@ -305,31 +329,34 @@ class Options(NamedTuple):
 
 
 def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
-    """What `target`, the `_target_` of `key`, takes; torch and the user's own modules are not
-    imported for it.
+    """What `target`, the `_target_` of `key`, takes. Of torch fdi knows that, and does not import
+    it.
 
     `folders`: where modules of the user's own may be. Raises ValueError for what may not be named
     there.
     """
-    module, _, name = target.rpartition(".")
-    part, closed, problem, known = None, False, None, {}
-    if not ours(target):
-        problem = _foreign(module, name, folders)
-    elif key == SURROGATE:
-        problem = "is no function of your own; see fdi/snn/surrogate.py"
-    elif key == "optimizer" and module == TORCH:
-        part = _ours(TORCH_OPTIONS)
-    elif key == "scheduler" and module == SCHEDULES:
-        known, closed = _read(_schedules().get(name, {}), globals()), True
-        problem = None if known else NOT_MADE
-    else:
-        (part, problem), closed = _part(ROLES[key], target), True
-    if problem:
-        where = key if key == SURROGATE else f"{key}._target_"
-        raise Mistake(f"{where} = {target} {problem.format(key=key)}")
-    known = parameters(part) if part else known
-    besides = ROLES[key].besides if key in ROLES else {}
-    return Options(known | {name: alternatives(hint) for name, hint in besides.items()}, closed)
+    role = ROLES.get(key, Role("", ""))
+    besides = {name: alternatives(hint) for name, hint in role.besides.items()}
+    if target.startswith(f"{TORCH.get(key)}."):
+        known = {name: alternatives(hint) for name, hint in _of_torch(key, target).items()}
+        return Options(known | besides, key == "scheduler")
+    made = resolve(key, target, folders)
+    given = {*role.given, *list(parameters(made))[: role.first]}
+    known = {name: kinds for name, kinds in parameters(made).items() if name not in given}
+    arguments = inspect.signature(made).parameters.values()
+    return Options(known | besides, not any(one.kind is one.VAR_KEYWORD for one in arguments))
+
+
+def _of_torch(key: str, target: str) -> dict[str, Any]:
+    """What a class of torch takes, as far as fdi knows. Raises ValueError for one that it cannot
+    make.
+    """
+    known = importlib.import_module("fdi.train.optimizers")
+    if key == "optimizer":
+        return known.TORCH_OPTIMIZERS
+    if not (takes := known.TORCH_SCHEDULES.get(target.rpartition(".")[2])):
+        raise Mistake(f"{key}._target_ = {target} {NOT_MADE.format(key=key)}")
+    return takes
 
 
 @cache
@@ -344,177 +371,128 @@ def option(group: str, name: str) -> dict[str, Any]:
 
 
 @cache
-def _usual(group: str, target: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The keys in all, and in any, of fdi's options of this group that make `target`."""
-    folder = resources.files("fdi.conf") / group
-    files = [file.name for file in folder.iterdir()] if folder.is_dir() else []
-    nodes = [whole(group, name.removesuffix(".yaml")) for name in files if name.endswith(".yaml")]
-    keys = [frozenset(node) for node in nodes if node.get("_target_") == target]
-    if not keys:
-        return frozenset(), frozenset()
-    return frozenset.intersection(*keys), frozenset.union(*keys)
-
-
-def whole(group: str, name: str) -> dict[str, Any]:
-    """`option` with the options of its group that it begins with."""
-    node = option(group, name)
-    below = [whole(group, other) for other in node.get("defaults", []) if other != "_self_"]
-    return {key: value for one in [*below, node] for key, value in one.items()}
-
-
-def complete(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    """The node of a part of fdi or torch as its object is: a key that its options have, and that is
-    left out here, has the part's own default; one that they have not, and that says this default,
-    is left out.
+def _listed(group: str, target: str) -> frozenset[str]:
+    """The keys of fdi's option of this group that makes `target`, a class of torch; if there is
+    none, the arguments that fdi knows.
     """
-    made, target = dict(node), node.get("_target_")
-    if not isinstance(target, str) or group not in ROLES or not ours(target):
-        return made
-    always, ever = _usual(group, target)
-    for key in (always ^ node.keys()) - (ever - always) - {"_target_"} if ever else ():
-        known = default(target, key, [])
-        known = list(known) if isinstance(known, tuple) else known
-        if known is UNSAID:
-            continue
-        if key not in made:
-            made[key] = known
-        elif made[key] == known and isinstance(made[key], bool) is isinstance(known, bool):
-            del made[key]
-    return made
+    files = (resources.files("fdi.conf") / group).iterdir()
+    nodes = [option(group, file.name.removesuffix(".yaml")) for file in files]
+    found = next((node for node in nodes if node.get("_target_") == target), None)
+    return frozenset(_of_torch(group, target) if found is None else found)
 
 
-def _part(role: Role, target: str) -> tuple[Any, str | None]:
-    """The function or class, and why it is none for `role`, or None."""
-    module, _, name = target.rpartition(".")
-    if not f"{module}.".startswith(f"{role.room}.") or name.startswith("_"):
-        return None, NOT_MADE
+def complete(key: str, node: Mapping[str, Any], folders: Sequence[Path] = ()) -> dict[str, Any]:
+    """The node of a part as its object is: what it leaves out has the default of the part. Of torch
+    only what fdi's options list is part of it, and what has another value than the default of
+    torch, which is not imported where the node has the keys of an option.
+    """
+    target = node.get("_target_")
+    if key not in ROLES or not isinstance(target, str):
+        return dict(node)
     try:
-        part = _ours(target)
-    except (ImportError, AttributeError):
-        return None, "does not exist"
+        torch = target.startswith(f"{TORCH.get(key)}.")
+        if torch and _listed(key, target) == node.keys():
+            return dict(node)
+        made = resolve(key, target, folders)
+        known = defaults(made)
+        names = _listed(key, target) if torch else known.keys() - ROLES[key].given
+    except (ValueError, TypeError):  # of what is no part, which is refused elsewhere
+        return dict(node)
+    extra = {name for name in known.keys() - names if torch and equal(node.get(name), known[name])}
+    said = {name: value for name, value in node.items() if name not in extra}
+    return said | {name: deepcopy(known[name]) for name in known if name in names - node.keys()}
+
+
+def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[..., Any]:
+    """The function or class that `target`, the `_target_` of `key`, names; a module of the user's
+    own is imported from `folders`. Raises ValueError for one that may not be named there.
+    """
+    module, _, name = target.rpartition(".")
+    if module == TORCH.get(key):
+        _of_torch(key, target)
+        known = vars(importlib.import_module(module))
+        classes = {word: one for word, one in known.items() if isinstance(one, type)}
+        if name not in classes:
+            raise Mistake(f"{key}._target_: {module} has no {name}; {choose(name, classes)}")
+        return classes[name]
+    try:
+        if not ours(target):
+            return _own(module, name, folders)
+        if key == SURROGATE:
+            raise Mistake("is no function of your own; see fdi/snn/surrogate.py")
+        return _of_fdi(key, module, name)
+    except Mistake as error:
+        where = key if key == SURROGATE else f"{key}._target_"
+        raise Mistake(f"{where} = {target} {error}") from None
+
+
+def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
+    role, not_made = ROLES[key], NOT_MADE.format(key=key)
+    if not f"{module}.".startswith(f"{role.room}.") or name.startswith("_"):
+        raise Mistake(not_made)
+    try:
+        part = _defined(importlib.import_module(module), name)
+    except ImportError:
+        part = None
+    if part is None:
+        raise Mistake("does not exist")
     if isinstance(part, type):
         nouns = [] if inspect.isabstract(part) else [base.__name__ for base in part.__mro__]
     else:
         nouns = [inspect.signature(part).return_annotation]
-    return part, None if role.noun in nouns else NOT_MADE
-
-
-def _ours(target: str) -> Any:
-    """The function or class that `target` names in fdi, where it is defined. Raises ImportError or
-    AttributeError.
-    """
-    module, _, name = target.rpartition(".")
-    part = getattr(importlib.import_module(module), name)
-    if getattr(part, "__module__", None) != module:
-        raise AttributeError(target)
+    if role.noun not in nouns:
+        raise Mistake(not_made)
     return part
 
 
-def resolve(key: str, target: str, folders: Sequence[Path]) -> Callable[..., Any]:
-    """The function or class that `target` names. Raises ValueError for one that may not be named
-    there.
-    """
-    options(key, target, folders)
-    sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
-    module, _, name = target.rpartition(".")
-    parts = vars(importlib.import_module(module))
-    if not ours(target):
-        from fdi.config import own_code  # only where there is such code
-
-        own_code.edited(target, folders)  # it remembers this one
-    if module == TORCH:
-        parts = {name: part for name, part in parts.items() if isinstance(part, type)}
-    if name not in parts:
-        raise Mistake(f"{key}._target_: {module} has no {name}; {choose(name, parts)}")
-    return parts[name]
-
-
-UNSAID = object()
-
-
-def default(target: str, option: str, folders: Sequence[Path]) -> Any:
-    """What `option` of `target` is where a configuration does not say it; UNSAID for one that it
-    does not take, or has no default for. Of torch and of the user's own modules the source is read,
-    and nothing imported; a default that is no literal is its text.
-    """
-    module, _, name = target.rpartition(".")
-    if module.partition(".")[0] == "fdi":
-        try:
-            known = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-        except (ImportError, AttributeError, TypeError, ValueError):
-            return UNSAID
-        given = known[option].default if option in known else inspect.Parameter.empty
-        return UNSAID if given is inspect.Parameter.empty else given
-    from fdi.config import own_code  # only where there is such code
-
-    files = own_code.files(module, folders)
-    if (spec := importlib.util.find_spec("torch") if module in (TORCH, SCHEDULES) else None) and (
-        spec.origin
-    ):
-        within = name.lower() if module == TORCH else "lr_scheduler"
-        files = [Path(spec.origin).parent / "optim" / f"{within}.py"]
-    for file in files:
-        with suppress(OSError, ValueError):
-            return _said(own_code.parsed(file), name).get(option, UNSAID)
-    return UNSAID
-
-
-def _said(tree: ast.Module, name: str) -> dict[str, Any]:
-    """The defaults of a function, of a class's __init__, or of the fields of a dataclass."""
-    definitions = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef))
-    found = next((n for n in definitions if n.name == name), None)
-    if isinstance(found, ast.ClassDef):
-        methods = (n for n in found.body if isinstance(n, ast.FunctionDef))
-        made = next((n for n in methods if n.name == "__init__"), None)
-        fields_of = (n for n in found.body if isinstance(n, ast.AnnAssign) and n.value)
-        if made is None:
-            return {
-                n.target.id: _literal(n.value)
-                for n in fields_of
-                if isinstance(n.target, ast.Name) and n.value
-            }
-        found = made
-    if found is None:
-        return {}
-    ordered = [*found.args.posonlyargs, *found.args.args]
-    pairs = [
-        *zip(reversed(ordered), reversed(found.args.defaults)),
-        *((a, d) for a, d in zip(found.args.kwonlyargs, found.args.kw_defaults) if d),
-    ]
-    return {argument.arg: _literal(value) for argument, value in pairs}
-
-
-def _literal(value: ast.expr) -> Any:
+def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
+    where = "the folder of --config-dir or beside it"
+    if not module:
+        raise Mistake(f"is not a module and a name; write module.name, the module in {where}")
+    path = module.replace(".", "/")
+    places = [folder / f"{path}{end}" for folder in folders for end in (".py", "/__init__.py")]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        raise Mistake(f"is not of fdi, and there is no {path}.py; put it into {where}")
+    inside = [str(folder.resolve()) for folder in folders]
+    sys.path.extend(folder for folder in inside if folder not in sys.path)
+    importlib.invalidate_caches()
+    top = module.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    found = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else [""]
+    if not any(str(Path(place).parent.resolve()) in inside for place in found):
+        raise Mistake(f"is hidden by another module of that name ({found[-1]}); rename {top}")
     try:
-        return ast.literal_eval(value)
-    except ValueError:
-        return ast.unparse(value)
+        part = _defined(importlib.import_module(module), name)
+    except SyntaxError as error:
+        raise Mistake(unreadable(error)) from None
+    except (Exception, SystemExit) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Mistake(f"cannot be imported: {file}: {reason}") from None
+    if part is None:
+        raise Mistake(f"does not exist: {file} defines no function or class {name}")
+    return part
+
+
+def _defined(module: types.ModuleType, name: str) -> Any:
+    """The function or class that `module` defines under this name, not one that it imports."""
+    part = vars(module).get(name)
+    own = callable(part) and getattr(part, "__module__", None) == module.__name__
+    return part if own else None
+
+
+def unreadable(error: SyntaxError | ValueError) -> str:
+    """What is said of a module that is no Python."""
+    if isinstance(error, SyntaxError):
+        return f"cannot be read: {error.filename}, line {error.lineno}: {error.msg}"
+    return f"cannot be read: {error}"
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values of a configuration are one: 1 and 1.0 are, 1 and true are not."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
 
 
 def ours(target: str) -> bool:
     """Whether the dotted name is one of fdi or torch."""
     return target.partition(".")[0] in OURS
-
-
-def _foreign(module: str, name: str, folders: Sequence[Path]) -> str | None:
-    from fdi.config import own_code  # only where there is such code
-
-    where = "the folder of --config-dir or beside it"
-    if not module:
-        return f"is not a module and a name; write module.name, the module in {where}"
-    files = own_code.files(module, folders)
-    if not files:
-        path = module.replace(".", "/")
-        return f"is not of fdi, and there is no {path}.py; put it into {where}"
-    top = module.partition(".")[0]
-    if (spec := importlib.util.find_spec(top)) is not None:
-        places = [*(spec.submodule_search_locations or []), spec.origin or ""]
-        if not any(Path(place).is_relative_to(folder) for place in places for folder in folders):
-            return f"is hidden by another module of that name ({spec.origin}); rename {top}"
-    try:
-        body = ast.parse(files[0].read_text(encoding="utf-8")).body
-    except SyntaxError as error:
-        return own_code.unreadable(files[0], error)
-    if name not in (n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)):
-        return f"does not exist: {files[0]} defines no function or class {name}"
-    return None

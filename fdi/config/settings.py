@@ -9,15 +9,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import MISSING, DictConfig, Node, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import Mistake, parts
-from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
-from fdi.config.parts import OPTIONAL, ROLES, SIMPLE, Range, choose, nonsense, shown
+from fdi.config.identity import contents, hydra_complaints, kind_of, own_folders, plain
+from fdi.config.parts import (
+    OPTIONAL,
+    ROLES,
+    SIMPLE,
+    Count,
+    Index,
+    NotNegative,
+    Positive,
+    Range,
+    choose,
+    nonsense,
+    shown,
+)
 
 DERIVED = (
     "bounds",
@@ -60,14 +72,14 @@ class Figure:
     only: dict[str, Any] = field(default_factory=dict)
     free: list[str] = field(default_factory=list)
     longest: str = ""
-    least: int = field(default=2, metadata={"least": 2})
+    least: Annotated[int, Range(least=2)] = 2
     usual: bool = False
     best: bool = False
     label: str = ""
     legend: str = ""
     scale: str = field(default="auto", metadata={"choices": SCALES})
-    columns: int = field(default=1, metadata={"least": 1})
-    height: float = field(default=1.4, metadata={"least": 0.5})
+    columns: Count = 1
+    height: Annotated[float, Range(least=0.5)] = 1.4
     names: dict[str, Any] = field(default_factory=dict)
 
 
@@ -85,9 +97,9 @@ class Tune:
     values: list[float] = MISSING
     beside: dict[str, str] = field(default_factory=dict)
     seeds: list[int] = MISSING
-    extend: int = field(default=2, metadata={"range": Range(least=0)})
-    short: int = field(default=5, metadata={"range": Range(least=1)})
-    keep: int = field(default=3, metadata={"range": Range(least=1)})
+    extend: Index = 2
+    short: Count = 5
+    keep: Count = 3
 
 
 @dataclass
@@ -97,8 +109,8 @@ class Zoo:
     interval as in a search; those of a kind come before those of all.
     """
 
-    seed: int = field(default=0, metadata={"range": Range(least=0)})
-    networks: int = field(default=100, metadata={"range": Range(least=1)})
+    seed: Index = 0
+    networks: Count = 100
     kinds: dict[str, Any] = MISSING
     draw: dict[str, str] = field(default_factory=dict)
 
@@ -123,41 +135,37 @@ READOUT_INITS = {
 """With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
 
 
-def _number(least: float | None = None, above: float | None = None) -> Any:
-    return field(default=MISSING, metadata={"range": Range(least=least, above=above)})
-
-
 def _one_of(*choices: str) -> Any:
     return field(default=MISSING, metadata={"choices": choices})
 
 
 @dataclass
 class Bound:
-    strength: float = _number(0)
-    rate: float = _number(0)
+    strength: NotNegative = MISSING
+    rate: NotNegative = MISSING
 
 
 @dataclass
 class Homeostasis:
     joint: bool = MISSING
-    prime_epochs: int = _number(0)
+    prime_epochs: Index = MISSING
     upper: Bound = field(default_factory=Bound)
     lower: Bound = field(default_factory=Bound)
 
 
 @dataclass
 class Trainer:
-    epochs: int = _number(1)
-    batch_size: int = _number(1)
+    epochs: Count = MISSING
+    batch_size: Count = MISSING
     readout: str = _one_of("max", "mean", "last")
-    patience: int | None = _number(1)
-    stop_at_loss: float | None = _number(0)
-    clip: float | None = _number(above=0)
-    label_smoothing: float | None = _number(0)
-    lr_recurrent: float | None = _number(above=0)
-    lr_readout: float | None = _number(above=0)
-    lr_norm: float | None = _number(above=0)
-    lr_tau: float | None = _number(above=0)
+    patience: Count | None = MISSING
+    stop_at_loss: NotNegative | None = MISSING
+    clip: Positive | None = MISSING
+    label_smoothing: NotNegative | None = MISSING
+    lr_recurrent: Positive | None = MISSING
+    lr_readout: Positive | None = MISSING
+    lr_norm: Positive | None = MISSING
+    lr_tau: Positive | None = MISSING
     lr_relative: bool = MISSING
     test: bool = MISSING
 
@@ -172,6 +180,7 @@ class Paths:
     results: str = MISSING
     data: str = MISSING
     modules: list[str] = MISSING
+    code: list[str] = MISSING
 
 
 @dataclass
@@ -185,6 +194,7 @@ class Name:
 @dataclass
 class Identity:
     exclude: list[str] = MISSING
+    neutral: dict[str, Any] = MISSING
 
 
 @dataclass
@@ -209,10 +219,10 @@ class Config:
     figure: Figure | None = MISSING
     tune: Tune | None = MISSING
     zoo: Zoo | None = MISSING
-    seed: int = _number(0)
+    seed: Index = MISSING
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
-    threads: int | None = _number(1)
+    threads: Count | None = MISSING
     probe: str = _one_of("before", "only", "none")
     tags: list[str] = MISSING
     note: str | None = MISSING
@@ -225,14 +235,16 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 @cache
 def _hints(schema: type) -> dict[str, Any]:
-    return get_type_hints(schema)
+    return get_type_hints(schema, include_extras=True)
 
 
 def words(schema: type, key: str) -> str:
     """What the field `key` of the dataclass `schema` may be, in words."""
-    hint = _hints(schema)[key]
+    hint = get_type_hints(schema)[key]
     if get_origin(hint) is list:
         return f"a list, as in {key}=[a,b]"
+    if get_origin(hint) is dict:
+        return "key: value pairs"
     return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
 
 
@@ -258,8 +270,8 @@ BOOLEAN = ["true", "false"]
 
 
 def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Complaints about keys that the dataclass `schema` lacks, and by the `least` value or the
-    `choices` that its fields carry.
+    """Complaints about keys that the dataclass `schema` lacks, and by the ranges of its hints and
+    the `choices` that its fields carry.
     """
     hints = _hints(schema)
     for key in values.keys() - hints.keys():
@@ -273,11 +285,17 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
         nested = next(filter(is_dataclass, kinds), None)
         if nested and value is not None:
             yield from out_of_range(nested, value, f"{key}.")
-        allowed, choices = entry.metadata.get("range"), entry.metadata.get("choices")
-        if allowed and value is not None and value not in allowed:
-            yield f"{key} = {shown(value)} must be {allowed}"
+        for limit in _limits(hint):
+            if value is not None and value not in limit:
+                yield f"{key} = {shown(value)} must be {limit}"
+        choices = entry.metadata.get("choices")
         if choices and value not in choices:
             yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
+
+
+def _limits(hint: Any) -> list[Range]:
+    """What is noted beside the type, or beside one of its alternatives."""
+    return [note for kind in (hint, *get_args(hint)) for note in getattr(kind, "__metadata__", ())]
 
 
 def impossible(values: Any, path: str = "") -> Iterator[str]:
@@ -321,7 +339,8 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
         elif key in known and not any(kind.admits(value) for kind in known[key]):
             yield parts.wrong(f"{path}.{key}", value, known[key])
         elif key not in known and closed:
-            yield f"{path}.{key}: no such key; {choose(str(key), known)}"
+            takes = choose(str(key), known) if known else f"{node['_target_']} takes none"
+            yield f"{path}.{key}: no such key; {takes}"
         elif f"{path}.{key}" == parts.SURROGATE and "." in str(value):
             try:
                 parts.options(parts.SURROGATE, str(value), folders)
@@ -353,8 +372,8 @@ def settings(config: DictConfig) -> dict[str, Any]:
     hydra: Any = HydraConfig.instance().cfg
     if problem := next(hydra_complaints(hydra), None) or next(replaced(config), None):
         raise Mistake(problem)
-    values = plain(config)
-    if problem := next(_complaints(values, own_folders(hydra)), None):
+    values = plain(config, own_folders(hydra))
+    if problem := next(_complaints(values), None):
         raise Mistake(problem)
     del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
     del values["tune"], values["zoo"]  # of a comparison, not of its runs
@@ -366,32 +385,24 @@ def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Itera
     something else.
     """
     for key, hint in _hints(schema).items():
-        node = config._get_node(key) if is_dataclass(hint) else None
-        missing = OmegaConf.is_missing(config, key)
-        if get_origin(hint) is list and not missing and not OmegaConf.is_list(config[key]):
-            given = cast(Node, config._get_node(key))._value()
-            yield f"{path}{key} = {given} must be a list, as in {path}{key}=[a,b]"
-        if not isinstance(node, DictConfig):
+        if OmegaConf.is_missing(config, key) or key not in config:
             continue
-        if node._is_interpolation():
-            yield f"{path}{key} = {node._value()} must be {words(schema, key)}"
-        elif not node._is_missing():
-            yield from replaced(node, cast(type, hint), f"{path}{key}.")
+        here, is_list = f"{path}{key}", get_origin(hint) is list
+        if is_list and not OmegaConf.is_list(config[key]):
+            yield f"{here} = {contents(config, False)[key]} must be a list, as in {here}=[a,b]"
+        elif is_dataclass(hint) and OmegaConf.is_interpolation(config, key):
+            yield f"{here} = {contents(config, False)[key]} must be {words(schema, key)}"
+        elif is_dataclass(hint) and isinstance(config[key], DictConfig):
+            yield from replaced(config[key], cast(type, hint), f"{path}{key}.")
 
 
-def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
-    """Adds the `folders` that the user's own modules are in to `paths.modules`."""
+def _complaints(values: dict[str, Any]) -> Iterator[str]:
     yield from impossible(values)
     yield from out_of_range(Config, values | {"device": kind_of(values["device"])})
-    values["paths"]["modules"] += [f for f in folders if f not in values["paths"]["modules"]]
-    modules = [Path(folder) for folder in values["paths"]["modules"]]
-    for key in values["identity"]["exclude"]:
-        if not isinstance(key, str):
-            yield f"identity.exclude = {key} must be the dotted name of a key"
-        elif _is_value(values, key.rpartition(".")[0]):
-            yield f"identity.exclude: {key.rpartition('.')[0]} has no keys; leave {key} out"
+    yield from _of_identity(values)
     if isinstance(values["engine"], Mapping):
         yield from _of_engine(values["engine"], values["device"])
+    modules = [Path(folder) for folder in values["paths"]["modules"]]
     for key in ROLES:
         group, _, inner = key.partition(".")
         node = values[group][inner] if inner else values[group]
@@ -400,12 +411,31 @@ def _complaints(values: dict[str, Any], folders: list[str]) -> Iterator[str]:
     yield from nonsense(values)
     if values["figure"] is not None:
         yield from unknown_keys(values["figure"], values)
+    yield from _of_places(values)
+
+
+def _of_identity(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complaints about keys that are named as no part of the identity of a run."""
+    for option in ("exclude", "neutral"):
+        for key in values["identity"][option]:
+            owner = str(key).rpartition(".")[0]
+            if not isinstance(key, str):
+                yield f"identity.{option} = {key} must be the dotted name of a key"
+            elif _is_value(values, owner):
+                yield f"identity.{option}: {owner} has no keys; leave {key} out"
+
+
+def _of_places(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complaints about names of folders, and files and folders that are not there."""
     for key, name in values["name"].items():
         if name is not None and not _is_component(name):
             yield (
                 f"name.{key} = {name!r} must be a name for a folder: not empty, without .. and "
                 f"control characters, at most {LONGEST_NAME} bytes"
             )
+    for place in values["paths"]["code"]:
+        if not Path(place).exists():
+            yield f"paths.code: there is no {place}"
     if not values["paths"]["results"]:
         yield "paths.results is empty; give the folder for runs and figures"
 

@@ -5,7 +5,6 @@ and tonic, in a file .npz.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -14,14 +13,18 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Fraction, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, divide, keep, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, apart, divide, keep, stream
 from fdi.data.inputs import (
     DataError,
     Events,
     Frames,
     bin_recordings,
-    refuse_before_reading,
+    class_labels,
+    intact,
+    seconds,
     sparse,
+    whole,
+    within,
 )
 from fdi.data.torch_sets import sensor
 
@@ -68,27 +71,18 @@ def arrays(
     """
     train, tested, shape = read_npz(Path(file).expanduser())
     if tested is None:
-        if valid + test >= 1:
-            raise DataError(f"valid = {valid} and test = {test} leave nothing for training")
-        share = valid * (1 - test)
-        chosen, held, test_samples = divide(
-            train.y, share, test, stream(0, "test"), seed, max_train
-        )
-        tested = train
+        share, tested = valid * (1 - test), train
+        samples = divide(train.y, share, test, stream(0, "test"), seed, max_train)
     else:
-        chosen, held = train_valid(train.y, valid, seed, max_train=max_train)
-        test_samples = subset(tested.y, max_test, stream(0, "test"))
+        samples = apart(train.y, tested.y, valid, seed, max_train, max_test)
     steps = _steps(train, duration, dt)
-    whole = {id(part): _inputs(part, shape, steps, dt, binning) for part in (train, tested)}
-    currents = {type(x) is Frames and x.currents for x in whole.values()}
-    if len(currents) > 1:
+    given = {id(of): Split(_inputs(of, shape, steps, dt, binning), of.y) for of in (train, tested)}
+    if len({isinstance(of.inputs, Frames) and of.inputs.currents for of in given.values()}) > 1:
         raise DataError(f"{file}: x and x_test, one holds currents and the other counts of spikes")
-    first, second, third = (
-        Split(whole[id(part)].take(samples), part.y[samples])
-        for part, samples in ((train, chosen), (train, held), (tested, test_samples))
+    learned, held, final = (
+        given[id(of)].only(some) for of, some in zip((train, train, tested), samples)
     )
-    classes = int(train.y.max()) + 1
-    return Dataset(name, first, second, third, classes, shape, steps, dt)
+    return Dataset(name, learned, held, final, int(train.y.max()) + 1, shape, steps, dt)
 
 
 def _steps(given: Given, duration: float | None, dt: float) -> int:
@@ -140,23 +134,11 @@ def read_npz(path: Path) -> tuple[Given, Given | None, tuple[int, ...]]:
     """Training set, test set or None, and the shape of a sample in one step. Raises DataError for
     what does not fit the description in `arrays`.
     """
-    refuse_before_reading(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        refuse_before_reading(path, size)
-        with np.load(path, allow_pickle=False) as packed:
-            content = {key: packed[key] for key in packed.files}
-        for key, array in content.items():
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"{key} is no array")
-    except (DataError, MemoryError):
-        raise
-    except Exception as error:  # whatever a damaged archive makes of itself
-        raise DataError(
-            f"{path}: cannot be read as arrays ({' '.join(str(error).split())[:200]}); write it "
-            f"with numpy.savez(file, x=x, y=y)"
-        ) from None
+    with (
+        intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
+        np.load(path, allow_pickle=False) as packed,
+    ):
+        content = {key: np.asarray(packed[key]) for key in packed.files}
     return checked(content, str(path))
 
 
@@ -184,15 +166,11 @@ def checked(
     units = [part.events[2] for part in parts if part.events]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
     sizes = np.atleast_1d(content.get("shape", most))
-    if sizes.dtype.kind not in "iu" or sizes.ndim != 1 or ((sizes < 1).any() and most > 0):
-        raise DataError(f"{where}: shape = {sizes.tolist()} must be whole numbers from 1 on")
-    shape = tuple(map(int, sizes))
-    if prod(shape) >= MOST_UNITS:
-        raise DataError(f"{where}: {prod(shape):,} units; at most {MOST_UNITS:,}")
-    if most < 1 or any(each.min(initial=0) < 0 for each in units) or most > prod(shape):
-        raise DataError(
-            f"{where}: units must lie in 0..{prod(shape) - 1}, the largest is {most - 1}"
-        )
+    shape = tuple(whole(f"{where}: shape", sizes).tolist())
+    if min(shape) < 1 or prod(shape) >= MOST_UNITS:
+        raise DataError(f"{where}: shape = {shape} must be 1 to {MOST_UNITS:,} units")
+    for each in units:
+        within(f"{where}: a unit", each, prod(shape))
     return train, tested, shape
 
 
@@ -205,43 +183,28 @@ def _part(content: Mapping[str, np.ndarray], part: str, where: str) -> Given | N
         return None
     if "y" not in there:
         raise DataError(f"{where}: no y{part}; give the label of each sample")
-    y = there.pop("y")
-    if y.ndim != 1 or y.dtype.kind not in "iu" or not len(y) or y.min() < 0:
-        raise DataError(
-            f"{where}: y{part} must be one whole number 0, 1, .. for each sample, it is "
-            f"{y.dtype} {y.shape}"
-        )
-    if int(y.max()) >= len(y):
-        raise DataError(
-            f"{where}: the largest label in y{part} is {y.max()}, and there are {len(y):,} samples;"
-            f" labels count from 0, and each class needs samples"
-        )
-    y = y.astype(np.int64)
+    y = class_labels(f"{where}: y{part}", there.pop("y"))
     if there.keys() == {"x"}:
-        x = there["x"]
-        if x.ndim not in (3, 5) or x.dtype.kind not in "biuf" or not x.size:
-            raise DataError(f"{where}: x{part} must be {FORMS}, it is {x.dtype} {x.shape}")
-        if len(x) != len(y):
-            raise DataError(f"{where}: {len(x)} samples in x{part} but {len(y)} labels in y{part}")
-        if x.dtype.kind in "iu" and x.min() < 0:
-            x = x.astype(np.float32)  # currents, as they have a sign
-        x = x.astype(np.uint8) if x.dtype.kind == "b" else x
-        return Given(x.astype(np.float32) if x.dtype.kind == "f" else x, None, y)
+        return Given(_dense(there["x"], len(y), f"{where}: x{part}"), None, y)
     if there.keys() != set(LISTS):
         raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
-    samples, times, units = (there[key] for key in LISTS)
-    if len({each.shape for each in (samples, times, units)}) > 1 or samples.ndim != 1:
+    samples, units = (whole(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
+    times = seconds(f"{where}: times{part}", there["times"])
+    if not samples.shape == times.shape == units.shape:
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
-    if {samples.dtype.kind, units.dtype.kind} - set("iu"):
-        raise DataError(f"{where}: samples{part} and units{part} must be whole numbers")
-    if times.dtype.kind not in "iuf":
-        raise DataError(f"{where}: times{part} must be seconds, they are {times.dtype}")
-    if len(samples) and not 0 <= samples.min() <= samples.max() < len(y):
-        raise DataError(f"{where}: samples{part} must lie in 0..{len(y) - 1}, one for each label")
-    if not (np.isfinite(times) & (times >= 0)).all():
-        raise DataError(f"{where}: times{part} must be seconds from 0 on")
-    events = samples.astype(np.int64), times.astype(np.float64), units.astype(np.int64)
-    return Given(None, events, y)
+    return Given(None, (within(f"{where}: samples{part}", samples, len(y)), times, units), y)
+
+
+def _dense(x: np.ndarray, samples: int, what: str) -> np.ndarray:
+    """Counts as they are, currents as float32."""
+    if x.ndim not in (3, 5) or x.dtype.kind not in "biuf" or not x.size:
+        raise DataError(f"{what} must be {FORMS}, it is {x.dtype} {x.shape}")
+    if len(x) != samples:
+        raise DataError(f"{what}: {len(x)} samples but {samples} labels")
+    if x.dtype.kind == "b":
+        return x.astype(np.uint8)
+    currents = x.dtype.kind == "f" or (x.dtype.kind == "i" and x.min() < 0)
+    return x.astype(np.float32) if currents else x
 
 
 def content(data: Data) -> dict[str, np.ndarray]:

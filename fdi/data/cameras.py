@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -16,12 +17,11 @@ from fdi.data.dataset import (
     Dataset,
     Split,
     Transform,
+    apart,
     dropout,
     fits,
     keep,
     stream,
-    subset,
-    train_valid,
 )
 from fdi.data.download import ensure
 from fdi.data.inputs import (
@@ -31,9 +31,11 @@ from fdi.data.inputs import (
     bin_recordings,
     binned,
     coordinates,
+    intact,
     join,
     needs,
     steps_in,
+    within,
 )
 
 
@@ -83,16 +85,8 @@ def to_frames(events: Events, rng: np.random.Generator | None = None) -> Frames:
 
 def _window(events: Events, starts: np.ndarray, steps: int) -> Events:
     """Steps starts..starts + steps of each recording; they must lie within the table."""
-    edges = events.indptr[
-        (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps + 1)
-    ]
-    pieces = [slice(a, b) for a, b in zip(edges[:, 0].tolist(), edges[:, -1].tolist())]
-    indptr = np.concatenate([[0], np.cumsum(np.diff(edges, axis=1))])
-    units = np.concatenate([events.units[piece] for piece in pieces])
-    counts = events.counts
-    if counts is not None:
-        counts = np.concatenate([counts[piece] for piece in pieces])
-    return Events(indptr, units, events.shape, steps, counts)
+    rows = (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps)
+    return replace(replace(events, steps=1).take(rows.ravel()), steps=steps)
 
 
 def _room(events: Events, steps: int) -> np.ndarray:
@@ -113,12 +107,9 @@ def recordings(name: str, root: Path, train: bool) -> Any:
     with needs("tonic"):
         import tonic.datasets
     official = getattr(tonic.datasets, name)
-    try:
-        files = type(name, (official,), {"_check_exists": lambda self: True})(
-            str(root), train=train
-        )
-    except ValueError as error:
-        raise DataError(f"{root / name}: not laid out as tonic expects ({error})") from error
+    as_it_lies = type(name, (official,), {"download": lambda self: None})
+    with intact(root / name, "not laid out as tonic expects", "see tonic.datasets"):
+        files = as_it_lies(str(root), train=train)
     folder = Path(files.location_on_system) / files.folder_name
     if not files.data:
         raw = any(folder.rglob("*.aedat"))
@@ -129,15 +120,17 @@ def recordings(name: str, root: Path, train: bool) -> Any:
     return files
 
 
-def warn_unless_complete(files: Any, official: int) -> None:
-    """A warning unless there are as many training recordings as `official` ones."""
-    if len(files.data) != official:
+def both(name: str, root: Path, official: int) -> tuple[Any, Any]:
+    """Training and test recordings, with a warning unless there are `official` ones to train on."""
+    train, test = (recordings(name, root, train) for train in (True, False))
+    if len(train.data) != official:
         log.warning(
             "%s: not the official files, %d of %d training recordings",
-            files.location_on_system,
-            len(files.data),
+            train.location_on_system,
+            len(train.data),
             official,
         )
+    return train, test
 
 
 def read(
@@ -154,25 +147,13 @@ def read(
             f"{path}: {path.stat().st_size} bytes are not a whole number of 5-byte events; the "
             f"file is cut short"
         )
-    try:
+    with intact(path, "cut short or not a recording"):
         events, _ = files[index]
-    except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
-        raise DataError(f"{path}: cut short or not a recording ({error})") from error
     if not len(events):
         raise DataError(f"{path}: no events")
-    times, x, y, polarity = (
-        np.asarray(events[key]).astype(np.int64) for key in ("t", "x", "y", "p")
-    )
-    for axis, values, size in (
-        ("polarity", polarity, sensor[0]),
-        ("y", y, sensor[1]),
-        ("x", x, sensor[2]),
-    ):
-        if values.min() < 0 or values.max() >= size:
-            raise DataError(
-                f"{path}: {axis} = {values.max() if values.max() >= size else values.min()} is "
-                f"outside 0..{size - 1}"
-            )
+    times, x, y, polarity = (events[key].astype(np.int64) for key in ("t", "x", "y", "p"))
+    for axis, values, size in zip(("polarity", "y", "x"), (polarity, y, x), sensor):
+        within(f"{path}: {axis}", values, size)
     return (times - times.min()) * 1e-6, x, y, polarity
 
 
@@ -196,8 +177,7 @@ def nmnist(
     bins of `dt`, as events. `drop`: share of them left out, in training only.
     """
     root, steps = ensure("nmnist", root), steps_in(duration, dt)
-    train, test = (recordings("NMNIST", root, train) for train in (True, False))
-    warn_unless_complete(train, 60_000)
+    train, test = both("NMNIST", root, 60_000)
 
     def split(
         part: bool, samples: np.ndarray, most: int | None, transform: Transform | None = None
@@ -205,8 +185,7 @@ def nmnist(
         events = _events("NMNIST", root, part, samples, most, 34, 34, steps, dt, binning)
         return Split(events, _labels(train if part else test)[samples], transform)
 
-    chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
-    tested = subset(_labels(test), max_test, stream(0, "test"))
+    chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
     return Dataset(
         "nmnist",
         split(True, chosen, max_train, dropout(drop)),
@@ -240,18 +219,15 @@ def dvs_gesture(
     "deterministic" takes the middle and drops the same events each time; "paper" draws them as in
     training.
     """
-    if size < 1 or 128 % size or not 0 <= drop < 1:
-        raise DataError(
-            f"dvs_gesture: size must divide 128 and 0 <= drop < 1, got size = {size}, drop = {drop}"
-        )
+    if 128 % size:
+        raise DataError(f"dvs_gesture: size = {size} must divide 128")
     if duration > LONGEST:
         raise DataError(
             f"dvs_gesture: duration = {duration} s is longer than any recording; "
             f"at most {LONGEST} s"
         )
     root, steps, shape = ensure("dvs_gesture", root), steps_in(duration, dt), (2, size, size)
-    train, test = (recordings("DVSGesture", root, train) for train in (True, False))
-    warn_unless_complete(train, 1077)
+    train, test = both("DVSGesture", root, 1077)
     cut = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
 
     def split(part: bool, samples: np.ndarray, most: int | None, fixed: bool) -> Split:
@@ -261,20 +237,12 @@ def dvs_gesture(
         if not fixed or not len(samples):
             return Split(whole, labels, cut)
         rng = stream(0, "test")
-        blocks = (
-            whole.take(np.arange(i, min(i + BLOCK, len(whole))))
-            for i in range(0, len(whole), BLOCK)
-        )
-        return Split(
-            join(
-                [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
-            ),
-            labels,
-            to_frames,
-        )
+        everything = np.arange(len(whole))
+        blocks = (whole.take(everything[i : i + BLOCK]) for i in range(0, len(whole), BLOCK))
+        cuts = [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
+        return Split(join(cuts), labels, to_frames)
 
-    chosen, held = train_valid(_labels(train), valid, seed, max_train=max_train)
-    tested = subset(_labels(test), max_test, stream(0, "test"))
+    chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
     fixed = test_protocol == "deterministic"
     return Dataset(
         "dvs_gesture",
@@ -313,20 +281,13 @@ def _binned(
     binning: str,
 ) -> Events:
     files = recordings(name, root, train)
-    chosen = range(len(files.data)) if samples is None else samples
-    spikes = _spikes(files, chosen, sensor, size)
-    return bin_recordings(spikes, steps, dt, (2, size, size), binning)
 
+    def spikes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for i in range(len(files.data)) if samples is None else samples:
+            times, x, y, polarity = read(files, i, (2, sensor, sensor))
+            yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
 
-def _spikes(
-    files: Any, samples: Iterable[int], sensor: int, size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Times (s) and flat indices into (2, size, size) of one recording after the other; `sensor`:
-    its edge in pixels.
-    """
-    for i in samples:
-        times, x, y, polarity = read(files, i, (2, sensor, sensor))
-        yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
+    return bin_recordings(spikes(), steps, dt, (2, size, size), binning)
 
 
 def _labels(files: Any) -> np.ndarray:

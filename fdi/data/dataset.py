@@ -70,6 +70,21 @@ def train_valid(
     return np.delete(chosen, held), chosen[held]
 
 
+def apart(
+    labels: np.ndarray,
+    test_labels: np.ndarray,
+    valid: float,
+    seed: int,
+    max_train: int | None,
+    max_test: int | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sorted indices of train, valid and test for data with a test set of its own, of which the
+    same at most `max_test` samples are used in all runs.
+    """
+    chosen, held = train_valid(labels, valid, seed, max_train=max_train)
+    return chosen, held, subset(test_labels, max_test, stream(0, "test"))
+
+
 def divide(
     labels: np.ndarray,
     valid: float,
@@ -138,6 +153,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def only(self, samples: np.ndarray) -> Split:
+        """The `samples` alone, in that order."""
+        return replace(self, inputs=self.inputs.take(samples), labels=self.labels[samples])
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
         """The samples `indices`, in that order, as the network sees them, and their labels; `rng`
@@ -341,26 +360,19 @@ def stamps(path: Path) -> list[Stamp]:
     """That of the file, or of all files below the folder, through links, each folder once."""
     from fdi.config.cache import stamp  # only where data lie in files
 
-    all_stamps = [stamp(str(path))] if path.is_file() else _below(path, set(), stamp)
-    return sorted(filter(None, all_stamps))
+    files = [str(path)] if path.is_file() else _below(path)
+    return sorted(filter(None, map(stamp, files)))
 
 
-def _below(
-    folder: Path, seen: set[tuple[int, int]], stamp: Callable[[str], Stamp | None]
-) -> Iterator[Stamp | None]:
-    try:
+def _below(path: Path) -> Iterator[str]:
+    seen = set()
+    for folder, folders, names in os.walk(path, followlinks=True):
         about = os.stat(folder)
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    if (about.st_dev, about.st_ino) in seen:
-        return
-    seen.add((about.st_dev, about.st_ino))
-    for entry in entries:
-        if entry.is_dir():
-            yield from _below(Path(entry.path), seen, stamp)
-        else:
-            yield stamp(entry.path)
+        if (about.st_dev, about.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        yield from (os.path.join(folder, name) for name in names)
 
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first

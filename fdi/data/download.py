@@ -12,8 +12,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -21,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fdi.data.inputs import DataError
+from fdi.data.inputs import DataError, intact
 from fdi.data.tables import found
 
 
@@ -58,26 +56,33 @@ class Source:
 
 
 def _zenke(name: str, md5: str, content_md5: str | None = None) -> Archive:
-    return Archive(
-        f"{name}.h5.zip",
-        f"{name}.h5",
-        f"https://zenkelab.org/datasets/{name}.h5.zip",
-        md5,
-        content_md5,
-    )
+    file = f"{name}.h5.zip"
+    return Archive(file, f"{name}.h5", f"https://zenkelab.org/datasets/{file}", md5, content_md5)
 
 
-def _mnist(folder: str, base: str, sums: dict[str, str]) -> tuple[Archive, ...]:
+def _nmnist(part: str, place: str, md5: str) -> Archive:
+    url = f"https://data.mendeley.com/public-files/datasets/468j46mzdv/files/{place}"
+    return Archive(f"NMNIST/{part.lower()}.zip", f"NMNIST/{part}", f"{url}/file_downloaded", md5)
+
+
+def _gesture(part: str, number: int, md5: str) -> Archive:
+    content = f"DVSGesture/ibmGesture{part}"
+    url = f"https://figshare.com/ndownloader/files/{number}"
+    return Archive(f"{content}.tar.gz", content, url, md5)
+
+
+def _mnist(folder: str, base: str, *sums: str) -> tuple[Archive, ...]:
+    kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    files = [f"{part}-{kind}" for part in ("train", "t10k") for kind in kinds]
     return tuple(
         Archive(f"{folder}/raw/{name}.gz", f"{folder}/raw/{name}", f"{base}{name}.gz", md5)
-        for name, md5 in sums.items()
+        for name, md5 in zip(files, sums)
     )
 
 
-MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
-FIGSHARE = "https://figshare.com/ndownloader/files"
 PIP = "pip download --no-deps "
 AEON = "aeon-1.6.0-py3-none-any.whl"  # a package of time series; it is read and never imported
+AEON_SHA256 = "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409"
 
 CIFAR10_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -88,28 +93,21 @@ CIFAR10_MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 
+MINE = ("from the file", "from the file", "yours", "yours")
 SOURCES: dict[str, Source] = {
     "randman": Source("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
     "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),
-    "hdf5": Source("from the file", "from the file", "yours", "yours"),
+    "hdf5": Source(*MINE),
     "digits": Source("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
     "japanese_vowels": Source(
         "9",
         "270 / - / 370",
         "6.4 MB",
         "CC BY 4.0",
-        (
-            Archive(
-                AEON,
-                AEON,
-                f"{PIP}aeon==1.6.0",
-                "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
-                algorithm="sha256",
-            ),
-        ),
+        (Archive(AEON, AEON, f"{PIP}aeon==1.6.0", AEON_SHA256, algorithm="sha256"),),
     ),
-    "arrays": Source("from the file", "from the file", "yours", "yours"),
-    "ts": Source("from the file", "from the file", "yours", "yours"),
+    "arrays": Source(*MINE),
+    "ts": Source(*MINE),
     "shd": Source(
         "20",
         "8,156 / - / 2,264",
@@ -142,20 +140,14 @@ SOURCES: dict[str, Source] = {
         "1.1 GB",
         "CC BY-SA 4.0",
         (
-            Archive(
-                "NMNIST/train.zip",
-                "NMNIST/Train",
-                f"{MENDELEY}/39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded",
-                "20959b8e626244a1b502305a9e6e2031",
+            _nmnist(
+                "Train", "39c25547-014b-4137-a934-9d29fa53c7a0", "20959b8e626244a1b502305a9e6e2031"
             ),
-            Archive(
-                "NMNIST/test.zip",
-                "NMNIST/Test",
-                f"{MENDELEY}/05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
-                "69ca8762b2fe404d9b9bad1103e97832",
+            _nmnist(
+                "Test", "05a4d654-7e03-4c15-bdfa-9bb2bcbea494", "69ca8762b2fe404d9b9bad1103e97832"
             ),
         ),
-        module="tonic",
+        "tonic",
     ),
     "dvs_gesture": Source(
         "11",
@@ -163,20 +155,10 @@ SOURCES: dict[str, Source] = {
         "not known",
         "CC BY 4.0",
         (
-            Archive(
-                "DVSGesture/ibmGestureTrain.tar.gz",
-                "DVSGesture/ibmGestureTrain",
-                f"{FIGSHARE}/38022171",
-                "3a8f0d4120a166bac7591f77409cb105",
-            ),
-            Archive(
-                "DVSGesture/ibmGestureTest.tar.gz",
-                "DVSGesture/ibmGestureTest",
-                f"{FIGSHARE}/38020584",
-                "56070e45dadaa85fff82e0fbfbc06de5",
-            ),
+            _gesture("Train", 38022171, "3a8f0d4120a166bac7591f77409cb105"),
+            _gesture("Test", 38020584, "56070e45dadaa85fff82e0fbfbc06de5"),
         ),
-        module="tonic",
+        "tonic",
     ),
     "cifar10": Source(
         "10",
@@ -191,7 +173,7 @@ SOURCES: dict[str, Source] = {
                 "c58f30108f718f92721af3b95e74349a",
             ),
         ),
-        module="torchvision",
+        "torchvision",
     ),
     "mnist": Source(
         "10",
@@ -201,12 +183,10 @@ SOURCES: dict[str, Source] = {
         _mnist(
             "MNIST",
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            {
-                "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-                "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
-                "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
-                "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
-            },
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
         ),
         "torchvision",
     ),
@@ -218,12 +198,10 @@ SOURCES: dict[str, Source] = {
         _mnist(
             "FashionMNIST",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            {
-                "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-                "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
-                "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
-                "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
-            },
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79",
+            "bb300cfdad3c16e7a12a480ee83cd310",
         ),
         "torchvision",
     ),
@@ -425,23 +403,10 @@ def _scratch(name: str, place: Path) -> Iterator[Path]:
                 made.rmdir()
 
 
-DAMAGED = (  # what the readers of archives raise: RuntimeError for encrypted entries, KeyError for
-    # links to what is not there
-    OSError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    zlib.error,
-    zipfile.BadZipFile,
-    shutil.ReadError,
-    tarfile.TarError,
-)
-
-
 def _unpack(source: Path, content: str, folder: Path) -> Path:
     """The file or folder `content` of a .zip, .tar.gz or .gz, unpacked below `folder`."""
     folder.mkdir()
-    try:
+    with intact(source, "cannot be unpacked"):
         if source.suffixes[-2:] == [".tar", ".gz"]:
             with tarfile.open(source) as packed:
                 packed.extractall(folder, filter="data")
@@ -450,9 +415,6 @@ def _unpack(source: Path, content: str, folder: Path) -> Path:
         else:
             with gzip.open(source) as packed, (folder / content).open("wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
-    except DAMAGED as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source}: cannot be unpacked ({reason})") from error
     if not (folder / content).exists() or (folder / content).is_symlink():
         raise DataError(f"{source}: holds no {content}")
     return folder / content

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,128 +14,67 @@ import numpy as np
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data import tables
 from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
-from fdi.data.inputs import Chosen, DataError, Events, binned_blocks, join, steps_in
+from fdi.data.inputs import (
+    Chosen,
+    DataError,
+    Events,
+    binned_blocks,
+    class_labels,
+    intact,
+    join,
+    seconds,
+    steps_in,
+    whole,
+    within,
+)
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
 CLASSES = "extra/keys"
-REFERENCE = 16  # bytes of a reference to a list of numbers
 
 
-def opened(path: Path) -> h5py.File:
-    """The file, open: it has all fields, of a shape and size that it can hold."""
-    if not path.is_file():
-        raise DataError(f"{path}: not a file")
-    size = path.stat().st_size
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(
-            f"{path}: empty, truncated or not HDF5 ({size:,} bytes); delete it and get it again"
-        ) from error
-    try:
-        missing = [name for name in FIELDS if name not in file]
-        if missing:
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open: it has all fields, as they must be. Whatever h5py cannot read in it meanwhile
+    is one line.
+    """
+    with intact(path, "empty, damaged or not HDF5"), h5py.File(path, "r") as file:
+        if missing := [name for name in FIELDS if file.get(name) is None]:
             names = ", ".join(file) or "nothing"
             raise DataError(
                 f"{path}: no {', '.join(missing)}; not in the layout of SHD (found: {names})"
             )
         for name in FIELDS:
-            field(path, file, name)
-    except (KeyError, OSError, RuntimeError, zlib.error) as error:
-        file.close()
-        raise _damaged(path, "its table of contents") from error
-    except DataError:
-        file.close()
-        raise
-    return file
+            _check(f"{path}: {name}", file[name], name.startswith("spikes/"))
+        yield file
 
 
-def field(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
-    """A data set of the file, described as it must be; none of it is read."""
-    data, size = file[name], path.stat().st_size
+def _check(what: str, data: h5py.Dataset, spikes: bool) -> None:
     if not isinstance(data, h5py.Dataset):
-        raise DataError(f"{path}: {name} is no data set")
-    if data.file.filename != file.filename or data.is_virtual or data.external:
-        raise DataError(
-            f"{path}: {name} lies in another file; copy it into this one, or a change there would "
-            f"go unseen"
-        )
-    spikes = name.startswith("spikes/")
+        raise DataError(f"{what} is no data set")
     element = h5py.check_vlen_dtype(data.dtype) if spikes else data.dtype
-    if spikes and (element is None or data.ndim != 1):
+    if spikes and element is None:
         raise DataError(
-            f"{path}: {name} must have one list of numbers a sample (variable length), it has "
+            f"{what} must have one list of numbers a sample (variable length), it has "
             f"{data.dtype} of shape {data.shape}"
         )
-    if element.kind not in "iuf" and name != CLASSES:
-        raise DataError(f"{path}: {name} must be numbers, they are {element}")
-    if data.ndim != 1:
-        raise DataError(f"{path}: {name} must be a list, its shape is {data.shape}")
-    length = len(data)
-    if spikes and length <= size:
-        length = max(length, _numbers(path, data))
-    if length > size:
-        raise DataError(
-            f"{path}: says it has {length:,} {name} in {size:,} bytes; delete it and get it again"
-        )
-    return data
-
-
-def _numbers(path: Path, data: h5py.Dataset) -> int:
-    """How many numbers the lists of `data` say they have. HDF5 allocates what they say before it
-    looks, so their references are read here: a length (uint32), an address and an index each.
-    """
-    filters = data.id.get_create_plist()
-    packed = [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
-    compact = filters.get_layout() == h5py.h5d.COMPACT
-    if packed not in ([], [h5py.h5z.FILTER_DEFLATE]) or compact:
-        raise DataError(f"{path}: {data.name} must be stored plain or with gzip, in this file")
-    if data.chunks:
-        blocks = (data.id.get_chunk_info(i) for i in range(data.id.get_num_chunks()))
-        places = [(block.byte_offset, block.size) for block in blocks]
-        most = REFERENCE * data.chunks[0]
-    else:
-        places = [(data.id.get_offset(), REFERENCE * len(data))] if data.id.get_offset() else []
-        most = REFERENCE * len(data)
-    total = 0
-    with path.open("rb") as file:
-        for offset, length in places:
-            file.seek(offset)
-            raw = file.read(length)
-            raw = zlib.decompressobj().decompress(raw, most) if packed else raw
-            lengths = np.frombuffer(raw[: len(raw) - len(raw) % REFERENCE], dtype="<u4")
-            total += int(lengths[:: REFERENCE // 4].sum(dtype=np.int64))
-    return total
-
-
-def _damaged(path: Path, what: str) -> DataError:
-    return DataError(
-        f"{path}: {what} cannot be read, the file is damaged; delete it and get it again"
-    )
+    if element.kind not in "iuf" or data.ndim != 1:
+        raise DataError(f"{what} must be a list of numbers, it is {element} {data.shape}")
 
 
 Samples = Sequence[int] | np.ndarray
 BLOCK = 256  # samples that are read at once, six times as fast as one by one
 
 
-def lists(path: Path, data: h5py.Dataset, samples: Samples) -> Iterator[np.ndarray]:
+def lists(data: h5py.Dataset, samples: Samples) -> Iterator[np.ndarray]:
     """The list of each of the samples, which are in ascending order."""
     for start in range(0, len(samples), BLOCK):
         block = samples[start : start + BLOCK]
         first, end = int(block[0]), int(block[-1]) + 1
         if end - first > 4 * len(block):  # most would be read in vain
-            yield from (read(path, data, int(i)) for i in block)
+            yield from (np.asarray(data[int(i)]) for i in block)
         else:
-            rows = read(path, data, slice(first, end))
+            rows = data[first:end]
             yield from (np.asarray(rows[i - first]) for i in block)
-
-
-def read(path: Path, data: h5py.Dataset, index: int | slice | tuple[()] = ()) -> np.ndarray:
-    """The numbers of a sample, the lists of several, or all numbers."""
-    try:
-        return np.asarray(data[index])
-    except (OSError, RuntimeError, ValueError, MemoryError) as error:
-        raise _damaged(path, data.name) from error
 
 
 MOST_UNITS = 1_000_000
@@ -158,23 +97,9 @@ def read_header(path: Path) -> tuple[np.ndarray, int]:
                 + ", ".join(f"{n} {field}" for field, n in lengths.items())
                 + "; they must be equally many"
             )
-        if not lengths["labels"]:
-            raise DataError(f"{path}: no samples")
-        labels = _whole(path, "labels", read(path, file["labels"]))
-        named = CLASSES in file
-        classes = len(field(path, file, CLASSES)) if named else int(labels.max()) + 1
-    if classes > len(labels):
-        raise DataError(
-            f"{path}: {classes:,} classes (largest label {labels.max()}) but {len(labels):,} "
-            f"samples; labels count from 0, and each class needs samples"
-        )
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        raise DataError(
-            f"{path}: label {labels[wrong[0]]} of sample {wrong[0]} is outside 0..{classes - 1} "
-            f"({classes} classes)"
-        )
-    return labels, classes
+        classes = len(file[CLASSES]) if CLASSES in file else None
+        labels = class_labels(f"{path}: labels", file["labels"][()], classes)
+    return labels, int(labels.max()) + 1 if classes is None else classes
 
 
 @keep
@@ -189,14 +114,12 @@ def largest_unit(path: Path) -> int:
 def _largest(path: Path) -> int:
     with opened(path) as file:
         units = file["spikes/units"]
-        return max(
-            (
-                int(_whole(path, f"unit of sample {i}", u).max())
-                for i, u in enumerate(lists(path, units, range(len(units))))
-                if len(u)
-            ),
-            default=-1,
+        found = (
+            int(whole(f"{path}: unit of sample {i}", u).max())
+            for i, u in enumerate(lists(units, range(len(units))))
+            if len(u)
         )
+        return max(found, default=-1)
 
 
 View = tuple[int, int, float, str]
@@ -236,35 +159,13 @@ def parts(path: Path, samples: np.ndarray | None, view: View) -> Iterator[Events
 def _recordings(
     path: Path, file: h5py.File, samples: Samples, channels: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    of_times, of_units = (lists(path, file[f"spikes/{of}"], samples) for of in ("times", "units"))
+    of_times, of_units = (lists(file[f"spikes/{of}"], samples) for of in ("times", "units"))
     for i, times, units in zip(samples, of_times, of_units):
-        times, units = times.astype(np.float64), _whole(path, f"unit of sample {i}", units)
+        sample = f"{path}: sample {i}"
         if len(times) != len(units):
-            raise DataError(f"{path}: sample {i} has {len(times)} times but {len(units)} units")
-        if len(times):
-            if not np.isfinite(times).all() or times.min() < 0:
-                bad = times[~np.isfinite(times) | (times < 0)][0]
-                raise DataError(
-                    f"{path}: sample {i} has a spike at {bad} s; times must be finite and not "
-                    f"negative"
-                )
-            if units.min() < 0 or units.max() >= channels:
-                bad = units.max() if units.max() >= channels else units.min()
-                raise DataError(
-                    f"{path}: sample {i} has a spike of unit {bad}, outside 0..{channels - 1}; is "
-                    f"dataset.channels right?"
-                )
-        yield times, units
-
-
-def _whole(path: Path, what: str, values: np.ndarray) -> np.ndarray:
-    """The values as int64; refuses fractions, and what int64 does not hold."""
-    whole = values == np.rint(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
-    if values.dtype.kind in "fu":
-        whole &= np.abs(values) < 2**62
-    if not whole.all():
-        raise DataError(f"{path}: {what} = {values[~whole][0]} must be a whole number below 2^62")
-    return values.astype(np.int64)
+            raise DataError(f"{sample} has {len(times)} times but {len(units)} units")
+        what, hint = f"{sample}: unit", "; is dataset.channels right?"
+        yield seconds(f"{sample}: time", times), within(what, whole(what, units), channels, hint)
 
 
 def hdf5(
@@ -300,13 +201,10 @@ def hdf5(
     test_labels, _ = read_header(test_path)
     if channels is None:
         channels = 1 + max(largest_unit(path) for path in {train_path, valid_path, test_path})
-    if not 1 <= channels <= MOST_UNITS:
-        raise DataError(
-            f"{root}: no spikes in its files"
-            if channels < 1
-            else f"channels = {channels:,}; at most {MOST_UNITS:,}"
-        )
-
+    if channels < 1:
+        raise DataError(f"{root}: no spikes in its files")
+    if channels > MOST_UNITS:
+        raise DataError(f"channels = {channels:,}; at most {MOST_UNITS:,}")
     train, held = train_valid(labels, 0.0 if valid_file else valid, seed, max_train=max_train)
     valid_labels = labels
     if valid_file:
@@ -317,12 +215,12 @@ def hdf5(
     view = channels, steps, dt, binning
 
     def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
-        whole: Events | None = None
+        table: Events | None = None
         if most is None:
-            whole = tables.table(path, view, lambda: parts(path, None, view))
-            if whole is None and fits(path):
-                whole = read_events(path, None, view)
-        events = Chosen(whole, samples) if whole is not None else read_events(path, samples, view)
+            table = tables.table(path, view, lambda: parts(path, None, view))
+            if table is None and fits(path):
+                table = read_events(path, None, view)
+        events = Chosen(table, samples) if table is not None else read_events(path, samples, view)
         return Split(events, labels[samples])
 
     return Dataset(

@@ -6,6 +6,7 @@ import io
 import logging
 import pickle
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -15,9 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fdi.config import Mistake
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform, divide, keep, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, Transform, apart, divide, keep, stream
 from fdi.data.download import CIFAR10_MD5, content_md5, ensure
 from fdi.data.inputs import (
     Constant,
@@ -25,9 +25,10 @@ from fdi.data.inputs import (
     Events,
     Input,
     binned,
+    class_labels,
+    intact,
     needs,
     readable,
-    refuse_before_reading,
 )
 
 
@@ -96,35 +97,18 @@ class _Numbers(pickle.Unpickler):
 
 def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
     """Images uint8 [n, 3, 32, 32] and labels of one batch. Raises DataError."""
-    refuse_before_reading(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
-            content = _Numbers(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    with intact(path, "cut short or not a batch of CIFAR-10"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy warns of its own pickles of 2009
+        content = _Numbers(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         data, labels = content["data"], content["labels"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
-            raise Mistake("data is no uint8 array of n x 3072")
+            raise ValueError("data is no uint8 array of n x 3072")
         if not all(isinstance(label, int) for label in labels):
-            raise Mistake("a label is no integer")
-    except Exception as error:  # whatever a damaged pickle makes of itself
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
-        raise DataError(
-            f"{path}: cut short or not a batch of CIFAR-10 ({reason}); delete it and get it again"
-        ) from None
+            raise ValueError("a label is no integer")
     return data.reshape(-1, 3, 32, 32), list(labels)
 
 
 log = logging.getLogger("fdi.data")
-DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AssertionError,
-    RuntimeError,
-    AttributeError,
-)
 Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
@@ -160,21 +144,12 @@ def read_idx(folder: Path, prefix: str) -> Samples:
     """
     with needs("torchvision"):
         from torchvision.datasets.mnist import read_image_file, read_label_file
+    paths = [folder / f"{prefix}-{kind}" for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     arrays = []
-    for read, kind in (
-        (read_image_file, "images-idx3-ubyte"),
-        (read_label_file, "labels-idx1-ubyte"),
-    ):
-        path = folder / f"{prefix}-{kind}"
-        refuse_before_reading(path)
-        try:
+    for path, read in zip(paths, (read_image_file, read_label_file)):
+        with intact(path, "cut short or not in MNIST's format"):
             arrays.append(read(str(path)).numpy())
-        except DAMAGED as error:
-            raise DataError(
-                f"{path}: cut short or not in MNIST's format ({_line(error)}); delete it and get "
-                f"it again"
-            ) from error
-    return _checked(path, arrays[0][:, None], arrays[1])
+    return _checked(paths[1], arrays[0][:, None], arrays[1])
 
 
 @keep
@@ -194,22 +169,10 @@ def read_digits() -> Samples:
 
 
 def _checked(path: Path, images: np.ndarray, given: ArrayLike) -> Samples:
-    labels = np.asarray(given, dtype=np.int64)
-    if len(images) != len(labels) or not len(labels):
+    labels = class_labels(f"{path}: label", np.asarray(given), 10)
+    if len(images) != len(labels):
         raise DataError(f"{path}: {len(images)} images but {len(labels)} labels")
-    if labels.min() < 0 or labels.max() > 9:
-        raise DataError(
-            f"{path}: label {labels.max() if labels.max() > 9 else labels.min()} is outside 0..9 "
-            f"(10 classes)"
-        )
     return np.ascontiguousarray(images), labels
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
-
-
-ENCODINGS = ("constant", "poisson", "latency")
 
 
 def encoding_transform(
@@ -222,19 +185,11 @@ def encoding_transform(
     """
     if encoding == "constant":
         return None
-    if encoding == "poisson":
-        if not 0 < rate * dt <= 1:
-            raise DataError(
-                f"rate = {rate} Hz must be positive and at most one spike in a step of dt = {dt} s"
-            )
-        return partial(poisson_spikes, probability=rate * dt)
     if encoding == "latency":
-        if not (tau > 0 and 0 < threshold < 1):
-            raise DataError(
-                f"need tau > 0 s and 0 < threshold < 1, got tau = {tau}, threshold = {threshold}"
-            )
         return partial(latency_spikes, steps_tau=tau / dt, threshold=threshold)
-    raise DataError(f"encoding = {encoding} must be one of {', '.join(ENCODINGS)}")
+    if rate * dt > 1:
+        raise DataError(f"rate = {rate} Hz must be at most one spike in a step of dt = {dt} s")
+    return partial(poisson_spikes, probability=rate * dt)
 
 
 def poisson_spikes(images: Constant, rng: np.random.Generator, *, probability: float) -> Events:
@@ -316,11 +271,10 @@ def images(
     else:
         raw = folder / {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[collection] / "raw"
         train, test = read_idx(raw, "train"), read_idx(raw, "t10k")
-    chosen, held = train_valid(train[1], valid, seed, max_train=max_train)
-    tested = subset(test[1], max_test, stream(0, "test"))
-    parts = [_pick(train, chosen), _pick(train, held), _pick(test, tested)]
+    samples = apart(train[1], test[1], valid, seed, max_train, max_test)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
     augment = image_augmentation(crop, flip)
+    parts = zip((train, train, test), samples)
     return _dataset(collection, parts, steps, dt, mean, std, transform, augment)
 
 
@@ -342,18 +296,15 @@ def digits(
     """The 1,797 real 8 x 8 digits that come with scikit-learn; `valid` and `test` are shares of
     all, the rest as in `images`.
     """
-    samples = read_digits()
-    parts = [
-        _pick(samples, chosen)
-        for chosen in divide(samples[1], valid, test, stream(0, "test"), seed, max_train)
-    ]
+    whole = read_digits()
+    samples = divide(whole[1], valid, test, stream(0, "test"), seed, max_train)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    return _dataset("digits", parts, steps, dt, mean, std, transform)
+    return _dataset("digits", zip(3 * [whole], samples), steps, dt, mean, std, transform)
 
 
 def _dataset(
     name: str,
-    parts: list[Samples],
+    parts: Iterable[tuple[Samples, np.ndarray]],
     steps: Count,
     dt: TimeStep,
     mean: float,
@@ -362,8 +313,8 @@ def _dataset(
     augment: Transform | None = None,
 ) -> Dataset:
     train, held, tested = (
-        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)
-        for values, labels in parts
+        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform).only(chosen)
+        for (values, labels), chosen in parts
     )
     return Dataset(
         name,
@@ -375,7 +326,3 @@ def _dataset(
         steps=steps,
         dt=dt,
     )
-
-
-def _pick(samples: Samples, chosen: np.ndarray) -> Samples:
-    return samples[0][chosen], samples[1][chosen]

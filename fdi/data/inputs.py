@@ -7,7 +7,6 @@ slice without a copy where possible.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,10 +14,14 @@ from functools import cached_property
 from itertools import islice
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fdi.config import Mistake
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class DataError(Mistake):
@@ -27,26 +30,66 @@ class DataError(Mistake):
     """
 
 
-def refuse_before_reading(path: Path, size: int = 0) -> None:
-    """Raises DataError for what is no file, such as a pipe, which would wait for its writer, and
-    for content of `size` bytes that this machine has no memory for.
+GET_AGAIN = "delete it and get it again"
+
+
+@contextmanager
+def intact(path: Path, otherwise: str, hint: str = GET_AGAIN) -> Iterator[None]:
+    """Turn whatever the reader of a damaged file makes of it into one line, that the file is
+    `otherwise`, why, and what to do; a pipe, which would wait for its writer, is none.
     """
-    if path.exists() and not path.is_file():
+    if path.exists() and not (path.is_file() or path.is_dir()):
         raise DataError(f"{path}: not a file")
-    if size > (free := _free_memory()):
-        raise DataError(
-            f"{path}: {size:,} bytes when unpacked, and {free:,} of memory are free; ask for less"
-        )
-
-
-def _free_memory() -> float:
-    """Bytes that the system could give this process; infinity where it does not say."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return math.inf
-    known = dict(line.split(":", 1) for line in lines)
-    return 1024 * int(known["MemAvailable"].split()[0]) if "MemAvailable" in known else math.inf
+        yield
+    except (Mistake, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
+        raise DataError(f"{path}: {otherwise} ({reason}); {hint}") from error
+
+
+def within(what: str, values: np.ndarray, size: int, hint: str = "") -> np.ndarray:
+    """The values, if all lie in 0..size-1."""
+    if len(values) and not 0 <= values.min() <= values.max() < size:
+        bad = values.max() if values.max() >= size else values.min()
+        raise DataError(f"{what} = {bad} is outside 0..{size - 1}{hint}")
+    return values
+
+
+def whole(what: str, values: np.ndarray) -> np.ndarray:
+    """A list of numbers as int64; refuses fractions, and what int64 does not hold."""
+    kind = values.dtype.kind
+    if kind not in "biuf" or values.ndim != 1:
+        raise DataError(
+            f"{what} must be a list of whole numbers, it is {values.dtype} {values.shape}"
+        )
+    fits = values == np.rint(values) if kind == "f" else np.ones(len(values), bool)
+    if kind in "fu":
+        fits &= np.abs(values) < 2**62
+    if not fits.all():
+        raise DataError(f"{what} = {values[~fits][0]} must be a whole number below 2^62")
+    return values.astype(np.int64)
+
+
+def class_labels(what: str, values: np.ndarray, classes: int | None = None) -> np.ndarray:
+    """Labels, int64 [n], of `classes`, at most as many as samples if they are not known."""
+    labels = whole(what, values)
+    if not len(labels):
+        raise DataError(f"{what}: no samples")
+    hint = "; labels count from 0, and each class needs samples"
+    return within(what, labels, len(labels) if classes is None else classes, hint)
+
+
+def seconds(what: str, times: np.ndarray) -> np.ndarray:
+    """Times of spikes as float64, if they are finite and not negative."""
+    if times.dtype.kind not in "iuf":
+        raise DataError(f"{what} must be seconds, they are {times.dtype}")
+    times = times.astype(np.float64)
+    if len(times) and not (np.isfinite(times).all() and times.min() >= 0):
+        bad = times[~np.isfinite(times) | (times < 0)][0]
+        raise DataError(f"{what} = {bad} s must be finite and not negative")
+    return times
 
 
 @contextmanager
@@ -210,12 +253,27 @@ class Chosen(Events):
 
 
 @dataclass(frozen=True)
-class Frames:
-    """Event counts of every unit in every step: `values` [B, steps, *shape], any real dtype (uint8
-    on the way to a convolution). `currents`: they are input currents instead, of any sign.
-    """
+class Dense:
+    """Numbers of each sample, `values` [B, ..], any real dtype."""
 
     values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, samples: slice) -> Self:
+        return replace(self, values=self.values[samples])
+
+    def take(self, indices: np.ndarray) -> Self:
+        return replace(self, values=self.values[np.asarray(indices)])
+
+
+@dataclass(frozen=True)
+class Frames(Dense):
+    """Event counts of every unit in every step: `values` [B, steps, *shape] (uint8 on the way to a
+    convolution). `currents`: they are input currents instead, of any sign.
+    """
+
     currents: bool = False
 
     @property
@@ -225,15 +283,6 @@ class Frames:
     @property
     def steps(self) -> int:
         return self.values.shape[1]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, samples: slice) -> Frames:
-        return replace(self, values=self.values[samples])
-
-    def take(self, indices: np.ndarray) -> Frames:
-        return replace(self, values=self.values[np.asarray(indices)])
 
     def dense(self, dtype: type[np.number] = np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""
@@ -248,12 +297,11 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Dense):
     """One analogue image for the whole trial: in each of `steps` steps the input is `scale * values
     + shift`, `values` [B, *shape].
     """
 
-    values: np.ndarray
     steps: int
     scale: float = 1.0
     shift: float = 0.0
@@ -261,15 +309,6 @@ class Constant:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.values.shape[1:]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, samples: slice) -> Constant:
-        return replace(self, values=self.values[samples])
-
-    def take(self, indices: np.ndarray) -> Constant:
-        return replace(self, values=self.values[np.asarray(indices)])
 
     def image(self, dtype: type[np.floating] = np.float32) -> np.ndarray:
         """The analogue input of one step, [B, *shape]."""

@@ -40,11 +40,6 @@ def poisson(
     `test` are shares of all samples. Binary bins merge spikes, so that the measured rate is below
     `rate`, by a share of about rate dt / 2. `drop`: share of spikes left out, in training only.
     """
-    if not (0 <= contrast <= 1 and rate > 0):
-        raise DataError(
-            f"poisson: need 0 <= contrast <= 1 and rate > 0 Hz, got contrast = {contrast}, rate = "
-            f"{rate}"
-        )
     if rate * dt > 1:
         raise DataError(
             f"poisson: rate = {rate:g} Hz is more than one spike in a step of dt = {dt:g} s; at "
@@ -57,10 +52,8 @@ def poisson(
     samples_of, units_of = np.divmod(np.repeat(np.arange(len(spikes)), spikes), n_units)
     steps_of = rng.integers(steps, size=len(units_of))
     events = binned(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
-    train, held, tested = (
-        Split(events.take(chosen), labels[chosen])
-        for chosen in divide(labels, valid, test, rng, seed, max_train)
-    )
+    splits = divide(labels, valid, test, rng, seed, max_train)
+    train, held, tested = map(Split(events, labels).only, splits)
     return Dataset(
         "poisson",
         replace(train, transform=dropout(drop)),

@@ -13,7 +13,7 @@ import numpy as np
 
 from fdi.config.parts import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
 from fdi.data.dataset import Dataset, Split, divide, dropout, keep, stream
-from fdi.data.inputs import DataError, Events, binned
+from fdi.data.inputs import Events, binned
 
 TERMS = 1000  # sine terms at alpha <= 1
 BLOCK = 1000  # samples evaluated at once
@@ -46,37 +46,11 @@ def randman(
     `valid` and `test` are shares of all samples. `drop`: share of spikes left out, in training
     only.
     """
-    sizes = {
-        "units": units,
-        "spikes": spikes,
-        "manifold_dim": manifold_dim,
-        "samples": samples,
-        "steps": steps,
-        "classes": classes,
-    }
-    for name, value in sizes.items():
-        if value < 1:
-            raise DataError(f"randman: {name} = {value} must be at least 1")
-    if not (0 < active <= 1 and alpha > 0):
-        raise DataError(
-            f"randman: need 0 < active <= 1 and alpha > 0, got active = {active}, alpha = {alpha}"
-        )
     events, labels, rng = _samples(
-        classes,
-        units,
-        spikes,
-        manifold_dim,
-        alpha,
-        samples,
-        steps,
-        active,
-        manifold_seed,
-        binning,
+        classes, units, spikes, manifold_dim, alpha, samples, steps, active, manifold_seed, binning
     )
-    train, held, tested = (
-        Split(events.take(chosen), labels[chosen])
-        for chosen in divide(labels, valid, test, deepcopy(rng), seed, max_train)
-    )
+    splits = divide(labels, valid, test, deepcopy(rng), seed, max_train)
+    train, held, tested = map(Split(events, labels).only, splits)
     return Dataset(
         "randman",
         replace(train, transform=dropout(drop)),

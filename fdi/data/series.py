@@ -4,9 +4,7 @@ is the one that fdi knows where to get.
 
 from __future__ import annotations
 
-import io
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,14 +12,14 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, keep, stream, subset, train_valid
+from fdi.data.dataset import Dataset, Split, apart, keep
 from fdi.data.download import AEON, ensure
 from fdi.data.inputs import (
     DataError,
     Events,
     Frames,
     binned,
-    refuse_before_reading,
+    intact,
     steps_in,
 )
 
@@ -114,23 +112,18 @@ def _dataset(
     everything = np.concatenate(train[0])
     mean, deviation = np.nanmean(everything, axis=0), np.nanstd(everything, axis=0)
     deviation[deviation == 0] = 1.0
-    chosen, held = train_valid(labels, valid, seed, max_train=most[0])
-    tested = subset(test_labels, most[1], stream(0, "test"))
 
-    def split(series: tuple[np.ndarray, ...], labels: np.ndarray, samples: np.ndarray) -> Split:
-        scaled = [(series[i] - mean) / deviation for i in samples]
+    def whole(series: tuple[np.ndarray, ...], labels: np.ndarray) -> Split:
+        scaled = [(each - mean) / deviation for each in series]
         values, lengths = stretched(scaled, longest, steps, len(mean))
         if coding == "current":
-            return Split(Frames(values.astype(np.float32), currents=True), labels[samples])
-        return Split(delta_spikes(values, lengths, threshold), labels[samples])
+            return Split(Frames(values.astype(np.float32), currents=True), labels)
+        return Split(delta_spikes(values, lengths, threshold), labels)
 
-    parts = (
-        split(train[0], labels, chosen),
-        split(train[0], labels, held),
-        split(test[0], test_labels, tested),
-    )
-    shape = parts[0].inputs.shape
-    return Dataset(name, *parts, classes=len(classes), shape=shape, steps=steps, dt=dt)
+    learned, tested = whole(train[0], labels), whole(test[0], test_labels)
+    samples = apart(labels, test_labels, valid, seed, *most)
+    first, held, last = (of.only(some) for of, some in zip((learned, learned, tested), samples))
+    return Dataset(name, first, held, last, len(classes), learned.inputs.shape, steps, dt)
 
 
 def stretched(
@@ -184,16 +177,12 @@ def read_ts(path: Path, member: str | None = None) -> Series:
     with times, regression, and lines that do not fit the header.
     """
     where = path if member is None else f"{path}: {member}"
-    refuse_before_reading(path)
-    try:
+    with intact(path, f"{member or 'it'} cannot be read"):
         if member is None:
             text = path.read_text(encoding="utf-8", errors="replace")
         else:
-            with zipfile.ZipFile(path) as packed, packed.open(member) as inner:
-                refuse_before_reading(path, packed.getinfo(member).file_size)
-                text = io.TextIOWrapper(inner, encoding="utf-8").read()
-    except (OSError, KeyError, EOFError, UnicodeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{where}: cannot be read ({error})") from None
+            with zipfile.ZipFile(path) as packed:
+                text = packed.read(member).decode()
     lines = iter(text.splitlines())
     header = _header(where, lines)
     series, labels = [], []

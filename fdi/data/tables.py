@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,13 +25,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from fdi.config.cache import DATA, cache_folder, stamp, trim
+from fdi.config.cache import DATA, cache_folder, stamp
 from fdi.data.inputs import Events
 
 LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
-QUOTA = 2**34  # bytes of all tables; those used longest ago go first
-HEADER = 128  # bytes of that of a .npy file
-UNITS, INDPTR, COUNTS = "units.npy", "indptr.npy", "counts.npy"
+KINDS = {"indptr": "<i8", "units": "<i4", "counts": "<f4"}  # of numbers, a file each
 
 log = logging.getLogger("fdi.data")
 
@@ -60,7 +57,6 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
             if there := _opened(home / name):  # another process was faster
                 return there
             _write(home, name, read(), lambda: stamp(before.name) == before)
-            trim(home, QUOTA)
             return _opened(home / name)
     except OSError as error:
         _say(f"{path}: not kept for other runs, each reads it into its own memory ({error})")
@@ -122,13 +118,13 @@ def _opened(folder: Path) -> Mapped | None:
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError):
         about = json.loads((folder / "about.json").read_text())
         arrays = {}
-        for file, size in about["files"].items():
-            if (folder / file).stat().st_size != size:
-                raise ValueError(file)
-            arrays[file] = np.asarray(np.load(folder / file, mmap_mode="r"))
-        indptr, units, counts = arrays[INDPTR], arrays[UNITS], arrays.get(COUNTS)
+        for name, size in about["files"].items():
+            if (folder / name).stat().st_size != size:
+                raise ValueError(name)
+            if size:
+                arrays[name] = np.asarray(np.memmap(folder / name, KINDS[name], "r"))
+        indptr, units, counts = arrays["indptr"], arrays["units"], arrays.get("counts")
         if (indptr[0], indptr[-1]) == (0, len(units)):
-            os.utime(folder)  # it is in use
             return Mapped(indptr, units, tuple(about["shape"]), about["steps"], counts, folder.name)
     shutil.rmtree(folder, ignore_errors=True)
     return None
@@ -153,39 +149,21 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
 
 
 def _save(folder: Path, parts: Iterator[Events]) -> dict[str, Any]:
-    ends = np.zeros(1, dtype=np.int64)
-    indptr, about = [ends], {}
-    with (folder / UNITS).open("wb") as units, (folder / COUNTS).open("wb") as counts:
-        for file in (units, counts):
-            file.write(bytes(HEADER))
+    about: dict[str, Any] = {}
+    end = 0
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((folder / name).open("wb")) for name in KINDS}
+        files["indptr"].write(bytes(8))
         for part in parts:
             about = {"shape": part.shape, "steps": part.steps}
-            indptr.append(part.indptr[1:] + indptr[-1][-1])
-            units.write(np.ascontiguousarray(part.units).data)
-            if part.counts is not None:
-                counts.write(np.ascontiguousarray(part.counts).data)
-        total = int(indptr[-1][-1])
-        counted = counts.tell() > HEADER
-        for file, kind in ((units, "<i4"), (counts, "<f4")):
-            file.seek(0)
-            file.write(_header(kind, total))
+            columns = part.indptr[1:] + end, part.units, part.counts
+            for (name, kind), numbers in zip(KINDS.items(), columns):
+                if numbers is not None:
+                    files[name].write(np.ascontiguousarray(numbers, kind).data)
+            end += len(part.units)
+        for file in files.values():
             _sync(file)
-    with (folder / INDPTR).open("wb") as file:
-        np.save(file, np.concatenate(indptr))
-        _sync(file)
-    if not counted:
-        (folder / COUNTS).unlink()
-    sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-    return {**about, "files": sizes}
-
-
-def _header(kind: str, length: int) -> bytes:
-    """That of a .npy file with so many numbers, which is written when they are counted."""
-    text = io.BytesIO()
-    about = {"descr": kind, "fortran_order": False, "shape": (length,)}
-    np.lib.format.write_array_header_1_0(text, about)
-    assert len(text.getvalue()) == HEADER
-    return text.getvalue()
+    return {**about, "files": {name: (folder / name).stat().st_size for name in KINDS}}
 
 
 def _sync(file: IO[Any]) -> None:

@@ -8,8 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fdi.data.dataset import Dataset, Split, stream, subset, train_valid
-from fdi.data.inputs import Constant, DataError, Events, Frames, Input, bin_recordings
+from fdi.data.dataset import Dataset, Split, apart
+from fdi.data.inputs import (
+    Constant,
+    DataError,
+    Events,
+    Frames,
+    Input,
+    bin_recordings,
+    class_labels,
+    within,
+)
 
 
 def from_torch(
@@ -39,9 +48,11 @@ def from_torch(
     """
     if kind == "events" and len(sensor or ()) != 3:
         raise DataError(f"{name}: sensor = {sensor} must be width, height and polarities")
-    labels, test_labels = (_labels(name, data) for data in (train, test))
-    chosen, held = train_valid(labels, valid, seed, max_train=max_train)
-    tested = subset(test_labels, max_test, stream(0, "test"))
+    labels, test_labels = (
+        class_labels(f"{name}: label", np.array([data[i][1] for i in range(len(data))]), classes)
+        for data in (train, test)
+    )
+    chosen, held, tested = apart(labels, test_labels, valid, seed, max_train, max_test)
 
     def split(data: Any, labels: np.ndarray, indices: np.ndarray) -> Split:
         samples = [np.asarray(data[int(i)][0]) for i in indices]
@@ -68,13 +79,6 @@ def from_torch(
     return Dataset(name, *parts, classes=classes, shape=shape, steps=steps, dt=dt)
 
 
-def _labels(name: str, data: Any) -> np.ndarray:
-    labels = np.array([np.asarray(data[i][1]) for i in range(len(data))])
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"{name}: each label must be one integer, they are {labels.dtype}")
-    return labels.astype(np.int64)
-
-
 def _events(
     name: str, samples: Any, size: Sequence[int], steps: int, dt: float, binning: str
 ) -> Events:
@@ -85,10 +89,8 @@ def _events(
             fields = sample.dtype.names or ()
             if not {"t", "x"} <= set(fields):
                 raise DataError(f"{name}: events must have fields t and x, they have {fields}")
-            flat = units(sample)
-            if len(flat) and not 0 <= flat.min() <= flat.max() < prod(shape):
-                raise DataError(f"{name}: an event outside of the sensor {tuple(size)}")
-            yield sample["t"] * 1e-6, flat
+            where = f"{name}: a unit of the sensor {tuple(size)}"
+            yield sample["t"] * 1e-6, within(where, units(sample), prod(shape))
 
     return bin_recordings(recordings(), steps, dt, shape, binning)
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.best import DECIDED, Side, difference, networks
-from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.summary import BASELINE
+from fdi.analysis.statistics import PERCENT
 from fdi.figures import sheet, style, words
 from fdi.figures.sweeps import source
 

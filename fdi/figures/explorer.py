@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import config_columns
-from fdi.analysis.conditions import LABELS, condition_columns, short_names, shown
+from fdi.analysis.conditions import LABELS, condition_columns
+from fdi.analysis.formats import short_names, shown
 from fdi.analysis.results import READOUT, Results
 
 POINTS = 40  # of a learning curve

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.summary import BASELINE
+from fdi.analysis.conditions import BASELINE
 from fdi.figures import words
 
 NAMED = 4  # initializations that `last` names one by one

@@ -15,11 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.conditions import LABELS, condition_columns, conditions, short_names, shown
+from fdi.analysis.collect import SHARED, Page, Runs
+from fdi.analysis.conditions import LABELS, condition_columns, conditions
+from fdi.analysis.formats import short_names, shown
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups, kept
 from fdi.analysis.statistics import summaries
-from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import guessed, source, usual
 
@@ -31,7 +31,8 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     curves.
     """
     parts: list[pd.DataFrame] = []
-    for values, members in conditions(runs, columns):
+    for values, places in conditions(runs, columns):
+        members = runs.iloc[places]
         rows = _long(_aligned(results.curves_of(members)))
         if len(rows):
             init = members["init"].iloc[0]
@@ -111,9 +112,9 @@ def data(results: Results) -> dict[str, Page]:
     than six lines it keeps one of each initialization, and of these six. Sets that only guess have
     no page.
     """
-    done = kept(results.runs, results.runs["state"] == "done")
+    done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
-    for _, group in groups(done, ["dataset", "model"]):
+    for _, group in done.groupby(["dataset", "model"]):
         columns = condition_columns(group)
         own = [column for column in columns if column == "init" or column.startswith("init.")]
         named = [
@@ -122,10 +123,14 @@ def data(results: Results) -> dict[str, Page]:
             if column in LABELS[:2] or column.startswith(("dataset.", "model."))
         ]
         others = [column for column in columns if column not in (*own, *named)]
-        for values, members in conditions(group, named):
+        for values, places in conditions(group, named):
+            members = group.iloc[places]
             key = _key(group, named, values)
             varied = [column for column in others if members[column].nunique(dropna=False) > 1]
-            sets = list(conditions(members, varied)) if varied else [((), members)]
+            sets: list[Any] = [((), np.arange(len(members)))]
+            if varied:
+                sets = list(conditions(members, varied))
+            sets = [(values, members.iloc[of]) for values, of in sets]
             sizes = [(runs["init"].nunique(), len(runs)) for _, runs in sets]
             values, chosen = sets[max(range(len(sets)), key=lambda i: (sizes[i], i))]
             by = own
@@ -197,7 +202,11 @@ def _distinction(runs: Runs, columns: Sequence[str], values: Sequence[Any]) -> l
         return []
     in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
     others = [(column, value) for column, value in zip(columns, values) if value is not None]
-    others = [(column, value) for column, value in others if not column.startswith(in_words)]
+    others = [
+        (column, value)
+        for column, value in others
+        if not column.startswith(in_words) and column not in SHARED
+    ]
     differing = name(*zip(*others)) if others else ""
     return [text for text in (words.condition(runs), differing) if text]
 
@@ -220,7 +229,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data`, each quantity into its axes."""
     places = {line: place for place, line in enumerate(page["line"].unique())}
     page = page[page["quantity"].isin(axes)]
-    for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):
+    for (quantity, line), rows in page.groupby(["quantity", "line"], sort=False):
         first = rows.iloc[0]
         look = style.look(first["init"], first["number"])
         shift = places[line] - (len(places) - 1) / 2

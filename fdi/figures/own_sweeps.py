@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import OWN_INIT, SHARED, config_columns
+from fdi.analysis.collect import OWN_INIT, SHARED, Page, Runs, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
-from fdi.analysis.select import groups, kept
-from fdi.analysis.table_types import Page, Runs
 from fdi.config.settings import Figure
 from fdi.figures import style
 from fdi.figures.sweep import CONF, Sweep, experiments, own_folders
@@ -28,10 +26,10 @@ NEVER = ("seed", "init._target_", OWN_INIT, *SHARED)
 def data(results: Results) -> dict[str, Page]:
     """Page, one for each data set, network and key -> its table, see fdi.figures.sweep; `key`."""
     runs = results.runs
-    runs = kept(runs, (runs["source"] == OWN) & (runs["state"] == "done"))
+    runs = runs[(runs["source"] == OWN) & (runs["state"] == "done")]
     shown = list(_shown(results.of(runs))) if len(runs) else []
     pages = {}
-    for _, network in groups(runs, ["dataset", "model"]):
+    for _, network in runs.groupby(["dataset", "model"]):
         mine = results.of(network)
         for key in _varied(network):
             for page, table in _sweep(key).data(mine).items():

@@ -13,15 +13,19 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from fdi import __version__
-from fdi.analysis.conditions import LABELS
+from fdi.analysis.best import each_at_its_best
+from fdi.analysis.collect import ACCURACY, SAMPLES, Runs, Summary
+from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED
+from fdi.analysis.derived import guesses
+from fdi.analysis.formats import interval, percent, plural
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import PROVENANCE, REFERENCE, Results
-from fdi.analysis.said import sentences
-from fdi.analysis.select import kept
 from fdi.analysis.studies import quotes, studies, with_runs
+from fdi.analysis.summary import summarize
 from fdi.figures.catalogue import about, pages, svg, with_own
 from fdi.figures.explorer import explorer
+from fdi.track.record import STATES, TRAINED, UNTESTED
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
@@ -117,7 +121,7 @@ ALL, TABLES = "All runs", "Conditions"
 
 def _said(main: Results) -> str:
     """What these runs say, in three sentences."""
-    text = " ".join(f"{sentence}." for sentence in sentences(main))
+    text = " ".join(f"{sentence}." for sentence in _sentences(main))
     return f"<p class=said>{escape(text)}</p>"
 
 
@@ -222,7 +226,7 @@ def _unmeasured(*tables: pd.DataFrame) -> str:
     """Published values without a finished run of the same data set, architecture, depth and
     initialization.
     """
-    done = set().union(*(with_runs(kept(runs, runs["state"] == "done")) for runs in tables))
+    done = set().union(*(with_runs(runs[runs["state"] == "done"]) for runs in tables))
     rows = [
         {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
         for e in quotes()[0]
@@ -238,3 +242,79 @@ def _provenance(measured: Results) -> Iterator[str]:
         yield f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
     else:
         yield "<p>There are no measurements that came with fdi.</p>"
+
+
+STATES_SAID = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
+SEVERAL = 2  # pairs that a comparison needs
+
+
+def _sentences(results: Results) -> Iterator[str]:
+    """Three of them, without full stops."""
+    runs = results.runs
+    done = runs[runs["state"] == "done"]
+    yield _there_is(runs, done)
+    if runs["state"].isin(UNTRAINED).all():
+        yield "Nothing is trained yet"
+        yield "fdi-table --probe shows the initial states that were measured"
+        return
+    yield _compared(summarize(runs))
+    yield _holds(results, done)
+
+
+def _there_is(runs: Runs, done: pd.DataFrame) -> str:
+    counts = runs["state"].value_counts()
+    others = [
+        f"{counts[state]:,} {STATES_SAID.get(state, state)}"
+        for state in STATES
+        if state != "done" and state in counts
+    ]
+    data, inits = done["dataset"].nunique(), done["init"].nunique()
+    text = (
+        f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
+        f"{plural(inits, 'initialization')}"
+    )
+    return f"{text} ({', '.join(others)})" if others else text
+
+
+def _compared(summary: Summary) -> str:
+    """How many comparisons are decided, and the largest of them."""
+    rows = summary[summary["versus_n"] >= SEVERAL]
+    if rows.empty:
+        return (
+            f"No initialization has been compared with {BASELINE} over {SEVERAL} seeds or more "
+            f"with equal settings: fdi-run -m init={BASELINE},fluct 'seed=range(5)' does it"
+        )
+    counts = rows["verdict"].value_counts()
+    said = ", ".join(
+        f"{word} in {counts.get(word, 0)}" for word in ("better", "worse", "undecided")
+    )
+    text = f"Against {BASELINE} with the same seeds, other initializations are {said}"
+    decided = rows[rows["verdict"].isin(["better", "worse"])]
+    if decided.empty:
+        return text
+    top = decided.loc[decided["versus"].abs().idxmax()]
+    return (
+        f"{text}; the largest difference is {percent(top['versus'], '+.1f')} points "
+        f"({interval(top['versus_low'], top['versus_high'], '+.1f')}, "
+        f"n = {top['versus_n']:.0f}), {top['init']} on {top['dataset']}, {top['model']}"
+    )
+
+
+def _holds(results: Results, done: pd.DataFrame) -> str:
+    """Each at its best, or that nobody has looked."""
+    table = each_at_its_best(results) if results.runs["state"].isin(TRAINED).any() else done[:0]
+    if "setting" in table:
+        best = table[(table["setting"] == "best") & table["difference"].notna()]
+        if len(best):
+            decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
+            return (
+                f"Each at the step size that suits it, {decided} of {len(best)} differences to "
+                f"{BASELINE} are decided, the largest of all {best['difference'].abs().max():.1f} "
+                f"points"
+            )
+    known = done.dropna(subset=[ACCURACY, "classes", SAMPLES])
+    stuck = f"{sum(guesses(known)):,} of {len(known):,} runs do no better than guessing; "
+    return (
+        f"{stuck if len(known) else ''}all of this holds at the step sizes that were used, and "
+        f"fdi-run -m experiment=best gives each initialization its own"
+    ).capitalize()

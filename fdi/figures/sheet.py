@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fontTools import subset
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -22,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation, Transform
 from PIL import Image
 
-from fdi.figures import sheet, style, words
+from fdi.figures import style, words
 from fdi.figures.style import COLUMN, RC, ROW
 from fdi.track.files import atomic
 
@@ -80,7 +78,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _settle(figure)
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("pdf", "png")]
-    with atomic(files[0]) as temporary, _glyphs_alone():
+    with atomic(files[0]) as temporary:
         figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
     pixels, dpi = BytesIO(), RC["savefig.dpi"]
     figure.savefig(pixels, format="rgba", dpi=dpi)
@@ -90,19 +88,6 @@ def save(figure: Figure, path: Path) -> list[Path]:
     with atomic(files[1]) as temporary:
         palette.save(temporary, format="PNG", optimize=True, dpi=(dpi, dpi))
     return files
-
-
-@contextmanager
-def _glyphs_alone() -> Iterator[None]:
-    """What a font says of ligatures and kerning is of no use in a PDF, where each glyph has its
-    place, and taking it apart is a sixth of the time of a page.
-    """
-    dropped = getattr(subset.Options, "_drop_tables_default", [])  # private: it may go
-    subset.Options._drop_tables_default = [*dropped, "GSUB", "GPOS", "GDEF", "MATH"]
-    try:
-        yield
-    finally:
-        subset.Options._drop_tables_default = dropped
 
 
 def svg(figure: Figure) -> bytes:
@@ -156,7 +141,7 @@ def above(
             top += _line(figure, text, top, look) + GAP
     if handles:
         top += _legend(figure, handles, labels, top) + GAP
-    sheet.grow(figure, above=top)
+    grow(figure, above=top)
 
 
 def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:

@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups
-from fdi.analysis.table_types import Page
 from fdi.figures import sheet, style
 
 PLACE, TITLE = 18, "One trial"
@@ -53,7 +52,7 @@ def _moments(page: Page) -> list[str]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw the trial; the readout of the right class is thick."""
-    for (moment, part), rows in groups(page, ["moment", "part"], sort=False):
+    for (moment, part), rows in page.groupby(["moment", "part"], sort=False):
         if part in PARTS:
             {"potential": _potentials, "readout": _readout}.get(part, _raster)(
                 axes[f"{part} {moment}"], rows, page
@@ -123,7 +122,7 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
 def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     ranges = page[page["part"] == "potential"].groupby(["moment", "unit"])["y"].agg(np.ptp)
     spacing = ROOM * ranges.max()  # so that no trace crosses another
-    for unit, trace in groups(rows, "unit"):
+    for unit, trace in rows.groupby("unit"):
         axes.axhline(1 + spacing * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
             trace["x"], trace["y"] + spacing * unit, color=style.color("fluct"), linewidth=0.8
@@ -133,7 +132,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
 
 def _readout(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     right = page.loc[page["part"] == "label", "y"].iloc[0]
-    for unit, trace in groups(rows, "unit"):
+    for unit, trace in rows.groupby("unit"):
         axes.plot(trace["x"], trace["y"], **RIGHT if unit == right else WRONG)
 
 

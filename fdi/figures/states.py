@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from fdi.analysis.collect import Page, Runs
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
-from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import State, places, states
 from fdi.figures.sweeps import source, sweeps, usual

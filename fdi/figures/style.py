@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
-from fdi.analysis.select import groups
-from fdi.figures import style, words
+from fdi.figures import words
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -180,21 +179,21 @@ class State(NamedTuple):
         return table[(table["init"] == self.init) & same]
 
     def look(self) -> Look:
-        return style.look(self.init) | {"color": self.color, "linestyle": self.line}
+        return look(self.init) | {"color": self.color, "linestyle": self.line}
 
 
 def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) -> Iterator[State]:
     """The states of a table with the columns init, baseline and shade, the values of `key`:
     baselines first, then each initialization from light to dark. `alone`: the shade is their name.
     """
-    for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
+    for (_, init), rows in table.groupby([~table["baseline"].astype(bool), "init"]):
         values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))
         for i, value in enumerate(values):
             said = not pd.isna(value) or (key in words.SAID and len(values) > 1)
             names = [*([] if alone else [words.init(init)]), *([words.of(key, value)] * said)]
-            line = LINES[i % len(LINES)] if len(values) > 1 else style.look(init)["linestyle"]
-            color = shade(style.color(init), (i + 1) / len(values))
-            yield State(init, value, ", ".join(names) or words.init(init), color, line)
+            line = LINES[i % len(LINES)] if len(values) > 1 else look(init)["linestyle"]
+            shaded = shade(color(init), (i + 1) / len(values))
+            yield State(init, value, ", ".join(names) or words.init(init), shaded, line)
 
 
 def shade(color: str, depth: float) -> str:

@@ -18,14 +18,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fdi.analysis.collect import MODULES
-from fdi.analysis.contrasts import PERCENT, STATISTICS, accuracies, best, moments
+from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs
+from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups
-from fdi.analysis.statistics import chance_share
-from fdi.analysis.summary import ACCURACY
-from fdi.analysis.table_types import Page, Runs
+from fdi.analysis.statistics import PERCENT, chance_share
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
@@ -37,6 +34,7 @@ SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
+LEFT = "left out: "
 STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {
@@ -65,7 +63,7 @@ class Sweep:
     """The figure of an experiment: what fdi.figures asks of a module, from its node."""
 
     def __init__(self, figure: Figure, experiment: str = "", command: str = "") -> None:
-        self.figure = figure
+        self.figure, self.experiment = figure, experiment
         shown = words.of(figure.x)
         self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
         self.TITLE = figure.title or experiment.replace("_", " ").capitalize() or shown
@@ -83,19 +81,25 @@ class Sweep:
         kaiming in the same panel at the same x), guess (share of the runs no better than guessing)
         and chosen (has the best validation accuracy of its line, where the figure asks for that);
         reached (share of the runs whose training loss is as low as asked); chance (%), finding,
-        network, title, source.
+        network, title, source; left, which of the user's own runs are not among these.
         """
         pages = {}
         for page, chosen in self.compared(results):
             table = self._table(chosen, results)
-            pages[page] = table.assign(**self._constants(chosen, table))
+            left = sweeps.left_out(results.runs, chosen)
+            pages[page] = table.assign(**self._constants(chosen, table), left=left)
+            if left:
+                pages[page]["source"] += f"; {LEFT}{left}"
         return pages
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
         """Page, and the runs that it compares, with their `x` and `shade`."""
         for name, part in self._pages(self._runs(results.runs)):
-            for network, group in sweeps.sweeps(part, self._levels, self._varied()):
+            for network, group in self._sets(part):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
+
+    def _sets(self, part: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+        return sweeps.sweeps(part, self._levels, self._varied(), experiment=self.experiment)
 
     def panels(self, page: Page) -> list[list[str]]:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row
@@ -197,7 +201,7 @@ class Sweep:
             yield "", runs
             return
         names = {words.shown(own): name for own, name in self.figure.names.get(key, {}).items()}
-        for value, part in groups(runs, key):
+        for value, part in runs.groupby(key):
             yield names.get(words.shown(value), words.shown(value).lower()), part
 
     def _varied(self) -> list[str]:
@@ -223,7 +227,7 @@ class Sweep:
         group = group.assign(x=self._x(group))
         if figure.x.startswith("init."):
             parts = []
-            for init, members in groups(group, "init", sort=False):
+            for init, members in group.groupby("init", sort=False):
                 several = sweeps.levels(members, figure.x) > 1
                 parts.append(
                     sweeps.swept(group, init, figure.x) if several else sweeps.usual(members)
@@ -343,7 +347,7 @@ class Sweep:
         keys, drawn = self.figure.panels, []
         several = page["quantity"].nunique() > 1
         orders = [self._order(key, page) for key in keys]
-        for quantity, rows in groups(page, "quantity", sort=False):
+        for quantity, rows in page.groupby("quantity", sort=False):
             for values in product(*orders):
                 shown = rows
                 for key, value in zip(keys, values):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import config_columns
-from fdi.analysis.results import REFERENCE
-from fdi.analysis.select import groups, guesses, kept
+from fdi.analysis.collect import Runs, config_columns
+from fdi.analysis.derived import guesses
+from fdi.analysis.formats import shown
+from fdi.analysis.results import OWN, REFERENCE
 from fdi.analysis.studies import drawn
-from fdi.analysis.table_types import Runs
 
 Enough = Callable[[pd.DataFrame], int]
+NAMED = 4  # keys of runs that are left out
 
 
 def sweeps(
@@ -22,34 +22,60 @@ def sweeps(
     enough: Enough,
     varied: Sequence[str] = (),
     states: Sequence[str] = ("done",),
+    experiment: str = "",
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """(data set, model) and its runs of these `states` that agree in the whole config but for seed,
-    init and `varied`, see `drawn`.
+    """(data set, model) and the runs of these `states` that a figure compares: those that the plans
+    of its `experiment` name, or where these are not enough the others, made by hand. They agree in
+    the whole config but for seed, init and `varied`, see `drawn`.
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
-    the one with most levels, then most initializations, then most runs, then the last (say, the
-    deepest network).
+    the one with most initializations, then most levels, then most runs, then the last (say, the
+    deepest network); `left_out` names the others.
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = drawn(kept(runs, runs["state"].isin(states)), varied)
-    for key, group in groups(chosen, ["dataset", "model"]):
-        columns = fixed(group, varied)
-        best = _best(group, columns, enough) if columns else group
-        if len(best) and enough(best):
-            yield key, best
+    chosen = drawn(runs[runs["state"].isin(states)], varied)
+    for key, group in chosen.groupby(["dataset", "model"]):
+        own = group[of_sweep(group, experiment)]
+        for candidates in (own, group.drop(own.index)):
+            best = _best(candidates, fixed(candidates, varied), enough)
+            if len(best):
+                yield key, best
+                break
+
+
+def of_sweep(runs: Runs, title: str) -> pd.Series:
+    """Whether each of the runs belongs to a sweep of this title."""
+    named = runs.get("sweeps", pd.Series("", index=runs.index)).fillna("")
+    return named.map(lambda text: bool(title) and title in text.split(", ")).astype(bool)
+
+
+def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
+    """The user's own finished `runs` of the data set and model of the `chosen` ones that are not
+    among these, and where they differ; "" where there are none.
+    """
+    first = chosen.iloc[0]
+    same = (runs["dataset"] == first["dataset"]) & (runs["model"] == first["model"])
+    own = same & (runs["source"] == OWN) & (runs["state"] == "done")
+    others = runs[own & ~runs["path"].isin(chosen["path"])]
+    if others.empty:
+        return ""
+    keys = []
+    for column in config_columns(runs):
+        theirs = [value for value in others[column].unique() if value not in set(chosen[column])]
+        if theirs and not all(map(pd.isna, theirs)):
+            keys.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
+    where = f" ({', '.join(keys[:NAMED])}{', ...' * (len(keys) > NAMED)})" if keys else ""
+    return f"{len(others):,} run{'s' * (len(others) > 1)}{where}"
 
 
 def _best(runs: Runs, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
-    """The best set of runs that agree in `columns`, see `sweeps`. One set after the other is taken
-    out of the table: the groups of pandas are a second copy of all of it.
-    """
-    numbers = runs.groupby(list(columns), dropna=False).ngroup().to_numpy()
-    ends = np.cumsum(np.bincount(numbers))[:-1]
+    """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
     best, most = runs.iloc[:0], (0, 0, 0)
-    for places in np.split(np.argsort(numbers, kind="stable"), ends):
-        members = runs.iloc[places]
-        rank = (int(enough(members)), members["init"].nunique(), len(members))
-        if rank[0] and rank >= most:
+    sets = (of for _, of in runs.groupby(list(columns), dropna=False)) if columns else [runs]
+    for members in sets:
+        levels = int(enough(members)) if len(members) else 0
+        rank = (members["init"].nunique(), levels, len(members))
+        if levels and rank >= most:
             best, most = members, rank
     return best
 
@@ -117,7 +143,7 @@ def near_one(runs: Runs) -> pd.DataFrame:
         return runs
     distance = (runs["init.sigma_u"] - 1).abs()
     nearest = distance.groupby(runs["init"]).transform("min")
-    return kept(runs, distance.isna() | (distance == nearest))
+    return runs[distance.isna() | (distance == nearest)]
 
 
 def states(runs: Runs) -> pd.DataFrame:
@@ -125,7 +151,7 @@ def states(runs: Runs) -> pd.DataFrame:
     initialization at each of its sigma_u, and one config of those without.
     """
     parts = []
-    for init, chosen in groups(runs, "init", sort=False):
+    for init, chosen in runs.groupby("init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
         members = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
         parts.append(members.assign(sigma_u=members["init.sigma_u"] if several else float("nan")))

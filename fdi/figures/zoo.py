@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.contrasts import PERCENT
+from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import LEVEL
-from fdi.analysis.summary import BASELINE
+from fdi.analysis.statistics import LEVEL, PERCENT
 from fdi.analysis.zoo import SCORES, SETTINGS, area, judged, members, only, wilson
 from fdi.figures import sheet, style, words
 

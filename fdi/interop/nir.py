@@ -30,7 +30,6 @@ AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 
 SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
 NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
 READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
-MOST = 2**28  # numbers of an array, neurons of a layer
 
 
 def package() -> Any:
@@ -254,7 +253,7 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     Values may be arrays or tensors. Raises fdi.Mistake, which names the node, for what fdi does not
     compute: other nodes, graphs within graphs, branches, cycles of several populations,
     thresholds, v_leak or v_reset that differ within a layer, and what is no finite number or does
-    not fit together; what says that it is larger than memory is refused before it takes any.
+    not fit together.
     """
     nir = package()
     metadata = graph.metadata or {}
@@ -279,19 +278,8 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
     """The names of the nodes from the input to the last before the output; and of the weights from
     a population to itself, by population.
     """
-    try:
-        edges = {(before, after) for before, after in graph.edges}
-        unknown = {name for edge in edges for name in edge} - set(graph.nodes)
-    except (TypeError, ValueError):
-        raise Mistake("the edges of the graph are not pairs of names") from None
-    if unknown:
-        raise Mistake(f"the graph has an edge of {min(map(ascii, unknown))}, and no such node")
-    for name, node in graph.nodes.items():
-        if not name.isprintable():
-            raise Mistake(f"the name of node {name!a} does not fit a line")
-        if isinstance(node, nir.NIRGraph):
-            raise Mistake(f"node {name} is a graph in the graph; write its nodes into the graph")
-    own = {}
+    edges = _edges(nir, graph)
+    own: dict[str, str] = {}
     for name in graph.nodes:
         before, after = ({a for a, b in edges if b == name}, {b for a, b in edges if a == name})
         if before == after and len(before) == 1:
@@ -311,6 +299,23 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
         if isinstance(graph.nodes[names[-1]], nir.Output):
             return names[:-1], own
     raise Mistake(NO_CHAIN)
+
+
+def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
+    """Pairs of names of nodes, which are no graphs themselves."""
+    try:
+        edges = {(before, after) for before, after in graph.edges}
+        unknown = {name for edge in edges for name in edge} - set(graph.nodes)
+    except (TypeError, ValueError):
+        raise Mistake("the edges of the graph are not pairs of names") from None
+    if unknown:
+        raise Mistake(f"the graph has an edge of {min(map(ascii, unknown))}, and no such node")
+    for name, node in graph.nodes.items():
+        if not name.isprintable():
+            raise Mistake(f"the name of node {name!a} does not fit a line")
+        if isinstance(node, nir.NIRGraph):
+            raise Mistake(f"node {name} is a graph in the graph; write its nodes into the graph")
+    return edges
 
 
 @dataclass
@@ -383,8 +388,7 @@ class _Reader:
         if self.readout is None:
             if not self.layers:
                 raise Mistake("the graph has no neurons")
-            units = _fits(self.source, self.layers[-1][0].units ** 2, "weights to a readout")
-            units = math.isqrt(units)
+            units = self.layers[-1][0].units
             counter = _neuron(NO_LEAK * self.dt, AT_ONCE * self.dt, spiking=False)
             self.readout = Population(READOUT, (units,), counter)
             ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
@@ -424,22 +428,15 @@ def _array(name: str, symbol: str, values: Any) -> np.ndarray:
         found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
     except (TypeError, ValueError):  # lists of several lengths
         found = np.array(None)
-    _fits(name, found.size, symbol)
     if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
         raise Mistake(f"node {name}: {symbol} must be finite numbers")
     return found
 
 
-def _fits(name: str, size: int, what: str) -> int:
-    if size > MOST:
-        raise Mistake(f"node {name}: {size:,} {what}; at most {MOST:,}")
-    return size
-
-
 def _whole(name: str, symbol: str, values: Any) -> list[int]:
     found = np.ravel(_array(name, symbol, values))
-    if np.any((found != np.rint(found)) | (found < 0) | (found > MOST)):
-        raise Mistake(f"node {name}: {symbol} must be whole numbers from 0 to {MOST:,}")
+    if np.any((found != np.rint(found)) | (found < 0)):
+        raise Mistake(f"node {name}: {symbol} must be whole numbers from 0 on")
     return [int(n) for n in found]
 
 
@@ -495,8 +492,8 @@ def _weights(
     values = values.astype(
         np.float64 if values.dtype in (np.float64, np.longdouble) else np.float32
     )
-    flat = isinstance(node, nir.Linear | nir.Affine)
-    wanted = 2 if flat else 3 if isinstance(node, nir.Conv1d) else 4
+    kinds = {nir.Conv1d: 3, nir.Conv2d: 4}
+    wanted = next((n for kind, n in kinds.items() if isinstance(node, kind)), 2)
     if values.ndim != wanted or not values.size:
         raise Mistake(f"node {name}: weights of shape {values.shape}, {wanted} dimensions expected")
     bias = _array(name, "bias", getattr(node, "bias", 0.0))
@@ -504,19 +501,30 @@ def _weights(
         raise Mistake(f"node {name}: bias of shape {bias.shape} for {len(values)} neurons or maps")
     bias = np.broadcast_to(bias, len(values))
     edge, factor = (1, 1.0) if pool is None else pool[1:]
-    _fits(name, values.size * edge ** (2 if pool else 0), "weights with the pooling in front")
     pooled = (shape[0], *(n // edge for n in shape[1:]))
-    if flat:
-        if values.shape[1] != math.prod(pooled):
-            raise Mistake(f"node {name} takes {values.shape[1]} values, and gets {pooled}")
-        if edge > 1:
-            maps = values.reshape(-1, *pooled) * factor
-            values = maps.repeat(edge, -1).repeat(edge, -2).reshape(len(values), -1)
-        return _Weights(name, values, bias, (len(values),), {})
+    takes = math.prod(pooled) if wanted == 2 else pooled[0]
+    if values.shape[1] != takes or (wanted > 2 and wanted != len(shape) + 1):
+        what = "values" if wanted == 2 else "maps"
+        raise Mistake(f"node {name} takes {values.shape[1]} {what}, and gets {pooled}")
+    if wanted > 2:
+        return _convolution(name, node, shape, _over_windows(values, edge, factor), bias, edge)
+    if edge > 1:
+        maps = _over_windows(values.reshape(-1, *pooled), edge, factor)
+        values = maps.reshape(len(values), -1)
+    return _Weights(name, values, bias, (len(values),), {})
+
+
+def _over_windows(values: np.ndarray, edge: int, factor: float) -> np.ndarray:
+    """The weights of a window for each of its pixels."""
+    return (values * factor).repeat(edge, -1).repeat(edge, -2) if edge > 1 else values
+
+
+def _convolution(
+    name: str, node: Any, shape: tuple[int, ...], values: np.ndarray, bias: np.ndarray, edge: int
+) -> _Weights:
+    """`edge`: of the windows in front, by which it moves."""
     if isinstance(node.padding, str):
         raise Mistake(f"node {name}: padding = {node.padding}; give it as a number")
-    if len(shape) != values.ndim - 1 or values.shape[1] != shape[0]:
-        raise Mistake(f"node {name} takes {values.shape[1]} maps, and gets {pooled}")
     stride, padding, dilation = (
         sorted(set(_whole(name, symbol, getattr(node, symbol))))
         for symbol in ("stride", "padding", "dilation")
@@ -524,16 +532,13 @@ def _weights(
     plain = dilation == [1] and node.groups == 1
     if len(stride) != 1 or stride == [0] or len(padding) != 1 or not plain:
         raise Mistake(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
-    if edge > 1:
-        values = (values * factor).repeat(edge, -1).repeat(edge, -2)
-    geometry = {"stride": int(stride[0]) * edge, "padding": int(padding[0]) * edge}
+    geometry = {"stride": stride[0] * edge, "padding": padding[0] * edge}
     edges = [
         (n + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1
         for n, kernel in zip(shape[1:], values.shape[2:])
     ]
     if min(edges) < 1:
         raise Mistake(f"node {name}: its kernel of {values.shape[2:]} is larger than {shape[1:]}")
-    _fits(name, len(values) * math.prod(edges), "neurons")
     return _Weights(name, values, bias, (len(values), *edges), geometry)
 
 

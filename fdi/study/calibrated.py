@@ -8,11 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from fdi.analysis.collect import Page, Runs
 from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups, records
 from fdi.analysis.statistics import verdict
-from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
 from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
@@ -90,7 +89,7 @@ def panels(page: Page) -> list[list[str]]:
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initialization over the layers."""
     handles = []
-    lines = list(groups(page, ["init", "line", "number"], sort=False))
+    lines = list(page.groupby(["init", "line", "number"], sort=False))
     for place, ((init, line, number), rows) in enumerate(lines):
         look = style.look(init, number)
         for quantity in LAYERS:
@@ -126,11 +125,11 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 def _lines(runs: Runs) -> pd.DataFrame:
     """Label and line style of each config: its init, with nu or alpha where they differ."""
     parts = []
-    for init, members in groups(runs, "init", sort=False):
+    for init, members in runs.groupby("init", sort=False):
         varied = differing(members)
         labels = [
             ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in varied)])
-            for run in records(members, "init.")
+            for run in members.to_dict("records")
         ]
         numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
         parts.append(members.assign(line=labels, number=[numbers[label] for label in labels]))

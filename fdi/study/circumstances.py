@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.bounds import mode
-from fdi.analysis.select import kept, records, where
-from fdi.analysis.table_types import Runs
+from fdi.analysis.collect import Runs
+from fdi.analysis.conditions import where
+from fdi.analysis.derived import mode
 from fdi.figures.words import SCHEDULE
 from fdi.study import PLAIN
 
@@ -64,7 +64,7 @@ def surrogate_of_authors(runs: Runs) -> pd.DataFrame:
 
 def constant_rate(runs: Runs) -> pd.DataFrame:
     """The runs whose learning rate stays the same, as the authors' does."""
-    return kept(runs, runs[SCHEDULE].isna()) if SCHEDULE in runs else runs
+    return runs[runs[SCHEDULE].isna()] if SCHEDULE in runs else runs
 
 
 def bounds(run: Mapping[Any, Any]) -> str:
@@ -95,5 +95,5 @@ def of_authors(run: Mapping[Any, Any]) -> bool:
 
 def by_authors(runs: Runs) -> pd.DataFrame:
     """The runs for which `of_authors` holds."""
-    theirs = [of_authors(run) for run in records(runs, "model", "homeostasis.", "optimizer.")]
+    theirs = [of_authors(run) for run in runs.to_dict("records")]
     return runs[pd.Series(theirs, index=runs.index, dtype=bool)]

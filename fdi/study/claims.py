@@ -26,7 +26,6 @@ import pandas as pd
 import yaml
 
 from fdi.analysis.results import Results
-from fdi.analysis.select import kept
 from fdi.analysis.statistics import SMALL, holm, verdict
 from fdi.analysis.studies import quotes, with_runs
 from fdi.study import evidence
@@ -116,11 +115,11 @@ def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     from fdi.figures import report  # draws: only where it is needed
 
     asked = mine if len(mine.runs) else measured
-    if not with_runs(kept(asked.runs, asked.runs["state"] == "done")):
+    if not with_runs(asked.runs[asked.runs["state"] == "done"]):
         return
     parts = []
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
-        if with_runs(kept(results.runs, results.runs["state"] == "done")):
+        if with_runs(results.runs[results.runs["state"] == "done"]):
             shown = report.table(readable(claims(results)), named=True)
             parts.append(f"<p>{name}:</p><div class=claims>{shown}</div>")
     if parts:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.best import difference, networks
-from fdi.analysis.contrasts import PERCENT, Contrast, best, contrasts, difference_of, setting
+from fdi.analysis.collect import ACCURACY, Probe
+from fdi.analysis.conditions import where
+from fdi.analysis.contrasts import Contrast, best, compare, contrasts, setting
+from fdi.analysis.derived import architecture, depth, with_layers
 from fdi.analysis.results import READOUT, Results
-from fdi.analysis.select import architecture, depth, records, where, with_layers
-from fdi.analysis.statistics import Comparison, chance_share
-from fdi.analysis.summary import ACCURACY
-from fdi.analysis.table_types import Probe
+from fdi.analysis.statistics import PERCENT, Comparison, chance_share
 from fdi.study.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
 from fdi.study.initial_states import of_unit_gain, task_gradient, with_spread
 
@@ -159,7 +159,7 @@ def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Ite
             continue
         one, other = best["fluct"], best["kaiming"]
         if about(one.network["model"], one.network["layers"]) and (d := difference(one, sides)):
-            run = next(records(one.runs, ""))
+            run = one.runs.iloc[0].to_dict()
             known = f" ({d['from']:+.1f}..{d['to']:+.1f})" if pd.notna(d["from"]) else ""
             yield (
                 f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
@@ -200,7 +200,7 @@ def band(results: Results) -> Iterator[Evidence]:
         return
     runs = runs.assign(
         inside=runs["spread"].between(*BAND),
-        under=[circumstances(run) for run in records(runs, "homeostasis.", "optimizer.")],
+        under=[circumstances(run) for run in runs.to_dict("records")],
     )
     keys = ["dataset", "model", "layers", "under", "init"]
     most = runs.groupby(keys)["trainer.epochs"].transform("max")
@@ -209,15 +209,10 @@ def band(results: Results) -> Iterator[Evidence]:
             continue
         chosen = best(group, ["inside"], "spread")
         a, b = (chosen.loc[chosen["inside"] == side, "spread"].iloc[0] for side in (True, False))
-        inside, outside = (
-            chosen[chosen["inside"] == side].groupby("seed")[ACCURACY].mean() * PERCENT
-            for side in (True, False)
-        )
-        seeds = inside.index.intersection(outside.index)
-        inside, outside = inside[seeds], outside[seeds]
-        run = group.iloc[0].to_dict()
-        difference = difference_of(inside, outside, run["test_samples"])
-        evidence = evidence_of(Contrast(run, ACCURACY, inside.mean(), outside.mean(), difference))
+        found = compare(*(chosen[chosen["inside"] == side] for side in (True, False)))
+        if found is None:
+            continue
+        evidence = evidence_of(found)
         yield evidence._replace(text=f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})")
 
 
@@ -374,7 +369,7 @@ def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> 
         probe = probe[probe["population"] != READOUT]
     runs = where(results.runs, values)
     runs = runs[~runs["model"].isin(UNDER_DALE)]
-    runs = runs.assign(bounds=[bounds(run) for run in records(runs, "homeostasis.")])
+    runs = runs.assign(bounds=[bounds(run) for run in runs.to_dict("records")])
     kept = ["path", "init.sigma_u", "bounds"]
     rows = probe.merge(runs[kept] if len(runs) else pd.DataFrame(columns=["path"]), on="path")
     rows["layer"] = rows["population"].str.extract(r"(\d+)$")[0].astype(float)

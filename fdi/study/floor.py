@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from fdi.analysis.contrasts import PERCENT, moments
+from fdi.analysis.collect import Page, Runs
+from fdi.analysis.contrasts import moments
+from fdi.analysis.derived import guesses
 from fdi.analysis.results import Results
-from fdi.analysis.select import guesses
-from fdi.analysis.table_types import Page, Runs
+from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.style import shade
 from fdi.study.initial_states import ratios

@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
+from fdi.analysis.collect import Page, Runs
 from fdi.analysis.contrasts import accuracies, best
+from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups, with_layers
-from fdi.analysis.table_types import Page, Runs
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import of_unit_gain
 
@@ -46,7 +46,7 @@ def data(results: Results) -> dict[str, Page]:
         unit = of_unit_gain(gains, results)
         parts = [
             _depth(members, results, unit[dataset, model, layers])
-            for layers, members in groups(group, "layers")
+            for layers, members in group.groupby("layers")
             if _enough(members)
         ]
         table = pd.concat(parts, ignore_index=True)
@@ -100,11 +100,11 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line over the gain, a point for each other initialization, a ring around the gain that
     validation chooses.
     """
-    for layers, rows in groups(page, "layers"):
+    for layers, rows in page.groupby("layers"):
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
-        for init, points in groups(rows, "init"):
+        for init, points in rows.groupby("init"):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
@@ -116,7 +116,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles: list[Artist] = [
         Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {sheet.span(rows['n'])})")
-        for init, rows in groups(page, "init")
+        for init, rows in page.groupby("init")
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),

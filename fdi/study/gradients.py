@@ -15,9 +15,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
+from fdi.analysis.collect import Page
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
-from fdi.analysis.table_types import Page
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import task_gradient
 from fdi.study.shallow import RECOMMENDED, spreads

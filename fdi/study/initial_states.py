@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.bounds import unbounded
+from fdi.analysis.collect import Runs
+from fdi.analysis.conditions import where
+from fdi.analysis.derived import unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import kept, where, with_layers
-from fdi.analysis.table_types import Runs
 
 USUAL = {"init": "fluct", "init.nu": "auto", "init.alpha": 0.9}
 
@@ -76,6 +76,6 @@ def ratios(results: Results) -> pd.DataFrame:
     """`largest` of the finished runs without bounds whose initial state was measured and whose
     optimizer has a floor.
     """
-    runs = unbounded(kept(results.runs, results.runs["state"] == "done"))
+    runs = unbounded(results.runs[results.runs["state"] == "done"])
     table = largest(results).reindex(runs["path"])
     return table[np.isfinite(table["ratio"])]

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
-from fdi.analysis.table_types import Page
 from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 1, "The theory at work"

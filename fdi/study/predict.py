@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu, spearmanr
 
-from fdi.analysis.bounds import unbounded
+from fdi.analysis.collect import Runs
+from fdi.analysis.derived import guesses, unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import guesses, with_layers
 from fdi.analysis.statistics import summary
-from fdi.analysis.table_types import Runs
 from fdi.study.circumstances import constant_rate, plain
 from fdi.study.initial_states import ratios
 

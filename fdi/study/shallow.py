@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from fdi.analysis.collect import Page, Probe, Runs
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
-from fdi.analysis.select import groups
 from fdi.analysis.studies import published
-from fdi.analysis.table_types import Page, Probe, Runs
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 
@@ -124,7 +123,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel = axes[quantity]
         marks.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
-        for init, rows in groups(page[page["quantity"] == quantity], "init"):
+        for init, rows in page[page["quantity"] == quantity].groupby("init"):
             marks.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
         marks.from_zero(panel)
@@ -135,7 +134,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     handles: list[Artist] = [
         sheet.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
-        for init, rows in groups(swept, "init")
+        for init, rows in swept.groupby("init")
     ]
     handles += [
         Patch(color=style.BAND, label="recommended"),
@@ -183,7 +182,7 @@ def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
-    for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
+    for number, (mu_u, line) in enumerate(rows.groupby("mu_u")):
         init = line["init"].iloc[0]
         look = style.look(init, number)
         marks.points(axes, line, look)

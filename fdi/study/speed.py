@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
-from fdi.analysis.table_types import Page
 from fdi.figures import sheet, style
 
 PLACE, TITLE = 19, "Speed"

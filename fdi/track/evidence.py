@@ -165,8 +165,9 @@ def code(config: Mapping[str, Any]) -> dict[str, str]:
         return {}
     from fdi.config import own_code
 
-    folders = [Path(folder) for folder in config["paths"]["modules"]]
-    hashes = {key: own_code.code(name, folders) for key, name in own.items()}
+    paths = config["paths"]
+    places = [[Path(place) for place in paths.get(key, ())] for key in ("modules", "code")]
+    hashes = {key: own_code.code(name, *places) for key, name in own.items()}
     return {key: value for key, value in hashes.items() if value}
 
 
@@ -185,9 +186,9 @@ def refuse_other_code(directory: Path, run: Run, config: Mapping[str, Any]) -> N
         if before.get(key) != now.get(key):
             name = key if key in config["name"] else "model"
             raise ValueError(
-                f"{directory} was run with other code: {_behind(config).get(key, key)}, or a "
-                f"module that it imports, has changed since; give the new code another name with "
-                f"name.{name}=NAME, or delete the folder of that run"
+                f"{directory} was run with other code: {_behind(config).get(key, key)}, a module "
+                f"that it imports or a file of paths.code has changed since; give the new code "
+                f"another name with name.{name}=NAME, or delete the folder of that run"
             )
 
 

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
-
-from fdi.track.files import read_json, write_json
-
-START = "mirror.json"
-
-
-def start(directory: Path) -> str:
-    """A name of these curves, drawn once in a folder of a run: one that was deleted and is made
-    anew, or lies elsewhere with other data, has curves of its own in spite of its id.
-    """
-    known = read_json(directory / START)
-    if isinstance(known, dict) and isinstance(name := known.get("start"), str) and name.isalnum():
-        return name
-    write_json(directory / START, {"start": (name := secrets.token_hex(4))})
-    return name
 
 
 class Mirror(Protocol):
@@ -31,6 +14,12 @@ class Mirror(Protocol):
     def row(self, row: dict[str, Any]) -> None: ...
 
     def result(self, result: dict[str, Any]) -> None: ...
+
+
+def remarks(config: Mapping[str, Any]) -> dict[str, str]:
+    """The tags and the note of a run, where it has any."""
+    said = {"tags": ", ".join(config.get("tags", ())), "note": config.get("note") or ""}
+    return {key: text for key, text in said.items() if text}
 
 
 def leaves(config: Mapping[str, Any], above: str = "") -> dict[str, bool | int | float | str]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import fcntl
 import logging
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fdi.track.mirror import Mirror, leaves, start
+from fdi.track.mirror import Mirror, leaves, remarks
 
 MISSING = "logger=mlflow needs the package mlflow: pip install 'fdi-snn[mlflow]'"
-TAG, START = "fdi.run", "fdi.start"
+TAG = "fdi.run"
 NOTE = "mlflow.note.content"  # what MLflow shows as the description of a run
 LONGEST = 500  # characters of a parameter
 
@@ -29,11 +28,11 @@ def mlflow_mirror(
     tracking_uri: str | None = None,
     experiment: str = "fdi",
 ) -> Iterator[Mirror]:
-    """Open the run that has the start of this directory as a tag, or a new one: a resumed run goes
-    on in its curves. It is closed however the block ends.
+    """Open a new run, or where this one resumes the last that has its directory's name as a tag, so
+    that it goes on in its curves; it is closed however the block ends.
 
     `tracking_uri`: a server or store; None: the database mlflow.db in the folder of the results.
-    Raises ValueError if mlflow is missing or refuses, or that database is none of its own.
+    Raises ValueError if mlflow is missing or refuses, or that database is a link.
     """
     try:
         from mlflow import MlflowClient
@@ -45,7 +44,7 @@ def mlflow_mirror(
     try:
         with _alone(results / ".mlflow.lock"):
             if tracking_uri is None:
-                _refuse_other(database)
+                _refuse_link(database)
             client = MlflowClient(tracking_uri or f"sqlite:///{database}")
             run = _run(client, config, directory, epoch, experiment)
     except Exception as error:  # its own, of SQLAlchemy, of Alembic and of the drivers of databases
@@ -67,45 +66,29 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _refuse_other(database: Path) -> None:
-    """Raises ValueError for what came with somebody's results and is no database of MLflow, which
-    has no views: one may stand for more rows than there is time.
-    """
+def _refuse_link(database: Path) -> None:
+    """Raises ValueError for a link in somebody's results, which may lead anywhere, or a folder."""
     if database.is_symlink() or (database.exists() and not database.is_file()):
         raise ValueError(f"{database} is not a file; move it away")
-    if not database.exists():
-        return
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as opened:
-        try:
-            views = opened.execute("SELECT 1 FROM sqlite_master WHERE type = 'view' LIMIT 1")
-            whole = views.fetchone() is None
-        except sqlite3.DatabaseError:
-            whole = False
-    if not whole:
-        raise ValueError(f"{database} is no database of MLflow; move it away")
 
 
 def _run(client: Any, config: dict[str, Any], directory: Path, epoch: int, experiment: str) -> str:
-    """The id of the run, with its parameters. One that knows of later epochs belongs to a copy of
-    the directory that went on.
-    """
+    """The id of the run, with its parameters."""
     from mlflow.entities import Param
 
     group = client.get_experiment_by_name(experiment)
     place = group.experiment_id if group else client.create_experiment(experiment)
-    said = {"tags": ", ".join(config.get("tags", ())), NOTE: config.get("note") or ""}
-    said = {key: value for key, value in said.items() if value}
-    started = start(directory)
-    for known in client.search_runs([place], f"tags.`{START}` = '{started}'"):
-        run = known.info.run_id
-        if known.data.metrics.get("epoch", 0) <= epoch:
-            client.update_run(run, "RUNNING")
-            for key, value in said.items():
-                client.set_tag(run, key, value)
-            return run
+    said = {NOTE if key == "note" else key: text for key, text in remarks(config).items()}
+    before = client.search_runs([place], f"tags.`{TAG}` = '{directory.name}'", max_results=1)
+    if epoch and before:  # the last one comes first
+        run = before[0].info.run_id
+        client.update_run(run, "RUNNING")
+        for key, value in said.items():
+            client.set_tag(run, key, value)
+        return run
     labels = {key: str(config["name"][key]) for key in ("dataset", "model", "init", "experiment")}
     name = "/".join([*list(labels.values())[:3], directory.name.rpartition("-")[0]])
-    tags = {TAG: directory.name, START: started, **labels, **said}
+    tags = {TAG: directory.name, **labels, **said}
     run = client.create_run(place, tags=tags, run_name=name).info.run_id
     parameters = [Param(named(key), str(value)[:LONGEST]) for key, value in leaves(config).items()]
     client.log_batch(run, params=parameters[:100])  # it takes no more at a time

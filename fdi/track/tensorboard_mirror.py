@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fdi.track.mirror import Mirror, leaves
+from fdi.track.mirror import Mirror, leaves, remarks
 
 MISSING = "logger=tensorboard needs the package tensorboard: pip install 'fdi-snn[tensorboard]'"
 
@@ -22,10 +22,8 @@ def tensorboard_mirror(config: dict[str, Any], directory: Path, epoch: int) -> I
     except ImportError:
         raise ValueError(MISSING) from None
     with SummaryWriter(directory / "tensorboard", purge_step=epoch + 1) as writer:
-        said = {"tags": ", ".join(config.get("tags", ())), "note": config.get("note")}
-        for key, text in said.items():
-            if text:
-                writer.add_text(key, text, epoch)
+        for key, text in remarks(config).items():
+            writer.add_text(key, text, epoch)
         yield TensorboardMirror(writer, leaves(config))
 
 

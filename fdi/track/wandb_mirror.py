@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from fdi.track.mirror import Mirror, start
+from fdi.track.mirror import Mirror
 
 MISSING = "logger=wandb needs the package wandb: pip install 'fdi-snn[wandb]'"
 
@@ -29,8 +29,8 @@ def wandb_mirror(
     group: str | None = None,
     tags: Sequence[str] = (),
 ) -> Iterator[Mirror]:
-    """Open the run with the id and the start of its directory, so that a resumed run goes on in its
-    curves; it is closed however the block ends.
+    """Open the run with the id of its directory, so that a resumed run goes on in its curves; it is
+    closed however the block ends.
 
     `group`: null for one group per configuration, with the seeds as its members. Raises ValueError
     if wandb is missing or refuses.
@@ -48,7 +48,7 @@ def wandb_mirror(
             project=project,
             entity=entity,
             mode=mode,
-            id=f"{identity}-{start(directory)}",
+            id=identity,
             resume="allow",
             name=f"{'/'.join(labels[:3])}/{seed}",
             group=group or f"{'/'.join(labels[:3])}/{_condition(config)}",

@@ -4,10 +4,10 @@ step sizes of their own for some parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from fdi.config.parts import NotNegative, Positive, Share, StepSize
+from fdi.config.parts import Count, Index, NotNegative, Positive, Share, StepSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,21 +46,69 @@ def AdamAtan2(  # noqa: N802 # a class to whom it configures
     return adam_atan2.AdamAtan2(params, lr, betas)
 
 
-class TorchOptions(TypedDict, total=False):
-    """Ranges of arguments that many classes of torch.optim take. Torch checks some of them itself,
-    but only when it is called; the other arguments are left to it.
-    """
+TORCH_OPTIMIZERS: dict[str, Any] = {
+    "lr": StepSize,
+    "betas": tuple[Share, Share],
+    "eps": Positive,
+    "weight_decay": NotNegative,
+    "amsgrad": bool,
+    "momentum": Share,
+    "dampening": Share,
+    "nesterov": bool,
+    "alpha": Share,
+    "centered": bool,
+}
+"""Ranges of arguments that many classes of torch.optim take. Torch checks some of them itself, but
+only when it is called; the other arguments are left to it.
+"""
 
-    lr: StepSize
-    betas: tuple[Share, Share]
-    eps: Positive
-    weight_decay: NotNegative
-    amsgrad: bool
-    momentum: Share
-    dampening: Share
-    nesterov: bool
-    alpha: Share
-    centered: bool
+TORCH_SCHEDULES: dict[str, dict[str, Any]] = {
+    "StepLR": {"step_size": Count, "gamma": Positive},
+    "MultiStepLR": {"milestones": Sequence[Count], "gamma": Positive},
+    "ConstantLR": {"factor": Positive, "total_iters": Index},
+    "LinearLR": {"start_factor": Positive, "end_factor": NotNegative, "total_iters": Count},
+    "ExponentialLR": {"gamma": Positive},
+    "PolynomialLR": {"total_iters": Count, "power": Positive},
+    "CosineAnnealingLR": {"T_max": Count, "eta_min": NotNegative},
+    "CosineAnnealingWarmRestarts": {"T_0": Count, "T_mult": Count, "eta_min": NotNegative},
+    "OneCycleLR": {
+        "max_lr": Positive,
+        "total_steps": Count | None,
+        "epochs": Count | None,
+        "steps_per_epoch": Count | None,
+        "pct_start": Share,
+        "anneal_strategy": Literal["cos", "linear"],
+        "cycle_momentum": bool,
+        "base_momentum": Share,
+        "max_momentum": Share,
+        "div_factor": Positive,
+        "final_div_factor": Positive,
+        "three_phase": bool,
+    },
+    "CyclicLR": {
+        "base_lr": Positive,
+        "max_lr": Positive,
+        "step_size_up": Count,
+        "step_size_down": Count | None,
+        "mode": Literal["triangular", "triangular2", "exp_range"],
+        "gamma": Positive,
+        "cycle_momentum": bool,
+        "base_momentum": Share,
+        "max_momentum": Share,
+    },
+    "ReduceLROnPlateau": {
+        "factor": Share,
+        "patience": Index,
+        "threshold": NotNegative,
+        "threshold_mode": Literal["rel", "abs"],
+        "cooldown": Index,
+        "min_lr": NotNegative,
+        "eps": NotNegative,
+    },
+}
+"""What a configuration may give to the schedules of torch.optim.lr_scheduler. Those that take
+functions or other schedules are not here: no configuration can say them.
+"""
 
 
 def fuse(optimizer: Optimizer) -> Optimizer:

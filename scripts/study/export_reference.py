@@ -27,9 +27,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.collect import config_columns
-from fdi.analysis.metrics import curves
-from fdi.analysis.probes import probes
+from fdi.analysis.metrics import curves, probes
 from fdi.analysis.results import (
     CURVES,
     NAME,
@@ -41,8 +39,8 @@ from fdi.analysis.results import (
     own,
     reference,
 )
-from fdi.config import identity
-from fdi.track.files import RECORD, STATUS, ZOO, atomic, read_json
+from fdi.track.files import ZOO, atomic
+from fdi.track.record import look
 
 KEPT = ("done", "untested", "probed")
 EPOCHS = 60  # of a learning curve, kept
@@ -50,11 +48,7 @@ DIGITS = "%.5g"
 FOLDERS = re.compile(
     r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
 )  # of absolute paths, which say nothing on another machine
-DROPPED = (
-    "platform",
-    "data_checksum",
-    "run",
-)  # from the record of a run: the one says too much, the others differ from run to run
+DROPPED = ("platform", "host", "data", "memory", "continues")  # of an origin, which say too much
 
 
 def export(results: Path, folder: Path) -> int:
@@ -68,16 +62,12 @@ def export(results: Path, folder: Path) -> int:
     if (results / ZOO).is_dir():
         return _export_zoo(everything, folder)
     runs = everything.runs
-    everything = replace(everything, curves=curves(runs), probed=probes(runs, results))
+    everything = replace(everything, curves=curves(runs), probed=probes(runs))
     chosen = everything.runs[everything.runs["state"].isin(KEPT)]
     if chosen.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
-    records = [read_json(Path(path) / RECORD) or {} for path in chosen["path"]]
-    origins = [_origin(Path(path), record) for path, record in zip(chosen["path"], records)]
-    chosen = chosen.assign(
-        data_checksum=[record.get("data_checksum") for record in records],
-        provenance=[o["provenance"] for o in origins],
-    )
+    origins = [_origin(Path(path)) for path in chosen["path"]]
+    chosen = chosen.assign(provenance=[origin["provenance"] for origin in origins])
     provenance = pd.DataFrame(origins).drop_duplicates()
     write(
         _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
@@ -91,8 +81,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
     tested = drawn.runs[drawn.runs["id"].isin(table["id"])]
     if tested.empty:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
-    path = Path(tested["path"].iloc[0])
-    origin = _origin(path, read_json(path / RECORD) or {})
+    origin = _origin(Path(tested["path"].iloc[0]))
     words = [word for word in origin["command"].split() if not word.startswith("paths.")]
     made = (
         f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
@@ -135,7 +124,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 
 def _merged(old: Results, new: Results) -> Results:
     """The runs of both; where both have a run, the new one."""
-    paths = set(new.runs["path"]) | _with_short_ids(old.runs, new.runs)
+    paths = set(new.runs["path"])
 
     def both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         return _below(a[~a["path"].isin(paths)], b) if len(a) else b
@@ -157,28 +146,6 @@ def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True).reindex(columns=columns)
 
 
-def _with_short_ids(old: pd.DataFrame, new: pd.DataFrame) -> set[str]:
-    """The paths of those `old` runs with short ids, as the first ones had, that are among the `new`
-    ones with the same configuration.
-    """
-    more = identity.DIGITS - identity.FORMER_DIGITS
-    long = new[new["id"].str.len() == identity.DIGITS]
-    again = {run["path"][:-more]: run for run in long.to_dict("records")}
-    keys = [column for column in config_columns(new) if column in old]
-    same = old[old["path"].isin(again)]
-    return {
-        run["path"]
-        for run in numbers(same).to_dict("records")
-        if all(_digits(run[key]) == _digits(again[run["path"]][key]) for key in keys)
-    }
-
-
-def _digits(value: Any) -> str:
-    """A value as the reference writes it."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "" if pd.isna(value) else DIGITS % value if number else str(value)
-
-
 def _select(results: Results, kept: pd.DataFrame) -> Results:
     """The runs `kept`, with the last four folders of their paths, as in the reference."""
 
@@ -192,16 +159,17 @@ def _select(results: Results, kept: pd.DataFrame) -> Results:
     )
 
 
-def _origin(directory: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """The row of provenance.csv of a run: its record without folders of this machine, and the day;
+def _origin(directory: Path) -> dict[str, Any]:
+    """The row of provenance.csv of a run: its origin without folders of this machine, and the day;
     `provenance` is a hash of the rest.
     """
-    program, *words = record.get("command", "unknown").split(" ")
+    run = look(directory)
+    program, *words = run.origin.get("command", "unknown").split(" ")
     origin = {
         "commit": "unknown",
-        **{key: value for key, value in record.items() if key not in DROPPED},
+        **{key: value for key, value in run.origin.items() if key not in DROPPED},
         "command": " ".join([Path(program).name, *(FOLDERS.sub("", word) for word in words)]),
-        "date": (read_json(directory / STATUS) or {}).get("updated", "")[:10],
+        "date": run.updated[:10],
     }
     return {"provenance": hashlib.sha256(json.dumps(origin).encode()).hexdigest()[:8], **origin}
 

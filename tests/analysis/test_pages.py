@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.contrasts import setting
+from fdi.analysis.derived import with_layers
 from fdi.analysis.results import own, reference
-from fdi.analysis.select import with_layers
-from fdi.config.identity import ADDED
 from fdi.study.circumstances import STANDARD, standard
 from fdi.study.evidence import JOINT, KAIMING
 
@@ -76,7 +74,7 @@ def test_advice_does_not_mix_sizes_of_the_data(page, write_run, tmp_path):
         config = {**SETTINGS, "dataset.max_train": cut}
         for seed in range(2):
             for init, accuracy in (("fluct", 0.7 - i / 10), ("kaiming", 0.5)):
-                write_run(init, seed, accuracy, config=config, identity=f"{i:08x}")
+                write_run(init, seed, accuracy, config=config)
     found = sorted(row[0] for row in rows(page("advice").advice(own(tmp_path)))[2:])
     assert found == [
         "randman (100 samples), dense, 2 layers, 200 epochs",
@@ -90,17 +88,15 @@ def test_convolutions(page, write_run, tmp_path):
     rates = {f"h{i}": 8.0 for i in range(1, 5)}
     given = {"dataset": "cifar10", "model": "conv_deep", "rates": rates}
     cut = common | {"dataset.max_train": 100}
-    for i, (init, seed, accuracy, config) in enumerate(
-        (
-            ("fluct", 0, 0.6, common),
-            ("fluct", 1, 0.7, common),
-            ("lsuv", 0, 0.5, common),
-            ("fluct", 0, 0.3, cut),
-            ("kaiming", 0, 0.2, cut),
-            ("fluct", 0, 0.9, common | {"trainer.epochs": 2000}),
-        )
+    for init, seed, accuracy, config in (
+        ("fluct", 0, 0.6, common),
+        ("fluct", 1, 0.7, common),
+        ("lsuv", 0, 0.5, common),
+        ("fluct", 0, 0.3, cut),
+        ("kaiming", 0, 0.2, cut),
+        ("fluct", 0, 0.9, common | {"trainer.epochs": 2000}),
     ):
-        write_run(init, seed, accuracy, config=config, identity=f"{i:08x}", **given)
+        write_run(init, seed, accuracy, config=config, **given)
     whole, part = sorted(rows(page("images").convolutions(own(tmp_path)))[2:], reverse=True)
     assert whole[0] == "cifar10, conv_deep, 4 layers, 200 epochs"
     assert whole[1:] == [
@@ -120,7 +116,7 @@ def test_a_cell_holds_one_configuration(page, write_run, tmp_path):
         write_run("kaiming", seed, 0.2, config=SETTINGS, rates={"h1": 8.0})
     for seed in range(3):
         steep = {**SETTINGS, "neuron.beta": 100.0}
-        write_run("kaiming", seed, 0.8, config=steep, rates={"h1": 8.0}, identity=f"{seed:08x}")
+        write_run("kaiming", seed, 0.8, config=steep, rates={"h1": 8.0})
     runs = with_layers(own(tmp_path).runs)
     assert page("tables").accuracy(runs) == "20.0 (20.0..20.0), n = 5"
     assert len(page("tables").averaged(runs, ["layers", "neuron.beta"])) == 2
@@ -166,9 +162,7 @@ def test_no_cell_of_a_page_mixes_configurations(page, monkeypatch, module, table
 
 
 def _differs(group, name):
-    values = group[name]
-    known = values if ADDED.get(name) is None else values.astype(object).fillna(ADDED[name])
-    return known.nunique(dropna=False) > 1
+    return group[name].nunique(dropna=False) > 1
 
 
 def test_without_runs(page, tmp_path):
@@ -182,14 +176,14 @@ def test_advice_decides_over_the_comparisons_of_a_network(page, write_run, tmp_p
     """Each difference has p = 0.0136 by itself, 0.054 as one of four."""
     for i in range(4):
         for seed, more in enumerate((0.1, 0.12, 0.15)):
-            name = {"identity": f"{i:08x}", "dataset": f"data{i}"}
+            name = {"dataset": f"data{i}"}
             write_run("fluct", seed, 0.5 + more, config=SETTINGS, **name)
             write_run("kaiming", seed, 0.5, config=SETTINGS | KAIMING, **name)
     found = rows(page("advice").advice(own(tmp_path)))[2:]
     assert [bool(row[3]) for row in found] == [True] * 4
     for seed in range(3):
         for init in ("pytorch", "xavier", "orthogonal"):
-            write_run(init, seed, 0.5, config=SETTINGS, identity=f"{3:08x}", dataset="data3")
+            write_run(init, seed, 0.5, config=SETTINGS, dataset="data3")
     found = rows(page("advice").advice(own(tmp_path)))[2:]
     assert [bool(row[3]) for row in found] == [True] * 3 + [False]
 
@@ -198,7 +192,7 @@ def test_the_rows_of_the_readme_are_the_extremes_and_the_median(page, write_run,
     fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
     for i, difference in enumerate((0.3, -0.1, 0.1, 0.2, 0.0)):
         for seed in range(3):
-            name = {"identity": f"{i:08x}", "dataset": f"data{i}"}
+            name = {"dataset": f"data{i}"}
             write_run("fluct", seed, 0.5 + difference, config=SETTINGS | fluct, **name)
             write_run("kaiming", seed, 0.5, config=SETTINGS | KAIMING, **name)
     text = page("claims").results(own(tmp_path))
@@ -218,9 +212,9 @@ def test_runs_with_another_eps_are_no_advice(page, write_run, tmp_path):
 def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write_run, tmp_path):
     kinds = {("none", False): 0.2, ("tdbn", False): 0.6, ("none", True): 0.5, ("tdbn", True): 0.7}
     for seed, more in enumerate((0.0, 0.01, 0.02)):
-        for number, ((norm, skip), kaiming) in enumerate(kinds.items()):
+        for (norm, skip), kaiming in kinds.items():
             config = SETTINGS | {"model.norm": norm, "model.skip": skip}
-            given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:08x}"}
+            given = {"rates": {"h1": 8.0, "h2": 8.0}}
             fluct = config | {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
             write_run("fluct", seed, 0.7 + more, config=fluct, **given)
             write_run("kaiming", seed, kaiming, config=config | KAIMING, **given)
@@ -236,18 +230,15 @@ def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write
 
 
 def test_step_sizes_behind_a_normalization_have_a_row_each(page, write_run, tmp_path):
-    cosine = {"scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
+    cosine = {"scheduler": {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}}
     config = SETTINGS | cosine | {"model.norm": "tdbn", "model.skip": False}
     cells = [("fluct", 0.005, 0.1, 0.5), ("fluct", 0.05, 1.0, 0.9), ("kaiming", 0.005, 1.0, 0.9)]
-    for number, (init, lr, moved, accuracy) in enumerate(cells):
+    for init, lr, moved, accuracy in cells:
         for norm in ("tdbn", "none"):
-            given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:07x}{norm[0]}"}
-            run = write_run(
-                init, 0, accuracy, config=config | {"optimizer.lr": lr, "model.norm": norm}, **given
-            )
-            result = json.loads((run / "result.json").read_text())
-            result["moved"] = {"input->h1": moved, "h1->h2": moved, "h2->readout": 9.0}
-            (run / "result.json").write_text(json.dumps(result))
+            given = {"rates": {"h1": 8.0, "h2": 8.0}}
+            result = {"moved": {"input->h1": moved, "h1->h2": moved, "h2->readout": 9.0}}
+            varied = config | {"optimizer.lr": lr, "model.norm": norm}
+            write_run(init, 0, accuracy, config=varied, result=result, **given)
     assert [row[1:] for row in rows(page("instead").moving(own(tmp_path)))[2:]] == [
         ["fluct", "0.005", "0.10", "50.0, n = 1", ""],
         ["fluct", "0.05", "1.00", "90.0, n = 1", "+40.0"],
@@ -260,14 +251,13 @@ def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, wri
     free = {**STANDARD, "optimizer.eps": 1e-16, "homeostasis.joint": False, "neuron.beta": None}
     for number, name in enumerate(("superspike", "triangle")):
         config = free | {"neuron.surrogate": name, "homeostasis.prime_epochs": 0}
-        given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:08x}"}
+        given = {"rates": {"h1": 8.0, "h2": 8.0}}
         states = (("fluct", fluct, 0.9, 1e-2), ("kaiming", KAIMING, 0.5 - 0.4 * number, 1e-9))
         for init, values, accuracy, gradient in states:
-            run = write_run(init, 0, accuracy, config=config | values, **given)
             most = gradient * (1 - number)
             layer = {"population": "h1", "grad": most, "grad_task_max": most}
             layer |= {"floor_steady": 1e-9, "floor_noisy": 1e-8}
-            (run / "init.json").write_text(json.dumps([layer]))
+            write_run(init, 0, accuracy, config=config | values, probe=[layer], **given)
     table = rows(page("gradients").surrogates(own(tmp_path)))
     assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1", ""]
     assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1", ""]
@@ -278,17 +268,16 @@ def test_trials_of_several_lengths_have_a_row_each_and_no_other_network(page, wr
     fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
     images = STANDARD | {"dataset.encoding": "constant", "dataset.dt": 2e-3, "neuron.beta": None}
     cells = [(50, 1e-16, 1e-6, 0.1), (250, 1e-16, 1e-3, 0.3), (250, 1e-36, 1e-3, 0.35)]
-    for number, (steps, eps, gradient, accuracy) in enumerate(cells):
+    for steps, eps, gradient, accuracy in cells:
         config = images | {"dataset.steps": steps, "optimizer.eps": eps}
-        given = {"rates": {"h1": 8.0, "h2": 8.0}, "identity": f"{number:08x}"}
+        given = {"rates": {"h1": 8.0, "h2": 8.0}}
         for init, values in (("fluct", fluct), ("kaiming", KAIMING)):
-            run = write_run(init, 0, accuracy, config=config | values, **given)
             floors = {"floor_steady": 0.1 * eps**0.5, "floor_noisy": eps**0.5}
             layers = [{"population": "h1", "grad_task_max": gradient, "grad": 1.0} | floors]
             layers.append({"population": "readout", "grad_task": 1.0, "grad": 1.0})
-            (run / "init.json").write_text(json.dumps(layers))
+            write_run(init, 0, accuracy, config=config | values, probe=layers, **given)
     poisson = images | {"dataset.encoding": "poisson", "dataset.steps": 100, "optimizer.eps": 1e-16}
-    write_run("fluct", 0, 0.9, config=poisson | fluct, identity="f" * 8, rates={"h1": 8.0})
+    write_run("fluct", 0, 0.9, config=poisson | fluct, rates={"h1": 8.0})
     table = rows(page("gradients").trials(own(tmp_path)))[2:]
     assert [row[1:] for row in table[:3]] == [
         ["kaiming", "1e-36", "0.5", "none", "1e+15", "35.0, n = 1"],

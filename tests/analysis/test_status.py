@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from fdi.analysis.collect import runs
 from fdi.cli.status import main
+from fdi.track import plans
 from fdi.track.files import write_json
-from fdi.track.state import lock
+from fdi.track.lock import lock
 
 
 @pytest.fixture
@@ -30,32 +31,22 @@ def sweep(write_run, tmp_path):
     """Five cells of the experiment depth: done, failed, interrupted, running once locked, missing;
     and a run of its own.
     """
-    error = {
-        "state": "failed",
-        "epoch": 3,
-        "epochs": 20,
-        "error": "Diverged: first line\nthe loss is nan in epoch 4, batch 1",
-    }
-    half = {"state": "running", "epoch": 7, "epochs": 20, "error": None}
+    error = "Diverged: first line\nthe loss is nan in epoch 4, batch 1"
+    failed = {"state": "failed", "epoch": 3, "error": error}
     cells = [
         write_run("fluct", 0),
-        write_run("fluct", 1, None, status=error),
-        write_run("fluct", 2, None, status=half),
-        write_run("kaiming", 0, None, status=half),
-        tmp_path / "runs/randman/dense/kaiming/seed=1-0123abcd",
+        write_run("fluct", 1, None, **failed),
+        write_run("fluct", 2, None, epoch=7),
+        write_run("kaiming", 0, None, epoch=7),
+        tmp_path / "runs/randman/dense/kaiming/seed=1-0123456789abcdef",
     ]
     names = [str(cell.relative_to(tmp_path)) for cell in cells]
     planned = {
         name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "init.nu=a b"]
         for name in names
     }
-    (tmp_path / "sweeps").mkdir()
-    write_json(
-        tmp_path / "sweeps" / "depth-1.json",
-        {"command": "fdi-run -m experiment=depth", "experiment": "depth", "cells": planned},
-    )
-    alone = write_run("xavier", 5, None, status=error)
-    (alone / ".hydra" / "overrides.yaml").write_text("- init=xavier\n- seed=5\n")
+    plans.write(tmp_path, plans.Plan("fdi-run -m experiment=depth", "depth", planned))
+    write_run("xavier", 5, None, words=["init=xavier", "seed=5"], **failed)
     return cells
 
 
@@ -100,8 +91,7 @@ def test_failed_prints_commands_and_nothing_else(status, sweep):
 
 
 def test_what_was_refused_is_no_command(status, write_run):
-    error = {"state": "failed", "error": "init=kaiming cannot", "refused": True}
-    cell = write_run("kaiming", 0, None, status=error)
+    cell = write_run("kaiming", 0, state="failed", error="init=kaiming cannot", refused=True)
     assert status("--failed")[1] == f"# {cell}: init=kaiming cannot\n"
 
 
@@ -120,14 +110,10 @@ def test_clean_shows_and_removes_what_failed_or_cannot_go_on(status, sweep):
 def test_failed_is_safe_for_a_shell_whatever_a_folder_is_called(status, tmp_path, write_run):
     """Each line is a comment or one command whose words are what was given."""
     evil = "x\ntouch owned; $(touch owned) `touch owned` 'touch owned' \x1b[2K"
-    for name in ("fluct", "kaiming"):
-        alone = write_run(name, 0, None, status={"state": "failed", "epoch": 0, "epochs": 1})
-        if name == "kaiming":
-            words = [f"name.dataset={evil.splitlines()[1]}".replace("\x1b[2K", "")]
-            (alone / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(words))
-        else:
-            (alone / ".hydra" / "overrides.yaml").unlink(missing_ok=True)
-            alone.rename(alone.with_name(evil))
+    words = [f"name.dataset={evil.splitlines()[1]}".replace("\x1b[2K", "")]
+    write_run("kaiming", 0, state="failed", words=words)
+    alone = write_run("fluct", 0, state="failed")
+    alone.rename(alone.with_name(evil))
     lines = status("--failed")[1].splitlines()
     script = tmp_path / "all.sh"
     script.write_text("fdi-run() { :; }\n" + "\n".join(lines))
@@ -147,14 +133,14 @@ def test_one_experiment(status, sweep):
     )
 
 
-def test_an_unreadable_status_is_a_broken_run(status, write_run):
-    (write_run("fluct", 0, None) / "status.json").write_text(json.dumps({"state": "done"})[:-1])
+def test_an_unreadable_record_is_a_broken_run(status, write_run):
+    (write_run("fluct", 0, None) / "run.json").write_text("{")
     assert ["randman", "dense", "fluct", "1", "1"] in rows(status()[1])
     assert ["dataset", "model", "init", "cells", "broken"] in rows(status()[1])
 
 
 def test_clean_is_named_where_it_removes_something(status, write_run):
-    going = write_run("fluct", 0, None, status={"state": "running", "epoch": 2, "epochs": 9})
+    going = write_run("fluct", 0, None, epoch=2)
     checkpoint = going / "checkpoint/last.pt"
     checkpoint.parent.mkdir()
     checkpoint.touch()
@@ -168,7 +154,7 @@ def victim(tmp_path):
     """Files that are none of fdi's business."""
     folder = tmp_path.parent / f"{tmp_path.name}-victim"
     folder.mkdir()
-    (folder / "result.json").write_text('{"mine": 1}')
+    (folder / "run.json").write_text('{"mine": 1}')
     return folder
 
 
@@ -185,14 +171,13 @@ def test_a_plan_that_leads_elsewhere_is_broken(status, tmp_path, victim, write_r
         code, out, err = status(*words)
         assert (code, "Traceback" in err, "not a plan" in err) == (0, False, True)
         assert victim.name not in out
-    assert (victim / "result.json").read_text() == '{"mine": 1}'
+    assert (victim / "run.json").read_text() == '{"mine": 1}'
     assert not (victim / ".lock").exists()
 
 
 @pytest.mark.parametrize("linked", ["runs", "runs/randman", "runs/randman/dense/fluct", ""])
 def test_clean_follows_no_link_out_of_results(status, write_run, victim, tmp_path, linked):
-    failed = {"state": "failed", "error": "nan"}
-    directory = write_run("fluct", 0, None, status=failed)
+    directory = write_run("fluct", 0, state="failed", error="nan")
     link = tmp_path / linked if linked else directory
     target = victim / "taken"
     link.rename(target)
@@ -204,13 +189,13 @@ def test_clean_follows_no_link_out_of_results(status, write_run, victim, tmp_pat
 
 def test_clean_looks_again_before_it_removes(status, write_run, monkeypatch):
     """What finishes, or is started again, while it asks, stays."""
-    failed = {"state": "failed", "error": "nan"}
-    done, busy, gone, useless = (write_run("fluct", i, None, status=failed) for i in range(4))
+    cells = [write_run("fluct", i, state="failed", error="nan") for i in range(4)]
+    done, busy, gone, useless = cells
     held = lock(busy)
 
     def answer(_):
-        finished = write_run("kaiming", 0)
-        (finished / "result.json").rename(done / "result.json")
+        shutil.rmtree(done)
+        write_run("fluct", 0)
         held.__enter__()
         shutil.rmtree(gone)
         return "y"
@@ -234,44 +219,40 @@ def test_clean_looks_again_before_it_removes(status, write_run, monkeypatch):
     ],
 )  # fmt: skip
 def test_what_somebody_else_planned_is_shown_and_not_offered(status, write_run, word):
-    cell = write_run("fluct", 0, None, status={"state": "failed", "error": "nan"})
-    (cell / ".hydra/overrides.yaml").write_text(yaml.safe_dump(["init=fluct", word]))
+    cell = write_run("fluct", 0, state="failed", error="nan", words=["init=fluct", word])
     (line,) = status("--failed")[1].splitlines()
     assert line.startswith(f"# {cell}: fdi-run init=fluct ")
     assert "before you run that" in line
 
 
-def test_a_queued_job_is_not_offered_again(status, write_run, monkeypatch):
-    waiting = {"state": "queued", "epoch": 3, "epochs": 20, "job": "7_1"}
-    write_run("fluct", 0, None, status=waiting)
-    for jobs, state in ((None, "queued"), ({"7_1"}, "queued"), ({"8"}, "interrupted")):
-        monkeypatch.setattr("fdi.track.state._jobs", lambda jobs=jobs: jobs)
-        assert ["dataset", "model", "init", "cells", state] in rows(status()[1])
-        assert (status("--failed")[1] == "") == (state == "queued")
+@pytest.mark.parametrize(("jobs", "state"), [("7_1", "queued"), ("8", "interrupted")])
+def test_a_queued_job_is_not_offered_again(write_run, tmp_path, jobs, state):
+    """As squeue says, which is asked once in a process."""
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f"#!/bin/sh\necho {jobs}\n")
+    squeue.chmod(0o755)
+    write_run("fluct", 0, state="queued", epoch=3, job="7_1")
+    code = "from fdi.cli.status import main; main([]); main(['--failed'])"
+    environment = {**os.environ, "PATH": f"{squeue.parent}:{os.environ['PATH']}"}
+    environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code.replace("[", f"['--results', {str(tmp_path)!r}, ")]
+    out = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert ["dataset", "model", "init", "cells", state] in rows(out)
+    assert ("fdi-run" in out) == (state == "interrupted")
 
 
 def test_an_empty_folder_is_missing_and_can_be_removed(status, tmp_path, write_run):
     """What Ctrl-C leaves in the first moment of a cell."""
     write_run()
-    empty = tmp_path / "runs/randman/dense/fluct/seed=1-0123abcd"
+    empty = tmp_path / "runs/randman/dense/fluct/seed=1-0123456789abcdef"
     with lock(empty):
         pass
     assert runs(tmp_path)["state"].tolist() == ["done", "missing"]
     assert f"missing  {empty}  nothing in it" in status("--clean", "--yes")[1]
     assert not empty.exists()
-
-
-def test_a_cell_that_was_planned_with_a_short_id_is_found(status, write_run, tmp_path):
-    done = write_run("fluct", 0, identity="0123456789abcdef")
-    (tmp_path / "sweeps").mkdir()
-    place = str(done.relative_to(tmp_path))[:-8]
-    write_json(
-        tmp_path / "sweeps/z.json",
-        {"experiment": "e", "command": "x", "cells": {place: ["init=fluct"]}},
-    )
-    out = status()[1]
-    assert "missing" not in out
-    assert "single runs" not in out
 
 
 @pytest.mark.parametrize("plan", [

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.collect import runs
-from fdi.analysis.conditions import condition_columns, short_names, shown
-from fdi.analysis.paper import caption, chosen, latex, markdown, summary_table
-from fdi.analysis.render import quoted, readable
-from fdi.analysis.select import depth, groups
+from fdi.analysis.conditions import condition_columns
+from fdi.analysis.formats import short_names, shown
+from fdi.analysis.render import caption, chosen, latex, markdown, quoted, readable, summary_table
 from fdi.analysis.statistics import paired, summary
 from fdi.analysis.studies import published, quotes
 from fdi.analysis.summary import summarize
@@ -25,10 +24,8 @@ def both(write_run, tmp_path):
     for seed, (a, b) in enumerate(zip(FLUCT, KAIMING)):
         write_run("fluct", seed, a, rates={"h1": 8.0 + seed})
         write_run("kaiming", seed, b, rates={"h1": 1.0})
-    write_run(
-        "fluct", 3, None, status={"state": "failed", "epoch": 2, "epochs": 20, "error": "Diverged"}
-    )
-    write_run("fluct", 4, None, status={"state": "running", "epoch": 9, "epochs": 20})
+    write_run("fluct", 3, None, state="failed", epoch=2, error="Diverged")
+    write_run("fluct", 4, None, epoch=9)
     write_run("kaiming", 5, 0.0)
     return runs(tmp_path)
 
@@ -64,13 +61,7 @@ def test_difference_uses_the_seeds_both_have(both):
 
 def test_only_differing_columns_make_conditions(write_run, tmp_path):
     for sigma_u in (0.5, 1.0):
-        write_run(
-            "fluct",
-            0,
-            sigma_u / 2,
-            identity=f"{int(10 * sigma_u):08x}",
-            config={"init.sigma_u": sigma_u},
-        )
+        write_run("fluct", 0, sigma_u / 2, config={"init.sigma_u": sigma_u})
     write_run("kaiming", 0, 0.1)
     table = summarize(runs(tmp_path))
     assert list(table.columns[:5]) == ["dataset", "model", "init", "init.sigma_u", "n"]
@@ -80,8 +71,8 @@ def test_only_differing_columns_make_conditions(write_run, tmp_path):
 
 def test_baseline_has_the_same_config_but_for_init(write_run, tmp_path):
     for epochs, (a, b) in {20: (0.8, 0.5), 200: (0.9, 0.7)}.items():
-        write_run("fluct", 0, a, identity=f"{epochs:08x}", config={"trainer.epochs": epochs})
-        write_run("kaiming", 0, b, identity=f"{epochs:08x}", config={"trainer.epochs": epochs})
+        write_run("fluct", 0, a, config={"trainer.epochs": epochs})
+        write_run("kaiming", 0, b, config={"trainer.epochs": epochs})
     table = summarize(runs(tmp_path))
     assert row(table, init="fluct", trainer__epochs=20)["versus"] == pytest.approx(0.3)
     assert row(table, init="fluct", trainer__epochs=200)["versus"] == pytest.approx(0.2)
@@ -125,7 +116,7 @@ def test_intervals_of_accuracies_end_at_0_and_1(write_run, tmp_path):
 def test_two_baselines_are_none(write_run, tmp_path):
     write_run("fluct", 0, 0.9)
     for gain in (1.0, 2.0):
-        write_run("kaiming", 0, 0.5, identity=f"{int(gain):08x}", config={"init.gain": gain})
+        write_run("kaiming", 0, 0.5, config={"init.gain": gain})
     assert pd.isna(row(summarize(runs(tmp_path)), init="fluct")["versus"])
 
 
@@ -136,40 +127,27 @@ def test_a_key_that_goes_with_the_data_set_is_no_difference(write_run, tmp_path)
 
 
 def test_an_object_differs_by_its_target_not_by_its_arguments(write_run, tmp_path):
-    write_run(
-        identity="00000001",
-        config={"optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.9, 0.999]}},
-    )
-    write_run(
-        identity="00000002",
-        config={"optimizer": {"_target_": "fdi.train.optimizers.SMORMS3", "lr": 0.005}},
-    )
+    adam = {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.9, 0.999]}
+    write_run()
+    write_run(config={"optimizer": adam})
     assert condition_columns(runs(tmp_path)) == ["dataset", "model", "init", "optimizer._target_"]
 
 
 def test_words_and_numbers_in_one_column(write_run, tmp_path):
-    for i, nu in enumerate(("auto", 15.8, None)):
-        write_run(identity=f"{i:08x}", config={"init.nu": nu})
+    for nu in ("auto", 15.8, None):
+        write_run(config={"init.nu": nu})
     table = readable(summarize(runs(tmp_path)))
     assert sorted(table["nu"]) == ["-", "15.8", "auto"]
 
 
-def test_runs_of_one_seed_in_one_condition_count_once(write_run, tmp_path):
-    write_run("fluct", 0, 0.4, identity="00000001")
-    write_run("fluct", 0, 0.6, identity="00000002")
-    write_run("fluct", 1, 0.9)
-    found = row(summarize(runs(tmp_path)), init="fluct")
-    assert (found["n"], found["accuracy"]) == (2, pytest.approx(0.7))
-
-
 def test_broken_runs_are_in_no_condition(write_run, tmp_path):
     write_run("fluct", 0, 0.9)
-    (write_run("fluct", 1, 0.1) / "result.json").write_text("{")
+    (write_run("fluct", 1, 0.1) / "run.json").write_text("{")
     assert row(summarize(runs(tmp_path)), init="fluct")["accuracy"] == 0.9
 
 
 def test_nothing_but_broken_runs_is_an_error(write_run, tmp_path):
-    (write_run() / "result.json").write_text("{")
+    (write_run() / "run.json").write_text("{")
     with pytest.raises(ValueError, match="all 1 runs are broken"):
         summarize(runs(tmp_path))
 
@@ -185,15 +163,9 @@ def test_several_published_values_keep_their_tags_and_hearsay_is_none(write_run,
     for layers in (3, 7):
         rates = {f"h{i}": 8.0 for i in range(1, layers + 1)}
         key = {"model.depth": layers}
-        write_run(
-            dataset="shd", model="conv_recurrent", rates=rates, identity=f"{layers:08x}", config=key
-        )
+        write_run(dataset="shd", model="conv_recurrent", rates=rates, config=key)
     table = readable(summarize(runs(tmp_path)))
     assert table["published"].tolist() == ["83.5 +- 1.5 [P]\n82.7 [K]", ""]
-
-
-def test_excitatory_and_inhibitory_neurons_are_one_layer():
-    assert depth({"rate/e1": 8.0, "rate/i1": 9.0, "rate/h2": float("nan"), "n": 1}) == 1
 
 
 def test_published_values_need_the_same_sigma_u_epochs_and_depth():
@@ -294,24 +266,6 @@ def test_a_number_and_its_interval_are_formulas_in_columns_of_their_own(both):
     assert r"fluct\_mu & $52.0 \pm 3.7$ & $[48.3, 55.7]$ & $-0.2$ \\" in text
     assert r"\caption{A $\pm$ B, 95 \%.}" in text
     assert r"init & accuracy & 95 \% interval & difference \\" in text
-
-
-@pytest.mark.parametrize("by", ["a", ["a", "b"]])
-@pytest.mark.parametrize("sort", [True, False])
-def test_groups_are_those_of_pandas(by, sort):
-    table = pd.DataFrame({"a": ["y", "x", None, "y", "x"], "b": [2, 1, 3, 1, 1], "c": range(5)})
-    for rows in (table, table[table["a"] == "x"], table[:0]):
-        expected = list(rows.groupby(by, sort=sort))
-        found = list(groups(rows, by, sort=sort))
-        assert [key for key, _ in found] == [key for key, _ in expected]
-        for (_, one), (_, other) in zip(found, expected):
-            pd.testing.assert_frame_equal(one, other)
-
-
-def test_groups_that_lie_together_are_no_copies():
-    table = pd.DataFrame({"a": [1, 1, 2], "c": [0.0, 1.0, 2.0]})
-    for _, rows in groups(table, "a"):
-        assert np.shares_memory(rows["c"].to_numpy(), table["c"].to_numpy())
 
 
 def test_the_baseline_may_be_another_initialization(both):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdi.analysis.paper import without_formulas
-from fdi.analysis.results import Results
-from fdi.analysis.select import select
+from fdi.analysis.conditions import select
+from fdi.analysis.render import without_formulas
 from fdi.cli.table import main
 
 
@@ -25,7 +23,6 @@ def table(write_run, tmp_path, capsys):
         "fluct",
         1,
         0.8,
-        identity="12345678",
         config={"init.sigma_u": 0.5, "model.hidden": [64], "trainer.early": None},
     )
     write_run("kaiming", 0, 0.5, config={"trainer.early": True})
@@ -46,7 +43,6 @@ def table(write_run, tmp_path, capsys):
         (["init.sigma_u=0.50"], [0.8]),
         (["init.sigma_u=1"], [0.9]),
         (["model.hidden=[128,128]"], [0.9, 0.5]),
-        (["id=12345678"], [0.8]),
         (["trainer.early=true"], [0.5]),
         (["init.sigma_u=null"], [0.5]),
     ],
@@ -65,7 +61,7 @@ def test_terminal_table(table):
 
 
 def test_a_table_for_a_paper_has_no_row_without_a_finished_run(table, write_run):
-    write_run("lsuv", 0, None, status={"state": "interrupted", "epoch": 1, "epochs": 3})
+    write_run("lsuv", 0, None, state="interrupted", epoch=1)
     assert "lsuv" in table()[1]
     assert "lsuv" not in table("--latex")[1] + table("--markdown")[1]
     code, _, err = table("--latex", "init=lsuv")
@@ -76,10 +72,8 @@ def test_a_table_for_a_paper_has_no_row_without_a_finished_run(table, write_run)
 
 
 def test_tags_and_notes_are_shown_and_filtered(table, write_run):
-    write_run(
-        "lsuv", 0, 0.7, identity="a" * 8, config={"tags": ["draft", "long"], "note": "Of May"}
-    )
-    write_run("lsuv", 1, 0.6, identity="b" * 8)
+    write_run("lsuv", 0, 0.7, tags=["draft", "long"], note="Of May")
+    write_run("lsuv", 1, 0.6)
     out = table("init=lsuv")[1]
     assert "draft, long" in out
     assert "Of May" in out
@@ -111,14 +105,12 @@ def test_columns_are_chosen_by_name(table):
 @pytest.fixture
 def probed(write_run):
     def write(init, seed, sigma, silent=0.0, epochs=1):
-        config, identity = {"trainer.epochs": epochs}, f"{seed:04x}{epochs:04x}"
-        directory = write_run(init, seed, 0.5, identity=identity, config=config)
         row: dict[str, Any] = dict.fromkeys(("saturated", "grad_bounds", "upper", "lower"), 0.0)
         row |= {"population": "h1", "neurons": 8, "rate": 7.0, "silent": silent, "grad": 1.0}
         row |= {"free_sigma": sigma, "grad_task": sigma / 1e3, "grad_task_max": sigma / 1e6}
         row |= {"target_sigma_u": None if init == "kaiming" else 1.0}
         readout = dict.fromkeys(row) | {"population": "readout", "grad_task": 1.0}
-        (directory / "init.json").write_text(json.dumps([row, readout]))
+        write_run(init, seed, 0.5, config={"trainer.epochs": epochs}, probe=[row, readout])
 
     return write
 
@@ -135,18 +127,11 @@ def test_initial_states_stand_beside_each_other(table, probed, capsys):
     assert "kaiming n=1 h1 0.10 - 7.0 0.0001 silent" in lines
 
 
-def test_of_runs_that_share_an_initial_state_one_is_read_whole(table, probed, monkeypatch):
+def test_runs_that_share_an_initial_state_are_one_seed_of_it(table, probed):
     probed("kaiming", 1, 0.1)
-    probed("fluct", 1, 1.2)
-    once = table("--probe", "seed=1", "init.sigma_u=1,null")
+    once = table("--probe", "seed=1", "init=kaiming")
     probed("kaiming", 1, 0.1, epochs=2)
-    whole: list[int] = []
-    probe_of = Results.probe_of
-    monkeypatch.setattr(
-        Results, "probe_of", lambda self, runs: whole.append(len(runs)) or probe_of(self, runs)
-    )
-    assert table("--probe", "seed=1", "init.sigma_u=1,null") == once
-    assert whole == [2]
+    assert table("--probe", "seed=1", "init=kaiming") == once
 
 
 def test_initial_states_are_a_table_for_a_paper(table, probed):
@@ -237,10 +222,11 @@ def test_whole_tables_go_to_files(table, write_run, tmp_path):
 
 
 def test_broken_runs_are_listed(write_run, tmp_path, table):
-    (write_run("fluct", 7) / "result.json").write_text("{")
+    broken = write_run("fluct", 7)
+    (broken / "run.json").write_text("{")
     _, out, _ = table()
     assert "4 runs: 3 done, 1 broken" in out
-    assert "seed=7-0123abcd" in out
+    assert f"broken: {broken}: run.json" in out.replace("\n", "")
 
 
 EVIL = {"init.a": r"\input{a}^^5cx", "init.b": "<script>|`*x*`[y](javascript:z)", "init.c": "=1+1"}

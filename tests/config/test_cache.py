@@ -1,4 +1,4 @@
-"""What fdi keeps is its user's alone, in one place, and not without end."""
+"""What fdi keeps is its user's alone, and in one place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import tempfile
 import pytest
 
 from fdi.cli.data import main
-from fdi.config import cache
 from fdi.config.cache import INDEX, KERNELS, cache_folder, own
 
 
@@ -45,15 +44,6 @@ def test_it_is_of_its_user_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
     with pytest.raises(OSError, match="must be a folder of yours"):
         own(folder)
-
-
-def test_what_was_used_longest_ago_goes(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "QUOTA", 25)
-    for age in (1, 2, 3):
-        (tmp_path / f"{age}").write_bytes(bytes(10))
-        os.utime(tmp_path / f"{age}", (1e9 - age, 1e9 - age))
-    cache.trim(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
 
 
 def test_a_command_shows_it_and_deletes_it(tmp_path, monkeypatch, capsys):

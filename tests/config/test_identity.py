@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-import yaml
 from composing import composed, prepared
 from composing import options as shipped_options
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from fdi.analysis.results import EXACT
-from fdi.config.identity import ADDED, REMOVED, contents, run_id
-from fdi.config.parts import UNSAID, default, options, whole
+from fdi.config.identity import contents, run_id
+from fdi.config.parts import ROLES, complete, defaults, options, resolve
 from fdi.config.settings import prepare
-from fdi.track.directory import read_config, read_values, run_directory
-
-REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
+from fdi.track.record import place as run_directory
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():
@@ -109,51 +103,6 @@ def test_a_bound_that_is_off_does_not_count(off, override):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "keys"),
-    [
-        ("randman", "trainer.patience trainer.clip trainer.label_smoothing scheduler dataset.drop"),
-        ("nmnist", "dataset.drop"),
-        ("poisson", "dataset.drop"),
-        ("cifar10", "dataset.crop dataset.flip"),
-    ],
-)
-def test_what_is_off_and_came_later_does_not_count(dataset, keys):
-    config = prepared(f"dataset={dataset}")
-    before = contents(config)
-    for key in keys.split():
-        *path, last = key.split(".")
-        node: Any = before
-        for part in path:
-            node = node[part]
-        assert node.pop(last) is None
-    assert run_id(config) == run_id(before)
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_kernels_that_are_tried_first_are_the_run_they_were(device):
-    config = prepared(f"device={device}")
-    before = contents(config)
-    assert before["engine"].pop("kernels", "auto") == "auto"
-    assert run_id(config) == run_id(before)
-
-
-@pytest.mark.parametrize("engine", ["cpu", "cuda", "reference"])
-def test_an_engine_that_is_a_part_computes_the_run_that_it_did(engine):
-    config = prepared(f"engine={engine}", f"device={'cuda' if engine == 'cuda' else 'cpu'}")
-    before = contents(config)
-    exclude = [key for key in before["identity"]["exclude"] if "engine." not in key]
-    former = ["engine.checkpoint", "engine.memory", "engine.kernels"]
-    before["identity"]["exclude"] = [*exclude, *former]
-    before["engine"] = {
-        "name": engine,
-        "checkpoint": "none",
-        "memory": {"cpu": 2.0, "cuda": 10.0, "reference": None}[engine],
-        "kernels": "auto",
-    }
-    assert run_id(config) == run_id(before)
-
-
-@pytest.mark.parametrize(
     ("words", "line"),
     [
         (["engine.kernels=off"], "engine.kernels: no such key; choose one of checkpoint"),
@@ -170,29 +119,11 @@ def test_a_key_of_another_engine_is_refused(words, line):
         prepared(*words)
 
 
-@pytest.mark.parametrize("model", ["dense", "conv"])
-def test_a_network_without_normalization_is_the_run_it_was(model):
-    config = prepared(f"model={model}")
-    before = contents(config)
-    assert before["model"].pop("norm") == "none"
-    assert run_id(config) == run_id(before)
-    assert run_id(prepared(f"model={model}", "model.norm=tdbn", "engine=cpu")) != run_id(before)
-
-
 def test_the_engine_auto_computes_normalization_and_learned_time_constants():
     assert prepared("neuron.learn_tau=true").engine.name == "cpu"
     assert prepared("neuron.learn_tau=true", "device=cuda").engine.name == "reference"
     assert prepared("model.norm=tdbn").engine.name == "cpu"
     assert prepared("model.norm=tdbn", "device=cuda").engine.name == "cuda"
-
-
-@pytest.mark.parametrize("neuron", ["lif", "alif", "adlif"])
-def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
-    config = prepared(f"neuron={neuron}")
-    before = contents(config)
-    assert before["neuron"].pop("tau_shape") is None
-    assert before["neuron"].pop("learn_tau") is False
-    assert run_id(config) == run_id(before)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +147,7 @@ def test_neurons_that_are_all_alike_are_the_run_they_were(neuron):
         "scheduler=one_cycle",
         "dataset.drop=0.1",
         "optimizer=adam",
+        "model.norm=tdbn",
     ],
 )
 def test_what_can_is_another(override):
@@ -242,62 +174,6 @@ def test_identity_does_not_change_between_versions():
     assert run_id(config) == run_id(reordered) == "229b5e283e099285"
 
 
-def test_every_run_of_the_reference_has_the_id_it_had():
-    runs = pd.read_csv(REFERENCE, dtype={"id": str}, low_memory=False, **EXACT)
-    exclude = OmegaConf.to_container(composed().identity.exclude)
-    here = {"identity": {"exclude": exclude}, "device": "cpu", "threads": 1}
-    for run in runs.to_dict("records"):
-        found = run_id(config_of(run) | here)
-        assert found.startswith(run["id"]), run
-
-
-def config_of(run):
-    """From dotted columns: an empty field is null where the part takes such a key, else none, as is
-    that of a key that came later.
-    """
-    config: dict[str, Any] = {}
-    for column, field in run.items():
-        group, _, key = column.rpartition(".")
-        if not group and column not in ("seed", "readout_init"):
-            continue
-        target = run.get(f"{group}._target_", "")
-        if pd.isna(target):  # a run without this part
-            continue
-        if pd.isna(field) and (column in ADDED or (target and key not in takes(group, target))):
-            continue
-        node = config
-        for name in group.split(".") if group else []:
-            node = node.setdefault(name, {})
-        node[key] = read(field)
-    return config
-
-
-@cache
-def takes(group, target):
-    return () if target.startswith("torch.") else options(group, target, []).known
-
-
-def read(field):
-    if isinstance(field, str):
-        with suppress(ValueError):
-            return json.loads({"True": "true", "False": "false"}.get(field, field))
-        return field
-    return None if pd.isna(field) else getattr(field, "item", lambda: field)()
-
-
-@pytest.mark.parametrize("words", [("dataset=shd",), ("init=fluct_calibrated",)])
-def test_a_run_from_before_a_key_was_removed_is_the_same_without_it(words, tmp_path):
-    today = contents(prepared(*words))
-    before = {
-        key: node | REMOVED.get(str(node.get("_target_")), {}) if isinstance(node, dict) else node
-        for key, node in today.items()
-    }
-    assert before != today
-    OmegaConf.save(before, tmp_path / "config.yaml")
-    assert read_values(tmp_path / "config.yaml") == today
-    assert run_id(before) == run_id(today)
-
-
 def test_directory_is_the_one_hydra_uses():
     config = composed("seed=3")
     directory = run_directory(prepare(config))
@@ -306,9 +182,32 @@ def test_directory_is_the_one_hydra_uses():
     assert f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}" == str(directory)
 
 
+@pytest.mark.parametrize("group", ["dataset", "model", "neuron", "init", "optimizer", "trainer"])
+def test_an_option_that_is_added_moves_no_id_where_it_is_neutral(group):
+    """Whatever its default is: a run of before lacks it, and ran as with the neutral value."""
+    before = contents(prepared())
+    after = contents(prepared())
+    after["identity"]["neutral"][f"{group}.added"] = 1
+    for value, same in ((1, True), (1.0, True), (True, False), (2, False), (None, False)):
+        after[group]["added"] = value
+        assert (run_id(after) == run_id(before)) is same
+
+
+def test_no_key_of_today_is_neutral():
+    assert prepared().identity.neutral == {}
+    before = prepared("model=conv")
+    assert run_id(before) != run_id(prepared("model=conv", "model.norm=tdbn"))
+    neutral = prepared("model=conv", "model.norm=tdbn", "+identity.neutral={model.norm:tdbn}")
+    assert run_id(neutral) not in (run_id(before), run_id(prepared()))
+
+
 OWN = """
+from dataclasses import dataclass
+
 import torch
+from fdi.config.parts import Count
 from fdi.data.randman import randman
+from fdi.init import Strategy
 
 
 class Lion(torch.optim.SGD):
@@ -316,50 +215,76 @@ class Lion(torch.optim.SGD):
         super().__init__(params, lr)
 
 
-def mine(*, drop=0.5, samples=20, units=5, seed=0):
-    return randman(drop=drop, samples=samples, units=units, seed=seed)
+def mine(*, drop=0.5, samples: Count = 20, limit=float("inf"), seed=0, units: int = None):
+    return randman(drop=drop, samples=samples, units=units or 5, seed=seed)
+
+
+@dataclass(frozen=True)
+class Mine(Strategy):
+    sizes: tuple[int, ...] = (1, 2)
 """
 
 
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(OWN)
+    for group, name in (("dataset", "mine"), ("init", "Mine"), ("optimizer", "Lion")):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "mine.yaml").write_text(f"_target_: own.{name}\n")
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield f"hydra.searchpath=[file://{tmp_path}]"
+    sys.modules.pop("own", None)
+
+
 @pytest.mark.parametrize(
-    ("words", "key", "default", "listed"),
+    ("words", "left_out", "default", "other"),
     [
-        ((), "optimizer.eps", "1e-16", "1e-8"),
-        (("optimizer._target_=torch.optim.Adagrad",), "optimizer.eps", "1e-10", "1e-8"),
-        (("optimizer._target_=own.Lion",), "optimizer.eps", "1e-12", "1e-8"),
-        (("dataset=mine",), "dataset.drop", "0.5", "null"),
-        (("neuron=adaptive_threshold",), "neuron.learn_tau", "false", "true"),
+        (["optimizer=smorms3"], "~optimizer.eps", "++optimizer.eps=1e-16", "++optimizer.eps=1e-8"),
+        (
+            ["optimizer=adam", "optimizer._target_=torch.optim.Adagrad"],
+            "~optimizer.eps",
+            "++optimizer.eps=1e-10",
+            "++optimizer.eps=1e-8",
+        ),
+        (
+            ["optimizer=adam"],
+            "++optimizer.amsgrad=false",
+            "optimizer.lr=1e-3",
+            "++optimizer.amsgrad=true",
+        ),
+        (["model=conv"], "~model.filters", "model.filters=[16,32,64]", "model.filters=[16,32]"),
+        (["dataset=mnist"], "seed=0", "+dataset.crop=null", "+dataset.crop=2"),
+        (
+            ["dataset=mine"],
+            "seed=0",
+            "+dataset.drop=0.5",
+            "+dataset.drop=null",
+        ),
+        (["init=mine"], "seed=0", "+init.sizes=[1,2]", "+init.sizes=[1]"),
+        (
+            ["optimizer=mine"],
+            "seed=0",
+            "+optimizer.eps=1e-12",
+            "+optimizer.eps=1e-8",
+        ),
     ],
 )
 def test_an_option_that_is_left_out_is_the_default_of_its_part(
-    words, key, default, listed, tmp_path, monkeypatch
+    own, words, left_out, default, other
 ):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.py").write_text(OWN)
-    (tmp_path / "dataset").mkdir()
-    (tmp_path / "dataset" / "mine.yaml").write_text("_target_: own.mine\nsamples: 20\nunits: 5\n")
-    group = key.partition(".")[0]
-    start = contents(composed("paths.modules=[.]", *(w for w in words if "mine" not in w)))
-    if "dataset=mine" in words:
-        start["dataset"] = {"_target_": "own.mine", "samples": 20, "units": 5}
-    for word in words:
-        name, _, value = word.partition("=")
-        if name.endswith("._target_"):
-            start[group]["_target_"] = value
-    last = key.rpartition(".")[2]
-
-    def identity(**values: Any) -> str:
-        node = {k: v for k, v in start[group].items() if k != last} | values
-        return run_id({**start, group: node})
-
-    read = {name: yaml.safe_load(text.replace("e-", ".0e-")) for name, text in
-            (("default", default), ("listed", listed))}  # fmt: skip
-    unsaid = identity()
-    assert unsaid == identity(**{last: read["default"]})
-    assert unsaid != identity(**{last: read["listed"]})
-    assert identity(**{last: read["listed"]}) != identity(**{last: 0.25})
+    config, said, changed = (prepared(own, *words, word) for word in (left_out, default, other))
+    assert config == said
+    assert run_id(config) == run_id(said) != run_id(changed)
 
 
+def test_the_part_of_a_user_is_completed_with_what_a_configuration_can_say(own):
+    config = prepared(own, "dataset=mine")
+    assert {"drop": 0.5, "samples": 20, "units": None}.items() <= dict(config.dataset).items()
+    assert not {"seed", "limit"} & config.dataset.keys()
+
+
+UNSAID = object()
 GROUPS = ("dataset", "model", "neuron", "init", "optimizer", "scheduler")
 SHIPPED = [(group, name) for group in GROUPS for name in shipped_options(group) if name != "none"]
 
@@ -368,54 +293,32 @@ SHIPPED = [(group, name) for group in GROUPS for name in shipped_options(group) 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_two_configurations_have_one_id_where_they_make_equal_objects_and_only_there(data):
     group, name = data.draw(st.sampled_from(SHIPPED))
-    start = shipped()
-    usual = whole(group, name)
-    target = usual["_target_"]
+    start, usual = shipped(), shipped_node(group, name)
+    known = defaults(resolve(group, usual["_target_"])) | usual
     excluded = [key.rpartition(".")[2] for key in start["identity"]["exclude"]]
-    known = {key: default(target, key, []) for key in takes_of(group, target) | usual.keys()}
-    known = {key: value for key, value in known.items() if value is not UNSAID}
-    keys = sorted(known.keys() - {*excluded, "file", "test_file", "_target_"})
+    never = {*excluded, *ROLES[group].given, "file", "test_file", "_target_"}
+    keys = sorted(usual.keys() & options(group, usual["_target_"]).known.keys() - never)
     chosen = data.draw(st.sets(st.sampled_from(keys), max_size=3)) if keys else ()
+    default = defaults(resolve(group, usual["_target_"]))
 
     def drawn() -> tuple[str, Any]:
-        node, made = dict(usual), known | usual
+        node, made = dict(usual), dict(known)
         for key in chosen:
-            values = [known[key], usual.get(key, known[key]), ADDED.get(f"{group}.{key}"), 0.25]
-            value = data.draw(st.sampled_from([UNSAID, *values]))
+            values = [default.get(key, known[key]), known[key], None, 0.25]
+            value = data.draw(st.sampled_from([UNSAID, *values] if key in default else values))
             node.pop(key, None)
-            made[key] = known[key]
+            made[key] = default[key] if value is UNSAID else value
             if value is not UNSAID:
-                node[key] = made[key] = list(value) if isinstance(value, tuple) else value
-        return run_id({**start, group: node}), json.loads(json.dumps(made))
+                node[key] = value
+        return run_id({**start, group: complete(group, node)}), json.loads(json.dumps(made))
 
     (one, made), (other, made_too) = drawn(), drawn()
     assert (one == other) == (made == made_too)
 
 
-def test_what_is_left_out_is_the_same_run_and_the_same_row(tmp_path):
-    usual, without = (prepared(*words) for words in ((), ("~model.readout_tau_syn",)))
-    assert "readout_tau_syn" not in without.model
-    assert run_id(without) == run_id(usual)
-    adam, said = (prepared("optimizer=adam", *w) for w in ((), ("+optimizer.amsgrad=false",)))
-    assert run_id(adam) == run_id(said)
-    for name, config in (("usual", usual), ("without", without)):
-        OmegaConf.save(config, tmp_path / name)
-    assert read_config(tmp_path / "usual") == read_config(tmp_path / "without")
-
-
-def test_null_of_an_own_part_is_not_what_it_is_without(tmp_path):
-    values = contents(prepared())
-    for name, more in (("null", {"drop": None}), ("without", {})):
-        OmegaConf.save(values | {"dataset": {"_target_": "own.mine", **more}}, tmp_path / name)
-    assert read_config(tmp_path / "null")["dataset.drop"] is not None
-    assert "dataset.drop" not in read_config(tmp_path / "without")
-
-
 @cache
-def takes_of(group: str, target: str) -> set[str]:
-    with suppress(ValueError):
-        return set(options(group, target, []).known)
-    return set()
+def shipped_node(group: str, name: str) -> dict[str, Any]:
+    return dict(contents(prepared(f"{group}={name}"))[group])
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,74 +10,58 @@ import pytest
 from fdi.config import own_code
 
 FILES = {
-    "net.py": "import math, far\nfrom parts import layer\nfrom fdi.snn import neuron\n"
-    "from importlib import import_module as get\nlate = get('late')\n"
-    "W = 'weights.npy', 'deep', 'w.csv'\n",
+    "net.py": "import math, far, numpy\nfrom parts import layer\nfrom fdi.snn import neuron\n"
+    "def net():\n    import loose.piece, empty\n",
     "parts/__init__.py": "",
     "parts/layer.py": "from . import gain\nfrom ..unknown import x\nimport net, inner.nets\n",
     "parts/gain.py": "GAIN = 1\n",
-    "parts/never_imported.py": "x = 1\n",
     "inner/__init__.py": "FACTOR = 1\n",
     "inner/nets/__init__.py": "",
+    "loose/piece.py": "x = 1\n",
+    "path/far.py": "x = 1\n",
     "late.py": "x = 1\n",
+    "tables/a.csv": "1\n",
+}
+LISTED = ("late.py", "tables")
+NOT = {
     "other.py": "x = 1\n",
     "fdi/snn/neuron.py": "x = 1\n",
-    "path/far.py": "x = 1\n",
     "path/other.py": "x = 1\n",
+    "parts/gain.npy": "1\n",
+    "empty/table.csv": "1\n",
+    "tables/.hidden": "1\n",
 }
-DATA = ("parts/gain.npy", "inner/nets/table.csv", "weights.npy", "deep/w.csv", "other.npy")
-NOT = ("other.py", "fdi/snn/neuron.py", "path/other.py", "other.npy", "parts/__pycache__/x.pyc")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """With modules of one's own in it, and in a `path` on PYTHONPATH."""
-    for name, text in {**FILES, **dict.fromkeys((*DATA, *NOT[-1:]), "1")}.items():
+    for name, text in {**FILES, **NOT}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "path")])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
-    own_code._elsewhere.cache_clear()
     return tmp_path
 
 
-@pytest.mark.parametrize("changed", [*FILES, *DATA, *NOT[-1:]])
-def test_code_is_that_of_own_packages_with_all_that_is_in_them(folder, changed):
-    before = own_code.code("net.Net", [folder])
-    text = (folder / changed).read_text()
-    if changed.endswith(".py"):
-        (folder / changed).write_text(f"{text}\n# a comment\n")
-        assert own_code.code("net.Net", [folder]) == before
-    (folder / changed).write_text(f"{text}y = 2\n")
-    assert (own_code.code("net.Net", [folder]) != before) == (changed not in NOT)
-    (folder / changed).write_text(text)
-    assert own_code.code("net.Net", [folder]) == before
+def code(folder: Path) -> str | None:
+    return own_code.code("net.net", [folder], [folder / name for name in LISTED])
 
 
-def test_the_folder_does_not_count_and_configurations_do_not(folder, tmp_path_factory):
-    before = own_code.code("net.Net", [folder])
+@pytest.mark.parametrize("changed", [*FILES, *NOT])
+def test_code_is_what_is_imported_or_listed(folder, changed):
+    before = code(folder)
+    (folder / changed).write_text(f"{(folder / changed).read_text()}y = 2\n")
+    assert (code(folder) != before) == (changed in FILES)
+    (folder / changed).write_text({**FILES, **NOT}[changed])
+    assert code(folder) == before
+
+
+def test_the_folder_does_not_count(folder, tmp_path_factory, monkeypatch):
+    before = code(folder)
     moved = tmp_path_factory.mktemp("moved") / "here"
     shutil.copytree(folder, moved)
-    (moved / "parts" / "conf" / "model").mkdir(parents=True)
-    (moved / "parts" / "conf" / "model" / "mine.yaml").write_text("_target_: net.Net\n")
-    assert own_code.code("net.Net", [moved / "parts" / "conf", moved]) == before
-
-
-def test_a_new_file_of_a_package_counts(folder):
-    before = own_code.code("net.Net", [folder])
-    (folder / "parts" / "new.py").write_text("x = 1\n")
-    assert own_code.code("net.Net", [folder]) != before
-
-
-def test_runs_hashed_in_the_first_way_are_known_again(folder):
-    """The hash was made by an fdi that knew no other way."""
-    known = "19202be54cd38347"
-    assert own_code.same(known, "net.Net", [folder])
-    whole = own_code.code("net.Net", [folder])
-    assert whole is not None
-    assert own_code.same(whole, "net.Net", [folder])
-    (folder / "parts" / "gain.py").write_text("GAIN = 2\n")
-    assert not own_code.same(known, "net.Net", [folder])
+    monkeypatch.setenv("PYTHONPATH", str(moved / "path"))
+    assert code(moved) == before
 
 
 def test_fdi_itself_is_not_ones_own(tmp_path):

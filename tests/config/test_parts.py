@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
+from runpy import run_path
 
 import pytest
 from composing import CONF
 from omegaconf import OmegaConf
 
-from fdi.config.parts import ROLES, options, resolve
+from fdi.config.parts import ROLES, options
 
 HEAVY = {"torch", "numba", "pandas", "matplotlib", "tonic", "torchvision"}
 
@@ -29,16 +29,36 @@ def parts():
 PARTS = list(parts())
 
 
-@pytest.mark.parametrize(("key", "node"), PARTS)
-def test_a_default_of_the_code_is_that_of_the_file(key, node):
-    target = node["_target_"]
-    if target.startswith("torch."):
-        assert node.keys() - {"_target_"} <= options(key, target, []).known.keys()
-        return
-    for name, parameter in inspect.signature(resolve(key, target, [])).parameters.items():
-        value, given = parameter.default, node.get(name)
-        if name in node and value is not parameter.empty and "${" not in str(given):
-            assert (list(value) if isinstance(value, tuple) else value) == given, name
+WRITE = str(CONF.resolve().parent / "scripts" / "write_conf.py")
+
+
+def test_the_files_say_the_defaults_of_the_code():
+    found = subprocess.run([sys.executable, WRITE, "--check"], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "conf/ has the defaults of the code\n")
+
+
+def test_a_default_is_written_beside_its_comment(tmp_path):
+    (tmp_path / "optimizer").mkdir()
+    file = tmp_path / "optimizer" / "smorms3.yaml"
+    usual = (CONF / "optimizer" / "smorms3.yaml").read_text()
+    file.write_text(usual.replace("eps: 1.0e-16", "eps: 1.0e-8").replace("float32 #", "a #"))
+    write = run_path(WRITE)["main"]
+    assert write(["--check"], tmp_path) == 1
+    assert file.read_text() != usual
+    assert write([], tmp_path) == 0
+    assert file.read_text() == usual
+
+
+@pytest.mark.parametrize("key", [key for key in ROLES if key != "scheduler"])
+def test_every_option_of_a_part_stands_in_one_of_its_files(key):
+    said: dict[str, set[str]] = {}
+    for part in PARTS:
+        if part.values[0] == key:
+            said.setdefault(part.values[1]["_target_"], set()).update(part.values[1])
+    for target, keys in said.items():
+        known = options(key, target).known.keys()
+        assert keys - {"_target_", "defaults"} <= known
+        assert target.startswith("torch.") or "defaults" in keys or known <= keys, target
 
 
 def test_what_a_part_takes_is_known_without_torch():

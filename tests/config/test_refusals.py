@@ -11,12 +11,10 @@ from typing import Literal
 
 import pytest
 from composing import refusal
-from hydra.errors import HydraException
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.compose import explain
-from fdi.config.parts import alternatives, parameters
-from fdi.train.optimizers import TorchOptions
+from fdi.config.parts import alternatives
+from fdi.train.optimizers import TORCH_OPTIMIZERS
 
 
 class Mode(Enum):
@@ -191,7 +189,7 @@ def own(tmp_path):
         ("_target_: a\n_target_: b\n", "a file .*duplicate key _target_.*mine.yaml.*"),
         ("x: !!python/object/apply:os.getcwd []\n", "a file .* constructor for the tag .*"),
         ("defaults: [mine]\n", "files of the configuration nest too deeply or name each other"),
-        ("x: &a [*a]\n", r"model=mine: no .*mine\.yaml: aliases or nesting that .*"),
+        ("x: &a [*a]\n", "files of the configuration nest too deeply or name each other"),
         ("- a\n", r"model = \[a\] must have a _target_: .*"),
         ("_target_: null\n", "model = .* must have a _target_: .*"),
         ("hidden: ${\n", ".*no viable alternative.*"),
@@ -202,9 +200,8 @@ def own(tmp_path):
     ],
 )
 def test_broken_files_of_ones_own_are_one_line(own, text, line):
-    with pytest.raises((HydraException, ValueError)) as caught:
+    with pytest.raises(ValueError, match=rf"^(?:{line})$"):
         compose_cells(own(text))
-    assert re.fullmatch(line, explain(caught.value))
 
 
 def test_a_folder_of_any_name_has_ones_own_options(own):
@@ -212,7 +209,7 @@ def test_a_folder_of_any_name_has_ones_own_options(own):
     assert compose_cells(own("defaults: [dense]\nhidden: 3\n", folder))[0].config.model.hidden == 3
 
 
-def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_any_argument(
+def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_what_it_says(
     own, tmp_path
 ):
     given = own("_target_: my_module.net\nanything: [a, 1]\n")
@@ -220,16 +217,19 @@ def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_any_arg
         None: "is not of fdi, and there is no my_module.py; put it into the folder of --config-dir",
         "from os import system as net": "my_module.py defines no function or class net",
         "def net(": "my_module.py, line 1: ",
+        "import nothing.at": "cannot be imported: .*my_module.py: ModuleNotFoundError: No module",
+        "def net(*, size: int): ...": "model.anything: no such key; choose one of size",
     }.items():
         if text:
             (tmp_path / "my_module.py").write_text(text)
+        sys.modules.pop("my_module", None)
         with pytest.raises(ValueError, match=line):
             compose_cells(given)
     (tmp_path / "my_module.py").write_text("def net(**settings): ...")
+    del sys.modules["my_module"]
     config = compose_cells(given)[0].config
     assert config.model == {"_target_": "my_module.net", "anything": ["a", 1]}
     assert config.paths.modules == [str(tmp_path / "conf"), str(tmp_path)]
-    assert "my_module" not in sys.modules
 
 
 def test_words_of_a_literal_may_be_negative_and_members_admit_all():
@@ -248,4 +248,4 @@ def test_torch_takes_what_is_declared_for_its_optimizers():
 
     classes = [getattr(torch.optim, name) for name in ("Adam", "AdamW", "SGD", "RMSprop", "ASGD")]
     taken = {key for kind in classes for key in inspect.signature(kind).parameters}
-    assert parameters(TorchOptions).keys() <= taken
+    assert TORCH_OPTIMIZERS.keys() <= taken

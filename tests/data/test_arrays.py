@@ -126,14 +126,17 @@ def test_the_same_content_has_the_same_digest():
     ("data", "words"),
     [
         ((spikes()[0], Y), r"x must be \(samples, T, units\) or \(samples, T, C, H, W\), it is"),
-        ((spikes(), Y[:-1]), "20 samples in x but 19 labels in y"),
-        ((spikes(), Y + 0.5), "y must be one whole number"),
-        ((spikes(), Y - 1), "y must be one whole number"),
+        ((spikes(), Y[:-1]), "x: 20 samples but 19 labels"),
+        ((spikes(), Y + 0.5), r"y = 0\.5 must be a whole number"),
+        ((spikes(), Y - 1), r"y = -1 is outside 0\.\.19"),
         ((spikes(), Y, spikes()[:, :5], Y), "differ from those of x_test"),
         ({"x": spikes()}, "no y; give the label of each sample"),
         ({"x": spikes(), "y": Y, "z": Y}, "no use for z"),
         (([(np.zeros(2), np.zeros(3, int))] * 20, Y), "sample 0 has"),
-        (([(np.array([-1.0]), np.array([0]))] * 20, Y), "times must be seconds from 0 on"),
+        (
+            ([(np.array([-1.0]), np.array([0]))] * 20, Y),
+            r"times = -1\.0 s must be finite",
+        ),
         (3, r"data = int must be \(x, y\)"),
     ],
 )

@@ -163,7 +163,7 @@ def test_damaged_gestures(gestures: Path):
     path.rename(path.with_name("wave.npy"))
     with pytest.raises(DataError, match="DVSGesture: not laid out as tonic expects"):
         dvs_gesture(root=gestures, **GESTURE)
-    with pytest.raises(DataError, match="size must divide 128"):
+    with pytest.raises(DataError, match="size = 33 must divide 128"):
         dvs_gesture(root=gestures, **GESTURE, size=33)
     with pytest.raises(DataError, match=r"duration = 30\.0 s is longer than any recording"):
         dvs_gesture(root=gestures, **GESTURE | dict(duration=30.0))

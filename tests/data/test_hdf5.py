@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import struct
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +88,7 @@ def test_empty_truncated_and_foreign_files(digits_folder: Path):
         path.write_bytes(content)
         _broken(
             digits_folder,
-            rf"toy_train\.h5: empty, truncated or not HDF5 \({len(content):,} bytes\)",
+            r"toy_train\.h5: empty, damaged or not HDF5 \(OSError: .*\); delete it and",
         )
 
 
@@ -102,7 +98,7 @@ def test_damage_inside_a_file(digits_folder: Path):
     place = whole.find(b"GCOL")  # the heap that holds the lists of spikes
     whole[place : place + 4] = b"XXXX"
     path.write_bytes(whole)
-    _broken(digits_folder, r"toy_train\.h5: /spikes/units cannot be read, the file is damaged")
+    _broken(digits_folder, r"toy_train\.h5: empty, damaged or not HDF5 \(OSError: .* heap")
 
 
 def test_wrong_layout(digits_folder: Path, write_shd):
@@ -117,7 +113,7 @@ def test_wrong_layout(digits_folder: Path, write_shd):
         pass
     _broken(digits_folder, r"found: nothing")
     write_shd(path, [], [])
-    _broken(digits_folder, r"toy_train\.h5: no samples")
+    _broken(digits_folder, r"labels: no samples")
     write_shd(path, [([0.1], [1])], [0, 1])
     _broken(digits_folder, r"1 spikes/times, 1 spikes/units, 2 labels; they must be equally many")
     write_shd(path, [([0.1, 0.2], [1]), ([0.1], [1])], [0, 1])
@@ -127,20 +123,20 @@ def test_wrong_layout(digits_folder: Path, write_shd):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5])
 def test_times_that_are_no_times(digits_folder: Path, write_shd, bad: float):
     write_shd(digits_folder / "toy_train.h5", [([0.1], [1]), ([0.01, bad], [1, 2])], [0, 1])
-    _broken(digits_folder, rf"sample 1 has a spike at {bad} s; times must be finite", valid=0.0)
+    _broken(digits_folder, rf"sample 1: time = {bad} s must be finite", valid=0.0)
 
 
 def test_labels_and_units_out_of_range(digits_folder: Path, write_shd):
     spikes = [([0.01], [1]), ([0.01], [5])]
     _broken(
         digits_folder,
-        r"has a spike of unit 5, outside 0\.\.4; is dataset\.channels right",
+        r"unit = 5 is outside 0\.\.4; is dataset\.channels right",
         channels=5,
     )
     write_shd(digits_folder / "toy_train.h5", spikes, [0, 7], keys=2)
-    _broken(digits_folder, r"label 7 of sample 1 is outside 0\.\.1 \(2 classes\)")
+    _broken(digits_folder, r"labels = 7 is outside 0\.\.1;")
     write_shd(digits_folder / "toy_train.h5", spikes, [0, -1])
-    _broken(digits_folder, "label -1 of sample 1 is outside")
+    _broken(digits_folder, "labels = -1 is outside")
     write_shd(digits_folder / "toy_train.h5", spikes, [0, 0], keys=2)
     _broken(digits_folder, "no sample of class 1 in the train split", valid=0.0)
 
@@ -173,114 +169,62 @@ def test_spoken_digits(shared: Path):
     np.testing.assert_array_equal(batch[7:8].dense(), data.train.inputs.take(indices[7:8]).dense())
 
 
-def _lie(path: Path, lie: str) -> None:  # noqa: C901 # a branch for each lie
-    """Make the file at `path` claim what it does not hold."""
-    if lie == "fifo":
-        path.unlink()
-        os.mkfifo(path)
-        return
-    with h5py.File(path, "a") as file:
-        n = len(file["labels"])
-        if lie == "label":
-            file["labels"][3] = 1_000_000_000
-            del file["extra"]
-        elif lie == "fraction":
-            del file["labels"]
-            file["labels"] = np.linspace(0, 1, n)
-        elif lie == "matrix":
-            del file["labels"]
-            file.create_dataset("labels", (60_000, 50_000, 2), dtype="i4", chunks=(10, 10, 2))
-        elif lie == "many":
-            for name, kind in (("times", np.float16), ("units", np.uint16)):
-                del file[f"spikes/{name}"]
-                kind = h5py.vlen_dtype(kind)
-                file.create_dataset(f"spikes/{name}", (10**8,), dtype=kind, chunks=(1000,))
-            del file["labels"]
-            file.create_dataset("labels", (10**8,), dtype="i4", chunks=(1000,))
-        elif lie == "cube":
-            del file["spikes/times"]
-            file["spikes/times"] = np.zeros((n, 2, 2))
-        elif lie == "words":
-            del file["spikes/units"]
-            file["spikes/units"] = np.array([b"a"] * n)
-        elif lie == "dangling":
-            del file["spikes/times"]
-            file["spikes/times"] = h5py.SoftLink("/nowhere")
-        elif lie == "outside":
-            del file["spikes/times"]
-            file["spikes/times"] = h5py.ExternalLink("nowhere.h5", "/x")
-        elif lie in ("linked", "linked group"):
-            what = {"linked": "labels", "linked group": "spikes"}[lie]
-            with h5py.File(path.with_name("other.hdf"), "w") as other:
-                file.copy(what, other)
-            del file[what]
-            file[what] = h5py.ExternalLink("other.hdf", what)
-        elif lie == "virtual":
-            layout = h5py.VirtualLayout((n,), dtype="i4")
-            with h5py.File(path.with_name("other.hdf"), "w") as other:
-                file.copy("labels", other)
-                layout[:] = h5py.VirtualSource(other["labels"])
-            del file["labels"]
-            file.create_virtual_dataset("labels", layout)
-        elif lie == "group":
-            del file["labels"]
-            file.create_group("labels")
-        elif lie == "unit":
-            units = h5py.vlen_dtype(np.int64)
-            del file["spikes/units"]
-            data = file.create_dataset("spikes/units", (n,), dtype=units)
-            for i, times in enumerate(file["spikes/times"]):
-                data[i] = np.full(len(times), 2**40)
-        elif lie == "infinite":
-            del file["labels"]
-            file["labels"] = np.full(n, 1e300)
-        elif lie == "packed":
-            packed = dict(dtype=h5py.vlen_dtype(np.float16), chunks=(n,), compression="gzip")
-            del file["spikes/times"]
-            data = file.create_dataset("spikes/times", (n,), **packed)
-            data.id.write_direct_chunk((0,), zlib.compress(b"\x00\x28\x6b\xee" * 4 * n))
-        elif lie == "long":
-            data = file["spikes/times"]
-            place = data.id.get_offset()
-            file.close()
-            with path.open("r+b") as raw:
-                raw.seek(place)
-                raw.write(struct.pack("<I", 4_000_000_000))
-        elif lie == "milliseconds":
-            for i in range(n):
-                file["spikes/times"][i] = 1000 + 1000 * file["spikes/times"][i]
+def _units_of_2_40(file: h5py.File) -> None:
+    data = file.create_dataset("spikes/units", (20,), dtype=h5py.vlen_dtype(np.int64))
+    for i, units in enumerate(file["old"]):
+        data[i] = np.full(len(units), 2**40)
 
 
-@pytest.mark.parametrize(
-    ("lie", "line"),
-    [
-        ("label", r"1,000,000,001 classes \(largest label 1000000000\) but 20 samples"),
-        ("fraction", r"labels = 0\.05.* must be a whole number"),
-        ("infinite", r"labels = 1e\+300 must be a whole number below 2\^62"),
-        ("matrix", r"labels must be a list, its shape is \(60000, 50000, 2\)"),
-        ("many", r"says it has 100,000,000 spikes/times in [\d,]+ bytes"),
-        ("cube", r"spikes/times must have one list of numbers a sample"),
-        ("words", r"spikes/units must have one list of numbers a sample"),
-        ("dangling", r"no spikes/times; not in the layout of SHD|cannot be read"),
-        ("outside", r"no spikes/times; not in the layout of SHD|cannot be read"),
-        ("linked", r"labels lies in another file; copy it into this one"),
-        ("linked group", r"spikes/times lies in another file; copy it into this one"),
-        ("virtual", r"labels lies in another file; copy it into this one"),
-        ("group", r"labels is no data set"),
-        ("unit", r"a spike of unit 1,099,511,627,776; at most 1,000,000 units"),
-        ("milliseconds", r"0 of 1,000 spikes lie within the duration of 0\.1 s; .* milliseconds"),
-        ("fifo", r"not a file"),
-        ("long", r"says it has 4,000,000,950 spikes/times in [\d,]+ bytes"),
-        ("packed", r"says it has [\d,]+ spikes/times in [\d,]+ bytes"),
-    ],
-)
-def test_a_file_that_lies_is_refused_at_once(digits_folder: Path, lie: str, line: str):
-    _lie(digits_folder / "toy_train.h5", lie)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+def _milliseconds(file: h5py.File) -> None:
+    data = file.create_dataset("spikes/times", (20,), dtype=h5py.vlen_dtype(np.float64))
+    for i, times in enumerate(file["old"]):
+        data[i] = 1000 + 1000 * times.astype(float)
+
+
+WRONG: dict[str, tuple[str, Any, str]] = {
+    "a label of 1e9": (
+        "labels",
+        [0] * 19 + [10**9],
+        r"labels = 1000000000 is outside 0\.\.19; labels count from 0, and each class needs",
+    ),
+    "fractions": ("labels", np.linspace(0, 1, 20), r"labels = 0\.05.* must be a whole number"),
+    "too large": ("labels", np.full(20, 1e300), r"labels = 1e\+300 must be a whole number below"),
+    "a matrix": ("labels", np.zeros((20, 2, 2), int), r"labels must be .* int64 \(20, 2, 2\)"),
+    "a cube": ("spikes/times", np.zeros((20, 2, 2)), "spikes/times must have one list of numbers"),
+    "words": ("spikes/units", np.array([b"a"] * 20), "spikes/units must have one list of numbers"),
+    "a link to nowhere": ("spikes/times", h5py.SoftLink("/x"), "no spikes/times; not in the lay"),
+    "a file nowhere": ("labels", h5py.ExternalLink("no.h5", "/x"), "no labels; not in the layout"),
+    "a group": ("labels", lambda file: file.create_group("labels"), "labels is no data set"),
+    "units": ("spikes/units", _units_of_2_40, "a spike of unit 1,099,511,627,776; at most"),
+    "ms": ("spikes/times", _milliseconds, r"0 of 1,000 spikes lie within .* 0\.1 s; .* millisec"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_no_list_of_spikes_or_labels(digits_folder: Path, what: str):
+    name, value, line = WRONG[what]
+    with h5py.File(digits_folder / "toy_train.h5", "a") as file:
+        file.pop("extra", None)
+        file.move(name, "old")
+        if callable(value):
+            value(file)
+        else:
+            file[name] = value
     _broken(digits_folder, line)
-    assert time.perf_counter() - started < 5
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 2**20, "KiB"
+
+
+def test_links_to_other_files_are_followed(digits_folder: Path):
+    before = hdf5(root=digits_folder, **FILES).checksum
+    with h5py.File(digits_folder / "toy_train.h5", "a") as file:
+        with h5py.File(digits_folder / "other.hdf", "w") as other:
+            for name in ("labels", "spikes"):
+                file.copy(name, other)
+                del file[name]
+        layout = h5py.VirtualLayout((20,), dtype="i4")
+        layout[:] = h5py.VirtualSource("other.hdf", "labels", (20,))
+        file.create_virtual_dataset("labels", layout)
+        file["spikes"] = h5py.ExternalLink("other.hdf", "spikes")
+    assert hdf5(root=digits_folder, **FILES).checksum == before
 
 
 def test_times_far_beyond_the_trial_are_cut_off(digits_folder: Path, write_shd):

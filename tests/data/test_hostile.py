@@ -1,11 +1,9 @@
-"""Data files that lie about their sizes, are no files or are damaged: one line, and no memory."""
+"""Data files that are damaged, are no files or lead out of their folder: one line each."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-import resource
 import struct
 import tarfile
 import zipfile
@@ -15,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data import download, inputs
+from fdi.data import download
 from fdi.data.arrays import arrays
 from fdi.data.download import SOURCES, Archive, Source, ensure, md5
 from fdi.data.images import read_idx
-from fdi.data.inputs import DataError, readable
+from fdi.data.inputs import DataError
 from fdi.data.series import read_ts
 
 Y = np.arange(20) % 2
@@ -32,39 +30,24 @@ EVENTS: dict[str, Any] = {
 }
 
 
-def packed(path: Path, method: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
-    with zipfile.ZipFile(path, "w", method) as file:
+def packed(path: Path, place: int = 0, value: int = 0, **members: bytes) -> Path:
+    """A zip file, with another byte at a place of its only entry and of the list of entries."""
+    with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
-            file.writestr(f"{name}.npy", content)
-    return path
-
-
-def npy(shape: str, content: bytes = b"", kind: str = "<f4") -> bytes:
-    """An array whose header says `shape`."""
-    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
-
-
-def damaged(path: Path, place: int, value: int) -> Path:
-    """A packed file with another byte at a place of its only entry, and of the list of entries."""
-    packed(path, zipfile.ZIP_DEFLATED, x=npy("(20, 10, 5)", bytes(4000)))
-    content = bytearray(path.read_bytes())
-    content[place] = content[content.find(b"PK\x01\x02") + place + 2] = value
-    path.write_bytes(content)
+            file.writestr(name, content)
+    if place:
+        changed = bytearray(path.read_bytes())
+        changed[place] = changed[changed.find(b"PK\x01\x02") + place + 2] = value
+        path.write_bytes(changed)
     return path
 
 
 HOSTILE = {
-    "1e12 samples": lambda p: packed(p, x=npy("(1000000000000, 10, 5)")),
-    "an overflow": lambda p: packed(p, x=npy("(4294967296, 4294967296, 5)")),
-    "negative": lambda p: packed(p, x=npy("(-1, 10, 5)")),
-    "a long header": lambda p: packed(p, x=b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**31)),
     "no array": lambda p: packed(p, x=b"123", y=b"1"),
-    "a pickle": lambda p: packed(p, x=npy("(1,)", b"cos\nsystem\n.", "|O")),
-    "encrypted": lambda p: damaged(p, 6, 1),
-    "an unknown method": lambda p: damaged(p, 8, 99),
+    "a pickle": lambda p: np.savez(p, x=np.array([{}]), y=Y),
+    "encrypted": lambda p: packed(p, 6, 1, x=b"123"),
+    "another sum": lambda p: packed(p, 14, 1, x=b"123"),
     "a pipe": lambda p: os.mkfifo(p),
-    "a device": lambda p: p.symlink_to("/dev/zero"),
     "a label of 1e9": lambda p: np.savez(p, x=X, y=np.where(Y, 10**9, 0)),
     "the largest label": lambda p: np.savez(p, x=X, y=np.where(Y, 2**63 - 1, 0)),
     "a unit of 1e15": lambda p: np.savez(p, **EVENTS | {"units": np.where(Y, 10**15, 0)}),
@@ -79,32 +62,12 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_arrays(what, tmp_path):
     HOSTILE[what](path := tmp_path / "x.npz")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DataError) as caught, readable("dataset = arrays"):
+    with pytest.raises(DataError) as caught:
         arrays(file=path, dt=1e-3)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # KiB
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_what_does_not_fit_into_memory_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "_free_memory", lambda: 10**6)
-    path = packed(
-        tmp_path / "x.npz", zipfile.ZIP_DEFLATED, x=npy("(20, 500, 500)", bytes(2 * 10**7))
-    )
-    assert path.stat().st_size < 10**5
-    with pytest.raises(DataError, match=r"20,000,128 bytes when unpacked, and 1,000,000 of memory"):
-        arrays(file=path, dt=1e-3)
-    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("a.ts", b"0" * 10**7)
-    with pytest.raises(DataError, match="10,000,000 bytes when unpacked"):
-        read_ts(tmp_path / "x.zip", "a.ts")
-
-
-@pytest.mark.parametrize("header", [
-        (0x803, 2**31, 2**31, 2**31), (0x803, 2**32 - 1, 1, 1), (0x803, 4, 0, 0), (0x803, 5, 2, 2),
-        (0xE03, 4, 2, 2), (0x8FF, 4, 2, 2), (0x1F8B0803, 4, 2, 2), (0x801, 16),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("header", [(0x803, 5, 2, 2), (0x8FF, 4, 2, 2), (0x801, 16)])
 def test_mnist(header, tmp_path):
     pytest.importorskip("torchvision")
     words = struct.pack(f">{len(header)}I", *header)
@@ -135,22 +98,6 @@ def tar(path: Path, kind: bytes = tarfile.REGTYPE, link: str = "", name: str = "
     return path
 
 
-def large(path: Path) -> Path:
-    """An entry of 2^40 bytes in a file of some hundred."""
-    entry = tarfile.TarInfo("c")
-    entry.size = 2**40
-    path.write_bytes(gzip.compress(entry.tobuf() + bytes(512)))
-    return path
-
-
-def broken(path: Path, place: int) -> Path:
-    """A compressed file with other bytes in the middle."""
-    content = bytearray(gzip.compress(np.random.default_rng(0).bytes(10**5)))
-    content[place : place + 2000] = b"\xff" * 2000
-    path.write_bytes(content)
-    return path
-
-
 ARCHIVES = {
     "out of the folder": ("c.tar.gz", lambda p: tar(p, name="../evil"), "outside the destination"),
     "a link out": ("c.tar.gz", lambda p: tar(p, tarfile.SYMTYPE, "/etc"), "absolute path"),
@@ -159,14 +106,11 @@ ARCHIVES = {
     "a link to nothing": ("c.tar.gz", lambda p: tar(p, tarfile.LNKTYPE, "no"), "not found"),
     "a device": ("c.tar.gz", lambda p: tar(p, tarfile.CHRTYPE), "special file"),
     "a pipe": ("c.tar.gz", lambda p: tar(p, tarfile.FIFOTYPE), "special file"),
-    "2^40 bytes": ("c.tar.gz", large, "unexpected end of data"),
+    "no gzip": ("c.gz", lambda p: p.write_bytes(b"hello"), "Not a gzipped file"),
     "no tar": ("c.tar.gz", lambda p: p.write_bytes(b"hello"), "could not be opened"),
-    "a damaged gzip": ("c.gz", lambda p: broken(p, 10), "while decompressing"),
-    "encrypted": ("c.zip", lambda p: damaged(p, 6, 1), "password required"),
-    "an unknown method": ("c.zip", lambda p: damaged(p, 8, 99), "compression method"),
-    "another sum": ("c.zip", lambda p: damaged(p, 14, 1), "Bad CRC-32"),
+    "encrypted": ("c.zip", lambda p: packed(p, 6, 1, c=b"123"), "password required"),
+    "another sum": ("c.zip", lambda p: packed(p, 14, 1, c=b"123"), "Bad CRC-32"),
     "itself a pipe": ("c.gz", os.mkfifo, "is not a file"),
-    "itself a device": ("c.gz", lambda p: p.symlink_to("/dev/zero"), "is not a file"),
 }
 
 

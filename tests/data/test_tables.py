@@ -101,7 +101,7 @@ def test_a_file_that_changes_is_read_again(digits_folder, write_shd):
     assert after.checksum == content(after)
 
 
-@pytest.mark.parametrize("file", ["units.npy", "indptr.npy", "about.json"])
+@pytest.mark.parametrize("file", ["units", "indptr", "about.json"])
 @pytest.mark.parametrize("damage", ["short", "long", "empty", "gone"])
 def test_a_damaged_table_is_written_again(digits_folder, home, file, damage):
     before = load(digits_folder)
@@ -160,16 +160,6 @@ def test_processes_that_start_together_write_one(digits_folder, monkeypatch):
         made = list(pool.map(lambda _: tables.table(path, (6,), read), range(4)))
     assert len(written) == 1
     assert len({table.name for table in made if table}) == 1
-
-
-def test_what_was_used_longest_ago_goes(digits_folder, home, monkeypatch):
-    load(digits_folder)
-    (old,) = home.glob("toy_train-*")
-    os.utime(old, (1e9, 1e9))
-    monkeypatch.setattr(tables, "QUOTA", 20_000)
-    load(digits_folder, dt=0.004)
-    assert not old.exists()
-    assert list(home.glob("toy_train-*"))
 
 
 def test_chosen_samples_are_those_that_are_taken():

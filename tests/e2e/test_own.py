@@ -14,11 +14,8 @@ import commands
 import numpy as np
 import pytest
 
-from fdi.config.identity import NUMERICS
 from fdi.data import from_torch
 from fdi.data.inputs import DataError
-from fdi.track.directory import code
-from fdi.track.files import write_json
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
 
@@ -166,58 +163,3 @@ def test_what_does_not_fit_is_refused():
     same = [(np.zeros(3), 0) for _ in range(8)]
     with pytest.raises(DataError, match="mine: 1 class; there is nothing to tell apart"):
         from_torch("mine", same, same, kind="constant", **VIEW | dict(classes=1))
-
-
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        pytest.param(["hydra/launcher=basic"], id="basic"),
-        pytest.param(
-            ["hydra/launcher=local", "hydra.launcher.n_jobs=1"], id="local", marks=pytest.mark.slow
-        ),
-    ],
-)
-def test_code_that_is_edited_while_a_sweep_is_running(tmp_path, launcher):
-    """Its first cell does that itself. Cells of before and after are in no row together."""
-    shutil.copytree(OWN, tmp_path, dirs_exist_ok=True)
-    parts = tmp_path / "own_parts.py"
-    draws = "        generator = drawing.generator\n"
-    edit = "        edited()\n"
-    edits = "def edited():\n    path = __import__('pathlib').Path(__file__)\n"
-    edits += "    path.write_text(path.read_text().replace('EDITS = 0', 'EDITS = 1'))\n"
-    text = parts.read_text()
-    assert text.count(draws) == 1
-    parts.write_text(text.replace(draws, draws + edit) + "\n\nEDITS = 0\n\n\n" + edits)
-    small = [*SMALL[:-1], "init=sparse", "seed=1,2", "engine=reference", "probe=none"]
-    words = ["-m", "--config-dir", "conf", *launcher, *small]
-    first = call("run", *words, cwd=tmp_path)
-    assert first.returncode == 1, first.stderr
-    said = " ".join((first.stdout + first.stderr).split())
-    assert "own_parts.py was edited while this process" in said, said
-    assert len([*tmp_path.glob("results/runs/**/result.json")]) == 1, said
-    second = call("run", *words, cwd=tmp_path)
-    assert "was run with other code" in second.stderr
-    second = call("run", *[word.replace("1,2", "2") for word in words], cwd=tmp_path)
-    assert second.returncode == 0, second.stderr
-    assert "1 finished run of other code" in " ".join(second.stdout.split())
-    table = call("table", "--csv", cwd=tmp_path).stdout
-    assert [line.count("sparse") > 0 for line in table.splitlines()] == [False, True, True], table
-
-
-def test_a_worker_that_starts_after_an_edit_is_told(fdi_run, tmp_path):
-    """Its process imports the new code, so nothing but the record knows."""
-    shutil.copytree(OWN, tmp_path / "own")
-    parts = tmp_path / "own" / "own_parts.py"
-
-    def edit(config, directory, *_):
-        parts.write_text(parts.read_text() + f"\nEDITS = {config.seed}\n")
-        made = code(config)
-        result = commands.done(config, directory)
-        write_json(directory / "record.json", {"numerics": NUMERICS, "run": {"code": made}})
-        return result
-
-    words = ["--config-dir", str(tmp_path / "own" / "conf"), *SMALL[:-1], "init=sparse", "seed=1,2"]
-    found = fdi_run("-m", *words, run=edit)
-    assert found.code == 0, found.err
-    said = " ".join(found.out.split())
-    assert "2 of these 2 runs are of the new code, and tables and figures keep them apart" in said

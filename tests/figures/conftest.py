@@ -4,12 +4,12 @@ drawing must keep.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import making
 import pandas as pd
 import pytest
 from matplotlib import rc_context
@@ -30,8 +30,8 @@ BASELINES = ("kaiming", "xavier", "pytorch", "orthogonal", "lsuv", "gain")
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run below tmp_path with validation accuracies `curve`, training accuracies twice
-    that, after `prime` epochs at 0.1.
+    """`making.write_run` below tmp_path, with the last validation accuracy as that on the test
+    set; `sigma_u`: that of fluct, and the gain of others.
     """
 
     def write(
@@ -39,51 +39,18 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         seed: int,
         curve: Sequence[float],
         *,
-        model: str = "dense",
         hidden: int = 128,
         sigma_u: float = 1.0,
         populations: Sequence[str] = ("h1",),
-        prime: int = 0,
         done: bool = True,
+        **more: Any,
     ) -> Path:
-        identity = f"{hidden:04x}{int(100 * sigma_u):04x}"
-        directory = tmp_path / "runs" / "randman" / model / init / f"seed={seed}-{identity}"
-        (directory / ".hydra").mkdir(parents=True)
-        key = "sigma_u" if init == "fluct" else "gain"
-        config = (
-            f"model:\n  hidden: {hidden}\ninit:\n  _target_: fdi.init.{init}\n  {key}: "
-            f"{sigma_u}\nseed: {seed}\n"
-        )
-        (directory / ".hydra" / "config.yaml").write_text(config)
-        state, epochs = "done" if done else "running", prime + len(curve)
-        (directory / "status.json").write_text(
-            json.dumps({"state": state, "epoch": epochs, "epochs": epochs})
-        )
-        if done:
-            result = {
-                "test_accuracy_last": curve[-1],
-                "test_accuracy_best": max(curve),
-                "rates": dict.fromkeys(populations, 8.0),
-            }
-            (directory / "result.json").write_text(json.dumps(result))
-            (directory / "record.json").write_text('{"run": {}}')
-        rows = [("prime", 0.1)] * prime + [("task", value) for value in curve]
-        lines = [
-            ",".join(
-                [
-                    "epoch",
-                    "phase",
-                    "train/accuracy",
-                    "valid/accuracy",
-                    *(f"rate/{name}" for name in populations),
-                ]
-            )
-        ]
-        for epoch, (phase, value) in enumerate(rows, 1):
-            rates = [str(10.0 * i + seed) for i in range(1, len(populations) + 1)]
-            lines.append(",".join([str(epoch), phase, str(2 * value), str(value), *rates]))
-        (directory / "metrics.csv").write_text("\n".join([*lines, ""]))
-        return directory
+        own = "init.sigma_u" if init == "fluct" else "init.gain"
+        config = {"model.hidden": hidden, own: sigma_u}
+        rates = dict.fromkeys(populations, 8.0)
+        accuracy = curve[-1] if done else None
+        given = {"config": config, "rates": rates, "curve": curve}
+        return making.write_run(tmp_path, init, seed, accuracy, **given, **more)
 
     return write
 

@@ -143,7 +143,7 @@ def test_no_text_overlaps_or_leaves_the_page(write_run, tmp_path, drawn):
             write_run(
                 init,
                 0,
-                np.linspace(0.1, 0.45, 200),
+                np.linspace(0.1, 0.45, 200).tolist(),
                 sigma_u=sigma_u,
                 populations=[f"h{i}" for i in range(1, 8)],
                 prime=20,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -83,49 +83,54 @@ def test_a_study_chooses_among_the_measurements_that_come_with_fdi_only():
     assert studies.drawn(unsaid).index.tolist() == [0, 1]
 
 
-class Entry:
-    def __init__(self, module: str) -> None:
-        self.name = self.module = module
-
-    def load(self) -> ModuleType:
-        return __import__(self.module)
-
-
 @pytest.fixture
-def installed(monkeypatch):
-    """Packages with an entry point, in place of those that are."""
+def installed(tmp_path, monkeypatch):
+    """Writes a package with an entry point, which is installed beside those that are."""
+    monkeypatch.syspath_prepend(tmp_path)
 
-    def install(*names):
-        monkeypatch.setattr(studies, "entry_points", lambda group: [*map(Entry, names)])
+    def install(code="", published=""):
+        package, about = tmp_path / "their_study", tmp_path / "their_study-1.dist-info"
+        for folder in (package, about):
+            folder.mkdir(exist_ok=True)
+        (package / "__init__.py").write_text(code)
+        (package / "published.yaml").write_text(published)
+        (about / "METADATA").write_text("Name: their_study\nVersion: 1\n")
+        lines = ["[fdi.studies]", "theirs = their_study", "gone = not_there_at_all"]
+        (about / "entry_points.txt").write_text("\n".join(lines))
+        sys.modules.pop("their_study", None)
+        importlib.invalidate_caches()
         studies.studies.cache_clear()
         studies.quotes.cache_clear()
 
     yield install
     monkeypatch.undo()
+    sys.modules.pop("their_study", None)
     studies.studies.cache_clear()
     studies.quotes.cache_clear()
 
 
-def test_a_package_may_bring_what_it_quotes(tmp_path, monkeypatch, installed):
-    folder = tmp_path / "their_study"
-    folder.mkdir()
-    (folder / "__init__.py").touch()
-    entry = "{dataset: d, model: m, depth: 1, init: fluct, accuracy: 0.5, source: T, where: a lab}"
-    (folder / "published.yaml").write_text(f"sources: {{T: theirs}}\nvalues: [{entry}]\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    installed("their_study", "not_there_at_all")
-    run = {"dataset": "d", "model": "m_deep", "init": "fluct", "rate/h1": 5.0}
-    assert [str(entry) for entry in studies.published(run)] == ["50.0 [T] a lab"]
-    assert studies.published(run | {"rate/h2": 5.0}) == []
-    (folder / "published.yaml").write_text(f"sources: {{}}\nvalues: [{entry}]\n")
-    installed("their_study")
-    with pytest.raises(ValueError, match="no source T; add it to sources"):
-        studies.published(run)
-    (folder / "__init__.py").write_text("import not_there_at_all\n")
-    sys.modules.pop("their_study")
-    installed("their_study")
-    with pytest.raises(ValueError, match="the study their_study cannot be imported: No module"):
-        studies.studies()
+ENTRY = "{dataset: d, model: m, depth: 1, init: fluct, accuracy: 0.5, source: T, where: a lab}"
+RUN = {"dataset": "d", "model": "m_deep", "init": "fluct", "rate/h1": 5.0}
+
+
+def test_a_package_may_bring_what_it_quotes(installed):
+    installed(published=f"sources: {{T: theirs}}\nvalues: [{ENTRY}]\n")
+    assert [str(entry) for entry in studies.published(RUN)] == ["50.0 [T] a lab"]
+    assert studies.published(RUN | {"rate/h2": 5.0}) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "sources", "line"),
+    [
+        ("", "{}", "no source T; add it to sources"),
+        ("", "{T: theirs, K: theirs}", "another study calls its source K, too; rename it"),
+        ("import not_there", "{T: a}", "the study their_study cannot be imported: No module"),
+    ],
+)
+def test_a_package_that_says_it_wrong_is_one_line(installed, code, sources, line):
+    installed(code, f"sources: {sources}\nvalues: [{ENTRY}]\n")
+    with pytest.raises(ValueError, match=line):
+        studies.published(RUN)
 
 
 @pytest.mark.slow  # it reads all measurements, as tests/scripts does

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fdi.analysis.contrasts import PERCENT, best, difference_of, moments, setting
+from fdi.analysis.collect import ACCURACY
+from fdi.analysis.conditions import by_seed, difference, where
+from fdi.analysis.contrasts import TESTED, best, moments, setting
+from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where, with_layers
-from fdi.analysis.statistics import Comparison, holm, verdict
-from fdi.analysis.summary import ACCURACY
+from fdi.analysis.statistics import PERCENT, Comparison, holm, verdict
 from fdi.figures.sweeps import USUAL, guessed
 from fdi.study.circumstances import by_authors, standard
 from fdi.study.claims import INTERVALS
@@ -91,21 +92,13 @@ def _given(runs: pd.DataFrame) -> list[str]:
 
 def _ranked(runs: pd.DataFrame) -> Ranked:
     valid = runs.groupby("init")["valid_accuracy_last"].mean()
-    seeds = {
-        init: PERCENT * group.groupby("seed")[ACCURACY].mean()
-        for init, group in runs.groupby("init")
-    }
+    seeds = {init: by_seed(group, TESTED)[0] for init, group in runs.groupby("init")}
     names = {
         i: f"{i} ({given})" if (given := runs.loc[runs["init"] == i, "given"].iloc[0]) else i
         for i in seeds
     }
     top = valid.idxmax()
-    samples = runs["test_samples"].min()
-    others = {}
-    for i in seeds:
-        common = seeds[i].index.intersection(seeds[top].index)
-        if i != top:
-            others[names[i]] = difference_of(seeds[i][common], seeds[top][common], samples)
+    others = {names[i]: difference(seeds[i], seeds[top], scale=PERCENT) for i in seeds if i != top}
     reached = moments(runs[runs["init"] == top], ["init"], ACCURACY, PERCENT, PERCENT)
     best_of_all = f"{names[top]}: {cell(reached.iloc[0].to_dict())}"
     return Ranked(setting(runs.iloc[0].to_dict()), best_of_all, others)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis.collect import ACCURACY
+from fdi.analysis.conditions import where
 from fdi.analysis.contrasts import accuracies, contrasts, setting
+from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import guesses, where, with_layers
 from fdi.analysis.studies import published, quotes
-from fdi.analysis.summary import ACCURACY
 from fdi.study.circumstances import EPS, of_authors, standard
 from fdi.study.claims import BASELINE, RULE, SEEDS, claims, hearsay, readable, sources
 from fdi.study.evidence import DEEP, FLUCT, KAIMING, UNPRIMED, longest

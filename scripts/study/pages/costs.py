@@ -1,34 +1,22 @@
-"""What runs and experiments cost: an epoch, in the file that `dry_run` reads; a budget, in the head
-of its experiment in conf/experiment.
-"""
+"""What the budgets of experiments cost, in the head of each in conf/experiment."""
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.compose import parse
-from fdi.cli.cost import measured, write_shipped
+from fdi.cli.cost import measured
 from fdi.cli.sweep import duration
 
 EXPERIMENTS = Path("conf/experiment")
-REFERENCE = Path("results/reference")
 LINE = re.compile(r"^# (laptop|paper): \d+ cells, ([^;\n]*)", re.MULTILINE)
 
 
-def ship() -> None:
-    """Write the costs of the runs in results/reference where `dry_run` finds them."""
-    with (REFERENCE / "provenance.csv").open() as file:
-        threads = {row["provenance"]: int(row["threads"]) for row in csv.DictReader(file)}
-    with (REFERENCE / "runs.csv").open() as file:
-        write_shipped(csv.DictReader(file), threads)
-
-
 def head(experiment: str, text: str) -> str:
-    """The text of a file with the number of cells, and the time they take where runs of all their
-    kinds were measured: of a laptop's budget on two cores, else in core-hours. Other costs stay as
+    """The text of a file with the number of cells, and the time they take where own runs of all
+    their kinds are done: of a laptop's budget on two cores, else in core-hours. Other costs stay as
     they are.
     """
     return LINE.sub(lambda line: _line(cells(experiment, line[1]), *line.groups()), text)

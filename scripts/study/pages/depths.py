@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.contrasts import best
+from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import guesses, with_layers
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from pages.tables import alike, having, listed

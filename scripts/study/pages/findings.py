@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.bounds import MODES, modes, unbounded
+from fdi.analysis.conditions import where
+from fdi.analysis.derived import MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where, with_layers
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.best import Side, networks
-from fdi.analysis.contrasts import PERCENT
 from fdi.analysis.results import Results
+from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style
 from fdi.figures.best import PANELS
 

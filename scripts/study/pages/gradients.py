@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.bounds import unbounded
+from fdi.analysis.collect import ACCURACY
+from fdi.analysis.conditions import where
 from fdi.analysis.contrasts import setting
+from fdi.analysis.derived import unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import where, with_layers
-from fdi.analysis.summary import ACCURACY
 from fdi.snn.surrogate import steepness
 from fdi.study import gradients
 from fdi.study.circumstances import EPS, STANDARD, constant_rate, plain, standard

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdi.analysis.contrasts import PERCENT, moments, setting
-from fdi.analysis.derived import COLUMNS
+from fdi.analysis.collect import ACCURACY
+from fdi.analysis.conditions import where
+from fdi.analysis.contrasts import moments, setting
+from fdi.analysis.derived import COLUMNS, architecture, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import architecture, where, with_layers
+from fdi.analysis.statistics import PERCENT
 from fdi.analysis.studies import published
-from fdi.analysis.summary import ACCURACY
 from fdi.figures import words
 from fdi.figures.sweeps import usual
 from fdi.figures.words import SCHEDULE

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.contrasts import accuracies
-from fdi.analysis.derived import COLUMNS, NEITHER, NORMS, QUANTITIES
+from fdi.analysis.derived import COLUMNS, NEITHER, NORMS, QUANTITIES, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.select import with_layers
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.figures.findings import fullest

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fdi.analysis.contrasts import PERCENT, accuracies, moments
+from fdi.analysis.collect import BEST
+from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.derived import QUANTITIES
 from fdi.analysis.results import Results
-from fdi.analysis.summary import BEST
+from fdi.analysis.statistics import PERCENT
 from fdi.figures.catalogue import FIGURES
 from pages.tables import cell, having, markdown, unmeasured, versus
 

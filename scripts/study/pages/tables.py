@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import SHARED, config_columns
-from fdi.analysis.contrasts import PERCENT, moments
+from fdi.analysis.collect import ACCURACY, SHARED, config_columns
+from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
-from fdi.analysis.summary import ACCURACY
-from fdi.config.identity import ADDED
+from fdi.analysis.statistics import PERCENT
 from fdi.figures.catalogue import FIGURES
 
 OTHERS = (*SHARED, "readout_init")
@@ -100,10 +99,8 @@ def alike(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """
     columns = [name for name in config_columns(runs) if "." in name or name in OTHERS]
     columns = [name for name in columns if name not in (*by, *NAMES)]
-    known = {name: ADDED[name] for name in columns if ADDED.get(name) is not None}
-    said = runs[columns].astype(object).fillna(known)
     cells = runs.groupby(list(by), dropna=False).ngroup()
-    one = said.assign(cell=cells).groupby(["cell", *columns], dropna=False).ngroup()
+    one = runs[columns].assign(cell=cells).groupby(["cell", *columns], dropna=False).ngroup()
     seeds = runs["seed"].groupby(one).transform("nunique")
     ordered = seeds.groupby(cells).idxmax()  # a run of the configuration with the most seeds
     return runs[one.isin(one[ordered])]

@@ -1,0 +1,58 @@
+"""Numbers, values of the config and names of its keys as text, the same in every table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+NAMING = re.compile(r"\.(_target_|name)$")
+"""The end of a key that names what its group chose."""
+
+
+def number(value: float | None, form: str = ".1f", scale: float = 1.0, unknown: str = "-") -> str:
+    """`scale` times a number in a format of Python's; `unknown` for None and NaN."""
+    return unknown if value is None or value != value else format(scale * value, form)
+
+
+def percent(share: float | None, form: str = ".1f", unknown: str = "-") -> str:
+    """A share in percent, with one decimal unless said otherwise."""
+    return number(share, form, 100.0, unknown)
+
+
+def interval(low: float, high: float, form: str = ".1f", unknown: str = "-") -> str:
+    """An interval of shares in percent, as in 90.1..95.2."""
+    return unknown if low != low else f"{percent(low, form)}..{percent(high, form)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """As in 1 run, 2 runs or 1,000 runs."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def shown(value: Any) -> str:
+    """A value of a condition as short text: true, null, 0.5, or the class of a `_target_`."""
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value)
+    if text in ("True", "False"):
+        return text.lower()
+    return text.rpartition(".")[2] if text.startswith(("fdi.", "torch.")) else text
+
+
+def short_names(columns: Sequence[str]) -> dict[str, str]:
+    """Column -> the shortest end of its dotted name that no other column has: model.hidden ->
+    hidden, optimizer._target_ -> optimizer, engine.name -> engine.
+    """
+    parts = {column: NAMING.sub("", column).split(".") for column in columns}
+    ends = {
+        column: [".".join(names[i:]) for i in reversed(range(len(names)))]
+        for column, names in parts.items()
+    }
+    times = Counter(end for column in columns for end in ends[column])
+    return {
+        column: next((end for end in ends[column] if times[end] == 1), column) for column in columns
+    }

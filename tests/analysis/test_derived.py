@@ -1,0 +1,45 @@
+"""Columns that are made of others."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fdi.analysis.derived import depth, guesses, unbounded, with_layers
+from fdi.analysis.results import is_baseline
+
+
+def test_bounds_of_strength_0_are_none():
+    names = ("joint", "prime_epochs", "upper.strength", "lower.strength")
+    rows = [(False, 0, 0.1, 100), (True, 0, 0, 0), (True, 0, 0.1, 0), (False, 5, 0, 1), (None,) * 4]
+    runs = pd.DataFrame(rows, columns=[f"homeostasis.{name}" for name in names])
+    assert unbounded(runs).index.tolist() == [0, 1, 4]
+
+
+def test_excitatory_and_inhibitory_neurons_are_one_layer():
+    run = {"rate/e1": 8.0, "rate/i1": 9.0, "rate/h2": float("nan"), "n": 1}
+    assert depth(run) == 1
+    assert with_layers(pd.DataFrame([run]))["layers"].tolist() == [1]
+    assert with_layers(pd.DataFrame({"n": [1]}))["layers"].tolist() == [0]
+
+
+def test_what_is_not_known_is_no_guess():
+    runs = {
+        "test_accuracy_last": [0.1, 0.2, 0.1],
+        "classes": 10,
+        "test_samples": [1000, 1000, None],
+    }
+    assert guesses(pd.DataFrame(runs)).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("fdi.init.baselines.Kaiming", True),
+        ("fdi.init.baselines.Lsuv", True),
+        ("fdi.init.fluct.FluctCalibrated", False),
+        *((name, False) for name in ("nowhere.Kaiming", "fdi.init.fluct.No", "Kaiming", "", None)),
+    ],
+)
+def test_the_class_says_whether_it_is_a_baseline(target, said):
+    assert is_baseline(target) is said
