@@ -73,7 +73,7 @@ def test_measurements_get_the_table_and_none_of_the_runs_of_networks_that_nobody
     assert export(tmp_path / "results", folder) == (table["state"] == "done").sum()
     assert [path.name for path in folder.iterdir()] == ["zoo.csv"]
     again = members(Results(pd.DataFrame(), None, None, folder))
-    assert again["source"].iloc[0].startswith("unknown, commit unknown, ")
+    assert again["source"].iloc[0].startswith("fdi-run -m experiment=zoo ")
     assert again["learns"].tolist() == table["learns"].tolist()
     assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
 
