@@ -209,11 +209,11 @@ def band(results: Results) -> Iterator[Evidence]:
             continue
         chosen = best(group, ["inside"], "spread")
         a, b = (chosen.loc[chosen["inside"] == side, "spread"].iloc[0] for side in (True, False))
-        found = compare(*(chosen[chosen["inside"] == side] for side in (True, False)))
-        if found is None:
-            continue
-        evidence = evidence_of(found)
-        yield evidence._replace(text=f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})")
+        sides = (chosen[chosen["inside"] == side] for side in (True, False))
+        if found := compare(*sides, same_data=False):
+            evidence = evidence_of(found._replace(run=group.iloc[0].to_dict()))
+            text = f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})"
+            yield evidence._replace(text=text)
 
 
 def restores(results: Results) -> Iterator[Evidence]:
