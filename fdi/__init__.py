@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fdi.notebook.calls import curves, probe, results, run, sweep
     from fdi.runner.trained import Trained
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "Error",
     "Mistake",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,6 @@ def signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
-    """For the index of results it is a minute later, and no file is young; returns the clock."""
-    now = time.time
-    monkeypatch.setattr("fdi.analysis.index.time.time", lambda: now() + 60)
-    return now
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fdi.track import record
-from fdi.track.files import METRICS, PROBE
+from fdi.track.files import METRICS, PROBE, RUN
 from fdi.track.record import Run
 
 CONFIG: dict[str, Any] = {
@@ -71,7 +72,12 @@ def write_run(
     directory = record.place(whole)
     directory.mkdir(parents=True)
     epochs = prime + len(curve) or 20
-    known = {"evidence": EVIDENCE, "origin": ORIGIN, "epoch": epochs, "epochs": epochs}
+    known: dict[str, Any] = {
+        "evidence": EVIDENCE,
+        "origin": ORIGIN,
+        "epoch": epochs,
+        "epochs": epochs,
+    }
     run = Run(config=whole, **{"state": "running"} | known | values)
     names = list(rates or {"h1": 8.0, "h2": 6.0})
     if curve:
@@ -103,3 +109,44 @@ def _metrics(curve: Sequence[float], prime: int, names: Sequence[str], seed: int
         rates = [str(10.0 * i + seed) for i, _ in enumerate(names, 1)]
         lines.append(",".join([str(epoch), phase, "1.5", str(2 * value), str(value), *rates]))
     return "\n".join([*lines, ""])
+
+
+SMALL: dict[str, Any] = {
+    "dataset.classes": 2,
+    "dataset.samples": 20,
+    "dataset.steps": 40,
+    "model.hidden": 8,
+    "trainer.epochs": 2,
+    "trainer.batch_size": 15,
+    "threads": 1,
+    "engine": "reference",
+}
+"""A run of a tenth of a second."""
+
+
+def edit(directory: Path, key: str, value: Any) -> None:
+    """Write another value at a dotted key into the record of a run, as an editor would."""
+    content = json.loads((directory / RUN).read_text())
+    *path, last = key.split(".")
+    node = content
+    for part in path:
+        node = node[part]
+    node[last] = value
+    (directory / RUN).write_text(json.dumps(content))
+
+
+def numbers(directory: Path) -> dict[str, Any]:
+    """All numbers that a run wrote, without its times."""
+    with (directory / METRICS).open(newline="") as file:
+        rows = [
+            {key: text for key, text in row.items() if "seconds" not in key}
+            for row in csv.DictReader(file)
+        ]
+    probe = directory / PROBE
+    states = json.loads(probe.read_text()) if probe.exists() else None
+    result = record.whole(directory).result or {}
+    return {
+        "rows": rows,
+        "probe": states,
+        "result": {key: value for key, value in result.items() if key != "seconds"},
+    }

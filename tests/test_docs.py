@@ -71,14 +71,14 @@ def _typed() -> list[str]:
 )
 def test_every_command_on_a_page_is_one(tmp_path, monkeypatch, among):
     from fdi.cli.cells import compose_cells
-    from fdi.cli.compose import command_line_parser
+    from fdi.cli.compose import parse
 
     monkeypatch.chdir(tmp_path)
     typed = _typed()
     assert len(typed) > 20
     for line in typed[among]:
         words = shlex.split(line, comments=True)[1:]
-        arguments = command_line_parser().parse_args([*words, "engine=cpu"])
+        arguments = parse([*words, "engine=cpu"])
         cells = compose_cells(arguments)
         scheduler = cells[0].values["scheduler"] if "scheduler=" in line else {"_target_": True}
         assert scheduler["_target_"], line

@@ -9,6 +9,7 @@ import functools
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,81 @@ def test_a_run_is_followed_in_few_files(tmp_path):
     known = {f"fdi.{room}.{file}" for room, files in RUN.items() for file in files}
     assert read == known | PARTS
     assert len(known) <= 25
+
+
+APART = [
+    *("analysis", "conf", "data", "engine/cpu", "engine/cuda", "engine/reference", "init"),
+    *("interop", "notebook", "runner", "track", "train"),
+]
+"""Rooms whose files do not import each other in a circle."""
+
+
+@pytest.mark.parametrize("name", APART)
+def test_files_of_a_room_do_not_import_each_other_in_a_circle(name):
+    """Nor within functions or for type checking."""
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (PACKAGE / name).rglob("*.py")
+    }
+    graph = {}
+    for own, path in files.items():
+        seen = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                seen |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                given = {f"{node.module}.{alias.name}" for alias in node.names}
+                seen |= {name if name in files else str(node.module) for name in given}
+        graph[own] = seen & files.keys() - {own}
+    TopologicalSorter(graph).prepare()
+
+
+DOCUMENTED = re.compile(r"_(replace|asdict|fields|make|exit|getframe|target_|getvalue|foreach_\w+)")
+"""Of named tuples, os and sys, the key of Hydra, the value of a structure in Numba's pages on
+extensions, and torch's operations on lists, which have no other name in torch below 2.14.
+"""
+STILL = ("cli/compose.py", "cli/launch.py", "config/settings.py", "figures/sheet.py")
+
+
+def test_nobody_uses_private_names_of_other_libraries():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+    ours = {name for tree in trees.values() for node in ast.walk(tree) for name in made(node)}
+    found = {
+        f"{path.relative_to(PACKAGE).as_posix()}: {name}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        for name in used(node)
+        if is_private(name) and name not in ours and not DOCUMENTED.fullmatch(name)
+    }
+    assert {line for line in found if line.partition(":")[0] not in STILL} == set()
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def made(node: ast.AST) -> set[str]:
+    """Names that a node defines: functions, classes, variables, attributes of self."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Attribute) and is_own(node):
+        return {node.attr}
+    return {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
+
+
+def is_own(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def used(node: ast.AST) -> set[str]:
+    """Names that a node takes from elsewhere: imported, attributes, asked for in a string."""
+    if isinstance(node, ast.Import):
+        return {part for alias in node.names for part in alias.name.split(".")}
+    if isinstance(node, ast.ImportFrom) and not str(node.module).startswith("fdi."):
+        return {*str(node.module).split("."), *(alias.name for alias in node.names)}
+    if isinstance(node, ast.Attribute) and not is_own(node):
+        return {node.attr}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        asked = node.args[1:2] if node.func.id in ("getattr", "hasattr", "setattr") else []
+        return {str(name.value) for name in asked if isinstance(name, ast.Constant)}
+    return set()

@@ -11,20 +11,15 @@ import time
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_module
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
+from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
 from fdi.track.evidence import kept_apart
 from fdi.track.files import METRICS
 from fdi.track.lock import holder
@@ -59,89 +54,70 @@ def compose_cells(
     With --multirun: the product of the sweeps on the command line and in `hydra.sweeper.params`,
     the command line winning. A key with a dot in it counts for the cells that have it (kaiming has
     no sigma_u), and at least one must, unless the key is the experiment's and the option is not.
-    Raises Hydra's and OmegaConf's errors, and ValueError from `prepare`.
+    Raises ValueError, one line.
     """
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        if arguments.multirun:
-            if cells := _sweep(arguments, watch):
-                return cells
-            raise ValueError("the sweep has no cells; give each of its keys a value")
-        cell = compose_cell(composer(arguments), tuple(arguments.overrides))
-        if not arguments.cfg:
-            _refuse_one_of_many(cell)
-        watch(cell, [cell.overrides])
-        return [cell]
+    if arguments.multirun:
+        if cells := _sweep(arguments, watch):
+            return cells
+        raise ValueError("the sweep has no cells; give each of its keys a value")
+    cell = compose_cell(source(arguments), arguments.overrides)
+    if not arguments.cfg:
+        _refuse_one_of_many(source(arguments), arguments.overrides)
+    watch(cell, [cell.overrides])
+    return [cell]
+
+
+def compose_cell(source: Source, overrides: Sequence[str]) -> Cell:
+    """The run of these words, checked."""
+    values = values_of(source, overrides)
+    own = tuple(word for word in overrides if not is_hydras(word))
+    return Cell(own, values, place(values))
+
+
+def is_hydras(word: str) -> bool:
+    """Whether an override is of Hydra's own node."""
+    return word.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
 def compose_sweep(arguments: Namespace) -> DictConfig:
-    """What the cells of a sweep have in common, with Hydra's own node; needs an initialized
-    Hydra.
-    """
-    return deepcopy(composer(arguments).whole(common_words(arguments)))
+    """What the cells of a sweep have in common, with Hydra's own node."""
+    return composed(source(arguments), common_words(arguments))
 
 
 def is_tuned(arguments: Namespace) -> bool:
     """Whether the experiment chooses something before it compares."""
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        return compose_sweep(arguments).tune is not None
+    return compose_sweep(arguments).tune is not None
 
 
-def common_words(arguments: Namespace) -> list[str]:
+def common_words(arguments: Namespace) -> tuple[str, ...]:
     """The overrides with one value, as far as the default options have their keys."""
-    parsed = OverridesParser.create().parse_overrides(arguments.overrides)
-    overrides = [str(word.input_line) for word in parsed if not word.is_sweep_override()]
-    while True:
-        try:
-            composer(arguments).whole(overrides)
-            return overrides
-        except ConfigCompositionException as error:
-            kept = [override for override in overrides if _key(override) != missing_key(error)]
-            if kept == overrides:
-                raise
-            overrides = kept
+    given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
+    return fitting(source(arguments), given)
 
 
 def _sweep(arguments: Namespace, watch: OnCell) -> list[Cell]:
-    compose = composer(arguments)
-    every = list(combinations(arguments))
-    lacking = _lacking(arguments, compose, every)
+    begin, every = source(arguments), list(combinations(arguments))
+    _refuse_unknown(arguments, begin, every)
     cells: dict[tuple[str, ...], Cell] = {}
     for overrides in every:
-        lacks = lacking[compose.options(overrides)]
-        kept = tuple(override for override in overrides if _key(override) not in lacks)
+        kept = fitting(begin, overrides)
         if kept not in cells:
-            cells[kept] = compose_cell(compose, kept)
+            cells[kept] = compose_cell(begin, kept)
             watch(cells[kept], every)
     return list({cell.directory: cell for cell in cells.values()}.values())
 
 
-def _lacking(
-    arguments: Namespace, compose: Composer, every: list[list[str]]
-) -> dict[tuple[str, ...], set[str]]:
-    """Options -> the keys on the command line that configurations with these options lack."""
-    lacking: dict[tuple[str, ...], set[str]] = {}
-    errors: dict[str, ConfigCompositionException] = {}
-    for overrides in every:
-        if (options := compose.options(overrides)) in lacking:
-            continue
-        lacks = lacking[options] = set()
-        while True:
-            try:
-                compose.settings([word for word in overrides if _key(word) not in lacks])
-                break
-            except ConfigCompositionException as error:
-                key = missing_key(error)
-                if key is None or key in lacks or key not in map(_key, overrides):
-                    raise
-                lacks.add(key)
-                errors[key] = error
-    given = set(map(_key, arguments.overrides))
-    for key, first in errors.items():
-        if all(key in lacks for lacks in lacking.values()) and (
-            key in given or key.split(".")[0] not in given
-        ):
-            raise first
-    return lacking
+def _refuse_unknown(arguments: Namespace, begin: Source, every: Sequence[Sequence[str]]) -> None:
+    """Raises ValueError for a key that no cell has, unless the key is the experiment's and the
+    option is not.
+    """
+    lacks = [lacking(begin, overrides) for overrides in every]
+    unknown = set.intersection(*lacks) if lacks else set()
+    given = {_key(word) for word in arguments.overrides}
+    for key in unknown:
+        if key in given or key.split(".")[0] not in given:
+            rest = unknown - {key}
+            compose_cell(begin, [word for word in every[-1] if _key(word) not in rest])
 
 
 def combinations(arguments: Namespace) -> Iterator[list[str]]:
@@ -149,13 +125,10 @@ def combinations(arguments: Namespace) -> Iterator[list[str]]:
     dataset+model: shd+dense,digits+conv.
     """
     params = compose_sweep(arguments).hydra.sweeper.get("params") or {}
-    parser = OverridesParser.create()
-    command = parser.parse_overrides(arguments.overrides)
+    command = [parsed(word) for word in arguments.overrides]
     given = {override.key_or_group for override in command}
     joint = [together(key, values, given) for key, values in params.items() if "+" in key]
-    independent = parser.parse_overrides(
-        [f"{key}={values}" for key, values in params.items() if "+" not in key]
-    )
+    independent = [parsed(f"{key}={values}") for key, values in params.items() if "+" not in key]
     words = {word.get_key_element(): _words(word) for word in [*independent, *command]}
     for overrides in product(*words.values()):
         for combination in product(*joint):
@@ -190,23 +163,13 @@ def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def compose_cell(composer: Composer, overrides: tuple[str, ...]) -> Cell:
-    """The run of these words, checked."""
-    values = composer.settings(overrides)
-    own = tuple(
-        override
-        for override in overrides
-        if not override.lstrip("+~").startswith(("hydra.", "hydra/"))
-    )
-    return Cell(own, values, place(values))
-
-
-def _refuse_one_of_many(cell: Cell) -> None:
+def _refuse_one_of_many(begin: Source, overrides: Sequence[str]) -> None:
     """An experiment is a sweep; without -m each of its values must be given, but for keys that the
     chosen options lack.
     """
-    params = HydraConfig.get().sweeper.get("params") or {}
-    given = {*map(_key, cell.overrides), *(key for key in params if not _has(cell.config, key))}
+    params = composed(begin, overrides).hydra.sweeper.get("params") or {}
+    given = {*map(_key, overrides)}
+    given |= lacking(begin, [*overrides, *(f"{key}=" for key in params if "+" not in key)])
     sweep = [
         f"{key}={values}" for key, values in params.items() if not given.issuperset(key.split("+"))
     ]
@@ -216,11 +179,6 @@ def _refuse_one_of_many(cell: Cell) -> None:
             f"(dry_run=true shows what it costs, budget=laptop is a small version of it), or give "
             f"one value of each"
         )
-
-
-def _has(config: DictConfig, key: str) -> bool:
-    owner, _, name = key.rpartition(".")
-    return name in (OmegaConf.select(config, owner) or {}) if owner else True
 
 
 LABELS = ("dataset", "model", "init")

@@ -1,41 +1,31 @@
-"""Composes the configurations of cells, with all that fdi takes of Hydra where Hydra has no public
-door (the upper bound of hydra-core in pyproject.toml stands for it), and says what Hydra complains
-about in one line. A file is read once for all cells, and the files are merged, which takes 0.1 s,
-once for all cells with the same options; their other values are then set on a copy.
+"""The configurations of cells, as Hydra's `compose` gives them, and what it complains about in one
+line. What the chosen options give, which takes 0.1 s, is composed once for all cells that choose
+the same; their other values are then set on a copy.
 """
 
 from __future__ import annotations
 
-import copy
 import pickle
 import re
-import threading
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.core_plugins import file_config_source
-from hydra._internal.sources_registry import SourcesRegistry
-from hydra._internal.utils import _run_hydra, get_args_parser
-from hydra.core.config_loader import ConfigLoader
+from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.singleton import Singleton
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
-from hydra.plugins.config_source import ConfigResult
-from hydra.types import HydraContext, RunMode
-from hydra.version import VersionBase, setbase
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.version import getbase, setbase
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -44,127 +34,31 @@ from omegaconf.errors import (
 )
 
 from fdi.config.parts import choose, shown
-from fdi.config.settings import replaced, settings, words
+from fdi.config.settings import settings, words
 
-_ONE_AT_A_TIME = threading.RLock()
-_OF_A_JOB: tuple[type, ...] = (GlobalHydra, HydraConfig, VersionBase)
-
-
-@contextmanager
-def own_hydra() -> Iterator[None]:
-    """Hydra as if nobody else used it in this process: one thread at a time, and afterwards it is
-    what it was, for a program with a `hydra.main` of its own.
-    """
-    with _ONE_AT_A_TIME:
-        before = Singleton._instances
-        Singleton._instances = {k: v for k, v in before.items() if k not in _OF_A_JOB}
-        try:
-            yield
-        finally:
-            others = {k: v for k, v in Singleton._instances.items() if k not in _OF_A_JOB}
-            theirs = {k: v for k, v in before.items() if k in _OF_A_JOB}
-            Singleton._instances = others | theirs
+CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def command_line_parser() -> ArgumentParser:
-    """Hydra's own flags: `hydra.main` parses and exits by itself, before fdi could compose cells or
-    say an error in one line. Python 3.14 reads each help text at once, and one of Hydra's is none
-    before it is shown.
-    """
-    with _unread_help():
-        return get_args_parser()
-
-
-@contextmanager
-def _unread_help() -> Iterator[None]:
-    check = getattr(ArgumentParser, "_check_help", None)
-    if check is None:  # an older Python
-        yield
-        return
-    parser: Any = ArgumentParser
-    parser._check_help = lambda *_: None
-    try:
-        yield
-    finally:
-        parser._check_help = check
-
-
-def refuse_several_values(loader: ConfigLoader, values: list[Override]) -> None:
-    """Raises what Hydra raises for a value that is a sweep, in a single cell."""
-    cast("ConfigLoaderImpl", loader).validate_sweep_overrides_legal(
-        values, run_mode=RunMode.RUN, from_shell=False
-    )
-
-
-def show(arguments: Namespace) -> None:
-    """What Hydra itself shows for the parsed command line `arguments`: a configuration, its own
-    help, what it has loaded, how to complete words in a shell. `hydra.main` would parse sys.argv
-    again, where a sweep stands that Hydra cannot show.
-    """
-    from fdi.cli.task import run_cell  # by its module Hydra knows the name of the job
-
-    setbase("1.3")
-    _run_hydra(arguments, command_line_parser(), run_cell, f"pkg://{CONFIG_MODULE}", CONFIG_NAME)
-
-
-def context(loader: Any) -> HydraContext:
-    """What launchers and sweepers are given; `loader` composes cells as Hydra's own does."""
-    from hydra.experimental.callback import Callback
-
-    callbacks: Any = Callback()
-    return HydraContext(loader, callbacks)
-
-
-class FileConfigSource(file_config_source.FileConfigSource):
-    """Reads the user's own options, unless they are no files, or stand for more than memory holds:
-    Hydra has no hook before it parses a file.
-    """
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        return super().load_config(config_path)
-
-
-class Repository(ConfigRepository):
-    """Reads and parses each file of the configuration once for all cells, where Hydra does so for
-    each of them; every composition gets a copy, since it merges the others into it.
-    """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Repository:
-        return copy.copy(self)  # a search path replaces the sources, it does not change them
-
-    def load_config(self, config_path: str) -> ConfigResult | None:
-        key = config_path, *((source.provider, source.path) for source in self.sources)
-        if key in _parsed:
-            return cast("ConfigResult | None", pickle.loads(_parsed[key]))
-        found = super().load_config(config_path)
-        with suppress(pickle.PicklingError):  # Hydra runs plugins again, with new classes
-            _parsed[key] = pickle.dumps(found)
-        return found
-
-
-_parsed: dict[tuple[Any, ...], bytes] = {}
-
-
-def _take_over_files() -> None:
-    """Let `FileConfigSource` read file://; `Plugins.register` replaces no source that is there. And
-    forget the files of Hydra's plugin for Optuna 2, which it would take for schemas of ours.
-    """
-    SourcesRegistry.instance().types["file"] = FileConfigSource
-    for name in ("optuna.yaml", "sampler"):
-        ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see fdi-run --help")
 
 
 def parse(words: Sequence[str]) -> Namespace:
     """The command line `words`, parsed. Raises ValueError for an option that does not exist."""
-    parser = command_line_parser()
-
-    def refuse(message: str) -> NoReturn:
-        raise ValueError(f"{message}; see fdi-run --help")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    # argparse takes positional words in one piece only, so the overrides go to the end
-    words = sorted(words, key=lambda word: "=" in word and not word.startswith("-"))
-    arguments, unknown = parser.parse_known_args(words)
+    parser = _Parser(add_help=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("-p", "--package")
+    parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("-cn", "--config-name")
+    parser.add_argument("-sc", "--shell-completion", action="store_true")
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("-i", "--info", nargs="?", const="all", choices=INFO)
+    arguments, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
         key, _, value = unknown[0].lstrip("-").partition("=")
         value = value or next(iter(arguments.overrides), "VALUE")
@@ -175,204 +69,225 @@ def parse(words: Sequence[str]) -> Namespace:
     return arguments
 
 
-CONFIG_MODULE, CONFIG_NAME = "fdi.conf", "config"
+class Source(NamedTuple):
+    """The configuration that a command begins with, and the folder with the user's own options."""
+
+    name: str = CONFIG_NAME
+    folder: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether Hydra has to look into the folder first, since the configuration is there."""
+        return bool(self.folder) and self.name != CONFIG_NAME
+
+    @property
+    def searchpath(self) -> list[str]:
+        """The override that adds the other places."""
+        if not self.folder:
+            return []
+        return [
+            f"hydra.searchpath=[pkg://{CONFIG_MODULE}]" if self.own else searchpath(self.folder)
+        ]
 
 
-class Base(NamedTuple):
-    """What the chosen options give, as Hydra composed it, and pickled without Hydra's own node."""
-
-    config: DictConfig
-    copy: bytes
-
-
-@dataclass(frozen=True)
-class Composer:
-    """Composes with Hydra's `loader` the configuration `name`, and options in `searchpath`; it also
-    stands in for the loader when Hydra or a launcher composes cells.
-    """
-
-    loader: ConfigLoader = field(compare=False)
-    name: str
-    searchpath: tuple[str, ...]
-
-    def settings(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The checked values of a cell; raises what Hydra and `fdi.config.settings` raise."""
-        base, values = self._parts(overrides)
-        _tell_hydra(base.config)
-        config = pickle.loads(base.copy)
-        _apply(values, config)
-        return settings(config)
-
-    def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
-        """The configuration of a cell with Hydra's own node, for a launcher."""
-        own = [word for word in master.hydra.overrides.hydra if word not in self.searchpath]
-        config = self._job([*own, *overrides])
-        OmegaConf.copy_cache(master, config)
-        return config
-
-    def load_configuration(
-        self, config_name: str, overrides: Sequence[str], **options: Any
-    ) -> DictConfig:
-        """The same of one cell, for Hydra."""
-        config = self._job(overrides)
-        config.hydra.mode = RunMode.RUN
-        return config
-
-    def _job(self, overrides: Sequence[str]) -> DictConfig:
-        base, values = self._parts(overrides)
-        config = copy.deepcopy(base.config)
-        _apply(values, config)
-        with open_dict(config.hydra):
-            config.hydra.overrides.task = [
-                word for word in overrides if not word.startswith(("hydra.", "hydra/"))
-            ]
-        return config
-
-    def __getattr__(self, name: str) -> Any:
-        """All else that launchers ask of a loader."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.loader, name)
-
-    def whole(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration with Hydra's own node, as `overrides` in this order give it; nobody
-        changes it.
-        """
-        return _whole(self, tuple(overrides))
-
-    def _parts(self, overrides: Sequence[str]) -> tuple[Base, list[Override]]:
-        """What the options among `overrides` give, and the overrides that set a value."""
-        chosen = self.options(overrides)
-        values = [_parse(word) for word in overrides if word not in chosen]
-        refuse_several_values(self.loader, values)
-        return _base(self, chosen), values
-
-    def options(self, overrides: Sequence[str]) -> tuple[str, ...]:
-        """Those that choose an option of a group or are Hydra's own; all, if one adds or deletes a
-        key, since their order matters then.
-        """
-        if any(word.startswith(("+", "~")) for word in overrides):
-            return tuple(overrides)
-        return tuple(word for word in overrides if _is_option(self, word.partition("=")[0]))
-
-
-def composer(arguments: Namespace) -> Composer:
-    """For the parsed command line `arguments`; needs an initialized Hydra. Raises ValueError for
-    a --config-dir that is not there.
+def source(arguments: Namespace) -> Source:
+    """That of the parsed command line `arguments`. Raises ValueError for a --config-dir that is not
+    there.
     """
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
-    _take_over_files()
-    folders = (searchpath(Path(folder)),) if folder else ()
-    loader = cast("ConfigLoaderImpl", GlobalHydra.instance().config_loader())
-    if arguments.config_name and folder:  # Hydra looks for it before it reads hydra.searchpath
-        path = copy.deepcopy(loader.get_search_path())
-        path.prepend("command-line", f"file://{Path(folder).absolute()}", "schema")
-        loader = ConfigLoaderImpl(config_search_path=path)
-    loader.repository = Repository(loader.get_search_path())
-    return Composer(loader, arguments.config_name or CONFIG_NAME, folders)
+    absolute = str(Path(folder).absolute()) if folder else ""
+    return Source(arguments.config_name or CONFIG_NAME, absolute)
 
 
-def searchpath(folder: Path) -> str:
-    """The override that adds `folder`, in quotes, whatever its name has in it; of backslashes only
-    those before a quote count.
+def searchpath(folder: str | Path) -> str:
+    """The override that adds `folder`, whatever its name has in it."""
+    return f"hydra.searchpath=[{quoted(f'file://{Path(folder).absolute()}')}]"
+
+
+def quoted(word: str) -> str:
+    """In quotes, for Hydra; of backslashes only those before a quote count."""
+    escaped = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], word).replace("'", r"\'")
+    return f"'{escaped}'"
+
+
+@contextmanager
+def _initialized(source: Source) -> Iterator[None]:
+    """Hydra, for as long as it composes; then it is what it was, for a program with a `hydra.main`
+    of its own.
     """
-    escaped = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], str(folder.absolute())).replace(
-        "'", r"\'"
-    )
-    return f"hydra.searchpath=['file://{escaped}']"
+    theirs, base = GlobalHydra.instance().hydra, getbase()
+    GlobalHydra.instance().clear()
+    try:
+        start: Any = initialize_config_dir if source.own else initialize_config_module
+        with start(source.folder if source.own else CONFIG_MODULE, version_base=VERSION):
+            for name in ("optuna.yaml", "sampler"):  # of Hydra's plugin for Optuna 2: no schemas
+                ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
+            yield
+    finally:
+        GlobalHydra.instance().clear()
+        if theirs:
+            GlobalHydra.instance().initialize(theirs)
+            setbase(str(base))
+
+
+@contextmanager
+def told(config: Any) -> Iterator[None]:
+    """`config` is where interpolations of Hydra's own node are looked up meanwhile."""
+    before, HydraConfig.instance().cfg = HydraConfig.instance().cfg, config
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def values_of(source: Source, overrides: Sequence[str]) -> dict[str, Any]:
+    """The checked values of a cell. Raises ValueError, one line, for what cannot be composed, and
+    fdi.Mistake for values that do not fit.
+    """
+    config = composed(source, overrides)
+    try:
+        with told(config):
+            return settings(config)
+    except OmegaConfBaseException as error:
+        raise ValueError(explain(error)) from None
+
+
+def composed(source: Source, overrides: Sequence[str]) -> DictConfig:
+    """The configuration that `overrides` give, with Hydra's own node: options first, then the
+    values. Raises ValueError, one line.
+    """
+    options = _options(source, overrides)
+    config: DictConfig = pickle.loads(_pickled(source, options))
+    for word in overrides:
+        if word not in options:
+            _set(config, parsed(word))
+    return config
+
+
+def lacking(source: Source, overrides: Sequence[str]) -> set[str]:
+    """The keys among `overrides` that configurations with their options do not have."""
+    options = _options(source, overrides)
+    keys = (word.partition("=")[0] for word in overrides if word not in options)
+    return {key for key in keys if not _has(source, options, key)}
+
+
+def fitting(source: Source, overrides: Sequence[str]) -> tuple[str, ...]:
+    """The `overrides` but for those of keys that their options lack."""
+    lacks = lacking(source, overrides)
+    return tuple(word for word in overrides if word.partition("=")[0] not in lacks)
+
+
+@lru_cache(maxsize=2**16)
+def _has(source: Source, options: tuple[str, ...], key: str) -> bool:
+    owner, _, name = key.rpartition(".")
+    config = _composed(source, options)
+    try:
+        node = OmegaConf.select(config, owner) if owner else config
+    except OmegaConfBaseException:
+        return True  # what is wrong with it is said where it is set
+    return name in [*node] if isinstance(node, DictConfig) else node is not None
 
 
 @lru_cache(maxsize=512)
-def _whole(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
+def _pickled(source: Source, options: tuple[str, ...]) -> bytes:
+    config = deepcopy(_composed(source, options))
+    name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
+    if isinstance(name, DictConfig):
+        with told(config):
+            OmegaConf.resolve(name)  # once, since each would be parsed anew for each cell
+    return pickle.dumps(config)
+
+
+@lru_cache(maxsize=512)
+def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
+    """Nobody changes it."""
+    _refuse_nameless(source, options)
     try:
-        return composer.loader.load_configuration(
-            composer.name,
-            [*composer.searchpath, *overrides],
-            run_mode=RunMode.RUN,
-            from_shell=False,
-        )
+        with _initialized(source):
+            return compose(source.name, [*source.searchpath, *options], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(explain(error)) from None
     except yaml.YAMLError as error:
-        raise ValueError(f"a file of the configuration cannot be read: {error}") from None
+        line = " ".join(str(error).split())
+        raise ValueError(f"a file of the configuration cannot be read: {line}") from None
     except RecursionError:
         raise ValueError("files of the configuration nest too deeply or name each other") from None
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
-        where = " ".join(overrides)  # Hydra's own, for model=3 and engine=[1], do not say it
+        where = " ".join(options)  # Hydra's own, for model=3 and engine=[1], do not say it
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{where}: no configuration can be made of this ({reason})") from None
 
 
-@lru_cache(maxsize=512)
-def _base(composer: Composer, overrides: tuple[str, ...]) -> Base:
-    _refuse_nameless(composer, overrides)
-    config = composer.whole(overrides)
-    _tell_hydra(config)
-    own = copy.deepcopy(config)  # a masked copy would have no types
-    if problem := next(replaced(own), None):
-        raise ValueError(problem)
-    OmegaConf.resolve(own.name)
-    with open_dict(own):
-        del own["hydra"]
-    return Base(config, pickle.dumps(own))
+def _options(source: Source, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Those that choose an option of a group, add or delete a key, or are Hydra's own."""
+    return tuple(word for word in overrides if _is_option(source, word.partition("=")[0]))
 
 
-def _tell_hydra(config: DictConfig) -> None:
-    """Interpolations of what is resolved next may ask for Hydra's own node."""
-    hydra: Any = HydraConfig.instance()
-    hydra.cfg = config
-
-
-def _apply(values: list[Override], config: DictConfig) -> None:
-    for value in values:
-        try:
-            OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
-        except OmegaConfBaseException as error:  # as Hydra says it
-            line = f"Error merging override {value.input_line}"
-            raise ConfigCompositionException(line) from error
-        except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
-            raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
+def _is_option(source: Source, key: str) -> bool:
+    if key.startswith(("+", "~", "hydra")) or "@" in key:
+        return True
+    return "." not in key and bool(_names(source, key))
 
 
 @lru_cache
-def _is_option(composer: Composer, key: str) -> bool:
-    return (
-        key.startswith("hydra")
-        or "@" in key
-        or ("." not in key and bool(composer.loader.get_group_options(key)))
-    )
+def _names(source: Source, group: str) -> list[str]:
+    """The options of a group; none where it is no group."""
+    with _initialized(source):
+        loader = GlobalHydra.instance().config_loader()
+        return loader.get_group_options(group, overrides=source.searchpath)
 
 
-def _refuse_nameless(composer: Composer, options: Sequence[str]) -> None:
-    """Raises ValueError for an option of a group that is no name; Hydra fails late then, and in
-    words of its own.
+def _refuse_nameless(source: Source, options: Sequence[str]) -> None:
+    """Raises ValueError for several values, and for an option of a group that is no name; Hydra
+    fails late then, and in words of its own.
     """
     for word in options:
         key, _, value = word.partition("=")
-        if not key.isidentifier() or not _is_option(composer, key):
-            continue
-        override = _parse(word)
-        if override.is_sweep_override():
-            raise ValueError(f"{word} has several values; add -m to run each of them")
-        if not isinstance(override.value(), str):
-            names = composer.loader.get_group_options(key)
+        override = _single(word)
+        if key.isidentifier() and _names(source, key) and not isinstance(override.value(), str):
+            names = _names(source, key)
             raise ValueError(
                 f"{key} = {value} is not the name of an option; {choose(value, names)}"
             )
 
 
+def _single(word: str) -> Override:
+    """The override; raises ValueError for one with several values."""
+    override = parsed(word)
+    if override.is_sweep_override():
+        raise ValueError(
+            f"{word} has several values; add -m to run each of them, or write a list as key=[a,b]"
+        )
+    return override
+
+
 @lru_cache(maxsize=2**16)
-def _parse(override: str) -> Override:
-    return OverridesParser.create().parse_overrides([override])[0]
+def parsed(word: str) -> Override:
+    """An override, parsed; raises ValueError."""
+    try:
+        return OverridesParser.create().parse_overrides([word])[0]
+    except HydraException as error:
+        raise ValueError(explain(error)) from None
 
 
 def forget() -> None:
     """Read the files of the configuration again where they are asked for next: in a notebook they
     change between two calls.
     """
-    for known in (_whole, _base, _is_option):
+    for known in (_has, _pickled, _composed, _names):
         known.cache_clear()
-    _parsed.clear()
+
+
+def _set(config: DictConfig, value: Override) -> None:
+    _single(str(value.input_line))
+    try:
+        OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
+    except OmegaConfBaseException as error:
+        raise ValueError(explain(error, config.hydra.runtime.choices)) from None
+    except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
+        raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
 
 
 EXTRAS = {  # that come with plugins of Hydra
@@ -383,13 +298,12 @@ EXTRAS = {  # that come with plugins of Hydra
     "hydra_submitit_launcher": "slurm",
     "hydra_ray_launcher": "ray",
 }
-MISSING_KEY = (ConfigAttributeError, ConfigKeyError)
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
 
-def explain(error: Exception) -> str:
-    """One line for an error of composing a configuration."""
-    cause = error.__cause__
+def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
+    """One line for an error of composing a configuration with these `chosen` options."""
+    cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(error, OverrideParseException):
         return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -402,34 +316,21 @@ def explain(error: Exception) -> str:
         return (
             f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
         )
-    if sweep := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", str(error)):
-        return (
-            f"{sweep[1]} has several values; add -m to run each of them, or write a list as "
-            f"key=[a,b]"
-        )
-    if isinstance(cause, MISSING_KEY) and cause.full_key:
-        if meant := _deeper(cause):
-            return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
-        hint = choose(str(cause.key), _keys(cause.parent_node))
-        of = "" if hint.startswith("did you") else _option_of(cause.full_key)
-        return f"{cause.full_key}: no such key{of}; {hint}"
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
+        return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:
         return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
     return " ".join((str(error) or str(cause)).split())
 
 
-def _option_of(key: str) -> str:
-    """The option that lacks a key, as in " of init=kaiming"."""
-    group, dot, _ = key.partition(".")
-    hydra: Any = HydraConfig.instance().cfg
-    option = OmegaConf.select(hydra, f"hydra.runtime.choices.{group}") if dot and hydra else None
-    return f" of {group}={option}" if option else ""
-
-
-def missing_key(error: Exception) -> str | None:
-    """The dotted key that an error of composing complains of, if that is what it complains of."""
-    cause = error.__cause__
-    return cause.full_key if isinstance(cause, MISSING_KEY) else None
+def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
+    if meant := _deeper(cause):
+        return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
+    hint = choose(str(cause.key), _keys(cause.parent_node))
+    group, dot, _ = cause.full_key.partition(".")
+    option = chosen.get(group) if dot and not hint.startswith("did you") else None
+    of = f" of {group}={option}" if option else ""
+    return f"{cause.full_key}: no such key{of}; {hint}"
 
 
 def _keys(node: Any) -> list[str]:
@@ -441,11 +342,9 @@ def _deeper(cause: Any) -> list[str]:
     node = cause.parent_node
     if not isinstance(node, DictConfig) or cause.full_key != str(cause.key):
         return []
-    return [
-        f"{name}.{cause.key}"
-        for name in _keys(node)
-        if isinstance(part := node._get_node(name), DictConfig) and cause.key in _keys(part)
-    ]
+    parts = [name for name in _keys(node) if not OmegaConf.is_missing(node, name)]
+    plain = [name for name in parts if not OmegaConf.is_interpolation(node, name)]
+    return [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]
 
 
 def _expected(error: ValidationError) -> str:

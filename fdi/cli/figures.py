@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import get_context
@@ -53,7 +54,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains."
     )
-    parser.add_argument("names", nargs="*", metavar="name", help="figures to draw (default: all)")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="name | column=value",
+        help="figures to draw (default: all); of your own runs only those with these values",
+    )
     parser.add_argument("--list", action="store_true", help="list the figures")
     add_results(parser)
     parser.add_argument(
@@ -82,7 +88,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a folder with files of yours: the figure NAME in NAME.py, or of the experiment in "
         "experiment/NAME.yaml, or the model of --run; may be repeated",
     )
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.filters = [word for word in arguments.words if "=" in word]
+    arguments.names = [word for word in arguments.words if "=" not in word]
+    return arguments
 
 
 def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
@@ -101,6 +110,7 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED
     from fdi.analysis.results import own, reference
+    from fdi.analysis.select import select
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
     from fdi.config.parts import choose
@@ -108,6 +118,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
 
     results, modules = arguments.results, arguments.modules
     mine, measured = own(results), None if arguments.own else reference(results / "reference")
+    mine = replace(mine, runs=select(mine.runs, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there
     figures = {name: there.get(name) or own_figure(name, modules) for name in names}
@@ -120,6 +131,8 @@ def _draw_all(arguments: argparse.Namespace) -> int:
         found[task.name] += files
         for file in files:
             print(printable(str(file)), flush=True)
+        if task.left:
+            print(printable(f"{task.name} leaves out {task.left}; column=value chooses"))
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(summarize(mine.runs))
         print_counts(mine.runs)
@@ -157,6 +170,11 @@ class Task(NamedTuple):
     module: Any
     content: pd.DataFrame
     path: Path
+
+    @property
+    def left(self) -> str:
+        """Which of the user's own runs the page leaves out."""
+        return "" if "left" not in self.content else self.content["left"].iloc[0]
 
 
 def _tasks(

@@ -12,17 +12,22 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Collection
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from hydra import initialize_config_module
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
-from fdi.cli.cells import Cell, compose_sweep
-from fdi.cli.compose import CONFIG_MODULE, EXTRAS, composer, context
+from fdi.cli.cells import Cell, compose_sweep, is_hydras
+from fdi.cli.compose import EXTRAS, Source, composed, source, told
 from fdi.cli.cost import cores
 from fdi.config import identity
+from fdi.config.settings import prepare
 from fdi.track.process import end_with
 
 
@@ -131,41 +136,75 @@ def launch(
     Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a
     launcher that cannot start.
     """
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        config = compose_sweep(arguments)
-        with read_write(config), open_dict(config):
-            gpus = share({cell.values["device"] for cell in cells}, config.hydra.launcher)
+    config = compose_sweep(arguments)
+    node = config.hydra.launcher
+    with read_write(config), open_dict(config):
+        gpus = share({cell.values["device"] for cell in cells}, node)
+    here = "n_jobs" in node or node._target_.endswith(".LocalLauncher")
+    job: Any = partial(_job, os.getcwd(), os.getpid() if here else None, gpus, task)
+    loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))
+    callbacks: Any = _Brief()
+    context = HydraContext(loader, callbacks)
+    with told(config):
         try:
-            launcher = Plugins.instance().instantiate_launcher(
-                context(composer(arguments)),
-                partial(_from, os.getcwd(), partial(task, sweep=os.getpid(), gpus=gpus)),
-                config,
-            )
-            _end_workers_with_us(config.hydra.launcher)
+            launcher = Plugins.instance().instantiate_launcher(context, job, config)
+            if "n_jobs" in node:
+                import_module("joblib")  # the plugin imports it late
         except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
-            raise ValueError(_not_installed(config.hydra.launcher)) from None
+            raise ValueError(_not_installed(node)) from None
         ready()
-        given = [_overrides(cell, config.hydra.launcher) for cell in cells]
-        size = (
-            config.hydra.sweeper.get("max_batch_size")
-            or _at_once(config.hydra.launcher, gpus)
-            or len(cells)
-        )
+        given = [_overrides(cell, node) for cell in cells]
+        size = config.hydra.sweeper.get("max_batch_size") or _at_once(node, gpus) or len(cells)
         try:
             for start in range(0, len(cells), size):
-                for job in launcher.launch(given[start : start + size], start):
-                    _ = job.return_value  # raises what went wrong
+                for done in launcher.launch(given[start : start + size], start):
+                    _ = done.return_value  # raises what went wrong
         finally:
             if gpus:
                 gpus.end()
 
 
-def _from(folder: str, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """`task` in the folder of this command, to which its paths are relative: a worker of a Ray
-    cluster that runs starts in that of the cluster.
+class _Brief(Callback):
+    """Leaves the configurations out of what a launcher returns, 0.15 MB a cell."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        job_return.cfg = job_return.hydra_cfg = job_return.overrides = None
+
+
+class _Compose(NamedTuple):
+    """What launchers take of Hydra's ConfigLoader: the configuration of a cell, with the words of
+    the command that are Hydra's own.
+    """
+
+    source: Source
+    hydras: tuple[str, ...]
+
+    def load_sweep_config(self, master: DictConfig, words: list[str]) -> DictConfig:
+        config = composed(self.source, (*self.hydras, *words))
+        config.hydra.overrides.task = words
+        return config
+
+
+def _job(
+    folder: str,
+    parent: int | None,
+    gpus: Gpus | None,
+    task: Callable[..., Any],
+    config: DictConfig,
+) -> Any:
+    """`task` on a cell in a process of the launcher's: in the folder of the command, to which its
+    paths are relative, on a GPU that is free, and no longer than `parent` lives.
     """
     os.chdir(folder)
-    return task(config)
+    if parent not in (None, os.getpid()):
+        _end_with(parent)
+    config = prepare(config)
+    if gpus and config.device == "cuda":
+        config.device = gpus.take()
+    return task(config, HydraConfig.get().overrides.task, sweep=True)
+
+
+_end_with = cache(end_with)  # a worker has many cells
 
 
 def _not_installed(launcher: DictConfig) -> str:
@@ -174,43 +213,6 @@ def _not_installed(launcher: DictConfig) -> str:
     if not extra:
         return f"{launcher._target_} is not installed"
     return f"this sweep needs a package that is not installed; pip install 'fdi-snn[{extra}]'"
-
-
-def _end_workers_with_us(launcher: DictConfig) -> None:
-    """Let the workers of joblib watch this process from their start, before they have a cell; also
-    a single worker is a process of its own, or a cell that is killed would end the sweep.
-    """
-    if "n_jobs" not in launcher:
-        return
-    import joblib
-    from joblib.executor import get_memmapping_executor
-    from joblib.parallel import BACKENDS
-
-    loky: Any = BACKENDS["loky"]
-
-    class Backend(loky):
-        def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-            watch: Any = {"initializer": end_with, "initargs": (os.getpid(),)}
-            if self.effective_n_jobs(n_jobs) > 1:
-                return super().configure(n_jobs, parallel, **(options | watch))
-            self.parallel = parallel
-            self._workers = get_memmapping_executor(1, context_id=parallel._id, **watch)
-            return 2  # joblib takes 1 for cells in this process
-
-        def submit(self, func: Callable[[], list[Any]], callback: Any = None) -> Any:
-            return super().submit(partial(_without_configs, func), callback)
-
-    joblib.register_parallel_backend("loky", Backend)
-
-
-def _without_configs(call: Callable[[], list[Any]]) -> list[Any]:
-    """What Hydra returns of some cells, but for their configurations: of 10,000 cells they would
-    take 1.5 GB of the process that waits for them.
-    """
-    jobs = call()
-    for job in jobs:
-        job.cfg = job.hydra_cfg = job.overrides = None
-    return jobs
 
 
 def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:

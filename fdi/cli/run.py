@@ -12,6 +12,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,9 @@ from fdi.cli.command import may_close
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
-
-    from omegaconf import DictConfig
 
     from fdi.cli.cells import Cell
+    from fdi.cli.cost import Composing
 
 
 @may_close
@@ -90,187 +89,153 @@ def _command() -> int:
 
 
 def _dispatch(arguments: Namespace) -> int:
-    from fdi.cli.cells import compose_cells
-    from fdi.cli.compose import show
-
     if arguments.shell_completion:
-        return _complete_words(arguments)
+        return _complete_words()
     if arguments.hydra_help or arguments.info:
-        show(arguments)
-        return 0
-    if not arguments.cfg:
-        _refuse_narrow()
+        return _ask_hydra()
+    if arguments.cfg:
+        return _show(arguments)
     if arguments.multirun:
         return _several(arguments)
+    from fdi.cli.cells import compose_cells
+
     (cell,) = compose_cells(arguments)
-    if arguments.cfg:
-        show(arguments)
-        return 0
-    if cell.values["dry_run"]:
-        from fdi.cli.cost import Composing, offer_smaller
-
-        listing = Composing()
-        listing(cell, [cell.overrides])
-        listing.end([cell])
-        offer_smaller(arguments, [cell])
-        return 0
-    return _one(arguments, cell)
-
-
-ADDRESSES = 1.25e9, 0.15e9  # bytes of libraries and compiler, and of the threads of a core
-
-
-def _refuse_narrow() -> None:
-    """Raises ValueError where a limit on addresses is too low for the libraries: OpenBLAS asks for
-    more without end, and LLVM and PyTorch abort.
-    """
-    if sys.platform != "linux":
-        return
-    import resource
-
-    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
-    cores = len(os.sched_getaffinity(0))
-    needed = ADDRESSES[0] + ADDRESSES[1] * cores
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
-        raise ValueError(
-            f"this shell allows a process {allowed / 1e9:.2f} GB of addresses, and fdi-run takes "
-            f"{needed / 1e9:.2f} on {cores} cores; ulimit -v {needed / 1024:.0f} raises that, "
-            f"taskset -c 0 fdi-run ... takes one core"
-        )
+    return _list(arguments, [cell]) if cell.values["dry_run"] else _one(arguments, cell)
 
 
 def _several(arguments: Namespace) -> int:
-    """A sweep or a search: show it, say what it costs, or run it; returns the exit code."""
+    """A sweep or a search: say what it costs, or run it; returns the exit code."""
     from fdi.cli.cells import compose_cells, is_tuned
-    from fdi.cli.cost import Composing, offer_smaller
+    from fdi.cli.cost import Composing
     from fdi.cli.search import is_search, search
     from fdi.cli.sweep import run_sweep
 
-    if is_tuned(arguments) and not arguments.cfg:
+    if is_tuned(arguments):
         from fdi.cli.tune import run_tuned  # pandas: only where it is needed
 
         return run_tuned(arguments)[0]
-    chooses = is_search(arguments)
-    if chooses and not arguments.cfg:
+    if is_search(arguments):
         search(arguments)
-        return 0
-    if chooses:
-        _show_common(arguments)
         return 0
     watch = Composing()
     with watch.bar:
         cells = compose_cells(arguments, watch)
-    if arguments.cfg:
-        _show_common(arguments)
-        return 0
     if cells[0].values["dry_run"]:
-        watch.end(cells)
-        offer_smaller(arguments, cells)
-        return 0
+        return _list(arguments, cells, watch)
     return run_sweep(arguments, cells)
 
 
-def _complete_words(arguments: Namespace) -> int:
-    from yaml import YAMLError
+def _list(arguments: Namespace, cells: list[Cell], watch: Composing | None = None) -> int:
+    """What there is to run, and what it costs; returns the exit code."""
+    from fdi.cli.cost import Composing, offer_smaller
 
-    from fdi.cli.compose import show
+    if watch is None:
+        watch = Composing()
+        watch(cells[0], [cells[0].overrides])
+    watch.end(cells)
+    offer_smaller(arguments, cells)
+    return 0
+
+
+def _show(arguments: Namespace) -> int:
+    """Show the configuration, of a sweep what its cells have in common; returns the exit code."""
+    from omegaconf import OmegaConf, open_dict
+
+    from fdi.cli.cells import common_words, compose_cells, is_tuned
+    from fdi.cli.compose import composed, source, told
+    from fdi.cli.search import is_search
+
+    if not (arguments.multirun and (is_tuned(arguments) or is_search(arguments))):
+        compose_cells(arguments)  # refuses what does not fit
+    given = common_words(arguments) if arguments.multirun else arguments.overrides
+    config: Any = composed(source(arguments), given)
+    with told(deepcopy(config)):
+        if arguments.cfg == "job":
+            with open_dict(config):
+                del config["hydra"]
+        node = OmegaConf.select(config, arguments.package) if arguments.package else config
+        if node is None:
+            raise ValueError(f"--package {arguments.package}: no such key")
+        if arguments.cfg == "hydra" and not arguments.package:
+            node = OmegaConf.masked_copy(config, "hydra")
+        if not OmegaConf.is_config(node):
+            print(node)
+            return 0
+        if arguments.package:
+            print(f"# @package {arguments.package}")
+        print(OmegaConf.to_yaml(node, resolve=arguments.resolve), end="")
+    return 0
+
+
+def _ask_hydra() -> int:
+    """Its own help, what it has loaded, how to complete words in a shell; returns the exit code."""
+    import hydra
+
+    from fdi.cli.compose import CONFIG_MODULE, CONFIG_NAME, VERSION
+
+    # its argparse takes positional words in one piece only, so the overrides go to the end
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-"))
+    hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base=VERSION)(lambda config: None)()
+    return 0
+
+
+def _complete_words() -> int:
+    from yaml import YAMLError
 
     if values := _values():
         print(*values)
         return 0
     try:
-        show(arguments)
+        return _ask_hydra()
     except YAMLError:
         raise ValueError(
             "--shell-completion cannot read its words; give install=bash, zsh or fish, and no other"
         ) from None
-    return 0
 
 
 def _values() -> list[str]:
     """The values that the key at the end of the line in the shell may have, if they are words:
     Hydra completes options and keys only.
     """
-    from hydra.errors import HydraException
-
-    from fdi.cli.cells import compose_cells
-    from fdi.cli.compose import parse
+    from fdi.cli.compose import parse, source, values_of
     from fdi.config.settings import choices
 
     *words, last = os.environ.get("COMP_LINE", "").split() or [""]
     key, equals, begun = last.partition("=")
     try:
-        arguments = parse(words[1:])
-        arguments.multirun, arguments.cfg = False, "job"
         found = choices(key, {}) if equals else []
         if equals and not found and "." in key:
-            (cell,) = compose_cells(arguments)
-            found = choices(key, cell.values)
-    except (HydraException, ValueError):
+            arguments = parse(words[1:])
+            found = choices(key, values_of(source(arguments), arguments.overrides))
+    except ValueError:
         return []
     return [f"{key}={value}" for value in found if value.startswith(begun)]
 
 
-def _show_common(arguments: Namespace) -> None:
-    """Show what the cells of a sweep have in common: Hydra shows no sweeps."""
-    from hydra import initialize_config_module
-
-    from fdi.cli.cells import common_words
-    from fdi.cli.compose import CONFIG_MODULE, show
-
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        arguments.overrides = common_words(arguments)
-    arguments.multirun = False
-    show(arguments)
-
-
 def _one(arguments: Namespace, cell: Cell) -> int:
-    """Run one cell through Hydra, and show it; returns the exit code."""
-    from fdi.cli.cells import leave_nothing, say_what_is_apart
+    """Run one cell, and show it; returns the exit code."""
+    from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
     from fdi.cli.summary import print_result
     from fdi.cli.task import REFUSED, interrupted, run_cell
     from fdi.track.process import INTERRUPTED
     from fdi.track.record import refuse_other_schedule
 
-    codes, new = [], not cell.directory.exists()
+    for word in filter(is_hydras, arguments.overrides):
+        if not word.startswith("hydra.searchpath="):
+            raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
+    new = not cell.directory.exists()
     if new:
         say_what_is_apart([cell])
     refuse_other_schedule(cell.directory, cell.values)
-    _refuse_what_needs_a_sweep(arguments)
     try:
-        _run_here(arguments, lambda config: codes.append(run_cell(config)))
+        code = run_cell(cell.config, cell.overrides)
     except KeyboardInterrupt:
-        codes = [interrupted()]
-    except ValueError:  # of Hydra, which has made the folder
-        if new:
-            leave_nothing(cell)
-        raise
-    if codes[0] in (0, INTERRUPTED):
+        code = interrupted()
+    if code in (0, INTERRUPTED):
         print_result(cell)
-    elif codes[0] == REFUSED and new:
+    elif code == REFUSED and new:
         leave_nothing(cell)
-    return codes[0]
-
-
-def _run_here(arguments: Namespace, task: Callable[[DictConfig], Any]) -> None:
-    """Run `task` in this process on the one cell of the command line; raises what it raises."""
-    from hydra import initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-
-    from fdi.cli.compose import CONFIG_MODULE, composer
-
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        hydra: Any = GlobalHydra.instance().hydra
-        compose = composer(arguments)
-        hydra.config_loader = compose  # which has composed it before
-        hydra.run(compose.name, task, arguments.overrides)
-
-
-def _refuse_what_needs_a_sweep(arguments: Namespace) -> None:
-    """Raises ValueError for a part of Hydra that does nothing for a single run."""
-    for word in arguments.overrides:
-        if word.lstrip("+").startswith(("hydra/launcher=", "hydra/sweeper=")):
-            raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
+    return code
 
 
 ROOM = 30  # characters that an explanation needs beside a name

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import initialize_config_module
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -24,7 +22,7 @@ from fdi.cli.cells import (
     compose_sweep,
     leave_nothing,
 )
-from fdi.cli.compose import CONFIG_MODULE, Composer, composer
+from fdi.cli.compose import Source, composed, parsed, source, values_of
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_result
 from fdi.cli.task import FAILED, REFUSED, check_done, complain, run_cell
@@ -40,8 +38,7 @@ MISSING = "hydra/sweeper=optuna needs Optuna 4 or later: pip install 'fdi-snn[op
 
 def is_search(arguments: Namespace) -> bool:
     """Whether `hydra/sweeper` is another than Hydra's own, which runs all combinations."""
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        return not compose_sweep(arguments).hydra.sweeper._target_.endswith(".BasicSweeper")
+    return not compose_sweep(arguments).hydra.sweeper._target_.endswith(".BasicSweeper")
 
 
 def search(arguments: Namespace) -> None:
@@ -53,12 +50,11 @@ def search(arguments: Namespace) -> None:
     anything runs, and if no trial succeeds.
     """
     optuna = _optuna()
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        compose, node = composer(arguments), compose_sweep(arguments).hydra.sweeper
-        if node._target_ != OURS:
-            raise ValueError(f"hydra/sweeper: {node._target_} is none of fdi's; give optuna")
-        fixed, sweeps = _split(arguments, node)
-        values = compose.settings(common_words(arguments))
+    begin, node = source(arguments), compose_sweep(arguments).hydra.sweeper
+    if node._target_ != OURS:
+        raise ValueError(f"hydra/sweeper: {node._target_} is none of fdi's; give optuna")
+    fixed, sweeps = _split(arguments, node)
+    values = values_of(begin, common_words(arguments))
     if problem := _problem(sweeps, values):
         raise ValueError(problem)
     space = {word.get_key_element(): _distribution(optuna, word) for word in sweeps}
@@ -69,7 +65,7 @@ def search(arguments: Namespace) -> None:
         cells = {}
         for told, trial in enumerate(trials, told + 1):  # noqa: B020 # counts on
             label = f"trial {told}/{node.n_trials}  {' '.join(_words(trial.params))}"
-            cells[label] = _cell(compose, [*fixed, *_words(trial.params)], label)
+            cells[label] = _cell(begin, [*fixed, *_words(trial.params)], label)
         for trial, accuracy in zip(trials, _run(arguments, cells)):
             failed += accuracy is None
             _tell(optuna, study, trial, accuracy)
@@ -86,7 +82,7 @@ def search(arguments: Namespace) -> None:
         found = {"name": "optuna", "best_params": best.params, "best_value": best.value}
         path.write_text(yaml.safe_dump(found))
     print(f"best on validation: {' '.join(_words(best.params))}")
-    print_result(compose_cell(compose, (*fixed, *_words(best.params))))
+    print_result(compose_cell(begin, (*fixed, *_words(best.params))))
 
 
 def _optuna() -> Any:
@@ -104,15 +100,14 @@ def _split(arguments: Namespace, node: DictConfig) -> tuple[list[str], list[Over
     """The overrides with one value, and those that the search chooses, of the command line and of
     hydra.sweeper.params.
     """
-    parse = OverridesParser.create().parse_overrides
-    given = parse(arguments.overrides)
+    given = [parsed(word) for word in arguments.overrides]
     params = node.get("params") or {}
     if together := next((key for key in params if "+" in key), None):
         raise ValueError(
             f"hydra.sweeper.params: a search cannot vary {together} jointly; give each one value"
         )
     keys = {word.key_or_group for word in given}
-    written = parse([f"{key}={values}" for key, values in params.items() if key not in keys])
+    written = [parsed(f"{key}={values}") for key, values in params.items() if key not in keys]
     words = [*written, *given]
     fixed = [str(word.input_line) for word in words if not word.is_sweep_override()]
     return fixed, [word for word in words if word.is_sweep_override()]
@@ -160,10 +155,11 @@ def _words(params: dict[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in params.items()]
 
 
-def _cell(compose: Composer, words: Sequence[str], label: str) -> Cell | None:
+def _cell(begin: Source, words: Sequence[str], label: str) -> Cell | None:
     """The cell of a trial; None, and a line, where its values are refused."""
+    composed(begin, words)  # a key that there is not ends the search
     try:
-        cell = compose_cell(compose, tuple(words))
+        cell = compose_cell(begin, words)
         if finished(cell.directory, cell.values["probe"]):
             check_done(cell.config, cell.directory)
         return cell

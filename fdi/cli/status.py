@@ -282,9 +282,9 @@ def explain(results: Path, names: Sequence[str]) -> int:
 def _named(table: pd.DataFrame, name: str) -> pd.Series:
     """The run with this folder or id."""
     ends = name.rstrip("/")
-    found = table[(table["path"] == ends) | (table["id"] == ends) | (table["path"] + "/" == name)]
+    found = table[(table["path"] == ends) | (table["id"] == ends)]
     if found.empty:
-        found = table[[path.endswith(f"/{ends}") for path in table["path"]]]
+        found = table[[str(path).endswith(f"/{ends}") for path in table["path"]]]
     if len(found) != 1:
         what = "no run" if found.empty else f"{len(found)} runs, of which one must be named whole"
         raise ValueError(f"{name}: {what}; fdi-table --csv lists the folders of all")

@@ -28,7 +28,7 @@ Measured = tuple[Mapping[str, str], Sequence[Sequence[Row]]]
 
 
 @dataclass(frozen=True)
-class State:
+class InitialState:
     """The probes of one initial state, one for each seed, without their readouts; `settings`: what
     else tells it apart; `floors`: of the optimizer, for each seed.
     """
@@ -71,7 +71,7 @@ class State:
         return layers
 
 
-def of_runs(measured: Iterable[Measured]) -> list[State]:
+def of_runs(measured: Iterable[Measured]) -> list[InitialState]:
     """The states of `fdi.analysis.initial.measured`."""
     states = []
     for labels, seeds in measured:
@@ -79,7 +79,7 @@ def of_runs(measured: Iterable[Measured]) -> list[State]:
         names = dict(zip(_short(list(settings)), settings.values()))
         dataset, model, init = (labels[name] for name in LABELS)
         rows = [hidden(one) for one in seeds]
-        states.append(State(dataset, model, init, names, rows))
+        states.append(InitialState(dataset, model, init, names, rows))
     return states
 
 
@@ -88,7 +88,7 @@ def hidden(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if is_number(row.get("rate"))]
 
 
-def records(states: Iterable[State]) -> list[dict[str, Any]]:
+def records(states: Iterable[InitialState]) -> list[dict[str, Any]]:
     """A row for each state and layer, for files."""
     return [
         {
@@ -109,10 +109,6 @@ def records(states: Iterable[State]) -> list[dict[str, Any]]:
     ]
 
 
-def _given(settings: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in settings.items() if value}
-
-
 def _short(keys: Sequence[str]) -> list[str]:
     """The last part of each dotted key, where no other ends in it."""
     ends = Counter(key.rpartition(".")[2] for key in keys)
@@ -123,11 +119,11 @@ LABEL = "initial state"
 LOST = "*"
 
 
-def print_states(out: Console, states: Sequence[State]) -> None:
+def print_states(out: Console, states: Sequence[InitialState]) -> None:
     """A table for each data set and model, a line for each state and layer; then what the columns
     mean.
     """
-    groups: dict[tuple[str, str], list[State]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[InitialState]] = defaultdict(list)
     for state in states:
         groups[state.dataset, state.model].append(state)
     lost = bounded = differ = False
@@ -144,7 +140,7 @@ def print_states(out: Console, states: Sequence[State]) -> None:
     print_note(out, _notes(several, differ, lost, bounded))
 
 
-def _print_group(out: Console, states: list[tuple[State, list[Row]]], several: bool) -> None:
+def _print_group(out: Console, states: list[tuple[InitialState, list[Row]]], several: bool) -> None:
     rows = [row for _, layers in states for row in layers]
     columns = {
         "layer": [row["population"] for row in rows],
@@ -179,7 +175,7 @@ def _gradient(row: Row) -> str:
     return text + LOST if row["lost"] else text
 
 
-def _verdict(state: State, row: Row) -> str:
+def _verdict(state: InitialState, row: Row) -> str:
     return row["verdict"] + (f" ({row['agree']}/{state.n})" if row["agree"] < state.n else "")
 
 
@@ -224,7 +220,7 @@ def print_summary(cells: list[Cell], table: bool = True) -> int:
     out = console()
     runs = [look(cell.directory) for cell in cells]
     states = [_state(run) for run in runs]
-    if table and {*TRAINED, "probed"} & set(states):
+    if table and {"done", "probed"} & set(states):  # accuracies are those on the test set
         _print_what_is_done(out, cells)
     for cell, state, run in zip(cells, states, runs):
         if state not in (*TRAINED, "probed", "missing", WRONG):
@@ -245,7 +241,7 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
     table = collect.table(folder, [str(cell.directory) for cell in cells])
     if any(cell.values["probe"] == "only" for cell in cells):
         print_states(out, of_runs(initial.measured(results.of_runs(table, folder))))
-    elif table["state"].isin(TRAINED).any():
+    elif (table["state"] == "done").any():
         print_comparison(summary.summarize(table))
 
 

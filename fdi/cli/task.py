@@ -1,70 +1,65 @@
-"""What Hydra calls for each cell, in a process of its launcher's choice. The import of fdi.config
-gives that process the resolvers.
-"""
+"""What is done for a cell, here or in a process of a launcher's choice."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fdi.config.settings import prepare
+from fdi.config import Mistake
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
-from fdi.track.files import LOG, OUTPUT, printable
+from fdi.track.files import LOG, OUTPUT, PROBE, printable
 from fdi.track.lock import Busy
-from fdi.track.process import INTERRUPTED, end_with
+from fdi.track.process import INTERRUPTED
 from fdi.track.record import finished, initial_state
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fdi.cli.launch import Gpus
-
 FAILED, REFUSED = 1, 2
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
 
 
-def run_cell(config: DictConfig, sweep: int | None = None, gpus: Gpus | None = None) -> int:
-    """Run one cell, unless it is done. Returns the exit code. A failure is printed as one line;
-    its traceback is in run.log.
+def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> int:
+    """Run one cell, given its checked configuration and the words it was asked for with, unless it
+    is done. Returns the exit code. A failure is printed as one line; its traceback is in run.log.
 
-    In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints a failure
-    that is in status.json. A job of submitit on this machine ends with the process `sweep`. With
-    device=cuda the cell takes one of the `gpus` that the cells share.
+    In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints what its
+    record says of a failure.
     """
-    if sweep is not None and HydraConfig.get().launcher._target_.endswith(".LocalLauncher"):
-        end_with(sweep)
-    config = prepare(config)
     directory = record.place(config)
     if finished(directory, config.probe):
-        try:
-            check_done(config, directory)
-        except ValueError as error:
-            return complain(str(error), REFUSED)
-        if record.say_again(directory, config, HydraConfig.get().overrides.task):
-            print(f"{printable(str(directory))}: has other tags or another note now")
-        if sweep is None and (line := evidence.older(directory, record.look(directory))):
-            print(line)
-        if config.probe == "only" and sweep is None:
-            return _show_again(config, directory)
-        print(f"{printable(str(directory))}: already done, skipped")
-        return 0
-    if gpus and config.device == "cuda":
-        config.device = gpus.take()
+        return _again(config, directory, words, sweep)
     from fdi.cli.terminal import Plain
 
-    if sweep is None:
-        return _tell(*_run(config, directory, Plain()))
+    if not sweep:
+        return _tell(*_run(config, directory, words, Plain()))
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
-        line, code = _run(config, directory, out)
-    return code if record.look(directory).state == "failed" else _tell(line, code)
+        line, code = _run(config, directory, words, out)
+    told = record.look(directory).state in ("failed", "broken")  # by the sweep
+    return code if told else _tell(line, code)
+
+
+def _again(config: DictConfig, directory: Path, words: Sequence[str], sweep: bool) -> int:
+    """What is done, asked for again; returns the exit code."""
+    try:
+        check_done(config, directory)
+    except ValueError as error:
+        return complain(str(error), REFUSED)
+    if record.say_again(directory, config, words):
+        print(f"{printable(str(directory))}: has other tags or another note now")
+    if not sweep and (line := evidence.older(directory, record.look(directory))):
+        print(line)
+    if config.probe == "only" and not sweep:
+        return _show_again(config, directory)
+    print(f"{printable(str(directory))}: already done, skipped")
+    return 0
 
 
 def _show_again(config: DictConfig, directory: Path) -> int:
@@ -83,8 +78,11 @@ def _show_again(config: DictConfig, directory: Path) -> int:
 
 def measured(directory: Path) -> list[dict[str, Any]]:
     """The initial state of a finished run; raises ValueError where it was not measured."""
-    if rows := initial_state(directory):
+    run = record.look(directory)
+    if rows := initial_state(directory, run):
         return rows
+    if PROBE in run.files:
+        raise Mistake(f"{directory / PROBE} was changed since the run ended; put it back")
     raise ValueError(
         f"{directory} was trained with probe=none; move it away to measure its initial state"
     )
@@ -103,13 +101,15 @@ def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerp
     evidence.check_done(directory, record.whole(directory), config, split, files)
 
 
-def _run(config: DictConfig, directory: Path, out: Console) -> tuple[str, int]:
+def _run(
+    config: DictConfig, directory: Path, words: Sequence[str], out: Console
+) -> tuple[str, int]:
     """Run a cell; returns what went wrong, in one line, and the exit code."""
     from fdi.cli.terminal import Terminal
     from fdi.runner.story import run
 
     try:
-        run(config, directory, Terminal(out), HydraConfig.get().overrides.task)
+        run(config, directory, Terminal(out), words)
     except ValueError as error:
         return str(error), REFUSED
     except Busy as error:

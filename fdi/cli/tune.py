@@ -12,14 +12,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from hydra import initialize_config_module
-from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from rich.progress import track
 
 from fdi.analysis.best import TUNED, Trial, ranking
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
-from fdi.cli.compose import CONFIG_MODULE, Composer, composer, missing_key
+from fdi.cli.compose import fitting, source
 from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import run_sweep
@@ -103,18 +101,16 @@ class Choice:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            config = compose_sweep(arguments)
-            tune: Any = OmegaConf.to_container(config.tune)
-            self.key, self.values = tune["key"], sorted(tune["values"])
-            self.extend, self.short, self.keep = tune["extend"], tune["short"], tune["keep"]
-            self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
-            self.epochs, self.dry = config.trainer.epochs, config.dry_run
-            words = [tuple(row) for row in combinations(arguments)]
-            zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
-            self.zoo: dict[str, Any] = zoo or {}
+        config = compose_sweep(arguments)
+        tune: Any = OmegaConf.to_container(config.tune)
+        self.key, self.values = tune["key"], sorted(tune["values"])
+        self.extend, self.short, self.keep = tune["extend"], tune["short"], tune["keep"]
+        self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
+        self.epochs, self.dry = config.trainer.epochs, config.dry_run
+        words = [tuple(row) for row in combinations(arguments)]
+        zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
+        self.zoo: dict[str, Any] = zoo or {}
         self.trained: list[Cell] = []
-        self.lacking: dict[Words, set[str]] = {}
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
         self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
         self.members = drawn(self.zoo, arguments.overrides) if self.zoo else []
@@ -156,19 +152,17 @@ class Choice:
         """Trainings for 1 / `share` of the epochs."""
         epochs = max(1, self.epochs // share)
         fixed = (f"trainer.epochs={epochs}", f"{TEST}false")
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            compose = composer(self.arguments)
-            cells: dict[tuple[Words, Candidate], list[Cell]] = {}
-            known: set[Path] = set()
-            for side, of in _watched(candidates):
-                own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
-                for candidate in of:
-                    words = (*own, *candidate.words(self.key), *fixed)
-                    these = [self._cell(compose, side, (*words, seed)) for seed in self.tuning]
-                    place = these[0].directory
-                    if place not in known:  # keys that the optimizer lacks make no other run
-                        known.add(place)
-                        cells[side, candidate] = these
+        cells: dict[tuple[Words, Candidate], list[Cell]] = {}
+        known: set[Path] = set()
+        for side, of in _watched(candidates):
+            own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
+            for candidate in of:
+                words = (*own, *candidate.words(self.key), *fixed)
+                these = [self._cell(side, (*words, seed)) for seed in self.tuning]
+                place = these[0].directory
+                if place not in known:  # keys that the optimizer lacks make no other run
+                    known.add(place)
+                    cells[side, candidate] = these
         if any(of[0].values["dataset"].get("valid") == 0 for of in cells.values()):
             raise ValueError(
                 "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
@@ -184,17 +178,18 @@ class Choice:
         return self._compared({side: best[side].words(self.key) for side in best})
 
     def _compared(self, words: dict[Words, Words]) -> list[Cell]:
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            compose = composer(self.arguments)
-            return [
-                self._cell(compose, side, (*side, *own, seed))
-                for side, own in _watched(words)
-                for seed in self.seeds
-            ]
+        return [
+            self._cell(side, (*side, *own, seed))
+            for side, own in _watched(words)
+            for seed in self.seeds
+        ]
 
-    def _cell(self, compose: Composer, side: Words, words: Words) -> Cell:
-        """A cell of a side, named after the network that was drawn, if one was."""
-        cell = _composed(compose, words, self.lacking)
+    def _cell(self, side: Words, words: Words) -> Cell:
+        """A cell of a side, without the words for keys that its options lack, named after the
+        network that was drawn, if one was.
+        """
+        begin = source(self.arguments)
+        cell = compose_cell(begin, fitting(begin, words))
         if (member := self.sides[side]) and self.names is not None:
             value = _value(cell, self.key)
             name = f"network {member.place} ({member.kind}) {cell.values['name']['init']}"
@@ -324,19 +319,3 @@ def _watched(sides: Mapping[Words, Of]) -> Iterable[tuple[Words, Of]]:
 def _value(cell: Cell, key: str) -> Any:
     group, _, name = key.partition(".")
     return cell.values[group].get(name)
-
-
-def _composed(compose: Composer, words: Words, lacking: dict[Words, set[str]]) -> Cell:
-    """A cell, without the words for keys that its options lack; `lacking` keeps these keys for the
-    next cell with the same options.
-    """
-    lacks = lacking.setdefault(compose.options(words), set())
-    while True:
-        kept = tuple(word for word in words if word.partition("=")[0] not in lacks)
-        try:
-            return compose_cell(compose, kept)
-        except ConfigCompositionException as error:
-            key = missing_key(error)
-            if key is None or all(word.partition("=")[0] != key for word in kept):
-                raise
-            lacks.add(key)

@@ -5,14 +5,13 @@ default step size and each at its best, beside what the probe says of them befor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 from fdi.cli.cells import together
+from fdi.cli.compose import parsed
 
 
 class Member(NamedTuple):
@@ -72,19 +71,13 @@ def _word(key: str, values: str, chance: np.random.Generator) -> tuple[str, ...]
     if "+" in key:
         rows = together(key, values)
         return rows[chance.integers(len(rows))]
-    override = _parsed(f"{key}={values}")
+    override = parsed(f"{key}={values}")
     if not override.is_sweep_override():
         return (f"{key}={override.get_value_element_as_str()}",)
     if override.is_discrete_sweep():
         known = [*override.sweep_string_iterator()]
         return (f"{key}={known[chance.integers(len(known))]}",)
     return (f"{key}={_between(override, chance)}",)
-
-
-@lru_cache
-def _parsed(word: str) -> Override:
-    (override,) = OverridesParser.create().parse_overrides([word])
-    return override
 
 
 def _between(override: Override, chance: np.random.Generator) -> str:

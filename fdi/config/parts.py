@@ -178,9 +178,6 @@ SIMPLE: dict[Any, Alternative] = {
 ANYTHING = Alternative("anything", lambda value: True)
 
 
-UNSAID = inspect.Parameter.empty
-
-
 @cache
 def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
     """The arguments of a function or a class, and what they may be: what their annotations say, and

@@ -12,7 +12,7 @@ import numpy as np
 from fdi.config import Mistake
 from fdi.data.inputs import Events, Input
 from fdi.snn.network import INPUT, Network, Norm, Projection
-from fdi.snn.neuron import Neuron
+from fdi.snn.neuron import Neuron, Population
 
 
 @dataclass(frozen=True)
@@ -48,57 +48,53 @@ def check_parts(network: Network, computes: Computes) -> None:
     compute.
     """
     for population in network.hidden:
-        neuron = population.neuron
-        for what, value, known in (
-            ("kind", type(neuron), computes.kinds),
-            ("reset", neuron.reset, computes.resets),
-            ("surrogate", neuron.surrogate, computes.surrogates),
-            ("spiking", neuron.spiking, (True,)),
-        ):
-            if value not in known:
-                name = value.__name__.lower() if isinstance(value, type) else value
-                raise Mistake(
-                    f"engine={computes.engine} does not compute neurons of {what} {name} "
-                    f"(population {population.name}); use engine=reference"
-                )
-        if population.neurons != (neuron,) and not computes.own_taus:
-            raise Mistake(
-                f"engine={computes.engine} does not compute neurons with time constants of their "
-                f"own (population {population.name}); use engine=reference"
-            )
+        _check_neuron(population, computes)
     if network.leaks and not computes.learned_taus:
-        raise Mistake(
-            f"engine={computes.engine} does not compute neurons that learn their time constants "
-            f"(neuron.learn_tau=true); use engine=reference"
-        )
+        what = "neurons that learn their time constants (neuron.learn_tau=true)"
+        raise refused(computes.engine, f"does not compute {what}")
     for projection in network.projections:
-        if type(projection) not in computes.projections:
-            raise Mistake(
-                f"engine={computes.engine} does not compute projections of class "
-                f"{type(projection).__name__} ({projection.name}); use engine=reference"
-            )
-        if projection.average and not computes.averages:
-            raise Mistake(
-                f"engine={computes.engine} does not compute average pooling ({projection.name}); "
-                f"take pooling=max, or use engine=reference"
-            )
-        if projection.average and not _divided(network, projection):
-            raise Mistake(
-                f"engine={computes.engine} averages maps of hidden layers below over square "
-                f"windows that divide them ({projection.name}); use engine=reference"
-            )
+        _check_projection(network, projection, computes)
     check_norms(network)
     for name, norm in network.norms.items():
         if not isinstance(norm, computes.norms):
-            raise Mistake(
-                f"engine={computes.engine} does not compute normalization ({norm.kind}, of "
-                f"population {name}); use engine=reference"
-            )
+            what = f"normalization ({norm.kind}, of population {name})"
+            raise refused(computes.engine, f"does not compute {what}")
     if type(network.readout.neuron) is not Neuron or network.readout.neuron.spiking:
-        raise Mistake(
-            f"engine={computes.engine} computes a readout of leaky integrators only; use "
-            f"engine=reference"
-        )
+        raise refused(computes.engine, "computes a readout of leaky integrators only")
+
+
+def refused(engine: str, what: str) -> Mistake:
+    """`what`: "computes ..." or "does not compute ..."."""
+    return Mistake(f"engine={engine} {what}; use engine=reference")
+
+
+def _check_neuron(population: Population, computes: Computes) -> None:
+    neuron, name = population.neuron, population.name
+    for what, value, known in (
+        ("kind", type(neuron), computes.kinds),
+        ("reset", neuron.reset, computes.resets),
+        ("surrogate", neuron.surrogate, computes.surrogates),
+        ("spiking", neuron.spiking, (True,)),
+    ):
+        if value not in known:
+            shown = value.__name__.lower() if isinstance(value, type) else value
+            what = f"neurons of {what} {shown} (population {name})"
+            raise refused(computes.engine, f"does not compute {what}")
+    if population.neurons != (neuron,) and not computes.own_taus:
+        what = f"neurons with time constants of their own (population {name})"
+        raise refused(computes.engine, f"does not compute {what}")
+
+
+def _check_projection(network: Network, projection: Projection, computes: Computes) -> None:
+    if type(projection) not in computes.projections:
+        what = f"projections of class {type(projection).__name__} ({projection.name})"
+        raise refused(computes.engine, f"does not compute {what}")
+    if projection.average and not computes.averages:
+        what = f"average pooling ({projection.name}); take pooling=max, or"
+        raise Mistake(f"engine={computes.engine} does not compute {what} use engine=reference")
+    if projection.average and not _divided(network, projection):
+        what = "averages maps of hidden layers below over square windows that divide them"
+        raise refused(computes.engine, f"{what} ({projection.name})")
 
 
 def check_norms(network: Network) -> None:
@@ -119,10 +115,7 @@ def check_wiring(network: Network, engine: str) -> None:
         below = home[p.target] - home[p.source]
         if below != 0 if p.recurrent else below <= 0:
             kind = "recurrent" if p.recurrent else "feed-forward"
-            raise Mistake(
-                f"engine={engine} does not compute the {kind} projection {p.name}; use "
-                f"engine=reference"
-            )
+            raise refused(engine, f"does not compute the {kind} projection {p.name}")
 
 
 def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:

@@ -35,6 +35,7 @@ SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
+LEFT = "left out: "
 STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {
@@ -81,12 +82,15 @@ class Sweep:
         kaiming in the same panel at the same x), guess (share of the runs no better than guessing)
         and chosen (has the best validation accuracy of its line, where the figure asks for that);
         reached (share of the runs whose training loss is as low as asked); chance (%), finding,
-        network, title, source.
+        network, title, source; left, which of the user's own runs are not among these.
         """
         pages = {}
         for page, chosen in self.compared(results):
             table = self._table(chosen, results)
-            pages[page] = table.assign(**self._constants(chosen, table))
+            left = sweeps.left_out(results.runs, chosen)
+            pages[page] = table.assign(**self._constants(chosen, table), left=left)
+            if left:
+                pages[page]["source"] += f"; {LEFT}{left}"
         return pages
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -11,7 +11,7 @@ from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import shown
-from fdi.analysis.results import REFERENCE
+from fdi.analysis.results import OWN, REFERENCE
 from fdi.analysis.studies import drawn
 
 Enough = Callable[[pd.DataFrame], int]
@@ -51,18 +51,21 @@ def of_sweep(runs: Runs, title: str) -> pd.Series:
 
 
 def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
-    """The other `runs` of a data set and model, and where they differ from the `chosen` ones; ""
-    where all are chosen.
+    """The user's own finished `runs` of the data set and model of the `chosen` ones that are not
+    among these, and where they differ; "" where there are none.
     """
-    others = runs[~runs["path"].isin(chosen["path"])]
+    first = chosen.iloc[0]
+    same = (runs["dataset"] == first["dataset"]) & (runs["model"] == first["model"])
+    own = same & (runs["source"] == OWN) & (runs["state"] == "done")
+    others = runs[own & ~runs["path"].isin(chosen["path"])]
     if others.empty:
         return ""
-    parts = []
+    keys = []
     for column in config_columns(runs):
         theirs = [value for value in others[column].unique() if value not in set(chosen[column])]
         if theirs and not all(map(pd.isna, theirs)):
-            parts.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
-    where = f" ({', '.join(parts[:NAMED])}{', ...' * (len(parts) > NAMED)})" if parts else ""
+            keys.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
+    where = f" ({', '.join(keys[:NAMED])}{', ...' * (len(keys) > NAMED)})" if keys else ""
     return f"{len(others):,} run{'s' * (len(others) > 1)}{where}"
 
 

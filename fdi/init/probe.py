@@ -178,20 +178,21 @@ def _pulls(
 ) -> dict[str, float]:
     both, alone = whole[population.name], task[population.name]
     other = exchanged[population.name]
-    weight = _norm(projection.weight.detach().double() for projection in afferents)
-    norm = _norm(alone.values())
+    weight = norm(projection.weight.detach().double() for projection in afferents)
+    size = norm(alone.values())
     return {
-        "grad": _norm(both.values()),
-        "grad_task": norm,
+        "grad": norm(both.values()),
+        "grad_task": size,
         "grad_task_max": max(float(gradient.abs().max()) for gradient in alone.values()),
-        "grad_bounds": _norm(both[name] - alone[name] for name in alone),
-        "grad_labels": _norm(alone[name] - other[name] for name in alone) / norm if norm else 0.0,
+        "grad_bounds": norm(both[name] - alone[name] for name in alone),
+        "grad_labels": norm(alone[name] - other[name] for name in alone) / size if size else 0.0,
         "weight": weight,
         "weight_rms": weight / math.sqrt(sum(p.weight.numel() for p in afferents)),
     }
 
 
-def _norm(tensors: Iterable[Tensor]) -> float:
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Of all numbers in the tensors."""
     return math.sqrt(sum(float(tensor.square().sum()) for tensor in tensors))
 
 

@@ -49,10 +49,7 @@ def warning(name: str, neuron: Neuron, rate: float, dt: float) -> str | None:
     )
 
 
-CLOSE, NEAR = (
-    1.1,
-    1.5,
-)  # factors between the measured spread of U and its target that are told apart
+CLOSE, NEAR = 1.1, 1.5  # factors between the measured spread of U and its target, told apart
 STEEP = 2.0  # factor between the rates of the first and the last layer worth a sentence
 QUIET = 0.9  # share of silent neurons of a layer that counts as silent
 HALF = 0.5  # share of silent neurons of a layer that starves the one above

@@ -128,7 +128,7 @@ def initialize(
             plan = _Plan(module, follow(module, data, simulate), dt, nu, calibrated=True)
             plan.draw(sigma_u, alpha, generator)
             plan.calibrate(sigma_u, lambda: simulate(data), analogue)
-            before.restore_buffers()
+            before.restore(parameters=False)
     except BaseException:
         before.restore()
         raise
@@ -140,6 +140,16 @@ def initialize(
 def are_spikes(data: Tensor) -> bool:
     """Whether all values are numbers of spikes."""
     return bool((data.ge(0) & data.eq(data.round())).all())
+
+
+def response_of(population: Population, dt: float) -> Response | Unmeasurable:
+    """What `measure` finds, or why there is nothing to be found."""
+    if population.reason:
+        return Unmeasurable(population.reason)
+    try:
+        return measure(population.module, dt)
+    except Unmeasurable as error:
+        return type(error)(f"{population.name}: {error}")
 
 
 @dataclass(eq=False)
@@ -183,11 +193,6 @@ class _Plan:
         for part in wiring.layers:
             if not self._planned(part):
                 self._leave(part, None, self._unreached(part))
-        if calibrated and not wiring.populations:
-            raise Mistake(
-                f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
-                f"called when the batch is simulated; check `simulate`"
-            )
         if not self.driven:
             told = [f"{row.layer} {row.note}" for row in self.report()]
             more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
@@ -308,31 +313,26 @@ class _Plan:
 
     def _plan(self, population: Population) -> None:
         """What of a population's afferents can be set for it."""
-        name = population.name.rpartition(" (")[0]
+        name = population.path
         own = list(own_weights(name, population.module))
         parts = self.wiring.afferents(population)
         for w in own:
             w.upstream = {population if w.inside else DATA}
-        reason, response = population.reason, None
-        if not reason:
-            try:
-                response = measure(population.module, self.dt)
-            except Unmeasurable as error:
-                reason = f"{population.name}: {error}"
+        response = response_of(population, self.dt)
+        unmeasurable = isinstance(response, Unmeasurable)
         if any(not w.inside for w in own):
-            if response:
-                for part in parts:
-                    self._leave(part, None, f"{population.name} has input weights of its own")
+            for part in () if unmeasurable else parts:
+                self._leave(part, None, f"{population.name} has input weights of its own")
             parts = []
         new = [part for part in (*parts, *own) if not self._planned(part)]
         scaled: list[Part] = []
         for part in new:
-            if why := reason or self._refusal(part):
+            if why := str(response) if unmeasurable else self._refusal(part):
                 self._leave(part, population, why)
             elif not isinstance(part, Other):
                 scaled.append(part)
-        if response is None or not scaled:
-            if response and not new:
+        if isinstance(response, Unmeasurable) or not scaled:
+            if not unmeasurable and not new:
                 note = "left alone: no weights are drawn for it, so its spread is what it gets"
                 self.rows[population] = LayerReport(name, population.name, 0, note=note)
             return

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
-from fdi.init.probe import follow_gradients
+from fdi.init.probe import follow_gradients, norm
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
 from fdi.interop.currents import Recording, free_potential, spread
-from fdi.interop.foreign import are_spikes
-from fdi.interop.neurons import NotSpiking, Response, Unmeasurable, measure
+from fdi.interop.foreign import are_spikes, response_of
+from fdi.interop.neurons import NotSpiking, Response, Unmeasurable
 from fdi.interop.wiring import (
     Norm,
     Other,
@@ -115,12 +115,7 @@ def probe(
     try:
         with torch.random.fork_rng(cards), torch.no_grad():
             wiring = follow(module, data, simulate)
-        if not wiring.populations:
-            raise Mistake(
-                f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
-                f"called when the batch is simulated; check `simulate`"
-            )
-        responses = {p: _response(p, dt) for p in wiring.populations}
+        responses = {p: response_of(p, dt) for p in wiring.populations}
         with (
             torch.random.fork_rng(cards),
             torch.set_grad_enabled(loss is not None),
@@ -129,7 +124,7 @@ def probe(
             output = simulate(data)
             gradients = {} if loss is None else _gradients(module, loss(output))
     finally:
-        before.restore_buffers()
+        before.restore(parameters=False)
     analogue = not are_spikes(data)
     spikes = 0.0 if analogue else float(data.double().square().mean())
     rows = [
@@ -155,15 +150,6 @@ def probe(
 NAME = "this network"  # in place of that of an initialization
 
 
-def _response(population: Population, dt: float) -> Response | Unmeasurable:
-    try:
-        if population.reason:
-            return Unmeasurable(population.reason)
-        return measure(population.module, dt)
-    except Unmeasurable as error:
-        return error
-
-
 def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
     """By the identity of each parameter."""
     if not (isinstance(value, Tensor) and value.requires_grad):
@@ -185,11 +171,8 @@ def _state(
     heard: float,
     dt: float,
 ) -> dict[str, Any]:
-    name = population.name.rpartition(" (")[0]
-    parts = [
-        *wiring.afferents(population),
-        *own_weights(name, population.module),
-    ]
+    name = population.path
+    parts = [*wiring.afferents(population), *own_weights(name, population.module)]
     spikes = recording.spikes(population)
     if isinstance(response, NotSpiking) or not are_spikes(torch.from_numpy(spikes.round(3))):
         return _readout(name, parts)
@@ -243,15 +226,13 @@ def _pull(
         for tensor in w.tensors()
         if id(tensor) in gradients
     ]
-    norm = math.sqrt(sum(float(w.read().double().square().sum()) for w in weights))
+    size = norm(w.read().double() for w in weights)
     return {
-        "grad_task": math.sqrt(sum(float(g.square().sum()) for g in found)),
+        "grad_task": norm(found),
         "grad_task_max": max((float(g.abs().max()) for g in found), default=0.0),
         "grad_bounds": 0.0,
-        "weight": (
-            norm := math.sqrt(sum(float(w.read().double().square().sum()) for w in weights))
-        ),
-        "weight_rms": norm / math.sqrt(max(1, sum(w.read().numel() for w in weights))),
+        "weight": size,
+        "weight_rms": size / math.sqrt(max(1, sum(w.read().numel() for w in weights))),
     }
 
 

@@ -10,10 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm
-from torch.nn.utils import parametrize, prune
-from torch.nn.utils.weight_norm import WeightNorm
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -22,8 +19,8 @@ from fdi.config import Mistake
 from fdi.interop.neurons import keeps_state, library, spikes_unknown
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
-_NORMS = (_BatchNorm, _InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_HOOKS = (prune.BasePruningMethod, WeightNorm)  # that compute weights before each call
+_OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
+_NORMS = (*_OF_BATCHES, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, torch.rand_like)
 _OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
 
@@ -123,16 +120,13 @@ class Weights:
         if isinstance(getattr(layer, self.attribute), nn.Parameter):
             getattr(layer, self.attribute).copy_(values)
             return
-        hooks = [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, _HOOKS)]
-        if not hooks:
+        kept = _kept(layer, self.attribute)
+        if not kept:
             raise Unwritable(f"{self._how()} does not keep weights that are written to it")
-        for hook in hooks:
-            if isinstance(hook, WeightNorm):
-                getattr(layer, f"{hook.name}_v").copy_(values)
-                length = torch.norm_except_dim(values, 2, hook.dim)
-                getattr(layer, f"{hook.name}_g").copy_(length)
-            else:
-                getattr(layer, f"{self.attribute}_orig").copy_(values)
+        scale, weights = kept
+        weights.copy_(values)
+        if isinstance(scale, nn.Parameter):
+            scale.copy_(_length(values, scale))
         _recompute(layer)
 
 
@@ -183,6 +177,11 @@ class Population:
     reason: str = ""
 
     @property
+    def path(self) -> str:
+        """Where the module is, without its class."""
+        return self.name.rpartition(" (")[0]
+
+    @property
     def hears_data(self) -> bool:
         parts = [part for part in self.sources if isinstance(part, Weights | Norm)]
         return DATA in self.sources or any(DATA in part.heard for part in parts)
@@ -210,45 +209,63 @@ class Snapshot:
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self.modules = [part for module in modules for part in module.modules()]
-        self.tensors: list[tuple[dict[str, Any], str, Tensor, Tensor]] = [
-            (owned, name, tensor, tensor.detach().clone())
+        self.tensors = [
+            (part, name, tensor, tensor.detach().clone())
             for part in self.modules
-            for owned in (
-                (part._parameters,) if library(part) else (part._parameters, part._buffers)
-            )
-            for name, tensor in owned.items()
-            if tensor is not None
+            for name, tensor in _own_tensors(part).items()
+            if isinstance(tensor, nn.Parameter) or not library(part)
         ]
 
     @torch.no_grad()
-    def restore(self) -> None:
-        for owned, name, tensor, before in self.tensors:
-            tensor.copy_(before)
-            owned[name] = tensor
+    def restore(self, parameters: bool = True) -> None:
+        """Without `parameters` buffers alone, such as the statistics of a normalization."""
+        for part, name, tensor, before in self.tensors:
+            if parameters or not isinstance(tensor, nn.Parameter):
+                tensor.copy_(before)
+                setattr(part, name, tensor)
         for part in self.modules:
             _recompute(part)
 
-    @torch.no_grad()
-    def restore_buffers(self) -> None:
-        """Those alone, such as the running statistics of a normalization."""
-        for owned, name, tensor, before in self.tensors:
-            if not isinstance(tensor, nn.Parameter):
-                tensor.copy_(before)
-                owned[name] = tensor
+
+def _own_tensors(layer: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers of a layer itself."""
+    parameters = layer.named_parameters(recurse=False, remove_duplicate=False)
+    return {**dict(parameters), **dict(layer.named_buffers(recurse=False, remove_duplicate=False))}
+
+
+def _kept(layer: nn.Module, name: str) -> tuple[Tensor, Tensor] | None:
+    """What weights are computed from before each call: the mask of pruning, or the gain of a weight
+    norm that is no parametrization, and the weights themselves.
+    """
+    own = _own_tensors(layer)
+    for scale, weights in (f"{name}_mask", f"{name}_orig"), (f"{name}_g", f"{name}_v"):
+        if scale in own and weights in own:
+            return own[scale], own[weights]
+    return None
+
+
+def _length(weights: Tensor, gain: Tensor) -> Tensor:
+    """The norm of the weights that share a gain."""
+    shared = [axis for axis, edge in enumerate(gain.shape) if edge == 1]
+    return weights.norm(dim=shared or None, keepdim=bool(shared))
 
 
 def _recompute(layer: nn.Module) -> None:
-    """Weights that hooks compute before each call."""
-    for hook in layer._forward_pre_hooks.values():
-        if isinstance(hook, _HOOKS):
-            hook(layer, ())
+    """Weights that are computed before each call."""
+    for name in {full.rpartition("_")[0] for full in _own_tensors(layer)}:
+        if kept := _kept(layer, name):
+            scale, weights = kept
+            if isinstance(scale, nn.Parameter):
+                scale = scale / _length(weights, scale)
+            setattr(layer, name, scale * weights)
 
 
 def follow(module: nn.Module, batch: Tensor, simulate: Callable[[Tensor], object]) -> Wiring:
     """What reaches what while `simulate(batch)` runs.
 
     Every operation of torch hands on where its operands come from, a layer or a neuron begins anew.
-    Calls of one neuron that share a source are one population.
+    Calls of one neuron that share a source are one population. Raises fdi.Mistake if none is
+    called.
     """
     trace = _Trace(module)
     trace.origins[batch] = frozenset([DATA])
@@ -258,7 +275,13 @@ def follow(module: nn.Module, batch: Tensor, simulate: Callable[[Tensor], object
     finally:
         for hook in trace.hooks:
             hook.remove()
-    return trace.wiring()
+    wiring = trace.wiring()
+    if not wiring.populations:
+        raise Mistake(
+            f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
+            f"called when the batch is simulated; check `simulate`"
+        )
+    return wiring
 
 
 class _Trace(TorchFunctionMode):
@@ -269,11 +292,7 @@ class _Trace(TorchFunctionMode):
         self.called: list[Population] = []  # one for each call with sources of its own
         self.count: dict[nn.Module, int] = {}
         self.layers = _parts(module)
-        hooked = (
-            "weight_orig",
-            "weight_g",
-            "weight_v",
-        )  # hooks read them before the layer is called
+        hooked = ("weight_orig", "weight_g", "weight_v")  # read before the layer is called
         self.parameters = {
             id(p): name for name, p in module.named_parameters() if not name.endswith(hooked)
         }
@@ -370,9 +389,7 @@ class _Trace(TorchFunctionMode):
             if known.module is neuron and known.sources == origin:
                 known.calls.add(number)
                 return known
-        called = f"{name} ({type(neuron).__name__})"
-        reason = "" if library(neuron) else f"{called}: fdi does not know how it integrates"
-        self.called.append(Population(called, neuron, set(origin), {number}, reason))
+        self.called.append(_population(name, neuron, set(origin), {number}))
         return self.called[-1]
 
     def _passed(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -382,6 +399,14 @@ class _Trace(TorchFunctionMode):
                     source.pooled.add(f"{name} ({type(part).__name__})")
 
         return hook
+
+
+def _population(
+    name: str, neuron: nn.Module, sources: set[Source], calls: set[int] | None = None
+) -> Population:
+    called = f"{name} ({type(neuron).__name__})"
+    reason = "" if library(neuron) else f"{called}: fdi does not know how it integrates"
+    return Population(called, neuron, sources, calls or set(), reason)
 
 
 def in_order(module: nn.Module) -> Wiring:
@@ -394,10 +419,8 @@ def in_order(module: nn.Module) -> Wiring:
     waiting: set[Source] = set()
     for name, part in _leaves(module):
         kind = type(part).__name__
-        called = f"{name} ({kind})"
         if library(part) or spikes_unknown(part):
-            reason = "" if library(part) else f"{called}: fdi does not know how it integrates"
-            populations.append(Population(called, part, waiting, reason=reason))
+            populations.append(_population(name, part, waiting))
             waiting = {populations[-1]}
         elif name in parts:
             part_of = parts[name]
@@ -406,7 +429,7 @@ def in_order(module: nn.Module) -> Wiring:
         elif "Pool" in kind or "Dropout" in kind:
             for source in waiting:
                 if isinstance(source, Weights):
-                    source.pooled.add(called)
+                    source.pooled.add(f"{name} ({kind})")
     if not _is_chain(module) and parts:
         raise Mistake(
             f"{type(module).__name__} is not an nn.Sequential, so which layer feeds which neuron "
@@ -470,13 +493,8 @@ def own_weights(name: str, neuron: Any) -> Iterator[Weights]:
         yield Weights(f"{name}.recurrent", [neuron.recurrent], inside=True)
     if hasattr(neuron, "recurrent_weights"):
         yield Weights(f"{name}.input_weights", [neuron], "input_weights")
-        yield Weights(
-            f"{name}.recurrent_weights",
-            [neuron],
-            "recurrent_weights",
-            inside=True,
-            autapses=neuron.autapses,
-        )
+        own = dict(attribute="recurrent_weights", inside=True, autapses=neuron.autapses)
+        yield Weights(f"{name}.recurrent_weights", [neuron], **own)
 
 
 def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -9,6 +9,7 @@ that a user can correct.
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from fdi.analysis import collect, metrics
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.render import EXAMPLE
 from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
-from fdi.cli.compose import explain, forget, own_hydra
+from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 PLAIN = re.compile(r"[\w./:+-]+")
 RESERVED = ("null", "true", "false", "nan", "inf")
 NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def words(values: Mapping[str, Any]) -> list[str]:
@@ -83,12 +85,6 @@ def text(value: Any) -> str:
     if PLAIN.fullmatch(word) and word.lower() not in RESERVED and not NUMBER.fullmatch(word):
         return word
     return quoted(word)
-
-
-def quoted(word: str) -> str:
-    """In quotes; of backslashes only those before a quote count."""
-    escaped = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], word).replace("'", r"\'")
-    return f"'{escaped}'"
 
 
 def _one(value: Any) -> bool:
@@ -275,11 +271,11 @@ def _arguments(
 @contextmanager
 def _as_the_command() -> Iterator[None]:
     """Turns errors of composing into the line that the command prints; torch keeps its number of
-    threads, and a program its own Hydra. Threads take turns.
+    threads. Threads take turns.
     """
     import torch
 
-    with own_hydra():
+    with _ONE_AT_A_TIME:
         threads = torch.get_num_threads()
         try:
             with warnings.catch_warnings():

@@ -32,6 +32,7 @@ from fdi.runner.training import (
     initialize,
     load_checkpoint,
     train,
+    write_initial_state,
 )
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective, Outcome
@@ -217,7 +218,10 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             resumed=[*run.resumed, {"epoch": epoch, **now}],
         )
     else:
-        run = replace(run, evidence=evidence.of(config, context.data.checksum), origin=now)
+        mine = evidence.of(config, context.data.checksum)
+        if evidence.compare(run.evidence, mine) != evidence.SAME:
+            (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
+        run = replace(run, evidence=mine, origin=now)
     record.write(directory, replace(run, epoch=epoch))
 
 
@@ -310,7 +314,8 @@ def _take_over(context: RunContext) -> None:
         same = evidence.compare(run.evidence, mine) == evidence.SAME
         if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
             continue
-        if other_than_before(other, run, now):
+        whole = (other / CHECKPOINT).exists() and not record.changed(other, run)
+        if other_than_before(other, run, now) or not whole:
             continue
         record.change(
             directory,
@@ -318,10 +323,11 @@ def _take_over(context: RunContext) -> None:
             origin=run.origin | {"continues": str(other)},
             resumed=run.resumed,
         )
-        for name in (PROBE, METRICS, CHECKPOINT):  # the last one makes it a run that goes on
-            if (other / name).exists():
-                with atomic(directory / name) as path:
-                    shutil.copyfile(other / name, path)
+        if rows := record.initial_state(other, run):
+            write_initial_state(context, rows)
+        for name in (METRICS, CHECKPOINT):  # the last one makes it a run that goes on
+            with atomic(directory / name) as path:
+                shutil.copyfile(other / name, path)
         context.view.say(f"{directory}: goes on after the {epochs} epochs of {other}")
         return
 

@@ -34,7 +34,7 @@ class Trained:
     """A run with its network and results.
 
     `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
-    `metrics`: one row per epoch. `result`: the content of result.json, None while training goes on.
+    `metrics`: one row per epoch. `result`: its final numbers, None while training goes on.
 
     `predictions`, `spikes` and `potentials` take `inputs` in the form of the data of a run, samples
     first, (samples, T, units) or (samples, T, C, H, W), or what else a network is called with; None

@@ -112,19 +112,24 @@ def initialize(context: RunContext, initial: Network, measure: Measure) -> list[
     rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, measure)
     names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
-    batches = -(-len(data.train) // config.trainer.batch_size)
-    updates = config.trainer.epochs * batches
-    for row in rows:
-        row["updates"] = updates
-    for row in rows:
-        row["expected"] = expected(rows)
-    write_json(context.directory / PROBE, rows)
+    write_initial_state(context, rows)
     training = training_of(optimizer)
     context.view.probe(rows, config.name.model, config.name.init, training)
     for population, row in zip(network.hidden, rows):
         if line := warning(population.name, population.neuron, row["rate"], network.dt):
             context.view.say(line)
     return rows
+
+
+def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None:
+    """Write init.json, with what is expected of as many updates as the run makes."""
+    trainer = context.config.trainer
+    updates = trainer.epochs * -(-len(context.data.train) // trainer.batch_size)
+    for row in rows:
+        row["updates"] = updates
+    for row in rows:
+        row["expected"] = expected(rows)
+    write_json(context.directory / PROBE, rows)
 
 
 COMPARED = 4

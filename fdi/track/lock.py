@@ -44,7 +44,7 @@ def lock(directory: Path, take_over: bool = False) -> Iterator[None]:
 def holder(directory: Path) -> str | None:
     """Who works on the run, as text; None if nobody does."""
     try:
-        with (directory / LOCK).open() as file:
+        with (directory / LOCK).open(errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -61,7 +61,7 @@ def _locked(directory: Path, take_over: bool) -> IO[str]:
     end = time.monotonic() + PATIENCE
     while True:
         directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / LOCK).open("a+")
+        file = (directory / LOCK).open("a+", errors="replace")
         try:
             if _holds(directory, file, take_over) and _is_still(directory / LOCK, file):
                 return file

@@ -211,13 +211,19 @@ def _without(directory: Path, error: ValueError) -> Run:
 def finished(directory: Path, probe: str) -> bool:
     """Whether nothing is left to do, for a run with this value of `probe`."""
     run = look(directory)
-    return run.ended or (probe == "only" and bool(initial_state(directory)))
+    known = probe == "only" and run.state != "broken" and initial_state(directory, run)
+    return run.ended or bool(known)
 
 
-def initial_state(directory: Path, run: Run | None = None) -> list[dict[str, Any]]:
+def changed(directory: Path, run: Run) -> list[str]:
+    """The tables of a run that has ended which are not there any more as it wrote them."""
+    return [name for name, known in run.files.items() if checksum(directory / name) != known]
+
+
+def initial_state(directory: Path, run: Run) -> list[dict[str, Any]]:
     """The rows of init.json, none where there is no whole one, or one that is not that of `run`."""
     path = directory / PROBE
-    if run is not None and PROBE in run.files and checksum(path) != run.files[PROBE]:
+    if PROBE in changed(directory, run):
         return []
     try:
         rows: Any = parse_json(path)
@@ -309,6 +315,9 @@ def _impossible(run: Run) -> str | None:
     """What is wrong with the numbers of a record."""
     if run.state not in ("running", "queued", "interrupted", "failed", "probed", "done"):
         return f"state = {run.state}"
+    for key in ("evidence", "origin", "result", "files"):
+        if not isinstance(getattr(run, key), dict | None):
+            return f"{key} = {str(getattr(run, key))[:40]}"
     if not (isinstance(run.epoch, int) and run.epoch >= 0):
         return f"epoch = {run.epoch}"
     if (run.result is None) is (run.state == "done"):
@@ -325,8 +334,10 @@ def _impossible(run: Run) -> str | None:
         if result.get(key) is not None and not _within(result[key], least, math.inf):
             return f"{key} = {str(result[key])[:40]} must be at least {least}"
     for key in ("rates", "silent", "moved", "alignment"):
-        most = 1 + ROUNDED if key in SHARES else math.inf
-        for name, value in (result.get(key) or {}).items():
+        most, values = 1 + ROUNDED if key in SHARES else math.inf, result.get(key) or {}
+        if not isinstance(values, dict):
+            return f"{key} = {str(values)[:40]}"
+        for name, value in values.items():
             if value is not None and not _within(value, -ROUNDED, most):
                 return f"{key} of {name} = {str(value)[:40]}"
     return None

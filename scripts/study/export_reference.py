@@ -48,7 +48,7 @@ DIGITS = "%.5g"
 FOLDERS = re.compile(
     r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
 )  # of absolute paths, which say nothing on another machine
-DROPPED = ("platform", "host", "data")  # of an origin, which say too much
+DROPPED = ("platform", "host", "data", "memory", "continues")  # of an origin, which say too much
 
 
 def export(results: Path, folder: Path) -> int:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import pytest
 
 from fdi.cli.compose import parse
 
 
-def test_python_that_reads_each_help_text_at_once_reads_none_of_hydras(monkeypatch):
-    add = ArgumentParser.add_argument
+def test_words_stand_before_and_behind_flags():
+    found = parse(["seed=1", "-m", "--config-dir", "mine", "model=dense", "-c", "job", "init=he"])
+    assert found.overrides == ["seed=1", "model=dense", "init=he"]
+    assert (found.multirun, found.config_dir, found.cfg) == (True, "mine", "job")
 
-    def check(parser, action):
-        if not isinstance(action.help, str):
-            raise ValueError("badly formed help string")
 
-    def checked(parser, *given, **options):  # as in Python 3.14
-        action = add(parser, *given, **options)
-        parser._check_help(action)
-        return action
-
-    monkeypatch.setattr(ArgumentParser, "add_argument", checked)
-    monkeypatch.setattr(ArgumentParser, "_check_help", check, raising=False)
-    assert parse(["-m", "seed=1"]).multirun
-    assert vars(ArgumentParser)["_check_help"] is check
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--seed=3"], "--seed=3 is not an option; write settings without dashes, as in seed=3"),
+        (["-m", "--seed", "3"], "--seed is not an option; .* as in seed=3"),
+        (["--cfg", "yaml"], "argument -c/--cfg: invalid choice: 'yaml'.*; see fdi-run --help"),
+    ],
+)
+def test_what_is_no_flag_is_one_line(words, line):
+    with pytest.raises(ValueError, match=line):
+        parse(words)

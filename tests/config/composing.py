@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.compose import explain
 from fdi.config.settings import prepare
 
 CONF = Path(__file__).parents[2] / "fdi" / "conf"  # in a checkout a link to conf
@@ -47,9 +45,9 @@ def refusal(*overrides: str, multirun: bool = False) -> str:
     arguments = Namespace(
         overrides=list(overrides), multirun=multirun, cfg=None, config_name=None, config_dir=None
     )
-    with pytest.raises((HydraException, ValueError)) as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         compose_cells(arguments)
-    return explain(caught.value)
+    return str(caught.value)
 
 
 def options(group: str) -> list[str]:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from composing import composed, prepared
 from composing import options as shipped_options
-from fdi.track.directory import run_directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fdi.config.identity import contents, run_id
-from fdi.config.parts import ROLES, UNSAID, complete, defaults, options, resolve
+from fdi.config.parts import ROLES, complete, defaults, options, resolve
 from fdi.config.settings import prepare
+from fdi.track.record import place as run_directory
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():
@@ -284,6 +284,7 @@ def test_the_part_of_a_user_is_completed_with_what_a_configuration_can_say(own):
     assert not {"seed", "limit"} & config.dataset.keys()
 
 
+UNSAID = object()
 GROUPS = ("dataset", "model", "neuron", "init", "optimizer", "scheduler")
 SHIPPED = [(group, name) for group in GROUPS for name in shipped_options(group) if name != "none"]
 

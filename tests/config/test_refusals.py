@@ -11,10 +11,8 @@ from typing import Literal
 
 import pytest
 from composing import refusal
-from hydra.errors import HydraException
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.compose import explain
 from fdi.config.parts import alternatives
 from fdi.train.optimizers import TORCH_OPTIMIZERS
 
@@ -191,7 +189,7 @@ def own(tmp_path):
         ("_target_: a\n_target_: b\n", "a file .*duplicate key _target_.*mine.yaml.*"),
         ("x: !!python/object/apply:os.getcwd []\n", "a file .* constructor for the tag .*"),
         ("defaults: [mine]\n", "files of the configuration nest too deeply or name each other"),
-        ("x: &a [*a]\n", r"model=mine: no .*mine\.yaml: aliases or nesting that .*"),
+        ("x: &a [*a]\n", "files of the configuration nest too deeply or name each other"),
         ("- a\n", r"model = \[a\] must have a _target_: .*"),
         ("_target_: null\n", "model = .* must have a _target_: .*"),
         ("hidden: ${\n", ".*no viable alternative.*"),
@@ -202,9 +200,8 @@ def own(tmp_path):
     ],
 )
 def test_broken_files_of_ones_own_are_one_line(own, text, line):
-    with pytest.raises((HydraException, ValueError)) as caught:
+    with pytest.raises(ValueError, match=rf"^(?:{line})$"):
         compose_cells(own(text))
-    assert re.fullmatch(line, explain(caught.value))
 
 
 def test_a_folder_of_any_name_has_ones_own_options(own):

@@ -10,9 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from fdi.cli.run import main
-from fdi.config.identity import NUMERICS
-from fdi.track.files import write_json, write_status
-from fdi.track.record import write_config
+from fdi.track import record
+from fdi.track.files import RUN
 
 SMALL = (
     "dataset.samples=20",
@@ -22,21 +21,24 @@ SMALL = (
     "threads=1",
 )
 REFERENCE = "engine=reference"  # compiles nothing
+INPUT = ("dataset.samples=20", "dataset.steps=20", "dataset.units=5", "dataset.classes=2")
+TINY = (*INPUT, *SMALL[3:], "model.hidden=4", "trainer.epochs=1", "probe=none", REFERENCE)
 
 
 class Command:
-    """Calls `fdi-run` in this process; `run` stands in for fdi.runner.story.run if given."""
+    """Calls `fdi-run`, or the `main` of another command, in this process; `run` stands in for
+    fdi.runner.story.run if given.
+    """
 
     def __init__(self, monkeypatch, capsys):
         self.monkeypatch, self.capsys = monkeypatch, capsys
 
-    def __call__(self, *arguments: str, run=None) -> SimpleNamespace:
+    def __call__(self, *arguments: str, run=None, main=main) -> SimpleNamespace:
         if run is not None:
             self.monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
         self.monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
         try:
-            main()
-            code: Any = 0
+            code: Any = main() or 0
         except SystemExit as stop:
             code = stop.code
         return SimpleNamespace(code=code, **self.capsys.readouterr()._asdict())
@@ -54,28 +56,31 @@ def done(config, directory: Path, *_) -> dict:
 
 
 def finish(config, directory: Path, result: dict) -> dict:
-    """Leaves the files of a run that ended with this result."""
-    (directory / ".hydra").mkdir(parents=True, exist_ok=True)
-    write_config(directory, config, ())
-    write_json(directory / "record.json", {"numerics": NUMERICS, "run": {}})
-    write_json(directory / "result.json", result)
-    write_status(directory, "done")
+    """Leaves the record of a run that ended with this result."""
+    record.end(directory, record.new(config), "done", result)
     return result
+
+
+def records(folder: Path) -> dict[Path, record.Run]:
+    """The records below a folder, each checked."""
+    return {path.parent: record.whole(path.parent) for path in sorted(folder.rglob(RUN))}
 
 
 def process(*arguments: str, before: str = "", **options) -> subprocess.Popen:
     # a job in the background ignores it
     code = "from signal import *; signal(SIGINT, default_int_handler)\n"
-    code += f"{before}\nfrom fdi.cli.run import main; main()"
+    code += f"{before}\nimport sys; sys.argv[0] = 'fdi-run'\nfrom fdi.cli.run import main; main()"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
 
 
-def wait_for_epoch(folder: Path, epoch: int, child: subprocess.Popen) -> None:
+def wait_for_epoch(folder: Path, epoch: int, child: subprocess.Popen) -> Path:
+    """The folder of a run that is past `epoch`."""
     while child.poll() is None:
-        if any(len(file.read_text().splitlines()) > epoch for file in folder.rglob("metrics.csv")):
-            return
+        for file in folder.rglob("metrics.csv"):
+            if len(file.read_text().splitlines()) > epoch:
+                return file.parent
         time.sleep(0.02)
     raise AssertionError(child.communicate()[1])

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from commands import REFERENCE, SMALL, done
 from fdi.track.state import lock
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from fdi.track.files import write_status
 
@@ -32,23 +31,6 @@ def test_a_sweep_says_a_line_a_cell(fdi_run, monkeypatch):
     assert [line.partition("/")[0] for line in lines] == [f"cell {i}" for i in range(1, 5)]
     assert re.fullmatch(r"cell 1/4  kaiming seed=3  3\.0 % 12 s, [\d.]+ s left", lines[0])
     assert lines[-1] == "cell 4/4  fluct seed=4  4.0 % 12 s"
-
-
-def test_a_cell_is_composed_once(fdi_run, monkeypatch):
-    """The files of the configuration are read once for all cells with the same options, in the
-    check and in the launch.
-    """
-    read = []
-    original = ConfigLoaderImpl.load_configuration
-
-    def load(self, *arguments, **options):
-        read.append(options.get("overrides") or arguments[1])
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", load)
-    found = fdi_run("-m", "init=kaiming,fluct", "seed=range(5)", "model.depth=1,2", run=done)
-    assert found.out.splitlines()[-1] == "20 cells: 20 done"
-    assert len(read) < 10
 
 
 def test_overrides_may_stand_on_both_sides_of_a_flag(fdi_run):

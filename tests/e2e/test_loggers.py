@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import REFERENCE, SMALL, process
+from commands import REFERENCE, SMALL, process, records
 
-from fdi.track.files import read_json
 from fdi.track.mlflow_mirror import named
 
 
@@ -22,8 +21,8 @@ def cell(tmp_path):
         child = process(f"logger={logger}", "trainer.epochs=3", *SMALL[:2], REFERENCE, cwd=tmp_path)
         _, errors = child.communicate()
         assert (child.returncode, errors) == (0, "")
-        (result,) = tmp_path.glob("results/runs/*/*/*/*/result.json")
-        return result.parent
+        (directory,) = records(tmp_path / "results")
+        return directory
 
     return run
 
@@ -34,7 +33,7 @@ def curves(cell: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def numbers(cell: Path) -> dict[str, float]:
-    result = read_json(cell / "result.json")
+    result = records(cell)[cell].result or {}
     return {f"result/{key}": x for key, x in result.items() if isinstance(x, int | float)}
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
+
+from commands import TINY, process, records
 
 ENGINE = """
 from fdi.engine import Engine, oracle
@@ -41,35 +40,19 @@ _target_: my_engine.Counting
 decides: [threads]
 loud: true
 """
-SMALL = ["dataset.samples=20", "dataset.units=5", "model.hidden=8", "trainer.epochs=1",
-         "trainer.batch_size=20"]  # fmt: skip
-
-
-def run(cwd: Path, *words: str) -> subprocess.CompletedProcess:
-    code = "import sys; from fdi.cli.run import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "--config-dir", "mine", *SMALL, *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+WORDS = ("--config-dir", "mine", *TINY[:-1], "engine=counting")
 
 
 def test_an_engine_of_ones_own_trains_and_says_what_it_computes(tmp_path: Path):
     (tmp_path / "mine" / "engine").mkdir(parents=True)
     (tmp_path / "mine" / "my_engine.py").write_text(ENGINE)
     (tmp_path / "mine" / "engine" / "counting.yaml").write_text(OPTION)
-    found = run(tmp_path, "engine=counting")
-    assert found.returncode == 0, found.stderr
-    assert "engine counting, device cpu" in found.stdout
-    assert "my own engine computes this" in found.stdout
-    (own,) = tmp_path.glob("results/runs/*/*/*/*")
-    record = json.loads((own / "record.json").read_text())["run"]
-    assert record["engine"] == "counting"
-    assert "engine" in record["code"]
-    for words, line in (
-        (["model.depth=2"], "engine=counting computes one hidden layer; use engine=auto"),
-        (["device=mps"], "engine=counting does not run on device=mps"),
-        (["engine.loud=true", "+engine.wide=1"], "unexpected keyword argument 'wide'"),
-        (["engine.name=cpu"], "engine.name = cpu is that of fdi.engine.cpu"),
-    ):
-        refused = run(tmp_path, "engine=counting", "seed=1", *words)
-        assert refused.returncode == 2, refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
-        assert line in refused.stderr or "PyTorch finds no MPS device" in refused.stderr
+    child = process(*WORDS, cwd=tmp_path)
+    out, err = child.communicate()
+    assert child.returncode == 0, err
+    assert "engine counting, device cpu" in out
+    assert "my own engine computes this" in out
+    (run,) = records(tmp_path).values()
+    assert run.origin["engine"] == "counting"
+    assert run.evidence
+    assert "engine" in run.evidence["code"]

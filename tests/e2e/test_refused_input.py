@@ -1,9 +1,10 @@
-"""Bad input ends in one line and exit code 2, and leaves nothing behind."""
+"""Wrong input ends in one line and a code that is not 0, and leaves nothing behind: the table of
+all of it, and the only place where a test knows its words.
+"""
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,127 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from commands import REFERENCE, SMALL
+from commands import REFERENCE, SMALL, TINY
 
-from fdi.cli.data import main as fdi_data
+import fdi.cli.data
+import fdi.cli.report
+import fdi.cli.run
+import fdi.cli.status
+import fdi.cli.table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Frames
 from fdi.figures.picture import draw
 
-TINY = (*SMALL, REFERENCE)
-OWN = "def make(input_shape, classes, steps, dt, neuron{}):\n    return None\n"
 BIG = "9" * 400
+MAKE = "def make(input_shape, classes, steps, dt, neuron{}):\n    return None\n"
+ENGINE = """
+from fdi.engine.reference import ReferenceEngine
+
+class Narrow(ReferenceEngine):
+    devices = ("cpu",)
+
+    def check(self, network):
+        if len(network.hidden) > 1:
+            raise ValueError("engine=narrow computes one hidden layer; use engine=auto")
+"""
+OWN = {
+    "needs.py": MAKE.format(", needed"),
+    "model/needs.yaml": "_target_: needs.make\n",
+    "takes.py": MAKE.format(""),
+    "model/takes.yaml": "_target_: takes.make\nx: 3\n",
+    "narrow.py": ENGINE,
+    "engine/narrow.yaml": "name: narrow\n_target_: narrow.Narrow\ndecides: []\n",
+}
+MINE = ("--config-dir", "{own}")
+HDF5 = ("dataset=hdf5", "dataset.root={spikes}/set")
+BEST = ("-m", "experiment=best", "budget=laptop", "init=kaiming,fluct")
+ZOO = ("-m", "experiment=zoo", "budget=laptop", "zoo.networks=3", "init=kaiming,fluct")
+
+RUN = [
+    ([f"homeostasis.upper.rate={BIG}"], "homeostasis.upper.rate: int too large to convert"),
+    ([f"++homeostasis.upper.rate=-{BIG}"], "int too large to convert"),
+    (["engine=[1]"], "engine = [1] is not the name of an option; choose one of auto, cpu,"),
+    (["model=[dense,conv]"], "model = [dense,conv] is not the name of an option; choose one"),
+    (["model=dense,conv"], "model=dense,conv has several values; add -m to run each of them"),
+    (["dataset=null"], "dataset = null is not the name of an option; choose one of arrays,"),
+    (["name=${seed}"], "name = ${seed} must be {dataset, model, init, experiment}"),
+    (["identity=${seed}"], "identity = ${seed} must be {"),
+    (["paths.modules=${seed}"], "paths.modules = ${seed} must be a list"),
+    (["identity.exclude=${name}"], "identity.exclude = ${name} must be a list"),
+    (["homeostasis.upper=${seed}"], "homeostasis.upper = ${seed} must be {strength, rate}"),
+    (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
+    (["hydra.job_logging.root=x"], "Unable to configure root logger"),
+    (["-m", "seed=0,1", "hydra.job_logging.root=x"], "Unable to configure root logger"),
+    (["identity.exclude=[optimizer.lr.x]"], "identity.exclude: optimizer.lr has no keys"),
+    (["-sc", "install=bash", "hydra/output=["], "--shell-completion cannot read its words"),
+    (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: fdi keeps runs below paths.results; give"),
+    (["-m", "hydra.sweep.dir=DIR"], "hydra.sweep.dir = DIR: fdi keeps runs below paths.re"),
+    (["-m", "hydra.sweep.subdir=x"], "hydra.sweep.subdir = x: fdi keeps runs below paths.re"),
+    (["-m", "init.nu=interval(1,5)"], "init.nu=interval(1,5) is for a search, hydra/sweeper=opt"),
+    (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
+    (["epochs=3"], "epochs: no such key; did you mean trainer.epochs?"),
+    (["model.depth=abc"], "model.depth = abc must be"),
+    (["--dataset", "shd"], "--dataset is not an option; write settings without dashes, as"),
+    (["--dataset=shd"], "as in dataset=shd"),
+    (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
+    (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
+    (["neuron.tau_mem=20ms"], "neuron.tau_mem = '20ms' must be in seconds, without a unit: neu"),
+    (["neuron.theta='1.0'"], "neuron.theta = '1.0' must be a number, without quotes: neuron.t"),
+    (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
+    (["init=flucttuation"], "init = flucttuation does not exist; did you mean fluct? choose"),
+    (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
+    (["tags=draft"], "tags = draft must be a list, as in tags=[a,b]"),
+    (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),
+    (["init.nu={{input:600}}"], "init.nu.input = 600 Hz is more than one spike in a step of da"),
+    (["dataset.samples=100000000000"], "dataset = randman does not fit into memory"),
+    (["model.hidden=100000000000"], "the network does not fit into memory"),
+    (["model=conv", "model.kernel=50", "model.padding=0"], "leaves no neuron"),
+    (["trainer.patience=1", "dataset.valid=0"], "trainer.patience = 1 waits for a better valid"),
+    (["hydra/launcher=local"], "hydra/launcher=local is for sweeps; add -m, or leave it out"),
+    ([*HDF5, "dataset.train_file={spikes}/other.h5"], "is no file within"),
+    ([*HDF5, "dataset.train_file=../other.h5"], "set dataset.root= to the folder that all"),
+    ([*HDF5, *(f"dataset.{part}_file=silent.h5" for part in ("train", "test"))], "no spikes in"),
+    (["dataset=hdf5", "dataset.root={spikes}/loop"], "Too many levels of symbolic links"),
+    ([*MINE, "model=needs"], "model._target_ = needs.make: missing a required argument: 'needed'"),
+    ([*MINE, "model=takes"], "takes.make: got an unexpected keyword argument 'x'"),
+    ([*MINE, "engine=narrow", "model.depth=2"], "engine=narrow computes one hidden layer; use"),
+    ([*MINE, "engine=narrow", "engine.name=cpu"], "engine.name = cpu is that of fdi.engine.cpu"),
+    ([*MINE, "engine=narrow", "+engine.wide=1"], "unexpected keyword argument 'wide'"),
+    ([*BEST, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
+    ([*BEST, "seed=0,1000"], "seed=1000 is a seed of the choice"),
+    ([*BEST, "dataset.valid=0"], "a choice needs a validation split"),
+    ([*BEST, "tune.keep=0"], "tune.keep = 0 must be at least 1"),
+    ([*BEST, "tune.key=init.sigma_u"], "tune chooses init.sigma_u; the comparison knows"),
+    ([*ZOO, "seed=0,1"], "a zoo has one run of each"),
+    ([*ZOO, "zoo.kinds.dense.share=-1"], "zoo.kinds.dense.share = -1 must be a number of at l"),
+    ([*ZOO, "zoo.networks=0"], "zoo.networks = 0 must be at least 1"),
+    ([*ZOO, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
+    ([*ZOO, "+zoo.draw.neuron.theta=1"], "zoo"),
+]
+DATA = [
+    (["poisson", "shape=[100000000000]"], "poisson does not fit into memory"),
+    (["poisson", "rate=1e12"], "rate = 1e+12 Hz is more than one spike in a step of dt = 0.0"),
+    (["hdf5", "root={spikes}/set", "channels=100000000000"], "channels = 100,000,000,000; at mo"),
+    (["hdf5", "root=/etc", "train_file=passwd", "test_file=passwd"], "passwd"),
+]
+TABLES = [
+    ("status", [], "no runs in results; fdi-run -m experiment=quickstart makes some"),
+    ("status", ["--explain", "a", "b", "c"], "--explain compares one run with all others, or two"),
+    ("status", ["--explain", "a"], "a: no run; fdi-table --csv lists the folders of all"),
+    ("table", [], "no runs in results/runs; make some: "),
+    ("table", ["--columns", "init"], "--columns goes with --csv, --latex or --markdown"),
+    ("table", ["--probe", "--full"], "--full is about training; leave it out, or --probe"),
+    ("table", ["--best", "--full"], "--best is a table of its own; leave --full out"),
+    ("report", [], "no runs in results/runs"),
+]
+CASES = [*(("run", *row) for row in RUN), *(("data", *row) for row in DATA), *TABLES]
+COMMANDS = {
+    "run": fdi.cli.run.main,
+    "data": fdi.cli.data.main,
+    "status": fdi.cli.status.main,
+    "table": fdi.cli.table.main,
+    "report": fdi.cli.report.main,
+}
 
 
 def write_spikes(path: Path, spikes: int = 5, samples: int = 40) -> None:
@@ -33,186 +145,64 @@ def write_spikes(path: Path, spikes: int = 5, samples: int = 40) -> None:
         file["labels"] = np.arange(samples) % 2
 
 
-@pytest.fixture
-def spikes(tmp_path: Path) -> Path:
-    """A folder with training and test data, and another one beside it."""
-    for folder in ("set", "other"):
-        (tmp_path / folder).mkdir()
-        for name in ("train", "test"):
-            write_spikes(tmp_path / folder / f"{name}.h5")
-    return tmp_path / "set"
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """Data, and options and code of one's own, elsewhere."""
+    spikes, own = tmp_path_factory.mktemp("spikes"), tmp_path_factory.mktemp("own")
+    for folder in ("set", "loop"):
+        (spikes / folder).mkdir()
+    (spikes / "loop" / "train.h5").symlink_to("train.h5")
+    for name in ("set/train", "set/test", "other"):
+        write_spikes(spikes / f"{name}.h5")
+    write_spikes(spikes / "set" / "silent.h5", spikes=0)
+    for name, text in OWN.items():
+        (own / name).parent.mkdir(exist_ok=True)
+        (own / name).write_text(text)
+    return {"spikes": spikes, "own": own}
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ([f"homeostasis.upper.rate={BIG}"], "homeostasis.upper.rate: int too large to convert"),
-        ([f"++homeostasis.upper.rate=-{BIG}"], "int too large to convert"),
-        (["engine=[1]"], "engine = [1] is not the name of an option; choose one of auto, cpu,"),
-        (["model=[dense,conv]"], "model = [dense,conv] is not the name of an option; choose one"),
-        (["model=dense,conv"], "model=dense,conv has several values; add -m to run each of them"),
-        (["dataset=null"], "dataset = null is not the name of an option; choose one of arrays,"),
-        (["name=${seed}"], "name = ${seed} must be {dataset, model, init, experiment}"),
-        (["identity=${seed}"], "identity = ${seed} must be {exclude, neutral}"),
-        (["paths.modules=${seed}"], "paths.modules = ${seed} must be a list"),
-        (["identity.exclude=${name}"], "identity.exclude = ${name} must be a list"),
-        (["homeostasis.upper=${seed}"], "homeostasis.upper = ${seed} must be {strength, rate}"),
-        (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
-        (["hydra.job_logging.root=x"], "Unable to configure root logger"),
-        (["-m", "seed=0,1", "hydra.job_logging.root=x"], "Unable to configure root logger"),
-        (["identity.exclude=[optimizer.lr.x]"], "identity.exclude: optimizer.lr has no keys"),
-        (["-sc", "install=bash", "hydra/output=["], "--shell-completion cannot read its words"),
-        (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: fdi keeps runs below paths.results; give"),
-        (["-m", "hydra.sweep.dir=DIR"], "hydra.sweep.dir = DIR: fdi keeps runs below paths.re"),
-        (["-m", "hydra.sweep.subdir=x"], "hydra.sweep.subdir = x: fdi keeps runs below paths.re"),
-        (
-            ["-m", "init.nu=interval(1,5)"],
-            "init.nu=interval(1,5) is for a search, hydra/sweeper=opt",
-        ),
-        (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
-        (["epochs=3"], "epochs: no such key; did you mean trainer.epochs?"),
-        (["--dataset", "shd"], "--dataset is not an option; write settings without dashes, as"),
-        (["--dataset=shd"], "as in dataset=shd"),
-        (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
-        (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
-        (
-            ["neuron.tau_mem=20ms"],
-            "neuron.tau_mem = '20ms' must be in seconds, without a unit: neu",
-        ),
-        (["neuron.theta='1.0'"], "neuron.theta = '1.0' must be a number, without quotes: neuron.t"),
-        (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
-        (["init=flucttuation"], "init = flucttuation does not exist; did you mean fluct? choose"),
-        (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
-        (["tags=draft"], "tags = draft must be a list, as in tags=[a,b]"),
-        (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),
-        (["init.nu={input:600}"], "init.nu.input = 600 Hz is more than one spike in a step of da"),
-        (["dataset.samples=100000000000"], "dataset = randman does not fit into memory"),
-        (["model.hidden=100000000000"], "the network does not fit into memory"),
-    ],
-)
-def test_a_command_line_is_refused(fdi_run, tmp_path, words, line):
-    given = [word.partition("=")[0] for word in words]
-    found = fdi_run(*(word for word in TINY if word.partition("=")[0] not in given), *words)
-    assert (found.code, found.err.count("\n")) == (2, 1), found.err
+def given(words: list[str], files: dict[str, Path]) -> list[str]:
+    """The words of a small run, but for those that `words` replace."""
+    words = [word.format(**files) if "${" not in word else word for word in words]
+    keys = {word.partition("=")[0] for word in words}
+    groups = {f"{key}." for key in keys & {"dataset", "model"}}
+    kept = [word for word in TINY if not word.startswith(tuple(groups))]
+    return [*(word for word in kept if word.partition("=")[0] not in keys), *words]
+
+
+@pytest.mark.parametrize(("command", "words", "line"), CASES)
+def test_it_is_refused(fdi_run, tmp_path, files, command, words, line):
+    arguments = given(words, files) if command == "run" else [w.format(**files) for w in words]
+    if command == "data":
+        arguments = ["show", *arguments]
+    before = {path for folder in files.values() for path in folder.rglob("*.[hy]*")}
+    found = fdi_run(*arguments, main=COMMANDS[command])
+    assert (found.code in (1, 2), found.err.count("\n")) == (True, 1), found.err
     assert line in found.err
+    assert not list(tmp_path.iterdir())
+    assert {path for folder in files.values() for path in folder.rglob("*.[hy]*")} == before
+
+
+@pytest.mark.parametrize(("launcher", "extra"), [("ray", "ray"), ("local", "parallel")])
+def test_a_launcher_that_is_not_installed_is_one_line(
+    fdi_run, tmp_path, monkeypatch, launcher, extra
+):
+    for module in ("joblib", "ray"):
+        monkeypatch.setitem(sys.modules, module, None)
+    found = fdi_run("-m", f"hydra/launcher={launcher}", "seed=0,1", *TINY)
+    assert (found.code, found.err.count("\n")) == (2, 1), found.err
+    assert f"pip install 'fdi-snn[{extra}]'" in found.err
     assert not list(tmp_path.iterdir())
 
 
 def test_rates_above_a_spike_a_step_are_fine_where_spikes_are_counted(fdi_run):
     words = ("dataset.binning=counts", "init.nu=600", "dry_run=true")
-    assert fdi_run(*TINY, *words).code == 0
+    assert fdi_run(*SMALL, REFERENCE, *words).code == 0
 
 
-@pytest.mark.parametrize(
-    ("file", "line"),
-    [
-        ("{}/other/train.h5", "is no file within set; set dataset.root= to the folder that all"),
-        ("../other/train.h5", "is no file within set; set dataset.root= to the folder that all"),
-        ("silent.h5", "set: no spikes in its files"),
-    ],
-)
-def test_spikes_are_refused(fdi_run, spikes, tmp_path, file, line):
-    if file == "silent.h5":
-        for name in ("train", "test"):
-            write_spikes(spikes / f"{name}.h5", spikes=0)
-        file = "train.h5"
-    before = set(tmp_path.rglob("*"))
-    words = ("dataset=hdf5", "dataset.root=set", f"dataset.train_file={file.format(tmp_path)}")
-    small = [word for word in TINY if not word.startswith("dataset.")]
-    found = fdi_run(*small, *words)
-    assert (found.code, found.err.count("\n")) == (2, 1), found.err
-    assert line in found.err
-    assert set(tmp_path.rglob("*")) == before
-
-
-def test_data_that_cannot_be_read_are_refused(fdi_run, spikes, tmp_path, monkeypatch):
-    def closed(*given):
-        raise PermissionError(13, "Permission denied", "set")
-
-    monkeypatch.setattr("fdi.data.hdf5.find", closed)
-    small = [word for word in TINY if not word.startswith("dataset.")]
-    found = fdi_run(*small, "dataset=hdf5", "dataset.root=set")
-    assert found.code == 2
-    assert found.err.startswith("fdi-run: dataset = hdf5 cannot be read: [Errno 13] Permission")
-    assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "key", "line"),
-    [
-        (", needed", "", "model._target_ = mine.make: missing a required argument: 'needed'; bes"),
-        ("", "x: 3\n", "model.x: no such key; mine.make takes none"),
-    ],
-)
-def test_code_that_takes_other_arguments_is_refused(
-    fdi_run, tmp_path, monkeypatch, arguments, key, line
-):
-    (tmp_path / "conf" / "model").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "mine.yaml").write_text(f"_target_: mine.make\n{key}")
-    (tmp_path / "mine.py").write_text(OWN.format(arguments))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    small = [word for word in TINY if not word.startswith("model.")]
-    found = fdi_run("--config-dir", "conf", "model=mine", *small)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    assert (found.code, found.err.count("\n")) == (2, 1), found.err
-    assert line in found.err
-    assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize(("launcher", "extra"), [("ray", "ray"), ("local", "parallel")])
-def test_a_launcher_that_is_not_installed_leaves_no_plan(
-    fdi_run, tmp_path, monkeypatch, launcher, extra
-):
-    def missing(*given, **options):
-        raise RuntimeError("Unknown plugin class")
-
-    monkeypatch.setattr("hydra.core.plugins.Plugins.instantiate_launcher", missing)
-    found = fdi_run("-m", f"hydra/launcher={launcher}", "seed=0,1", *TINY)
-    assert found.code == 2
-    assert found.err == (
-        f"fdi-run: this sweep needs a package that is not installed; pip install "
-        f"'fdi-snn[{extra}]'\n"
-    )
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_launcher_whose_joblib_is_missing_is_one_line(fdi_run, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "joblib", None)
-    found = fdi_run("-m", "hydra/launcher=local", "seed=0,1", *TINY)
-    assert (found.code, found.err.count("\n")) == (2, 1), found.err
-    assert "pip install 'fdi-snn[parallel]'" in found.err
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_launcher_without_a_sweep_is_refused(fdi_run, tmp_path):
-    found = fdi_run("hydra/launcher=local", *TINY)
-    line = "fdi-run: hydra/launcher=local is for sweeps; add -m, or leave it out\n"
-    assert (found.code, found.err) == (2, line)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["poisson", "shape=[100000000000]"], "poisson does not fit into memory"),
-        (["poisson", "rate=1e12"], "rate = 1e+12 Hz is more than one spike in a step of dt = 0.0"),
-        (["hdf5", "root=set", "channels=100000000000"], "channels = 100,000,000,000; at most 1,0"),
-        (["hdf5", "root=/etc", "train_file=passwd", "test_file=passwd"], "passwd: empty, trunca"),
-    ],
-)
-def test_a_data_set_is_refused(tmp_path, monkeypatch, capsys, spikes, words, line):
-    monkeypatch.chdir(tmp_path)
-    assert fdi_data(["show", *words]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert line in said
-    assert not (tmp_path / "results").exists()
-
-
-def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert fdi_data(["show", "randman", "alpha=1e-9", "samples=20", "units=3"]) == 0
+def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, fdi_run):
+    words = ("show", "randman", "alpha=1e-9", "samples=20", "units=3")
+    assert fdi_run(*words, main=fdi.cli.data.main).code == 0
     frames = np.random.default_rng(0).random((8, 5, 2, 3, 3), dtype=np.float32)
     split = Split(Frames(frames), np.arange(8) % 2)
     draw(Dataset("mine", split, split, split, 2, (2, 3, 3), 5, 1e-3), tmp_path / "mine.png")
@@ -229,22 +219,3 @@ def test_an_unknown_backend_of_matplotlib_is_none(tmp_path):
         text=True,
     )
     assert found.stderr.startswith("fdi-report: no runs in results/runs")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a limit on addresses")
-@pytest.mark.parametrize("limit", [700, 950, 1000, 1100])
-def test_too_few_addresses_are_one_line(tmp_path, limit):
-    code = "import sys; from fdi.cli.run import main; sys.exit(main())"
-    most = limit * 2**20
-    found = subprocess.run(
-        [sys.executable, "-c", code, *TINY],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
-    )
-    assert found.returncode == 2
-    assert found.stderr.count("\n") == 1
-    assert f"allows a process {most / 1e9:.2f} GB of addresses" in found.stderr
-    assert not (tmp_path / "results").exists()

@@ -4,12 +4,10 @@ preempted, and nothing is done twice.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +16,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from fdi.track.state import alive
+from commands import TINY, process, records, wait_for_epoch
+
+from fdi.track.process import alive
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50")
 NEEDS = {
@@ -30,13 +30,7 @@ NEEDS = {
 
 def start(folder: Path, launcher: str, *overrides: str) -> subprocess.Popen:
     pytest.importorskip(NEEDS[launcher])
-    # a job in the background ignores it
-    code = "import sys; from signal import *; signal(SIGINT, default_int_handler)\n"
-    code += "from fdi.cli.run import main; sys.argv[0] = 'fdi-run'; main()"
-    command = [sys.executable, "-c", code, "-m", f"hydra/launcher={launcher}", *SMALL, *overrides]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
-    )
+    return process("-m", f"hydra/launcher={launcher}", *SMALL, *overrides, cwd=folder)
 
 
 def finish(child: subprocess.Popen) -> tuple[int, str, str]:
@@ -55,8 +49,13 @@ def running(folder: Path, epoch: int, child: subprocess.Popen) -> tuple[Path, in
     raise AssertionError(child.communicate())
 
 
-def results(folder: Path) -> list[Path]:
-    return sorted(file.parent for file in folder.glob("results/runs/*/*/*/*/result.json"))
+def ended(folder: Path) -> list[Path]:
+    return [directory for directory, run in records(folder).items() if run.ended]
+
+
+def changed(folder: Path) -> list[int]:
+    """When each record was written."""
+    return [path.stat().st_mtime_ns for path in sorted(folder.rglob("run.json"))]
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -89,14 +88,15 @@ def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
     )
     assert code == 1, err
     assert out.splitlines()[-1] == "4 cells: 3 done, 1 refused"  # Dale's law forbids kaiming
-    assert len(results(tmp_path)) == 3
+    assert len(ended(tmp_path)) == 3
     assert "init=kaiming" not in err
     assert len(re.findall("dale kaiming .*seed=0  refused: init=kaiming", out)) == 1
     assert not list(tmp_path.glob("results/runs/randman/dale/kaiming"))
-    record = json.loads((results(tmp_path)[0] / "record.json").read_text())
-    assert record["threads"] == 1
-    assert record["run"]["command"].startswith("fdi-run engine=reference")
-    assert "epoch 1/1" in (results(tmp_path)[0] / "output.log").read_text()
+    run = records(tmp_path)[ended(tmp_path)[0]]
+    assert run.origin["threads"] == 1
+    assert run.origin["command"].startswith("fdi-run ")
+    assert {"engine=reference", "model=dale", "init=fluct"} <= {*run.words}
+    assert "epoch 1/1" in (ended(tmp_path)[0] / "output.log").read_text()
 
 
 @pytest.mark.slow
@@ -119,12 +119,12 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
     assert out.splitlines()[-1] == "3 cells: 3 done"
     assert "resumed after epoch" in (killed / "output.log").read_text()
     assert all(
-        len((cell / "metrics.csv").read_text().splitlines()) == 31 for cell in results(tmp_path)
+        len((cell / "metrics.csv").read_text().splitlines()) == 31 for cell in ended(tmp_path)
     )
-    before = {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
+    before = changed(tmp_path)
     code, out, _ = finish(start(tmp_path, launcher, *sweep))
     assert (code, out.splitlines()[0]) == (0, "3 of 3 already done, skipped")
-    assert before == {cell: (cell / "result.json").stat().st_mtime_ns for cell in results(tmp_path)}
+    assert changed(tmp_path) == before
 
 
 @pytest.mark.slow
@@ -148,8 +148,38 @@ def test_no_process_outlives_its_sweep(tmp_path, launcher, sent):
         assert time.monotonic() < end, left
         time.sleep(0.1)
     assert finish(start(tmp_path, launcher, *sweep))[0] == 0
-    (cell,) = results(tmp_path)
+    (cell,) = ended(tmp_path)
     assert "resumed after epoch" in (cell / "output.log").read_text()
+
+
+def test_ctrl_c_ends_a_sweep_with_a_summary_and_the_same_command_goes_on(tmp_path):
+    words = ("-m", "seed=0,1", *TINY, "trainer.epochs=1000")
+    child = process(*words, cwd=tmp_path)
+    begun = wait_for_epoch(tmp_path, 2, child)
+    child.send_signal(signal.SIGINT)
+    code, out, err = finish(child)
+    assert (code, err) == (
+        130,
+        "fdi-run: interrupted; the same command resumes where it stopped\n",
+    )
+    assert out.splitlines()[-1] == "2 cells: 1 interrupted, 1 not run yet"
+    assert list(records(tmp_path)) == [begun], "a cell without an epoch leaves nothing"
+    code, out, _ = finish(process(*words, cwd=tmp_path))
+    assert (code, out.splitlines()[-1]) == (0, "2 cells: 2 done")
+    assert "resumed after epoch" in (begun / "output.log").read_text()
+
+
+def test_a_cell_that_is_interrupted_before_its_first_epoch_leaves_nothing(fdi_run, tmp_path):
+    (tmp_path / "conf" / "init").mkdir(parents=True)
+    (tmp_path / "conf" / "init" / "pressed.yaml").write_text("_target_: pressed.pressed\n")
+    code = "def pressed():\n    raise KeyboardInterrupt\n"
+    (tmp_path / "conf" / "pressed.py").write_text(code)
+    found = fdi_run("-m", "--config-dir", "conf", "seed=0,1", *TINY, "init=pressed")
+    assert (found.code, found.out.splitlines()[-1]) == (
+        130,
+        "2 cells: 1 interrupted, 1 not run yet",
+    )
+    assert not list(tmp_path.glob("results/runs/*"))
 
 
 COUNTED = """
@@ -210,7 +240,7 @@ def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
     code, _, err = finish(child)
     assert code == 0, err
     assert "resumed after epoch" in (cell / "output.log").read_text()
-    assert len(results(tmp_path)) == 1
+    assert len(ended(tmp_path)) == 1
     assert any(
         "Requeued job" in file.read_text() for file in tmp_path.glob("results/submitit/*/*_log.*")
     )
@@ -225,12 +255,11 @@ def test_a_sweep_in_two_terminals_runs_each_cell_once(tmp_path):
     ]
     ends = [finish(child) for child in children]
     assert all(code == 0 or "running elsewhere" in out for code, out, _ in ends), ends
-    assert len(results(tmp_path)) == 6
+    assert len(ended(tmp_path)) == 6
     assert all(
-        len((cell / "metrics.csv").read_text().splitlines()) == 11 for cell in results(tmp_path)
+        len((cell / "metrics.csv").read_text().splitlines()) == 11 for cell in ended(tmp_path)
     )
     started = [
-        re.findall(r"initial state", (cell / "output.log").read_text())
-        for cell in results(tmp_path)
+        re.findall(r"initial state", (cell / "output.log").read_text()) for cell in ended(tmp_path)
     ]
     assert [len(times) for times in started] == [1] * 6

@@ -2,110 +2,75 @@
 
 from __future__ import annotations
 
-import json
 import runpy
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from commands import finish
+from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import area, members, only, ranked, share
 from fdi.cli.zoo import drawn
-from fdi.track.files import write_status
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
-EXPORT = runpy.run_path(str(SCRIPT))["export"]
-WORDS = ("-m", "experiment=zoo", "budget=laptop", "zoo.networks=3", "init=kaiming,fluct")
+WORDS = ("-m", "experiment=zoo", "budget=laptop", "init=kaiming,fluct")
 ZOO = yaml.safe_load(Path("conf/experiment/zoo.yaml").read_text())["zoo"] | {"networks": 40}
-BEST = {"kaiming": 0.125, "fluct": 0.001}  # on validation
-REFUSED = ("fluct", 1)  # and the place of the network that cannot have it
-
-
-def run(config, directory: Path, *_) -> dict:
-    """Validation likes the step of BEST, and the test set what is below 0.1."""
-    lr, init = config.optimizer.lr, config.name.init
-    place = places.setdefault(config.neuron.tau_mem, len(places))
-    calls.append((place, init, lr, config.seed, config.trainer.test))
-    if (init, place) == REFUSED:
-        write_status(directory, "failed", error="h1 fires no spike", refused=True)
-        raise ValueError("h1 fires no spike")
-    valid = 0.9 - abs(np.log10(lr / BEST[init])) / 10
-    test = (0.5 if lr < 0.1 else 0.1) if config.trainer.test else None
-    result = {
-        "test_accuracy_last": test,
-        "test_accuracy_best": test,
-        "valid_accuracy_last": valid,
-        "valid_accuracy_best": valid,
-        "classes": 10,
-        "test_samples": 300 if config.trainer.test else None,
-        "rates": {"h1": 10.0},
-        "seconds": 1.0,
-        "epochs": config.trainer.epochs,
-    }
-    says = "yes" if init == "fluct" else "no"
-    (directory / "init.json").write_text(json.dumps([{"population": "h1", "expected": says}]))
-    return finish(config, directory, result)
-
-
-places: dict[float, int] = {}
-calls: list[tuple[int, str, float, int, bool]] = []
-
-
-@pytest.fixture
-def trials(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
-    calls.clear()
-    places.clear()
+SMALL = (
+    *("dataset=randman", "dataset.samples=20", "dataset.steps=20", "dataset.units=5"),
+    *("model=dense", "model.hidden=6", "model.depth=2", "homeostasis=none", "optimizer=smorms3"),
+    *(
+        "zoo.networks=2",
+        "trainer.epochs=2",
+        "threads=1",
+        REFERENCE,
+        "tune.values=[1e-3,1e-1]",
+        "tune.extend=0",
+    ),
+)
 
 
 def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_validation_prefers(
-    fdi_run, tmp_path, trials
+    fdi_run, tmp_path
 ):
-    found = fdi_run(*WORDS, "tune.extend=0", "optimizer=smorms3")
+    found = fdi_run(*WORDS, *SMALL)
+    assert found.code == 0, found.err
     assert "network 0 (" in found.out
-    assert "optimizer.lr for 6 sides: 24 trainings of 10 epochs and 12 that are" in found.out
-    tested = {call for call in calls if call[4]}
-    assert {call[3] for call in tested} == {0}
-    assert {call[3] for call in calls if not call[4]} == {1000}
-    expected = {
-        (place, init, lr, 0, True)
-        for place in range(3)
-        for init in ("kaiming", "fluct")
-        for lr in (5e-3, BEST[init])
-    }
-    ran = {call for call in expected if (call[1], call[0]) != REFUSED}
-    assert {call for call in tested if (call[1], call[0]) != REFUSED} == ran
+    assert "optimizer.lr for 4 sides: 8 trainings of 2 epochs" in found.out
+    runs = records(tmp_path / "results")
+    tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
+    assert {run.config["seed"] for run in tried} == {1000}
     table = members(own(tmp_path / "results"))
-    counts = table.groupby(["init", "setting"])["learns"].sum()
-    assert counts.to_dict() == {
-        ("fluct", "best"): 2,
-        ("fluct", "common"): 2,
-        ("kaiming", "best"): 0,  # validation chose a step that the test set dislikes
-        ("kaiming", "common"): 3,
-    }
-    refused = table[table["state"] == "refused"]
-    assert set(zip(refused["init"], refused["network"])) == {REFUSED}
-    assert not refused["learns"].any()
-    ranks = ranked(table)[table["setting"] == "common"]
-    assert ranks.tolist() == [1.5, 1.5, 1.0, 2.0, 1.5, 1.5]
-    assert only(table, "fluct", "best")[:2] == (2, 0)
-    assert "3 of 3 (100 %" in found.out
-    _exported_alone(tmp_path / "results", tmp_path / "reference", table)
-    before = len(calls)
-    again = fdi_run(*WORDS, "tune.extend=0", "optimizer=smorms3")
-    assert {call[:2] for call in calls[before:]} <= {REFUSED[::-1]}  # what was refused, again
-    assert "3 of 3 (100 %" in again.out
+    assert table.groupby(["network", "init", "setting"]).size().tolist() == [1] * 8
+    assert set(table["state"]) == {"done"}
+    assert set(table[table["setting"] == "common"]["optimizer.lr"]) == {5e-3}
+    for row in table[table["setting"] == "best"].itertuples():
+        valid = {
+            run.config["optimizer"]["lr"]: (run.result or {})["valid_accuracy_last"]
+            for run in tried
+            if run.config["name"]["init"] == row.init
+            and f"neuron.tau_mem={run.config['neuron']['tau_mem']:.3g}" in row.words
+        }
+        assert len(valid) == 2
+        assert valid[row[table.columns.get_loc("optimizer.lr") + 1]] == max(valid.values())
+        assert row.validated == pytest.approx(max(valid.values()))
+    assert table["expected"].isin(["yes", "doubtful", "no"]).all()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    shown = found.out.partition("Networks that learn")[2]
+    assert shown
+    assert fdi_run(*WORDS, *SMALL).out.endswith(shown)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == before
 
 
-def _exported_alone(results: Path, folder: Path, table: pd.DataFrame) -> None:
-    """Measurements get the table and none of the runs, of networks that nobody chose."""
-    assert EXPORT(results, folder) == (table["state"] == "done").sum() == 10
+def test_measurements_get_the_table_and_none_of_the_runs_of_networks_that_nobody_chose(
+    fdi_run, tmp_path
+):
+    assert fdi_run(*WORDS, *SMALL).code == 0
+    table, folder = members(own(tmp_path / "results")), tmp_path / "reference"
+    export = runpy.run_path(str(SCRIPT))["export"]
+    assert export(tmp_path / "results", folder) == (table["state"] == "done").sum()
     assert [path.name for path in folder.iterdir()] == ["zoo.csv"]
     again = members(Results(pd.DataFrame(), None, None, folder))
     assert again["source"].iloc[0].startswith("unknown, commit unknown, ")
@@ -147,25 +112,14 @@ def test_shares_and_ranges_are_those_that_are_declared():
     assert set(values["model.depth"].dropna().astype(int)) == {*range(1, 13)}
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (("seed=0,1",), "a zoo has one run of each"),
-        (
-            ("zoo.kinds.dense.share=-1",),
-            "zoo.kinds.dense.share = -1 must be a number of at least 0",
-        ),
-        (("zoo.networks=0",), "zoo.networks = 0 must be at least 1"),
-        (("optimizer.lr=0.1",), "optimizer.lr is what is chosen"),
-        (("+zoo.draw.neuron.theta=1",), "zoo"),
-    ],
-)
-def test_a_zoo_that_cannot_be_drawn_is_refused_before_anything_runs(fdi_run, trials, words, reason):
-    found = fdi_run(*WORDS, *words)
-    assert found.code != 0
-    assert reason in found.err
-    assert len(found.err.splitlines()) == 1
-    assert not calls
+def test_networks_are_ranked_by_accuracy_and_what_has_none_is_last():
+    inits = ("fluct", "kaiming")
+    accuracies = {"x": (0.9, None), "y": (0.2, 0.2)}
+    rows = [(i, name, value) for name, of in accuracies.items() for i, value in zip(inits, of)]
+    table = pd.DataFrame(rows, columns=["init", "network", "accuracy"])
+    table = table.assign(zoo=0, setting="best", learns=[True, False, False, False])
+    assert ranked(table).tolist() == [1, 2, 1.5, 1.5]
+    assert only(table, "fluct", "best")[:2] == (1, 0)
 
 
 def test_the_area_under_the_curve_is_that_of_the_ordered_verdicts():

@@ -10,7 +10,7 @@ import pytest
 
 from fdi.data.inputs import Constant
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.cpu.memory import Memory
+from fdi.engine.cpu.program import Memory
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.objective import Objective
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
 from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
-from fdi.engine.reference.simulation import Growing, Neurons
+from fdi.engine.reference.simulation import Growing
 from fdi.init.fluct import FluctCalibrated
 from fdi.init.strategy import draw
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.neuron import Neuron
+
+
+class Halved(Neuron):
+    """Its spikes count half."""
+
+    def fires(self, u, state):
+        return 0.5 * super().fires(u, state)
+
 
 STEPS, DT = 25, 2e-3
 SMALL = ((12,), 3, STEPS, DT, Neuron(20e-3, (10e-3,)))
@@ -24,6 +34,7 @@ NETWORKS = {
     "learned": lambda: dense(
         *SMALL[:4], Neuron(20e-3, (10e-3,), learn_tau=True), hidden=20, depth=3
     ),
+    "no spikes": lambda: dense(*SMALL[:4], Halved(20e-3, (10e-3,)), hidden=20, depth=4),
     "recurrent": lambda: dense(*SMALL, hidden=20, depth=3, recurrent=True),
     "dale": lambda: dale(*SMALL, excitatory=20, inhibitory=10, depth=2),
     "conv": lambda: conv(*MAPS, filters=[4, 5], kernel=3, pool=2),
@@ -73,41 +84,26 @@ def test_a_layer_that_changes_is_simulated_again_with_all_above(changed):
     assert all(map(torch.equal, numbers(found, names), numbers(whole, names)))
 
 
-def test_the_work_of_an_initial_state_grows_with_its_depth(monkeypatch):
+def test_the_work_of_an_initial_state_grows_with_its_depth():
     """Populations that are simulated, over all rounds: each as often as its own layer takes."""
-    simulated = []
-    begin = Neurons.__init__
+    steps: Counter[int] = Counter()  # by the size of a population
 
-    def counted(self, population, *given):
-        simulated.append(population.name)
-        begin(self, population, *given)
-
-    monkeypatch.setattr(Neurons, "__init__", counted)
+    class Counted(Neuron):
+        def fires(self, u, state):
+            steps[u.shape[1]] += 1
+            return super().fires(u, state)
 
     def work(depth):
-        simulated.clear()
-        network = dense(*SMALL, hidden=20, depth=depth)
+        steps.clear()
+        sizes = range(20, 20 + depth)
+        network = dense(*SMALL[:4], Counted(20e-3, (10e-3,)), hidden=[*sizes])
         measure = ReferenceEngine().measuring(made("dense")[1])
         seeded = torch.Generator().manual_seed(0)
         strategy = FluctCalibrated(sigma_u=2.0)
         draw(network, strategy, strategy, nu_input=0.1 / DT, measure=measure, generator=seeded)
-        return [simulated.count(f"h{i}") for i in range(1, depth + 1)]
+        return [steps[size] / STEPS for size in sizes]
 
     short, long = work(3), work(6)
     assert long[:3] == short
+    assert min(short) >= 1
     assert max(long) <= 12
-
-
-def test_what_is_no_spike_is_kept_as_it_is():
-    network, inputs = made("dense")
-    measure = Growing(inputs)
-    fires = Neuron.fires
-    try:
-        Neuron.fires = lambda self, u, state: 0.5 * fires(self, u, state)  # type: ignore[method-assign]
-        measure(network.up_to(2))
-        found = measure(network)
-        whole = ReferenceEngine().simulate(network, inputs, record=("moments",))
-    finally:
-        Neuron.fires = fires  # type: ignore[method-assign]
-    names = [population.name for population in network.hidden]
-    assert all(map(torch.equal, numbers(found, names), numbers(whole, names)))

@@ -83,7 +83,7 @@ def test_a_run_leaves_torch_its_threads_and_says_how_it_goes(capsys):
     finally:
         torch.set_num_threads(before)
     assert "epoch 3/3" in capsys.readouterr().out
-    assert len(list(Path("elsewhere").rglob("result.json"))) == 1
+    assert len(list(Path("elsewhere").rglob("run.json"))) == 1
     assert not Path("results").exists()
 
 

@@ -42,10 +42,10 @@ def test_a_run_on_arrays_is_kept_by_their_content_and_called_without_them():
     assert run.config.dataset.name == file.stem
     assert run.result is not None
     assert run.result["test_accuracy_last"] >= 0.9
-    before = (run.directory / "result.json").stat().st_mtime_ns
+    before = (run.directory / "run.json").stat().st_mtime_ns
     again = fdi.run("optimizer.lr=0.01", data={"y": y, "x": x}, **SMALL | {"trainer.epochs": 10})
     assert again.directory == run.directory
-    assert (run.directory / "result.json").stat().st_mtime_ns == before
+    assert (run.directory / "run.json").stat().st_mtime_ns == before
     file.unlink()
     new, labels = toy(40, seed=1)
     table = fdi.load(run.directory).predictions(new)
@@ -106,9 +106,8 @@ def test_errors_are_one_family_and_names_are_suggested():
             refused()
         assert isinstance(error.value, fdi.Mistake)
         assert isinstance(error.value, ValueError)
-    from fdi.track.state import Busy
-
     from fdi.data.inputs import DataError
+    from fdi.track.lock import Busy
     from fdi.train.trainer import Diverged
 
     assert all(issubclass(kind, fdi.Error) for kind in (DataError, Busy, Diverged))

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from making import SMALL, numbers
 
 import fdi
+from fdi.track import record
 
 EPOCHS: Any = [{"trainer.epochs": n} for n in range(5)]
-SMALL: dict[str, Any] = {
-    "dataset.classes": 2,
-    "dataset.samples": 20,
-    "dataset.steps": 40,
-    "model.hidden": 8,
-    "trainer.batch_size": 15,
-    "threads": 1,
-    "engine": "reference",
-}
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def numbers(directory: Path) -> tuple[list[list[str]], dict[str, Any]]:
-    """Curves and result without what is a time."""
-    with (directory / "metrics.csv").open() as file:
-        rows = [
-            [value for key, value in row.items() if not key.startswith("seconds")]
-            for row in csv.DictReader(file)
-        ]
-    result = json.loads((directory / "result.json").read_text())
-    assert result.pop("seconds") > 0
-    return rows, result
 
 
 @pytest.mark.parametrize(
@@ -51,19 +30,19 @@ def numbers(directory: Path) -> tuple[list[list[str]], dict[str, Any]]:
     ids=str,
 )
 def test_it_goes_on_with_the_numbers_of_a_run_from_the_start(options, capsys):
-    before = fdi.run(**SMALL, **options, **EPOCHS[2])
+    before = fdi.run(**SMALL | options | EPOCHS[2])
     files = {path: path.read_bytes() for path in before.directory.rglob("*") if path.is_file()}
     capsys.readouterr()
-    longer = fdi.run(**SMALL, **options, **EPOCHS[4])
+    longer = fdi.run(**SMALL | options | EPOCHS[4])
     said = " ".join(capsys.readouterr().out.split())
     assert f"goes on after the 2 epochs of {before.directory}" in said
-    whole = fdi.run(**SMALL, **options, **EPOCHS[4], results="whole")
+    whole = fdi.run(**SMALL | options | EPOCHS[4], results="whole")
     assert longer.directory.name == whole.directory.name != before.directory.name
     assert numbers(longer.directory) == numbers(whole.directory)
     assert {path: path.read_bytes() for path in files} == files, "nothing of the shorter changed"
-    record = json.loads((longer.directory / "record.json").read_text())
-    assert record["run"]["continues"] == str(before.directory)
-    assert "trainer.epochs=4" in record["run"]["command"]
+    run = record.whole(longer.directory)
+    assert run.origin["continues"] == str(before.directory)
+    assert "trainer.epochs=4" in run.resumed[-1]["command"]
     assert fdi.load(longer.directory).predictions().shape[0] > 0
 
 
@@ -72,36 +51,36 @@ def test_it_goes_on_with_the_numbers_of_a_run_from_the_start(options, capsys):
     [("cosine", "T_max"), pytest.param("one_cycle", "epochs", marks=pytest.mark.slow)],
 )
 def test_a_schedule_that_depends_on_the_number_of_epochs_is_refused(schedule, key, capsys):
-    words = {**SMALL, "scheduler": schedule}
-    before = fdi.run(**words, **EPOCHS[2])
+    words = SMALL | {"scheduler": schedule}
+    before = fdi.run(**words | EPOCHS[2])
     with pytest.raises(fdi.Mistake) as refused:
-        fdi.run(**words, **EPOCHS[3])
+        fdi.run(**words | EPOCHS[3])
     assert str(refused.value) == (
         f"trainer.epochs = 3 does not go on from {before.directory}, whose schedule was made for 2 "
         f"(scheduler.{key}=2); name.init=NAME trains all 3 from the start, under another name"
     )
     with pytest.raises(fdi.Mistake, match=r"trainer\.epochs = 3 does not go on"):
-        fdi.sweep(**words, **EPOCHS[3], seed=[0, 1])
+        fdi.sweep(**words | EPOCHS[3], seed=[0, 1])
     assert [path.name for path in before.directory.parent.iterdir()] == [before.directory.name]
     capsys.readouterr()
-    anew = fdi.run(**words, **EPOCHS[3], **{"name.init": "longer"})
+    anew = fdi.run(**words | EPOCHS[3] | {"name.init": "longer"})
     assert "goes on" not in capsys.readouterr().out
     runs = fdi.sweep(**words | {"trainer.epochs": [2, 3]}, seed=0)  # each is asked for
     assert list(runs["state"]) == ["done", "done"]
-    assert numbers(Path(runs["path"][1]))[0] == numbers(anew.directory)[0]
-    assert fdi.run(**words, **EPOCHS[3]).directory == Path(runs["path"][1])
+    assert numbers(Path(runs["path"][1]))["rows"] == numbers(anew.directory)["rows"]
+    assert fdi.run(**words | EPOCHS[3]).directory == Path(runs["path"][1])
 
 
 def test_the_schedule_of_the_finished_run_goes_on(capsys):
-    fdi.run("scheduler=cosine", **SMALL, **EPOCHS[2])
+    fdi.run("scheduler=cosine", **SMALL | EPOCHS[2])
     capsys.readouterr()
-    fdi.run("scheduler=cosine", "scheduler.T_max=2", **SMALL, **EPOCHS[3])
+    fdi.run("scheduler=cosine", "scheduler.T_max=2", **SMALL | EPOCHS[3])
     assert "goes on after the 2 epochs" in " ".join(capsys.readouterr().out.split())
 
 
 def test_other_values_seeds_and_longer_runs_are_left_alone(capsys):
-    fdi.run("optimizer.lr=0.01", **SMALL, **EPOCHS[3])
-    fdi.run(**SMALL, **EPOCHS[1], seed=1)
+    fdi.run("optimizer.lr=0.01", **SMALL | EPOCHS[3])
+    fdi.run(**SMALL | EPOCHS[1], seed=1)
     capsys.readouterr()
-    fdi.run(**SMALL, **EPOCHS[2])
+    fdi.run(**SMALL | EPOCHS[2])
     assert "goes on" not in capsys.readouterr().out

@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import making
 import pytest
+
+from fdi.track.files import RUN
 
 SMALL = (
     "engine=reference",
@@ -76,17 +79,9 @@ def numbers():
     """The numbers of all runs of a folder, without those that hold seconds."""
 
     def read(home: Path) -> dict:
-        found = {}
-        for result in sorted(home.glob("results/runs/*/*/*/*/result.json")):
-            header, *body = [
-                line.split(",") for line in (result.parent / "metrics.csv").read_text().splitlines()
-            ]
-            kept = [i for i, name in enumerate(header) if not name.startswith("seconds")]
-            content = json.loads(result.read_text())
-            del content["seconds"]
-            rows = [[row[i] for i in kept] for row in body]
-            found[str(result.parent.relative_to(home))] = (content, rows)
-        return found
+        paths = sorted(home.glob(f"results/runs/*/*/*/*/{RUN}"))
+        found = {str(path.parent.relative_to(home)): making.numbers(path.parent) for path in paths}
+        return {path: those for path, those in found.items() if those["result"]}
 
     return read
 

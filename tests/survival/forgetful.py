@@ -22,7 +22,10 @@ class Disk:
         self.contents: dict[int, bytes] = {}
         self.names: dict[int, dict[str, int]] = {}
         self.held: list[int] = []  # open files keep their inode number
-        self.remember(os.open(folder, os.O_RDONLY))
+        for path in (folder, *folder.rglob("*")):  # all that is there lies on the disk
+            file = os.open(path, os.O_RDONLY)
+            self.remember(file)
+            os.close(file)
 
     def install(self) -> None:
         replace = os.replace

@@ -1,6 +1,6 @@
-"""Runs, kills, edits, copies, upgrades and tables in any order: every number that a command prints
-is that of a fresh run, which nobody disturbed, of exactly its configuration, data, code and
-numerics, and no row and no pair mixes two of these.
+"""Runs, kills, power cuts, edits, copies, upgrades and tables in any order: every number that a
+command prints is that of a fresh run, which nobody disturbed, of exactly its configuration, data,
+code and numerics, and no row and no pair mixes two of these.
 
 The long edition takes FDI_TEST_MINUTES, 10 unless given.
 """
@@ -8,7 +8,6 @@ The long edition takes FDI_TEST_MINUTES, 10 unless given.
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import time
@@ -29,17 +28,20 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from making import edit, numbers
 
 from fdi.cli import status, table
 from fdi.config.identity import NUMERICS
-from fdi.track.files import CHECKPOINT, CONFIG, METRICS, OVERRIDES, RECORD, RESULT, STATUS
+from fdi.track import record
+from fdi.track.files import CHECKPOINT, METRICS, RUN, read_json
 
 SMALL = (
     *("dataset=arrays", "dataset.file=data.npz", "model.hidden=4", "engine=reference"),
     *("threads=1", "trainer.batch_size=8", "probe=none", "homeostasis=none", "--config-dir=conf"),
 )
 INITS = ("kaiming", "mine")
-OWN = """from fdi.init.baselines import Kaiming
+OWN = """# {comment}
+from fdi.init.baselines import Kaiming
 
 
 class Mine(Kaiming):
@@ -58,13 +60,17 @@ SAYINGS: dict[float, tuple[tuple[str, ...], ...]] = {  # optimizer.eps -> words 
     ),
     1e-8: (("optimizer.eps=1e-8",), ("optimizer.eps=1.0e-8", "optimizer.precision=float32")),
 }
-FILES = (CHECKPOINT, CONFIG, METRICS, OVERRIDES, RECORD, RESULT, STATUS)
+FILES = (CHECKPOINT, METRICS, RUN)
+ENDS = st.none() | st.tuples(st.sampled_from(("kill", "cut")), st.integers(1, 60))
+STOPPED = {-9: "killed", 99: "cut"}
 COMPARED = ("accuracy", "accuracy_best", "valid", "rate/h1")
+
+End = tuple[str, int] | None
 
 
 class Cell(NamedTuple):
-    """What a number belongs to; `code`: that of init=mine, None of others; `numerics`: of the first
-    epoch, and of those that went on with others.
+    """What a number belongs to; `code`: that of init=mine, None of others; `numerics`: as in its
+    record.
     """
 
     init: str
@@ -73,7 +79,7 @@ class Cell(NamedTuple):
     seed: int
     data: int
     code: int | None
-    numerics: tuple[Any, ...]
+    numerics: int | str
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -86,9 +92,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.home = self.zygote.home()
         self.results = self.home / "results"
         self.data = self.code = 0
-        self.numerics = NUMERICS
         self.last: tuple[Any, ...] = ()
         self.cells: dict[str, Cell] = {}
+        self.whole: dict[str, bytes] = {}  # the records that were edited, as they were
+        self.ages = 0
         furnish(self.home, 0, 0)
 
     def teardown(self) -> None:
@@ -102,17 +109,17 @@ class AnyOrder(RuleBasedStateMachine):
         epochs=st.sampled_from((2, 3)),
         said=st.sampled_from([(eps, words) for eps in SAYINGS for words in SAYINGS[eps]]),
         seed=st.integers(0, 1),
-        killed=st.none() | st.integers(1, 45),
+        end=ENDS,
     )
-    def run(self, init: str, epochs: int, said: Any, seed: int, killed: int | None) -> None:
+    def run(self, init: str, epochs: int, said: Any, seed: int, end: End) -> None:
         self.last = (init, epochs, said, seed)
-        self.command(*self.last, killed)
+        self.command(*self.last, end)
 
     @precondition(lambda self: self.last)
-    @rule(killed=st.none() | st.integers(1, 45), later=st.sampled_from((0, 0, 1)))
-    def run_again(self, killed: int | None, later: int) -> None:
+    @rule(end=ENDS, later=st.sampled_from((0, 0, 1)))
+    def run_again(self, end: End, later: int) -> None:
         init, _, said, seed = self.last
-        self.command(init, 2 + later, said, seed, killed)
+        self.command(init, 2 + later, said, seed, end)
 
     @precondition(lambda self: self.last)
     @rule()
@@ -126,13 +133,13 @@ class AnyOrder(RuleBasedStateMachine):
         init, epochs, said, seed = self.last
         self.command(init, epochs, said, 1 - seed, None)
 
-    def command(self, init: str, epochs: int, said: Any, seed: int, killed: int | None) -> None:
+    def command(self, init: str, epochs: int, said: Any, seed: int, how: End) -> None:
         eps, words = said
         code = self.code if init == "mine" else None
-        cell = Cell(init, epochs, eps, seed, self.data, code, (self.numerics,))
+        cell = Cell(init, epochs, eps, seed, self.data, code, NUMERICS)
         given = (f"init={init}", f"trainer.epochs={epochs}", f"seed={seed}", *words)
         before = self.contents()
-        end = self.zygote.run(self.home, *SMALL, *given, killed=killed, numerics=self.numerics)
+        end = self.ended(how, *SMALL, *given)
         after = self.contents()
         told = f"{given}\n{end.out}\n{end.err}"
         assert "Traceback" not in end.out + end.err, told
@@ -145,28 +152,37 @@ class AnyOrder(RuleBasedStateMachine):
             path = end.out.splitlines()[-1].removeprefix("results/")
             assert path in after, told
             self.belongs(path, cell, told)
-        elif end.code != -9:
+        elif end.code not in STOPPED:
             assert not new, told
             assert len(end.err.splitlines()) == 1, told
             assert self.disturbed(cell), f"refused without a reason: {told}"
-        self.count("killed" if end.code == -9 else "refused" if end.code else "run")
+        self.count({0: "run", **STOPPED}.get(end.code, "refused"))
+
+    def ended(self, how: End, *words: str) -> Any:
+        """Run a command that a kill or a power cut ends at a call of fsync or replace."""
+        kind, moment = how or (None, None)
+        if kind != "cut":
+            return self.zygote.run(self.home, *words, killed=moment)
+        left = self.home.with_name("left")
+        cut = {"target": str(left), "moment": moment, "seed": moment}
+        end = self.zygote.run(self.home, *words, cut=cut)
+        shutil.rmtree(self.home)
+        left.rename(self.home)
+        return end
 
     def made(self, path: str, cell: Cell, told: str) -> None:
-        """A new result is that of a fresh run, unless it went on with other numerics."""
-        record = read(self.results / path / RECORD)
-        starts = [(one["epoch"], one["numerics"]) for one in record["run"].get("resumed", [])]
-        others = tuple(start for start in starts if start[1] != record["numerics"])
-        self.cells[path] = cell._replace(numerics=(record["numerics"], *others))
-        if not others:
-            found, alone = numbers(self.results / path), self.alone(self.cells[path])
-            assert found == alone, f"not that of a fresh run: {told}\n{found}\n{alone}"
+        """A new result is that of a fresh run."""
+        numerics = (record.whole(self.results / path).evidence or {})["numerics"]
+        self.cells[path] = cell._replace(numerics=numerics)
+        found, alone = numbers(self.results / path), self.alone(cell)
+        assert found == alone, f"not that of a fresh run: {told}\n{found}\n{alone}"
 
     def belongs(self, path: str, cell: Cell, told: str) -> None:
         """What a command ends with is a run of `cell`, or it says that the numerics are others."""
         known = self.cells[path]
-        assert known._replace(numerics=()) == cell._replace(numerics=()), f"{known}\n{told}"
+        assert known._replace(numerics=NUMERICS) == cell, f"{known}\n{told}"
         assert known.numerics == cell.numerics or "numerics" in told, f"no word: {told}"
-        shown = read(self.results / path / RESULT)["test_accuracy_last"]
+        shown = result(self.results / path)["test_accuracy_last"]
         assert f"{100 * shown:.1f}" in told, told
 
     def disturbed(self, cell: Cell) -> bool:
@@ -180,38 +196,70 @@ class AnyOrder(RuleBasedStateMachine):
         found = []
         for path in self.results.glob("runs/*/*/*/seed=*"):
             seed = int(path.name.removeprefix("seed=").split("-")[0])
-            found.append(Cell(path.parent.name, 0, 0, seed, 0, None, ()))
+            found.append(Cell(path.parent.name, 0, 0, seed, 0, None, NUMERICS))
         return found
 
-    @rule(what=st.sampled_from(("data", "code", "times", "numerics")), in_place=st.booleans())
+    @rule(what=st.sampled_from(("data", "code", "comment")), in_place=st.booleans())
     def change(self, what: str, in_place: bool) -> None:
-        """The data or own code are edited, or the code is only written again; fdi is upgraded, or
-        the one before is installed again.
-        """
+        """The data, own code or a comment in it are edited."""
         if what == "data":
             self.data = 1 - self.data
             overwrite(self.home / "data.npz", packed(self.data), in_place)
-        elif what == "numerics":
-            self.numerics = 2 * NUMERICS + 1 - self.numerics
         else:
             self.code = 1 - self.code if what == "code" else self.code
-            overwrite(self.home / "own_code.py", own(self.code), in_place)
+            self.ages += 1
+            overwrite(self.home / "own_code.py", own(self.code, self.ages), in_place)
         self.count(f"change {what}")
 
     @precondition(lambda self: self.there())
-    @rule(which=st.integers(0, 99), in_place=st.booleans(), eighth=st.integers(0, 8))
-    def edit_a_result(self, which: int, in_place: bool, eighth: int) -> None:
-        path = self.results / self.there()[which % len(self.there())] / RESULT
-        text = path.read_text()
-        old = text.split('"test_accuracy_last": ')[1].split(",")[0]
-        new = f"{eighth / 8:.{len(old) - 2}f}"
-        overwrite(path, text.replace(f'last": {old}', f'last": {new}', 1).encode(), in_place)
-        self.count("edit a result")
+    @rule()
+    def upgrade(self) -> None:
+        """What is there becomes of a version with other numerics, as if fdi were a new one."""
+        for path in self.folders():
+            run = record.look(path)
+            if run.evidence and run.evidence["numerics"] == NUMERICS:
+                record.change(path, evidence=run.evidence | {"numerics": NUMERICS - 1})
+                if self.name(path) in self.cells:
+                    cell = self.cells[self.name(path)]
+                    self.cells[self.name(path)] = cell._replace(numerics=NUMERICS - 1)
+        self.count("upgrade")
+
+    @precondition(lambda self: set(self.there()) - self.whole.keys())
+    @rule(which=st.integers(0, 99), in_place=st.booleans())
+    def edit_a_record(self, which: int, in_place: bool) -> None:
+        """A digit of its accuracy."""
+        names = [name for name in self.there() if name not in self.whole]
+        name = names[which % len(names)]
+        text = (self.results / name / RUN).read_text()
+        at = text.index('"test_accuracy_last": ') + len('"test_accuracy_last": ')
+        other = "1" if text[at] == "0" else "0"
+        self.whole[name] = text.encode()
+        overwrite(self.results / name / RUN, text[:at] + other + text[at + 1 :], in_place)
+        self.count("edit a record")
+
+    @precondition(lambda self: self.whole)
+    @rule()
+    def put_the_edited_records_back(self) -> None:
+        for name, content in self.whole.items():
+            if (self.results / name / RUN).exists():
+                (self.results / name / RUN).write_bytes(content)
+        self.whole.clear()
+        self.count("put back")
+
+    @precondition(lambda self: self.there())
+    @rule(which=st.integers(0, 99), note=st.text("ab\n", max_size=4))
+    def write_a_note(self, which: int, note: str) -> None:
+        name = self.there()[which % len(self.there())]
+        edit(self.results / name, "note", note)
+        self.count("write a note")
 
     @precondition(lambda self: self.folders())
     @rule(which=st.integers(0, 99), name=st.sampled_from(FILES))
     def delete_a_file(self, which: int, name: str) -> None:
-        (self.folders()[which % len(self.folders())] / name).unlink(missing_ok=True)
+        path = self.folders()[which % len(self.folders())]
+        (path / name).unlink(missing_ok=True)
+        if name == RUN:
+            self.whole.pop(self.name(path), None)
         self.count("delete a file")
 
     @precondition(lambda self: self.folders())
@@ -220,6 +268,7 @@ class AnyOrder(RuleBasedStateMachine):
         path = self.folders()[which % len(self.folders())]
         shutil.rmtree(path)
         self.cells.pop(self.name(path), None)
+        self.whole.pop(self.name(path), None)
         self.count("delete a folder")
 
     @precondition(lambda self: self.folders())
@@ -245,6 +294,8 @@ class AnyOrder(RuleBasedStateMachine):
             shutil.copytree(path, places[new])
             if self.name(path) in self.cells:
                 self.cells[self.name(places[new])] = self.cells[self.name(path)]
+            if self.name(path) in self.whole:
+                self.whole[self.name(places[new])] = self.whole[self.name(path)]
         self.count("copy a run")
 
     @precondition(lambda self: self.folders())
@@ -291,7 +342,7 @@ class AnyOrder(RuleBasedStateMachine):
         written = pd.read_csv(file)
         done = written[written["state"] == "done"]
         paths = done["path"].astype(str).str.removeprefix(f"{self.results}/")
-        there = {p: read(self.results / p / RESULT)["test_accuracy_last"] for p in self.shown()}
+        there = {p: result(self.results / p)["test_accuracy_last"] for p in self.shown()}
         assert dict(zip(paths, done["test_accuracy_last"])) == pytest.approx(there)
 
     def look_at_status(self) -> None:
@@ -312,21 +363,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     def there(self) -> list[str]:
         """The folders with a result."""
-        return [self.name(path) for path in self.folders() if (path / RESULT).exists()]
+        return [self.name(path) for path in self.folders() if result(path)]
 
     def contents(self) -> dict[str, bytes]:
-        return {name: (self.results / name / RESULT).read_bytes() for name in self.there()}
+        return {name: (self.results / name / RUN).read_bytes() for name in self.there()}
 
     def shown(self) -> dict[str, Cell]:
-        """What tables know: results whose record and configuration are there, and not at the place
-        of another seed or initialization of fdi's.
-        """
+        """What tables know: records that nobody edited, in the folders of their runs."""
         return {
             name: self.cells[name]
             for name in self.there()
-            if name in self.cells
-            and _is_at_home(self.cells[name], name)
-            and all((self.results / name / file).exists() for file in (RECORD, CONFIG))
+            if name in self.cells and name not in self.whole and _is_at_home(self.cells[name], name)
         }
 
     def rows(self) -> list[tuple[Any, ...]]:
@@ -334,7 +381,7 @@ class AnyOrder(RuleBasedStateMachine):
         groups: dict[tuple[str, Cell], dict[int, list[list[float]]]]
         groups = defaultdict(lambda: defaultdict(list))
         for name, cell in self.shown().items():
-            of = read(self.results / name / RESULT)
+            of = result(self.results / name)
             found = [of["test_accuracy_last"], of["test_accuracy_best"], of["valid_accuracy_last"]]
             key = name.split("/")[-2], cell._replace(seed=0)
             groups[key][cell.seed].append([*found, of["rates"]["h1"]])
@@ -358,7 +405,7 @@ class AnyOrder(RuleBasedStateMachine):
             furnish(home, cell.data, cell.code or 0)
             given = (f"init={cell.init}", f"trainer.epochs={cell.epochs}", f"seed={cell.seed}")
             words = (*SMALL, *given, f"optimizer.eps={cell.eps}")
-            end = self.zygote.run(home, *words, numerics=cell.numerics[0])
+            end = self.zygote.run(home, *words)
             assert end.code == 0, end.err
             (path,) = home.glob("results/runs/*/*/*/seed=*")
             self.fresh[cell] = numbers(path)
@@ -367,17 +414,14 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 def _is_at_home(cell: Cell, place: str) -> bool:
-    """A folder that is called after no option of fdi may hold any initialization."""
     *_, label, run = place.split("/")
-    return run.startswith(f"seed={cell.seed}-") and label in (cell.init, "mine")
+    return run.startswith(f"seed={cell.seed}-") and label == cell.init and "_" not in run
 
 
-def read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
-
-
-def numbers(directory: Path) -> dict[str, Any]:
-    return {key: value for key, value in read(directory / RESULT).items() if key != "seconds"}
+def result(directory: Path) -> dict[str, Any]:
+    """Of a record, whole or edited; empty without one."""
+    content = read_json(directory / RUN)
+    return (content or {}).get("result") or {}
 
 
 def packed(version: int) -> bytes:
@@ -390,13 +434,13 @@ def packed(version: int) -> bytes:
     return file.getvalue()
 
 
-def own(version: int) -> str:
-    return OWN.format(gain=(1.5, 2.5)[version])
+def own(version: int, age: int) -> str:
+    return OWN.format(comment=f"{age:04d}", gain=(1.5, 2.5)[version])
 
 
 def furnish(home: Path, data: int, code: int) -> None:
     (home / "data.npz").write_bytes(packed(data))
-    (home / "own_code.py").write_text(own(code))
+    (home / "own_code.py").write_text(own(code, 0))
     (home / "conf" / "init").mkdir(parents=True)
     (home / "conf" / "init" / "mine.yaml").write_text("_target_: own_code.Mine\n")
 
@@ -441,31 +485,31 @@ def played(kind: type[AnyOrder], games: int, steps: int, **how: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_game_that_found_much(zygote, later):
+def test_a_game_that_found_much(zygote):
     usual, without = (1e-16, ()), (1e-16, ("~optimizer.eps",))
     game: Any = machine(zygote)()
     game.start()
     game.run("kaiming", 2, usual, 0, None)
     game.run("mine", 2, without, 0, None)
     game.look("csv")
-    game.change("numerics", False)
+    game.upgrade()
     game.run_again(None, 0)
     game.run_the_other_seed()
     game.look("csv")
-    game.edit_a_result(0, True, 3)
+    game.edit_a_record(0, True)
     game.copy_a_run(0, "seed")
     game.look("csv")
     game.teardown()
 
 
-def test_a_short_game(zygote, later):
+def test_a_short_game(zygote):
     kind = machine(zygote)
     played(kind, games=3, steps=12, derandomize=True, database=None)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_a_long_game(zygote, later):
+def test_a_long_game(zygote):
     end = time.monotonic() + 60 * float(os.environ.get("FDI_TEST_MINUTES", "10"))
     kind = machine(zygote)
     while time.monotonic() < end:

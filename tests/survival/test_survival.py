@@ -1,5 +1,6 @@
-"""Killed anywhere, cut from power anywhere: the same command gives the numbers of a run that was
-left alone, nothing that was done is lost, and no process stays behind.
+"""Killed at any time, or started eight times at once: the same command gives the numbers of a run
+that was left alone, and no process stays behind. See test_any_order.py for kills at each fsync and
+power cuts.
 """
 
 from __future__ import annotations
@@ -15,13 +16,6 @@ import pytest
 
 SWEEP = ("-m", "seed=range(3)")
 LOCAL = (*SWEEP, "hydra/launcher=local", "hydra.launcher.n_jobs=2")
-
-
-def slow(count: int, first: int = 1) -> list:
-    """`count` seeds, all but the `first` ones only in the slow suite."""
-    return [
-        pytest.param(seed, marks=[] if seed < first else pytest.mark.slow) for seed in range(count)
-    ]
 
 
 @pytest.fixture(scope="session")
@@ -57,36 +51,17 @@ def kill_until_done(zygote, whole, numbers, gone, form, given, seed, kills) -> N
     assert numbers(home) == expected
 
 
-@pytest.mark.parametrize("seed", slow(20))
-def test_a_killed_run(zygote, whole, numbers, gone, small, seed):
-    kill_until_done(zygote, whole, numbers, gone, (), small, seed, kills=3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", slow(8))
-def test_a_killed_sweep(zygote, whole, numbers, gone, small, seed):
-    kill_until_done(zygote, whole, numbers, gone, SWEEP, small, seed, kills=3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", slow(6))
-def test_a_killed_sweep_of_workers(zygote, whole, numbers, gone, small, seed):
-    kill_until_done(zygote, whole, numbers, gone, LOCAL, small, seed, kills=2)
-
-
-@pytest.mark.parametrize("seed", slow(60, first=2))
-def test_a_power_cut(zygote, whole, numbers, small, seed):
-    """Half of them after the end: what is done stays done."""
-    expected, _ = whole(())
-    home, after = zygote.home(), zygote.home()
-    moment = random.Random(seed).randrange(1, 130) if seed % 2 else 10**6
-    end = zygote.run(home, *small, cut={"target": str(after), "moment": moment, "seed": seed})
-    assert end.code in (0, 99), end.err
-    if end.code == 0:
-        assert numbers(after) == expected, "what was done is lost"
-    again = zygote.run(after, *small)
-    assert again.code == 0, again.err
-    assert numbers(after) == expected
+@pytest.mark.parametrize(
+    ("form", "kills", "seed"),
+    [
+        ((), 3, 0),
+        *(pytest.param((), 3, seed, marks=pytest.mark.slow) for seed in range(1, 20)),
+        *(pytest.param(SWEEP, 3, seed, marks=pytest.mark.slow) for seed in range(8)),
+        *(pytest.param(LOCAL, 2, seed, marks=pytest.mark.slow) for seed in range(6)),
+    ],
+)
+def test_a_run_or_sweep_that_was_killed(zygote, whole, numbers, gone, small, form, kills, seed):
+    kill_until_done(zygote, whole, numbers, gone, form, small, seed, kills)
 
 
 def test_eight_processes_on_one_cell(zygote, whole, numbers, small):

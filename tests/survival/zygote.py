@@ -1,20 +1,16 @@
 """A process that has fdi and torch imported, and forks a child for each command it is asked to run.
-Orders are lines of JSON on standard input: {"argv", "folder", "cut", "clock", "killed", "numerics"}
-answers with the pid, {"wait"} with the exit code of one. With a clock, a seed, the time of day
-jumps; `killed`: at this call of fsync; `numerics`: of an fdi that draws the order of samples
-otherwise.
+Orders are lines of JSON on standard input: {"argv", "folder", "cut", "killed"} answers with
+the pid, {"wait"} with the exit code of one. `killed`: at this call of fsync; `cut`: see
+forgetful.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import sys
-import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +28,6 @@ from fdi.cli.compose import parse
 from fdi.train.optimizers import SMORMS3
 
 
-def jumping(seed: int) -> Callable[[], float]:
-    rng, now = random.Random(seed), time.time
-    return lambda: now() + rng.choice([0.0, 0.0, -3600.0, 3600.0, -1e9])
-
-
 def kill_at(moment: int) -> None:
     synced, left = os.fsync, [moment]
 
@@ -49,33 +40,12 @@ def kill_at(moment: int) -> None:
     os.fsync = fsync  # type: ignore[assignment] # files of fdi are numbers
 
 
-def upgrade(numerics: int) -> None:
-    stream = fdi.data.dataset.stream
-    fdi.train.trainer.stream = lambda seed, *more: stream(1000 * numerics + seed, *more)
-    for module in list(sys.modules.values()):
-        if module.__name__.startswith("fdi.") and hasattr(module, "NUMERICS"):
-            module.NUMERICS = numerics  # type: ignore[attr-defined]
-
-
-def child(
-    argv: list[str],
-    folder: str,
-    cut: dict | None = None,
-    clock: int | None = None,
-    killed: int | None = None,
-    numerics: int | None = None,
-) -> int:
+def child(argv: list[str], folder: str, cut: dict | None = None, killed: int | None = None) -> int:
     os.chdir(folder)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(folder).parent / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["fdi-run", *argv]
-    if clock is not None:
-        time.time = jumping(clock)
-    if numerics and numerics != fdi.config.identity.NUMERICS:
-        upgrade(numerics)
-    if cut or killed:
-        fdi.runner.training.SAVE_EVERY = 0.0
     if killed:
         kill_at(killed)
     disk = forgetful.Disk(Path(folder), **cut) if cut else None

@@ -1,37 +1,46 @@
+"""Processes that work on runs: how they are stopped, and what they end with."""
+
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
-from fdi.track.state import alive, repeated
+import pytest
+from making import write_run
+
+from fdi.track.process import alive, interruptible, job, repeated
+
+WATCH = """
+import sys, time
+from fdi.track.process import end_with
+end_with(int(sys.argv[1]))
+print("watches", flush=True)
+time.sleep(60)
+"""
 
 
-def test_a_dead_process_that_nobody_collected_is_not_alive():
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert alive(child.pid)
-    child.kill()
-    while alive(child.pid):
-        time.sleep(0.01)
-    assert child.returncode is None
-    child.wait()
-    assert not alive(child.pid)
-    child.stdin.close()
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """A job in the background starts with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_process_ends_with_another():
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    code = "import sys, time; from fdi.track.state import end_with\n"
-    code += "end_with(int(sys.argv[1])); print('watches', flush=True); time.sleep(60)"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(other.pid)], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout.readline() == "watches\n"
-    other.kill()
-    assert child.wait(timeout=20) == 130
-    other.wait()
-    other.stdin.close()
-    child.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        command = [sys.executable, "-c", WATCH, str(other.pid)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "watches\n"
+            assert alive(other.pid)
+            other.kill()
+            other.wait()
+            assert not alive(other.pid)
+            assert child.wait(timeout=20) == 130
 
 
 def test_an_action_is_repeated_meanwhile_and_no_longer():
@@ -42,3 +51,51 @@ def test_an_action_is_repeated_meanwhile_and_no_longer():
     assert 1 < done < 11, "a third of the time at the most"
     time.sleep(0.05)
     assert len(calls) == done
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_waits_for_the_check_and_the_second_does_not(number):
+    signal.signal(number, signal.default_int_handler)
+    with interruptible() as check:
+        check()
+        signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("number", "theirs"), [(signal.SIGTERM, lambda *_: None), (signal.SIGINT, signal.SIG_IGN)]
+)
+def test_what_a_launcher_does_with_signals_and_what_is_ignored_stays(number, theirs):
+    signal.signal(number, theirs)
+    with interruptible() as check:
+        signal.raise_signal(number)
+        check()
+        assert signal.getsignal(number) is theirs or number == signal.SIGINT
+    assert signal.getsignal(number) is theirs
+
+
+def test_a_job_of_slurm_is_named_as_squeue_names_it(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    assert job() == "12"
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "9")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert job() == "9_3"
+
+
+SQUEUE = "#!/bin/sh\nprintf '7\\n9_3\\n'\n"
+
+
+@pytest.mark.parametrize(("number", "state"), [("9_3", "queued"), ("9_4", "interrupted")])
+def test_a_run_is_queued_while_its_job_is(tmp_path, monkeypatch, number, state):
+    (tmp_path / "squeue").write_text(SQUEUE)
+    (tmp_path / "squeue").chmod(0o755)
+    code = "import sys; from pathlib import Path; from fdi.track.record import look\n"
+    code += "print(look(Path(sys.argv[1])).state)"
+    path = write_run(tmp_path, state="queued", job=number)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert found.stdout == f"{state}\n", found.stderr

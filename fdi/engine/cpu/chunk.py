@@ -21,11 +21,11 @@ from fdi.engine.cpu.dense_backward import (
     hidden_gradients,
     start_backward,
 )
-from fdi.engine.cpu.dense_forward import Arriving, Gradients, pull, run_forward, run_window
+from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_window
 from fdi.engine.cpu.dense_layout import Plan
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
-from fdi.engine.cpu.loss import Loss, bounds, task
+from fdi.engine.cpu.loss import Loss, bounds, pull_of, task
 from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def score(
     b: int, s: int, plan: Plan, labels: np.ndarray, loss: Loss, results: Results, work: Work
 ) -> None:
     """The loss of sample b, the s-th of its block."""
-    said, classes = pull(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
+    said, classes = pull_of(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
     results.task[b], results.prediction[b] = task(
         u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]

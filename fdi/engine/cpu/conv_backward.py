@@ -13,7 +13,7 @@ import numpy as np
 from fdi.engine.cpu.conv_events import Lists, add_drive_gradient, deliver_back
 from fdi.engine.cpu.conv_forward import lists_of
 from fdi.engine.cpu.conv_winograd import tiles_to_source
-from fdi.engine.cpu.dense_forward import Arriving, pull
+from fdi.engine.cpu.dense_forward import Arriving
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part
 from fdi.engine.cpu.kernels.simd import (
@@ -27,7 +27,7 @@ from fdi.engine.cpu.kernels.simd import (
     prefetch,
     select,
 )
-from fdi.engine.cpu.loss import readout_to_source
+from fdi.engine.cpu.loss import pull_of, readout_to_source
 from fdi.engine.cpu.neuron_equations import Kind, backward, slope
 
 if TYPE_CHECKING:
@@ -194,6 +194,25 @@ def to_source(
             )  # fmt: skip
 
 
+@inlined
+def _through_own(
+    plan: ConvPlan, layer: int, later: int, bounds: int, natural: np.ndarray, work: Work
+) -> int:
+    """Adds W^T gI of the layer's own projections, the adjoints at `later`, to the gradient of the
+    `bounds` (-1: none); returns where the sum begins.
+    """
+    p, g, pulls = plan.layers[layer], work.numbers, work.at[0].pulls
+    if bounds >= 0:
+        copy(g, bounds, g, pulls, p.size)
+    else:
+        g[pulls : pulls + p.size] = 0
+    for q in range(p.first_link, p.last_link):
+        if plan.links[q].own > 0:
+            at = later + plan.links[q].synapse * p.guarded
+            to_source(plan, layer, q, g, at, 1, 0, pulls, 0, natural, work)
+    return pulls
+
+
 @jit
 def conv_backward(
     neurons: Neurons | DifferentNeurons, layer: int, plan: ConvPlan, t0: int, t1: int, bounds: int,
@@ -213,21 +232,14 @@ def conv_backward(
     ring, pace, top = p.ring, plan.channels * p.guarded, plan.layers[plan.layers.size - 1]
     far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
     for t in range(t1 - 1, t0 - 1, -1):
-        now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
         # A recurrent spike of step t arrives in step t + 2, whose adjoint is still in the ring.
         pulls = bounds
         if p.recurrent > 0 and t + 2 < w.steps:
-            pulls = w.pulls
-            if bounds >= 0:
-                copy(g, bounds, g, pulls, p.size)
-            else:
-                g[pulls : pulls + p.size] = 0
-            for q in range(p.first_link, p.last_link):
-                if plan.links[q].own > 0:
-                    at = adjoints + (t + 2) % ring * pace + plan.links[q].synapse * p.guarded
-                    to_source(plan, layer, q, g, at, 1, 0, pulls, 0, natural, work)
+            later = adjoints + (t + 2) % ring * pace
+            pulls = _through_own(plan, layer, later, bounds, natural, work)
         above = w.above + p.pooled_at * (w.span + 2) + (t - t0 + 2) * p.pooled
         at = u + (t - t0) * p.size
+        now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
         adjoint_of_maps(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
         if t >= 2:
             deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
@@ -299,7 +311,7 @@ def from_rows(
         )  # fmt: skip
     else:
         weight = part(natural, at, (layer.units, top.pooled))
-        said, c = pull(rows, mode, work), neurons.readout[0]
+        said, c = pull_of(rows, mode, work), neurons.readout[0]
         readout_to_source(said, 0, t0, t1, c, weight, w.map_leak, work.numbers, out, top.pooled)
 
 

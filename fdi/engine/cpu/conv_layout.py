@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, conv2d
 from torch.nn.grad import conv1d_weight, conv2d_weight
 
+from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import (
     LAYER,
     LINK,
@@ -200,10 +201,7 @@ def _links(
                     and (source == -1 or projection.source == network.layers[source][0].name)
                 )
             if not fits:
-                raise ValueError(
-                    f"engine=cpu does not compute the projection {projection.name}; use "
-                    f"engine=reference"
-                )
+                raise refused("cpu", f"does not compute the projection {projection.name}")
             grouped.setdefault((projection.source, projection.recurrent), []).append(projection)
     links = []
     for (name, recurrent), projections in grouped.items():

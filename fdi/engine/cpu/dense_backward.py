@@ -9,7 +9,6 @@ from __future__ import annotations
 from fdi.engine.cpu.dense_forward import (
     arriving,
     columns,
-    pull,
     split,
     start,
     weights,
@@ -19,7 +18,7 @@ from fdi.engine.cpu.dense_layout import BLOCK
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, own, store
-from fdi.engine.cpu.loss import pull_back, readout_gradients, readout_to_source
+from fdi.engine.cpu.loss import pull_back, pull_of, readout_gradients, readout_to_source
 from fdi.engine.cpu.neuron_equations import backward, slope, threshold
 
 FAR = 1 << 20
@@ -194,7 +193,7 @@ def backward_window(network, n, k, mode, given, gradients, work):
     top = plan.layers.size - 1
     t0, t1 = window(k, work)
     _from_bounds(n, k, plan, work)
-    p, said = plan.layers[top], pull(plan, mode, work)
+    p, said = plan.layers[top], pull_of(plan, mode, work)
     for q in range(p.first_source, p.last_source):
         source = plan.sources[q]
         if source.layer >= 0 and plan.layers[source.layer].heard < 0:
@@ -214,7 +213,7 @@ def backward_window(network, n, k, mode, given, gradients, work):
 def add_readout(network, n, mode, given, gradients, work):
     """Adds the gradient of the readout's weights for n samples."""
     plan, c, top = network.plan, network.neurons.readout[0], network.plan.layers.size - 1
-    said, below, p = pull(plan, mode, work), arriving(plan, top, given, work), plan.layers[top]
+    said, below, p = pull_of(plan, mode, work), arriving(plan, top, given, work), plan.layers[top]
     table, some = weights(gradients.tables, p).below, columns(p.width, gradients)
     for s in range(n if some[0] < some[1] else 0):
         readout_gradients(said, s, c, below, table, some, work)

@@ -15,7 +15,6 @@ import numpy as np
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import LANES, append, copy, gather, part
 from fdi.engine.cpu.kernels.simd import constants, fill, lanes, load, own, store
-from fdi.engine.cpu.loss import Pull
 from fdi.engine.cpu.neuron_equations import forward
 
 
@@ -92,18 +91,6 @@ def arriving(plan, layer, given, work):
         indptr = part(work.starts, at, (w.block, w.steps + 1))
         units, counts, drive = part(work.lists, store, (1,)), counts[:0], drive[:, :0]
     return Arriving(indptr, units, counts, drive)
-
-
-@inlined
-def pull(plan, mode, work):
-    """What the loss says of the readout."""
-    w, width = work.at[0], plan.layers[plan.layers.size - 1].width
-    return Pull(
-        mode,
-        part(work.numbers, w.readout, (w.block, w.steps + 1, width)),
-        part(work.numbers, w.peak, (w.block, width)),
-        part(work.numbers, w.slope, (w.block, width)),
-    )
 
 
 @inlined

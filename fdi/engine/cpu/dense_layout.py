@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import ConvLayout, MapsOut
 from fdi.engine.cpu.kernels.rows import LANES, turn
 from fdi.engine.cpu.neurons import check_layer, remembered, states
@@ -192,8 +193,9 @@ class _Layout:
         column, (row, at) = self.home[projection.target][1], starts[projection.source]
         store = record["own_at"] if projection.recurrent else record["table_at"]
         seen = self.maps.out if self.maps and projection.source == self.foot else None
-        source = projection.weight.shape[1]
-        step = seen.size if seen else _pitch(source) if projection.recurrent else source
+        step = seen.size if seen else projection.weight.shape[1]
+        if projection.recurrent:
+            step = _pitch(step)
         at = at if at < 0 else at + column * step
         return Place(projection, store, record["width"], row, column, at, step, seen)
 
@@ -249,10 +251,8 @@ def _check_projection(
         fits = channel == 0 and below < layer and (layer == 0) == (below == -1)
         fits = fits and (below == -1 or home[source][1] == 0)
     if projection.convolutional or not fits:
-        raise ValueError(
-            f"engine=cpu does not compute the projection {projection.name} (channel {channel}); "
-            f"use engine=reference"
-        )
+        what = f"the projection {projection.name} (channel {channel})"
+        raise refused("cpu", f"does not compute {what}")
 
 
 def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from fdi.engine import Engine, only_autograd
 if TYPE_CHECKING:
     from fdi.data.inputs import Input
     from fdi.engine.cpu.batch import Batch
-    from fdi.engine.cpu.memory import Memory
+    from fdi.engine.cpu.program import Memory
     from fdi.snn.network import Activity, Network
     from fdi.snn.objective import Objective, Outcome
 
@@ -141,7 +141,7 @@ class CpuEngine(Engine):
         return batch
 
     def _memory(self, network: Network) -> Memory:
-        from fdi.engine.cpu.memory import Memory
+        from fdi.engine.cpu.program import Memory
 
         if network not in self._memories:
             self._memories[network] = Memory(network)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
-from fdi.engine.cpu.kernels.rows import scatter
+from fdi.engine.cpu.kernels.rows import part, scatter
 from fdi.engine.cpu.kernels.simd import bits, fill, lanes, like, load, select, store, times
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.dense_forward import Arriving
+    from fdi.engine.cpu.dense_layout import Plan
     from fdi.engine.cpu.memory import Work
 
 MAX, MEAN, LAST = 0, 1, 2
@@ -163,6 +164,18 @@ class Pull(NamedTuple):
     u: np.ndarray
     peak: np.ndarray
     slope: np.ndarray
+
+
+@inlined
+def pull_of(plan: Plan, mode: int, work: Work) -> Pull:
+    """What the loss says of the readout."""
+    w, width = work.at[0], plan.layers[plan.layers.size - 1].width
+    return Pull(
+        mode,
+        part(work.numbers, w.readout, (w.block, w.steps + 1, width)),
+        part(work.numbers, w.peak, (w.block, width)),
+        part(work.numbers, w.slope, (w.block, width)),
+    )
 
 
 @jit

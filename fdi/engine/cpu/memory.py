@@ -1,5 +1,5 @@
-"""What the engine keeps between calls for one network: its program, scratch memory of its threads,
-and the gradients of the chunks, whose sum has an order that does not depend on the threads.
+"""Scratch memory of the threads, and the gradients of the chunks, whose sum has an order that does
+not depend on the threads.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-
-from fdi.engine.cpu.program import Program
-from fdi.snn.network import Network
 
 _LISTS = ("spikes", "arrived", "map_spikes", "pooled")
 _STARTS = (
@@ -27,7 +24,7 @@ KEPT = (
     "spike_indptr", "spikes", "indptr", "arrived", "readout", "peak", "slope", "pull",
     "map_spike_indptr", "map_spikes", "pooled_indptr", "pooled", "received", "spread", "back",
 )  # fmt: skip
-"""What a sample leaves from the turn of one layer to that of the next, see in_turn.py."""
+"""What a sample leaves from the turn of one layer to that of the next, see batch.Turns."""
 
 
 class Work(NamedTuple):
@@ -81,7 +78,9 @@ def zeros(*shape: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _store(name: str) -> str:
-    return "lists" if name in _LISTS else "starts" if name in _STARTS else "numbers"
+    if name in _LISTS:
+        return "lists"
+    return "starts" if name in _STARTS else "numbers"
 
 
 class Tables:
@@ -160,81 +159,3 @@ class Sum:
         table = self._waiting.pop((1, 0))
         yield table
         self._tables.free.put(table)
-
-
-class Memory:
-    """Memory that was touched before is faster than fresh memory, so it is handed out again."""
-
-    def __init__(self, network: Network) -> None:
-        self.program = Program(network)
-        self._free: dict[tuple, SimpleQueue[Work]] = {}
-        self._tables: dict[np.dtype, Tables] = {}
-
-    def span(
-        self,
-        steps: int,
-        dtype: np.dtype,
-        threads: int,
-        windows: int | Literal["auto"],
-        memory: float,
-    ) -> int:
-        """Steps of a window of time; see CpuEngine. ValueError if no number of windows fits into
-        `memory` GiB.
-        """
-        if windows != "auto":
-            return -(-steps // windows)
-        spans = sorted({-(-steps // n) for n in range(1, steps + 1)}, reverse=True)
-        gib = {
-            span: threads * size(self.program.shapes(steps, span, True), dtype) / 2**30
-            for span in spans
-        }
-        span = next((span for span in spans if gib[span] <= memory), None)
-        if span is None:
-            raise ValueError(
-                f"{steps} steps of this network need {min(gib.values()):.3g} GiB with {threads} "
-                f"threads, more than engine.memory = "
-                f"{memory:g} GiB; raise engine.memory, or lower threads"
-            )
-        return span
-
-    def check(self, steps: int, dtype: np.dtype, batch: int, chunk: int, memory: float) -> None:
-        """ValueError if a training step of a `batch` whose layers take turns does not fit into
-        `memory` GiB.
-        """
-        chunks, shapes = -(-batch // chunk), self.program.shapes(steps, steps, True)
-        gib = chunks * size(shapes, dtype, chunk) / 2**30
-        if gib > memory:
-            raise ValueError(
-                f"a batch of {batch} samples of this network with normalization needs {gib:.3g} "
-                f"GiB, more than engine.memory = {memory:g} GiB; raise engine.memory, or lower "
-                f"trainer.batch_size"
-            )
-
-    @contextmanager
-    def work(
-        self, steps: int, span: int, gradients: bool, dtype: np.dtype, samples: int = 1
-    ) -> Iterator[Work]:
-        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of
-        `span`, with or without a backward pass, and for all `samples` of a chunk at once if layers
-        take turns.
-        """
-        samples = samples if self.program.places else 1
-        free = self._free.setdefault((steps, span, gradients, dtype, samples), SimpleQueue())
-        try:
-            work = free.get_nowait()
-        except Empty:
-            shapes = self.program.shapes(steps, span, gradients)
-            windows = -(-steps // span) if gradients else 1
-            block = self.program.in_step(steps, span, gradients)
-            extents = dict(steps=steps, span=span, windows=windows, block=block)
-            work = allocate(shapes, dtype, samples, **extents)
-        try:
-            yield work
-        finally:
-            free.put(work)
-
-    def tables(self, dtype: np.dtype) -> Tables:
-        """Tables of gradients, each of the size of the network's."""
-        if dtype not in self._tables:
-            self._tables[dtype] = Tables(self.program.layout.table_size, dtype)
-        return self._tables[dtype]

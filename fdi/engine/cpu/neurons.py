@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from fdi.engine.checks import Computes
+from fdi.engine.checks import Computes, refused
 from fdi.engine.cpu.neuron_equations import (
     KINDS,
     SURROGATES,
@@ -155,7 +155,5 @@ def check_layer(layer: tuple[Population, ...]) -> None:
     same = {p.neuron for p in layer}
     names = ", ".join(p.name for p in layer)
     if len(layer) > 2 or len(same) > 1 or len(layer[0].neuron.tau_syn) > 2:
-        raise ValueError(
-            f"engine=cpu computes layers of one or two populations with equal constants and at "
-            f"most two channels, not {names}; use engine=reference"
-        )
+        what = "layers of one or two populations with equal constants and at most two channels"
+        raise refused("cpu", f"computes {what}, not {names}")

@@ -2,7 +2,7 @@
 
 Kernels see X of one sample and step at a time, [places, width]: one place and padded units of a
 dense layer, or the places of a map and its padded channels. Mean and variance over a batch come
-from those of its chunks, so that no thread waits for another while it computes: see in_turn.py.
+from those of its chunks, so that no thread waits for another while it computes: see batch.Turns.
 
 gX = (gain gX' - a - Xhat b) / sqrt(var + eps) with Xhat = (X - mean) / sqrt(var + eps), where a
 and b are the means of gain gX' and of gain gX' Xhat over all that share the statistics.
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from fdi.config import Mistake
+from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import ConvLayout
 from fdi.engine.cpu.dense_layout import Layout
 from fdi.engine.cpu.kernels.jit import inlined, jit
@@ -272,24 +273,18 @@ def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[P
         return ()
     for name, norm in network.norms.items():
         if type(norm) is not Norm or norm.kind not in KINDS:
-            raise Mistake(
-                f"engine=cpu does not compute normalization ({norm.kind}, of population {name}); "
-                f"use engine=reference"
-            )
+            what = f"normalization ({norm.kind}, of population {name})"
+            raise refused("cpu", f"does not compute {what}")
     for link in network.projections:
         if link.recurrent or link.channel:
-            raise Mistake(
-                f"engine=cpu does not compute normalization in a network with recurrence or two "
-                f"synaptic channels ({link.name}); use engine=reference"
-            )
+            what = "normalization in a network with recurrence or two synaptic channels"
+            raise refused("cpu", f"does not compute {what} ({link.name})")
     found: list[Place] = []
     norms, depth = dict(network.norms.items()), len(maps.plan.layers) if maps else 0
     for i, layer in enumerate(network.layers):
         if len(layer) > 1 or len(layer[0].neuron.tau_syn) > 1:
-            raise Mistake(
-                f"engine=cpu computes normalization in layers of one population with one synaptic "
-                f"channel, not with {layer[-1].name}; use engine=reference"
-            )
+            what = "normalization in layers of one population with one synaptic channel"
+            raise refused("cpu", f"computes {what}, not with {layer[-1].name}")
         (p,) = layer
         if maps and i < depth:
             width, channels = int(maps.plan.layers[i]["padded"]), p.shape[0]

@@ -1,21 +1,25 @@
 """A network as the engine computes it: maps from the input up to the last convolution, if it has
-any, and dense layers above them. Its input comes as sparse events,
-or as dense values whose current torch computes for the whole batch.
+any, and dense layers above them; and what is kept for it between calls. Its input comes as sparse
+events, or as dense values whose current torch computes for the whole batch.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 
 from fdi.data.inputs import Constant, Frames, Input, sparse
-from fdi.engine.checks import check_parts
+from fdi.engine.checks import check_parts, refused
 from fdi.engine.cpu import conv_layout, dense_layout, norm
 from fdi.engine.cpu.chunk import Parameters
 from fdi.engine.cpu.conv_plan import depth
+from fdi.engine.cpu.memory import Tables, Work, allocate, size
 from fdi.engine.cpu.neurons import (
     COMPUTES,
     DifferentNeurons,
@@ -100,15 +104,11 @@ class Program:
             for other in others
             for a, b in zip((first, *first), (other, *other))
         ):
-            raise ValueError(
-                "engine=cpu computes hidden layers of one kind of neuron, reset and surrogate, of "
-                "which all or none learn tau_mem; use engine=reference"
-            )
+            what = "hidden layers of one kind of neuron, reset and surrogate"
+            raise refused("cpu", f"computes {what}, of which all or none learn tau_mem")
         if depth(network) and remembered(network):
-            raise ValueError(
-                "engine=cpu computes neurons whose threshold adapts in fully connected layers "
-                "only; use engine=reference"
-            )
+            what = "neurons whose threshold adapts in fully connected layers only"
+            raise refused("cpu", f"computes {what}")
         self.network = network
         self.maps = conv_layout.lay_out(network) if depth(network) else None
         self.layout = dense_layout.lay_out(network, self.maps)
@@ -229,3 +229,81 @@ class Program:
                 beta_m, _ = p.neuron.decays(self.network.dt)
                 leak, at = self.network.leaks[p.name], at + p.shape[0]
                 leak.grad = leak.new_tensor(beta_m * total)
+
+
+class Memory:
+    """Memory that was touched before is faster than fresh memory, so it is handed out again."""
+
+    def __init__(self, network: Network) -> None:
+        self.program = Program(network)
+        self._free: dict[tuple, SimpleQueue[Work]] = {}
+        self._tables: dict[np.dtype, Tables] = {}
+
+    def span(
+        self,
+        steps: int,
+        dtype: np.dtype,
+        threads: int,
+        windows: int | Literal["auto"],
+        memory: float,
+    ) -> int:
+        """Steps of a window of time; see CpuEngine. ValueError if no number of windows fits into
+        `memory` GiB.
+        """
+        if windows != "auto":
+            return -(-steps // windows)
+        spans = sorted({-(-steps // n) for n in range(1, steps + 1)}, reverse=True)
+        gib = {
+            span: threads * size(self.program.shapes(steps, span, True), dtype) / 2**30
+            for span in spans
+        }
+        span = next((span for span in spans if gib[span] <= memory), None)
+        if span is None:
+            raise ValueError(
+                f"{steps} steps of this network need {min(gib.values()):.3g} GiB with {threads} "
+                f"threads, more than engine.memory = "
+                f"{memory:g} GiB; raise engine.memory, or lower threads"
+            )
+        return span
+
+    def check(self, steps: int, dtype: np.dtype, batch: int, chunk: int, memory: float) -> None:
+        """ValueError if a training step of a `batch` whose layers take turns does not fit into
+        `memory` GiB.
+        """
+        chunks, shapes = -(-batch // chunk), self.program.shapes(steps, steps, True)
+        gib = chunks * size(shapes, dtype, chunk) / 2**30
+        if gib > memory:
+            raise ValueError(
+                f"a batch of {batch} samples of this network with normalization needs {gib:.3g} "
+                f"GiB, more than engine.memory = {memory:g} GiB; raise engine.memory, or lower "
+                f"trainer.batch_size"
+            )
+
+    @contextmanager
+    def work(
+        self, steps: int, span: int, gradients: bool, dtype: np.dtype, samples: int = 1
+    ) -> Iterator[Work]:
+        """Scratch memory that nobody else uses meanwhile, for trials of `steps` in windows of
+        `span`, with or without a backward pass, and for all `samples` of a chunk at once if layers
+        take turns.
+        """
+        samples = samples if self.program.places else 1
+        free = self._free.setdefault((steps, span, gradients, dtype, samples), SimpleQueue())
+        try:
+            work = free.get_nowait()
+        except Empty:
+            shapes = self.program.shapes(steps, span, gradients)
+            windows = -(-steps // span) if gradients else 1
+            block = self.program.in_step(steps, span, gradients)
+            extents = dict(steps=steps, span=span, windows=windows, block=block)
+            work = allocate(shapes, dtype, samples, **extents)
+        try:
+            yield work
+        finally:
+            free.put(work)
+
+    def tables(self, dtype: np.dtype) -> Tables:
+        """Tables of gradients, each of the size of the network's."""
+        if dtype not in self._tables:
+            self._tables[dtype] = Tables(self.program.layout.table_size, dtype)
+        return self._tables[dtype]

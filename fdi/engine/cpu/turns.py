@@ -18,7 +18,6 @@ from fdi.engine.cpu.dense_forward import (
     arriving,
     collect,
     count_spikes,
-    pull,
     readout_forward,
     update,
     weights,
@@ -26,7 +25,7 @@ from fdi.engine.cpu.dense_forward import (
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.rows import LANES, add_product, copy, gather, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import constants, lanes, load, store
-from fdi.engine.cpu.loss import readout_to_source
+from fdi.engine.cpu.loss import pull_of, readout_to_source
 from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.norm import add_normalized, note, note_back, through_norm
 
@@ -244,7 +243,7 @@ def _readout_sends_back(network, mode, to, out, width, leak, work):
     """The same of the readout, for the loss."""
     plan, w, u = network.plan, work.at[0], work.numbers
     p, c = plan.layers[plan.layers.size - 1], network.neurons.readout[0]
-    said = pull(plan, mode, work)
+    said = pull_of(plan, mode, work)
     for q in range(p.first_source, p.last_source):
         source = plan.sources[q]
         if source.layer == to and source.natural_at >= 0:

@@ -42,12 +42,7 @@ class Tape:
 def forward(network: Network, inputs: Given, kernels: str = "auto", keep: bool = False) -> Tape:
     """All layers from the input up; `keep` the traces for the backward pass."""
     steps, batch, like = inputs.steps, len(inputs), network.projections[0].weight
-    seen: dict[str, Tensor | Listed] = {}
-    if _has_events(inputs) and hears_events(network, kernels):
-        seen[INPUT] = listed(inputs, like.device)
-    else:
-        reaches = max(0, steps - 2)  # what arrives later reaches no readout
-        seen[INPUT] = as_tensor(inputs, like, network.input_shape)[:reaches]
+    seen: dict[str, Tensor | Listed] = {INPUT: _seen_input(network, inputs, kernels, like)}
     spikes: dict[str, Tensor] = {}
     potentials: dict[str, Tensor] = {}
     counts: dict[str, Tensor] = {}
@@ -152,6 +147,13 @@ def backward(network: Network, tape: Tape, d_readout: Tensor, d_counts: dict[str
         for name in names:
             del tape.spikes[name]
             tape.seen.pop(name, None)
+
+
+def _seen_input(network: Network, inputs: Given, kernels: str, like: Tensor) -> Tensor | Listed:
+    if _has_events(inputs) and hears_events(network, kernels):
+        return listed(inputs, like.device)
+    reaches = max(0, inputs.steps - 2)  # what arrives later reaches no readout
+    return as_tensor(inputs, like, network.input_shape)[:reaches]
 
 
 def _has_events(inputs: Given) -> TypeGuard[Events | Kept]:

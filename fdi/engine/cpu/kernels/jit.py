@@ -28,6 +28,7 @@ import numba
 from numba.core import caching
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult, Flags
+from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 from numba.extending import overload
 
@@ -69,9 +70,10 @@ class KernelCompiler(Compiler):
 class _Library(JITCodeLibrary):
     """The code of a part with that of its own parts, as it is."""
 
-    def finalize(self) -> None:
-        for part in dict.fromkeys(self._linking_libraries):
-            self._final_module.link_in(part._get_module_for_linking(), preserve=True)
+    def _optimize_final_module(self) -> None:
+        return
+
+    def _finalize_final_module(self) -> None:
         self._finalized = True
 
 
@@ -201,7 +203,7 @@ def announce() -> None:
     clean()
 
 
-class _Locator(caching._CacheLocator):
+class _Locator(caching.UserProvidedCacheLocator):
     def __init__(self, function: Callable) -> None:
         code = function.__code__
         name = Path(code.co_filename).relative_to(ENGINE).with_suffix("").as_posix()
@@ -264,15 +266,23 @@ Record: TypeAlias = Any
 OPTIONS: dict[str, Any] = dict(nogil=True, error_model="numpy", _nrt=False)
 """Kernels are sequential, run without the GIL, and do not count references to arrays."""
 
-_njit: Any = numba.njit  # its stubs lack some options
+
+class _Kernel(CPUDispatcher):
+    """A function that keeps what is compiled of it in our folder."""
+
+    def enable_caching(self) -> None:
+        self._cache = _Cache(self.py_func)
 
 
 def kernel(function: Callable) -> Any:
     """What Python calls: compiled and kept, with all its parts."""
-    compiled = _njit(**OPTIONS, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
-    compiled._cache = _Cache(function)
+    options = dict(OPTIONS, nopython=True, boundscheck=None, no_cfunc_wrapper=True)
+    compiled = _Kernel(function, targetoptions=options, pipeline_class=KernelCompiler)
+    compiled.enable_caching()
     return compiled
 
+
+_njit: Any = numba.njit  # its stubs lack some options
 
 jit = _njit(**OPTIONS, pipeline_class=PartCompiler)
 """A part of kernels."""

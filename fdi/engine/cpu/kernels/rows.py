@@ -193,49 +193,51 @@ def _row(
 
 
 @inlined
+def _strip(
+    none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
+    a_step: int, first: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int,
+) -> None:  # fmt: skip
+    """The rows from the `first` on."""
+    while first + 4 <= rows:
+        at, b = o + first * step, p + first * a_step
+        _four_rows(none, fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        first += 4
+    for r in range(first, rows):
+        _row(none, fresh, out, o + r * step, a, p + r * a_step, w, q, inner, w_step)
+
+
+@inlined
 def _product(
-    fresh: bool, out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int,
-    rows: int, w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int,
+    fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
+    w: np.ndarray, q: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
     """out = a w, or out += a w if it is not `fresh`."""
     n, zero = lanes(out), out.dtype.type(0)
+    four, two, one = fill_many(zero, 4), fill_many(zero, 2), fill(zero)
     j = 0
-    while j + n <= columns:
-        wide = 4 * n if j + 4 * n <= columns else 2 * n if j + 2 * n <= columns else n
+    while j + 4 * n <= columns:
+        _strip(four, fresh, out, o + j, step, a, p, a_step, 0, rows, w, q + j, inner, w_step)
+        j += 4 * n
+    while j + 2 * n <= columns:
         r = 0
-        while r < rows:
-            o, p, q = out_at + r * out_step + j, a_at + r * a_step, w_at + j
-            if r + 4 <= rows and wide == 4 * n:
-                four = fill_many(zero, 4)
-                _four_rows(four, fresh, out, o, out_step, a, p, a_step, w, q, inner, w_step)
-                r += 4
-            elif fresh and r + 8 <= rows and wide == 2 * n:
-                two = fill_many(zero, 2)
-                _eight_rows(two, out, o, out_step, a, p, a_step, w, q, inner, w_step)
-                r += 8
-            elif r + 4 <= rows and wide == 2 * n:
-                two = fill_many(zero, 2)
-                _four_rows(two, fresh, out, o, out_step, a, p, a_step, w, q, inner, w_step)
-                r += 4
-            elif wide == 4 * n:
-                four = fill_many(zero, 4)
-                _row(four, fresh, out, o, a, p, w, q, inner, w_step)
-                r += 1
-            elif wide == 2 * n:
-                two = fill_many(zero, 2)
-                _row(two, fresh, out, o, a, p, w, q, inner, w_step)
-                r += 1
-            else:
-                _row(fill(zero), fresh, out, o, a, p, w, q, inner, w_step)
-                r += 1
-        j += wide
+        while fresh and r + 8 <= rows:
+            at, b = o + r * step + j, p + r * a_step
+            _eight_rows(two, out, at, step, a, b, a_step, w, q + j, inner, w_step)
+            r += 8
+        _strip(two, fresh, out, o + j, step, a, p, a_step, r, rows, w, q + j, inner, w_step)
+        j += 2 * n
+    while j + n <= columns:
+        for r in range(rows):
+            at, b = o + r * step + j, p + r * a_step
+            _row(one, fresh, out, at, a, b, w, q + j, inner, w_step)
+        j += n
     for r in range(rows if j < columns else 0):
         for i in range(j, columns):
-            o = out_at + r * out_step + i
+            at = o + r * step + i
             if fresh:
-                out[o] = 0
+                out[at] = 0
             for k in range(inner):
-                out[o] += a[a_at + r * a_step + k] * w[w_at + k * w_step + i]
+                out[at] += a[p + r * a_step + k] * w[q + k * w_step + i]
 
 
 @jit

@@ -1,0 +1,138 @@
+"""What the numbers of a run depend on besides its configuration, and of two runs whether it is the
+same.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from making import EVIDENCE, write_run
+
+from fdi.config.identity import NUMERICS
+from fdi.track import record
+from fdi.track.evidence import (
+    DIFFERENT,
+    GENERATED,
+    SAME,
+    UNKNOWN,
+    compare,
+    data,
+    fingerprint,
+    kept_apart,
+    origin,
+    other_than_before,
+    resumed,
+)
+
+OWN = EVIDENCE | {"code": {"init": "ab", "model": "cd"}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "but", "said"),
+    [
+        (EVIDENCE, EVIDENCE, (), SAME),
+        (OWN, OWN | {"split": "other", "files": "other"}, (), SAME),
+        (EVIDENCE, EVIDENCE | {"data": "0123"}, (), DIFFERENT),
+        (EVIDENCE, EVIDENCE | {"numerics": "1, 2 after epoch 3"}, (), DIFFERENT),
+        (EVIDENCE, OWN, (), DIFFERENT),
+        (OWN, OWN | {"code": {"model": "cd"}}, (), DIFFERENT),
+        (OWN, OWN | {"code": {"model": "cd"}}, ("init",), SAME),
+        (OWN, OWN | {"code": {"init": "ab"}}, ("init",), DIFFERENT),
+        (EVIDENCE, None, (), UNKNOWN),
+        (None, None, (), UNKNOWN),
+        (EVIDENCE, EVIDENCE | {"numerics": None}, (), UNKNOWN),
+        (EVIDENCE | {"data": None}, EVIDENCE | {"data": None}, (), UNKNOWN),
+        (EVIDENCE | {"data": None}, EVIDENCE | {"numerics": 1}, (), DIFFERENT),
+    ],
+)
+def test_two_pieces_of_evidence_are_the_same_different_or_unknown(one, other, but, said):
+    assert compare(one, other, but) == compare(other, one, but) == said
+
+
+def test_the_data_are_the_content_of_their_files_and_not_the_place(tmp_path):
+    for folder in ("here", "there"):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        (tmp_path / folder / "deep" / "a").write_text("1")
+    here, there = ({"root": str(tmp_path / folder), "seed": 1} for folder in ("here", "there"))
+    known = data(here)
+    assert known == data(there)
+    os.utime(tmp_path / "here" / "deep" / "a", ns=(1, 1))
+    assert data(here) == known
+    (tmp_path / "here" / "deep" / "a").write_text("2")
+    assert data(here) != known
+    assert data({"root": str(tmp_path / "nowhere")}) == data({"units": 20}) == GENERATED
+
+
+def test_of_a_folder_only_the_files_that_keys_name_are_data(tmp_path):
+    for name in ("train.h5", "test.h5", "notes.txt"):
+        (tmp_path / name).write_text(name)
+    dataset = {"root": str(tmp_path), "train_file": "*train*.h5", "test_file": "test.h5"}
+    known = data(dataset)
+    (tmp_path / "notes.txt").write_text("more")
+    assert data(dataset) == known
+    (tmp_path / "train.h5").write_text("more")
+    assert data(dataset) != known
+
+
+def test_files_that_any_key_names_belong_to_the_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("root/a", "other/b", "c", "word/d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    dataset = {"root": "root", "train_file": "../other/b", "table": "c", "name": "word"}
+    dataset |= {"folder": f"{tmp_path}/other"}
+    for known in (data, fingerprint):
+        before = known(dataset)
+        for name in ("root/a", "other/b", "c"):
+            (tmp_path / name).write_text((tmp_path / name).read_text() + "1")
+            after = known(dataset)
+            assert after != before or (known, name) == (data, "root/a"), "train_file names others"
+            before = after
+        (tmp_path / "word" / "d").write_text((tmp_path / "word" / "d").read_text() + "1")
+        assert known(dataset) == before, "a name is no folder"
+    assert fingerprint({"table": "nowhere"}) is None
+
+
+def test_runs_of_other_data_are_told_before_new_ones_start(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").write_text("1")
+    config: dict[str, Any] = {
+        "dataset": {"_target_": "fdi.data.hdf5.hdf5", "root": str(tmp_path / "set")},
+        "paths": {"modules": []},
+    }
+    known = EVIDENCE | {"data": data(config["dataset"]), "numerics": NUMERICS}
+    other, without = known | {"data": "91bc"}, known | {"data": None}
+    runs = [
+        record.look(write_run(tmp_path / "results", seed=seed, evidence=given))
+        for seed, given in enumerate((known, other, other, without))
+    ]
+    (line,) = kept_apart(tmp_path, runs, config)
+    assert line.startswith(f"{tmp_path}: 3 finished runs of other data; ")
+    runs = [replace(run, result=None) for run in runs[1:]]
+    assert list(kept_apart(tmp_path, runs, config)) == [], "only finished ones"
+
+
+def test_a_run_that_goes_on_with_other_numerics_names_all_of_them():
+    first = EVIDENCE | {"numerics": NUMERICS - 1}
+    second = resumed(first, 3)
+    assert second["numerics"] == f"{NUMERICS - 1}, {NUMERICS} after epoch 3"
+    assert resumed(second, 5) == second
+    assert resumed(EVIDENCE | {"numerics": NUMERICS}, 3)["numerics"] == NUMERICS
+
+
+def test_what_a_run_goes_on_with_and_did_not_begin_with_is_told(tmp_path):
+    now = origin(torch.device("cpu"), 1)
+    begun = record.Run(evidence=EVIDENCE | {"numerics": NUMERICS}, origin=now)
+    assert other_than_before(tmp_path, begun, now) is None
+    assert other_than_before(tmp_path, record.Run(), now) is None
+    then = now | {"instructions": "\x1b[2JZ80", "torch": "2.0.0", "commit": "0123abc"}
+    other = record.Run(evidence=EVIDENCE | {"numerics": 0}, origin=then)
+    line = other_than_before(tmp_path, other, now) or ""
+    assert f"CPU instructions \\x1b[2JZ80, now {now['instructions']}" in line
+    assert f"torch 2.0.0, now {torch.__version__}" in line
+    assert f"fdi commit 0123abc, now {now['commit']}" in line
+    assert f"numerics 0, now {NUMERICS}" in line

@@ -1,0 +1,60 @@
+"""metrics.csv holds the epochs of its run, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fdi.track.metrics import Metrics
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "delete": Path.unlink,
+    "move": lambda path: path.parent.rename(path.parents[1] / "moved"),
+    "truncate": lambda path: path.write_text(""),
+    "replace": lambda path: (path.unlink(), path.write_text("epoch,loss\n1,0.5\n")),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_metrics_that_are_not_in_their_place_any_more_stop_the_run(tmp_path, harm):
+    (path := tmp_path / "run" / "metrics.csv").parent.mkdir()
+    metrics = Metrics(path, 0)
+    metrics.append({"epoch": 1, "loss": 0.5})
+    kept = path.open()  # its number is given to no other file
+    HARMS[harm](path)
+    there = path.exists() and path.read_text()
+    for call in (lambda: metrics.append({"epoch": 2, "loss": 0.4}), metrics.sync, metrics.check):
+        with pytest.raises(OSError, match=r"metrics\.csv was moved, deleted or changed"):
+            call()
+    assert (path.exists() and path.read_text()) == there
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *("", "1,task,0.5\n", "1,task,0.5\n3,task,0.4\n", "1,task,0.5\n2,task,0.4", "1\n\0"),
+        *("1,task,0.5\n2,nope\n", "1,task,0.5\n2,task,x\n", "1,task,0.5\n2,task,0.5,0.1\n"),
+    ],
+)
+def test_a_run_does_not_go_on_with_missing_rows(tmp_path, rows):
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"epoch,phase,loss\n{rows}")
+    with pytest.raises(ValueError, match=r"not all of the 2 epochs"):
+        Metrics(path, 2)
+    assert path.read_text() == f"epoch,phase,loss\n{rows}"
+
+
+def test_metrics_reopened_drop_what_came_after_the_checkpoint(tmp_path):
+    path = tmp_path / "metrics.csv"
+    metrics = Metrics(path, 0)
+    for epoch in (1, 2, 3):
+        metrics.append({"epoch": epoch, "train/loss": epoch / 3})
+    path.write_text(path.read_text() + "4,0.")
+    again = Metrics(path, 2)
+    again.append({"epoch": 3, "train/loss": 0.5})
+    assert path.read_text() == f"epoch,train/loss\n1,{1 / 3}\n2,{2 / 3}\n3,0.5\n"
+    assert Metrics(path, 0).header is None
+    assert path.read_text() == ""
