@@ -73,7 +73,7 @@ class InitialState:
 
 def of_runs(measured: Iterable[Measured]) -> list[InitialState]:
     """The states of `fdi.analysis.initial.measured`."""
-    from fdi.analysis.conditions import short_names  # pandas: only where runs are in a table
+    from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
 
     states = []
     for labels, seeds in measured:
