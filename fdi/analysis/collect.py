@@ -136,7 +136,7 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     others = [name for name in config if name not in known]
     joined = pd.concat([measured, config[others]], axis=1)
     texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
-    return joined.astype(dict.fromkeys(texts_of, object))
+    return joined.astype(dict.fromkeys(texts_of, object)).copy()  # one block, not one for each
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:
