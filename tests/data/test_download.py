@@ -15,7 +15,6 @@ from threading import Thread
 import pytest
 
 from fdi.data.download import (
-    MIRROR,
     PIP,
     SOURCES,
     Archive,
