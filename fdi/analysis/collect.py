@@ -136,7 +136,8 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     others = [name for name in config if name not in known]
     joined = pd.concat([measured, config[others]], axis=1)
     texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
-    return joined.astype(dict.fromkeys(texts_of, object))
+    # pandas keeps each of these columns alone, and warns of more than 100 of them: copy joins them
+    return joined.astype(dict.fromkeys(texts_of, object)).copy()
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -104,10 +105,9 @@ class Seeds(NamedTuple):
         values = self.of(name)
         return float(values.mean()) if len(values) else np.nan
 
-    def with_(self, name: str) -> Seeds:
-        """The seeds for which it is known."""
-        known = ~np.isnan(self.values[:, self.names.index(name)])
-        return Seeds(self.pair[known], self.names, self.values[known])
+    def take(self, rows: np.ndarray) -> Seeds:
+        """Some of the seeds."""
+        return self._replace(pair=self.pair[rows], values=self.values[rows])
 
 
 def by_seed(
@@ -147,9 +147,9 @@ def spread(
 
 def pairs(one: Seeds, other: Seeds, quantity: str) -> tuple[Seeds, Seeds]:
     """The rows of two conditions that have the quantity and are pairs."""
-    one, other = one.with_(quantity), other.with_(quantity)
-    _, a, b = np.intersect1d(one.pair, other.pair, return_indices=True)
-    return tuple(Seeds(s.pair[i], s.names, s.values[i]) for s, i in ((one, a), (other, b)))
+    known = [s.take(~np.isnan(s.values[:, s.names.index(quantity)])) for s in (one, other)]
+    _, a, b = np.intersect1d(known[0].pair, known[1].pair, return_indices=True)
+    return known[0].take(a), known[1].take(b)
 
 
 def difference(
@@ -158,12 +158,12 @@ def difference(
     """`scale` times `one` minus `other` over their `pairs`. Of accuracies, the interval lies within
     +-`scale` and includes the noise of the test sets.
     """
-    sides = pairs(one, other, quantity)
-    a, b = (scale * side.of(quantity) for side in sides)
+    one, other = pairs(one, other, quantity)
+    a, b = scale * one.of(quantity), scale * other.of(quantity)
     if quantity != ACCURACY:
         return paired(a, b)
-    noise = [sample_noise(side.mean(ACCURACY), side.mean(SAMPLES)) for side in sides]
-    return paired(a, b, scale * float(np.hypot(*noise))).within(scale)
+    noise = (sample_noise(side.mean(ACCURACY), side.mean(SAMPLES)) for side in (one, other))
+    return paired(a, b, scale * math.hypot(*noise)).within(scale)
 
 
 def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
@@ -225,6 +225,13 @@ def where(runs: Runs, values: Mapping[str, Any], unsaid: bool = False) -> pd.Dat
         elif not unsaid:
             runs = runs.iloc[:0]
     return runs
+
+
+def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The rows of each value of a column, or of each tuple of values of several: as pandas groups
+    them, whose types do not know that names are texts.
+    """
+    yield from table.groupby(by, sort=sort)
 
 
 def one_each(runs: Runs) -> pd.DataFrame:

@@ -58,9 +58,12 @@ def compare(
     """The runs of one condition against those of another; None where they have no pairs."""
     names = [*dict.fromkeys((quantity, *TESTED))]
     a, b = (by_seed(side, names, same_data=same_data)[0] for side in (one, other))
-    means = [scale * side.mean(quantity) for side in pairs(a, b, quantity)]
     found = difference(a, b, quantity, scale)
-    return Contrast(one.iloc[0].to_dict(), quantity, *means, found) if found.n else None
+    if not found.n:
+        return None
+    ours, theirs = (float((scale * of.of(quantity)).mean()) for of in pairs(a, b, quantity))
+    run: dict[Any, Any] = one.iloc[0].to_dict()
+    return Contrast(run, quantity, ours, theirs, found)
 
 
 def contrasts(

@@ -10,7 +10,6 @@ import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -192,12 +191,7 @@ def _has(source: Source, options: tuple[str, ...], key: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _pickled(source: Source, options: tuple[str, ...]) -> bytes:
-    config = deepcopy(_composed(source, options))
-    name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
-    if isinstance(name, DictConfig):
-        with told(config):
-            OmegaConf.resolve(name)  # once, since each would be parsed anew for each cell
-    return pickle.dumps(config)
+    return pickle.dumps(_composed(source, options))
 
 
 @lru_cache(maxsize=512)
@@ -206,7 +200,12 @@ def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
     _refuse_nameless(source, options)
     try:
         with _initialized(source):
-            return compose(source.name, [*source.searchpath, *options], return_hydra_config=True)
+            config = compose(source.name, [*source.searchpath, *options], return_hydra_config=True)
+        name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
+        if isinstance(name, DictConfig):
+            with told(config):
+                OmegaConf.resolve(name)  # here, since it would be parsed anew for each cell
+        return config
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error)) from None
     except yaml.YAMLError as error:

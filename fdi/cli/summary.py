@@ -73,13 +73,14 @@ class InitialState:
 
 def of_runs(measured: Iterable[Measured]) -> list[InitialState]:
     """The states of `fdi.analysis.initial.measured`."""
+    from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
+
     states = []
     for labels, seeds in measured:
-        settings = {key: value for key, value in labels.items() if key not in LABELS}
-        names = dict(zip(_short(list(settings)), settings.values()))
+        names = short_names([key for key in labels if key not in LABELS])
+        settings = {name: labels[key] for key, name in names.items()}
         dataset, model, init = (labels[name] for name in LABELS)
-        rows = [hidden(one) for one in seeds]
-        states.append(InitialState(dataset, model, init, names, rows))
+        states.append(InitialState(dataset, model, init, settings, [hidden(one) for one in seeds]))
     return states
 
 
@@ -107,12 +108,6 @@ def records(states: Iterable[InitialState]) -> list[dict[str, Any]]:
         for state in states
         for row in state.rows()
     ]
-
-
-def _short(keys: Sequence[str]) -> list[str]:
-    """The last part of each dotted key, where no other ends in it."""
-    ends = Counter(key.rpartition(".")[2] for key in keys)
-    return [end if ends[end := key.rpartition(".")[2]] == 1 else key for key in keys]
 
 
 LABEL = "initial state"

@@ -190,16 +190,7 @@ def run_sweep(
     new = [cell for cell in cells if not cell.directory.exists()]
     for cell in cells:
         refuse_other_schedule(cell.directory, cell.values, beside)
-    fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
-    for cell in done:
-        check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
-    if changed := sum(say_again(cell.directory, cell.config, cell.overrides) for cell in done):
-        print(f"{changed} of {len(done)} finished runs have other tags or another note now")
-    if done:
-        print(f"{len(done)} of {len(cells)} already done, skipped")
-        for cell in done:
-            if line := evidence.older(cell.directory, look(cell.directory)):
-                print(line)
+    _say_what_is_done(cells, done)
     exit_code, rest = 0, [cell for cell in cells if cell not in done]
     results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
@@ -221,6 +212,22 @@ def run_sweep(
         if look(cell.directory).refused or (exit_code and abandoned(cell)):
             leave_nothing(cell)
     return exit_code or (FAILED if unfinished else 0)
+
+
+def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
+    """Say which cells are done already, and give those their new tags. Raises ValueError if their
+    data or code are others now.
+    """
+    fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
+    for cell in done:
+        check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
+    if changed := sum(say_again(cell.directory, cell.config, cell.overrides) for cell in done):
+        print(f"{changed} of {len(done)} finished runs have other tags or another note now")
+    if done:
+        print(f"{len(done)} of {len(cells)} already done, skipped")
+    for cell in done:
+        if line := evidence.older(cell.directory, look(cell.directory)):
+            print(line)
 
 
 def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:

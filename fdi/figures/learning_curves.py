@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import SHARED, Page, Runs
-from fdi.analysis.conditions import LABELS, condition_columns, conditions
+from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups
 from fdi.analysis.formats import short_names, shown
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summaries
@@ -114,7 +114,7 @@ def data(results: Results) -> dict[str, Page]:
     """
     done = results.runs[results.runs["state"] == "done"]
     pages: dict[str, pd.DataFrame] = {}
-    for _, group in done.groupby(["dataset", "model"]):
+    for _, group in groups(done, ["dataset", "model"]):
         columns = condition_columns(group)
         own = [column for column in columns if column == "init" or column.startswith("init.")]
         named = [
@@ -229,7 +229,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data`, each quantity into its axes."""
     places = {line: place for place, line in enumerate(page["line"].unique())}
     page = page[page["quantity"].isin(axes)]
-    for (quantity, line), rows in page.groupby(["quantity", "line"], sort=False):
+    for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):
         first = rows.iloc[0]
         look = style.look(first["init"], first["number"])
         shift = places[line] - (len(places) - 1) / 2

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import OWN_INIT, SHARED, Page, Runs, config_columns
+from fdi.analysis.conditions import groups
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import OWN, Results
 from fdi.config.settings import Figure
@@ -29,7 +30,7 @@ def data(results: Results) -> dict[str, Page]:
     runs = runs[(runs["source"] == OWN) & (runs["state"] == "done")]
     shown = list(_shown(results.of(runs))) if len(runs) else []
     pages = {}
-    for _, network in runs.groupby(["dataset", "model"]):
+    for _, network in groups(runs, ["dataset", "model"]):
         mine = results.of(network)
         for key in _varied(network):
             for page, table in _sweep(key).data(mine).items():

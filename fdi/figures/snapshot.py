@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page
+from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style
 
@@ -52,7 +53,7 @@ def _moments(page: Page) -> list[str]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw the trial; the readout of the right class is thick."""
-    for (moment, part), rows in page.groupby(["moment", "part"], sort=False):
+    for (moment, part), rows in groups(page, ["moment", "part"], sort=False):
         if part in PARTS:
             {"potential": _potentials, "readout": _readout}.get(part, _raster)(
                 axes[f"{part} {moment}"], rows, page
@@ -122,7 +123,7 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
 def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     ranges = page[page["part"] == "potential"].groupby(["moment", "unit"])["y"].agg(np.ptp)
     spacing = ROOM * ranges.max()  # so that no trace crosses another
-    for unit, trace in rows.groupby("unit"):
+    for unit, trace in groups(rows, "unit"):
         axes.axhline(1 + spacing * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
             trace["x"], trace["y"] + spacing * unit, color=style.color("fluct"), linewidth=0.8
@@ -132,7 +133,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
 
 def _readout(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     right = page.loc[page["part"] == "label", "y"].iloc[0]
-    for unit, trace in rows.groupby("unit"):
+    for unit, trace in groups(rows, "unit"):
         axes.plot(trace["x"], trace["y"], **RIGHT if unit == right else WRONG)
 
 

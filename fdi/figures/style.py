@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
+from fdi.analysis.conditions import groups
 from fdi.figures import words
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) 
     """The states of a table with the columns init, baseline and shade, the values of `key`:
     baselines first, then each initialization from light to dark. `alone`: the shade is their name.
     """
-    for (_, init), rows in table.groupby([~table["baseline"].astype(bool), "init"]):
+    for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
         values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))
         for i, value in enumerate(values):
             said = not pd.isna(value) or (key in words.SAID and len(values) > 1)

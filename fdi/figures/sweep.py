@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs
+from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity
 from fdi.analysis.results import Results
@@ -201,7 +202,7 @@ class Sweep:
             yield "", runs
             return
         names = {words.shown(own): name for own, name in self.figure.names.get(key, {}).items()}
-        for value, part in runs.groupby(key):
+        for value, part in groups(runs, key):
             yield names.get(words.shown(value), words.shown(value).lower()), part
 
     def _varied(self) -> list[str]:
@@ -227,7 +228,7 @@ class Sweep:
         group = group.assign(x=self._x(group))
         if figure.x.startswith("init."):
             parts = []
-            for init, members in group.groupby("init", sort=False):
+            for init, members in groups(group, "init", sort=False):
                 several = sweeps.levels(members, figure.x) > 1
                 parts.append(
                     sweeps.swept(group, init, figure.x) if several else sweeps.usual(members)
@@ -347,7 +348,7 @@ class Sweep:
         keys, drawn = self.figure.panels, []
         several = page["quantity"].nunique() > 1
         orders = [self._order(key, page) for key in keys]
-        for quantity, rows in page.groupby("quantity", sort=False):
+        for quantity, rows in groups(page, "quantity", sort=False):
             for values in product(*orders):
                 shown = rows
                 for key, value in zip(keys, values):

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import Runs, config_columns
+from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import shown
 from fdi.analysis.results import OWN, REFERENCE
@@ -34,7 +35,7 @@ def sweeps(
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = drawn(runs[runs["state"].isin(states)], varied)
-    for key, group in chosen.groupby(["dataset", "model"]):
+    for key, group in groups(chosen, ["dataset", "model"]):
         own = group[of_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):
             best = _best(candidates, fixed(candidates, varied), enough)
@@ -151,7 +152,7 @@ def states(runs: Runs) -> pd.DataFrame:
     initialization at each of its sigma_u, and one config of those without.
     """
     parts = []
-    for init, chosen in runs.groupby("init", sort=False):
+    for init, chosen in groups(runs, "init", sort=False):
         several = levels(chosen, "init.sigma_u") > 1
         members = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
         parts.append(members.assign(sigma_u=members["init.sigma_u"] if several else float("nan")))

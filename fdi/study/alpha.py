@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page
+from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style
@@ -70,14 +71,14 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Share and spread over alpha, a line for each source of the rates of the layer."""
     handles = []
     lines = list(page["line"].unique())
-    for (init, line), rows in page.groupby(["init", "line"], sort=False):
+    for (init, line), rows in groups(page, ["init", "line"], sort=False):
         number = lines.index(line)
         look = style.look(init, number) | {"color": style.shades(4)[1::2][number % 2]}
         least, most = rows["n"].min(), rows["n"].max()
         handle = sheet.entry(init, least, most, number=number, label=SOURCES[line])
         handle.set_color(look["color"])
         handles.append(handle)
-        for quantity, points in rows.groupby("quantity", sort=False):
+        for quantity, points in groups(rows, "quantity", sort=False):
             marks.points(axes[quantity], points, look)
     for quantity, panel in axes.items():
         panel.set_title(TITLES[quantity])

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page, Runs
+from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
@@ -89,7 +90,7 @@ def panels(page: Page) -> list[list[str]]:
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initialization over the layers."""
     handles = []
-    lines = list(page.groupby(["init", "line", "number"], sort=False))
+    lines = list(groups(page, ["init", "line", "number"], sort=False))
     for place, ((init, line, number), rows) in enumerate(lines):
         look = style.look(init, number)
         for quantity in LAYERS:
@@ -125,7 +126,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 def _lines(runs: Runs) -> pd.DataFrame:
     """Label and line style of each config: its init, with nu or alpha where they differ."""
     parts = []
-    for init, members in runs.groupby("init", sort=False):
+    for init, members in groups(runs, "init", sort=False):
         varied = differing(members)
         labels = [
             ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in varied)])

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page, Runs
+from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
@@ -59,7 +60,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     if "title" in page:
         _draw_runs(page, axes)
         return
-    for init, rows in page.groupby("init", sort=False):
+    for init, rows in groups(page, "init", sort=False):
         _weights(axes[f"weights {init}"], rows[rows["part"] == "weights"])
         _balance(axes[f"balance {init}"], rows[rows["part"] == "balance"], init)
         axes[f"weights {init}"].set_title(f"{LAWS[init]} weights")
@@ -85,11 +86,11 @@ def _shares(page: Page) -> str:
 
 def _raster(axes: Axes, rows: pd.DataFrame) -> None:
     offset = {"E": 0, "I": rows.loc[rows["kind"] == "E", "y"].max() + 5}
-    for kind, spikes in rows.groupby("kind", sort=False):
+    for kind, spikes in groups(rows, "kind", sort=False):
         axes.scatter(
             spikes["x"], spikes["y"] + offset[kind], s=1.2, color=CELLS[kind], linewidths=0
         )
-    kinds = {kind: spikes["y"].mean() + offset[kind] for kind, spikes in rows.groupby("kind")}
+    kinds = {kind: spikes["y"].mean() + offset[kind] for kind, spikes in groups(rows, "kind")}
     axes.set_yticks(list(kinds.values()), list(kinds))
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 0.4)
@@ -98,7 +99,7 @@ def _raster(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _traces(axes: Axes, rows: pd.DataFrame) -> None:
-    for kind, trace in rows.groupby("kind", sort=False):
+    for kind, trace in groups(rows, "kind", sort=False):
         axes.plot(trace["x"], trace["y"], color=TRACES[kind], linewidth=0.9)
     axes.axhline(1, color="black", linestyle="--", linewidth=0.6)
     axes.set_xlim(0, 0.4)
@@ -108,7 +109,7 @@ def _traces(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _weights(axes: Axes, rows: pd.DataFrame) -> None:
-    for kind, shown in rows.groupby("kind", sort=False):
+    for kind, shown in groups(rows, "kind", sort=False):
         axes.plot(shown["x"], shown["y"], **KINDS[kind])
     axes.set_yscale("log")
     axes.set_xlabel("W (threshold)")
@@ -179,7 +180,7 @@ def _panels_of_runs(page: Page) -> list[list[str]]:
 
 def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
-    rows = dict(page.groupby("part"))
+    rows = dict(groups(page, "part"))
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
@@ -189,7 +190,7 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
         sheet.entry(init, members["n"].min(), members["n"].max())
-        for init, members in rows["curve"].groupby("init")
+        for init, members in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
         handles += _sigma(
@@ -237,10 +238,10 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
 
 def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
     handles = []
-    for init, line in rows.groupby("init"):
+    for init, line in groups(rows, "init"):
         joined = line["x"].nunique() > 2  # two points make no line
         marks.points(axes, line, style.look(init, line=joined))
-    for init, line in free.groupby("init"):
+    for init, line in groups(free, "init"):
         look = style.look(init) | FREE
         if line["x"].isna().all():
             marks.level(axes, line.iloc[0], look)

@@ -159,7 +159,7 @@ def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Ite
             continue
         one, other = best["fluct"], best["kaiming"]
         if about(one.network["model"], one.network["layers"]) and (d := difference(one, sides)):
-            run = one.runs.iloc[0].to_dict()
+            run: dict[Any, Any] = one.runs.iloc[0].to_dict()
             known = f" ({d['from']:+.1f}..{d['to']:+.1f})" if pd.notna(d["from"]) else ""
             yield (
                 f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
@@ -209,11 +209,11 @@ def band(results: Results) -> Iterator[Evidence]:
             continue
         chosen = best(group, ["inside"], "spread")
         a, b = (chosen.loc[chosen["inside"] == side, "spread"].iloc[0] for side in (True, False))
-        found = compare(*(chosen[chosen["inside"] == side] for side in (True, False)))
-        if found is None:
-            continue
-        evidence = evidence_of(found)
-        yield evidence._replace(text=f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})")
+        one, other = (chosen[chosen["inside"] == side] for side in (True, False))
+        if found := compare(one, other, same_data=False):
+            evidence = evidence_of(found._replace(run=group.iloc[0].to_dict()))
+            text = f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})"
+            yield evidence._replace(text=text)
 
 
 def restores(results: Results) -> Iterator[Evidence]:

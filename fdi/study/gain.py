@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from fdi.analysis.collect import Page, Runs
+from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
@@ -46,7 +47,7 @@ def data(results: Results) -> dict[str, Page]:
         unit = of_unit_gain(gains, results)
         parts = [
             _depth(members, results, unit[dataset, model, layers])
-            for layers, members in group.groupby("layers")
+            for layers, members in groups(group, "layers")
             if _enough(members)
         ]
         table = pd.concat(parts, ignore_index=True)
@@ -100,11 +101,11 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line over the gain, a point for each other initialization, a ring around the gain that
     validation chooses.
     """
-    for layers, rows in page.groupby("layers"):
+    for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
-        for init, points in rows.groupby("init"):
+        for init, points in groups(rows, "init"):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], "o", **RING)
@@ -116,7 +117,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles: list[Artist] = [
         Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {sheet.span(rows['n'])})")
-        for init, rows in page.groupby("init")
+        for init, rows in groups(page, "init")
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page
+from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
 
@@ -45,7 +46,7 @@ def panels(page: Page) -> list[list[str]]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw the three regimes below one another."""
-    for regime, rows in page.groupby("regime", sort=False):
+    for regime, rows in groups(page, "regime", sort=False):
         number = rows[rows["part"].isin(["mu_u", "sigma_u", "rate", "cv"])].set_index("part")["y"]
         _trace(axes[f"trace {regime}"], rows, COLORS[regime])
         axes[f"trace {regime}"].set_title(

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdi.analysis.collect import Page, Probe, Runs
+from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.analysis.studies import published
@@ -123,7 +124,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel = axes[quantity]
         marks.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
-        for init, rows in page[page["quantity"] == quantity].groupby("init"):
+        for init, rows in groups(page[page["quantity"] == quantity], "init"):
             marks.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
         marks.from_zero(panel)
@@ -134,7 +135,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     handles: list[Artist] = [
         sheet.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
-        for init, rows in swept.groupby("init")
+        for init, rows in groups(swept, "init")
     ]
     handles += [
         Patch(color=style.BAND, label="recommended"),
@@ -182,7 +183,7 @@ def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
-    for number, (mu_u, line) in enumerate(rows.groupby("mu_u")):
+    for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
         init = line["init"].iloc[0]
         look = style.look(init, number)
         marks.points(axes, line, look)

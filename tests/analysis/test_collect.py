@@ -55,7 +55,7 @@ def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
         "numerics": 2,
     }
     assert table.iloc[0][[*expected]].to_dict() == expected
-    assert pd.isna(table.loc[0, "model.depth"])
+    assert table["model.depth"].isna().all()
     assert not any(isinstance(dtype, pd.StringDtype) for dtype in table.dtypes)
 
 

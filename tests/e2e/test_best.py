@@ -72,7 +72,7 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert "optimizer.lr for 2 sides: 8 trainings of 2 epochs, 2 of 4" in said.out
     found = fdi_run(*WORDS)
     assert found.code == 0, found.err
-    assert said.out.splitlines()[0] in found.out
+    assert said.out.partition(";")[0] in found.out
     assert "at its best" in found.out
     runs = [*records(tmp_path).values()]
     tried = [run for run in runs if not run.config["trainer"]["test"]]
@@ -115,8 +115,8 @@ def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path):
         fdi_run(*WORDS, f"model.hidden={hidden}", "tune.extend=0", "tune.values=[5e-3]")
     table = each_at_its_best(own(tmp_path / "results")).set_index(["settings", "init"])
     best = table[table["setting"] == "best"]
-    for hidden in ("hidden = 4", "hidden = 9"):
-        mine, other = (best.loc[(hidden, init)] for init in ("fluct", "kaiming"))
+    for size in ("hidden = 4", "hidden = 9"):
+        mine, other = (best.loc[(size, init)] for init in ("fluct", "kaiming"))
         assert mine["difference"] == pytest.approx(mine["mean"] - other["mean"])
 
 

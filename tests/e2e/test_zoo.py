@@ -46,16 +46,16 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert table.groupby(["network", "init", "setting"]).size().tolist() == [1] * 8
     assert set(table["state"]) == {"done"}
     assert set(table[table["setting"] == "common"]["optimizer.lr"]) == {5e-3}
-    for row in table[table["setting"] == "best"].itertuples():
+    for _, row in table[table["setting"] == "best"].iterrows():
         valid = {
             run.config["optimizer"]["lr"]: (run.result or {})["valid_accuracy_last"]
             for run in tried
-            if run.config["name"]["init"] == row.init
-            and f"neuron.tau_mem={run.config['neuron']['tau_mem']:.3g}" in row.words
+            if run.config["name"]["init"] == row["init"]
+            and f"neuron.tau_mem={run.config['neuron']['tau_mem']:.3g}" in row["words"]
         }
         assert len(valid) == 2
-        assert valid[row[table.columns.get_loc("optimizer.lr") + 1]] == max(valid.values())
-        assert row.validated == pytest.approx(max(valid.values()))
+        assert valid[row["optimizer.lr"]] == max(valid.values())
+        assert row["validated"] == pytest.approx(max(valid.values()))
     assert table["expected"].isin(["yes", "doubtful", "no"]).all()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
     shown = found.out.partition("Networks that learn")[2]
@@ -73,7 +73,7 @@ def test_measurements_get_the_table_and_none_of_the_runs_of_networks_that_nobody
     assert export(tmp_path / "results", folder) == (table["state"] == "done").sum()
     assert [path.name for path in folder.iterdir()] == ["zoo.csv"]
     again = members(Results(pd.DataFrame(), None, None, folder))
-    assert again["source"].iloc[0].startswith("unknown, commit unknown, ")
+    assert again["source"].iloc[0].startswith("fdi-run -m experiment=zoo ")
     assert again["learns"].tolist() == table["learns"].tolist()
     assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
 

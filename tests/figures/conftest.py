@@ -46,7 +46,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         **more: Any,
     ) -> Path:
         own = "init.sigma_u" if init == "fluct" else "init.gain"
-        config = {"model.hidden": hidden, own: sigma_u}
+        config = {"model.hidden": hidden, own: sigma_u, "trainer.epochs": len(curve)}
         rates = dict.fromkeys(populations, 8.0)
         accuracy = curve[-1] if done else None
         given = {"config": config, "rates": rates, "curve": curve}

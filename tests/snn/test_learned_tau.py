@@ -106,7 +106,7 @@ def test_every_kind_of_network_learns_it(options):
 def test_a_checkpoint_holds_it(tmp_path):
     net, again, path = network(), network(), tmp_path / "last.pt"
     net.leaks["h1"].data.add_(1)
-    training.save_checkpoint(path, net, torch.optim.Adam(net.parameters()), Progress(), "abc")
+    training.save_checkpoint(path, net, torch.optim.Adam(net.parameters()), Progress())
     training.load_checkpoint(path, again, torch.optim.Adam(again.parameters()))
     assert again.learned() == net.learned() != network().learned()
     assert net.up_to(1).learned() == net.learned()

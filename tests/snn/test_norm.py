@@ -217,7 +217,7 @@ def test_a_checkpoint_holds_all_of_it(tmp_path, kind):
             optimizer.step()
 
     train(net, optimizer, 2)
-    training.save_checkpoint(path, net, optimizer, Progress(epoch=1), "abc")
+    training.save_checkpoint(path, net, optimizer, Progress(epoch=1))
     train(net, optimizer, 2)
     again = network_of(kind)
     fresh = torch.optim.Adam(again.parameters(), 1e-2)

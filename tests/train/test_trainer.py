@@ -147,11 +147,11 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     while progress.phase < len(stages):
         network, optimizer, stages = start(patience)
         if file.exists():
-            progress, _ = training.load_checkpoint(file, network, optimizer)
+            progress = training.load_checkpoint(file, network, optimizer)
 
         with suppress(KeyboardInterrupt):
             train(network, data, optimizer, stages, progress, on_epoch=stop)
-        training.save_checkpoint(file, network, optimizer, progress, "abc")
+        training.save_checkpoint(file, network, optimizer, progress)
 
     best, waited, last = -1.0, 0, prime_epochs
     while waited < patience:
@@ -194,10 +194,10 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
     while progress.phase < 1:
         network, optimizer, stages = start()
         if file.exists():
-            progress, _ = training.load_checkpoint(file, network, optimizer)
+            progress = training.load_checkpoint(file, network, optimizer)
         with suppress(KeyboardInterrupt):
             train(network, data, optimizer, stages, progress, on_epoch=stop, engine=engine)
-        training.save_checkpoint(file, network, optimizer, progress, "abc")
+        training.save_checkpoint(file, network, optimizer, progress)
     assert stopped == whole
     for name, value in never.weights().items():
         assert torch.equal(value, network.weights()[name]), name
@@ -292,13 +292,11 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data)
 def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
     network, other = build(dense, data), build(dense, data, sigma_u=0.5)
     optimizer = SMORMS3(network.parameters())
-    training.save_checkpoint(tmp_path / "last.pt", network, optimizer, Progress(epoch=3), "abc")
+    training.save_checkpoint(tmp_path / "last.pt", network, optimizer, Progress(epoch=3))
     weights = torch.load(tmp_path / "last.pt", weights_only=True)["weights"]
     assert list(weights) == ["input->h1", "h1->readout"]
-    progress, checksum = training.load_checkpoint(
-        tmp_path / "last.pt", other, SMORMS3(other.parameters())
-    )
-    assert (progress.epoch, checksum) == (3, "abc")
+    progress = training.load_checkpoint(tmp_path / "last.pt", other, SMORMS3(other.parameters()))
+    assert progress.epoch == 3
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters()))
     with pytest.raises(ValueError, match=r"weights .* do not fit a network of \{'input->h1'"):
         other.load_weights({"input->h2": weights["input->h1"]})
