@@ -69,7 +69,7 @@ PARTS = {
     "fdi.snn.neuron",
     "fdi.snn.surrogate",
     "fdi.train.optimizers",
-    "fdi.train.smorms3",
+    "fdi.train.rules",
 }
 FORBIDDEN = {
     "figures": {"torch"},

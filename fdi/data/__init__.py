@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 __all__ = ["from_torch"]
 
 if TYPE_CHECKING:
-    from fdi.data.torch_sets import from_torch
+    from fdi.data.arrays import from_torch
 else:
 
     def __getattr__(name):
         if name not in __all__:
             raise AttributeError(f"module {__name__} has no attribute {name}")
-        return getattr(import_module("fdi.data.torch_sets"), name)
+        return getattr(import_module("fdi.data.arrays"), name)

@@ -302,6 +302,26 @@ class Dataset:
             yield self.train.batch(chosen[start : start + 64], rng)[0]
 
 
+def drawn(
+    name: str,
+    train: Split,
+    test: Split,
+    samples: Iterable[np.ndarray],
+    classes: int,
+    dt: float,
+    *,
+    transform: Transform | None = None,
+    nu_paper: float | None = None,
+) -> Dataset:
+    """The data set of the `samples` of `train` that train and validate, and those of `test`;
+    `transform`: of training alone, in place of that of `train`.
+    """
+    first, held, last = (of.only(some) for of, some in zip((train, train, test), samples))
+    shape, steps = train.inputs.shape, train.inputs.steps
+    first = replace(first, transform=transform or first.transform)
+    return Dataset(name, first, held, last, classes, shape, steps, dt, nu_paper)
+
+
 def _arrays(inputs: Input) -> list[np.ndarray]:
     if isinstance(inputs, Events):
         return [inputs.indptr, inputs.units, *([] if inputs.counts is None else [inputs.counts])]

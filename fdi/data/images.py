@@ -6,7 +6,6 @@ import io
 import logging
 import pickle
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
-from fdi.data.dataset import Dataset, Split, Transform, apart, divide, keep, stream
+from fdi.data.dataset import Dataset, Split, Transform, apart, divide, drawn, keep, stream
 from fdi.data.download import CIFAR10_MD5, content_md5, ensure
 from fdi.data.inputs import (
     Constant,
@@ -273,9 +272,9 @@ def images(
         train, test = read_idx(raw, "train"), read_idx(raw, "t10k")
     samples = apart(train[1], test[1], valid, seed, max_train, max_test)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    augment = image_augmentation(crop, flip)
-    parts = zip((train, train, test), samples)
-    return _dataset(collection, parts, steps, dt, mean, std, transform, augment)
+    first, last = (_split(*part, steps, mean, std, transform) for part in (train, test))
+    augmented = then(image_augmentation(crop, flip), transform)
+    return drawn(collection, first, last, samples, 10, dt, transform=augmented)
 
 
 def digits(
@@ -296,33 +295,19 @@ def digits(
     """The 1,797 real 8 x 8 digits that come with scikit-learn; `valid` and `test` are shares of
     all, the rest as in `images`.
     """
-    whole = read_digits()
-    samples = divide(whole[1], valid, test, stream(0, "test"), seed, max_train)
+    values, labels = read_digits()
+    samples = divide(labels, valid, test, stream(0, "test"), seed, max_train)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    return _dataset("digits", zip(3 * [whole], samples), steps, dt, mean, std, transform)
+    whole = _split(values, labels, steps, mean, std, transform)
+    return drawn("digits", whole, whole, samples, 10, dt)
 
 
-def _dataset(
-    name: str,
-    parts: Iterable[tuple[Samples, np.ndarray]],
-    steps: Count,
-    dt: TimeStep,
+def _split(
+    values: np.ndarray,
+    labels: np.ndarray,
+    steps: int,
     mean: float,
     std: float,
     transform: Transform | None,
-    augment: Transform | None = None,
-) -> Dataset:
-    train, held, tested = (
-        Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform).only(chosen)
-        for (values, labels), chosen in parts
-    )
-    return Dataset(
-        name,
-        replace(train, transform=then(augment, transform)),
-        held,
-        tested,
-        classes=10,
-        shape=train.inputs.shape,
-        steps=steps,
-        dt=dt,
-    )
+) -> Split:
+    return Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)

@@ -5,14 +5,13 @@ rates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Literal
 
 import numpy as np
 
 from fdi.config.parts import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.data.dataset import Dataset, Split, divide, dropout, stream
+from fdi.data.dataset import Dataset, Split, divide, drawn, dropout, stream
 from fdi.data.inputs import DataError, binned
 
 
@@ -52,15 +51,5 @@ def poisson(
     samples_of, units_of = np.divmod(np.repeat(np.arange(len(spikes)), spikes), n_units)
     steps_of = rng.integers(steps, size=len(units_of))
     events = binned(samples_of, steps_of, units_of, (len(labels), steps), shape, binning)
-    splits = divide(labels, valid, test, rng, seed, max_train)
-    train, held, tested = map(Split(events, labels).only, splits)
-    return Dataset(
-        "poisson",
-        replace(train, transform=dropout(drop)),
-        held,
-        tested,
-        classes=classes,
-        shape=tuple(shape),
-        steps=steps,
-        dt=dt,
-    )
+    whole, parts = Split(events, labels), divide(labels, valid, test, rng, seed, max_train)
+    return drawn("poisson", whole, whole, parts, classes, dt, transform=dropout(drop))

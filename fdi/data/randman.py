@@ -5,14 +5,13 @@ spike times (Zenke & Vogels 2021).
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import replace
 from math import ceil
 from typing import Literal
 
 import numpy as np
 
 from fdi.config.parts import Count, Fraction, Index, Positive, Share, TimeStep, UpToOne
-from fdi.data.dataset import Dataset, Split, divide, dropout, keep, stream
+from fdi.data.dataset import Dataset, Split, divide, drawn, dropout, keep, stream
 from fdi.data.inputs import Events, binned
 
 TERMS = 1000  # sine terms at alpha <= 1
@@ -49,19 +48,10 @@ def randman(
     events, labels, rng = _samples(
         classes, units, spikes, manifold_dim, alpha, samples, steps, active, manifold_seed, binning
     )
-    splits = divide(labels, valid, test, deepcopy(rng), seed, max_train)
-    train, held, tested = map(Split(events, labels).only, splits)
-    return Dataset(
-        "randman",
-        replace(train, transform=dropout(drop)),
-        held,
-        tested,
-        classes=classes,
-        shape=(units,),
-        steps=steps,
-        dt=dt,
-        nu_paper=5.0,
-    )
+    whole = Split(events, labels)
+    parts = divide(labels, valid, test, deepcopy(rng), seed, max_train)
+    thinned = dropout(drop)
+    return drawn("randman", whole, whole, parts, classes, dt, transform=thinned, nu_paper=5.0)
 
 
 @keep
@@ -87,10 +77,8 @@ def _samples(
             y = rescale(manifold(points, units, alpha, rng))
             times[k, :, s] = np.minimum(y * window, window - 1)
     labels = np.repeat(np.arange(classes), samples)
-    owner, unit = (
-        np.repeat(np.arange(len(labels)), spikes * units),
-        np.tile(np.arange(units), len(labels) * spikes),
-    )
+    owner = np.repeat(np.arange(len(labels)), spikes * units)
+    unit = np.tile(np.arange(units), len(labels) * spikes)
     events = binned(owner, times.ravel(), unit, (len(labels), steps), (units,), binning)
     return events, labels, rng
 
@@ -106,10 +94,8 @@ def manifold(points: np.ndarray, units: int, alpha: float, rng: np.random.Genera
     order = np.arange(terms)
     a, b, c = rng.random((3, units, dims, terms))
     weights = (a * (order > 0) / ((order + 1.0) ** alpha + 1)).astype(np.float32)
-    frequencies, phases = (
-        (2 * np.pi * order * b).astype(np.float32),
-        (2 * np.pi * c).astype(np.float32),
-    )
+    frequencies = (2 * np.pi * order * b).astype(np.float32)
+    phases = (2 * np.pi * c).astype(np.float32)
     y = np.ones((len(points), units))
     for start in range(0, len(points), BLOCK):
         block = slice(start, start + BLOCK)

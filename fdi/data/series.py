@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, apart, keep
+from fdi.data.dataset import Dataset, Split, apart, drawn, keep
 from fdi.data.download import AEON, ensure
 from fdi.data.inputs import (
     DataError,
@@ -122,8 +122,7 @@ def _dataset(
 
     learned, tested = whole(train[0], labels), whole(test[0], test_labels)
     samples = apart(labels, test_labels, valid, seed, *most)
-    first, held, last = (of.only(some) for of, some in zip((learned, learned, tested), samples))
-    return Dataset(name, first, held, last, len(classes), learned.inputs.shape, steps, dt)
+    return drawn(name, learned, tested, samples, len(classes), dt)
 
 
 def stretched(
@@ -136,9 +135,7 @@ def stretched(
     values = np.zeros((len(series), steps, dimensions))
     lengths = np.array([min(steps, round(len(each) * steps / longest)) for each in series], int)
     for each, length, out in zip(series, lengths, values):
-        at = (
-            np.arange(length) + 0.5
-        ) * longest / steps - 0.5  # in values; each lasts steps/longest
+        at = (np.arange(length) + 0.5) * longest / steps - 0.5  # in values
         for d, column in enumerate(each.T):
             known = np.flatnonzero(np.isfinite(column))
             if len(known):

@@ -12,7 +12,7 @@ _MOST = 16  # numbers of a vector, at most
 
 
 def update(p: Tensor, mem: Tensor, g: Tensor, g2: Tensor, lr: float, eps: float) -> None:
-    """One step of fdi.train.smorms3 for a weight with its gradient and running means, all of one
+    """One step of fdi.train.rules for a weight with its gradient and running means, all of one
     precision and in order in memory; to the last bit what the functions of torch give, whose square
     root is not rounded as that of the processor is.
     """

@@ -94,7 +94,7 @@ def fluctuation_driven_exponential_(
     rec). A network has two such populations a layer, its excitatory and its inhibitory neurons.
     Raises fdi.Mistake like the theory. Source: Rossbroich et al. 2022.
     """
-    afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
+    afferents = _dale_afferents(ff, inh, rec, nu, (tau_mem, tau_exc, tau_inh), dt)
     lambdas = dale_exponential(*afferents, sigma_u=sigma_u * theta, alpha=alpha)
     for weight, rate in zip((ff, inh, rec), lambdas):
         if weight is not None and rate is not None:
@@ -125,7 +125,7 @@ def fluctuation_driven_lognormal_(
     with the locations m of `fdi.init.theory.dale_lognormal`; the network subtracts the inhibitory
     input. Source: derived here from the conditions in Rossbroich et al. 2022.
     """
-    afferents = _dale_afferents(ff, inh, rec, nu, tau_mem, tau_exc, tau_inh, dt)
+    afferents = _dale_afferents(ff, inh, rec, nu, (tau_mem, tau_exc, tau_inh), dt)
     locations = dale_lognormal(*afferents, sigma_u=sigma_u * theta, alpha=alpha)
     for weight, location in zip((ff, inh, rec), locations):
         if weight is not None and location is not None:
@@ -150,18 +150,12 @@ def _afferent(weight: Tensor, nu: float, tau_mem: float, tau_syn: float, dt: flo
 
 
 def _dale_afferents(
-    ff: Tensor,
-    inh: Tensor,
-    rec: Tensor | None,
-    nu: float,
-    tau_mem: float,
-    tau_exc: float,
-    tau_inh: float,
-    dt: float,
+    ff: Tensor, inh: Tensor, rec: Tensor | None, nu: float, taus: tuple[float, ...], dt: float
 ) -> tuple[Afferent, Afferent, Afferent | None]:
-    exc, inhibition = (nu, tau_mem, tau_exc, dt), (nu, tau_mem, tau_inh, dt)
+    """`taus`: of the membrane and of the synapses of excitation and inhibition."""
+    tau_mem, tau_exc, tau_inh = taus
     return (
-        _afferent(ff, *exc),
-        _afferent(inh, *inhibition),
-        None if rec is None else _afferent(rec, *exc),
+        _afferent(ff, nu, tau_mem, tau_exc, dt),
+        _afferent(inh, nu, tau_mem, tau_inh, dt),
+        None if rec is None else _afferent(rec, nu, tau_mem, tau_exc, dt),
     )

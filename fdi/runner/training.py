@@ -36,7 +36,7 @@ from fdi.track import record
 from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json
 from fdi.track.metrics import Metrics
 from fdi.track.process import interruptible
-from fdi.train.smorms3 import SMORMS3
+from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Progress, Schedule
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fdi.config import Mistake
 from fdi.config.parts import Count, Index, Layers, TimeConstant
@@ -48,18 +48,9 @@ def dense(
     `hidden`: units per layer. `norm`: normalization of the input of each hidden layer, see
     fdi.snn.network. `readout_tau_mem`: None means the duration of the trial. Times in seconds.
     """
-    (sizes,) = _per_layer(depth, hidden=hidden)
-    layers = [(Population(f"h{i}", (n,), neuron),) for i, n in enumerate(sizes, 1)]
+    layers = _rows(neuron, depth, recurrent, hidden=hidden)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(
-        input_shape,
-        layers,
-        readout,
-        dt,
-        [all_to_all] * len(layers),
-        [all_to_all if recurrent else None] * len(layers),
-        skip,
-    )
+    network = _assemble(input_shape, layers, readout, dt, skip)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -97,32 +88,13 @@ def conv(
     all-to-all recurrence if `dense_recurrent`; `depth` does not count them. `norm`: normalization
     of the input of each hidden layer, see fdi.snn.network. Times in seconds.
     """
-    shape = _image(input_shape)
-    layers: list[tuple[Population, ...]] = []
-    geometry, averages = [], []
-    sizes = _per_layer(
-        depth, filters=filters, pool=pool, kernel=kernel, stride=stride, padding=padding
-    )
-    for i, (n, window, *kernels) in enumerate(zip(*sizes), 1):
-        shape = conv_shape(shape, n, *kernels)
-        edge, windows = _windows(pooling, window, f"h{i}", shape)
-        population = Population(f"h{i}", shape, neuron, edge)
-        layers.append((population,))
-        geometry.append(kernels)
-        averages.append(windows)
-        shape = averaged(population.pooled_shape, windows)
-    above = [dense] if isinstance(dense, int) else list(dense or ())
-    if min(above, default=1) < 1:
-        raise Mistake(f"dense = {above} must be positive integers, one per layer")
-    maps = len(layers)
-    layers += [(Population(f"h{maps + i}", (n,), neuron),) for i, n in enumerate(above, 1)]
+    within = recurrent_convolution(recurrent_kernel) if recurrent_kernel else None
+    geometry = dict(pool=pool, kernel=kernel, stride=stride, padding=padding)
+    layers = _maps(input_shape, neuron, depth, within, pooling, geometry, filters=filters)
+    if above := [dense] if isinstance(dense, int) else list(dense or ()):
+        layers += _rows(neuron, None, dense_recurrent, len(layers) + 1, dense=above)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    within = [recurrent_convolution(recurrent_kernel) if recurrent_kernel else None] * maps
-    within += [all_to_all if dense_recurrent else None] * len(above)
-    below = [convolution(geometry)] * maps + [all_to_all] * len(above)
-    network = _assemble(
-        _image(input_shape), layers, readout, dt, below, within, skip, averages=averages
-    )
+    network = _assemble(_image(input_shape), layers, readout, dt, skip)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -152,22 +124,9 @@ def dale(
     `recurrent_excitation`. Times in seconds.
     """
     neuron = neuron.under_dale(tau_inh)
-    sizes = zip(*_per_layer(depth, excitatory=excitatory, inhibitory=inhibitory))
-    layers = [
-        (Population(f"e{i}", (n_exc,), neuron), Population(f"i{i}", (n_inh,), neuron))
-        for i, (n_exc, n_inh) in enumerate(sizes, 1)
-    ]
+    layers = _rows(neuron, depth, True, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(
-        input_shape,
-        layers,
-        readout,
-        dt,
-        [all_to_all] * len(layers),
-        [all_to_all] * len(layers),
-        skip,
-        recurrent_excitation,
-    )
+    return _assemble(input_shape, layers, readout, dt, skip, recurrent_excitation)
 
 
 def dale_conv(
@@ -199,39 +158,64 @@ def dale_conv(
     `recurrent_kernel`: edge of the kernels within a layer (odd). Times in seconds.
     """
     neuron = neuron.under_dale(tau_inh)
-    shape, layers, geometry, averages = _image(input_shape), [], [], []
-    sizes = _per_layer(
-        depth,
-        excitatory=excitatory,
-        inhibitory=inhibitory,
-        pool=pool,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-    )
-    for i, (n_exc, n_inh, window, *kernels) in enumerate(zip(*sizes), 1):
-        edge, windows = _windows(pooling, window, f"e{i}", conv_shape(shape, n_exc, *kernels))
-        layer = tuple(
-            Population(f"{kind}{i}", conv_shape(shape, n, *kernels), neuron, edge)
-            for kind, n in (("e", n_exc), ("i", n_inh))
-        )
-        layers.append(layer)
-        geometry.append(kernels)
-        averages.append(windows)
-        shape = averaged(layer[0].pooled_shape, windows)
+    within = recurrent_convolution(recurrent_kernel)
+    geometry = dict(pool=pool, kernel=kernel, stride=stride, padding=padding)
+    channels = dict(excitatory=excitatory, inhibitory=inhibitory)
+    layers = _maps(input_shape, neuron, depth, within, pooling, geometry, **channels)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    recurrent = recurrent_convolution(recurrent_kernel)
-    return _assemble(
-        _image(input_shape),
-        layers,
-        readout,
-        dt,
-        [convolution(geometry)] * len(layers),
-        [recurrent] * len(layers),
-        skip,
-        recurrent_excitation,
-        averages,
-    )
+    return _assemble(_image(input_shape), layers, readout, dt, skip, recurrent_excitation)
+
+
+Source = tuple[str, tuple[int, ...], tuple[int, ...]]  # name, shape, windows of the average
+Connect = Callable[..., "Projection"]
+LETTERS = {"hidden": "h", "filters": "h", "dense": "h", "excitatory": "e", "inhibitory": "i"}
+
+
+class Layer(NamedTuple):
+    """Populations side by side: the first one drives the layers above, a second one inhibits its
+    own layer. `below` and `within` connect them to other layers and to themselves; `average`:
+    windows over which the spikes of the first are averaged for the layers above.
+    """
+
+    populations: tuple[Population, ...]
+    below: Connect
+    within: Connect | None
+    average: tuple[int, ...] = ()
+
+
+def _rows(
+    neuron: Neuron, depth: int | None, recurrent: bool, first: int = 1, **sizes: Sizes
+) -> list[Layer]:
+    """Fully connected layers, counted from `first`."""
+    within = all_to_all if recurrent else None
+    layers = []
+    for i, units in enumerate(zip(*_per_layer(depth, **sizes)), first):
+        named = zip(sizes, units)
+        rows = tuple(Population(f"{LETTERS[kind]}{i}", (n,), neuron) for kind, n in named)
+        layers.append(Layer(rows, all_to_all, within))
+    return layers
+
+
+def _maps(
+    input_shape: tuple[int, ...],
+    neuron: Neuron,
+    depth: int | None,
+    within: Connect | None,
+    pooling: Pooling,
+    geometry: dict[str, Sizes],
+    **channels: Sizes,
+) -> list[Layer]:
+    """Layers of maps; `geometry`: pool, kernel, stride and padding."""
+    shape, layers = _image(input_shape), []
+    for i, sizes in enumerate(zip(*_per_layer(depth, **channels, **geometry)), 1):
+        *numbers, window, kernel, stride, padding = sizes
+        shapes = [conv_shape(shape, n, kernel, stride, padding) for n in numbers]
+        names = [f"{LETTERS[kind]}{i}" for kind in channels]
+        edge, average = _windows(pooling, window, names[0], shapes[0])
+        maps = tuple(Population(name, of, neuron, edge) for name, of in zip(names, shapes))
+        layers.append(Layer(maps, convolution(kernel, stride, padding), within, average))
+        shape = averaged(maps[0].pooled_shape, average)
+    return layers
 
 
 def _windows(
@@ -276,55 +260,37 @@ def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
     return [(values + values[-1:] * depth)[:depth] for values in lists.values()]
 
 
-Source = tuple[str, tuple[int, ...]]
-Connect = Callable[..., "Projection"]
-
-
 def _assemble(
     input_shape: tuple[int, ...],
-    layers: Sequence[tuple[Population, ...]],
+    layers: Sequence[Layer],
     readout: Population,
     dt: float,
-    feedforward: list[Connect],
-    recurrent: list[Connect | None],
     skip: bool,
     recurrent_excitation: bool = True,
-    averages: Sequence[tuple[int, ...]] = (),
 ) -> Network:
     """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself,
-    as `feedforward` and `recurrent` say for it; the readout to the top.
-
-    The first population of a layer drives the layers above; a second one inhibits its own layer.
-    `averages`: windows over which the spikes of each layer are averaged for those above.
+    the readout to the top.
     """
     from fdi.snn.network import Network
 
-    windows = [(), *averages, *[()] * (len(layers) - len(averages))]
-    sources: list[Source] = [
-        (INPUT, tuple(input_shape)),
-        *(
-            (layer[0].name, averaged(layer[0].pooled_shape, of))
-            for layer, of in zip(layers, windows[1:])
-        ),
-    ]
+    sources: list[Source] = [(INPUT, tuple(input_shape), ())]
     projections = []
     for i, layer in enumerate(layers):
-        law, within = dict(nonnegative=len(layer) > 1), recurrent[i]
-        below = [i, i - 1] if skip and i >= 2 else [i]
-        for target in layer:
-            projections += [
-                feedforward[i](sources[k], target, i, average=windows[k], **law) for k in below
-            ]
-            if within is None:
-                continue
-            for channel, population in enumerate(layer):
-                if len(layer) == 1 or channel == 1 or recurrent_excitation:
-                    source = (population.name, population.shape)
-                    projections.append(
-                        within(source, target, i, recurrent=True, channel=channel, **law)
-                    )
-    projections.append(all_to_all(sources[-1], readout, average=windows[-1]))
-    return Network(input_shape, layers, readout, projections, dt)
+        law = dict(nonnegative=len(layer.populations) > 1)
+        below = sources[-1:] + sources[-2:-1] * (skip and i >= 2)
+        for target in layer.populations:
+            projections += [layer.below(source, target, **law) for source in below]
+            for channel, population in enumerate(layer.populations):
+                if layer.within and (channel or not law["nonnegative"] or recurrent_excitation):
+                    own = (population.name, population.shape, ())
+                    options = dict(law, recurrent=True, channel=channel)
+                    projections.append(layer.within(own, target, **options))
+        first = layer.populations[0]
+        shape = averaged(first.pooled_shape, layer.average)
+        sources.append((first.name, shape, layer.average))
+    projections.append(all_to_all(sources[-1], readout))
+    populations = [layer.populations for layer in layers]
+    return Network(input_shape, populations, readout, projections, dt)
 
 
 def normalize(network: Network, kind: str, steps: int) -> None:
@@ -348,42 +314,34 @@ def normalize(network: Network, kind: str, steps: int) -> None:
 
 
 def _projection(
-    source: str, target: str, weight_shape: tuple[int, ...], **options: Any
+    source: Source, target: Population, weight_shape: tuple[int, ...], **options: Any
 ) -> Projection:
     from fdi.snn.network import Projection
 
-    return Projection(source, target, weight_shape, **options)
+    name, _, average = source
+    return Projection(name, target.name, weight_shape, average=average, **options)
 
 
-def all_to_all(source: Source, target: Population, layer: int = 0, **options: Any) -> Projection:
+def all_to_all(source: Source, target: Population, **options: Any) -> Projection:
     """Each unit of the source reaches each unit of the target."""
-    name, shape = source
-    return _projection(name, target.name, (target.units, math.prod(shape)), **options)
+    return _projection(source, target, (target.units, math.prod(source[1])), **options)
 
 
-def convolution(geometry: Sequence[Sequence[int]]) -> Connect:
+def convolution(kernel: int, stride: int, padding: int) -> Connect:
     """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has
     the target's shape.
     """
 
-    def connect(source: Source, target: Population, layer: int, **options: Any) -> Projection:
-        name, shape = source
-        kernel, stride, padding = geometry[layer]
-        edges = list(zip(shape[1:], target.shape[1:]))
-        if any((a + 2 * padding - kernel) // stride + 1 != b for a, b in edges):
-            stride = max(1, min(a // b for a, b in edges))
-            padding = max(0, *(-(-((b - 1) * stride + 1 - a) // 2) for a, b in edges))
-            kernels = [a + 2 * padding - (b - 1) * stride for a, b in edges]
-        else:
-            kernels = [kernel] * len(edges)
-        return _projection(
-            name,
-            target.name,
-            (target.shape[0], shape[0], *kernels),
-            stride=stride,
-            padding=padding,
-            **options,
-        )
+    def connect(source: Source, target: Population, **options: Any) -> Projection:
+        channels, *edges = source[1]
+        pairs = list(zip(edges, target.shape[1:]))
+        kernels, by, margin = [kernel] * len(pairs), stride, padding
+        if any((a + 2 * padding - kernel) // stride + 1 != b for a, b in pairs):
+            by = max(1, min(a // b for a, b in pairs))
+            margin = max(0, *(-(-((b - 1) * by + 1 - a) // 2) for a, b in pairs))
+            kernels = [a + 2 * margin - (b - 1) * by for a, b in pairs]
+        shape = (target.shape[0], channels, *kernels)
+        return _projection(source, target, shape, stride=by, padding=margin, **options)
 
     return connect
 
@@ -395,20 +353,7 @@ def recurrent_convolution(kernel: int) -> Connect:
             f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use "
             f"{kernel + 1}"
         )
-
-    def connect(source: Source, target: Population, layer: int, **options: Any) -> Projection:
-        name, shape = source
-        window = (kernel,) * (len(shape) - 1)
-        return _projection(
-            name,
-            target.name,
-            (target.shape[0], shape[0], *window),
-            stride=1,
-            padding=kernel // 2,
-            **options,
-        )
-
-    return connect
+    return convolution(kernel, 1, kernel // 2)
 
 
 def conv_shape(

@@ -26,11 +26,11 @@ def SMORMS3(
     precision: Precision = "float32",
 ) -> Optimizer:
     """The optimizer of Rossbroich et al. 2022 (Funk 2015); `lr`: upper limit of the step size,
-    `eps`: floor, `precision`: of its running means. Equations: fdi.train.smorms3.
+    `eps`: floor, `precision`: of its running means. Equations: fdi.train.rules.
     """
-    from fdi.train import smorms3
+    from fdi.train import rules
 
-    return smorms3.SMORMS3(params, lr, eps, precision)
+    return rules.SMORMS3(params, lr, eps, precision)
 
 
 def AdamAtan2(  # noqa: N802 # a class to whom it configures
@@ -39,11 +39,11 @@ def AdamAtan2(  # noqa: N802 # a class to whom it configures
     betas: tuple[Share, Share] = (0.9, 0.999),
 ) -> Optimizer:
     """Adam without eps, and so without a floor (Everett et al. 2024, arXiv:2407.05872). Equations:
-    fdi.train.adam_atan2.
+    fdi.train.rules.
     """
-    from fdi.train import adam_atan2
+    from fdi.train import rules
 
-    return adam_atan2.AdamAtan2(params, lr, betas)
+    return rules.AdamAtan2(params, lr, betas)
 
 
 TORCH_OPTIMIZERS: dict[str, Any] = {

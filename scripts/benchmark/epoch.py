@@ -31,7 +31,7 @@ from fdi.engine.cpu import CpuEngine
 from fdi.runner import story, training
 from fdi.runner.build import threads
 from fdi.track.record import Metrics
-from fdi.train.smorms3 import SMORMS3
+from fdi.train.rules import SMORMS3
 
 EPOCHS = 21
 OUTPUTS = ("file", "terminal")

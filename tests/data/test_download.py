@@ -14,8 +14,16 @@ from threading import Thread
 
 import pytest
 
-from fdi.data import download
-from fdi.data.download import PIP, SOURCES, Archive, Source, ensure, md5, only_reading, present
+from fdi.data.download import (
+    PIP,
+    SOURCES,
+    Archive,
+    Source,
+    ensure,
+    md5,
+    only_reading,
+    present,
+)
 from fdi.data.inputs import DataError
 
 
@@ -28,8 +36,8 @@ class Silent(SimpleHTTPRequestHandler):
 def address(tmp_path: Path, monkeypatch) -> Iterator[str]:
     """Of a server on this machine that serves `tmp_path`."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "RETRIES", 0)
-    monkeypatch.delenv(download.MIRROR, raising=False)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # before it is tried again
+    monkeypatch.delenv("FDI_MIRROR", raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=tmp_path)) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -151,8 +159,6 @@ def test_a_failed_download_is_tried_again(remote: Path, tmp_path: Path, monkeypa
             SimpleHTTPRequestHandler.do_GET(handler)
 
     monkeypatch.setattr(Silent, "do_GET", get, raising=False)
-    monkeypatch.setattr(download, "RETRIES", 1)
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
     ensure("toy", tmp_path / "here")
     assert served[:2] == ["/remote/a.gz"] * 2
     assert _files(tmp_path / "here") == ALL

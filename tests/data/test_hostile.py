@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data import download
 from fdi.data.arrays import arrays
 from fdi.data.download import SOURCES, Archive, Source, ensure, md5
 from fdi.data.images import read_idx
@@ -119,7 +118,6 @@ def test_archives(what, tmp_path, monkeypatch):
     name, make, line = ARCHIVES[what]
     (root := tmp_path / "root").mkdir()
     make(path := root / name)
-    monkeypatch.setattr(download, "TIMEOUT", 1)
     archive = Archive(name, "c", "http://127.0.0.1:9/c", md5(path) if path.is_file() else "none")
     monkeypatch.setitem(SOURCES, "mine", Source("1", "1", "1", "mine", (archive,)))
     with pytest.raises(DataError, match=line) as caught:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fdi.data import download
 from fdi.data.download import AEON, SOURCES, ensure
 from fdi.data.inputs import DataError, Events, Frames
 from fdi.data.series import delta_spikes, japanese_vowels, read_ts, stretched, ts
@@ -134,8 +133,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.delenv(download.MIRROR, raising=False)
-    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.delenv("FDI_MIRROR", raising=False)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # before it is tried again
     return folder / AEON
 
 

@@ -21,11 +21,15 @@ FILES: dict[str, Any] = dict(
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A cache of its own, where files of any size are kept."""
     monkeypatch.setenv("FDI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tables, "LARGE", 0)
     tables._say.cache_clear()
     return tmp_path / "cache" / "data"
+
+
+@pytest.fixture(autouse=True)
+def large_files(digits_folder: Path) -> None:
+    for path in digits_folder.iterdir():
+        os.truncate(path, tables.LARGE)  # with zeros at the end
 
 
 def load(folder: Path, **options: Any) -> dataset.Dataset:
@@ -46,29 +50,18 @@ def content(data: dataset.Dataset) -> str:
     return digest.hexdigest()
 
 
-@pytest.fixture
-def no_reading(monkeypatch: pytest.MonkeyPatch):
-    def read(*_: Any) -> Any:
-        pytest.fail("reads again")
-
-    def forbid() -> None:
-        for module, name in ((hdf5, "parts"), (hdf5, "_largest"), (dataset.Dataset, "_checksum")):
-            monkeypatch.setattr(module, name, read)
-
-    return forbid
-
-
 @pytest.mark.parametrize("binning", ["binary", "counts"])
 def test_the_next_process_maps_what_the_first_has_written(
-    digits_folder, monkeypatch, no_reading, binning
+    digits_folder, monkeypatch, home, binning
 ):
-    monkeypatch.setattr(tables, "LARGE", 2**24)
-    alone = load(digits_folder, binning=binning)
-    monkeypatch.setattr(tables, "LARGE", 0)
     first = load(digits_folder, binning=binning)
+    monkeypatch.setenv("FDI_CACHE", "/dev/null")
+    alone = load(digits_folder, binning=binning)
     assert first.checksum == alone.checksum == content(alone)
-    no_reading()
+    monkeypatch.setenv("FDI_CACHE", str(home.parent))
+    written = {path: path.stat() for path in home.rglob("*") if path.suffix != ".lock"}
     second = load(digits_folder, binning=binning)
+    assert {path: path.stat() for path in home.rglob("*") if path.suffix != ".lock"} == written
     assert second.checksum == alone.checksum == content(second)
     assert second.nu == alone.nu
     chosen = second.train.inputs
@@ -94,7 +87,9 @@ def test_each_view_and_each_seed_has_its_own(digits_folder):
 
 def test_a_file_that_changes_is_read_again(digits_folder, write_shd):
     before = load(digits_folder)
-    write_shd(digits_folder / "toy_test.h5", [([0.01], [5]), ([0.02], [3])], [0, 1], keys=2)
+    path = digits_folder / "toy_test.h5"
+    write_shd(path, [([0.01], [5]), ([0.02], [3])], [0, 1], keys=2)
+    os.truncate(path, tables.LARGE)
     after = load(digits_folder)
     assert len(after.test) == 2
     assert after.checksum != before.checksum
@@ -134,9 +129,12 @@ def test_a_full_disk_leaves_nothing_and_costs_a_line(digits_folder, home, monkey
     assert "not kept for other runs" in lines[0]
 
 
-def test_without_a_folder_the_data_stay_in_memory(digits_folder, monkeypatch, caplog):
+@pytest.mark.parametrize("size", [tables.LARGE, dataset.MOST + 1])
+def test_without_a_folder_the_data_stay_in_memory(digits_folder, monkeypatch, caplog, size):
+    """Those of the samples alone where the file is too large to be kept."""
     kept = load(digits_folder).checksum
     monkeypatch.setenv("FDI_CACHE", "/dev/null")
+    os.truncate(digits_folder / "toy_train.h5", size)
     data = load(digits_folder)
     assert data.checksum == kept == content(data)
     assert "set FDI_CACHE" in caplog.text

@@ -14,14 +14,10 @@ from torch.optim import lr_scheduler
 
 from fdi.engine.cpu import loss
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.reference import ReferenceEngine
-from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
 from fdi.runner import training
-from fdi.snn.models import dense
 from fdi.snn.objective import Objective, UpperBound
 from fdi.train.optimizers import SMORMS3
-from fdi.train.trainer import Progress, Schedule, Trainer, phases
+from fdi.train.trainer import Progress, Schedule, phases
 
 EPOCHS, BATCH, BATCHES = 4, 32, 6
 RULES: dict[str, Any] = {
@@ -42,67 +38,31 @@ OPTIMIZERS = {
 }
 
 
-def built(data):
-    network = dense(data.shape, data.classes, data.steps, data.dt, hidden=16)
-    generator = torch.Generator().manual_seed(0)
-    strategy = Fluct(1.0)
-
-    def measure(network):
-        raise AssertionError("this strategy measures nothing")
-
-    draw(network, strategy, strategy, nu_input=data.nu, measure=measure, generator=generator)
-    return network
-
-
-def train(network, data, optimizer, stages, progress=None, on_epoch=lambda row: None, **options):
-    rows = []
-
-    def keep(row):
-        rows.append(row)
-        on_epoch(row)
-
-    trainer = Trainer(network, ReferenceEngine(), optimizer, batch_size=BATCH, seed=0, **options)
-    trainer.fit(
-        data.train,
-        data.valid,
-        stages,
-        progress or Progress(),
-        duration=data.steps * data.dt,
-        on_epoch=keep,
-    )
-    return rows
-
-
-def test_the_learning_rate_of_an_epoch_is_that_of_its_last_batch(data):
+def test_the_learning_rate_of_an_epoch_is_that_of_its_last_batch(build, train, data):
     assert -(-len(data.train) // BATCH) == BATCHES
-    network = built(data)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
-    rows = train(
-        network, data, optimizer, phases(epochs=EPOCHS), schedule=Schedule(RULES["cosine"])
-    )
+    rates = {}
+    for rule in ("cosine", "one_cycle"):
+        network = build(hidden=16)
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+        rows, _ = train(network, optimizer, phases(epochs=EPOCHS), schedule=Schedule(RULES[rule]))
+        rates[rule] = [row["lr"] for row in rows]
     wanted = [0.05 * (1 + math.cos(math.pi * epoch / EPOCHS)) for epoch in range(EPOCHS)]
-    np.testing.assert_allclose([row["lr"] for row in rows], wanted, rtol=1e-12)
-    network = built(data)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
-    rows = train(
-        network, data, optimizer, phases(epochs=EPOCHS), schedule=Schedule(RULES["one_cycle"])
-    )
-    rates = [row["lr"] for row in rows]
-    assert max(rates) > 0.09
-    assert rates[-1] == pytest.approx(0.1 / 25 / 1e4)
+    np.testing.assert_allclose(rates["cosine"], wanted, rtol=1e-12)
+    assert max(rates["one_cycle"]) > 0.09
+    assert rates["one_cycle"][-1] == pytest.approx(0.1 / 25 / 1e4)
 
 
-def test_without_a_schedule_there_is_no_such_column(data):
-    network = built(data)
-    rows = train(network, data, SMORMS3(network.parameters()), phases(epochs=1))
+def test_without_a_schedule_there_is_no_such_column(build, train):
+    network = build(hidden=16)
+    rows, _ = train(network, SMORMS3(network.parameters()), phases(epochs=1))
     assert "lr" not in rows[0]
 
 
-def test_a_schedule_starts_with_the_task(data):
-    network = built(data)
+def test_a_schedule_starts_with_the_task(build, train):
+    network = build(hidden=16)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
     stages = phases(epochs=EPOCHS, upper=UpperBound(1.0, 0.1), prime_epochs=3, joint=False)
-    rows = train(network, data, optimizer, stages, schedule=Schedule(RULES["cosine"]))
+    rows, _ = train(network, optimizer, stages, schedule=Schedule(RULES["cosine"]))
     assert [row["lr"] for row in rows[:4]] == [0.1] * 4
     assert rows[4]["lr"] < 0.1
 
@@ -116,12 +76,13 @@ def test_a_schedule_starts_with_the_task(data):
         for k, primed in enumerate([0, 2])
     ],
 )
-def test_a_stopped_training_goes_on_to_the_last_bit(data, tmp_path, rule, optimizer, prime_epochs):
+def test_a_stopped_training_goes_on_to_the_last_bit(
+    build, train, tmp_path, rule, optimizer, prime_epochs
+):
     stages = phases(epochs=EPOCHS, upper=UpperBound(1.0, 0.1), prime_epochs=prime_epochs)
-    whole = built(data)
-    wanted = train(
+    whole = build(hidden=16)
+    wanted, _ = train(
         whole,
-        data,
         OPTIMIZERS[optimizer](whole.parameters()),
         stages,
         schedule=Schedule(RULES[rule]),
@@ -137,13 +98,13 @@ def test_a_stopped_training_goes_on_to_the_last_bit(data, tmp_path, rule, optimi
         raise Stop
 
     for _ in range(EPOCHS + prime_epochs):
-        network, schedule = built(data), Schedule(RULES[rule])
+        network, schedule = build(hidden=16), Schedule(RULES[rule])
         made = OPTIMIZERS[optimizer](network.parameters())
         progress = Progress()
         if file.exists():
             progress = training.load_checkpoint(file, network, made, schedule)
         with pytest.raises(Stop):
-            train(network, data, made, stages, progress, stop, schedule=schedule, clip=0.5)
+            train(network, made, stages, progress, stop, schedule=schedule, clip=0.5)
         training.save_checkpoint(file, network, made, progress, schedule)
     for row, other in zip(rows, wanted, strict=True):
         assert {k: v for k, v in row.items() if "seconds" not in k} == {
@@ -153,13 +114,11 @@ def test_a_stopped_training_goes_on_to_the_last_bit(data, tmp_path, rule, optimi
     assert len({row["lr"] for row in wanted}) > 1
 
 
-def test_a_clipped_gradient_is_no_longer_than_that(data):
-    network = built(data)
+def test_a_clipped_gradient_is_no_longer_than_that(build, train, data):
+    network = build(hidden=16)
     before = [p.detach().clone() for p in network.parameters()]
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-    samples = len(data.train)
-    trainer = Trainer(network, ReferenceEngine(), optimizer, batch_size=samples, seed=0, clip=1e-3)
-    trainer.fit(data.train, data.valid, phases(epochs=1), Progress(), duration=1.0)
+    train(network, optimizer, phases(epochs=1), batch_size=len(data.train), clip=1e-3)
     moved = [p.detach() - old for p, old in zip(network.parameters(), before)]
     assert math.sqrt(sum(float(m.square().sum()) for m in moved)) == pytest.approx(1e-3, rel=1e-3)
 

@@ -9,14 +9,12 @@ import torch
 
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
-from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
 from fdi.runner import training
-from fdi.snn.models import dale, dense
+from fdi.snn.models import dale
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train.optimizers import SMORMS3
-from fdi.train.trainer import Diverged, Progress, Trainer, phases
+from fdi.train.trainer import Diverged, Progress, phases
 
 OPTIMIZERS = {
     "smorms3": lambda p: SMORMS3(p, lr=0.5),
@@ -25,65 +23,18 @@ OPTIMIZERS = {
 }
 
 
-def unmeasured(network):
-    raise AssertionError("this strategy measures nothing")
-
-
-def build(model, data, sigma_u=1.0):
-    network = model(data.shape, data.classes, data.steps, data.dt)
-    strategy = Fluct(sigma_u)
-    draw(
-        network,
-        strategy,
-        strategy,
-        nu_input=data.nu,
-        measure=unmeasured,
-        generator=torch.Generator().manual_seed(0),
-    )
-    return network
-
-
-def train(
-    network,
-    data,
-    optimizer,
-    stages,
-    progress=None,
-    on_epoch=lambda row: None,
-    on_batch=lambda done, outcome: None,
-    engine=None,
-):
-    rows = []
-    progress = progress or Progress()
-
-    def remember(row):
-        rows.append(row)
-        on_epoch(row)
-
-    Trainer(network, engine or ReferenceEngine(), optimizer, batch_size=32, seed=0).fit(
-        data.train,
-        data.valid,
-        stages,
-        progress,
-        duration=data.steps * data.dt,
-        on_batch=on_batch,
-        on_epoch=remember,
-    )
-    return rows, progress
-
-
-def test_training_learns_two_manifolds(data):
-    network = build(lambda *spec: dense(*spec, hidden=32), data)
-    rows, progress = train(network, data, SMORMS3(network.parameters()), phases(epochs=25))
+def test_training_learns_two_manifolds(build, train):
+    network = build(hidden=32)
+    rows, progress = train(network, SMORMS3(network.parameters()), phases(epochs=25))
     assert rows[-1]["train/loss"] < 0.7 * rows[0]["train/loss"]
     assert progress.best_accuracy == max(row["valid/accuracy"] for row in rows) > 0.75
     assert [row["epoch"] for row in rows] == list(range(1, 26))
     assert {"rate/h1", "silent/h1", "grad/input->h1", "grad/h1->readout"} <= set(rows[0])
 
 
-def test_priming_trains_the_regularizers_alone_for_as_long_as_it_says(data):
+def test_priming_trains_the_regularizers_alone_for_as_long_as_it_says(build, train):
     stages = phases(epochs=2, upper=UpperBound(10.0, 1.2), prime_epochs=5, joint=False)
-    network = build(lambda *spec: dense(*spec, hidden=32), data, sigma_u=3.0)
+    network = build(sigma_u=3.0, hidden=32)
     readout = network.projections[-1].weight
     before, primed_readout = readout.detach().clone(), []
 
@@ -92,7 +43,7 @@ def test_priming_trains_the_regularizers_alone_for_as_long_as_it_says(data):
             primed_readout.append(readout.detach().clone())
 
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05, weight_decay=0.01)
-    rows, _ = train(network, data, optimizer, stages, on_epoch=look)
+    rows, _ = train(network, optimizer, stages, on_epoch=look)
     assert [row["phase"] for row in rows] == ["prime"] * 5 + ["task"] * 2
     primed, trained = rows[:5], rows[5:]
     assert all(row["train/loss"] == row["train/regularizer"] for row in primed)
@@ -103,7 +54,7 @@ def test_priming_trains_the_regularizers_alone_for_as_long_as_it_says(data):
 
 
 @pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
-def test_primed_within_the_bounds_is_never_primed(data, optimizer):
+def test_primed_within_the_bounds_is_never_primed(build, train, optimizer):
     make: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "smorms3": SMORMS3,
         "adam": lambda p: torch.optim.Adam(p, weight_decay=0.1),
@@ -111,9 +62,9 @@ def test_primed_within_the_bounds_is_never_primed(data, optimizer):
     }
     trained = []
     for prime_epochs in (0, 2):
-        network = build(lambda *spec: dense(*spec, hidden=32), data)
+        network = build(hidden=32)
         stages = phases(epochs=2, upper=UpperBound(10.0, 100.0), prime_epochs=prime_epochs)
-        rows, _ = train(network, data, make[optimizer](network.parameters()), stages)
+        rows, _ = train(network, make[optimizer](network.parameters()), stages)
         trained.append((rows[-1]["train/loss"], [w.detach() for w in network.parameters()]))
     (loss, weights), (primed_loss, primed_weights) = trained
     assert loss == primed_loss
@@ -124,18 +75,18 @@ def test_primed_within_the_bounds_is_never_primed(data, optimizer):
     ("patience", "prime_epochs"), [pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)]
 )
 def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
-    data, tmp_path, patience, prime_epochs
+    build, train, tmp_path, patience, prime_epochs
 ):
     """Also when it is stopped after each epoch, and goes on from the checkpoint."""
 
     def start(patience):
-        network = build(lambda *spec: dense(*spec, hidden=8), data)
+        network = build(hidden=8)
         bound = UpperBound(10.0, 1.2)
         stages = phases(epochs=12, upper=bound, prime_epochs=prime_epochs, patience=patience)
         return network, SMORMS3(network.parameters(), lr=0.1), stages
 
     network, optimizer, stages = start(None)
-    whole, _ = train(network, data, optimizer, stages)
+    whole, _ = train(network, optimizer, stages)
     whole = [row["valid/accuracy"] for row in whole]
 
     def stop(row):
@@ -150,7 +101,7 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
             progress = training.load_checkpoint(file, network, optimizer)
 
         with suppress(KeyboardInterrupt):
-            train(network, data, optimizer, stages, progress, on_epoch=stop)
+            train(network, optimizer, stages, progress, on_epoch=stop)
         training.save_checkpoint(file, network, optimizer, progress)
 
     best, waited, last = -1.0, 0, prime_epochs
@@ -172,17 +123,17 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     ],
 )
 def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
-    data, tmp_path, learned, engine
+    build, train, tmp_path, learned, engine
 ):
     def start():
-        network = build(lambda *spec: dense(*spec, hidden=8, **learned), data)
+        network = build(hidden=8, **learned)
         return network, SMORMS3(network.parameters(), lr=0.1), phases(epochs=3)
 
     def numbers(row):
         return {key: value for key, value in row.items() if not key.startswith("seconds")}
 
     never, optimizer, stages = start()
-    rows, _ = train(never, data, optimizer, stages, engine=engine)
+    rows, _ = train(never, optimizer, stages, engine=engine)
     whole = [numbers(row) for row in rows]
 
     def stop(row):
@@ -196,7 +147,7 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
         if file.exists():
             progress = training.load_checkpoint(file, network, optimizer)
         with suppress(KeyboardInterrupt):
-            train(network, data, optimizer, stages, progress, on_epoch=stop, engine=engine)
+            train(network, optimizer, stages, progress, on_epoch=stop, engine=engine)
         training.save_checkpoint(file, network, optimizer, progress)
     assert stopped == whole
     for name, value in never.weights().items():
@@ -205,25 +156,25 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
 
 
 @pytest.mark.parametrize("optimizer", ["smorms3", "adam", "sgd"])
-def test_a_phase_starts_with_a_fresh_optimizer(data, optimizer):
+def test_a_phase_starts_with_a_fresh_optimizer(build, train, optimizer):
     """Training on from a primed network is training one drawn that way, also after a stop between
     the phases.
     """
     make = OPTIMIZERS[optimizer]
     bound = UpperBound(10.0, 0.5)
-    network = build(lambda *spec: dense(*spec, hidden=16), data, sigma_u=3.0)
-    train(network, data, make(network.parameters()), phases(epochs=1, upper=bound, prime_epochs=2))
+    network = build(sigma_u=3.0, hidden=16)
+    train(network, make(network.parameters()), phases(epochs=1, upper=bound, prime_epochs=2))
 
-    again = build(lambda *spec: dense(*spec, hidden=16), data, sigma_u=3.0)
+    again = build(sigma_u=3.0, hidden=16)
     first, *_ = phases(epochs=1, upper=bound, prime_epochs=2)
-    train(again, data, make(again.parameters()), [first])
-    train(again, data, make(again.parameters()), phases(epochs=1, upper=bound))
+    train(again, make(again.parameters()), [first])
+    train(again, make(again.parameters()), phases(epochs=1, upper=bound))
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters()))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_signs_never_flip_under_dales_law(data, optimizer):
-    network = build(lambda *spec: dale(*spec, excitatory=16, inhibitory=8, depth=2), data)
+def test_signs_never_flip_under_dales_law(build, train, optimizer):
+    network = build(model=dale, excitatory=16, inhibitory=8, depth=2)
     start = [projection.weight.detach().clone() for projection in network.projections]
 
     def look(done, outcome):
@@ -233,7 +184,6 @@ def test_signs_never_flip_under_dales_law(data, optimizer):
 
     train(
         network,
-        data,
         OPTIMIZERS[optimizer](network.parameters()),
         phases(epochs=1, lower=LowerBound(100.0, 1e-3)),
         on_batch=look,
@@ -248,16 +198,16 @@ def test_signs_never_flip_under_dales_law(data, optimizer):
     assert any(clamped), "steps too small to reach 0 test nothing"
 
 
-def test_a_loss_that_is_not_finite_stops_the_training(data):
-    network = build(lambda *spec: dense(*spec, hidden=8), data)
+def test_a_loss_that_is_not_finite_stops_the_training(build, train):
+    network = build(hidden=8)
     with torch.no_grad():
         network.projections[-1].weight[0, 0] = float("nan")
     with pytest.raises(Diverged, match=r"nan in epoch 1, batch 1; lower optimizer.lr"):
-        train(network, data, SMORMS3(network.parameters()), phases(epochs=1))
+        train(network, SMORMS3(network.parameters()), phases(epochs=1))
 
 
-def test_a_weight_that_is_not_finite_after_the_very_last_step_stops_it_too(data):
-    network = build(lambda *spec: dense(*spec, hidden=8), data)
+def test_a_weight_that_is_not_finite_after_the_very_last_step_stops_it_too(build, train, data):
+    network = build(hidden=8)
     optimizer = SMORMS3(network.parameters())
 
     def step(*_) -> None:
@@ -269,10 +219,10 @@ def test_a_weight_that_is_not_finite_after_the_very_last_step_stops_it_too(data)
     steps, batches = [], -(-len(data.train) // 32)
     vars(optimizer)["step"] = step
     with pytest.raises(Diverged, match=r"the weights of .* are not finite after epoch 1; lower"):
-        train(network, data, optimizer, phases(epochs=1))
+        train(network, optimizer, phases(epochs=1))
 
 
-def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data):
+def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(build, train):
     seen: dict[int, list[np.ndarray]] = {}
 
     class Spy(ReferenceEngine):
@@ -281,16 +231,16 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(data)
             return super().step(network, inputs, labels, objective)
 
     for sigma_u in (0.5, 1.0):
-        network = build(lambda *spec: dense(*spec, hidden=8), data, sigma_u)
-        trainer = Trainer(network, Spy(), SMORMS3(network.parameters()), batch_size=60, seed=3)
-        trainer.fit(data.train, data.valid, phases(epochs=2), Progress(), duration=0.08)
+        network = build(sigma_u, hidden=8)
+        optimizer = SMORMS3(network.parameters())
+        train(network, optimizer, phases(epochs=2), engine=Spy(), batch_size=60, seed=3)
     first, second = seen.values()
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0], first[len(first) // 2])
 
 
-def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
-    network, other = build(dense, data), build(dense, data, sigma_u=0.5)
+def test_weights_go_by_the_names_of_their_projections(build, tmp_path):
+    network, other = build(), build(0.5)
     optimizer = SMORMS3(network.parameters())
     training.save_checkpoint(tmp_path / "last.pt", network, optimizer, Progress(epoch=3))
     weights = torch.load(tmp_path / "last.pt", weights_only=True)["weights"]
@@ -309,8 +259,8 @@ def test_weights_go_by_the_names_of_their_projections(data, tmp_path):
         lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.1),
     ],
 )
-def test_weights_without_a_gradient_wait_with_momentum_and_decay(data, make):
-    network = build(lambda *form: dense(*form, hidden=8, depth=2), data)
+def test_weights_without_a_gradient_wait_with_momentum_and_decay(build, train, make):
+    network = build(hidden=8, depth=2)
     links = {projection.name: projection.weight for projection in network.projections}
     batches: list[dict[str, torch.Tensor]] = []
 
@@ -326,10 +276,9 @@ def test_weights_without_a_gradient_wait_with_momentum_and_decay(data, make):
     def remember(done, outcome):
         batches.append({name: weight.detach().clone() for name, weight in links.items()})
 
-    trainer = Trainer(network, FallsSilent(), make(network.parameters()), batch_size=32, seed=0)
-    stages, duration = phases(epochs=1), data.steps * data.dt
     drawn = links["input->h1"].detach().clone()
-    trainer.fit(data.train, data.valid, stages, Progress(), duration=duration, on_batch=remember)
+    optimizer, engine = make(network.parameters()), FallsSilent()
+    train(network, optimizer, phases(epochs=1), on_batch=remember, engine=engine)
     first, last = batches[0], batches[-1]
     assert (first["input->h1"] != drawn).any()  # there is momentum, and it would move them
     torch.testing.assert_close(last["input->h1"], first["input->h1"], rtol=0, atol=0)
