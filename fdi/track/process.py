@@ -1,6 +1,6 @@
-"""A process that works on runs: no other one works on the same, here or on a machine that shares the
-folder; Ctrl-C and SIGTERM stop it between two batches, never within one or within a file; it ends
-with its parent; and it may be a job of SLURM.
+"""A process that works on runs: no other one works on the same, here or on a machine that shares
+the folder; Ctrl-C and SIGTERM stop it between two batches, never within one or within a file; it
+ends with its parent; and it may be a job of SLURM.
 """
 
 from __future__ import annotations
