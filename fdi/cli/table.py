@@ -196,7 +196,7 @@ def _states(results: Results, arguments: argparse.Namespace) -> None:
     if not states:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     if arguments.csv:
-        _csv(render.chosen(render.frame(records(states)), arguments.columns))
+        _csv(render.chosen(records(states), arguments.columns))
     elif arguments.latex or arguments.markdown:
         table = render.chosen(render.states_table(records(states)), arguments.columns)
         _paper(table, arguments.latex, render.STATES_CAPTION, "tab:states")
