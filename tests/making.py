@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fdi.track import record
-from fdi.track.files import METRICS, PROBE, RUN
+from fdi.track import plans, record
+from fdi.track.files import METRICS, PROBE, RUN, directories
+from fdi.track.plans import Plan
 from fdi.track.record import Run
 
 CONFIG: dict[str, Any] = {
@@ -99,6 +100,12 @@ def write_run(
     }
     record.end(directory, run, "done", numbers | dict(result or {}))
     return directory
+
+
+def write_plan(results: Path, experiment: str | None) -> None:
+    """Writes the plan of a sweep that all runs below `results` belong to."""
+    cells = {path.removeprefix(f"{results}/"): ["seed=0"] for path, *_ in directories(results)}
+    plans.write(results, Plan(f"fdi-run -m experiment={experiment}", experiment, cells))
 
 
 def _metrics(curve: Sequence[float], prime: int, names: Sequence[str], seed: int) -> str:

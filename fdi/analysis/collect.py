@@ -128,7 +128,7 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
             shared[text] = _settings(run.config)
         configs.append(shared[text])
     measured = pd.DataFrame.from_records(rows)
-    known = list(dict.fromkeys((*KEYS, "error", *NUMBERS, *measured)))
+    known = list(dict.fromkeys((*KEYS, "error", *NUMBERS, "sweeps", *measured)))
     measured = measured.reindex(columns=known)
     numbers = [name for name in known if name in NUMBERS or name.startswith(MEASURED)]
     measured = measured.astype(dict.fromkeys(numbers, float))

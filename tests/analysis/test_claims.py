@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from making import write_plan
 
 from fdi.analysis.contrasts import accuracies, best, contrasts
 from fdi.analysis.results import own
@@ -257,6 +258,7 @@ def test_the_same_with_each_side_at_its_best_stands_beside_the_claims_about_it(
             write_run(init, 1000, good, result=untested, **name)
             for seed in range(3) if step in (0.005, lr) else ():
                 write_run(init, seed, good + seed / (100 if init == "fluct" else 50), **name)
+    write_plan(tmp_path, "best")
     table = claims(own(tmp_path)).set_index("claim")["best"]
     size = f"{layers} layer{'s' * (layers > 1)}"
     said = f"randman, dense, {size}, 200 epochs, no bounds: 91.0 against 82.0, +9.0"
