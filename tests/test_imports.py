@@ -56,7 +56,7 @@ RUN = {
     "init": {"probe", "strategy", "theory", "verdict"},
     "runner": {"build", "story", "training"},
     "snn": {"network", "objective"},
-    "track": {"directory", "files", "record", "state"},
+    "track": {"evidence", "files", "process", "record"},
     "train": {"trainer"},
 }
 PARTS = {

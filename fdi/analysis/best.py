@@ -104,6 +104,8 @@ def networks(results: Results) -> Iterator[list[Side]]:
     runs = with_layers(results.runs)
     trained = runs[runs["state"].isin(TRAINED)]
     tuned = trained[trained["state"] == UNTESTED]
+    chose = {title for titles in tuned["sweeps"].dropna() for title in titles.split(", ")}
+    trained = trained[[_is_of(titles, chose) for titles in trained["sweeps"]]]
     sizes = ["dataset", "model", "layers"]
     free = ("trainer.epochs", "trainer.test", "readout", "model.depth", "init.", *TUNED)
     varied = differing(tuned, *free)
@@ -116,6 +118,11 @@ def networks(results: Results) -> Iterator[list[Side]]:
         told = ", ".join(f"{names[key]} = {shown(value)}" for key, value in known.items())
         if sides := list(_sides(network, tested, told)):
             yield sides
+
+
+def _is_of(titles: Any, chosen: set[str]) -> bool:
+    """Whether a run belongs to one of the sweeps in which something was chosen."""
+    return isinstance(titles, str) and not chosen.isdisjoint(titles.split(", "))
 
 
 def each_at_its_best(results: Results) -> pd.DataFrame:

@@ -62,18 +62,6 @@ def curves(
     return rows
 
 
-def accuracies(table: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """The path of each run in `table` that has been validated, and its validation accuracies after
-    the epochs of the task; a warning says whose metrics.csv is damaged.
-    """
-    for path, epochs in zip(table["path"], _finished(table)):
-        values = _task_accuracies(path, epochs)
-        if values:
-            yield path, np.array(values, dtype=float)
-        elif values is None:
-            tell(path)
-
-
 def _finished(table: pd.DataFrame) -> list[int | None]:
     """How many epochs each finished run has; None for the others, or where it is not known."""
     return [
@@ -107,22 +95,6 @@ def tell(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
         paths[known] = None
 
 
-def _task_accuracies(path: str, epochs: int | None) -> list[float] | None:
-    content = _metrics(path, epochs)
-    if content is None:
-        return None
-    header, body = content
-    names = header.split(",")
-    if VALID not in names:
-        return []
-    phase, valid = names.index("phase"), names.index(VALID)
-    rows = [row.split(",") for row in body.splitlines()]
-    try:
-        return [float(row[valid] or "nan") for row in rows if row[phase] == "task"]
-    except ValueError:
-        return None
-
-
 def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
     """Header and whole rows of a metrics.csv, both empty if a run that goes on has none yet; None
     if it cannot be read, a row has too many or too few values, or the epochs are not 1, 2, 3, ...,
@@ -153,7 +125,7 @@ def _parse(
     header: str, bodies: dict[int, str], wanted: Callable[[str], bool], paths: list[str]
 ) -> Iterator[pd.DataFrame]:
     """The rows of files with the same header (place of the run -> body), all at once because that
-    is fast. Where some cannot be parsed, each half is tried by itself.
+    is fast. Where some cannot be parsed, each is tried by itself.
     """
     types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
     try:
@@ -164,12 +136,11 @@ def _parse(
             usecols=lambda column: column in CSV_COLUMNS or wanted(column),
         )
     except (ValueError, OverflowError):
-        items = list(bodies.items())
-        if len(items) == 1:
-            tell(paths[items[0][0]])
+        if len(bodies) == 1:
+            tell(paths[next(iter(bodies))])
             return
-        for half in (items[: len(items) // 2], items[len(items) // 2 :]):
-            yield from _parse(header, dict(half), wanted, paths)
+        for place, body in bodies.items():
+            yield from _parse(header, {place: body}, wanted, paths)
     else:
         lengths = [body.count("\n") for body in bodies.values()]
         yield rows.assign(**{PLACE: np.repeat(list(bodies), lengths)})

@@ -22,7 +22,7 @@ from fdi.analysis.collect import (
     config_columns,
     runs,
 )
-from fdi.analysis.metrics import VALID, accuracies, curves, probes
+from fdi.analysis.metrics import VALID, curves, probes
 
 TARGET = "init._target_"
 
@@ -108,16 +108,16 @@ class Results:
         """Path -> epochs of the task, counted from 1, and the validation accuracies after them, of
         the runs that have some.
         """
-        if self.curves is not None:
-            return _learning(self.curves_of(runs))
-        by_path: dict[str, Curve] = {}
-        shared: dict[bytes, np.ndarray] = {}  # tens of thousands of runs have the same epochs
-        for path, values in accuracies(runs):
-            places = np.flatnonzero(~np.isnan(values))
-            epochs = shared.setdefault(places.tobytes(), places + 1)
-            if len(epochs):
-                by_path[path] = (epochs, values if len(epochs) == len(values) else values[places])
-        return by_path
+        measured = self.curves_of(runs) if self.curves is not None else curves(runs, VALID.__eq__)
+        if VALID not in measured:
+            return {}
+        task = measured.loc[measured["phase"] == "task", ["path", "epoch", VALID]]
+        first = task.groupby("path", observed=True)["epoch"].transform("min")
+        task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset=VALID)
+        task = task.sort_values("path", kind="stable")
+        starts = np.flatnonzero(~task["path"].duplicated())
+        parts = [np.split(task[name].to_numpy(), starts[1:]) for name in ("epoch", VALID)]
+        return dict(zip(task["path"].iloc[starts], zip(*parts)))
 
     def csv(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
@@ -143,20 +143,6 @@ def of_runs(table: Runs, results: Path) -> Results:
     """
     checked(table, Runs, "the table of runs")
     return Results(with_origin(table, OWN), None, None, results)
-
-
-def _learning(curves: Curves) -> dict[str, Curve]:
-    """`Results.learning` of learning curves in one table."""
-    if VALID not in curves:
-        return {}
-    task = curves.loc[curves["phase"] == "task", ["path", "epoch", VALID]]
-    first = task.groupby("path", observed=True)["epoch"].transform("min")
-    task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset=VALID)
-    task = task.sort_values("path", kind="stable")
-    paths = task["path"].drop_duplicates()
-    starts = np.flatnonzero(~task["path"].duplicated())[1:]
-    parts = [np.split(task[name].to_numpy(), starts) for name in ("epoch", VALID)]
-    return dict(zip(paths, zip(*parts)))
 
 
 def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:

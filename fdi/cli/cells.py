@@ -4,8 +4,6 @@ came of those that are done, and what one that came to nothing leaves behind.
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
 import time
 from argparse import Namespace
@@ -22,8 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
 from fdi.track.evidence import kept_apart
 from fdi.track.files import METRICS
-from fdi.track.lock import holder
-from fdi.track.plans import Plan
+from fdi.track.process import holder
 from fdi.track.record import finished, look, place
 
 
@@ -235,21 +232,6 @@ def abandoned(cell: Cell) -> bool:
     while holder(cell.directory) and time.monotonic() < end:
         time.sleep(0.1)
     return not (holder(cell.directory) or finished(cell.directory, cell.values["probe"]))
-
-
-def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> Plan:
-    """The plan of the cells of a sweep."""
-    folder = arguments.config_dir
-    options = ["--config-dir", folder] if folder else []
-    options += ["--config-name", arguments.config_name] if arguments.config_name else []
-    first = cells[0].values
-    return Plan(
-        command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
-        experiment=first["name"]["experiment"],
-        cells={
-            os.path.relpath(c.directory, first["paths"]["results"]): [*c.overrides] for c in cells
-        },
-    )
 
 
 def say_what_is_apart(cells: Sequence[Cell]) -> None:

@@ -215,8 +215,7 @@ def _values() -> list[str]:
 def _one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell, and show it; returns the exit code."""
     from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
-    from fdi.cli.summary import print_result
-    from fdi.cli.task import REFUSED, interrupted, run_cell
+    from fdi.cli.task import REFUSED, interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
     from fdi.track.record import refuse_other_schedule
 

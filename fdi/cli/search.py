@@ -24,10 +24,9 @@ from fdi.cli.cells import (
 )
 from fdi.cli.compose import Source, composed, parsed, source, values_of
 from fdi.cli.launch import launch
-from fdi.cli.summary import print_result
-from fdi.cli.task import FAILED, REFUSED, check_done, complain, run_cell
+from fdi.cli.task import FAILED, REFUSED, check_done, complain, print_result, run_cell
 from fdi.track.files import RUNS, atomic
-from fdi.track.lock import holder
+from fdi.track.process import holder
 from fdi.track.record import finished, look
 
 BEST = "optimization_results.yaml"  # in results/runs

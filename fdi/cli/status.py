@@ -21,7 +21,7 @@ from fdi.cli.terminal import console, print_table
 from fdi.config.settings import Config
 from fdi.track import plans
 from fdi.track.files import CHECKPOINT, METRICS, directories, is_below, printable
-from fdi.track.lock import Busy, lock
+from fdi.track.process import Busy, lock
 from fdi.track.record import SAID, STATES, STOPPED, Run, command, look
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.analysis.formats import number, percent
+from fdi.analysis.formats import number
 from fdi.cli.cells import LABELS, Cell
 from fdi.cli.terminal import colour, console, print_note, print_table
 from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
@@ -187,23 +187,6 @@ def _notes(several: bool, differ: bool, lost: bool, bounded: bool) -> str:
 
 
 ELSEWHERE, WRONG = "running elsewhere", "refused"
-
-
-def print_result(cell: Cell) -> None:
-    """The numbers of one run, if it was trained to its end, and where to find it."""
-    out, run = console(), look(cell.directory)
-    if cell.values["probe"] != "only" and run.result:
-        names = {name: [str(cell.values["name"][name])] for name in LABELS}
-        keys = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
-        if run.result["test_accuracy_last"] is None:
-            keys = {"validation": "valid_accuracy_last"}
-        shares = {name: [percent(run.result[key])] for name, key in keys.items()}
-        rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
-        print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
-        print_note(
-            out, "accuracy in percent, after the last epoch and after the best on validation"
-        )
-    out.print(cell.directory)
 
 
 def print_summary(cells: list[Cell], table: bool = True) -> int:

@@ -5,6 +5,8 @@ says what became of all of them.
 from __future__ import annotations
 
 import csv
+import os
+import shlex
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +23,6 @@ from fdi.cli.cells import (
     abandoned,
     label,
     leave_nothing,
-    plan_of,
     say_what_is_apart,
     varied,
 )
@@ -212,6 +213,21 @@ def run_sweep(
         if look(cell.directory).refused or (exit_code and abandoned(cell)):
             leave_nothing(cell)
     return exit_code or (FAILED if unfinished else 0)
+
+
+def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
+    """The plan of the cells of a sweep."""
+    folder = arguments.config_dir
+    options = ["--config-dir", folder] if folder else []
+    options += ["--config-name", arguments.config_name] if arguments.config_name else []
+    first = cells[0].values
+    return plans.Plan(
+        command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
+        experiment=first["name"]["experiment"],
+        cells={
+            os.path.relpath(c.directory, first["paths"]["results"]): [*c.overrides] for c in cells
+        },
+    )
 
 
 def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:

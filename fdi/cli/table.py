@@ -188,8 +188,6 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> None:
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
-    import pandas as pd
-
     from fdi.analysis import initial, render
     from fdi.cli.summary import of_runs, print_states, records
     from fdi.cli.terminal import console
@@ -198,7 +196,7 @@ def _states(results: Results, arguments: argparse.Namespace) -> None:
     if not states:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     if arguments.csv:
-        _csv(render.chosen(pd.DataFrame(records(states)), arguments.columns))
+        _csv(render.chosen(records(states), arguments.columns))
     elif arguments.latex or arguments.markdown:
         table = render.chosen(render.states_table(records(states)), arguments.columns)
         _paper(table, arguments.latex, render.STATES_CAPTION, "tab:states")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from fdi.cli.cells import LABELS, Cell
 from fdi.config import Mistake
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, PROBE, printable
-from fdi.track.lock import Busy
-from fdi.track.process import INTERRUPTED
+from fdi.track.process import INTERRUPTED, Busy
 from fdi.track.record import finished, initial_state
 
 if TYPE_CHECKING:
@@ -119,6 +119,25 @@ def _run(
         where = f" (traceback in {log})" if log.exists() else ""
         return f"{type(error).__name__}: {error}{where}", FAILED
     return "", 0
+
+
+def print_result(cell: Cell) -> None:
+    """The numbers of one run, if it was trained to its end, and where to find it."""
+    from fdi.cli.terminal import console, print_note, print_table
+
+    out, run = console(), record.look(cell.directory)
+    if cell.values["probe"] != "only" and run.result:
+        names = {name: [str(cell.values["name"][name])] for name in LABELS}
+        keys = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
+        if run.result["test_accuracy_last"] is None:
+            keys = {"validation": "valid_accuracy_last"}
+        shares = {name: [f"{100 * run.result[key]:.1f}"] for name, key in keys.items()}
+        rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
+        print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
+        print_note(
+            out, "accuracy in percent, after the last epoch and after the best on validation"
+        )
+    out.print(cell.directory)
 
 
 def _tell(line: str, code: int) -> int:

@@ -110,7 +110,7 @@ def run(
     of your own; restart Python after a change of code in it. `data`: spikes or currents and labels,
     (x, y) or (x, y, x_test, y_test), or one or two data sets of torch or tonic, see
     fdi.data.arrays.content; they are kept below `results`. Raises fdi.Mistake,
-    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.lock.Busy while
+    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.process.Busy while
     another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
     """
     cell = _cell([*_stored(data, results), *overrides, *words(values)], results, config_dir)

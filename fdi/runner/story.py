@@ -47,15 +47,15 @@ from fdi.track.files import (
     CHECKPOINT,
     LOG,
     METRICS,
+    MOVED,
     PROBE,
     RESERVE,
+    Metrics,
     atomic,
     make_directory,
     reserved,
 )
-from fdi.track.lock import lock
-from fdi.track.metrics import MOVED, Metrics
-from fdi.track.process import job
+from fdi.track.process import job, lock
 from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
 from fdi.train.trainer import Progress, activity

@@ -33,8 +33,7 @@ from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import Outcome
 from fdi.track import record
-from fdi.track.files import CHECKPOINT, PROBE, atomic, open_file, write_json
-from fdi.track.metrics import Metrics
+from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, write_json
 from fdi.track.process import interruptible
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Progress, Schedule

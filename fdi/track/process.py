@@ -1,9 +1,11 @@
-"""A process that works on runs: Ctrl-C and SIGTERM stop it between two batches, never within one or
-within a file; it ends with its parent; and it may be a job of SLURM.
+"""A process that works on runs: no other one works on the same, here or on a machine that shares
+the folder; Ctrl-C and SIGTERM stop it between two batches, never within one or within a file; it
+ends with its parent; and it may be a job of SLURM.
 """
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import signal
@@ -11,8 +13,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
+from typing import IO
+
+from fdi.config import Error
+from fdi.track.files import LOCK, printable
 
 INTERRUPTED = 130  # exit code
 
@@ -124,3 +131,113 @@ def _jobs() -> frozenset[str] | None:
     except (OSError, subprocess.SubprocessError, KeyError):  # KeyError: a user without a name
         return None
     return frozenset(answer.stdout.split())
+
+
+PATIENCE = 0.5  # s, in which who only asks whether a run is held has let go again
+
+
+class Busy(Error, RuntimeError):
+    """Another process works on the run."""
+
+
+@contextmanager
+def lock(directory: Path, take_over: bool = False) -> Iterator[None]:
+    """Hold `directory`, which is made if it is not there, by flock, which the system releases
+    however a process ends, also on another machine. Raises Busy if another process holds it.
+
+    On a file system without flock the file says who holds the run: what a process of another host
+    holds is refused there, unless `take_over`.
+    """
+    file = _locked(directory, take_over)
+    with file:
+        file.truncate(0)
+        file.write(_me())
+        file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                file.truncate(0)
+
+
+def holder(directory: Path) -> str | None:
+    """Who works on the run, as text; None if nobody does."""
+    try:
+        with (directory / LOCK).open(errors="replace") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _named(file) or "another process"
+            except OSError:  # no flock here
+                return _elsewhere(_named(file))
+    except OSError:
+        pass
+    return None
+
+
+def _locked(directory: Path, take_over: bool) -> IO[str]:
+    """The open lock of the folder, held by this process."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / LOCK).open("a+", errors="replace")
+        try:
+            if _holds(directory, file, take_over) and _is_still(directory / LOCK, file):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        who = _named(file) or "another process"
+        file.close()
+        if time.monotonic() > end:
+            raise Busy(f"{directory} is being run by {who}; wait for it")
+        time.sleep(PATIENCE / 10)
+
+
+def _holds(directory: Path, file: IO[str], take_over: bool) -> bool:
+    """Whether this process holds the open lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:  # no flock here
+        other = _elsewhere(_named(file))
+        if other and not other.endswith(f" on {os.uname().nodename}") and not take_over:
+            raise Busy(
+                f"{directory} is held by {other}, and this file system has no locks to ask; if "
+                f"that process is dead, give take_over=true"
+            ) from None
+        return take_over or other is None
+
+
+def _elsewhere(who: str) -> str | None:
+    """Who holds a run by the text in its lock; None for nobody, and for a dead process of this
+    host.
+    """
+    words = who.split()
+    if len(words) != 4:
+        return None
+    _, pid, _, host = words
+    if host == os.uname().nodename and not (pid.isdecimal() and alive(int(pid))):
+        return None
+    return who
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {os.uname().nodename}"
+
+
+def _named(file: IO[str]) -> str:
+    file.seek(0)
+    return printable(file.read(200).strip())
+
+
+def _is_still(path: Path, file: IO[str]) -> bool:
+    """Whether the open file is the one of that name: fdi-status --clean may have removed the folder
+    between opening and locking it, and two would hold a lock each.
+    """
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

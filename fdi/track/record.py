@@ -25,8 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake, identity
 from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
-from fdi.track.lock import holder
-from fdi.track.process import waits
+from fdi.track.process import holder, waits
 
 UNTESTED = "untested"  # trained with trainer.test=false
 TRAINED = ("done", UNTESTED)

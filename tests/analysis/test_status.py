@@ -14,7 +14,7 @@ from fdi.analysis.collect import runs
 from fdi.cli.status import main
 from fdi.track import plans
 from fdi.track.files import write_json
-from fdi.track.lock import lock
+from fdi.track.process import lock
 
 
 @pytest.fixture

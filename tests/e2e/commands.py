@@ -26,16 +26,12 @@ TINY = (*INPUT, *SMALL[3:], "model.hidden=4", "trainer.epochs=1", "probe=none", 
 
 
 class Command:
-    """Calls `fdi-run`, or the `main` of another command, in this process; `run` stands in for
-    fdi.runner.story.run if given.
-    """
+    """Calls `fdi-run`, or the `main` of another command, in this process."""
 
     def __init__(self, monkeypatch, capsys):
         self.monkeypatch, self.capsys = monkeypatch, capsys
 
-    def __call__(self, *arguments: str, run=None, main=main) -> SimpleNamespace:
-        if run is not None:
-            self.monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
+    def __call__(self, *arguments: str, main=main) -> SimpleNamespace:
         self.monkeypatch.setattr(sys, "argv", ["fdi-run", *arguments])
         try:
             code: Any = main() or 0
@@ -44,21 +40,18 @@ class Command:
         return SimpleNamespace(code=code, **self.capsys.readouterr()._asdict())
 
 
-def done(config, directory: Path, *_) -> dict:
-    """A run that takes no time: its accuracy is its seed in per cent."""
-    result = {
-        "test_accuracy_last": config.seed / 100,
-        "test_accuracy_best": 0.5,
-        "rates": {"h1": 10.0 + config.seed},
-        "seconds": 12.3,
-    }
-    return finish(config, directory, result)
+def fail(monkeypatch, step: str, error: BaseException, when=lambda config: True) -> None:
+    """Lets a `step` of fdi.runner.story raise the `error` in runs that `when` is true of."""
+    from fdi.runner import story  # torch
 
+    right = getattr(story, step)
 
-def finish(config, directory: Path, result: dict) -> dict:
-    """Leaves the record of a run that ended with this result."""
-    record.end(directory, record.new(config), "done", result)
-    return result
+    def failing(context, *rest):
+        if when(context.config):
+            raise error
+        return right(context, *rest)
+
+    monkeypatch.setattr(story, step, failing)
 
 
 def records(folder: Path) -> dict[Path, record.Run]:

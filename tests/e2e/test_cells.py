@@ -8,66 +8,60 @@ import re
 import weakref
 from pathlib import Path
 
-from commands import REFERENCE, SMALL, done
-from fdi.track.state import lock
+from commands import REFERENCE, SMALL, TINY, fail, records
 
-from fdi.track.files import write_status
+from fdi.runner import story
+from fdi.track.process import lock
+
+SWEEP = ("-m", *TINY)
+NAN = RuntimeError("the loss is nan in epoch 1, batch 1")
 
 
 def test_a_sweep_ends_in_a_table(fdi_run):
-    found = fdi_run("-m", "seed=1,3", "model.depth=1,2", run=done)
+    found = fdi_run(*SWEEP, "seed=1,3", "model.depth=1,2")
     assert found.code == 0
     lines = [" ".join(line.split()) for line in found.out.splitlines()]
+    assert "randman, dense, fluct" in lines
+    assert "depth n mean sd 95 % rates (Hz)" in lines
     for depth in "12":
-        assert f"randman dense fluct {depth} 2 2.0 +- 1.4 50.0 +- 0.0 h1 12.0" in lines
-    assert found.out.splitlines()[-1] == "4 cells: 4 done"
+        assert any(re.match(rf"{depth} 2 [\d.]+ [\d.]+ \S+ h1 [\d.]+", line) for line in lines)
+    assert lines[-1] == "4 cells: 4 done"
 
 
 def test_a_sweep_says_a_line_a_cell(fdi_run, monkeypatch):
     """Also where the clock of this machine is ahead of that of its file system."""
     monkeypatch.setattr("time.time", lambda: 1e10)
-    found = fdi_run("-m", "init=kaiming,fluct", "seed=3,4", run=done)
+    found = fdi_run(*SWEEP, "init=kaiming,fluct", "seed=3,4")
     lines = [line for line in found.out.splitlines() if line.startswith("cell ")]
     assert [line.partition("/")[0] for line in lines] == [f"cell {i}" for i in range(1, 5)]
-    assert re.fullmatch(r"cell 1/4  kaiming seed=3  3\.0 % 12 s, [\d.]+ s left", lines[0])
-    assert lines[-1] == "cell 4/4  fluct seed=4  4.0 % 12 s"
+    words = r"%s seed=%s  [\d.]+ %% [\d.]+ s"
+    assert re.fullmatch(f"cell 1/4  {words % ('kaiming', 3)}, [\\d.]+ s left", lines[0])
+    assert re.fullmatch(f"cell 4/4  {words % ('fluct', 4)}", lines[-1])
 
 
 def test_overrides_may_stand_on_both_sides_of_a_flag(fdi_run):
-    assert "2 cells: 2 done" in fdi_run("model=dense", "-m", "seed=1,2", run=done).out
+    assert "2 cells: 2 done" in fdi_run("model=dense", "-m", *TINY, "seed=1,2").out
 
 
-def test_a_failure_stops_no_other_cell_and_is_told(fdi_run):
-    def run(config, directory, *_):
-        if config.seed == 1:
-            write_status(
-                directory, "failed", error="RuntimeError: the loss is nan in epoch 1, batch 1"
-            )
-            (directory / "run.log").write_text("Traceback")
-            raise RuntimeError("the loss is nan in epoch 1, batch 1")
-        return done(config, directory)
-
-    found = fdi_run("-m", "seed=0,1,2", run=run)
+def test_a_failure_stops_no_other_cell_and_is_told(fdi_run, monkeypatch):
+    with monkeypatch.context() as broken:
+        fail(broken, "train", NAN, lambda config: config.seed == 1)
+        found = fdi_run(*SWEEP, "seed=0,1,2")
     assert found.code == 1
     assert found.err == "", "the sweep prints it"
     *_, failure, count = found.out.splitlines()
     assert failure.startswith("failed  results/runs/randman/dense/fluct/seed=1-")
     assert failure.endswith("RuntimeError: the loss is nan in epoch 1, batch 1")
     assert count == "3 cells: 2 done, 1 failed"
-    again = fdi_run("-m", "seed=0,1,2", run=done)
+    again = fdi_run(*SWEEP, "seed=0,1,2")
     assert again.out.startswith("2 of 3 already done, skipped\n")
     assert again.code == 0
 
 
 def test_a_cell_that_another_process_runs_is_left_to_it(fdi_run):
-    directory = Path(fdi_run("-m", "seed=0,1", "dry_run=true").out.split()[3])
+    directory = Path(fdi_run(*SWEEP, "seed=0,1", "dry_run=true").out.split()[3])
     with lock(directory):
-        write_status(directory, "running")
-        found = fdi_run(
-            "-m",
-            "seed=0,1",
-            run=lambda config, cell, *_: None if cell == directory else done(config, cell),
-        )
+        found = fdi_run(*SWEEP, "seed=0,1")
     assert found.code == 1
     assert found.out.splitlines()[-3:] == [
         f"running elsewhere  {directory}",
@@ -83,18 +77,18 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     def launch(arguments, cells, task, *_):
         launches.append([cell.config.seed for cell in cells])
         if len(launches) < 3:
-            done(cells[0].config, cells[0].directory)
+            task(cells[0].config, cells[0].overrides, sweep=True)
         raise RuntimeError("a worker was killed. It was worker 7.")
 
     monkeypatch.setattr("fdi.cli.sweep.launch", launch)
-    found = fdi_run("-m", "seed=range(4)")
+    found = fdi_run(*SWEEP, "seed=range(4)")
     assert launches == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [2, 3]]
     assert found.code == 1
     assert found.err.splitlines() == ["fdi-run: RuntimeError: a worker was killed"] * 4
     assert found.out.splitlines()[-1] == "4 cells: 2 done, 2 not run yet"
 
 
-def test_a_failed_cell_leaves_no_memory_behind(fdi_run):
+def test_a_failed_cell_leaves_no_memory_behind(fdi_run, monkeypatch):
     class Big:
         pass
 
@@ -105,20 +99,21 @@ def test_a_failed_cell_leaves_no_memory_behind(fdi_run):
         kept.append(weakref.ref(big))
         raise RuntimeError(f"seed {config.seed}")
 
-    assert fdi_run("-m", "seed=0,1", run=run).code == 1
+    monkeypatch.setattr(story, "run", run)
+    assert fdi_run("-m", "seed=0,1").code == 1
     gc.collect()
     assert [reference() for reference in kept] == [None, None]
 
 
 def test_a_sweep_leaves_its_plan_for_fdi_status(fdi_run):
-    fdi_run("-m", "experiment=quickstart", "seed=0,1", run=done)
+    words = ("-m", "experiment=quickstart", "init=fluct", "seed=0,1", *TINY)
+    fdi_run(*words)
     (plan,) = Path("results/sweeps").glob("quickstart-*.json")
     content = json.loads(plan.read_text())
-    assert content["command"] == "fdi-run -m experiment=quickstart seed=0,1"
-    assert all(
-        (Path("results") / directory / "result.json").exists() for directory in content["cells"]
-    )
-    assert min(content["cells"].values()) == ["init=fluct", "experiment=quickstart", "seed=0"]
+    assert content["command"].startswith("fdi-run -m experiment=quickstart init=fluct seed=0,1")
+    assert {Path("results") / place for place in content["cells"]} == {*records(Path("results"))}
+    first = next(iter(content["cells"].values()))
+    assert {"init=fluct", "experiment=quickstart", "seed=0"} <= {*first}
 
 
 def test_a_refused_cell_of_a_sweep_leaves_nothing(fdi_run):
@@ -132,26 +127,16 @@ def test_a_refused_cell_of_a_sweep_leaves_nothing(fdi_run):
     assert [path.name for path in Path("results/runs/randman/dale").iterdir()] == ["fluct"]
 
 
-def test_what_fails_after_an_epoch_stays(fdi_run):
-    def run(config, directory, *_):
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "metrics.csv").write_text("epoch\n1\n")
-        write_status(directory, "failed", error="no", refused=True)
-        raise ValueError("no")
-
-    assert fdi_run("seed=0", run=run).code == 2
-    assert fdi_run("-m", "seed=1,2", run=run).code == 1
-    assert len(list(Path("results/runs/randman/dense/fluct").iterdir())) == 3
+def test_what_fails_after_an_epoch_stays(fdi_run, monkeypatch):
+    fail(monkeypatch, "final_result", ValueError("no"))
+    assert fdi_run(*TINY, "seed=0").code == 2
+    assert fdi_run(*SWEEP, "seed=1,2").code == 1
+    assert [run.refused for run in records(Path("results")).values()] == [True] * 3
 
 
-def test_control_c_ends_a_sweep_with_what_is_done(fdi_run):
-    def run(config, directory, *_):
-        if config.seed == 1:
-            write_status(directory, "interrupted")
-            raise KeyboardInterrupt
-        return done(config, directory)
-
-    found = fdi_run("-m", "seed=0,1,2", run=run)
+def test_control_c_ends_a_sweep_with_what_is_done(fdi_run, monkeypatch):
+    fail(monkeypatch, "final_result", KeyboardInterrupt(), lambda config: config.seed == 1)
+    found = fdi_run(*SWEEP, "seed=0,1,2")
     assert found.code == 130
     assert found.err == "fdi-run: interrupted; the same command resumes where it stopped\n"
     assert found.out.splitlines()[-1] == "3 cells: 1 done, 1 interrupted, 1 not run yet"

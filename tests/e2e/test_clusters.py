@@ -5,7 +5,6 @@ with one, started by the tests on this machine and ended by them; a search whose
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
 import socket
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from commands import process
+from commands import process, records
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50", "model.hidden=8")
 SLURM = """\
@@ -137,8 +136,7 @@ def test_a_job_array_of_slurm_in_which_a_job_is_preempted(slurm, tmp_path):
     assert epochs(tmp_path) == [150, 150]
     logs = [file.read_text() for file in tmp_path.glob("results/runs/*/*/*/*/output.log")]
     assert sum("resumed after epoch" in log for log in logs) == 1
-    record = json.loads(next(tmp_path.glob("results/runs/*/*/*/*/record.json")).read_text())
-    assert record["threads"] == 1
+    assert {run.origin["threads"] for run in records(tmp_path).values()} == {1}
 
 
 def runtimes(log: Path, number: int) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from commands import REFERENCE, SMALL, done
-from omegaconf import OmegaConf
+from commands import REFERENCE, SMALL, TINY
 
 from fdi.cli import cost
-from fdi.track.files import write_json
 
 
 @pytest.fixture(autouse=True)
@@ -32,32 +31,29 @@ def test_a_dry_run_says_what_the_directory_does_not(fdi_run):
     assert [line.split()[4] for line in lines[:-2]] == ["model.depth=1", "model.depth=2"] * 2
 
 
-def hour_long(config, directory, *_):
-    """Two threads, an hour an epoch, but for the first one, which compiled."""
-    done(config, directory)
-    rows = "epoch,seconds,seconds_valid\n1,9000,0\n2,3000,600\n"
-    (directory / "metrics.csv").write_text(rows)
-    write_json(directory / "record.json", {"threads": 2})
-    (directory / ".hydra").mkdir()
-    OmegaConf.save(config, directory / ".hydra" / "config.yaml")
+def take_hours() -> None:
+    """The runs took two hours an epoch, on one thread, but for the first one, which compiled."""
+    for file in Path("results").rglob("metrics.csv"):
+        file.write_text("epoch,seconds,seconds_valid\n1,9000,0\n2,6000,1200\n")
 
 
 def test_a_dry_run_says_what_the_rest_will_cost(fdi_run):
     """By the seconds of an epoch, on each of its threads, of a run of the same kind."""
-    kind = ("-m", "trainer.epochs=2", "dry_run=true")
-    fdi_run("-m", "trainer.epochs=2", "seed=0", run=hour_long)
+    kind = ("-m", *TINY, "trainer.epochs=2", "dry_run=true")
+    fdi_run(*kind[:-1], "seed=0")
+    take_hours()
     more = fdi_run(*kind, "seed=range(4)").out.splitlines()
     assert more[-1] == "3 cells, about 6 h on 2 cores"
     measured = fdi_run(*kind, "seed=range(4)", "probe=only").out.splitlines()
     assert measured[-1] == "3 cells, about 3 h on 2 cores"
     primed = fdi_run(*kind, "seed=1", "homeostasis=prime", "homeostasis.prime_epochs=3")
     assert primed.out.splitlines()[-1] == "1 cell, about 5 h on 2 cores"
-    other = fdi_run(*kind, "seed=0", "model.hidden=128,64").out.splitlines()
+    other = fdi_run(*kind, "seed=0", "model.hidden=4,8").out.splitlines()
     assert other[-2] == "2 cells: 1 done, 1 not run yet"
     assert other[-1] == "1 cell, cost not known: no run of its kind is done yet"
-    slow = fdi_run(*kind, "seed=1", "engine=reference").out.splitlines()
+    slow = fdi_run(*kind, "seed=1", "engine=cpu").out.splitlines()
     assert slow[-1] == "1 cell, cost not known: no run of its kind is done yet"
-    both = fdi_run(*kind, "seed=1", "model.hidden=128,64").out.splitlines()
+    both = fdi_run(*kind, "seed=1", "model.hidden=4,8").out.splitlines()
     assert (
         both[-1] == "1 of 2 cells, about 2 h on 2 cores; the others are of a kind not measured yet"
     )
@@ -100,22 +96,24 @@ def test_a_kind_without_a_run_is_tried_for_some_steps(fdi_run, tmp_path, monkeyp
 
 
 def test_a_large_sweep_says_what_it_costs_before_it_starts(fdi_run):
-    words = ["-m", "experiment=recurrent_alpha", "dataset=randman", "model=recurrent"]
+    words = ["-m", "experiment=recurrent_alpha", "dataset=randman", "model=recurrent", *TINY]
     words += ["homeostasis=none", "init.alpha=0.5"]
-    unknown = fdi_run(*words, "seed=0", run=hour_long).out
+    unknown = fdi_run(*words, "seed=0").out
     assert re.match(r"budget=laptop: \d+ cells?, cost not known: no run of", unknown)
+    take_hours()
     cost = r" \d+ cells?, about [\d.]+ h on 2 cores\n"
-    small = fdi_run(*words, "seed=1", "budget=laptop", run=done).out
+    small = fdi_run(*words, "seed=1", "budget=laptop").out
     assert re.search(f"to run:{cost}", small)
     assert "budget=laptop:" not in small
-    large = fdi_run(*words, "seed=2", run=done).out
+    large = fdi_run(*words, "seed=2").out
     assert re.search(f"to run:{cost}budget=laptop:{cost}", large)
 
 
 def test_a_dry_run_names_the_smaller_edition(fdi_run):
-    words = ["-m", "experiment=depth", "seed=0", "model.depth=1", "dataset=randman"]
+    words = ["-m", "experiment=depth", "seed=0", "model.depth=1", "dataset=randman", *TINY]
     words += ["init=fluct", "init.sigma_u=1", "homeostasis=none"]
-    fdi_run(*words, "trainer.epochs=7", run=hour_long)
+    fdi_run(*words, "trainer.epochs=2")
+    take_hours()
     *_, whole, smaller = fdi_run(*words, "dry_run=true").out.splitlines()
     assert re.fullmatch(r"\d+ cells?, about [\d.]+ h on 2 cores", whole)
     assert re.fullmatch(r"budget=laptop: \d+ cells?, about [\d.]+ h on 2 cores", smaller)

@@ -5,51 +5,46 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from commands import finish
+from commands import TINY, fail, records
 from omegaconf import OmegaConf
 
-from fdi.track.files import write_status
+from fdi.track.record import Run
 
 optuna: Any = pytest.importorskip("optuna", "4")
-SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1")
+SIX = ("hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1")
+SEARCH = ("-m", *TINY, "hydra/sweeper=optuna", *SIX)
 SIGMA = "init.sigma_u=interval(0.2,2)"
 
 
-RESULT = {
-    "test_accuracy_last": 0.5,
-    "test_accuracy_best": 0.5,
-    "valid_accuracy_best": 0.5,
-    "rates": {"h1": 10.0},
-    "seconds": 12.3,
-}
-
-
-def run(config, directory: Path, *_) -> dict:
-    """Best on validation at sigma_u = 1, and worst on test; one above 1.4 fails."""
-    calls.append(config.init.sigma_u)
-    if config.init.sigma_u > 1.4:
-        write_status(directory, "failed", error="RuntimeError: the loss is nan")
-        raise RuntimeError("the loss is nan")
-    distance = abs(config.init.sigma_u - 1)
-    accuracies = {
-        "test_accuracy_last": distance,
-        "test_accuracy_best": distance,
-        "valid_accuracy_best": 1 - distance,
-    }
-    return finish(config, directory, RESULT | accuracies)
-
-
-calls: list[float] = []
-
-
 @pytest.fixture(autouse=True)
-def trials(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fdi.runner.story", SimpleNamespace(run=run))
-    calls.clear()
+def trials_fail_above(monkeypatch) -> None:
+    fail(monkeypatch, "train", NAN, lambda config: config.init.get("sigma_u", 0) > 1.4)
+
+
+NAN = RuntimeError("the loss is nan")
+
+
+def tried(run: Run) -> float:
+    return run.config["init"]["sigma_u"]
+
+
+def trials(folder: Path = Path()) -> tuple[list[Run], list[Run]]:
+    """Those that were trained, and those that failed."""
+    runs = [*records(folder).values()]
+    return [run for run in runs if run.result], [run for run in runs if not run.result]
+
+
+def best(runs: list[Run]) -> float:
+    """The validation accuracy that no trial exceeds."""
+    return max(validated(run) for run in runs)
+
+
+def validated(run: Run) -> float:
+    assert run.result
+    return run.result["valid_accuracy_best"]
 
 
 @pytest.mark.parametrize(
@@ -59,26 +54,27 @@ def test_a_search_finds_the_best_on_validation_and_is_not_repeated(fdi_run, tmp_
     words = (*SEARCH, SIGMA, f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=0")
     found = fdi_run(*words)
     assert found.code == 0, found.err
-    good = [sigma for sigma in calls if sigma <= 1.4]
-    assert len(calls) == len(set(calls)) == 6 > len(good) > 2
-    best = min(good, key=lambda sigma: abs(sigma - 1))
+    good, bad = trials()
+    assert len(good) + len(bad) == 6 > len(good) > 2
     written = OmegaConf.load(tmp_path / "results/runs/optimization_results.yaml")
-    assert written.best_params == {"init.sigma_u": best}
-    assert f"best on validation: init.sigma_u={best}\n" in found.out
-    assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=0-*"))) >= len(good)
+    chosen = written.best_params["init.sigma_u"]
+    assert [validated(run) for run in good if tried(run) == chosen] == [best(good)]
+    assert f"best on validation: init.sigma_u={chosen}\n" in found.out
     assert len([line for line in found.out.splitlines() if line.startswith("trial ")]) == len(good)
     failed = found.err.splitlines()
     assert len(failed) == 6 - len(good), "one line each, and nothing else"
     assert all(line.endswith("failed: RuntimeError: the loss is nan") for line in failed)
-    before = list(calls)
     assert fdi_run(*words).code == 0
-    assert calls[len(before) :] == [sigma for sigma in before if sigma > 1.4]  # failed before
+    again, failed_again = trials()
+    assert good == again
+    assert [*map(tried, bad)] == [*map(tried, failed_again)], "no other is tried"
 
 
 def test_a_refused_trial_is_one_line_and_the_search_goes_on(fdi_run):
     found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,1)", "hydra.sweeper.sampler.seed=0")
     assert found.code == 0, found.err
-    assert set(calls) == {1}
+    good, bad = trials()
+    assert ({*map(tried, good)}, bad) == ({1}, [])
     refused = "init.sigma_u=-1 failed: init.sigma_u = -1 must be a number above 0"
     lines = found.err.splitlines()
     assert 0 < len(lines) < 6
@@ -104,7 +100,7 @@ def test_a_search_without_a_good_trial_fails(fdi_run):
 
 def test_a_typo_is_one_line_not_one_a_trial(fdi_run):
     found = fdi_run(*SEARCH, "init.sigma_uu=interval(0.2,2)")
-    assert (found.code, calls) == (2, [])
+    assert (found.code, trials()) == (2, ([], []))
     (line,) = found.err.splitlines()
     assert "did you mean sigma_u?" in line
 
@@ -128,7 +124,6 @@ def test_what_cannot_be_searched_is_one_line_and_runs_nothing(fdi_run, tmp_path,
     assert found.code == 2
     assert line in found.err
     assert len(found.err.splitlines()) == 1
-    assert not calls
     assert not list(tmp_path.iterdir())
 
 
@@ -138,9 +133,11 @@ def test_a_study_in_a_file_goes_on_and_is_what_optuna_reads(fdi_run, tmp_path):
         assert fdi_run(*SEARCH, SIGMA, *kept).code == 0
     study = optuna.load_study(study_name="mine", storage="sqlite:///study.db")
     assert len(study.trials) == 12
-    assert study.best_value == max(1 - abs(sigma - 1) for sigma in calls if sigma <= 1.4)
+    good, bad = trials()
+    assert study.best_value == best(good)
     done = optuna.trial.TrialState.COMPLETE
-    assert sum(trial.state == done for trial in study.trials) == sum(s <= 1.4 for s in calls)
+    assert sum(trial.state == done for trial in study.trials) == len(good)
+    assert len(bad) == 12 - len(good)
 
 
 def test_a_study_that_minimizes_gets_errors(fdi_run, tmp_path):
@@ -148,25 +145,20 @@ def test_a_study_that_minimizes_gets_errors(fdi_run, tmp_path):
     assert before.direction == optuna.study.StudyDirection.MINIMIZE
     kept = ("hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=mine")
     found = fdi_run(*SEARCH, SIGMA, *kept)
-    best = min((sigma for sigma in calls if sigma <= 1.4), key=lambda sigma: abs(sigma - 1))
-    assert f"best on validation: init.sigma_u={best}\n" in found.out
+    good, _ = trials()
+    (chosen,) = re.findall(r"best on validation: init.sigma_u=(\S+)", found.out)
+    assert [validated(run) for run in good if tried(run) == float(chosen)] == [best(good)]
 
 
-def test_whole_numbers_options_and_texts_are_drawn(fdi_run, monkeypatch):
-    drawn = []
-
-    def run(config, directory, *_):
-        drawn.append((config.model.hidden, config.name.init, config.optimizer.lr))
-        calls.append(1.0)
-        return finish(config, directory, RESULT)
-
+def test_whole_numbers_options_and_texts_are_drawn(fdi_run):
     words = ("model.hidden=int(interval(4,6))", "init=kaiming,fluct")
-    found = fdi_run(*SEARCH, *words, "optimizer.lr=tag(log,interval(1e-4,1e-2))", run=run)
+    found = fdi_run(*SEARCH, *words, "optimizer.lr=tag(log,interval(1e-4,1e-2))")
     assert found.code == 0, found.err
-    hidden, init, lr = zip(*drawn)
-    assert set(hidden) <= {4, 5, 6}
-    assert set(init) <= {"kaiming", "fluct"}
-    assert all(1e-4 <= each <= 1e-2 for each in lr)
+    configs = [run.config for run in records(Path()).values()]
+    assert len(configs) == 6
+    assert {config["model"]["hidden"] for config in configs} <= {4, 5, 6}
+    assert {config["name"]["init"] for config in configs} <= {"kaiming", "fluct"}
+    assert all(1e-4 <= config["optimizer"]["lr"] <= 1e-2 for config in configs)
 
 
 def test_trials_that_are_drawn_together_run_beside_each_other(fdi_run, monkeypatch):

@@ -107,7 +107,7 @@ def test_errors_are_one_family_and_names_are_suggested():
         assert isinstance(error.value, fdi.Mistake)
         assert isinstance(error.value, ValueError)
     from fdi.data.inputs import DataError
-    from fdi.track.lock import Busy
+    from fdi.track.process import Busy
     from fdi.train.trainer import Diverged
 
     assert all(issubclass(kind, fdi.Error) for kind in (DataError, Busy, Diverged))

@@ -17,12 +17,12 @@ from making import SMALL, write_run
 import fdi
 from fdi.track import record
 from fdi.track.files import LOCK
-from fdi.track.lock import Busy, holder, lock
+from fdi.track.process import Busy, holder, lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from fdi.track.lock import lock
+from fdi.track.process import lock
 with lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fdi.track.metrics import Metrics
+from fdi.track.files import Metrics
 
 HARMS: dict[str, Callable[[Path], object]] = {
     "delete": Path.unlink,
