@@ -16,7 +16,6 @@ from fdi.config.parts import Count, Duration, Share, TimeStep
 from fdi.data.dataset import (
     Dataset,
     Split,
-    Transform,
     apart,
     dropout,
     fits,
@@ -120,19 +119,6 @@ def recordings(name: str, root: Path, train: bool) -> Any:
     return files
 
 
-def both(name: str, root: Path, official: int) -> tuple[Any, Any]:
-    """Training and test recordings, with a warning unless there are `official` ones to train on."""
-    train, test = (recordings(name, root, train) for train in (True, False))
-    if len(train.data) != official:
-        log.warning(
-            "%s: not the official files, %d of %d training recordings",
-            train.location_on_system,
-            len(train.data),
-            official,
-        )
-    return train, test
-
-
 def read(
     files: Any, index: int, sensor: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -176,26 +162,12 @@ def nmnist(
     """N-MNIST: digits seen by a moving event camera, 2 x 34 x 34; the first `duration` seconds in
     bins of `dt`, as events. `drop`: share of them left out, in training only.
     """
-    root, steps = ensure("nmnist", root), steps_in(duration, dt)
-    train, test = both("NMNIST", root, 60_000)
-
-    def split(
-        part: bool, samples: np.ndarray, most: int | None, transform: Transform | None = None
-    ) -> Split:
-        events = _events("NMNIST", root, part, samples, most, 34, 34, steps, dt, binning)
-        return Split(events, _labels(train if part else test)[samples], transform)
-
-    chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
-    return Dataset(
-        "nmnist",
-        split(True, chosen, max_train, dropout(drop)),
-        split(True, held, max_train),
-        split(False, tested, max_test),
-        classes=10,
-        shape=(2, 34, 34),
-        steps=steps,
-        dt=dt,
-    )
+    steps, most = steps_in(duration, dt), (max_train, max_test)
+    view = 34, 34, steps, dt, binning
+    parts = _parts("NMNIST", ensure("nmnist", root), 60_000, valid, most, seed, view)
+    train, held, tested = (Split(*part) for part in parts)
+    train = replace(train, transform=dropout(drop))
+    return Dataset("nmnist", train, held, tested, 10, (2, 34, 34), steps, dt)
 
 
 def dvs_gesture(
@@ -226,46 +198,60 @@ def dvs_gesture(
             f"dvs_gesture: duration = {duration} s is longer than any recording; "
             f"at most {LONGEST} s"
         )
-    root, steps, shape = ensure("dvs_gesture", root), steps_in(duration, dt), (2, size, size)
-    train, test = both("DVSGesture", root, 1077)
+    steps, most = steps_in(duration, dt), (max_train, max_test)
+    view = 128, size, steps_in(LONGEST, dt), dt, "counts"
+    parts = _parts("DVSGesture", ensure("dvs_gesture", root), 1077, valid, most, seed, view)
     cut = partial(crop_to_frames, steps=steps, drop=drop, binning=binning)
 
-    def split(part: bool, samples: np.ndarray, most: int | None, fixed: bool) -> Split:
-        longest = steps_in(LONGEST, dt)
-        whole = _events("DVSGesture", root, part, samples, most, 128, size, longest, dt, "counts")
-        labels = _labels(train if part else test)[samples]
-        if not fixed or not len(samples):
+    def fixed(whole: Events, labels: np.ndarray) -> Split:
+        if test_protocol == "paper" or not len(whole):
             return Split(whole, labels, cut)
-        rng = stream(0, "test")
-        everything = np.arange(len(whole))
+        rng, everything = stream(0, "test"), np.arange(len(whole))
         blocks = (whole.take(everything[i : i + BLOCK]) for i in range(0, len(whole), BLOCK))
         cuts = [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
         return Split(join(cuts), labels, to_frames)
 
-    chosen, held, tested = apart(_labels(train), _labels(test), valid, seed, max_train, max_test)
-    fixed = test_protocol == "deterministic"
-    return Dataset(
-        "dvs_gesture",
-        split(True, chosen, max_train, False),
-        split(True, held, max_train, fixed),
-        split(False, tested, max_test, fixed),
-        classes=11,
-        shape=shape,
-        steps=steps,
-        dt=dt,
-        nu_paper=9.2,
-    )
+    train, held, tested = parts
+    splits = Split(*train, cut), fixed(*held), fixed(*tested)
+    return Dataset("dvs_gesture", *splits, 11, (2, size, size), steps, dt, nu_paper=9.2)
 
 
-def _events(
-    name: str, root: Path, train: bool, samples: np.ndarray, most: int | None, *view: Any
-) -> Events:
-    """Those of `samples`; the others are read, too, and kept for the next seed, unless `most`
-    limits them or they are too many.
+def _parts(
+    name: str,
+    root: Path,
+    official: int,
+    valid: float,
+    most: tuple[int | None, int | None],
+    seed: int,
+    view: tuple[Any, ...],
+) -> list[tuple[Events, np.ndarray]]:
+    """Events and labels of the training, the validation and the test split, at `most` so many, with
+    a warning unless there are `official` recordings to train on. Others are read, too, and kept for
+    the next seed, unless `most` limits them or they are too many.
     """
-    if most is None and fits(root):
-        return _binned(name, root, train, None, *view).take(samples)
-    return _binned(name, root, train, samples, *view)
+    files = [recordings(name, root, train) for train in (True, False)]
+    if len(files[0].data) != official:
+        log.warning(
+            "%s: not the official files, %d of %d training recordings",
+            files[0].location_on_system,
+            len(files[0].data),
+            official,
+        )
+    labels, test_labels = (np.asarray(of.targets, dtype=np.int64) for of in files)
+    train, held, tested = apart(labels, test_labels, valid, seed, *most)
+    parts = []
+    of_train, of_test = most
+    for trains, samples, limit in (
+        (True, train, of_train),
+        (True, held, of_train),
+        (False, tested, of_test),
+    ):
+        if limit is None and fits(root):
+            events = _binned(name, root, trains, None, *view).take(samples)
+        else:
+            events = _binned(name, root, trains, samples, *view)
+        parts.append((events, (labels if trains else test_labels)[samples]))
+    return parts
 
 
 @keep
@@ -288,7 +274,3 @@ def _binned(
             yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
 
     return bin_recordings(spikes(), steps, dt, (2, size, size), binning)
-
-
-def _labels(files: Any) -> np.ndarray:
-    return np.asarray(files.targets, dtype=np.int64)

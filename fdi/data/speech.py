@@ -5,14 +5,12 @@ missing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fdi.config.parts import Count, Duration, Share, TimeStep
 from fdi.data.dataset import Dataset
 from fdi.data.download import ensure
 from fdi.data.hdf5 import hdf5
-
-CHANNELS = 700
 
 
 def shd(
@@ -28,16 +26,7 @@ def shd(
     seed: int = 0,
 ) -> Dataset:
     """SHD: 20 spoken digits, 700 channels; arguments as in `hdf5`."""
-    options = {name: value for name, value in locals().items() if name != "root"}
-    return hdf5(
-        **options,
-        name="shd",
-        root=ensure("shd", root),
-        train_file="shd_train.h5",
-        test_file="shd_test.h5",
-        channels=CHANNELS,
-        nu_paper=15.8,
-    )
+    return _hdf5("shd", **locals(), nu_paper=15.8)
 
 
 def ssc(
@@ -54,13 +43,9 @@ def ssc(
     """SSC: 35 spoken commands, 700 channels, with a validation split of its own; arguments as in
     `hdf5`.
     """
-    options = {name: value for name, value in locals().items() if name != "root"}
-    return hdf5(
-        **options,
-        name="ssc",
-        root=ensure("ssc", root),
-        train_file="ssc_train.h5",
-        valid_file="ssc_valid.h5",
-        test_file="ssc_test.h5",
-        channels=CHANNELS,
-    )
+    return _hdf5("ssc", **locals(), valid_file="ssc_valid.h5")
+
+
+def _hdf5(name: str, root: str | Path, **options: Any) -> Dataset:
+    root, train, test = ensure(name, root), f"{name}_train.h5", f"{name}_test.h5"
+    return hdf5(name=name, root=root, train_file=train, test_file=test, channels=700, **options)

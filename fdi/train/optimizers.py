@@ -137,7 +137,13 @@ def _start_momentum(optimizer: Optimizer, *_: object) -> None:
                 optimizer.state[p]["momentum_buffer"] = start
 
 
-KINDS = ("recurrent", "readout", "norm", "tau")
+LACKING = {
+    "recurrent": "this network has no recurrent weights",
+    "readout": "this network has no readout",
+    "norm": "this network has no normalization",
+    "tau": "this network learns no time constants",
+}
+KINDS = tuple(LACKING)
 """Of parameters that may have a step size of their own, trainer.lr_KIND; that of the other weights
 is optimizer.lr.
 """
@@ -179,14 +185,6 @@ def groups(
         }
         for (tau, factor), members in found.items()
     ]
-
-
-LACKING = {
-    "recurrent": "this network has no recurrent weights",
-    "readout": "this network has no readout",
-    "norm": "this network has no normalization",
-    "tau": "this network learns no time constants",
-}
 
 
 def relative_to(optimizer: Optimizer, network: Network, initial: Network) -> None:

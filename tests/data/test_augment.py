@@ -24,10 +24,6 @@ def middle_spikes() -> Events:
     return binned(samples, np.full(800, 50), units, (4, 100), (200,), "binary")
 
 
-def test_off_means_none():
-    assert dropout(None) is dropout(0.0) is None
-
-
 @pytest.fixture
 def ramp() -> Constant:
     """Three images of 256 grey levels, 200 steps."""

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-import fdi.init
 from fdi.init import (
     fluctuation_driven_exponential_,
     fluctuation_driven_lognormal_,
@@ -133,9 +132,3 @@ def test_a_vector_has_no_fan_in():
         r"kernels",
     ):
         fluctuation_driven_normal_(torch.empty(5), nu=NU, **TIMES)
-
-
-def test_the_package_offers_its_functions_and_nothing_else():
-    assert all(callable(getattr(fdi.init, name)) for name in fdi.init.__all__)
-    with pytest.raises(AttributeError, match=r"module fdi\.init has no attribute nonsense"):
-        _ = fdi.init.nonsense  # type: ignore[attr-defined] # a type checker says it, too

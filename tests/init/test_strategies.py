@@ -37,30 +37,17 @@ from fdi.snn.objective import Objective
 
 STEPS, DT, BATCH, CLASSES, NU = 40, 2e-3, 12, 3, 60.0
 MODELS = {
-    "dense": lambda *spec: dense(*spec, hidden=40, depth=2),
-    "recurrent": lambda *spec: dense(*spec, hidden=40, depth=2, recurrent=True),
-    "skip": lambda *spec: dense(*spec, hidden=40, depth=3, skip=True),
-    "conv": lambda *spec: conv(*spec, filters=(6, 8), kernel=3, padding=1, pool=(2, 1)),
-    "conv_recurrent": lambda *spec: conv(
-        *spec, filters=6, kernel=3, stride=2, padding=1, depth=2, recurrent_kernel=3
-    ),
-    "conv_skip": lambda *spec: conv(
-        *spec, filters=6, kernel=3, stride=(1, 2, 1), padding=1, depth=3, skip=True
-    ),
-    "dale": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=2),
-    "dale_ff": lambda *spec: dale(
-        *spec, excitatory=40, inhibitory=10, depth=2, recurrent_excitation=False
-    ),
-    "dale_skip": lambda *spec: dale(*spec, excitatory=40, inhibitory=10, depth=3, skip=True),
-    "dale_conv": lambda *spec: dale_conv(
-        *spec,
-        excitatory=8,
-        inhibitory=4,
-        kernel=3,
-        padding=1,
-        pool=(2, 1),
-        depth=2,
-        recurrent_kernel=3,
+    "dense": partial(dense, hidden=40, depth=2),
+    "recurrent": partial(dense, hidden=40, depth=2, recurrent=True),
+    "skip": partial(dense, hidden=40, depth=3, skip=True),
+    "conv": partial(conv, filters=(6, 8), pool=(2, 1)),
+    "conv_recurrent": partial(conv, filters=6, stride=2, depth=2, recurrent_kernel=3),
+    "conv_skip": partial(conv, filters=6, stride=(1, 2, 1), depth=3, skip=True),
+    "dale": partial(dale, excitatory=40, inhibitory=10, depth=2),
+    "dale_ff": partial(dale, excitatory=40, inhibitory=10, depth=2, recurrent_excitation=False),
+    "dale_skip": partial(dale, excitatory=40, inhibitory=10, depth=3, skip=True),
+    "dale_conv": partial(
+        dale_conv, excitatory=8, inhibitory=4, pool=(2, 1), depth=2, recurrent_kernel=3
     ),
 }
 STRATEGIES = {
@@ -81,19 +68,8 @@ STRATEGIES = {
     "ikun_scaled": IkunScaled(),
     "micheli": Micheli(),
 }
-ONLY_BOTH_SIGNS = {
-    "fluct_mu",
-    "fluct_rate_identity",
-    "kaiming",
-    "xavier",
-    "pytorch",
-    "orthogonal",
-    "lsuv",
-    "spytorch",
-    "ikun",
-    "ikun_scaled",
-    "micheli",
-}
+ONLY_BOTH_SIGNS = {name for name, strategy in STRATEGIES.items() if strategy.baseline}
+ONLY_BOTH_SIGNS |= {"fluct_mu", "fluct_rate_identity"}
 GAINS = [
     (SpyTorch(), 7.0),
     (Ikun(), 21**0.5),
@@ -222,7 +198,7 @@ def test_the_closed_form_puts_a_layer_on_target(recurrent):
     """
     inputs = spikes((300,), counts=True, steps=800)
     _, rows = initialized(
-        lambda *spec: dense(*spec, hidden=200, recurrent=recurrent),
+        partial(dense, hidden=200, recurrent=recurrent),
         Fluct(sigma_u=1.0, alpha=0.9),
         inputs,
     )
@@ -349,7 +325,7 @@ def test_excitation_and_inhibition_cancel():
     """
     inputs = spikes((200,), steps=200)
     network, rows = initialized(
-        lambda *spec: dale(*spec, excitatory=256, inhibitory=128), Fluct(nu="propagate"), inputs
+        partial(dale, excitatory=256, inhibitory=128), Fluct(nu="propagate"), inputs
     )
     rates = {"input": rate(inputs)} | {row["population"]: row["rate_passed"] for row in rows}
     for population, row in zip(network.hidden, rows, strict=False):
@@ -409,9 +385,7 @@ def test_rates_are_those_behind_pooling():
     """
     x = np.random.default_rng(0).poisson(20 * DT, (BATCH, 400, 2, 8, 8)).astype(np.uint8)
 
-    def model(*spec):
-        return conv(*spec, filters=16, depth=3, kernel=3, padding=1, pool=(1, 2, 1))
-
+    model = partial(conv, filters=16, depth=3, pool=(1, 2, 1))
     *rows, _ = initialized(model, Fluct(nu="propagate"), Frames(x))[1]
     assert rows[1]["rate_passed"] > 2 * rows[1]["rate"]
     for row in rows:
@@ -439,9 +413,7 @@ def test_the_same_seed_draws_the_same_weights():
 def test_rates_stay_equal_over_many_layers_where_the_trial_is_long_enough(steps, reason):
     inputs = spikes((60,), steps=steps)
 
-    def model(*spec):
-        return dense(*spec, hidden=40, depth=16)
-
+    model = partial(dense, hidden=40, depth=16)
     if reason:
         with pytest.raises(ValueError, match=reason):
             initialized(model, FluctRate(), inputs)
@@ -454,9 +426,7 @@ def test_rates_stay_equal_over_many_layers_where_the_trial_is_long_enough(steps,
 
 
 def test_identity_is_a_share_of_the_squares_of_the_weights():
-    def model(*spec):
-        return conv(*spec, filters=(30, 12, 20), kernel=3, padding=1, skip=True)
-
+    model = partial(conv, filters=(30, 12, 20), skip=True)
     inputs = INPUTS["events"](SHAPES["image"])
     random = drawn(model, FluctRate(), inputs)
     handing_on = drawn(model, FluctRate(identity=0.6), inputs)
@@ -485,9 +455,7 @@ def test_identity_keeps_samples_apart_over_many_layers():
     inputs = Constant(values, 200)
 
     def kept(identity):
-        def model(*spec):
-            return dense(*spec, hidden=40, depth=12)
-
+        model = partial(dense, hidden=40, depth=12)
         network = drawn(model, FluctRate(identity=identity), inputs)
         counts = ReferenceEngine().simulate(network, inputs).counts
         apart = [torch.pdist(counts[name].double()) for name in ("h1", "h12")]

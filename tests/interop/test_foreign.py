@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -394,19 +395,24 @@ def shown(beta: float, steps: int, rate: float = NU) -> float:
     return float((u.var(0, correction=0).mean() / steady).sqrt())
 
 
-def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:
-    """Spread of a layer's potential free of reset, in units of theta, step by step."""
-    neuron, currents = network[layer], []
+@torch.no_grad()
+def free_spread(neuron: Any, run: Callable[[], object]) -> float:
+    """Spread of U = beta U + x, step by step, in units of theta."""
+    currents: list[torch.Tensor] = []
     hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
-    with torch.no_grad():
-        small_trial(network, spikes)
+    run()
     hook.remove()
     u, trace = torch.zeros_like(currents[0]), []
     for current in currents:
         u = neuron.beta * u + current
         trace.append(u)
-    found = float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
-    return found / shown(float(neuron.beta), len(spikes))
+    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+
+
+def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:
+    """In units of what a trial shows."""
+    found = free_spread(network[layer], lambda: small_trial(network, spikes))
+    return found / shown(float(network[layer].beta), len(spikes))
 
 
 def test_nu_of_a_batch_is_its_mean_rate():

@@ -5,7 +5,6 @@ shapes and constants. Each is computed as forward Euler with fdi's delays says.
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -244,9 +243,10 @@ def test_what_fdi_recommends_to_write_comes_back(kind, tmp_path):
         torch.testing.assert_close(found, weight, rtol=1e-5, atol=1e-7)
 
 
-def test_an_old_nir_is_refused_in_a_line(monkeypatch):
-    if version("nir") != "1.0.4":
-        monkeypatch.setattr("fdi.interop.nir.version", lambda name: "1.0.4")
+def test_an_old_nir_is_refused_in_a_line(monkeypatch, tmp_path):
+    (tmp_path / "nir-1.0.4.dist-info").mkdir()
+    (tmp_path / "nir-1.0.4.dist-info" / "METADATA").write_text("Name: nir\nVersion: 1.0.4\n")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match=r"nir 1\.0\.4 is too old: pip install 'nir>=1\.0\.6'"):
         from_nir(nir.NIRGraph({}, []), dt=1e-4)
 

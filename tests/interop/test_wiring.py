@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, shown
+from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, free_spread, shown
 
 from fdi.interop import initialize
 
@@ -57,24 +57,10 @@ class Net(nn.Module):
         return torch.stack(readout)
 
 
-def free_spread(net: Any, neuron: Any, run) -> float:
-    """Spread of U = beta U + x, step by step."""
-    currents = []
-    hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0].detach()))
-    run()
-    hook.remove()
-    u, trace = torch.zeros_like(currents[0]), []
-    for current in currents:
-        u = neuron.beta * u + current
-        trace.append(u)
-    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
-
-
 def spread(net: Any, neuron: Any) -> float:
     """In units of what a trial shows."""
-    return free_spread(net, neuron, lambda: net(poisson())) / shown(
-        float(neuron.beta), len(poisson())
-    )
+    steps = len(poisson())
+    return free_spread(neuron, lambda: net(poisson())) / shown(float(neuron.beta), steps)
 
 
 def of(rows, layer):
@@ -222,7 +208,7 @@ def test_behind_a_normalization_the_gain_sets_the_spread(kind):
         assert (row.neuron, row.fan_in, row.sigma_w) == (name, 0, None)
         assert norm.weight.detach().numpy() == pytest.approx(row.gain)
         assert not norm.bias.any()
-        assert free_spread(net, neuron, lambda: net(poisson())) == pytest.approx(0.8, rel=0.025)
+        assert free_spread(neuron, lambda: net(poisson())) == pytest.approx(0.8, rel=0.025)
 
 
 def test_a_normalization_that_does_not_learn_or_cannot_be_scaled_is_told():

@@ -12,6 +12,7 @@ from fdi.data.randman import randman
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
+from fdi.runner import training
 from fdi.snn.models import dense
 from fdi.train.trainer import Progress, Trainer
 
@@ -40,8 +41,8 @@ def build(data):
 
 @pytest.fixture
 def train(data):
-    """Trains a network, and returns the rows of its epochs and how far it got; `options`: of the
-    trainer.
+    """Trains a network, and returns the rows of its epochs, without times, and how far it got;
+    `options`: of the trainer.
     """
 
     def fit(
@@ -51,12 +52,13 @@ def train(data):
         progress=None,
         on_epoch=lambda row: None,
         on_batch=lambda done, outcome: None,
+        rows=None,
         **options,
     ):
-        rows, progress = [], progress or Progress()
+        rows, progress = [] if rows is None else rows, progress or Progress()
 
         def remember(row):
-            rows.append(row)
+            rows.append({key: value for key, value in row.items() if "seconds" not in key})
             on_epoch(row)
 
         given: dict[str, Any] = {"engine": ReferenceEngine(), "batch_size": 32, "seed": 0}
@@ -70,5 +72,42 @@ def train(data):
             on_epoch=remember,
         )
         return rows, progress
+
+    return fit
+
+
+@pytest.fixture
+def train_in_pieces(train, tmp_path):
+    """Trains through `stages`, stopped after each epoch, with what `start` makes anew each time, a
+    network, an optimizer and a schedule or None, and its checkpoint; returns the rows, how far it
+    got and the network.
+    """
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        raise Stop
+
+    def fit(start, stages, **options):
+        rows: list[dict[str, Any]] = []
+        file, progress = tmp_path / "last.pt", Progress()
+        while progress.phase < len(stages):
+            network, optimizer, schedule = start()
+            if file.exists():
+                progress = training.load_checkpoint(file, network, optimizer, schedule)
+            with pytest.raises(Stop):
+                train(
+                    network,
+                    optimizer,
+                    stages,
+                    progress,
+                    stop,
+                    rows=rows,
+                    schedule=schedule,
+                    **options,
+                )
+            training.save_checkpoint(file, network, optimizer, progress, schedule)
+        return rows, progress, network
 
     return fit

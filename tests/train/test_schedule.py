@@ -14,10 +14,9 @@ from torch.optim import lr_scheduler
 
 from fdi.engine.cpu import loss
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.runner import training
 from fdi.snn.objective import Objective, UpperBound
 from fdi.train.optimizers import SMORMS3
-from fdi.train.trainer import Progress, Schedule, phases
+from fdi.train.trainer import Schedule, phases
 
 EPOCHS, BATCH, BATCHES = 4, 32, 6
 RULES: dict[str, Any] = {
@@ -77,39 +76,17 @@ def test_a_schedule_starts_with_the_task(build, train):
     ],
 )
 def test_a_stopped_training_goes_on_to_the_last_bit(
-    build, train, tmp_path, rule, optimizer, prime_epochs
+    build, train, train_in_pieces, rule, optimizer, prime_epochs
 ):
+    def start():
+        network = build(hidden=16)
+        return network, OPTIMIZERS[optimizer](network.parameters()), Schedule(RULES[rule])
+
     stages = phases(epochs=EPOCHS, upper=UpperBound(1.0, 0.1), prime_epochs=prime_epochs)
-    whole = build(hidden=16)
-    wanted, _ = train(
-        whole,
-        OPTIMIZERS[optimizer](whole.parameters()),
-        stages,
-        schedule=Schedule(RULES[rule]),
-        clip=0.5,
-    )
-    rows, file = [], tmp_path / "last.pt"
-
-    class Stop(Exception):
-        pass
-
-    def stop(row):
-        rows.append(row)
-        raise Stop
-
-    for _ in range(EPOCHS + prime_epochs):
-        network, schedule = build(hidden=16), Schedule(RULES[rule])
-        made = OPTIMIZERS[optimizer](network.parameters())
-        progress = Progress()
-        if file.exists():
-            progress = training.load_checkpoint(file, network, made, schedule)
-        with pytest.raises(Stop):
-            train(network, made, stages, progress, stop, schedule=schedule, clip=0.5)
-        training.save_checkpoint(file, network, made, progress, schedule)
-    for row, other in zip(rows, wanted, strict=True):
-        assert {k: v for k, v in row.items() if "seconds" not in k} == {
-            k: v for k, v in other.items() if "seconds" not in k
-        }
+    whole, made, schedule = start()
+    wanted, _ = train(whole, made, stages, schedule=schedule, clip=0.5)
+    rows, _, network = train_in_pieces(start, stages, clip=0.5)
+    assert rows == wanted
     assert all(torch.equal(network.weights()[k], w) for k, w in whole.weights().items())
     assert len({row["lr"] for row in wanted}) > 1
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -75,35 +74,19 @@ def test_primed_within_the_bounds_is_never_primed(build, train, optimizer):
     ("patience", "prime_epochs"), [pytest.param(1, 2, marks=pytest.mark.slow), (2, 0)]
 )
 def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
-    build, train, tmp_path, patience, prime_epochs
+    build, train, train_in_pieces, patience, prime_epochs
 ):
     """Also when it is stopped after each epoch, and goes on from the checkpoint."""
 
-    def start(patience):
+    def start():
         network = build(hidden=8)
-        bound = UpperBound(10.0, 1.2)
-        stages = phases(epochs=12, upper=bound, prime_epochs=prime_epochs, patience=patience)
-        return network, SMORMS3(network.parameters(), lr=0.1), stages
+        return network, SMORMS3(network.parameters(), lr=0.1), None
 
-    network, optimizer, stages = start(None)
-    whole, _ = train(network, optimizer, stages)
-    whole = [row["valid/accuracy"] for row in whole]
-
-    def stop(row):
-        stopped.append(row["valid/accuracy"])
-        raise KeyboardInterrupt
-
-    file, progress = tmp_path / "last.pt", Progress()
-    stopped: list[float] = []
-    while progress.phase < len(stages):
-        network, optimizer, stages = start(patience)
-        if file.exists():
-            progress = training.load_checkpoint(file, network, optimizer)
-
-        with suppress(KeyboardInterrupt):
-            train(network, optimizer, stages, progress, on_epoch=stop)
-        training.save_checkpoint(file, network, optimizer, progress)
-
+    form = dict(epochs=12, upper=UpperBound(10.0, 1.2), prime_epochs=prime_epochs)
+    network, optimizer, _ = start()
+    rows, _ = train(network, optimizer, phases(**form))
+    pieces, progress, _ = train_in_pieces(start, phases(**form, patience=patience))
+    whole, stopped = ([row["valid/accuracy"] for row in of] for of in (rows, pieces))
     best, waited, last = -1.0, 0, prime_epochs
     while waited < patience:
         best, waited = (whole[last], 0) if whole[last] > best else (best, waited + 1)
@@ -123,32 +106,15 @@ def test_training_stops_when_validation_has_not_improved_for_that_many_epochs(
     ],
 )
 def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
-    build, train, tmp_path, learned, engine
+    build, train, train_in_pieces, learned, engine
 ):
     def start():
         network = build(hidden=8, **learned)
-        return network, SMORMS3(network.parameters(), lr=0.1), phases(epochs=3)
+        return network, SMORMS3(network.parameters(), lr=0.1), None
 
-    def numbers(row):
-        return {key: value for key, value in row.items() if not key.startswith("seconds")}
-
-    never, optimizer, stages = start()
-    rows, _ = train(never, optimizer, stages, engine=engine)
-    whole = [numbers(row) for row in rows]
-
-    def stop(row):
-        stopped.append(numbers(row))
-        raise KeyboardInterrupt
-
-    file, progress = tmp_path / "last.pt", Progress()
-    stopped: list[dict[str, float]] = []
-    while progress.phase < 1:
-        network, optimizer, stages = start()
-        if file.exists():
-            progress = training.load_checkpoint(file, network, optimizer)
-        with suppress(KeyboardInterrupt):
-            train(network, optimizer, stages, progress, on_epoch=stop, engine=engine)
-        training.save_checkpoint(file, network, optimizer, progress)
+    never, optimizer, _ = start()
+    whole, _ = train(never, optimizer, phases(epochs=3), engine=engine)
+    stopped, progress, network = train_in_pieces(start, phases(epochs=3), engine=engine)
     assert stopped == whole
     for name, value in never.weights().items():
         assert torch.equal(value, network.weights()[name]), name
