@@ -108,9 +108,8 @@ def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], ou
 
 
 def _draw_all(arguments: argparse.Namespace) -> int:
-    from fdi.analysis.conditions import UNTRAINED
+    from fdi.analysis.conditions import UNTRAINED, select
     from fdi.analysis.results import own, reference
-    from fdi.analysis.select import select
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
     from fdi.config.parts import choose
