@@ -114,7 +114,7 @@ def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None
     given = {_key(word) for word in arguments.overrides}
     for key in unknown:
         if key in given or key.split(".")[0] not in given:
-            rest = unknown - {key}
+            rest = lacks[-1] - {key}
             compose_cell(begin, [word for word in every[-1] if _key(word) not in rest])
 
 

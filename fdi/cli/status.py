@@ -34,7 +34,7 @@ ALONE = "single runs"
 
 
 def groups(results: Path, known: list[Plan]) -> list[Plan]:
-    """The sweeps, by experiment, and last the runs that belong to none: a plan without a command."""
+    """The sweeps and, as a last plan without a command, the runs that belong to none."""
     there = [os.path.relpath(path, results) for path, *_ in directories(results)]
     planned = {place for plan in known for place in plan.cells}
     alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}
