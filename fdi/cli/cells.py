@@ -94,7 +94,7 @@ def common_words(arguments: Namespace) -> tuple[str, ...]:
 
 def _sweep(arguments: Namespace, watch: OnCell) -> list[Cell]:
     begin, every = source(arguments), list(combinations(arguments))
-    _refuse_unknown(arguments, begin, every)
+    refuse_unknown(arguments, every)
     cells: dict[tuple[str, ...], Cell] = {}
     for overrides in every:
         kept = fitting(begin, overrides)
@@ -104,16 +104,17 @@ def _sweep(arguments: Namespace, watch: OnCell) -> list[Cell]:
     return list({cell.directory: cell for cell in cells.values()}.values())
 
 
-def _refuse_unknown(arguments: Namespace, begin: Source, every: Sequence[Sequence[str]]) -> None:
+def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:
     """Raises ValueError for a key that no cell has, unless the key is the experiment's and the
     option is not.
     """
+    begin = source(arguments)
     lacks = [lacking(begin, overrides) for overrides in every]
     unknown = set.intersection(*lacks) if lacks else set()
     given = {_key(word) for word in arguments.overrides}
     for key in unknown:
         if key in given or key.split(".")[0] not in given:
-            rest = unknown - {key}
+            rest = lacks[-1] - {key}
             compose_cell(begin, [word for word in every[-1] if _key(word) not in rest])
 
 

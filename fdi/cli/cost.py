@@ -5,9 +5,10 @@ smaller edition of an experiment; and `dry_run`, which only says so.
 from __future__ import annotations
 
 import csv
+import json
 import os
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from importlib.resources import files
@@ -18,23 +19,18 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
 from fdi.cli.summary import counted
-from fdi.cli.terminal import console
+from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
 from fdi.track.files import METRICS, read
-from fdi.track.record import SAID, finished, look
+from fdi.track.record import SAID, Run, finished, look
 
-GROUPS = ("dataset.", "model.")
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
-MINUTE = 1 / 60  # h
 SHOWN = 20  # own runs of a data set and model that are read
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
 KINDS = 3  # that are tried, of those without a run
-
-Workload = tuple[tuple[str, str], ...]
-Seconds = dict[Workload, float]
-"""Core-seconds of an epoch: its seconds times the threads."""
 
 
 def estimate(cells: Sequence[Cell], try_it: bool = False) -> str:
@@ -43,45 +39,23 @@ def estimate(cells: Sequence[Cell], try_it: bool = False) -> str:
     """
     if not cells:
         return ""
-    own = _own(cells)
-    tried = _tried(cells, own) if try_it else {}
-    known, hours = _sum(cells, own | tried)
-    number = f"{known:,} of {len(cells):,}" if 0 < known < len(cells) else f"{len(cells):,}"
-    which = f"{number} cell{'' if len(cells) == 1 else 's'}"
+    epochs = _measured(cells)
+    tried = _tried(cells, epochs) if try_it else {}
+    known, hours = _sum(cells, epochs | tried)
+    number = f"{known:,} of " if 0 < known < len(cells) else ""
+    which = f"{number}{plural(len(cells), 'cell')}"
     if not known:
         kind = "its kind" if len(cells) == 1 else "their kind"
         return f"{which}, cost not known: no run of {kind} is done yet"
-    cost = _time(hours) if hours >= MINUTE else "less than a minute"
+    here = f"about {duration(3600 * hours / cores())} on {plural(cores(), 'core')}"
+    cost = here if hours >= 1 / 60 else "less than a minute"
     rest = "" if known == len(cells) else "; the others are of a kind not measured yet"
-    by = f" ({TRIED})" if tried else ""
-    return f"{which}, {cost}{by}{rest}"
+    return f"{which}, {cost}{f' ({TRIED})' if tried else ''}{rest}"
 
 
-def _tried(cells: Sequence[Cell], own: Seconds) -> Seconds:
-    """Of the first KINDS kinds without a run of one's own, where their data are here."""
-    kinds = {kind: cell for cell in cells if (kind := _workload(cell.values)) not in own}
-    found = {}
-    for kind, cell in islice(kinds.items(), KINDS):
-        if _here(cell.values):
-            from fdi.runner.story import try_epoch  # torch: only where it is needed
-
-            with suppress(ValueError, OSError, RuntimeError):
-                found[kind] = try_epoch(cell.config)
-    return found
-
-
-def _here(values: Mapping[str, Any]) -> bool:
-    """Whether the data set needs no download."""
-    name, root = values["name"]["dataset"], values["dataset"].get("root")
-    return root is None or (name in SOURCES and present(name, Path(root)))
-
-
-def _time(hours: float) -> str:
-    """How long so many core-hours take here."""
-    number = cores()
-    hours /= number
-    time, unit = (hours, "h") if hours >= 1 else (60 * hours, "min")
-    return f"about {float(f'{time:.2g}'):,g} {unit} on {number} core{'s' * (number > 1)}"
+def measured(cells: Sequence[Cell]) -> tuple[int, float]:
+    """How many cells have own runs of their kind, and what those cells take in core-hours."""
+    return _sum(cells, _measured(cells))
 
 
 def cores() -> int:
@@ -89,66 +63,63 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def measured(cells: Sequence[Cell]) -> tuple[int, float]:
-    """How many cells have own runs of their kind (data set, model, batch size and engine), and what
-    those cells take in core-hours.
+def _sum(cells: Sequence[Cell], epochs: Mapping[str, float]) -> tuple[int, float]:
+    """The same, by the core-seconds of an epoch of each kind. Priming counts as training; where
+    nothing is trained, it takes about one epoch.
     """
-    return _sum(cells, _own(cells))
-
-
-def _sum(cells: Sequence[Cell], seconds: Seconds) -> tuple[int, float]:
-    costs = [
-        seconds[kind] * _epochs(cell.values)
-        for cell in cells
-        if (kind := _workload(cell.values)) in seconds
-    ]
+    costs = []
+    for values in (cell.values for cell in cells):
+        if (kind := _kind(values)) in epochs:
+            number = values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
+            costs.append(epochs[kind] * (1 if values["probe"] == "only" else number))
     return len(costs), sum(costs) / 3600
 
 
-def _epochs(values: Mapping[str, Any]) -> int:
-    """Of priming and training; where nothing is trained, about one."""
-    if values["probe"] == "only":
-        return 1
-    return values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
-
-
-def _workload(values: Mapping[str, Any]) -> Workload:
+def _kind(values: Mapping[str, Any]) -> str:
     """What the cost of an epoch depends on."""
-    return tuple(
-        sorted(
-            (key, str(value))
-            for key, value in _flat(values).items()
-            if key in ("engine.name", "trainer.batch_size")
-            or (key.startswith(GROUPS) and not any(word in key.rpartition(".")[2] for word in FREE))
-        )
-    )
+    groups = [
+        {key: value for key, value in values[group].items() if not any(w in key for w in FREE)}
+        for group in ("dataset", "model")
+    ]
+    return json.dumps([*groups, values["engine"]["name"], values["trainer"]["batch_size"]])
 
 
-def _own(cells: Iterable[Cell]) -> Seconds:
-    """Median over own runs, in results/runs/<dataset>/<model>, of their median over epochs after
-    the first, which may compile kernels.
+def _measured(cells: Sequence[Cell]) -> dict[str, float]:
+    """Core-seconds of an epoch of the kinds of own runs in results/runs/<dataset>/<model>: medians
+    over runs.
     """
-    found: dict[Workload, list[float]] = {}
+    found: dict[str, list[float]] = {}
     for folder in {cell.directory.parents[1] for cell in cells}:
-        for run in islice(folder.glob("*/seed=*"), SHOWN):
-            known = look(run)
-            if not known.ended:
-                continue
-            with suppress(OSError, ValueError, KeyError, TypeError):  # a file that is not whole
-                rows = list(csv.DictReader(read(run / METRICS).splitlines()))[1:]
-                kind = _workload(known.config)
-                if epochs := [float(r["seconds"]) + float(r["seconds_valid"]) for r in rows]:
-                    cost = median(epochs) * known.origin.get("threads", 1)
-                    found.setdefault(kind, []).append(cost)
+        for directory in islice(folder.glob("*/seed=*"), SHOWN):
+            run = look(directory)
+            if run.ended and (cost := _epoch(directory, run)):
+                found.setdefault(_kind(run.config), []).append(cost)
     return {kind: median(costs) for kind, costs in found.items()}
 
 
-def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = isinstance(value, Mapping)
-        flat |= _flat(value, f"{path}{key}.") if inner else {f"{path}{key}": value}
-    return flat
+def _epoch(directory: Path, run: Run) -> float | None:
+    """Core-seconds of an epoch of a run: the median over those after the first, which may compile
+    kernels.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a file that is not whole
+        rows = list(csv.DictReader(read(directory / METRICS).splitlines()))[1:]
+        seconds = [float(row["seconds"]) + float(row["seconds_valid"]) for row in rows]
+        return median(seconds) * run.origin.get("threads", 1) if seconds else None
+    return None
+
+
+def _tried(cells: Sequence[Cell], known: Mapping[str, float]) -> dict[str, float]:
+    """The same of the first KINDS kinds that are not `known`, where their data are here."""
+    kinds = {kind: cell for cell in cells if (kind := _kind(cell.values)) not in known}
+    found = {}
+    for kind, cell in islice(kinds.items(), KINDS):
+        name, root = cell.values["name"]["dataset"], cell.values["dataset"].get("root")
+        if root is None or (name in SOURCES and present(name, Path(root))):
+            from fdi.runner.story import try_epoch  # torch: only where it is needed
+
+            with suppress(ValueError, OSError, RuntimeError):
+                found[kind] = try_epoch(cell.config)
+    return found
 
 
 LARGE = 1.0  # core-hours
@@ -170,18 +141,14 @@ def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
     """Print what the experiment's edition for a laptop costs, if it has one and no budget was
     chosen.
     """
+    experiment = str(cells[0].values["name"]["experiment"])
+    smaller = files("fdi.conf") / "experiment" / experiment / "laptop.yaml"
     given = any(word.startswith("budget=") for word in arguments.overrides)
-    if not given and has_smaller(cells[0].values["name"]["experiment"]):
+    if smaller.is_file() and not given:
         other = copy(arguments)
         other.overrides = [*arguments.overrides, SMALLER]
         cost = estimate(compose_cells(other), try_it=cells[0].values["dry_run"])
         print(f"{SMALLER}: {cost}", flush=True)
-
-
-def has_smaller(experiment: str | None) -> bool:
-    """Whether the experiment has an edition for a laptop."""
-    laptop = files("fdi.conf") / "experiment" / str(experiment) / "laptop.yaml"
-    return bool(experiment) and laptop.is_file()
 
 
 STATE = 11  # characters of the longest state

@@ -5,12 +5,14 @@ failed or stopped with nothing to resume.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from fdi.cli.terminal import console, print_table
 from fdi.config.settings import Config
 from fdi.track import plans
 from fdi.track.files import CHECKPOINT, METRICS, directories, is_below, printable
+from fdi.track.plans import Plan
 from fdi.track.process import Busy, lock
 from fdi.track.record import SAID, STATES, STOPPED, Run, command, look
 
@@ -30,44 +33,25 @@ if TYPE_CHECKING:
 ALONE = "single runs"
 
 
-@dataclass(frozen=True)
-class Group:
-    """The cells that one command asked for, by their folders, and the overrides of each; None: they
-    are in the record of the cell.
-    """
-
-    title: str
-    command: str | None
-    cells: dict[str, list[str] | None]
-
-
-def groups(results: Path, known: list[plans.Plan]) -> list[Group]:
-    """The sweeps, by experiment, and last the runs that belong to none."""
-    there = [path for path, *_ in directories(results)]
-    found = [
-        Group(
-            plan.experiment or plans.SWEEP,
-            plan.command,
-            {str(results / place): words for place, words in plan.cells.items()},
-        )
-        for plan in known
-    ]
-    planned = {directory for group in found for directory in group.cells}
-    alone = dict.fromkeys(path for path in there if path not in planned)
-    return [*found, Group(ALONE, None, {**alone})] if alone else found
+def groups(results: Path, known: list[Plan]) -> list[Plan]:
+    """The sweeps and, as a last plan without a command, the runs that belong to none."""
+    there = [os.path.relpath(path, results) for path, *_ in directories(results)]
+    planned = {place for plan in known for place in plan.cells}
+    alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}
+    return [*known, Plan("", ALONE, alone)] if alone else known
 
 
 def clean(results: Path, runs: Mapping[str, Run], sure: bool) -> int:
     """Show those of these cells that are `useless`, and remove them if the user is `sure` or says
     so; returns the exit code. A cell that somebody has gone on with meanwhile stays.
     """
-    paths = [path for path, run in runs.items() if useless(Path(path), run)]
-    paths = [path for path in paths if is_below(results, Path(path))]
+    cells = {results / place: run for place, run in runs.items()}
+    paths = [path for path, run in cells.items() if useless(path, run) and is_below(results, path)]
     if not paths:
         print("no cells that failed or stopped without a checkpoint")
         return 0
     for path in paths:
-        print(stopped_line(path, runs[path]))
+        print(stopped_line(path, cells[path]))
     question = f"remove these {len(paths)} folders? [y/N] "
     if not sure and not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
         print("nothing removed; --yes removes them without a question")
@@ -85,7 +69,7 @@ def useless(path: Path, run: Run) -> bool:
     return run.state in STOPPED and not there
 
 
-def stopped_line(path: str, run: Run) -> str:
+def stopped_line(path: Path, run: Run) -> str:
     """A line about a cell that is not going on."""
     reason = run.reason
     if not reason and run.state != "missing":
@@ -93,9 +77,9 @@ def stopped_line(path: str, run: Run) -> str:
     return printable(f"{run.state}  {path}  {reason or 'nothing in it'}")
 
 
-def _remove(results: Path, paths: Sequence[str]) -> int:
+def _remove(results: Path, paths: Sequence[Path]) -> int:
     removed = 0
-    for path in map(Path, paths):
+    for path in paths:
         if not (path.is_dir() and is_below(results, path)):
             print(printable(f"{path}: gone, or no longer below {results}"))
             continue
@@ -156,48 +140,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--yes", action="store_true", help="with --clean: do not ask")
     arguments = parser.parse_args(argv)
+    results = arguments.results
     if arguments.explain:
-        return explain(arguments.results, arguments.explain)
-    known, broken = plans.read(arguments.results)
+        return explain(results, arguments.explain)
+    known, broken = plans.read(results)
     wanted = [
-        group
-        for group in groups(arguments.results, known)
-        if not arguments.experiments or group.title in arguments.experiments
+        plan
+        for plan in groups(results, known)
+        if not arguments.experiments or plan.title in arguments.experiments
     ]
     for line in broken:
         print(f"broken: {printable(line)}", file=sys.stderr)
     if not wanted:
         what = " ".join(arguments.experiments) or "runs"
-        raise ValueError(
-            f"no {what} in {arguments.results}; fdi-run -m experiment=quickstart makes some"
-        )
-    paths = dict.fromkeys(directory for group in wanted for directory in group.cells)
-    runs = {path: look(Path(path)) for path in paths}
+        raise ValueError(f"no {what} in {results}; fdi-run -m experiment=quickstart makes some")
+    places = dict.fromkeys(place for plan in wanted for place in plan.cells)
+    runs = {place: look(results / place) for place in places}
     if arguments.failed:
-        lines = (line for group in wanted for line in _again(group, runs, arguments.results))
+        lines = (line for plan in wanted for line in _again(plan, runs, results))
         for line in dict.fromkeys(lines):
             print(line if line.isprintable() else f"# {line!a}: not a name of fdi's")
     elif arguments.clean:
-        return clean(arguments.results, runs, arguments.yes)
+        return clean(results, runs, arguments.yes)
     else:
-        _show(wanted, runs)
+        _show(wanted, runs, results)
     return 0
 
 
-def _again(group: Group, runs: Mapping[str, Run], results: Path) -> Iterator[str]:
+def _again(plan: Plan, runs: Mapping[str, Run], results: Path) -> Iterator[str]:
     """The commands of cells that stopped. Those that were refused would be refused again, and those
     that somebody else wrote may do anything: they are comments.
     """
-    for directory, planned in group.cells.items():
-        run = runs[directory]
+    for place, planned in plan.cells.items():
+        run = runs[place]
         if run.state not in STOPPED:
             continue
-        words = run.words if planned is None else planned
+        words = planned if plan.command else run.words
         if run.refused:
-            yield f"# {printable(directory)}: {printable(run.reason)}"
+            yield f"# {printable(f'{results / place}: {run.reason}')}"
         elif strange := next((word for word in words if not _is_own(word, results)), None):
             line = f"{command(words)}: look at {strange} before you run that"
-            yield f"# {printable(directory)}: {printable(line)}"
+            yield f"# {printable(f'{results / place}: {line}')}"
         else:
             yield command(words)
 
@@ -215,31 +198,30 @@ def _is_own(word: str, results: Path) -> bool:
     return key != "paths.results" or Path(value.strip("'\"")).resolve() == results.resolve()
 
 
-def _show(groups: list[Group], runs: Mapping[str, Run]) -> None:
+def _show(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
     out = console()
-    for group in groups:
-        title = f"{group.title}: {group.command}" if group.command else group.title
-        out.print(printable(title))
-        _print_table(out, group, runs)
-    stopped = [path for path, run in runs.items() if run.state in (*STOPPED, "broken")]
-    for directory in stopped[:LISTED]:
-        out.print(stopped_line(directory, runs[directory]))
-    if stopped[LISTED:]:
+    for plan in wanted:
+        out.print(printable(f"{plan.title}: {plan.command}" if plan.command else plan.title))
+        _print_table(out, plan, runs)
+    stopped = {results / at: run for at, run in runs.items() if run.state in (*STOPPED, "broken")}
+    for path, run in islice(stopped.items(), LISTED):
+        out.print(stopped_line(path, run))
+    if len(stopped) > LISTED:
         out.print(f"and {len(stopped) - LISTED} more")
-    if any(runs[path].state in STOPPED for path in stopped):
+    if any(run.state in STOPPED for run in stopped.values()):
         line = "fdi-status --failed prints the commands that run them again"
-        if any(useless(Path(directory), runs[directory]) for directory in stopped):
+        if any(useless(path, run) for path, run in stopped.items()):
             line += "; --clean removes those that failed or have no checkpoint"
         out.print(line)
 
 
-def _print_table(out: Console, group: Group, runs: Mapping[str, Run]) -> None:
-    """A row per data set, model and init; columns of states that no cell of the group is in are
+def _print_table(out: Console, plan: Plan, runs: Mapping[str, Run]) -> None:
+    """A row per data set, model and init; columns of states that no cell of the plan is in are
     left out.
     """
     counts: dict[tuple[str, ...], Counter[str]] = {}
-    for directory in group.cells:
-        counts.setdefault(Path(directory).parts[-4:-1], Counter())[runs[directory].state] += 1
+    for place in plan.cells:
+        counts.setdefault(Path(place).parts[-4:-1], Counter())[runs[place].state] += 1
     total = sum(counts.values(), Counter())
     rows = list(counts.items())
     if len(rows) > 1:

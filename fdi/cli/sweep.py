@@ -30,7 +30,7 @@ from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
-from fdi.cli.terminal import Bar, console, is_notebook, percent
+from fdi.cli.terminal import Bar, console, duration, is_notebook, percent
 from fdi.track import evidence, plans
 from fdi.track.files import METRICS, RUN
 from fdi.track.process import repeated
@@ -163,17 +163,6 @@ def _bar(out: Console) -> Progress:
         transient=True,
         disable=not out.is_terminal,
     )
-
-
-def duration(seconds: float) -> str:
-    """0.3 s, 12 s, 6 min, 2.5 h, 3.1 days."""
-    if seconds < 0.95:
-        return f"{seconds:.1f} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    if seconds < 99.5 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 def run_sweep(

@@ -271,6 +271,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def duration(seconds: float) -> str:
+    """0.3 s, 12 s, 6 min, 2.5 h, 3.1 days."""
+    if seconds < 0.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.2g} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.2g} days"
+
+
 def print_probe(
     console: Console,
     rows: list[dict[str, Any]],

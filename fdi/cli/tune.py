@@ -1,6 +1,7 @@
 """A comparison of each side at its best: first a value is chosen for each side on validation, with
 seeds of its own and by successive halving; then the sides are compared, at the common value and at
-their own, with other seeds.
+their own, with other seeds. In a zoo each side is an initial state on one of the random networks
+that are drawn first.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 from rich.progress import track
 
 from fdi.analysis.best import TUNED, Trial, ranking
-from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, together, varied
-from fdi.cli.compose import fitting, source
+from fdi.cli.cells import (
+    Cell,
+    combinations,
+    compose_cell,
+    compose_sweep,
+    refuse_unknown,
+    together,
+    varied,
+)
+from fdi.cli.compose import fitting, parsed, source
 from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import run_sweep
 from fdi.cli.terminal import console
-from fdi.cli.zoo import Member, drawn
 from fdi.track.files import ZOO, write_json
 from fdi.track.process import INTERRUPTED
 from fdi.track.record import finished, look
@@ -128,6 +138,7 @@ class Choice:
             raise ValueError(
                 f"{min(same)} is a seed of the choice (tune.seeds); compare with other seeds"
             )
+        refuse_unknown(arguments, [*self.sides])
         given = {word.partition("=")[0] for side in self.sides for word in side}
         chosen = {self.key, *(w.partition("=")[0] for row in self.beside for ws in row for w in ws)}
         if others := chosen - {*TUNED}:
@@ -319,3 +330,85 @@ def _watched(sides: Mapping[Words, Of]) -> Iterable[tuple[Words, Of]]:
 def _value(cell: Cell, key: str) -> Any:
     group, _, name = key.partition(".")
     return cell.values[group].get(name)
+
+
+class Member(NamedTuple):
+    """A network of the zoo: its place, its kind, and the words that were drawn for it."""
+
+    place: int
+    kind: str
+    words: tuple[str, ...]
+
+
+def drawn(zoo: Mapping[str, Any], given: Sequence[str] = ()) -> list[Member]:
+    """The networks of a zoo. What is `given` on the command line, as words, is not drawn, and of
+    the kinds those are left that have a given model. Each network has random numbers of its own, so
+    that the first ones stay whatever the number of networks. Raises ValueError for what cannot be
+    drawn.
+    """
+    fixed = dict(word.partition("=")[::2] for word in given)
+    share_of = {name: _share(name, kind) for name, kind in zoo["kinds"].items()}
+    kinds = _with_model(zoo["kinds"], fixed.get("model"))
+    shares = np.array([share_of.get(name, 1.0) for name in kinds])
+    if not kinds or not shares.sum() > 0:
+        raise ValueError("zoo.kinds: give at least one kind a share above 0")
+    domains = {name: zoo["draw"] | dict(kind["draw"]) for name, kind in kinds.items()}
+    members = []
+    for place in range(zoo["networks"]):
+        chance = np.random.default_rng([zoo["seed"], place])
+        kind = str(chance.choice([*kinds], p=shares / shares.sum()))
+        words = [
+            word
+            for key, values in sorted(domains[kind].items())
+            for word in _word(key, str(values), chance)
+        ]
+        kept = tuple(word for word in words if word.partition("=")[0] not in fixed)
+        members.append(Member(place, kind, kept))
+    return members
+
+
+def _with_model(kinds: Mapping[str, Any], model: str | None) -> Mapping[str, Any]:
+    """The kinds that draw this model; where none does, one that is named after it."""
+    if model is None:
+        return kinds
+    same = {name: kind for name, kind in kinds.items() if kind["draw"].get("model") == model}
+    return same or {model: {"draw": {}}}
+
+
+def _share(name: str, kind: Any) -> float:
+    if not isinstance(kind, Mapping) or set(kind) != {"share", "draw"}:
+        raise ValueError(f"zoo.kinds.{name} must have the keys share and draw")
+    share = kind["share"]
+    if not isinstance(share, int | float) or not 0 <= share < np.inf:
+        raise ValueError(f"zoo.kinds.{name}.share = {share} must be a number of at least 0")
+    return float(share)
+
+
+def _word(key: str, values: str, chance: np.random.Generator) -> tuple[str, ...]:
+    """One value of `values`, as words; of keys joined by +, one row."""
+    if "+" in key:
+        rows = together(key, values)
+        return rows[chance.integers(len(rows))]
+    override = parsed(f"{key}={values}")
+    if not override.is_sweep_override():
+        return (f"{key}={override.get_value_element_as_str()}",)
+    if override.is_discrete_sweep():
+        known = [*override.sweep_string_iterator()]
+        return (f"{key}={known[chance.integers(len(known))]}",)
+    return (f"{key}={_between(override, chance)}",)
+
+
+def _between(override: Override, chance: np.random.Generator) -> str:
+    """A number of the interval, of three digits; a whole one where both ends are."""
+    interval: Any = override.value()
+    if not isinstance(interval, IntervalSweep):
+        raise ValueError(f"zoo: {override.input_line} is neither a sweep nor an interval")
+    low, high = interval.start, interval.end
+    assert low is not None
+    assert high is not None
+    whole = isinstance(low, int) and isinstance(high, int)
+    if "log" in interval.tags:
+        value = float(np.exp(chance.uniform(np.log(low), np.log(high + whole))))
+    else:
+        value = float(chance.uniform(low, high + whole))
+    return str(min(int(value), high)) if whole else f"{value:.3g}"

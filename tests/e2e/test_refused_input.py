@@ -99,6 +99,8 @@ RUN = [
     ([*MINE, "engine=narrow", "engine.name=cpu"], "engine.name = cpu is that of fdi.engine.cpu"),
     ([*MINE, "engine=narrow", "+engine.wide=1"], "unexpected keyword argument 'wide'"),
     ([*BEST, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
+    ([*BEST, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
+    ([*ZOO, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
     ([*BEST, "seed=0,1000"], "seed=1000 is a seed of the choice"),
     ([*BEST, "dataset.valid=0"], "a choice needs a validation split"),
     ([*BEST, "tune.keep=0"], "tune.keep = 0 must be at least 1"),

@@ -13,7 +13,7 @@ from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import area, members, only, ranked, share
-from fdi.cli.zoo import drawn
+from fdi.cli.tune import drawn
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 WORDS = ("-m", "experiment=zoo", "budget=laptop", "init=kaiming,fluct")

@@ -8,7 +8,7 @@ from pathlib import Path
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.compose import parse
 from fdi.cli.cost import measured
-from fdi.cli.sweep import duration
+from fdi.cli.terminal import duration
 
 EXPERIMENTS = Path("conf/experiment")
 LINE = re.compile(r"^# (laptop|paper): \d+ cells, ([^;\n]*)", re.MULTILINE)
