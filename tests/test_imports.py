@@ -45,7 +45,7 @@ ALLOWED = {
         "train",
     },
     "notebook": {"analysis", "cli", "config", "data", "init", "runner", "track"},
-    "study": {"analysis", "config", "figures", "track", "train"},
+    "study": {"analysis", "config", "figures", "runner", "track", "train"},
 }
 # what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
 # room says what it is for and hands out its public names, and does not count

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.results import Results, of_runs, own, reference
-from fdi.analysis.studies import studies
+from fdi.analysis.results import Results, of_runs, own
+from fdi.analysis.studies import of_folder, studies
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.figures import sheet, style
@@ -126,7 +126,7 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
     if isinstance(runs, pd.DataFrame):
         contents = module.data(mine)
     else:
-        contents = pages(module, mine, reference(Path(runs) / "reference"))
+        contents = pages(module, mine, of_folder(Path(runs) / "reference"))
     if not contents:
         raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
     if page is not None and page not in contents:

@@ -20,8 +20,8 @@ from fdi.analysis.derived import guesses
 from fdi.analysis.formats import interval, percent, plural
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
-from fdi.analysis.results import PROVENANCE, REFERENCE, Results
-from fdi.analysis.studies import quotes, studies, with_runs
+from fdi.analysis.results import OWN, Results
+from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
 from fdi.figures.catalogue import about, pages, svg, with_own
 from fdi.figures.explorer import explorer
@@ -108,7 +108,6 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
         "</div>",
         *_section(TABLES, tables),
         *(part for heading, content in asked for part in _section(heading, [content])),
-        *_section("How the measurements were made", _provenance(measured)),
     ]
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
@@ -127,24 +126,21 @@ def _said(main: Results) -> str:
 
 def _first(drawn: Mapping[str, Drawn], main: Results) -> str:
     """A picture of these runs."""
-    own = [name for name, one in drawn.items() if one.images and one.source == _origin(main)]
+    mine = main.runs["source"].eq(OWN).any()
+    own = [name for name, one in drawn.items() if one.images and one.own == mine]
     name = next((name for name in (*FIRST, *own) if name in own), None)
     return drawn[name].images[0] if name else ""
 
 
-def _origin(main: Results) -> str:
-    return str(main.runs["source"].iloc[0])[: len(REFERENCE)]
-
-
 class Drawn(NamedTuple):
-    """A figure of the report: its heading and sentence, its pages, and where the first of them is
-    from.
+    """A figure of the report: its heading and sentence, its pages, and whether the first of them is
+    of the user's own runs.
     """
 
     heading: str
     images: list[str]
     below: str
-    source: str
+    own: bool
 
     def __str__(self) -> str:
         first, *others = self.images or [""]
@@ -152,8 +148,7 @@ class Drawn(NamedTuple):
         return f"<section>{self.heading}{first}{more * bool(others)}{self.below}</section>"
 
 
-def _contents(first: Iterable[str]) -> str:
-    names = (*first, "How the measurements were made")
+def _contents(names: Iterable[str]) -> str:
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     return f"<nav><ul>{links}</ul></nav>"
 
@@ -184,7 +179,7 @@ def _figures(
                 f'<h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>',
                 images,
                 f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>",
-                str(first["source"].iloc[0])[: len(REFERENCE)],
+                str(first["source"].iloc[0]).startswith(OWN),
             ),
         )
 
@@ -196,9 +191,6 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
         if results.runs["state"].eq("done").any():
             yield f"<details><summary>{title}</summary>{FILTER}{''.join(_summary(results))}"
             yield "</details>"
-    if quotes()[0]:
-        yield "<details><summary>Published values without a run of ours beside them</summary>"
-        yield f"{_unmeasured(mine.runs, measured.runs)}</details>"
 
 
 def _summary(results: Results) -> Iterator[str]:
@@ -220,28 +212,6 @@ def _with_settings(summary: pd.DataFrame) -> pd.DataFrame:
     others = rows.drop(columns=names)
     others.insert(len(LABELS), "settings", settings)
     return others
-
-
-def _unmeasured(*tables: pd.DataFrame) -> str:
-    """Published values without a finished run of the same data set, architecture, depth and
-    initialization.
-    """
-    done = set().union(*(with_runs(runs[runs["state"] == "done"]) for runs in tables))
-    rows = [
-        {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
-        for e in quotes()[0]
-        if str(e) not in done
-    ]
-    return table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
-
-
-def _provenance(measured: Results) -> Iterator[str]:
-    path = measured.folder / PROVENANCE
-    if path.exists():
-        rows = table(pd.read_csv(path, dtype=str).fillna(""))
-        yield f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
-    else:
-        yield "<p>There are no measurements that came with fdi.</p>"
 
 
 STATES_SAID = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}

@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import shown
-from fdi.analysis.results import OWN, REFERENCE
+from fdi.analysis.results import OWN
 from fdi.analysis.studies import drawn
 
 Enough = Callable[[pd.DataFrame], int]
@@ -180,7 +180,8 @@ def guessed(runs: Runs) -> bool:
 
 def source(runs: Runs) -> str:
     """Where the runs come from, as text."""
-    return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
+    parts = pd.Series(runs["source"].unique()).str.rpartition(" ")  # commits of one place
+    return "; ".join(f"{of} {', '.join(ends)}" for of, ends in parts.groupby(0, sort=False)[2])
 
 
 def differing(runs: Runs) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fdi.analysis.results import own, reference
+from fdi.analysis.results import own
 from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import report
@@ -19,6 +19,7 @@ from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
 from fdi.figures.explorer import explorer
 from fdi.figures.report import table
 from fdi.study import speed
+from fdi.study.measured import reference
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")

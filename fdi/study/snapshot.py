@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,13 @@ def data(results: Results) -> dict[str, Page]:
     """The table of scripts/study/states/snapshot.py."""
     table = results.csv("snapshot")
     return {"": table} if len(table) else {}
+
+
+def of_run(directory: Path, modules: Sequence[Path]) -> Page:
+    """The page of a trained run; its code may be in `modules`."""
+    from fdi.runner import trained  # torch: only where it is used
+
+    return trained.trial(trained.load(directory, modules=modules))
 
 
 def panels(page: Page) -> list[list[str]]:
