@@ -15,7 +15,7 @@ import pandas as pd
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.conditions import LABELS, condition_columns
-from fdi.analysis.formats import short_names, shown
+from fdi.analysis.formats import number, percent, short_names, shown
 from fdi.analysis.results import READOUT, Results
 
 POINTS = 40  # of a learning curve
@@ -62,16 +62,19 @@ def explorer(results: Results) -> str:
         "measured": list(LAYER.values()),
         "probes": _probes(results, runs),
     }
-    packed = gzip.compress(
-        json.dumps(content, allow_nan=False, separators=(",", ":")).encode(), mtime=0
-    )
+    data = packed(json.dumps(content, allow_nan=False, separators=(",", ":")).encode())
     head = "".join(f"<th>{escape(name)}</th>" for name in ("", *columns))
     return (
-        f'<div data-runs="{base64.b64encode(packed).decode()}"><input type="search" '
+        f'<div data-runs="{data}"><input type="search" '
         f'aria-label="show only runs of which all these words hold" placeholder="{PLACEHOLDER}">'
         f"<p class=note></p><div class=beside hidden></div><div class=table><table id=runs><thead>"
         f"<tr>{head}</tr></thead><tbody></tbody></table></div></div>"
     )
+
+
+def packed(content: bytes) -> str:
+    """What fdi/figures/report.js unpacks, as text."""
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def _settings(runs: pd.DataFrame) -> list[str]:
@@ -96,7 +99,7 @@ def _text(value: Any) -> str | None:
 
 
 def _percent(share: float) -> str | None:
-    return None if pd.isna(share) else f"{100 * share:.1f}"
+    return percent(share, unknown="") or None
 
 
 def _curves(results: Results, runs: pd.DataFrame) -> dict[int, list[list[float]]]:
@@ -107,8 +110,8 @@ def _curves(results: Results, runs: pd.DataFrame) -> dict[int, list[list[float]]
         if path in curves:
             epochs, accuracy = curves[path]
             kept = np.unique(np.linspace(0, len(epochs) - 1, POINTS).round().astype(int))
-            percent = (100 * np.asarray(accuracy)[kept]).round(1)
-            found[place] = [np.asarray(epochs)[kept].tolist(), percent.tolist()]
+            shares = np.asarray(accuracy)[kept]
+            found[place] = [np.asarray(epochs)[kept].tolist(), (100 * shares).round(1).tolist()]
     return found
 
 
@@ -128,7 +131,5 @@ def _probes(results: Results, runs: pd.DataFrame) -> dict[int, list[list[str | N
 
 def _three(values: pd.Series) -> list[str | None]:
     """Numbers with three digits."""
-    return [
-        value if isinstance(value, str) else None if pd.isna(value) else f"{value:.3g}"
-        for value in values
-    ]
+    known = [value if isinstance(value, str) else number(value, ".3g", 1, "") for value in values]
+    return [text or None for text in known]

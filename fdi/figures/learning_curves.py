@@ -244,7 +244,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     for quantity in {*panels(page)[-1]} - {"."}:
         axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
     first = page.iloc[0]
-    sheet.above(figure, handles, first["finding"], f"{first['title']}: {sheet.OVER}")
+    sheet.above(figure, handles, first["finding"], f"{first['title']}: {words.OVER}")
 
 
 def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page) -> None:

@@ -18,8 +18,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from fdi.figures import marks
-from fdi.figures.style import GREY, Look, State
+from fdi.figures.style import GREY, InitialState, Look
 
 MARKS = 4  # of a curve
 FEW = 5  # seeds of a band; the interval of fewer is drawn at the marks
@@ -71,6 +70,31 @@ def level(axes: Axes, row: pd.Series, look: Look) -> None:
     axes.axhline(row["mean"], linewidth=0.9, **line)
     if pd.notna(row["low"]):
         axes.axhspan(row["low"], row["high"], color=look["color"], alpha=0.15, linewidth=0)
+
+
+def across(
+    axes: Axes, value: float, interval: tuple[float, float], height: float, look: Look
+) -> None:
+    """A mark with its interval along the horizontal axis, without one where it is NaN."""
+    low, high = interval
+    reach = None if np.isnan(low) else [[value - low], [high - value]]
+    axes.errorbar(value, height, xerr=reach, **look)
+
+
+def named_rows(axes: Axes, names: Sequence[str]) -> None:
+    """A row of the vertical axis for each name, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+
+
+def layers(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, width: float) -> None:
+    """A line over layers for each kind of population (E and I are not joined), shifted for the
+    `place` of `of` initial states by so many times `width`.
+    """
+    rows = rows.assign(x=rows["x"] + width * (place - (of - 1) / 2)).sort_values("x")
+    for _, kind in rows.groupby(rows["population"].str.replace(r"\d", "", regex=True), sort=False):
+        points(axes, kind, look)
 
 
 CHANCE: Look = {"color": GREY, "linewidth": 0.8, "linestyle": ":"}
@@ -138,16 +162,16 @@ EVEN = 100  # largest over smallest value of an axis whose ticks are powers of t
 def beside(
     axes: Axes,
     rows: pd.DataFrame,
-    states: Sequence[State],
+    initials: Sequence[InitialState],
     order: Sequence[Any],
     names: Sequence[str],
 ) -> None:
-    """A point with its interval for each state, at each value of the column x in this order."""
-    for i, state in enumerate(states):
-        shown = state.rows(rows)
+    """A point with its interval for each initial state, at each x in this order."""
+    for i, initial in enumerate(initials):
+        shown = initial.rows(rows)
         x = shown["x"].map(list(order).index).astype(float)
-        x = x + WIDTH * ((i + 0.5) / len(states) - 0.5)
-        marks.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
+        x = x + WIDTH * ((i + 0.5) / len(initials) - 0.5)
+        points(axes, shown.assign(x=x), initial.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
     width = max(6, LETTERS // len(order))
     axes.set_xticks(
@@ -156,21 +180,21 @@ def beside(
 
 
 def lines(
-    axes: Axes, rows: pd.DataFrame, states: Sequence[State], scale: str, values: pd.Series
+    axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState], scale: str, values: pd.Series
 ) -> None:
-    """A line for each state over the column x, a level for one without x; the axis is that of all
-    `values`.
+    """A line for each initial state over the column x, a level for one without x; the axis is that
+    of all `values`.
     """
     values = values.dropna().astype(float)
     log = scale == "log" or (scale == "auto" and _by_factors(values))
-    for i, state in enumerate(states):
-        shown = state.rows(rows)
+    for i, initial in enumerate(initials):
+        shown = initial.rows(rows)
         line = shown.dropna(subset="x").astype({"x": float}).sort_values("x")
-        shift = 0 if log else DODGE * np.ptp(values) * (i - (len(states) - 1) / 2)
+        shift = 0 if log else DODGE * np.ptp(values) * (i - (len(initials) - 1) / 2)
         if len(line):
-            marks.points(axes, line.assign(x=line["x"] + shift), state.look())
+            points(axes, line.assign(x=line["x"] + shift), initial.look())
         for _, row in shown[shown["x"].isna()].iterrows():
-            marks.level(axes, row, state.look())
+            level(axes, row, initial.look())
     if log:
         log_axis(axes, values)
     else:
@@ -191,10 +215,10 @@ def _by_factors(values: pd.Series) -> bool:
     return bool(np.std(factors) / np.mean(factors) < np.std(steps) / np.mean(steps))
 
 
-def rates(axes: Axes, rows: pd.DataFrame, states: Sequence[State]) -> None:
-    """A line for each state over its layers, which may be silent."""
+def rates(axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState]) -> None:
+    """A line for each initial state over its layers, which may be silent."""
     shown = rows.assign(**rows[["mean", "low"]].clip(lower=SILENT))
-    lines(axes, shown, states, "linear", shown["x"])
+    lines(axes, shown, initials, "linear", shown["x"])
     axes.set_yscale("log")
     axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
     axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
@@ -24,7 +22,7 @@ from fdi.analysis.results import OWN, Results
 from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
 from fdi.figures.catalogue import about, pages, svg, with_own
-from fdi.figures.explorer import explorer
+from fdi.figures.explorer import explorer, packed
 from fdi.track.record import STATES, TRAINED, UNTESTED
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
@@ -40,9 +38,8 @@ def image(alt: str, svg: bytes) -> str:
     size = SIZE.search(svg)
     assert size, "matplotlib writes the size"
     width, height = (round(float(number)) for number in size.groups())
-    packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()
     return (
-        f'<figure style="aspect-ratio: {width} / {height}"><img data-svg="{packed}" '
+        f'<figure style="aspect-ratio: {width} / {height}"><img data-svg="{packed(svg)}" '
         f'alt="{escape(alt)}"></figure>'
     )
 
@@ -53,22 +50,14 @@ def table(rows: pd.DataFrame, named: bool = False) -> str:
     """
     head = "".join(f"<th>{escape(str(column))}</th>" for column in rows)
     names = [f' data-column="{escape(str(column))}"' if named else "" for column in rows]
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{name}>{_cell(str(value))}</td>" for name, value in zip(names, row))
-        + "</tr>"
-        for row in rows.itertuples(index=False)
-    )
+    body = ""
+    for row in rows.itertuples(index=False):
+        lines = [escape(str(value)).split("\n") for value in row]
+        cells = [of[0] if len(of) == 1 else "".join(f"<div>{n}</div>" for n in of) for of in lines]
+        body += f"<tr>{''.join(f'<td{name}>{cell}</td>' for name, cell in zip(names, cells))}</tr>"
     return (
         f"<div class=table><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _cell(text: str) -> str:
-    """The text of a cell; several lines are set apart."""
-    if "\n" not in text:
-        return escape(text)
-    return "".join(f"<div>{escape(line)}</div>" for line in text.split("\n"))
 
 
 INTRODUCTION = (
@@ -92,23 +81,20 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     figures = with_own(mine.runs)
     drawn = dict(_figures(figures, mine, measured, tell))
     tell("tables")
-    asked = [
-        section
-        for study in studies()
-        if hasattr(study, "sections")
-        for section in study.sections(mine, measured)
+    sections = [
+        (ALL, explorer(main)),
+        (
+            "Figures",
+            f"<p>{INTRODUCTION}</p><div class=grid>{''.join(map(str, drawn.values()))}</div>",
+        ),
+        (TABLES, "".join(_tables(mine, measured))),
     ]
-    names = [one.TITLE for one in figures.values()]
-    tables = [*_tables(mine, measured)]
-    parts = [
-        f"<h1>{title}</h1>{_said(main)}{_first(drawn, main)}",
-        _contents([ALL, *names, TABLES, *(heading for heading, _ in asked)]),
-        *_section(ALL, [explorer(main)]),
-        *_section("Figures", [f"<p>{INTRODUCTION}</p><div class=grid>", *map(str, drawn.values())]),
-        "</div>",
-        *_section(TABLES, tables),
-        *(part for heading, content in asked for part in _section(heading, [content])),
-    ]
+    with_sections = [study for study in studies() if hasattr(study, "sections")]
+    asked = [section for study in with_sections for section in study.sections(mine, measured)]
+    names = [ALL, *(one.TITLE for one in figures.values()), TABLES, *(name for name, _ in asked)]
+    said = escape(" ".join(f"{sentence}." for sentence in _sentences(main)))
+    parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_first(drawn, main)}{_contents(names)}"]
+    parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
         f"<body>{''.join(parts)}<script>{SCRIPT.read_text()}</script></body></html>\n"
@@ -116,12 +102,6 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
 
 
 ALL, TABLES = "All runs", "Conditions"
-
-
-def _said(main: Results) -> str:
-    """What these runs say, in three sentences."""
-    text = " ".join(f"{sentence}." for sentence in _sentences(main))
-    return f"<p class=said>{escape(text)}</p>"
 
 
 def _first(drawn: Mapping[str, Drawn], main: Results) -> str:
@@ -157,9 +137,8 @@ def _anchor(heading: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in heading.lower())
 
 
-def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
-    yield f'<h2 id="{_anchor(heading)}">{escape(heading)}</h2>'
-    yield from content
+def _heading(text: str, level: int) -> str:
+    return f'<h{level} id="{_anchor(text)}">{escape(text)}</h{level}>'
 
 
 def _figures(
@@ -168,20 +147,13 @@ def _figures(
     """The pages of each figure; where data are missing, the command that makes them."""
     for number, (name, module) in enumerate(figures.items(), 1):
         tell(f"figure {number} of {len(figures)}: {name}")
-        heading, text = module.TITLE, escape(about(module))
         contents = pages(module, mine, measured)
         images = [image(f"{name} {page}", svg(module, c)) for page, c in contents.items()]
         lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
+        below = f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>"
+        head = f"{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>"
         first = next(iter(contents.values()), pd.DataFrame({"source": [""]}))
-        yield (
-            name,
-            Drawn(
-                f'<h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>',
-                images,
-                f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>",
-                str(first["source"].iloc[0]).startswith(OWN),
-            ),
-        )
+        yield name, Drawn(head, images, below, first["source"].iloc[0].startswith(OWN))
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -114,7 +114,6 @@ def _settle(figure: Figure) -> None:
 MARGIN = 0.04  # inches
 GAP = 0.05  # inches between lines of different kinds
 LONGEST = 110  # characters of a line
-OVER = "mean and 95 % interval over n seeds"
 MANY = 5  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 SHOWN = re.compile(r"(mean and [^:;]*) over n seeds")
@@ -134,7 +133,7 @@ def above(
     if len(set(seeds)) == 1 or len(seeds) > MANY:  # once, in the details
         labels = [SEEDS.sub("", label) for label in labels]
         numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
-        details = SHOWN.sub(lambda shown: over(numbers, shown[1]), details)
+        details = SHOWN.sub(lambda shown: words.over(numbers, shown[1]), details)
     top = MARGIN
     for text, look in ((finding, FINDING), (details, DETAILS)):
         if text:
@@ -142,6 +141,12 @@ def above(
     if handles:
         top += _legend(figure, handles, labels, top) + GAP
     grow(figure, above=top)
+
+
+def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
+    """`above`, with the finding and the title of a page."""
+    first, figure = page.iloc[0], next(iter(axes.values())).figure
+    above(figure, handles, first["finding"], first["title"])
 
 
 def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
@@ -186,19 +191,6 @@ def entry(
     init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
 ) -> Line2D:
     """The entry of the legend for what `marks.points` draws, with the number of seeds."""
-    n = span(pd.Series([least, most]))
+    n = words.seeds(pd.Series([least, most]))
     look = style.look(init, number, line) | ({"markerfacecolor": "white"} if most == 1 else {})
     return Line2D([], [], **look, label=f"{label or words.init(init)} (n = {n})")
-
-
-def span(n: pd.Series) -> str:
-    """Numbers of seeds, as text."""
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-
-
-def over(n: pd.Series, what: str = "mean and 95 % interval") -> str:
-    """How many seeds the values shown are from, as text; a single seed has no mean."""
-    if n.max() == 1:
-        return "one seed"
-    hollow = "; hollow: a single seed" if n.min() == 1 else ""
-    return f"{what} over n = {span(n)} seeds{hollow}"

@@ -27,7 +27,6 @@ from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
-from fdi.figures.findings import Said, said
 
 ANY = "*"  # in `only`: any value but null
 SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
@@ -117,46 +116,42 @@ class Sweep:
 
     def draw(self, page: Page, axes: Mapping[str, Axes]) -> None:
         """Marks beside one another where the values of x have names, else lines."""
-        states, named, drawn = list(self._states(page)), self._named(page), self._drawn(page)
+        initials, named, drawn = list(self._initials(page)), self._named(page), self._drawn(page)
         order, near = self._order("x", page), False
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if panel.quantity == RATE_BY_LAYER:
-                marks.rates(one, rows, states)
+                marks.rates(one, rows, initials)
             elif named:
-                marks.beside(one, rows, states, order, [self.tick(value) for value in order])
+                marks.beside(one, rows, initials, order, [self.tick(value) for value in order])
             else:
-                marks.lines(one, rows, states, self.figure.scale, self._values(panel, page))
+                marks.lines(one, rows, initials, self.figure.scale, self._values(panel, page))
                 if len(short := rows[rows["reached"] < 1]):
                     one.plot(short["x"], short["mean"], **SHORT)
-                for state in states:
-                    if len(ring := state.rows(rows[rows["chosen"]])):
-                        one.plot(ring["x"], ring["mean"], markeredgecolor=state.color, **RING)
+                for initial in initials:
+                    if len(ring := initial.rows(rows[rows["chosen"]])):
+                        one.plot(ring["x"], ring["mean"], markeredgecolor=initial.color, **RING)
             near |= self._heights(one, panel, drawn)
             self._label(one, panel, drawn, named)
         joined: style.Look = {"linestyle": ""} if named else {}
-        handles = [
-            Line2D([], [], **state.look() | joined, label=f"{self.figure.legend}{state.label}")
-            for state in states
+        entries = [
+            (initial.look() | joined, f"{self.figure.legend}{initial.label}")
+            for initial in initials
         ]
-        if page["chosen"].any():
-            black = RING | {"markeredgecolor": "black"}
-            handles.append(Line2D([], [], **black, label="best on validation"))
-        if (page["reached"] < 1).any():
-            handles.append(Line2D([], [], **SHORT, label="loss not reached by all"))
-        if near:
-            handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
-        first = page.iloc[0]
-        title = first["title"]
-        if named and self._lacks(page, states, order):
-            title += "; no mark: not run, or weights that fdi refuses to draw"
-        sheet.above(one.figure, handles, first["finding"], title)
+        black = RING | {"markeredgecolor": "black"}
+        entries += [(black, "best on validation")] * bool(page["chosen"].any())
+        entries += [(SHORT, "loss not reached by all")] * bool((page["reached"] < 1).any())
+        entries += [(marks.CHANCE, "chance")] * near
+        if named and self._lacks(page, initials, order):
+            lacks = "; no mark: not run, or weights that fdi refuses to draw"
+            page = page.assign(title=page["title"] + lacks)
+        sheet.head(axes, [Line2D([], [], **look, label=label) for look, label in entries], page)
 
-    def _lacks(self, page: Page, states: Sequence[style.State], order: list[Any]) -> bool:
-        """Whether some state has no accuracy at some value of x in some panel."""
+    def _lacks(self, page: Page, initials: Sequence[style.InitialState], order: list[Any]) -> bool:
+        """Whether some initial state has no accuracy at some value of x in some panel."""
         panels = [p for p in self._drawn(page) if p.quantity == "accuracy"]
-        there = sum(len(state.rows(panel.rows)) for panel in panels for state in states)
-        return there < len(panels) * len(states) * len(order)
+        there = sum(len(initial.rows(panel.rows)) for panel in panels for initial in initials)
+        return there < len(panels) * len(initials) * len(order)
 
     def text(self, key: str, value: Any) -> str:
         """A value of a key in words."""
@@ -164,8 +159,8 @@ class Sweep:
 
     def finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
-        sweep = Said("x", self.figure.panels, self._order("x", table), self.text)
-        answer = said(self.figure.finding, table, sweep)
+        sweep = words.Sentence("x", self.figure.panels, self._order("x", table), self.text)
+        answer = words.sentence(self.figure.finding, table, sweep)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
     def tick(self, value: Any) -> str:
@@ -237,7 +232,9 @@ class Sweep:
         else:
             group = group.dropna(subset="x")
             chosen = (
-                sweeps.usual(group).assign(sigma_u=np.nan) if figure.usual else sweeps.states(group)
+                sweeps.usual(group).assign(sigma_u=np.nan)
+                if figure.usual
+                else sweeps.initial_states(group)
             )
             across = chosen
         shade = chosen["sigma_u"] if figure.shade == SIGMA else self._shade(chosen)
@@ -310,7 +307,7 @@ class Sweep:
             "chance": PERCENT / first["classes"],
             "finding": self.finding(table),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
-            "title": f"{_setting(chosen)}: {sheet.over(table['n'])}",
+            "title": f"{_setting(chosen)}: {words.over(table['n'])}",
             "source": sweeps.source(chosen),
         }
         if figure.longest:
@@ -357,10 +354,10 @@ class Sweep:
                     drawn.append(Panel(name, shown, quantity, values))
         return drawn
 
-    def _states(self, page: Page) -> Iterator[style.State]:
+    def _initials(self, page: Page) -> Iterator[style.InitialState]:
         """The initial states, named by their shade alone where there is one initialization."""
         key = self.figure.shade
-        yield from style.states(page, key, page["init"].nunique() == 1 and key != SIGMA)
+        yield from style.initial_states(page, key, page["init"].nunique() == 1 and key != SIGMA)
 
     def _values(self, panel: Panel, page: Page) -> pd.Series:
         """The values of x on the axis of a panel; of two keys, each column has its own."""

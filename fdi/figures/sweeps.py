@@ -146,7 +146,7 @@ def near_one(runs: Runs) -> pd.DataFrame:
     return runs[distance.isna() | (distance == nearest)]
 
 
-def states(runs: Runs) -> pd.DataFrame:
+def initial_states(runs: Runs) -> pd.DataFrame:
     """The runs of a figure that compares initial states, with the column `sigma_u`: each
     initialization at each of its sigma_u, and one config of those without.
     """

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.collect import Page
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
-from fdi.figures import marks, sheet, style
+from fdi.figures import marks, sheet, style, words
 
 PLACE, TITLE = 15, "Recurrent layers"
 ABOUT = "the feed-forward share alpha of a recurrent layer: as set and as measured"
@@ -45,7 +45,7 @@ def data(results: Results) -> dict[str, Page]:
         init="fluct",
         finding=f"Does the input from below get the share $\\alpha$ of the variance? "
         f"{_share(table)}",
-        title=f"a recurrent layer before training, simulated: {sheet.OVER}",
+        title=f"a recurrent layer before training, simulated: {words.OVER}",
         source=simulated["source"].iloc[0],
     )
     return {"": page}
@@ -96,5 +96,4 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     spread.set_yticks([0.5, 1, 3, 10, 30], ["0.5", "1", "3", "10", "30"])
     spread.minorticks_off()
     handles.append(Line2D([], [], **EXPECTED, label="as set"))
-    first = page.iloc[0]
-    sheet.above(spread.figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)

@@ -143,7 +143,7 @@ def _runs(results: Results) -> dict[str, Page]:
         ).rename(columns={"epoch": "x"})
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
-        sigma = accuracies(sweeps.states(members), ["init", "sigma_u"]).rename(
+        sigma = accuracies(sweeps.initial_states(members), ["init", "sigma_u"]).rename(
             columns={"sigma_u": "x"}
         )
         parts = {
@@ -157,7 +157,7 @@ def _runs(results: Results) -> dict[str, Page]:
         )
         tables[f"{dataset}_{model}"] = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
-            title=f"{words.setting(chosen, 'epochs')}: {sheet.OVER}",
+            title=f"{words.setting(chosen, 'epochs')}: {words.OVER}",
             source=sweeps.source(chosen),
         )
     return tables
@@ -199,8 +199,7 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     axes["curve"].set_xlim(0)
     axes["curve"].set_title("validation accuracy (%)")
     axes["curve"].set_xlabel("epoch")
-    first = page.iloc[0]
-    sheet.above(axes["curve"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)
 
 
 def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
@@ -215,7 +214,7 @@ def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
         runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True
     ):
         return moments(
-            sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
+            sweeps.initial_states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
         ).rename(columns={"sigma_u": "x"})
     return pd.DataFrame()
 

@@ -115,7 +115,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles: list[Artist] = [
-        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {sheet.span(rows['n'])})")
+        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {words.seeds(rows['n'])})")
         for init, rows in page.groupby("init")
     ]
     handles += [
@@ -123,7 +123,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         Patch(color=style.BAND, label="$\\sigma_U$ of 1/3 to 1"),
     ]
     first = page.iloc[0]
-    sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {sheet.OVER}")
+    sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {words.OVER}")
 
 
 RING: style.Look = {

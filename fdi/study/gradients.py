@@ -57,7 +57,7 @@ def data(results: Results) -> dict[str, Page]:
         title = (
             f"{words.setting(chosen)}, before training, gradients of "
             f"{'the task alone' if alone else 'task and bounds'}: "
-            f"{sheet.over(table['n'], 'geometric mean and 95 % interval')}"
+            f"{words.over(table['n'], 'geometric mean and 95 % interval')}"
         )
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table), title=title, source=sweeps.source(chosen)
@@ -132,8 +132,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
         handles.append(Line2D([], [], **mark, label="no gradient in some seeds"))
     handles.append(Patch(color=style.BAND, label="recommended"))
-    first = page.iloc[0]
-    sheet.above(axes["fluct"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)
 
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, shift: float) -> None:

@@ -124,7 +124,7 @@ def _trace(axes: Axes, rows: pd.DataFrame, xi: int) -> None:
     axes.vlines(rows.loc[rows["part"] == "spikes", "x"], 2.3, 2.8, color=RESET, linewidth=0.8)
     axes.axhline(THETA, color="black", linestyle="--", linewidth=0.8)
     rate = rows.loc[(rows["part"] == "number") & (rows["kind"] == "rate"), "y"].iloc[0]
-    axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {style.fraction(xi)}: {rate:.1f} Hz")
+    axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {'1' if xi == 1 else f'1/{xi:g}'}: {rate:.1f} Hz")
     axes.set_xlim(0, 0.5)
     axes.set_ylim(-3, 3)
     axes.set_yticks([-2, 0, 2])

@@ -164,7 +164,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         axes["accuracy"].figure,
         handles,
         first["finding"],
-        f"{first['title']}: {sheet.OVER}{quoted}",
+        f"{first['title']}: {words.OVER}{quoted}",
     )
 
 

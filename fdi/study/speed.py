@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
-from fdi.figures import sheet, style
+from fdi.figures import sheet, style, words
 
 PLACE, TITLE = 19, "Speed"
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
@@ -88,7 +88,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     panel.tick_params(axis="y", length=0)
     base = " or ".join(page["relative_to"].unique())
     panel.set_xlabel(f"times as fast as {base}")
-    rounds = f"median and quartiles of {sheet.span(page['rounds'])} rounds"
+    rounds = f"median and quartiles of {words.seeds(page['rounds'])} rounds"
     title = f"training step relative to {NAMES.get(base, base)}: {rounds}"
     sheet.above(panel.figure, handles, _finding(page, base), title)
 
