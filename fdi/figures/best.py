@@ -108,9 +108,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             marks.across(panel, row["mean"], interval, _height(row, inits), bar)
         panel.axvline(page["chance"].max(), color=style.GREY, linewidth=0.6, linestyle=":")
         panel.set_xlim(0, 101)
-        marks.named_rows(
-            panel, range(len(order)), order if setting == "common" else [""] * len(order)
-        )
+        marks.named_rows(panel, order if setting == "common" else [""] * len(order))
         panel.set_title(title)
         panel.set_xlabel("test accuracy (%)")
         for place in range(1, len(order)):

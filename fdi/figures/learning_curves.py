@@ -33,7 +33,7 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     parts: list[pd.DataFrame] = []
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _long(_aligned(results.curves_of(members)))
+        rows = _long(results.curves_of(members))
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
@@ -43,15 +43,12 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     )
 
 
-def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The rows with epochs counted from the start of the task."""
-    primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
-    return metrics.assign(epoch=metrics["epoch"] - primed)
-
-
 def _long(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and interval over the seeds of one condition: a row for each quantity and epoch."""
-    measured = metrics.dropna(axis="columns", how="all")
+    """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
+    from the start of the task.
+    """
+    primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
+    measured = metrics.assign(epoch=metrics["epoch"] - primed).dropna(axis="columns", how="all")
     quantities = [q for q in map(str, measured) if q in ACCURACIES or q.startswith("rate/")]
     if not quantities:
         return pd.DataFrame()
@@ -72,16 +69,12 @@ def _long(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def name(columns: Sequence[str], values: Sequence[Any]) -> str:
     """The values of these columns as text; those of a config with the name of their key."""
-    short = short_names(columns)
-    return ", ".join(
-        words.init(str(value))
-        if column == LABELS[2]
-        else str(value)
-        if column in LABELS
-        else f"{short[column]} = {shown(value)}"
-        for column, value in zip(columns, values)
-        if value is not None
-    )
+    short, parts = short_names(columns), []
+    for column, value in zip(columns, values):
+        plain = words.init(str(value)) if column == LABELS[2] else str(value)
+        text = plain if column in LABELS else f"{short[column]} = {shown(value)}"
+        parts += [text] if value is not None else []
+    return ", ".join(parts)
 
 
 PLACE, TITLE = 10, "Learning curves"
@@ -116,31 +109,27 @@ def data(results: Results) -> dict[str, Page]:
     pages: dict[str, pd.DataFrame] = {}
     for _, group in done.groupby(["dataset", "model"]):
         columns = condition_columns(group)
-        own = [column for column in columns if column == "init" or column.startswith("init.")]
-        named = [
-            column
-            for column in columns
-            if column in LABELS[:2] or column.startswith(("dataset.", "model."))
-        ]
-        others = [column for column in columns if column not in (*own, *named)]
+        own = [name for name in columns if f"{name}.".startswith("init.")]
+        named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         for values, places in conditions(group, named):
             members = group.iloc[places]
-            key = _key(group, named, values)
-            varied = [column for column in others if members[column].nunique(dropna=False) > 1]
-            sets: list[Any] = [((), np.arange(len(members)))]
-            if varied:
-                sets = list(conditions(members, varied))
-            sets = [(values, members.iloc[of]) for values, of in sets]
-            sizes = [(runs["init"].nunique(), len(runs)) for _, runs in sets]
-            values, chosen = sets[max(range(len(sets)), key=lambda i: (sizes[i], i))]
-            by = own
-            if sum(1 for _ in conditions(chosen, by)) > MOST:
-                chosen = usual(chosen)
-                by = ["init"]
-            page, left = _few(lines(chosen, by, results))
+            varied = [
+                name
+                for name in columns
+                if name not in (*own, *named) and members[name].nunique(dropna=False) > 1
+            ]
+            sets: list[Any] = list(conditions(members, varied)) if varied else [((), slice(None))]
+            several = [(differing, members.iloc[of]) for differing, of in sets]
+            sizes = [(runs["init"].nunique(), len(runs), i) for i, (_, runs) in enumerate(several)]
+            differing, chosen = several[max(sizes)[-1]]
+            if sum(1 for _ in conditions(chosen, own)) > MOST:
+                page, left = _few(lines(usual(chosen), ["init"], results))
+            else:
+                page, left = _few(lines(chosen, own, results))
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_distinction(chosen, varied, values)]
+                title = [_setting(chosen), *_distinction(chosen, varied, differing)]
                 title += [f"{left} more initializations not drawn"] if left else []
+                key = _key(group, named, values)
                 pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
     return pages
 
@@ -196,19 +185,18 @@ def _finding(page: Page) -> str:
     return f"{said} (intervals overlap)" if overlap else said
 
 
+IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
+
+
 def _distinction(runs: Runs, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
     """What tells these runs from other sets with the same data set and model, in words."""
-    if not columns:
-        return []
-    in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
-    others = [(column, value) for column, value in zip(columns, values) if value is not None]
     others = [
         (column, value)
-        for column, value in others
-        if not column.startswith(in_words) and column not in SHARED
+        for column, value in zip(columns, values)
+        if value is not None and not column.startswith(IN_WORDS) and column not in SHARED
     ]
     differing = name(*zip(*others)) if others else ""
-    return [text for text in (words.condition(runs), differing) if text]
+    return [text for text in (words.condition(runs), differing) if text] if columns else []
 
 
 def panels(page: Page) -> list[list[str]]:
@@ -236,15 +224,14 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
     rates = [quantity for quantity in axes if quantity not in TITLES]
     _finish(axes, list(TITLES), 100.0, page)
-    _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)
-    figure = next(iter(axes.values())).figure
+    highest = page.loc[page["quantity"].isin(rates), ["mean", "high"]].max(axis=None)
+    _finish(axes, rates, 1.05 * np.fmax(1.0, highest), page)
     handles: list[Artist] = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
-    if page["epoch"].min() < 1:
-        handles.append(Patch(color=style.PRIME, label="priming, before the task"))
+    primed = bool(page["epoch"].min() < 1)
+    handles += [Patch(color=style.PRIME, label="priming, before the task")] * primed
     for quantity in {*panels(page)[-1]} - {"."}:
-        axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
-    first = page.iloc[0]
-    sheet.above(figure, handles, first["finding"], f"{first['title']}: {words.OVER}")
+        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
+    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
 
 
 def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page) -> None:
@@ -264,7 +251,3 @@ def _handle(row: pd.Series) -> Line2D:
     look = style.look(row["init"], row["number"])
     look |= {"markerfacecolor": "white", "linewidth": 0.7} if row["n"] == 1 else {}
     return Line2D([], [], **look, label=f"{row['line']} (n = {row['n']})")
-
-
-def _top(rates: pd.DataFrame) -> float:
-    return max(1.0, float(rates[["mean", "high"]].max(axis=None))) if len(rates) else 1.0

@@ -16,8 +16,7 @@ from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import report
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
-from fdi.figures.explorer import explorer
-from fdi.figures.report import table
+from fdi.figures.report import explorer, table
 from fdi.study import speed
 from fdi.study.measured import reference
 
