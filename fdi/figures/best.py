@@ -56,14 +56,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def _points(side: Side, network_of: Sequence[Side]) -> list[dict[str, Any]]:
     first = side.runs.iloc[0]
     data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
-    named = words.MODELS.get(model, model).removesuffix(" network")
-    layers, settings = side.network["layers"], side.network["settings"]
-    epochs = f"{side.network['epochs']} epochs"
-    parts = [named, f"{layers} layers" if layers > 1 else "", epochs, settings]
-    network = f"{data}\n{', '.join(filter(None, parts))}"
+    layers, of = side.network["layers"], side.network
+    named = [words.MODELS.get(model, model).removesuffix(" network")]
+    named += [f"{layers} layers"] * (layers > 1) + [f"{of['epochs']} epochs", of["settings"]]
     d = difference(side, network_of)
     shared = {
-        "network": network,
+        "network": f"{data}\n{', '.join(filter(None, named))}",
         "init": side.init,
         "setting": side.setting,
         **side.moments[["n", "mean", "low", "high"]],

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -149,8 +148,7 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
 
 
 def _setting(runs: Runs) -> str:
-    depth = runs.iloc[0].get("model.depth")
-    text = words.setting(runs, "epochs")
+    text, depth = words.setting(runs, "epochs"), runs.iloc[0].get("model.depth")
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
@@ -167,8 +165,8 @@ def _few(page: Page) -> tuple[pd.DataFrame, int]:
     if page.empty or page["line"].nunique() <= MOST:
         return page, 0
     order = _last(page)
-    first = order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
-    kept = pd.concat([order[first], order[~first]])["line"].head(MOST)
+    others = ~order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
+    kept = order.loc[others.sort_values(kind="stable").index, "line"].head(MOST)
     return page[page["line"].isin(kept)], page["line"].nunique() - len(kept)
 
 
@@ -177,11 +175,13 @@ def _finding(page: Page) -> str:
     order = _last(page)
     if order.empty:
         return "How fast does each initial state learn?"
-    best, kaiming = order.iloc[0], order[order["init"] == "kaiming"]
-    names = [best, *(row for _, row in kaiming.head(1).iterrows() if row["line"] != best["line"])]
-    reached = [f"{words.init(row['init'], True)} {row['mean']:.0f} %" for row in names]
-    overlap = len(names) > 1 and names[0]["low"] <= names[1]["high"]
-    said = f"Validation after the last epoch: {', '.join(reached)}"
+    names = pd.concat([order.head(1), order[order["init"] == "kaiming"].head(1)])
+    names = names.drop_duplicates("line")
+    each = [
+        f"{words.init(init, True)} {mean:.0f} %" for init, mean in zip(names["init"], names["mean"])
+    ]
+    overlap = len(names) > 1 and names["low"].iloc[0] <= names["high"].iloc[1]
+    said = f"Validation after the last epoch: {', '.join(each)}"
     return f"{said} (intervals overlap)" if overlap else said
 
 
@@ -226,7 +226,11 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     _finish(axes, list(TITLES), 100.0, page)
     highest = page.loc[page["quantity"].isin(rates), ["mean", "high"]].max(axis=None)
     _finish(axes, rates, 1.05 * np.fmax(1.0, highest), page)
-    handles: list[Artist] = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
+    handles: list[Artist] = []
+    for line, rows in page.groupby("line", sort=False):
+        thin: style.Look = {"linewidth": 0.7} if rows["n"].iloc[0] == 1 else {}
+        look = style.look(rows["init"].iloc[0], rows["number"].iloc[0])
+        handles.append(sheet.entry(look | thin, str(line), rows["n"].head(1)))
     primed = bool(page["epoch"].min() < 1)
     handles += [Patch(color=style.PRIME, label="priming, before the task")] * primed
     for quantity in {*panels(page)[-1]} - {"."}:
@@ -245,9 +249,3 @@ def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, pag
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         if first < 1:
             panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)
-
-
-def _handle(row: pd.Series) -> Line2D:
-    look = style.look(row["init"], row["number"])
-    look |= {"markerfacecolor": "white", "linewidth": 0.7} if row["n"] == 1 else {}
-    return Line2D([], [], **look, label=f"{row['line']} (n = {row['n']})")

@@ -8,15 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-)
 
 from fdi.figures.style import GREY, InitialState, Look
 
@@ -34,7 +27,10 @@ def points(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
     """Columns x, mean, low, high of `rows` with error bars; hollow where there is a single seed."""
     bar: Look = {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
     axes.errorbar(rows["x"], rows["mean"], bars(rows), **look | bar)
-    hollow(axes, rows[rows["n"] == 1], look)
+    single = rows[rows["n"] == 1]
+    face: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
+    if len(single):
+        axes.plot(single["x"], single["mean"], **look | face)
 
 
 def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
@@ -52,16 +48,8 @@ def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> Non
         bar: Look = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
         axes.errorbar(shown["x"], shown["mean"], bars(shown), color=look["color"], **bar)
         return
-    axes.fill_between(
-        rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.2, linewidth=0
-    )
-
-
-def hollow(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
-    """White marks at x, mean of `rows`: single runs."""
-    face: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
-    if len(rows):
-        axes.plot(rows["x"], rows["mean"], **look | face)
+    band: Look = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+    axes.fill_between(rows["x"], rows["low"], rows["high"], **band)
 
 
 def level(axes: Axes, row: pd.Series, look: Look) -> None:
@@ -108,16 +96,10 @@ def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None
     low, high = rows[["mean", "low"]].min(axis=None), rows[["mean", "high"]].max(axis=None)
     room = max(0.06 * (high - low), 0.5)
     axes.set_ylim(max(low - room, -3), min(high + room, 103))
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune=None))
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune=None))
     if chance is not None and low - 3 * room < chance:
         axes.set_ylim(min(axes.get_ylim()[0], chance - room))
         axes.axhline(chance, **CHANCE, zorder=0)
-
-
-def sigma_axis(axes: Axes, values: pd.Series) -> None:
-    """The `log_axis` of sigma_u."""
-    log_axis(axes, values)
-    axes.set_xlabel("$\\sigma_U$ (units of threshold)")
 
 
 def log_axis(axes: Axes, values: pd.Series) -> None:
@@ -127,12 +109,12 @@ def log_axis(axes: Axes, values: pd.Series) -> None:
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
     if values.max() >= EVEN * values.min():
-        axes.xaxis.set_major_locator(LogLocator(numticks=4))
+        axes.xaxis.set_major_locator(ticker.LogLocator(numticks=4))
     else:
-        axes.xaxis.set_major_locator(FixedLocator(apart(values)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
-    axes.xaxis.set_minor_locator(FixedLocator(sorted(values.unique())))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(ticker.FixedLocator(apart(values)))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.2g}"))
+    axes.xaxis.set_minor_locator(ticker.FixedLocator(sorted(values.unique())))
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def apart(values: pd.Series) -> list[float]:
@@ -203,7 +185,7 @@ def lines(
         if np.all(np.diff(ticks) > np.ptp(ticks) / 12):
             axes.set_xticks(ticks)
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
 
 
 def _by_factors(values: pd.Series) -> bool:
@@ -222,4 +204,4 @@ def rates(axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState]) -> N
     axes.set_yscale("log")
     axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
     axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_locator(ticker.NullLocator())

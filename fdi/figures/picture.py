@@ -45,7 +45,9 @@ def draw(dataset: Dataset, path: Path) -> None:
         _draw_currents(left, right, images)
     elif isinstance(inputs, Frames) and inputs.currents:
         for panel, values, label in zip(shown, inputs.values, labels):
-            _draw_series(panel, values.reshape(len(values), -1), dataset, label)
+            time = _over_time(panel, dataset)
+            panel.plot(time, values.reshape(len(values), -1), linewidth=0.8)
+            panel.set_title(f"class {label}", size=9)
         shown[0].set_ylabel("input current")
         _draw_currents(left, right, inputs.values)
     else:
@@ -126,11 +128,6 @@ def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: in
     mean = {} if dataset.nu is None else {f"mean nu {dataset.nu:.3g} Hz": dataset.nu}
     _histogram(right, per_unit, mean)
     right.set(xlabel=f"mean rate of a unit over {n} samples (Hz)", ylabel="units")
-
-
-def _draw_series(panel: Axes, values_TN: np.ndarray, dataset: Dataset, label: int) -> None:
-    panel.plot(_over_time(panel, dataset), values_TN, linewidth=0.8)
-    panel.set_title(f"class {label}", size=9)
 
 
 def _draw_currents(left: Axes, right: Axes, images: np.ndarray) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.best import each_at_its_best
-from fdi.analysis.collect import ACCURACY, SAMPLES, Runs, Summary, config_columns
+from fdi.analysis.collect import ACCURACY, SAMPLES, Summary, config_columns
 from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED, condition_columns
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
@@ -86,12 +86,10 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     figures = with_own(mine.runs)
     drawn = dict(_figures(figures, mine, measured, tell))
     tell("tables")
+    pictures = "".join(map(str, drawn.values()))
     sections = [
         (ALL, explorer(main)),
-        (
-            "Figures",
-            f"<p>{INTRODUCTION}</p><div class=grid>{''.join(map(str, drawn.values()))}</div>",
-        ),
+        ("Figures", f"<p>{INTRODUCTION}</p><div class=grid>{pictures}</div>"),
         (TABLES, "".join(_tables(mine, measured))),
     ]
     with_sections = [study for study in studies() if hasattr(study, "sections")]
@@ -150,8 +148,8 @@ def _figures(
     figures: Mapping[str, Any], mine: Results, measured: Results, tell: Tell
 ) -> Iterator[tuple[str, Drawn]]:
     """The pages of each figure; where data are missing, the command that makes them."""
-    for number, (name, module) in enumerate(figures.items(), 1):
-        tell(f"figure {number} of {len(figures)}: {name}")
+    for place, (name, module) in enumerate(figures.items(), 1):
+        tell(f"figure {place} of {len(figures)}: {name}")
         contents = pages(module, mine, measured)
         images = [image(f"{name} {page}", svg(module, c)) for page, c in contents.items()]
         lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
@@ -173,22 +171,18 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
 def _summary(results: Results) -> Iterator[str]:
     """A row for each condition of all data sets and models, in one table."""
     summaries = [*by_network(results)]
-    shown = [_with_settings(summary) for summary in summaries]
-    yield table(pd.concat(shown, ignore_index=True).fillna(""))
+    parts = []
+    for summary in summaries:
+        rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]
+        settings = [
+            ", ".join(f"{name} = {value}" for name, value in zip(names, row) if value != "-")
+            for row in rows[names].itertuples(index=False)
+        ]
+        parts.append(rows.drop(columns=names))
+        parts[-1].insert(len(LABELS), "settings", settings)
+    yield table(pd.concat(parts, ignore_index=True).fillna(""))
     lines = dict.fromkeys(line for summary in summaries for line in notes(summary).split("; "))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"
-
-
-def _with_settings(summary: pd.DataFrame) -> pd.DataFrame:
-    """`readable`, with what tells the conditions of a network apart in one column of text."""
-    rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]
-    settings = [
-        ", ".join(f"{name} = {value}" for name, value in zip(names, row) if value != "-")
-        for row in rows[names].itertuples(index=False)
-    ]
-    others = rows.drop(columns=names)
-    others.insert(len(LABELS), "settings", settings)
-    return others
 
 
 STATES_SAID = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
@@ -199,28 +193,19 @@ def _sentences(results: Results) -> Iterator[str]:
     """Three of them, without full stops."""
     runs = results.runs
     done = runs[runs["state"] == "done"]
-    yield _there_is(runs, done)
+    counts = runs["state"].value_counts().drop("done", errors="ignore")
+    others = [f"{counts[s]:,} {STATES_SAID.get(s, s)}" for s in STATES if s in counts]
+    data, inits = (done[key].nunique() for key in ("dataset", "init"))
+    yield (
+        f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
+        f"{plural(inits, 'initialization')}" + f" ({', '.join(others)})" * bool(others)
+    )
     if runs["state"].isin(UNTRAINED).all():
         yield "Nothing is trained yet"
         yield "fdi-table --probe shows the initial states that were measured"
         return
     yield _compared(summarize(runs))
     yield _holds(results, done)
-
-
-def _there_is(runs: Runs, done: pd.DataFrame) -> str:
-    counts = runs["state"].value_counts()
-    others = [
-        f"{counts[state]:,} {STATES_SAID.get(state, state)}"
-        for state in STATES
-        if state != "done" and state in counts
-    ]
-    data, inits = done["dataset"].nunique(), done["init"].nunique()
-    text = (
-        f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
-        f"{plural(inits, 'initialization')}"
-    )
-    return f"{text} ({', '.join(others)})" if others else text
 
 
 def _compared(summary: Summary) -> str:
@@ -231,12 +216,10 @@ def _compared(summary: Summary) -> str:
             f"No initialization has been compared with {BASELINE} over {SEVERAL} seeds or more "
             f"with equal settings: fdi-run -m init={BASELINE},fluct 'seed=range(5)' does it"
         )
-    counts = rows["verdict"].value_counts()
-    said = ", ".join(
-        f"{word} in {counts.get(word, 0)}" for word in ("better", "worse", "undecided")
-    )
+    verdicts = rows["verdict"]
+    said = ", ".join(f"{n} in {verdicts.eq(n).sum()}" for n in ("better", "worse", "undecided"))
     text = f"Against {BASELINE} with the same seeds, other initializations are {said}"
-    decided = rows[rows["verdict"].isin(["better", "worse"])]
+    decided = rows[verdicts.isin(["better", "worse"])]
     if decided.empty:
         return text
     top = decided.loc[decided["versus"].abs().idxmax()]
@@ -250,15 +233,16 @@ def _compared(summary: Summary) -> str:
 def _holds(results: Results, done: pd.DataFrame) -> str:
     """Each at its best, or that nobody has looked."""
     table = each_at_its_best(results) if results.runs["state"].isin(TRAINED).any() else done[:0]
-    if "setting" in table:
-        best = table[(table["setting"] == "best") & table["difference"].notna()]
-        if len(best):
-            decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
-            return (
-                f"Each at the step size that suits it, {decided} of {len(best)} differences to "
-                f"{BASELINE} are decided, the largest of all {best['difference'].abs().max():.1f} "
-                f"points"
-            )
+    best = (
+        table[table["setting"] == "best"].dropna(subset="difference") if "setting" in table else []
+    )
+    if len(best):
+        decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
+        return (
+            f"Each at the step size that suits it, {decided} of {len(best)} differences to "
+            f"{BASELINE} are decided, the largest of all {best['difference'].abs().max():.1f} "
+            f"points"
+        )
     known = done.dropna(subset=[ACCURACY, "classes", SAMPLES])
     stuck = f"{sum(guesses(known)):,} of {len(known):,} runs do no better than guessing; "
     return (
@@ -339,6 +323,11 @@ def _settings(runs: pd.DataFrame) -> list[str]:
     return texts
 
 
+def _three(value: Any) -> str | None:
+    """A number with three digits."""
+    return (value if isinstance(value, str) else number(value, ".3g", unknown="")) or None
+
+
 def _text(value: Any) -> str | None:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
@@ -371,14 +360,8 @@ def _probes(results: Results, runs: pd.DataFrame) -> dict[int, list[list[str | N
     if "population" not in probe:
         return {}
     layers = probe[probe["path"].isin(places) & (probe["population"] != READOUT)]
-    cells = [_three(layers[name]) if name in layers else [None] * len(layers) for name in LAYER]
+    cells = [map(_three, layers.reindex(columns=[name])[name]) for name in LAYER]
     found: dict[int, list[list[str | None]]] = {}
     for path, *row in zip(layers["path"], *cells):
         found.setdefault(places[path], []).append(row)
     return found
-
-
-def _three(values: pd.Series) -> list[str | None]:
-    """Numbers with three digits."""
-    known = [value if isinstance(value, str) else number(value, ".3g", 1, "") for value in values]
-    return [text or None for text in known]

@@ -119,6 +119,8 @@ SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 SHOWN = re.compile(r"(mean and [^:;]*) over n seeds")
 FINDING = {"fontsize": 8, "fontweight": "bold"}
 DETAILS = {"fontsize": 6.5, "color": "0.3"}
+LEGEND: style.Look = {"loc": "upper left", "bbox_to_anchor": (0, 1), "columnspacing": 1.2}
+LEGEND |= {"borderaxespad": 0, "borderpad": 0.1}
 
 
 def above(
@@ -162,17 +164,8 @@ def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
 
 def _legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], top: float) -> float:
     for columns in range(min(len(handles), 6), 0, -1):
-        legend = figure.legend(
-            handles=handles,
-            labels=labels,
-            loc="upper left",
-            bbox_to_anchor=(0, 1),
-            bbox_transform=_from_top(figure, top),
-            borderaxespad=0,
-            borderpad=0.1,
-            ncols=columns,
-            columnspacing=1.2,
-        )
+        where = _from_top(figure, top)
+        legend = figure.legend(handles, labels, ncols=columns, bbox_transform=where, **LEGEND)
         if columns == 1 or legend.get_window_extent().width <= _room(figure):
             break
         legend.remove()
@@ -187,10 +180,7 @@ def _room(figure: Figure) -> float:
     return (0.98 * figure.get_figwidth() - 2 * MARGIN) * figure.dpi
 
 
-def entry(
-    init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
-) -> Line2D:
-    """The entry of the legend for what `marks.points` draws, with the number of seeds."""
-    n = words.seeds(pd.Series([least, most]))
-    look = style.look(init, number, line) | ({"markerfacecolor": "white"} if most == 1 else {})
-    return Line2D([], [], **look, label=f"{label or words.init(init)} (n = {n})")
+def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
+    """The entry of the legend for what `marks.points` draws, with the numbers of seeds."""
+    hollow: style.Look = {"markerfacecolor": "white"} if n.max() == 1 else {}
+    return Line2D([], [], **look | hollow, label=f"{label} (n = {words.seeds(n)})")

@@ -17,7 +17,7 @@ from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import InitialState, places
+from fdi.figures.style import places
 from fdi.figures.sweeps import initial_states, source, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
@@ -46,16 +46,14 @@ def data(results: Results) -> dict[str, Page]:
     """
     pages = {}
     probed = results.runs[results.runs["path"].isin(results.layers["path"])]
-    for (dataset, model), group in sweeps(
-        probed, _deepest(results), TRAINING, states=("done", "probed")
-    ):
-        group = group.drop_duplicates(
-            ["seed", *group.columns[group.columns.str.startswith("init")]]
-        )
+    there = sweeps(probed, _deepest(results), TRAINING, states=("done", "probed"))
+    for (dataset, model), group in there:
+        named = [column for column in group if column.startswith("init")]
+        group = group.drop_duplicates(["seed", *named])
         runs = initial_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
-            runs = usual(group[group["init"].isin(_shown(group["init"]))])
-            runs = runs.assign(sigma_u=float("nan"))
+            shown = group[group["init"].isin(_shown(group["init"]))]
+            runs = usual(shown).assign(sigma_u=float("nan"))
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
@@ -74,17 +72,16 @@ def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
     layers = results.layers["path"].value_counts()
 
     def enough(runs: Runs) -> int:
-        several = runs["init"].nunique() > 1 or runs.get("init.sigma_u", runs["init"]).nunique() > 1
-        return int(several) * int(runs["path"].map(layers).max())
+        kinds = runs.reindex(columns=["init", "init.sigma_u"]).nunique().max()
+        return int(kinds > 1) * int(runs["path"].map(layers).max())
 
     return enough
 
 
 def _shown(inits: pd.Series) -> list[str]:
     """At most MOST initializations, those of the paper and their rivals first."""
-    names = [*(name for name in FIRST if name in set(inits)), *inits.unique()]
-    names = [name for name in names if name != "gain"]  # Kaiming weights with a gain
-    return list(dict.fromkeys(names))[:MOST]
+    there = sorted(inits.unique(), key=lambda name: FIRST.index(name) if name in FIRST else MOST)
+    return [name for name in there if name != "gain"][:MOST]  # Kaiming weights with a gain
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
@@ -108,10 +105,9 @@ def _finding(table: pd.DataFrame) -> str:
     """How the last layer differs between the states."""
     last = table[(table["quantity"] == "rate") & (table["x"] == table["x"].max())]
     firing = last.loc[last["mean"] >= 0.1]
-    if len(firing) == len(last):
-        return f"The last layer fires from all {len(last)} initial states"
-    if firing.empty:
-        return f"The last layer is silent from all {len(last)} initial states"
+    if len(firing) in (0, len(last)):
+        does = "fires" if len(firing) else "is silent"
+        return f"The last layer {does} from all {len(last)} initial states"
     names = [initial.label for initial in style.initial_states(firing)]
     return f"The last layer fires only from {words.several(names)}"
 
@@ -129,7 +125,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         for quantity in TITLES:
             rows = initial.rows(page[page["quantity"] == quantity])
             marks.layers(axes[quantity], rows, initial.look(), place, len(drawn), DODGE)
-        handles.append(_entry(initial, page))
+        handles.append(sheet.entry(initial.look(), initial.label, initial.rows(page)["n"]))
     targets = page.loc[page["quantity"] == "free_sigma", "target"].dropna().round(9).unique()
     for target in targets:
         axes["free_sigma"].axhline(target, zorder=1, **TARGET)
@@ -148,10 +144,3 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         else:
             marks.from_zero(panel)
     sheet.head(axes, handles, page)
-
-
-def _entry(initial: InitialState, page: Page) -> Line2D:
-    n = initial.rows(page)["n"]
-    hollow: style.Look = {"markerfacecolor": "white"} if n.max() == 1 else {}
-    label = f"{initial.label} (n = {words.seeds(n)})"
-    return Line2D([], [], **initial.look() | hollow, label=label)

@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import matplotlib.style
-import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from fdi.figures import words
 
@@ -28,24 +27,16 @@ Look = dict[str, Any]
 """How lines, marks and bars look: keyword arguments of matplotlib."""
 
 RC: dict[RcKeyType, Any] = {
-    "font.size": 7,
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 7,
-    "legend.title_fontsize": 7,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 7),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 6.5),
+    **dict.fromkeys(("legend.fontsize", "legend.title_fontsize"), 7),
     "legend.frameon": False,
     "legend.handlelength": 1.8,
     "axes.titlelocation": "left",
     "axes.titlepad": 4,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2.5),
     "lines.linewidth": 1.1,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
@@ -88,11 +79,6 @@ OTHER_MARKERS = ("d", "8", "<", ">")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 PRIME = "#EBEBEB"
 GREY = "#999999"
-ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
-BAND = "#E8F1F8"  # the recommended range of sigma_u
-EXCITATION, INHIBITION = "#117733", "#AA4466"
-SEQUENCE = ("#A6CDE8", "#56A0D3", "#0072B2", "#004B78", "#002A45", "#001522")
-"""Light to dark, for an ordered quantity."""
 
 
 def traits(init: str) -> Traits:
@@ -117,14 +103,6 @@ def look(init: str, number: int = 0, line: bool = True) -> Look:
     again, place = divmod(number + own.line, len(LINES))
     style = {"linestyle": LINES[place] if line else "", "alpha": 0.5**again}
     return {"color": own.color, **style, "marker": own.marker, "markersize": 3}
-
-
-def shades(number: int) -> list[str]:
-    """`number` colours for an ordered quantity, from light to dark."""
-    if number <= 4:
-        return list(SEQUENCE[:number])
-    between = LinearSegmentedColormap.from_list("sequence", SEQUENCE)
-    return [to_hex(between(place)) for place in np.linspace(0, 1, number)]
 
 
 class InitialState(NamedTuple):

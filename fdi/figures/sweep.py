@@ -108,8 +108,10 @@ class Sweep:
 
     def draw(self, page: Page, axes: Mapping[str, Axes]) -> None:
         """Marks beside one another where the values of x have names, else lines."""
-        initials, named, drawn = list(self._initials(page)), self._named(page), self._drawn(page)
-        order, near = self._order("x", page), False
+        named, drawn, order = self._named(page), self._drawn(page), self._order("x", page)
+        shade, near = self.figure.shade, False
+        alone = page["init"].nunique() == 1 and shade != SIGMA  # named by their shade
+        initials = list(style.initial_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if panel.quantity == RATE_BY_LAYER:
@@ -187,8 +189,9 @@ class Sweep:
         if key not in runs:
             yield "", runs
             return
+        names = {words.shown(own): name for own, name in self.figure.names.get(key, {}).items()}
         for value, part in runs.groupby(key):
-            yield self._name(key, value) or words.shown(value).lower(), part
+            yield names.get(words.shown(value), words.shown(value).lower()), part
 
     def _varied(self) -> list[str]:
         """The keys that may differ within a figure, beside those of the initialization."""
@@ -240,12 +243,12 @@ class Sweep:
 
     def _longest(self, runs: Runs) -> pd.DataFrame:
         """Of each panel the runs with the largest value of a key at which enough are compared."""
-        key, parts = self.figure.longest, []
-        for _, panel in runs.groupby(self.figure.panels) if self.figure.panels else [("", runs)]:
-            kinds = panel.groupby(key)["x"].nunique()
-            if len(enough := kinds[kinds >= self.figure.least]):
-                parts.append(panel[panel[key] == enough.index.max()])
-        return pd.concat(parts) if parts else runs.iloc[:0]
+        figure = self.figure
+        kinds = runs.groupby([*figure.panels, figure.longest])["x"].transform("nunique")
+        enough = runs[kinds >= figure.least]
+        most = enough.groupby(figure.panels)[figure.longest].transform("max")
+        longest = enough[enough[figure.longest] == most]
+        return longest.sort_values(figure.panels, kind="stable")
 
     def _table(self, chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
         figure = self.figure
@@ -334,11 +337,6 @@ class Sweep:
                     drawn.append(Panel(name, shown, quantity, values))
         return drawn
 
-    def _initials(self, page: Page) -> Iterator[style.InitialState]:
-        """The initial states, named by their shade alone where there is one initialization."""
-        key = self.figure.shade
-        yield from style.initial_states(page, key, page["init"].nunique() == 1 and key != SIGMA)
-
     def _values(self, panel: Panel, page: Page) -> pd.Series:
         """The values of x on the axis of a panel; of two keys, each column has its own."""
         for key, value in list(zip(self.figure.panels, panel.values))[1:]:
@@ -377,11 +375,11 @@ class Sweep:
         axes.set_title(", ".join(head) or title)
         axes.set_ylabel(side if head else "")
         alike = [p for p in drawn if (p.quantity == RATE_BY_LAYER) == layers]
-        last = panel.values[0] == alike[-1].values[0] if two else panel in alike[-figure.columns :]
+        end = panel.values[0] == alike[-1].values[0] if two else panel in alike[-figure.columns :]
         label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
         if layers:
             label = "hidden layer" + f", at the largest {words.of(figure.x)}" * (not two)
-        axes.set_xlabel(label * last)
+        axes.set_xlabel(label if end else "")
 
 
 def _enlarged(panel: Panel, drawn: Sequence[Panel]) -> bool:

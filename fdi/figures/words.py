@@ -116,8 +116,9 @@ def setting(runs: pd.DataFrame, epochs: str = "") -> str:
     parts.append(MODELS.get(first["model"], first["model"]))
     if epochs and pd.notna(number := first[epochs]):
         parts.append(f"{number:.0f} epoch{'s' * bool(number != 1)}")
-    if epochs and (named := _schedule(runs)):
-        parts.append(named)
+    target = _common(runs, SCHEDULE)
+    if epochs and target is not None and runs[SCHEDULE].notna().all():
+        parts.append(f"{schedule(str(target))} schedule")
     return ", ".join(parts)
 
 
@@ -136,16 +137,8 @@ def cut(runs: pd.DataFrame) -> list[str]:
 
 def _optimizer(runs: pd.DataFrame) -> str:
     target, eps = (_common(runs, f"optimizer.{key}") for key in ("_target_", "eps"))
-    if target is None:
-        return ""
-    return str(target).rpartition(".")[2] + (f" with eps = {eps:g}" if eps is not None else "")
-
-
-def _schedule(runs: pd.DataFrame) -> str:
-    target = _common(runs, SCHEDULE)
-    if target is None or runs[SCHEDULE].isna().any():
-        return ""
-    return f"{schedule(str(target))} schedule"
+    name = "" if target is None else str(target).rpartition(".")[2]
+    return f"{name} with eps = {eps:g}" if name and eps is not None else name
 
 
 def schedule(target: str) -> str:
@@ -158,15 +151,12 @@ def bounds(runs: pd.DataFrame) -> str:
     """no, upper, lower, or both bounds on the activity, as text."""
     if (joint := _common(runs, "homeostasis.joint")) is None:
         return ""
-    strengths = [_common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")]
-    if joint and strengths == [None, None]:
+    sides = {side: _common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")}
+    if joint and [*sides.values()] == [None, None]:
         return "bounds on the activity"
-    held = [
-        side for side, strength in zip(("upper", "lower"), strengths) if joint and (strength or 0)
-    ]
-    if not held:
-        return "no bounds on the activity"
-    return f"{' and '.join(held)} bound{'s' * (len(held) > 1)} on the activity"
+    held = [side for side, strength in sides.items() if joint and strength]
+    names = f"{' and '.join(held)} bound{'s' * (len(held) > 1)}" if held else "no bounds"
+    return f"{names} on the activity"
 
 
 def _common(runs: pd.DataFrame, column: str) -> object:

@@ -14,6 +14,7 @@ from fdi.analysis.collect import Page
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
+from fdi.study import looks
 
 PLACE, TITLE = 15, "Recurrent layers"
 ABOUT = "the feed-forward share alpha of a recurrent layer: as set and as measured"
@@ -72,11 +73,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     lines = list(page["line"].unique())
     for (init, line), rows in page.groupby(["init", "line"], sort=False):
         number = lines.index(line)
-        look = style.look(init, number) | {"color": style.shades(4)[1::2][number % 2]}
-        least, most = rows["n"].min(), rows["n"].max()
-        handle = sheet.entry(init, least, most, number=number, label=SOURCES[line])
-        handle.set_color(look["color"])
-        handles.append(handle)
+        look = style.look(init, number) | {"color": looks.shades(4)[1::2][number % 2]}
+        handles.append(sheet.entry(look, SOURCES[line], rows["n"]))
         for quantity, points in rows.groupby("quantity", sort=False):
             marks.points(axes[quantity], points, look)
     for quantity, panel in axes.items():

@@ -97,8 +97,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
             marks.layers(axes[quantity], shown, look, place, len(lines), DODGE)
         accuracy = rows[rows["quantity"] == "accuracy"]
         marks.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
-        n = accuracy["n"]
-        handles.append(sheet.entry(init, n.min(), n.max(), number=number, label=line))
+        handles.append(sheet.entry(look, line, accuracy["n"]))
     for quantity, title in LAYERS.items():
         shown = page[page["quantity"] == quantity].drop_duplicates("x")
         axes[quantity].set_title(title)

@@ -14,6 +14,7 @@ from fdi.analysis.collect import Page, Runs
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study import looks
 
 PLACE, TITLE = 16, "Dale's law"
 ABOUT = (
@@ -23,12 +24,12 @@ ABOUT = (
 NEEDS = "a simulation, or runs of model=dale"
 COMMAND = "python scripts/study/simulate_states.py dale; fdi-run -m experiment=dale"
 SIZE = (style.COLUMN, 1.15)
-CELLS = {"E": style.EXCITATION, "I": style.INHIBITION}
-TRACES = {"excitation": style.EXCITATION, "inhibition": style.INHIBITION, "sum": "black"}
+CELLS = {"E": looks.EXCITATION, "I": looks.INHIBITION}
+TRACES = {"excitation": looks.EXCITATION, "inhibition": looks.INHIBITION, "sum": "black"}
 KINDS: dict[str, style.Look] = {
     "input to E": {"color": style.GREY, "linestyle": "-"},
-    "E to E": {"color": style.EXCITATION, "linestyle": "--"},
-    "I to E": {"color": style.INHIBITION, "linestyle": ":"},
+    "E to E": {"color": looks.EXCITATION, "linestyle": "--"},
+    "I to E": {"color": looks.INHIBITION, "linestyle": ":"},
 }
 LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
@@ -179,7 +180,7 @@ def _panels_of_runs(page: Page) -> list[list[str]]:
 
 def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
-    rows = dict(page.groupby("part"))
+    rows = {str(part): of for part, of in page.groupby("part")}
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
@@ -188,7 +189,7 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
         marks.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        sheet.entry(init, members["n"].min(), members["n"].max())
+        sheet.entry(style.look(init), words.init(init), members["n"])
         for init, members in rows["curve"].groupby("init")
     ]
     if "sigma" in axes:
@@ -247,7 +248,7 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
         else:
             marks.points(axes, line, look)
         handles.append(Line2D([], [], **look, label=f"{words.init(init)}, without Dale's law"))
-    marks.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
+    looks.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
     marks.percent(axes, pd.concat([rows, free]))
     axes.set_title("test accuracy (%)")
     return handles

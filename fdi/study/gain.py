@@ -20,6 +20,7 @@ from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study import looks
 from fdi.study.initial_states import of_unit_gain
 
 PLACE, TITLE = 4, "Which gain trains best"
@@ -103,7 +104,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     for layers, rows in page.groupby("layers"):
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
-        panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
+        panel.axvspan(low, high, color=looks.BAND, linewidth=0, zorder=0)
         for init, points in rows.groupby("init"):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
@@ -120,7 +121,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),
-        Patch(color=style.BAND, label="$\\sigma_U$ of 1/3 to 1"),
+        Patch(color=looks.BAND, label="$\\sigma_U$ of 1/3 to 1"),
     ]
     first = page.iloc[0]
     sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {words.OVER}")

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style
+from fdi.study import looks
 
 PLACE, TITLE = 18, "One trial"
 ABOUT = (
@@ -29,7 +30,7 @@ PARTS = {
     "potential": "U (threshold)",
     "readout": "readout",
 }
-RIGHT: style.Look = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
+RIGHT: style.Look = {"color": looks.ACCENT, "linewidth": 1.5, "zorder": 3}
 WRONG: style.Look = {"color": "0.6", "linewidth": 0.6}
 ROOM = 1.1  # between the potentials of two neurons, in units of the largest range of one
 

@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from fdi.analysis.results import own
 from fdi.figures import learning_curves, sheet, style, words
 from fdi.figures.learning_curves import data, panels
+from fdi.study import looks
 
 
 def lines(page, **values):
@@ -204,7 +205,7 @@ def test_a_single_seed_has_no_mean(n, text):
 
 def test_shades_get_darker():
     for number in range(1, 10):
-        luminance = [sum(to_rgb(shade)) for shade in style.shades(number)]
+        luminance = [sum(to_rgb(shade)) for shade in looks.shades(number)]
         assert luminance == sorted(set(luminance), reverse=True)
 
 
