@@ -12,14 +12,10 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import (
-    KEYS,
-    OWN_INIT,
-    SHARED,
     Curves,
     Probe,
     Runs,
     checked,
-    config_columns,
     runs,
 )
 from fdi.analysis.metrics import VALID, curves, probes
@@ -42,7 +38,6 @@ def is_baseline(target: Any) -> bool:
 
 
 OWN = "own runs"
-REFERENCE = "results/reference, commit "
 READOUT = "readout"
 NEEDED = (
     "population",
@@ -154,81 +149,3 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
 def _needed(column: str) -> bool:
     """Whether figures and tables need this column of metrics.csv."""
     return column.endswith("/accuracy") or column.startswith("rate/")
-
-
-EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
-if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
-    EXACT["float_precision"] = "round_trip"
-RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
-NAME = ("dataset", "model", "init", "seed", "id")
-"""What tells runs apart in these files."""
-
-
-def of_folder(folder: Path) -> Results:
-    """What scripts/study/export_reference.py wrote to `folder`, or the runs below `folder`/runs."""
-    if (folder / RUNS).exists():
-        return reference(folder)
-    return Results(runs(folder), None, None, folder)
-
-
-def reference(folder: Path) -> Results:
-    """What scripts/study/export_reference.py wrote to `folder`; no rows where it wrote
-    nothing.
-    """
-    if not (folder / RUNS).exists():
-        nothing = runs(folder)
-        return Results(with_origin(nothing, ""), curves(nothing), None, folder)
-    as_text = ("id", "error", "provenance", "data_checksum", "data", "code", OWN_INIT)
-    given = dict.fromkeys(as_text, str)
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, low_memory=False, **EXACT)))
-    checked(table, Runs, str(folder / RUNS))
-    commits = (
-        pd.read_csv(folder / PROVENANCE, dtype=str)
-        .set_index("provenance")["commit"]
-        .str.replace(r"^(.{7})\w*", r"\1", regex=True)
-    )
-    texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
-    table = table.astype(dict.fromkeys(texts, object)).copy()  # one block, not one for each of them
-    table = with_origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
-    parts = [
-        pd.read_csv(file, dtype={"id": str, "phase": str})
-        for file in sorted((folder / CURVES).glob("*.csv"))
-    ]
-    learning = (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=[*NAME, "epoch", "phase"])
-    )
-    return Results(
-        table,
-        _keyed(learning),
-        _keyed(pd.read_csv(folder / PROBES, dtype={"id": str}, low_memory=False)),
-        folder,
-    )
-
-
-def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
-    keys = [column for column in config_columns(table) if column not in (*SHARED, OWN_INIT)]
-    mixed = [column for column in keys if table[column].dtype == object]
-    return table.assign(**{column: table[column].map(_number) for column in mixed}).copy()
-
-
-def _number(value: Any) -> Any:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return value
-    return int(number) if number.is_integer() and not isinstance(value, bool) else value
-
-
-def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """`path` from the columns that tell runs apart, as in a folder of runs; `state` of a table that
-    has none is "done".
-    """
-    names = [
-        f"{row.dataset}/{row.model}/{row.init}/seed={row.seed}-{row.id}"
-        for row in table[list(NAME)].itertuples()
-    ]
-    keyed = table.copy().assign(path=names, state=table.get("state", "done"))
-    return keyed[[*KEYS, *(column for column in keyed if column not in KEYS)]]

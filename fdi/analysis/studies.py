@@ -4,10 +4,11 @@ A study is a package with an entry point in the group `fdi.studies`; fdi's own o
 one of them. What its `__init__` defines of the following is used, and `published.yaml` beside it:
 
 FIGURES                    names of its modules that describe a figure, as in fdi.figures
-PLAIN                      config key -> value: what measurements that come with fdi have in common
-                           in all figures that do not vary the key
+reference(folder)          -> the measurements that it keeps in a folder, None for any other folder
+PLAIN                      config key -> value: what these have in common in all figures that do not
+                           vary the key
 sections(mine, measured)   -> (heading, HTML) of the report, from the user's own results and from
-                           those that come with fdi
+                           the measurements of studies
 published.yaml             `sources`: tag -> where numbers come from; `values`: each a `Published`
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,12 +27,11 @@ import pandas as pd
 import yaml
 
 from fdi.analysis.collect import Runs
-from fdi.analysis.derived import architecture, depth, with_layers
-from fdi.analysis.results import REFERENCE
+from fdi.analysis.derived import architecture, depth
+from fdi.analysis.results import OWN, Results, own
 from fdi.config import Mistake
 
 GROUP = "fdi.studies"
-RUN = ("dataset", "model", "init")
 
 
 @cache
@@ -55,12 +56,19 @@ def _broken(name: str, error: ImportError) -> str:
     return f"the study {name} cannot be imported: {error}; repair or uninstall it"
 
 
+def of_folder(folder: Path) -> Results:
+    """The measurements that a study keeps in `folder`, or the runs below `folder`/runs."""
+    readers = [study.reference for study in studies() if hasattr(study, "reference")]
+    found = (read(folder) for read in readers)
+    return next((results for results in found if results is not None), None) or own(folder)
+
+
 def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
-    """The runs that figures show: the user's own, and of those that come with fdi the ones that
-    differ from the PLAIN of a study in `varied` keys only. A run that does not mention a key has
-    its value.
+    """The runs that figures show: the user's own, and of those of studies the ones that differ
+    from the PLAIN of a study in `varied` keys only. A run that does not mention a key has its
+    value.
     """
-    shipped = runs["source"].astype(str).str.startswith(REFERENCE)
+    shipped = runs["source"] != OWN
     for study in studies():
         for key, value in getattr(study, "PLAIN", {}).items():
             if key not in varied and key in runs:
@@ -123,23 +131,18 @@ def published(run: Mapping[str, Any]) -> list[Published]:
     """What was published for the data set, architecture, depth and initialization of `run` (a
     finished row of the run table).
     """
-    return _of(run, depth(run))
+    return of_depth(run, depth(run))
 
 
 def columns() -> tuple[str, ...]:
-    """The columns of the run table that `published` asks for beside RUN and the rates."""
+    """The columns of the run table that `published` asks for beside data set, model,
+    initialization and rates.
+    """
     return tuple(dict.fromkeys(key for entry in quotes()[0] for key in entry.config))
 
 
-def with_runs(runs: Runs) -> set[str]:
-    """What was published for one of the finished `runs`, as text."""
-    asked = [*RUN, *(key for key in columns() if key in runs)]
-    alike = with_layers(runs)[[*asked, "layers"]].drop_duplicates()
-    rows = alike.to_dict("records")
-    return {str(entry) for run in rows for entry in _of(run, run["layers"])}
-
-
-def _of(run: Mapping[str, Any], layers: int) -> list[Published]:
+def of_depth(run: Mapping[str, Any], layers: int) -> list[Published]:
+    """`published`, for a run whose number of hidden layers is known."""
     return [
         entry
         for entry in quotes()[0]

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}: {module.ABOUT}\n  needs {module.NEEDS}: {module.COMMAND}")
         return 0
     if arguments.run:
-        return _snapshot(arguments.names, arguments.run, arguments.modules, arguments.out)
+        return _of_run(arguments.names, arguments.run, arguments.modules, arguments.out)
     with each_once():
         return _draw_all(arguments)
 
@@ -77,7 +77,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--run",
         type=Path,
         metavar="FOLDER",
-        help="for snapshot: show a test sample of the trained run in FOLDER",
+        help="for a figure of one run, as snapshot: the trained run in FOLDER",
     )
     parser.add_argument(
         "--modules",
@@ -94,29 +94,33 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _snapshot(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
-    """One trial through the network of a trained run; its code may be in `modules`."""
-    if list(names) != ["snapshot"]:
-        raise ValueError("--run belongs to one figure: fdi-figures snapshot --run FOLDER")
+def _of_run(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
+    """A figure of one trained run; its code may be in `modules`."""
     from fdi.figures.catalogue import FIGURES, draw, file_name
-    from fdi.runner import trained  # torch: only where it is used
 
-    page = trained.trial(trained.load(directory, modules=modules))
-    for file in draw(FIGURES["snapshot"], page, out / file_name("snapshot", directory.name)):
+    able = [name for name, module in FIGURES.items() if hasattr(module, "of_run")]
+    if len(names) != 1 or names[0] not in able:
+        example = f"fdi-figures {able[0]} --run FOLDER" if able else "none is installed"
+        raise ValueError(f"--run belongs to a figure of one run: {example}")
+    name, module = names[0], FIGURES[names[0]]
+    for file in draw(
+        module, module.of_run(directory, modules), out / file_name(name, directory.name)
+    ):
         print(file)
     return 0
 
 
 def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED, select
-    from fdi.analysis.results import own, reference
+    from fdi.analysis.results import own
+    from fdi.analysis.studies import of_folder
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
     from fdi.config.parts import choose
     from fdi.figures.catalogue import own_figure, with_own
 
     results, modules = arguments.results, arguments.modules
-    mine, measured = own(results), None if arguments.own else reference(results / "reference")
+    mine, measured = own(results), None if arguments.own else of_folder(results / "reference")
     mine = replace(mine, runs=select(mine.runs, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there

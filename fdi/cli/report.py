@@ -25,11 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = parser.parse_args(argv).results
     from fdi.analysis.metrics import each_once  # pandas and matplotlib: only where they are used
     from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import own, reference
+    from fdi.analysis.results import own
+    from fdi.analysis.studies import of_folder
     from fdi.figures.report import html
 
     with each_once(), progress() as tell:
-        mine, measured = own(results), reference(results / "reference")
+        mine, measured = own(results), of_folder(results / "reference")
         if mine.runs.empty and measured.runs.empty:
             raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
         page = html(mine, measured, tell)

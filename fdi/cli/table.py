@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from fdi.analysis.conditions import select
     from fdi.analysis.metrics import curves, each_once
     from fdi.analysis.render import EXAMPLE, write
-    from fdi.analysis.results import of_folder
+    from fdi.analysis.studies import of_folder
 
     results = of_folder(arguments.results)
     if results.runs.empty:

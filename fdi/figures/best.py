@@ -14,7 +14,7 @@ from fdi.analysis.best import DECIDED, Side, difference, networks
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
-from fdi.figures import sheet, style, words
+from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import source
 
 PLACE, TITLE = 0.5, "Each initial state at its best"
@@ -23,6 +23,7 @@ NEEDS = "runs of experiment=best"
 COMMAND = "fdi-run -m experiment=best"
 SIZE = (2 * style.COLUMN, 1.2)
 PANELS = {"common": "all at the same step size", "best": "each at its best"}
+MEAN: style.Look = {"marker": "|", "markersize": 8, "elinewidth": 1.2}
 ROW = 0.8  # of the distance between networks, that the initial states of one take
 TALL = 5.0  # rows in a panel of this many inches / ROW
 
@@ -40,7 +41,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     table = pd.DataFrame(rows)
     order = table.drop_duplicates("network")["network"].tolist()
     table["place"] = table["network"].map(order.index)
-    seeds = sheet.over(table["n"], "dots: seeds; line: 95 % interval of the mean,")
+    seeds = words.over(table["n"], "dots: seeds; line: 95 % interval of the mean,")
     steps = "step and floor chosen on validation with other seeds"
     runs = pd.concat([side.runs for side in sides])
     return {
@@ -55,14 +56,12 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def _points(side: Side, network_of: Sequence[Side]) -> list[dict[str, Any]]:
     first = side.runs.iloc[0]
     data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
-    named = words.MODELS.get(model, model).removesuffix(" network")
-    layers, settings = side.network["layers"], side.network["settings"]
-    epochs = f"{side.network['epochs']} epochs"
-    parts = [named, f"{layers} layers" if layers > 1 else "", epochs, settings]
-    network = f"{data}\n{', '.join(filter(None, parts))}"
+    layers, of = side.network["layers"], side.network
+    named = [words.MODELS.get(model, model).removesuffix(" network")]
+    named += [f"{layers} layers"] * (layers > 1) + [f"{of['epochs']} epochs", of["settings"]]
     d = difference(side, network_of)
     shared = {
-        "network": network,
+        "network": f"{data}\n{', '.join(filter(None, named))}",
         "init": side.init,
         "setting": side.setting,
         **side.moments[["n", "mean", "low", "high"]],
@@ -97,31 +96,17 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
     order = page.drop_duplicates("network").sort_values("place")["network"].tolist()
     for setting, title in PANELS.items():
-        panel = axes[setting]
-        for _, row in page[page["setting"] == setting].iterrows():
-            height = _height(row, inits)
+        panel, rows = axes[setting], page[page["setting"] == setting]
+        for _, row in rows.iterrows():
             look = style.look(row["init"], line=False) | {"alpha": 0.55, "markeredgewidth": 0}
-            panel.plot(row["accuracy"], height, **look)
-        for _, row in (
-            page[page["setting"] == setting].drop_duplicates(["place", "init"]).iterrows()
-        ):
-            height, color = _height(row, inits), style.color(row["init"])
-            reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-            panel.errorbar(
-                row["mean"],
-                height,
-                xerr=None if pd.isna(row["low"]) else reach,
-                color=color,
-                marker="|",
-                markersize=8,
-                elinewidth=1.2,
-            )
-        chance = page["chance"].max()
-        panel.axvline(chance, color=style.GREY, linewidth=0.6, linestyle=":")
+            panel.plot(row["accuracy"], _height(row, inits), **look)
+        for _, row in rows.drop_duplicates(["place", "init"]).iterrows():
+            bar = MEAN | {"color": style.color(row["init"])}
+            interval = (row["low"], row["high"])
+            marks.across(panel, row["mean"], interval, _height(row, inits), bar)
+        panel.axvline(page["chance"].max(), color=style.GREY, linewidth=0.6, linestyle=":")
         panel.set_xlim(0, 101)
-        panel.set_ylim(len(order) - 0.5, -0.5)
-        panel.set_yticks(range(len(order)), order if setting == "common" else [])
-        panel.tick_params(axis="y", length=0)
+        marks.named_rows(panel, order if setting == "common" else [""] * len(order))
         panel.set_title(title)
         panel.set_xlabel("test accuracy (%)")
         for place in range(1, len(order)):
@@ -130,8 +115,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         Line2D([], [], **style.look(init, line=False), label=words.init(init)) for init in inits
     ]
     handles.append(Line2D([], [], color=style.GREY, linestyle=":", label="guessing"))
-    first = page.iloc[0]
-    sheet.above(axes["best"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)
 
 
 def _height(row: pd.Series, inits: list[str]) -> float:

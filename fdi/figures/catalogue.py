@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.results import Results, of_runs, own, reference
-from fdi.analysis.studies import studies
+from fdi.analysis.results import Results, of_runs, own
+from fdi.analysis.studies import of_folder, studies
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.figures import sheet, style
@@ -34,10 +34,9 @@ def _figures() -> dict[str, Any]:
     """The figures of fdi and of the studies by name, in the order of the report: modules, and nodes
     `figure` of experiments.
     """
-    found: dict[str, Any]
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
     modules = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
-    found = {name: module for name, module in modules.items() if hasattr(module, "ABOUT")}
+    found: dict[str, Any] = {name: one for name, one in modules.items() if hasattr(one, "ABOUT")}
     found |= experiments()
     for study in studies():
         for name in getattr(study, "FIGURES", ()):
@@ -58,10 +57,8 @@ def with_own(runs: pd.DataFrame, folders: Sequence[Path] = ()) -> dict[str, Any]
 
 def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
     """The module. Raises fdi.Mistake for one that describes no figure."""
-    if lacking := [word for word in said if not hasattr(module, word)]:
-        raise Mistake(
-            f"{module.__file__} is no figure: it lacks {', '.join(lacking)}; see fdi/figures"
-        )
+    if lacks := ", ".join(word for word in said if not hasattr(module, word)):
+        raise Mistake(f"{module.__file__} is no figure: it lacks {lacks}; see fdi/figures")
     return module
 
 
@@ -84,28 +81,19 @@ def pages(module: Any, mine: Results, measured: Results) -> dict[str, pd.DataFra
     reference; own ones first, then those of the default config. A page of fewer seeds than the
     reference's stands beside it and ends in `own`.
     """
-    contents = module.data(measured)
-    mine_too = {
-        f"{page}{OWN}"
-        if page in contents and _seeds(content) < _seeds(contents[page])
-        else page: content
-        for page, content in module.data(mine).items()
-    }
-    contents |= mine_too
-    first = sorted(
-        contents, key=lambda page: (page not in mine_too, not page.startswith(DEFAULT), page)
-    )
-    return {page: contents[page] for page in first}
+    contents, ours = module.data(measured), {}
+    for page, content in module.data(mine).items():
+        there = (content, contents.get(page, content))
+        seeds, others = (float(of["n"].max()) if "n" in of else 1.0 for of in there)
+        ours[page + OWN * (seeds < others)] = content
+    every = contents | ours
+    first = sorted(every, key=lambda page: (page not in ours, not page.startswith(DEFAULT), page))
+    return {page: every[page] for page in first}
 
 
 def about(module: Any) -> str:
     """What a figure shows, as a sentence."""
     return f"{module.ABOUT[0].upper()}{module.ABOUT[1:]}."
-
-
-def _seeds(page: pd.DataFrame) -> float:
-    """The largest number of seeds at a point of the page."""
-    return float(page["n"].max()) if "n" in page else 1.0
 
 
 def file_name(name: str, page: str) -> str:
@@ -115,10 +103,7 @@ def file_name(name: str, page: str) -> str:
 
 def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> sheet.Page:
     """See fdi.figures.draw."""
-    if isinstance(runs, pd.DataFrame):
-        mine = of_runs(runs, Path("results"))
-    else:
-        mine = own(Path(runs))
+    mine = of_runs(runs, Path("results")) if isinstance(runs, pd.DataFrame) else own(Path(runs))
     figures = with_own(mine.runs)
     if name not in figures:
         raise Mistake(f"no figure {name}; {choose(name, figures)}")
@@ -126,7 +111,7 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
     if isinstance(runs, pd.DataFrame):
         contents = module.data(mine)
     else:
-        contents = pages(module, mine, reference(Path(runs) / "reference"))
+        contents = pages(module, mine, of_folder(Path(runs) / "reference"))
     if not contents:
         raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
     if page is not None and page not in contents:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -33,7 +32,7 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     parts: list[pd.DataFrame] = []
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _long(_aligned(results.curves_of(members)))
+        rows = _long(results.curves_of(members))
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
@@ -43,15 +42,12 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     )
 
 
-def _aligned(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The rows with epochs counted from the start of the task."""
-    primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
-    return metrics.assign(epoch=metrics["epoch"] - primed)
-
-
 def _long(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and interval over the seeds of one condition: a row for each quantity and epoch."""
-    measured = metrics.dropna(axis="columns", how="all")
+    """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
+    from the start of the task.
+    """
+    primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
+    measured = metrics.assign(epoch=metrics["epoch"] - primed).dropna(axis="columns", how="all")
     quantities = [q for q in map(str, measured) if q in ACCURACIES or q.startswith("rate/")]
     if not quantities:
         return pd.DataFrame()
@@ -72,16 +68,12 @@ def _long(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def name(columns: Sequence[str], values: Sequence[Any]) -> str:
     """The values of these columns as text; those of a config with the name of their key."""
-    short = short_names(columns)
-    return ", ".join(
-        words.init(str(value))
-        if column == LABELS[2]
-        else str(value)
-        if column in LABELS
-        else f"{short[column]} = {shown(value)}"
-        for column, value in zip(columns, values)
-        if value is not None
-    )
+    short, parts = short_names(columns), []
+    for column, value in zip(columns, values):
+        plain = words.init(str(value)) if column == LABELS[2] else str(value)
+        text = plain if column in LABELS else f"{short[column]} = {shown(value)}"
+        parts += [text] if value is not None else []
+    return ", ".join(parts)
 
 
 PLACE, TITLE = 10, "Learning curves"
@@ -116,31 +108,27 @@ def data(results: Results) -> dict[str, Page]:
     pages: dict[str, pd.DataFrame] = {}
     for _, group in groups(done, ["dataset", "model"]):
         columns = condition_columns(group)
-        own = [column for column in columns if column == "init" or column.startswith("init.")]
-        named = [
-            column
-            for column in columns
-            if column in LABELS[:2] or column.startswith(("dataset.", "model."))
-        ]
-        others = [column for column in columns if column not in (*own, *named)]
+        own = [name for name in columns if f"{name}.".startswith("init.")]
+        named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         for values, places in conditions(group, named):
             members = group.iloc[places]
-            key = _key(group, named, values)
-            varied = [column for column in others if members[column].nunique(dropna=False) > 1]
-            sets: list[Any] = [((), np.arange(len(members)))]
-            if varied:
-                sets = list(conditions(members, varied))
-            sets = [(values, members.iloc[of]) for values, of in sets]
-            sizes = [(runs["init"].nunique(), len(runs)) for _, runs in sets]
-            values, chosen = sets[max(range(len(sets)), key=lambda i: (sizes[i], i))]
-            by = own
-            if sum(1 for _ in conditions(chosen, by)) > MOST:
-                chosen = usual(chosen)
-                by = ["init"]
-            page, left = _few(lines(chosen, by, results))
+            varied = [
+                name
+                for name in columns
+                if name not in (*own, *named) and members[name].nunique(dropna=False) > 1
+            ]
+            sets: list[Any] = list(conditions(members, varied)) if varied else [((), slice(None))]
+            several = [(differing, members.iloc[of]) for differing, of in sets]
+            sizes = [(runs["init"].nunique(), len(runs), i) for i, (_, runs) in enumerate(several)]
+            differing, chosen = several[max(sizes)[-1]]
+            if sum(1 for _ in conditions(chosen, own)) > MOST:
+                page, left = _few(lines(usual(chosen), ["init"], results))
+            else:
+                page, left = _few(lines(chosen, own, results))
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_distinction(chosen, varied, values)]
+                title = [_setting(chosen), *_distinction(chosen, varied, differing)]
                 title += [f"{left} more initializations not drawn"] if left else []
+                key = _key(group, named, values)
                 pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
     return pages
 
@@ -160,8 +148,7 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
 
 
 def _setting(runs: Runs) -> str:
-    depth = runs.iloc[0].get("model.depth")
-    text = words.setting(runs, "epochs")
+    text, depth = words.setting(runs, "epochs"), runs.iloc[0].get("model.depth")
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
@@ -178,8 +165,8 @@ def _few(page: Page) -> tuple[pd.DataFrame, int]:
     if page.empty or page["line"].nunique() <= MOST:
         return page, 0
     order = _last(page)
-    first = order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
-    kept = pd.concat([order[first], order[~first]])["line"].head(MOST)
+    others = ~order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
+    kept = order.loc[others.sort_values(kind="stable").index, "line"].head(MOST)
     return page[page["line"].isin(kept)], page["line"].nunique() - len(kept)
 
 
@@ -188,27 +175,28 @@ def _finding(page: Page) -> str:
     order = _last(page)
     if order.empty:
         return "How fast does each initial state learn?"
-    best, kaiming = order.iloc[0], order[order["init"] == "kaiming"]
-    names = [best, *(row for _, row in kaiming.head(1).iterrows() if row["line"] != best["line"])]
-    reached = [f"{words.init(row['init'], True)} {row['mean']:.0f} %" for row in names]
-    overlap = len(names) > 1 and names[0]["low"] <= names[1]["high"]
-    said = f"Validation after the last epoch: {', '.join(reached)}"
+    names = pd.concat([order.head(1), order[order["init"] == "kaiming"].head(1)])
+    names = names.drop_duplicates("line")
+    each = [
+        f"{words.init(init, True)} {mean:.0f} %" for init, mean in zip(names["init"], names["mean"])
+    ]
+    overlap = len(names) > 1 and names["low"].iloc[0] <= names["high"].iloc[1]
+    said = f"Validation after the last epoch: {', '.join(each)}"
     return f"{said} (intervals overlap)" if overlap else said
+
+
+IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
 
 
 def _distinction(runs: Runs, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
     """What tells these runs from other sets with the same data set and model, in words."""
-    if not columns:
-        return []
-    in_words = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
-    others = [(column, value) for column, value in zip(columns, values) if value is not None]
     others = [
         (column, value)
-        for column, value in others
-        if not column.startswith(in_words) and column not in SHARED
+        for column, value in zip(columns, values)
+        if value is not None and not column.startswith(IN_WORDS) and column not in SHARED
     ]
     differing = name(*zip(*others)) if others else ""
-    return [text for text in (words.condition(runs), differing) if text]
+    return [text for text in (words.condition(runs), differing) if text] if columns else []
 
 
 def panels(page: Page) -> list[list[str]]:
@@ -236,15 +224,18 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
     rates = [quantity for quantity in axes if quantity not in TITLES]
     _finish(axes, list(TITLES), 100.0, page)
-    _finish(axes, rates, 1.05 * _top(page[page["quantity"].isin(rates)]), page)
-    figure = next(iter(axes.values())).figure
-    handles: list[Artist] = [_handle(rows.iloc[0]) for _, rows in page.groupby("line", sort=False)]
-    if page["epoch"].min() < 1:
-        handles.append(Patch(color=style.PRIME, label="priming, before the task"))
+    highest = page.loc[page["quantity"].isin(rates), ["mean", "high"]].max(axis=None)
+    _finish(axes, rates, 1.05 * np.fmax(1.0, highest), page)
+    handles: list[Artist] = []
+    for line, rows in page.groupby("line", sort=False):
+        thin: style.Look = {"linewidth": 0.7} if rows["n"].iloc[0] == 1 else {}
+        look = style.look(rows["init"].iloc[0], rows["number"].iloc[0])
+        handles.append(sheet.entry(look | thin, str(line), rows["n"].head(1)))
+    primed = bool(page["epoch"].min() < 1)
+    handles += [Patch(color=style.PRIME, label="priming, before the task")] * primed
     for quantity in {*panels(page)[-1]} - {"."}:
-        axes[quantity].set_xlabel("epoch of the task" if page["epoch"].min() < 1 else "epoch")
-    first = page.iloc[0]
-    sheet.above(figure, handles, first["finding"], f"{first['title']}: {sheet.OVER}")
+        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
+    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
 
 
 def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page) -> None:
@@ -258,13 +249,3 @@ def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, pag
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         if first < 1:
             panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)
-
-
-def _handle(row: pd.Series) -> Line2D:
-    look = style.look(row["init"], row["number"])
-    look |= {"markerfacecolor": "white", "linewidth": 0.7} if row["n"] == 1 else {}
-    return Line2D([], [], **look, label=f"{row['line']} (n = {row['n']})")
-
-
-def _top(rates: pd.DataFrame) -> float:
-    return max(1.0, float(rates[["mean", "high"]].max(axis=None))) if len(rates) else 1.0

@@ -8,18 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-)
 
-from fdi.figures import marks
-from fdi.figures.style import GREY, Look, State
+from fdi.figures.style import GREY, InitialState, Look
 
 MARKS = 4  # of a curve
 FEW = 5  # seeds of a band; the interval of fewer is drawn at the marks
@@ -35,7 +27,10 @@ def points(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
     """Columns x, mean, low, high of `rows` with error bars; hollow where there is a single seed."""
     bar: Look = {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
     axes.errorbar(rows["x"], rows["mean"], bars(rows), **look | bar)
-    hollow(axes, rows[rows["n"] == 1], look)
+    single = rows[rows["n"] == 1]
+    face: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
+    if len(single):
+        axes.plot(single["x"], single["mean"], **look | face)
 
 
 def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
@@ -53,16 +48,8 @@ def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> Non
         bar: Look = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
         axes.errorbar(shown["x"], shown["mean"], bars(shown), color=look["color"], **bar)
         return
-    axes.fill_between(
-        rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.2, linewidth=0
-    )
-
-
-def hollow(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
-    """White marks at x, mean of `rows`: single runs."""
-    face: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
-    if len(rows):
-        axes.plot(rows["x"], rows["mean"], **look | face)
+    band: Look = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+    axes.fill_between(rows["x"], rows["low"], rows["high"], **band)
 
 
 def level(axes: Axes, row: pd.Series, look: Look) -> None:
@@ -71,6 +58,31 @@ def level(axes: Axes, row: pd.Series, look: Look) -> None:
     axes.axhline(row["mean"], linewidth=0.9, **line)
     if pd.notna(row["low"]):
         axes.axhspan(row["low"], row["high"], color=look["color"], alpha=0.15, linewidth=0)
+
+
+def across(
+    axes: Axes, value: float, interval: tuple[float, float], height: float, look: Look
+) -> None:
+    """A mark with its interval along the horizontal axis, without one where it is NaN."""
+    low, high = interval
+    reach = None if np.isnan(low) else [[value - low], [high - value]]
+    axes.errorbar(value, height, xerr=reach, **look)
+
+
+def named_rows(axes: Axes, names: Sequence[str]) -> None:
+    """A row of the vertical axis for each name, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+
+
+def layers(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, width: float) -> None:
+    """A line over layers for each kind of population (E and I are not joined), shifted for the
+    `place` of `of` initial states by so many times `width`.
+    """
+    rows = rows.assign(x=rows["x"] + width * (place - (of - 1) / 2)).sort_values("x")
+    for _, kind in rows.groupby(rows["population"].str.replace(r"\d", "", regex=True), sort=False):
+        points(axes, kind, look)
 
 
 CHANCE: Look = {"color": GREY, "linewidth": 0.8, "linestyle": ":"}
@@ -84,16 +96,10 @@ def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None
     low, high = rows[["mean", "low"]].min(axis=None), rows[["mean", "high"]].max(axis=None)
     room = max(0.06 * (high - low), 0.5)
     axes.set_ylim(max(low - room, -3), min(high + room, 103))
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune=None))
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune=None))
     if chance is not None and low - 3 * room < chance:
         axes.set_ylim(min(axes.get_ylim()[0], chance - room))
         axes.axhline(chance, **CHANCE, zorder=0)
-
-
-def sigma_axis(axes: Axes, values: pd.Series) -> None:
-    """The `log_axis` of sigma_u."""
-    log_axis(axes, values)
-    axes.set_xlabel("$\\sigma_U$ (units of threshold)")
 
 
 def log_axis(axes: Axes, values: pd.Series) -> None:
@@ -103,12 +109,12 @@ def log_axis(axes: Axes, values: pd.Series) -> None:
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
     if values.max() >= EVEN * values.min():
-        axes.xaxis.set_major_locator(LogLocator(numticks=4))
+        axes.xaxis.set_major_locator(ticker.LogLocator(numticks=4))
     else:
-        axes.xaxis.set_major_locator(FixedLocator(apart(values)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
-    axes.xaxis.set_minor_locator(FixedLocator(sorted(values.unique())))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(ticker.FixedLocator(apart(values)))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.2g}"))
+    axes.xaxis.set_minor_locator(ticker.FixedLocator(sorted(values.unique())))
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def apart(values: pd.Series) -> list[float]:
@@ -138,16 +144,16 @@ EVEN = 100  # largest over smallest value of an axis whose ticks are powers of t
 def beside(
     axes: Axes,
     rows: pd.DataFrame,
-    states: Sequence[State],
+    initials: Sequence[InitialState],
     order: Sequence[Any],
     names: Sequence[str],
 ) -> None:
-    """A point with its interval for each state, at each value of the column x in this order."""
-    for i, state in enumerate(states):
-        shown = state.rows(rows)
+    """A point with its interval for each initial state, at each x in this order."""
+    for i, initial in enumerate(initials):
+        shown = initial.rows(rows)
         x = shown["x"].map(list(order).index).astype(float)
-        x = x + WIDTH * ((i + 0.5) / len(states) - 0.5)
-        marks.points(axes, shown.assign(x=x), state.look() | {"linestyle": ""})
+        x = x + WIDTH * ((i + 0.5) / len(initials) - 0.5)
+        points(axes, shown.assign(x=x), initial.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
     width = max(6, LETTERS // len(order))
     axes.set_xticks(
@@ -156,21 +162,21 @@ def beside(
 
 
 def lines(
-    axes: Axes, rows: pd.DataFrame, states: Sequence[State], scale: str, values: pd.Series
+    axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState], scale: str, values: pd.Series
 ) -> None:
-    """A line for each state over the column x, a level for one without x; the axis is that of all
-    `values`.
+    """A line for each initial state over the column x, a level for one without x; the axis is that
+    of all `values`.
     """
     values = values.dropna().astype(float)
     log = scale == "log" or (scale == "auto" and _by_factors(values))
-    for i, state in enumerate(states):
-        shown = state.rows(rows)
+    for i, initial in enumerate(initials):
+        shown = initial.rows(rows)
         line = shown.dropna(subset="x").astype({"x": float}).sort_values("x")
-        shift = 0 if log else DODGE * np.ptp(values) * (i - (len(states) - 1) / 2)
+        shift = 0 if log else DODGE * np.ptp(values) * (i - (len(initials) - 1) / 2)
         if len(line):
-            marks.points(axes, line.assign(x=line["x"] + shift), state.look())
+            points(axes, line.assign(x=line["x"] + shift), initial.look())
         for _, row in shown[shown["x"].isna()].iterrows():
-            marks.level(axes, row, state.look())
+            level(axes, row, initial.look())
     if log:
         log_axis(axes, values)
     else:
@@ -179,7 +185,7 @@ def lines(
         if np.all(np.diff(ticks) > np.ptp(ticks) / 12):
             axes.set_xticks(ticks)
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
 
 
 def _by_factors(values: pd.Series) -> bool:
@@ -191,11 +197,11 @@ def _by_factors(values: pd.Series) -> bool:
     return bool(np.std(factors) / np.mean(factors) < np.std(steps) / np.mean(steps))
 
 
-def rates(axes: Axes, rows: pd.DataFrame, states: Sequence[State]) -> None:
-    """A line for each state over its layers, which may be silent."""
+def rates(axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState]) -> None:
+    """A line for each initial state over its layers, which may be silent."""
     shown = rows.assign(**rows[["mean", "low"]].clip(lower=SILENT))
-    lines(axes, shown, states, "linear", shown["x"])
+    lines(axes, shown, initials, "linear", shown["x"])
     axes.set_yscale("log")
     axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
     axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_locator(ticker.NullLocator())

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import style
@@ -39,11 +40,15 @@ def draw(dataset: Dataset, path: Path) -> None:
     left, right = bottom.subplots(1, 2)
     if isinstance(inputs, Constant):
         images = inputs.image(np.float64)
-        _draw_images(shown, images, labels)
+        scaled = (images - images.min()) / np.ptp(images)
+        for panel, image, label in zip(shown, scaled, labels):
+            _draw_image(panel, image, label)
         _draw_currents(left, right, images)
     elif isinstance(inputs, Frames) and inputs.currents:
         for panel, values, label in zip(shown, inputs.values, labels):
-            _draw_series(panel, values.reshape(len(values), -1), dataset, label)
+            time = _over_time(panel, dataset)
+            panel.plot(time, values.reshape(len(values), -1), linewidth=0.8)
+            panel.set_title(f"class {label}", size=9)
         shown[0].set_ylabel("input current")
         _draw_currents(left, right, inputs.values)
     else:
@@ -72,12 +77,8 @@ def title(dataset: Dataset) -> str:
 
 def _one_of_each(labels: np.ndarray, classes: int) -> np.ndarray:
     """The first sample of each of the classes drawn, which are spread over all."""
-    return np.array(
-        [
-            np.flatnonzero(labels == label)[0]
-            for label in np.arange(min(SAMPLES, classes)) * max(1, classes // SAMPLES)
-        ]
-    )
+    drawn = np.arange(min(SAMPLES, classes)) * max(1, classes // SAMPLES)
+    return np.array([np.flatnonzero(labels == label)[0] for label in drawn])
 
 
 def _spikes(inputs: Events | Frames) -> Spikes:
@@ -94,67 +95,57 @@ def _draw_samples(
 ) -> None:
     """Rasters; or, for pixels, the spike counts of the whole trial as an image."""
     samples, steps, units, counts = spikes
+    size, pixels = prod(dataset.shape), len(dataset.shape) == 3
     for b, (panel, label) in enumerate(zip(axes, labels)):
         chosen = samples == b
-        if len(dataset.shape) == 3:
-            image = np.bincount(units[chosen], counts[chosen], minlength=prod(dataset.shape))
+        if pixels:
+            image = np.bincount(units[chosen], counts[chosen], minlength=size)
             _draw_image(panel, (image / max(1, image.max())).reshape(dataset.shape), label)
             continue
-        panel.plot(1e3 * dataset.dt * steps[chosen], units[chosen], ",", color=INK, alpha=0.6)
-        if prod(dataset.shape) <= 100:
-            panel.lines[0].set(marker="|", markersize=4, alpha=1)
-        panel.set(
-            title=f"class {label}",
-            xlabel="time (ms)",
-            xlim=(0, 1e3 * dataset.dt * dataset.steps),
-            ylim=(-1, prod(dataset.shape)),
-        )
-        panel.title.set_fontsize(9)
-    axes[0].set_ylabel("" if len(dataset.shape) == 3 else "input unit")
-    if len(dataset.shape) == 3 and dataset.shape[0] == 2:
+        look: dict[str, Any] = {"marker": "|", "markersize": 4}
+        if size > 100:
+            look = {"marker": ",", "alpha": 0.6}
+        panel.plot(1e3 * dataset.dt * steps[chosen], units[chosen], color=INK, ls="", **look)
+        _over_time(panel, dataset)
+        panel.set_ylim(-1, size)
+        panel.set_title(f"class {label}", size=9)
+    axes[0].set_ylabel("" if pixels else "input unit")
+    if pixels and dataset.shape[0] == 2:
         figure = axes[0].figure
         figure.supxlabel(f"spikes of the whole trial; {POLARITIES}", fontsize=8, color="0.3")
+
+
+def _over_time(panel: Axes, dataset: Dataset) -> np.ndarray:
+    """The horizontal axis; the steps in ms."""
+    panel.set(xlabel="time (ms)", xlim=(0, 1e3 * dataset.dt * dataset.steps))
+    return 1e3 * dataset.dt * np.arange(dataset.steps)
 
 
 def _draw_rates(left: Axes, right: Axes, dataset: Dataset, spikes: Spikes, n: int) -> None:
     _, steps, units, counts = spikes
     size = prod(dataset.shape)
     over_time = np.bincount(steps, counts, minlength=dataset.steps) / (n * size * dataset.dt)
-    left.step(
-        1e3 * dataset.dt * np.arange(dataset.steps), over_time, where="post", color=INK, linewidth=1
-    )
-    left.set(
-        xlabel="time (ms)", ylabel="rate (Hz per unit)", xlim=(0, 1e3 * dataset.dt * dataset.steps)
-    )
-    left.set_ylim(0, 1.1 * over_time.max() + 1e-9)
+    left.step(_over_time(left, dataset), over_time, where="post", color=INK, linewidth=1)
+    left.set(ylabel="rate (Hz per unit)", ylim=(0, 1.1 * over_time.max() + 1e-9))
     per_unit = np.bincount(units, counts, minlength=size) / (n * dataset.steps * dataset.dt)
-    right.hist(per_unit, bins=40, color=INK)
-    if dataset.nu is not None:
-        right.axvline(dataset.nu, color=MARK, label=f"mean nu {dataset.nu:.3g} Hz")
+    mean = {} if dataset.nu is None else {f"mean nu {dataset.nu:.3g} Hz": dataset.nu}
+    _histogram(right, per_unit, mean)
     right.set(xlabel=f"mean rate of a unit over {n} samples (Hz)", ylabel="units")
-    right.legend(frameon=False, loc="upper right")
-
-
-def _draw_images(axes: Sequence[Axes], images: np.ndarray, labels: np.ndarray) -> None:
-    low, high = images.min(), images.max()
-    for panel, image, label in zip(axes, images, labels):
-        _draw_image(panel, (image - low) / (high - low), label)
-
-
-def _draw_series(panel: Axes, values_TN: np.ndarray, dataset: Dataset, label: int) -> None:
-    time = 1e3 * dataset.dt * np.arange(dataset.steps)
-    panel.plot(time, values_TN, linewidth=0.8)
-    panel.set(xlabel="time (ms)", xlim=(0, 1e3 * dataset.dt * dataset.steps))
-    panel.set_title(f"class {label}", size=9)
 
 
 def _draw_currents(left: Axes, right: Axes, images: np.ndarray) -> None:
     left.hist(images.ravel(), bins=60, color=INK)
     left.set(xlabel="input current of a unit", ylabel="units and steps")
-    right.hist(np.mean(images**2, axis=tuple(range(1, images.ndim))), bins=40, color=INK)
-    right.axvline(np.mean(images**2), color=MARK, label=f"mean {np.mean(images**2):.3g}")
+    squares = np.mean(images**2, axis=tuple(range(1, images.ndim)))
+    _histogram(right, squares, {f"mean {np.mean(images**2):.3g}": np.mean(images**2)})
     right.set(xlabel="mean square of a sample", ylabel="samples")
-    right.legend(frameon=False, loc="upper right")
+
+
+def _histogram(panel: Axes, values: np.ndarray, means: dict[str, float]) -> None:
+    panel.hist(values, bins=40, color=INK)
+    for label, mean in means.items():
+        panel.axvline(mean, color=MARK, label=label)
+        panel.legend(frameon=False, loc="upper right")
 
 
 def _draw_image(panel: Axes, image: np.ndarray, label: int) -> None:

@@ -1,30 +1,33 @@
-"""One self-contained HTML page with all figures and tables, and where each comes from."""
+"""One self-contained HTML page: all figures and tables with where they come from, and all runs,
+which one filters, sorts and puts beside each other in the browser.
+"""
 
 from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.best import each_at_its_best
-from fdi.analysis.collect import ACCURACY, SAMPLES, Runs, Summary
-from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED
+from fdi.analysis.collect import ACCURACY, SAMPLES, Summary, config_columns
+from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED, condition_columns
 from fdi.analysis.derived import guesses
-from fdi.analysis.formats import interval, percent, plural
+from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
-from fdi.analysis.results import PROVENANCE, REFERENCE, Results
-from fdi.analysis.studies import quotes, studies, with_runs
+from fdi.analysis.results import OWN, READOUT, Results
+from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
 from fdi.figures.catalogue import about, pages, svg, with_own
-from fdi.figures.explorer import explorer
 from fdi.track.record import STATES, TRAINED, UNTESTED
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
@@ -40,9 +43,8 @@ def image(alt: str, svg: bytes) -> str:
     size = SIZE.search(svg)
     assert size, "matplotlib writes the size"
     width, height = (round(float(number)) for number in size.groups())
-    packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()
     return (
-        f'<figure style="aspect-ratio: {width} / {height}"><img data-svg="{packed}" '
+        f'<figure style="aspect-ratio: {width} / {height}"><img data-svg="{packed(svg)}" '
         f'alt="{escape(alt)}"></figure>'
     )
 
@@ -53,22 +55,14 @@ def table(rows: pd.DataFrame, named: bool = False) -> str:
     """
     head = "".join(f"<th>{escape(str(column))}</th>" for column in rows)
     names = [f' data-column="{escape(str(column))}"' if named else "" for column in rows]
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{name}>{_cell(str(value))}</td>" for name, value in zip(names, row))
-        + "</tr>"
-        for row in rows.itertuples(index=False)
-    )
+    body = ""
+    for row in rows.itertuples(index=False):
+        lines = [escape(str(value)).split("\n") for value in row]
+        cells = [of[0] if len(of) == 1 else "".join(f"<div>{n}</div>" for n in of) for of in lines]
+        body += f"<tr>{''.join(f'<td{name}>{cell}</td>' for name, cell in zip(names, cells))}</tr>"
     return (
         f"<div class=table><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _cell(text: str) -> str:
-    """The text of a cell; several lines are set apart."""
-    if "\n" not in text:
-        return escape(text)
-    return "".join(f"<div>{escape(line)}</div>" for line in text.split("\n"))
 
 
 INTRODUCTION = (
@@ -92,24 +86,18 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     figures = with_own(mine.runs)
     drawn = dict(_figures(figures, mine, measured, tell))
     tell("tables")
-    asked = [
-        section
-        for study in studies()
-        if hasattr(study, "sections")
-        for section in study.sections(mine, measured)
+    pictures = "".join(map(str, drawn.values()))
+    sections = [
+        (ALL, explorer(main)),
+        ("Figures", f"<p>{INTRODUCTION}</p><div class=grid>{pictures}</div>"),
+        (TABLES, "".join(_tables(mine, measured))),
     ]
-    names = [one.TITLE for one in figures.values()]
-    tables = [*_tables(mine, measured)]
-    parts = [
-        f"<h1>{title}</h1>{_said(main)}{_first(drawn, main)}",
-        _contents([ALL, *names, TABLES, *(heading for heading, _ in asked)]),
-        *_section(ALL, [explorer(main)]),
-        *_section("Figures", [f"<p>{INTRODUCTION}</p><div class=grid>", *map(str, drawn.values())]),
-        "</div>",
-        *_section(TABLES, tables),
-        *(part for heading, content in asked for part in _section(heading, [content])),
-        *_section("How the measurements were made", _provenance(measured)),
-    ]
+    with_sections = [study for study in studies() if hasattr(study, "sections")]
+    asked = [section for study in with_sections for section in study.sections(mine, measured)]
+    names = [ALL, *(one.TITLE for one in figures.values()), TABLES, *(name for name, _ in asked)]
+    said = escape(" ".join(f"{sentence}." for sentence in _sentences(main)))
+    parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_first(drawn, main)}{_contents(names)}"]
+    parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
         f"<body>{''.join(parts)}<script>{SCRIPT.read_text()}</script></body></html>\n"
@@ -119,32 +107,23 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
 ALL, TABLES = "All runs", "Conditions"
 
 
-def _said(main: Results) -> str:
-    """What these runs say, in three sentences."""
-    text = " ".join(f"{sentence}." for sentence in _sentences(main))
-    return f"<p class=said>{escape(text)}</p>"
-
-
 def _first(drawn: Mapping[str, Drawn], main: Results) -> str:
     """A picture of these runs."""
-    own = [name for name, one in drawn.items() if one.images and one.source == _origin(main)]
+    mine = main.runs["source"].eq(OWN).any()
+    own = [name for name, one in drawn.items() if one.images and one.own == mine]
     name = next((name for name in (*FIRST, *own) if name in own), None)
     return drawn[name].images[0] if name else ""
 
 
-def _origin(main: Results) -> str:
-    return str(main.runs["source"].iloc[0])[: len(REFERENCE)]
-
-
 class Drawn(NamedTuple):
-    """A figure of the report: its heading and sentence, its pages, and where the first of them is
-    from.
+    """A figure of the report: its heading and sentence, its pages, and whether the first of them is
+    of the user's own runs.
     """
 
     heading: str
     images: list[str]
     below: str
-    source: str
+    own: bool
 
     def __str__(self) -> str:
         first, *others = self.images or [""]
@@ -152,8 +131,7 @@ class Drawn(NamedTuple):
         return f"<section>{self.heading}{first}{more * bool(others)}{self.below}</section>"
 
 
-def _contents(first: Iterable[str]) -> str:
-    names = (*first, "How the measurements were made")
+def _contents(names: Iterable[str]) -> str:
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     return f"<nav><ul>{links}</ul></nav>"
 
@@ -162,31 +140,23 @@ def _anchor(heading: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in heading.lower())
 
 
-def _section(heading: str, content: Iterable[str]) -> Iterator[str]:
-    yield f'<h2 id="{_anchor(heading)}">{escape(heading)}</h2>'
-    yield from content
+def _heading(text: str, level: int) -> str:
+    return f'<h{level} id="{_anchor(text)}">{escape(text)}</h{level}>'
 
 
 def _figures(
     figures: Mapping[str, Any], mine: Results, measured: Results, tell: Tell
 ) -> Iterator[tuple[str, Drawn]]:
     """The pages of each figure; where data are missing, the command that makes them."""
-    for number, (name, module) in enumerate(figures.items(), 1):
-        tell(f"figure {number} of {len(figures)}: {name}")
-        heading, text = module.TITLE, escape(about(module))
+    for place, (name, module) in enumerate(figures.items(), 1):
+        tell(f"figure {place} of {len(figures)}: {name}")
         contents = pages(module, mine, measured)
         images = [image(f"{name} {page}", svg(module, c)) for page, c in contents.items()]
         lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
+        below = f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>"
+        head = f"{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>"
         first = next(iter(contents.values()), pd.DataFrame({"source": [""]}))
-        yield (
-            name,
-            Drawn(
-                f'<h3 id="{_anchor(heading)}">{escape(heading)}</h3><p>{text}</p>',
-                images,
-                f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>",
-                str(first["source"].iloc[0])[: len(REFERENCE)],
-            ),
-        )
+        yield name, Drawn(head, images, below, first["source"].iloc[0].startswith(OWN))
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:
@@ -196,52 +166,23 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
         if results.runs["state"].eq("done").any():
             yield f"<details><summary>{title}</summary>{FILTER}{''.join(_summary(results))}"
             yield "</details>"
-    if quotes()[0]:
-        yield "<details><summary>Published values without a run of ours beside them</summary>"
-        yield f"{_unmeasured(mine.runs, measured.runs)}</details>"
 
 
 def _summary(results: Results) -> Iterator[str]:
     """A row for each condition of all data sets and models, in one table."""
     summaries = [*by_network(results)]
-    shown = [_with_settings(summary) for summary in summaries]
-    yield table(pd.concat(shown, ignore_index=True).fillna(""))
+    parts = []
+    for summary in summaries:
+        rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]
+        settings = [
+            ", ".join(f"{name} = {value}" for name, value in zip(names, row) if value != "-")
+            for row in rows[names].itertuples(index=False)
+        ]
+        parts.append(rows.drop(columns=names))
+        parts[-1].insert(len(LABELS), "settings", settings)
+    yield table(pd.concat(parts, ignore_index=True).fillna(""))
     lines = dict.fromkeys(line for summary in summaries for line in notes(summary).split("; "))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"
-
-
-def _with_settings(summary: pd.DataFrame) -> pd.DataFrame:
-    """`readable`, with what tells the conditions of a network apart in one column of text."""
-    rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]
-    settings = [
-        ", ".join(f"{name} = {value}" for name, value in zip(names, row) if value != "-")
-        for row in rows[names].itertuples(index=False)
-    ]
-    others = rows.drop(columns=names)
-    others.insert(len(LABELS), "settings", settings)
-    return others
-
-
-def _unmeasured(*tables: pd.DataFrame) -> str:
-    """Published values without a finished run of the same data set, architecture, depth and
-    initialization.
-    """
-    done = set().union(*(with_runs(runs[runs["state"] == "done"]) for runs in tables))
-    rows = [
-        {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
-        for e in quotes()[0]
-        if str(e) not in done
-    ]
-    return table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
-
-
-def _provenance(measured: Results) -> Iterator[str]:
-    path = measured.folder / PROVENANCE
-    if path.exists():
-        rows = table(pd.read_csv(path, dtype=str).fillna(""))
-        yield f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
-    else:
-        yield "<p>There are no measurements that came with fdi.</p>"
 
 
 STATES_SAID = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
@@ -252,28 +193,19 @@ def _sentences(results: Results) -> Iterator[str]:
     """Three of them, without full stops."""
     runs = results.runs
     done = runs[runs["state"] == "done"]
-    yield _there_is(runs, done)
+    counts = runs["state"].value_counts().drop("done", errors="ignore")
+    others = [f"{counts[s]:,} {STATES_SAID.get(s, s)}" for s in STATES if s in counts]
+    data, inits = (done[key].nunique() for key in ("dataset", "init"))
+    yield (
+        f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
+        f"{plural(inits, 'initialization')}" + f" ({', '.join(others)})" * bool(others)
+    )
     if runs["state"].isin(UNTRAINED).all():
         yield "Nothing is trained yet"
         yield "fdi-table --probe shows the initial states that were measured"
         return
     yield _compared(summarize(runs))
     yield _holds(results, done)
-
-
-def _there_is(runs: Runs, done: pd.DataFrame) -> str:
-    counts = runs["state"].value_counts()
-    others = [
-        f"{counts[state]:,} {STATES_SAID.get(state, state)}"
-        for state in STATES
-        if state != "done" and state in counts
-    ]
-    data, inits = done["dataset"].nunique(), done["init"].nunique()
-    text = (
-        f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
-        f"{plural(inits, 'initialization')}"
-    )
-    return f"{text} ({', '.join(others)})" if others else text
 
 
 def _compared(summary: Summary) -> str:
@@ -284,12 +216,10 @@ def _compared(summary: Summary) -> str:
             f"No initialization has been compared with {BASELINE} over {SEVERAL} seeds or more "
             f"with equal settings: fdi-run -m init={BASELINE},fluct 'seed=range(5)' does it"
         )
-    counts = rows["verdict"].value_counts()
-    said = ", ".join(
-        f"{word} in {counts.get(word, 0)}" for word in ("better", "worse", "undecided")
-    )
+    verdicts = rows["verdict"]
+    said = ", ".join(f"{n} in {verdicts.eq(n).sum()}" for n in ("better", "worse", "undecided"))
     text = f"Against {BASELINE} with the same seeds, other initializations are {said}"
-    decided = rows[rows["verdict"].isin(["better", "worse"])]
+    decided = rows[verdicts.isin(["better", "worse"])]
     if decided.empty:
         return text
     top = decided.loc[decided["versus"].abs().idxmax()]
@@ -303,18 +233,134 @@ def _compared(summary: Summary) -> str:
 def _holds(results: Results, done: pd.DataFrame) -> str:
     """Each at its best, or that nobody has looked."""
     table = each_at_its_best(results) if results.runs["state"].isin(TRAINED).any() else done[:0]
-    if "setting" in table:
-        best = table[(table["setting"] == "best") & table["difference"].notna()]
-        if len(best):
-            decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
-            return (
-                f"Each at the step size that suits it, {decided} of {len(best)} differences to "
-                f"{BASELINE} are decided, the largest of all {best['difference'].abs().max():.1f} "
-                f"points"
-            )
+    table = table.reindex(columns=list(dict.fromkeys([*table, "setting", "difference"])))
+    best = table[table["setting"] == "best"].dropna(subset="difference")
+    if len(best):
+        decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
+        return (
+            f"Each at the step size that suits it, {decided} of {len(best)} differences to "
+            f"{BASELINE} are decided, the largest of all {best['difference'].abs().max():.1f} "
+            f"points"
+        )
     known = done.dropna(subset=[ACCURACY, "classes", SAMPLES])
     stuck = f"{sum(guesses(known)):,} of {len(known):,} runs do no better than guessing; "
     return (
         f"{stuck if len(known) else ''}all of this holds at the step sizes that were used, and "
         f"fdi-run -m experiment=best gives each initialization its own"
     ).capitalize()
+
+
+POINTS = 40  # of a learning curve
+PLACEHOLDER = "randman kaiming eps=1e-36 test&gt;90 tags=draft"
+COLUMNS = {
+    "seed": "seed",
+    "state": "state",
+    "test_accuracy_last": "test (%)",
+    "valid_accuracy_last": "valid (%)",
+    "epoch": "epochs",
+    "tags": "tags",
+    "note": "note",
+}
+LAYER = {
+    "population": "layer",
+    "free_sigma": "sigma_U",
+    "target_sigma_u": "target",
+    "rate": "Hz",
+    "silent": "silent",
+    "grad_task": "gradient",
+}
+
+
+def explorer(results: Results) -> str:
+    """The table as HTML, with its data packed beside it: fdi/figures/report.js unpacks them."""
+    runs = results.runs.reset_index(drop=True)
+    columns: dict[str, list[Any]] = {name: [*map(_text, runs[name])] for name in LABELS}
+    columns["settings"] = _settings(runs)
+    columns |= {
+        title: [*map(_percent if "accuracy" in name else _text, runs[name])]
+        for name, title in COLUMNS.items()
+        if name in runs and (runs[name].notna().any() or name not in ("tags", "note"))
+    }
+    keys = [name for name in config_columns(runs) if "." in name and not name.startswith("name.")]
+    config = {name: [*map(_text, runs[name])] for name in keys if runs[name].notna().any()}
+    alike = {name: values[0] for name, values in config.items() if len(set(values)) == 1}
+    content = {
+        "columns": list(columns),
+        "rows": [*zip(*columns.values())],
+        "paths": [*map(str, runs["path"])],
+        "same": alike,
+        "config": {name: values for name, values in config.items() if name not in alike},
+        "curves": _curves(results, runs),
+        "measured": list(LAYER.values()),
+        "probes": _probes(results, runs),
+    }
+    data = packed(json.dumps(content, allow_nan=False, separators=(",", ":")).encode())
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("", *columns))
+    return (
+        f'<div data-runs="{data}"><input type="search" '
+        f'aria-label="show only runs of which all these words hold" placeholder="{PLACEHOLDER}">'
+        f"<p class=note></p><div class=beside hidden></div><div class=table><table id=runs><thead>"
+        f"<tr>{head}</tr></thead><tbody></tbody></table></div></div>"
+    )
+
+
+def packed(content: bytes) -> str:
+    """What fdi/figures/report.js unpacks, as text."""
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+def _settings(runs: pd.DataFrame) -> list[str]:
+    """Of each run what tells it from others of its data set and model, as text."""
+    texts = [""] * len(runs)
+    columns = [name for name in condition_columns(runs) if name not in LABELS]
+    for _, group in runs.groupby(["dataset", "model"]):
+        several = [name for name in columns if group[name].nunique(dropna=False) > 1]
+        names = short_names(several)
+        for place, *values in zip(group.index, *(group[name] for name in several)):
+            known = [(names[n], v) for n, v in zip(several, values) if pd.notna(v)]
+            texts[place] = ", ".join(f"{name} = {shown(value)}" for name, value in known)
+    return texts
+
+
+def _three(value: Any) -> str | None:
+    """A number with three digits."""
+    return (value if isinstance(value, str) else number(value, ".3g", unknown="")) or None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return shown(value)
+
+
+def _percent(share: float) -> str | None:
+    return percent(share, unknown="") or None
+
+
+def _curves(results: Results, runs: pd.DataFrame) -> dict[int, list[list[float]]]:
+    """Epochs and validation accuracies in percent by the place of the run."""
+    curves = results.learning(runs)
+    found = {}
+    for place, path in enumerate(runs["path"]):
+        if path in curves:
+            epochs, accuracy = curves[path]
+            kept = np.unique(np.linspace(0, len(epochs) - 1, POINTS).round().astype(int))
+            shares = np.asarray(accuracy)[kept]
+            found[place] = [np.asarray(epochs)[kept].tolist(), (100 * shares).round(1).tolist()]
+    return found
+
+
+def _probes(results: Results, runs: pd.DataFrame) -> dict[int, list[list[str | None]]]:
+    """Rows of LAYER by the place of the run."""
+    places = {path: place for place, path in enumerate(runs["path"])}
+    probe = results.probe
+    if "population" not in probe:
+        return {}
+    layers = probe[probe["path"].isin(places) & (probe["population"] != READOUT)]
+    cells = [map(_three, layers.reindex(columns=[name])[name]) for name in LAYER]
+    found: dict[int, list[list[str | None]]] = {}
+    for path, *row in zip(layers["path"], *cells):
+        found.setdefault(places[path], []).append(row)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -114,12 +114,13 @@ def _settle(figure: Figure) -> None:
 MARGIN = 0.04  # inches
 GAP = 0.05  # inches between lines of different kinds
 LONGEST = 110  # characters of a line
-OVER = "mean and 95 % interval over n seeds"
 MANY = 5  # entries of a legend that leave no room for numbers of seeds
 SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
 SHOWN = re.compile(r"(mean and [^:;]*) over n seeds")
 FINDING = {"fontsize": 8, "fontweight": "bold"}
 DETAILS = {"fontsize": 6.5, "color": "0.3"}
+LEGEND: style.Look = {"loc": "upper left", "bbox_to_anchor": (0, 1), "columnspacing": 1.2}
+LEGEND |= {"borderaxespad": 0, "borderpad": 0.1}
 
 
 def above(
@@ -134,7 +135,7 @@ def above(
     if len(set(seeds)) == 1 or len(seeds) > MANY:  # once, in the details
         labels = [SEEDS.sub("", label) for label in labels]
         numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
-        details = SHOWN.sub(lambda shown: over(numbers, shown[1]), details)
+        details = SHOWN.sub(lambda shown: words.over(numbers, shown[1]), details)
     top = MARGIN
     for text, look in ((finding, FINDING), (details, DETAILS)):
         if text:
@@ -142,6 +143,12 @@ def above(
     if handles:
         top += _legend(figure, handles, labels, top) + GAP
     grow(figure, above=top)
+
+
+def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
+    """`above`, with the finding and the title of a page."""
+    first, figure = page.iloc[0], next(iter(axes.values())).figure
+    above(figure, handles, first["finding"], first["title"])
 
 
 def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
@@ -157,17 +164,8 @@ def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
 
 def _legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], top: float) -> float:
     for columns in range(min(len(handles), 6), 0, -1):
-        legend = figure.legend(
-            handles=handles,
-            labels=labels,
-            loc="upper left",
-            bbox_to_anchor=(0, 1),
-            bbox_transform=_from_top(figure, top),
-            borderaxespad=0,
-            borderpad=0.1,
-            ncols=columns,
-            columnspacing=1.2,
-        )
+        where = _from_top(figure, top)
+        legend = figure.legend(handles, labels, ncols=columns, bbox_transform=where, **LEGEND)
         if columns == 1 or legend.get_window_extent().width <= _room(figure):
             break
         legend.remove()
@@ -182,23 +180,7 @@ def _room(figure: Figure) -> float:
     return (0.98 * figure.get_figwidth() - 2 * MARGIN) * figure.dpi
 
 
-def entry(
-    init: str, least: int, most: int, line: bool = True, number: int = 0, label: str = ""
-) -> Line2D:
-    """The entry of the legend for what `marks.points` draws, with the number of seeds."""
-    n = span(pd.Series([least, most]))
-    look = style.look(init, number, line) | ({"markerfacecolor": "white"} if most == 1 else {})
-    return Line2D([], [], **look, label=f"{label or words.init(init)} (n = {n})")
-
-
-def span(n: pd.Series) -> str:
-    """Numbers of seeds, as text."""
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-
-
-def over(n: pd.Series, what: str = "mean and 95 % interval") -> str:
-    """How many seeds the values shown are from, as text; a single seed has no mean."""
-    if n.max() == 1:
-        return "one seed"
-    hollow = "; hollow: a single seed" if n.min() == 1 else ""
-    return f"{what} over n = {span(n)} seeds{hollow}"
+def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
+    """The entry of the legend for what `marks.points` draws, with the numbers of seeds."""
+    hollow: style.Look = {"markerfacecolor": "white"} if n.max() == 1 else {}
+    return Line2D([], [], **look | hollow, label=f"{label} (n = {words.seeds(n)})")

@@ -5,7 +5,6 @@ measures.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +17,8 @@ from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import State, places, states
-from fdi.figures.sweeps import source, sweeps, usual
-from fdi.figures.sweeps import states as chosen_states
+from fdi.figures.style import places
+from fdi.figures.sweeps import initial_states, source, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
@@ -32,6 +30,7 @@ TITLES = {
     "rate": "rate (Hz)",
     "gradient": "norm of the gradient",
 }
+TARGET: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 DODGE = 0.1  # between the marks of initial states, in units of a layer
 MOST = 6  # states that are told apart
 FIRST = ("kaiming", "pytorch", "lsuv", "fluct", "fluct_calibrated")
@@ -47,21 +46,19 @@ def data(results: Results) -> dict[str, Page]:
     """
     pages = {}
     probed = results.runs[results.runs["path"].isin(results.layers["path"])]
-    for (dataset, model), group in sweeps(
-        probed, _deepest(results), TRAINING, states=("done", "probed")
-    ):
-        group = group.drop_duplicates(
-            ["seed", *group.columns[group.columns.str.startswith("init")]]
-        )
-        runs = chosen_states(group)
+    there = sweeps(probed, _deepest(results), TRAINING, states=("done", "probed"))
+    for (dataset, model), group in there:
+        named = [column for column in map(str, group) if column.startswith("init")]
+        group = group.drop_duplicates(["seed", *named])
+        runs = initial_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
-            runs = usual(group[group["init"].isin(_shown(group["init"]))])
-            runs = runs.assign(sigma_u=float("nan"))
+            shown = group[group["init"].isin(_shown(group["init"]))]
+            runs = usual(shown).assign(sigma_u=float("nan"))
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
-        n = sheet.over(table["n"], "mean (of gradients geometric) and 95 % interval")
+        n = words.over(table["n"], "mean (of gradients geometric) and 95 % interval")
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
             title=f"{words.setting(runs)}, before training: {n}",
@@ -75,17 +72,16 @@ def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
     layers = results.layers["path"].value_counts()
 
     def enough(runs: Runs) -> int:
-        several = runs["init"].nunique() > 1 or runs.get("init.sigma_u", runs["init"]).nunique() > 1
-        return int(several) * int(runs["path"].map(layers).max())
+        kinds = runs.reindex(columns=["init", "init.sigma_u"]).nunique().max()
+        return int(kinds > 1) * int(runs["path"].map(layers).max())
 
     return enough
 
 
 def _shown(inits: pd.Series) -> list[str]:
     """At most MOST initializations, those of the paper and their rivals first."""
-    names = [*(name for name in FIRST if name in set(inits)), *inits.unique()]
-    names = [name for name in names if name != "gain"]  # Kaiming weights with a gain
-    return list(dict.fromkeys(names))[:MOST]
+    there = sorted(inits.unique(), key=lambda name: FIRST.index(name) if name in FIRST else MOST)
+    return [name for name in there if name != "gain"][:MOST]  # Kaiming weights with a gain
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
@@ -96,9 +92,8 @@ def _table(layers: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for values, group in layers.assign(gradient=task).groupby(keys, dropna=False):
         known = group.loc[group["gradient"] > 0, "gradient"]
-        statistics = summary(np.log(known))
-        spread = np.exp([statistics.mean, statistics.low, statistics.high])
-        rows.append((*values, *spread, len(known)))
+        of = summary(np.log(known))
+        rows.append((*values, *np.exp([of.mean, of.low, of.high]), len(known)))
     norms = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
     parts.append(norms[norms["n"] > 0].assign(quantity="gradient"))
     target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")
@@ -110,11 +105,10 @@ def _finding(table: pd.DataFrame) -> str:
     """How the last layer differs between the states."""
     last = table[(table["quantity"] == "rate") & (table["x"] == table["x"].max())]
     firing = last.loc[last["mean"] >= 0.1]
-    if len(firing) == len(last):
-        return f"The last layer fires from all {len(last)} initial states"
-    if firing.empty:
-        return f"The last layer is silent from all {len(last)} initial states"
-    names = [state.label for state in states(firing)]
+    if len(firing) in (0, len(last)):
+        does = "fires" if len(firing) else "is silent"
+        return f"The last layer {does} from all {len(last)} initial states"
+    names = [initial.label for initial in style.initial_states(firing)]
     return f"The last layer fires only from {words.several(names)}"
 
 
@@ -125,23 +119,18 @@ def panels(page: Page) -> list[list[str]]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initial state over the layers; dotted: the targets."""
-    drawn = list(states(page))
+    drawn = list(style.initial_states(page))
     handles = []
-    for place, state in enumerate(drawn):
-        shift = DODGE * (place - (len(drawn) - 1) / 2)
+    for place, initial in enumerate(drawn):
         for quantity in TITLES:
-            rows = state.rows(page[page["quantity"] == quantity]).sort_values("x")
-            rows = rows.assign(x=rows["x"] + shift)
-            kinds = rows["population"].str.replace(r"\d", "", regex=True)
-            for _, kind in rows.groupby(kinds, sort=False):  # lines join layers, not E and I
-                marks.points(axes[quantity], kind, state.look())
-        handles.append(_entry(state, page))
-    spread = page[page["quantity"] == "free_sigma"]
-    dotted: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
-    for target in spread["target"].dropna().round(9).unique():
-        axes["free_sigma"].axhline(target, zorder=1, **dotted)
-    if spread["target"].notna().any():
-        handles.append(Line2D([], [], **dotted, label="target of $\\sigma_U$"))
+            rows = initial.rows(page[page["quantity"] == quantity])
+            marks.layers(axes[quantity], rows, initial.look(), place, len(drawn), DODGE)
+        handles.append(sheet.entry(initial.look(), initial.label, initial.rows(page)["n"]))
+    targets = page.loc[page["quantity"] == "free_sigma", "target"].dropna().round(9).unique()
+    for target in targets:
+        axes["free_sigma"].axhline(target, zorder=1, **TARGET)
+    if len(targets):
+        handles.append(Line2D([], [], **TARGET, label="target of $\\sigma_U$"))
     for quantity, title in TITLES.items():
         panel = axes[quantity]
         panel.set_title(title)
@@ -154,12 +143,4 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
             panel.yaxis.set_minor_locator(NullLocator())
         else:
             marks.from_zero(panel)
-    first = page.iloc[0]
-    sheet.above(axes["rate"].figure, handles, first["finding"], first["title"])
-
-
-def _entry(state: State, page: Page) -> Line2D:
-    n = state.rows(page)["n"]
-    hollow: dict[str, Any] = {"markerfacecolor": "white"} if n.max() == 1 else {}
-    label = f"{state.label} (n = {sheet.span(n)})"
-    return Line2D([], [], **state.look() | hollow, label=label)
+    sheet.head(axes, handles, page)

@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import matplotlib.style
-import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from fdi.analysis.conditions import groups
 from fdi.figures import words
@@ -29,24 +28,16 @@ Look = dict[str, Any]
 """How lines, marks and bars look: keyword arguments of matplotlib."""
 
 RC: dict[RcKeyType, Any] = {
-    "font.size": 7,
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 7,
-    "legend.title_fontsize": 7,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 7),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 6.5),
+    **dict.fromkeys(("legend.fontsize", "legend.title_fontsize"), 7),
     "legend.frameon": False,
     "legend.handlelength": 1.8,
     "axes.titlelocation": "left",
     "axes.titlepad": 4,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2.5),
     "lines.linewidth": 1.1,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
@@ -60,113 +51,62 @@ def alone() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", cast("dict[str, Any]", RC)])
 
 
-COLORS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
-    "fluct": "#0072B2",
-    "fluct_mu": "#56B4E9",
-    "fluct_calibrated": "#009E73",
-    "fluct_lognormal": "#332288",
-    "fluct_rate": "#117733",
-    "kaiming": "#D55E00",
-    "xavier": "#E69F00",
-    "pytorch": "#CC79A7",
-    "orthogonal": "#882255",
-    "lsuv": "#000000",
-    "ikun": "#CC6677",
-    "spytorch": "#996633",
-    "micheli": "#C4B000",
-}
-ALIKE = {"gain": "kaiming"}  # Kaiming weights with a gain
+class Traits(NamedTuple):
+    """Of an initialization: colour, mark, and which of LINES its first config has."""
+
+    color: str
+    marker: str
+    line: int = 0
+
+
+TRAITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
+    "fluct": Traits("#0072B2", "o"),
+    "fluct_mu": Traits("#56B4E9", "<", 4),
+    "fluct_calibrated": Traits("#009E73", "D", 2),
+    "fluct_lognormal": Traits("#332288", ">", 3),
+    "fluct_rate": Traits("#117733", "H", 1),
+    "kaiming": Traits("#D55E00", "s", 1),
+    "xavier": Traits("#E69F00", "^", 2),
+    "pytorch": Traits("#CC79A7", "v", 3),
+    "orthogonal": Traits("#882255", "P", 4),
+    "lsuv": Traits("#000000", "X", 3),
+    "ikun": Traits("#CC6677", "p", 1),
+    "spytorch": Traits("#996633", "*", 4),
+    "micheli": Traits("#C4B000", "h", 2),
+    "gain": Traits("#D55E00", "s"),  # Kaiming weights with a gain
+}  # a mark each, so that they are told apart in grey, too
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
-MARKERS = {  # one each, so that they are told apart in grey, too
-    "fluct": "o",
-    "fluct_mu": "<",
-    "fluct_calibrated": "D",
-    "fluct_lognormal": ">",
-    "fluct_rate": "H",
-    "kaiming": "s",
-    "xavier": "^",
-    "pytorch": "v",
-    "orthogonal": "P",
-    "lsuv": "X",
-    "ikun": "p",
-    "spytorch": "*",
-    "micheli": "h",
-}
 OTHER_MARKERS = ("d", "8", "<", ">")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-FIRST_LINE = {
-    "kaiming": 1,
-    "xavier": 2,
-    "pytorch": 3,
-    "orthogonal": 4,
-    "lsuv": 3,
-    "ikun": 1,
-    "spytorch": 4,
-    "micheli": 2,
-    "fluct_mu": 4,
-    "fluct_calibrated": 2,
-    "fluct_lognormal": 3,
-    "fluct_rate": 1,
-}
 PRIME = "#EBEBEB"
 GREY = "#999999"
-ACCENT = "#AA3377"  # what is no initialization: a theory, the right class
-BAND = "#E8F1F8"  # the recommended range of sigma_u
-EXCITATION, INHIBITION = "#117733", "#AA4466"
-SEQUENCE = (
-    "#A6CDE8",
-    "#56A0D3",
-    "#0072B2",
-    "#004B78",
-    "#002A45",
-    "#001522",
-)  # light to dark, for an ordered quantity
+
+
+def traits(init: str) -> Traits:
+    """Colour and mark of an initialization, the same in every figure; one that fdi does not know
+    gets its own by its name.
+    """
+    number = zlib.crc32(init.encode())
+    color, marker = (each[number % len(each)] for each in (OTHER_COLORS, OTHER_MARKERS))
+    return TRAITS.get(init) or Traits(color, marker)
 
 
 def color(init: str) -> str:
-    """The colour of an initialization, the same in every figure; one that fdi does not know gets
-    its own by its name.
-    """
-    return COLORS.get(ALIKE.get(init, init)) or _by_name(init, OTHER_COLORS)
-
-
-def marker(init: str) -> str:
-    """The mark of an initialization, the same in every figure."""
-    return MARKERS.get(ALIKE.get(init, init)) or _by_name(init, OTHER_MARKERS)
-
-
-def _by_name(init: str, choices: Sequence[str]) -> str:
-    return choices[zlib.crc32(init.encode()) % len(choices)]
+    """The colour of an initialization."""
+    return traits(init).color
 
 
 def look(init: str, number: int = 0, line: bool = True) -> Look:
     """Colour, mark, line style and opacity of the number-th config of an initialization, joined by
     a `line` or not; lines and marks differ, so that they are told apart in grey, too.
     """
-    again, style = divmod(number + FIRST_LINE.get(init, 0), len(LINES))
-    return {
-        "color": color(init),
-        "linestyle": LINES[style] if line else "",
-        "alpha": 0.5**again,
-        "marker": marker(init),
-        "markersize": 3,
-    }
+    own = traits(init)
+    again, place = divmod(number + own.line, len(LINES))
+    style = {"linestyle": LINES[place] if line else "", "alpha": 0.5**again}
+    return {"color": own.color, **style, "marker": own.marker, "markersize": 3}
 
 
-def shades(number: int) -> list[str]:
-    """`number` colours for an ordered quantity, from light to dark."""
-    if number <= 4:
-        return list(SEQUENCE[:number])
-    between = LinearSegmentedColormap.from_list("sequence", SEQUENCE)
-    return [to_hex(between(place)) for place in np.linspace(0, 1, number)]
-
-
-def fraction(whole: float) -> str:
-    """1 / whole, as text."""
-    return "1" if whole == 1 else f"1/{whole:g}"
-
-
-class State(NamedTuple):
+class InitialState(NamedTuple):
     """An initialization, at one of the values of the key `shade` if it has several (else NaN)."""
 
     init: str
@@ -183,8 +123,10 @@ class State(NamedTuple):
         return look(self.init) | {"color": self.color, "linestyle": self.line}
 
 
-def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) -> Iterator[State]:
-    """The states of a table with the columns init, baseline and shade, the values of `key`:
+def initial_states(
+    table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False
+) -> Iterator[InitialState]:
+    """The initial states of a table with the columns init, baseline and shade, the values of `key`:
     baselines first, then each initialization from light to dark. `alone`: the shade is their name.
     """
     for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
@@ -194,7 +136,7 @@ def states(table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False) 
             names = [*([] if alone else [words.init(init)]), *([words.of(key, value)] * said)]
             line = LINES[i % len(LINES)] if len(values) > 1 else look(init)["linestyle"]
             shaded = shade(color(init), (i + 1) / len(values))
-            yield State(init, value, ", ".join(names) or words.init(init), shaded, line)
+            yield InitialState(init, value, ", ".join(names) or words.init(init), shaded, line)
 
 
 def shade(color: str, depth: float) -> str:

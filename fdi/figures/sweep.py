@@ -21,14 +21,13 @@ from yaml import YAMLError
 from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs
 from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
-from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity
+from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, chance_share
+from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
-from fdi.figures.findings import Said, said
 
 ANY = "*"  # in `only`: any value but null
 SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
@@ -38,14 +37,8 @@ NONE = "none"  # the name of null
 LEFT = "left out: "
 STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
-RING: style.Look = {
-    "color": "none",
-    "markersize": 7,
-    "zorder": 4,
-    "linestyle": "",
-    "marker": "o",
-    "clip_on": False,
-}
+RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
+RING["clip_on"] = False
 SHORT: style.Look = {"linestyle": "", "color": "black", "marker": "x", "markersize": 4, "zorder": 5}
 
 
@@ -95,12 +88,10 @@ class Sweep:
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
         """Page, and the runs that it compares, with their `x` and `shade`."""
+        how = (self._levels, self._varied())
         for name, part in self._pages(self._runs(results.runs)):
-            for network, group in self._sets(part):
+            for network, group in sweeps.sweeps(part, *how, experiment=self.experiment):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
-
-    def _sets(self, part: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-        return sweeps.sweeps(part, self._levels, self._varied(), experiment=self.experiment)
 
     def panels(self, page: Page) -> list[list[str]]:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row
@@ -118,46 +109,44 @@ class Sweep:
 
     def draw(self, page: Page, axes: Mapping[str, Axes]) -> None:
         """Marks beside one another where the values of x have names, else lines."""
-        states, named, drawn = list(self._states(page)), self._named(page), self._drawn(page)
-        order, near = self._order("x", page), False
+        named, drawn, order = self._named(page), self._drawn(page), self._order("x", page)
+        shade, near = self.figure.shade, False
+        alone = page["init"].nunique() == 1 and shade != SIGMA  # named by their shade
+        initials = list(style.initial_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if panel.quantity == RATE_BY_LAYER:
-                marks.rates(one, rows, states)
+                marks.rates(one, rows, initials)
             elif named:
-                marks.beside(one, rows, states, order, [self.tick(value) for value in order])
+                marks.beside(one, rows, initials, order, [self.tick(value) for value in order])
             else:
-                marks.lines(one, rows, states, self.figure.scale, self._values(panel, page))
+                marks.lines(one, rows, initials, self.figure.scale, self._values(panel, page))
                 if len(short := rows[rows["reached"] < 1]):
                     one.plot(short["x"], short["mean"], **SHORT)
-                for state in states:
-                    if len(ring := state.rows(rows[rows["chosen"]])):
-                        one.plot(ring["x"], ring["mean"], markeredgecolor=state.color, **RING)
+                for initial in initials:
+                    if len(ring := initial.rows(rows[rows["chosen"]])):
+                        one.plot(ring["x"], ring["mean"], markeredgecolor=initial.color, **RING)
             near |= self._heights(one, panel, drawn)
             self._label(one, panel, drawn, named)
         joined: style.Look = {"linestyle": ""} if named else {}
-        handles = [
-            Line2D([], [], **state.look() | joined, label=f"{self.figure.legend}{state.label}")
-            for state in states
+        entries = [
+            (initial.look() | joined, f"{self.figure.legend}{initial.label}")
+            for initial in initials
         ]
-        if page["chosen"].any():
-            black = RING | {"markeredgecolor": "black"}
-            handles.append(Line2D([], [], **black, label="best on validation"))
-        if (page["reached"] < 1).any():
-            handles.append(Line2D([], [], **SHORT, label="loss not reached by all"))
-        if near:
-            handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
-        first = page.iloc[0]
-        title = first["title"]
-        if named and self._lacks(page, states, order):
-            title += "; no mark: not run, or weights that fdi refuses to draw"
-        sheet.above(one.figure, handles, first["finding"], title)
+        black = RING | {"markeredgecolor": "black"}
+        entries += [(black, "best on validation")] * bool(page["chosen"].any())
+        entries += [(SHORT, "loss not reached by all")] * bool((page["reached"] < 1).any())
+        entries += [(marks.CHANCE, "chance")] * near
+        if named and self._lacks(page, initials, order):
+            lacks = "; no mark: not run, or weights that fdi refuses to draw"
+            page = page.assign(title=page["title"] + lacks)
+        sheet.head(axes, [Line2D([], [], **look, label=label) for look, label in entries], page)
 
-    def _lacks(self, page: Page, states: Sequence[style.State], order: list[Any]) -> bool:
-        """Whether some state has no accuracy at some value of x in some panel."""
+    def _lacks(self, page: Page, initials: Sequence[style.InitialState], order: list[Any]) -> bool:
+        """Whether some initial state has no accuracy at some value of x in some panel."""
         panels = [p for p in self._drawn(page) if p.quantity == "accuracy"]
-        there = sum(len(state.rows(panel.rows)) for panel in panels for state in states)
-        return there < len(panels) * len(states) * len(order)
+        there = sum(len(initial.rows(panel.rows)) for initial in initials for panel in panels)
+        return there < len(panels) * len(initials) * len(order)
 
     def text(self, key: str, value: Any) -> str:
         """A value of a key in words."""
@@ -165,8 +154,8 @@ class Sweep:
 
     def finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
-        sweep = Said("x", self.figure.panels, self._order("x", table), self.text)
-        answer = said(self.figure.finding, table, sweep)
+        sweep = words.Sentence("x", self.figure.panels, self._order("x", table), self.text)
+        answer = words.sentence(self.figure.finding, table, sweep)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
     def tick(self, value: Any) -> str:
@@ -224,31 +213,26 @@ class Sweep:
 
     def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
-        figure = self.figure
-        group = group.assign(x=self._x(group))
+        figure, group = self.figure, group.assign(x=self._x(group))
         if figure.x.startswith("init."):
-            parts = []
-            for init, members in groups(group, "init", sort=False):
-                several = sweeps.levels(members, figure.x) > 1
-                parts.append(
-                    sweeps.swept(group, init, figure.x) if several else sweeps.usual(members)
-                )
+            parts = [
+                sweeps.swept(group, str(init), figure.x)
+                if sweeps.levels(members, figure.x) > 1
+                else sweeps.usual(members)
+                for init, members in groups(group, "init", sort=False)
+            ]
             chosen = pd.concat(parts).assign(sigma_u=np.nan)
-            across = chosen[chosen["x"].notna()]
+        elif figure.usual:
+            chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
         else:
-            group = group.dropna(subset="x")
-            chosen = (
-                sweeps.usual(group).assign(sigma_u=np.nan) if figure.usual else sweeps.states(group)
-            )
-            across = chosen
-        shade = chosen["sigma_u"] if figure.shade == SIGMA else self._shade(chosen)
-        chosen = chosen.assign(shade=shade)
-        across = chosen.loc[across.index]
+            chosen = sweeps.initial_states(group.dropna(subset="x"))
+        shade = "sigma_u" if figure.shade == SIGMA else figure.shade
+        chosen = chosen.assign(shade=chosen.reindex(columns=[shade])[shade])
+        across = chosen[chosen["x"].notna()]
         if figure.longest:
             across = self._longest(across)
         crossed = sweeps.crossed(across, "x", "shade", *figure.panels)
-        levels = chosen[chosen["x"].isna()]
-        return pd.concat([crossed, levels]) if len(crossed) else crossed
+        return pd.concat([crossed, chosen[chosen["x"].isna()]]) if len(crossed) else crossed
 
     def _x(self, group: pd.DataFrame) -> pd.Series:
         """The values of x; where null is one of them, their names."""
@@ -258,17 +242,14 @@ class Sweep:
             return values.map(words.shown, na_action="ignore").fillna(NONE)
         return values
 
-    def _shade(self, runs: Runs) -> pd.Series:
-        return runs.reindex(columns=[self.figure.shade])[self.figure.shade]
-
     def _longest(self, runs: Runs) -> pd.DataFrame:
         """Of each panel the runs with the largest value of a key at which enough are compared."""
-        key, parts = self.figure.longest, []
-        for _, panel in runs.groupby(self.figure.panels) if self.figure.panels else [("", runs)]:
-            kinds = panel.groupby(key)["x"].nunique()
-            if len(enough := kinds[kinds >= self.figure.least]):
-                parts.append(panel[panel[key] == enough.index.max()])
-        return pd.concat(parts) if parts else runs.iloc[:0]
+        figure = self.figure
+        kinds = runs.groupby([*figure.panels, figure.longest])["x"].transform("nunique")
+        enough = runs[kinds >= figure.least]
+        most = enough.groupby(figure.panels)[figure.longest].transform("max")
+        longest = enough[enough[figure.longest] == most]
+        return longest.sort_values(figure.panels, kind="stable")
 
     def _table(self, chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
         figure = self.figure
@@ -276,7 +257,7 @@ class Sweep:
         parts = []
         for name in figure.quantities:
             if name == "accuracy":
-                part = self._accuracies(chosen, keys).merge(_guesses(chosen, keys), on=keys)
+                part = self._accuracies(chosen, keys)
             elif name == RATE_BY_LAYER:
                 part = moments(_layers(chosen, results), keys, "rate")
             else:
@@ -285,10 +266,10 @@ class Sweep:
                 part = moments(values, keys, "value", most=quantity.most)
             parts.append(part.assign(quantity=name))
         table = pd.concat(parts, ignore_index=True)
-        names = dict.fromkeys(["quantity", *table, "versus", "verdict", "guess", "chosen"])
-        table = table.reindex(columns=list(names))
-        table["chosen"] = table["chosen"].eq(True)
-        return table.merge(_reached(chosen, keys), on=keys, how="left")
+        names = dict.fromkeys(["quantity", *table, "versus", "verdict", "chosen"])
+        table = table.reindex(columns=list(names)).merge(_shares(chosen, keys), on=keys, how="left")
+        guess = table["guess"].where(table["quantity"] == "accuracy")
+        return table.assign(guess=guess, chosen=table["chosen"].eq(True))
 
     def _accuracies(self, chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         """The accuracies; where the figure asks for the best on validation, only these are
@@ -311,7 +292,7 @@ class Sweep:
             "chance": PERCENT / first["classes"],
             "finding": self.finding(table),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
-            "title": f"{_setting(chosen)}: {sheet.over(table['n'])}",
+            "title": f"{_setting(chosen)}: {words.over(table['n'])}",
             "source": sweeps.source(chosen),
         }
         if figure.longest:
@@ -334,12 +315,11 @@ class Sweep:
         key = self.figure.x if key == "x" else key
         names = [words.shown(value) for value in self.figure.names.get(key, {})]
         names += COLUMNS[key].order if key in COLUMNS else ()
-        place = {name: i for i, name in reversed(list(enumerate(names)))}
 
         def rank(value: Any) -> tuple[int, float, str]:
-            number = isinstance(value, int | float | np.number)
-            text = words.shown(value)
-            return place.get(text, len(names)), float(value) if number else np.inf, text
+            text, number = words.shown(value), isinstance(value, int | float | np.number)
+            place = names.index(text) if text in names else len(names)
+            return place, float(value) if number else np.inf, text
 
         return sorted(there, key=rank)
 
@@ -358,11 +338,6 @@ class Sweep:
                     drawn.append(Panel(name, shown, quantity, values))
         return drawn
 
-    def _states(self, page: Page) -> Iterator[style.State]:
-        """The initial states, named by their shade alone where there is one initialization."""
-        key = self.figure.shade
-        yield from style.states(page, key, page["init"].nunique() == 1 and key != SIGMA)
-
     def _values(self, panel: Panel, page: Page) -> pd.Series:
         """The values of x on the axis of a panel; of two keys, each column has its own."""
         for key, value in list(zip(self.figure.panels, panel.values))[1:]:
@@ -375,54 +350,49 @@ class Sweep:
         """
         rows = panel.rows
         if panel.quantity == "accuracy":
-            rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
-            if _enlarged(panel, drawn):
-                rows = panel.rows
-            marks.percent(axes, rows, rows["chance"].iloc[0])
-            return bool(axes.get_ylim()[0] <= rows["chance"].iloc[0])
+            if not _enlarged(panel, drawn):
+                rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
+            chance = rows["chance"].iloc[0]
+            marks.percent(axes, rows, chance)
+            return bool(axes.get_ylim()[0] <= chance)
         if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
             marks.from_zero(axes)
         return False
 
     def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
         """Title of the panel and labels of its axes."""
-        figure, title = self.figure, self.text("quantity", panel.quantity)
+        figure, two, layers = self.figure, len(panel.values) == 2, panel.quantity == RATE_BY_LAYER
         head = [self.text(key, value) for key, value in zip(figure.panels, panel.values)]
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
+        title = self.text("quantity", panel.quantity)
         side = fill(title, WRAP)
-        if len(figure.panels) == 2:
+        if two:
             head, side = head[1:], f"{head[0]}\n{side}"
-            if panel.values[1] != drawn[0].values[1]:
-                axes.set_yticklabels([])
-                side = ""
-        head += ["enlarged"] if _enlarged(panel, drawn) else []
+        if two and panel.values[1] != drawn[0].values[1]:
+            axes.set_yticklabels([])
+            side = ""
+        head += ["enlarged"] * _enlarged(panel, drawn)
         axes.set_title(", ".join(head) or title)
         axes.set_ylabel(side if head else "")
-        label = figure.label or ("" if named and figure.x in COLUMNS else words.of(figure.x))
-        alike = [
-            p for p in drawn if (p.quantity == RATE_BY_LAYER) == (panel.quantity == RATE_BY_LAYER)
-        ]
-        if panel.quantity == RATE_BY_LAYER:
-            label = f"hidden layer, at the largest {words.of(figure.x)}"
-            label = "hidden layer" if len(figure.panels) == 2 else label
-        if len(figure.panels) == 2:
-            axes.set_xlabel(label if panel.values[0] == alike[-1].values[0] else "")
-        elif panel in alike[-figure.columns :]:
-            axes.set_xlabel(label)
+        alike = [p for p in drawn if (p.quantity == RATE_BY_LAYER) == layers]
+        end = panel.values[0] == alike[-1].values[0] if two else panel in alike[-figure.columns :]
+        label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
+        if layers:
+            label = "hidden layer" + f", at the largest {words.of(figure.x)}" * (not two)
+        axes.set_xlabel(label if end else "")
 
 
 def _enlarged(panel: Panel, drawn: Sequence[Panel]) -> bool:
     """Whether the accuracies of a panel would be a stripe on the axis that the others share."""
     if panel.quantity != "accuracy" or len(panel.values) != 1:
         return False
-    heights = [
-        p.rows[["mean", "high"]].max(axis=None) - p.rows[["mean", "low"]].min(axis=None)
+    heights = {
+        p.name: p.rows[["mean", "high"]].max(axis=None) - p.rows[["mean", "low"]].min(axis=None)
         for p in drawn
         if p.quantity == panel.quantity
-    ]
-    own = [p for p in drawn if p.quantity == panel.quantity].index(panel)
-    return heights[own] < STRIPE * max(heights)
+    }
+    return bool(heights[panel.name] < STRIPE * max(heights.values()))
 
 
 def of_file(file: Path) -> Figure | None:
@@ -457,28 +427,15 @@ def _measured(name: str, runs: Runs) -> pd.Series:
     return runs[name]
 
 
-def _guesses(runs: Runs, keys: list[str]) -> pd.DataFrame:
-    """The share of the runs at each point that are no better than guessing."""
-
-    def share(group: pd.DataFrame) -> float:
-        known = group.dropna(subset=[ACCURACY, "classes", "test_samples"])
-        if known.empty:
-            return float("nan")
-        classes, samples = (int(known[column].iloc[0]) for column in ("classes", "test_samples"))
-        return chance_share(known[ACCURACY], classes, samples)
-
-    parts = runs.groupby(keys, dropna=False)[[ACCURACY, "classes", "test_samples"]]
-    return parts.apply(share).rename("guess").reset_index()
-
-
-def _reached(runs: Runs, keys: list[str]) -> pd.DataFrame:
-    """The share of the runs at each point whose training loss is as low as asked; NaN if none is
-    asked.
+def _shares(runs: Runs, keys: list[str]) -> pd.DataFrame:
+    """The shares of the runs at each point that are no better than guessing, and whose training
+    loss is as low as asked; NaN where that is not known, and where none is asked.
     """
-    limit = runs.reindex(columns=[LIMIT])[LIMIT].astype(float)
-    reached = (runs.reindex(columns=[LOSS])[LOSS] <= limit).astype(float).where(limit.notna())
-    shares = runs.assign(reached=reached).groupby(keys, dropna=False)["reached"].mean()
-    return shares.reset_index()
+    known = runs[[ACCURACY, "classes", "test_samples"]].notna().all(axis=1)
+    loss, limit = (runs.reindex(columns=[key])[key].astype(float) for key in (LOSS, LIMIT))
+    shares = {"guess": guesses(runs).where(known), "reached": (loss <= limit).where(limit.notna())}
+    table = runs.assign(**{name: share.astype(float) for name, share in shares.items()})
+    return table.groupby(keys, dropna=False)[[*shares]].mean().reset_index()
 
 
 def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import shown
-from fdi.analysis.results import OWN, REFERENCE
+from fdi.analysis.results import OWN
 from fdi.analysis.studies import drawn
 
 Enough = Callable[[pd.DataFrame], int]
@@ -71,14 +71,12 @@ def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
 
 def _best(runs: Runs, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
     """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
-    best, most = runs.iloc[:0], (0, 0, 0)
-    sets = (of for _, of in runs.groupby(list(columns), dropna=False)) if columns else [runs]
-    for members in sets:
-        levels = int(enough(members)) if len(members) else 0
-        rank = (members["init"].nunique(), levels, len(members))
-        if levels and rank >= most:
-            best, most = members, rank
-    return best
+    sets = [of for _, of in runs.groupby(list(columns), dropna=False)] if columns else [runs]
+    ranks = []
+    for i, of in enumerate(sets):
+        if len(of) and (levels := int(enough(of))):
+            ranks.append((of["init"].nunique(), levels, len(of), i))
+    return sets[max(ranks)[-1]] if ranks else runs.iloc[:0]
 
 
 def levels(runs: Runs, key: str, init: str | None = None) -> int:
@@ -96,11 +94,8 @@ def fixed(runs: Runs, varied: Sequence[str] = ()) -> list[str]:
     differing = [
         column for column in config_columns(runs) if runs[column].nunique(dropna=False) > 1
     ]
-    return [
-        c
-        for c in differing
-        if not any(c == name or (name.endswith(".") and c.startswith(name)) for name in free)
-    ]
+    starts = tuple(name for name in free if name.endswith("."))
+    return [name for name in differing if name not in free and not name.startswith(starts)]
 
 
 def largest(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
@@ -147,7 +142,7 @@ def near_one(runs: Runs) -> pd.DataFrame:
     return runs[distance.isna() | (distance == nearest)]
 
 
-def states(runs: Runs) -> pd.DataFrame:
+def initial_states(runs: Runs) -> pd.DataFrame:
     """The runs of a figure that compares initial states, with the column `sigma_u`: each
     initialization at each of its sigma_u, and one config of those without.
     """
@@ -165,11 +160,8 @@ def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
     """
     if key not in states:
         return states.iloc[:0]
-    values = (
-        states.dropna(subset=[key])
-        .groupby(["init", "sigma_u", *within], dropna=False)[key]
-        .transform("nunique")
-    )
+    known = states.dropna(subset=[key])
+    values = known.groupby(["init", "sigma_u", *within], dropna=False)[key].transform("nunique")
     return states.loc[values[values >= 2].index]
 
 
@@ -181,7 +173,8 @@ def guessed(runs: Runs) -> bool:
 
 def source(runs: Runs) -> str:
     """Where the runs come from, as text."""
-    return "; ".join(runs["source"].unique()).replace(f"; {REFERENCE}", ", ")
+    parts = pd.Series(runs["source"].unique()).str.rpartition(" ")  # commits of one place
+    return "; ".join(f"{of} {', '.join(ends)}" for of, ends in parts.groupby(0, sort=False)[2])
 
 
 def differing(runs: Runs) -> list[str]:

@@ -1,14 +1,17 @@
-"""Names that a newcomer understands, for initializations, data sets and networks; and what runs
-have in common, in one line.
+"""All text of pictures: names that a newcomer understands, for initializations, data sets and
+networks; what runs have in common, in one line; and what is said of a sweep above its figure, in
+one sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from fdi.analysis.conditions import BASELINE
 
 SCHEDULE = "scheduler._target_"
 INITS = {
@@ -113,8 +116,9 @@ def setting(runs: pd.DataFrame, epochs: str = "") -> str:
     parts.append(MODELS.get(first["model"], first["model"]))
     if epochs and pd.notna(number := first[epochs]):
         parts.append(f"{number:.0f} epoch{'s' * bool(number != 1)}")
-    if epochs and (named := _schedule(runs)):
-        parts.append(named)
+    target = _common(runs, SCHEDULE)
+    if epochs and target is not None and runs[SCHEDULE].notna().all():
+        parts.append(f"{schedule(str(target))} schedule")
     return ", ".join(parts)
 
 
@@ -133,16 +137,8 @@ def cut(runs: pd.DataFrame) -> list[str]:
 
 def _optimizer(runs: pd.DataFrame) -> str:
     target, eps = (_common(runs, f"optimizer.{key}") for key in ("_target_", "eps"))
-    if target is None:
-        return ""
-    return str(target).rpartition(".")[2] + (f" with eps = {eps:g}" if eps is not None else "")
-
-
-def _schedule(runs: pd.DataFrame) -> str:
-    target = _common(runs, SCHEDULE)
-    if target is None or runs[SCHEDULE].isna().any():
-        return ""
-    return f"{schedule(str(target))} schedule"
+    name = "" if target is None else str(target).rpartition(".")[2]
+    return f"{name} with eps = {eps:g}" if name and eps is not None else name
 
 
 def schedule(target: str) -> str:
@@ -155,15 +151,12 @@ def bounds(runs: pd.DataFrame) -> str:
     """no, upper, lower, or both bounds on the activity, as text."""
     if (joint := _common(runs, "homeostasis.joint")) is None:
         return ""
-    strengths = [_common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")]
-    if joint and strengths == [None, None]:
+    sides = {side: _common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")}
+    if joint and [*sides.values()] == [None, None]:
         return "bounds on the activity"
-    held = [
-        side for side, strength in zip(("upper", "lower"), strengths) if joint and (strength or 0)
-    ]
-    if not held:
-        return "no bounds on the activity"
-    return f"{' and '.join(held)} bound{'s' * (len(held) > 1)} on the activity"
+    held = [side for side, strength in sides.items() if joint and strength]
+    names = f"{' and '.join(held)} bound{'s' * (len(held) > 1)}" if held else "no bounds"
+    return f"{names} on the activity"
 
 
 def _common(runs: pd.DataFrame, column: str) -> object:
@@ -186,3 +179,156 @@ def span(low: float, high: float) -> str:
 def layers(number: float) -> str:
     """The number of hidden layers, as text."""
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"
+
+
+MEANS = "mean and 95 % interval"
+OVER = f"{MEANS} over n seeds"
+
+
+def seeds(n: pd.Series) -> str:
+    """Numbers of seeds, as text."""
+    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+
+
+def over(n: pd.Series, what: str = MEANS) -> str:
+    """How many seeds the values shown are from, as text; a single seed has no mean."""
+    if n.max() == 1:
+        return "one seed"
+    hollow = "; hollow: a single seed" if n.min() == 1 else ""
+    return f"{what} over n = {seeds(n)} seeds{hollow}"
+
+
+NAMED = 4  # initializations that `last` names one by one
+OURS = "fluct"
+PAIR = f"{init(OURS).capitalize()} against {init(BASELINE)}"
+
+
+class Sentence(NamedTuple):
+    """What a sentence on a sweep needs: `x` its key, `panels` those of its panels, `order` the
+    values of x, `text` the words for a value of a key.
+    """
+
+    x: str
+    panels: Sequence[str]
+    order: Sequence[object]
+    text: Callable[[str, object], str]
+
+
+def highest(rows: pd.DataFrame, sweep: Sentence) -> str:
+    """Where the accuracy is highest, and from which initialization if there are several."""
+    rows = rows.dropna(subset="x")
+    if rows["guess"].eq(1).all():
+        return "No run is better than guessing"
+    top = rows.sort_values("mean", ascending=False, kind="stable").iloc[0]
+    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text(sweep.x, top['x'])}"
+    where = [sweep.text(key, top[key]) for key in sweep.panels]
+    return ", ".join([at, *where, *[init(top["init"])] * (rows["init"].nunique() > 1)])
+
+
+def difference(rows: pd.DataFrame, sweep: Sentence) -> str:
+    """Fluct minus kaiming in the first panel, at the first value of x and where it is largest."""
+    for key in sweep.panels:
+        rows = rows[rows[key] == rows[key].min()]
+    rows = rows[rows["init"] == OURS].dropna(subset="versus").drop_duplicates("x")
+    versus, first = rows.set_index("x")["versus"], sweep.order[0]
+    if first not in versus or len(versus) < 2:
+        return ""
+    most = versus.drop(first).abs().idxmax()
+    each = [f"{versus[x]:+.1f} ({sweep.text(sweep.x, x)})" for x in (first, most)]
+    return f"{init(OURS).capitalize()} minus {init(BASELINE)}: {', '.join(each)}"
+
+
+def rescued(rows: pd.DataFrame, sweep: Sentence) -> str:
+    """What the best other value of x makes of the initial state that is worst at the first."""
+    first = rows[rows["x"] == sweep.order[0]]
+    if first.empty or rows["x"].nunique() < 2:
+        return ""
+    worst = first.loc[first["mean"].idxmin()]
+    same = rows["shade"].isna() if pd.isna(worst["shade"]) else rows["shade"] == worst["shade"]
+    others = rows[(rows["init"] == worst["init"]) & same & (rows["x"] != sweep.order[0])]
+    return (
+        f"{init(worst['init'])}: {worst['mean']:.0f} % with {sweep.text('x', worst['x'])}, "
+        f"at most {others['mean'].max():.0f} % with any"
+    )
+
+
+def decided(rows: pd.DataFrame, sweep: Sentence) -> str:
+    """At which values of x fluct is better than kaiming, and at which worse, in the `fullest`
+    panel.
+    """
+    rows = fullest(rows, sweep.panels[0]) if sweep.panels else rows
+    parts = []
+    for verdict in ("better", "worse"):
+        there = set(rows.loc[(rows["init"] == OURS) & (rows["verdict"] == verdict), "x"])
+        names = [sweep.text(sweep.x, x) for x in sweep.order if x in there]
+        parts += [f"{verdict} with {several(names)}"] if names else []
+    where = several([sweep.text(key, rows[key].iloc[0]) for key in sweep.panels])
+    return f"{PAIR}: {', '.join(parts)}{f' ({where})' * bool(where)}" * bool(parts)
+
+
+def fullest(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    """The rows of the largest value of `key` among those at which fluct was compared with kaiming
+    most often.
+    """
+    pairs = table[table["init"] == OURS].dropna(subset="versus").groupby(key).size()
+    value = pairs[pairs == pairs.max()].index.max() if len(pairs) else table[key].max()
+    return table[table[key] == value]
+
+
+def last(rows: pd.DataFrame, sweep: Sentence) -> str:
+    """What is reached at the largest x from the best state of each initialization (the range if
+    there are many), and from which x on others stay at chance.
+    """
+    end = rows["x"].max()
+    tops = rows[rows["x"] == end].sort_values("mean", ascending=False).drop_duplicates("init")
+    learning = tops[tops["guess"] != 1]
+    each = [f"{init(n, True)} {mean:.0f} %" for n, mean in zip(learning["init"], learning["mean"])]
+    reached = several(each) if len(each) <= NAMED else f"from {each[-1]} to {each[0]}"
+    parts = [f"With {sweep.text(sweep.x, end)}: {reached}"] if reached else []
+    for lost in tops.loc[tops["guess"] == 1, "init"]:
+        own = rows[rows["init"] == lost]
+        learns = own.loc[own["guess"] < 1, "x"].max()
+        first = own.loc[~(own["x"] <= learns), "x"].min()
+        on = f"from {sweep.text(sweep.x, first)} on" if first > own["x"].min() else "everywhere"
+        parts.append(f"{init(lost)} at chance {on}")
+    return "; ".join(parts)
+
+
+def verdicts(rows: pd.DataFrame, sweep: Sentence) -> str:
+    """How often fluct is better than kaiming, undecided, or worse."""
+    rows = rows[(rows["init"] == OURS) & rows["versus"].notna()]
+    if rows.empty:
+        return ""
+    chosen = ", each at its best" * bool(rows["chosen"].any())
+    each = [f"{verdict} in {count}" for verdict, count in rows["verdict"].value_counts().items()]
+    points = span(rows["versus"].min(), rows["versus"].max())
+    return f"{PAIR}{chosen}: {points} points, {several(each)}"
+
+
+def ends(table: pd.DataFrame, sweep: Sentence) -> str:
+    """The first two quantities at the smallest x and at the largest, for the last shade."""
+    shade = table["shade"].fillna(np.inf)
+    rows = table[shade == shade.max()].dropna(subset="x").sort_values("x")
+    parts = []
+    for quantity, of in list(rows.groupby("quantity", sort=False))[:2]:
+        first, final = of.iloc[0], of.iloc[-1]
+        name, _, unit = sweep.text("quantity", quantity).partition(",")[0].partition(" (")
+        overlap = bool(first["low"] <= final["high"] and final["low"] <= first["high"])
+        both = f"{name} {first['mean']:.3g} and {final['mean']:.3g}{' %' * (unit == '%)')}"
+        parts.append(f"{both}{' (intervals overlap)' * overlap}")
+    places = [sweep.text(sweep.x, rows["x"].iloc[end]) for end in (0, -1)]
+    return f"At {places[0]} and {places[1]}: {', '.join(parts)}"
+
+
+ACCURACIES = (decided, difference, highest, last, rescued, verdicts)
+RULES = {rule.__name__: rule for rule in (*ACCURACIES, ends)}
+
+
+def sentence(rule: str, table: pd.DataFrame, sweep: Sentence) -> str:
+    """The sentence of the `rule`, one of fdi.config.settings.FINDINGS, on the rows of `table` (of
+    fdi.figures.sweep), all or of the accuracy only; "" where they are not enough for it.
+    """
+    if not rule:
+        return ""
+    rows = table[table["quantity"] == "accuracy"] if RULES[rule] in ACCURACIES else table
+    return RULES[rule](rows, sweep)

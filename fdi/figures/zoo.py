@@ -13,7 +13,7 @@ from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import LEVEL, PERCENT
 from fdi.analysis.zoo import SCORES, SETTINGS, area, judged, members, only, wilson
-from fdi.figures import sheet, style, words
+from fdi.figures import marks, sheet, style, words
 
 PLACE, TITLE = 0.6, "Random networks"
 ABOUT = "how many random networks learn from each initial state, and what the probe said before"
@@ -23,6 +23,8 @@ SIZE = (2 * style.COLUMN, 1.9)
 PANELS = {"init": "learn, by initial state", "expected": "learn, by what the probe expected"}
 APART = 0.18  # between the two settings of a row
 INK = "0.25"
+MARK: style.Look = {"marker": "o", "markersize": 4, "elinewidth": 1}
+BESIDE: style.Look = {"textcoords": "offset points", "fontsize": 5, "va": "center"}
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -85,29 +87,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             best = row["setting"] == "best"
             color = style.color(row["label"]) if name == "init" else INK
             height = row["place"] + (APART if best else -APART)
-            panel.errorbar(
-                row["share"],
-                height,
-                xerr=[[row["share"] - row["low"]], [row["high"] - row["share"]]],
-                color=color,
-                marker="o",
-                markersize=4,
-                markerfacecolor=color if best else "white",
-                elinewidth=1,
-            )
-            panel.annotate(
-                f"{row['k']}/{row['n']}",
-                (min(row["high"], 100), height),
-                xytext=(3, 0),
-                textcoords="offset points",
-                fontsize=5,
-                va="center",
-            )
-        first = of.drop_duplicates("place")
-        shown = [words.init(label) if name == "init" else label for label in first["label"]]
-        panel.set_yticks(first["place"], shown)
-        panel.set_ylim(first["place"].max() + 0.5, -0.5)
-        panel.tick_params(axis="y", length=0)
+            look = MARK | {"color": color, "markerfacecolor": color if best else "white"}
+            marks.across(panel, row["share"], (row["low"], row["high"]), height, look)
+            place = (min(row["high"], 100), height)
+            panel.annotate(f"{row['k']}/{row['n']}", place, xytext=(3, 0), **BESIDE)
+        first = of.drop_duplicates("place").set_index("place")["label"]
+        shown = first.map(words.init) if name == "init" else first
+        marks.named_rows(panel, shown.reindex(range(first.index.max() + 1), fill_value=""))
         panel.set_xlim(0, 112)
         panel.set_xticks(range(0, 101, 25))
         panel.set_title(title)
@@ -116,5 +102,4 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         Line2D([], [], marker="o", linestyle="", color=INK, markerfacecolor=face, label=title)
         for face, title in zip(("white", INK), SETTINGS.values())
     ]
-    first = page.iloc[0]
-    sheet.above(axes["init"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)

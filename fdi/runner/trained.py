@@ -147,7 +147,7 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
 
 
 def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
-    """One test sample through the trained network, for fdi.figures.snapshot.
+    """One test sample through the trained network, for fdi.study.snapshot.
 
     Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (one row per
     spike, y is the unit; the populations of a network above each other; of more than 400 neurons as

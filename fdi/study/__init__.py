@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fdi.analysis.results import Results
 
 FIGURES = (
@@ -22,14 +24,26 @@ FIGURES = (
     "alpha",
     "dale",
     "calibrated",
+    "snapshot",
     "speed",
 )
 PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
 """What all figures and claims have in common that do not vary it."""
 
 
-def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
-    """The claims of the paper, where published networks are among the runs."""
-    from fdi.study import claims  # pandas: only where it is used
+def reference(folder: Path) -> Results | None:
+    """The measurements that come with fdi, if `folder` holds them."""
+    from fdi.study import measured  # pandas: only where it is used
 
-    return claims.sections(mine, measured)
+    return measured.reference(folder) if (folder / measured.RUNS).exists() else None
+
+
+def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
+    """The claims of the paper, where published networks are among the runs, what was published
+    without one, and how the measurements were made.
+    """
+    from fdi.study import claims  # pandas: only where it is used
+    from fdi.study.measured import provenance
+
+    yield from claims.sections(mine, measured)
+    yield from provenance(measured)

@@ -14,7 +14,8 @@ from fdi.analysis.collect import Page
 from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
-from fdi.figures import marks, sheet, style
+from fdi.figures import marks, sheet, style, words
+from fdi.study import looks
 
 PLACE, TITLE = 15, "Recurrent layers"
 ABOUT = "the feed-forward share alpha of a recurrent layer: as set and as measured"
@@ -46,7 +47,7 @@ def data(results: Results) -> dict[str, Page]:
         init="fluct",
         finding=f"Does the input from below get the share $\\alpha$ of the variance? "
         f"{_share(table)}",
-        title=f"a recurrent layer before training, simulated: {sheet.OVER}",
+        title=f"a recurrent layer before training, simulated: {words.OVER}",
         source=simulated["source"].iloc[0],
     )
     return {"": page}
@@ -73,11 +74,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     lines = list(page["line"].unique())
     for (init, line), rows in groups(page, ["init", "line"], sort=False):
         number = lines.index(line)
-        look = style.look(init, number) | {"color": style.shades(4)[1::2][number % 2]}
-        least, most = rows["n"].min(), rows["n"].max()
-        handle = sheet.entry(init, least, most, number=number, label=SOURCES[line])
-        handle.set_color(look["color"])
-        handles.append(handle)
+        look = style.look(init, number) | {"color": looks.shades(4)[1::2][number % 2]}
+        handles.append(sheet.entry(look, SOURCES[line], rows["n"]))
         for quantity, points in groups(rows, "quantity", sort=False):
             marks.points(axes[quantity], points, look)
     for quantity, panel in axes.items():
@@ -97,5 +95,4 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     spread.set_yticks([0.5, 1, 3, 10, 30], ["0.5", "1", "3", "10", "30"])
     spread.minorticks_off()
     handles.append(Line2D([], [], **EXPECTED, label="as set"))
-    first = page.iloc[0]
-    sheet.above(spread.figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)

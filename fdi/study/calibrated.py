@@ -59,12 +59,12 @@ def data(results: Results) -> dict[str, Page]:
         ]
         accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
-        probed, trained = (sheet.span(part["n"]) for part in (parts[0], accuracy))
+        probed, trained = (words.seeds(part["n"]) for part in (parts[0], accuracy))
         few = "" if probed == trained else f"; before training n = {probed}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             target=layers["target_sigma_u"].median(),
             finding=_finding(group),
-            title=f"{words.setting(group, 'epochs')}: {sheet.OVER}{few}",
+            title=f"{words.setting(group, 'epochs')}: {words.OVER}{few}",
             source=source(group),
         )
     return pages
@@ -95,14 +95,10 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         look = style.look(init, number)
         for quantity in LAYERS:
             shown = rows[rows["quantity"] == quantity]
-            shown = shown.assign(x=shown["x"] + DODGE * (place - (len(lines) - 1) / 2))
-            kinds = shown["population"].str.replace(r"\d", "", regex=True)
-            for _, kind in shown.groupby(kinds, sort=False):  # lines join layers, not E and I
-                marks.points(axes[quantity], kind.sort_values("x"), look)
+            marks.layers(axes[quantity], shown, look, place, len(lines), DODGE)
         accuracy = rows[rows["quantity"] == "accuracy"]
         marks.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
-        n = accuracy["n"]
-        handles.append(sheet.entry(init, n.min(), n.max(), number=number, label=line))
+        handles.append(sheet.entry(look, line, accuracy["n"]))
     for quantity, title in LAYERS.items():
         shown = page[page["quantity"] == quantity].drop_duplicates("x")
         axes[quantity].set_title(title)
@@ -119,8 +115,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     axes["accuracy"].set_xticks(
         accuracy["x"], accuracy["line"].str.replace(r"(?<=-)|(?<=, )", "\n", regex=True)
     )
-    first = page.iloc[0]
-    sheet.above(axes["accuracy"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)
 
 
 def _lines(runs: Runs) -> pd.DataFrame:

@@ -25,9 +25,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from fdi.analysis.collect import Runs
+from fdi.analysis.conditions import LABELS
+from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import SMALL, holm, verdict
-from fdi.analysis.studies import quotes, with_runs
+from fdi.analysis.studies import columns, of_depth, quotes
 from fdi.study import evidence
 from fdi.study.circumstances import standard
 from fdi.study.evidence import DEEP, Evidence
@@ -109,11 +112,16 @@ def claims(results: Results) -> pd.DataFrame:
 
 
 def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
-    """The section of the report: the claims judged by the measurements that come with fdi, and by
-    the user's own runs, where published networks are among the latter, or there are none.
+    """The sections of the report: what was published without a run beside it; the claims judged by
+    the measurements that come with fdi, and by the user's own runs, where published networks are
+    among the latter, or there are none.
     """
     from fdi.figures import report  # draws: only where it is needed
 
+    yield (
+        "Published values without a run of ours beside them",
+        _unmeasured(mine.runs, measured.runs),
+    )
     asked = mine if len(mine.runs) else measured
     if not with_runs(asked.runs[asked.runs["state"] == "done"]):
         return
@@ -126,6 +134,29 @@ def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
         note = f"{RULE} Sources: {sources()}. {BASELINE} {SEEDS} {hearsay()}"
         parts.append(f"<p class=note>{escape(note)}</p>")
         yield "Reproduced or not", "".join(parts)
+
+
+def _unmeasured(*tables: Runs) -> str:
+    """Published values without a finished run of the same data set, architecture, depth and
+    initialization.
+    """
+    from fdi.figures import report
+
+    done = set().union(*(with_runs(runs[runs["state"] == "done"]) for runs in tables))
+    rows = [
+        {"dataset": e.dataset, "model": e.model, "init": e.init, "published (%)": str(e)}
+        for e in quotes()[0]
+        if str(e) not in done
+    ]
+    return report.table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
+
+
+def with_runs(runs: Runs) -> set[str]:
+    """What was published for one of the finished `runs`, as text."""
+    asked = [*LABELS, *(key for key in columns() if key in runs)]
+    alike = with_layers(runs)[[*asked, "layers"]].drop_duplicates()
+    rows = alike.to_dict("records")
+    return {str(entry) for run in rows for entry in of_depth(run, run["layers"])}
 
 
 def sources(tags: Iterable[str] = ()) -> str:

@@ -15,6 +15,7 @@ from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import accuracies, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study import looks
 
 PLACE, TITLE = 16, "Dale's law"
 ABOUT = (
@@ -24,12 +25,12 @@ ABOUT = (
 NEEDS = "a simulation, or runs of model=dale"
 COMMAND = "python scripts/study/simulate_states.py dale; fdi-run -m experiment=dale"
 SIZE = (style.COLUMN, 1.15)
-CELLS = {"E": style.EXCITATION, "I": style.INHIBITION}
-TRACES = {"excitation": style.EXCITATION, "inhibition": style.INHIBITION, "sum": "black"}
+CELLS = {"E": looks.EXCITATION, "I": looks.INHIBITION}
+TRACES = {"excitation": looks.EXCITATION, "inhibition": looks.INHIBITION, "sum": "black"}
 KINDS: dict[str, style.Look] = {
     "input to E": {"color": style.GREY, "linestyle": "-"},
-    "E to E": {"color": style.EXCITATION, "linestyle": "--"},
-    "I to E": {"color": style.INHIBITION, "linestyle": ":"},
+    "E to E": {"color": looks.EXCITATION, "linestyle": "--"},
+    "I to E": {"color": looks.INHIBITION, "linestyle": ":"},
 }
 LAWS = {"fluct": "exponential", "fluct_lognormal": "log-normal"}
 FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the law
@@ -144,7 +145,7 @@ def _runs(results: Results) -> dict[str, Page]:
         ).rename(columns={"epoch": "x"})
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
-        sigma = accuracies(sweeps.states(members), ["init", "sigma_u"]).rename(
+        sigma = accuracies(sweeps.initial_states(members), ["init", "sigma_u"]).rename(
             columns={"sigma_u": "x"}
         )
         parts = {
@@ -158,7 +159,7 @@ def _runs(results: Results) -> dict[str, Page]:
         )
         tables[f"{dataset}_{model}"] = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
-            title=f"{words.setting(chosen, 'epochs')}: {sheet.OVER}",
+            title=f"{words.setting(chosen, 'epochs')}: {words.OVER}",
             source=sweeps.source(chosen),
         )
     return tables
@@ -180,7 +181,7 @@ def _panels_of_runs(page: Page) -> list[list[str]]:
 
 def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
-    rows = dict(groups(page, "part"))
+    rows = {str(part): of for part, of in groups(page, "part")}
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
@@ -189,7 +190,7 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
         marks.curve(axes["curve"], curve, style.look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        sheet.entry(init, members["n"].min(), members["n"].max())
+        sheet.entry(style.look(init), words.init(init), members["n"])
         for init, members in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
@@ -200,8 +201,7 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     axes["curve"].set_xlim(0)
     axes["curve"].set_title("validation accuracy (%)")
     axes["curve"].set_xlabel("epoch")
-    first = page.iloc[0]
-    sheet.above(axes["curve"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)
 
 
 def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +216,7 @@ def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
         runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True
     ):
         return moments(
-            sweeps.states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
+            sweeps.initial_states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
         ).rename(columns={"sigma_u": "x"})
     return pd.DataFrame()
 
@@ -249,7 +249,7 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
         else:
             marks.points(axes, line, look)
         handles.append(Line2D([], [], **look, label=f"{words.init(init)}, without Dale's law"))
-    marks.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
+    looks.sigma_axis(axes, pd.concat([rows["x"], free["x"].dropna()]).astype(float))
     marks.percent(axes, pd.concat([rows, free]))
     axes.set_title("test accuracy (%)")
     return handles

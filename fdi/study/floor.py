@@ -68,7 +68,7 @@ def data(results: Results) -> dict[str, Page]:
         title = (
             f"{words.setting(runs, 'trainer.epochs')}, "
             f"{words.bounds(runs)}; above single runs, below means with 95 % "
-            f"intervals over n = {sheet.span(depth['n'])} seeds (in italics: one)"
+            f"intervals over n = {words.seeds(depth['n'])} seeds (in italics: one)"
         )
         pages[f"{dataset}_{model}"] = page[columns].assign(
             chance=PERCENT / runs["classes"].iloc[0],
@@ -120,8 +120,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     if (single["x"] < LEAST).any():
         label = f"below {LEAST:.0e}"
         handles.append(Line2D([], [], **LOWER | {"color": "black"}, label=label))
-    first = page.iloc[0]
-    sheet.above(axes["ratio"].figure, handles, first["finding"], first["title"])
+    sheet.head(axes, handles, page)
 
 
 def _mark(init: str, optimizer: str) -> dict[str, Any]:

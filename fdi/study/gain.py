@@ -21,6 +21,7 @@ from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study import looks
 from fdi.study.initial_states import of_unit_gain
 
 PLACE, TITLE = 4, "Which gain trains best"
@@ -104,7 +105,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
-        panel.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
+        panel.axvspan(low, high, color=looks.BAND, linewidth=0, zorder=0)
         for init, points in groups(rows, "init"):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
@@ -116,15 +117,15 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     last = axes[f"{page['layers'].max()}"]
     last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
     handles: list[Artist] = [
-        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {sheet.span(rows['n'])})")
+        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {words.seeds(rows['n'])})")
         for init, rows in groups(page, "init")
     ]
     handles += [
         Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),
-        Patch(color=style.BAND, label="$\\sigma_U$ of 1/3 to 1"),
+        Patch(color=looks.BAND, label="$\\sigma_U$ of 1/3 to 1"),
     ]
     first = page.iloc[0]
-    sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {sheet.OVER}")
+    sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {words.OVER}")
 
 
 RING: style.Look = {

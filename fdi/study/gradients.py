@@ -19,6 +19,7 @@ from fdi.analysis.collect import Page
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.study import looks
 from fdi.study.initial_states import task_gradient
 from fdi.study.shallow import RECOMMENDED, spreads
 
@@ -57,7 +58,7 @@ def data(results: Results) -> dict[str, Page]:
         title = (
             f"{words.setting(chosen)}, before training, gradients of "
             f"{'the task alone' if alone else 'task and bounds'}: "
-            f"{sheet.over(table['n'], 'geometric mean and 95 % interval')}"
+            f"{words.over(table['n'], 'geometric mean and 95 % interval')}"
         )
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table), title=title, source=sweeps.source(chosen)
@@ -106,7 +107,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     spread = np.linspace(-1, 1, len(names)) if len(names) > 1 else [0.0]
     shifts = dict(zip(names, SHIFT * np.asarray(spread)))  # points, of crosses side by side
     hidden = [name for name in names if name != READOUT]
-    colors = dict(zip(hidden, style.shades(len(hidden)))) | {READOUT: style.ACCENT}
+    colors = dict(zip(hidden, looks.shades(len(hidden)))) | {READOUT: looks.ACCENT}
     places = {init: i for i, init in enumerate(page.loc[page["x"].isna(), "init"].unique())}
     handles: list[Artist] = []
     for name in names:
@@ -131,9 +132,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     if page["silent"].any():
         mark = {"linestyle": "", "marker": "x", "color": "black", "markersize": 4}
         handles.append(Line2D([], [], **mark, label="no gradient in some seeds"))
-    handles.append(Patch(color=style.BAND, label="recommended"))
-    first = page.iloc[0]
-    sheet.above(axes["fluct"].figure, handles, first["finding"], first["title"])
+    handles.append(Patch(color=looks.BAND, label="recommended"))
+    sheet.head(axes, handles, page)
 
 
 def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, shift: float) -> None:
@@ -155,8 +155,8 @@ def _errorbars(axes: Axes, rows: pd.DataFrame, look: style.Look, shift: float) -
 
 def _finish(page: Page, axes: Mapping[str, Axes], places: Mapping[str, int]) -> None:
     shown = page["mean"].dropna()
-    marks.sigma_axis(axes["fluct"], page["x"].dropna())
-    axes["fluct"].axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
+    looks.sigma_axis(axes["fluct"], page["x"].dropna())
+    axes["fluct"].axvspan(*RECOMMENDED, color=looks.BAND, linewidth=0, zorder=0)
     axes["fluct"].set_ylabel("gradient norm")
     low = page[["mean", "low"]].min(axis=None)
     low, high = max(low, shown.min() / 10), page[["mean", "high"]].max(axis=None)

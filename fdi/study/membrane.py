@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
+from fdi.study import looks
 
 PLACE, TITLE = 1, "The theory at work"
 ABOUT = (
@@ -62,7 +63,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
             Line2D([], [], color=FREE, label="potential, no reset"),
             Line2D([], [], color=RESET, label="potential"),
             Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="threshold"),
-            Line2D([], [], color=style.ACCENT, label="predicted Gaussian"),
+            Line2D([], [], color=looks.ACCENT, label="predicted Gaussian"),
             Patch(color=FREE, alpha=0.5, label="around own mean"),
             Line2D([], [], color="0.25", linewidth=0.7, label="all neurons pooled"),
         ],
@@ -96,7 +97,7 @@ def _input(axes: Axes, raster: pd.DataFrame) -> None:
 
 def _weights(axes: Axes, page: Page) -> None:
     xis = _xis(page)
-    for xi, shade in zip(xis, style.shades(len(xis))):
+    for xi, shade in zip(xis, looks.shades(len(xis))):
         rows = page[(page["part"] == "weights") & (page["xi"] == xi)]
         sigma_w = page.loc[
             (page["part"] == "number") & (page["xi"] == xi) & (page["kind"] == "sigma_w"), "y"
@@ -124,7 +125,7 @@ def _trace(axes: Axes, rows: pd.DataFrame, xi: int) -> None:
     axes.vlines(rows.loc[rows["part"] == "spikes", "x"], 2.3, 2.8, color=RESET, linewidth=0.8)
     axes.axhline(THETA, color="black", linestyle="--", linewidth=0.8)
     rate = rows.loc[(rows["part"] == "number") & (rows["kind"] == "rate"), "y"].iloc[0]
-    axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {style.fraction(xi)}: {rate:.1f} Hz")
+    axes.set_title(f"$\\xi$ = {xi}, $\\sigma_U$ = {'1' if xi == 1 else f'1/{xi:g}'}: {rate:.1f} Hz")
     axes.set_xlim(0, 0.5)
     axes.set_ylim(-3, 3)
     axes.set_yticks([-2, 0, 2])
@@ -141,7 +142,7 @@ def _histogram(axes: Axes, rows: pd.DataFrame, xi: int, kind: str) -> None:
         axes.step(pooled["y"], pooled["x"], where="mid", color="0.25", linewidth=0.7)
     else:
         axes.fill_betweenx(shown["x"], shown["y"], step="mid", color=RESET, alpha=0.35, linewidth=0)
-    axes.plot(_gauss(shown["x"], 1 / xi), shown["x"], color=style.ACCENT, linewidth=1.0)
+    axes.plot(_gauss(shown["x"], 1 / xi), shown["x"], color=looks.ACCENT, linewidth=1.0)
     axes.axhline(THETA, color="black", linestyle="--", linewidth=0.8)
     axes.set_ylim(-3, 3)
     axes.set_xlim(0, 1.4 * xi / np.sqrt(2 * np.pi))

@@ -14,6 +14,7 @@ from fdi.analysis.collect import Page
 from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
+from fdi.study import looks
 
 PLACE, TITLE = 2, "Three regimes of a neuron"
 ABOUT = (
@@ -26,7 +27,7 @@ SIZE = (style.COLUMN, 1.05)
 COLORS = {
     "sub-threshold": "0.5",
     "fluctuation-driven": style.color("fluct"),
-    "mean-driven": style.ACCENT,
+    "mean-driven": looks.ACCENT,
 }
 
 

@@ -19,6 +19,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.studies import published
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
+from fdi.study import looks
 
 PLACE, TITLE = 3, "One hidden layer"
 ABOUT = (
@@ -122,8 +123,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     swept = page[page["quantity"] != "xi"]
     for quantity, title in TITLES.items():
         panel = axes[quantity]
-        marks.sigma_axis(panel, swept["x"])
-        panel.axvspan(*RECOMMENDED, color=style.BAND, linewidth=0, zorder=0)
+        looks.sigma_axis(panel, swept["x"])
+        panel.axvspan(*RECOMMENDED, color=looks.BAND, linewidth=0, zorder=0)
         for init, rows in groups(page[page["quantity"] == quantity], "init"):
             marks.points(panel, rows, style.look(init, line=len(rows) > 2))
         panel.set_title(title)
@@ -134,11 +135,11 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     handles: list[Artist] = [
-        sheet.entry(init, rows["n"].min(), rows["n"].max(), line=rows["x"].nunique() > 2)
+        sheet.entry(style.look(init, line=rows["x"].nunique() > 2), words.init(init), rows["n"])
         for init, rows in groups(swept, "init")
     ]
     handles += [
-        Patch(color=style.BAND, label="recommended"),
+        Patch(color=looks.BAND, label="recommended"),
         *([Line2D([], [], color=style.GREY, linestyle=":", label="chance")] if near else []),
     ]
     if pd.notna(first["published"]):
@@ -165,7 +166,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         axes["accuracy"].figure,
         handles,
         first["finding"],
-        f"{first['title']}: {sheet.OVER}{quoted}",
+        f"{first['title']}: {words.OVER}{quoted}",
     )
 
 

@@ -13,7 +13,8 @@ from matplotlib.ticker import FuncFormatter
 
 from fdi.analysis.collect import Page
 from fdi.analysis.results import Results
-from fdi.figures import sheet, style
+from fdi.figures import sheet, style, words
+from fdi.study import looks
 
 PLACE, TITLE = 19, "Speed"
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
@@ -21,7 +22,7 @@ NEEDS = "a benchmark"
 COMMAND = "make bench"
 SIZE = (style.COLUMN, 0.42)
 OWN = "fdi"
-OURS = {OWN: style.color("fluct"), "reference": style.SEQUENCE[0]}
+OURS = {OWN: style.color("fluct"), "reference": looks.SEQUENCE[0]}
 NAMES = {"stork": "stork, the library of the paper's authors", OWN: "fdi, with the time of a step"}
 ROOM = 6  # times the highest ratio: for the times beside the dots
 MARKERS = ("s", "^", "v", "D", "P", "X")
@@ -88,7 +89,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     panel.tick_params(axis="y", length=0)
     base = " or ".join(page["relative_to"].unique())
     panel.set_xlabel(f"times as fast as {base}")
-    rounds = f"median and quartiles of {sheet.span(page['rounds'])} rounds"
+    rounds = f"median and quartiles of {words.seeds(page['rounds'])} rounds"
     title = f"training step relative to {NAMES.get(base, base)}: {rounds}"
     sheet.above(panel.figure, handles, _finding(page, base), title)
 

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 import fdi
 from fdi.figures import sheet, style, words
+from fdi.study import looks
 
 PICTURE = Path("docs/howto/schedules.png")
 SCHEDULES = ("none", "cosine", "one_cycle")
@@ -37,7 +38,7 @@ def curves(schedule: str, folder: str) -> pd.DataFrame:
 def draw(found: dict[str, pd.DataFrame]) -> sheet.Page:
     figure, axes = sheet.page([["rate"], ["accuracy"]])
     handles = []
-    for (name, rows), color, line in zip(found.items(), style.shades(4)[1:], style.LINES):
+    for (name, rows), color, line in zip(found.items(), looks.shades(4)[1:], style.LINES):
         look: style.Look = {"color": color, "linestyle": line}
         axes["rate"].plot(rows["epoch"], 1000 * rows["lr"], **look)
         axes["accuracy"].plot(rows["epoch"], 100 * rows["valid/accuracy"], **look)

@@ -28,17 +28,8 @@ import pandas as pd
 
 from fdi.analysis import zoo
 from fdi.analysis.metrics import curves, probes
-from fdi.analysis.results import (
-    CURVES,
-    NAME,
-    PROBES,
-    PROVENANCE,
-    RUNS,
-    Results,
-    numbers,
-    own,
-    reference,
-)
+from fdi.analysis.results import Results, own
+from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
 from fdi.track.files import ZOO, atomic
 from fdi.track.record import look
 

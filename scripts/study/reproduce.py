@@ -18,11 +18,12 @@ from textwrap import fill
 
 from pages.costs import EXPERIMENTS, LINE, cells
 
-from fdi.analysis.results import own, reference
+from fdi.analysis.results import own
 from fdi.cli.cells import Cell
 from fdi.cli.terminal import console, print_note, print_table
 from fdi.data.download import SOURCES, present
 from fdi.study.claims import RULE, claims
+from fdi.study.measured import reference
 
 BIN = Path(sys.executable).parent
 WIDTH = 70  # characters of a claim

@@ -37,7 +37,8 @@ from pages.speed import (
 )
 from pages.tables import behind
 
-from fdi.analysis.results import Results, reference
+from fdi.analysis.results import Results
+from fdi.study.measured import reference
 
 DOCS = Path("docs")
 PICTURES = DOCS / "figures"

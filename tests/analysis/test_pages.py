@@ -11,9 +11,10 @@ import pytest
 from fdi.analysis.collect import config_columns
 from fdi.analysis.contrasts import setting
 from fdi.analysis.derived import with_layers
-from fdi.analysis.results import own, reference
+from fdi.analysis.results import own
 from fdi.study.circumstances import STANDARD, standard
 from fdi.study.evidence import JOINT, KAIMING
+from fdi.study.measured import reference
 
 SETTINGS = {
     **STANDARD,

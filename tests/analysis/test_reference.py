@@ -14,9 +14,10 @@ from making import EVIDENCE
 
 from fdi.analysis.collect import KEYS
 from fdi.analysis.metrics import curves
-from fdi.analysis.results import own, reference
+from fdi.analysis.results import own
 from fdi.analysis.summary import summarize
 from fdi.cli.cells import compose_cells
+from fdi.study.measured import reference
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 

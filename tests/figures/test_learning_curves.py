@@ -10,8 +10,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
-from fdi.figures import learning_curves, sheet, style
+from fdi.figures import learning_curves, sheet, style, words
 from fdi.figures.learning_curves import data, panels
+from fdi.study import looks
 
 
 def lines(page, **values):
@@ -177,7 +178,7 @@ def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
 
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
-    names = [*style.COLORS]
+    names = [name for name in style.TRAITS if name != "gain"]
     runs: list[tuple[Any, ...]] = [
         (init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names
     ] + [("fluct", 2, 0.5, 1, {})]
@@ -191,27 +192,26 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
 
 
 @pytest.mark.parametrize(
-    ("n", "words"),
+    ("n", "text"),
     [
         ([1, 1], "one seed"),
         ([3, 3], "mean over n = 3 seeds"),
         ([1, 3], "mean over n = 1 to 3 seeds; hollow: a single seed"),
     ],
 )
-def test_a_single_seed_has_no_mean(n, words):
-    assert sheet.over(pd.Series(n), "mean") == words
+def test_a_single_seed_has_no_mean(n, text):
+    assert words.over(pd.Series(n), "mean") == text
 
 
 def test_shades_get_darker():
     for number in range(1, 10):
-        luminance = [sum(to_rgb(shade)) for shade in style.shades(number)]
+        luminance = [sum(to_rgb(shade)) for shade in looks.shades(number)]
         assert luminance == sorted(set(luminance), reverse=True)
 
 
 def test_one_colour_per_initialization():
-    assert len(set(style.COLORS.values()) | set(style.OTHER_COLORS)) == len(style.COLORS) + len(
-        style.OTHER_COLORS
-    )
+    own = {name: style.color(name) for name in style.TRAITS if name != "gain"}
+    assert len({*own.values(), *style.OTHER_COLORS}) == len(own) + len(style.OTHER_COLORS)
     assert style.color("mine") == style.color("mine")
     assert style.look("fluct", 7) != style.look("fluct", 2)
 

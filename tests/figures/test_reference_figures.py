@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fdi.analysis.results import own, reference
+from fdi.analysis.results import own
 from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import report
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
-from fdi.figures.explorer import explorer
-from fdi.figures.report import table
+from fdi.figures.report import explorer, table
 from fdi.study import speed
+from fdi.study.measured import reference
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")

@@ -14,8 +14,8 @@ from fdi.analysis.derived import COLUMNS
 from fdi.cli.figures import main
 from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.figures import own_sweeps
-from fdi.figures.findings import RULES, Said
 from fdi.figures.sweep import Sweep, experiments, of_file
+from fdi.figures.words import RULES, Sentence
 
 NODE = """# @package _global_
 figure:
@@ -165,7 +165,7 @@ def test_words_have_one_home():
 )
 def test_no_accuracy_of_guesses_is_called_the_highest(guess, sentence):
     rows = pd.DataFrame({"x": [1, 2], "mean": [10.0, 40.0], "guess": guess, "init": "fluct"})
-    said = Said("optimizer.lr", [], [1, 2], lambda _, value: str(value))
+    said = Sentence("optimizer.lr", [], [1, 2], lambda _, value: str(value))
     assert RULES["highest"](rows.assign(quantity="accuracy"), said).startswith(sentence)
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from fdi.analysis.results import reference
 from fdi.engine.reference import ReferenceEngine
+from fdi.study.measured import reference
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 STUDY = SCRIPTS / "study"

@@ -14,8 +14,9 @@ import pytest
 
 import fdi
 from fdi.analysis import studies
-from fdi.analysis.results import OWN, REFERENCE, own, reference
+from fdi.analysis.results import OWN, own
 from fdi.study import claims
+from fdi.study.measured import REFERENCE, reference
 
 PACKAGE = Path(fdi.__file__).parent
 ROOT = PACKAGE.parent
@@ -136,10 +137,10 @@ def test_a_package_that_says_it_wrong_is_one_line(installed, code, sources, line
 @pytest.mark.slow  # it reads all measurements, as tests/scripts does
 def test_the_report_has_claims_where_published_networks_were_trained(tmp_path):
     measured, nothing = reference(ROOT / "results" / "reference"), own(tmp_path)
-    networks = studies.with_runs(measured.runs[measured.runs["state"] == "done"])
+    networks = claims.with_runs(measured.runs[measured.runs["state"] == "done"])
     shown = dict(claims.sections(nothing, measured))
-    assert list(shown) == (["Reproduced or not"] if networks else [])
+    assert list(shown)[1:] == (["Reproduced or not"] if networks else [])
     assert networks
     assert "come with fdi" in shown["Reproduced or not"]
     assert "Own runs" not in shown["Reproduced or not"]
-    assert list(claims.sections(nothing, nothing)) == []
+    assert len(list(claims.sections(nothing, nothing))) == 1, "what was published"

@@ -9,8 +9,7 @@ from fdi.analysis.derived import COLUMNS, NEITHER, NORMS, QUANTITIES, with_layer
 from fdi.analysis.results import Results
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from fdi.figures.findings import fullest
-from fdi.figures.words import SCHEDULE
+from fdi.figures.words import SCHEDULE, fullest
 from fdi.study.circumstances import STANDARD
 from pages.tables import cell, having, listed, unmeasured, versus
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from fdi.analysis.collect import Page
 from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style
+from fdi.study import looks
 
 PLACE, TITLE = 18, "One trial"
 ABOUT = (
@@ -29,7 +31,7 @@ PARTS = {
     "potential": "U (threshold)",
     "readout": "readout",
 }
-RIGHT: style.Look = {"color": style.ACCENT, "linewidth": 1.5, "zorder": 3}
+RIGHT: style.Look = {"color": looks.ACCENT, "linewidth": 1.5, "zorder": 3}
 WRONG: style.Look = {"color": "0.6", "linewidth": 0.6}
 ROOM = 1.1  # between the potentials of two neurons, in units of the largest range of one
 
@@ -38,6 +40,13 @@ def data(results: Results) -> dict[str, Page]:
     """The table of scripts/study/states/snapshot.py."""
     table = results.csv("snapshot")
     return {"": table} if len(table) else {}
+
+
+def of_run(directory: Path, modules: Sequence[Path]) -> Page:
+    """The page of a trained run; its code may be in `modules`."""
+    from fdi.runner import trained  # torch: only where it is used
+
+    return trained.trial(trained.load(directory, modules=modules))
 
 
 def panels(page: Page) -> list[list[str]]:
