@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -164,9 +163,9 @@ def whole(directory: Path) -> Run:
         raise Mistake(f"{path}: not there")
     if not isinstance(content, dict) or content.get("seal") != _seal(content):
         raise Mistake(f"{path}: edited or damaged, its checksum is another")
-    if content.keys() - {"seal"} != KEYS:
-        raise Mistake(f"{path}: of another version of fdi")
     del content["seal"]
+    if more := content.keys() - KEYS:
+        raise Mistake(f"{path}: written by a newer fdi, which knows {min(more)}")
     run = Run(**content)
     if not (isinstance(run.tags, list) and isinstance(run.note, str | None)):
         raise Mistake(f"{path}: tags must be a list, and the note text")
@@ -292,9 +291,6 @@ def _seal(content: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in content.items() if key not in FREE}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-_NAME = re.compile(r"seed=([0-9]+)-([0-9a-f]+)")
 
 
 def _foreign(directory: Path, config: dict[str, Any]) -> str | None:

@@ -122,7 +122,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "of another seed": (of_another_seed, "in another folder"),
     "of another configuration": (other_configuration, "in another folder"),
     "of an older version": (of_an_older_version, "fdi before 0.3"),
-    "of a later version": (of_a_later_version, "another version"),
+    "of a later version": (of_a_later_version, "written by a newer fdi"),
     "without record": (without_record, "not there"),
     "too good": (measured("valid_accuracy_last", 2.0), "valid_accuracy_last = 2.0"),
     "too bad": (measured("valid_accuracy_last", -1), "valid_accuracy_last = -1"),
