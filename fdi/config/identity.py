@@ -155,7 +155,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     count as integers (1 and 1.0 are the same run), and what is off does not count: bounds on the
     activity, a schedule.
     """
-    values: Any = plain(config) if isinstance(config, DictConfig) else copy.deepcopy(config)
+    values = _canonical(plain(config) if isinstance(config, DictConfig) else config)
     _drop_what_is_off(values)
     for node in values.values():
         for place in PLACES.get(str(node.get("_target_")), ()) if isinstance(node, dict) else ():
@@ -171,7 +171,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
         node, last = _owner(values, key)
         if key not in kept:
             node.pop(last, None)
-    return json.dumps(_canonical(values), sort_keys=True, separators=(",", ":"))
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def digest(content: str) -> str:
@@ -279,7 +279,8 @@ def _owner(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
+    """A copy of nested values, in which whole floats are integers."""
+    if isinstance(value, Mapping):
         return {key: _canonical(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_canonical(item) for item in value]
