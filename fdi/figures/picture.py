@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import style
@@ -101,7 +102,9 @@ def _draw_samples(
             image = np.bincount(units[chosen], counts[chosen], minlength=size)
             _draw_image(panel, (image / max(1, image.max())).reshape(dataset.shape), label)
             continue
-        look = {"marker": "|", "markersize": 4} if size <= 100 else {"marker": ",", "alpha": 0.6}
+        look: dict[str, Any] = (
+            {"marker": "|", "markersize": 4} if size <= 100 else {"marker": ",", "alpha": 0.6}
+        )
         panel.plot(1e3 * dataset.dt * steps[chosen], units[chosen], color=INK, ls="", **look)
         _over_time(panel, dataset)
         panel.set_ylim(-1, size)

@@ -233,9 +233,8 @@ def _compared(summary: Summary) -> str:
 def _holds(results: Results, done: pd.DataFrame) -> str:
     """Each at its best, or that nobody has looked."""
     table = each_at_its_best(results) if results.runs["state"].isin(TRAINED).any() else done[:0]
-    best = (
-        table[table["setting"] == "best"].dropna(subset="difference") if "setting" in table else []
-    )
+    table = table.reindex(columns=["setting", "difference", "from", "to"])
+    best = table[table["setting"] == "best"].dropna(subset="difference")
     if len(best):
         decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
         return (
