@@ -102,9 +102,9 @@ def _draw_samples(
             image = np.bincount(units[chosen], counts[chosen], minlength=size)
             _draw_image(panel, (image / max(1, image.max())).reshape(dataset.shape), label)
             continue
-        look: dict[str, Any] = {"marker": "|", "markersize": 4}
-        if size > 100:
-            look = {"marker": ",", "alpha": 0.6}
+        look: dict[str, Any] = (
+            {"marker": "|", "markersize": 4} if size <= 100 else {"marker": ",", "alpha": 0.6}
+        )
         panel.plot(1e3 * dataset.dt * steps[chosen], units[chosen], color=INK, ls="", **look)
         _over_time(panel, dataset)
         panel.set_ylim(-1, size)

@@ -233,7 +233,7 @@ def _compared(summary: Summary) -> str:
 def _holds(results: Results, done: pd.DataFrame) -> str:
     """Each at its best, or that nobody has looked."""
     table = each_at_its_best(results) if results.runs["state"].isin(TRAINED).any() else done[:0]
-    table = table.reindex(columns=list(dict.fromkeys([*table, "setting", "difference"])))
+    table = table.reindex(columns=["setting", "difference", "from", "to"])
     best = table[table["setting"] == "best"].dropna(subset="difference")
     if len(best):
         decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())

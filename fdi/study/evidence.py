@@ -357,7 +357,9 @@ def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _factor(ratio: float) -> str:
-    return "more than 1e5" if ratio > 1e5 else f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
+    if ratio > 1e5:
+        return "more than 1e5"
+    return f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
 
 
 def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> pd.DataFrame:
