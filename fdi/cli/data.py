@@ -178,28 +178,14 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
 
     Raises ValueError, in one line, for a setting that does not exist or has the wrong type.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.errors import HydraException, MissingConfigException
-
-    from fdi.cli.compose import searchpath
+    from fdi.cli.compose import Source, composed
     from fdi.config.identity import contents
-    from fdi.config.parts import choose, resolve
+    from fdi.config.parts import resolve
     from fdi.config.settings import complaints
 
-    try:
-        with initialize_config_module("fdi.conf", version_base="1.3"):
-            config = compose(
-                overrides=[
-                    *([searchpath(folder)] if folder else []),
-                    f"+dataset={name}",
-                    "+paths=default",
-                    *(f"++dataset.{override}" for override in overrides),
-                ]
-            ).dataset
-    except HydraException as error:
-        if isinstance(error, MissingConfigException):
-            raise DataError(f"no data set {name}; {choose(name, SOURCES)}") from None
-        raise DataError(f"{' '.join(overrides)}: {str(error).splitlines()[0]}") from error
+    begin = Source(folder=str(folder.absolute()) if folder else "")
+    words = (f"dataset={name}", *(f"++dataset.{override}" for override in overrides))
+    config = composed(begin, words).dataset
     if "root" in config and not any(override.startswith("root=") for override in overrides):
         config.root = str(root)
     settings = contents(config)

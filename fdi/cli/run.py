@@ -10,6 +10,7 @@ import signal
 import sys
 import textwrap
 import warnings
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
@@ -20,8 +21,6 @@ from typing import TYPE_CHECKING, Any
 from fdi.cli.command import may_close
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from fdi.cli.cells import Cell
     from fdi.cli.cost import Composing
 
@@ -275,7 +274,10 @@ def help_text(arguments: list[str]) -> str:
     """The help, with the options in the folder of --config-dir among `arguments`, if there is
     one.
     """
-    folders = [Path(str(files("fdi.conf"))), *_config_dir(arguments)]
+    parser = ArgumentParser(add_help=False)
+    parser.add_argument("-cd", "--config-dir", nargs="?", type=Path)
+    given = parser.parse_known_args(arguments)[0].config_dir
+    folders = [Path(str(files("fdi.conf"))), *([given] if given else [])]
     options: dict[str, set[str]] = {}
     for folder in folders:
         for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:
@@ -320,13 +322,3 @@ def _section(title: str, rows: dict[str, str], width: int) -> Iterator[str]:
             subsequent_indent=" " * (first if beside else 6),
             break_on_hyphens=False,
         )
-
-
-def _config_dir(arguments: list[str]) -> list[Path]:
-    for i, argument in enumerate(arguments):
-        flag, _, value = argument.partition("=")
-        if flag in ("--config-dir", "-cd"):
-            return [
-                Path(folder) for folder in [value or "".join(arguments[i + 1 : i + 2])] if folder
-            ]
-    return []

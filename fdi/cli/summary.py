@@ -228,7 +228,7 @@ def print_best(table: pd.DataFrame) -> None:
     from fdi.analysis.best import CAPTION, readable
 
     out, rows = console(), readable(table)
-    print_table(out, {str(name): list(rows[name]) for name in rows}, ["network", "init"])
+    print_table(out, rows, ["network", "init"])
     print_note(out, CAPTION)
 
 
@@ -239,7 +239,7 @@ def print_zoo(table: pd.DataFrame) -> None:
     out = console()
     for title, shown in zoo.tables(table).items():
         out.print(title)
-        print_table(out, {str(name): list(shown[name]) for name in shown}, [str(shown.columns[0])])
+        print_table(out, shown, [str(shown.columns[0])])
     for line in zoo.said(table):
         print_note(out, line)
 
@@ -268,8 +268,8 @@ def print_comparison(summary: pd.DataFrame) -> None:
     same = [name for name in LABELS if rows[name].nunique() == 1] if len(rows) > 1 else []
     if same:
         out.print(", ".join(rows[name].iloc[0] for name in same))
-    columns = {str(name): list(rows[name]) for name in rows if name not in same}
-    print_table(out, columns, [name for name in columns if name in render.keys(summary)])
+    rows = rows.drop(columns=same)
+    print_table(out, rows, [name for name in rows if name in render.keys(summary)])
     print_note(out, render.notes(summary))
 
 

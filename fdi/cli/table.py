@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import add_results, command_line
 from fdi.track.files import printable
@@ -122,39 +122,30 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     for name in ("probe", "full", "best", "zoo"):
         if files and getattr(arguments, name):
             raise ValueError(f"--{files[0]} writes whole tables; leave --{name} out")
-    if arguments.probe and arguments.full:
-        raise ValueError("--full is about training; leave it out, or --probe")
     if arguments.zoo and (arguments.latex or arguments.markdown):
         raise ValueError("--zoo shows several tables; give --csv for all numbers")
-    own = [name for name in ("best", "zoo") if getattr(arguments, name)]
-    others = [name for name in ("probe", "full", *own[1:]) if getattr(arguments, name)]
-    if own and others:
-        raise ValueError(f"--{own[0]} is a table of its own; leave --{others[0]} out")
+    asked = [name for name in ("best", "zoo", "probe", "full") if getattr(arguments, name)]
+    if len(asked) > 1:
+        raise ValueError(f"--{asked[0]} is a table of its own; leave --{asked[1]} out")
     return arguments
 
 
 def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import render
     from fdi.analysis.learning import full
-    from fdi.analysis.render import quoted
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
 
     versus = arguments.versus
     summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
-    if arguments.csv:
-        _csv(render.chosen(summary, arguments.columns))
-    elif arguments.latex or arguments.markdown:
-        table = render.chosen(render.summary_table(summary), arguments.columns)
-        note = quoted(summary) if "published" in table else ""
-        _paper(table, arguments.latex, render.caption(summary), "tab:accuracy", note)
-    else:
+    table = render.summary_table(summary)
+    note = render.quoted(summary) if "published" in table else ""
+    if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy", note):
         print_comparison(summary)
         print_counts(results.runs)
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import render
     from fdi.analysis.best import CAPTION, each_at_its_best, readable
     from fdi.cli.summary import print_best
 
@@ -163,27 +154,18 @@ def _best(results: Results, arguments: argparse.Namespace) -> None:
         raise ValueError(
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
-    if arguments.csv:
-        _csv(render.chosen(table, arguments.columns))
-    elif arguments.latex or arguments.markdown:
-        shown = render.chosen(readable(table), arguments.columns)
-        _paper(shown, arguments.latex, CAPTION, "tab:best")
-    else:
+    if not _written(arguments, table, readable(table), CAPTION, "tab:best"):
         print_best(table)
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import render
     from fdi.analysis.zoo import members
     from fdi.cli.summary import print_zoo
 
     table = members(results)
     if table.empty:
         raise ValueError("no random networks were drawn here; fdi-run -m experiment=zoo does it")
-    if arguments.csv:
-        told = table.assign(words=table["words"].map(" ".join))
-        _csv(render.chosen(told, arguments.columns))
-    else:
+    if not _written(arguments, table.assign(words=table["words"].map(" ".join))):
         print_zoo(table)
 
 
@@ -195,23 +177,36 @@ def _states(results: Results, arguments: argparse.Namespace) -> None:
     states = of_runs(initial.measured(results))
     if not states:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
-    if arguments.csv:
-        _csv(render.chosen(records(states), arguments.columns))
-    elif arguments.latex or arguments.markdown:
-        table = render.chosen(render.states_table(records(states)), arguments.columns)
-        _paper(table, arguments.latex, render.STATES_CAPTION, "tab:states")
-    else:
+    rows = records(states)
+    table = render.states_table(rows)
+    if not _written(arguments, rows, table, render.STATES_CAPTION, "tab:states"):
         print_states(console(), states)
 
 
-def _csv(table: pd.DataFrame) -> None:
+def _written(
+    arguments: argparse.Namespace,
+    numbers: pd.DataFrame | Sequence[Mapping[str, Any]],
+    paper: pd.DataFrame | None = None,
+    caption: str = "",
+    label: str = "",
+    note: str = "",
+) -> bool:
+    """Print all `numbers` as CSV, or the table for a `paper`, if that is asked for; whether it
+    was.
+    """
     from fdi.analysis import render
 
-    print(printable(render.without_formulas(table).to_csv(index=False), "\n"), end="")
-
-
-def _paper(table: pd.DataFrame, latex: bool, caption: str, label: str, note: str = "") -> None:
-    from fdi.analysis import render
-
-    words = (caption, label, note) if latex else (caption, note)
-    print(printable((render.latex if latex else render.markdown)(table, *words), "\n"))
+    if arguments.csv:
+        table = render.without_formulas(render.chosen(numbers, arguments.columns))
+        print(printable(table.to_csv(index=False), "\n"), end="")
+    elif paper is not None and (arguments.latex or arguments.markdown):
+        table = render.chosen(paper, arguments.columns)
+        text = (
+            render.latex(table, caption, label, note)
+            if arguments.latex
+            else render.markdown(table, caption, note)
+        )
+        print(printable(text, "\n"))
+    else:
+        return False
+    return True

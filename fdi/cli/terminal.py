@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ from fdi.init.verdict import CLOSE, NEAR, Training, off, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fdi.snn.objective import Outcome
 
 EVERY = 0.2  # s between two pictures of a bar
@@ -112,13 +114,16 @@ def console() -> Plain:
 
 
 def print_table(
-    out: Console, columns: Columns, keys: Sequence[str], styles: Columns | None = None
+    out: Console,
+    columns: Columns | pd.DataFrame,
+    keys: Sequence[str],
+    styles: Columns | None = None,
 ) -> None:
     """Title -> its cells, as one table or several below each other, each with the columns `keys`;
     lines of a cell are separated by line ends. `styles`: those of the cells of some columns.
     """
     columns = {
-        printable(name): [printable(str(cell), "\n") for cell in cells]
+        printable(str(name)): [printable(str(cell), "\n") for cell in cells]
         for name, cells in columns.items()
     }
     keys = [printable(name) for name in keys]
@@ -225,31 +230,6 @@ class Epochs:
             self.bar.update(self.task, completed=epochs, what=what)
 
 
-@contextmanager
-def reporter(console: Console, epochs: int, samples: int, done: int) -> Iterator[Epochs]:
-    """An Epochs for `epochs` epochs of `samples` samples, `done` of them already finished."""
-    if is_notebook(console.file):
-        with Bar() as simple:
-            yield Epochs(console, epochs, samples, simple, done)
-        return
-    if not console.is_terminal:
-        yield Epochs(console, epochs, samples, None, done)
-        return
-    whole = Column(no_wrap=True)
-    wide = console.width >= ROOM
-    elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
-    columns = (
-        MofNCompleteColumn(table_column=whole),
-        *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
-        TextColumn("{task.fields[what]}", table_column=whole),
-        *(elapsed if wide else []),
-        TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
-        TextColumn("left", table_column=whole),
-    )
-    with Progress(*columns, console=console, expand=True) as bar:
-        yield Epochs(console, epochs, samples, bar, done)
-
-
 class Terminal:
     """Shows one run on a terminal or in a log."""
 
@@ -262,8 +242,30 @@ class Terminal:
     def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
         print_probe(self.console, rows, model, init, training)
 
-    def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Epochs]:
-        return reporter(self.console, epochs, samples, done)
+    @contextmanager
+    def training(self, epochs: int, samples: int, done: int) -> Iterator[Epochs]:
+        """Shows `epochs` epochs of `samples` samples, `done` of them already finished."""
+        out = self.console
+        if is_notebook(out.file):
+            with Bar() as simple:
+                yield Epochs(out, epochs, samples, simple, done)
+            return
+        if not out.is_terminal:
+            yield Epochs(out, epochs, samples, None, done)
+            return
+        whole = Column(no_wrap=True)
+        wide = out.width >= ROOM
+        elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
+        columns = (
+            MofNCompleteColumn(table_column=whole),
+            *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
+            TextColumn("{task.fields[what]}", table_column=whole),
+            *(elapsed if wide else []),
+            TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
+            TextColumn("left", table_column=whole),
+        )
+        with Progress(*columns, console=out, expand=True) as bar:
+            yield Epochs(out, epochs, samples, bar, done)
 
 
 def percent(share: float) -> str:

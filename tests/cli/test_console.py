@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from fdi.cli.terminal import print_probe, print_table, reporter
+from fdi.cli.terminal import Terminal, print_probe, print_table
 from fdi.init.verdict import Training, expected, remarks
 from fdi.snn.objective import Outcome
 
@@ -269,7 +269,7 @@ def test_the_colour_of_a_verdict_is_its_distance_from_the_target():
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_bar_fits_and_has_everything(width):
     out = terminal(width)
-    with reporter(out, 200, 100, 11) as report:
+    with Terminal(out).training(200, 100, 11) as report:
         report.row(
             {
                 "epoch": 12,

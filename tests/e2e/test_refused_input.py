@@ -123,7 +123,7 @@ TABLES = [
     ("status", ["--explain", "a"], "a: no run; fdi-table --csv lists the folders of all"),
     ("table", [], "no runs in results/runs; make some: "),
     ("table", ["--columns", "init"], "--columns goes with --csv, --latex or --markdown"),
-    ("table", ["--probe", "--full"], "--full is about training; leave it out, or --probe"),
+    ("table", ["--probe", "--full"], "--probe is a table of its own; leave --full out"),
     ("table", ["--best", "--full"], "--best is a table of its own; leave --full out"),
     ("report", [], "no runs in results/runs"),
 ]
