@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
+from making import write_plan, write_run
 
 from fdi.analysis.derived import COLUMNS
+from fdi.analysis.results import own
 from fdi.cli.figures import main
 from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.figures import own_sweeps
+from fdi.figures.catalogue import FIGURES
 from fdi.figures.sweep import Sweep, experiments, of_file
 from fdi.figures.words import RULES, Sentence
+from fdi.track.record import look
 
 NODE = """# @package _global_
 figure:
@@ -52,8 +57,8 @@ def mine(tmp_path, monkeypatch):
 def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys):
     done = run("-m", "--config-dir", "mine", "experiment=steps", *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    config = next(tmp_path.glob("results/runs/*/*/fluct/*/.hydra/config.yaml"))
-    assert "figure" not in OmegaConf.load(config), "a run does not know how it is drawn"
+    directory = next(tmp_path.glob("results/runs/*/*/fluct/*/run.json")).parent
+    assert "figure" not in look(directory).config, "a run does not know how it is drawn"
     assert main(["--own", "steps"]) == 0
     assert "results/figures/steps_randman_dense.png" in capsys.readouterr().out
     assert main(["--own"]) == 0
@@ -176,3 +181,36 @@ def test_each_experiment_of_fdi_is_read():
 def test_a_file_without_a_node_says_nothing(tmp_path):
     (tmp_path / "a.yaml").write_text("trainer:\n  epochs: 3\n")
     assert of_file(tmp_path / "a.yaml") is None
+
+
+def sweep(results: Path, depths: Sequence[int], inits: Sequence[str], seeds: int, **more) -> None:
+    """Writes runs of some depths, init by init."""
+    for depth, init, seed in product(depths, inits, range(seeds)):
+        rates = {f"h{layer}": 8.0 for layer in range(1, depth + 1)}
+        config = {"model.depth": depth, "model.hidden": 128, **more.get("config", {})}
+        accuracy = 0.5 + 0.1 * (init == "fluct") + 0.01 * seed
+        write_run(results, init, seed, accuracy, config=config, rates=rates, result=COUNTED)
+
+
+COUNTED = {"classes": 10, "test_samples": 1000}
+OTHER = {"config": {"optimizer.eps": 1e-8}}
+
+
+def test_runs_by_hand_do_not_take_the_place_of_a_comparison_and_are_named(tmp_path):
+    sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 3)
+    sweep(tmp_path, (1, 2, 3), ("kaiming",), 1, **OTHER)
+    (page,) = FIGURES["depth"].data(own(tmp_path)).values()
+    accuracy = page[page["quantity"] == "accuracy"]
+    assert set(accuracy["init"]) == {"kaiming", "fluct"}
+    assert set(accuracy["n"]) == {3}
+    assert page["left"].iloc[0] == "3 runs (model.depth = 3, optimizer.eps = 1e-08)"
+    assert page["source"].iloc[0].endswith(page["left"].iloc[0])
+
+
+def test_a_figure_of_an_experiment_shows_its_plan_before_all_others(tmp_path):
+    sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 1, **OTHER)
+    write_plan(tmp_path, "depth")
+    sweep(tmp_path, (1, 2, 3), ("kaiming", "fluct"), 3)
+    (page,) = FIGURES["depth"].data(own(tmp_path)).values()
+    assert set(page.loc[page["quantity"] == "accuracy", "n"]) == {1}
+    assert page["left"].iloc[0].startswith("18 runs (")
